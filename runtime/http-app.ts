@@ -1,0 +1,76 @@
+import type { AddressInfo } from 'node:net';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import type { Log } from './log.ts';
+
+export type HttpApp = {
+  readonly app: FastifyInstance;
+  /** Gives the URL it listens at; port 0 takes any free one. */
+  readonly listen: (at: { port: number; host: string }) => Promise<string>;
+  /** Takes no more requests, lets the running ones finish within the grace period, then breaks their connections. */
+  readonly close: () => Promise<void>;
+};
+
+export type HttpAppOptions = {
+  readonly log: Log;
+  /** How long running requests may go on once the app is closed, in milliseconds. */
+  readonly shutdownGraceMs: number;
+  /** What `/health/ready` says beside the status. */
+  readonly health?: () => Readonly<Record<string, string>>;
+};
+
+/**
+ * An HTTP server with what every process of the product has: `/health/live`, `/health/ready`, errors in the one form
+ * `{"errors": [{"message", "extensions": {"code"}}]}`, and an orderly end.
+ */
+export const createHttpApp = ({ log, shutdownGraceMs, health = () => ({}) }: HttpAppOptions): HttpApp => {
+  let isStopping = false;
+  // A client gets ten seconds to send its request: the servers behind are not kept waiting for it.
+  const app = Fastify({ requestTimeout: 10_000, bodyLimit: 1024 * 1024, forceCloseConnections: 'idle' });
+  app.setErrorHandler((error: FastifyError, _request, reply) => {
+    const status = error.statusCode ?? 500;
+    if (status >= 500) log.error({ err: error }, 'A request failed.');
+    return sendError(reply, status, ...errorOf(status));
+  });
+  app.setNotFoundHandler((_request, reply) => sendError(reply, 404, 'There is nothing here.', 'BAD_REQUEST'));
+  // A connection kept alive would otherwise keep the process alive after its last answer.
+  app.addHook('onSend', async (_request, reply) => {
+    if (isStopping) reply.header('connection', 'close');
+  });
+  app.get('/health/live', async () => ({ status: 'ok' }));
+  app.get('/health/ready', async (_request, reply) => {
+    if (isStopping) reply.code(503);
+    return { status: isStopping ? 'stopping' : 'ok', ...health() };
+  });
+  return {
+    app,
+    listen: async ({ port, host }) => {
+      await app.listen({ port, host });
+      const address = app.server.address() as AddressInfo;
+      return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
+    },
+    close: async () => {
+      isStopping = true;
+      const grace = setTimeout(() => app.server.closeAllConnections(), shutdownGraceMs);
+      await app.close();
+      clearTimeout(grace);
+    },
+  };
+};
+
+/** Fires when the client goes away before it has its answer. */
+export const clientGone = (reply: FastifyReply): AbortSignal => {
+  const controller = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort();
+  });
+  return controller.signal;
+};
+
+const errorOf = (status: number): [message: string, code: string] => {
+  if (status === 413) return ['The request is too large.', 'PAYLOAD_TOO_LARGE'];
+  if (status < 500) return ['This is no GraphQL request: send JSON with a query.', 'BAD_REQUEST'];
+  return ['Something went wrong on our side.', 'INTERNAL_SERVER_ERROR'];
+};
+
+const sendError = (reply: FastifyReply, status: number, message: string, code: string) =>
+  reply.code(status).send({ errors: [{ message, extensions: { code } }] });

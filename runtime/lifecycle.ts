@@ -1,0 +1,33 @@
+import { ConfigError } from './env.ts';
+
+/** Something that runs until it is closed. `close` finishes what is in progress and may be called once. */
+export type Running = { readonly close: () => Promise<void> };
+
+/**
+ * Runs a process: starts it, and on SIGTERM or SIGINT closes it and exits with 0. A second signal exits at once.
+ *
+ * A configuration that cannot be used ends the process with exit code 78 (EX_CONFIG in sysexits.h) and a message
+ * without a stack trace; any other failure to start ends it with 1.
+ */
+export const run = async (start: () => Promise<Running>): Promise<void> => {
+  let running: Running;
+  try {
+    running = await start();
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      console.error(`Tributary cannot start with this configuration:\n${error.message}`);
+      process.exit(78);
+    }
+    console.error(error);
+    process.exit(1);
+  }
+  let stopping = false;
+  const stop = async () => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    await running.close();
+    process.exit(0);
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+};
