@@ -1,0 +1,33 @@
+/** What every provider call can be told by the request that needs it. */
+export type CallOptions = {
+  /** Ends the call early. A signal whose reason is a `TimeoutError` counts as a deadline that has passed. */
+  readonly signal?: AbortSignal | undefined;
+};
+
+/** One call to a provider, as the links of the chain see it. */
+export type Call = CallOptions & {
+  /** Names the endpoint without ids or values: `POST /crm/v3/objects/contacts/batch/read`, `catalogInventoryStockItemList`. */
+  readonly operation: string;
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | undefined;
+  /** True where the call changes something at the provider, so that doing it twice matters. */
+  readonly write: boolean;
+};
+
+/** A provider's answer, whole. `headers` have lower-case names. */
+export type Answer = {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body: string;
+};
+
+/** Sends a call and gives the answer, or throws an UpstreamError. */
+export type Send = (call: Call) => Promise<Answer>;
+
+/** One concern of the way to a provider. It may answer by itself, change the call, watch it or send it again. */
+export type Link = (next: Send) => Send;
+
+/** Puts the links before the wire; the first link is the outermost. */
+export const chain = (links: readonly Link[], wire: Send): Send => links.reduceRight((next, link) => link(next), wire);

@@ -1,0 +1,42 @@
+import { Agent } from 'undici';
+import { type Answer, chain, type Send } from './chain.ts';
+import { withDeadline, withHonestOutcome } from './resilience.ts';
+import { withStatusErrors } from './status.ts';
+import { createWire } from './wire.ts';
+
+export type HttpConnectorOptions = {
+  /** The name that errors and logs give the provider, e.g. `payments`. */
+  readonly upstream: string;
+  /** How long one call may take, in milliseconds, from the request to the answer's last byte. */
+  readonly timeoutMs: number;
+  /** The largest answer that is read. Default 8 MiB: a full page of 100 objects of any provider here is below 1 MiB. */
+  readonly maxAnswerBytes?: number;
+  /** Connections to one origin at most; further calls wait for one. Default 32. */
+  readonly connections?: number;
+  /** Tells the provider's regular answers from failures. Default: status 200 to 299. */
+  readonly isAnswer?: (answer: Answer) => boolean;
+};
+
+export type HttpConnector = {
+  readonly upstream: string;
+  readonly send: Send;
+  /** Lets running calls finish, then closes the connections. */
+  readonly close: () => Promise<void>;
+};
+
+/** The way to one provider over HTTP: the chain of links in front of a connection pool. */
+export const createHttpConnector = ({
+  upstream,
+  timeoutMs,
+  maxAnswerBytes = 8 * 1024 * 1024,
+  connections = 32,
+  isAnswer,
+}: HttpConnectorOptions): HttpConnector => {
+  // Half of the time for connecting, so that a call which cannot have arrived is told from one that may have.
+  const agent = new Agent({ connections, connect: { timeout: timeoutMs / 2 } });
+  const send = chain(
+    [withHonestOutcome, withDeadline(upstream, timeoutMs), withStatusErrors(upstream, isAnswer)],
+    createWire({ upstream, agent, maxAnswerBytes }),
+  );
+  return { upstream, send, close: () => agent.close() };
+};
