@@ -1,0 +1,139 @@
+import { createCompany } from '../company.ts';
+import { createMeter, type Quota } from '../quota.ts';
+import { createRandom } from '../random.ts';
+import {
+  type Described,
+  type ListenOptions,
+  type Provider,
+  type Sandbox,
+  type SandboxAnswer,
+  type SandboxRequest,
+  startSandboxServer,
+} from '../server.ts';
+import { HubSpotError, json, rateLimited } from './errors.ts';
+import { ROUTES, type Route } from './routes.ts';
+import { createState } from './state.ts';
+
+export type HubSpotSandboxOptions = ListenOptions & {
+  /** The private app's token that calls may carry. */
+  readonly accessToken?: string;
+  /** The OAuth app that may refresh tokens. */
+  readonly oauth?: { readonly clientId: string; readonly clientSecret: string; readonly refreshToken: string };
+  /** How long a refreshed access token lives, in seconds. Default 1,800. */
+  readonly tokenLifetimeS?: number;
+  /** Default: a private app of the free edition, 100 calls in 10 seconds, of which 4 searches a second. */
+  readonly quota?: { readonly account: Quota; readonly search: Quota };
+  readonly now?: () => number;
+};
+
+export const HUBSPOT_SANDBOX_TOKEN = 'pat-sandbox-tributary';
+
+const FREE_QUOTA = { account: { calls: 100, windowMs: 10_000 }, search: { calls: 4, windowMs: 1_000 } };
+
+/** Starts a stand-in for the HubSpot API on the company's CRM. */
+export const startHubSpotSandbox = ({
+  accessToken = HUBSPOT_SANDBOX_TOKEN,
+  oauth,
+  tokenLifetimeS = 1_800,
+  quota = FREE_QUOTA,
+  now = Date.now,
+  ...listen
+}: HubSpotSandboxOptions = {}): Promise<Sandbox> => {
+  const state = createState(createCompany());
+  const random = createRandom(99);
+  const account = createMeter(quota.account, now);
+  const searches = createMeter(quota.search, now);
+  const issued = new Map<string, number>();
+
+  const refresh = ({ body }: SandboxRequest): SandboxAnswer => {
+    const form = new URLSearchParams(body);
+    const granted =
+      oauth &&
+      form.get('grant_type') === 'refresh_token' &&
+      form.get('client_id') === oauth.clientId &&
+      form.get('client_secret') === oauth.clientSecret &&
+      form.get('refresh_token') === oauth.refreshToken;
+    if (!granted) return json(400, { status: 'BAD_REFRESH_TOKEN', message: 'missing or invalid refresh token' });
+    const token = random.token(40);
+    issued.set(token, now() + tokenLifetimeS * 1000);
+    return json(200, {
+      access_token: token,
+      refresh_token: oauth.refreshToken,
+      expires_in: tokenLifetimeS,
+      token_type: 'bearer',
+    });
+  };
+
+  const authorise = ({ headers }: SandboxRequest): void => {
+    const token = headers.authorization?.replace(/^Bearer /, '') ?? '';
+    if (token === accessToken || (issued.get(token) ?? 0) > now()) return;
+    throw new HubSpotError(401, 'INVALID_AUTHENTICATION', 'Authentication credentials not found.');
+  };
+
+  const rateHeaders = (): Record<string, string> => ({
+    'x-hubspot-ratelimit-max': String(quota.account.calls),
+    'x-hubspot-ratelimit-remaining': String(account.remaining()),
+    'x-hubspot-ratelimit-interval-milliseconds': String(quota.account.windowMs),
+    'x-hubspot-ratelimit-daily': '250000',
+    'x-hubspot-ratelimit-daily-remaining': '249000',
+  });
+
+  const answerRoute = (request: SandboxRequest, operation: string): SandboxAnswer => {
+    authorise(request);
+    if (!account.take()) return rateLimited('TEN_SECONDLY_ROLLING');
+    if (operation.endsWith('/search') && !searches.take()) return rateLimited('SECONDLY');
+    const found = findRoute(request);
+    if (!found) return { status: 404, body: '<html><body>Not found</body></html>' };
+    return found.route.answer(found.match, request, { state, now });
+  };
+
+  const provider: Provider = {
+    describe,
+    handle: (request, { operation }) => {
+      if (operation === TOKEN_OPERATION) return refresh(request);
+      const answer = catching(() => answerRoute(request, operation));
+      return { ...answer, headers: { ...answer.headers, ...rateHeaders() } };
+    },
+    errorAnswer: (status) =>
+      status === 429
+        ? rateLimited('TEN_SECONDLY_ROLLING')
+        : new HubSpotError(status, 'INTERNAL_ERROR', `The sandbox was asked to answer ${status}.`).toAnswer(),
+  };
+  return startSandboxServer(provider, listen);
+};
+
+const TOKEN_OPERATION = 'POST /oauth/v1/token';
+
+const catching = (work: () => SandboxAnswer): SandboxAnswer => {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof HubSpotError) return error.toAnswer();
+    throw error;
+  }
+};
+
+const findRoute = ({ method, path }: SandboxRequest): { route: Route; match: RegExpExecArray } | undefined => {
+  for (const route of ROUTES) {
+    const match = route.method === method ? route.path.exec(path) : null;
+    if (match) return { route, match };
+  }
+  return undefined;
+};
+
+const describe = (request: SandboxRequest): Described => {
+  const found = findRoute(request);
+  return {
+    operation: found ? found.route.name(found.match) : `${request.method} ${request.path}`,
+    keys: idsIn(request.body),
+  };
+};
+
+const idsIn = (body: string): string[] => {
+  try {
+    const { inputs } = JSON.parse(body) as { inputs?: { id: string }[] };
+    return inputs?.map(({ id }) => id) ?? [];
+  } catch {
+    return [];
+  }
+};

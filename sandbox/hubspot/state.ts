@@ -1,0 +1,117 @@
+import type { Company } from '../company.ts';
+
+export type ObjectType = 'contacts' | 'companies' | 'deals' | 'line_items';
+
+/** One record. Every property is text or null, as the API gives them. */
+export type CrmObject = {
+  readonly id: string;
+  readonly properties: Record<string, string | null>;
+  readonly createdAt: string;
+  updatedAt: string;
+};
+
+/** A link from one record to another, with the provider's number for its kind. */
+export type Association = { readonly toId: string; readonly typeIds: readonly number[] };
+
+export type HubSpotState = {
+  readonly objects: Record<ObjectType, Map<string, CrmObject>>;
+  /** By `contacts>companies:101`: from type, to type and from id. */
+  readonly associations: Map<string, Association[]>;
+  readonly link: (from: ObjectType, fromId: string, to: ObjectType, toId: string) => void;
+};
+
+// The provider's own numbers for the kinds of links: with a primary company there are two on one link.
+const TYPE_IDS: Readonly<Record<string, readonly number[]>> = {
+  'contacts>companies': [1, 279],
+  'companies>contacts': [2, 280],
+  'contacts>deals': [4],
+  'deals>contacts': [3],
+  'deals>companies': [5, 341],
+  'deals>line_items': [19],
+};
+
+const object = (id: string, createdAt: Date, properties: Record<string, string | null>): CrmObject => {
+  const at = createdAt.toISOString();
+  return {
+    id,
+    createdAt: at,
+    updatedAt: at,
+    properties: { ...properties, hs_object_id: id, createdate: at, hs_lastmodifieddate: at },
+  };
+};
+
+export const createState = (company: Company): HubSpotState => {
+  const byId = (objects: CrmObject[]) => new Map(objects.map((one) => [one.id, one]));
+  const epoch = new Date(Date.UTC(2023, 0, 9));
+  const state: HubSpotState = {
+    objects: {
+      contacts: byId(
+        company.people.map((person) =>
+          object(person.id, person.createdAt, {
+            email: person.email,
+            firstname: person.firstName,
+            lastname: person.lastName,
+            phone: person.phone,
+            lifecyclestage: person.lifecycleStage,
+          }),
+        ),
+      ),
+      companies: byId(company.organisations.map(({ id, name, domain }) => object(id, epoch, { name, domain }))),
+      deals: byId(
+        company.deals.map((deal) =>
+          object(deal.id, deal.createdAt, {
+            dealname: deal.name,
+            dealstage: deal.stage,
+            pipeline: 'default',
+            amount: deal.amount,
+            deal_currency_code: deal.currency,
+            closedate: deal.closeDate.toISOString(),
+            ...closed(deal.stage),
+          }),
+        ),
+      ),
+      line_items: byId(
+        company.deals.flatMap((deal) =>
+          deal.lineItems.map((line) =>
+            object(line.id, deal.createdAt, {
+              name: line.name,
+              hs_sku: line.sku,
+              quantity: line.quantity,
+              price: line.unitPrice,
+              amount: String(Number(line.quantity) * Number(line.unitPrice)),
+              hs_line_item_currency_code: deal.currency,
+            }),
+          ),
+        ),
+      ),
+    },
+    associations: new Map(),
+    link: (from, fromId, to, toId) => {
+      for (const [a, aId, b, bId] of [
+        [from, fromId, to, toId],
+        [to, toId, from, fromId],
+      ] as const) {
+        const typeIds = TYPE_IDS[`${a}>${b}`];
+        if (!typeIds) continue;
+        const key = `${a}>${b}:${aId}`;
+        const links = state.associations.get(key) ?? [];
+        if (!links.some((link) => link.toId === bId)) state.associations.set(key, [...links, { toId: bId, typeIds }]);
+      }
+    },
+  };
+  for (const person of company.people) {
+    if (person.organisationId) state.link('contacts', person.id, 'companies', person.organisationId);
+  }
+  for (const deal of company.deals) {
+    state.link('contacts', deal.personId, 'deals', deal.id);
+    if (deal.organisationId) state.link('deals', deal.id, 'companies', deal.organisationId);
+    for (const line of deal.lineItems) state.link('deals', deal.id, 'line_items', line.id);
+  }
+  return state;
+};
+
+/** The properties that the provider works out from a deal's stage. */
+export const closed = (stage: string): Record<string, string> => ({
+  hs_is_closed: String(stage.startsWith('closed')),
+  hs_is_closed_won: String(stage === 'closedwon'),
+});

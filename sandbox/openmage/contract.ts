@@ -1,0 +1,76 @@
+/** The part of the shop's SOAP contract that the stand-in has: element names, their types and how often they occur. */
+
+export const NAMESPACE = 'urn:OpenMage';
+
+/** A field's type, `?` where it may be missing and `[]` where it may repeat. `tns:` marks the shop's own types. */
+export type Fields = Readonly<Record<string, string>>;
+
+export type Operation = { readonly request: string; readonly input: Fields; readonly output: string };
+
+export const TYPES: Readonly<Record<string, Fields>> = {
+  ArrayOfString: { complexObjectArray: 'xsd:string[]' },
+  associativeEntity: { key: 'xsd:string', value: 'xsd:string' },
+  associativeArray: { complexObjectArray: 'tns:associativeEntity[]' },
+  complexFilter: { key: 'xsd:string', value: 'tns:associativeEntity' },
+  complexFilterArray: { complexObjectArray: 'tns:complexFilter[]' },
+  filters: { filter: 'tns:associativeArray?', complex_filter: 'tns:complexFilterArray?' },
+  catalogProductEntity: {
+    product_id: 'xsd:string',
+    sku: 'xsd:string',
+    name: 'xsd:string',
+    set: 'xsd:string',
+    type: 'xsd:string',
+    category_ids: 'tns:ArrayOfString',
+    website_ids: 'tns:ArrayOfString',
+  },
+  catalogProductEntityArray: { complexObjectArray: 'tns:catalogProductEntity[]' },
+  catalogInventoryStockItemEntity: {
+    product_id: 'xsd:string?',
+    sku: 'xsd:string?',
+    qty: 'xsd:string?',
+    is_in_stock: 'xsd:string?',
+  },
+  catalogInventoryStockItemEntityArray: { complexObjectArray: 'tns:catalogInventoryStockItemEntity[]' },
+  catalogInventoryStockItemUpdateEntity: {
+    qty: 'xsd:string?',
+    is_in_stock: 'xsd:int?',
+    manage_stock: 'xsd:int?',
+    use_config_manage_stock: 'xsd:int?',
+    min_qty: 'xsd:int?',
+    use_config_min_qty: 'xsd:int?',
+    min_sale_qty: 'xsd:int?',
+    use_config_min_sale_qty: 'xsd:int?',
+    max_sale_qty: 'xsd:int?',
+    use_config_max_sale_qty: 'xsd:int?',
+    is_qty_decimal: 'xsd:int?',
+    backorders: 'xsd:int?',
+    use_config_backorders: 'xsd:int?',
+    notify_stock_qty: 'xsd:int?',
+    use_config_notify_stock_qty: 'xsd:int?',
+  },
+};
+
+/** `request` is the input element's name before `Param`; the output element is `<operation>ResponseParam`. */
+export const OPERATIONS: Readonly<Record<string, Operation>> = {
+  login: { request: 'login', input: { username: 'xsd:string', apiKey: 'xsd:string' }, output: 'xsd:string' },
+  endSession: { request: 'endSession', input: { sessionId: 'xsd:string' }, output: 'xsd:boolean' },
+  catalogInventoryStockItemList: {
+    request: 'catalogInventoryStockItemListRequest',
+    input: { sessionId: 'xsd:string', productIds: 'tns:ArrayOfString' },
+    output: 'tns:catalogInventoryStockItemEntityArray',
+  },
+  catalogInventoryStockItemUpdate: {
+    request: 'catalogInventoryStockItemUpdateRequest',
+    input: {
+      sessionId: 'xsd:string',
+      productId: 'xsd:string',
+      data: 'tns:catalogInventoryStockItemUpdateEntity',
+    },
+    output: 'xsd:int',
+  },
+  catalogProductList: {
+    request: 'catalogProductListRequest',
+    input: { sessionId: 'xsd:string', filters: 'tns:filters?', store: 'xsd:string?' },
+    output: 'tns:catalogProductEntityArray',
+  },
+};

@@ -1,0 +1,43 @@
+import type { SandboxAnswer } from '../server.ts';
+
+export type StripeErrorBody = {
+  readonly type: 'invalid_request_error' | 'card_error' | 'idempotency_error' | 'api_error';
+  readonly message: string;
+  readonly code?: string;
+  readonly decline_code?: string;
+  readonly param?: string;
+};
+
+/** An answer of the kind `{"error": {...}}`, thrown to end a call. */
+export class StripeError extends Error {
+  override readonly name = 'StripeError';
+  readonly status: number;
+  readonly body: StripeErrorBody;
+
+  constructor(status: number, body: StripeErrorBody) {
+    super(body.message);
+    this.status = status;
+    this.body = body;
+  }
+
+  toAnswer(): SandboxAnswer {
+    return json(this.status, { error: this.body });
+  }
+}
+
+export const json = (status: number, body: unknown): SandboxAnswer => ({
+  status,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(body),
+});
+
+export const invalid = (message: string, more: Pick<StripeErrorBody, 'code' | 'param'> = {}): StripeError =>
+  new StripeError(400, { type: 'invalid_request_error', message, ...more });
+
+export const missing = (what: string, id: string, status: 400 | 404, param = 'id'): StripeError =>
+  new StripeError(status, {
+    type: 'invalid_request_error',
+    code: 'resource_missing',
+    message: `No such ${what}: '${id}'`,
+    param,
+  });

@@ -1,0 +1,188 @@
+import type Stripe from 'stripe';
+import type { Account, Invoice, Payment, Refund } from '../company.ts';
+
+/*
+ * The provider's objects, whole: `satisfies` holds each to the shape that the provider's own SDK declares.
+ * References to other objects are ids, as the API sends them unless it is asked to expand them.
+ */
+
+const seconds = (date: Date): number => Math.floor(date.getTime() / 1000);
+
+export const toCustomer = (
+  account: Pick<Account, 'id' | 'email' | 'name' | 'balance' | 'createdAt'> & { currency: string | null },
+) =>
+  ({
+    id: account.id,
+    object: 'customer',
+    address: null,
+    balance: account.balance,
+    created: seconds(account.createdAt),
+    currency: account.currency,
+    customer_account: null,
+    default_source: null,
+    delinquent: false,
+    description: null,
+    email: account.email,
+    invoice_prefix: account.id.slice(-8).toUpperCase(),
+    invoice_settings: { custom_fields: null, default_payment_method: null, footer: null, rendering_options: null },
+    livemode: false,
+    metadata: {},
+    name: account.name,
+    next_invoice_sequence: 1,
+    phone: null,
+    preferred_locales: [],
+    shipping: null,
+    tax_exempt: 'none',
+    test_clock: null,
+  }) satisfies Stripe.Customer;
+
+export type PaymentSource = Pick<Payment, 'id' | 'chargeId' | 'amount' | 'status' | 'createdAt'> & {
+  readonly currency: string;
+  readonly customer: string | null;
+  readonly description: string | null;
+  readonly captureMethod: 'automatic' | 'automatic_async' | 'manual';
+  readonly clientSecret: string;
+};
+
+const CHARGED: readonly Payment['status'][] = ['succeeded', 'requires_capture'];
+
+export const toPaymentIntent = (payment: PaymentSource): Stripe.PaymentIntent =>
+  ({
+    id: payment.id,
+    object: 'payment_intent',
+    allowed_payment_method_types: null,
+    amount: payment.amount,
+    amount_capturable: payment.status === 'requires_capture' ? payment.amount : 0,
+    amount_details: { tip: {} },
+    amount_received: payment.status === 'succeeded' ? payment.amount : 0,
+    application: null,
+    application_fee_amount: null,
+    automatic_payment_methods: { allow_redirects: 'never', enabled: true },
+    canceled_at: payment.status === 'canceled' ? seconds(payment.createdAt) + 60 : null,
+    cancellation_reason: payment.status === 'canceled' ? 'abandoned' : null,
+    capture_method: payment.captureMethod,
+    client_secret: payment.clientSecret,
+    confirmation_method: 'automatic',
+    created: seconds(payment.createdAt),
+    currency: payment.currency,
+    customer: payment.customer,
+    customer_account: null,
+    description: payment.description,
+    excluded_payment_method_types: null,
+    last_payment_error: null,
+    latest_charge: CHARGED.includes(payment.status) ? payment.chargeId : null,
+    livemode: false,
+    managed_payments: null,
+    metadata: {},
+    next_action: null,
+    on_behalf_of: null,
+    payment_method: CHARGED.includes(payment.status) ? 'pm_card_visa' : null,
+    payment_method_configuration_details: null,
+    payment_method_options: {},
+    payment_method_types: ['card'],
+    payment_record: null,
+    processing: null,
+    receipt_email: null,
+    review: null,
+    setup_future_usage: null,
+    shipping: null,
+    source: null,
+    statement_descriptor: null,
+    statement_descriptor_suffix: null,
+    status: payment.status,
+    transfer_data: null,
+    transfer_group: null,
+  }) satisfies Stripe.PaymentIntent;
+
+export const toCharge = (payment: PaymentSource, refunded: number): Stripe.Charge =>
+  ({
+    id: payment.chargeId,
+    object: 'charge',
+    amount: payment.amount,
+    amount_captured: payment.status === 'succeeded' ? payment.amount : 0,
+    amount_refunded: refunded,
+    application: null,
+    application_fee: null,
+    application_fee_amount: null,
+    balance_transaction: null,
+    billing_details: { address: null, email: null, name: null, phone: null, tax_id: null },
+    calculated_statement_descriptor: 'TRIBUTARY',
+    captured: payment.status === 'succeeded',
+    created: seconds(payment.createdAt),
+    currency: payment.currency,
+    customer: payment.customer,
+    description: payment.description,
+    disputed: false,
+    failure_balance_transaction: null,
+    failure_code: null,
+    failure_message: null,
+    fraud_details: {},
+    livemode: false,
+    metadata: {},
+    on_behalf_of: null,
+    outcome: null,
+    paid: true,
+    payment_intent: payment.id,
+    payment_method: 'pm_card_visa',
+    payment_method_details: null,
+    receipt_email: null,
+    receipt_number: null,
+    receipt_url: null,
+    refunded: refunded === payment.amount,
+    review: null,
+    shipping: null,
+    source: null,
+    source_transfer: null,
+    statement_descriptor: null,
+    statement_descriptor_suffix: null,
+    status: 'succeeded',
+    transfer_data: null,
+    transfer_group: null,
+  }) satisfies Stripe.Charge;
+
+export const toRefund = (
+  refund: Refund & { reason?: Stripe.Refund.Reason | null },
+  payment: Pick<PaymentSource, 'id' | 'chargeId' | 'currency' | 'customer'>,
+): Stripe.Refund =>
+  ({
+    id: refund.id,
+    object: 'refund',
+    amount: refund.amount,
+    balance_transaction: null,
+    charge: payment.chargeId,
+    created: seconds(refund.createdAt),
+    currency: payment.currency,
+    customer: payment.customer,
+    customer_account: null,
+    metadata: {},
+    payment_intent: payment.id,
+    payment_method: null,
+    reason: refund.reason ?? null,
+    receipt_number: null,
+    source_transfer_reversal: null,
+    status: 'succeeded',
+    transfer_reversal: null,
+  }) satisfies Stripe.Refund;
+
+/** An invoice with the fields that this product and most of its readers ask for; the provider's has many more. */
+export const toInvoice = (invoice: Invoice, account: Pick<Account, 'id' | 'currency' | 'email' | 'name'>) =>
+  ({
+    id: invoice.id,
+    object: 'invoice',
+    amount_due: invoice.total,
+    amount_paid: invoice.status === 'paid' ? invoice.total : 0,
+    amount_remaining: invoice.status === 'open' ? invoice.total : 0,
+    created: seconds(invoice.createdAt),
+    currency: account.currency,
+    customer: account.id,
+    customer_email: account.email,
+    customer_name: account.name,
+    due_date: seconds(invoice.dueDate),
+    hosted_invoice_url: `https://invoices.example/${invoice.id}`,
+    livemode: false,
+    metadata: {},
+    number: invoice.number,
+    status: invoice.status,
+    subtotal: invoice.total,
+    total: invoice.total,
+  }) satisfies Partial<Stripe.Invoice>;
