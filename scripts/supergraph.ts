@@ -1,0 +1,7 @@
+import { updateSupergraphFiles } from '../gateway/supergraph.ts';
+
+// `npm run supergraph` writes the composed supergraph; with `--check` it only says whether the committed one is up to date.
+const check = process.argv.includes('--check');
+const outdated = await updateSupergraphFiles({ check });
+for (const path of outdated) console.log(`${check ? 'out of date' : 'wrote'}: ${path}`);
+if (check && outdated.length > 0) process.exit(1);

@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import { type Env, readEnv } from '../runtime/env.ts';
+import { LOG_LEVELS } from '../runtime/log.ts';
+import { subgraphs } from './index.ts';
+
+const NAMES = subgraphs.map(({ name }) => name);
+
+/** The variables of a process that serves subgraphs. */
+export const SubgraphProcessEnv = z.object({
+  SUBGRAPHS: z
+    .string(`is required: the subgraphs to serve, of ${NAMES.join(', ')}`)
+    .transform((value) => value.split(',').map((name) => name.trim()))
+    .pipe(z.array(z.enum(NAMES, `must be a list of: ${NAMES.join(', ')}`)).min(1)),
+  PORT: z.coerce.number().int().min(0).max(65_535).default(4001),
+  HOST: z.string().default('127.0.0.1'),
+  LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+  SHUTDOWN_GRACE_MS: z.coerce.number().int().positive().default(10_000),
+});
+
+export const readConfig = (env: Env) => {
+  const values = readEnv(SubgraphProcessEnv, env);
+  return {
+    names: values.SUBGRAPHS,
+    port: values.PORT,
+    host: values.HOST,
+    logLevel: values.LOG_LEVEL,
+    shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
+  };
+};

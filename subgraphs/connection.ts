@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { badInput } from './errors.ts';
+import { MAX_PAGE_SIZE } from './inputs.ts';
+
+/** A page of a list as Relay's cursor connections define it: https://relay.dev/graphql/connections.htm */
+export type Connection<Node> = {
+  readonly edges: readonly { readonly cursor: string; readonly node: Node }[];
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+};
+
+/** Makes a connection of nodes and their cursors. */
+export const toConnection = <Node>(edges: Connection<Node>['edges'], hasNextPage: boolean): Connection<Node> => ({
+  edges,
+  pageInfo: { hasNextPage, endCursor: edges.at(-1)?.cursor ?? null },
+});
+
+/** Turns a position in a list into a cursor: opaque to clients, though no secret. */
+export const writeCursor = (position: unknown): string => Buffer.from(JSON.stringify(position)).toString('base64url');
+
+/** Reads a cursor that `writeCursor` made. Throws BAD_USER_INPUT for anything else. */
+export const readCursor = <Schema extends z.ZodType>(schema: Schema, cursor: string): z.output<Schema> => {
+  let position: unknown;
+  try {
+    position = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+  } catch {
+    throw badInput('after', 'is no cursor of this list');
+  }
+  const parsed = schema.safeParse(position);
+  if (!parsed.success) throw badInput('after', 'is no cursor of this list');
+  return parsed.data;
+};
+
+/** A page as providers give it: items, and a token for the next page. */
+export type ProviderPage<Item> = { readonly items: readonly Item[]; readonly next: string | undefined };
+
+// A place in such a list: the token of a provider's page (null: the first), and how many of its items come before.
+const Position = z.tuple([z.string().max(500).nullable(), z.number().int().min(0).max(MAX_PAGE_SIZE)]);
+
+/**
+ * A connection over a provider's list that is paged by tokens, so that every edge has a cursor and not only the last.
+ * Asks for one page where `after` stands at the end of one, as in paging forward, and for two at most otherwise.
+ */
+export const pageThrough = async <Item>(
+  { first, after }: { first: number; after?: string | null | undefined },
+  ask: (page: { token: string | undefined; limit: number }) => Promise<ProviderPage<Item>>,
+): Promise<Connection<Item>> => {
+  const [start, skip] = after ? readCursor(Position, after) : [null, 0];
+  let token = start;
+  let before = skip;
+  const edges: { cursor: string; node: Item }[] = [];
+  for (;;) {
+    const limit = Math.min(MAX_PAGE_SIZE, before + first - edges.length);
+    const { items, next } = await ask({ token: token ?? undefined, limit });
+    const wanted = items.slice(before, before + first - edges.length);
+    wanted.forEach((node, index) => {
+      const position = before + index + 1;
+      const endsPage = position === items.length && next !== undefined;
+      edges.push({ cursor: writeCursor(endsPage ? [next, 0] : [token, position]), node });
+    });
+    const more = next !== undefined || before + wanted.length < items.length;
+    if (edges.length >= first || next === undefined || items.length === 0) return toConnection(edges, more);
+    token = next;
+    before = 0;
+  }
+};

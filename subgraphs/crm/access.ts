@@ -1,0 +1,50 @@
+import { createSharedCredential, type SharedCredential } from '../../connectors/credential.ts';
+import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
+import type { HttpConnector } from '../../connectors/http.ts';
+import { parseJson } from '../../connectors/parse.ts';
+import type { HubSpotConfig, OAuthApp } from './config.ts';
+import { Token } from './shapes.ts';
+
+const OPERATION = 'POST /oauth/v1/token';
+
+/** The token that calls carry: a private app's own, or an OAuth access token, renewed once for all callers. */
+export const createAccess = (http: HttpConnector, { access, baseUrl }: HubSpotConfig): SharedCredential => {
+  const { upstream } = http;
+  if ('token' in access) {
+    return createSharedCredential({ upstream, obtain: async () => ({ value: access.token }), isRefused: () => false });
+  }
+  return createSharedCredential({
+    upstream,
+    obtain: () => refresh(http, baseUrl, access),
+    isRefused: (error) => isUpstreamError(error, 'UPSTREAM_UNAUTHORIZED') && error.details.status === 401,
+  });
+};
+
+const refresh = async (http: HttpConnector, baseUrl: string, { clientId, clientSecret, refreshToken }: OAuthApp) => {
+  const form = {
+    grant_type: 'refresh_token',
+    client_id: clientId,
+    client_secret: clientSecret,
+    refresh_token: refreshToken,
+  };
+  try {
+    const { body } = await http.send({
+      operation: OPERATION,
+      method: 'POST',
+      url: `${baseUrl}/oauth/v1/token`,
+      headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+      body: new URLSearchParams(form).toString(),
+      write: false,
+    });
+    const token = parseJson(Token, body, { upstream: http.upstream, operation: OPERATION });
+    return { value: token.access_token, expiresAtMs: Date.now() + token.expires_in * 1000 };
+  } catch (error) {
+    if (!isUpstreamError(error, 'UPSTREAM_REJECTED')) throw error;
+    // A refresh token that was revoked answers 400.
+    throw new UpstreamError('UPSTREAM_UNAUTHORIZED', http.upstream, 'the refresh token is no longer taken', {
+      operation: OPERATION,
+      status: error.details.status,
+      cause: error,
+    });
+  }
+};

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { ConfigError, type Env, readEnv } from '../../runtime/env.ts';
+
+/** The variables of the crm subgraph. */
+export const HubSpotEnv = z.object({
+  HUBSPOT_ACCESS_TOKEN: z.string().optional(),
+  HUBSPOT_CLIENT_ID: z.string().optional(),
+  HUBSPOT_CLIENT_SECRET: z.string().optional(),
+  HUBSPOT_REFRESH_TOKEN: z.string().optional(),
+  HUBSPOT_BASE_URL: z
+    .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+    .default('https://api.hubapi.com'),
+  HUBSPOT_TIMEOUT_MS: z.coerce.number().int().positive().default(10_000),
+  HUBSPOT_CURRENCY: z
+    .string()
+    .regex(/^[A-Z]{3}$/, 'must be a currency of ISO 4217, e.g. EUR')
+    .optional(),
+});
+
+export const HUBSPOT_SECRETS = ['HUBSPOT_ACCESS_TOKEN', 'HUBSPOT_CLIENT_SECRET', 'HUBSPOT_REFRESH_TOKEN'] as const;
+
+export type OAuthApp = { readonly clientId: string; readonly clientSecret: string; readonly refreshToken: string };
+
+export type HubSpotConfig = {
+  /** A private app's token, or the OAuth app that gets tokens. */
+  readonly access: { readonly token: string } | OAuthApp;
+  readonly baseUrl: string;
+  readonly timeoutMs: number;
+  /** For deals that name no currency. */
+  readonly defaultCurrency: string | undefined;
+};
+
+export const readConfig = (env: Env): HubSpotConfig => {
+  const values = readEnv(HubSpotEnv, env, HUBSPOT_SECRETS);
+  return {
+    access: readAccess(values),
+    baseUrl: values.HUBSPOT_BASE_URL.replace(/\/$/, ''),
+    timeoutMs: values.HUBSPOT_TIMEOUT_MS,
+    defaultCurrency: values.HUBSPOT_CURRENCY,
+  };
+};
+
+const readAccess = (values: z.output<typeof HubSpotEnv>): HubSpotConfig['access'] => {
+  const {
+    HUBSPOT_ACCESS_TOKEN: token,
+    HUBSPOT_CLIENT_ID: clientId,
+    HUBSPOT_CLIENT_SECRET: clientSecret,
+    HUBSPOT_REFRESH_TOKEN: refreshToken,
+  } = values;
+  if (token && (clientId || clientSecret || refreshToken)) {
+    throw new ConfigError('HUBSPOT_ACCESS_TOKEN: set either this or the OAuth variables, not both.');
+  }
+  if (token) return { token };
+  if (clientId && clientSecret && refreshToken) return { clientId, clientSecret, refreshToken };
+  if (!clientId && !clientSecret && !refreshToken) {
+    throw new ConfigError('HUBSPOT_ACCESS_TOKEN: is required to call HubSpot, or the three OAuth variables.');
+  }
+  const missing = [
+    !clientId && 'HUBSPOT_CLIENT_ID',
+    !clientSecret && 'HUBSPOT_CLIENT_SECRET',
+    !refreshToken && 'HUBSPOT_REFRESH_TOKEN',
+  ].filter(Boolean);
+  throw new ConfigError(`${missing.join(', ')}: required for OAuth beside the variables that are set.`);
+};

@@ -1,0 +1,236 @@
+import type { z } from 'zod';
+import type { Call, CallOptions } from '../../connectors/chain.ts';
+import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
+import type { HttpConnector } from '../../connectors/http.ts';
+import { parseAnswer, parseJson } from '../../connectors/parse.ts';
+import type { ProviderPage } from '../connection.ts';
+import { createAccess } from './access.ts';
+import type { HubSpotConfig } from './config.ts';
+import {
+  type ApiContact,
+  type ApiDeal,
+  AssociationsAnswer,
+  BatchAnswer,
+  Created,
+  createShapes,
+  type ObjectType,
+  PROPERTIES,
+  pageOf,
+} from './shapes.ts';
+
+export type { ApiCompany, ApiContact, ApiDeal, ApiLineItem, ApiMoney, ObjectType } from './shapes.ts';
+
+/** Records in one batch read. */
+export const MAX_BATCH = 100;
+
+/** Records whose links one call can ask for. */
+export const MAX_ASSOCIATIONS = 1_000;
+
+/** A link to another record; `isPrimary` marks the one company that counts. */
+export type ApiLink = { readonly id: string; readonly isPrimary: boolean };
+
+export type Filter = { readonly propertyName: string; readonly operator: 'EQ'; readonly value: string };
+
+/** What to list: everything, or what a search finds. */
+export type ListQuery = { readonly filters: readonly Filter[]; readonly text?: string | undefined };
+
+type Shapes = ReturnType<typeof createShapes>;
+type Shape<Type extends ObjectType> = z.output<Shapes[Type]>;
+
+type Request = CallOptions & {
+  readonly method: Call['method'];
+  readonly path: string;
+  /** The path with `{id}` for the id, where it holds one. */
+  readonly template?: string;
+  readonly json?: unknown;
+  readonly write?: boolean;
+};
+
+/**
+ * The calls of HubSpot's CRM API that the graph needs. Every call throws UpstreamError.
+ * Source: https://developers.hubspot.com/docs/api/crm
+ */
+export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => {
+  const { upstream } = http;
+  const access = createAccess(http, config);
+  const shapes = createShapes(config.defaultCurrency);
+
+  const ask = async <Schema extends z.ZodType>(schema: Schema, request: Request): Promise<z.output<Schema>> => {
+    const { method, path, template = path, json, write = false, signal } = request;
+    const operation = `${method} ${template}`;
+    const send = (token: string) =>
+      http.send({
+        operation,
+        method,
+        url: `${config.baseUrl}${path}`,
+        headers: {
+          authorization: `Bearer ${token}`,
+          accept: 'application/json',
+          ...(json !== undefined && { 'content-type': 'application/json' }),
+        },
+        body: json === undefined ? undefined : JSON.stringify(json),
+        write,
+        signal,
+      });
+    try {
+      const { body } = await access.use(send, { signal });
+      return parseJson(schema, body, { upstream, operation });
+    } catch (error) {
+      throw withReason(error);
+    }
+  };
+
+  const readBatch = async <Type extends ObjectType>(
+    type: Type,
+    ids: readonly string[],
+    call: CallOptions,
+    idProperty?: string,
+  ): Promise<Map<string, Shape<Type> | Error>> => {
+    const path = `/crm/v3/objects/${type}/batch/read`;
+    const { results, errors } = await ask(BatchAnswer, {
+      ...call,
+      method: 'POST',
+      path,
+      json: { inputs: ids.map((id) => ({ id })), properties: PROPERTIES[type], ...(idProperty && { idProperty }) },
+    });
+    const origin = { upstream, operation: `POST ${path}` };
+    const found = new Map<string, Shape<Type> | Error>();
+    for (const { category, context } of errors) {
+      // Missing records are reported among the errors; they are no failure.
+      if (category === 'OBJECT_NOT_FOUND') continue;
+      for (const id of context.ids) found.set(id, new UpstreamError('UPSTREAM_REJECTED', upstream, category, origin));
+    }
+    for (const result of results) {
+      const key = idProperty ? String(result.properties[idProperty]).toLowerCase() : result.id;
+      try {
+        found.set(key, parseAnswer(shapes[type], result, origin) as Shape<Type>);
+      } catch (error) {
+        found.set(key, error as Error);
+      }
+    }
+    return found;
+  };
+
+  const list = async <Type extends ObjectType>(
+    type: Type,
+    { filters, text }: ListQuery,
+    { token, limit }: { token: string | undefined; limit: number },
+    call: CallOptions,
+  ): Promise<ProviderPage<Shape<Type>>> => {
+    const page = pageOf(shapes[type]);
+    const isSearch = filters.length > 0 || text !== undefined;
+    const query = new URLSearchParams({ limit: String(limit), properties: PROPERTIES[type].join(',') });
+    if (token !== undefined) query.set('after', token);
+    const { results, paging } = isSearch
+      ? await ask(page, {
+          ...call,
+          method: 'POST',
+          path: `/crm/v3/objects/${type}/search`,
+          json: {
+            filterGroups: filters.length > 0 ? [{ filters }] : [],
+            ...(text !== undefined && { query: text }),
+            // As the list has it: in the order of entry.
+            sorts: [{ propertyName: 'hs_object_id', direction: 'ASCENDING' }],
+            properties: PROPERTIES[type],
+            limit,
+            ...(token !== undefined && { after: token }),
+          },
+        })
+      : await ask(page, {
+          ...call,
+          method: 'GET',
+          path: `/crm/v3/objects/${type}?${query}`,
+          template: `/crm/v3/objects/${type}`,
+        });
+    return { items: results as Shape<Type>[], next: paging?.next?.after };
+  };
+
+  const update = (type: ObjectType, id: string, properties: Readonly<Record<string, string>>, call: CallOptions) =>
+    ask(Created, {
+      ...call,
+      method: 'PATCH',
+      path: `/crm/v3/objects/${type}/${id}`,
+      template: `/crm/v3/objects/${type}/{id}`,
+      json: { properties },
+      write: true,
+    });
+
+  return {
+    /** Up to 100 records by id. Leaves out the unknown ones; a record that cannot be read is an Error. */
+    byIds: <Type extends ObjectType>(type: Type, ids: readonly string[], call: CallOptions) =>
+      readBatch(type, ids, call),
+
+    /** Up to 100 contacts by their primary address, by address in lower case. */
+    contactsByEmails: (emails: readonly string[], call: CallOptions) => readBatch('contacts', emails, call, 'email'),
+
+    /** What up to 1,000 records are linked to, by id. Leaves out who is linked to nothing. */
+    links: async (from: ObjectType, to: ObjectType, ids: readonly string[], call: CallOptions) => {
+      const found = new Map<string, ApiLink[]>();
+      let inputs: { id: string; after?: string }[] = ids.map((id) => ({ id }));
+      while (inputs.length > 0) {
+        const { results } = await ask(AssociationsAnswer, {
+          ...call,
+          method: 'POST',
+          path: `/crm/v4/associations/${from}/${to}/batch/read`,
+          json: { inputs },
+        });
+        inputs = [];
+        for (const result of results) {
+          const links = result.to.map(({ toObjectId, associationTypes }) => ({
+            id: toObjectId,
+            isPrimary: associationTypes.some(({ label }) => label === 'Primary'),
+          }));
+          found.set(result.from.id, [...(found.get(result.from.id) ?? []), ...links]);
+          const after = result.paging?.next?.after;
+          if (after !== undefined) inputs.push({ id: result.from.id, after });
+        }
+      }
+      return found;
+    },
+
+    contacts: (query: ListQuery, page: { token: string | undefined; limit: number }, call: CallOptions) =>
+      list('contacts', query, page, call) as Promise<ProviderPage<ApiContact>>,
+
+    deals: (query: ListQuery, page: { token: string | undefined; limit: number }, call: CallOptions) =>
+      list('deals', query, page, call) as Promise<ProviderPage<ApiDeal>>,
+
+    /** Gives the new contact's id. Refused with the reason ALREADY_EXISTS where the address is taken. */
+    createContact: async (
+      properties: Readonly<Record<string, string>>,
+      companyId: string | undefined,
+      call: CallOptions,
+    ): Promise<string> => {
+      const { id } = await ask(Created, {
+        ...call,
+        method: 'POST',
+        path: '/crm/v3/objects/contacts',
+        json: {
+          properties,
+          // 1: a contact's primary company.
+          associations: companyId
+            ? [{ to: { id: companyId }, types: [{ associationCategory: 'HUBSPOT_DEFINED', associationTypeId: 1 }] }]
+            : [],
+        },
+        write: true,
+      });
+      return id;
+    },
+
+    updateContact: async (id: string, properties: Readonly<Record<string, string>>, call: CallOptions) => {
+      await update('contacts', id, properties, call);
+    },
+
+    updateDeal: async (id: string, properties: Readonly<Record<string, string>>, call: CallOptions) => {
+      await update('deals', id, properties, call);
+    },
+  };
+};
+
+export type HubSpotApi = ReturnType<typeof createHubSpotApi>;
+
+/** Adds why the provider refused, in our words, by the status that it documents for it. */
+const withReason = (error: unknown): unknown => {
+  if (!isUpstreamError(error, 'UPSTREAM_REJECTED') || error.details.reason) return error;
+  const reason = error.details.status === 409 ? 'ALREADY_EXISTS' : 'INVALID_VALUE';
+  return new UpstreamError(error.code, error.upstream, error.message, { ...error.details, reason, cause: error });
+};

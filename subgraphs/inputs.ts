@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { badInput } from './errors.ts';
+import { isCurrency } from './money.ts';
+
+/** The largest page of any list. */
+export const MAX_PAGE_SIZE = 100;
+
+/** Reads an argument by a schema. Throws BAD_USER_INPUT naming the argument, or the part of it, that is at fault. */
+export const readInput = <Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  argument: string,
+): z.output<Schema> => {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw badInput([argument, ...(issue?.path ?? [])].join('.'), issue?.message ?? 'cannot be used');
+};
+
+/** An e-mail address, in lower case: that is how the systems behind compare them. */
+export const Email = z
+  .string()
+  .trim()
+  .max(254, 'must be an e-mail address')
+  .toLowerCase()
+  .pipe(z.email('must be an e-mail address'));
+
+/** A decimal above zero, as text. */
+export const PositiveDecimal = z
+  .string('must be a decimal number as text, e.g. "12.50"')
+  .regex(/^\d{1,15}(\.\d{1,6})?$/, 'must be a decimal number, e.g. 12.50')
+  .refine((text) => /[1-9]/.test(text), 'must be above zero');
+
+/** A decimal from zero, as text. */
+export const Decimal = z
+  .string('must be a decimal number as text, e.g. "12.50"')
+  .regex(/^\d{1,15}(\.\d{1,6})?$/, 'must be a decimal number, e.g. 12.50');
+
+/** A currency of ISO 4217, in capitals whatever the client wrote. */
+export const Currency = z.string().toUpperCase().refine(isCurrency, 'must be a currency of ISO 4217, e.g. EUR');
+
+/** Text for a person to read, trimmed. */
+export const text = (max: number) => z.string().trim().max(max, `must have at most ${max} characters`);
+
+/** A point in time as ISO 8601 text with a time zone. */
+export const DateTime = z.iso
+  .datetime({ offset: true, error: 'must be a date and time as in 2026-11-01T09:30:00Z' })
+  .transform((value) => new Date(value));
+
+const PageSize = z
+  .number()
+  .int()
+  .min(1, `must be 1 to ${MAX_PAGE_SIZE}`)
+  .max(MAX_PAGE_SIZE, `must be 1 to ${MAX_PAGE_SIZE}`);
+
+/** How many to list, 1 to 100. */
+export const readPageSize = (first: unknown): number => readInput(PageSize, first, 'first');

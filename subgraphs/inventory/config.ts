@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { type Env, readEnv } from '../../runtime/env.ts';
+
+const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
+
+/** The variables of the inventory subgraph. */
+export const OpenMageEnv = z.object({
+  OPENMAGE_WSDL_URL: z.string('is required to call the shop').pipe(HttpUrl),
+  OPENMAGE_USERNAME: z.string('is required to call the shop'),
+  OPENMAGE_API_KEY: z.string('is required to call the shop'),
+  OPENMAGE_ENDPOINT_URL: HttpUrl.optional(),
+  OPENMAGE_TIMEOUT_MS: z.coerce.number().int().positive().default(15_000),
+});
+
+export const OPENMAGE_SECRETS = ['OPENMAGE_API_KEY'] as const;
+
+export type OpenMageConfig = {
+  readonly wsdlUrl: string;
+  readonly username: string;
+  readonly apiKey: string;
+  /** Where calls go, if not to the address in the WSDL. */
+  readonly endpointUrl: string | undefined;
+  readonly timeoutMs: number;
+};
+
+export const readConfig = (env: Env): OpenMageConfig => {
+  const values = readEnv(OpenMageEnv, env, OPENMAGE_SECRETS);
+  return {
+    wsdlUrl: values.OPENMAGE_WSDL_URL,
+    username: values.OPENMAGE_USERNAME,
+    apiKey: values.OPENMAGE_API_KEY,
+    endpointUrl: values.OPENMAGE_ENDPOINT_URL,
+    timeoutMs: values.OPENMAGE_TIMEOUT_MS,
+  };
+};

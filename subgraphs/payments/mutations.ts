@@ -1,0 +1,108 @@
+import { z } from 'zod';
+import { UpstreamError } from '../../connectors/errors.ts';
+import { badInput } from '../errors.ts';
+import { Currency, Email, PositiveDecimal, readInput, text } from '../inputs.ts';
+import type { MutationResolvers } from './generated.ts';
+import type { Context } from './loaders.ts';
+import { API_CANCELLATION_REASON, API_CAPTURE_METHOD, API_REFUND_REASON, toUnits } from './mapping.ts';
+
+export const PaymentId = z.string().regex(/^pi_\w{1,250}$/, 'must be the id of a payment, pi_…');
+
+// Stripe takes 255 characters; the rest is for keys that are derived from this one.
+const IdempotencyKey = z
+  .string()
+  .min(1, 'must not be empty')
+  .max(200, 'must have at most 200 characters')
+  .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces');
+
+const MoneyInput = z.object({ amount: PositiveDecimal, currency: Currency }).transform((money, { addIssue }) => {
+  const units = toUnits(money);
+  if (units !== undefined) return { ...money, units };
+  addIssue({ code: 'custom', path: ['amount'], message: `is finer than the smallest unit of ${money.currency}` });
+  return z.NEVER;
+});
+
+const CreatePayment = z.object({
+  customerEmail: Email,
+  amount: MoneyInput,
+  description: text(500).nullish(),
+  paymentMethodId: z
+    .string()
+    .regex(/^(pm|card|src)_\w+$/, 'must be the id of a payment method, pm_…')
+    .nullish(),
+  captureMethod: z.enum(['AUTOMATIC', 'MANUAL']),
+  idempotencyKey: IdempotencyKey,
+});
+
+const ChangePayment = z.object({ paymentId: PaymentId, idempotencyKey: IdempotencyKey });
+const TakeOrGive = ChangePayment.extend({ amount: MoneyInput.nullish() });
+
+/**
+ * A part of a payment as Stripe counts it. The currency only travels with the amount so that nobody gives back 10 KWD
+ * where 10 JPY were meant; it costs one look at the payment.
+ */
+const partOf = async (
+  paymentId: string,
+  amount: z.output<typeof MoneyInput> | null | undefined,
+  { loaders }: Context,
+): Promise<number | undefined> => {
+  if (!amount) return undefined;
+  const payment = await loaders.payment.load(paymentId);
+  if (!payment) {
+    throw new UpstreamError('UPSTREAM_NOT_FOUND', 'payments', 'there is no such payment');
+  }
+  const currency = payment.currency.toUpperCase();
+  if (currency !== amount.currency) throw badInput('input.amount.currency', `must be ${currency}, as the payment is`);
+  return amount.units;
+};
+
+/** The account that a payment of this person goes to: their oldest, so that a repeated request finds the same one. */
+const accountFor = async (email: string, idempotencyKey: string, { api, loaders, call }: Context): Promise<string> => {
+  const [oldest] = await loaders.accounts.load(email);
+  return (oldest ?? (await api.createAccount(email, `${idempotencyKey}:account`, call))).id;
+};
+
+export const mutations: MutationResolvers = {
+  createPayment: async (_, args, context) => {
+    const input = readInput(CreatePayment, args.input, 'input');
+    const payment = await context.api.createPayment(
+      {
+        account: await accountFor(input.customerEmail, input.idempotencyKey, context),
+        amount: input.amount.units,
+        currency: input.amount.currency,
+        description: input.description ?? undefined,
+        paymentMethod: input.paymentMethodId ?? undefined,
+        captureMethod: API_CAPTURE_METHOD[input.captureMethod],
+      },
+      input.idempotencyKey,
+      context.call,
+    );
+    context.loaders.forgetAll();
+    return { payment, clientSecret: payment.client_secret ?? null };
+  },
+
+  capturePayment: async (_, args, context) => {
+    const { paymentId, amount, idempotencyKey } = readInput(TakeOrGive, args.input, 'input');
+    const units = await partOf(paymentId, amount, context);
+    const payment = await context.api.capturePayment(paymentId, units, idempotencyKey, context.call);
+    context.loaders.forgetAll();
+    return { payment };
+  },
+
+  cancelPayment: async (_, args, { api, call, loaders }) => {
+    const { paymentId, idempotencyKey } = readInput(ChangePayment, args.input, 'input');
+    const reason = args.input.reason ? API_CANCELLATION_REASON[args.input.reason] : undefined;
+    const payment = await api.cancelPayment(paymentId, reason, idempotencyKey, call);
+    loaders.forgetAll();
+    return { payment };
+  },
+
+  refundPayment: async (_, args, context) => {
+    const { paymentId, amount, idempotencyKey } = readInput(TakeOrGive, args.input, 'input');
+    const units = await partOf(paymentId, amount, context);
+    const reason = args.input.reason ? API_REFUND_REASON[args.input.reason] : undefined;
+    const refund = await context.api.refundPayment(paymentId, { amount: units, reason }, idempotencyKey, context.call);
+    context.loaders.forgetAll();
+    return { refund, payment: refund.payment_intent };
+  },
+};

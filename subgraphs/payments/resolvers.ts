@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import { pageThrough } from '../connection.ts';
+import { DateTime, readInput, readPageSize } from '../inputs.ts';
+import { pageThroughAccounts } from './account-pages.ts';
+import type { CustomerResolvers, QueryResolvers, Resolvers } from './generated.ts';
+import type { Context } from './loaders.ts';
+import {
+  API_PAYMENT_STATUS,
+  type CustomerRef,
+  INVOICE_STATUS,
+  PAYMENT_STATUS,
+  REFUND_REASON,
+  REFUND_STATUS,
+  toBalance,
+  toBalances,
+  toCustomerRef,
+  toDateTime,
+  toMoney,
+} from './mapping.ts';
+import { mutations, PaymentId } from './mutations.ts';
+
+const InvoiceId = z.string().regex(/^in_\w{1,250}$/, 'must be the id of an invoice, in_…');
+const Filter = z.object({
+  status: z.custom<keyof typeof API_PAYMENT_STATUS>().nullish(),
+  createdFrom: DateTime.nullish(),
+  createdBefore: DateTime.nullish(),
+});
+
+const accountsOf = async ({ email }: CustomerRef, { loaders }: Context) =>
+  email === null ? [] : loaders.accounts.load(email.toLowerCase());
+
+const accountIdsOf = async (customer: CustomerRef, context: Context): Promise<string[]> =>
+  (await accountsOf(customer, context)).map(({ id }) => id);
+
+const Query: QueryResolvers = {
+  payment: (_, { id }, { loaders }) => loaders.payment.load(readInput(PaymentId, id, 'id')),
+  invoice: (_, { id }, { loaders }) => loaders.invoice.load(readInput(InvoiceId, id, 'id')),
+  payments: (_, { first, after, filter }, { api, call }) => {
+    const { status, createdFrom, createdBefore } = readInput(Filter, filter ?? {}, 'filter');
+    const search = {
+      status: status ? API_PAYMENT_STATUS[status] : undefined,
+      createdFrom: createdFrom ?? undefined,
+      createdBefore: createdBefore ?? undefined,
+    };
+    return pageThrough({ first: readPageSize(first), after }, (page) => api.payments(search, page, call));
+  },
+};
+
+const Customer: CustomerResolvers = {
+  __resolveReference: ({ email }) => ({ email: email ?? null }),
+  payments: async (customer, { first, after }, context) =>
+    pageThroughAccounts(await accountIdsOf(customer, context), { first: readPageSize(first), after }, (page) =>
+      context.loaders.paymentPages.load(page),
+    ),
+  invoices: async (customer, { first, after }, context) =>
+    pageThroughAccounts(await accountIdsOf(customer, context), { first: readPageSize(first), after }, (page) =>
+      context.loaders.invoicePages.load(page),
+    ),
+  balance: async (customer, _, context) => {
+    const balances = toBalances(await accountsOf(customer, context));
+    return balances.length === 1 ? (balances[0] ?? null) : null;
+  },
+  balances: async (customer, _, context) => toBalances(await accountsOf(customer, context)),
+  paymentAccounts: (customer, _, context) => accountsOf(customer, context),
+};
+
+export const resolvers: Resolvers = {
+  Query,
+  Mutation: mutations,
+  Customer,
+  PaymentAccount: {
+    balance: toBalance,
+    name: ({ name }) => name ?? null,
+    createdAt: ({ created }) => toDateTime(created),
+  },
+  Payment: {
+    status: ({ status }) => PAYMENT_STATUS[status],
+    amount: ({ amount, currency }) => toMoney(amount, currency),
+    amountReceived: ({ amount_received, currency }) => toMoney(amount_received, currency),
+    amountRefunded: ({ latest_charge, currency }) => toMoney(latest_charge?.amount_refunded ?? 0, currency),
+    createdAt: ({ created }) => toDateTime(created),
+    customer: ({ customer }) => toCustomerRef(customer),
+    refunds: ({ id, latest_charge }, _, { loaders }) =>
+      // The latest ten come with the payment.
+      latest_charge?.refunds?.has_more ? loaders.refunds.load(id) : (latest_charge?.refunds?.data ?? []),
+    externalIds: ({ id }) => [{ system: 'stripe', id }],
+  },
+  Refund: {
+    amount: ({ amount, currency }) => toMoney(amount, currency),
+    status: ({ status }) => status && REFUND_STATUS[status],
+    reason: ({ reason }) => reason && REFUND_REASON[reason],
+    createdAt: ({ created }) => toDateTime(created),
+  },
+  Invoice: {
+    status: ({ status }) => status && INVOICE_STATUS[status],
+    total: ({ total, currency }) => toMoney(total, currency),
+    amountRemaining: ({ amount_remaining, currency }) => toMoney(amount_remaining, currency),
+    createdAt: ({ created }) => toDateTime(created),
+    dueDate: ({ due_date }) => (due_date === null ? null : toDateTime(due_date)),
+    customer: ({ customer_email }) => (customer_email ? { email: customer_email.toLowerCase() } : null),
+  },
+};

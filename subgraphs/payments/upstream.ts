@@ -1,0 +1,273 @@
+import Stripe from 'stripe';
+import type { z } from 'zod';
+import type { CallOptions } from '../../connectors/chain.ts';
+import { createFetch } from '../../connectors/fetch.ts';
+import type { HttpConnector } from '../../connectors/http.ts';
+import { parseAnswer } from '../../connectors/parse.ts';
+import type { ProviderPage } from '../connection.ts';
+import { isMissing, toUpstreamError } from './failures.ts';
+import { ApiAccount, ApiInvoice, ApiMadeRefund, ApiPayment, ApiRefund, listOf, searchResultOf } from './shapes.ts';
+
+export type { ApiAccount, ApiInvoice, ApiPayment, ApiRefund } from './shapes.ts';
+
+/** How many alternatives one search can hold. Undocumented; reported by users of the API. */
+export const MAX_SEARCH_CLAUSES = 10;
+
+/** What one list or search call can answer with. */
+export const MAX_LIST = 100;
+
+// One shape of a payment everywhere: with it every question about a payment, its customer's address and its refunds is
+// answered by the call that found it.
+const PAYMENT_PARTS = ['customer', 'latest_charge.refunds'];
+const LISTED_PAYMENT_PARTS = PAYMENT_PARTS.map((part) => `data.${part}`);
+const REFUNDED_PAYMENT_PARTS = PAYMENT_PARTS.map((part) => `payment_intent.${part}`);
+
+export type PageOfAccount = { readonly account: string; readonly limit: number; readonly after?: string | undefined };
+
+export type PaymentSearch = {
+  readonly status?: ApiPayment['status'] | undefined;
+  readonly createdFrom?: Date | undefined;
+  readonly createdBefore?: Date | undefined;
+};
+
+export type NewPayment = {
+  readonly account: string;
+  readonly amount: number;
+  readonly currency: string;
+  readonly description?: string | undefined;
+  readonly paymentMethod?: string | undefined;
+  readonly captureMethod: 'automatic' | 'manual';
+};
+
+export type StripeOptions = { readonly http: HttpConnector; readonly apiKey: string; readonly baseUrl: string };
+
+/**
+ * The calls of Stripe's API that the graph needs, over the official SDK; amounts are in the currency's units as Stripe
+ * counts them. Every call throws UpstreamError. Source: https://docs.stripe.com/api
+ */
+export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
+  const { upstream } = http;
+  const connector = createFetch(http);
+  const { protocol, hostname, port } = new URL(baseUrl);
+  const sdk = new Stripe(apiKey, {
+    protocol: protocol === 'http:' ? 'http' : 'https',
+    host: hostname,
+    port: port || (protocol === 'http:' ? 80 : 443),
+    httpClient: Stripe.createFetchHttpClient(connector.fetch),
+    // Retries and deadlines are the connector's; the SDK's own wait neither for a 429 nor for `Retry-After`.
+    maxNetworkRetries: 0,
+    timeout: 2 ** 31 - 1,
+    telemetry: false,
+  });
+
+  const ask = async <Schema extends z.ZodType>(
+    operation: string,
+    schema: Schema,
+    call: CallOptions,
+    work: () => Promise<unknown>,
+  ): Promise<z.output<Schema>> => {
+    try {
+      const answer = await connector.as({ ...call, operation, write: operation.startsWith('POST') }, work);
+      return parseAnswer(schema, answer, { upstream, operation });
+    } catch (error) {
+      throw toUpstreamError(error, operation);
+    }
+  };
+
+  const nullIfMissing = async <T>(asked: Promise<T>): Promise<T | null> => {
+    try {
+      return await asked;
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw error;
+    }
+  };
+
+  const pageOf = ({ limit, after }: Omit<PageOfAccount, 'account'>) => ({
+    limit,
+    ...(after !== undefined && { starting_after: after }),
+  });
+
+  return {
+    /**
+     * The accounts with any of up to ten addresses, compared without regard to case. One made less than a minute ago
+     * may be missing: that is how fresh the search is.
+     */
+    accountsByEmails: async (emails: readonly string[], call: CallOptions): Promise<ApiAccount[]> => {
+      const query = emails.map((email) => `email:${quote(email)}`).join(' OR ');
+      const found: ApiAccount[] = [];
+      let page: string | null | undefined;
+      do {
+        const answer = await ask('GET /v1/customers/search', searchResultOf(ApiAccount), call, () =>
+          sdk.customers.search({ query, limit: MAX_LIST, ...(page && { page }) }),
+        );
+        found.push(...answer.data);
+        page = answer.has_more ? answer.next_page : null;
+      } while (page);
+      return found;
+    },
+
+    /** The accounts with exactly this address, capitals included, up to the moment. */
+    accountsWithEmail: async (email: string, call: CallOptions): Promise<ApiAccount[]> =>
+      (await ask('GET /v1/customers', listOf(ApiAccount), call, () => sdk.customers.list({ email, limit: MAX_LIST })))
+        .data,
+
+    payment: (id: string, call: CallOptions): Promise<ApiPayment | null> =>
+      nullIfMissing(
+        ask('GET /v1/payment_intents/{id}', ApiPayment, call, () =>
+          sdk.paymentIntents.retrieve(id, { expand: PAYMENT_PARTS }),
+        ),
+      ),
+
+    /** A page of one account's payments, newest first. */
+    paymentsOfAccount: ({ account, ...page }: PageOfAccount, call: CallOptions) =>
+      ask('GET /v1/payment_intents', listOf(ApiPayment), call, () =>
+        sdk.paymentIntents.list({ customer: account, ...pageOf(page), expand: LISTED_PAYMENT_PARTS }),
+      ),
+
+    /**
+     * The payments of up to ten accounts; `has_more` says that they are not all here. One made less than a minute ago
+     * may be missing.
+     */
+    paymentsOfAccounts: (accounts: readonly string[], call: CallOptions) =>
+      ask('GET /v1/payment_intents/search', searchResultOf(ApiPayment), call, () =>
+        sdk.paymentIntents.search({
+          query: accounts.map((account) => `customer:${quote(account)}`).join(' OR '),
+          limit: MAX_LIST,
+          expand: LISTED_PAYMENT_PARTS,
+        }),
+      ),
+
+    /** A page of all payments. Searches where a state is asked for, which no list can filter by. */
+    payments: async (
+      { status, createdFrom, createdBefore }: PaymentSearch,
+      { token, limit }: { token: string | undefined; limit: number },
+      call: CallOptions,
+    ): Promise<ProviderPage<ApiPayment>> => {
+      const from = createdFrom && toSeconds(createdFrom);
+      const before = createdBefore && toSeconds(createdBefore);
+      if (status === undefined) {
+        const { data, has_more } = await ask('GET /v1/payment_intents', listOf(ApiPayment), call, () =>
+          sdk.paymentIntents.list({
+            ...pageOf({ limit, after: token }),
+            ...((from !== undefined || before !== undefined) && {
+              created: { ...(from !== undefined && { gte: from }), ...(before !== undefined && { lt: before }) },
+            }),
+            expand: LISTED_PAYMENT_PARTS,
+          }),
+        );
+        return { items: data, next: has_more ? data.at(-1)?.id : undefined };
+      }
+      const clauses = [
+        `status:${quote(status)}`,
+        ...(from === undefined ? [] : [`created>=${from}`]),
+        ...(before === undefined ? [] : [`created<${before}`]),
+      ];
+      const { data, has_more, next_page } = await ask(
+        'GET /v1/payment_intents/search',
+        searchResultOf(ApiPayment),
+        call,
+        () =>
+          sdk.paymentIntents.search({
+            query: clauses.join(' AND '),
+            limit,
+            ...(token !== undefined && { page: token }),
+            expand: LISTED_PAYMENT_PARTS,
+          }),
+      );
+      return { items: data, next: (has_more && next_page) || undefined };
+    },
+
+    /** Every refund of a payment, newest first. */
+    refundsOfPayment: async (payment: string, call: CallOptions): Promise<ApiRefund[]> => {
+      const refunds: ApiRefund[] = [];
+      let after: string | undefined;
+      do {
+        const { data, has_more } = await ask('GET /v1/refunds', listOf(ApiRefund), call, () =>
+          sdk.refunds.list({ payment_intent: payment, ...pageOf({ limit: MAX_LIST, after }) }),
+        );
+        refunds.push(...data);
+        after = has_more ? data.at(-1)?.id : undefined;
+      } while (after);
+      return refunds;
+    },
+
+    invoice: (id: string, call: CallOptions): Promise<ApiInvoice | null> =>
+      nullIfMissing(ask('GET /v1/invoices/{id}', ApiInvoice, call, () => sdk.invoices.retrieve(id))),
+
+    /** A page of one account's invoices, newest first. */
+    invoicesOfAccount: ({ account, ...page }: PageOfAccount, call: CallOptions) =>
+      ask('GET /v1/invoices', listOf(ApiInvoice), call, () =>
+        sdk.invoices.list({ customer: account, ...pageOf(page) }),
+      ),
+
+    createAccount: (email: string, idempotencyKey: string, call: CallOptions): Promise<ApiAccount> =>
+      ask('POST /v1/customers', ApiAccount, call, () => sdk.customers.create({ email }, { idempotencyKey })),
+
+    createPayment: (payment: NewPayment, idempotencyKey: string, call: CallOptions): Promise<ApiPayment> =>
+      ask('POST /v1/payment_intents', ApiPayment, call, () =>
+        sdk.paymentIntents.create(
+          {
+            customer: payment.account,
+            amount: payment.amount,
+            currency: payment.currency.toLowerCase(),
+            capture_method: payment.captureMethod,
+            ...(payment.description && { description: payment.description }),
+            ...(payment.paymentMethod && { payment_method: payment.paymentMethod, confirm: true }),
+            // A payment that is confirmed by a server has no page to send the customer back to.
+            automatic_payment_methods: { enabled: true, ...(payment.paymentMethod && { allow_redirects: 'never' }) },
+            expand: PAYMENT_PARTS,
+          },
+          { idempotencyKey },
+        ),
+      ),
+
+    capturePayment: (id: string, amount: number | undefined, idempotencyKey: string, call: CallOptions) =>
+      ask('POST /v1/payment_intents/{id}/capture', ApiPayment, call, () =>
+        sdk.paymentIntents.capture(
+          id,
+          { ...(amount !== undefined && { amount_to_capture: amount }), expand: PAYMENT_PARTS },
+          { idempotencyKey },
+        ),
+      ),
+
+    cancelPayment: (
+      id: string,
+      reason: Stripe.PaymentIntentCancelParams.CancellationReason | undefined,
+      idempotencyKey: string,
+      call: CallOptions,
+    ) =>
+      ask('POST /v1/payment_intents/{id}/cancel', ApiPayment, call, () =>
+        sdk.paymentIntents.cancel(
+          id,
+          { ...(reason && { cancellation_reason: reason }), expand: PAYMENT_PARTS },
+          { idempotencyKey },
+        ),
+      ),
+
+    refundPayment: (
+      id: string,
+      { amount, reason }: { amount?: number | undefined; reason?: Stripe.RefundCreateParams.Reason | undefined },
+      idempotencyKey: string,
+      call: CallOptions,
+    ): Promise<ApiMadeRefund> =>
+      ask('POST /v1/refunds', ApiMadeRefund, call, () =>
+        sdk.refunds.create(
+          {
+            payment_intent: id,
+            ...(amount !== undefined && { amount }),
+            ...(reason && { reason }),
+            expand: REFUNDED_PAYMENT_PARTS,
+          },
+          { idempotencyKey },
+        ),
+      ),
+  };
+};
+
+export type StripeApi = ReturnType<typeof createStripeApi>;
+
+/** Text as a value in Stripe's search language. */
+const quote = (value: string): string => `"${value.replace(/["\\]/g, '\\$&')}"`;
+
+const toSeconds = (date: Date): number => Math.floor(date.getTime() / 1000);

@@ -1,0 +1,45 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildSubgraphSchema } from '@apollo/subgraph';
+import { type GraphQLSchema, parse } from 'graphql';
+import type { CallOptions } from '../connectors/chain.ts';
+import type { Env } from '../runtime/env.ts';
+import { scalars } from './scalars.ts';
+
+/** One domain of the graph, ready to be executed in any process. */
+export type Subgraph = {
+  /** As in `supergraph.yaml`. */
+  readonly name: string;
+  readonly schema: GraphQLSchema;
+  /**
+   * What resolvers need for one client request: loaders that live as long as it does. Every fetch that belongs to the
+   * same client request should be given the same one.
+   */
+  readonly createContext: (request: CallOptions) => object;
+  /** Does ahead what the first request would otherwise wait for. Fails silently: that request will try again. */
+  readonly warmUp?: () => Promise<unknown>;
+  /** Lets running provider calls finish and closes the connections. */
+  readonly close: () => Promise<void>;
+};
+
+/** How a subgraph is known before it is made. */
+export type SubgraphModule = {
+  readonly name: string;
+  /** The provider behind it, by the name of its sandbox. */
+  readonly provider: string;
+  /** The variables that give access to the provider. None of them set means: use the sandbox. */
+  readonly credentials: readonly string[];
+  /** Throws ConfigError naming the variable that is missing or malformed. */
+  readonly create: (env: Env) => Subgraph;
+};
+
+type Resolvers = NonNullable<Extract<Parameters<typeof buildSubgraphSchema>[0], { resolvers?: unknown }>['resolvers']>;
+
+/** Builds a subgraph's executable schema from the `schema.graphql` beside it. */
+export const buildSchema = (folder: string, resolvers: object): GraphQLSchema =>
+  buildSubgraphSchema([
+    {
+      typeDefs: parse(readFileSync(join(folder, 'schema.graphql'), 'utf8')),
+      resolvers: { ...scalars, ...resolvers } as Resolvers,
+    },
+  ]);
