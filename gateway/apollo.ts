@@ -1,0 +1,84 @@
+import { ApolloGateway } from '@apollo/gateway';
+import { ApolloServer } from '@apollo/server';
+import { ApolloServerErrorCode } from '@apollo/server/errors';
+import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
+import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
+import type { GraphQLFormattedError } from 'graphql';
+import { UPSTREAM_ERROR_CODES } from '../connectors/errors.ts';
+import type { Log } from '../runtime/log.ts';
+import type { GatewayConfig } from './config.ts';
+import type { RequestContext } from './context.ts';
+import { type Transport, toDataSource } from './transport.ts';
+
+export type ApolloOptions = {
+  readonly config: GatewayConfig;
+  readonly supergraphSdl: string;
+  /** The way to each subgraph of the supergraph, by its name there. */
+  readonly transports: Readonly<Record<string, Transport>>;
+  readonly log: Log;
+  /** Where persisted queries are kept; in memory by default. */
+  readonly cache?: ApolloServer['cache'] | undefined;
+};
+
+/**
+ * Every code that an error of an answer can have; `docs/errors.md` says what each means. An error with another one is
+ * a fault of ours, and its message stays in the log.
+ */
+export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
+  ...Object.values(ApolloServerErrorCode),
+  ...UPSTREAM_ERROR_CODES,
+  'PAYLOAD_TOO_LARGE',
+]);
+
+/** The GraphQL pipeline: the supergraph behind Apollo Server. It is started. */
+export const createApollo = async ({
+  config,
+  supergraphSdl,
+  transports,
+  log,
+  cache,
+}: ApolloOptions): Promise<ApolloServer<RequestContext>> => {
+  // Apollo's gateway reports usage to Apollo from its construction on, unless the environment says otherwise, and
+  // takes no option for it. The one place where this product writes to the environment.
+  process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
+  const gateway = new ApolloGateway({
+    supergraphSdl,
+    logger: log,
+    buildService: ({ name }) => {
+      const transport = transports[name];
+      if (!transport) throw new Error(`The supergraph names a subgraph ${name} that there is no way to.`);
+      return toDataSource(transport);
+    },
+  });
+  const apollo = new ApolloServer<RequestContext>({
+    gateway,
+    logger: log,
+    introspection: config.introspection,
+    hideSchemaDetailsFromClientErrors: !config.introspection,
+    includeStacktraceInErrorResponses: false,
+    // A few bytes of fragments within fragments can stand for millions of fields.
+    maxRecursiveSelections: true,
+    stopOnTerminationSignals: false,
+    formatError: (error) => toClientError(error, log),
+    ...(cache && { cache }),
+    plugins: [
+      config.isProduction
+        ? ApolloServerPluginLandingPageDisabled()
+        : ApolloServerPluginLandingPageLocalDefault({ embed: true, footer: false }),
+    ],
+  });
+  await apollo.start();
+  return apollo;
+};
+
+const toClientError = (error: GraphQLFormattedError, log: Log): GraphQLFormattedError => {
+  const code = String(error.extensions?.['code']);
+  if (PUBLIC_ERROR_CODES.has(code) && code !== ApolloServerErrorCode.INTERNAL_SERVER_ERROR) return error;
+  log.error({ error }, 'An error without a public code.');
+  const { path } = error;
+  return {
+    message: 'Something went wrong on our side.',
+    ...(path && { path }),
+    extensions: { code: ApolloServerErrorCode.INTERNAL_SERVER_ERROR },
+  };
+};

@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { type Env, readEnv } from '../runtime/env.ts';
+import { LOG_LEVELS } from '../runtime/log.ts';
+
+const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
+const Port = z.coerce.number().int().min(0).max(65_535);
+const Milliseconds = z.coerce.number().int().positive();
+const List = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+);
+
+/** The variables of the gateway, beside those that say where subgraphs are. */
+export const GatewayEnv = z.object({
+  NODE_ENV: z.string().optional(),
+  PORT: Port.default(4000),
+  HOST: z.string().default('127.0.0.1'),
+  LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
+  SANDBOX: z.enum(['on', 'off']).optional(),
+  INTROSPECTION: z.enum(['on', 'off']).optional(),
+  REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
+  SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
+  FORWARD_HEADERS: List.default(['x-request-id', 'traceparent', 'tracestate', 'accept-language']),
+  CORS_ORIGINS: List.default([]),
+  REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis or rediss URL' }).optional(),
+});
+
+/** The variables that say where subgraphs are, one for each: `PAYMENTS_URL`. */
+export const createSubgraphUrlsEnv = (subgraphs: readonly string[]) =>
+  z.object(Object.fromEntries(subgraphs.map((name) => [urlVariable(name), HttpUrl.optional()])));
+
+const urlVariable = (subgraph: string): string => `${subgraph.toUpperCase().replaceAll('-', '_')}_URL`;
+
+export const GATEWAY_SECRETS = ['REDIS_URL'] as const;
+
+export type GatewayConfig = {
+  readonly isProduction: boolean;
+  readonly port: number;
+  readonly host: string;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
+  /** Where the subgraphs are that do not run in this process. */
+  readonly subgraphUrls: ReadonlyMap<string, string>;
+  /** Whether a provider without credentials may be replaced by its sandbox. */
+  readonly sandboxAllowed: boolean;
+  readonly introspection: boolean;
+  /** How long one client request may take, in milliseconds. */
+  readonly requestTimeoutMs: number;
+  /** How long running requests may go on when the process is asked to stop, in milliseconds. */
+  readonly shutdownGraceMs: number;
+  /** The client's headers that subgraphs receive, in lower case. */
+  readonly forwardHeaders: readonly string[];
+  /** The web origins that may ask from a browser; `*` for all. */
+  readonly corsOrigins: readonly string[];
+  readonly redisUrl: string | undefined;
+};
+
+/** Reads the configuration of a gateway in front of these subgraphs. Throws ConfigError. */
+export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfig => {
+  const urls = readEnv(createSubgraphUrlsEnv(subgraphs), env);
+  const values = readEnv(GatewayEnv, env, GATEWAY_SECRETS);
+  const isProduction = values.NODE_ENV === 'production';
+  return {
+    isProduction,
+    port: values.PORT,
+    host: values.HOST,
+    logLevel: values.LOG_LEVEL ?? (isProduction ? 'info' : 'warn'),
+    subgraphUrls: new Map(
+      subgraphs.flatMap((name) => {
+        const url = urls[urlVariable(name)];
+        return url ? [[name, url] as const] : [];
+      }),
+    ),
+    sandboxAllowed: values.SANDBOX ? values.SANDBOX === 'on' : !isProduction,
+    introspection: values.INTROSPECTION ? values.INTROSPECTION === 'on' : !isProduction,
+    requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
+    shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
+    forwardHeaders: values.FORWARD_HEADERS.map((name) => name.toLowerCase()),
+    corsOrigins: values.CORS_ORIGINS,
+    redisUrl: values.REDIS_URL,
+  };
+};

@@ -1,0 +1,30 @@
+import { run } from '../runtime/lifecycle.ts';
+import { startGateway } from './start.ts';
+
+const SOURCES = {
+  provider: 'its provider, for real',
+  sandbox: "its provider's sandbox, with sample data",
+  remote: 'a process of its own',
+} as const;
+
+const EXAMPLE = `{
+  customer(email: "ada.lindqvist@customers.example") {
+    firstName
+    company { name }
+    payments(first: 2) { edges { node { status amount { amount currency } } } }
+    deals(first: 1) { edges { node { name lineItems { quantity product { name stock { quantity inStock } } } } } }
+  }
+}`;
+
+await run(async () => {
+  const gateway = await startGateway(process.env);
+  console.log(`Tributary answers at ${gateway.url}/graphql`);
+  if (!gateway.config.isProduction) console.log(`Sandbox, to explore the graph: ${gateway.url}/`);
+  for (const [name, source] of Object.entries(gateway.sources)) {
+    console.log(`  ${name.padEnd(10)} from ${SOURCES[source]}`);
+  }
+  if (Object.values(gateway.sources).every((source) => source === 'sandbox')) {
+    console.log(`\nA query to start with, from all three:\n\n${EXAMPLE}\n`);
+  }
+  return gateway;
+});

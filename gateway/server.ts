@@ -1,0 +1,60 @@
+import { fastifyApolloHandler } from '@as-integrations/fastify';
+import cors from '@fastify/cors';
+import type { FastifyRequest } from 'fastify';
+import { clientGone, createHttpApp } from '../runtime/http-app.ts';
+import { type ApolloOptions, createApollo } from './apollo.ts';
+import { createRedisCache } from './cache.ts';
+import { createRequestContext, type RequestContext } from './context.ts';
+
+export type GatewayServer = {
+  readonly url: string;
+  /** Takes no more requests, finishes the running ones within the grace period, then closes everything. */
+  readonly close: () => Promise<void>;
+};
+
+/** Starts the HTTP server in front of the graph. */
+export const startGatewayServer = async (options: Omit<ApolloOptions, 'cache'>): Promise<GatewayServer> => {
+  const { config, transports, log } = options;
+  const redis = config.redisUrl ? createRedisCache(config.redisUrl, log) : undefined;
+  const apollo = await createApollo({ ...options, cache: redis?.cache });
+  const { app, listen, close } = createHttpApp({
+    log,
+    shutdownGraceMs: config.shutdownGraceMs,
+    health: () => (redis ? { redis: redis.isUp() ? 'ok' : 'down' } : {}),
+  });
+  await app.register(cors, {
+    origin: config.corsOrigins.includes('*') ? true : [...config.corsOrigins],
+    methods: ['GET', 'POST'],
+    maxAge: 86_400,
+  });
+  app.route({
+    url: '/graphql',
+    method: ['GET', 'POST'],
+    handler: fastifyApolloHandler<RequestContext>(apollo, {
+      context: async (request, reply) =>
+        createRequestContext({
+          signal: AbortSignal.any([clientGone(reply), AbortSignal.timeout(config.requestTimeoutMs)]),
+          headers: pick(request.headers, config.forwardHeaders),
+        }),
+    }),
+  });
+  if (!config.isProduction) app.get('/', (_request, reply) => reply.redirect('/graphql'));
+
+  return {
+    url: await listen(config),
+    close: async () => {
+      await close();
+      await apollo.stop();
+      await Promise.all(Object.values(transports).map((transport) => transport.close()));
+      await redis?.close();
+    },
+  };
+};
+
+const pick = (headers: FastifyRequest['headers'], names: readonly string[]): Record<string, string> =>
+  Object.fromEntries(
+    names.flatMap((name) => {
+      const value = headers[name];
+      return typeof value === 'string' ? [[name, value]] : [];
+    }),
+  );

@@ -1,0 +1,113 @@
+import { readFile } from 'node:fs/promises';
+import { ConfigError, type Env } from '../runtime/env.ts';
+import { createLog, type Log } from '../runtime/log.ts';
+import { type SandboxedProvider, sandboxOf } from '../sandbox/index.ts';
+import type { Sandbox } from '../sandbox/server.ts';
+import { subgraphs } from '../subgraphs/index.ts';
+import type { Subgraph, SubgraphModule } from '../subgraphs/subgraph.ts';
+import { type GatewayConfig, readConfig } from './config.ts';
+import { startGatewayServer } from './server.ts';
+import { SUPERGRAPH_FILE } from './supergraph.ts';
+import { createLocalTransport, createRemoteTransport, type Transport } from './transport.ts';
+
+export type StartedGateway = {
+  readonly url: string;
+  readonly config: GatewayConfig;
+  /** Where each subgraph gets its answers from. */
+  readonly sources: Readonly<Record<string, 'provider' | 'sandbox' | 'remote'>>;
+  readonly close: () => Promise<void>;
+};
+
+/**
+ * Starts the gateway as the environment says: each subgraph in this process unless it has a URL, each provider for real
+ * where it has credentials and by its sandbox where it has none.
+ *
+ * Throws ConfigError naming every variable that is missing or malformed, of all parts at once.
+ */
+export const startGateway = async (env: Env): Promise<StartedGateway> => {
+  const config = readConfig(
+    env,
+    subgraphs.map(({ name }) => name),
+  );
+  const log = createLog(config.logLevel);
+  const local = subgraphs.filter(({ name }) => !config.subgraphUrls.has(name));
+  const standIns = config.sandboxAllowed ? findStandIns(local, env) : new Map<SubgraphModule, SandboxedProvider>();
+  const made = createAll(
+    local.filter((module) => !standIns.has(module)),
+    env,
+  );
+  const started: Sandbox[] = [];
+  try {
+    for (const [module, standIn] of standIns) {
+      const sandbox = await standIn.start();
+      started.push(sandbox);
+      made.push(module.create({ ...env, ...standIn.environment(sandbox) }));
+    }
+    const server = await startGatewayServer({
+      config,
+      log,
+      supergraphSdl: await readFile(SUPERGRAPH_FILE, 'utf8'),
+      transports: createTransports(config, made, log),
+    });
+    for (const { warmUp } of made) void warmUp?.();
+    return {
+      url: server.url,
+      config,
+      sources: sourcesOf(config, standIns),
+      close: async () => {
+        await server.close();
+        await Promise.all(started.map((sandbox) => sandbox.close()));
+      },
+    };
+  } catch (error) {
+    await Promise.all(started.map((sandbox) => sandbox.close()));
+    throw error;
+  }
+};
+
+/** The sandboxes to use: of the providers that have one and that nothing in the environment gives access to. */
+const findStandIns = (modules: readonly SubgraphModule[], env: Env): Map<SubgraphModule, SandboxedProvider> => {
+  const found = new Map<SubgraphModule, SandboxedProvider>();
+  for (const module of modules) {
+    const standIn = sandboxOf(module.provider);
+    if (standIn && !hasCredentials(module, env)) found.set(module, standIn);
+  }
+  return found;
+};
+
+const hasCredentials = ({ credentials }: SubgraphModule, env: Env): boolean =>
+  credentials.some((name) => env[name] || env[`${name}_FILE`]);
+
+const createAll = (modules: readonly SubgraphModule[], env: Env): Subgraph[] => {
+  const problems: string[] = [];
+  const made = modules.flatMap((module) => {
+    try {
+      return [module.create(env)];
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problems.push(error.message);
+      return [];
+    }
+  });
+  if (problems.length > 0) throw new ConfigError(problems.join('\n'));
+  return made;
+};
+
+const createTransports = (config: GatewayConfig, made: readonly Subgraph[], log: Log): Record<string, Transport> =>
+  Object.fromEntries([
+    ...made.map((subgraph) => [subgraph.name, createLocalTransport(subgraph, log)] as const),
+    ...[...config.subgraphUrls].map(
+      ([name, url]) => [name, createRemoteTransport({ name, url, timeoutMs: config.requestTimeoutMs }, log)] as const,
+    ),
+  ]);
+
+const sourcesOf = (
+  { subgraphUrls }: GatewayConfig,
+  standIns: ReadonlyMap<SubgraphModule, SandboxedProvider>,
+): StartedGateway['sources'] => {
+  const sourceOf = (module: SubgraphModule) => {
+    if (subgraphUrls.has(module.name)) return 'remote';
+    return standIns.has(module) ? 'sandbox' : 'provider';
+  };
+  return Object.fromEntries(subgraphs.map((module) => [module.name, sourceOf(module)]));
+};
