@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { writeCursor } from '../../subgraphs/connection.ts';
+import { type Stack, startStack } from '../kit/stack.ts';
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack();
+  // The WSDL is read by then.
+  await stack.ask('{ product(sku: "X") { sku } }');
+});
+afterAll(() => stack.close());
+beforeEach(() => stack.reset());
+
+const expectNothingSent = () =>
+  expect([...stack.stripe.calls, ...stack.hubspot.calls, ...stack.openmage.calls]).toEqual([]);
+
+const PAY = (more: string) =>
+  `mutation { createPayment(input: { customerEmail: "a@b.example", amount: { amount: "1", currency: "EUR" }, idempotencyKey: "k", ${more} }) { payment { id } } }`;
+
+const CASES: readonly (readonly [query: string, argument: string])[] = [
+  // ids
+  ['{ customer(id: "abc") { id } }', 'id'],
+  ['{ customer(id: "1 or 1=1") { id } }', 'id'],
+  ['{ customer { id } }', 'id'],
+  ['{ customer(id: "101", email: "a@b.example") { id } }', 'id'],
+  ['{ company(id: "../x") { id } }', 'id'],
+  ['{ deal(id: "") { id } }', 'id'],
+  ['{ payment(id: "ch_123") { id } }', 'id'],
+  ['{ payment(id: "pi_../../v1/balance") { id } }', 'id'],
+  ['{ invoice(id: "42") { id } }', 'id'],
+  ['{ product(sku: "") { sku } }', 'sku'],
+  [`{ product(sku: "${'x'.repeat(65)}") { sku } }`, 'sku'],
+  ['{ products(skus: ["A", "B\\u0000"]) { sku } }', 'skus.1'],
+  [`{ products(skus: ${JSON.stringify(Array.from({ length: 501 }, (_, index) => `S${index}`))}) { sku } }`, 'skus'],
+  // e-mail addresses
+  ['{ customer(email: "ada") { id } }', 'email'],
+  ['{ customer(email: "") { id } }', 'email'],
+  [`{ customer(email: "${'a'.repeat(250)}@b.example") { id } }`, 'email'],
+  ['mutation { createCustomer(input: { email: "a@@b" }) { customer { id } } }', 'input.email'],
+  // pages
+  ['{ customers(first: 0) { edges { cursor } } }', 'first'],
+  ['{ customers(first: 101) { edges { cursor } } }', 'first'],
+  ['{ payments(first: -1) { edges { cursor } } }', 'first'],
+  ['{ customers(after: "nonsense") { edges { cursor } } }', 'after'],
+  ['{ deals(after: "e30") { edges { cursor } } }', 'after'],
+  [`{ payments(after: "${writeCursor(['x', -1])}") { edges { cursor } } }`, 'after'],
+  ['{ customers(filter: { lifecycleStage: OTHER }) { edges { cursor } } }', 'filter.lifecycleStage'],
+  ['{ payments(filter: { createdFrom: "yesterday" }) { edges { cursor } } }', 'filter.createdFrom'],
+  // amounts and currencies
+  ...['"12,50"', '"-1"', '"0.00"', '"1e3"', '12.5', '12', '""', '"NaN"', '"0.001"', 'true'].map(
+    (amount): readonly [string, string] => [
+      `mutation { createPayment(input: { customerEmail: "a@b.example", amount: { amount: ${amount}, currency: "EUR" }, idempotencyKey: "k" }) { payment { id } } }`,
+      'input.amount.amount',
+    ],
+  ),
+  [PAY('').replace('"1", currency: "EUR"', '"1.5", currency: "JPY"'), 'input.amount.amount'],
+  [PAY('').replace('EUR', 'EURO'), 'input.amount.currency'],
+  [PAY('').replace('EUR', 'ZZZ'), 'input.amount.currency'],
+  // keys and the rest
+  [PAY('').replace('"k"', '""'), 'input.idempotencyKey'],
+  [PAY('').replace('"k"', `"${'k'.repeat(201)}"`), 'input.idempotencyKey'],
+  [PAY('').replace('"k"', '"two words"'), 'input.idempotencyKey'],
+  [PAY('paymentMethodId: "tok/../x"'), 'input.paymentMethodId'],
+  ['mutation { updateCustomer(input: { id: "101" }) { customer { id } } }', 'input'],
+  ['mutation { updateDeal(input: { id: "50001", amount: "lots" }) { deal { id } } }', 'input.amount'],
+  ['mutation { updateDeal(input: { id: "50001", closeDate: "31/12/2026" }) { deal { id } } }', 'input.closeDate'],
+  ['mutation { setStock(input: { sku: "OABR-S" }) { product { sku } } }', 'input'],
+  ['mutation { setStock(input: { sku: "OABR-S", quantity: -1 }) { product { sku } } }', 'input.quantity'],
+  ['mutation { setStock(input: { sku: "OABR-S", quantity: 0.00001 }) { product { sku } } }', 'input.quantity'],
+];
+
+test.each(CASES.map(([query, argument], index) => ({ index, argument, query, start: query.slice(0, 100) })))(
+  '$index: refused at $argument, and no provider hears of it: $start',
+  async ({ query, argument }) => {
+    const { errors } = await stack.ask(query);
+    expect(errors).toHaveLength(1);
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', argument });
+    expect(errors?.[0]?.path).toHaveLength(1);
+    expectNothingSent();
+  },
+);
+
+test('the same as variables: a malformed amount is refused in the same way', async () => {
+  const { errors } = await stack.ask(
+    'mutation M($input: RefundPaymentInput!) { refundPayment(input: $input) { refund { id } } }',
+    { input: { paymentId: 'pi_3x', amount: { amount: 12.5, currency: 'EUR' }, idempotencyKey: 'k' } },
+  );
+  expect(errors?.[0]).toMatchObject({
+    path: ['refundPayment'],
+    extensions: { code: 'BAD_USER_INPUT', argument: 'input.amount.amount' },
+  });
+  expectNothingSent();
+});
+
+test('a cursor of another customer’s list is refused', async () => {
+  const page = await stack.ask<{ customer: { payments: { pageInfo: { endCursor: string } } } }>(
+    '{ customer(email: "ada.lindqvist@customers.example") { payments(first: 1) { pageInfo { endCursor } } } }',
+  );
+  const { errors } = await stack.ask(
+    `{ customer(email: "chloe.bronte@customers.example") { payments(after: "${page.data?.customer.payments.pageInfo.endCursor}") { edges { cursor } } } }`,
+  );
+  expect(errors?.[0]).toMatchObject({
+    path: ['customer', 'payments'],
+    extensions: { code: 'BAD_USER_INPUT', argument: 'after' },
+  });
+});
+
+test.each([
+  ['{ customer(', 'GRAPHQL_PARSE_FAILED', 400],
+  ['{ nothing }', 'GRAPHQL_VALIDATION_FAILED', 400],
+  ['query Q($id: ID!) { payment(id: $id) { id } }', 'BAD_USER_INPUT', 400],
+  ['{ customers(first: "many") { edges { cursor } } }', 'GRAPHQL_VALIDATION_FAILED', 400],
+  ['{ customers(filter: { lifecycleStage: RICH }) { edges { cursor } } }', 'GRAPHQL_VALIDATION_FAILED', 400],
+])('%s is answered with %s', async (query, code, status) => {
+  const answer = await stack.ask(query);
+  expect(answer.status).toBe(status);
+  expect(answer.errors?.map(({ extensions }) => extensions?.['code'])).toEqual([code]);
+  expectNothingSent();
+});

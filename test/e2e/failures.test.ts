@@ -1,0 +1,243 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { CustomerOverviewDocument, CustomersDocument } from '../../clients/web/src/generated/graphql.ts';
+import type { Fault } from '../../sandbox/faults.ts';
+import { type Answer, type Stack, startStack } from '../kit/stack.ts';
+
+const EMAIL = 'ada.lindqvist@customers.example';
+
+const FROM_EACH = `{
+  customer(email: "${EMAIL}") { firstName }
+  payments(first: 1) { edges { node { id amount { amount currency } } } }
+  products(skus: ["OABR-S"]) { sku stock { quantity } }
+}`;
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack({
+    env: { STRIPE_TIMEOUT_MS: '400', HUBSPOT_TIMEOUT_MS: '400', OPENMAGE_TIMEOUT_MS: '400' },
+  });
+  // The WSDL is read and a session opened.
+  await stack.ask(FROM_EACH);
+});
+afterAll(() => stack.close());
+beforeEach(() => stack.reset());
+
+type ProviderCase = {
+  readonly provider: 'stripe' | 'hubspot' | 'openmage';
+  readonly service: string;
+  readonly field: string;
+  readonly broken: string;
+  readonly missing: (body: string) => string;
+  readonly mistyped: (body: string) => string;
+};
+
+const PROVIDERS: readonly ProviderCase[] = [
+  {
+    provider: 'stripe',
+    service: 'payments',
+    field: 'payments',
+    broken: '{"object": "list", "data": [',
+    missing: (body) => body.replaceAll('"amount_received"', '"amount_recieved"'),
+    mistyped: (body) => body.replace(/"amount":\d+/, '"amount":"many"'),
+  },
+  {
+    provider: 'hubspot',
+    service: 'crm',
+    field: 'customer',
+    broken: '{"results": [',
+    missing: (body) => body.replaceAll('"firstname"', '"first_name"'),
+    mistyped: (body) => body.replace(/"createdAt":"[^"]+"/, '"createdAt":12'),
+  },
+  {
+    provider: 'openmage',
+    service: 'inventory',
+    field: 'products',
+    broken: '<?xml version="1.0"?><SOAP-ENV:Envelope><SOAP-ENV:Body>',
+    missing: (body) => body.replaceAll('is_in_stock', 'in_stock'),
+    mistyped: (body) => body.replace(/<qty>[^<]+/, '<qty>many'),
+  },
+];
+
+type FaultCase = readonly [name: string, fault: (of: ProviderCase) => Fault, code: string];
+
+const FAULTS: readonly FaultCase[] = [
+  ['401', () => ({ status: 401 }), 'UPSTREAM_UNAUTHORIZED'],
+  ['403', () => ({ status: 403 }), 'UPSTREAM_UNAUTHORIZED'],
+  ['404', () => ({ status: 404 }), 'UPSTREAM_NOT_FOUND'],
+  ['429', () => ({ status: 429, headers: { 'retry-after': '7' } }), 'UPSTREAM_RATE_LIMITED'],
+  ['500', () => ({ status: 500 }), 'UPSTREAM_UNAVAILABLE'],
+  ['500 with a page', () => ({ status: 500, body: '<html><h1>Oops</h1></html>' }), 'UPSTREAM_UNAVAILABLE'],
+  ['503', () => ({ status: 503 }), 'UPSTREAM_UNAVAILABLE'],
+  ['a redirect', () => ({ status: 302, headers: { location: 'http://127.0.0.1:9/' } }), 'UPSTREAM_BAD_RESPONSE'],
+  ['an answer that comes too late', () => ({ delayMs: 2_000 }), 'UPSTREAM_TIMEOUT'],
+  ['no answer', () => ({ hang: true }), 'UPSTREAM_TIMEOUT'],
+  ['a connection that breaks', () => ({ drop: 'before' }), 'UPSTREAM_UNAVAILABLE'],
+  ['a page', () => ({ body: '<html><body><h1>Apache</h1></body></html>' }), 'UPSTREAM_BAD_RESPONSE'],
+  ['nothing in the body', () => ({ body: '' }), 'UPSTREAM_BAD_RESPONSE'],
+  ['half an answer', ({ broken }) => ({ body: broken }), 'UPSTREAM_BAD_RESPONSE'],
+  ['an empty object', () => ({ body: '{}' }), 'UPSTREAM_BAD_RESPONSE'],
+  ['a field missing', ({ missing }) => ({ rewrite: missing }), 'UPSTREAM_BAD_RESPONSE'],
+  ['a field of another type', ({ mistyped }) => ({ rewrite: mistyped }), 'UPSTREAM_BAD_RESPONSE'],
+  ['60 MB', () => ({ bytes: 60_000_000 }), 'UPSTREAM_BAD_RESPONSE'],
+];
+
+/** Nothing of what lies behind the graph is in an answer: no address, credential or word of a provider. */
+const expectDiscretion = ({ text }: Answer<unknown>): void => {
+  const secrets = [stack.stripe.url, stack.hubspot.url, stack.openmage.url].map((url) => url.replace('http://', ''));
+  for (const word of [...secrets, 'sk_test', 'pat-sandbox', 'sandbox-api-key', 'sandbox was asked', 'Apache', 'Oops']) {
+    expect(text).not.toContain(word);
+  }
+  expect(text).not.toMatch(/stripe|hubspot|openmage|soap|stack|at file|node_modules/i);
+};
+
+describe.each(PROVIDERS)('$provider answers with', (of) => {
+  test.each(FAULTS)('%s: its field is one error, the others arrive', async (_, fault, code) => {
+    stack[of.provider].fail({ ...fault(of), on: of.provider === 'openmage' ? 'catalogInventory' : '' });
+
+    const answer = await stack.ask(FROM_EACH);
+
+    expect(answer.errors).toEqual([
+      {
+        message: expect.stringContaining(of.service),
+        path: [of.field],
+        extensions: {
+          code,
+          serviceName: of.service,
+          ...(code === 'UPSTREAM_RATE_LIMITED' && { retryAfterMs: 7_000 }),
+        },
+      },
+    ]);
+    for (const [field, value] of Object.entries(answer.data ?? {})) {
+      expect(value, field).toEqual(field === of.field ? null : expect.anything());
+    }
+    expectDiscretion(answer);
+  });
+
+  test('a failure that is over: the next request is answered', async () => {
+    stack[of.provider].fail({ status: 500, times: 1 });
+    expect((await stack.ask(FROM_EACH)).errors).toHaveLength(1);
+    expect((await stack.ask(FROM_EACH)).errors).toBeUndefined();
+  });
+
+  test('a write, then the connection breaks: it is not sent twice', async () => {
+    stack[of.provider].fail({ drop: 'after' });
+    const writes = {
+      stripe: `refundPayment(input: { paymentId: "pi_3x", idempotencyKey: "k-drop" }) { refund { id } }`,
+      hubspot: `updateCustomer(input: { id: "101", phone: "+46700000000" }) { customer { id } }`,
+      openmage: `setStock(input: { sku: "OABR-S", quantity: 5 }) { product { sku } }`,
+    };
+    const { errors } = await stack.ask(`mutation { ${writes[of.provider]} }`);
+    expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['UPSTREAM_OUTCOME_UNKNOWN']);
+    expect(stack[of.provider].calls).toHaveLength(1);
+  });
+});
+
+describe('in a page of customers', () => {
+  test('given Stripe is down, then each customer’s payments are an error at its own index', async () => {
+    stack.stripe.fail({ status: 500 });
+    const answer = await stack.ask(CustomersDocument);
+    const { data, errors } = answer;
+    const edges = data?.customers?.edges ?? [];
+    expect(edges).toHaveLength(50);
+    expect(edges.every(({ node }) => node.payments === null)).toBe(true);
+    const withEmail = edges.flatMap(({ node }, index) => (node.email === null ? [] : [index]));
+    expect(errors?.map(({ path }) => path)).toEqual(
+      withEmail.map((index) => ['customers', 'edges', index, 'node', 'payments']),
+    );
+    expect(new Set(errors?.map(({ extensions }) => extensions?.['code']))).toEqual(new Set(['UPSTREAM_UNAVAILABLE']));
+    expectDiscretion(answer);
+  });
+
+  test('given one search of five fails, then only its ten customers lack payments', async () => {
+    stack.stripe.fail({ on: 'customers/search', status: 500, times: 1 });
+    const { data, errors } = await stack.ask(CustomersDocument);
+    expect(errors).toHaveLength(10);
+    const missing = data?.customers?.edges.filter(({ node }) => node.payments === null);
+    expect(missing).toHaveLength(10);
+  });
+
+  test('given one record is broken, then it alone is an error', async () => {
+    stack.hubspot.fail({
+      on: 'companies/batch/read',
+      rewrite: (body) => body.replace('"name":"Uppsala Joinery"', '"name":7'),
+    });
+    const { data, errors } = await stack.ask(CustomersDocument);
+    const broken = (data?.customers?.edges ?? []).flatMap(({ node }, index) => (node.company === null ? [index] : []));
+    expect(errors?.map(({ path, extensions }) => [path, extensions?.['code']])).toEqual(
+      errors?.map(({ path }) => [['customers', 'edges', path?.[2], 'node', 'company'], 'UPSTREAM_BAD_RESPONSE']),
+    );
+    expect(errors?.length).toBeGreaterThan(0);
+    expect(broken).toEqual(expect.arrayContaining(errors?.map(({ path }) => path?.[2]) ?? []));
+    expect(broken.length).toBeLessThan(10);
+  });
+});
+
+describe('of one customer', () => {
+  test('given the shop is down, then names are there and each stock is an error of its own', async () => {
+    stack.openmage.fail({ drop: 'before' });
+    const { data, errors } = await stack.ask(CustomerOverviewDocument, { email: EMAIL });
+    const deals = data?.customer?.deals?.edges ?? [];
+    const paths = deals.flatMap(({ node }, deal) =>
+      (node.lineItems ?? []).flatMap((line, index) =>
+        line.product ? [['customer', 'deals', 'edges', deal, 'node', 'lineItems', index, 'product', 'stock']] : [],
+      ),
+    );
+    expect(paths.length).toBeGreaterThan(3);
+    expect(deals[0]?.node.lineItems?.[0]?.product?.name).toEqual(expect.any(String));
+    expect(errors?.map(({ path }) => path)).toEqual(paths);
+    expect(data?.customer?.payments?.edges.length).toBeGreaterThan(0);
+  });
+
+  test('given Stripe does not take our key, then payments and balance are errors and the rest is there', async () => {
+    stack.stripe.fail({ status: 401 });
+    const { data, errors } = await stack.ask(CustomerOverviewDocument, { email: EMAIL });
+    expect(data?.customer).toMatchObject({ firstName: 'Ada', payments: null, balance: null });
+    expect(errors?.map(({ path }) => path).sort()).toEqual([
+      ['customer', 'balance'],
+      ['customer', 'payments'],
+    ]);
+  });
+});
+
+test('given a 404 that is not Stripe’s own, then a payment is an error and not null', async () => {
+  stack.stripe.fail({ status: 404, body: '<html>no such host</html>' });
+  const { data, errors } = await stack.ask('{ payment(id: "pi_3x") { id } }');
+  expect(data).toEqual({ payment: null });
+  expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_NOT_FOUND');
+});
+
+test('given a provider that is not there, then its field is an error', async () => {
+  const alone = await startStack();
+  await alone.stripe.close();
+  await alone.hubspot.close();
+  await alone.openmage.close();
+  const { data, errors } = await alone.ask(FROM_EACH);
+  expect(data).toEqual({ customer: null, payments: null, products: null });
+  expect(errors?.map(({ path, extensions }) => [path?.[0], extensions?.['code']]).sort()).toEqual([
+    ['customer', 'UPSTREAM_UNAVAILABLE'],
+    ['payments', 'UPSTREAM_UNAVAILABLE'],
+    ['products', 'UPSTREAM_UNAVAILABLE'],
+  ]);
+  await alone.close();
+});
+
+test('given a shop that was down at the start, when it is back, then it is asked again', async () => {
+  const alone = await startStack({ openmage: {}, env: { OPENMAGE_TIMEOUT_MS: '2000' } });
+  alone.openmage.fail({ on: 'WSDL', status: 503 });
+  await expect.poll(() => alone.openmage.calls.length).toBeGreaterThan(0);
+  expect((await alone.ask(FROM_EACH)).errors?.length ?? 0).toBeLessThanOrEqual(1);
+  alone.openmage.reset();
+  expect((await alone.ask(FROM_EACH)).errors).toBeUndefined();
+  await alone.close();
+});
+
+test('given 40 answers of 60 MB from each provider, then memory stays flat', async () => {
+  for (const { provider } of PROVIDERS) stack[provider].fail({ bytes: 60_000_000 });
+  await stack.ask(FROM_EACH);
+  const before = process.memoryUsage().rss;
+  for (let round = 0; round < 10; round += 1) {
+    await Promise.all([stack.ask(FROM_EACH), stack.ask(FROM_EACH), stack.ask(FROM_EACH), stack.ask(FROM_EACH)]);
+  }
+  // 7,200 MB were on offer.
+  expect((process.memoryUsage().rss - before) / 1e6).toBeLessThan(400);
+});

@@ -1,0 +1,107 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createWsdl } from '../../sandbox/openmage/wsdl.ts';
+import { freePort, ROOT, type Spawned, startProcess } from '../kit/processes.ts';
+import { type Stack, startStack } from '../kit/stack.ts';
+import { hasTool } from '../kit/tools.ts';
+
+/*
+ * The inventory subgraph against a SOAP server that somebody else wrote: PHP's own, the one a real shop runs on. It
+ * serves the sandbox's WSDL, and that of a real shop where REFERENCE_WSDL names one.
+ */
+
+const reference = process.env['REFERENCE_WSDL'];
+const wsdls = [['the sandbox’s', undefined] as const, ...(reference ? [['a real shop’s', reference] as const] : [])];
+
+describe.skipIf(!hasTool('php with ext-soap')).each(wsdls)('a shop of PHP that serves %s WSDL', (_, file) => {
+  const state = mkdtempSync(join(tmpdir(), 'shop-'));
+  let php: Spawned;
+  let stack: Stack;
+
+  beforeAll(async () => {
+    const wsdl = file ?? join(state, 'shop.wsdl');
+    if (!file) writeFileSync(wsdl, createWsdl('http://127.0.0.1/api/v2_soap/'));
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}/api/v2_soap/`;
+    php = startProcess(['php', '-S', `127.0.0.1:${port}`, join(ROOT, 'test/kit/php/shop.php')], {
+      SHOP_WSDL: wsdl,
+      SHOP_STATE: state,
+    });
+    while (!(await fetch(`${url}?wsdl`).catch(() => undefined))?.ok) {
+      if (php.process.exitCode !== null) throw new Error(php.output());
+    }
+    stack = await startStack({
+      env: { OPENMAGE_WSDL_URL: `${url}?wsdl`, OPENMAGE_USERNAME: 'user', OPENMAGE_API_KEY: 'key' },
+    });
+  });
+  afterAll(async () => {
+    await stack?.close();
+    await php?.stop();
+    rmSync(state, { recursive: true });
+  });
+
+  const sessions = () => readdirSync(state).filter((name) => name.startsWith('session-'));
+
+  test('answers products in the order asked, unknown ones null, any text in a SKU', async () => {
+    const { data, errors } = await stack.ask(
+      '{ products(skus: ["OABR-M", "NO-SUCH", "OABR-S", "Å & <1>"]) { sku stock { quantity inStock backorders } } }',
+    );
+    expect(errors).toBeUndefined();
+    expect(data).toEqual({
+      products: [
+        { sku: 'OABR-M', stock: { quantity: 0, inStock: true, backorders: 3 } },
+        null,
+        { sku: 'OABR-S', stock: { quantity: 64, inStock: true, backorders: 0 } },
+        { sku: 'Å & <1>', stock: { quantity: 0, inStock: false, backorders: 0 } },
+      ],
+    });
+    expect(sessions()).toHaveLength(1);
+  });
+
+  test('answers nothing found with null', async () => {
+    expect((await stack.ask('{ product(sku: "NO-SUCH") { sku } }')).data).toEqual({ product: null });
+  });
+
+  test('is logged in to again, once for all callers, when the session has expired', async () => {
+    for (const name of sessions()) rmSync(join(state, name));
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => stack.ask('{ product(sku: "OABR-S") { stock { quantity } } }')),
+    );
+    for (const { data } of answers) expect(data).toEqual({ product: { stock: { quantity: 64 } } });
+    expect(sessions()).toHaveLength(1);
+  });
+
+  test('sets stock', async () => {
+    const { data, errors } = await stack.ask(
+      'mutation { setStock(input: { sku: "OABR-S", quantity: 12.5, inStock: true, backorderPolicy: NO }) { product { stock { quantity } } } }',
+    );
+    expect(errors).toBeUndefined();
+    expect(data).toEqual({ setStock: { product: { stock: { quantity: 12.5 } } } });
+  });
+
+  test('refuses to set what it does not have', async () => {
+    const { errors } = await stack.ask(
+      'mutation { setStock(input: { sku: "NO-SUCH", quantity: 1 }) { product { sku } } }',
+    );
+    expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_NOT_FOUND');
+  });
+
+  test('does not take another key', async () => {
+    const other = await startStack({
+      env: {
+        OPENMAGE_WSDL_URL: `http://127.0.0.1:${new URL(php.output().match(/http:\/\/[\d.:]+/)?.[0] ?? '').port}/api/v2_soap/?wsdl`,
+        OPENMAGE_USERNAME: 'user',
+        OPENMAGE_API_KEY: 'wrong',
+      },
+    });
+    const { errors } = await other.ask('{ product(sku: "OABR-S") { sku } }');
+    expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_UNAUTHORIZED');
+    await other.close();
+  });
+
+  test('was asked for nothing it does not have', () => {
+    expect(existsSync(join(state, 'calls'))).toBe(true);
+  });
+});

@@ -1,0 +1,183 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  CustomerOverviewDocument,
+  CustomersDocument,
+  PaymentDocument,
+  ProductsDocument,
+} from '../../clients/web/src/generated/graphql.ts';
+import { createCompany } from '../../sandbox/company.ts';
+import { operationsOf, type Stack, startStack } from '../kit/stack.ts';
+
+const company = createCompany();
+const EMAIL = 'ada.lindqvist@customers.example';
+const [ada] = company.people;
+const adasAccount = company.accounts.find(({ email }) => email === EMAIL);
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack();
+});
+afterAll(() => stack.close());
+beforeEach(() => stack.reset());
+
+describe('CustomerOverview', () => {
+  test('given one customer, when all about her is asked, then it comes from all three providers', async () => {
+    const { data, errors } = await stack.ask(CustomerOverviewDocument, { email: EMAIL });
+
+    expect(errors).toBeUndefined();
+    const customer = data?.customer;
+    expect(customer).toMatchObject({
+      id: ada?.id,
+      email: EMAIL,
+      firstName: 'Ada',
+      lastName: 'Lindqvist',
+      lifecycleStage: 'CUSTOMER',
+      company: { id: '9001', name: 'Uppsala Joinery', domain: 'uppsala-joinery-0.example' },
+      balance: { amount: ((adasAccount?.balance ?? 0) / 100).toFixed(2), currency: 'SEK' },
+    });
+    const payments = customer?.payments?.edges.map(({ node }) => node) ?? [];
+    const newestFirst = [...(adasAccount?.payments ?? [])].sort((a, b) => +b.createdAt - +a.createdAt);
+    expect(payments.map(({ id }) => id)).toEqual(newestFirst.map(({ id }) => id));
+    expect(payments.at(-1)?.refunds).toEqual(
+      newestFirst.at(-1)?.refunds.map(({ id, amount }) => ({
+        id,
+        status: 'SUCCEEDED',
+        amount: { amount: (amount / 100).toFixed(2), currency: 'SEK' },
+      })),
+    );
+    const deals = customer?.deals?.edges.map(({ node }) => node) ?? [];
+    expect(deals).toHaveLength(5);
+    const line = deals[0]?.lineItems?.[0];
+    const product = company.products.find(({ sku }) => sku === line?.product?.sku);
+    expect(line?.product).toEqual({
+      sku: product?.sku,
+      name: product?.name,
+      stock: {
+        quantity: Math.max(0, product?.quantity ?? 0),
+        inStock: product?.quantity !== 0,
+        backorders: Math.max(0, -(product?.quantity ?? 0)),
+      },
+    });
+  });
+
+  test('then HubSpot sees 7 calls, Stripe 2 and the shop 1, beside its login', async () => {
+    await stack.ask(CustomerOverviewDocument, { email: EMAIL });
+
+    expect(operationsOf(stack.hubspot)).toEqual([
+      'POST /crm/v3/objects/companies/batch/read',
+      'POST /crm/v3/objects/contacts/batch/read',
+      'POST /crm/v3/objects/deals/batch/read',
+      'POST /crm/v3/objects/line_items/batch/read',
+      'POST /crm/v4/associations/contacts/companies/batch/read',
+      'POST /crm/v4/associations/contacts/deals/batch/read',
+      'POST /crm/v4/associations/deals/line_items/batch/read',
+    ]);
+    expect(operationsOf(stack.stripe)).toEqual(['GET /v1/customers/search', 'GET /v1/payment_intents']);
+    // The session of the first test goes on.
+    expect(operationsOf(stack.openmage)).toEqual(['catalogInventoryStockItemList']);
+  });
+
+  test('given an address in other capitals, then it is the same customer', async () => {
+    const { data } = await stack.ask(CustomerOverviewDocument, { email: ' ADA.Lindqvist@Customers.EXAMPLE' });
+    expect(data?.customer?.id).toBe(ada?.id);
+  });
+
+  test('given an address nobody has, then null and one call', async () => {
+    const { data, errors } = await stack.ask(CustomerOverviewDocument, { email: 'nobody@customers.example' });
+    expect({ data, errors }).toEqual({ data: { customer: null }, errors: undefined });
+    expect([...operationsOf(stack.hubspot), ...operationsOf(stack.stripe)]).toEqual([
+      'POST /crm/v3/objects/contacts/batch/read',
+    ]);
+  });
+});
+
+describe('Customers', () => {
+  test('given 50 customers, then HubSpot sees 3 calls and Stripe one search for ten of them', async () => {
+    const { data, errors } = await stack.ask(CustomersDocument);
+
+    expect(errors).toBeUndefined();
+    const customers = data?.customers?.edges.map(({ node }) => node) ?? [];
+    expect(customers).toHaveLength(50);
+    expect(data?.customers?.pageInfo.hasNextPage).toBe(true);
+    for (const customer of customers) {
+      const accounts = company.accounts.filter(({ email }) => email && email.toLowerCase() === customer.email);
+      const payments = accounts
+        .flatMap((account) => account.payments)
+        .sort((a, b) => +b.createdAt - +a.createdAt || (a.id < b.id ? 1 : -1));
+      expect(customer.payments?.edges.map(({ node }) => node.status)).toEqual(
+        payments.slice(0, 3).map(({ status }) => status.toUpperCase()),
+      );
+    }
+    expect(operationsOf(stack.hubspot)).toEqual([
+      'POST /crm/v3/objects/companies/batch/read',
+      'POST /crm/v3/objects/contacts/search',
+      'POST /crm/v4/associations/contacts/companies/batch/read',
+    ]);
+    const emails = new Set(customers.flatMap(({ email }) => email ?? []));
+    const accounts = company.accounts.filter(({ email }) => emails.has(email?.toLowerCase() ?? ''));
+    const searches = operationsOf(stack.stripe);
+    expect(searches.filter((call) => call === 'GET /v1/customers/search')).toHaveLength(Math.ceil(emails.size / 10));
+    expect(searches.filter((call) => call === 'GET /v1/payment_intents/search')).toHaveLength(
+      Math.ceil(accounts.length / 10),
+    );
+    expect(searches).toHaveLength(Math.ceil(emails.size / 10) + Math.ceil(accounts.length / 10));
+  });
+});
+
+describe('Products', () => {
+  test('given SKUs with an unknown and a repeated one, then they come in the order asked, of one call', async () => {
+    const skus = ['ZIWA-XL', 'NO-SUCH', 'OABR-S', 'ZIWA-XL'];
+    const { data, errors } = await stack.ask(ProductsDocument, { skus });
+
+    expect(errors).toBeUndefined();
+    expect(data?.products?.map((product) => product?.sku)).toEqual(['ZIWA-XL', undefined, 'OABR-S', 'ZIWA-XL']);
+    expect(data?.products?.[1]).toBeNull();
+    expect(stack.openmage.calls.map(({ operation, keys }) => [operation, keys])).toEqual([
+      ['catalogInventoryStockItemList', ['ZIWA-XL', 'NO-SUCH', 'OABR-S']],
+    ]);
+  });
+
+  test('given 450 SKUs, then three calls of at most 200', async () => {
+    const skus = company.products.slice(0, 450).map(({ sku }) => sku);
+    const { data } = await stack.ask(ProductsDocument, { skus });
+    expect(data?.products?.map((product) => product?.sku)).toEqual(skus);
+    expect(stack.openmage.calls.map(({ keys }) => keys.length)).toEqual([200, 200, 50]);
+  });
+
+  test('given a product asked for its name, then the catalogue is asked once', async () => {
+    const { data } = await stack.ask<{ products: unknown }>('{ products(skus: ["OABR-S", "OABR-M"]) { name } }');
+    expect(data?.products).toEqual([{ name: 'Oak bracket, S' }, { name: 'Oak bracket, M' }]);
+    expect(operationsOf(stack.openmage)).toEqual(['catalogInventoryStockItemList', 'catalogProductList']);
+  });
+});
+
+describe('payment', () => {
+  test('given a payment, when its customer is asked, then Stripe sees 1 call and HubSpot 3', async () => {
+    const payment = adasAccount?.payments[0];
+    const { data, errors } = await stack.ask(PaymentDocument, { id: payment?.id ?? '' });
+
+    expect(errors).toBeUndefined();
+    expect(data?.payment).toEqual({
+      amount: { amount: ((payment?.amount ?? 0) / 100).toFixed(2), currency: 'SEK', minorUnits: payment?.amount },
+      customer: { lastName: 'Lindqvist', company: { name: 'Uppsala Joinery' } },
+    });
+    expect(operationsOf(stack.stripe)).toEqual(['GET /v1/payment_intents/{id}']);
+    expect(operationsOf(stack.hubspot)).toHaveLength(3);
+  });
+
+  test.each([
+    ['jpy', /^\d+$/, 1],
+    ['kwd', /^\d+\.\d{3}$/, 1000],
+  ])('given a payment in %s, then the amount has its digits', async (currency, digits, perMajor) => {
+    const payment = company.accounts.find((account) => account.currency === currency)?.payments[0];
+    const { data } = await stack.ask(PaymentDocument, { id: payment?.id ?? '' });
+    expect(data?.payment?.amount.amount).toMatch(digits);
+    expect(Number(data?.payment?.amount.amount) * perMajor).toBeCloseTo(payment?.amount ?? 0, 6);
+    expect(data?.payment?.amount.minorUnits).toBe(payment?.amount);
+  });
+
+  test('given an unknown id, then null and no error', async () => {
+    const { data, errors } = await stack.ask(PaymentDocument, { id: 'pi_3doesnotexist' });
+    expect({ data, errors }).toEqual({ data: { payment: null }, errors: undefined });
+  });
+});

@@ -1,0 +1,171 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { sandboxes } from '../../sandbox/index.ts';
+import { startOpenMageSandbox } from '../../sandbox/openmage/index.ts';
+import { type Spawned, startProcess } from '../kit/processes.ts';
+import { createAsk } from '../kit/stack.ts';
+
+/* The product as somebody starts it: as a process, with an environment. */
+
+let running: Spawned | undefined;
+afterEach(() => running?.stop());
+
+const start = async (env: Record<string, string>) => {
+  const gateway = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
+  running = gateway;
+  await expect.poll(() => gateway.output(), { timeout: 10_000 }).toMatch(/answers at|cannot start/);
+  const url = /answers at (\S+)/.exec(gateway.output())?.[1] ?? '';
+  return { gateway, ask: createAsk(url), url };
+};
+
+test('with no configuration at all: it says where it answers, what is a sandbox, and what to ask', async () => {
+  const { gateway, ask, url } = await start({});
+  expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/graphql$/);
+  expect(gateway.output()).toContain(`Sandbox, to explore the graph: ${url.replace('graphql', '')}`);
+  for (const name of ['payments', 'crm', 'inventory']) {
+    expect(gateway.output()).toMatch(new RegExp(`${name} +from its provider's sandbox`));
+  }
+  const example = gateway.output().slice(gateway.output().indexOf('{'), gateway.output().lastIndexOf('}') + 1);
+  const { data, errors } = await ask(example);
+  expect(errors).toBeUndefined();
+  expect(data).toMatchObject({
+    customer: {
+      firstName: 'Ada',
+      company: { name: expect.any(String) },
+      payments: { edges: [{}, {}] },
+      deals: { edges: [{ node: { lineItems: [{ product: { stock: { quantity: expect.any(Number) } } }, {}] } }] },
+    },
+  });
+});
+
+test('with one provider configured: that one is called for real, by its own address', async () => {
+  const shop = await startOpenMageSandbox();
+  const { gateway, ask } = await start(sandboxes.openmage.environment(shop));
+  expect(gateway.output()).toMatch(/inventory +from its provider, for real/);
+  await ask('{ product(sku: "OABR-S") { sku } }');
+  expect(shop.calls.map(({ operation }) => operation)).toContain('catalogInventoryStockItemList');
+  await shop.close();
+});
+
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  'on %s it finishes what is running, takes nothing more and ends with 0',
+  async (signal) => {
+    const shop = await startOpenMageSandbox();
+    const { gateway, ask, url } = await start({ ...sandboxes.openmage.environment(shop), SHUTDOWN_GRACE_MS: '60000' });
+    await ask('{ product(sku: "OABR-S") { sku } }');
+    shop.fail({ delayMs: 800 });
+    const before = shop.calls.length;
+    const asked = ask('{ product(sku: "OABR-S") { sku } }');
+    await expect.poll(() => shop.calls.length).toBe(before + 1);
+    gateway.process.kill(signal);
+    await expect
+      .poll(() =>
+        fetch(url).then(
+          () => 'open',
+          () => 'closed',
+        ),
+      )
+      .toBe('closed');
+    expect((await asked).data).toEqual({ product: { sku: 'OABR-S' } });
+    expect(await gateway.ended).toBe(0);
+    await shop.close();
+  },
+);
+
+test('a request that never ends is cut off when the grace period is over', async () => {
+  const shop = await startOpenMageSandbox();
+  const { gateway, ask } = await start({ ...sandboxes.openmage.environment(shop), SHUTDOWN_GRACE_MS: '200' });
+  await ask('{ product(sku: "OABR-S") { sku } }');
+  shop.fail({ hang: true });
+  const before = shop.calls.length;
+  const asked = ask('{ product(sku: "OABR-S") { sku } }').catch(() => 'cut off');
+  await expect.poll(() => shop.calls.length).toBe(before + 1);
+  gateway.process.kill('SIGTERM');
+  expect(await asked).toBe('cut off');
+  expect(await gateway.ended).toBe(0);
+  await shop.close();
+});
+
+describe('a configuration that cannot be used stops the start and is named', () => {
+  const OPENMAGE = { OPENMAGE_WSDL_URL: 'http://127.0.0.1:1/?wsdl', OPENMAGE_USERNAME: 'u', OPENMAGE_API_KEY: 'k' };
+  test.each<[string, Record<string, string>, string[]]>([
+    ['a port that is none', { PORT: 'http' }, ['PORT']],
+    ['a URL that is none', { PAYMENTS_URL: 'payments:4001' }, ['PAYMENTS_URL']],
+    ['a switch that is neither on nor off', { SANDBOX: 'maybe' }, ['SANDBOX']],
+    ['a key of another kind', { STRIPE_API_KEY: 'pk_test_1' }, ['STRIPE_API_KEY']],
+    ['an address without a key', { STRIPE_BASE_URL: 'http://127.0.0.1:1' }, ['STRIPE_API_KEY']],
+    ['half of OAuth', { HUBSPOT_CLIENT_ID: 'a', HUBSPOT_REFRESH_TOKEN: 'b' }, ['HUBSPOT_CLIENT_SECRET']],
+    ['a token and OAuth', { HUBSPOT_ACCESS_TOKEN: 'a', HUBSPOT_CLIENT_ID: 'b' }, ['HUBSPOT_ACCESS_TOKEN']],
+    ['a shop without a user', { ...OPENMAGE, OPENMAGE_USERNAME: '' }, ['OPENMAGE_USERNAME']],
+    ['a secret twice', { STRIPE_API_KEY: 'sk_test_1', STRIPE_API_KEY_FILE: '/nowhere' }, ['STRIPE_API_KEY_FILE']],
+    ['a secret’s file that is not there', { STRIPE_API_KEY_FILE: '/nowhere' }, ['STRIPE_API_KEY_FILE']],
+    [
+      'several things',
+      { STRIPE_API_KEY: 'x', OPENMAGE_USERNAME: 'u' },
+      ['STRIPE_API_KEY', 'OPENMAGE_WSDL_URL', 'OPENMAGE_API_KEY'],
+    ],
+    [
+      'production without credentials',
+      { NODE_ENV: 'production' },
+      ['STRIPE_API_KEY', 'HUBSPOT_ACCESS_TOKEN', 'OPENMAGE_WSDL_URL'],
+    ],
+    [
+      'no sandbox and no credentials',
+      { SANDBOX: 'off' },
+      ['STRIPE_API_KEY', 'HUBSPOT_ACCESS_TOKEN', 'OPENMAGE_WSDL_URL'],
+    ],
+  ])('%s', async (_, env, names) => {
+    const { gateway } = await start(env);
+    expect(await gateway.ended).toBe(78);
+    for (const name of names) expect(gateway.output()).toContain(`${name}`);
+    expect(gateway.output()).not.toMatch(/pk_test_1| at .*\.ts/);
+  });
+
+  test('a port that is taken', async () => {
+    const { url } = await start({});
+    const first = running;
+    const second = startProcess(['node', 'gateway/main.ts'], { PORT: new URL(url).port });
+    expect(await second.ended).toBe(1);
+    expect(second.output()).toContain('EADDRINUSE');
+    await first?.stop();
+  });
+});
+
+test('a subgraph process needs to be told which', async () => {
+  const process = startProcess(['node', 'subgraphs/main.ts'], { PORT: '0' });
+  expect(await process.ended).toBe(78);
+  expect(process.output()).toContain('SUBGRAPHS');
+});
+
+test('a secret can come from a file, as containers are given them', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'secret-'));
+  const shop = await startOpenMageSandbox();
+  const { OPENMAGE_API_KEY = '', ...rest } = sandboxes.openmage.environment(shop);
+  writeFileSync(join(folder, 'key'), `${OPENMAGE_API_KEY}\n`);
+  const { ask } = await start({ ...rest, OPENMAGE_API_KEY_FILE: join(folder, 'key') });
+  expect((await ask('{ product(sku: "OABR-S") { sku } }')).data).toEqual({ product: { sku: 'OABR-S' } });
+  await shop.close();
+  rmSync(folder, { recursive: true });
+});
+
+test('the sandboxes run alone and say how to use them', async () => {
+  const alone = startProcess(['node', 'sandbox/main.ts'], { PORT: '0' });
+  running = alone;
+  await expect.poll(() => alone.output()).toContain('OPENMAGE_API_KEY=');
+  const env = Object.fromEntries(
+    [...alone.output().matchAll(/^ {2}(\w+)=(.+)$/gm)].map(([, name, value]) => [name, value]),
+  );
+  const gateway = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
+  await expect.poll(() => gateway.output(), { timeout: 10_000 }).toContain('answers at');
+  const ask = createAsk(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '');
+  expect((await ask('{ customer(id: "101") { firstName balance { amount } } }')).errors).toBeUndefined();
+  // The control that tests of other processes use.
+  const stripe = env['STRIPE_BASE_URL'] ?? '';
+  await fetch(`${stripe}/_sandbox/faults`, { method: 'POST', body: JSON.stringify({ status: 500, times: 1 }) });
+  expect((await ask('{ payment(id: "pi_3x") { id } }')).errors).toHaveLength(1);
+  const calls = (await (await fetch(`${stripe}/_sandbox/calls`)).json()) as { status: number }[];
+  expect(calls.at(-1)?.status).toBe(500);
+  await gateway.stop();
+});

@@ -1,0 +1,91 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startHttpServer } from '../kit/http-server.ts';
+import { type Stack, startStack } from '../kit/stack.ts';
+
+/* A payments subgraph of somebody else, which answers whatever a test wants. */
+
+const ASK = '{ payment(id: "pi_3x") { id status } product(sku: "OABR-S") { sku } }';
+
+let answer: (request: IncomingMessage, response: ServerResponse) => void;
+let received: { headers: IncomingMessage['headers']; body: string }[];
+let server: Awaited<ReturnType<typeof startHttpServer>>;
+let stack: Stack;
+
+beforeEach(async () => {
+  received = [];
+  server = await startHttpServer(async (request, response) => {
+    received.push({ headers: request.headers, body: await text(request) });
+    answer(request, response);
+  });
+  stack = await startStack({ env: { PAYMENTS_URL: `${server.url}/graphql`, REQUEST_TIMEOUT_MS: '500' } });
+});
+afterEach(async () => {
+  await stack.close();
+  await server.close();
+});
+
+const json = (status: number, body: unknown) => (_: IncomingMessage, response: ServerResponse) => {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+};
+
+test('receives the named headers of the client and no others', async () => {
+  answer = json(200, { data: { payment: { id: 'pi_3x', status: 'SUCCEEDED' } } });
+  const { data } = await stack.ask(
+    ASK,
+    {},
+    { headers: { 'x-request-id': 'r-1', traceparent: '00-1-2-01', authorization: 'Bearer secret', cookie: 'a=b' } },
+  );
+  expect(data).toMatchObject({ payment: { id: 'pi_3x', status: 'SUCCEEDED' } });
+  expect(received[0]?.headers).toMatchObject({ 'x-request-id': 'r-1', traceparent: '00-1-2-01' });
+  expect(received[0]?.headers).not.toHaveProperty('authorization');
+  expect(received[0]?.headers).not.toHaveProperty('cookie');
+});
+
+describe.each([
+  ['500', json(500, { oops: true }), 'UPSTREAM_UNAVAILABLE'],
+  ['a page', (_: unknown, response: ServerResponse) => response.end('<html>nginx</html>'), 'UPSTREAM_BAD_RESPONSE'],
+  ['no data', json(200, {}), 'INTERNAL_SERVER_ERROR'],
+  ['another kind of data', json(200, { data: [1] }), 'UPSTREAM_BAD_RESPONSE'],
+  ['too much', (_: unknown, response: ServerResponse) => response.end('x'.repeat(40_000_000)), 'UPSTREAM_BAD_RESPONSE'],
+  ['nothing', () => {}, 'UPSTREAM_TIMEOUT'],
+  ['a broken connection', (request: IncomingMessage) => request.socket.destroy(), 'UPSTREAM_UNAVAILABLE'],
+  [
+    'an error of its own making',
+    json(200, {
+      data: { payment: null },
+      errors: [
+        {
+          message: 'connect ECONNREFUSED 10.0.0.7:5432',
+          path: ['payment'],
+          extensions: { code: 'DB_DOWN', stacktrace: ['at x'] },
+        },
+      ],
+    }),
+    'INTERNAL_SERVER_ERROR',
+  ],
+  [
+    'an error without a path',
+    json(400, { errors: [{ message: 'no such field', extensions: { code: 'BAD_USER_INPUT' } }] }),
+    'BAD_USER_INPUT',
+  ],
+])('given it answers %s', (_, how, code) => {
+  test(`then its field is one error, ${code}, and the other arrives`, async () => {
+    answer = how;
+    const { data, errors, text: whole } = await stack.ask(ASK);
+    expect(data).toEqual({ payment: null, product: { sku: 'OABR-S' } });
+    expect(errors?.map(({ path, extensions }) => [path, extensions?.['code']])).toEqual([[['payment'], code]]);
+    expect(whole).not.toMatch(/127\.0\.0\.1|10\.0\.0\.7|ECONN|nginx|at x/);
+  });
+});
+
+test('given entities it does not answer for, then each is an error at its index', async () => {
+  answer = json(503, {});
+  const { errors } = await stack.ask(
+    '{ customers(first: 3) { edges { node { id money: balance { amount } payments @include(if: false) { edges { cursor } } } } } }',
+  );
+  expect(errors?.map(({ path }) => path)).toEqual(
+    [0, 1, 2].map((index) => ['customers', 'edges', index, 'node', 'money']),
+  );
+});

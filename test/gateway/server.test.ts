@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Stack, startStack } from '../kit/stack.ts';
+
+const ASK = '{ product(sku: "OABR-S") { sku } }';
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack({ env: { CORS_ORIGINS: 'https://shop.example' } });
+  await stack.ask(ASK);
+});
+afterAll(() => stack.close());
+beforeEach(() => stack.reset());
+
+const get = (path: string, headers: Record<string, string> = {}) =>
+  fetch(`${stack.url}${path}`, { headers, redirect: 'manual' });
+
+describe('health', () => {
+  test.each(['/health/live', '/health/ready'])('%s answers ok', async (path) => {
+    const response = await get(path);
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ status: 'ok' });
+  });
+});
+
+describe('GET /graphql', () => {
+  test('answers a query of a client that shows that it is no form', async () => {
+    const response = await get(`/graphql?query=${encodeURIComponent(ASK)}`, { 'apollo-require-preflight': 'yes' });
+    expect(await response.json()).toEqual({ data: { product: { sku: 'OABR-S' } } });
+  });
+
+  test('refuses what any web page could send', async () => {
+    const response = await get(`/graphql?query=${encodeURIComponent(ASK)}`);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'BAD_REQUEST' } }] });
+  });
+
+  test('refuses a mutation', async () => {
+    const mutation = 'mutation { setStock(input: { sku: "OABR-S", quantity: 1 }) { product { sku } } }';
+    const response = await get(`/graphql?query=${encodeURIComponent(mutation)}`, { 'apollo-require-preflight': 'yes' });
+    expect(response.status).toBe(405);
+    expect(stack.openmage.calls).toEqual([]);
+  });
+
+  test('answers a query by its hash once it has seen it', async () => {
+    const sha256Hash = createHash('sha256').update(ASK).digest('hex');
+    const extensions = { persistedQuery: { version: 1, sha256Hash } };
+    const post = (body: object) =>
+      fetch(`${stack.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      }).then((response) => response.json());
+    expect(await post({ extensions })).toMatchObject({
+      errors: [{ extensions: { code: 'PERSISTED_QUERY_NOT_FOUND' } }],
+    });
+    expect(await post({ query: ASK, extensions })).toEqual({ data: { product: { sku: 'OABR-S' } } });
+    const byHash = await get(`/graphql?extensions=${encodeURIComponent(JSON.stringify(extensions))}`, {
+      'apollo-require-preflight': 'yes',
+    });
+    expect(await byHash.json()).toEqual({ data: { product: { sku: 'OABR-S' } } });
+  });
+});
+
+describe('a body that cannot be used', () => {
+  test.each([
+    ['no JSON', '{"query": ', 'application/json', 400, 'BAD_REQUEST'],
+    ['no query', '{}', 'application/json', 400, 'BAD_REQUEST'],
+    ['a form', 'query={a}', 'application/x-www-form-urlencoded', 415, 'BAD_REQUEST'],
+    ['2 MB', JSON.stringify({ query: 'x'.repeat(2_000_000) }), 'application/json', 413, 'PAYLOAD_TOO_LARGE'],
+  ])('%s is refused in the form of GraphQL', async (_, body, contentType, status, code) => {
+    const response = await fetch(`${stack.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': contentType },
+      body,
+    });
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({ errors: [{ message: expect.any(String), extensions: { code } }] });
+  });
+
+  test('fragments that unfold to millions of fields are refused', async () => {
+    const fragments = Array.from(
+      { length: 30 },
+      (_, index) => `fragment F${index} on Customer { ...F${index + 1} ...F${index + 1} }`,
+    ).join(' ');
+    const { errors } = await stack.ask(
+      `{ customer(id: "101") { ...F0 } } ${fragments} fragment F30 on Customer { id email }`,
+    );
+    expect(errors?.[0]?.extensions?.['code']).toBe('GRAPHQL_VALIDATION_FAILED');
+    expect(stack.hubspot.calls).toEqual([]);
+  });
+});
+
+test('an unknown path answers 404', async () => {
+  expect((await get('/nothing')).status).toBe(404);
+});
+
+test('a browser is led to the Sandbox page', async () => {
+  const root = await get('/');
+  expect([root.status, root.headers.get('location')]).toEqual([302, '/graphql']);
+  const page = await get('/graphql', { accept: 'text/html' });
+  expect(page.headers.get('content-type')).toContain('text/html');
+});
+
+test('only the origins named may ask from a browser', async () => {
+  const allowed = await get('/health/live', { origin: 'https://shop.example' });
+  expect(allowed.headers.get('access-control-allow-origin')).toBe('https://shop.example');
+  const other = await get('/health/live', { origin: 'https://other.example' });
+  expect(other.headers.get('access-control-allow-origin')).toBeNull();
+});
+
+test('given a client that hangs up, then the provider is not waited for any longer', async () => {
+  stack.stripe.fail({ hang: true });
+  const client = new AbortController();
+  const asked = stack.ask('{ payment(id: "pi_3x") { id } }', {}, { signal: client.signal });
+  await expect.poll(() => stack.stripe.calls.length).toBe(1);
+  client.abort();
+  await expect(asked).rejects.toThrow();
+  await expect.poll(() => stack.stripe.calls[0]?.wasGivenUp).toBe(true);
+});
+
+test('given one client hangs up, then another with the same question is answered', async () => {
+  stack.openmage.fail({ on: 'catalogInventory', delayMs: 300, times: 2 });
+  const client = new AbortController();
+  const left = stack.ask(ASK, {}, { signal: client.signal });
+  const stayed = stack.ask(ASK);
+  await expect.poll(() => stack.openmage.calls.length).toBe(2);
+  client.abort();
+  await expect(left).rejects.toThrow();
+  expect((await stayed).data).toEqual({ product: { sku: 'OABR-S' } });
+});
+
+test('given a request that takes longer than it may, then what is missing is UPSTREAM_TIMEOUT', async () => {
+  const hurried = await startStack({ env: { REQUEST_TIMEOUT_MS: '300' } });
+  hurried.hubspot.fail({ hang: true });
+  const { data, errors } = await hurried.ask('{ customer(id: "101") { id } payment(id: "pi_3x") { id } }');
+  expect(data).toEqual({ customer: null, payment: null });
+  expect(errors?.map(({ path, extensions }) => [path, extensions?.['code']])).toEqual([
+    [['customer'], 'UPSTREAM_TIMEOUT'],
+  ]);
+  await hurried.close();
+});
+
+describe('in production', () => {
+  let production: Stack;
+  beforeAll(async () => {
+    production = await startStack({ env: { NODE_ENV: 'production' } });
+  });
+  afterAll(() => production.close());
+
+  test('the schema is kept to itself', async () => {
+    const { errors } = await production.ask('{ __schema { types { name } } }');
+    expect(errors?.[0]?.extensions?.['code']).toBe('GRAPHQL_VALIDATION_FAILED');
+    const typo = await production.ask('{ custmer(id: "1") { id } }');
+    expect(typo.text).not.toContain('customer"');
+  });
+
+  test('there is no Sandbox page', async () => {
+    expect((await fetch(`${production.url}/`)).status).toBe(404);
+    const page = await fetch(`${production.url}/graphql`, { headers: { accept: 'text/html' } });
+    expect(page.headers.get('content-type')).not.toContain('text/html');
+  });
+});

@@ -1,0 +1,103 @@
+import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
+import { type GraphQLFormattedError, print } from 'graphql';
+import { type StartedGateway, startGateway } from '../../gateway/start.ts';
+import { type HubSpotSandboxOptions, startHubSpotSandbox } from '../../sandbox/hubspot/index.ts';
+import { sandboxes } from '../../sandbox/index.ts';
+import { type OpenMageSandboxOptions, startOpenMageSandbox } from '../../sandbox/openmage/index.ts';
+import type { Sandbox } from '../../sandbox/server.ts';
+import { type StripeSandboxOptions, startStripeSandbox } from '../../sandbox/stripe/index.ts';
+
+export type Answer<Data> = {
+  readonly status: number;
+  readonly data: Data | null | undefined;
+  readonly errors: readonly GraphQLFormattedError[] | undefined;
+  readonly text: string;
+};
+
+export type Ask = <Data = Record<string, unknown>, Variables = Record<string, unknown>>(
+  query: string | TypedDocumentNode<Data, Variables>,
+  variables?: Variables,
+  init?: { headers?: Record<string, string>; signal?: AbortSignal },
+) => Promise<Answer<Data>>;
+
+export type Stack = {
+  readonly url: string;
+  readonly stripe: Sandbox;
+  readonly hubspot: Sandbox;
+  readonly openmage: Sandbox;
+  readonly ask: Ask;
+  /** Forgets the calls and the faults of all three. */
+  readonly reset: () => void;
+  readonly close: () => Promise<void>;
+};
+
+export type StackOptions = {
+  readonly env?: Record<string, string>;
+  readonly stripe?: StripeSandboxOptions;
+  readonly hubspot?: HubSpotSandboxOptions;
+  readonly openmage?: OpenMageSandboxOptions;
+};
+
+const ANY = { calls: Number.POSITIVE_INFINITY, windowMs: 1 };
+
+/** Asks a GraphQL endpoint as a client does. */
+export const createAsk =
+  (url: string): Ask =>
+  async (query, variables, { headers, signal } = {}) => {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify({ query: typeof query === 'string' ? query : print(query), variables }),
+      ...(signal && { signal }),
+    });
+    const text = await response.text();
+    const { data, errors } = JSON.parse(text);
+    return { status: response.status, data, errors, text };
+  };
+
+/** Three sandboxes and the gateway in front of them, on free ports. The sandboxes have no quota unless one is given. */
+export const startStack = async ({ env, stripe, hubspot, openmage }: StackOptions = {}): Promise<Stack> => {
+  const providers = {
+    stripe: await startStripeSandbox({
+      quota: { account: ANY, endpoint: ANY, search: ANY },
+      searchLagMs: 0,
+      ...stripe,
+    }),
+    hubspot: await startHubSpotSandbox({ quota: { account: ANY, search: ANY }, ...hubspot }),
+    openmage: await startOpenMageSandbox(openmage),
+  };
+  const all = Object.values(providers);
+  let gateway: StartedGateway;
+  try {
+    gateway = await startGateway({
+      PORT: '0',
+      LOG_LEVEL: 'silent',
+      ...sandboxes.stripe.environment(providers.stripe),
+      ...sandboxes.hubspot.environment(providers.hubspot),
+      ...sandboxes.openmage.environment(providers.openmage),
+      ...env,
+    });
+  } catch (error) {
+    await Promise.all(all.map((sandbox) => sandbox.close()));
+    throw error;
+  }
+  return {
+    url: gateway.url,
+    ...providers,
+    ask: createAsk(`${gateway.url}/graphql`),
+    reset: () => {
+      for (const sandbox of all) sandbox.reset();
+    },
+    close: async () => {
+      await gateway.close();
+      await Promise.all(all.map((sandbox) => sandbox.close()));
+    },
+  };
+};
+
+/** The calls that a sandbox has seen, as `operation`, sorted; the reading of the WSDL left out. */
+export const operationsOf = ({ calls }: Sandbox): string[] =>
+  calls
+    .map(({ operation }) => operation)
+    .filter((operation) => operation !== 'WSDL')
+    .sort();

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { moneyFromDecimal, moneyFromUnits, unitsFromDecimal } from '../../subgraphs/money.ts';
+import { toMoney, toUnits } from '../../subgraphs/payments/mapping.ts';
+
+test.each([
+  ['12.5', 'EUR', '12.50', 1250],
+  ['12', 'EUR', '12.00', 1200],
+  ['-0.05', 'EUR', '-0.05', -5],
+  ['0', 'EUR', '0.00', 0],
+  ['1250', 'JPY', '1250', 1250],
+  ['1250.00', 'JPY', '1250', 1250],
+  ['1.25', 'KWD', '1.250', 1250],
+  ['0.0025', 'USD', '0.0025', null],
+  ['90071992547409.91', 'USD', '90071992547409.91', 9007199254740991],
+  ['90071992547409.92', 'USD', '90071992547409.92', null],
+  ['21474836.48', 'EUR', '21474836.48', 2147483648],
+])('%s %s is %s with %s of the smallest unit', (text, currency, amount, minorUnits) => {
+  expect(moneyFromDecimal(text, currency)).toEqual({ amount, currency, minorUnits });
+});
+
+test.each(['', 'a', '1e3', '1,5', '.5', '5.', '--1', '1234567890123456789'])('%j is no decimal', (text) => {
+  expect(moneyFromDecimal(text, 'EUR')).toBeUndefined();
+  expect(unitsFromDecimal(text, 2)).toBeUndefined();
+});
+
+test('minor units keep every digit', () => {
+  expect(moneyFromUnits(999_999_999_999, 2, 'EUR')).toMatchObject({
+    amount: '9999999999.99',
+    minorUnits: 999_999_999_999,
+  });
+});
+
+// Stripe counts some currencies otherwise than ISO 4217 does.
+test.each([
+  ['ugx', 500, '5', 5],
+  ['isk', 500, '5', 5],
+  ['mga', 5, '5.00', 500],
+  ['jpy', 500, '500', 500],
+  ['kwd', 1250, '1.250', 1250],
+  ['ugx', 550, '5.5', null],
+])('%s %i of Stripe is %s', (currency, units, amount, minorUnits) => {
+  expect(toMoney(units, currency)).toEqual({ amount, currency: currency.toUpperCase(), minorUnits });
+});
+
+test.each([
+  ['5', 'UGX', 500],
+  ['5.5', 'UGX', undefined],
+  ['5', 'MGA', 5],
+  ['5.5', 'MGA', undefined],
+  ['1.250', 'KWD', 1250],
+  ['1.2505', 'KWD', undefined],
+  ['12.50', 'EUR', 1250],
+])('%s %s is %s for Stripe', (amount, currency, units) => {
+  expect(toUnits({ amount, currency })).toBe(units);
+});
