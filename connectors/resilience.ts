@@ -10,13 +10,21 @@ export const withDeadline =
   (upstream: string, timeoutMs: number): Link =>
   (next) =>
   async (call) => {
-    const timeout = AbortSignal.timeout(timeoutMs);
-    const signal = call.signal ? AbortSignal.any([call.signal, timeout]) : timeout;
+    const controller = new AbortController();
+    const { signal } = controller;
+    // Not AbortSignal.timeout and .any: their timer would outlive the call, for every call.
+    const timer = setTimeout(() => controller.abort(new DOMException('The time is up.', 'TimeoutError')), timeoutMs);
+    const follow = () => controller.abort(call.signal?.reason);
+    if (call.signal?.aborted) follow();
+    call.signal?.addEventListener('abort', follow, { once: true });
     try {
       return await next({ ...call, signal });
     } catch (cause) {
       if (!signal.aborted || cause instanceof UpstreamError) throw cause;
       throw toAbortError(signal, upstream, { operation: call.operation, cause });
+    } finally {
+      clearTimeout(timer);
+      call.signal?.removeEventListener('abort', follow);
     }
   };
 

@@ -8,11 +8,15 @@ const SOURCES = {
 } as const;
 
 const EXAMPLE = `{
-  customer(email: "ada.lindqvist@customers.example") {
-    firstName
-    company { name }
-    payments(first: 2) { edges { node { status amount { amount currency } } } }
-    deals(first: 1) { edges { node { name lineItems { quantity product { name stock { quantity inStock } } } } } }
+  customers(first: 1) {
+    edges {
+      node {
+        firstName
+        company { name }
+        payments(first: 2) { edges { node { status amount { amount currency } } } }
+        deals(first: 1) { edges { node { name lineItems { quantity product { name stock { quantity inStock } } } } } }
+      }
+    }
   }
 }`;
 
@@ -23,8 +27,6 @@ await run(async () => {
   for (const [name, source] of Object.entries(gateway.sources)) {
     console.log(`  ${name.padEnd(10)} from ${SOURCES[source]}`);
   }
-  if (Object.values(gateway.sources).every((source) => source === 'sandbox')) {
-    console.log(`\nA query to start with, from all three:\n\n${EXAMPLE}\n`);
-  }
+  console.log(`\nA query to start with, from all three:\n\n${EXAMPLE}\n`);
   return gateway;
 });

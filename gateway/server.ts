@@ -1,7 +1,7 @@
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import cors from '@fastify/cors';
 import type { FastifyRequest } from 'fastify';
-import { clientGone, createHttpApp } from '../runtime/http-app.ts';
+import { createHttpApp, requestSignal } from '../runtime/http-app.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRedisCache } from './cache.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
@@ -33,7 +33,7 @@ export const startGatewayServer = async (options: Omit<ApolloOptions, 'cache'>):
     handler: fastifyApolloHandler<RequestContext>(apollo, {
       context: async (request, reply) =>
         createRequestContext({
-          signal: AbortSignal.any([clientGone(reply), AbortSignal.timeout(config.requestTimeoutMs)]),
+          signal: requestSignal(reply, config.requestTimeoutMs),
           headers: pick(request.headers, config.forwardHeaders),
         }),
     }),

@@ -57,10 +57,15 @@ export const createHttpApp = ({ log, shutdownGraceMs, health = () => ({}) }: Htt
   };
 };
 
-/** Fires when the client goes away before it has its answer. */
-export const clientGone = (reply: FastifyReply): AbortSignal => {
+/** Fires when the client goes away before it has its answer, or with a `TimeoutError` when `timeoutMs` have passed. */
+export const requestSignal = (reply: FastifyReply, timeoutMs?: number): AbortSignal => {
   const controller = new AbortController();
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => controller.abort(new DOMException('The time is up.', 'TimeoutError')), timeoutMs);
   reply.raw.once('close', () => {
+    clearTimeout(timer);
     if (!reply.raw.writableFinished) controller.abort();
   });
   return controller.signal;

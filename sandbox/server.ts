@@ -43,6 +43,22 @@ export type Provider = {
   readonly errorAnswer: (status: number) => SandboxAnswer;
 };
 
+/**
+ * Runs the work of a call. What is thrown to end it, an error that knows its answer, is answered; anything else is a
+ * fault of the stand-in.
+ */
+export const answering = (work: () => SandboxAnswer): SandboxAnswer => {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Error && 'toAnswer' in error) return (error as Error & AnswersItself).toAnswer();
+    throw error;
+  }
+};
+
+/** An error that ends a call in the provider's own way. */
+export type AnswersItself = { readonly toAnswer: () => SandboxAnswer };
+
 export type Sandbox = {
   readonly url: string;
   /** Every call since the start or the last `reset`, oldest first, faults included. */

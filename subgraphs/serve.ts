@@ -2,7 +2,7 @@ import { ApolloServer } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { GraphQLError } from 'graphql';
-import { clientGone, createHttpApp } from '../runtime/http-app.ts';
+import { createHttpApp, requestSignal } from '../runtime/http-app.ts';
 import type { Running } from '../runtime/lifecycle.ts';
 import type { Log } from '../runtime/log.ts';
 import { toPublicError } from './errors.ts';
@@ -38,7 +38,7 @@ export const serve = async (
       url: `/${name}`,
       method: ['GET', 'POST'],
       handler: fastifyApolloHandler(apollo, {
-        context: async (_request, reply) => createContext({ signal: clientGone(reply) }),
+        context: async (_request, reply) => createContext({ signal: requestSignal(reply) }),
       }),
     });
     void warmUp?.();

@@ -2,6 +2,7 @@ import { createCompany } from '../company.ts';
 import { createMeter, type Quota } from '../quota.ts';
 import { createRandom } from '../random.ts';
 import {
+  answering,
   type Described,
   type ListenOptions,
   type Provider,
@@ -91,7 +92,7 @@ export const startHubSpotSandbox = ({
     describe,
     handle: (request, { operation }) => {
       if (operation === TOKEN_OPERATION) return refresh(request);
-      const answer = catching(() => answerRoute(request, operation));
+      const answer = answering(() => answerRoute(request, operation));
       return { ...answer, headers: { ...answer.headers, ...rateHeaders() } };
     },
     errorAnswer: (status) =>
@@ -103,15 +104,6 @@ export const startHubSpotSandbox = ({
 };
 
 const TOKEN_OPERATION = 'POST /oauth/v1/token';
-
-const catching = (work: () => SandboxAnswer): SandboxAnswer => {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof HubSpotError) return error.toAnswer();
-    throw error;
-  }
-};
 
 const findRoute = ({ method, path }: SandboxRequest): { route: Route; match: RegExpExecArray } | undefined => {
   for (const route of ROUTES) {

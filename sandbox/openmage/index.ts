@@ -1,6 +1,6 @@
 import { createRandom } from '../random.ts';
-import { type ListenOptions, type Provider, type Sandbox, type SandboxAnswer, startSandboxServer } from '../server.ts';
-import { Fault, faultMessage, readMessage, resultMessage } from './messages.ts';
+import { answering, type ListenOptions, type Provider, type Sandbox, startSandboxServer } from '../server.ts';
+import { faultMessage, readMessage, resultMessage } from './messages.ts';
 import { createShop, keysOf } from './shop.ts';
 import { createWsdl } from './wsdl.ts';
 
@@ -47,7 +47,7 @@ export const startOpenMageSandbox = ({
       }
       const message = path === OPENMAGE_PATH ? readMessage(body) : undefined;
       if (!message) return faultMessage('SOAP-ENV:Client', 'Bad Request');
-      return catching(() => resultMessage(message.operation, shop.call(message.operation, message.input)));
+      return answering(() => resultMessage(message.operation, shop.call(message.operation, message.input)));
     },
     errorAnswer: (status) =>
       status === 500
@@ -59,13 +59,4 @@ export const startOpenMageSandbox = ({
           },
   };
   return startSandboxServer(provider, listen);
-};
-
-const catching = (work: () => SandboxAnswer): SandboxAnswer => {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof Fault) return faultMessage(error.code, error.message);
-    throw error;
-  }
 };

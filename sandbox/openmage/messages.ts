@@ -17,6 +17,10 @@ export class Fault extends Error {
     super(message);
     this.code = code;
   }
+
+  toAnswer(): SandboxAnswer {
+    return faultMessage(this.code, this.message);
+  }
 }
 
 const parser = new XMLParser({

@@ -2,6 +2,7 @@ import { createCompany } from '../company.ts';
 import { createMeters, type Quota } from '../quota.ts';
 import { createRandom } from '../random.ts';
 import {
+  answering,
   type Described,
   type ListenOptions,
   type Provider,
@@ -85,7 +86,7 @@ export const startStripeSandbox = ({
       }
       return { ...seen.answer, headers: { ...seen.answer.headers, 'idempotent-replayed': 'true' } };
     }
-    const answer = catching(() => answerRoute(request));
+    const answer = answering(() => answerRoute(request));
     idempotent.set(key, { fingerprint, answer });
     return answer;
   };
@@ -93,7 +94,7 @@ export const startStripeSandbox = ({
   const provider: Provider = {
     describe,
     handle: (request, { operation }) =>
-      catching(() => {
+      answering(() => {
         authorise(request);
         const limit = overQuota(operation);
         if (limit) {
@@ -111,15 +112,6 @@ export const startStripeSandbox = ({
     },
   };
   return startSandboxServer(provider, listen);
-};
-
-const catching = (work: () => SandboxAnswer): SandboxAnswer => {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof StripeError) return error.toAnswer();
-    throw error;
-  }
 };
 
 const findRoute = ({ method, path }: Pick<SandboxRequest, 'method' | 'path'>): { route: Route; id: string } => {

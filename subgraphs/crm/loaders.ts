@@ -1,6 +1,7 @@
 import DataLoader from 'dataloader';
 import { askInBatches } from '../../connectors/batch.ts';
 import type { CallOptions } from '../../connectors/chain.ts';
+import { forgettable } from '../forgettable.ts';
 import {
   type ApiCompany,
   type ApiContact,
@@ -26,7 +27,7 @@ export const createLoaders = (api: HubSpotApi, call: CallOptions) => {
       return found.map((links) => links ?? []);
     });
 
-  const loaders = {
+  return forgettable({
     contact: new DataLoader<string, ApiContact | null>((ids) =>
       askInBatches(ids, MAX_BATCH, (batch) => api.byIds('contacts', batch, call)),
     ),
@@ -47,13 +48,5 @@ export const createLoaders = (api: HubSpotApi, call: CallOptions) => {
     companiesOfDeal: linksOf('deals', 'companies'),
     contactsOfDeal: linksOf('deals', 'contacts'),
     lineItemsOfDeal: linksOf('deals', 'line_items'),
-  };
-
-  return {
-    ...loaders,
-    /** Forgets what was loaded, after a write has changed it. */
-    forgetAll: () => {
-      for (const loader of Object.values(loaders)) loader.clearAll();
-    },
-  };
+  });
 };

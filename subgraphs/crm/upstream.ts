@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Call, CallOptions } from '../../connectors/chain.ts';
 import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
 import type { HttpConnector } from '../../connectors/http.ts';
+import { readPages } from '../../connectors/pages.ts';
 import { parseAnswer, parseJson } from '../../connectors/parse.ts';
 import type { ProviderPage } from '../connection.ts';
 import { createAccess } from './access.ts';
@@ -166,15 +167,10 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     /** What up to 1,000 records are linked to, by id. Leaves out who is linked to nothing. */
     links: async (from: ObjectType, to: ObjectType, ids: readonly string[], call: CallOptions) => {
       const found = new Map<string, ApiLink[]>();
-      let inputs: { id: string; after?: string }[] = ids.map((id) => ({ id }));
-      while (inputs.length > 0) {
-        const { results } = await ask(AssociationsAnswer, {
-          ...call,
-          method: 'POST',
-          path: `/crm/v4/associations/${from}/${to}/batch/read`,
-          json: { inputs },
-        });
-        inputs = [];
+      const path = `/crm/v4/associations/${from}/${to}/batch/read`;
+      const askPage = async (inputs: readonly { id: string; after?: string }[]) => {
+        const { results } = await ask(AssociationsAnswer, { ...call, method: 'POST', path, json: { inputs } });
+        const next: { id: string; after: string }[] = [];
         for (const result of results) {
           const links = result.to.map(({ toObjectId, associationTypes }) => ({
             id: toObjectId,
@@ -182,9 +178,12 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
           }));
           found.set(result.from.id, [...(found.get(result.from.id) ?? []), ...links]);
           const after = result.paging?.next?.after;
-          if (after !== undefined) inputs.push({ id: result.from.id, after });
+          if (after !== undefined) next.push({ id: result.from.id, after });
         }
-      }
+        return next.length > 0 ? next : undefined;
+      };
+      const inputs: readonly { id: string; after?: string }[] = ids.map((id) => ({ id }));
+      await readPages(inputs, askPage, { upstream, operation: `POST ${path}` });
       return found;
     },
 

@@ -1,6 +1,7 @@
 import DataLoader from 'dataloader';
 import { askInBatches } from '../../connectors/batch.ts';
 import type { CallOptions } from '../../connectors/chain.ts';
+import { forgettable } from '../forgettable.ts';
 import { type ApiStockItem, MAX_SKUS, type OpenMageApi } from './upstream.ts';
 
 /** What the inventory resolvers are given: one for each client request. */
@@ -9,20 +10,12 @@ export type Context = { readonly api: OpenMageApi; readonly call: CallOptions; r
 export type Loaders = ReturnType<typeof createLoaders>;
 
 /** What one call to the shop may carry, for the life of one client request. */
-export const createLoaders = (api: OpenMageApi, call: CallOptions) => {
-  const loaders = {
+export const createLoaders = (api: OpenMageApi, call: CallOptions) =>
+  forgettable({
     stock: new DataLoader<string, ApiStockItem | null>((skus) =>
       askInBatches(skus, MAX_SKUS, (batch) => api.stockBySkus(batch, call)),
     ),
     catalogueEntry: new DataLoader<string, { readonly name: string } | null>((skus) =>
       askInBatches(skus, MAX_SKUS, (batch) => api.catalogueBySkus(batch, call)),
     ),
-  };
-  return {
-    ...loaders,
-    /** Forgets what was loaded, after a write has changed it. */
-    forgetAll: () => {
-      for (const loader of Object.values(loaders)) loader.clearAll();
-    },
-  };
-};
+  });

@@ -1,6 +1,7 @@
 import DataLoader from 'dataloader';
 import { askInBatches, chunksOf } from '../../connectors/batch.ts';
 import type { CallOptions } from '../../connectors/chain.ts';
+import { forgettable } from '../forgettable.ts';
 import type { PageOfAccount, StripeApi } from './upstream.ts';
 import { type ApiAccount, type ApiInvoice, type ApiPayment, type ApiRefund, MAX_SEARCH_CLAUSES } from './upstream.ts';
 
@@ -11,6 +12,10 @@ export type AccountPage<Item> = { readonly data: readonly Item[]; readonly has_m
 export type Context = { readonly api: StripeApi; readonly call: CallOptions; readonly loaders: Loaders };
 
 export type Loaders = ReturnType<typeof createLoaders>;
+
+// Lists are up to the moment and the search is not: a person who has just paid has to find that payment, also with two
+// or three accounts.
+const MAX_LISTED_ACCOUNTS = 3;
 
 const pageKey = ({ account, limit, after = '' }: PageOfAccount): string => `${account} ${limit} ${after}`;
 
@@ -49,12 +54,12 @@ export const createLoaders = (api: StripeApi, call: CallOptions) => {
     askInBatches(ids, 1, async ([id = '']) => toMap(id, await api.refundsOfPayment(id, call))),
   );
 
-  /** Pages of accounts' payments. First pages of several accounts come ten accounts a call. */
+  /** Pages of accounts' payments. First pages of more accounts than one person has come ten accounts a call. */
   const paymentPages = new DataLoader<PageOfAccount, AccountPage<ApiPayment>, string>(
     async (pages) => {
       const found = new Map<string, AccountPage<ApiPayment> | Error>();
       const first = pages.filter(({ after }) => after === undefined);
-      const together = first.length > 1 ? first : [];
+      const together = first.length > MAX_LISTED_ACCOUNTS ? first : [];
       await Promise.all(
         chunksOf(together, MAX_SEARCH_CLAUSES).map(async (group) => {
           const all = await settle(api.paymentsOfAccounts([...new Set(group.map(({ account }) => account))], call));
@@ -82,14 +87,7 @@ export const createLoaders = (api: StripeApi, call: CallOptions) => {
     { cacheKeyFn: pageKey },
   );
 
-  const loaders = { accounts, payment, invoice, refunds, paymentPages, invoicePages };
-  return {
-    ...loaders,
-    /** Forgets what was loaded, after a write has changed it. */
-    forgetAll: () => {
-      for (const loader of Object.values(loaders)) loader.clearAll();
-    },
-  };
+  return forgettable({ accounts, payment, invoice, refunds, paymentPages, invoicePages });
 };
 
 const toMap = <Value>(key: string, value: Value | null): Map<string, Value> =>

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { CallOptions } from '../../connectors/chain.ts';
 import { createFetch } from '../../connectors/fetch.ts';
 import type { HttpConnector } from '../../connectors/http.ts';
+import { readPages } from '../../connectors/pages.ts';
 import { parseAnswer } from '../../connectors/parse.ts';
 import type { ProviderPage } from '../connection.ts';
 import { isMissing, toUpstreamError } from './failures.ts';
@@ -96,14 +97,15 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
     accountsByEmails: async (emails: readonly string[], call: CallOptions): Promise<ApiAccount[]> => {
       const query = emails.map((email) => `email:${quote(email)}`).join(' OR ');
       const found: ApiAccount[] = [];
-      let page: string | null | undefined;
-      do {
-        const answer = await ask('GET /v1/customers/search', searchResultOf(ApiAccount), call, () =>
+      const operation = 'GET /v1/customers/search';
+      const askPage = async (page: string) => {
+        const { data, has_more, next_page } = await ask(operation, searchResultOf(ApiAccount), call, () =>
           sdk.customers.search({ query, limit: MAX_LIST, ...(page && { page }) }),
         );
-        found.push(...answer.data);
-        page = answer.has_more ? answer.next_page : null;
-      } while (page);
+        found.push(...data);
+        return (has_more && next_page) || undefined;
+      };
+      await readPages('', askPage, { upstream, operation });
       return found;
     },
 
@@ -181,14 +183,15 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
     /** Every refund of a payment, newest first. */
     refundsOfPayment: async (payment: string, call: CallOptions): Promise<ApiRefund[]> => {
       const refunds: ApiRefund[] = [];
-      let after: string | undefined;
-      do {
-        const { data, has_more } = await ask('GET /v1/refunds', listOf(ApiRefund), call, () =>
-          sdk.refunds.list({ payment_intent: payment, ...pageOf({ limit: MAX_LIST, after }) }),
+      const operation = 'GET /v1/refunds';
+      const askPage = async (after: string) => {
+        const { data, has_more } = await ask(operation, listOf(ApiRefund), call, () =>
+          sdk.refunds.list({ payment_intent: payment, ...pageOf({ limit: MAX_LIST, after: after || undefined }) }),
         );
         refunds.push(...data);
-        after = has_more ? data.at(-1)?.id : undefined;
-      } while (after);
+        return has_more ? data.at(-1)?.id : undefined;
+      };
+      await readPages('', askPage, { upstream, operation });
       return refunds;
     },
 

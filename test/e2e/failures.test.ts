@@ -206,6 +206,16 @@ test('given a 404 that is not Stripe’s own, then a payment is an error and not
   expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_NOT_FOUND');
 });
 
+test('given a list that never ends, then it is given up after 50 pages', async () => {
+  stack.stripe.fail({
+    on: 'customers/search',
+    rewrite: (body) => body.replace('"has_more":false,"next_page":null', '"has_more":true,"next_page":"MA"'),
+  });
+  const { errors } = await stack.ask(`{ customer(email: "${EMAIL}") { balance { amount } } }`);
+  expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_BAD_RESPONSE');
+  expect(stack.stripe.calls).toHaveLength(50);
+});
+
 test('given a provider that is not there, then its field is an error', async () => {
   const alone = await startStack();
   await alone.stripe.close();

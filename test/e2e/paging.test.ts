@@ -135,6 +135,21 @@ describe('a customer with two accounts', () => {
   });
 });
 
+test('given a customer with two accounts who has just paid, then the payment is there, whatever the search is behind', async () => {
+  const behind = await startStack({ stripe: { searchLagMs: 3_600_000 } });
+  const owner = company.accounts.find(
+    ({ email, id }) => email && company.accounts.some((other) => other.email === email && other.id !== id),
+  );
+  const paid = await behind.ask<{ createPayment: { payment: { id: string } } }>(`mutation {
+    createPayment(input: { customerEmail: "${owner?.email}", amount: { amount: "5", currency: "EUR" }, idempotencyKey: "two" }) { payment { id } }
+  }`);
+  const { data } = await behind.ask<{ customer: { payments: Page } }>(
+    `{ customer(email: "${owner?.email}") { payments(first: 1) { ${PARTS} } } }`,
+  );
+  expect(data?.customer.payments.edges[0]?.node.id).toBe(paid.data?.createPayment.payment.id);
+  await behind.close();
+});
+
 test('given an account opened with capitals in its address, then its payments are the customer’s', async () => {
   const account = company.accounts.find(({ email }) => email && email !== email.toLowerCase());
   const { data } = await stack.ask<{ customer: { payments: Page } }>(

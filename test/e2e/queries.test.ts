@@ -181,3 +181,56 @@ describe('payment', () => {
     expect({ data, errors }).toEqual({ data: { payment: null }, errors: undefined });
   });
 });
+
+test('given ids that nobody has, then null and no error', async () => {
+  const { data, errors } = await stack.ask(
+    '{ customer(id: "1") { id } company(id: "1") { id } deal(id: "1") { id } invoice(id: "in_1x") { id } product(sku: "X") { sku } }',
+  );
+  expect({ data, errors }).toEqual({
+    data: { customer: null, company: null, deal: null, invoice: null, product: null },
+    errors: undefined,
+  });
+});
+
+test('given the same question in several places of one query, then it is asked once', async () => {
+  const { data } = await stack.ask<Record<string, { company: { name: string } }>>(
+    '{ a: customer(id: "101") { company { name } } b: customer(id: "101") { company { name } } c: customer(id: "102") { company { name } } }',
+  );
+  expect(data?.['a']).toEqual(data?.['b']);
+  expect(operationsOf(stack.hubspot)).toHaveLength(3);
+});
+
+test('given 30 deals with customers, companies and lines, then each kind is one call', async () => {
+  const { data, errors } = await stack.ask<{ deals: { edges: { node: { customers: object[] } }[] } }>(
+    '{ deals(first: 30) { edges { node { customers { id } company { name } lineItems { name } } } } }',
+  );
+  expect(errors).toBeUndefined();
+  expect(data?.deals.edges.every(({ node }) => node.customers.length === 1)).toBe(true);
+  expect(operationsOf(stack.hubspot)).toEqual([
+    'GET /crm/v3/objects/deals',
+    'POST /crm/v3/objects/companies/batch/read',
+    'POST /crm/v3/objects/contacts/batch/read',
+    'POST /crm/v3/objects/line_items/batch/read',
+    'POST /crm/v4/associations/deals/companies/batch/read',
+    'POST /crm/v4/associations/deals/contacts/batch/read',
+    'POST /crm/v4/associations/deals/line_items/batch/read',
+  ]);
+});
+
+test('an invoice has its customer, number and state', async () => {
+  const account = company.accounts.find(({ invoices, email }) => invoices.length > 1 && email);
+  const invoice = account?.invoices[0];
+  const { data, errors } = await stack.ask(
+    `{ invoice(id: "${invoice?.id}") { number status total { minorUnits } dueDate customer { email lastName } } }`,
+  );
+  expect(errors).toBeUndefined();
+  expect(data).toMatchObject({
+    invoice: {
+      number: invoice?.number,
+      status: 'PAID',
+      total: { minorUnits: invoice?.total },
+      dueDate: invoice?.dueDate.toISOString(),
+      customer: { email: account?.email?.toLowerCase(), lastName: expect.any(String) },
+    },
+  });
+});

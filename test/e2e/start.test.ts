@@ -31,11 +31,19 @@ test('with no configuration at all: it says where it answers, what is a sandbox,
   const { data, errors } = await ask(example);
   expect(errors).toBeUndefined();
   expect(data).toMatchObject({
-    customer: {
-      firstName: 'Ada',
-      company: { name: expect.any(String) },
-      payments: { edges: [{}, {}] },
-      deals: { edges: [{ node: { lineItems: [{ product: { stock: { quantity: expect.any(Number) } } }, {}] } }] },
+    customers: {
+      edges: [
+        {
+          node: {
+            firstName: 'Ada',
+            company: { name: expect.any(String) },
+            payments: { edges: [{}, {}] },
+            deals: {
+              edges: [{ node: { lineItems: [{ product: { stock: { quantity: expect.any(Number) } } }, {}] } }],
+            },
+          },
+        },
+      ],
     },
   });
 });
@@ -148,6 +156,32 @@ test('a secret can come from a file, as containers are given them', async () => 
   expect((await ask('{ product(sku: "OABR-S") { sku } }')).data).toEqual({ product: { sku: 'OABR-S' } });
   await shop.close();
   rmSync(folder, { recursive: true });
+});
+
+test('no secret and no personal data are in the log, whatever fails', async () => {
+  const shop = await startOpenMageSandbox();
+  const secrets = {
+    STRIPE_API_KEY: 'sk_test_neverlogthiskey',
+    HUBSPOT_ACCESS_TOKEN: 'pat-never-log-this-token',
+    OPENMAGE_API_KEY: 'never-log-this-either',
+  };
+  const { gateway, ask } = await start({
+    ...sandboxes.openmage.environment(shop),
+    ...secrets,
+    STRIPE_BASE_URL: shop.url,
+    HUBSPOT_BASE_URL: shop.url,
+    LOG_LEVEL: 'trace',
+  });
+  const { errors, text } = await ask(
+    '{ customer(email: "ada.lindqvist@customers.example") { id } payments { edges { cursor } } product(sku: "OABR-S") { sku } }',
+  );
+  expect(errors).toHaveLength(3);
+  await expect.poll(() => gateway.output().match(/UPSTREAM_/g)?.length).toBeGreaterThanOrEqual(3);
+  for (const secret of [...Object.values(secrets), 'ada.lindqvist', new URL(shop.url).host]) {
+    expect(gateway.output()).not.toContain(secret);
+    expect(text).not.toContain(secret);
+  }
+  await shop.close();
 });
 
 test('the sandboxes run alone and say how to use them', async () => {
