@@ -17,7 +17,7 @@ export const askInBatches = async <Value>(
 ): Promise<(Value | Error | null)[]> => {
   const found = new Map<string, Value | Error>();
   await Promise.all(
-    chunksOf([...new Set(keys)], size).map(async (batch) => {
+    chunksOf(keys, size).map(async (batch) => {
       try {
         for (const [key, value] of await ask(batch)) found.set(key, value);
       } catch (cause) {

@@ -37,7 +37,6 @@ export const createRedisCache = (url: string, log: Log): SharedCache => {
   keyv.on('error', noteChange);
 
   const orMiss = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
-    if (!client.isReady) return undefined;
     try {
       return await work();
     } catch {

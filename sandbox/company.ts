@@ -23,6 +23,8 @@ export type Person = {
   readonly phone: string | null;
   readonly lifecycleStage: string;
   readonly organisationId: string | null;
+  /** Another one, for those who work for two. */
+  readonly otherOrganisationId: string | null;
   readonly currency: string;
   readonly createdAt: Date;
 };
@@ -179,6 +181,7 @@ const person = (index: number, organisations: readonly Organisation[], random: R
     // A company's own lifecycle stages have numbers for names.
     lifecycleStage: index % 60 === 59 ? '71240313' : index === 0 ? 'customer' : random.pick(LIFECYCLE_STAGES),
     organisationId: index % 15 === 14 ? null : (organisations[index % organisations.length]?.id ?? null),
+    otherOrganisationId: index % 30 === 20 ? (organisations[(index + 7) % organisations.length]?.id ?? null) : null,
     currency: index % 25 === 10 ? 'jpy' : index % 25 === 12 ? 'kwd' : index % 3 === 0 ? 'sek' : 'eur',
     createdAt: daysAgo(900 - index * 3),
   };

@@ -24,6 +24,8 @@ export type HubSpotSandboxOptions = ListenOptions & {
   readonly tokenLifetimeS?: number;
   /** Default: a private app of the free edition, 100 calls in 10 seconds, of which 4 searches a second. */
   readonly quota?: { readonly account: Quota; readonly search: Quota };
+  /** How many links of one record an answer holds before it is paged. Default 500. */
+  readonly linksPerAnswer?: number;
   readonly now?: () => number;
 };
 
@@ -37,6 +39,7 @@ export const startHubSpotSandbox = ({
   oauth,
   tokenLifetimeS = 1_800,
   quota = FREE_QUOTA,
+  linksPerAnswer = 500,
   now = Date.now,
   ...listen
 }: HubSpotSandboxOptions = {}): Promise<Sandbox> => {
@@ -85,7 +88,7 @@ export const startHubSpotSandbox = ({
     if (operation.endsWith('/search') && !searches.take()) return rateLimited('SECONDLY');
     const found = findRoute(request);
     if (!found) return { status: 404, body: '<html><body>Not found</body></html>' };
-    return found.route.answer(found.match, request, { state, now });
+    return found.route.answer(found.match, request, { state, now, linksPerAnswer });
   };
 
   const provider: Provider = {

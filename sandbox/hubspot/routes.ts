@@ -22,7 +22,12 @@ const WRITABLE: Readonly<Record<ObjectType, readonly string[]>> = {
   line_items: ['name', 'hs_sku', 'quantity', 'price'],
 };
 
-export type Context = { readonly state: HubSpotState; readonly now: () => number };
+export type Context = {
+  readonly state: HubSpotState;
+  readonly now: () => number;
+  /** How many links of one record an answer holds before it is paged. */
+  readonly linksPerAnswer: number;
+};
 
 export type Route = {
   readonly method: string;
@@ -69,7 +74,7 @@ export const ROUTES: readonly Route[] = [
     method: 'POST',
     path: new RegExp(`^/crm/v4/associations/${TYPE}/${TYPE}/batch/read$`),
     name: ([path]) => `POST ${path}`,
-    answer: ([, from, to], { body }, { state }) => readAssociations(from as ObjectType, to as ObjectType, body, state),
+    answer: ([, from, to], { body }, context) => readAssociations(from as ObjectType, to as ObjectType, body, context),
   },
 ];
 
@@ -234,13 +239,11 @@ const ReadAssociations = z.strictObject({
     .max(MAX_ASSOCIATIONS),
 });
 
-const PAGE_SIZE = 500;
-
 const readAssociations = (
   from: ObjectType,
   to: ObjectType,
   body: string,
-  { associations }: HubSpotState,
+  { state: { associations }, linksPerAnswer }: Context,
 ): SandboxAnswer => {
   const { inputs } = parse(ReadAssociations, body);
   const results: object[] = [];
@@ -258,7 +261,7 @@ const readAssociations = (
       continue;
     }
     const start = Number(after ?? 0);
-    const page = links.slice(start, start + PAGE_SIZE);
+    const page = links.slice(start, start + linksPerAnswer);
     results.push({
       from: { id },
       to: page.map(({ toId, typeIds }) => ({
@@ -269,7 +272,7 @@ const readAssociations = (
           label: [1, 2, 5].includes(typeId) ? 'Primary' : null,
         })),
       })),
-      ...(start + PAGE_SIZE < links.length && { paging: { next: { after: String(start + PAGE_SIZE) } } }),
+      ...(start + linksPerAnswer < links.length && { paging: { next: { after: String(start + linksPerAnswer) } } }),
     });
   }
   const answer = { status: 'COMPLETE', results };

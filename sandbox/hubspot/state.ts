@@ -17,7 +17,7 @@ export type HubSpotState = {
   readonly objects: Record<ObjectType, Map<string, CrmObject>>;
   /** By `contacts>companies:101`: from type, to type and from id. */
   readonly associations: Map<string, Association[]>;
-  readonly link: (from: ObjectType, fromId: string, to: ObjectType, toId: string) => void;
+  readonly link: (from: ObjectType, fromId: string, to: ObjectType, toId: string, isPrimary?: boolean) => void;
 };
 
 // The provider's own numbers for the kinds of links: with a primary company there are two on one link.
@@ -86,13 +86,14 @@ export const createState = (company: Company): HubSpotState => {
       ),
     },
     associations: new Map(),
-    link: (from, fromId, to, toId) => {
+    link: (from, fromId, to, toId, isPrimary = true) => {
       for (const [a, aId, b, bId] of [
         [from, fromId, to, toId],
         [to, toId, from, fromId],
       ] as const) {
-        const typeIds = TYPE_IDS[`${a}>${b}`];
-        if (!typeIds) continue;
+        const kinds = TYPE_IDS[`${a}>${b}`];
+        if (!kinds) continue;
+        const typeIds = isPrimary ? kinds : kinds.slice(-1);
         const key = `${a}>${b}:${aId}`;
         const links = state.associations.get(key) ?? [];
         if (!links.some((link) => link.toId === bId)) state.associations.set(key, [...links, { toId: bId, typeIds }]);
@@ -100,6 +101,9 @@ export const createState = (company: Company): HubSpotState => {
     },
   };
   for (const person of company.people) {
+    if (person.otherOrganisationId) {
+      state.link('contacts', person.id, 'companies', person.otherOrganisationId, false);
+    }
     if (person.organisationId) state.link('contacts', person.id, 'companies', person.organisationId);
   }
   for (const deal of company.deals) {

@@ -113,6 +113,12 @@ describe.each(PROVIDERS)('$provider answers with', (of) => {
     expectDiscretion(answer);
   });
 
+  test('60 MB: the rest of it is not read', async () => {
+    stack[of.provider].fail({ bytes: 60_000_000 });
+    await stack.ask(FROM_EACH);
+    await expect.poll(() => stack[of.provider].calls[0]?.wasGivenUp).toBe(true);
+  });
+
   test('a failure that is over: the next request is answered', async () => {
     stack[of.provider].fail({ status: 500, times: 1 });
     expect((await stack.ask(FROM_EACH)).errors).toHaveLength(1);

@@ -64,6 +64,8 @@ describe.each([
     expect(count).toBeGreaterThan(3);
     const ask = list(field, filter);
     const small = await readAll((after) => ask(after, 37));
+    // One page of the provider's for one of ours.
+    expect(stack.hubspot.calls.length + stack.stripe.calls.length).toBe(Math.ceil(count / 37));
     const large = await readAll((after) => ask(after, 100));
     expect(new Set(small.ids).size).toBe(count);
     expect(small.ids).toHaveLength(count);

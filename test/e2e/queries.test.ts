@@ -124,6 +124,22 @@ describe('Customers', () => {
   });
 });
 
+test('given a search that does not hold all payments, then each account is listed and nothing is missing', async () => {
+  const whole = await stack.ask(CustomersDocument);
+  stack.reset();
+  stack.stripe.fail({
+    on: 'payment_intents/search',
+    rewrite: (body) => {
+      const answer = JSON.parse(body) as { data: object[] };
+      return JSON.stringify({ ...answer, data: answer.data.slice(5), has_more: true, next_page: 'x' });
+    },
+  });
+  const { data, errors } = await stack.ask(CustomersDocument);
+  expect(errors).toBeUndefined();
+  expect(data).toEqual(whole.data);
+  expect(operationsOf(stack.stripe).filter((call) => call === 'GET /v1/payment_intents').length).toBeGreaterThan(40);
+});
+
 describe('Products', () => {
   test('given SKUs with an unknown and a repeated one, then they come in the order asked, of one call', async () => {
     const skus = ['ZIWA-XL', 'NO-SUCH', 'OABR-S', 'ZIWA-XL'];
@@ -198,6 +214,33 @@ test('given the same question in several places of one query, then it is asked o
   );
   expect(data?.['a']).toEqual(data?.['b']);
   expect(operationsOf(stack.hubspot)).toHaveLength(3);
+});
+
+test('given two fetches from one subgraph in one request, then what the first has loaded is not asked again', async () => {
+  const payment = adasAccount?.payments[0];
+  const { data, errors } = await stack.ask<Record<string, object>>(
+    `{ customer(id: "101") { company { name } } payment(id: "${payment?.id}") { customer { company { name } } } }`,
+  );
+  expect(errors).toBeUndefined();
+  expect(data?.['payment']).toEqual({ customer: data?.['customer'] });
+  // The customer by id and by address; the link and the company once.
+  expect(operationsOf(stack.hubspot)).toHaveLength(4);
+});
+
+test('given a customer of two companies, then it is the primary one', async () => {
+  const [dealer] = company.people.filter(({ otherOrganisationId }) => otherOrganisationId !== null);
+  const { data } = await stack.ask(`{ customer(id: "${dealer?.id}") { company { id } } }`);
+  expect(data).toEqual({ customer: { company: { id: dealer?.organisationId } } });
+});
+
+test('given more links than one answer holds, then all are read', async () => {
+  const paged = await startStack({ hubspot: { linksPerAnswer: 3 } });
+  const { data } = await paged.ask<{ customer: { deals: { edges: object[] } } }>(
+    '{ customer(id: "101") { deals(first: 100) { edges { cursor } } } }',
+  );
+  expect(data?.customer.deals.edges).toHaveLength(company.deals.filter(({ personId }) => personId === '101').length);
+  expect(operationsOf(paged.hubspot).filter((call) => call.includes('associations'))).toHaveLength(3);
+  await paged.close();
 });
 
 test('given 30 deals with customers, companies and lines, then each kind is one call', async () => {
