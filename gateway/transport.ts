@@ -118,12 +118,14 @@ const isMutation = ({ definitions }: DocumentNode): boolean =>
     (definition) => definition.kind === Kind.OPERATION_DEFINITION && definition.operation === 'mutation',
   );
 
+type SubgraphAnswer = {
+  readonly data?: Record<string, unknown> | null | undefined;
+  readonly errors?: readonly GraphQLFormattedError[] | undefined;
+};
+
 /** A subgraph's answer without data is about the whole fetch: input it would not take, or a null where none may be. */
 const toFetchResult = (
-  {
-    data,
-    errors,
-  }: { data?: Record<string, unknown> | null | undefined; errors?: readonly GraphQLFormattedError[] | undefined },
+  { data, errors }: SubgraphAnswer,
   document: DocumentNode,
   variables: Fetch['variables'],
 ): FetchResult => {

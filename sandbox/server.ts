@@ -61,7 +61,7 @@ export type AnswersItself = { readonly toAnswer: () => SandboxAnswer };
 
 export type Sandbox = {
   readonly url: string;
-  /** Every call since the start or the last `reset`, oldest first, faults included. */
+  /** The last 10,000 calls since the start or the last `reset`, oldest first, faults included. */
   readonly calls: readonly SandboxCall[];
   readonly fail: (fault: Fault) => void;
   /** Forgets the faults and the call log. The data stay. */
@@ -74,6 +74,9 @@ export type ListenOptions = {
   readonly port?: number | undefined;
   readonly host?: string | undefined;
 };
+
+/** A sandbox may run for days; what is asserted or looked at is recent. */
+const MAX_LOGGED_CALLS = 10_000;
 
 /**
  * Serves a provider's stand-in on a real socket.
@@ -125,6 +128,7 @@ export const startSandboxServer = async (
       call.wasGivenUp = !response.writableFinished;
     });
     calls.push(call);
+    if (calls.length > MAX_LOGGED_CALLS) calls.shift();
 
     const fault = faults.take(call.operation) ?? {};
     if (fault.drop === 'before') return message.socket.destroy();

@@ -47,7 +47,9 @@ export const toPublicError = (error: GraphQLError, log: Log): GraphQLFormattedEr
       },
     };
   }
-  if (cause instanceof GraphQLError) {
+  // GraphQL's own errors have no code. Without a path they are about the request's variables; with one, about a value
+  // that a resolver gave and the schema does not allow.
+  if (cause instanceof GraphQLError && (cause.extensions['code'] || !error.path)) {
     const { code = 'BAD_USER_INPUT', argument } = cause.extensions;
     return { message: cause.message, ...path, extensions: { code, ...(argument !== undefined && { argument }) } };
   }

@@ -10,7 +10,7 @@ import {
 import { parseAnswer } from '../../connectors/parse.ts';
 import type { SoapConnector } from '../../connectors/soap.ts';
 
-/** SKUs in one call. The shop sets no limit; this keeps an answer near 60 kB and its parsing near 5 ms. */
+/** SKUs in one call. The shop sets no limit; 200 keep an answer near 30 kB, since XML is parsed on the main thread. */
 export const MAX_SKUS = 200;
 
 // All values are text: "3.0000", "1".
@@ -146,7 +146,8 @@ export type OpenMageApi = ReturnType<typeof createOpenMageApi>;
 const toFailure = (error: unknown, write: boolean): unknown => {
   if (!isUpstreamError(error, 'UPSTREAM_REJECTED')) return error;
   const { upstream, details } = error;
-  const known = FAULTS.get(details.fault ?? '');
+  if (details.fault === undefined) return error;
+  const known = FAULTS.get(details.fault);
   const { code, reason } = known ?? { code: write ? 'UPSTREAM_OUTCOME_UNKNOWN' : 'UPSTREAM_UNAVAILABLE' };
   return new UpstreamError(code, upstream, `${details.operation} answered with fault ${details.fault}`, {
     ...details,

@@ -5,7 +5,7 @@ import { type Env, readEnv } from '../../runtime/env.ts';
 export const StripeEnv = z.object({
   STRIPE_API_KEY: z
     .string('is required to call Stripe')
-    .regex(/^(sk|rk)_(test|live)_\w+$/, 'must be a secret or restricted key, sk_… or rk_…'),
+    .regex(/^(sk|rk)_\w+$/, 'must be a secret or restricted key, sk_… or rk_…'),
   STRIPE_BASE_URL: z
     .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
     .refine((url) => URL.parse(url)?.pathname === '/', 'must have no path')

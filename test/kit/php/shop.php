@@ -59,7 +59,6 @@ class Shop
 
     private function authorise($request): void
     {
-        file_put_contents("$this->state/calls", $_SERVER['REQUEST_URI'] . "\n", FILE_APPEND);
         if (!is_file("$this->state/session-$request->sessionId")) {
             throw new SoapFault('5', 'Session expired. Try to relogin.');
         }
