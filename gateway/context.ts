@@ -10,6 +10,7 @@ export type RequestContext = {
   readonly contextOf: (subgraph: Subgraph) => object;
 };
 
+/** Made once for each client request. */
 export const createRequestContext = ({
   signal,
   headers,

@@ -18,7 +18,7 @@ export const run = async (start: () => Promise<Running>): Promise<void> => {
       console.error(`Tributary cannot start with this configuration:\n${error.message}`);
       process.exit(78);
     }
-    console.error(error);
+    console.error(isPortTaken(error) ? `Port ${error.port} is taken (EADDRINUSE). Set PORT to another one.` : error);
     process.exit(1);
   }
   let stopping = false;
@@ -31,3 +31,6 @@ export const run = async (start: () => Promise<Running>): Promise<void> => {
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
 };
+
+const isPortTaken = (error: unknown): error is Error & { port: number } =>
+  error instanceof Error && 'code' in error && error.code === 'EADDRINUSE' && 'port' in error;

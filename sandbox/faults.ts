@@ -29,6 +29,7 @@ export type Faults = {
   readonly take: (operation: string) => Fault | undefined;
 };
 
+/** Faults are met in the order they were added. */
 export const createFaults = (): Faults => {
   let faults: { fault: Fault; left: number }[] = [];
   return {

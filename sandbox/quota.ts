@@ -7,6 +7,7 @@ export type Meter = {
   readonly remaining: () => number;
 };
 
+/** Counts calls in a window that slides with `now`, in milliseconds. */
 export const createMeter = ({ calls, windowMs }: Quota, now: () => number): Meter => {
   let taken: number[] = [];
   const prune = () => {

@@ -17,6 +17,7 @@ export const SubgraphProcessEnv = z.object({
   SHUTDOWN_GRACE_MS: z.coerce.number().int().positive().default(10_000),
 });
 
+/** Throws ConfigError naming the variable that is missing or malformed. */
 export const readConfig = (env: Env) => {
   const values = readEnv(SubgraphProcessEnv, env);
   return {

@@ -24,14 +24,17 @@ export class HubSpotError extends Error {
   }
 }
 
+/** An answer with a JSON body. */
 export const json = (status: number, body: unknown): SandboxAnswer => ({
   status,
   headers: { 'content-type': 'application/json;charset=utf-8' },
   body: JSON.stringify(body),
 });
 
+/** 400: something about the input. */
 export const validationError = (message: string): HubSpotError => new HubSpotError(400, 'VALIDATION_ERROR', message);
 
+/** 429, with the name of the limit that was met. */
 export const rateLimited = (policyName: 'TEN_SECONDLY_ROLLING' | 'SECONDLY'): SandboxAnswer =>
   json(429, {
     status: 'error',

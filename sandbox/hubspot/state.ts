@@ -40,6 +40,7 @@ const object = (id: string, createdAt: Date, properties: Record<string, string |
   };
 };
 
+/** The company as its CRM holds it. A fresh copy each time, so that one sandbox does not change another. */
 export const createState = (company: Company): HubSpotState => {
   const byId = (objects: CrmObject[]) => new Map(objects.map((one) => [one.id, one]));
   const epoch = new Date(Date.UTC(2023, 0, 9));

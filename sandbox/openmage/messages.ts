@@ -64,6 +64,7 @@ const envelope = (status: number, body: string): SandboxAnswer => ({
 export const resultMessage = (operation: string, result: XmlValue): SandboxAnswer =>
   envelope(200, `<ns1:${operation}ResponseParam>${write('result', result)}</ns1:${operation}ResponseParam>`);
 
+/** A SOAP fault, which comes with status 500. */
 export const faultMessage = (code: number | string, message: string): SandboxAnswer =>
   envelope(
     500,

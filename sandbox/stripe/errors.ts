@@ -25,15 +25,18 @@ export class StripeError extends Error {
   }
 }
 
+/** An answer with a JSON body. */
 export const json = (status: number, body: unknown): SandboxAnswer => ({
   status,
   headers: { 'content-type': 'application/json' },
   body: JSON.stringify(body),
 });
 
+/** 400: something about a parameter. */
 export const invalid = (message: string, more: Pick<StripeErrorBody, 'code' | 'param'> = {}): StripeError =>
   new StripeError(400, { type: 'invalid_request_error', message, ...more });
 
+/** There is no such object: 404 for the one asked for, 400 for one that a parameter names. */
 export const missing = (what: string, id: string, status: 400 | 404, param = 'id'): StripeError =>
   new StripeError(status, {
     type: 'invalid_request_error',

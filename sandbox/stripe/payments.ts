@@ -23,6 +23,7 @@ const choice = <T extends string>(value: string | undefined, choices: readonly T
   return found;
 };
 
+/** `POST /v1/payment_intents`; with `confirm` the card is charged at once. */
 export const createPayment = ({ state, params, random, now }: Context): Stripe.PaymentIntent => {
   params.required('amount');
   const amount = params.integer('amount', { min: 1, max: 999_999_999_999 }) ?? 0;
@@ -69,6 +70,7 @@ const wrongState = (intent: Stripe.PaymentIntent, verb: string): StripeError =>
     code: 'payment_intent_unexpected_state',
   });
 
+/** `POST /v1/payment_intents/{id}/capture` */
 export const capturePayment = (intent: Stripe.PaymentIntent, { state, params }: Context): Stripe.PaymentIntent => {
   if (intent.status !== 'requires_capture') throw wrongState(intent, 'captured');
   const amount = params.integer('amount_to_capture', { min: 1 }) ?? intent.amount_capturable;
@@ -84,6 +86,7 @@ export const capturePayment = (intent: Stripe.PaymentIntent, { state, params }: 
   return intent;
 };
 
+/** `POST /v1/payment_intents/{id}/cancel` */
 export const cancelPayment = (intent: Stripe.PaymentIntent, { params, now }: Context): Stripe.PaymentIntent => {
   if (!['requires_payment_method', 'requires_capture', 'requires_confirmation'].includes(intent.status)) {
     throw wrongState(intent, 'canceled');
@@ -97,6 +100,7 @@ export const cancelPayment = (intent: Stripe.PaymentIntent, { params, now }: Con
   });
 };
 
+/** `POST /v1/refunds` */
 export const refundPayment = ({ state, params, now }: Context): Stripe.Refund => {
   const id = params.required('payment_intent');
   const intent = state.paymentIntents.find((one) => one.id === id);

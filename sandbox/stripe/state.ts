@@ -20,6 +20,7 @@ export type StripeState = {
 const newestFirst = (a: { created: number; id: string }, b: { created: number; id: string }): number =>
   b.created - a.created || (a.id < b.id ? 1 : -1);
 
+/** The company as its payment provider holds it. A fresh copy each time, so that one sandbox does not change another. */
 export const createState = ({ accounts }: Pick<Company, 'accounts'>): StripeState => {
   const random = createRandom(4242);
   const state: StripeState = {

@@ -30,6 +30,7 @@ export type HubSpotConfig = {
   readonly defaultCurrency: string | undefined;
 };
 
+/** Throws ConfigError naming the variable that is missing, malformed or in the way of another. */
 export const readConfig = (env: Env): HubSpotConfig => {
   const values = readEnv(HubSpotEnv, env, HUBSPOT_SECRETS);
   return {

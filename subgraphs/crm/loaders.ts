@@ -24,6 +24,7 @@ export const createLoaders = (api: HubSpotApi, call: CallOptions) => {
   const linksOf = (from: ObjectType, to: ObjectType) =>
     new DataLoader<string, readonly ApiLink[]>(async (ids) => {
       const found = await askInBatches(ids, MAX_ASSOCIATIONS, (batch) => api.links(from, to, batch, call));
+      // Who is linked to nothing is left out of the answer.
       return found.map((links) => links ?? []);
     });
 

@@ -21,6 +21,7 @@ const LIFECYCLE_STAGE: ReadonlyMap<string, graph.LifecycleStage> = new Map(
 export const toLifecycleStage = (stage: string | null): graph.LifecycleStage | null =>
   stage === null ? null : (LIFECYCLE_STAGE.get(stage) ?? 'OTHER');
 
+/** Won is closed too. */
 export const toDealStatus = ({ isClosed, isWon }: ApiDeal): graph.DealStatus =>
   isWon ? 'WON' : isClosed ? 'LOST' : 'OPEN';
 
@@ -31,6 +32,7 @@ export const DEAL_STATUS_PROPERTIES: Readonly<Record<graph.DealStatus, Readonly<
   LOST: { hs_is_closed: 'true', hs_is_closed_won: 'false' },
 };
 
+/** Null where nobody has filled the amount in. */
 export const toMoney = (money: ApiMoney | null): Money | null =>
   money && (moneyFromDecimal(money.amount, money.currency) ?? null);
 

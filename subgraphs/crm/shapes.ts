@@ -178,25 +178,44 @@ export const createShapes = (defaultCurrency: string | undefined) => {
   return { contacts: Contact, companies: Company, deals: Deal, line_items: LineItem };
 };
 
+// What a batch says of the inputs that it did not answer. Not one of them may pass for an empty answer.
+const BatchErrors = z
+  .array(
+    z.object({
+      category: z.string(),
+      subCategory: z.string().nullish(),
+      context: z.record(z.string(), z.array(z.string())).default({}),
+    }),
+  )
+  .default([]);
+
+/** The inputs of a batch that failed, by id, with the provider's category. Missing records and links are no failure. */
+export const failuresOf = (
+  errors: z.output<typeof BatchErrors>,
+  idsIn: 'ids' | 'fromObjectId',
+): Map<string, string> => {
+  const failures = new Map<string, string>();
+  for (const { category, subCategory, context } of errors) {
+    if (category === 'OBJECT_NOT_FOUND' || subCategory === 'crm.associations.NO_ASSOCIATIONS_FOUND') continue;
+    for (const id of context[idsIn] ?? []) failures.set(id, category);
+  }
+  return failures;
+};
+
 /** A batch's answer: each record is judged by itself, so that a broken one costs only itself. */
 export const BatchAnswer = z.object({
   results: z.array(z.looseObject({ id: Id, properties: z.record(z.string(), z.unknown()) })),
-  errors: z
-    .array(
-      z.object({
-        category: z.string(),
-        context: z.object({ ids: z.array(z.string()).default([]) }).default({ ids: [] }),
-      }),
-    )
-    .default([]),
+  errors: BatchErrors,
 });
 
 export const Paging = z.object({ next: z.object({ after: z.string() }).optional() }).optional();
 
+/** A page of a list or a search. */
 export const pageOf = <Item extends z.ZodType>(item: Item) => z.object({ results: z.array(item), paging: Paging });
 
 /** Ids are numbers in this one API. */
 export const AssociationsAnswer = z.object({
+  errors: BatchErrors,
   results: z.array(
     z.object({
       from: z.object({ id: Id }),

@@ -3,7 +3,7 @@ import type { Call, CallOptions } from '../../connectors/chain.ts';
 import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
 import type { HttpConnector } from '../../connectors/http.ts';
 import { readPages } from '../../connectors/pages.ts';
-import { parseAnswer, parseJson } from '../../connectors/parse.ts';
+import { type Origin, parseAnswer, parseJson } from '../../connectors/parse.ts';
 import type { ProviderPage } from '../connection.ts';
 import { createAccess } from './access.ts';
 import type { HubSpotConfig } from './config.ts';
@@ -14,6 +14,7 @@ import {
   BatchAnswer,
   Created,
   createShapes,
+  failuresOf,
   type ObjectType,
   PROPERTIES,
   pageOf,
@@ -96,11 +97,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     });
     const origin = { upstream, operation: `POST ${path}` };
     const found = new Map<string, Shape<Type> | Error>();
-    for (const { category, context } of errors) {
-      // Missing records are reported among the errors; they are no failure.
-      if (category === 'OBJECT_NOT_FOUND') continue;
-      for (const id of context.ids) found.set(id, new UpstreamError('UPSTREAM_REJECTED', upstream, category, origin));
-    }
+    for (const [id, category] of failuresOf(errors, 'ids')) found.set(id, partOfBatchFailed(origin, category));
     for (const result of results) {
       const key = idProperty ? String(result.properties[idProperty]).toLowerCase() : result.id;
       try {
@@ -164,12 +161,17 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     /** Up to 100 contacts by their primary address, by address in lower case. */
     contactsByEmails: (emails: readonly string[], call: CallOptions) => readBatch('contacts', emails, call, 'email'),
 
-    /** What up to 1,000 records are linked to, by id. Leaves out who is linked to nothing. */
+    /** What up to 1,000 records are linked to, by id. Leaves out who is linked to nothing; what failed is an Error. */
     links: async (from: ObjectType, to: ObjectType, ids: readonly string[], call: CallOptions) => {
       const found = new Map<string, ApiLink[]>();
+      const failed = new Map<string, Error>();
       const path = `/crm/v4/associations/${from}/${to}/batch/read`;
+      const origin = { upstream, operation: `POST ${path}` };
       const askPage = async (inputs: readonly { id: string; after?: string }[]) => {
-        const { results } = await ask(AssociationsAnswer, { ...call, method: 'POST', path, json: { inputs } });
+        const { results, errors } = await ask(AssociationsAnswer, { ...call, method: 'POST', path, json: { inputs } });
+        for (const [id, category] of failuresOf(errors, 'fromObjectId')) {
+          failed.set(id, partOfBatchFailed(origin, category));
+        }
         const next: { id: string; after: string }[] = [];
         for (const result of results) {
           const links = result.to.map(({ toObjectId, associationTypes }) => ({
@@ -183,8 +185,8 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
         return next.length > 0 ? next : undefined;
       };
       const inputs: readonly { id: string; after?: string }[] = ids.map((id) => ({ id }));
-      await readPages(inputs, askPage, { upstream, operation: `POST ${path}` });
-      return found;
+      await readPages(inputs, askPage, origin);
+      return new Map<string, ApiLink[] | Error>([...found, ...failed]);
     },
 
     contacts: (query: ListQuery, page: { token: string | undefined; limit: number }, call: CallOptions) =>
@@ -226,6 +228,9 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
 };
 
 export type HubSpotApi = ReturnType<typeof createHubSpotApi>;
+
+const partOfBatchFailed = ({ upstream, operation }: Origin, category: string): UpstreamError =>
+  new UpstreamError('UPSTREAM_UNAVAILABLE', upstream, `${operation} left an input out: ${category}`, { operation });
 
 /** Adds why the provider refused, in our words, by the status that it documents for it. */
 const withReason = (error: unknown): unknown => {

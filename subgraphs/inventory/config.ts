@@ -23,6 +23,7 @@ export type OpenMageConfig = {
   readonly timeoutMs: number;
 };
 
+/** Throws ConfigError naming the variable that is missing or malformed. */
 export const readConfig = (env: Env): OpenMageConfig => {
   const values = readEnv(OpenMageEnv, env, OPENMAGE_SECRETS);
   return {

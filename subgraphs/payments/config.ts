@@ -21,6 +21,7 @@ export type StripeConfig = {
   readonly timeoutMs: number;
 };
 
+/** Throws ConfigError naming the variable that is missing or malformed. */
 export const readConfig = (env: Env): StripeConfig => {
   const { STRIPE_API_KEY, STRIPE_BASE_URL, STRIPE_TIMEOUT_MS } = readEnv(StripeEnv, env, STRIPE_SECRETS);
   return { apiKey: STRIPE_API_KEY, baseUrl: STRIPE_BASE_URL, timeoutMs: STRIPE_TIMEOUT_MS };

@@ -45,7 +45,7 @@ export const isMissing = (error: unknown): boolean =>
  * What a failed SDK call really failed of. The connector's own error comes wrapped into the SDK's; anything else that
  * the SDK throws is about an answer it could not read.
  */
-export const toUpstreamError = (error: unknown, operation: string): unknown => {
+export const toUpstreamError = (error: unknown, operation: string): UpstreamError => {
   const inner = error instanceof Stripe.errors.StripeError ? (error as { detail?: unknown }).detail : error;
   if (isUpstreamError(inner)) {
     const { code, upstream, details } = inner;
@@ -56,8 +56,9 @@ export const toUpstreamError = (error: unknown, operation: string): unknown => {
       cause: inner,
     });
   }
-  if (!(error instanceof Stripe.errors.StripeError)) return error;
+  // Not only StripeErrors: a body of `null` makes the SDK trip over its own feet with a TypeError.
   return new UpstreamError('UPSTREAM_BAD_RESPONSE', 'payments', `${operation} gave an answer the SDK cannot read`, {
     operation,
+    cause: error,
   });
 };

@@ -83,6 +83,7 @@ export const toUnits = ({ amount, currency }: Pick<Money, 'amount' | 'currency'>
     ? undefined
     : unitsFromDecimal(amount, scaleOf(currency));
 
+/** A point in time from seconds since 1970. */
 export const toDateTime = (seconds: number): string => new Date(seconds * 1000).toISOString();
 
 /** What is owed on an account; null before its currency is decided. */

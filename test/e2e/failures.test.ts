@@ -58,6 +58,8 @@ const PROVIDERS: readonly ProviderCase[] = [
   },
 ];
 
+const SOAP = 'http://schemas.xmlsoap.org/soap/envelope/';
+
 type FaultCase = readonly [name: string, fault: (of: ProviderCase) => Fault, code: string];
 
 const FAULTS: readonly FaultCase[] = [
@@ -76,6 +78,15 @@ const FAULTS: readonly FaultCase[] = [
   ['nothing in the body', () => ({ body: '' }), 'UPSTREAM_BAD_RESPONSE'],
   ['half an answer', ({ broken }) => ({ body: broken }), 'UPSTREAM_BAD_RESPONSE'],
   ['an empty object', () => ({ body: '{}' }), 'UPSTREAM_BAD_RESPONSE'],
+  ['null', () => ({ body: 'null' }), 'UPSTREAM_BAD_RESPONSE'],
+  ['a list', () => ({ body: '[]' }), 'UPSTREAM_BAD_RESPONSE'],
+  ['an envelope with nothing in it', () => ({ body: `<e:Envelope xmlns:e="${SOAP}"/>` }), 'UPSTREAM_BAD_RESPONSE'],
+  [
+    'an answer to another question',
+    () => ({ body: `<e:Envelope xmlns:e="${SOAP}"><e:Body><x:other xmlns:x="urn:x"/></e:Body></e:Envelope>` }),
+    'UPSTREAM_BAD_RESPONSE',
+  ],
+  ['nothing, with 204', () => ({ status: 204, body: '' }), 'UPSTREAM_BAD_RESPONSE'],
   ['a field missing', ({ missing }) => ({ rewrite: missing }), 'UPSTREAM_BAD_RESPONSE'],
   ['a field of another type', ({ mistyped }) => ({ rewrite: mistyped }), 'UPSTREAM_BAD_RESPONSE'],
   ['60 MB', () => ({ bytes: 60_000_000 }), 'UPSTREAM_BAD_RESPONSE'],
@@ -175,6 +186,37 @@ describe('in a page of customers', () => {
     expect(errors?.length).toBeGreaterThan(0);
     expect(broken).toEqual(expect.arrayContaining(errors?.map(({ path }) => path?.[2]) ?? []));
     expect(broken.length).toBeLessThan(10);
+  });
+});
+
+describe('a batch of HubSpot’s that is answered in part', () => {
+  test('given one input’s links failed, then that is an error and not an empty answer', async () => {
+    stack.hubspot.fail({
+      on: 'contacts/companies',
+      // Customer 115 belongs to no company; here that is not what the answer says.
+      rewrite: (body) =>
+        body.replace(
+          '"OBJECT_NOT_FOUND","subCategory":"crm.associations.NO_ASSOCIATIONS_FOUND"',
+          '"INTERNAL_ERROR","subCategory":null',
+        ),
+    });
+    const { data, errors } = await stack.ask(
+      '{ a: customer(id: "101") { company { id } } b: customer(id: "115") { company { id } } }',
+    );
+    expect(data).toEqual({ a: { company: { id: '9001' } }, b: { company: null } });
+    expect(errors?.map(({ path, extensions }) => [path, extensions?.['code']])).toEqual([
+      [['b', 'company'], 'UPSTREAM_UNAVAILABLE'],
+    ]);
+  });
+
+  test('given one record failed, then that is an error and not a record that does not exist', async () => {
+    stack.hubspot.fail({
+      on: 'contacts/batch/read',
+      rewrite: (body) => body.replace('"OBJECT_NOT_FOUND"', '"INTERNAL_ERROR"'),
+    });
+    const { data, errors } = await stack.ask('{ a: customer(id: "101") { id } b: customer(id: "99999") { id } }');
+    expect(data).toEqual({ a: { id: '101' }, b: null });
+    expect(errors?.map(({ path }) => path)).toEqual([['b']]);
   });
 });
 

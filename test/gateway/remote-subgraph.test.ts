@@ -80,6 +80,17 @@ describe.each([
   });
 });
 
+test('given a client that hangs up, then the subgraph is told', async () => {
+  const gone = Promise.withResolvers<void>();
+  answer = (request) => request.socket.once('close', () => gone.resolve());
+  const client = new AbortController();
+  const asked = stack.ask(ASK, {}, { signal: client.signal });
+  await expect.poll(() => received.length).toBe(1);
+  client.abort();
+  await expect(asked).rejects.toThrow();
+  await gone.promise;
+});
+
 test('given entities it does not answer for, then each is an error at its index', async () => {
   answer = json(503, {});
   const { errors } = await stack.ask(

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { operationsOf, startStack } from '../kit/stack.ts';
+
+test('given the session has expired, when five ask at once, then one logs in and all are answered', async () => {
+  let now = Date.now();
+  const { ask, openmage, close } = await startStack({ openmage: { sessionLifetimeS: 3_600, now: () => now } });
+  const ASK = '{ product(sku: "OABR-S") { sku } }';
+  const logins = () => operationsOf(openmage).filter((operation) => operation === 'login').length;
+  await ask(ASK);
+  await ask(ASK);
+  expect(logins()).toBe(1);
+  now += 3_600_001;
+  const answers = await Promise.all(Array.from({ length: 5 }, () => ask(ASK)));
+  for (const { data } of answers) expect(data).toEqual({ product: { sku: 'OABR-S' } });
+  expect(logins()).toBe(2);
+  await close();
+});
+
+test('given a write meets an expired session, then it is carried out once', async () => {
+  let now = Date.now();
+  const { ask, openmage, close } = await startStack({ openmage: { now: () => now } });
+  await ask('{ product(sku: "OABR-S") { sku } }');
+  now += 3_600_001;
+  const { data, errors } = await ask(
+    'mutation { setStock(input: { sku: "OABR-S", quantity: 3 }) { product { stock { quantity } } } }',
+  );
+  expect(errors).toBeUndefined();
+  expect(data).toEqual({ setStock: { product: { stock: { quantity: 3 } } } });
+  const updates = openmage.calls.filter(({ operation }) => operation === 'catalogInventoryStockItemUpdate');
+  expect(updates.map(({ status }) => status)).toEqual([500, 200]);
+  await close();
+});
