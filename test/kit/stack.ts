@@ -101,3 +101,7 @@ export const operationsOf = ({ calls }: Sandbox): string[] =>
     .map(({ operation }) => operation)
     .filter((operation) => operation !== 'WSDL')
     .sort();
+
+/** The code and the reason of each error. */
+export const codesOf = (errors: readonly GraphQLFormattedError[] | undefined): unknown[][] | undefined =>
+  errors?.map(({ extensions }) => [extensions?.['code'], extensions?.['reason']]);
