@@ -6,6 +6,7 @@ export default defineConfig({
     globalSetup: ['test/kit/say-what-is-missing.ts'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
+    expect: { poll: { timeout: 10_000 } },
     maxWorkers: 2,
     // Node runs the sources as they are, in the tests as in production. Vite's own module loader would also give them
     // another copy of `graphql` than the packages that are loaded by Node.

@@ -14,7 +14,7 @@ const FROM_EACH = `{
 let stack: Stack;
 beforeAll(async () => {
   stack = await startStack({
-    env: { STRIPE_TIMEOUT_MS: '400', HUBSPOT_TIMEOUT_MS: '400', OPENMAGE_TIMEOUT_MS: '400' },
+    env: { STRIPE_TIMEOUT_MS: '1200', HUBSPOT_TIMEOUT_MS: '1200', OPENMAGE_TIMEOUT_MS: '1200' },
   });
   // The WSDL is read and a session opened.
   await stack.ask(FROM_EACH);
@@ -71,7 +71,7 @@ const FAULTS: readonly FaultCase[] = [
   ['500 with a page', () => ({ status: 500, body: '<html><h1>Oops</h1></html>' }), 'UPSTREAM_UNAVAILABLE'],
   ['503', () => ({ status: 503 }), 'UPSTREAM_UNAVAILABLE'],
   ['a redirect', () => ({ status: 302, headers: { location: 'http://127.0.0.1:9/' } }), 'UPSTREAM_BAD_RESPONSE'],
-  ['an answer that comes too late', () => ({ delayMs: 2_000 }), 'UPSTREAM_TIMEOUT'],
+  ['an answer that comes too late', () => ({ delayMs: 10_000 }), 'UPSTREAM_TIMEOUT'],
   ['no answer', () => ({ hang: true }), 'UPSTREAM_TIMEOUT'],
   ['a connection that breaks', () => ({ drop: 'before' }), 'UPSTREAM_UNAVAILABLE'],
   ['a page', () => ({ body: '<html><body><h1>Apache</h1></body></html>' }), 'UPSTREAM_BAD_RESPONSE'],

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -12,21 +12,27 @@ import { hasTool } from '../kit/tools.ts';
  * serves the sandbox's WSDL, and that of a real shop where REFERENCE_WSDL names one.
  */
 
+const own = createWsdl('http://127.0.0.1/api/v2_soap/');
 const reference = process.env['REFERENCE_WSDL'];
-const wsdls = [['the sandbox’s', undefined] as const, ...(reference ? [['a real shop’s', reference] as const] : [])];
+const wsdls: readonly (readonly [whose: string, wsdl: string])[] = [
+  ['the sandbox’s', own],
+  // The same interface under its older name.
+  ['a Magento 1 shop’s', own.replaceAll('urn:OpenMage', 'urn:Magento')],
+  ...(reference ? [['a real shop’s', readFileSync(reference, 'utf8')] as const] : []),
+];
 
-describe.skipIf(!hasTool('php with ext-soap')).each(wsdls)('a shop of PHP that serves %s WSDL', (_, file) => {
+describe.skipIf(!hasTool('php with ext-soap')).each(wsdls)('a shop of PHP that serves %s WSDL', (_, wsdl) => {
   const state = mkdtempSync(join(tmpdir(), 'shop-'));
   let php: Spawned;
   let stack: Stack;
 
   beforeAll(async () => {
-    const wsdl = file ?? join(state, 'shop.wsdl');
-    if (!file) writeFileSync(wsdl, createWsdl('http://127.0.0.1/api/v2_soap/'));
+    const file = join(state, 'shop.wsdl');
+    writeFileSync(file, wsdl);
     const port = await freePort();
     const url = `http://127.0.0.1:${port}/api/v2_soap/`;
     php = startProcess(['php', '-S', `127.0.0.1:${port}`, join(ROOT, 'test/kit/php/shop.php')], {
-      SHOP_WSDL: wsdl,
+      SHOP_WSDL: file,
       SHOP_STATE: state,
     });
     while (!(await fetch(`${url}?wsdl`).catch(() => undefined))?.ok) {

@@ -74,7 +74,7 @@ const start = async (name: string): Promise<void> => {
   const command = name === 'redis' ? [...service.command, '--port', String(ports.get(name))] : service.command;
   running.set(name, startProcess(command, Object.fromEntries(env)));
   for (let tries = 0; !(await isHealthy(name)); tries += 1) {
-    if (tries > 60) throw new Error(`${name} does not become healthy:\n${running.get(name)?.output()}`);
+    if (tries > 200) throw new Error(`${name} does not become healthy:\n${running.get(name)?.output()}`);
   }
 };
 

@@ -15,7 +15,7 @@ afterEach(() => running?.stop());
 const start = async (env: Record<string, string>) => {
   const gateway = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
   running = gateway;
-  await expect.poll(() => gateway.output(), { timeout: 10_000 }).toMatch(/answers at|cannot start/);
+  await expect.poll(() => gateway.output()).toMatch(/answers at|cannot start/);
   const url = /answers at (\S+)/.exec(gateway.output())?.[1] ?? '';
   return { gateway, ask: createAsk(url), url };
 };
@@ -193,7 +193,7 @@ test('the sandboxes run alone and say how to use them', async () => {
     [...alone.output().matchAll(/^ {2}(\w+)=(.+)$/gm)].map(([, name, value]) => [name, value]),
   );
   const gateway = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
-  await expect.poll(() => gateway.output(), { timeout: 10_000 }).toContain('answers at');
+  await expect.poll(() => gateway.output()).toContain('answers at');
   const ask = createAsk(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '');
   expect((await ask('{ customer(id: "101") { firstName balance { amount } } }')).errors).toBeUndefined();
   // The control that tests of other processes use.

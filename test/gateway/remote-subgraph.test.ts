@@ -19,7 +19,7 @@ beforeEach(async () => {
     received.push({ headers: request.headers, body: await text(request) });
     answer(request, response);
   });
-  stack = await startStack({ env: { PAYMENTS_URL: `${server.url}/graphql`, REQUEST_TIMEOUT_MS: '500' } });
+  stack = await startStack({ env: { PAYMENTS_URL: `${server.url}/graphql`, REQUEST_TIMEOUT_MS: '2000' } });
 });
 afterEach(async () => {
   await stack.close();
