@@ -1,9 +1,9 @@
 import { ApolloGateway } from '@apollo/gateway';
-import { ApolloServer } from '@apollo/server';
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { ApolloServerErrorCode } from '@apollo/server/errors';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
-import type { GraphQLFormattedError } from 'graphql';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { UPSTREAM_ERROR_CODES } from '../connectors/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { GatewayConfig } from './config.ts';
@@ -59,9 +59,10 @@ export const createApollo = async ({
     // A few bytes of fragments within fragments can stand for millions of fields.
     maxRecursiveSelections: true,
     stopOnTerminationSignals: false,
-    formatError: (error) => toClientError(error, log),
+    formatError: (error, thrown) => toClientError(error, thrown, log),
     ...(cache && { cache }),
     plugins: [
+      requireOperation,
       config.isProduction
         ? ApolloServerPluginLandingPageDisabled()
         : ApolloServerPluginLandingPageLocalDefault({ embed: true, footer: false }),
@@ -71,9 +72,37 @@ export const createApollo = async ({
   return apollo;
 };
 
-const toClientError = (error: GraphQLFormattedError, log: Log): GraphQLFormattedError => {
+// Apollo Server leaves both to whoever executes, and the gateway's answers have codes that are none of Apollo Server's.
+const requireOperation: ApolloServerPlugin<RequestContext> = {
+  requestDidStart: async () => ({
+    didResolveOperation: async ({ operation, request }) => {
+      if (!operation) {
+        const message = request.operationName
+          ? 'The document has no operation of that name.'
+          : 'The document has several operations: operationName has to say which.';
+        throw refusal(message, ApolloServerErrorCode.OPERATION_RESOLUTION_FAILURE);
+      }
+      if (operation.operation === 'subscription') {
+        throw refusal('The graph has no subscriptions.', ApolloServerErrorCode.GRAPHQL_VALIDATION_FAILED);
+      }
+    },
+  }),
+};
+
+const refusal = (message: string, code: string): GraphQLError =>
+  new GraphQLError(message, { extensions: { code, http: { status: 400 } } });
+
+/** What a client sees of an error. `thrown` is what it was made of. */
+const toClientError = (error: GraphQLFormattedError, thrown: unknown, log: Log): GraphQLFormattedError => {
   const code = String(error.extensions?.['code']);
-  if (PUBLIC_ERROR_CODES.has(code) && code !== ApolloServerErrorCode.INTERNAL_SERVER_ERROR) return error;
+  if (code !== ApolloServerErrorCode.INTERNAL_SERVER_ERROR && PUBLIC_ERROR_CODES.has(code)) return error;
+  // Apollo Server's own refusals of a persisted query have a status and no code.
+  if (
+    thrown instanceof GraphQLError &&
+    (thrown.extensions['http'] as { status?: number } | undefined)?.status === 400
+  ) {
+    return { message: error.message, extensions: { code: ApolloServerErrorCode.BAD_REQUEST } };
+  }
   log.error({ error }, 'An error without a public code.');
   const { path } = error;
   return {

@@ -78,6 +78,42 @@ describe('a body that cannot be used', () => {
     expect(await response.json()).toMatchObject({ errors: [{ message: expect.any(String), extensions: { code } }] });
   });
 
+  test.each([
+    ['a subscription', { query: 'subscription { stock }' }, 'GRAPHQL_VALIDATION_FAILED'],
+    ['a list of queries', [{ query: ASK }], 'BAD_REQUEST'],
+    ['variables that are no object', { query: ASK, variables: [1] }, 'BAD_REQUEST'],
+    [
+      'a hash of another query',
+      { query: ASK, extensions: { persistedQuery: { version: 1, sha256Hash: 'ab' } } },
+      'BAD_REQUEST',
+    ],
+    [
+      'a persisted query of another version',
+      { query: ASK, extensions: { persistedQuery: { version: 9, sha256Hash: 'ab' } } },
+      'BAD_REQUEST',
+    ],
+  ])('%s is refused', async (_, body, code) => {
+    const response = await fetch(`${stack.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ errors: [{ message: expect.any(String), extensions: { code } }] });
+    expect(stack.openmage.calls).toEqual([]);
+  });
+
+  test.each([undefined, 'C'])('two operations and operationName %s are refused', async (operationName) => {
+    const response = await fetch(`${stack.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query: `query A ${ASK} query B ${ASK}`, operationName }),
+    });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'OPERATION_RESOLUTION_FAILURE' } }] });
+    expect(stack.openmage.calls).toEqual([]);
+  });
+
   test('fragments that unfold to millions of fields are refused', async () => {
     const fragments = Array.from(
       { length: 30 },
