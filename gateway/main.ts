@@ -22,11 +22,12 @@ const EXAMPLE = `{
 
 await run(async () => {
   const gateway = await startGateway(process.env);
-  console.log(`Tributary answers at ${gateway.url}/graphql`);
-  if (!gateway.config.isProduction) console.log(`Sandbox, to explore the graph: ${gateway.url}/`);
-  for (const [name, source] of Object.entries(gateway.sources)) {
-    console.log(`  ${name.padEnd(10)} from ${SOURCES[source]}`);
-  }
-  console.log(`\nA query to start with, from all three:\n\n${EXAMPLE}\n`);
+  const lines = [
+    `Tributary answers at ${gateway.url}/graphql`,
+    ...(gateway.config.isProduction ? [] : [`Sandbox, to explore the graph: ${gateway.url}/`]),
+    ...Object.entries(gateway.sources).map(([name, source]) => `  ${name.padEnd(10)} from ${SOURCES[source]}`),
+    `\nA query to start with, from all three:\n\n${EXAMPLE}\n`,
+  ];
+  console.log(lines.join('\n'));
   return gateway;
 });

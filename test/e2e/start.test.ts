@@ -15,7 +15,7 @@ afterEach(() => running?.stop());
 const start = async (env: Record<string, string>) => {
   const gateway = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
   running = gateway;
-  await expect.poll(() => gateway.output()).toMatch(/answers at|cannot start/);
+  await expect.poll(() => gateway.output()).toMatch(/A query to start with[\s\S]*\n}\n|cannot start/);
   const url = /answers at (\S+)/.exec(gateway.output())?.[1] ?? '';
   return { gateway, ask: createAsk(url), url };
 };
