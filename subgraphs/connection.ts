@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { readPages } from '../connectors/pages.ts';
 import { badInput } from './errors.ts';
 import { MAX_PAGE_SIZE } from './inputs.ts';
 
@@ -33,33 +35,53 @@ export const readCursor = <Schema extends z.ZodType>(schema: Schema, cursor: str
 /** A page as providers give it: items, and a token for the next page. */
 export type ProviderPage<Item> = { readonly items: readonly Item[]; readonly next: string | undefined };
 
-// A place in such a list: the token of a provider's page (null: the first), and how many of its items come before.
-const Position = z.tuple([z.string().max(500).nullable(), z.number().int().min(0).max(MAX_PAGE_SIZE)]);
+/** Which list is paged through, and by what; a cursor is good for this and nothing else. */
+export type PagedList = {
+  readonly upstream: string;
+  readonly list: string;
+  /** The filters, as they are sent to the provider. */
+  readonly query: unknown;
+  readonly first: number;
+  readonly after?: string | null | undefined;
+};
 
 /**
  * A connection over a provider's list that is paged by tokens, so that every edge has a cursor and not only the last.
- * Asks for one page where `after` stands at the end of one, as in paging forward, and for two at most otherwise.
+ * Asks for one page where `after` stands at the end of one, as in paging forward, and for two at most otherwise, unless
+ * the provider gives less than it was asked for.
+ *
+ * A cursor of another list, or of this one with other filters, is refused: a token that is an id in a list is a number
+ * of results in a search, and would give a wrong page without a word.
  */
 export const pageThrough = async <Item>(
-  { first, after }: { first: number; after?: string | null | undefined },
+  { upstream, list, query, first, after }: PagedList,
   ask: (page: { token: string | undefined; limit: number }) => Promise<ProviderPage<Item>>,
 ): Promise<Connection<Item>> => {
-  const [start, skip] = after ? readCursor(Position, after) : [null, 0];
-  let token = start;
-  let before = skip;
+  const identity = createHash('sha256')
+    .update(JSON.stringify([list, query]))
+    .digest('base64url')
+    .slice(0, 10);
+  // The list, the token of a provider's page (null: the first), and how many of that page's items come before.
+  const Position = z.tuple([
+    z.literal(identity),
+    z.string().max(500).nullable(),
+    z.number().int().min(0).max(MAX_PAGE_SIZE),
+  ]);
+  const [, start, skip] = after ? readCursor(Position, after) : [identity, null, 0];
   const edges: { cursor: string; node: Item }[] = [];
-  for (;;) {
+  let hasMore = false;
+  const askPage = async ({ token, before }: { token: string | null; before: number }) => {
     const limit = Math.min(MAX_PAGE_SIZE, before + first - edges.length);
     const { items, next } = await ask({ token: token ?? undefined, limit });
     const wanted = items.slice(before, before + first - edges.length);
     wanted.forEach((node, index) => {
       const position = before + index + 1;
       const endsPage = position === items.length && next !== undefined;
-      edges.push({ cursor: writeCursor(endsPage ? [next, 0] : [token, position]), node });
+      edges.push({ cursor: writeCursor(endsPage ? [identity, next, 0] : [identity, token, position]), node });
     });
-    const more = next !== undefined || before + wanted.length < items.length;
-    if (edges.length >= first || next === undefined || items.length === 0) return toConnection(edges, more);
-    token = next;
-    before = 0;
-  }
+    hasMore = next !== undefined || before + wanted.length < items.length;
+    return edges.length < first && next !== undefined ? { token: next, before: 0 } : undefined;
+  };
+  await readPages({ token: start, before: skip }, askPage, { upstream, operation: list });
+  return toConnection(edges, hasMore);
 };

@@ -52,16 +52,17 @@ const Query: QueryResolvers = {
   customers: (_, { first, after, filter }, { api, call }) => {
     const { lifecycleStage, text } = readInput(CustomerFilter, filter ?? {}, 'filter');
     const query = { filters: toFilters({ lifecyclestage: lifecycleStage }), text: text ?? undefined };
-    return pageThrough({ first: readPageSize(first), after }, (page) => api.contacts(query, page, call));
+    const paged = { upstream: 'crm', list: 'customers', query, first: readPageSize(first), after };
+    return pageThrough(paged, (page) => api.contacts(query, page, call));
   },
   company: (_, { id }, { loaders }) => loaders.company.load(readInput(RecordId, id, 'id')),
   deal: (_, { id }, { loaders }) => loaders.deal.load(readInput(RecordId, id, 'id')),
   deals: (_, { first, after, filter }, { api, call }) => {
     const { stage, status, text } = readInput(DealFilter, filter ?? {}, 'filter');
     const filters = toFilters({ dealstage: stage, ...(status && DEAL_STATUS_PROPERTIES[status]) });
-    return pageThrough({ first: readPageSize(first), after }, (page) =>
-      api.deals({ filters, text: text ?? undefined }, page, call),
-    );
+    const query = { filters, text: text ?? undefined };
+    const paged = { upstream: 'crm', list: 'deals', query, first: readPageSize(first), after };
+    return pageThrough(paged, (page) => api.deals(query, page, call));
   },
 };
 

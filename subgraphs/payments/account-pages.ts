@@ -5,7 +5,10 @@ import { type AccountPage, newestFirst } from './loaders.ts';
 import type { PageOfAccount } from './upstream.ts';
 
 // A place in the merged list: for each account, the last of its things that came before.
-const Positions = z.record(z.string().regex(/^cus_\w+$/), z.string().regex(/^(pi|in)_\w+$/));
+const POSITIONS = {
+  payments: z.record(z.string().regex(/^cus_\w+$/), z.string().regex(/^pi_\w+$/)),
+  invoices: z.record(z.string().regex(/^cus_\w+$/), z.string().regex(/^in_\w+$/)),
+};
 
 type Listed = { readonly id: string; readonly created: number };
 
@@ -14,11 +17,12 @@ type Listed = { readonly id: string; readonly created: number };
  * each account and page.
  */
 export const pageThroughAccounts = async <Item extends Listed>(
+  list: keyof typeof POSITIONS,
   accounts: readonly string[],
   { first, after }: { first: number; after?: string | null | undefined },
   load: (page: PageOfAccount) => Promise<AccountPage<Item>>,
 ): Promise<Connection<Item>> => {
-  const start = after ? readCursor(Positions, after) : {};
+  const start = after ? readCursor(POSITIONS[list], after) : {};
   // A cursor of another customer's list.
   if (Object.keys(start).some((account) => !accounts.includes(account))) {
     throw badInput('after', 'is no cursor of this list');

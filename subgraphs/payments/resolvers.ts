@@ -42,19 +42,26 @@ const Query: QueryResolvers = {
       createdFrom: createdFrom ?? undefined,
       createdBefore: createdBefore ?? undefined,
     };
-    return pageThrough({ first: readPageSize(first), after }, (page) => api.payments(search, page, call));
+    const paged = { upstream: 'payments', list: 'payments', query: search, first: readPageSize(first), after };
+    return pageThrough(paged, (page) => api.payments(search, page, call));
   },
 };
 
 const Customer: CustomerResolvers = {
   __resolveReference: ({ email }) => ({ email: email ?? null }),
   payments: async (customer, { first, after }, context) =>
-    pageThroughAccounts(await accountIdsOf(customer, context), { first: readPageSize(first), after }, (page) =>
-      context.loaders.paymentPages.load(page),
+    pageThroughAccounts(
+      'payments',
+      await accountIdsOf(customer, context),
+      { first: readPageSize(first), after },
+      (page) => context.loaders.paymentPages.load(page),
     ),
   invoices: async (customer, { first, after }, context) =>
-    pageThroughAccounts(await accountIdsOf(customer, context), { first: readPageSize(first), after }, (page) =>
-      context.loaders.invoicePages.load(page),
+    pageThroughAccounts(
+      'invoices',
+      await accountIdsOf(customer, context),
+      { first: readPageSize(first), after },
+      (page) => context.loaders.invoicePages.load(page),
     ),
   balance: async (customer, _, context) => {
     const balances = toBalances(await accountsOf(customer, context));

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { writeCursor } from '../../subgraphs/connection.ts';
 import { type Stack, startStack } from '../kit/stack.ts';
 
@@ -90,6 +90,45 @@ test('the same as variables: a malformed amount is refused in the same way', asy
     extensions: { code: 'BAD_USER_INPUT', argument: 'input.amount.amount' },
   });
   expectNothingSent();
+});
+
+describe('a cursor that is good elsewhere', () => {
+  const cursorOf = async (list: string) => {
+    const { data } = await stack.ask<Record<string, { pageInfo: { endCursor: string } }>>(
+      `{ list: ${list} { pageInfo { endCursor } } }`,
+    );
+    stack.reset();
+    return data?.['list']?.pageInfo.endCursor;
+  };
+  const SEARCH = 'filter: { lifecycleStage: CUSTOMER }';
+
+  test.each([
+    ['customers(first: 30)', 'payments'],
+    ['customers(first: 30)', 'deals'],
+    [`customers(first: 30, ${SEARCH})`, 'customers'],
+    ['customers(first: 30)', `customers(${SEARCH})`],
+    [`customers(first: 30, ${SEARCH})`, 'customers(filter: { lifecycleStage: LEAD })'],
+    ['payments(first: 30)', 'payments(filter: { status: SUCCEEDED })'],
+    ['deals(first: 30, filter: { status: WON })', 'deals(filter: { status: LOST })'],
+  ])('of %s is refused by %s, and no provider hears of it', async (from, to) => {
+    const after = `after: "${await cursorOf(from)}"`;
+    const list = to.includes('(') ? to.replace('(', `(${after}, `) : `${to}(${after})`;
+    const { errors } = await stack.ask(`{ ${list} { edges { cursor } } }`);
+    expect(errors?.map(({ extensions }) => extensions)).toMatchObject([{ code: 'BAD_USER_INPUT', argument: 'after' }]);
+    expectNothingSent();
+  });
+
+  test('of a customer’s payments is refused by their invoices', async () => {
+    const who = 'customer(email: "chloe.bronte@customers.example")';
+    const { data } = await stack.ask<{ customer: { payments: { pageInfo: { endCursor: string } } } }>(
+      `{ ${who} { payments(first: 1) { pageInfo { endCursor } } } }`,
+    );
+    const { errors } = await stack.ask(
+      `{ ${who} { invoices(after: "${data?.customer.payments.pageInfo.endCursor}") { edges { cursor } } } }`,
+    );
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', argument: 'after' });
+    expect(stack.stripe.calls.map(({ operation }) => operation)).not.toContain('GET /v1/invoices');
+  });
 });
 
 test('a cursor of another customer’s list is refused', async () => {

@@ -254,6 +254,18 @@ test('given a 404 that is not Stripe’s own, then a payment is an error and not
   expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_NOT_FOUND');
 });
 
+test('given an empty page that promises more, then the list goes on after it', async () => {
+  const whole = await stack.ask('{ customers(first: 3) { edges { node { id } } } }');
+  stack.hubspot.fail({ times: 1, rewrite: () => '{"results":[],"paging":{"next":{"after":"101"}}}' });
+  expect((await stack.ask('{ customers(first: 3) { edges { node { id } } } }')).data).toEqual(whole.data);
+});
+
+test('given empty pages without end, then they are given up', async () => {
+  stack.hubspot.fail({ rewrite: () => '{"results":[],"paging":{"next":{"after":"5"}}}' });
+  const { errors } = await stack.ask('{ customers(first: 3) { edges { node { id } } } }');
+  expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_BAD_RESPONSE');
+});
+
 test('given a list that never ends, then it is given up after 50 pages', async () => {
   stack.stripe.fail({
     on: 'customers/search',
