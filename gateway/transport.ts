@@ -39,6 +39,12 @@ export const createLocalTransport = (subgraph: Subgraph, log: Log): Transport =>
   close: subgraph.close,
 });
 
+// What `subgraphs/errors.ts` makes. Anything else that a subgraph adds, such as stack traces, stays behind.
+const PASSED_ON = ['code', 'argument', 'reason', 'retryAfterMs'];
+
+const pickExtensions = (extensions: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(extensions).filter(([name]) => PASSED_ON.includes(name)));
+
 const Answer = z.object({
   data: z.record(z.string(), z.unknown()).nullish(),
   errors: z
@@ -46,7 +52,7 @@ const Answer = z.object({
       z.object({
         message: z.string(),
         path: z.array(z.union([z.string(), z.number()])).exactOptional(),
-        extensions: z.record(z.string(), z.unknown()).exactOptional(),
+        extensions: z.record(z.string(), z.unknown()).default({}).transform(pickExtensions),
       }),
     )
     .optional(),

@@ -80,6 +80,47 @@ describe.each([
   });
 });
 
+test('given an error with a known code, then only the extensions we name are passed on', async () => {
+  answer = json(200, {
+    data: { payment: null },
+    errors: [
+      {
+        message: 'No.',
+        path: ['payment'],
+        extensions: {
+          code: 'UPSTREAM_REJECTED',
+          reason: 'WRONG_STATE',
+          stacktrace: ['at x'],
+          http: { status: 400, headers: { a: 'b' } },
+          query: 'SELECT 1',
+        },
+      },
+    ],
+  });
+  const { status, errors } = await stack.ask(ASK);
+  expect(status).toBe(200);
+  expect(errors).toEqual([
+    {
+      message: 'No.',
+      path: ['payment'],
+      extensions: { code: 'UPSTREAM_REJECTED', reason: 'WRONG_STATE', serviceName: 'payments' },
+    },
+  ]);
+});
+
+test('given an error without a code but with a status, then its message stays behind', async () => {
+  answer = json(200, {
+    data: { payment: null },
+    errors: [{ message: 'table secrets', path: ['payment'], extensions: { code: 42, http: { status: 400 } } }],
+  });
+  const { status, errors, text: whole } = await stack.ask(ASK);
+  expect(status).toBe(200);
+  expect(errors?.map(({ path, extensions }) => [path, extensions?.['code']])).toEqual([
+    [['payment'], 'INTERNAL_SERVER_ERROR'],
+  ]);
+  expect(whole).not.toContain('secrets');
+});
+
 test('given a client that hangs up, then the subgraph is told', async () => {
   const gone = Promise.withResolvers<void>();
   answer = (request) => request.socket.once('close', () => gone.resolve());
