@@ -9,7 +9,7 @@ export type HttpConnectorOptions = {
   readonly upstream: string;
   /** How long one call may take, in milliseconds, from the request to the answer's last byte. */
   readonly timeoutMs: number;
-  /** The largest answer that is read. Default 8 MiB: a full page of 100 objects of any provider here is below 1 MiB. */
+  /** The largest answer that is read. Default 8 MiB: the sandbox's page of 100 payments, the largest there is, has 250 kB. */
   readonly maxAnswerBytes?: number;
   /** Connections to one origin at most; further calls wait for one. Default 32. */
   readonly connections?: number;

@@ -22,7 +22,7 @@ export type StartedGateway = {
  * Starts the gateway as the environment says: each subgraph in this process unless it has a URL, each provider for real
  * where it has credentials and by its sandbox where it has none.
  *
- * Throws ConfigError naming every variable that is missing or malformed, of all parts at once.
+ * Throws ConfigError: for the gateway's own variables first, then for those of all providers at once.
  */
 export const startGateway = async (env: Env): Promise<StartedGateway> => {
   const config = readConfig(
