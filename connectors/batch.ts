@@ -1,3 +1,8 @@
+import { untilAborted } from './abort.ts';
+import type { CallOptions, Standing } from './chain.ts';
+import { isUpstreamError } from './errors.ts';
+import type { Ledger } from './ledger.ts';
+
 /** Cuts `items` into lists of at most `size`, in order. */
 export const chunksOf = <T>(items: readonly T[], size: number): T[][] => {
   const chunks: T[][] = [];
@@ -5,26 +10,224 @@ export const chunksOf = <T>(items: readonly T[], size: number): T[][] => {
   return chunks;
 };
 
-/**
- * Asks for `keys` in calls of at most `size`, all at once, and answers in key order: `null` where the provider knows
- * nothing of a key, and an error where that one value could not be used or its whole call failed, so that neither one
- * value nor one call costs the others.
- */
-export const askInBatches = async <Value>(
-  keys: readonly string[],
-  size: number,
-  ask: (batch: readonly string[]) => Promise<ReadonlyMap<string, Value | Error>>,
-): Promise<(Value | Error | null)[]> => {
-  const found = new Map<string, Value | Error>();
-  await Promise.all(
-    chunksOf(keys, size).map(async (batch) => {
-      try {
-        for (const [key, value] of await ask(batch)) found.set(key, value);
-      } catch (cause) {
-        const error = cause instanceof Error ? cause : new Error('A call failed.', { cause });
-        for (const key of batch) found.set(key, error);
-      }
-    }),
-  );
-  return keys.map((key) => found.get(key) ?? null);
+/** What one call says of its keys: leaves out what the provider knows nothing of; one key's failure is an Error. */
+export type BatchAnswer<Value> = ReadonlyMap<string, Value | Error>;
+
+/** What the provider says of one key, `null` for nothing, and when it was asked, in milliseconds since 1970. */
+export type Told<Value> = { readonly value: Value | null; readonly askedAt: number };
+
+export type GathererOptions<Value> = {
+  readonly upstream: string;
+  readonly operation: string;
+  /** Keys that one call may carry. */
+  readonly maxBatch: number;
+  /** One call. */
+  readonly ask: (keys: readonly string[], call: CallOptions) => Promise<BatchAnswer<Value>>;
+  /** Told of every call that was answered: the keys, and what was said of them. */
+  readonly onAnswer?: ((told: ReadonlyMap<string, Told<Value>>) => void) | undefined;
+  /** How long keys are gathered while another call of this kind is running, in milliseconds. Default 3. */
+  readonly gatherMs?: number;
+  /** A clock that never gives the same moment twice; see `createStamps`. */
+  readonly stamp: () => number;
 };
+
+/** Asks a provider for keys on behalf of all running requests. */
+export type Gatherer<Value> = {
+  /**
+   * What the provider says of each key, in their order; an Error where a key failed by itself or with its whole call.
+   * Throws UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED when the caller's signal ends before that.
+   */
+  readonly load: (keys: readonly string[], call: CallOptions) => Promise<(Told<Value> | Error)[]>;
+  /** These keys have changed: whoever asks from now on does not join a call that is under way. */
+  readonly forget: (isMeant: (key: string) => boolean) => void;
+};
+
+type Flight<Value> = {
+  readonly batch: Batch<Value>;
+  readonly answer: PromiseWithResolvers<Told<Value> | Error>;
+  waiters: number;
+};
+
+type Batch<Value> = {
+  /** Those that have no answer yet. */
+  readonly flights: Map<string, Flight<Value>>;
+  readonly controller: AbortController;
+  readonly standing: Standing;
+  readonly ledgers: Set<Ledger>;
+  /** When it was sent; undefined while it is still gathering. */
+  askedAt: number | undefined;
+  waiters: number;
+};
+
+const ENDLESS = Number.POSITIVE_INFINITY;
+
+/**
+ * Gathers keys over all running requests into calls as full as the provider allows. A key that is on its way already is
+ * not asked again.
+ *
+ * While nothing of this kind is running a call goes out within the same turn of the event loop; while something is, keys
+ * are gathered for `gatherMs`, or until a call is full. A caller that leaves takes nobody with it: a call is given up
+ * when all who waited for it have left. Keys that a provider refuses only together are asked for in halves, so that
+ * one of them cannot spoil the others' answer.
+ */
+export const createGatherer = <Value>({
+  upstream,
+  operation,
+  maxBatch,
+  ask,
+  onAnswer,
+  gatherMs = 3,
+  stamp,
+}: GathererOptions<Value>): Gatherer<Value> => {
+  const flights = new Map<string, Flight<Value>>();
+  let gathering: Batch<Value> | undefined;
+  let running = 0;
+  let timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
+
+  const cancelTimer = () => {
+    clearTimeout(timer as NodeJS.Timeout);
+    clearImmediate(timer as NodeJS.Immediate);
+    timer = undefined;
+  };
+
+  const drop = (key: string, flight: Flight<Value>) => {
+    if (flights.get(key) === flight) flights.delete(key);
+  };
+
+  const settle = (
+    batch: Batch<Value>,
+    keys: readonly string[],
+    answer: BatchAnswer<Value> | Error,
+    askedAt: number,
+  ) => {
+    const told = new Map<string, Told<Value>>();
+    for (const key of keys) {
+      const flight = batch.flights.get(key);
+      if (!flight) continue;
+      const value = answer instanceof Error ? answer : (answer.get(key) ?? null);
+      drop(key, flight);
+      batch.flights.delete(key);
+      if (!(value instanceof Error)) told.set(key, { value, askedAt });
+      flight.answer.resolve(told.get(key) ?? (value as Error));
+    }
+    if (told.size > 0) onAnswer?.(told);
+  };
+
+  /** Asks in halves what is refused as a whole. `left` bounds how many more calls that may cost. */
+  const askFor = async (batch: Batch<Value>, keys: readonly string[], left: { calls: number }): Promise<void> => {
+    const askedAt = stamp();
+    try {
+      const { standing, ledgers, controller } = batch;
+      settle(batch, keys, await ask(keys, { signal: controller.signal, standing, ledgers }), askedAt);
+    } catch (cause) {
+      if (isUpstreamError(cause, 'UPSTREAM_REJECTED') && keys.length > 1 && left.calls >= 2) {
+        left.calls -= 2;
+        const halves = chunksOf(keys, Math.ceil(keys.length / 2));
+        await Promise.all(halves.map((half) => askFor(batch, half, left)));
+        return;
+      }
+      settle(batch, keys, cause instanceof Error ? cause : new Error('A call failed.', { cause }), askedAt);
+    }
+  };
+
+  const dispatch = () => {
+    const batch = gathering;
+    cancelTimer();
+    gathering = undefined;
+    if (!batch || batch.flights.size === 0) return;
+    batch.askedAt = stamp();
+    running += 1;
+    const keys = [...batch.flights.keys()];
+    // Enough to find two bad keys in a full batch.
+    const left = { calls: 4 * Math.ceil(Math.log2(keys.length + 1)) };
+    void askFor(batch, keys, left).finally(() => {
+      running -= 1;
+      if (running === 0 && gathering) dispatch();
+    });
+  };
+
+  const add = (key: string, call: CallOptions): Flight<Value> => {
+    if (!gathering) {
+      const { deadlineAt = ENDLESS, isBackground = false, flow = {} } = call.standing ?? {};
+      gathering = {
+        flights: new Map(),
+        controller: new AbortController(),
+        standing: { deadlineAt, isBackground, flow },
+        ledgers: new Set(),
+        askedAt: undefined,
+        waiters: 0,
+      };
+      if (maxBatch > 1) timer = running > 0 ? setTimeout(dispatch, gatherMs) : setImmediate(dispatch);
+    }
+    const batch = gathering;
+    const flight: Flight<Value> = { batch, answer: Promise.withResolvers(), waiters: 0 };
+    batch.flights.set(key, flight);
+    flights.set(key, flight);
+    if (batch.flights.size >= maxBatch) dispatch();
+    return flight;
+  };
+
+  const join = (flight: Flight<Value>, { standing, ledgers }: CallOptions) => {
+    const { batch } = flight;
+    flight.waiters += 1;
+    batch.waiters += 1;
+    batch.standing.deadlineAt = Math.max(batch.standing.deadlineAt, standing?.deadlineAt ?? ENDLESS);
+    batch.standing.isBackground &&= standing?.isBackground ?? false;
+    if (ledgers) for (const ledger of ledgers) batch.ledgers.add(ledger);
+  };
+
+  const leave = (key: string, flight: Flight<Value>) => {
+    const { batch } = flight;
+    flight.waiters -= 1;
+    batch.waiters -= 1;
+    if (flight.waiters === 0 && batch.askedAt === undefined) {
+      batch.flights.delete(key);
+      drop(key, flight);
+    }
+    if (batch.waiters > 0 || batch.flights.size === 0) return;
+    // Nobody may join what is being given up.
+    for (const [left, one] of batch.flights) drop(left, one);
+    batch.controller.abort();
+  };
+
+  const isOldFor = ({ batch }: Flight<Value>, { notBefore = 0 }: CallOptions) =>
+    batch.askedAt !== undefined && batch.askedAt < notBefore;
+
+  return {
+    load: async (keys, call) => {
+      const joined = keys.map((key) => {
+        const known = flights.get(key);
+        const flight = known && !isOldFor(known, call) ? known : add(key, call);
+        join(flight, call);
+        return flight;
+      });
+      try {
+        const answers = Promise.all(joined.map(({ answer }) => answer.promise));
+        return await untilAborted(answers, { upstream, operation, signal: call.signal });
+      } finally {
+        for (const [index, flight] of joined.entries()) leave(keys[index] ?? '', flight);
+      }
+    },
+    forget: (isMeant) => {
+      for (const [key, flight] of flights) {
+        if (isMeant(key) && flight.batch.askedAt !== undefined) drop(key, flight);
+      }
+    },
+  };
+};
+
+/**
+ * A clock whose moments are all different and grow, in milliseconds since 1970. So of a change and a question of the same
+ * millisecond it is known which came first.
+ */
+export const createStamps = (now: () => number): (() => number) => {
+  let last = 0;
+  return () => {
+    last = Math.max(now(), last + 0.001);
+    return last;
+  };
+};
+
+/** An answer with one key left out of it that was asked for by itself. */
+export const onlyOf = <Value>(key: string, value: Value | null): Map<string, Value> =>
+  new Map(value === null ? [] : [[key, value]]);

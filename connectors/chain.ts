@@ -1,7 +1,28 @@
+import type { Ledger } from './ledger.ts';
+
+/**
+ * Where a call stands in line while a provider takes no more for now. Shared by all who wait for the call and read anew
+ * each time a place is free, because somebody in more of a hurry may join.
+ */
+export type Standing = {
+  /** When the answer is of no more use, in milliseconds since 1970. */
+  deadlineAt: number;
+  /** Nobody waits for it: it goes after every call that somebody waits for. */
+  isBackground: boolean;
+  /** Whose call it is, usually one client request. Who has had fewer places goes first. */
+  readonly flow: object;
+};
+
 /** What every provider call can be told by the request that needs it. */
 export type CallOptions = {
   /** Ends the call early. A signal whose reason is a `TimeoutError` counts as a deadline that has passed. */
   readonly signal?: AbortSignal | undefined;
+  /** Default: no deadline, and a client waits for it. */
+  readonly standing?: Standing | undefined;
+  /** What was asked of the provider before this moment will not do, in milliseconds since 1970. */
+  readonly notBefore?: number | undefined;
+  /** Where the call is entered, beside the process's own ledger: one for each request that it is made for. */
+  readonly ledgers?: ReadonlySet<Ledger> | undefined;
 };
 
 /** One call to a provider, as the links of the chain see it. */
@@ -14,6 +35,8 @@ export type Call = CallOptions & {
   readonly body?: string | undefined;
   /** True where the call changes something at the provider, so that doing it twice matters. */
   readonly write: boolean;
+  /** What the provider knows a repeated write by. Without it a write is never sent again. */
+  readonly idempotencyKey?: string | undefined;
 };
 
 /** A provider's answer, whole. `headers` have lower-case names. */

@@ -1,3 +1,5 @@
+import type { Answer } from './chain.ts';
+
 /** Every way in which a provider call can fail. `docs/errors.md` says what each means to a client. */
 export const UPSTREAM_ERROR_CODES = [
   'UPSTREAM_TIMEOUT',
@@ -43,11 +45,15 @@ export type UpstreamErrorDetails = {
    * Never logged and never sent to a client: it can hold personal data.
    */
   readonly body?: string | undefined;
+  /** The headers of the provider's answer, for the same code. Never logged either. */
+  readonly headers?: Answer['headers'] | undefined;
   /** The code of a SOAP fault, e.g. `101` or `Server`. */
   readonly fault?: string | undefined;
   readonly reason?: RejectionReason | undefined;
   /** False where the request cannot have reached the provider, so that even a write may be sent again. */
   readonly mayHaveArrived?: boolean | undefined;
+  /** True where it is known that asking again at once would fail in the same way. */
+  readonly isFutile?: boolean | undefined;
   readonly cause?: unknown;
 };
 
@@ -85,3 +91,13 @@ export const toAbortError = (
         operation,
         cause,
       });
+
+const OUTAGES: ReadonlySet<UpstreamErrorCode> = new Set([
+  'UPSTREAM_TIMEOUT',
+  'UPSTREAM_UNAVAILABLE',
+  'UPSTREAM_RATE_LIMITED',
+  'UPSTREAM_BAD_RESPONSE',
+]);
+
+/** Whether the provider could not be asked or gave nothing to be used, so that what it said before is the best there is. */
+export const isOutage = (error: unknown): boolean => error instanceof UpstreamError && OUTAGES.has(error.code);

@@ -23,11 +23,13 @@ export const createFetch = ({ send }: Pick<HttpConnector, 'send'>): ConnectorFet
     fetch: async (input, init = {}) => {
       const operation = current.getStore();
       if (!operation) throw new Error('A fetch outside of a named operation.');
+      const sent = Object.fromEntries(new Headers(init.headers));
       const answer = await send({
         ...operation,
         method: (init.method ?? 'GET') as Call['method'],
         url: String(input instanceof Request ? input.url : input),
-        headers: Object.fromEntries(new Headers(init.headers)),
+        headers: sent,
+        idempotencyKey: sent['idempotency-key'],
         body: typeof init.body === 'string' ? init.body : undefined,
       });
       const headers = new Headers();

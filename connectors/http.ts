@@ -1,6 +1,7 @@
 import { Agent } from 'undici';
-import { type Answer, chain, type Send } from './chain.ts';
-import { withDeadline, withHonestOutcome } from './resilience.ts';
+import { type Answer, chain, type Link, type Send } from './chain.ts';
+import { createLedger, type Ledger, withMeter } from './ledger.ts';
+import { withHonestOutcome, withTimeout } from './resilience.ts';
 import { withStatusErrors } from './status.ts';
 import { createWire } from './wire.ts';
 
@@ -15,6 +16,10 @@ export type HttpConnectorOptions = {
   readonly connections?: number;
   /** Tells the provider's regular answers from failures. Default: status 200 to 299. */
   readonly isAnswer?: (answer: Answer) => boolean;
+  /** Where its calls are counted. */
+  readonly ledger?: Ledger;
+  /** What stands before each call, the outermost first. */
+  readonly guards?: readonly Link[];
 };
 
 export type HttpConnector = {
@@ -31,11 +36,19 @@ export const createHttpConnector = ({
   maxAnswerBytes = 8 * 1024 * 1024,
   connections = 32,
   isAnswer,
+  ledger = createLedger(),
+  guards = [],
 }: HttpConnectorOptions): HttpConnector => {
   // Half of the time for connecting, so that a call which cannot have arrived is told from one that may have.
   const agent = new Agent({ connections, connect: { timeout: timeoutMs / 2 } });
   const send = chain(
-    [withHonestOutcome, withDeadline(upstream, timeoutMs), withStatusErrors(upstream, isAnswer)],
+    [
+      withHonestOutcome,
+      ...guards,
+      withTimeout(upstream, timeoutMs),
+      withMeter(upstream, ledger),
+      withStatusErrors(upstream, isAnswer),
+    ],
     createWire({ upstream, agent, maxAnswerBytes }),
   );
   return { upstream, send, close: () => agent.close() };

@@ -6,7 +6,7 @@ import { isUpstreamError, toAbortError, UpstreamError } from './errors.ts';
  *
  * UPSTREAM_TIMEOUT when the time is up (this link's or the caller's deadline), UPSTREAM_CANCELLED when the caller left.
  */
-export const withDeadline =
+export const withTimeout =
   (upstream: string, timeoutMs: number): Link =>
   (next) =>
   async (call) => {

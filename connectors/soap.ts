@@ -7,16 +7,26 @@ import type { HttpConnector } from './http.ts';
 import { parseAnswer } from './parse.ts';
 
 export type SoapConnectorOptions = {
-  /** Carries the messages. Its `isAnswer` has to be `isSoapAnswer`. */
+  /** Carries the messages. Its `isAnswer` has to be made by `isSoapAnswer`. */
   readonly http: HttpConnector;
   readonly wsdlUrl: string;
   /** Where calls go, if not to the address in the WSDL. */
   readonly endpointUrl?: string | undefined;
 };
 
-/** What a SOAP provider answers with on purpose: a fault comes with status 500, and so does a broken web server's page. */
-export const isSoapAnswer = ({ status, body }: Answer): boolean =>
-  (status >= 200 && status < 300) || (status === 500 && body.includes('Envelope'));
+/**
+ * Tells what a SOAP provider answers on purpose. A fault comes with status 500, and so does a broken web server's page; and
+ * a fault of the `Server` is one that the same message may not meet later (SOAP 1.1, 4.4.1), so it is a failure like any
+ * 500. `serverFaults` are the codes by which this provider says the same.
+ */
+export const isSoapAnswer =
+  (serverFaults: readonly string[] = []) =>
+  ({ status, body }: Answer): boolean => {
+    if (status >= 200 && status < 300) return true;
+    if (status !== 500 || !body.includes('Envelope')) return false;
+    const code = /<(?:[\w-]+:)?faultcode[^>]*>\s*(?:[\w-]+:)?([^<\s]+)/.exec(body)?.[1];
+    return code !== undefined && code !== 'Server' && !serverFaults.includes(code);
+  };
 
 export type SoapCall<Schema extends z.ZodType> = CallOptions & {
   readonly operation: string;
@@ -70,9 +80,9 @@ export const createSoapConnector = ({ http, wsdlUrl, endpointUrl }: SoapConnecto
       const soap = await untilAborted(getClient(), { upstream, operation: 'WSDL', signal });
       return typeof soap[`${operation}Async`] === 'function';
     },
-    call: async ({ operation, input, answer, write, signal }) => {
-      const soap = await untilAborted(getClient(), { upstream, operation: 'WSDL', signal });
-      const exchange: Exchange = { operation, write, signal };
+    call: async ({ operation, input, answer, write, ...options }) => {
+      const soap = await untilAborted(getClient(), { upstream, operation: 'WSDL', signal: options.signal });
+      const exchange: Exchange = { ...options, operation, write };
       try {
         const [result] = await soap[`${operation}Async`](input, exchange);
         return parseAnswer(answer, result, { upstream, operation });
@@ -85,11 +95,11 @@ export const createSoapConnector = ({ http, wsdlUrl, endpointUrl }: SoapConnecto
 
 const createHttpClient = ({ send }: HttpConnector): IHttpClient => {
   const request: IHttpClient['request'] = (url, message, callback, headers, options) => {
-    const { operation = 'WSDL', write = false, signal } = (options ?? {}) as Partial<Exchange>;
+    const { operation = 'WSDL', write = false, ...call } = (options ?? {}) as Partial<Exchange>;
     send({
+      ...call,
       operation,
       write,
-      signal,
       url,
       method: message ? 'POST' : 'GET',
       headers: (headers ?? {}) as Record<string, string>,

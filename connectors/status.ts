@@ -16,6 +16,7 @@ export const withStatusErrors =
       status: answer.status,
       retryAfterMs: retryAfterMs(answer),
       body: answer.body,
+      headers: answer.headers,
     });
   };
 

@@ -8,6 +8,7 @@ import { UPSTREAM_ERROR_CODES } from '../connectors/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { GatewayConfig } from './config.ts';
 import type { RequestContext } from './context.ts';
+import { reportPlugin, STALE_MARKER } from './report.ts';
 import { type Transport, toDataSource } from './transport.ts';
 
 export type ApolloOptions = {
@@ -63,6 +64,7 @@ export const createApollo = async ({
     ...(cache && { cache }),
     plugins: [
       requireOperation,
+      reportPlugin,
       config.isProduction
         ? ApolloServerPluginLandingPageDisabled()
         : ApolloServerPluginLandingPageLocalDefault({ embed: true, footer: false }),
@@ -96,6 +98,7 @@ const refusal = (message: string, code: string): GraphQLError =>
 const toClientError = (error: GraphQLFormattedError, thrown: unknown, log: Log): GraphQLFormattedError => {
   const code = String(error.extensions?.['code']);
   if (code !== ApolloServerErrorCode.INTERNAL_SERVER_ERROR && PUBLIC_ERROR_CODES.has(code)) return error;
+  if (code === STALE_MARKER) return error;
   // Apollo Server's own refusals of a persisted query have a status and no code.
   if (
     thrown instanceof GraphQLError &&

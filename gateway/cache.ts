@@ -1,58 +1,22 @@
 import type { ApolloServer } from '@apollo/server';
-import KeyvRedis, { createClient } from '@keyv/redis';
+import KeyvRedis from '@keyv/redis';
 import { Keyv } from 'keyv';
-import type { Log } from '../runtime/log.ts';
-
-/** What the gateway's replicas share, beside the work. */
-export type SharedCache = {
-  /** For Apollo Server, which keeps persisted queries in it. */
-  readonly cache: ApolloServer['cache'];
-  readonly isUp: () => boolean;
-  readonly close: () => Promise<void>;
-};
+import type { Redis } from '../runtime/redis.ts';
 
 /**
- * A cache in Redis. While Redis is away everything is a miss and nothing fails: what is kept here can be made again.
+ * Where Apollo Server keeps persisted queries so that all replicas know them. While Redis is away everything is a miss
+ * and nothing fails: what is kept here can be made again.
  */
-export const createRedisCache = (url: string, log: Log): SharedCache => {
-  const client = createClient({
-    url,
-    // Fails at once while there is no connection, instead of keeping requests waiting for one.
-    disableOfflineQueue: true,
-    socket: { connectTimeout: 2_000, reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, 2_000) },
-  });
-  let wasUp = false;
-  const noteChange = () => {
-    if (client.isReady === wasUp) return;
-    wasUp = client.isReady;
-    log[wasUp ? 'info' : 'warn']({ redis: wasUp ? 'up' : 'down' }, 'The connection to Redis changed.');
-  };
-  client.on('ready', noteChange);
-  client.on('error', noteChange);
-  // Goes on trying by the strategy above, for as long as the process lives.
-  client.connect().catch(() => {});
-
-  const keyv = new Keyv({ store: new KeyvRedis(client), namespace: 'tributary' });
+export const createSharedCache = (redis: Redis): ApolloServer['cache'] => {
+  const store = new KeyvRedis<string>(redis.client, { throwOnErrors: true });
+  const keyv = new Keyv<string>({ store, namespace: 'tributary', useKeyPrefix: false, throwOnErrors: true });
   // Without a listener an error event ends the process.
-  keyv.on('error', noteChange);
-
-  const orMiss = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
-    try {
-      return await work();
-    } catch {
-      return undefined;
-    }
-  };
-
+  keyv.on('error', () => {});
   return {
-    cache: {
-      get: (key) => orMiss(() => keyv.get<string>(key)),
-      set: async (key, value, options) => {
-        await orMiss(() => keyv.set(key, value, options?.ttl ? options.ttl * 1000 : undefined));
-      },
-      delete: async (key) => (await orMiss(() => keyv.delete(key))) ?? false,
+    get: (key) => redis.attempt(() => keyv.get<string>(key)),
+    set: async (key, value, options) => {
+      await redis.attempt(() => keyv.set(key, value, options?.ttl ? options.ttl * 1000 : undefined));
     },
-    isUp: () => client.isReady,
-    close: async () => client.destroy(),
+    delete: async (key) => (await redis.attempt(() => keyv.delete(key))) ?? false,
   };
 };

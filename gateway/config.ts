@@ -24,7 +24,8 @@ export const GatewayEnv = z.object({
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
   FORWARD_HEADERS: List.default(['x-request-id', 'traceparent', 'tracestate', 'accept-language']),
   CORS_ORIGINS: List.default([]),
-  REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis or rediss URL' }).optional(),
+  CALL_REPORT: z.enum(['on', 'off']).optional(),
+  CLIENT_NO_CACHE: z.enum(['on', 'off']).optional(),
 });
 
 /** The variables that say where subgraphs are, one for each: `PAYMENTS_URL`. */
@@ -32,8 +33,6 @@ export const createSubgraphUrlsEnv = (subgraphs: readonly string[]) =>
   z.object(Object.fromEntries(subgraphs.map((name) => [urlVariable(name), HttpUrl.optional()])));
 
 const urlVariable = (subgraph: string): string => `${subgraph.toUpperCase().replaceAll('-', '_')}_URL`;
-
-export const GATEWAY_SECRETS = ['REDIS_URL'] as const;
 
 export type GatewayConfig = {
   readonly isProduction: boolean;
@@ -53,13 +52,16 @@ export type GatewayConfig = {
   readonly forwardHeaders: readonly string[];
   /** The web origins that may ask from a browser; `*` for all. */
   readonly corsOrigins: readonly string[];
-  readonly redisUrl: string | undefined;
+  /** Whether a client may have the provider calls of its request told. */
+  readonly reportAllowed: boolean;
+  /** Whether a client may ask for nothing that was kept. */
+  readonly freshAllowed: boolean;
 };
 
 /** Reads the configuration of a gateway in front of these subgraphs. Throws ConfigError. */
 export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfig => {
   const urls = readEnv(createSubgraphUrlsEnv(subgraphs), env);
-  const values = readEnv(GatewayEnv, env, GATEWAY_SECRETS);
+  const values = readEnv(GatewayEnv, env);
   const isProduction = values.NODE_ENV === 'production';
   return {
     isProduction,
@@ -78,6 +80,7 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     forwardHeaders: values.FORWARD_HEADERS.map((name) => name.toLowerCase()),
     corsOrigins: values.CORS_ORIGINS,
-    redisUrl: values.REDIS_URL,
+    reportAllowed: values.CALL_REPORT ? values.CALL_REPORT === 'on' : !isProduction,
+    freshAllowed: values.CLIENT_NO_CACHE ? values.CLIENT_NO_CACHE === 'on' : !isProduction,
   };
 };

@@ -1,26 +1,31 @@
+import type { CallOptions } from '../connectors/chain.ts';
+import type { Ledger } from '../connectors/ledger.ts';
+import { createCallOptions, type RequestTerms } from '../subgraphs/request.ts';
 import type { Subgraph } from '../subgraphs/subgraph.ts';
 
 /** What belongs to one client request, from its arrival to its answer. */
 export type RequestContext = {
-  /** Ends when the client leaves or the request's time is up. */
-  readonly signal: AbortSignal;
+  readonly terms: RequestTerms;
   /** The client's headers that subgraphs receive. */
   readonly headers: Readonly<Record<string, string>>;
+  /** What the request has cost, where the client has asked. */
+  readonly ledger: Ledger | undefined;
+  readonly call: CallOptions;
   /** The context of a subgraph in this process: one for all fetches of this request, so that they share loaders. */
   readonly contextOf: (subgraph: Subgraph) => object;
 };
 
 /** Made once for each client request. */
-export const createRequestContext = ({
-  signal,
-  headers,
-}: Pick<RequestContext, 'signal' | 'headers'>): RequestContext => {
+export const createRequestContext = ({ terms, headers }: Pick<RequestContext, 'terms' | 'headers'>): RequestContext => {
   const contexts = new Map<Subgraph, object>();
+  const { call, ledger } = createCallOptions(terms);
   return {
-    signal,
+    terms,
     headers,
+    ledger,
+    call,
     contextOf: (subgraph) => {
-      const context = contexts.get(subgraph) ?? subgraph.createContext({ signal });
+      const context = contexts.get(subgraph) ?? subgraph.createContext(call);
       contexts.set(subgraph, context);
       return context;
     },

@@ -2,8 +2,10 @@ import { fastifyApolloHandler } from '@as-integrations/fastify';
 import cors from '@fastify/cors';
 import type { FastifyRequest } from 'fastify';
 import { createHttpApp, requestSignal } from '../runtime/http-app.ts';
+import type { ProcessKit } from '../subgraphs/kit.ts';
+import { asksForFresh, REPORT_HEADER } from '../subgraphs/request.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
-import { createRedisCache } from './cache.ts';
+import { createSharedCache } from './cache.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
 
 export type GatewayServer = {
@@ -13,14 +15,17 @@ export type GatewayServer = {
 };
 
 /** Starts the HTTP server in front of the graph. */
-export const startGatewayServer = async (options: Omit<ApolloOptions, 'cache'>): Promise<GatewayServer> => {
+export const startGatewayServer = async ({
+  redis,
+  health,
+  ...options
+}: Omit<ApolloOptions, 'cache'> & Pick<ProcessKit, 'redis' | 'health'>): Promise<GatewayServer> => {
   const { config, transports, log } = options;
-  const redis = config.redisUrl ? createRedisCache(config.redisUrl, log) : undefined;
-  const apollo = await createApollo({ ...options, cache: redis?.cache });
+  const apollo = await createApollo({ ...options, cache: redis && createSharedCache(redis) });
   const { app, listen, close } = createHttpApp({
     log,
     shutdownGraceMs: config.shutdownGraceMs,
-    health: () => (redis ? { redis: redis.isUp() ? 'ok' : 'down' } : {}),
+    health,
   });
   await app.register(cors, {
     origin: config.corsOrigins.includes('*') ? true : [...config.corsOrigins],
@@ -33,7 +38,12 @@ export const startGatewayServer = async (options: Omit<ApolloOptions, 'cache'>):
     handler: fastifyApolloHandler<RequestContext>(apollo, {
       context: async (request, reply) =>
         createRequestContext({
-          signal: requestSignal(reply, config.requestTimeoutMs),
+          terms: {
+            signal: requestSignal(reply, config.requestTimeoutMs),
+            deadlineAt: Date.now() + config.requestTimeoutMs,
+            isFresh: config.freshAllowed && asksForFresh(request.headers['cache-control']),
+            isReported: config.reportAllowed && request.headers[REPORT_HEADER] === '1',
+          },
           headers: pick(request.headers, config.forwardHeaders),
         }),
     }),
@@ -46,7 +56,6 @@ export const startGatewayServer = async (options: Omit<ApolloOptions, 'cache'>):
       await close();
       await apollo.stop();
       await Promise.all(Object.values(transports).map((transport) => transport.close()));
-      await redis?.close();
     },
   };
 };

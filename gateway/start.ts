@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
+import type { Kit } from '../connectors/provider.ts';
 import { ConfigError, type Env } from '../runtime/env.ts';
 import { createLog, type Log } from '../runtime/log.ts';
 import { type SandboxedProvider, sandboxOf } from '../sandbox/index.ts';
 import type { Sandbox } from '../sandbox/server.ts';
 import { subgraphs } from '../subgraphs/index.ts';
+import { createProcessKit } from '../subgraphs/kit.ts';
 import type { Subgraph, SubgraphModule } from '../subgraphs/subgraph.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
 import { startGatewayServer } from './server.ts';
@@ -30,24 +32,28 @@ export const startGateway = async (env: Env): Promise<StartedGateway> => {
     subgraphs.map(({ name }) => name),
   );
   const log = createLog(config.logLevel);
+  const { kit, redis, health } = createProcessKit(env, log);
   const local = subgraphs.filter(({ name }) => !config.subgraphUrls.has(name));
   const standIns = config.sandboxAllowed ? findStandIns(local, env) : new Map<SubgraphModule, SandboxedProvider>();
   const made = createAll(
     local.filter((module) => !standIns.has(module)),
     env,
+    kit,
   );
   const started: Sandbox[] = [];
   try {
     for (const [module, standIn] of standIns) {
       const sandbox = await standIn.start();
       started.push(sandbox);
-      made.push(module.create({ ...env, ...standIn.environment(sandbox) }));
+      made.push(module.create({ ...env, ...standIn.environment(sandbox) }, kit));
     }
     const server = await startGatewayServer({
       config,
       log,
       supergraphSdl: await readFile(SUPERGRAPH_FILE, 'utf8'),
       transports: createTransports(config, made, log),
+      redis,
+      health,
     });
     for (const { warmUp } of made) void warmUp?.();
     return {
@@ -56,10 +62,12 @@ export const startGateway = async (env: Env): Promise<StartedGateway> => {
       sources: sourcesOf(config, standIns),
       close: async () => {
         await server.close();
+        redis?.close();
         await Promise.all(started.map((sandbox) => sandbox.close()));
       },
     };
   } catch (error) {
+    redis?.close();
     await Promise.all(started.map((sandbox) => sandbox.close()));
     throw error;
   }
@@ -78,11 +86,11 @@ const findStandIns = (modules: readonly SubgraphModule[], env: Env): Map<Subgrap
 const hasCredentials = ({ credentials }: SubgraphModule, env: Env): boolean =>
   credentials.some((name) => env[name] || env[`${name}_FILE`]);
 
-const createAll = (modules: readonly SubgraphModule[], env: Env): Subgraph[] => {
+const createAll = (modules: readonly SubgraphModule[], env: Env, kit: Kit): Subgraph[] => {
   const problems: string[] = [];
   const made = modules.flatMap((module) => {
     try {
-      return [module.create(env)];
+      return [module.create(env, kit)];
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       problems.push(error.message);

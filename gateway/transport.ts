@@ -6,9 +6,12 @@ import { createHttpConnector } from '../connectors/http.ts';
 import { parseJson } from '../connectors/parse.ts';
 import type { Log } from '../runtime/log.ts';
 import { toPublicError } from '../subgraphs/errors.ts';
+import type { StaleNote } from '../subgraphs/field.ts';
+import { toTermHeaders } from '../subgraphs/request.ts';
 import type { Subgraph } from '../subgraphs/subgraph.ts';
 import type { RequestContext } from './context.ts';
 import { type FetchResult, failedFetch } from './failed-fetch.ts';
+import { toStaleMarker } from './report.ts';
 
 /** How the gateway's fetches reach one subgraph. Never throws: a fetch that failed is errors at its fields. */
 export type Transport = {
@@ -26,15 +29,16 @@ type Fetch = {
 /** The way to a subgraph in this process: its schema is executed directly, nothing is serialised. */
 export const createLocalTransport = (subgraph: Subgraph, log: Log): Transport => ({
   fetch: async ({ document, variables, operationName }, context) => {
+    const stale: StaleNote[] = [];
     const { data, errors } = await execute({
       schema: subgraph.schema,
       document,
       variableValues: variables,
       operationName: operationName ?? null,
-      contextValue: context.contextOf(subgraph),
+      contextValue: { ...context.contextOf(subgraph), stale },
     });
     const publicErrors = errors?.map((error) => toPublicError(error, log));
-    return toFetchResult({ data, errors: publicErrors }, document, variables);
+    return withStaleMarkers(toFetchResult({ data, errors: publicErrors }, document, variables), stale);
   },
   close: subgraph.close,
 });
@@ -44,6 +48,14 @@ const PASSED_ON = ['code', 'argument', 'reason', 'retryAfterMs'];
 
 const pickExtensions = (extensions: Readonly<Record<string, unknown>>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(extensions).filter(([name]) => PASSED_ON.includes(name)));
+
+const Stale = z.object({
+  path: z.array(z.union([z.string(), z.number()])),
+  provider: z.string(),
+  ageMs: z.number(),
+});
+
+const Row = z.object({ upstream: z.string(), operation: z.string() }).catchall(z.number());
 
 const Answer = z.object({
   data: z.record(z.string(), z.unknown()).nullish(),
@@ -56,6 +68,15 @@ const Answer = z.object({
       }),
     )
     .optional(),
+  extensions: z
+    .object({
+      tributary: z
+        .object({ stale: z.array(Stale).default([]), calls: z.array(Row).default([]) })
+        .optional()
+        .catch(undefined),
+    })
+    .optional()
+    .catch(undefined),
 });
 
 /** The way to a subgraph over HTTP. */
@@ -72,19 +93,27 @@ export const createRemoteTransport = (
     isAnswer: ({ status }) => status === 200 || status === 400,
   });
   return {
-    fetch: async ({ query, document, variables, operationName }, { headers, signal }) => {
+    fetch: async ({ query, document, variables, operationName }, { headers, terms, ledger }) => {
       const operation = `POST ${name}`;
       try {
         const { body } = await http.send({
           operation,
           method: 'POST',
           url,
-          headers: { ...headers, 'content-type': 'application/json', accept: 'application/json' },
+          headers: {
+            ...headers,
+            ...toTermHeaders(terms),
+            'content-type': 'application/json',
+            accept: 'application/json',
+          },
           body: JSON.stringify({ query, variables, operationName }),
           write: isMutation(document),
-          signal,
+          signal: terms.signal,
         });
-        return toFetchResult(parseJson(Answer, body, { upstream: name, operation }), document, variables);
+        const answer = parseJson(Answer, body, { upstream: name, operation });
+        const { stale = [], calls = [] } = answer.extensions?.tributary ?? {};
+        for (const { upstream, operation: of, ...row } of calls) ledger?.add(upstream, of, row);
+        return withStaleMarkers(toFetchResult(answer, document, variables), stale);
       } catch (error) {
         if (!isUpstreamError(error)) throw error;
         return failedFetch(document, variables, toPublicError(new GraphQLError('', { originalError: error }), log));
@@ -93,6 +122,9 @@ export const createRemoteTransport = (
     close: http.close,
   };
 };
+
+const withStaleMarkers = (result: FetchResult, stale: readonly StaleNote[]): FetchResult =>
+  stale.length === 0 ? result : { ...result, errors: [...(result.errors ?? []), ...stale.map(toStaleMarker)] };
 
 /** The data source that `@apollo/gateway` asks for, over a transport. */
 export const toDataSource = (transport: Transport): GraphQLDataSource => {

@@ -55,7 +55,7 @@ export type PagedList = {
  */
 export const pageThrough = async <Item>(
   { upstream, list, query, first, after }: PagedList,
-  ask: (page: { token: string | undefined; limit: number }) => Promise<ProviderPage<Item>>,
+  ask: (page: { token: string | undefined; limit: number }) => Promise<ProviderPage<Item> | null>,
 ): Promise<Connection<Item>> => {
   const identity = createHash('sha256')
     .update(JSON.stringify([list, query]))
@@ -72,7 +72,7 @@ export const pageThrough = async <Item>(
   let hasMore = false;
   const askPage = async ({ token, before }: { token: string | null; before: number }) => {
     const limit = Math.min(MAX_PAGE_SIZE, before + first - edges.length);
-    const { items, next } = await ask({ token: token ?? undefined, limit });
+    const { items = [], next } = (await ask({ token: token ?? undefined, limit })) ?? {};
     const wanted = items.slice(before, before + first - edges.length);
     wanted.forEach((node, index) => {
       const position = before + index + 1;

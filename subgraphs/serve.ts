@@ -1,36 +1,54 @@
-import { ApolloServer } from '@apollo/server';
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { GraphQLError } from 'graphql';
+import type { Ledger } from '../connectors/ledger.ts';
 import { createHttpApp, requestSignal } from '../runtime/http-app.ts';
 import type { Running } from '../runtime/lifecycle.ts';
 import type { Log } from '../runtime/log.ts';
 import { toPublicError } from './errors.ts';
+import type { FieldContext } from './field.ts';
+import { createCallOptions, readTermHeaders, toReport } from './request.ts';
 import type { Subgraph } from './subgraph.ts';
+
+type FetchContext = FieldContext & { readonly ledger: Ledger | undefined };
+
+/** Tells the gateway what of an answer is stale, and where it asks, what it has cost. */
+const reportPlugin: ApolloServerPlugin<FetchContext> = {
+  requestDidStart: async () => ({
+    willSendResponse: async ({ response, contextValue }) => {
+      const report = toReport(contextValue.stale, contextValue.ledger);
+      if (!report || response.body.kind !== 'single') return;
+      response.body.singleResult.extensions = { tributary: report };
+    },
+  }),
+};
 
 export type ServeOptions = {
   readonly port: number;
   readonly host: string;
   readonly shutdownGraceMs: number;
   readonly log: Log;
+  /** What `/health/ready` says beside the status. */
+  readonly health: () => Readonly<Record<string, string>>;
 };
 
 /** Serves subgraphs over HTTP, each at `/<its name>`. */
 export const serve = async (
   subgraphs: readonly Subgraph[],
-  { port, host, shutdownGraceMs, log }: ServeOptions,
+  { port, host, shutdownGraceMs, log, health }: ServeOptions,
 ): Promise<Running & { readonly url: string }> => {
-  const { app, listen, close } = createHttpApp({ log, shutdownGraceMs });
-  const servers: ApolloServer[] = [];
+  const { app, listen, close } = createHttpApp({ log, shutdownGraceMs, health });
+  const servers: ApolloServer<FetchContext>[] = [];
   for (const { name, schema, createContext, warmUp } of subgraphs) {
-    const apollo = new ApolloServer({
+    const apollo = new ApolloServer<FetchContext>({
       schema,
       logger: log,
       introspection: true,
       includeStacktraceInErrorResponses: false,
       stopOnTerminationSignals: false,
       formatError: (formatted, error) => (error instanceof GraphQLError ? toPublicError(error, log) : formatted),
-      plugins: [ApolloServerPluginLandingPageDisabled()],
+      plugins: [ApolloServerPluginLandingPageDisabled(), reportPlugin],
     });
     await apollo.start();
     servers.push(apollo);
@@ -38,7 +56,12 @@ export const serve = async (
       url: `/${name}`,
       method: ['GET', 'POST'],
       handler: fastifyApolloHandler(apollo, {
-        context: async (_request, reply) => createContext({ signal: requestSignal(reply) }),
+        context: async ({ headers }, reply) => {
+          const { timeoutMs, ...terms } = readTermHeaders(headers);
+          const deadlineAt = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
+          const { call, ledger } = createCallOptions({ signal: requestSignal(reply, timeoutMs), deadlineAt, ...terms });
+          return { ...createContext(call), ledger, stale: [] };
+        },
       }),
     });
     void warmUp?.();

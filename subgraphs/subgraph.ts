@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSubgraphSchema } from '@apollo/subgraph';
-import { type GraphQLSchema, parse } from 'graphql';
+import { type GraphQLSchema, isObjectType, parse } from 'graphql';
 import type { CallOptions } from '../connectors/chain.ts';
+import type { Kit } from '../connectors/provider.ts';
 import type { Env } from '../runtime/env.ts';
+import { withField } from './field.ts';
 import { scalars } from './scalars.ts';
 
 /** One domain of the graph, ready to be executed in any process. */
@@ -13,7 +15,7 @@ export type Subgraph = {
   readonly schema: GraphQLSchema;
   /**
    * What resolvers need for one client request: loaders that live as long as it does. Every fetch that belongs to the
-   * same client request should be given the same one.
+   * same client request should be given the same one, with a `FieldContext` of its own.
    */
   readonly createContext: (request: CallOptions) => object;
   /** Does ahead what the first request would otherwise wait for. Fails silently: that request will try again. */
@@ -30,16 +32,22 @@ export type SubgraphModule = {
   /** The variables that give access to the provider. None of them set means: use the sandbox. */
   readonly credentials: readonly string[];
   /** Throws ConfigError naming the variable that is missing or malformed. */
-  readonly create: (env: Env) => Subgraph;
+  readonly create: (env: Env, kit: Kit) => Subgraph;
 };
 
 type Resolvers = NonNullable<Extract<Parameters<typeof buildSubgraphSchema>[0], { resolvers?: unknown }>['resolvers']>;
 
 /** Builds a subgraph's executable schema from the `schema.graphql` beside it. */
-export const buildSchema = (folder: string, resolvers: object): GraphQLSchema =>
-  buildSubgraphSchema([
+export const buildSchema = (folder: string, resolvers: object): GraphQLSchema => {
+  const schema = buildSubgraphSchema([
     {
       typeDefs: parse(readFileSync(join(folder, 'schema.graphql'), 'utf8')),
       resolvers: { ...scalars, ...resolvers } as Resolvers,
     },
   ]);
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (!isObjectType(type)) continue;
+    for (const field of Object.values(type.getFields())) if (field.resolve) field.resolve = withField(field.resolve);
+  }
+  return schema;
+};

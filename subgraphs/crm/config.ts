@@ -1,5 +1,9 @@
 import { z } from 'zod';
+import type { Lifetime } from '../../connectors/cache.ts';
+import type { LimitRule } from '../../connectors/limits.ts';
 import { ConfigError, type Env, readEnv } from '../../runtime/env.ts';
+import { concurrencyVariable, lifetimesVariable, quotaVariable } from '../provider-env.ts';
+import { LIFETIMES, LIMITS } from './terms.ts';
 
 /** The variables of the crm subgraph. */
 export const HubSpotEnv = z.object({
@@ -15,6 +19,9 @@ export const HubSpotEnv = z.object({
     .string()
     .regex(/^[A-Z]{3}$/, 'must be a currency of ISO 4217, e.g. EUR')
     .optional(),
+  HUBSPOT_QUOTA: quotaVariable(LIMITS),
+  HUBSPOT_CONCURRENCY: concurrencyVariable(10),
+  HUBSPOT_CACHE: lifetimesVariable(LIFETIMES),
 });
 
 export const HUBSPOT_SECRETS = ['HUBSPOT_ACCESS_TOKEN', 'HUBSPOT_CLIENT_SECRET', 'HUBSPOT_REFRESH_TOKEN'] as const;
@@ -28,6 +35,10 @@ export type HubSpotConfig = {
   readonly timeoutMs: number;
   /** For deals that name no currency. */
   readonly defaultCurrency: string | undefined;
+  readonly limits: readonly LimitRule[];
+  /** Calls at once. */
+  readonly concurrency: number;
+  readonly lifetimes: Readonly<Record<keyof typeof LIFETIMES, Lifetime>>;
 };
 
 /** Throws ConfigError naming the variable that is missing, malformed or in the way of another. */
@@ -38,6 +49,9 @@ export const readConfig = (env: Env): HubSpotConfig => {
     baseUrl: values.HUBSPOT_BASE_URL.replace(/\/$/, ''),
     timeoutMs: values.HUBSPOT_TIMEOUT_MS,
     defaultCurrency: values.HUBSPOT_CURRENCY,
+    limits: values.HUBSPOT_QUOTA,
+    concurrency: values.HUBSPOT_CONCURRENCY,
+    lifetimes: values.HUBSPOT_CACHE,
   };
 };
 

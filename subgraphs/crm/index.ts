@@ -1,8 +1,10 @@
-import { createHttpConnector } from '../../connectors/http.ts';
+import { createProvider } from '../../connectors/provider.ts';
 import { buildSchema, type SubgraphModule } from '../subgraph.ts';
 import { HUBSPOT_SECRETS, readConfig } from './config.ts';
 import { createLoaders } from './loaders.ts';
+import { createReaders } from './readers.ts';
 import { resolvers } from './resolvers.ts';
+import { readLessons } from './terms.ts';
 import { createHubSpotApi } from './upstream.ts';
 
 /** Customers, companies and deals, from HubSpot. */
@@ -10,15 +12,27 @@ export const crm: SubgraphModule = {
   name: 'crm',
   provider: 'hubspot',
   credentials: [...HUBSPOT_SECRETS, 'HUBSPOT_CLIENT_ID', 'HUBSPOT_BASE_URL'],
-  create: (env) => {
+  create: (env, kit) => {
     const config = readConfig(env);
-    const http = createHttpConnector({ upstream: 'crm', timeoutMs: config.timeoutMs });
-    const api = createHubSpotApi(http, config);
+    const { access, baseUrl, defaultCurrency = '', timeoutMs, limits, concurrency, lifetimes } = config;
+    const provider = createProvider(kit, {
+      upstream: 'crm',
+      // What is kept has the currency in it.
+      account: [baseUrl, defaultCurrency, ...Object.values(access)],
+      timeoutMs,
+      limits,
+      concurrency,
+      lifetimes,
+      readLessons,
+    });
+    const { changed, close } = provider;
+    const api = createHubSpotApi(provider.http, config);
+    const readers = createReaders(provider, api);
     return {
       name: 'crm',
       schema: buildSchema(import.meta.dirname, resolvers),
-      createContext: (call) => ({ api, call, loaders: createLoaders(api, call) }),
-      close: http.close,
+      createContext: (call) => ({ api, call, changed, loaders: createLoaders(readers, call) }),
+      close,
     };
   },
 };

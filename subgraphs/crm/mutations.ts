@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { UpstreamError } from '../../connectors/errors.ts';
 import { badInput } from '../errors.ts';
+import { findOut } from '../find-out.ts';
 import { DateTime, Decimal, Email, readInput, text } from '../inputs.ts';
 import type { MutationResolvers } from './generated.ts';
+import type { Context } from './loaders.ts';
 import { API_LIFECYCLE_STAGE } from './mapping.ts';
+import { ANY } from './readers.ts';
 
 /** HubSpot numbers its records. */
 export const RecordId = z.string().regex(/^\d{1,19}$/, 'must be an id, which is a number');
@@ -57,29 +60,79 @@ const justWritten = <T>(record: T | null): T => {
   throw new UpstreamError('UPSTREAM_BAD_RESPONSE', 'crm', 'a record that was just written is not there');
 };
 
-export const mutations: MutationResolvers = {
-  createCustomer: async (_, args, { api, call, loaders }) => {
-    const { companyId, ...person } = readInput(CreateCustomer, args.input, 'input');
-    const id = await api.createContact(toPersonProperties(person), companyId ?? undefined, call);
+/** Runs a write of a record and says what it has changed: also where it failed, since it may have been carried out. */
+const changing = async <Answer>(
+  things: readonly (readonly [type: string, key: string])[],
+  { changed, loaders }: Context,
+  write: () => Promise<Answer>,
+): Promise<Answer> => {
+  try {
+    return await write();
+  } finally {
+    await changed(things);
     loaders.forgetAll();
+  }
+};
+
+export const mutations: MutationResolvers = {
+  createCustomer: async (_, args, context) => {
+    const { companyId, ...person } = readInput(CreateCustomer, args.input, 'input');
+    const { api, call, loaders, changed } = context;
+    const properties = toPersonProperties(person);
+    const since = Date.now();
+    const id = await changing(
+      [
+        ['contactsByEmail', person.email],
+        ['contactLists', ANY],
+      ],
+      context,
+      () =>
+        findOut(
+          () => api.createContact(properties, companyId ?? undefined, call),
+          () => api.contactMadeSince(since, properties, call),
+        ),
+    );
+    // Somebody may have asked for this id before there was one.
+    await changed([['contacts', id]]);
     return { customer: justWritten(await loaders.contact.load(id)) };
   },
 
-  updateCustomer: async (_, args, { api, call, loaders }) => {
+  updateCustomer: async (_, args, context) => {
     const { id, ...person } = readInput(UpdateCustomer, args.input, 'input');
+    const { api, call, loaders } = context;
     const properties = toPersonProperties(person);
     requireChange(properties);
-    await api.updateContact(id, properties, call);
-    loaders.forgetAll();
+    const things = [
+      ['contacts', id],
+      ['contactLists', ANY],
+    ] as const;
+    const byEmail = person.email ? ([['contactsByEmail', person.email]] as const) : [];
+    await changing([...things, ...byEmail], context, () =>
+      findOut(
+        () => api.updateContact(id, properties, call),
+        () => api.hasProperties('contacts', id, properties, call),
+      ),
+    );
     return { customer: justWritten(await loaders.contact.load(id)) };
   },
 
-  updateDeal: async (_, args, { api, call, loaders }) => {
+  updateDeal: async (_, args, context) => {
     const { id, name, stage, amount, closeDate } = readInput(UpdateDeal, args.input, 'input');
+    const { api, call, loaders } = context;
     const properties = toProperties({ dealname: name, dealstage: stage, amount, closedate: closeDate });
     requireChange(properties);
-    await api.updateDeal(id, properties, call);
-    loaders.forgetAll();
+    await changing(
+      [
+        ['deals', id],
+        ['dealLists', ANY],
+      ],
+      context,
+      () =>
+        findOut(
+          () => api.updateDeal(id, properties, call),
+          () => api.hasProperties('deals', id, properties, call),
+        ),
+    );
     return { deal: justWritten(await loaders.deal.load(id)) };
   },
 };

@@ -49,20 +49,20 @@ const Query: QueryResolvers = {
     }
     throw badInput('id', 'give either id or email');
   },
-  customers: (_, { first, after, filter }, { api, call }) => {
+  customers: (_, { first, after, filter }, { loaders }) => {
     const { lifecycleStage, text } = readInput(CustomerFilter, filter ?? {}, 'filter');
     const query = { filters: toFilters({ lifecyclestage: lifecycleStage }), text: text ?? undefined };
     const paged = { upstream: 'crm', list: 'customers', query, first: readPageSize(first), after };
-    return pageThrough(paged, (page) => api.contacts(query, page, call));
+    return pageThrough(paged, (page) => loaders.contactPages.load({ query, page }));
   },
   company: (_, { id }, { loaders }) => loaders.company.load(readInput(RecordId, id, 'id')),
   deal: (_, { id }, { loaders }) => loaders.deal.load(readInput(RecordId, id, 'id')),
-  deals: (_, { first, after, filter }, { api, call }) => {
+  deals: (_, { first, after, filter }, { loaders }) => {
     const { stage, status, text } = readInput(DealFilter, filter ?? {}, 'filter');
     const filters = toFilters({ dealstage: stage, ...(status && DEAL_STATUS_PROPERTIES[status]) });
     const query = { filters, text: text ?? undefined };
     const paged = { upstream: 'crm', list: 'deals', query, first: readPageSize(first), after };
-    return pageThrough(paged, (page) => api.deals(query, page, call));
+    return pageThrough(paged, (page) => loaders.dealPages.load({ query, page }));
   },
 };
 
@@ -73,13 +73,13 @@ const Customer: CustomerResolvers = {
   },
   lifecycleStage: ({ lifecycleStage }) => toLifecycleStage(lifecycleStage),
   company: async ({ id }, _, { loaders }) => {
-    const companyId = primaryOf(await loaders.companiesOfContact.load(id));
+    const companyId = primaryOf((await loaders.companiesOfContact.load(id)) ?? []);
     return companyId ? loaders.company.load(companyId) : null;
   },
   deals: async ({ id }, { first, after }, { loaders }) => {
     const size = readPageSize(first);
     const before = after ? readCursor(RecordId, after) : undefined;
-    const links = await loaders.dealsOfContact.load(id);
+    const links = (await loaders.dealsOfContact.load(id)) ?? [];
     // Ids grow with time, so the highest is the newest.
     const ids = links
       .map((link) => BigInt(link.id))
@@ -100,15 +100,15 @@ const Deal: DealResolvers = {
   status: toDealStatus,
   amount: ({ amount }) => toMoney(amount),
   company: async ({ id }, _, { loaders }) => {
-    const companyId = primaryOf(await loaders.companiesOfDeal.load(id));
+    const companyId = primaryOf((await loaders.companiesOfDeal.load(id)) ?? []);
     return companyId ? loaders.company.load(companyId) : null;
   },
   customers: async ({ id }, _, { loaders }) => {
-    const links = await loaders.contactsOfDeal.load(id);
+    const links = (await loaders.contactsOfDeal.load(id)) ?? [];
     return found(await loaders.contact.loadMany(links.map((link) => link.id)));
   },
   lineItems: async ({ id }, _, { loaders }) => {
-    const links = await loaders.lineItemsOfDeal.load(id);
+    const links = (await loaders.lineItemsOfDeal.load(id)) ?? [];
     return found(await loaders.lineItem.loadMany(links.map((link) => link.id)));
   },
   externalIds: toExternalIds,

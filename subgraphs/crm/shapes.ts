@@ -232,4 +232,14 @@ export const AssociationsAnswer = z.object({
 
 export const Token = z.object({ access_token: z.string().min(1), expires_in: z.number().positive() });
 
+const RawRecord = z.object({
+  id: Id,
+  createdAt: CreatedAt,
+  properties: z.record(z.string(), z.string().nullish()),
+});
+export type RawRecord = z.output<typeof RawRecord>;
+
+/** A batch's answer with properties that are only compared. */
+export const RawAnswer = z.object({ results: z.array(RawRecord) });
+
 export const Created = z.object({ id: Id });

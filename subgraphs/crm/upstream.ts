@@ -18,6 +18,8 @@ import {
   type ObjectType,
   PROPERTIES,
   pageOf,
+  RawAnswer,
+  type RawRecord,
 } from './shapes.ts';
 
 export type { ApiCompany, ApiContact, ApiDeal, ApiLineItem, ApiMoney, ObjectType } from './shapes.ts';
@@ -35,6 +37,9 @@ export type Filter = { readonly propertyName: string; readonly operator: 'EQ'; r
 
 /** What to list: everything, or what a search finds. */
 export type ListQuery = { readonly filters: readonly Filter[]; readonly text?: string | undefined };
+
+/** HubSpot's own names and values. An empty text clears a property. */
+export type Properties = Readonly<Record<string, string>>;
 
 type Shapes = ReturnType<typeof createShapes>;
 type Shape<Type extends ObjectType> = z.output<Shapes[Type]>;
@@ -58,7 +63,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
   const shapes = createShapes(config.defaultCurrency);
 
   const ask = async <Schema extends z.ZodType>(schema: Schema, request: Request): Promise<z.output<Schema>> => {
-    const { method, path, template = path, json, write = false, signal } = request;
+    const { method, path, template = path, json, write = false, ...call } = request;
     const operation = `${method} ${template}`;
     const send = (token: string) =>
       http.send({
@@ -72,10 +77,10 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
         },
         body: json === undefined ? undefined : JSON.stringify(json),
         write,
-        signal,
+        ...call,
       });
     try {
-      const { body } = await access.use(send, { signal });
+      const { body } = await access.use(send, call);
       return parseJson(schema, body, { upstream, operation });
     } catch (error) {
       throw withReason(error);
@@ -143,7 +148,17 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     return { items: results as Shape<Type>[], next: paging?.next?.after };
   };
 
-  const update = (type: ObjectType, id: string, properties: Readonly<Record<string, string>>, call: CallOptions) =>
+  const readRaw = async (
+    type: ObjectType,
+    { id, ...wanted }: { id: string; idProperty?: string; properties: readonly string[] },
+    call: CallOptions,
+  ): Promise<RawRecord | undefined> => {
+    const path = `/crm/v3/objects/${type}/batch/read`;
+    const json = { inputs: [{ id }], ...wanted };
+    return (await ask(RawAnswer, { ...call, method: 'POST', path, json })).results[0];
+  };
+
+  const update = (type: ObjectType, id: string, properties: Properties, call: CallOptions) =>
     ask(Created, {
       ...call,
       method: 'PATCH',
@@ -197,7 +212,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
 
     /** Gives the new contact's id. Refused with the reason ALREADY_EXISTS where the address is taken. */
     createContact: async (
-      properties: Readonly<Record<string, string>>,
+      properties: Properties,
       companyId: string | undefined,
       call: CallOptions,
     ): Promise<string> => {
@@ -217,17 +232,50 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
       return id;
     },
 
-    updateContact: async (id: string, properties: Readonly<Record<string, string>>, call: CallOptions) => {
+    updateContact: async (id: string, properties: Properties, call: CallOptions): Promise<true> => {
       await update('contacts', id, properties, call);
+      return true;
     },
 
-    updateDeal: async (id: string, properties: Readonly<Record<string, string>>, call: CallOptions) => {
+    updateDeal: async (id: string, properties: Properties, call: CallOptions): Promise<true> => {
       await update('deals', id, properties, call);
+      return true;
+    },
+
+    /** True where the record has all of these values, and undefined where it has not. */
+    hasProperties: async (
+      type: ObjectType,
+      id: string,
+      properties: Properties,
+      call: CallOptions,
+    ): Promise<true | undefined> => {
+      const record = await readRaw(type, { id, properties: Object.keys(properties) }, call);
+      return record && hasAll(record.properties, properties) ? true : undefined;
+    },
+
+    /** The id of the contact with this address, if it was made since then (milliseconds since 1970) and with these values. */
+    contactMadeSince: async (since: number, properties: Properties, call: CallOptions): Promise<string | undefined> => {
+      const wanted = { id: properties['email'] ?? '', idProperty: 'email', properties: Object.keys(properties) };
+      const record = await readRaw('contacts', wanted, call);
+      // A minute, for clocks that differ.
+      const isNew = record !== undefined && Date.parse(record.createdAt) > since - 60_000;
+      return isNew && hasAll(record.properties, properties) ? record.id : undefined;
     },
   };
 };
 
 export type HubSpotApi = ReturnType<typeof createHubSpotApi>;
+
+// Numbers and times come back written in another way.
+const READ_AS: Readonly<Record<string, (value: string) => number>> = { amount: Number, closedate: Date.parse };
+
+/** Compares as HubSpot stores: nothing and empty text are one. */
+const hasAll = (found: RawRecord['properties'], wanted: Properties): boolean =>
+  Object.entries(wanted).every(([name, value]) => {
+    const text = found[name] ?? '';
+    const read = READ_AS[name];
+    return text === value || (read !== undefined && text !== '' && value !== '' && read(text) === read(value));
+  });
 
 const partOfBatchFailed = ({ upstream, operation }: Origin, category: string): UpstreamError =>
   new UpstreamError('UPSTREAM_UNAVAILABLE', upstream, `${operation} left an input out: ${category}`, { operation });

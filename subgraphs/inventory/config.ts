@@ -1,5 +1,9 @@
 import { z } from 'zod';
+import type { Lifetime } from '../../connectors/cache.ts';
+import type { LimitRule } from '../../connectors/limits.ts';
 import { type Env, readEnv } from '../../runtime/env.ts';
+import { concurrencyVariable, lifetimesVariable, quotaVariable } from '../provider-env.ts';
+import { LIFETIMES, LIMITS } from './terms.ts';
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 
@@ -10,6 +14,9 @@ export const OpenMageEnv = z.object({
   OPENMAGE_API_KEY: z.string('is required to call the shop'),
   OPENMAGE_ENDPOINT_URL: HttpUrl.optional(),
   OPENMAGE_TIMEOUT_MS: z.coerce.number().int().positive().default(15_000),
+  OPENMAGE_QUOTA: quotaVariable(LIMITS),
+  OPENMAGE_CONCURRENCY: concurrencyVariable(4),
+  OPENMAGE_CACHE: lifetimesVariable(LIFETIMES),
 });
 
 export const OPENMAGE_SECRETS = ['OPENMAGE_API_KEY'] as const;
@@ -21,6 +28,10 @@ export type OpenMageConfig = {
   /** Where calls go, if not to the address in the WSDL. */
   readonly endpointUrl: string | undefined;
   readonly timeoutMs: number;
+  readonly limits: readonly LimitRule[];
+  /** Calls at once. */
+  readonly concurrency: number;
+  readonly lifetimes: Readonly<Record<keyof typeof LIFETIMES, Lifetime>>;
 };
 
 /** Throws ConfigError naming the variable that is missing or malformed. */
@@ -32,5 +43,8 @@ export const readConfig = (env: Env): OpenMageConfig => {
     apiKey: values.OPENMAGE_API_KEY,
     endpointUrl: values.OPENMAGE_ENDPOINT_URL,
     timeoutMs: values.OPENMAGE_TIMEOUT_MS,
+    limits: values.OPENMAGE_QUOTA,
+    concurrency: values.OPENMAGE_CONCURRENCY,
+    lifetimes: values.OPENMAGE_CACHE,
   };
 };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UpstreamError } from '../../connectors/errors.ts';
 import { badInput } from '../errors.ts';
+import { findOut } from '../find-out.ts';
 import { readInput } from '../inputs.ts';
 import type { Resolvers } from './generated.ts';
 import { API_BACKORDERS, toBackorders, toOnHand } from './mapping.ts';
@@ -38,7 +39,7 @@ export const resolvers: Resolvers = {
     },
   },
   Mutation: {
-    setStock: async (_, args, { api, call, loaders }) => {
+    setStock: async (_, args, { api, call, changed, loaders }) => {
       const { sku, quantity, inStock } = readInput(SetStock, args.input, 'input');
       const { backorderPolicy } = args.input;
       const update = {
@@ -47,8 +48,16 @@ export const resolvers: Resolvers = {
         backorders: backorderPolicy ? API_BACKORDERS[backorderPolicy] : undefined,
       };
       if (Object.values(update).every((value) => value === undefined)) throw badInput('input', 'changes nothing');
-      await api.updateStock(sku, update, call);
-      loaders.forgetAll();
+      try {
+        await findOut(
+          () => api.updateStock(sku, update, call),
+          () => api.hasStock(sku, update, call),
+        );
+      } finally {
+        // Also where it failed: it may have been carried out.
+        await changed([['stock', sku]]);
+        loaders.forgetAll();
+      }
       const item = await loaders.stock.load(sku);
       if (!item) throw new UpstreamError('UPSTREAM_NOT_FOUND', 'inventory', 'goods that were just set are not there');
       return { product: item };

@@ -44,6 +44,10 @@ export type StockUpdate = {
 
 // The shop's own fault codes. Source: Mage_Api and Mage_CatalogInventory, api.xml.
 const SESSION_EXPIRED = '5';
+
+/** What the shop calls an unknown and an internal error. */
+export const SERVER_FAULTS = ['0', '1'] as const;
+
 const FAULTS: ReadonlyMap<string, { code: UpstreamErrorCode; reason?: RejectionReason }> = new Map([
   ['2', { code: 'UPSTREAM_UNAUTHORIZED' }],
   [SESSION_EXPIRED, { code: 'UPSTREAM_UNAUTHORIZED' }],
@@ -77,13 +81,13 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
     operation: string,
     input: Readonly<Record<string, unknown>>,
     answer: Schema,
-    { signal }: CallOptions,
+    options: CallOptions,
     write = false,
   ): Promise<z.output<Schema>> => {
     try {
       return await session.use(
-        (sessionId) => soap.call({ operation, input: { sessionId, ...input }, answer, write, signal }),
-        { signal },
+        (sessionId) => soap.call({ ...options, operation, input: { sessionId, ...input }, answer, write }),
+        options,
       );
     } catch (error) {
       throw toFailure(error, write);
@@ -108,10 +112,12 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
     return found;
   };
 
+  /** The stock of up to 200 SKUs, by SKU. Leaves out the unknown ones; an entry that cannot be read is an Error. */
+  const stockBySkus = (skus: readonly string[], options: CallOptions) =>
+    readList('catalogInventoryStockItemList', { productIds: { complexObjectArray: skus } }, StockItem, options);
+
   return {
-    /** The stock of up to 200 SKUs, by SKU. Leaves out the unknown ones; an entry that cannot be read is an Error. */
-    stockBySkus: (skus: readonly string[], options: CallOptions) =>
-      readList('catalogInventoryStockItemList', { productIds: { complexObjectArray: skus } }, StockItem, options),
+    stockBySkus,
 
     /**
      * The catalogue's entries for up to 200 SKUs, by SKU; nothing at all where the shop does not offer its catalogue.
@@ -128,7 +134,11 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
     },
 
     /** Sets what is given and leaves the rest. Throws UPSTREAM_NOT_FOUND for a SKU the shop does not have. */
-    updateStock: async (sku: string, { quantity, isInStock, backorders }: StockUpdate, options: CallOptions) => {
+    updateStock: async (
+      sku: string,
+      { quantity, isInStock, backorders }: StockUpdate,
+      options: CallOptions,
+    ): Promise<true> => {
       const data = {
         ...(quantity !== undefined && { qty: String(quantity) }),
         ...(isInStock !== undefined && { is_in_stock: isInStock ? 1 : 0 }),
@@ -136,6 +146,23 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
         ...(backorders !== undefined && { backorders, use_config_backorders: 0 }),
       };
       await call('catalogInventoryStockItemUpdate', { productId: sku, data }, UpdateAnswer, options, true);
+      return true;
+    },
+
+    /** True where the stock is as an update would make it; undefined where it is not, or the shop does not tell. */
+    hasStock: async (
+      sku: string,
+      { quantity, isInStock, backorders }: StockUpdate,
+      options: CallOptions,
+    ): Promise<true | undefined> => {
+      // The list does not have the policy in it.
+      if (backorders !== undefined) return undefined;
+      const item = (await stockBySkus([sku], options)).get(sku);
+      if (item === undefined || item instanceof Error) return undefined;
+      const isAsAsked =
+        (quantity === undefined || item.quantity === quantity) &&
+        (isInStock === undefined || item.isInStock === isInStock);
+      return isAsAsked ? true : undefined;
     },
   };
 };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type Connection, readCursor, toConnection, writeCursor } from '../connection.ts';
 import { badInput } from '../errors.ts';
-import { type AccountPage, newestFirst } from './loaders.ts';
+import { type AccountPage, newestFirst } from './readers.ts';
 import type { PageOfAccount } from './upstream.ts';
 
 // A place in the merged list: for each account, the last of its things that came before.
@@ -9,6 +9,8 @@ const POSITIONS = {
   payments: z.record(z.string().regex(/^cus_\w+$/), z.string().regex(/^pi_\w+$/)),
   invoices: z.record(z.string().regex(/^cus_\w+$/), z.string().regex(/^in_\w+$/)),
 };
+
+const NOTHING = { data: [], has_more: false };
 
 type Listed = { readonly id: string; readonly created: number };
 
@@ -20,7 +22,7 @@ export const pageThroughAccounts = async <Item extends Listed>(
   list: keyof typeof POSITIONS,
   accounts: readonly string[],
   { first, after }: { first: number; after?: string | null | undefined },
-  load: (page: PageOfAccount) => Promise<AccountPage<Item>>,
+  load: (page: PageOfAccount) => Promise<AccountPage<Item> | null>,
 ): Promise<Connection<Item>> => {
   const start = after ? readCursor(POSITIONS[list], after) : {};
   // A cursor of another customer's list.
@@ -28,7 +30,10 @@ export const pageThroughAccounts = async <Item extends Listed>(
     throw badInput('after', 'is no cursor of this list');
   }
   const pages = await Promise.all(
-    accounts.map(async (account) => ({ account, page: await load({ account, limit: first, after: start[account] }) })),
+    accounts.map(async (account) => ({
+      account,
+      page: (await load({ account, limit: first, after: start[account] })) ?? NOTHING,
+    })),
   );
   const merged = pages
     .flatMap(({ account, page }) => page.data.map((node) => ({ account, node })))

@@ -1,5 +1,9 @@
 import { z } from 'zod';
+import type { Lifetime } from '../../connectors/cache.ts';
+import type { LimitRule } from '../../connectors/limits.ts';
 import { type Env, readEnv } from '../../runtime/env.ts';
+import { concurrencyVariable, lifetimesVariable, quotaVariable } from '../provider-env.ts';
+import { LIFETIMES, LIMITS, TEST_ACCOUNT_CALLS } from './terms.ts';
 
 /** The variables of the payments subgraph. */
 export const StripeEnv = z.object({
@@ -11,6 +15,9 @@ export const StripeEnv = z.object({
     .refine((url) => URL.parse(url)?.pathname === '/', 'must have no path')
     .default('https://api.stripe.com'),
   STRIPE_TIMEOUT_MS: z.coerce.number().int().positive().default(10_000),
+  STRIPE_QUOTA: quotaVariable(LIMITS),
+  STRIPE_CONCURRENCY: concurrencyVariable(20),
+  STRIPE_CACHE: lifetimesVariable(LIFETIMES),
 });
 
 export const STRIPE_SECRETS = ['STRIPE_API_KEY'] as const;
@@ -19,10 +26,24 @@ export type StripeConfig = {
   readonly apiKey: string;
   readonly baseUrl: string;
   readonly timeoutMs: number;
+  readonly limits: readonly LimitRule[];
+  /** Calls at once. */
+  readonly concurrency: number;
+  readonly lifetimes: Readonly<Record<keyof typeof LIFETIMES, Lifetime>>;
 };
 
 /** Throws ConfigError naming the variable that is missing or malformed. */
 export const readConfig = (env: Env): StripeConfig => {
-  const { STRIPE_API_KEY, STRIPE_BASE_URL, STRIPE_TIMEOUT_MS } = readEnv(StripeEnv, env, STRIPE_SECRETS);
-  return { apiKey: STRIPE_API_KEY, baseUrl: STRIPE_BASE_URL, timeoutMs: STRIPE_TIMEOUT_MS };
+  const values = readEnv(StripeEnv, env, STRIPE_SECRETS);
+  const isTest = /^(sk|rk)_test_/.test(values.STRIPE_API_KEY);
+  return {
+    apiKey: values.STRIPE_API_KEY,
+    baseUrl: values.STRIPE_BASE_URL,
+    timeoutMs: values.STRIPE_TIMEOUT_MS,
+    limits: values.STRIPE_QUOTA.map((rule) =>
+      rule.name === 'account' && isTest && !rule.isFixed ? { ...rule, calls: TEST_ACCOUNT_CALLS } : rule,
+    ),
+    concurrency: values.STRIPE_CONCURRENCY,
+    lifetimes: values.STRIPE_CACHE,
+  };
 };

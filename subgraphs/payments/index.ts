@@ -1,8 +1,10 @@
-import { createHttpConnector } from '../../connectors/http.ts';
+import { createProvider } from '../../connectors/provider.ts';
 import { buildSchema, type SubgraphModule } from '../subgraph.ts';
 import { readConfig, STRIPE_SECRETS } from './config.ts';
 import { createLoaders } from './loaders.ts';
+import { createReaders } from './readers.ts';
 import { resolvers } from './resolvers.ts';
+import { readLessons } from './terms.ts';
 import { createStripeApi } from './upstream.ts';
 
 /** Payments, refunds and invoices, from Stripe. */
@@ -10,15 +12,17 @@ export const payments: SubgraphModule = {
   name: 'payments',
   provider: 'stripe',
   credentials: [...STRIPE_SECRETS, 'STRIPE_BASE_URL'],
-  create: (env) => {
-    const { apiKey, baseUrl, timeoutMs } = readConfig(env);
-    const http = createHttpConnector({ upstream: 'payments', timeoutMs });
-    const api = createStripeApi({ http, apiKey, baseUrl });
+  create: (env, kit) => {
+    const { apiKey, baseUrl, ...terms } = readConfig(env);
+    const provider = createProvider(kit, { upstream: 'payments', account: [baseUrl, apiKey], readLessons, ...terms });
+    const { changed, close } = provider;
+    const api = createStripeApi({ http: provider.http, apiKey, baseUrl });
+    const readers = createReaders(provider, api);
     return {
       name: 'payments',
       schema: buildSchema(import.meta.dirname, resolvers),
-      createContext: (call) => ({ api, call, loaders: createLoaders(api, call) }),
-      close: http.close,
+      createContext: (call) => ({ api, call, changed, loaders: createLoaders(readers, call) }),
+      close,
     };
   },
 };

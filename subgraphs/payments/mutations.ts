@@ -5,6 +5,8 @@ import { Currency, Email, PositiveDecimal, readInput, text } from '../inputs.ts'
 import type { MutationResolvers } from './generated.ts';
 import type { Context } from './loaders.ts';
 import { API_CANCELLATION_REASON, API_CAPTURE_METHOD, API_REFUND_REASON, toUnits } from './mapping.ts';
+import { ANY } from './readers.ts';
+import type { ApiPayment } from './upstream.ts';
 
 export const PaymentId = z.string().regex(/^pi_\w{1,250}$/, 'must be the id of a payment, pi_…');
 
@@ -57,52 +59,83 @@ const partOf = async (
 };
 
 /** The account that a payment of this person goes to: their oldest, so that a repeated request finds the same one. */
-const accountFor = async (email: string, idempotencyKey: string, { api, loaders, call }: Context): Promise<string> => {
-  const [oldest] = await loaders.accounts.load(email);
-  return (oldest ?? (await api.createAccount(email, `${idempotencyKey}:account`, call))).id;
+const accountFor = async (email: string, idempotencyKey: string, context: Context): Promise<string> => {
+  const { api, loaders, call, changed } = context;
+  const [oldest] = (await loaders.accounts.load(email)) ?? [];
+  if (oldest) return oldest.id;
+  try {
+    return (await api.createAccount(email, `${idempotencyKey}:account`, call)).id;
+  } finally {
+    await changed([
+      ['accounts', email],
+      ['accountsNow', email],
+    ]);
+  }
 };
+
+/**
+ * Runs a write of a payment and says what it has changed: also where it failed, since it may have been carried out. Which
+ * account's lists have it is only known from an answer.
+ */
+const changing = async <Answer>(
+  paymentId: string | undefined,
+  { changed, loaders }: Context,
+  write: () => Promise<Answer>,
+  paymentOf: (answer: Answer) => ApiPayment,
+): Promise<Answer> => {
+  const things: [type: string, key: string][] = [['paymentLists', ANY]];
+  if (paymentId !== undefined) things.push(['payments', paymentId], ['refunds', paymentId]);
+  try {
+    const answer = await write();
+    const { id, customer } = paymentOf(answer);
+    things.push(['payments', id]);
+    if (customer) things.push(['paymentsOf', customer.id]);
+    return answer;
+  } finally {
+    await changed(things);
+    loaders.forgetAll();
+  }
+};
+
+const itself = (payment: ApiPayment): ApiPayment => payment;
 
 export const mutations: MutationResolvers = {
   createPayment: async (_, args, context) => {
     const input = readInput(CreatePayment, args.input, 'input');
-    const payment = await context.api.createPayment(
-      {
-        account: await accountFor(input.customerEmail, input.idempotencyKey, context),
-        amount: input.amount.units,
-        currency: input.amount.currency,
-        description: input.description ?? undefined,
-        paymentMethod: input.paymentMethodId ?? undefined,
-        captureMethod: API_CAPTURE_METHOD[input.captureMethod],
-      },
-      input.idempotencyKey,
-      context.call,
-    );
-    context.loaders.forgetAll();
+    const account = await accountFor(input.customerEmail, input.idempotencyKey, context);
+    const newPayment = {
+      account,
+      amount: input.amount.units,
+      currency: input.amount.currency,
+      description: input.description ?? undefined,
+      paymentMethod: input.paymentMethodId ?? undefined,
+      captureMethod: API_CAPTURE_METHOD[input.captureMethod],
+    };
+    const write = () => context.api.createPayment(newPayment, input.idempotencyKey, context.call);
+    const payment = await changing(undefined, context, write, itself);
     return { payment, clientSecret: payment.client_secret ?? null };
   },
 
   capturePayment: async (_, args, context) => {
     const { paymentId, amount, idempotencyKey } = readInput(TakeOrGive, args.input, 'input');
     const units = await partOf(paymentId, amount, context);
-    const payment = await context.api.capturePayment(paymentId, units, idempotencyKey, context.call);
-    context.loaders.forgetAll();
-    return { payment };
+    const write = () => context.api.capturePayment(paymentId, units, idempotencyKey, context.call);
+    return { payment: await changing(paymentId, context, write, itself) };
   },
 
-  cancelPayment: async (_, args, { api, call, loaders }) => {
+  cancelPayment: async (_, args, context) => {
     const { paymentId, idempotencyKey } = readInput(ChangePayment, args.input, 'input');
     const reason = args.input.reason ? API_CANCELLATION_REASON[args.input.reason] : undefined;
-    const payment = await api.cancelPayment(paymentId, reason, idempotencyKey, call);
-    loaders.forgetAll();
-    return { payment };
+    const write = () => context.api.cancelPayment(paymentId, reason, idempotencyKey, context.call);
+    return { payment: await changing(paymentId, context, write, itself) };
   },
 
   refundPayment: async (_, args, context) => {
     const { paymentId, amount, idempotencyKey } = readInput(TakeOrGive, args.input, 'input');
     const units = await partOf(paymentId, amount, context);
     const reason = args.input.reason ? API_REFUND_REASON[args.input.reason] : undefined;
-    const refund = await context.api.refundPayment(paymentId, { amount: units, reason }, idempotencyKey, context.call);
-    context.loaders.forgetAll();
+    const write = () => context.api.refundPayment(paymentId, { amount: units, reason }, idempotencyKey, context.call);
+    const refund = await changing(paymentId, context, write, ({ payment_intent }) => payment_intent);
     return { refund, payment: refund.payment_intent };
   },
 };

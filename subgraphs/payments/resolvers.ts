@@ -27,23 +27,25 @@ const Filter = z.object({
 });
 
 const accountsOf = async ({ email }: CustomerRef, { loaders }: Context) =>
-  email === null ? [] : loaders.accounts.load(email.toLowerCase());
+  email === null ? [] : ((await loaders.accounts.load(email.toLowerCase())) ?? []);
 
 const accountIdsOf = async (customer: CustomerRef, context: Context): Promise<string[]> =>
   (await accountsOf(customer, context)).map(({ id }) => id);
 
+const toSeconds = (date: Date): number => Math.floor(date.getTime() / 1000);
+
 const Query: QueryResolvers = {
   payment: (_, { id }, { loaders }) => loaders.payment.load(readInput(PaymentId, id, 'id')),
   invoice: (_, { id }, { loaders }) => loaders.invoice.load(readInput(InvoiceId, id, 'id')),
-  payments: (_, { first, after, filter }, { api, call }) => {
+  payments: (_, { first, after, filter }, { loaders }) => {
     const { status, createdFrom, createdBefore } = readInput(Filter, filter ?? {}, 'filter');
     const search = {
       status: status ? API_PAYMENT_STATUS[status] : undefined,
-      createdFrom: createdFrom ?? undefined,
-      createdBefore: createdBefore ?? undefined,
+      createdFrom: createdFrom ? toSeconds(createdFrom) : undefined,
+      createdBefore: createdBefore ? toSeconds(createdBefore) : undefined,
     };
     const paged = { upstream: 'payments', list: 'payments', query: search, first: readPageSize(first), after };
-    return pageThrough(paged, (page) => api.payments(search, page, call));
+    return pageThrough(paged, (page) => loaders.paymentLists.load({ search, page }));
   },
 };
 
@@ -87,9 +89,11 @@ export const resolvers: Resolvers = {
     amountRefunded: ({ latest_charge, currency }) => toMoney(latest_charge?.amount_refunded ?? 0, currency),
     createdAt: ({ created }) => toDateTime(created),
     customer: ({ customer }) => toCustomerRef(customer),
-    refunds: ({ id, latest_charge }, _, { loaders }) =>
+    refunds: async ({ id, latest_charge }, _, { loaders }) =>
       // The latest ten come with the payment.
-      latest_charge?.refunds?.has_more ? loaders.refunds.load(id) : (latest_charge?.refunds?.data ?? []),
+      latest_charge?.refunds?.has_more
+        ? ((await loaders.refunds.load(id)) ?? [])
+        : (latest_charge?.refunds?.data ?? []),
     externalIds: ({ id }) => [{ system: 'stripe', id }],
   },
   Refund: {

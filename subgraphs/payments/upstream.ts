@@ -27,8 +27,9 @@ export type PageOfAccount = { readonly account: string; readonly limit: number; 
 
 export type PaymentSearch = {
   readonly status?: ApiPayment['status'] | undefined;
-  readonly createdFrom?: Date | undefined;
-  readonly createdBefore?: Date | undefined;
+  /** In seconds since 1970. */
+  readonly createdFrom?: number | undefined;
+  readonly createdBefore?: number | undefined;
 };
 
 export type NewPayment = {
@@ -142,12 +143,10 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
 
     /** A page of all payments. Searches where a state is asked for, which no list can filter by. */
     payments: async (
-      { status, createdFrom, createdBefore }: PaymentSearch,
+      { status, createdFrom: from, createdBefore: before }: PaymentSearch,
       { token, limit }: { token: string | undefined; limit: number },
       call: CallOptions,
     ): Promise<ProviderPage<ApiPayment>> => {
-      const from = createdFrom && toSeconds(createdFrom);
-      const before = createdBefore && toSeconds(createdBefore);
       if (status === undefined) {
         const { data, has_more } = await ask('GET /v1/payment_intents', listOf(ApiPayment), call, () =>
           sdk.paymentIntents.list({
@@ -272,5 +271,3 @@ export type StripeApi = ReturnType<typeof createStripeApi>;
 
 /** Text as a value in Stripe's search language. */
 const quote = (value: string): string => `"${value.replace(/["\\]/g, '\\$&')}"`;
-
-const toSeconds = (date: Date): number => Math.floor(date.getTime() / 1000);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CustomerOverviewDocument, CustomersDocument } from '../../clients/web/src/generated/graphql.ts';
 import type { Fault } from '../../sandbox/faults.ts';
+import { resetClock, skipAhead } from '../kit/clock.ts';
 import { type Answer, type Stack, startStack } from '../kit/stack.ts';
 
 const EMAIL = 'ada.lindqvist@customers.example';
@@ -13,14 +14,22 @@ const FROM_EACH = `{
 
 let stack: Stack;
 beforeAll(async () => {
+  skipAhead(0);
   stack = await startStack({
     env: { STRIPE_TIMEOUT_MS: '1200', HUBSPOT_TIMEOUT_MS: '1200', OPENMAGE_TIMEOUT_MS: '1200' },
   });
   // The WSDL is read and a session opened.
   await stack.ask(FROM_EACH);
 });
-afterAll(() => stack.close());
-beforeEach(() => stack.reset());
+afterAll(async () => {
+  await stack.close();
+  resetClock();
+});
+beforeEach(() => {
+  stack.reset();
+  // What a test has made fail is no longer left alone in the next.
+  skipAhead(120_000);
+});
 
 type ProviderCase = {
   readonly provider: 'stripe' | 'hubspot' | 'openmage';
@@ -66,7 +75,7 @@ const FAULTS: readonly FaultCase[] = [
   ['401', () => ({ status: 401 }), 'UPSTREAM_UNAUTHORIZED'],
   ['403', () => ({ status: 403 }), 'UPSTREAM_UNAUTHORIZED'],
   ['404', () => ({ status: 404 }), 'UPSTREAM_NOT_FOUND'],
-  ['429', () => ({ status: 429, headers: { 'retry-after': '7' } }), 'UPSTREAM_RATE_LIMITED'],
+  ['429', () => ({ status: 429, headers: { 'retry-after': '60' } }), 'UPSTREAM_RATE_LIMITED'],
   ['500', () => ({ status: 500 }), 'UPSTREAM_UNAVAILABLE'],
   ['500 with a page', () => ({ status: 500, body: '<html><h1>Oops</h1></html>' }), 'UPSTREAM_UNAVAILABLE'],
   ['503', () => ({ status: 503 }), 'UPSTREAM_UNAVAILABLE'],
@@ -114,7 +123,7 @@ describe.each(PROVIDERS)('$provider answers with', (of) => {
         extensions: {
           code,
           serviceName: of.service,
-          ...(code === 'UPSTREAM_RATE_LIMITED' && { retryAfterMs: 7_000 }),
+          ...(code === 'UPSTREAM_RATE_LIMITED' && { retryAfterMs: 60_000 }),
         },
       },
     ]);
@@ -130,22 +139,10 @@ describe.each(PROVIDERS)('$provider answers with', (of) => {
     await expect.poll(() => stack[of.provider].calls[0]?.wasGivenUp).toBe(true);
   });
 
-  test('a failure that is over: the next request is answered', async () => {
-    stack[of.provider].fail({ status: 500, times: 1 });
-    expect((await stack.ask(FROM_EACH)).errors).toHaveLength(1);
+  test('a failure that passes: it is asked again, and the client sees nothing of it', async () => {
+    stack[of.provider].fail({ status: 500, times: 1, on: of.provider === 'openmage' ? 'catalogInventory' : '' });
     expect((await stack.ask(FROM_EACH)).errors).toBeUndefined();
-  });
-
-  test('a write, then the connection breaks: it is not sent twice', async () => {
-    stack[of.provider].fail({ drop: 'after' });
-    const writes = {
-      stripe: `refundPayment(input: { paymentId: "pi_3x", idempotencyKey: "k-drop" }) { refund { id } }`,
-      hubspot: `updateCustomer(input: { id: "101", phone: "+46700000000" }) { customer { id } }`,
-      openmage: `setStock(input: { sku: "OABR-S", quantity: 5 }) { product { sku } }`,
-    };
-    const { errors } = await stack.ask(`mutation { ${writes[of.provider]} }`);
-    expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['UPSTREAM_OUTCOME_UNKNOWN']);
-    expect(stack[of.provider].calls).toHaveLength(1);
+    expect(stack[of.provider].calls.map(({ status }) => status)).toEqual([500, 200]);
   });
 });
 
@@ -166,7 +163,7 @@ describe('in a page of customers', () => {
   });
 
   test('given one search of five fails, then only its ten customers lack payments', async () => {
-    stack.stripe.fail({ on: 'customers/search', status: 500, times: 1 });
+    stack.stripe.fail({ on: 'customers/search', status: 403, times: 1 });
     const { data, errors } = await stack.ask(CustomersDocument);
     expect(errors).toHaveLength(10);
     const missing = data?.customers?.edges.filter(({ node }) => node.payments === null);

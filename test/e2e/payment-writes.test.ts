@@ -79,9 +79,19 @@ describe('createPayment', () => {
     expect(codesOf(errors)).toEqual([['UPSTREAM_REJECTED', 'IDEMPOTENCY_KEY_REUSED']]);
   });
 
-  test('given an answer that was lost, when it is sent again with its key, then there is still one payment', async () => {
-    const input = pay({ paymentMethodId: 'pm_card_visa', idempotencyKey: 'order-5' });
+  test('given an answer that was lost, then it is sent again with its key, and there is one payment', async () => {
+    const before = await paymentCount();
+    const input = pay({ paymentMethodId: 'pm_card_visa', idempotencyKey: 'order-lost' });
     stack.stripe.fail({ on: 'POST /v1/payment_intents', drop: 'after', times: 1 });
+    const { data, errors } = await stack.ask<Created>(CREATE, { input });
+    expect(errors).toBeUndefined();
+    expect(data?.createPayment?.payment.status).toBe('SUCCEEDED');
+    expect(await paymentCount()).toBe((before ?? 0) + 1);
+  });
+
+  test('given answers that were all lost, when the client sends it again with its key, then there is one payment', async () => {
+    const input = pay({ paymentMethodId: 'pm_card_visa', idempotencyKey: 'order-5' });
+    stack.stripe.fail({ on: 'POST /v1/payment_intents', drop: 'after', times: 3 });
     const lost = await stack.ask<Created>(CREATE, { input });
     expect(codesOf(lost.errors)).toEqual([['UPSTREAM_OUTCOME_UNKNOWN', undefined]]);
     const before = await paymentCount();

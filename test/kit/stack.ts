@@ -55,7 +55,17 @@ export const createAsk =
     return { status: response.status, data, errors, text };
   };
 
-/** Three sandboxes and the gateway in front of them, on free ports. The sandboxes have no quota unless one is given. */
+/** Nothing kept between requests and no quota to wait for, so that a test sees every call. */
+const UNHINDERED = {
+  CACHE_MAX_MIB: '0',
+  STRIPE_QUOTA: 'account=100000/1,endpoint=100000/1,search=100000/1',
+  HUBSPOT_QUOTA: 'account=100000/1,search=100000/1',
+};
+
+/**
+ * Three sandboxes and the gateway in front of them, on free ports. The sandboxes have no quota unless one is given, and
+ * the gateway knows of none and keeps nothing unless `env` says so.
+ */
 export const startStack = async ({ env, stripe, hubspot, openmage }: StackOptions = {}): Promise<Stack> => {
   const providers = {
     stripe: await startStripeSandbox({
@@ -72,6 +82,7 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
     gateway = await startGateway({
       PORT: '0',
       LOG_LEVEL: 'silent',
+      ...UNHINDERED,
       ...sandboxes.stripe.environment(providers.stripe),
       ...sandboxes.hubspot.environment(providers.hubspot),
       ...sandboxes.openmage.environment(providers.openmage),

@@ -10,7 +10,7 @@ import { ROOT } from '../kit/processes.ts';
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   runtime: [],
-  connectors: [],
+  connectors: ['runtime'],
   subgraphs: ['connectors', 'runtime'],
   gateway: ['subgraphs', 'connectors', 'runtime'],
   sandbox: ['runtime'],

@@ -1,0 +1,104 @@
+import type { Link } from './chain.ts';
+import { isUpstreamError } from './errors.ts';
+
+/** What one operation of a provider has cost. Sums, all of them. */
+export type LedgerRow = {
+  readonly upstream: string;
+  readonly operation: string;
+  /** Requests sent to the provider, repeated ones included. */
+  calls: number;
+  /** Of these, the ones that were sent because one before had failed. */
+  retries: number;
+  /** Of these, the ones that failed. */
+  failures: number;
+  /** Objects that were asked of the provider. */
+  keys: number;
+  /** Objects that were not asked for because they were in the cache, fresh. */
+  hits: number;
+  /** Objects that were in the cache, past their time, and used all the same. */
+  stale: number;
+  /** Objects that were not in the cache, or no longer of use. */
+  misses: number;
+  /** Time spent waiting for the provider's quota or for a free connection, in milliseconds. */
+  waitMs: number;
+  /** Time between a request and the last byte of its answer, in milliseconds. */
+  timeMs: number;
+  bytesSent: number;
+  bytesReceived: number;
+};
+
+export type LedgerEntry = Partial<Omit<LedgerRow, 'upstream' | 'operation'>>;
+
+/** Counts what providers are asked, per provider and operation: for one client request, or for the whole process. */
+export type Ledger = {
+  readonly add: (upstream: string, operation: string, entry: LedgerEntry) => void;
+  readonly rows: () => readonly Readonly<LedgerRow>[];
+};
+
+const EMPTY: Required<LedgerEntry> = {
+  calls: 0,
+  retries: 0,
+  failures: 0,
+  keys: 0,
+  hits: 0,
+  stale: 0,
+  misses: 0,
+  waitMs: 0,
+  timeMs: 0,
+  bytesSent: 0,
+  bytesReceived: 0,
+};
+
+export const createLedger = (): Ledger => {
+  const rows = new Map<string, LedgerRow>();
+  return {
+    add: (upstream, operation, entry) => {
+      const name = `${upstream} ${operation}`;
+      let row = rows.get(name);
+      if (!row) {
+        row = { upstream, operation, ...EMPTY };
+        rows.set(name, row);
+      }
+      for (const column in entry) {
+        const count = column as keyof LedgerEntry;
+        row[count] += entry[count] ?? 0;
+      }
+    },
+    rows: () => [...rows.values()],
+  };
+};
+
+/** Enters every request to the provider, with its bytes and its time. Stands next to the wire: a retry is a call too. */
+export const withMeter =
+  (upstream: string, ledger: Ledger): Link =>
+  (next) =>
+  async (call) => {
+    const start = performance.now();
+    // In UTF-16 units, not bytes: they are JSON and XML, nearly all ASCII, and counting them again would cost more.
+    const bytesSent = call.body?.length ?? 0;
+    let bytesReceived = 0;
+    let failures = 0;
+    try {
+      const answer = await next(call);
+      bytesReceived = answer.body.length;
+      return answer;
+    } catch (error) {
+      failures = 1;
+      if (isUpstreamError(error)) bytesReceived = error.details.body?.length ?? 0;
+      throw error;
+    } finally {
+      const timeMs = performance.now() - start;
+      enter(call, ledger, upstream, { calls: 1, failures, timeMs, bytesSent, bytesReceived });
+    }
+  };
+
+/** Adds an entry about a call to the process's ledger and to those of the requests that it is made for. */
+export const enter = (
+  { operation, ledgers }: { operation: string; ledgers?: ReadonlySet<Ledger> | undefined },
+  ledger: Ledger,
+  upstream: string,
+  entry: LedgerEntry,
+): void => {
+  ledger.add(upstream, operation, entry);
+  if (ledgers) for (const one of ledgers) one.add(upstream, operation, entry);
+};

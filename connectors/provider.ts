@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import type { Redis } from '../runtime/redis.ts';
+import { createStamps } from './batch.ts';
+import { type BreakerOptions, withBreaker } from './breaker.ts';
+import { createCache, type Lifetime } from './cache.ts';
+import type { Answer } from './chain.ts';
+import { createHttpConnector, type HttpConnector } from './http.ts';
+import { createLedger, type Ledger } from './ledger.ts';
+import { createLimits, type LimitRule, type ReadLessons, withTurns } from './limits.ts';
+import { createMemoryLimiter, type Limiter } from './quota.ts';
+import { createReader, type Reader, type ReaderDefinition, tagOf } from './reader.ts';
+import { createSharedLimiter } from './redis-quota.ts';
+import { createRetryBudget, withRetry } from './retry.ts';
+import { createMemoryStore, createRedisStore, type Store } from './store.ts';
+import { createTurns } from './turns.ts';
+
+/** What all connectors of a process stand on. */
+export type Kit = {
+  /** Undefined where nothing is to be kept between requests. */
+  readonly store: Store | undefined;
+  readonly limiter: Limiter;
+  /** What this process has asked of providers since its start. */
+  readonly ledger: Ledger;
+};
+
+export type KitOptions = {
+  /** Shared with all who use the same one; without it, this process is alone. */
+  readonly redis?: Redis | undefined;
+  /** How much is kept in this process, in bytes; 0 for nothing, in Redis neither. */
+  readonly cacheBytes: number;
+};
+
+export const createKit = ({ redis, cacheBytes }: KitOptions): Kit => {
+  const memory = cacheBytes > 0 ? createMemoryStore({ maxBytes: cacheBytes }) : undefined;
+  return {
+    store: memory && redis ? createRedisStore(redis, memory) : memory,
+    limiter: redis ? createSharedLimiter(redis) : createMemoryLimiter(),
+    ledger: createLedger(),
+  };
+};
+
+export type ProviderOptions = {
+  /** The name that errors, logs and the ledger give the provider: its subgraph's. */
+  readonly upstream: string;
+  /** What makes the account: where it is and by what it is entered. Digested; nothing of it is kept or shown. */
+  readonly account: readonly string[];
+  /** How long one call may take, in milliseconds, from the request to the answer's last byte. */
+  readonly timeoutMs: number;
+  /** Calls at once. */
+  readonly concurrency: number;
+  readonly limits: readonly LimitRule[];
+  readonly readLessons?: ReadLessons;
+  /** How long each type that is read is good for. */
+  readonly lifetimes: Readonly<Record<string, Lifetime>>;
+  /** Tells the provider's regular answers from failures. Default: status 200 to 299. */
+  readonly isAnswer?: (answer: Answer) => boolean;
+  readonly breaker?: BreakerOptions;
+};
+
+/** The way to one account at one provider: calls over `http`, and what is read by key over readers. */
+export type Provider = {
+  readonly upstream: string;
+  readonly http: HttpConnector;
+  readonly createReader: <Value>(definition: ReaderDefinition<Value>) => Reader<Value>;
+  /**
+   * Says that something has changed, each by its type and key, so that nothing from before is given to anybody. To be
+   * awaited before the change is answered.
+   */
+  readonly changed: (things: readonly (readonly [type: string, key: string])[]) => Promise<void>;
+  readonly close: () => Promise<void>;
+};
+
+/**
+ * Puts together what stands between a subgraph and its provider: a call is counted, sent again where that is safe, waits
+ * for its turn under the quotas, is refused while the provider is known to be down, and has a time limit; see
+ * `docs/decisions/0009-the-order-of-the-links.md` for the order. What is read by key is gathered over all requests and kept.
+ */
+export const createProvider = (
+  { store, limiter, ledger }: Kit,
+  {
+    upstream,
+    account,
+    timeoutMs,
+    concurrency,
+    limits: rules,
+    readLessons,
+    lifetimes,
+    isAnswer,
+    breaker,
+  }: ProviderOptions,
+): Provider => {
+  const accountId = createHash('sha256').update(JSON.stringify(account)).digest('base64url').slice(0, 16);
+  const limits = createLimits(rules, { upstream, account: accountId });
+  const turns = createTurns({ upstream, limiter, bucketsOf: limits.bucketsOf, concurrency });
+  const http = createHttpConnector({
+    upstream,
+    timeoutMs,
+    connections: concurrency,
+    ...(isAnswer && { isAnswer }),
+    ledger,
+    guards: [
+      withRetry({ upstream, ledger, budget: createRetryBudget() }),
+      withTurns({ upstream, turns, limiter, limits, readLessons, ledger }),
+      withBreaker(upstream, breaker),
+    ],
+  });
+  const stamp = createStamps(() => Date.now());
+  const maxKeepMs = Math.max(0, ...Object.values(lifetimes).map(({ keepMs }) => keepMs));
+  const cache = store && createCache({ store, owner: `${upstream}:${accountId}`, maxKeepMs, stamp });
+  const readers: Reader<unknown>[] = [];
+  return {
+    upstream,
+    http,
+    createReader: (definition) => {
+      const name = definition.lifetime ?? definition.type;
+      const lifetime = lifetimes[name];
+      if (!lifetime) throw new Error(`There is no lifetime for ${name}.`);
+      const reader = createReader(definition, { upstream, ledger, cache, lifetime, stamp });
+      readers.push(reader as Reader<unknown>);
+      return reader;
+    },
+    changed: async (things) => {
+      const tags = things.map(([type, key]) => tagOf(type, key));
+      for (const reader of readers) reader.forget(new Set(tags));
+      await cache?.mark(tags);
+    },
+    close: http.close,
+  };
+};

@@ -1,0 +1,103 @@
+/** So many calls in so many milliseconds, in whichever stretch of that length one looks. */
+export type Quota = { readonly calls: number; readonly windowMs: number };
+
+/** One of the limits that a call falls under. */
+export type Bucket = Quota & {
+  /** The same for all who share the limit: provider, account, and what it counts. */
+  readonly key: string;
+  /** The operator has set the number, so the provider's own saying does not raise it. */
+  readonly isFixed?: boolean | undefined;
+};
+
+/** What a provider has said about one of its limits. */
+export type Lesson = {
+  /** Calls the window holds. */
+  readonly calls?: number | undefined;
+  /** Calls the provider would still take now. */
+  readonly remaining?: number | undefined;
+  /** After a refusal it is to be left alone for this long, in milliseconds; longer with every further one. */
+  readonly pauseMs?: number | undefined;
+};
+
+/** A place under every limit of a call, held from before the call is sent. */
+export type Place = { readonly id: string; readonly buckets: readonly Bucket[] };
+
+/**
+ * Keeps calls within limits that slide with time.
+ *
+ * A place counts from before the call is sent until a whole window after its answer: whenever in between the provider
+ * counted the call, it has forgotten it by then. Counting from the sending alone would let a call that travels faster
+ * than the one before it arrive within that one's window.
+ */
+export type Limiter = {
+  /** 0 where the place was taken under all limits; otherwise how long it takes until one may be free, in milliseconds. */
+  readonly take: (place: Place) => number | Promise<number>;
+  /** The call has ended. One that was never sent gives its place back at once. */
+  readonly settle: (place: Place, wasSent: boolean) => void;
+  readonly learn: (bucket: Bucket, lesson: Lesson) => void;
+};
+
+type Count = {
+  /** When each place is free again; Infinity while its call runs. */
+  readonly places: Map<string, number>;
+  calls: number;
+  pausedUntil: number;
+};
+
+/** Keeps limits for this process alone. */
+export const createMemoryLimiter = ({ now = () => Date.now() }: { now?: () => number } = {}): Limiter => {
+  const counts = new Map<string, Count>();
+  let outsiders = 0;
+
+  const countOf = ({ key, calls }: Bucket): Count => {
+    let count = counts.get(key);
+    if (!count) {
+      count = { places: new Map(), calls, pausedUntil: 0 };
+      counts.set(key, count);
+    }
+    return count;
+  };
+
+  const prune = ({ places }: Count): void => {
+    const at = now();
+    for (const [id, freeAt] of places) if (freeAt <= at) places.delete(id);
+  };
+
+  const waitFor = (bucket: Bucket): number => {
+    const count = countOf(bucket);
+    if (count.pausedUntil > now()) return count.pausedUntil - now();
+    if (count.places.size < count.calls) return 0;
+    prune(count);
+    if (count.places.size < count.calls) return 0;
+    const soonest = Math.min(...count.places.values());
+    return Math.max(1, Math.min(bucket.windowMs, soonest - now()));
+  };
+
+  return {
+    take: ({ id, buckets }) => {
+      let waitMs = 0;
+      for (const bucket of buckets) waitMs = Math.max(waitMs, waitFor(bucket));
+      if (waitMs > 0) return waitMs;
+      for (const bucket of buckets) countOf(bucket).places.set(id, Number.POSITIVE_INFINITY);
+      return 0;
+    },
+    settle: ({ id, buckets }, wasSent) => {
+      for (const bucket of buckets) {
+        if (wasSent) countOf(bucket).places.set(id, now() + bucket.windowMs);
+        else countOf(bucket).places.delete(id);
+      }
+    },
+    learn: (bucket, { calls, remaining, pauseMs }) => {
+      const count = countOf(bucket);
+      if (calls !== undefined) count.calls = bucket.isFixed ? Math.min(bucket.calls, calls) : calls;
+      if (pauseMs !== undefined) count.pausedUntil = Math.max(count.pausedUntil, now() + pauseMs);
+      if (remaining === undefined) return;
+      prune(count);
+      // Who else uses the account is not known here, only that somebody does.
+      for (let missing = count.calls - count.places.size - remaining; missing > 0; missing -= 1) {
+        outsiders += 1;
+        count.places.set(`outsider ${outsiders}`, now() + bucket.windowMs);
+      }
+    },
+  };
+};

@@ -1,0 +1,178 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type BatchAnswer, createGatherer, type Told } from './batch.ts';
+import type { Cache, Lifetime } from './cache.ts';
+import type { CallOptions } from './chain.ts';
+import { isOutage } from './errors.ts';
+import { enter, type Ledger } from './ledger.ts';
+
+/** What is read of a provider by key: one type of object, or one list. */
+export type ReaderDefinition<Value> = {
+  /** Tells what is read from all else that is read of this provider, e.g. `contacts`. */
+  readonly type: string;
+  /** The name that its lifetime is configured by. Default: the type. */
+  readonly lifetime?: string;
+  /** The operation that `ask` calls, for the ledger. */
+  readonly operation: string;
+  /** Keys that one call may carry. Say where the limit comes from. */
+  readonly maxBatch: number;
+  /** One call. Leaves out what the provider knows nothing of; one key's failure is an Error. Values are plain data. */
+  readonly ask: (keys: readonly string[], call: CallOptions) => Promise<BatchAnswer<Value>>;
+  /** What a key is changed by, beside itself. */
+  readonly tagsOf?: (key: string) => readonly string[];
+  /** What a value is changed by that its key does not tell. Costs a second look into the cache. */
+  readonly tagsOfValue?: (value: Value) => readonly string[];
+};
+
+/** What is known of a key: `null` where the provider has nothing. `staleMs` is its age where that is past its time. */
+export type Found<Value> = { readonly value: Value | null; readonly staleMs?: number };
+
+/** Reads by key, from the cache or from the provider, on behalf of all running requests. */
+export type Reader<Value> = {
+  readonly upstream: string;
+  /**
+   * In the keys' order; an Error where a key failed. Throws UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED when the caller's
+   * signal ends first.
+   */
+  readonly load: (keys: readonly string[], call: CallOptions) => Promise<(Found<Value> | Error)[]>;
+  /** Something with these tags has changed: no call that is under way is joined by who asks from now on. */
+  readonly forget: (tags: ReadonlySet<string>) => void;
+};
+
+export type ReaderOptions = {
+  readonly upstream: string;
+  readonly ledger: Ledger;
+  /** Undefined: nothing is kept. */
+  readonly cache: Cache | undefined;
+  readonly lifetime: Lifetime;
+  /** How long a caller waits for the provider where there is something older to answer with, in milliseconds. Default 1,000. */
+  readonly patienceMs?: number;
+  readonly stamp: () => number;
+  readonly now?: () => number;
+};
+
+/** The tag of a key by itself, for `Readers.changed`. */
+export const tagOf = (type: string, key: string): string => `${type} ${key}`;
+
+export const createReader = <Value>(
+  { type, operation, maxBatch, ask, tagsOf, tagsOfValue }: ReaderDefinition<Value>,
+  { upstream, ledger, cache, lifetime, patienceMs = 1_000, stamp, now = () => Date.now() }: ReaderOptions,
+): Reader<Value> => {
+  const { freshMs, refreshMs, keepMs, absentMs } = lifetime;
+  const allTagsOf = (key: string) => [tagOf(type, key), ...(tagsOf?.(key) ?? [])];
+  const nameOf = (key: string) => `${type} ${key}`;
+
+  const keep = (told: ReadonlyMap<string, Told<Value>>) => {
+    const items = [...told].flatMap(([key, one]) => {
+      const forMs = one.value === null ? absentMs : keepMs;
+      return forMs > 0 ? [{ key: nameOf(key), told: one, keepMs: forMs }] : [];
+    });
+    // Nobody waits for it.
+    if (items.length > 0) void cache?.set(items);
+  };
+
+  const gatherer = createGatherer<Value>({
+    upstream,
+    operation,
+    maxBatch,
+    stamp,
+    ...(cache && { onAnswer: keep }),
+    ask: (keys, call) => {
+      enter({ operation, ledgers: call.ledgers }, ledger, upstream, { keys: keys.length });
+      return ask(keys, call);
+    },
+  });
+
+  const refresh = (keys: readonly string[]) => {
+    const standing = { deadlineAt: now() + keepMs, isBackground: true, flow: {} };
+    void gatherer.load(keys, { standing }).catch(() => {});
+  };
+
+  /** What may be answered with where the provider cannot be asked. */
+  const isKept = ({ value, askedAt }: Told<Value>): boolean => now() - askedAt <= (value === null ? absentMs : keepMs);
+
+  const asStale = ({ value, askedAt }: Told<Value>): Found<Value> => ({
+    value,
+    staleMs: Math.max(0, Math.round(now() - askedAt)),
+  });
+
+  const loadKept = async (
+    keys: readonly string[],
+    kept: readonly Told<Value>[],
+    call: CallOptions,
+  ): Promise<(Found<Value> | Error)[]> => {
+    const timer = new AbortController();
+    const asked = gatherer.load(keys, call);
+    try {
+      const answers = await Promise.race([
+        asked,
+        pause(patienceMs, undefined, { signal: timer.signal }).catch(() => undefined),
+      ]);
+      if (answers) {
+        return answers.map((answer, index) => {
+          const old = kept[index];
+          return isOutage(answer) && old ? asStale(old) : answer;
+        }) as (Found<Value> | Error)[];
+      }
+      // The call goes on for the cache's sake, and for whoever has more patience.
+      asked.catch(() => {});
+      return kept.map(asStale);
+    } finally {
+      timer.abort();
+    }
+  };
+
+  return {
+    upstream,
+    // What a value is changed by is not known before it is there, so then none of those under way will do.
+    forget: (tags) => gatherer.forget((key) => Boolean(tagsOfValue) || allTagsOf(key).some((tag) => tags.has(tag))),
+    load: async (keys, call) => {
+      const found = new Map<string, Found<Value> | Error>();
+      const missing: string[] = [];
+      const stale: string[] = [];
+      const kept = new Map<string, Told<Value>>();
+      const known = cache
+        ? await cache.get<Value>(keys.map(nameOf), (name) => allTagsOf(name.slice(type.length + 1)), tagsOfValue)
+        : [];
+      for (const [index, key] of keys.entries()) {
+        const told = known[index];
+        if (!told || told.askedAt < (call.notBefore ?? 0)) {
+          missing.push(key);
+          continue;
+        }
+        const ageMs = now() - told.askedAt;
+        if (ageMs <= (told.value === null ? absentMs : freshMs)) {
+          found.set(key, { value: told.value });
+        } else if (told.value !== null && ageMs <= refreshMs) {
+          found.set(key, asStale(told));
+          stale.push(key);
+        } else if (isKept(told)) {
+          kept.set(key, told);
+        } else {
+          missing.push(key);
+        }
+      }
+      if (stale.length > 0) refresh(stale);
+      const keptKeys = [...kept.keys()];
+      const [answers, keptAnswers] = await Promise.all([
+        missing.length > 0 ? gatherer.load(missing, call) : [],
+        keptKeys.length > 0 ? loadKept(keptKeys, [...kept.values()], call) : [],
+      ]);
+      for (const [index, key] of missing.entries()) found.set(key, toFound(answers[index]));
+      for (const [index, key] of keptKeys.entries()) found.set(key, toFound(keptAnswers[index]));
+      if (cache) {
+        const used = [...found.values()].filter((one) => !(one instanceof Error) && one.staleMs !== undefined).length;
+        enter({ operation, ledgers: call.ledgers }, ledger, upstream, {
+          hits: keys.length - missing.length - keptKeys.length - stale.length,
+          stale: used,
+          misses: missing.length + keptKeys.length,
+        });
+      }
+      return keys.map((key) => found.get(key) ?? { value: null });
+    },
+  };
+};
+
+const toFound = <Value>(answer: Told<Value> | Found<Value> | Error | undefined): Found<Value> | Error => {
+  if (answer === undefined || answer instanceof Error) return answer ?? { value: null };
+  return 'askedAt' in answer ? { value: answer.value } : answer;
+};

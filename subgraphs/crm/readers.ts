@@ -1,0 +1,91 @@
+import { onlyOf } from '../../connectors/batch.ts';
+import type { CallOptions } from '../../connectors/chain.ts';
+import type { Provider } from '../../connectors/provider.ts';
+import { type Reader, tagOf } from '../../connectors/reader.ts';
+import type { ProviderPage } from '../connection.ts';
+import {
+  type ApiCompany,
+  type ApiContact,
+  type ApiDeal,
+  type ApiLineItem,
+  type ApiLink,
+  type HubSpotApi,
+  type ListQuery,
+  MAX_ASSOCIATIONS,
+  MAX_BATCH,
+  type ObjectType,
+} from './upstream.ts';
+
+/** A page of a list: what it lists, and which page. */
+export type ListPage = {
+  readonly query: ListQuery;
+  readonly page: { readonly token: string | undefined; readonly limit: number };
+};
+
+/** The key of a list's page, for readers. */
+export const pageKey = (page: ListPage): string => JSON.stringify(page);
+
+/** What stands for all pages of a list: any of them may change with any record. */
+export const ANY = 'any';
+
+/** What is read of HubSpot by key, on behalf of all requests: how much one call carries, and what changes it. */
+export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, api: HubSpotApi) => {
+  const objectsOf = <Value>(type: ObjectType, lifetime: string): Reader<Value> =>
+    createReader<Value>({
+      type: lifetime,
+      operation: `POST /crm/v3/objects/${type}/batch/read`,
+      maxBatch: MAX_BATCH,
+      ask: (ids, call) => api.byIds(type, ids, call) as Promise<Map<string, Value | Error>>,
+    });
+
+  const linksOf = (from: ObjectType, to: ObjectType): Reader<readonly ApiLink[]> =>
+    createReader<readonly ApiLink[]>({
+      type: `links ${from} ${to}`,
+      lifetime: 'links',
+      operation: `POST /crm/v4/associations/${from}/${to}/batch/read`,
+      maxBatch: MAX_ASSOCIATIONS,
+      ask: (ids, call) => api.links(from, to, ids, call),
+    });
+
+  const listOf = <Item>(
+    type: string,
+    object: ObjectType,
+    ask: (query: ListQuery, page: ListPage['page'], call: CallOptions) => Promise<ProviderPage<Item>>,
+  ): Reader<ProviderPage<Item>> =>
+    createReader<ProviderPage<Item>>({
+      type,
+      lifetime: 'lists',
+      operation: `GET /crm/v3/objects/${object}`,
+      maxBatch: 1,
+      ask: async ([key = ''], call) => {
+        const { query, page } = JSON.parse(key) as ListPage;
+        return onlyOf(key, await ask(query, { token: page.token, limit: page.limit }, call));
+      },
+      tagsOf: () => [tagOf(type, ANY)],
+    });
+
+  return {
+    contact: objectsOf<ApiContact>('contacts', 'contacts'),
+    contactByEmail: createReader<ApiContact>({
+      type: 'contactsByEmail',
+      lifetime: 'contacts',
+      operation: 'POST /crm/v3/objects/contacts/batch/read',
+      maxBatch: MAX_BATCH,
+      ask: api.contactsByEmails,
+      // Who gets another address is no longer behind the old one.
+      tagsOfValue: ({ id }) => [tagOf('contacts', id)],
+    }),
+    company: objectsOf<ApiCompany>('companies', 'companies'),
+    deal: objectsOf<ApiDeal>('deals', 'deals'),
+    lineItem: objectsOf<ApiLineItem>('line_items', 'lineItems'),
+    companiesOfContact: linksOf('contacts', 'companies'),
+    dealsOfContact: linksOf('contacts', 'deals'),
+    companiesOfDeal: linksOf('deals', 'companies'),
+    contactsOfDeal: linksOf('deals', 'contacts'),
+    lineItemsOfDeal: linksOf('deals', 'line_items'),
+    contactPages: listOf<ApiContact>('contactLists', 'contacts', api.contacts),
+    dealPages: listOf<ApiDeal>('dealLists', 'deals', api.deals),
+  };
+};
+
+export type Readers = ReturnType<typeof createReaders>;

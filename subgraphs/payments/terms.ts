@@ -1,0 +1,41 @@
+import type { LimitRule, ReadLessons } from '../../connectors/limits.ts';
+import type { LifetimeSeconds } from '../provider-env.ts';
+
+/* Stripe's terms, as far as they bear on how often it is asked. `docs/providers.md` explains them. */
+
+const isSearch = (operation: string): boolean => operation.endsWith('/search');
+
+/** Source: https://docs.stripe.com/rate-limits */
+export const LIMITS: readonly LimitRule[] = [
+  { name: 'account', calls: 100, windowMs: 1_000 },
+  { name: 'endpoint', calls: 25, windowMs: 1_000, isPerOperation: true, counts: (operation) => !isSearch(operation) },
+  { name: 'search', calls: 20, windowMs: 1_000, counts: isSearch },
+];
+
+/** Calls a second of an account with a test key. */
+export const TEST_ACCOUNT_CALLS = 25;
+
+/** What somebody acts on is never answered old while Stripe can be asked: nothing is refreshed behind a client's back. */
+export const LIFETIMES = {
+  accounts: [15, 15, 600],
+  payments: [5, 5, 600],
+  paymentLists: [5, 5, 600],
+  refunds: [5, 5, 600],
+  invoices: [15, 15, 600],
+  invoiceLists: [15, 15, 600],
+} as const satisfies Readonly<Record<string, LifetimeSeconds>>;
+
+// `lock-timeout` and others are about one object and not about the account's limits.
+const LIMIT_BY_REASON: Readonly<Record<string, readonly string[]>> = {
+  'global-rate': ['account'],
+  'global-concurrency': ['account'],
+  'endpoint-rate': ['endpoint', 'search'],
+  'endpoint-concurrency': ['endpoint', 'search'],
+};
+
+/** A refusal names the limit it is about, and not for how long. */
+export const readLessons: ReadLessons = ({ status, headers }) => {
+  if (status !== 429) return {};
+  const names = LIMIT_BY_REASON[String(headers['stripe-rate-limited-reason'])] ?? [];
+  return Object.fromEntries(names.map((name) => [name, { pauseMs: 1_000 }]));
+};
