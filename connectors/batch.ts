@@ -163,7 +163,6 @@ export const createGatherer = <Value>({
     const flight: Flight<Value> = { batch, answer: Promise.withResolvers(), waiters: 0 };
     batch.flights.set(key, flight);
     flights.set(key, flight);
-    if (batch.flights.size >= maxBatch) dispatch();
     return flight;
   };
 
@@ -199,6 +198,7 @@ export const createGatherer = <Value>({
         const known = flights.get(key);
         const flight = known && !isOldFor(known, call) ? known : add(key, call);
         join(flight, call);
+        if (gathering && gathering.flights.size >= maxBatch) dispatch();
         return flight;
       });
       try {

@@ -5,6 +5,7 @@ import {
   ConsecutiveBreaker,
   circuitBreaker,
   ExponentialBackoff,
+  halfJitterGenerator,
   handleType,
 } from 'cockatiel';
 import type { Link } from './chain.ts';
@@ -36,7 +37,11 @@ export const withBreaker = (upstream: string, { failures = 5, breakMs = 500 }: B
     if (!breaker) {
       breaker = circuitBreaker(handleType(Outage), {
         breaker: new ConsecutiveBreaker(failures),
-        halfOpenAfter: new ExponentialBackoff({ initialDelay: breakMs, maxDelay: breakMs * 10 }),
+        halfOpenAfter: new ExponentialBackoff({
+          initialDelay: breakMs,
+          maxDelay: breakMs * 10,
+          generator: halfJitterGenerator,
+        }),
       });
       breakers.set(operation, breaker);
     }

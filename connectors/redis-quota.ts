@@ -41,7 +41,7 @@ const SETTLE = `${NOW}
 for i = 1, #KEYS do
   local window = tonumber(ARGV[i + 2])
   if ARGV[2] == '1' then
-    redis.call('ZADD', KEYS[i], now + window, ARGV[1])
+    redis.call('ZADD', KEYS[i], now + window + 1, ARGV[1])
     redis.call('PEXPIRE', KEYS[i], window + ${MAX_HOLD_MS})
   else
     redis.call('ZREM', KEYS[i], ARGV[1])

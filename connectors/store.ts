@@ -23,7 +23,17 @@ export const createMemoryStore = ({ maxBytes }: { maxBytes: number }): Store & {
     // Its length as text. In memory it is larger, by a factor of about two.
     sizeCalculation: ({ value }, key) => key.length + JSON.stringify(value).length,
   });
-  const keyv = new Keyv<object>({ store: lru, useKeyPrefix: false });
+  const adapter = {
+    get: (key: string) => lru.get(key),
+    getMany: async (keys: readonly string[]) => keys.map((key) => lru.get(key)),
+    // Keyv's third argument is a time to live, lru-cache's an object of options.
+    set: (key: string, entry: { value: object }) => {
+      lru.set(key, entry);
+    },
+    delete: (key: string) => lru.delete(key),
+    clear: () => lru.clear(),
+  };
+  const keyv = new Keyv<object>({ store: adapter, useKeyPrefix: false, throwOnErrors: true });
   // The entries are shared as they are; nobody changes them.
   keyv.serialize = undefined;
   keyv.deserialize = undefined;

@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Log } from './log.ts';
 
@@ -36,6 +36,14 @@ export const createHttpApp = ({ log, shutdownGraceMs, health = () => ({}) }: Htt
   app.addHook('onSend', async (_request, reply) => {
     if (isStopping) reply.header('connection', 'close');
   });
+  // Node counts a connection that never had a request as a busy one: browsers open such ahead of need, and each would
+  // keep a closing server waiting for the whole grace period.
+  const unused = new Set<Socket>();
+  app.server.on('connection', (socket: Socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  app.server.on('request', ({ socket }) => unused.delete(socket));
   app.get('/health/live', async () => ({ status: 'ok' }));
   app.get('/health/ready', async (_request, reply) => {
     if (isStopping) reply.code(503);
@@ -50,6 +58,7 @@ export const createHttpApp = ({ log, shutdownGraceMs, health = () => ({}) }: Htt
     },
     close: async () => {
       isStopping = true;
+      for (const socket of unused) socket.destroy();
       const grace = setTimeout(() => app.server.closeAllConnections(), shutdownGraceMs);
       await app.close();
       clearTimeout(grace);

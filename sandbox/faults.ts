@@ -2,6 +2,8 @@
 export type Fault = {
   /** Only calls whose operation contains this. Default: every call. */
   readonly on?: string;
+  /** Only calls that ask for this key. */
+  readonly key?: string;
   /** How many calls it meets. Default: all until the faults are cleared. */
   readonly times?: number;
   /** Answers this many milliseconds late. The call has been carried out by then. */
@@ -26,7 +28,7 @@ export type Faults = {
   readonly add: (fault: Fault) => void;
   readonly clear: () => void;
   /** The fault for this call, if any; counts it as met. */
-  readonly take: (operation: string) => Fault | undefined;
+  readonly take: (operation: string, keys: readonly string[]) => Fault | undefined;
 };
 
 /** Faults are met in the order they were added. */
@@ -39,8 +41,11 @@ export const createFaults = (): Faults => {
     clear: () => {
       faults = [];
     },
-    take: (operation) => {
-      const match = faults.find(({ fault, left }) => left > 0 && operation.includes(fault.on ?? ''));
+    take: (operation, keys) => {
+      const match = faults.find(
+        ({ fault: { on = '', key }, left }) =>
+          left > 0 && operation.includes(on) && (key === undefined || keys.includes(key)),
+      );
       if (match) match.left -= 1;
       return match?.fault;
     },

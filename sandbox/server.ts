@@ -28,6 +28,8 @@ export type Described = {
 
 /** One line of the call log. */
 export type SandboxCall = Described & {
+  /** When it arrived, in milliseconds since the sandbox's process began. */
+  readonly at: number;
   /** The status it was answered with; null where the connection was dropped or left hanging. */
   status: number | null;
   readonly idempotencyKey: string | undefined;
@@ -120,6 +122,7 @@ export const startSandboxServer = async (
     const key = request.headers['idempotency-key'];
     const call: SandboxCall = {
       ...described,
+      at: performance.now(),
       status: null,
       idempotencyKey: typeof key === 'string' ? key : undefined,
       wasGivenUp: false,
@@ -130,7 +133,7 @@ export const startSandboxServer = async (
     calls.push(call);
     if (calls.length > MAX_LOGGED_CALLS) calls.shift();
 
-    const fault = faults.take(call.operation) ?? {};
+    const fault = faults.take(call.operation, call.keys) ?? {};
     if (fault.drop === 'before') return message.socket.destroy();
     let answer =
       fault.status === undefined && fault.body === undefined

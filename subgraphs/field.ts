@@ -16,7 +16,12 @@ export type FieldContext = {
   readonly stale: StaleNote[];
 };
 
-type Field = { readonly path: GraphQLResolveInfo['path']; readonly stale: StaleNote[] };
+type Field = {
+  readonly path: GraphQLResolveInfo['path'];
+  readonly stale: StaleNote[];
+  /** What federation's `_entities` is asked for. */
+  readonly representations?: unknown;
+};
 
 // Loaders are asked from deep within resolvers, and have to know for which field of the answer.
 const current = new AsyncLocalStorage<Field>();
@@ -28,7 +33,18 @@ export const withField =
   ): GraphQLFieldResolver<Source, Context, Args, Result> =>
   (source, args, context, info) => {
     const { stale = [] } = context as Partial<FieldContext>;
-    return current.run({ path: info.path, stale }, resolve, source, args, context, info);
+    const { representations } = args as { representations?: unknown };
+    return current.run({ path: info.path, stale, representations }, resolve, source, args, context, info);
+  };
+
+/** The same for `__resolveReference`, which is told neither its field nor its place in the list. */
+export const withEntity =
+  <Rest extends readonly unknown[], Result>(resolve: (reference: unknown, ...rest: Rest) => Result) =>
+  (reference: unknown, ...rest: Rest): Result => {
+    const list = current.getStore();
+    if (!list || !Array.isArray(list.representations)) return resolve(reference, ...rest);
+    const path = { prev: list.path, key: list.representations.indexOf(reference), typename: undefined };
+    return current.run({ path, stale: list.stale }, resolve, reference, ...rest);
   };
 
 /** The field of the answer that is being resolved. */

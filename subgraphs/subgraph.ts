@@ -5,7 +5,7 @@ import { type GraphQLSchema, isObjectType, parse } from 'graphql';
 import type { CallOptions } from '../connectors/chain.ts';
 import type { Kit } from '../connectors/provider.ts';
 import type { Env } from '../runtime/env.ts';
-import { withField } from './field.ts';
+import { withEntity, withField } from './field.ts';
 import { scalars } from './scalars.ts';
 
 /** One domain of the graph, ready to be executed in any process. */
@@ -42,12 +42,21 @@ export const buildSchema = (folder: string, resolvers: object): GraphQLSchema =>
   const schema = buildSubgraphSchema([
     {
       typeDefs: parse(readFileSync(join(folder, 'schema.graphql'), 'utf8')),
-      resolvers: { ...scalars, ...resolvers } as Resolvers,
+      resolvers: { ...scalars, ...mapValues(resolvers, withEntities) } as Resolvers,
     },
   ]);
+  // So that what is stale can be named by its place in the answer.
   for (const type of Object.values(schema.getTypeMap())) {
     if (!isObjectType(type)) continue;
     for (const field of Object.values(type.getFields())) if (field.resolve) field.resolve = withField(field.resolve);
   }
   return schema;
 };
+
+const mapValues = (object: object, change: (value: object) => object): object =>
+  Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value)]));
+
+const withEntities = (type: object): object =>
+  '__resolveReference' in type
+    ? { ...type, __resolveReference: withEntity(type.__resolveReference as (reference: unknown) => unknown) }
+    : type;
