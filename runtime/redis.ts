@@ -29,67 +29,81 @@ export type Redis = {
 /** How long one command may take, in milliseconds. A Redis in the same network answers in one. */
 const COMMAND_MS = 500;
 
-/** How long a Redis that let a command time out is left alone, in milliseconds. */
+/** How long a Redis that has failed to answer is left alone, in milliseconds. */
 const SUSPENSION_MS = 1_000;
+
+class TooLong extends Error {
+  override readonly name = 'TooLong';
+}
+
+const inTime = async <T>(work: Promise<T>): Promise<T> => {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new TooLong()), COMMAND_MS);
+  });
+  try {
+    return await Promise.race([work, tooLong]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
 
 /** Connects to a Redis, and goes on trying for as long as the process lives. */
 export const createRedis = (url: string, log: Log): Redis => {
   const client = createReconnectingClient(url);
   const returns: (() => Promise<void>)[] = [];
-  let state: 'away' | 'returning' | 'up' = 'away';
-  let suspendedUntil = 0;
+  let isUp = false;
+  let attempt: NodeJS.Timeout | undefined;
 
-  const become = (next: typeof state, why?: unknown) => {
-    if (state === next) return;
-    if (state === 'up' || next === 'up') {
-      log[next === 'up' ? 'info' : 'warn'](
-        { redis: next === 'up' ? 'up' : 'down', why: (why as { code?: unknown } | undefined)?.code },
-        'The connection to Redis changed.',
-      );
-    }
-    state = next;
+  const become = (next: boolean, why?: unknown) => {
+    if (isUp === next) return;
+    isUp = next;
+    const details = { redis: next ? 'up' : 'down', why: why instanceof Error ? why.name : undefined };
+    log[next ? 'info' : 'warn'](details, 'The connection to Redis changed.');
   };
 
   const comeBack = async () => {
-    become('returning');
+    clearTimeout(attempt);
+    if (!client.isReady) return;
     try {
-      for (const work of returns) await work();
-      if (client.isReady) become('up');
-    } catch (error) {
-      become('away', error);
-      if (client.isReady) setTimeout(comeBack, SUSPENSION_MS).unref();
+      await inTime(client.ping());
+      for (const work of returns) await inTime(work());
+      if (client.isReady) become(true);
+    } catch {
+      attempt = setTimeout(comeBack, SUSPENSION_MS).unref();
     }
   };
 
+  const goAway = (why?: unknown) => {
+    become(false, why);
+    // Where the connection itself is lost, `ready` says when it is back.
+    clearTimeout(attempt);
+    if (client.isReady) attempt = setTimeout(comeBack, SUSPENSION_MS).unref();
+  };
+
   client.on('ready', comeBack);
-  client.on('error', (error) => become('away', error));
-  client.on('end', () => become('away'));
+  client.on('error', goAway);
+  client.on('end', () => goAway());
   client.connect().catch(() => {});
 
   return {
     client,
-    isUp: () => state === 'up' && client.isReady && performance.now() >= suspendedUntil,
+    isUp: () => isUp && client.isReady,
     attempt: async (work) => {
-      if (state !== 'up' || performance.now() < suspendedUntil) return undefined;
-      let timer: NodeJS.Timeout | undefined;
-      const tooLong = new Promise<undefined>((resolve) => {
-        timer = setTimeout(() => {
-          suspendedUntil = performance.now() + SUSPENSION_MS;
-          log.warn({ redis: 'slow' }, 'Redis did not answer in time.');
-          resolve(undefined);
-        }, COMMAND_MS);
-      });
+      if (!isUp || !client.isReady) return undefined;
       try {
-        return await Promise.race([work(client), tooLong]);
-      } catch {
+        return await inTime(work(client));
+      } catch (error) {
+        if (error instanceof TooLong) goAway(error);
         return undefined;
-      } finally {
-        clearTimeout(timer);
       }
     },
     onReturn: (work) => {
       returns.push(work);
     },
-    close: () => client.destroy(),
+    close: () => {
+      clearTimeout(attempt);
+      client.destroy();
+    },
   };
 };

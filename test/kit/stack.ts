@@ -26,6 +26,8 @@ export type Stack = {
   readonly hubspot: Sandbox;
   readonly openmage: Sandbox;
   readonly ask: Ask;
+  /** Starts another gateway in front of the same sandboxes, with the same environment but for `env`. */
+  readonly startAnother: (env?: Record<string, string>) => Promise<Pick<Stack, 'url' | 'ask' | 'close'>>;
   /** Forgets the calls and the faults of all three. */
   readonly reset: () => void;
   readonly close: () => Promise<void>;
@@ -77,17 +79,18 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
     openmage: await startOpenMageSandbox(openmage),
   };
   const all = Object.values(providers);
+  const whole = {
+    PORT: '0',
+    LOG_LEVEL: 'silent',
+    ...UNHINDERED,
+    ...sandboxes.stripe.environment(providers.stripe),
+    ...sandboxes.hubspot.environment(providers.hubspot),
+    ...sandboxes.openmage.environment(providers.openmage),
+    ...env,
+  };
   let gateway: StartedGateway;
   try {
-    gateway = await startGateway({
-      PORT: '0',
-      LOG_LEVEL: 'silent',
-      ...UNHINDERED,
-      ...sandboxes.stripe.environment(providers.stripe),
-      ...sandboxes.hubspot.environment(providers.hubspot),
-      ...sandboxes.openmage.environment(providers.openmage),
-      ...env,
-    });
+    gateway = await startGateway(whole);
   } catch (error) {
     await Promise.all(all.map((sandbox) => sandbox.close()));
     throw error;
@@ -96,6 +99,10 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
     url: gateway.url,
     ...providers,
     ask: createAsk(`${gateway.url}/graphql`),
+    startAnother: async (other) => {
+      const { url, close } = await startGateway({ ...whole, ...other });
+      return { url, ask: createAsk(`${url}/graphql`), close };
+    },
     reset: () => {
       for (const sandbox of all) sandbox.reset();
     },

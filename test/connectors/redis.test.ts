@@ -1,0 +1,144 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createCompany } from '../../sandbox/company.ts';
+import { resetClock, skipAhead } from '../kit/clock.ts';
+import { freePort, type Spawned, startProcess } from '../kit/processes.ts';
+import { operationsOf, type Stack, type StackOptions, startStack } from '../kit/stack.ts';
+import { hasTool } from '../kit/tools.ts';
+import { busiest } from './conformance.ts';
+
+const company = createCompany();
+const STOCK = '{ product(sku: "OABR-S") { stock { quantity } } }';
+const setStock = (quantity: number) =>
+  `mutation { setStock(input: { sku: "OABR-S", quantity: ${quantity} }) { product { stock { quantity } } } }`;
+const stockIs = (quantity: number) => ({ product: { stock: { quantity } } });
+
+describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () => {
+  let port: number;
+  let redis: Spawned;
+  let one: Stack;
+  let other: Awaited<ReturnType<Stack['startAnother']>>;
+
+  const startRedis = () =>
+    startProcess(['redis-server', '--port', String(port), '--save', '', '--appendonly', 'no'], {});
+  const healthOf = async ({ url }: { url: string }) =>
+    ((await (await fetch(`${url}/health/ready`)).json()) as { redis: string }).redis;
+  const bothAre = async (state: string) => {
+    for (const gateway of [one, other]) await expect.poll(() => healthOf(gateway), { timeout: 8_000 }).toBe(state);
+  };
+
+  const start = async ({ env, ...options }: StackOptions = {}) => {
+    one = await startStack({
+      ...options,
+      env: { REDIS_URL: `redis://127.0.0.1:${port}`, CACHE_MAX_MIB: '16', OPENMAGE_CACHE: 'stock=60/60/3600', ...env },
+    });
+    other = await one.startAnother();
+    await bothAre('ok');
+  };
+
+  beforeEach(async () => {
+    port = await freePort();
+    redis = startRedis();
+  });
+  afterEach(async () => {
+    await Promise.all([one.close(), other.close()]);
+    redis.process.kill('SIGCONT');
+    await redis.stop();
+    resetClock();
+  });
+
+  test('given one has asked, then the other need not', async () => {
+    await start();
+    const first = await one.ask(STOCK);
+    one.reset();
+    await expect.poll(async () => (await other.ask(STOCK)).data).toEqual(first.data);
+    // It may still have had to open its session, but not to ask.
+    expect(operationsOf(one.openmage)).toEqual([]);
+  });
+
+  test('given one has written, then the other asks anew', async () => {
+    await start();
+    await other.ask(STOCK);
+    await one.ask(setStock(77));
+    expect((await other.ask(STOCK)).data).toEqual(stockIs(77));
+    expect((await one.ask(STOCK)).data).toEqual(stockIs(77));
+  });
+
+  test('given other accounts in the same Redis, then nothing of the one is given to the other', async () => {
+    await start();
+    const elsewhere = await startStack({ env: { REDIS_URL: `redis://127.0.0.1:${port}`, CACHE_MAX_MIB: '16' } });
+    await expect.poll(() => healthOf(elsewhere)).toBe('ok');
+    await one.ask(setStock(78));
+    await one.ask(STOCK);
+    expect((await elsewhere.ask(STOCK)).data).not.toEqual(stockIs(78));
+    expect(operationsOf(elsewhere.openmage)).toContain('catalogInventoryStockItemList');
+    await elsewhere.close();
+  });
+
+  test('given 60 calls over both at once, then together they keep to the quota', async () => {
+    const quota = { calls: 20, windowMs: 1_000 };
+    await start({
+      env: { CACHE_MAX_MIB: '0', STRIPE_QUOTA: 'account=20/1,endpoint=20/1' },
+      stripe: { quota: { account: quota, endpoint: quota, search: quota } },
+    });
+    const ids = company.accounts.flatMap(({ payments }) => payments.map(({ id }) => id)).slice(0, 60);
+    const answers = await Promise.all(
+      ids.map((id, index) => (index % 2 === 0 ? one : other).ask(`{ payment(id: "${id}") { id } }`)),
+    );
+    expect(answers.flatMap(({ errors }) => errors ?? [])).toEqual([]);
+    expect(one.stripe.calls.map(({ status }) => status)).not.toContain(429);
+    expect(busiest(one.stripe.calls, 1_000)).toBeLessThanOrEqual(20);
+  });
+
+  test('given one was told 429, then the other leaves the provider alone as well', async () => {
+    skipAhead(0);
+    await start({ env: { STRIPE_QUOTA: 'account=20/1,endpoint=20/1' } });
+    one.stripe.fail({ status: 429, times: 1, headers: { 'retry-after': '60' } });
+    await one.ask('{ payment(id: "pi_3x") { id } }');
+    const { errors } = await other.ask('{ payment(id: "pi_3y") { id } }');
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'UPSTREAM_RATE_LIMITED' });
+    expect(one.stripe.calls).toHaveLength(1);
+  });
+
+  test('given Redis dies and comes back under load, then every request is answered', async () => {
+    await start();
+    let isOver = false;
+    let answered = 0;
+    const failures: unknown[] = [];
+    const client = async (gateway: Pick<Stack, 'ask'>, index: number) => {
+      for (let round = 0; !isOver; round += 1) {
+        const sku = company.products[(index * 37 + round) % company.products.length]?.sku ?? '';
+        const { data, errors } = await gateway.ask<{ product: { sku: string } }>(`{ product(sku: "${sku}") { sku } }`);
+        if (errors || data?.product.sku !== sku) failures.push(errors ?? data);
+        answered += 1;
+      }
+    };
+    const clients = Array.from({ length: 10 }, (_, index) => client(index % 2 === 0 ? one : other, index));
+    const more = async (count: number) => {
+      const goal = answered + count;
+      await expect.poll(() => answered).toBeGreaterThan(goal);
+    };
+    await more(100);
+    redis.process.kill('SIGKILL');
+    await redis.ended;
+    await bothAre('down');
+    await more(100);
+    redis = startRedis();
+    await bothAre('ok');
+    await more(100);
+    isOver = true;
+    await Promise.all(clients);
+    expect(failures).toEqual([]);
+  });
+
+  test('given a write while Redis does not answer, when it does again, then nobody is given what was before', async () => {
+    await start();
+    await one.ask(STOCK);
+    redis.process.kill('SIGSTOP');
+    expect((await one.ask(setStock(79))).data).toMatchObject({ setStock: stockIs(79) });
+    expect(await healthOf(one)).toBe('down');
+    redis.process.kill('SIGCONT');
+    await bothAre('ok');
+    // What was in it from before the write is still there, and of no use.
+    expect((await other.ask(STOCK)).data).toEqual(stockIs(79));
+  });
+});
