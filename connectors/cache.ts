@@ -10,7 +10,7 @@ export type Lifetime = {
   readonly refreshMs: number;
   /** Up to this age it is used where the provider cannot be asked or takes long. */
   readonly keepMs: number;
-  /** Up to this age it is believed that the provider has nothing of that key. */
+  /** Up to this age it is believed without asking that the provider has nothing of that key. */
   readonly absentMs: number;
 };
 

@@ -62,12 +62,8 @@ export const createReader = <Value>(
   const nameOf = (key: string) => `${type} ${key}`;
 
   const keep = (told: ReadonlyMap<string, Told<Value>>) => {
-    const items = [...told].flatMap(([key, one]) => {
-      const forMs = one.value === null ? absentMs : keepMs;
-      return forMs > 0 ? [{ key: nameOf(key), told: one, keepMs: forMs }] : [];
-    });
     // Nobody waits for it.
-    if (items.length > 0) void cache?.set(items);
+    void cache?.set([...told].map(([key, one]) => ({ key: nameOf(key), told: one, keepMs })));
   };
 
   const gatherer = createGatherer<Value>({
@@ -75,7 +71,7 @@ export const createReader = <Value>(
     operation,
     maxBatch,
     stamp,
-    ...(cache && { onAnswer: keep }),
+    ...(cache && keepMs > 0 && { onAnswer: keep }),
     ask: (keys, call) => {
       enter({ operation, ledgers: call.ledgers }, ledger, upstream, { keys: keys.length });
       return ask(keys, call);
@@ -88,7 +84,7 @@ export const createReader = <Value>(
   };
 
   /** What may be answered with where the provider cannot be asked. */
-  const isKept = ({ value, askedAt }: Told<Value>): boolean => now() - askedAt <= (value === null ? absentMs : keepMs);
+  const isKept = ({ askedAt }: Told<Value>): boolean => now() - askedAt <= keepMs;
 
   const asStale = ({ value, askedAt }: Told<Value>): Found<Value> => ({
     value,

@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createCompany } from '../../sandbox/company.ts';
+import { sandboxes } from '../../sandbox/index.ts';
+import { resetClock, skipAhead } from '../kit/clock.ts';
+import { type Spawned, startProcess } from '../kit/processes.ts';
+import { type Answer, type Stack, startStack } from '../kit/stack.ts';
+
+const PAGE = `{
+  customers(first: 12) { edges { node { email company { name } payments(first: 2) { edges { node { id } } } } } }
+}`;
+const company = createCompany();
+const adasPayment = company.accounts.find(({ email }) => email?.startsWith('Ada.'))?.payments[0]?.id;
+
+type Note = { path: (string | number)[]; provider: string; ageMs: number };
+type Row = { upstream: string; operation: string; calls: number; hits: number };
+
+const reportOf = ({ text }: Answer<unknown>) =>
+  (JSON.parse(text) as { extensions?: { tributary?: { stale?: Note[]; calls?: Row[] } } }).extensions?.tributary;
+const REPORTED = { headers: { 'x-tributary-report': '1' } };
+
+/* The same from subgraphs in the gateway's process and from subgraphs over HTTP. */
+describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (way) => {
+  let stack: Stack;
+  let gateway: Pick<Stack, 'ask' | 'close'>;
+  let remote: Spawned | undefined;
+
+  beforeAll(async () => {
+    skipAhead(0);
+    // Nothing is fresh for long: what is asked twice is asked of the provider twice, while it can be.
+    const env = {
+      CACHE_MAX_MIB: '16',
+      HUBSPOT_CACHE: 'contacts=0/0/3600,companies=0/0/3600,links=0/0/3600',
+      STRIPE_CACHE: 'accounts=0/0/3600,paymentLists=0/0/3600,payments=0/0/3600',
+    };
+    stack = await startStack({ env });
+    gateway = stack;
+    if (way === 'over HTTP') {
+      remote = startProcess(['node', 'subgraphs/main.ts'], {
+        SUBGRAPHS: 'payments,crm',
+        PORT: '0',
+        LOG_LEVEL: 'silent',
+        ...env,
+        ...sandboxes.stripe.environment(stack.stripe),
+        ...sandboxes.hubspot.environment(stack.hubspot),
+      });
+      await vi.waitFor(() => expect(remote?.output()).toMatch(/crm answers at/), 10_000);
+      const urlOf = (name: string) => new RegExp(`${name} answers at (\\S+)`).exec(remote?.output() ?? '')?.[1] ?? '';
+      gateway = await stack.startAnother({ PAYMENTS_URL: urlOf('payments'), CRM_URL: urlOf('crm') });
+    }
+  });
+  afterAll(async () => {
+    await gateway.close();
+    if (gateway !== stack) await stack.close();
+    await remote?.stop();
+    resetClock();
+  });
+  beforeEach(() => stack.reset());
+
+  test('says nothing unless asked', async () => {
+    expect(reportOf(await gateway.ask(PAGE))).toBeUndefined();
+  });
+
+  test('says what a request has cost', async () => {
+    const rows = reportOf(await gateway.ask(PAGE, {}, REPORTED))?.calls ?? [];
+    const sum = (upstream: string) =>
+      rows.filter((row) => row.upstream === upstream).reduce((calls, row) => calls + row.calls, 0);
+    expect(sum('crm')).toBe(stack.hubspot.calls.length);
+    expect(sum('payments')).toBe(stack.stripe.calls.length);
+    expect(rows.find(({ operation }) => operation === 'GET /v1/customers/search')).toMatchObject({ misses: 12 });
+  });
+
+  test('given Stripe is down, then each customer’s payments are named as stale at their own place', async () => {
+    const before = await gateway.ask<{ customers: { edges: { node: { email: string | null } }[] } }>(PAGE);
+    stack.stripe.fail({ drop: 'before' });
+    const answer = await gateway.ask(PAGE);
+    expect(answer.errors).toBeUndefined();
+    expect(answer.data).toEqual(before.data);
+    const withEmail = (before.data?.customers.edges ?? []).flatMap(({ node }, index) => (node.email ? [index] : []));
+    const notes = reportOf(answer)?.stale ?? [];
+    expect(new Set(notes.map(({ path }) => path.join('.')))).toEqual(
+      new Set(withEmail.map((index) => `customers.edges.${index}.node.payments`)),
+    );
+    expect(notes.every(({ provider, ageMs }) => provider === 'payments' && ageMs >= 0 && ageMs < 60_000)).toBe(true);
+  });
+
+  test('given HubSpot is down, then the customer of a payment is named as stale, and their company', async () => {
+    const ask = `{ payment(id: "${adasPayment}") { id customer { lastName company { name } } } }`;
+    const before = await gateway.ask(ask);
+    expect(before.errors).toBeUndefined();
+    stack.hubspot.fail({ status: 502 });
+    const answer = await gateway.ask(ask);
+    expect(answer.errors).toBeUndefined();
+    expect(answer.data).toEqual(before.data);
+    const places = reportOf(answer)?.stale?.map(({ path, provider }) => `${provider} ${path.join('.')}`) ?? [];
+    expect([...new Set(places)].sort()).toEqual(['crm payment.customer', 'crm payment.customer.company']);
+  });
+
+  test('given a client that wants nothing kept, then a provider that is down is an error', async () => {
+    await gateway.ask(PAGE);
+    stack.stripe.fail({ drop: 'before' });
+    const { errors } = await gateway.ask(PAGE, {}, { headers: { 'cache-control': 'no-cache' } });
+    expect(errors?.length).toBeGreaterThan(5);
+  });
+});
+
+describe('in production', () => {
+  let stack: Stack;
+  beforeAll(async () => {
+    stack = await startStack({ env: { NODE_ENV: 'production', CACHE_MAX_MIB: '16' } });
+  });
+  afterAll(() => stack.close());
+
+  test('nothing is reported and nothing asked anew at a client’s will', async () => {
+    const headers = { 'x-tributary-report': '1', 'cache-control': 'no-cache' };
+    await stack.ask('{ product(sku: "OABR-S") { sku } }');
+    stack.reset();
+    expect(reportOf(await stack.ask('{ product(sku: "OABR-S") { sku } }', {}, { headers }))).toBeUndefined();
+    expect(stack.openmage.calls).toEqual([]);
+  });
+});
