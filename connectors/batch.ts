@@ -1,7 +1,8 @@
 import { untilAborted } from './abort.ts';
 import type { CallOptions, Standing } from './chain.ts';
-import { isUpstreamError } from './errors.ts';
+import { isUpstreamError, type UpstreamError } from './errors.ts';
 import type { Ledger } from './ledger.ts';
+import type { Turn } from './turns.ts';
 
 /** Cuts `items` into lists of at most `size`, in order. */
 export const chunksOf = <T>(items: readonly T[], size: number): T[][] => {
@@ -23,6 +24,10 @@ export type GathererOptions<Value> = {
   readonly maxBatch: number;
   /** One call. */
   readonly ask: (keys: readonly string[], call: CallOptions) => Promise<BatchAnswer<Value>>;
+  /** Takes a turn for a call before it is known what it carries: while it waits in line, keys are still gathered. */
+  readonly takeTurn: (call: CallOptions) => Promise<Turn>;
+  /** What to tell whose time is up while the call is in line. */
+  readonly whyInLine: () => UpstreamError | undefined;
   /** Told of every call that was answered: the keys, and what was said of them. */
   readonly onAnswer?: ((told: ReadonlyMap<string, Told<Value>>) => void) | undefined;
   /** How long keys are gathered while another call of this kind is running, in milliseconds. Default 3. */
@@ -54,7 +59,9 @@ type Batch<Value> = {
   readonly controller: AbortController;
   readonly standing: Standing;
   readonly ledgers: Set<Ledger>;
-  /** When it was sent; undefined while it is still gathering. */
+  /** Whether it waits for its turn. */
+  isInLine: boolean;
+  /** When it was sent; undefined while keys can still be added. */
   askedAt: number | undefined;
   waiters: number;
 };
@@ -66,7 +73,8 @@ const ENDLESS = Number.POSITIVE_INFINITY;
  * not asked again.
  *
  * While nothing of this kind is running a call goes out within the same turn of the event loop; while something is, keys
- * are gathered for `gatherMs`, or until a call is full. A caller that leaves takes nobody with it: a call is given up
+ * are gathered for `gatherMs`, or until a call is full. A call that has to wait for its turn takes on more keys as long as
+ * it waits, so the scarcer the turns, the fuller the calls. A caller that leaves takes nobody with it: a call is given up
  * when all who waited for it have left. Keys that a provider refuses only together are asked for in halves, so that
  * one of them cannot spoil the others' answer.
  */
@@ -76,6 +84,8 @@ export const createGatherer = <Value>({
   maxBatch,
   ask,
   onAnswer,
+  takeTurn,
+  whyInLine,
   gatherMs = 3,
   stamp,
 }: GathererOptions<Value>): Gatherer<Value> => {
@@ -113,12 +123,22 @@ export const createGatherer = <Value>({
     if (told.size > 0) onAnswer?.(told);
   };
 
+  const optionsOf = ({ controller, standing, ledgers }: Batch<Value>): CallOptions => ({
+    signal: controller.signal,
+    standing,
+    ledgers,
+  });
+
   /** Asks in halves what is refused as a whole. `left` bounds how many more calls that may cost. */
-  const askFor = async (batch: Batch<Value>, keys: readonly string[], left: { calls: number }): Promise<void> => {
+  const askFor = async (
+    batch: Batch<Value>,
+    keys: readonly string[],
+    left: { calls: number },
+    turn?: Turn,
+  ): Promise<void> => {
     const askedAt = stamp();
     try {
-      const { standing, ledgers, controller } = batch;
-      settle(batch, keys, await ask(keys, { signal: controller.signal, standing, ledgers }), askedAt);
+      settle(batch, keys, await ask(keys, { ...optionsOf(batch), turn }), askedAt);
     } catch (cause) {
       if (isUpstreamError(cause, 'UPSTREAM_REJECTED') && keys.length > 1 && left.calls >= 2) {
         left.calls -= 2;
@@ -130,34 +150,58 @@ export const createGatherer = <Value>({
     }
   };
 
-  const dispatch = () => {
-    const batch = gathering;
-    cancelTimer();
-    gathering = undefined;
-    if (!batch || batch.flights.size === 0) return;
+  /** No more keys are added to it. */
+  const close = (batch: Batch<Value>): readonly string[] => {
+    if (gathering === batch) {
+      cancelTimer();
+      gathering = undefined;
+    }
     batch.askedAt = stamp();
+    return [...batch.flights.keys()];
+  };
+
+  const send = async (batch: Batch<Value>): Promise<void> => {
+    let turn: Turn | undefined;
+    try {
+      // A call that carries one key has nothing to gather, and may be of another operation.
+      if (maxBatch > 1) turn = await takeTurn(optionsOf(batch));
+      const keys = close(batch);
+      // Enough to find two bad keys in a full batch.
+      await askFor(batch, keys, { calls: 4 * Math.ceil(Math.log2(keys.length + 1)) }, turn);
+    } catch (cause) {
+      settle(batch, close(batch), cause instanceof Error ? cause : new Error('A call failed.', { cause }), stamp());
+    } finally {
+      turn?.end(false);
+    }
+  };
+
+  const dispatch = (batch: Batch<Value>) => {
+    if (batch.isInLine) return;
+    batch.isInLine = true;
+    if (gathering === batch) cancelTimer();
     running += 1;
-    const keys = [...batch.flights.keys()];
-    // Enough to find two bad keys in a full batch.
-    const left = { calls: 4 * Math.ceil(Math.log2(keys.length + 1)) };
-    void askFor(batch, keys, left).finally(() => {
+    void send(batch).finally(() => {
       running -= 1;
-      if (running === 0 && gathering) dispatch();
+      if (running === 0 && gathering) dispatch(gathering);
     });
   };
 
   const add = (key: string, call: CallOptions): Flight<Value> => {
     if (!gathering) {
       const { deadlineAt = ENDLESS, isBackground = false, flow = {} } = call.standing ?? {};
-      gathering = {
+      const batch: Batch<Value> = {
         flights: new Map(),
         controller: new AbortController(),
         standing: { deadlineAt, isBackground, flow },
         ledgers: new Set(),
+        isInLine: false,
         askedAt: undefined,
         waiters: 0,
       };
-      if (maxBatch > 1) timer = running > 0 ? setTimeout(dispatch, gatherMs) : setImmediate(dispatch);
+      gathering = batch;
+      if (maxBatch > 1) {
+        timer = running > 0 ? setTimeout(dispatch, gatherMs, batch) : setImmediate(dispatch, batch);
+      }
     }
     const batch = gathering;
     const flight: Flight<Value> = { batch, answer: Promise.withResolvers(), waiters: 0 };
@@ -183,9 +227,13 @@ export const createGatherer = <Value>({
       batch.flights.delete(key);
       drop(key, flight);
     }
-    if (batch.waiters > 0 || batch.flights.size === 0) return;
+    if (batch.waiters > 0 || (batch.flights.size === 0 && batch.askedAt !== undefined)) return;
     // Nobody may join what is being given up.
     for (const [left, one] of batch.flights) drop(left, one);
+    if (gathering === batch) {
+      cancelTimer();
+      gathering = undefined;
+    }
     batch.controller.abort();
   };
 
@@ -198,12 +246,20 @@ export const createGatherer = <Value>({
         const known = flights.get(key);
         const flight = known && !isOldFor(known, call) ? known : add(key, call);
         join(flight, call);
-        if (gathering && gathering.flights.size >= maxBatch) dispatch();
+        if (gathering && gathering.flights.size >= maxBatch) {
+          const full = gathering;
+          gathering = undefined;
+          cancelTimer();
+          dispatch(full);
+        }
         return flight;
       });
       try {
         const answers = Promise.all(joined.map(({ answer }) => answer.promise));
         return await untilAborted(answers, { upstream, operation, signal: call.signal });
+      } catch (error) {
+        const isInLine = joined.some(({ batch }) => batch.isInLine && batch.askedAt === undefined);
+        throw (isInLine && isUpstreamError(error, 'UPSTREAM_TIMEOUT') && whyInLine()) || error;
       } finally {
         for (const [index, flight] of joined.entries()) leave(keys[index] ?? '', flight);
       }

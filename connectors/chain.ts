@@ -1,4 +1,5 @@
 import type { Ledger } from './ledger.ts';
+import type { Turn } from './turns.ts';
 
 /**
  * Where a call stands in line while a provider takes no more for now. Shared by all who wait for the call and read anew
@@ -9,7 +10,7 @@ export type Standing = {
   deadlineAt: number;
   /** Nobody waits for it: it goes after every call that somebody waits for. */
   isBackground: boolean;
-  /** Whose call it is, usually one client request. Who has had fewer places goes first. */
+  /** Whose call it is, usually one client request: many calls of one do not keep another waiting. */
   readonly flow: object;
 };
 
@@ -23,6 +24,8 @@ export type CallOptions = {
   readonly notBefore?: number | undefined;
   /** Where the call is entered, beside the process's own ledger: one for each request that it is made for. */
   readonly ledgers?: ReadonlySet<Ledger> | undefined;
+  /** A turn that was taken for it beforehand. */
+  readonly turn?: Turn | undefined;
 };
 
 /** One call to a provider, as the links of the chain see it. */
@@ -37,6 +40,8 @@ export type Call = CallOptions & {
   readonly write: boolean;
   /** What the provider knows a repeated write by. Without it a write is never sent again. */
   readonly idempotencyKey?: string | undefined;
+  /** Other calls cannot be sent before this one is answered (a login), so it does not stand in line with them. */
+  readonly isPrerequisite?: boolean | undefined;
 };
 
 /** A provider's answer, whole. `headers` have lower-case names. */

@@ -101,7 +101,8 @@ export const withTurns = ({ upstream, turns, limiter, limits, readLessons, ledge
   };
 
   return (next) => async (call) => {
-    const turn = await turns.take(call);
+    if (call.isPrerequisite) return next(call);
+    const turn = call.turn?.claim(call.operation) ? call.turn : await turns.take(call);
     if (turn.waitedMs > 0) enter(call, ledger, upstream, { waitMs: turn.waitedMs });
     let wasSent = true;
     try {

@@ -115,7 +115,7 @@ export const createProvider = (
       const name = definition.lifetime ?? definition.type;
       const lifetime = lifetimes[name];
       if (!lifetime) throw new Error(`There is no lifetime for ${name}.`);
-      const reader = createReader(definition, { upstream, ledger, cache, lifetime, stamp });
+      const reader = createReader(definition, { upstream, ledger, turns, cache, lifetime, stamp });
       readers.push(reader as Reader<unknown>);
       return reader;
     },

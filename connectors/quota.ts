@@ -28,6 +28,9 @@ export type Place = { readonly id: string; readonly buckets: readonly Bucket[] }
  * A place counts from before the call is sent until a whole window after its answer: whenever in between the provider
  * counted the call, it has forgotten it by then. Counting from the sending alone would let a call that travels faster
  * than the one before it arrive within that one's window.
+ *
+ * The first half of a window's calls goes at once. The other half is spread over the time until the first place is free
+ * again: a burst would otherwise leave nothing for the rest of the window, and ten seconds are longer than clients wait.
  */
 export type Limiter = {
   /** 0 where the place was taken under all limits; otherwise how long it takes until one may be free, in milliseconds. */
@@ -37,9 +40,13 @@ export type Limiter = {
   readonly learn: (bucket: Bucket, lesson: Lesson) => void;
 };
 
+/** The longest that a call waits although there is room, so that later ones find some. In milliseconds. */
+export const MAX_SPACING_MS = 250;
+
 type Count = {
   /** When each place is free again; Infinity while its call runs. */
   readonly places: Map<string, number>;
+  lastTakenAt: number;
   calls: number;
   pausedUntil: number;
 };
@@ -52,7 +59,7 @@ export const createMemoryLimiter = ({ now = () => Date.now() }: { now?: () => nu
   const countOf = ({ key, calls }: Bucket): Count => {
     let count = counts.get(key);
     if (!count) {
-      count = { places: new Map(), calls, pausedUntil: 0 };
+      count = { places: new Map(), lastTakenAt: 0, calls, pausedUntil: 0 };
       counts.set(key, count);
     }
     return count;
@@ -65,12 +72,15 @@ export const createMemoryLimiter = ({ now = () => Date.now() }: { now?: () => nu
 
   const waitFor = (bucket: Bucket): number => {
     const count = countOf(bucket);
-    if (count.pausedUntil > now()) return count.pausedUntil - now();
-    if (count.places.size < count.calls) return 0;
+    const at = now();
+    if (count.pausedUntil > at) return count.pausedUntil - at;
+    if (count.places.size < count.calls / 2) return 0;
     prune(count);
-    if (count.places.size < count.calls) return 0;
-    const soonest = Math.min(...count.places.values());
-    return Math.max(1, Math.min(bucket.windowMs, soonest - now()));
+    const left = count.calls - count.places.size;
+    if (left > count.calls / 2) return 0;
+    const reliefMs = Math.min(bucket.windowMs, Math.min(...count.places.values()) - at);
+    if (left <= 0) return Math.max(1, reliefMs);
+    return Math.max(0, Math.ceil(count.lastTakenAt + Math.min(MAX_SPACING_MS, reliefMs / (left + 1)) - at));
   };
 
   return {
@@ -78,7 +88,11 @@ export const createMemoryLimiter = ({ now = () => Date.now() }: { now?: () => nu
       let waitMs = 0;
       for (const bucket of buckets) waitMs = Math.max(waitMs, waitFor(bucket));
       if (waitMs > 0) return waitMs;
-      for (const bucket of buckets) countOf(bucket).places.set(id, Number.POSITIVE_INFINITY);
+      for (const bucket of buckets) {
+        const count = countOf(bucket);
+        count.places.set(id, Number.POSITIVE_INFINITY);
+        count.lastTakenAt = now();
+      }
       return 0;
     },
     settle: ({ id, buckets }, wasSent) => {

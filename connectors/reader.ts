@@ -4,6 +4,7 @@ import type { Cache, Lifetime } from './cache.ts';
 import type { CallOptions } from './chain.ts';
 import { isOutage } from './errors.ts';
 import { enter, type Ledger } from './ledger.ts';
+import type { Turns } from './turns.ts';
 
 /** What is read of a provider by key: one type of object, or one list. */
 export type ReaderDefinition<Value> = {
@@ -41,6 +42,7 @@ export type Reader<Value> = {
 export type ReaderOptions = {
   readonly upstream: string;
   readonly ledger: Ledger;
+  readonly turns: Turns;
   /** Undefined: nothing is kept. */
   readonly cache: Cache | undefined;
   readonly lifetime: Lifetime;
@@ -55,7 +57,7 @@ export const tagOf = (type: string, key: string): string => `${type} ${key}`;
 
 export const createReader = <Value>(
   { type, operation, maxBatch, ask, tagsOf, tagsOfValue }: ReaderDefinition<Value>,
-  { upstream, ledger, cache, lifetime, patienceMs = 1_000, stamp, now = () => Date.now() }: ReaderOptions,
+  { upstream, ledger, turns, cache, lifetime, patienceMs = 1_000, stamp, now = () => Date.now() }: ReaderOptions,
 ): Reader<Value> => {
   const { freshMs, refreshMs, keepMs, absentMs } = lifetime;
   const allTagsOf = (key: string) => [tagOf(type, key), ...(tagsOf?.(key) ?? [])];
@@ -71,6 +73,8 @@ export const createReader = <Value>(
     operation,
     maxBatch,
     stamp,
+    takeTurn: (call) => turns.take({ ...call, operation }),
+    whyInLine: () => turns.whyFull(operation),
     ...(cache && keepMs > 0 && { onAnswer: keep }),
     ask: (keys, call) => {
       enter({ operation, ledgers: call.ledgers }, ledger, upstream, { keys: keys.length });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from '../runtime/redis.ts';
-import { type Bucket, createMemoryLimiter, type Limiter, type Place } from './quota.ts';
+import { type Bucket, createMemoryLimiter, type Limiter, MAX_SPACING_MS, type Place } from './quota.ts';
 
 // The longest a call can take. A place whose process died is free a window after this.
 const MAX_HOLD_MS = 60_000;
@@ -23,9 +23,13 @@ for i = 1, #KEYS, 2 do
     wait = math.max(wait, paused - now)
   else
     redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
-    if redis.call('ZCARD', KEYS[i]) >= calls then
+    local left = calls - redis.call('ZCARD', KEYS[i])
+    if left <= calls / 2 then
       local soonest = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')
-      wait = math.max(wait, 1, math.min(window, (tonumber(soonest[2]) or now + window) - now))
+      local relief = math.min(window, (tonumber(soonest[2]) or now + window) - now)
+      local last = tonumber(redis.call('HGET', KEYS[i + 1], 'lastTakenAt')) or 0
+      if left <= 0 then wait = math.max(wait, 1, relief)
+      else wait = math.max(wait, math.ceil(last + math.min(${MAX_SPACING_MS}, relief / (left + 1)) - now)) end
     end
   end
 end
@@ -34,6 +38,8 @@ for i = 1, #KEYS, 2 do
   local window = tonumber(ARGV[3 * (i + 1) / 2 + 1])
   redis.call('ZADD', KEYS[i], now + tonumber(ARGV[2]) + window, ARGV[1])
   redis.call('PEXPIRE', KEYS[i], tonumber(ARGV[2]) + 2 * window)
+  redis.call('HSET', KEYS[i + 1], 'lastTakenAt', now)
+  if redis.call('PTTL', KEYS[i + 1]) < 0 then redis.call('PEXPIRE', KEYS[i + 1], 3600000) end
 end
 return 0`;
 

@@ -1,7 +1,7 @@
 import { type Client, createClientAsync, type IHttpClient } from 'soap';
 import type { z } from 'zod';
 import { untilAborted } from './abort.ts';
-import type { Answer, CallOptions } from './chain.ts';
+import type { Answer, Call, CallOptions } from './chain.ts';
 import { isUpstreamError, UpstreamError } from './errors.ts';
 import type { HttpConnector } from './http.ts';
 import { parseAnswer } from './parse.ts';
@@ -28,13 +28,14 @@ export const isSoapAnswer =
     return code !== undefined && code !== 'Server' && !serverFaults.includes(code);
   };
 
-export type SoapCall<Schema extends z.ZodType> = CallOptions & {
-  readonly operation: string;
-  readonly input: Readonly<Record<string, unknown>>;
-  /** What the answer's body has to look like. */
-  readonly answer: Schema;
-  readonly write: boolean;
-};
+export type SoapCall<Schema extends z.ZodType> = CallOptions &
+  Pick<Call, 'isPrerequisite'> & {
+    readonly operation: string;
+    readonly input: Readonly<Record<string, unknown>>;
+    /** What the answer's body has to look like. */
+    readonly answer: Schema;
+    readonly write: boolean;
+  };
 
 export type SoapConnector = {
   /**
@@ -47,7 +48,9 @@ export type SoapConnector = {
 };
 
 // What `soap` hands through to its HTTP client untouched, beside the message itself.
-type Exchange = CallOptions & { readonly operation: string; readonly write: boolean };
+type Exchange = CallOptions & Pick<Call, 'operation' | 'write' | 'isPrerequisite'>;
+
+const WSDL: Exchange = { operation: 'WSDL', write: false, isPrerequisite: true };
 
 /**
  * Speaks SOAP by a provider's WSDL over an HTTP connector.
@@ -95,11 +98,9 @@ export const createSoapConnector = ({ http, wsdlUrl, endpointUrl }: SoapConnecto
 
 const createHttpClient = ({ send }: HttpConnector): IHttpClient => {
   const request: IHttpClient['request'] = (url, message, callback, headers, options) => {
-    const { operation = 'WSDL', write = false, ...call } = (options ?? {}) as Partial<Exchange>;
+    const exchange = (options ?? WSDL) as Exchange;
     send({
-      ...call,
-      operation,
-      write,
+      ...exchange,
       url,
       method: message ? 'POST' : 'GET',
       headers: (headers ?? {}) as Record<string, string>,

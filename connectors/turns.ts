@@ -15,23 +15,35 @@ export type TurnsOptions = {
   readonly now?: () => number;
 };
 
-/** A call's permission to go. `end` has to be called once, when it has ended or was not sent after all. */
-export type Turn = { readonly waitedMs: number; readonly end: (wasSent: boolean) => void };
+/** A call's permission to go. */
+export type Turn = {
+  readonly waitedMs: number;
+  /** Says that a call goes by it. False where one has done so before, or it is for another operation. */
+  readonly claim: (operation: string) => boolean;
+  /** To be called when the call has ended or was not sent after all. Only the first time counts. */
+  readonly end: (wasSent: boolean) => void;
+};
 
 /**
  * The line before a provider: lets calls go as its quotas and the number of calls at once allow.
  *
- * Who has had fewer turns goes first, what somebody waits for goes before what nobody waits for, and otherwise first
- * come, first served. A call that cannot have its turn before its deadline is refused as soon as that is known, with
+ * What somebody waits for goes before what nobody waits for, and otherwise first come, first served; but of one client
+ * request's many calls, only one goes before another's first (start-time fair queueing, Goyal and others 1996). A call that cannot have its turn before its deadline is refused as soon as that is known, with
  * UPSTREAM_RATE_LIMITED and the time after which it is worth trying again.
  */
-export type Turns = { readonly take: (call: Call) => Promise<Turn> };
+export type Turns = {
+  readonly take: (call: Pick<Call, 'operation' | 'signal' | 'standing'>) => Promise<Turn>;
+  /** The error of an operation whose quota had no room when it was last tried; undefined where it had. */
+  readonly whyFull: (operation: string) => UpstreamError | undefined;
+};
 
 type Waiter = {
   readonly place: Place;
   readonly operation: string;
   readonly standing: Standing;
   readonly since: number;
+  /** Its place in the fair order. */
+  readonly tag: number;
   readonly start: (turn: Turn) => void;
   readonly refuse: (error: UpstreamError) => void;
 };
@@ -47,8 +59,9 @@ export const createTurns = ({
   now = () => Date.now(),
 }: TurnsOptions): Turns => {
   const waiting = new Set<Waiter>();
-  // Turns that a flow has had; it is forgotten with its request.
-  const turnsOf = new WeakMap<object, number>();
+  // The tag of the call that went last, and of each flow's latest call; a flow is forgotten with its request.
+  let lastTag = 0;
+  const tags = new WeakMap<object, number>();
   // Replicas in containers share process ids.
   const self = randomUUID();
   let places = 0;
@@ -56,15 +69,22 @@ export const createTurns = ({
   let isPumping = false;
   let isCalledAgain = false;
   let timer: NodeJS.Timeout | undefined;
+  // The operations that had no room when they were last tried, and for how long.
+  let full: ReadonlyMap<string, number> = new Map();
 
   const grant = (waiter: Waiter) => {
     waiting.delete(waiter);
     running += 1;
-    const { flow } = waiter.standing;
-    turnsOf.set(flow, (turnsOf.get(flow) ?? 0) + 1);
+    lastTag = Math.max(lastTag, waiter.tag);
     let isOver = false;
+    let isClaimed = false;
     waiter.start({
       waitedMs: now() - waiter.since,
+      claim: (operation) => {
+        if (isClaimed || isOver || operation !== waiter.operation) return false;
+        isClaimed = true;
+        return true;
+      },
       end: (wasSent) => {
         if (isOver) return;
         isOver = true;
@@ -75,11 +95,14 @@ export const createTurns = ({
     });
   };
 
-  const goesBefore = (one: Waiter, other: Waiter): boolean => {
-    const [a, b] = [one.standing, other.standing];
-    if (a.isBackground !== b.isBackground) return b.isBackground;
-    // The set is in order of arrival, so equals stay in it.
-    return (turnsOf.get(a.flow) ?? 0) < (turnsOf.get(b.flow) ?? 0);
+  // The set is in order of arrival, so equals stay in it.
+  const goesBefore = (one: Waiter, other: Waiter): boolean =>
+    one.standing.isBackground === other.standing.isBackground ? one.tag < other.tag : other.standing.isBackground;
+
+  const nextTag = (flow: object): number => {
+    const tag = Math.max(lastTag, tags.get(flow) ?? 0) + 1;
+    tags.set(flow, tag);
+    return tag;
   };
 
   const nextOf = (blocked: ReadonlyMap<string, number>): Waiter | undefined => {
@@ -91,15 +114,14 @@ export const createTurns = ({
   };
 
   const refuseHopeless = (blocked: ReadonlyMap<string, number>) => {
-    const before = new Map<string, number>();
+    const positions = new Map<string, number>();
     for (const waiter of waiting) {
       const waitMs = blocked.get(waiter.operation);
       if (waitMs === undefined) continue;
-      const position = before.get(waiter.operation) ?? 0;
-      before.set(waiter.operation, position + 1);
-      // As many as the tightest window holds go each time that it has passed.
-      const rounds = waiter.place.buckets.map(({ calls, windowMs }) => Math.floor(position / calls) * windowMs);
-      const retryAfterMs = Math.ceil(waitMs + Math.max(0, ...rounds));
+      const position = positions.get(waiter.operation) ?? 0;
+      positions.set(waiter.operation, position + 1);
+      const before = waiter.place.buckets.map(({ calls, windowMs }) => (position / calls) * windowMs);
+      const retryAfterMs = Math.ceil(waitMs + Math.max(0, ...before));
       if (now() + retryAfterMs < waiter.standing.deadlineAt) continue;
       waiting.delete(waiter);
       waiter.refuse(overQuota(waiter.operation, retryAfterMs));
@@ -125,6 +147,7 @@ export const createTurns = ({
       // It left while the limiter was asked.
       else limiter.settle(waiter.place, false);
     }
+    full = blocked;
     if (blocked.size === 0) return;
     refuseHopeless(blocked);
     clearTimeout(timer);
@@ -148,7 +171,13 @@ export const createTurns = ({
     }
   };
 
+  const whyFull = (operation: string): UpstreamError | undefined => {
+    const waitMs = full.get(operation);
+    return waitMs === undefined ? undefined : overQuota(operation, Math.ceil(waitMs));
+  };
+
   return {
+    whyFull,
     take: async ({ operation, signal, standing = NO_DEADLINE() }) => {
       if (signal?.aborted) throw toAbortError(signal, upstream, { operation });
       if (waiting.size >= maxWaiting) throw overQuota(operation, 1_000);
@@ -160,14 +189,17 @@ export const createTurns = ({
         operation,
         standing,
         since: now(),
+        tag: nextTag(standing.flow),
         start: turn.resolve,
         refuse: turn.reject,
       };
       waiting.add(waiter);
       const leave = () => {
-        if (!waiting.delete(waiter) || !signal) return;
+        if (!waiting.delete(waiter) || !signal) return undefined;
         const error = toAbortError(signal, upstream, { operation });
-        waiter.refuse(
+        const refusal = error.code === 'UPSTREAM_TIMEOUT' ? whyFull(operation) : undefined;
+        if (refusal) return waiter.refuse(refusal);
+        return waiter.refuse(
           new UpstreamError(error.code, upstream, `${operation} was still waiting for its turn`, {
             operation,
             mayHaveArrived: false,

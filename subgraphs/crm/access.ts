@@ -35,6 +35,7 @@ const refresh = async (http: HttpConnector, baseUrl: string, { clientId, clientS
       headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
       body: new URLSearchParams(form).toString(),
       write: false,
+      isPrerequisite: true,
     });
     const token = parseJson(Token, body, { upstream: http.upstream, operation: OPERATION });
     return { value: token.access_token, expiresAtMs: Date.now() + token.expires_in * 1000 };

@@ -5,12 +5,9 @@ import type { LifetimeSeconds } from '../provider-env.ts';
 
 /* HubSpot's terms, as far as they bear on how often it is asked. `docs/providers.md` explains them. */
 
-/** Getting a token counts for no limit. */
-const TOKEN = 'POST /oauth/v1/token';
-
 /** A private app of a free account; the answers say where it is more. Source: https://developers.hubspot.com/docs/api/usage-details */
 export const LIMITS: readonly LimitRule[] = [
-  { name: 'account', calls: 100, windowMs: 10_000, counts: (operation) => operation !== TOKEN },
+  { name: 'account', calls: 100, windowMs: 10_000 },
   { name: 'search', calls: 4, windowMs: 1_000, counts: (operation) => operation.endsWith('/search') },
 ];
 

@@ -68,7 +68,13 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
     obtain: async () => {
       const input = { username, apiKey };
       try {
-        const { result } = await soap.call({ operation: 'login', input, answer: LoginAnswer, write: false });
+        const { result } = await soap.call({
+          operation: 'login',
+          input,
+          answer: LoginAnswer,
+          write: false,
+          isPrerequisite: true,
+        });
         return { value: result };
       } catch (error) {
         throw toFailure(error, false);

@@ -1,0 +1,282 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createCompany } from '../../sandbox/company.ts';
+import type { Fault } from '../../sandbox/faults.ts';
+import { createRandom, type Random } from '../../sandbox/random.ts';
+import type { SandboxCall } from '../../sandbox/server.ts';
+import { type Answer, type Stack, startStack } from '../kit/stack.ts';
+
+/*
+ * A minute of bad weather: the three providers fail in turn, each in four ways, while 200 clients go on asking and some of
+ * them write. The sandboxes keep to their real limits, and so has the gateway to.
+ */
+
+const CLIENTS = 200;
+const PHASE_MS = 4_000;
+const CALM_MS = 1_000;
+
+const company = createCompany();
+const people = new Map(company.people.flatMap((person) => (person.email ? [[person.email, person] as const] : [])));
+const organisations = new Map(company.organisations.map(({ id, name }) => [id, name]));
+const payments = new Map(
+  company.accounts.flatMap(({ currency, payments }) =>
+    payments.map((payment) => [payment.id, { ...payment, currency: currency.toUpperCase() }] as const),
+  ),
+);
+// As many as the quotas bear: Stripe takes 25 calls a second, and has no way to ask for several payments at once.
+const [emails, ids, skus] = [
+  [...people.keys()].slice(0, 40),
+  [...payments.keys()].slice(0, 40),
+  company.products.map(({ sku }) => sku),
+];
+
+const oneOf = <T>(random: Random, items: readonly T[]): T => items[random.int(0, items.length - 1)] as T;
+
+type Customer = { email: string; lastName: string | null; company: { id: string; name: string } | null } | null;
+type Weather = { readonly provider: 'stripe' | 'hubspot' | 'openmage'; readonly name: string; readonly fault: Fault };
+
+const SERVICE = { stripe: 'payments', hubspot: 'crm', openmage: 'inventory' } as const;
+const FORECAST: readonly Weather[] = (
+  [
+    ['down', { drop: 'before' }],
+    ['slow', { delayMs: 3_000 }],
+    ['full', { status: 429, headers: { 'retry-after': '1' } }],
+    ['garbage', { body: '<html><h1>It works!</h1></html>' }],
+  ] as const
+).flatMap(([name, fault]) =>
+  (['stripe', 'hubspot', 'openmage'] as const).map((provider) => ({ provider, name, fault })),
+);
+
+const CODES = [
+  'UPSTREAM_TIMEOUT',
+  'UPSTREAM_UNAVAILABLE',
+  'UPSTREAM_RATE_LIMITED',
+  'UPSTREAM_BAD_RESPONSE',
+  'UPSTREAM_OUTCOME_UNKNOWN',
+];
+
+/** What is wrong with an answer: data that are not the company's, an error that nobody has caused. */
+type Check = (data: Record<string, unknown>) => boolean;
+
+const QUERIES: readonly ((random: Random) => [query: string, isRight: Check])[] = [
+  (random) => {
+    const email = oneOf(random, emails);
+    const person = people.get(email);
+    return [
+      `{ customer(email: "${email}") { email lastName company { id name } payments(first: 3) { edges { node { id amount { minorUnits currency } } } } } }`,
+      ({ customer }) => {
+        if (customer === null) return true;
+        const {
+          email: told,
+          lastName,
+          company: at,
+          payments: listed,
+        } = customer as NonNullable<Customer> & {
+          payments: { edges: { node: { id: string; amount: { minorUnits: number; currency: string } } }[] } | null;
+        };
+        const isPaid = (listed?.edges ?? []).every(({ node }) => {
+          const payment = payments.get(node.id);
+          return payment?.amount === node.amount.minorUnits && payment.currency === node.amount.currency;
+        });
+        return (
+          told === email && lastName === person?.lastName && (!at || organisations.get(at.id) === at.name) && isPaid
+        );
+      },
+    ];
+  },
+  (random) => {
+    const id = oneOf(random, ids);
+    return [
+      `{ payment(id: "${id}") { id amount { minorUnits currency } customer { email lastName } } }`,
+      ({ payment }) => {
+        if (payment === null) return true;
+        const {
+          id: told,
+          amount,
+          customer,
+        } = payment as {
+          id: string;
+          amount: { minorUnits: number; currency: string };
+          customer: Customer;
+        };
+        const known = payments.get(id);
+        const isTheirs = !customer?.lastName || people.get(customer.email)?.lastName === customer.lastName;
+        return told === id && amount.minorUnits === known?.amount && amount.currency === known.currency && isTheirs;
+      },
+    ];
+  },
+  (random) => {
+    const wanted = Array.from({ length: 5 }, () => oneOf(random, skus));
+    return [
+      `{ products(skus: ${JSON.stringify(wanted)}) { sku stock { quantity } } }`,
+      ({ products }) =>
+        products === null ||
+        (products as ({ sku: string } | null)[]).every((product, index) => !product || product.sku === wanted[index]),
+    ];
+  },
+  () => [
+    '{ customers(first: 20) { edges { node { email lastName company { id name } } } } }',
+    ({ customers }) =>
+      customers === null ||
+      (customers as { edges: { node: NonNullable<Customer> }[] }).edges.every(
+        ({ node }) =>
+          (!node.email || people.get(node.email)?.lastName === node.lastName) &&
+          (!node.company || organisations.get(node.company.id) === node.company.name),
+      ),
+  ],
+];
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack({
+    env: {
+      CACHE_MAX_MIB: '16',
+      REQUEST_TIMEOUT_MS: '5000',
+      STRIPE_TIMEOUT_MS: '2000',
+      HUBSPOT_TIMEOUT_MS: '2000',
+      OPENMAGE_TIMEOUT_MS: '2000',
+      // As little as the quotas bear, so that the providers are asked all the time.
+      HUBSPOT_CACHE: 'contacts=5/10/30,companies=5/10/30,links=5/10/30,lists=5/5/30',
+      STRIPE_CACHE: 'accounts=5/5/30,paymentLists=5/5/30,payments=5/5/30',
+      OPENMAGE_CACHE: 'stock=1/2/30',
+      // The sandboxes' own limits.
+      STRIPE_QUOTA: '',
+      HUBSPOT_QUOTA: '',
+    },
+    stripe: {
+      quota: {
+        account: { calls: 25, windowMs: 1_000 },
+        endpoint: { calls: 25, windowMs: 1_000 },
+        search: { calls: 20, windowMs: 1_000 },
+      },
+    },
+    hubspot: { quota: { account: { calls: 100, windowMs: 10_000 }, search: { calls: 4, windowMs: 1_000 } } },
+  });
+});
+afterAll(() => stack.close());
+
+const passing = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+const heapMb = (): number => {
+  collectGarbage();
+  return process.memoryUsage().heapUsed / 1e6;
+};
+
+test('200 clients in a minute of failing providers', { timeout: 150_000 }, async () => {
+  const failing = new Map<string, number>();
+  const wrong: unknown[] = [];
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  let isOver = false;
+  let requests = 0;
+  let writes = 0;
+
+  const mayFail = (service: unknown) => (failing.get(String(service)) ?? 0) > performance.now();
+
+  const judge = (answer: Answer<Record<string, unknown>>, query: string, isRight: Check) => {
+    requests += 1;
+    const strange = (answer.errors ?? []).filter(
+      ({ extensions }) => !CODES.includes(String(extensions?.['code'])) || !mayFail(extensions?.['serviceName']),
+    );
+    if (strange.length > 0) wrong.push({ query, errors: strange.slice(0, 2) });
+    if (!answer.data || !isRight(answer.data)) wrong.push({ query, text: answer.text.slice(0, 500) });
+  };
+
+  const client = async (seed: number) => {
+    const random = createRandom(seed);
+    for (let round = 0; !isOver; round += 1) {
+      const [query, isRight] = oneOf(random, QUERIES)(random);
+      judge(await stack.ask(query), query, isRight);
+      // People read what they get; and one in twenty goes away before that.
+      if (random.int(1, 20) === 1) {
+        const left = new AbortController();
+        const asked = stack.ask(query, {}, { signal: left.signal });
+        left.abort();
+        await asked.catch(() => {});
+      }
+      if (seed % 40 === 0) {
+        writes += 1;
+        const sku = skus[seed % skus.length] ?? '';
+        const quantity = seed + round;
+        const write = `mutation { setStock(input: { sku: "${sku}", quantity: ${quantity} }) { product { sku stock { quantity } } } }`;
+        judge(await stack.ask(write), write, ({ setStock }) => {
+          const { product } = (setStock ?? {}) as { product?: { stock: { quantity: number } | null } };
+          // Nobody else sets this one, so what was set is what is read back.
+          return !product?.stock || product.stock.quantity === quantity;
+        });
+      }
+      await passing(random.int(100, 900));
+    }
+  };
+
+  const recovery: number[] = [];
+  const isBack = async ({ provider }: Weather) => {
+    const asking = {
+      stripe: `{ payments(first: ${1 + recovery.length}) { edges { node { id } } } }`,
+      hubspot: '{ company(id: "9001") { name } }',
+      openmage: `{ product(sku: "${skus[recovery.length]}") { sku } }`,
+    };
+    return (await stack.ask(asking[provider], {}, { headers: { 'cache-control': 'no-cache' } })).errors === undefined;
+  };
+
+  const clients = Array.from({ length: CLIENTS }, (_, index) => client(index + 1));
+  await passing(2_000);
+  const memory = [heapMb()];
+  const injected = new Set<SandboxCall>();
+  const seen: Record<string, SandboxCall[]> = { stripe: [], hubspot: [], openmage: [] };
+  const collect = (weather?: Weather) => {
+    for (const provider of ['stripe', 'hubspot', 'openmage'] as const) {
+      const calls = [...stack[provider].calls];
+      seen[provider]?.push(...calls);
+      if (weather?.provider === provider && weather.name === 'full') for (const call of calls) injected.add(call);
+    }
+    stack.reset();
+  };
+
+  for (const weather of FORECAST) {
+    collect();
+    const service = SERVICE[weather.provider];
+    failing.set(service, Number.POSITIVE_INFINITY);
+    stack[weather.provider].fail(weather.fault);
+    await passing(PHASE_MS);
+    collect(weather);
+    const over = performance.now();
+    // What is under way by now may still fail, until its deadline.
+    failing.set(service, over + 15_000);
+    while (!(await isBack(weather)) && performance.now() - over < 20_000) await passing(50);
+    recovery.push(performance.now() - over);
+    await passing(CALM_MS);
+    memory.push(heapMb());
+  }
+  isOver = true;
+  await Promise.all(clients);
+  collect();
+  process.off('unhandledRejection', note);
+
+  expect(wrong.slice(0, 5)).toEqual([]);
+  expect(unhandled).toEqual([]);
+  expect(requests).toBeGreaterThan(5_000);
+  expect(writes).toBeGreaterThan(100);
+
+  // Back within seconds of the provider.
+  expect(Math.max(...recovery)).toBeLessThan(8_000);
+
+  // No provider was asked more than its quota: none has had to say so.
+  for (const [provider, calls] of Object.entries(seen)) {
+    const refused = calls.filter((call) => call.status === 429 && !injected.has(call));
+    expect(refused.map(({ operation }) => `${provider} ${operation}`)).toEqual([]);
+    expect(calls.length).toBeGreaterThan(100);
+  }
+
+  const [, early = 0] = memory;
+  expect(memory.at(-1) ?? 0).toBeLessThan(early + 40);
+  console.info(
+    `${requests} requests; recovered within ${Math.max(...recovery).toFixed(0)} ms; heap ${memory.map((mb) => mb.toFixed(0)).join(' ')} MB;`,
+    Object.entries(seen).map(([provider, calls]) => `${provider} ${calls.length}`),
+  );
+});
