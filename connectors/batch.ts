@@ -30,7 +30,7 @@ export type GathererOptions<Value> = {
   readonly whyInLine: () => UpstreamError | undefined;
   /** Told of every call that was answered: the keys, and what was said of them. */
   readonly onAnswer?: ((told: ReadonlyMap<string, Told<Value>>) => void) | undefined;
-  /** How long keys are gathered while another call of this kind is running, in milliseconds. Default 3. */
+  /** How long keys are gathered while another call of this kind is running, in milliseconds. Default 5. */
   readonly gatherMs?: number;
   /** A clock that never gives the same moment twice; see `createStamps`. */
   readonly stamp: () => number;
@@ -86,7 +86,7 @@ export const createGatherer = <Value>({
   onAnswer,
   takeTurn,
   whyInLine,
-  gatherMs = 3,
+  gatherMs = 5,
   stamp,
 }: GathererOptions<Value>): Gatherer<Value> => {
   const flights = new Map<string, Flight<Value>>();

@@ -1,0 +1,124 @@
+import { createStamps } from '../connectors/batch.ts';
+import { withBreaker } from '../connectors/breaker.ts';
+import { createCache } from '../connectors/cache.ts';
+import { type Answer, type Call, chain, type Link } from '../connectors/chain.ts';
+import { createLedger, withMeter } from '../connectors/ledger.ts';
+import { createLimits, withTurns } from '../connectors/limits.ts';
+import { createMemoryLimiter } from '../connectors/quota.ts';
+import { createReader } from '../connectors/reader.ts';
+import { withHonestOutcome, withTimeout } from '../connectors/resilience.ts';
+import { createRetryBudget, withRetry } from '../connectors/retry.ts';
+import { withStatusErrors } from '../connectors/status.ts';
+import { createMemoryStore } from '../connectors/store.ts';
+import { createTurns } from '../connectors/turns.ts';
+
+/*
+ * What the links before the wire cost a call when nothing is wrong: CPU of this process, the median of rounds that take
+ * turns, against a wire that answers at once. Each row has one link more than the row above it.
+ */
+
+const ROUNDS = 7;
+const CALLS = 20_000;
+const AT_ONCE = 20;
+
+const upstream = 'bench';
+const ledger = createLedger();
+const limiter = createMemoryLimiter();
+const limits = createLimits(
+  [
+    { name: 'account', calls: 1e9, windowMs: 1_000 },
+    { name: 'endpoint', calls: 1e9, windowMs: 1_000, isPerOperation: true },
+  ],
+  { upstream, account: 'a' },
+);
+const turns = createTurns({ upstream, limiter, bucketsOf: limits.bucketsOf, concurrency: 100 });
+
+const LINKS: readonly (readonly [name: string, link: Link])[] = [
+  ['statuses', withStatusErrors(upstream)],
+  ['ledger', withMeter(upstream, ledger)],
+  ['timeout', withTimeout(upstream, 10_000)],
+  ['circuit breaker', withBreaker(upstream)],
+  ['quota and line', withTurns({ upstream, turns, limiter, limits, ledger })],
+  ['retry', withRetry({ upstream, ledger, budget: createRetryBudget() })],
+  ['honest outcome', withHonestOutcome],
+];
+
+const ANSWER: Answer = { status: 200, headers: { 'content-type': 'application/json' }, body: '{"results":[]}' };
+const CALL: Call = {
+  operation: 'POST /things/batch/read',
+  method: 'POST',
+  url: 'https://api.example/things/batch/read',
+  headers: { authorization: 'Bearer x', accept: 'application/json' },
+  body: '{}',
+  write: false,
+  signal: new AbortController().signal,
+  standing: { deadlineAt: Number.POSITIVE_INFINITY, isBackground: false, flow: {} },
+};
+// As the network: the answer comes in another turn of the event loop.
+const wire = () => new Promise<Answer>((resolve) => setImmediate(resolve, ANSWER));
+
+const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? 0;
+
+/** CPU of one piece of work, in microseconds. */
+const cpuOf = async (work: (index: number) => Promise<unknown>): Promise<number> => {
+  const before = process.cpuUsage();
+  for (let done = 0; done < CALLS; done += AT_ONCE) {
+    await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => work(done + index)));
+  }
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / CALLS;
+};
+
+const measure = async (works: readonly ((index: number) => Promise<unknown>)[]): Promise<number[]> => {
+  const rounds = works.map((): number[] => []);
+  for (const work of works) await cpuOf(work);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const [index, work] of works.entries()) rounds[index]?.push(await cpuOf(work));
+  }
+  return rounds.map(median);
+};
+
+const sends = Array.from({ length: LINKS.length + 1 }, (_, count) =>
+  chain(
+    LINKS.slice(0, count)
+      .map(([, link]) => link)
+      .reverse(),
+    wire,
+  ),
+);
+const costs = await measure(sends.map((send) => () => send(CALL)));
+const [bare = 0] = costs;
+
+console.log(`CPU of one call, in microseconds, median of ${ROUNDS} rounds of ${CALLS} calls, ${AT_ONCE} at a time:\n`);
+console.table(
+  costs.map((cost, index) => ({
+    'with all above and': LINKS[index - 1]?.[0] ?? 'a wire that answers at once',
+    'µs a call': cost.toFixed(1),
+    'this link': (index === 0 ? 0 : cost - (costs[index - 1] ?? 0)).toFixed(1),
+  })),
+);
+console.log(`The whole chain: ${((costs.at(-1) ?? 0) - bare).toFixed(1)} µs a call.\n`);
+
+const stamp = createStamps(() => Date.now());
+const lifetime = { freshMs: 3_600_000, refreshMs: 3_600_000, keepMs: 3_600_000, absentMs: 1_000 };
+const cache = createCache({
+  store: createMemoryStore({ maxBytes: 64 * 1024 * 1024 }),
+  owner: 'bench:a',
+  maxKeepMs: 3_600_000,
+  stamp,
+});
+const reader = createReader<object>(
+  {
+    type: 'things',
+    operation: 'POST /things/batch/read',
+    maxBatch: 100,
+    ask: async (keys) => new Map(keys.map((key) => [key, { id: key, name: 'A thing', amount: '12.50' }])),
+  },
+  { upstream, ledger, turns, cache, lifetime, stamp },
+);
+const page = Array.from({ length: 50 }, (_, index) => String(index));
+await reader.load(page, {});
+const [one = 0, fifty = 0] = await measure([() => reader.load(['7'], {}), () => reader.load(page, {})]);
+console.log(
+  `A fresh object from memory: ${one.toFixed(1)} µs alone, ${(fifty / page.length).toFixed(1)} µs each of 50.`,
+);
