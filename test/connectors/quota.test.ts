@@ -1,0 +1,124 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { createCompany } from '../../sandbox/company.ts';
+import { resetClock, skipAhead } from '../kit/clock.ts';
+import { startProcess } from '../kit/processes.ts';
+import { type Stack, type StackOptions, startStack } from '../kit/stack.ts';
+
+const company = createCompany();
+const payments = company.accounts.flatMap((account) => account.payments.map(({ id }) => id));
+const people = company.people.map(({ id }) => id);
+const paymentsOf = (ids: readonly string[]) =>
+  `{ ${ids.map((id, index) => `a${index}: payment(id: "${id}") { id }`).join(' ')} }`;
+const customer = (id: string | undefined) => `{ customer(id: "${id}") { id } }`;
+
+let stack: Stack;
+const start = async (options: StackOptions) => {
+  stack = await startStack(options);
+};
+afterEach(async () => {
+  await stack.close();
+  resetClock();
+});
+
+const statuses = () => stack.hubspot.calls.map(({ status }) => status);
+
+test('given one client with 40 calls in line, when another comes with one, then it is not kept waiting for them', async () => {
+  await start({ env: { STRIPE_QUOTA: 'account=10/1,endpoint=10/1' } });
+  let greedyIsAnswered = false;
+  const greedy = stack.ask(paymentsOf(payments.slice(0, 40))).then(() => {
+    greedyIsAnswered = true;
+  });
+  await expect.poll(() => stack.stripe.calls.length).toBeGreaterThan(4);
+  const { errors } = await stack.ask(paymentsOf([payments[50] ?? '']));
+  expect(errors).toBeUndefined();
+  expect(greedyIsAnswered).toBe(false);
+  expect(stack.stripe.calls.length).toBeLessThan(20);
+  await greedy;
+});
+
+test('given refreshes that nobody waits for, then a client’s call goes before them', async () => {
+  skipAhead(0);
+  await start({
+    env: { CACHE_MAX_MIB: '16', STRIPE_CACHE: 'payments=1/3600/3600', STRIPE_QUOTA: 'account=10/1,endpoint=10/1' },
+  });
+  const old = payments.slice(0, 20);
+  await stack.ask(paymentsOf(old));
+  skipAhead(60_000);
+  stack.reset();
+  // All of them are answered from what is kept, and asked anew behind the client's back.
+  expect((await stack.ask(paymentsOf(old))).errors).toBeUndefined();
+  await stack.ask(paymentsOf([payments[60] ?? '']));
+  const order = stack.stripe.calls.map(({ keys }) => keys[0]);
+  expect(order.indexOf(payments[60] ?? '')).toBeGreaterThanOrEqual(0);
+  expect(order.indexOf(payments[60] ?? '')).toBeLessThan(12);
+  await expect.poll(() => stack.stripe.calls.length).toBe(21);
+});
+
+describe('learns from HubSpot’s headers', () => {
+  const quotaOf = (calls: number) => ({
+    hubspot: { quota: { account: { calls, windowMs: 10_000 }, search: { calls: 100, windowMs: 1_000 } } },
+  });
+
+  test('given an account with less than the default, then it is not asked for more', async () => {
+    await start({ env: { HUBSPOT_QUOTA: '', REQUEST_TIMEOUT_MS: '1500' }, ...quotaOf(12) });
+    const codes = [];
+    for (const id of people.slice(0, 16)) codes.push((await stack.ask(customer(id))).errors?.[0]?.extensions?.['code']);
+    expect(statuses()).toHaveLength(12);
+    expect(statuses()).not.toContain(429);
+    expect(codes.slice(0, 12)).toEqual(Array(12).fill(undefined));
+    expect(new Set(codes.slice(12))).toEqual(new Set(['UPSTREAM_RATE_LIMITED']));
+  });
+
+  test('given somebody else who uses the account, then what is left is not exceeded', async () => {
+    await start({ env: { HUBSPOT_QUOTA: '', REQUEST_TIMEOUT_MS: '1500' }, ...quotaOf(20) });
+    const somebody = await stack.startAnother();
+    for (const id of people.slice(0, 12)) await somebody.ask(customer(id));
+    for (const id of people.slice(0, 12)) await stack.ask(customer(id));
+    expect(statuses()).not.toContain(429);
+    expect(stack.hubspot.calls).toHaveLength(20);
+    await somebody.close();
+  });
+
+  test('given an operator who has set less, then the headers do not raise it', async () => {
+    await start({ env: { HUBSPOT_QUOTA: 'account=5/10', REQUEST_TIMEOUT_MS: '1500' }, ...quotaOf(100) });
+    for (const id of people.slice(0, 8)) await stack.ask(customer(id));
+    expect(stack.hubspot.calls).toHaveLength(5);
+  });
+});
+
+describe('of Stripe', () => {
+  test.each([
+    ['global-rate', 'account', 1],
+    ['endpoint-rate', 'its endpoint', 2],
+  ])('given a 429 for %s, then %s is left alone', async (reason, _, calls) => {
+    await start({ env: { REQUEST_TIMEOUT_MS: '600', STRIPE_QUOTA: 'account=20/5,endpoint=20/5,search=20/5' } });
+    stack.stripe.fail({ status: 429, times: 1, headers: { 'stripe-rate-limited-reason': reason } });
+    await stack.ask(paymentsOf([payments[0] ?? '']));
+    await stack.ask('{ invoice(id: "in_1x") { id } }');
+    await stack.ask(paymentsOf([payments[1] ?? '']));
+    expect(stack.stripe.calls).toHaveLength(calls);
+  });
+
+  test('given a test key, then the account is asked 25 times a second at most', async () => {
+    const quota = { calls: 25, windowMs: 1_000 };
+    await start({ env: { STRIPE_QUOTA: '' }, stripe: { quota: { account: quota, endpoint: quota, search: quota } } });
+    const { errors } = await stack.ask(paymentsOf(payments.slice(0, 60)));
+    expect(errors).toBeUndefined();
+    expect(stack.stripe.calls.map(({ status }) => status)).toEqual(Array(60).fill(200));
+  });
+});
+
+test.each([
+  ['STRIPE_QUOTA', 'accont=10/1', 'accont'],
+  ['HUBSPOT_QUOTA', 'search=4', 'search'],
+  ['HUBSPOT_QUOTA', 'account=0/1', 'account'],
+  ['STRIPE_CACHE', 'payment=5', 'payment'],
+  ['OPENMAGE_CACHE', 'stock=60/30', 'stock'],
+  ['OPENMAGE_CONCURRENCY', '0', 'OPENMAGE_CONCURRENCY'],
+])('given %s=%s, then the start is refused with its name', async (variable, value, named) => {
+  await start({});
+  const process = startProcess(['node', 'gateway/main.ts'], { PORT: '0', [variable]: value });
+  expect(await process.ended).toBe(78);
+  expect(process.output()).toContain(variable);
+  expect(process.output()).toContain(named);
+});
