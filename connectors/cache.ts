@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import product from '../package.json' with { type: 'json' };
 import type { Told } from './batch.ts';
 import type { Store } from './store.ts';
 
@@ -49,11 +50,14 @@ export type CacheOptions = {
 
 type Mark = { readonly at: number };
 
+// Another version may read the providers' answers into another shape. Marks are for all of them.
+const VALUE = `value ${product.version}`;
+
 /** Keys are stored in full up to this length, and beyond it as a digest. */
 const MAX_KEY = 200;
 
 export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): Cache => {
-  const named = (kind: 'value' | 'mark', name: string) =>
+  const named = (kind: string, name: string) =>
     `${owner}:${kind}:${name.length > MAX_KEY ? createHash('sha256').update(name).digest('base64url') : name}`;
 
   const readMarks = async (tags: ReadonlySet<string>): Promise<Map<string, number>> => {
@@ -71,7 +75,7 @@ export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): C
       const tags = [...new Set(keys.flatMap(tagsOf))];
       // The marks come after what they are about: where memory is short, the store drops what was read first.
       const found = await store.getMany([
-        ...keys.map((key) => named('value', key)),
+        ...keys.map((key) => named(VALUE, key)),
         ...tags.map((tag) => named('mark', tag)),
       ]);
       const told = found.slice(0, keys.length) as (Told<Value> | undefined)[];
@@ -89,7 +93,7 @@ export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): C
       });
     },
     set: (items) =>
-      store.setMany(items.map(({ key, told, keepMs }) => ({ key: named('value', key), value: told, ttlMs: keepMs }))),
+      store.setMany(items.map(({ key, told, keepMs }) => ({ key: named(VALUE, key), value: told, ttlMs: keepMs }))),
     mark: (tags) => {
       const at = stamp();
       return store.setSurely(

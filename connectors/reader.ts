@@ -52,6 +52,9 @@ export type ReaderOptions = {
   readonly now?: () => number;
 };
 
+/** How long a refresh may stand in line, in milliseconds. Who joins it has to know soon whether it will have its turn. */
+const REFRESH_MS = 5_000;
+
 /** The tag of a key by itself, for `Readers.changed`. */
 export const tagOf = (type: string, key: string): string => `${type} ${key}`;
 
@@ -83,7 +86,7 @@ export const createReader = <Value>(
   });
 
   const refresh = (keys: readonly string[]) => {
-    const standing = { deadlineAt: now() + keepMs, isBackground: true, flow: {} };
+    const standing = { deadlineAt: now() + REFRESH_MS, isBackground: true, flow: {} };
     void gatherer.load(keys, { standing }).catch(() => {});
   };
 

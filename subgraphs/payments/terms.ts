@@ -1,4 +1,5 @@
 import type { LimitRule, ReadLessons } from '../../connectors/limits.ts';
+import type { Lesson } from '../../connectors/quota.ts';
 import type { LifetimeSeconds } from '../provider-env.ts';
 
 /* Stripe's terms, as far as they bear on how often it is asked. `docs/providers.md` explains them. */
@@ -25,17 +26,16 @@ export const LIFETIMES = {
   invoiceLists: [15, 15, 600],
 } as const satisfies Readonly<Record<string, LifetimeSeconds>>;
 
-// `lock-timeout` and others are about one object and not about the account's limits.
-const LIMIT_BY_REASON: Readonly<Record<string, readonly string[]>> = {
-  'global-rate': ['account'],
-  'global-concurrency': ['account'],
-  'endpoint-rate': ['endpoint', 'search'],
-  'endpoint-concurrency': ['endpoint', 'search'],
-};
+const PAUSE: Lesson = { pauseMs: 1_000 };
+
+// An operation is under one of `endpoint` and `search`.
+const LESSONS: ReadonlyMap<unknown, Readonly<Record<string, Lesson>>> = new Map([
+  ['global-rate', { account: PAUSE }],
+  ['global-concurrency', { account: PAUSE }],
+  ['endpoint-rate', { endpoint: PAUSE, search: PAUSE }],
+  ['endpoint-concurrency', { endpoint: PAUSE, search: PAUSE }],
+]);
 
 /** A refusal names the limit it is about, and not for how long. */
-export const readLessons: ReadLessons = ({ status, headers }) => {
-  if (status !== 429) return {};
-  const names = LIMIT_BY_REASON[String(headers['stripe-rate-limited-reason'])] ?? [];
-  return Object.fromEntries(names.map((name) => [name, { pauseMs: 1_000 }]));
-};
+export const readLessons: ReadLessons = ({ status, headers }) =>
+  (status === 429 && LESSONS.get(headers['stripe-rate-limited-reason'])) || {};

@@ -427,6 +427,15 @@ export const conformance = (of: Subject): void => {
       expect(reads()).toHaveLength(2);
     });
 
+    test('no-cache while a call is under way: not joined', async () => {
+      fail({ delayMs: 300, times: 1 });
+      const slow = ask([one]);
+      await expect.poll(() => reads().length).toBe(1);
+      await ask([one], { headers: { 'cache-control': 'no-cache' } });
+      expect(reads()).toHaveLength(2);
+      await slow;
+    });
+
     test('a write: what it changes is asked anew, by everybody', async () => {
       const { key } = of.write(10);
       const other = of.keys.find((one) => one !== key) ?? '';

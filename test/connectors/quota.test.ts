@@ -54,6 +54,22 @@ test('given refreshes that nobody waits for, then a client’s call goes before 
   await expect.poll(() => stack.stripe.calls.length).toBe(21);
 });
 
+test('given calls that wait for their turn, then they take on the keys that are asked for meanwhile', async () => {
+  await start({ env: { HUBSPOT_QUOTA: 'account=4/2' } });
+  for (const id of people.slice(0, 4)) await stack.ask(customer(id));
+  stack.reset();
+  const answers = [];
+  for (const id of people.slice(10, 40)) {
+    answers.push(stack.ask(customer(id)));
+    // Each comes when the one before it is in line already.
+    await fetch(`${stack.url}/health/live`);
+    await fetch(`${stack.url}/health/live`);
+  }
+  expect((await Promise.all(answers)).flatMap(({ errors }) => errors ?? [])).toEqual([]);
+  expect(stack.hubspot.calls.length).toBeLessThanOrEqual(2);
+  expect(stack.hubspot.calls.flatMap(({ keys }) => keys).sort()).toEqual(people.slice(10, 40).sort());
+});
+
 describe('learns from HubSpot’s headers', () => {
   const quotaOf = (calls: number) => ({
     hubspot: { quota: { account: { calls, windowMs: 10_000 }, search: { calls: 100, windowMs: 1_000 } } },
