@@ -28,8 +28,8 @@ export type GathererOptions<Value> = {
   readonly takeTurn: (call: CallOptions) => Promise<Turn>;
   /** What to tell whose time is up while the call is in line. */
   readonly whyInLine: () => UpstreamError | undefined;
-  /** Told of every call that was answered: the keys, and what was said of them. */
-  readonly onAnswer?: ((told: ReadonlyMap<string, Told<Value>>) => void) | undefined;
+  /** Keeps what was said of keys. Until it has, they are not asked again. */
+  readonly onAnswer?: ((told: ReadonlyMap<string, Told<Value>>) => Promise<void>) | undefined;
   /** How long keys are gathered while another call of this kind is running, in milliseconds. Default 5. */
   readonly gatherMs?: number;
   /** A clock that never gives the same moment twice; see `createStamps`. */
@@ -111,16 +111,22 @@ export const createGatherer = <Value>({
     askedAt: number,
   ) => {
     const told = new Map<string, Told<Value>>();
+    const landed: [key: string, flight: Flight<Value>][] = [];
     for (const key of keys) {
       const flight = batch.flights.get(key);
       if (!flight) continue;
-      const value = answer instanceof Error ? answer : (answer.get(key) ?? null);
-      drop(key, flight);
+      landed.push([key, flight]);
       batch.flights.delete(key);
+      const value = answer instanceof Error ? answer : (answer.get(key) ?? null);
       if (!(value instanceof Error)) told.set(key, { value, askedAt });
       flight.answer.resolve(told.get(key) ?? (value as Error));
     }
-    if (told.size > 0) onAnswer?.(told);
+    const dropAll = () => {
+      for (const [key, flight] of landed) drop(key, flight);
+    };
+    // Who looked for it in the cache just before it was there finds it here, and does not ask again.
+    if (onAnswer && told.size > 0) void onAnswer(told).then(dropAll, dropAll);
+    else dropAll();
   };
 
   const optionsOf = ({ controller, standing, ledgers }: Batch<Value>): CallOptions => ({
@@ -166,6 +172,8 @@ export const createGatherer = <Value>({
       // A call that carries one key has nothing to gather, and may be of another operation.
       if (maxBatch > 1) turn = await takeTurn(optionsOf(batch));
       const keys = close(batch);
+      // Everybody left in the moment that its turn came.
+      if (keys.length === 0) return;
       // Enough to find two bad keys in a full batch.
       await askFor(batch, keys, { calls: 4 * Math.ceil(Math.log2(keys.length + 1)) }, turn);
     } catch (cause) {

@@ -66,9 +66,8 @@ export const createReader = <Value>(
   const allTagsOf = (key: string) => [tagOf(type, key), ...(tagsOf?.(key) ?? [])];
   const nameOf = (key: string) => `${type} ${key}`;
 
-  const keep = (told: ReadonlyMap<string, Told<Value>>) => {
-    // Nobody waits for it.
-    void cache?.set([...told].map(([key, one]) => ({ key: nameOf(key), told: one, keepMs })));
+  const keep = async (told: ReadonlyMap<string, Told<Value>>): Promise<void> => {
+    await cache?.set([...told].map(([key, one]) => ({ key: nameOf(key), told: one, keepMs })));
   };
 
   const gatherer = createGatherer<Value>({
@@ -119,6 +118,10 @@ export const createReader = <Value>(
       // The call goes on for the cache's sake, and for whoever has more patience.
       asked.catch(() => {});
       return kept.map(asStale);
+    } catch (error) {
+      // The caller's own time is up.
+      if (isOutage(error)) return kept.map(asStale);
+      throw error;
     } finally {
       timer.abort();
     }

@@ -27,8 +27,9 @@ export type Turn = {
 /**
  * The line before a provider: lets calls go as its quotas and the number of calls at once allow.
  *
- * What somebody waits for goes before what nobody waits for, and otherwise first come, first served; but of one client
- * request's many calls, only one goes before another's first (start-time fair queueing, Goyal and others 1996). A call that cannot have its turn before its deadline is refused as soon as that is known, with
+ * What somebody waits for goes before what nobody waits for. Otherwise it is first come, first served, but of one client
+ * request's many calls only the first goes before another request's first (start-time fair queueing, Goyal and others,
+ * 1996). A call that cannot have its turn before its deadline is refused as soon as that is known, with
  * UPSTREAM_RATE_LIMITED and the time after which it is worth trying again.
  */
 export type Turns = {

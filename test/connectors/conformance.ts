@@ -207,6 +207,16 @@ export const conformance = (of: Subject): void => {
       expect(keys[0]).toEqual(expect.any(String));
     });
 
+    test.runIf(of.isKeyed)(
+      'given a lost answer and then a refusal to take it, then its outcome is unknown',
+      async () => {
+        sandbox().fail({ on: of.writeOperation, drop: 'after', times: 1 });
+        sandbox().fail({ on: of.writeOperation, status: 429, headers: { 'retry-after': '60' } });
+        expect(codeOf(await write(5))).toBe('UPSTREAM_OUTCOME_UNKNOWN');
+        expect(callsOf(of.writeOperation)).toHaveLength(2);
+      },
+    );
+
     test.runIf(of.isKeyed)('given the same key with other input, then it is refused', async () => {
       await write(2);
       const other = await write(-2);

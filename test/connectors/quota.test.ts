@@ -1,8 +1,11 @@
+import { request as requestOverHttp } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import { resetClock, skipAhead } from '../kit/clock.ts';
+import { startHttpServer } from '../kit/http-server.ts';
 import { startProcess } from '../kit/processes.ts';
 import { type Stack, type StackOptions, startStack } from '../kit/stack.ts';
+import { busiest } from './conformance.ts';
 
 const company = createCompany();
 const payments = company.accounts.flatMap((account) => account.payments.map(({ id }) => id));
@@ -45,13 +48,41 @@ test('given refreshes that nobody waits for, then a client’s call goes before 
   await stack.ask(paymentsOf(old));
   skipAhead(60_000);
   stack.reset();
-  // All of them are answered from what is kept, and asked anew behind the client's back.
-  expect((await stack.ask(paymentsOf(old))).errors).toBeUndefined();
+  // All of them are answered from what is kept, and asked anew behind the clients' backs.
+  const answers = await Promise.all(old.map((id) => stack.ask(paymentsOf([id]))));
+  expect(answers.flatMap(({ errors }) => errors ?? [])).toEqual([]);
   await stack.ask(paymentsOf([payments[60] ?? '']));
   const order = stack.stripe.calls.map(({ keys }) => keys[0]);
   expect(order.indexOf(payments[60] ?? '')).toBeGreaterThanOrEqual(0);
   expect(order.indexOf(payments[60] ?? '')).toBeLessThan(12);
   await expect.poll(() => stack.stripe.calls.length).toBe(21);
+});
+
+test('given a network that delivers calls late, then they are still no more than the quota where they arrive', async () => {
+  const sandbox = await startStack();
+  let passed = 0;
+  const network = await startHttpServer((request, response) => {
+    passed += 1;
+    const forward = () =>
+      request.pipe(
+        requestOverHttp(`${sandbox.stripe.url}${request.url}`, { headers: request.headers }, (answer) => {
+          response.writeHead(answer.statusCode ?? 500, answer.headers);
+          answer.pipe(response);
+        }),
+      );
+    // The first ten arrive together with those that were sent nearly a second after them.
+    if (passed <= 10) setTimeout(forward, 950);
+    else forward();
+  });
+  await start({
+    env: { STRIPE_BASE_URL: network.url, STRIPE_QUOTA: 'account=10/1,endpoint=10/1', STRIPE_CONCURRENCY: '100' },
+  });
+  const { errors } = await stack.ask(paymentsOf(payments.slice(0, 30)));
+  expect(errors).toBeUndefined();
+  expect(sandbox.stripe.calls).toHaveLength(30);
+  expect(busiest(sandbox.stripe.calls, 1_000)).toBeLessThanOrEqual(10);
+  await sandbox.close();
+  await network.close();
 });
 
 test('given calls that wait for their turn, then they take on the keys that are asked for meanwhile', async () => {
