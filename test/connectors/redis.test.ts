@@ -130,6 +130,19 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     expect(failures).toEqual([]);
   });
 
+  test('given Redis is away, then each keeps what it gets by itself', async () => {
+    await start();
+    redis.process.kill('SIGKILL');
+    await redis.ended;
+    await bothAre('down');
+    one.reset();
+    await one.ask(STOCK);
+    await one.ask(STOCK);
+    expect(operationsOf(one.openmage).filter((operation) => operation !== 'login')).toHaveLength(1);
+    await one.ask(setStock(81));
+    expect((await one.ask(STOCK)).data).toEqual(stockIs(81));
+  });
+
   test('given a write while Redis does not answer, when it does again, then nobody is given what was before', async () => {
     await start();
     await one.ask(STOCK);

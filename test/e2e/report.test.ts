@@ -95,6 +95,23 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
     expect([...new Set(places)].sort()).toEqual(['crm payment.customer', 'crm payment.customer.company']);
   });
 
+  test('given HubSpot is down, then the customers of a list of payments are named each at their own place', async () => {
+    const ask = '{ payments(first: 6) { edges { node { customer { email lastName } } } } }';
+    type Listed = { payments: { edges: { node: { customer: { email: string | null } | null } }[] } };
+    const before = await gateway.ask<Listed>(ask);
+    stack.hubspot.fail({ status: 502 });
+    const answer = await gateway.ask(ask);
+    expect(answer.data).toEqual(before.data);
+    const known = (before.data?.payments.edges ?? []).flatMap(({ node }, index) =>
+      node.customer?.email ? [index] : [],
+    );
+    expect(known.length).toBeGreaterThan(2);
+    const places = (reportOf(answer)?.stale ?? []).filter(({ provider }) => provider === 'crm');
+    expect(places.map(({ path }) => path.join('.')).sort()).toEqual(
+      known.map((index) => `payments.edges.${index}.node.customer`),
+    );
+  });
+
   test('given a client that wants nothing kept, then a provider that is down is an error', async () => {
     await gateway.ask(PAGE);
     stack.stripe.fail({ drop: 'before' });
