@@ -61,7 +61,11 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
   'on %s it finishes what is running, takes nothing more and ends with 0',
   async (signal) => {
     const shop = await startOpenMageSandbox();
-    const { gateway, ask, url } = await start({ ...sandboxes.openmage.environment(shop), SHUTDOWN_GRACE_MS: '60000' });
+    const { gateway, ask, url } = await start({
+      ...sandboxes.openmage.environment(shop),
+      SHUTDOWN_GRACE_MS: '60000',
+      CACHE_MAX_MIB: '0',
+    });
     await ask('{ product(sku: "OABR-S") { sku } }');
     shop.fail({ delayMs: 800 });
     const before = shop.calls.length;
@@ -84,7 +88,11 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
 
 test('a request that never ends is cut off when the grace period is over', async () => {
   const shop = await startOpenMageSandbox();
-  const { gateway, ask } = await start({ ...sandboxes.openmage.environment(shop), SHUTDOWN_GRACE_MS: '200' });
+  const { gateway, ask } = await start({
+    ...sandboxes.openmage.environment(shop),
+    SHUTDOWN_GRACE_MS: '200',
+    CACHE_MAX_MIB: '0',
+  });
   await ask('{ product(sku: "OABR-S") { sku } }');
   shop.fail({ hang: true });
   const before = shop.calls.length;
