@@ -70,8 +70,8 @@ test('given a network that delivers calls late, then they are still no more than
           answer.pipe(response);
         }),
       );
-    // The first ten arrive together with those that were sent nearly a second after them.
-    if (passed <= 10) setTimeout(forward, 950);
+    // The first ten arrive when the second after their sending is over.
+    if (passed <= 10) setTimeout(forward, 1_500);
     else forward();
   });
   await start({
