@@ -58,6 +58,9 @@ export const createLimits = (
   };
 };
 
+/** A limit that is said to be more than so many times the documented one is not believed. */
+const MAX_RAISE = 10;
+
 /** The longest that calls are held back after refusals that do not say for how long, in milliseconds. */
 const MAX_PAUSE_MS = 60_000;
 
@@ -84,7 +87,9 @@ export const withTurns = ({ upstream, turns, limiter, limits, readLessons, ledge
       const bucket = limits.bucketOf(name, operation);
       if (!bucket) continue;
       if (pauseMs !== undefined) pauses.set(bucket, pauseMs);
-      if (lesson.calls !== undefined || lesson.remaining !== undefined) limiter.learn(bucket, lesson);
+      if (lesson.calls === undefined && lesson.remaining === undefined) continue;
+      const calls = lesson.calls && Math.min(lesson.calls, MAX_RAISE * bucket.calls);
+      limiter.learn(bucket, { ...lesson, calls });
     }
     if (answer.status !== 429) {
       if (refusals.size > 0) for (const { key } of buckets) refusals.delete(key);

@@ -51,6 +51,9 @@ export type RetryOptions = {
   readonly now?: () => number;
 };
 
+/** How long a call without a deadline (a login) waits before it is sent again, in milliseconds. */
+const MAX_WAIT_MS = 10_000;
+
 /**
  * Sends a call again that failed for no reason of its own: where the provider was not there, did not answer in time, or
  * said 429. Only reads, and writes by whose idempotency key the provider knows a repetition; not where the budget is
@@ -75,7 +78,7 @@ export const withRetry =
             mayBeRepeated &&
             attempt < maxAttempts &&
             isPassing(error, call, attempt) &&
-            now() + waitMs < (call.standing?.deadlineAt ?? Number.POSITIVE_INFINITY) &&
+            now() + waitMs < (call.standing?.deadlineAt ?? now() + MAX_WAIT_MS) &&
             budget.withdraw();
           if (!isWorthIt) throw isUncertain ? whetherDone(error, call) : error;
           isUncertain ||= call.write && mayHaveBeenDone(error);

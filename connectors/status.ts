@@ -31,10 +31,13 @@ const codeOf = (status: number): UpstreamErrorCode => {
   return status >= 400 ? 'UPSTREAM_REJECTED' : 'UPSTREAM_BAD_RESPONSE';
 };
 
+/** A provider is asked again after an hour, whatever it says. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
+
 /** `Retry-After` in milliseconds, in seconds or as a date (RFC 9110, 10.2.3); undefined where it is missing or unreadable. */
 const retryAfterMs = ({ headers }: Answer): number | undefined => {
   const value = headers['retry-after'];
   if (typeof value !== 'string') return undefined;
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+  return Number.isFinite(ms) ? Math.min(MAX_RETRY_AFTER_MS, Math.max(0, ms)) : undefined;
 };

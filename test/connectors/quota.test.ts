@@ -133,6 +133,37 @@ describe('learns from HubSpot’s headers', () => {
   });
 });
 
+describe('does not believe', () => {
+  test('a limit of a hundred million calls', async () => {
+    await start({ env: { HUBSPOT_QUOTA: '', REQUEST_TIMEOUT_MS: '1500' } });
+    stack.hubspot.fail({
+      headers: {
+        'x-hubspot-ratelimit-max': '100000000',
+        'x-hubspot-ratelimit-remaining': '0',
+        'x-hubspot-ratelimit-interval-milliseconds': '10000',
+      },
+    });
+    const before = performance.now();
+    for (const id of people.slice(0, 3)) await stack.ask(customer(id));
+    expect(performance.now() - before).toBeLessThan(4_000);
+  });
+
+  test('a Retry-After of three hundred years', async () => {
+    skipAhead(0);
+    await start({ env: { STRIPE_QUOTA: 'account=10/1' } });
+    stack.stripe.fail({ status: 429, times: 1, headers: { 'retry-after': '9999999999' } });
+    const ask = () => stack.ask(paymentsOf([payments[0] ?? '']));
+    const [refused, again] = [await ask(), await ask()];
+    for (const { errors } of [refused, again]) {
+      expect(errors?.[0]?.extensions).toMatchObject({ code: 'UPSTREAM_RATE_LIMITED' });
+      expect(errors?.[0]?.extensions?.['retryAfterMs']).toBeLessThanOrEqual(3_600_000);
+    }
+    expect(stack.stripe.calls).toHaveLength(1);
+    skipAhead(3_600_000);
+    expect((await ask()).errors).toBeUndefined();
+  });
+});
+
 describe('of Stripe', () => {
   test.each([
     ['global-rate', 'account', 1],
