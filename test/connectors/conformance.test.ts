@@ -28,6 +28,7 @@ const SUBJECTS: readonly Subject[] = [
     quota: { variable: 'STRIPE_QUOTA', value: 'account=N/S,endpoint=N/S,search=N/S' },
     cache: { variable: 'STRIPE_CACHE', type: 'payments' },
     timeoutVariable: 'STRIPE_TIMEOUT_MS',
+    concurrencyVariable: 'STRIPE_CONCURRENCY',
   },
   {
     provider: 'hubspot',
@@ -49,6 +50,7 @@ const SUBJECTS: readonly Subject[] = [
     quota: { variable: 'HUBSPOT_QUOTA', value: 'account=N/S,search=N/S' },
     cache: { variable: 'HUBSPOT_CACHE', type: 'contacts' },
     timeoutVariable: 'HUBSPOT_TIMEOUT_MS',
+    concurrencyVariable: 'HUBSPOT_CONCURRENCY',
   },
   {
     provider: 'openmage',
@@ -67,6 +69,7 @@ const SUBJECTS: readonly Subject[] = [
     quota: { variable: 'OPENMAGE_QUOTA', value: 'account=N/S' },
     cache: { variable: 'OPENMAGE_CACHE', type: 'stock' },
     timeoutVariable: 'OPENMAGE_TIMEOUT_MS',
+    concurrencyVariable: 'OPENMAGE_CONCURRENCY',
   },
 ];
 

@@ -27,6 +27,7 @@ export type Subject = {
   /** The variable for how long things are kept, and the type that `read` asks for. */
   readonly cache: { readonly variable: string; readonly type: string };
   readonly timeoutVariable: string;
+  readonly concurrencyVariable: string;
 };
 
 const DAY_MS = 86_400_000;
@@ -289,6 +290,23 @@ export const conformance = (of: Subject): void => {
       }
       stack.reset();
       expect((await ask([one])).errors).toBeUndefined();
+    });
+  });
+
+  describe('bulkhead', () => {
+    withStack({ [of.concurrencyVariable]: '2' });
+
+    test('given ten calls to a slow provider, then two run at once, and none fails', async () => {
+      fail({ delayMs: 150 });
+      const answers: ReturnType<typeof ask>[] = [];
+      for (const [index, key] of of.keys.slice(0, 10).entries()) {
+        answers.push(ask([key]));
+        // The first two are calls of their own; those that find no room are gathered.
+        if (of.maxBatch > 1 && index < 2) await expect.poll(() => reads().length, { interval: 5 }).toBe(index + 1);
+      }
+      expect((await Promise.all(answers)).flatMap(({ errors }) => errors ?? [])).toEqual([]);
+      expect(reads()).toHaveLength(of.maxBatch > 1 ? 3 : 10);
+      expect(busiest(sandbox().calls, 140)).toBe(2);
     });
   });
 

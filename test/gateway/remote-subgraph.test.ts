@@ -39,6 +39,9 @@ test('receives the named headers of the client and no others', async () => {
   );
   expect(data).toMatchObject({ payment: { id: 'pi_3x', status: 'SUCCEEDED' } });
   expect(received[0]?.headers).toMatchObject({ 'x-request-id': 'r-1', traceparent: '00-1-2-01' });
+  const deadlineMs = Number(received[0]?.headers['x-tributary-deadline-ms']);
+  expect(deadlineMs).toBeGreaterThan(0);
+  expect(deadlineMs).toBeLessThanOrEqual(2_000);
   expect(received[0]?.headers).not.toHaveProperty('authorization');
   expect(received[0]?.headers).not.toHaveProperty('cookie');
 });

@@ -1,0 +1,23 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Stack, startStack } from '../kit/stack.ts';
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack({ env: { CACHE_MAX_MIB: '1', HUBSPOT_CACHE: 'lists=600/600/600' } });
+});
+afterAll(() => stack.close());
+
+/** Two pages that are kept, of up to 20 kB each. */
+const page = (size: number) =>
+  stack.ask(`{ customers(first: ${size}) { edges { node { id } } } deals(first: ${size}) { edges { node { id } } } }`);
+
+test('given more than may be kept, then what was not used for longest is asked anew, and the rest is not', async () => {
+  for (let size = 100; size > 20; size -= 1) await page(size);
+  expect(stack.hubspot.calls).toHaveLength(160);
+  stack.reset();
+  await page(21);
+  await page(22);
+  expect(stack.hubspot.calls).toHaveLength(0);
+  await page(100);
+  expect(stack.hubspot.calls).toHaveLength(2);
+});

@@ -1,0 +1,34 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { sandboxes } from '../../sandbox/index.ts';
+import { startOpenMageSandbox } from '../../sandbox/openmage/index.ts';
+import type { Sandbox } from '../../sandbox/server.ts';
+import { type Spawned, startProcess } from '../kit/processes.ts';
+import { createAsk } from '../kit/stack.ts';
+
+let shop: Sandbox;
+let subgraph: Spawned;
+beforeAll(async () => {
+  shop = await startOpenMageSandbox();
+  const environment = sandboxes.openmage.environment(shop);
+  subgraph = startProcess(['node', 'subgraphs/main.ts'], { SUBGRAPHS: 'inventory', PORT: '0', ...environment });
+  await vi.waitFor(() => expect(subgraph.output()).toContain('answers at'), 10_000);
+});
+afterAll(async () => {
+  await subgraph.stop();
+  await shop.close();
+});
+
+test('given a gateway that says how long its client waits, then a subgraph gives its provider up by then', async () => {
+  const ask = createAsk(/answers at (\S+)/.exec(subgraph.output())?.[1] ?? '');
+  const PRODUCT = '{ product(sku: "OABR-S") { sku } }';
+  expect((await ask(PRODUCT)).errors).toBeUndefined();
+  shop.reset();
+  shop.fail({ hang: true });
+  const { errors } = await ask(
+    '{ product(sku: "OABR-M") { sku } }',
+    {},
+    { headers: { 'x-tributary-deadline-ms': '300' } },
+  );
+  expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_TIMEOUT');
+  await expect.poll(() => shop.calls.map(({ wasGivenUp }) => wasGivenUp)).toEqual([true]);
+});
