@@ -1,6 +1,7 @@
 import { describe } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { conformance, type Subject } from './conformance.ts';
+import type { Subject } from './conformance/harness.ts';
+import { conformance } from './conformance/index.ts';
 
 const company = createCompany();
 

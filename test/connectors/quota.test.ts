@@ -5,7 +5,7 @@ import { resetClock, skipAhead } from '../kit/clock.ts';
 import { startHttpServer } from '../kit/http-server.ts';
 import { startProcess } from '../kit/processes.ts';
 import { type Stack, type StackOptions, startStack } from '../kit/stack.ts';
-import { busiest } from './conformance.ts';
+import { busiest } from './conformance/harness.ts';
 
 const company = createCompany();
 const payments = company.accounts.flatMap((account) => account.payments.map(({ id }) => id));

@@ -4,7 +4,7 @@ import { resetClock, skipAhead } from '../kit/clock.ts';
 import { freePort, type Spawned, startProcess } from '../kit/processes.ts';
 import { operationsOf, type Stack, type StackOptions, startStack } from '../kit/stack.ts';
 import { hasTool } from '../kit/tools.ts';
-import { busiest } from './conformance.ts';
+import { busiest } from './conformance/harness.ts';
 
 const company = createCompany();
 const STOCK = '{ product(sku: "OABR-S") { stock { quantity } } }';

@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, beforeEach } from 'vitest';
+import type { SandboxCall } from '../../../sandbox/server.ts';
+import { resetClock, skipAhead } from '../../kit/clock.ts';
+import { type Answer, codesOf, type Stack, startStack } from '../../kit/stack.ts';
+
+/** A connector as its conformance is tested: what a client asks so that the provider is called, and how that shows. */
+export type Subject = {
+  readonly provider: 'stripe' | 'hubspot' | 'openmage';
+  /** The subgraph, as errors and reports call it. */
+  readonly service: string;
+  /** A field that asks the provider for one key. */
+  readonly read: (key: string) => string;
+  /** The operation that this calls. */
+  readonly readOperation: string;
+  /** Keys that the provider has, at least 60. */
+  readonly keys: readonly string[];
+  readonly absentKey: string;
+  /** Keys that one call may carry. */
+  readonly maxBatch: number;
+  /** A mutation and the key that it changes. `round` makes it another one; below zero, the same with other input. */
+  readonly write: (round: number) => { readonly mutation: string; readonly key: string };
+  readonly writeOperation: string;
+  /** Whether the provider takes an idempotency key. */
+  readonly isKeyed: boolean;
+  /** The variable for its quota, and its value for N calls in S seconds. */
+  readonly quota: { readonly variable: string; readonly value: string };
+  /** The variable for how long things are kept, and the type that `read` asks for. */
+  readonly cache: { readonly variable: string; readonly type: string };
+  readonly timeoutVariable: string;
+  readonly concurrencyVariable: string;
+};
+
+/** What a suite asks and sees of a subject. */
+export type Harness = ReturnType<typeof createHarness>;
+
+const DAY_MS = 86_400_000;
+
+export const createHarness = (of: Subject) => {
+  let stack: Stack;
+  const ask = (keys: readonly string[], init: Parameters<Stack['ask']>[2] = {}) =>
+    stack.ask<Record<string, unknown>>(
+      `{ ${keys.map((key, index) => `a${index}: ${of.read(key)}`).join(' ')} }`,
+      {},
+      init,
+    );
+  const sandbox = () => stack[of.provider];
+  const callsOf = (operation: string) => sandbox().calls.filter((call) => call.operation === operation);
+  const [one = '', two = '', three = ''] = of.keys;
+
+  return {
+    of,
+    one,
+    two,
+    three,
+    /** Starts a gateway of this environment for the tests around it, and begins each of them anew. */
+    withStack: (env: Record<string, string> = {}): void => {
+      beforeAll(async () => {
+        skipAhead(0);
+        stack = await startStack({ openmage: { sessionLifetimeS: 1e9 }, env });
+        // The shop's WSDL is read and a session opened.
+        await ask([of.absentKey]);
+      });
+      afterAll(async () => {
+        await stack.close();
+        resetClock();
+      });
+      beforeEach(async () => {
+        stack.reset();
+        // Nothing that was kept, left alone or held back in one test is so in the next.
+        skipAhead(2 * DAY_MS);
+        await ask([of.keys.at(-1) ?? '']);
+        stack.reset();
+        skipAhead(2 * DAY_MS);
+      });
+    },
+    /** Asks for these keys in one query, as `a0`, `a1` and so on. */
+    ask,
+    write: (round: number) => stack.ask(`mutation { ${of.write(round).mutation} }`),
+    sandbox,
+    callsOf,
+    reads: () => callsOf(of.readOperation),
+    /** Lets reads fail; `on` another operation that one. */
+    fail: (fault: Parameters<Stack['stripe']['fail']>[0]) => sandbox().fail({ on: of.readOperation, ...fault }),
+    reset: () => stack.reset(),
+  };
+};
+
+export const codeOf = (answer: Answer<unknown>): unknown => codesOf(answer.errors)?.[0]?.[0];
+
+type Report = { readonly stale?: readonly object[]; readonly calls?: readonly Record<string, unknown>[] };
+
+export const reportOf = ({ text }: Answer<unknown>): Report | undefined =>
+  (JSON.parse(text) as { extensions?: { tributary?: Report } }).extensions?.tributary;
+
+/** The most calls in any stretch of this many milliseconds. */
+export const busiest = (calls: readonly Pick<SandboxCall, 'at'>[], windowMs: number): number =>
+  Math.max(0, ...calls.map(({ at }) => calls.filter((other) => other.at >= at && other.at < at + windowMs).length));

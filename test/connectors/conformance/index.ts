@@ -1,0 +1,13 @@
+import { batching } from './batching.ts';
+import { breaker } from './breaker.ts';
+import { cache } from './cache.ts';
+import { createHarness, type Subject } from './harness.ts';
+import { quota } from './quota.ts';
+import { retry } from './retry.ts';
+import { writes } from './writes.ts';
+
+/** What every connector has to do, whatever its provider. */
+export const conformance = (subject: Subject): void => {
+  const harness = createHarness(subject);
+  for (const suite of [batching, retry, writes, breaker, quota, cache]) suite(harness);
+};
