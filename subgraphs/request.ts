@@ -39,7 +39,20 @@ export const createCallOptions = ({
 /** What there is to tell, if anything. */
 export const toReport = (stale: readonly StaleNote[], ledger: Ledger | undefined): Report | undefined => {
   if (stale.length === 0 && !ledger) return undefined;
-  return { ...(stale.length > 0 && { stale }), ...(ledger && { calls: ledger.rows().map(inWholeNumbers) }) };
+  return {
+    ...(stale.length > 0 && { stale: oldestOf(stale) }),
+    ...(ledger && { calls: ledger.rows().map(inWholeNumbers) }),
+  };
+};
+
+/** One note for each place and provider: a value can be made of several, and is as old as the oldest. */
+const oldestOf = (stale: readonly StaleNote[]): StaleNote[] => {
+  const oldest = new Map<string, StaleNote>();
+  for (const note of stale) {
+    const place = JSON.stringify([note.provider, note.path]);
+    if (note.ageMs >= (oldest.get(place)?.ageMs ?? 0)) oldest.set(place, note);
+  }
+  return [...oldest.values()];
 };
 
 const inWholeNumbers = (row: Readonly<LedgerRow>): LedgerRow => ({

@@ -77,8 +77,8 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
     expect(answer.data).toEqual(before.data);
     const withEmail = (before.data?.customers.edges ?? []).flatMap(({ node }, index) => (node.email ? [index] : []));
     const notes = reportOf(answer)?.stale ?? [];
-    expect(new Set(notes.map(({ path }) => path.join('.')))).toEqual(
-      new Set(withEmail.map((index) => `customers.edges.${index}.node.payments`)),
+    expect(notes.map(({ path }) => path.join('.')).sort()).toEqual(
+      withEmail.map((index) => `customers.edges.${index}.node.payments`).sort(),
     );
     expect(notes.every(({ provider, ageMs }) => provider === 'payments' && ageMs >= 0 && ageMs < 60_000)).toBe(true);
   });
@@ -92,7 +92,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
     expect(answer.errors).toBeUndefined();
     expect(answer.data).toEqual(before.data);
     const places = reportOf(answer)?.stale?.map(({ path, provider }) => `${provider} ${path.join('.')}`) ?? [];
-    expect([...new Set(places)].sort()).toEqual(['crm payment.customer', 'crm payment.customer.company']);
+    expect(places.sort()).toEqual(['crm payment.customer', 'crm payment.customer.company']);
   });
 
   test('given HubSpot is down, then the customers of a list of payments are named each at their own place', async () => {
