@@ -20,6 +20,7 @@ export const GatewayEnv = z.object({
   LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
   SANDBOX: z.enum(['on', 'off']).optional(),
   INTROSPECTION: z.enum(['on', 'off']).optional(),
+  SUPERGRAPH: z.string().optional(),
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
   FORWARD_HEADERS: List.default(['x-request-id', 'traceparent', 'tracestate', 'accept-language']),
@@ -39,6 +40,8 @@ export type GatewayConfig = {
   readonly port: number;
   readonly host: string;
   readonly logLevel: (typeof LOG_LEVELS)[number];
+  /** A file with another supergraph than the product's own. */
+  readonly supergraphFile: string | undefined;
   /** Where the subgraphs are that do not run in this process. */
   readonly subgraphUrls: ReadonlyMap<string, string>;
   /** Whether a provider without credentials may be replaced by its sandbox. */
@@ -68,6 +71,7 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     port: values.PORT,
     host: values.HOST,
     logLevel: values.LOG_LEVEL ?? (isProduction ? 'info' : 'warn'),
+    supergraphFile: values.SUPERGRAPH,
     subgraphUrls: new Map(
       subgraphs.flatMap((name) => {
         const url = urls[urlVariable(name)];

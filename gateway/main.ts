@@ -26,7 +26,7 @@ await run(async () => {
     `Tributary answers at ${gateway.url}/graphql`,
     ...(gateway.config.isProduction ? [] : [`Sandbox, to explore the graph: ${gateway.url}/`]),
     ...Object.entries(gateway.sources).map(([name, source]) => `  ${name.padEnd(10)} from ${SOURCES[source]}`),
-    `\nA query to start with, from all three:\n\n${EXAMPLE}\n`,
+    ...(gateway.config.supergraphFile ? [] : [`\nA query to start with, from all three:\n\n${EXAMPLE}\n`]),
   ];
   console.log(lines.join('\n'));
   return gateway;

@@ -9,7 +9,7 @@ import { createProcessKit } from '../subgraphs/kit.ts';
 import type { Subgraph, SubgraphModule } from '../subgraphs/subgraph.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
 import { startGatewayServer } from './server.ts';
-import { SUPERGRAPH_FILE } from './supergraph.ts';
+import { SUPERGRAPH_FILE, subgraphsOf } from './supergraph.ts';
 import { createLocalTransport, createRemoteTransport, type Transport } from './transport.ts';
 
 export type StartedGateway = {
@@ -24,6 +24,8 @@ export type StartedGateway = {
  * Starts the gateway as the environment says: each subgraph in this process unless it has a URL, each provider for real
  * where it has credentials and by its sandbox where it has none.
  *
+ * With SUPERGRAPH set, in front of that supergraph instead, whose subgraphs are all remote.
+ *
  * Throws ConfigError: for the gateway's own variables first, then for those of all providers at once.
  */
 export const startGateway = async (env: Env): Promise<StartedGateway> => {
@@ -32,6 +34,7 @@ export const startGateway = async (env: Env): Promise<StartedGateway> => {
     subgraphs.map(({ name }) => name),
   );
   const log = createLog(config.logLevel);
+  if (config.supergraphFile) return startForeign(config, config.supergraphFile, env, log);
   const { kit, redis, health } = createProcessKit(env, log);
   const local = subgraphs.filter(({ name }) => !config.subgraphUrls.has(name));
   const standIns = config.sandboxAllowed ? findStandIns(local, env) : new Map<SubgraphModule, SandboxedProvider>();
@@ -71,6 +74,50 @@ export const startGateway = async (env: Env): Promise<StartedGateway> => {
     await Promise.all(started.map((sandbox) => sandbox.close()));
     throw error;
   }
+};
+
+/** Starts the gateway in front of somebody else's supergraph: every subgraph is where the supergraph says it is. */
+const startForeign = async (config: GatewayConfig, file: string, env: Env, log: Log): Promise<StartedGateway> => {
+  const { supergraphSdl, urls } = await readForeign(file);
+  const { redis, health } = createProcessKit(env, log);
+  const transports = Object.fromEntries(
+    [...urls].map(([name, url]) => [
+      name,
+      createRemoteTransport({ name, url, timeoutMs: config.requestTimeoutMs }, log),
+    ]),
+  );
+  try {
+    const server = await startGatewayServer({ config, log, supergraphSdl, transports, redis, health });
+    return {
+      url: server.url,
+      config,
+      sources: Object.fromEntries([...urls.keys()].map((name) => [name, 'remote'])),
+      close: async () => {
+        await server.close();
+        redis?.close();
+      },
+    };
+  } catch (error) {
+    redis?.close();
+    throw error;
+  }
+};
+
+const readForeign = async (file: string) => {
+  const fail = (why: string): never => {
+    throw new ConfigError(`SUPERGRAPH: ${file} cannot be used: ${why}.`);
+  };
+  const supergraphSdl = await readFile(file, 'utf8').catch(() => fail('it cannot be read'));
+  let urls: ReadonlyMap<string, string>;
+  try {
+    urls = subgraphsOf(supergraphSdl);
+  } catch (error) {
+    return fail((error as Error).message);
+  }
+  for (const [name, url] of urls) {
+    if (!/^https?:\/\//.test(url)) fail(`the subgraph ${name} has no http or https URL`);
+  }
+  return { supergraphSdl, urls };
 };
 
 /** The sandboxes to use: of the providers that have one and that nothing in the environment gives access to. */
