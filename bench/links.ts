@@ -13,8 +13,8 @@ import { createMemoryStore } from '../connectors/store.ts';
 import { createTurns } from '../connectors/turns.ts';
 
 /*
- * What the links before the wire cost a call when nothing is wrong: CPU of this process, the median of rounds that take
- * turns, against a wire that answers at once. Each row has one link more than the row above it.
+ * What the links before the wire cost a call when nothing is wrong: medians of rounds that take turns, against a wire that
+ * answers at once. Each row has one link more than the row above it.
  */
 
 const ROUNDS = 7;
@@ -59,21 +59,30 @@ const wire = () => new Promise<Answer>((resolve) => setImmediate(resolve, ANSWER
 
 const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? 0;
 
-/** CPU of one piece of work, in microseconds. */
-const cpuOf = async (work: (index: number) => Promise<unknown>): Promise<number> => {
+type Work = () => Promise<unknown>;
+
+/** CPU of one piece of work when many run at once, in microseconds. */
+const cpuOf = async (work: Work): Promise<number> => {
   const before = process.cpuUsage();
-  for (let done = 0; done < CALLS; done += AT_ONCE) {
-    await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => work(done + index)));
-  }
+  for (let done = 0; done < CALLS; done += AT_ONCE) await Promise.all(Array.from({ length: AT_ONCE }, work));
   const { user, system } = process.cpuUsage(before);
   return (user + system) / CALLS;
 };
 
-const measure = async (works: readonly ((index: number) => Promise<unknown>)[]): Promise<number[]> => {
+/** Time that one piece of work takes by itself, in microseconds. */
+const timeOf = async (work: Work): Promise<number> => {
+  const calls = CALLS / AT_ONCE;
+  const before = performance.now();
+  for (let done = 0; done < calls; done += 1) await work();
+  return ((performance.now() - before) * 1_000) / calls;
+};
+
+/** The medians of rounds in which the works take turns. */
+const measure = async (works: readonly Work[], by: (work: Work) => Promise<number>): Promise<number[]> => {
   const rounds = works.map((): number[] => []);
-  for (const work of works) await cpuOf(work);
+  for (const work of works) await by(work);
   for (let round = 0; round < ROUNDS; round += 1) {
-    for (const [index, work] of works.entries()) rounds[index]?.push(await cpuOf(work));
+    for (const [index, work] of works.entries()) rounds[index]?.push(await by(work));
   }
   return rounds.map(median);
 };
@@ -86,18 +95,23 @@ const sends = Array.from({ length: LINKS.length + 1 }, (_, count) =>
     wire,
   ),
 );
-const costs = await measure(sends.map((send) => () => send(CALL)));
-const [bare = 0] = costs;
+const works = sends.map((send) => () => send(CALL));
+const costs = await measure(works, cpuOf);
+const times = await measure(works, timeOf);
+const added = (of: readonly number[]): string => ((of.at(-1) ?? 0) - (of[0] ?? 0)).toFixed(1);
 
-console.log(`CPU of one call, in microseconds, median of ${ROUNDS} rounds of ${CALLS} calls, ${AT_ONCE} at a time:\n`);
+console.log(
+  `One call, in microseconds, medians of ${ROUNDS} rounds: CPU with ${AT_ONCE} calls at a time, time with one at a time:\n`,
+);
 console.table(
   costs.map((cost, index) => ({
     'with all above and': LINKS[index - 1]?.[0] ?? 'a wire that answers at once',
-    'µs a call': cost.toFixed(1),
-    'this link': (index === 0 ? 0 : cost - (costs[index - 1] ?? 0)).toFixed(1),
+    CPU: cost.toFixed(1),
+    'CPU of this link': (index === 0 ? 0 : cost - (costs[index - 1] ?? 0)).toFixed(1),
+    time: (times[index] ?? 0).toFixed(1),
   })),
 );
-console.log(`The whole chain: ${((costs.at(-1) ?? 0) - bare).toFixed(1)} µs a call.\n`);
+console.log(`The whole chain: ${added(costs)} µs of CPU and ${added(times)} µs of time a call.\n`);
 
 const stamp = createStamps(() => Date.now());
 const lifetime = { freshMs: 3_600_000, refreshMs: 3_600_000, keepMs: 3_600_000, absentMs: 1_000 };
@@ -118,7 +132,7 @@ const reader = createReader<object>(
 );
 const page = Array.from({ length: 50 }, (_, index) => String(index));
 await reader.load(page, {});
-const [one = 0, fifty = 0] = await measure([() => reader.load(['7'], {}), () => reader.load(page, {})]);
+const [one = 0, fifty = 0] = await measure([() => reader.load(['7'], {}), () => reader.load(page, {})], cpuOf);
 console.log(
   `A fresh object from memory: ${one.toFixed(1)} µs alone, ${(fifty / page.length).toFixed(1)} µs each of 50.`,
 );
