@@ -51,7 +51,6 @@ export const ApiPayment = z.object({
   ]),
   description: z.string().nullable(),
   created: Seconds,
-  client_secret: z.string().nullish(),
   customer: z.union([DeletedAccount, ApiAccount]).nullable(),
   latest_charge: z
     .object({
@@ -61,6 +60,13 @@ export const ApiPayment = z.object({
     .nullable(),
 });
 export type ApiPayment = z.output<typeof ApiPayment>;
+
+/**
+ * A payment as it was just made, with what lets its maker confirm it. Nowhere else is that read: payments are kept, in
+ * Redis too, and whoever holds the secret of one can act on it.
+ */
+export const ApiNewPayment = ApiPayment.extend({ client_secret: z.string().nullish() });
+export type ApiNewPayment = z.output<typeof ApiNewPayment>;
 
 export const ApiInvoice = z.object({
   id: Id,

@@ -7,7 +7,16 @@ import { readPages } from '../../connectors/pages.ts';
 import { parseAnswer } from '../../connectors/parse.ts';
 import type { ProviderPage } from '../connection.ts';
 import { isMissing, toUpstreamError } from './failures.ts';
-import { ApiAccount, ApiInvoice, ApiMadeRefund, ApiPayment, ApiRefund, listOf, searchResultOf } from './shapes.ts';
+import {
+  ApiAccount,
+  ApiInvoice,
+  ApiMadeRefund,
+  ApiNewPayment,
+  ApiPayment,
+  ApiRefund,
+  listOf,
+  searchResultOf,
+} from './shapes.ts';
 
 export type { ApiAccount, ApiInvoice, ApiPayment, ApiRefund } from './shapes.ts';
 
@@ -206,8 +215,8 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
     createAccount: (email: string, idempotencyKey: string, call: CallOptions): Promise<ApiAccount> =>
       ask('POST /v1/customers', ApiAccount, call, () => sdk.customers.create({ email }, { idempotencyKey })),
 
-    createPayment: (payment: NewPayment, idempotencyKey: string, call: CallOptions): Promise<ApiPayment> =>
-      ask('POST /v1/payment_intents', ApiPayment, call, () =>
+    createPayment: (payment: NewPayment, idempotencyKey: string, call: CallOptions): Promise<ApiNewPayment> =>
+      ask('POST /v1/payment_intents', ApiNewPayment, call, () =>
         sdk.paymentIntents.create(
           {
             customer: payment.account,

@@ -1,3 +1,4 @@
+import { createClient } from '@keyv/redis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import { resetClock, skipAhead } from '../kit/clock.ts';
@@ -61,6 +62,23 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     await one.ask(setStock(77));
     expect((await other.ask(STOCK)).data).toEqual(stockIs(77));
     expect((await one.ask(STOCK)).data).toEqual(stockIs(77));
+  });
+
+  test('given payments that are kept, then nothing is kept by which somebody could act on them', async () => {
+    await start();
+    const [{ id } = { id: '' }] = company.accounts.flatMap((account) => account.payments);
+    await one.ask(`{ payment(id: "${id}") { id } payments(first: 100) { edges { node { id } } } }`);
+    const client = createClient({ url: `redis://127.0.0.1:${port}` });
+    await client.connect();
+    const keptOf = async () => {
+      const keys = (await client.keys('*')).filter((key) => key.includes(':payments:') && key.includes(':value '));
+      return Promise.all(keys.map((key) => client.get(key)));
+    };
+    await expect.poll(async () => (await keptOf()).length).toBe(2);
+    const kept = (await keptOf()).join('\n');
+    client.destroy();
+    expect(kept).toContain(id);
+    expect(kept).not.toMatch(/secret/i);
   });
 
   test('given other accounts in the same Redis, then nothing of the one is given to the other', async () => {
