@@ -49,6 +49,9 @@ const EMPTY: Required<LedgerEntry> = {
   bytesReceived: 0,
 };
 
+/** The columns of a row. */
+export const LEDGER_COLUMNS = Object.keys(EMPTY) as (keyof LedgerEntry)[];
+
 export const createLedger = (): Ledger => {
   const rows = new Map<string, LedgerRow>();
   return {

@@ -3,6 +3,7 @@ import { type DocumentNode, execute, GraphQLError, type GraphQLFormattedError, K
 import { z } from 'zod';
 import { isUpstreamError } from '../connectors/errors.ts';
 import { createHttpConnector } from '../connectors/http.ts';
+import { LEDGER_COLUMNS } from '../connectors/ledger.ts';
 import { parseJson } from '../connectors/parse.ts';
 import type { Log } from '../runtime/log.ts';
 import { toPublicError } from '../subgraphs/errors.ts';
@@ -55,7 +56,11 @@ const Stale = z.object({
   ageMs: z.number(),
 });
 
-const Row = z.object({ upstream: z.string(), operation: z.string() }).catchall(z.number());
+const Row = z.object({
+  upstream: z.string(),
+  operation: z.string(),
+  ...Object.fromEntries(LEDGER_COLUMNS.map((column) => [column, z.number().default(0)])),
+});
 
 const Answer = z.object({
   data: z.record(z.string(), z.unknown()).nullish(),

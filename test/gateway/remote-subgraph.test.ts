@@ -46,6 +46,20 @@ test('receives the named headers of the client and no others', async () => {
   expect(received[0]?.headers).not.toHaveProperty('cookie');
 });
 
+test.each([
+  ['columns of its own', { calls: [{ upstream: 'payments', operation: 'x', calls: 2, cost: 9 }] }, [{ calls: 2 }]],
+  ['no numbers', { calls: [{ upstream: 'payments', operation: 'x', calls: 'many' }] }, []],
+  ['no list', { calls: 7, stale: 'yes' }, []],
+])('given a report with %s, then what is no report is left out', async (_, tributary, expected) => {
+  answer = json(200, { data: { payment: { id: 'pi_3x', status: 'SUCCEEDED' } }, extensions: { tributary } });
+  const { text, errors } = await stack.ask(ASK, {}, { headers: { 'x-tributary-report': '1' } });
+  expect(errors).toBeUndefined();
+  const { extensions } = JSON.parse(text) as { extensions: { tributary: { calls: { upstream: string }[] } } };
+  const rows = extensions.tributary.calls.filter(({ upstream }) => upstream === 'payments');
+  expect(rows).toMatchObject(expected);
+  expect(text).not.toContain('cost');
+});
+
 describe.each([
   ['500', json(500, { oops: true }), 'UPSTREAM_UNAVAILABLE'],
   ['a page', (_: unknown, response: ServerResponse) => response.end('<html>nginx</html>'), 'UPSTREAM_BAD_RESPONSE'],
