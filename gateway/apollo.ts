@@ -1,4 +1,3 @@
-import { ApolloGateway } from '@apollo/gateway';
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { ApolloServerErrorCode } from '@apollo/server/errors';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
@@ -8,8 +7,9 @@ import { UPSTREAM_ERROR_CODES } from '../connectors/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { GatewayConfig } from './config.ts';
 import type { RequestContext } from './context.ts';
-import { reportPlugin, STALE_MARKER } from './report.ts';
-import { type Transport, toDataSource } from './transport.ts';
+import { createCompiledGateway } from './execution/gateway.ts';
+import { reportPlugin } from './report.ts';
+import type { Transport } from './transport.ts';
 
 export type ApolloOptions = {
   readonly config: GatewayConfig;
@@ -29,6 +29,7 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   ...Object.values(ApolloServerErrorCode),
   ...UPSTREAM_ERROR_CODES,
   'PAYLOAD_TOO_LARGE',
+  'OPERATION_UNRESOLVABLE',
 ]);
 
 /** The GraphQL pipeline: the supergraph behind Apollo Server. It is started. */
@@ -42,13 +43,15 @@ export const createApollo = async ({
   // Apollo's gateway reports usage to Apollo from its construction on, unless the environment says otherwise, and
   // takes no option for it. The one place where this product writes to the environment.
   process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
-  const gateway = new ApolloGateway({
+  const gateway = createCompiledGateway<RequestContext>({
     supergraphSdl,
-    logger: log,
-    buildService: ({ name }) => {
+    log,
+    maxPrograms: config.maxPrograms,
+    maxPlanText: config.maxPlanText,
+    clientOf: (name) => {
       const transport = transports[name];
       if (!transport) throw new Error(`The supergraph names a subgraph ${name} that there is no way to.`);
-      return toDataSource(transport);
+      return transport;
     },
   });
   const apollo = new ApolloServer<RequestContext>({
@@ -98,7 +101,6 @@ const refusal = (message: string, code: string): GraphQLError =>
 const toClientError = (error: GraphQLFormattedError, thrown: unknown, log: Log): GraphQLFormattedError => {
   const code = String(error.extensions?.['code']);
   if (code !== ApolloServerErrorCode.INTERNAL_SERVER_ERROR && PUBLIC_ERROR_CODES.has(code)) return error;
-  if (code === STALE_MARKER) return error;
   // Apollo Server's own refusals of a persisted query have a status and no code.
   if (
     thrown instanceof GraphQLError &&
@@ -107,10 +109,13 @@ const toClientError = (error: GraphQLFormattedError, thrown: unknown, log: Log):
     return { message: error.message, extensions: { code: ApolloServerErrorCode.BAD_REQUEST } };
   }
   log.error({ error }, 'An error without a public code.');
-  const { path } = error;
+  const { path, extensions: { serviceName } = {} } = error;
   return {
     message: 'Something went wrong on our side.',
     ...(path && { path }),
-    extensions: { code: ApolloServerErrorCode.INTERNAL_SERVER_ERROR },
+    extensions: {
+      code: ApolloServerErrorCode.INTERNAL_SERVER_ERROR,
+      ...(serviceName !== undefined && { serviceName }),
+    },
   };
 };

@@ -1,5 +1,6 @@
 import type { CallOptions } from '../connectors/chain.ts';
 import type { Ledger } from '../connectors/ledger.ts';
+import type { StaleNote } from '../subgraphs/field.ts';
 import { createCallOptions, type RequestTerms } from '../subgraphs/request.ts';
 import type { Subgraph } from '../subgraphs/subgraph.ts';
 
@@ -11,6 +12,8 @@ export type RequestContext = {
   /** What the request has cost, where the client has asked. */
   readonly ledger: Ledger | undefined;
   readonly call: CallOptions;
+  /** What of the answer is older than it should be; filled when the answer is made. */
+  readonly stale: StaleNote[];
   /** The context of a subgraph in this process: one for all fetches of this request, so that they share loaders. */
   readonly contextOf: (subgraph: Subgraph) => object;
 };
@@ -24,6 +27,7 @@ export const createRequestContext = ({ terms, headers }: Pick<RequestContext, 't
     headers,
     ledger,
     call,
+    stale: [],
     contextOf: (subgraph) => {
       const context = contexts.get(subgraph) ?? subgraph.createContext(call);
       contexts.set(subgraph, context);

@@ -8,9 +8,11 @@ import { subgraphs } from '../subgraphs/index.ts';
 import { createProcessKit } from '../subgraphs/kit.ts';
 import type { Subgraph, SubgraphModule } from '../subgraphs/subgraph.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
+import { createLocalTransport } from './local-transport.ts';
+import { createRemoteTransport } from './remote-transport.ts';
 import { startGatewayServer } from './server.ts';
 import { SUPERGRAPH_FILE, subgraphsOf } from './supergraph.ts';
-import { createLocalTransport, createRemoteTransport, type Transport } from './transport.ts';
+import type { Transport } from './transport.ts';
 
 export type StartedGateway = {
   readonly url: string;

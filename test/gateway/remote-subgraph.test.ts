@@ -63,7 +63,7 @@ test.each([
 describe.each([
   ['500', json(500, { oops: true }), 'UPSTREAM_UNAVAILABLE'],
   ['a page', (_: unknown, response: ServerResponse) => response.end('<html>nginx</html>'), 'UPSTREAM_BAD_RESPONSE'],
-  ['no data', json(200, {}), 'INTERNAL_SERVER_ERROR'],
+  ['no data', json(200, {}), 'UPSTREAM_BAD_RESPONSE'],
   ['another kind of data', json(200, { data: [1] }), 'UPSTREAM_BAD_RESPONSE'],
   ['too much', (_: unknown, response: ServerResponse) => response.end('x'.repeat(40_000_000)), 'UPSTREAM_BAD_RESPONSE'],
   ['nothing', () => {}, 'UPSTREAM_TIMEOUT'],

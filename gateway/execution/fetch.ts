@@ -1,0 +1,208 @@
+import { type GraphQLSchema, print, stripIgnoredCharacters } from 'graphql';
+import type { StaleNote } from '../../subgraphs/field.ts';
+import { type Data, isData, merge, setOwn } from './data.ts';
+import { Failure, type FetchError } from './failure.ts';
+import { createObjectsAt, locate, type ObjectsAt, type Path } from './objects-at.ts';
+import { failFields, placeErrors } from './place-errors.ts';
+import { renameFields } from './rename-fields.ts';
+import { createRepresenters } from './representations.ts';
+import type { Fragments } from './selections.ts';
+import { type Fetch, fragmentsIn, type Input, type Target } from './steps.ts';
+import type { SubgraphAnswer, SubgraphClient, SubgraphError } from './subgraph-request.ts';
+
+/** One execution of a program. */
+export type Run<Context> = {
+  readonly context: Context;
+  /** What the fetches gave so far. */
+  readonly data: Data;
+  /** As the client sent them, by the names that the plan has for them. */
+  readonly sent: Readonly<Record<string, unknown>>;
+  /** The same with defaults, as GraphQL's rules make them. */
+  readonly variables: Readonly<Record<string, unknown>>;
+  hasFailures: boolean;
+  /** Errors that are the reason of no null. */
+  readonly errors: SubgraphError[];
+  readonly stale: StaleNote[];
+};
+
+/** Sends a fetch and puts what it gives to the data; undefined where there is nothing to ask. Never rejects. */
+export type Send<Context> = (run: Run<Context>) => Promise<void> | undefined;
+
+/** Compiles one request to a subgraph. `schema` is the supergraph's, with all types that subgraphs have. */
+export const createSend = <Context>(
+  schema: GraphQLSchema,
+  fetch: Fetch,
+  client: SubgraphClient<Context>,
+): Send<Context> => {
+  const { subgraph, document, kind, operationName } = fetch;
+  const fragments: Fragments = new Map(fragmentsIn(document).map((one) => [one.name.value, one]));
+  const send = client.prepare({ query: stripIgnoredCharacters(print(document)), document, kind, operationName });
+  const rootType = schema.getRootType(kind)?.name ?? '';
+  const inputs = fetch.inputs.map((input) => createInput(schema, rootType, input, fragments, client.takes));
+  const entityLists = new Set(fetch.inputs.flatMap(({ entities }) => entities?.name ?? []));
+  const isEntityList = (name: string): boolean => entityLists.has(name);
+
+  const receive = (run: Run<Context>, gathered: readonly Gathered[], answer: SubgraphAnswer): void => {
+    const errors = (answer.errors ?? []).map((error) => withService(error, subgraph));
+    const data = isData(answer.data) ? answer.data : undefined;
+    if (errors.length > 0 || !data) run.hasFailures = true;
+    const unplaced = data ? placeErrors(data, errors, isEntityList) : [];
+    for (const [index, input] of inputs.entries()) {
+      const own = gathered[index] as Gathered;
+      if (data) input.receive(run, own, data);
+      else input.fail(run, own, errors.length > 0 ? errors : [withService(NO_ANSWER, subgraph)]);
+      for (const error of unplaced) run.errors.push(...input.toClient(run, own, error));
+      for (const note of answer.stale ?? []) run.stale.push(...input.toClient(run, own, note));
+    }
+  };
+
+  return (run) => {
+    const gathered = inputs.map((input) => input.gather(run));
+    if (gathered.every(({ isEmpty }) => isEmpty)) return undefined;
+    const variables: Record<string, unknown> = {};
+    for (const name of fetch.variables) if (run.sent[name] !== undefined) variables[name] = run.sent[name];
+    const representations = gathered.flatMap(({ representations: one }) => one ?? []);
+    return send({ variables, representations }, run.context).then((answer) => receive(run, gathered, answer));
+  };
+};
+
+const NO_ANSWER = { message: 'A service gave no answer.', extensions: { code: 'UPSTREAM_BAD_RESPONSE' } };
+
+const withService = (error: SubgraphError, serviceName: string): SubgraphError => ({
+  ...error,
+  extensions: { ...error.extensions, serviceName },
+});
+
+/** What one input of a fetch is about, in one execution. */
+type Gathered = {
+  readonly isEmpty: boolean;
+  readonly representations: { variable: string; texts: string[]; values: Data[] } | undefined;
+  /** For each target, its objects, and which representation each has. */
+  readonly objects: readonly Data[][];
+  readonly positions: readonly number[][];
+};
+
+const createInput = (
+  schema: GraphQLSchema,
+  rootType: string,
+  { entities, selectionSet, targets, renamed }: Input,
+  fragments: Fragments,
+  takes: 'texts' | 'values',
+) => {
+  const selections = [{ selectionSet, conditions: [] }];
+  const places = targets.map((target) => createPlace(schema, target));
+  const hasNested = selectionSet.selections.some((selection) => !('name' in selection) || 'selectionSet' in selection);
+
+  const failObject = (run: Run<unknown>, object: Data, failure: Failure): void => {
+    run.hasFailures = true;
+    failFields(object, failure, { schema, typename: rootType, selections, fragments, variables: run.variables });
+  };
+
+  const gather = (run: Run<unknown>): Gathered => {
+    const representations = entities && { variable: entities.variable, texts: [], values: [] };
+    const indexes = new Map<string, number>();
+    const objects: Data[][] = [];
+    const positions: number[][] = [];
+    for (const place of places) {
+      const ownObjects: Data[] = [];
+      const ownPositions: number[] = [];
+      objects.push(ownObjects);
+      positions.push(ownPositions);
+      place.objectsAt(run.data, (object) => {
+        const position = representations ? indexOf(object, place, representations, indexes, run) : 0;
+        if (position === undefined) return;
+        ownObjects.push(object);
+        ownPositions.push(position);
+      });
+    }
+    return { representations, objects, positions, isEmpty: objects.every((own) => own.length === 0) };
+  };
+
+  const indexOf = (
+    object: Data,
+    { representerOf }: Place,
+    { texts, values }: NonNullable<Gathered['representations']>,
+    indexes: Map<string, number>,
+    run: Run<unknown>,
+  ): number | undefined => {
+    const representer = representerOf(object['__typename']);
+    if (!representer) return undefined;
+    let text: string | undefined;
+    try {
+      text = representer.toText(object);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      failObject(run, object, error.forDependent());
+    }
+    if (text === undefined) return undefined;
+    const known = indexes.get(text);
+    if (known !== undefined) return known;
+    const index = texts.push(text) - 1;
+    indexes.set(text, index);
+    if (takes === 'values') values.push(representer.toValue(object));
+    return index;
+  };
+
+  const receive = (run: Run<unknown>, { representations, objects, positions }: Gathered, data: Data): void => {
+    const list = entities ? data[entities.name] : [data];
+    if (!Array.isArray(list) || (representations && list.length !== representations.texts.length)) {
+      const failure = list instanceof Failure ? list.forDependent() : new Failure([{ ...NO_ANSWER, path: [] }]);
+      for (const object of objects.flat()) failObject(run, object, failure);
+      return;
+    }
+    if (renamed.length > 0) renameFields(schema, list, renamed);
+    for (const [place, own] of objects.entries()) {
+      const ownPositions = positions[place] as number[];
+      for (let index = 0; index < own.length; index++) {
+        const object = own[index] as Data;
+        const given = list[ownPositions[index] as number];
+        if (given instanceof Failure) failObject(run, object, given);
+        // What is nested is shared by all objects of one place, where all that follows is the same for all of them.
+        else if (isData(given)) merge(object, place > 0 && hasNested ? copy(given) : given);
+      }
+    }
+  };
+
+  const fail = (run: Run<unknown>, { objects }: Gathered, errors: readonly SubgraphError[]): void => {
+    const reasons = errors.map(({ message, extensions = {}, path = [] }): FetchError => {
+      return { message, extensions, path: entities ? [] : path };
+    });
+    const failure = new Failure(reasons, { ofObject: true });
+    for (const object of objects.flat()) failObject(run, object, failure);
+  };
+
+  /** The same with the client's paths: one for each place where the entity is. */
+  const toClient = <T extends { readonly path?: Path | undefined }>(
+    run: Run<unknown>,
+    { objects, positions }: Gathered,
+    told: T,
+  ): T[] => {
+    const { path } = told;
+    if (!path) return entities && entities.name !== '_entities' ? [] : [told];
+    if (entities && path[0] !== entities.name) return [];
+    return targets.flatMap((target, place) => {
+      const wanted = objects[place]?.filter((_object, index) => !entities || positions[place]?.[index] === path[1]);
+      const found = new Set(wanted);
+      return locate(run.data, target.path)
+        .filter(({ object }) => found.has(object))
+        .map((at) => ({ ...told, path: [...at.path, ...path.slice(entities ? 2 : 0)] }));
+    });
+  };
+
+  return { gather, receive, fail, toClient };
+};
+
+type Place = { readonly objectsAt: ObjectsAt; readonly representerOf: ReturnType<typeof createRepresenters> };
+
+const createPlace = (schema: GraphQLSchema, { path, requirement }: Target): Place => ({
+  objectsAt: createObjectsAt(path),
+  representerOf: requirement ? createRepresenters(schema, requirement) : () => undefined,
+});
+
+const copy = <T>(value: T): T => {
+  if (Array.isArray(value)) return value.map(copy) as T;
+  if (!isData(value)) return value;
+  const result: Data = {};
+  for (const name of Object.keys(value)) setOwn(result, name, copy(value[name]));
+  return result as T;
+};

@@ -1,0 +1,101 @@
+import { ApolloGateway } from '@apollo/gateway';
+import type { ApolloServerOptionsWithGateway, BaseContext } from '@apollo/server';
+import { GraphQLError, type GraphQLSchema, parse, print } from 'graphql';
+import type { Log } from '../../runtime/log.ts';
+import type { StaleNote } from '../../subgraphs/field.ts';
+import { createGraph, type Graph } from './graph.ts';
+import { putResolvableKeysFirst } from './resolvable-keys.ts';
+import type { SubgraphClient } from './subgraph-request.ts';
+
+type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway'];
+
+export type CompiledGatewayOptions<Context> = {
+  readonly supergraphSdl: string;
+  readonly clientOf: (subgraph: string) => SubgraphClient<Context>;
+  readonly maxPrograms: number;
+  readonly maxPlanText: number;
+  readonly log: Log;
+};
+
+/**
+ * What Apollo Server takes as its gateway: `@apollo/gateway` loads and changes the supergraph and has the planner;
+ * operations are executed here, each by its compiled program.
+ */
+export const createCompiledGateway = <Context extends { readonly stale: StaleNote[] }>(
+  options: CompiledGatewayOptions<Context>,
+): Gateway => {
+  const { supergraphSdl, log } = options;
+  const apollo = new ApolloGateway({
+    supergraphSdl: print(putResolvableKeysFirst(parse(supergraphSdl))),
+    logger: log,
+    buildService: () => ({ process: async () => Promise.reject(new Error('Fetches are sent by programs.')) }),
+  });
+  // A request belongs to the version that it was validated with, whatever has been loaded since.
+  const graphs = new WeakMap<GraphQLSchema, Graph<Context>>();
+  let current: Graph<Context> | undefined;
+
+  apollo.onSchemaLoadOrUpdate(({ apiSchema, coreSupergraphSdl }) => {
+    const graph = createGraph({ ...options, ...plannerOf(apollo), apiSchema, supergraphSdl: coreSupergraphSdl });
+    graphs.set(apiSchema, graph);
+    if (current) warmUp(graph, current.operations(), log);
+    current = graph;
+  });
+
+  const executor: Awaited<ReturnType<Gateway['load']>>['executor'] = async (request) => {
+    const graph = graphs.get(request.schema);
+    if (!graph) throw new Error('A request for a version of the graph that was never loaded.');
+    const context = request.context as unknown as Context;
+    const { document, queryHash: hash } = request;
+    const operation = { document, operationName: request.request.operationName, hash };
+    const { data, errors, stale } = await graph.execute(operation, request.request.variables ?? {}, context);
+    context.stale.push(...stale);
+    return {
+      ...(data !== undefined && { data }),
+      ...(errors.length > 0 && { errors: errors.map(toGraphQLError) }),
+    };
+  };
+
+  return {
+    onSchemaLoadOrUpdate: (callback) => apollo.onSchemaLoadOrUpdate(callback),
+    load: async (given) => {
+      await apollo.load(given);
+      return { executor };
+    },
+    stop: () => apollo.stop(),
+  };
+};
+
+/**
+ * The planner that Apollo's gateway has made for the supergraph, and the schemas that belong to it. They are private
+ * there; another planner of our own would take the time and the memory of a second one.
+ */
+const plannerOf = (apollo: ApolloGateway) => {
+  const {
+    queryPlanner: planner,
+    apiSchema: plannerSchema,
+    supergraphSchema,
+  } = {
+    queryPlanner: apollo['queryPlanner'],
+    apiSchema: apollo['apiSchema'],
+    supergraphSchema: apollo['supergraphSchema'],
+  };
+  if (!planner || !plannerSchema || !supergraphSchema)
+    throw new Error('This version of @apollo/gateway has no planner.');
+  return { planner, plannerSchema, supergraphSchema };
+};
+
+/** Makes the programs of the operations in use one at a time, between requests. */
+const warmUp = async (graph: Graph<never>, operations: readonly Parameters<Graph<never>['warm']>[0][], log: Log) => {
+  for (const operation of operations) {
+    await new Promise(setImmediate);
+    try {
+      graph.warm(operation);
+    } catch (error) {
+      log.warn({ err: error, operationName: operation.operationName }, 'An operation cannot be planned any more.');
+    }
+  }
+};
+
+const toGraphQLError = (
+  error: GraphQLError | { message: string; path?: unknown; extensions?: unknown },
+): GraphQLError => (error instanceof GraphQLError ? error : new GraphQLError(error.message, error as object));

@@ -1,0 +1,129 @@
+import { GraphQLError } from 'graphql';
+import { z } from 'zod';
+import { isUpstreamError, UpstreamError } from '../connectors/errors.ts';
+import { createHttpConnector } from '../connectors/http.ts';
+import { LEDGER_COLUMNS } from '../connectors/ledger.ts';
+import { parseAnswer, parseJson } from '../connectors/parse.ts';
+import type { Log } from '../runtime/log.ts';
+import { toPublicError } from '../subgraphs/errors.ts';
+import { toTermHeaders } from '../subgraphs/request.ts';
+import type { RequestContext } from './context.ts';
+import type { SubgraphAnswer, SubgraphOperation, SubgraphRequest } from './execution/subgraph-request.ts';
+import type { Transport } from './transport.ts';
+
+// What `subgraphs/errors.ts` makes. Anything else that a subgraph adds, such as stack traces, stays behind.
+const PASSED_ON = ['code', 'argument', 'reason', 'retryAfterMs'];
+
+const pickExtensions = (extensions: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(extensions).filter(([name]) => PASSED_ON.includes(name)));
+
+const Path = z.array(z.union([z.string(), z.number()]));
+
+const Stale = z.object({ path: Path, provider: z.string(), ageMs: z.number() });
+
+const Row = z.object({
+  upstream: z.string(),
+  operation: z.string(),
+  ...Object.fromEntries(LEDGER_COLUMNS.map((column) => [column, z.number().default(0)])),
+});
+
+const Errors = z.array(
+  z.object({
+    message: z.string(),
+    path: Path.optional(),
+    extensions: z.record(z.string(), z.unknown()).default({}).transform(pickExtensions),
+  }),
+);
+
+const Extensions = z
+  .object({
+    tributary: z
+      .object({ stale: z.array(Stale).default([]), calls: z.array(Row).default([]) })
+      .optional()
+      .catch(undefined),
+  })
+  .optional()
+  .catch(undefined);
+
+// Data is not looked into here: the answer is shaped by the graph's own schema.
+const Answer = z.object({
+  data: z.unknown().optional(),
+  errors: z.unknown().optional(),
+  extensions: z.unknown().optional(),
+});
+
+/** The way to a subgraph over HTTP. */
+export const createRemoteTransport = (
+  { name, url, timeoutMs }: { name: string; url: string; timeoutMs: number },
+  log: Log,
+): Transport => {
+  // A request that the subgraph will not execute is answered with 400 and the reason.
+  const http = createHttpConnector({
+    upstream: name,
+    timeoutMs,
+    maxAnswerBytes: 32 * 1024 * 1024,
+    connections: 64,
+    isAnswer: ({ status }) => status === 200 || status === 400,
+  });
+  const origin = { upstream: name, operation: `POST ${name}` };
+
+  const ask = async (body: string, isMutation: boolean, context: RequestContext): Promise<SubgraphAnswer> => {
+    const { terms, headers, ledger } = context;
+    const answer = await http.send({
+      operation: origin.operation,
+      method: 'POST',
+      url,
+      headers: {
+        ...headers,
+        ...toTermHeaders(terms),
+        'content-type': 'application/json',
+        accept: 'application/json',
+      },
+      body,
+      write: isMutation,
+      signal: terms.signal,
+    });
+    const { data, errors, extensions } = parseJson(Answer, answer.body, origin);
+    const { stale = [], calls = [] } = extensions ? (Extensions.parse(extensions)?.tributary ?? {}) : {};
+    for (const { upstream, operation, ...row } of calls) ledger?.add(upstream, operation, row);
+    if (data !== null && data !== undefined && !isObject(data)) {
+      throw new UpstreamError(
+        'UPSTREAM_BAD_RESPONSE',
+        name,
+        `${origin.operation} answered with unexpected data`,
+        origin,
+      );
+    }
+    return { data, ...(errors ? { errors: parseAnswer(Errors, errors, origin) } : {}), stale };
+  };
+
+  return {
+    takes: 'texts',
+    prepare: (operation) => {
+      const write = createBodyWriter(operation);
+      return async (request, context) => {
+        try {
+          return await ask(write(request), operation.kind === 'mutation', context);
+        } catch (error) {
+          if (!isUpstreamError(error)) throw error;
+          return { data: null, errors: [toPublicError(new GraphQLError('', { originalError: error }), log)] };
+        }
+      };
+    },
+    close: http.close,
+  };
+};
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Writes request bodies: what is the same for all is written once, and representations come as text already. */
+const createBodyWriter = ({ query, operationName }: SubgraphOperation) => {
+  const start = `{"query":${JSON.stringify(query)}${operationName ? `,"operationName":${JSON.stringify(operationName)}` : ''},"variables":{`;
+  return ({ variables, representations }: SubgraphRequest): string => {
+    const own = JSON.stringify(variables);
+    const parts = representations.map(({ variable, texts }) => `${JSON.stringify(variable)}:[${texts.join(',')}]`);
+    if (own !== '{}') parts.unshift(own.slice(1, -1));
+    return `${start}${parts.join(',')}}}`;
+  };
+};
