@@ -15,6 +15,8 @@ import type { Log } from '../runtime/log.ts';
 import { toPublicError } from '../subgraphs/errors.ts';
 import type { StaleNote } from '../subgraphs/field.ts';
 import type { Subgraph } from '../subgraphs/subgraph.ts';
+import { inlineFragments } from './execution/selections.ts';
+import { fragmentsIn, operationIn } from './execution/steps.ts';
 import type { SubgraphOperation } from './execution/subgraph-request.ts';
 import type { Transport } from './transport.ts';
 
@@ -42,10 +44,20 @@ type Execution = (variables: Record<string, unknown>, context: object) => Execut
 
 /** Compiles an operation where the compiler is right, and has it interpreted elsewhere. */
 const prepareExecution = ({ schema }: Subgraph, { document, operationName }: SubgraphOperation): Execution => {
-  const compiled = hasInputObjects(schema, document) ? undefined : compileQuery(schema, document, operationName);
+  const compiled = hasInputObjects(schema, document)
+    ? undefined
+    : compileQuery(schema, withoutFragments(document), operationName);
   if (compiled && isCompiledQuery(compiled))
     return (variables, context) => compiled.query(undefined, context, variables);
   return (variableValues, contextValue) => execute({ schema, document, variableValues, contextValue });
+};
+
+// graphql-jit 0.8.9 mixes up the conditions of one fragment that is spread twice under different ones.
+const withoutFragments = (document: DocumentNode): DocumentNode => {
+  const fragments = new Map(fragmentsIn(document).map((one) => [one.name.value, one]));
+  const operation = operationIn(document);
+  const selectionSet = inlineFragments(operation.selectionSet, fragments);
+  return { kind: Kind.DOCUMENT, definitions: [{ ...operation, selectionSet }] };
 };
 
 // In variables, graphql-jit 0.8.9 does not know the defaults of an input object's fields: `{}` for an input with

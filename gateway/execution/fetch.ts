@@ -6,7 +6,8 @@ import { createObjectsAt, locate, type ObjectsAt, type Path } from './objects-at
 import { failFields, placeErrors } from './place-errors.ts';
 import { renameFields } from './rename-fields.ts';
 import { createRepresenters } from './representations.ts';
-import type { Fragments } from './selections.ts';
+import type { Requirements } from './requirements.ts';
+import { collectFields, type Fragments, isSelected } from './selections.ts';
 import { type Fetch, fragmentsIn, type Input, type Target } from './steps.ts';
 import type { SubgraphAnswer, SubgraphClient, SubgraphError } from './subgraph-request.ts';
 
@@ -28,17 +29,23 @@ export type Run<Context> = {
 /** Sends a fetch and puts what it gives to the data; undefined where there is nothing to ask. Never rejects. */
 export type Send<Context> = (run: Run<Context>) => Promise<void> | undefined;
 
-/** Compiles one request to a subgraph. `schema` is the supergraph's, with all types that subgraphs have. */
+export type FetchOptions = {
+  /** With all types and fields that subgraphs have. */
+  readonly supergraphSchema: GraphQLSchema;
+  readonly requiredBy: Requirements['requiredBy'];
+};
+
+/** Compiles one request to a subgraph. */
 export const createSend = <Context>(
-  schema: GraphQLSchema,
+  options: FetchOptions,
   fetch: Fetch,
   client: SubgraphClient<Context>,
 ): Send<Context> => {
   const { subgraph, document, kind, operationName } = fetch;
   const fragments: Fragments = new Map(fragmentsIn(document).map((one) => [one.name.value, one]));
   const send = client.prepare({ query: stripIgnoredCharacters(print(document)), document, kind, operationName });
-  const rootType = schema.getRootType(kind)?.name ?? '';
-  const inputs = fetch.inputs.map((input) => createInput(schema, rootType, input, fragments, client.takes));
+  const rootType = options.supergraphSchema.getRootType(kind)?.name ?? '';
+  const inputs = fetch.inputs.map((input) => createInput(options, rootType, input, fragments, client.takes));
   const entityLists = new Set(fetch.inputs.flatMap(({ entities }) => entities?.name ?? []));
   const isEntityList = (name: string): boolean => entityLists.has(name);
 
@@ -80,10 +87,12 @@ type Gathered = {
   /** For each target, its objects, and which representation each has. */
   readonly objects: readonly Data[][];
   readonly positions: readonly number[][];
+  /** Fields that are not taken from the answer: they require a value that failed. */
+  readonly refused: Map<Data, ReadonlyMap<string, Failure>>;
 };
 
 const createInput = (
-  schema: GraphQLSchema,
+  { supergraphSchema: schema, requiredBy }: FetchOptions,
   rootType: string,
   { entities, selectionSet, targets, renamed }: Input,
   fragments: Fragments,
@@ -103,19 +112,20 @@ const createInput = (
     const indexes = new Map<string, number>();
     const objects: Data[][] = [];
     const positions: number[][] = [];
+    const refused: Gathered['refused'] = new Map();
     for (const place of places) {
       const ownObjects: Data[] = [];
       const ownPositions: number[] = [];
       objects.push(ownObjects);
       positions.push(ownPositions);
       place.objectsAt(run.data, (object) => {
-        const position = representations ? indexOf(object, place, representations, indexes, run) : 0;
+        const position = representations ? indexOf(object, place, representations, indexes, refused, run) : 0;
         if (position === undefined) return;
         ownObjects.push(object);
         ownPositions.push(position);
       });
     }
-    return { representations, objects, positions, isEmpty: objects.every((own) => own.length === 0) };
+    return { representations, objects, positions, refused, isEmpty: objects.every((own) => own.length === 0) };
   };
 
   const indexOf = (
@@ -123,27 +133,58 @@ const createInput = (
     { representerOf }: Place,
     { texts, values }: NonNullable<Gathered['representations']>,
     indexes: Map<string, number>,
+    refused: Gathered['refused'],
     run: Run<unknown>,
   ): number | undefined => {
     const representer = representerOf(object['__typename']);
     if (!representer) return undefined;
+    let entity = object;
     let text: string | undefined;
     try {
-      text = representer.toText(object);
+      text = representer.toText(entity);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      failObject(run, object, error.forDependent());
+      const without = representer.withoutFailures(entity);
+      const fields = refuse(run, object, without.failures);
+      if (!fields) return undefined;
+      refused.set(object, fields);
+      entity = without.entity;
+      text = representer.toText(entity);
     }
     if (text === undefined) return undefined;
     const known = indexes.get(text);
     if (known !== undefined) return known;
     const index = texts.push(text) - 1;
     indexes.set(text, index);
-    if (takes === 'values') values.push(representer.toValue(object));
+    if (takes === 'values') values.push(representer.toValue(entity));
     return index;
   };
 
-  const receive = (run: Run<unknown>, { representations, objects, positions }: Gathered, data: Data): void => {
+  /**
+   * Finds the fields that cannot be asked for because they require what failed. Where these are all, or where what
+   * failed is needed to find the entity, the object's fields fail at once and nothing is given.
+   */
+  const refuse = (
+    run: Run<unknown>,
+    object: Data,
+    failures: ReadonlyMap<string, Failure>,
+  ): ReadonlyMap<string, Failure> | undefined => {
+    const typename = String(object['__typename']);
+    const asked = [...collectFields(schema, typename, selections, fragments)].filter(([, selected]) =>
+      isSelected(selected, run.variables),
+    );
+    const fields = new Map<string, Failure>();
+    for (const [required, failure] of failures) {
+      const dependents = asked.filter(([, [one]]) => one && requiredBy(typename, one.node.name.value).has(required));
+      for (const [name] of dependents) fields.set(name, failure.forDependent());
+      if (dependents.length > 0 && asked.some(([name]) => !fields.has(name) && name !== '__typename')) continue;
+      failObject(run, object, failure.forDependent());
+      return undefined;
+    }
+    return fields;
+  };
+
+  const receive = (run: Run<unknown>, { representations, objects, positions, refused }: Gathered, data: Data): void => {
     const list = entities ? data[entities.name] : [data];
     if (!Array.isArray(list) || (representations && list.length !== representations.texts.length)) {
       const failure = list instanceof Failure ? list.forDependent() : new Failure([{ ...NO_ANSWER, path: [] }]);
@@ -161,6 +202,7 @@ const createInput = (
         else if (isData(given)) merge(object, place > 0 && hasNested ? copy(given) : given);
       }
     }
+    for (const [object, fields] of refused) for (const [name, failure] of fields) setOwn(object, name, failure);
   };
 
   const fail = (run: Run<unknown>, { objects }: Gathered, errors: readonly SubgraphError[]): void => {

@@ -45,8 +45,12 @@ export const createCompiledGateway = <Context extends { readonly stale: StaleNot
     const graph = graphs.get(request.schema);
     if (!graph) throw new Error('A request for a version of the graph that was never loaded.');
     const context = request.context as unknown as Context;
-    const { document, queryHash: hash } = request;
-    const operation = { document, operationName: request.request.operationName, hash };
+    const operation = {
+      document: request.document,
+      operationName: request.request.operationName,
+      variableDefinitions: request.operation.variableDefinitions ?? [],
+      hash: request.queryHash,
+    };
     const { data, errors, stale } = await graph.execute(operation, request.request.variables ?? {}, context);
     context.stale.push(...stale);
     return {

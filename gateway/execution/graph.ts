@@ -1,17 +1,20 @@
 import { operationFromDocument, type Schema } from '@apollo/federation-internals';
 import type { QueryPlanner } from '@apollo/query-planner';
-import { type DocumentNode, type GraphQLSchema, parse, validate } from 'graphql';
+import { type DocumentNode, type GraphQLSchema, parse, type VariableDefinitionNode, validate } from 'graphql';
+import { getVariableValues } from 'graphql/execution/values.js';
 import { LRUCache } from 'lru-cache';
+import { type ConditionValues, conditionVariables, needsValues } from './conditions.ts';
 import { prepareOperation, UnsupportedOperation } from './prepare.ts';
-import { type Answer, compile, type Program } from './program.ts';
+import { type Answer, compile, type Program, type RequestVariables } from './program.ts';
 import { readRequirements } from './requirements.ts';
-import { UnsupportedPlan } from './steps.ts';
+import { fetchesOf, readPlan, UnsupportedPlan } from './steps.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
 
 /** An operation of a client, as it is known before its variables are. */
 export type ClientOperation = {
   readonly document: DocumentNode;
   readonly operationName: string | undefined;
+  readonly variableDefinitions: readonly VariableDefinitionNode[];
   /** The same for the same text. */
   readonly hash: string;
 };
@@ -42,9 +45,11 @@ export type Graph<Context> = {
   readonly warm: (operation: ClientOperation) => void;
 };
 
+/** What is kept of an operation. */
 type Kept<Context> = {
   readonly operation: ClientOperation;
-  readonly program: Program<Context>;
+  /** The program, or the variables that one has to know to have a program. */
+  readonly made: Program<Context> | readonly string[];
   readonly planText: number;
 };
 
@@ -52,42 +57,69 @@ type Kept<Context> = {
 export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Context> => {
   const { apiSchema, supergraphSchema, supergraphSdl, planner, plannerSchema, clientOf } = options;
   const requirements = readRequirements(parse(supergraphSdl, { noLocation: true }), supergraphSchema);
+  const { requiredBy } = requirements;
   const programs = new LRUCache<string, Kept<Context>>({
     max: options.maxPrograms,
     maxSize: options.maxPlanText,
     sizeCalculation: ({ planText }) => planText,
   });
 
-  const make = (operation: ClientOperation): Kept<Context> => {
-    const prepared = prepareOperation(apiSchema, requirements, operation.document, operation.operationName);
+  const make = (operation: ClientOperation, conditions?: ConditionValues): Kept<Context> => {
+    const prepared = prepareOperation(apiSchema, requirements, operation.document, operation.operationName, conditions);
     const plans = prepared.parts.map((part) => planner.buildQueryPlan(operationFromDocument(plannerSchema, part)));
-    const program = compile({ apiSchema, supergraphSchema, prepared, plans, clientOf });
-    return { operation, program, planText: JSON.stringify(plans).length };
+    const steps = plans.map(readPlan);
+    const planText = JSON.stringify(plans).length;
+    const isOpen =
+      !conditions &&
+      prepared.parts.some((part) => {
+        return needsValues(part, steps.flatMap(fetchesOf), requirements.keyNames);
+      });
+    if (isOpen) {
+      const variables = prepared.parts.flatMap(conditionVariables).map(prepared.clientVariable);
+      return { operation, planText, made: [...new Set(variables)] };
+    }
+    return {
+      operation,
+      planText,
+      made: compile({ apiSchema, supergraphSchema, requiredBy, prepared, steps, clientOf }),
+    };
   };
 
-  const programOf = (operation: ClientOperation): Program<Context> => {
-    const key = `${operation.operationName ?? ''} ${operation.hash}`;
+  const keep = (key: string, operation: ClientOperation, conditions?: ConditionValues): Kept<Context> => {
     const known = programs.get(key);
-    if (known) return known.program;
-    const made = make(operation);
-    programs.set(key, made);
-    return made.program;
+    if (known) return known;
+    const kept = make(operation, conditions);
+    programs.set(key, kept);
+    return kept;
+  };
+
+  const keyOf = ({ operationName = '', hash }: ClientOperation): string => `${operationName} ${hash}`;
+
+  const programFor = (operation: ClientOperation, { coerced }: RequestVariables): Program<Context> => {
+    const { made } = keep(keyOf(operation), operation);
+    if (typeof made === 'function') return made;
+    const conditions = Object.fromEntries(made.map((name) => [name, coerced[name]]));
+    const kept = keep(`${keyOf(operation)} ${JSON.stringify(conditions)}`, operation, conditions);
+    return kept.made as Program<Context>;
   };
 
   return {
-    execute: async (operation, variables, context) => {
+    execute: async (operation, sent, context) => {
+      const { errors, coerced = {} } = getVariableValues(apiSchema, operation.variableDefinitions, sent);
+      if (errors) return { errors, stale: [] };
+      const variables = { sent, coerced };
       try {
-        return await programOf(operation)(variables, context);
+        return await programFor(operation, variables)(variables, context);
       } catch (error) {
-        if (error instanceof UnsupportedOperation || error instanceof UnsupportedPlan) {
-          return { errors: [{ message: error.message, extensions: { code: 'OPERATION_UNRESOLVABLE' } }], stale: [] };
-        }
-        throw error;
+        if (!(error instanceof UnsupportedOperation || error instanceof UnsupportedPlan)) throw error;
+        return { errors: [{ message: error.message, extensions: { code: 'OPERATION_UNRESOLVABLE' } }], stale: [] };
       }
     },
-    operations: () => [...programs.values()].map(({ operation }) => operation),
+    operations: () => [
+      ...new Map([...programs.values()].map(({ operation }) => [keyOf(operation), operation])).values(),
+    ],
     warm: (operation) => {
-      if (validate(apiSchema, operation.document).length === 0) programOf(operation);
+      if (validate(apiSchema, operation.document).length === 0) keep(keyOf(operation), operation);
     },
   };
 };

@@ -70,8 +70,8 @@ const join = (fetches: readonly Fetch[]): Fetch => {
       }
       groups.set(key, { ...input, selectionSet: renamed });
       for (const fragment of own) {
-        const named = withFragmentNames(fragment, rename);
-        fragments.set(named.name.value, { ...named, name: { kind: Kind.NAME, value: rename(fragment.name.value) } });
+        const other = rename(fragment.name.value);
+        fragments.set(other, { ...withFragmentNames(fragment, rename), name: name(other) });
       }
     }
   }

@@ -13,7 +13,7 @@ export const mergeParts = ([first, ...others]: readonly Data[], required: Readon
       const existing = own(target, name);
       const value = source[name];
       if (existing === undefined) setOwn(target, name, value);
-      return existing === undefined || required.has(name) || isSame(existing, value);
+      return existing === undefined || value === undefined || required.has(name) || isSame(existing, value);
     });
   const isSame = (existing: unknown, value: unknown): boolean => {
     if (existing instanceof Failure || value instanceof Failure) return true;

@@ -14,13 +14,12 @@ import {
   visitWithTypeInfo,
 } from 'graphql';
 import { isInherited } from './code.ts';
-import { printCall, type Requirements } from './requirements.ts';
-import { type Fragments, responseName } from './selections.ts';
+import { type ConditionValues, foldConditions } from './conditions.ts';
+import { printCall, type RequiredCalls, type Requirements } from './requirements.ts';
+import { type Fragments, inlineFragments, responseName } from './selections.ts';
 
 /** An operation as it is planned and executed. */
 export type Prepared = {
-  /** As the client wrote it. */
-  readonly clientOperation: OperationDefinitionNode;
   readonly operation: OperationDefinitionNode;
   readonly fragments: Fragments;
   /** What is planned, each by itself; together they select what the operation does. */
@@ -45,24 +44,28 @@ export class UnsupportedOperation extends Error {}
  *   way of both.
  * - Names that every JavaScript object has already are replaced.
  * - Two fields that require one field with different arguments are planned apart.
+ * - What is left out for sure is not planned.
+ *
+ * `conditions` has the values of variables that are to count as known, for `@skip` and `@include`.
  */
 export const prepareOperation = (
   schema: GraphQLSchema,
   requirements: Requirements,
   document: DocumentNode,
   operationName: string | undefined,
+  conditions: ConditionValues = {},
 ): Prepared => {
   const operation = getOperationAST(document, operationName);
   if (!operation) throw new Error('The document has no such operation.');
   const names = new Map<string, string>();
   const variables = new Map<string, string>();
-  const selected = findRequirements(schema, requirements, document);
-  let prepared = renameVariables(onlyThis(document, operation), variables);
+  let prepared = foldConditions(onlyThis(document, operation), conditions);
+  const selected = findRequirements(schema, requirements.calls, prepared);
+  prepared = renameVariables(prepared, variables);
   prepared = tellApart(prepared, names);
-  prepared = renameFields(prepared, selected, names);
+  prepared = renameFields(prepared, requirements.names, selected, names);
   const fragments = fragmentsOf(prepared);
   return {
-    clientOperation: operation,
     operation: operationOf(prepared),
     fragments,
     parts: split(schema, prepared, selected),
@@ -120,7 +123,7 @@ type SelectedRequirements = ReadonlyMap<string, ReadonlyMap<string, string>>;
 /** What the fields that a document selects require with arguments, by the fields' coordinates. */
 const findRequirements = (
   schema: GraphQLSchema,
-  requirements: Requirements,
+  requirements: RequiredCalls,
   document: DocumentNode,
 ): SelectedRequirements => {
   const found = new Map<string, ReadonlyMap<string, string>>();
@@ -153,6 +156,7 @@ const ownName = (name: string): string => `__own_${name}`;
 /** Gives fields names of their own where the planner may put something else under theirs. */
 const renameFields = (
   document: DocumentNode,
+  plannerNames: ReadonlySet<string>,
   selected: SelectedRequirements,
   names: Map<string, string>,
 ): DocumentNode => {
@@ -165,7 +169,8 @@ const renameFields = (
       const name = responseName(node);
       const required = taken.get(name);
       const isTheSame = required === undefined || (required.size === 1 && required.has(printCall(node)));
-      if (!isInherited(name) && isTheSame) return undefined;
+      const isOther = name !== node.name.value && plannerNames.has(name);
+      if (isTheSame && !isOther && !isInherited(name)) return undefined;
       const other = ownName(name);
       names.set(other, names.get(name) ?? name);
       return withAlias(node, other);
@@ -185,7 +190,7 @@ const withAlias = (node: FieldNode, alias: string): FieldNode => ({
 const tellApart = (document: DocumentNode, names: Map<string, string>): DocumentNode => {
   if (!hasSharedName(document)) return document;
   const operation = operationOf(document);
-  const inlined = inline(operation.selectionSet, fragmentsOf(document));
+  const inlined = inlineFragments(operation.selectionSet, fragmentsOf(document));
   const aliases = new Map<FieldNode, string>();
   const compare = (sets: readonly SelectionSetNode[]): void => {
     const places = new Map<string, Map<string, FieldNode[]>>();
@@ -233,24 +238,6 @@ const hasSharedName = (document: DocumentNode): boolean => {
   });
   return isShared;
 };
-
-/** A selection set with fragments put in the place of their spreads. Every field is an object of its own. */
-const inline = ({ selections }: SelectionSetNode, fragments: Fragments): SelectionSetNode => ({
-  kind: Kind.SELECTION_SET,
-  selections: selections.flatMap((selection): SelectionNode[] => {
-    if (selection.kind !== Kind.FRAGMENT_SPREAD) {
-      const { selectionSet } = selection;
-      return [
-        { ...selection, ...(selectionSet && { selectionSet: inline(selectionSet, fragments) }) } as SelectionNode,
-      ];
-    }
-    const fragment = fragments.get(selection.name.value);
-    if (!fragment) return [];
-    const { typeCondition, selectionSet } = fragment;
-    const { directives = [] } = selection;
-    return [{ kind: Kind.INLINE_FRAGMENT, typeCondition, directives, selectionSet: inline(selectionSet, fragments) }];
-  }),
-});
 
 /** The fields of a selection set without named fragments, whatever types they are for. */
 const fieldsIn = ({ selections }: SelectionSetNode): FieldNode[] =>

@@ -1,17 +1,15 @@
-import type { QueryPlan } from '@apollo/query-planner';
-import { executeSync, type FieldNode, type GraphQLError, type GraphQLSchema, Kind } from 'graphql';
-import { getVariableValues } from 'graphql/execution/values.js';
+import { executeSync, type GraphQLError, type GraphQLSchema, Kind } from 'graphql';
 import type { StaleNote } from '../../subgraphs/field.ts';
 import type { Data } from './data.ts';
-import { createSend } from './fetch.ts';
+import { createSend, type FetchOptions } from './fetch.ts';
 import { joinFetches } from './join-fetches.ts';
 import { mergeParts } from './merge-parts.ts';
 import type { Path } from './objects-at.ts';
 import type { Prepared } from './prepare.ts';
 import { createWork, type Running } from './schedule.ts';
-import { collectFields } from './selections.ts';
+import { collectFields, isSelected, selectedPart } from './selections.ts';
 import { createShape, type Shaping } from './shape.ts';
-import { type Fetch, fetchesOf, readPlan } from './steps.ts';
+import { type Fetch, fetchesOf, type Step } from './steps.ts';
 import type { SubgraphClient, SubgraphError } from './subgraph-request.ts';
 
 type Variables = Readonly<Record<string, unknown>>;
@@ -24,40 +22,44 @@ export type Answer = {
   readonly stale: readonly StaleNote[];
 };
 
-/** An operation ready to be executed many times. Never rejects for what a subgraph does. */
-export type Program<Context> = (variables: Variables, context: Context) => Promise<Answer>;
+/** The variables of one request. */
+export type RequestVariables = {
+  /** As the client sent them, which is how subgraphs get them. */
+  readonly sent: Variables;
+  /** With defaults, as GraphQL's rules make them. */
+  readonly coerced: Variables;
+};
 
-export type CompileOptions<Context> = {
+/** An operation ready to be executed many times. Never rejects for what a subgraph does. */
+export type Program<Context> = (variables: RequestVariables, context: Context) => Promise<Answer>;
+
+export type CompileOptions<Context> = FetchOptions & {
   /** What clients see. */
   readonly apiSchema: GraphQLSchema;
-  /** The same with everything that only subgraphs and the planner see. */
-  readonly supergraphSchema: GraphQLSchema;
   readonly prepared: Prepared;
-  /** A plan for each of the operation's parts. */
-  readonly plans: readonly QueryPlan[];
+  /** The plan of each of the operation's parts. */
+  readonly steps: readonly Step[];
   readonly clientOf: (subgraph: string) => SubgraphClient<Context>;
 };
 
-/**
- * Compiles an operation's plans: reads them, joins what can be asked together, prepares every request, and writes how
- * the answer is shaped. Throws UnsupportedPlan.
- */
+/** Compiles an operation's plan: joins what can be asked together, prepares every request, writes how the answer is shaped. */
 export const compile = <Context>(options: CompileOptions<Context>): Program<Context> => {
-  const { apiSchema, supergraphSchema, prepared, plans, clientOf } = options;
+  const { apiSchema, prepared, clientOf } = options;
   const { operation, fragments } = prepared;
-  const steps = plans.map((plan) => joinFetches(readPlan(plan)));
+  const steps = options.steps.map(joinFetches);
   const fetches = steps.flatMap(fetchesOf);
-  if (fetches.length === 0 && selectsData(options)) return async () => UNRESOLVABLE;
-  const sendOf = (fetch: Fetch) => createSend(supergraphSchema, fetch, clientOf(fetch.subgraph));
+  const sendOf = (fetch: Fetch) => createSend(options, fetch, clientOf(fetch.subgraph));
   const works = steps.map((step) => createWork(step, sendOf));
   const shape = createShape(apiSchema, operation, fragments, prepared.clientName);
   const introspect = createIntrospection(options);
-  const readVariables = createReadVariables(apiSchema, prepared);
+  const toOwnNames = createToOwnNames(prepared);
   const toClientPath = createToClientPath(prepared, fetches);
+  const toClientErrors = createToClientErrors(prepared, toClientPath);
 
   return async (given, context) => {
-    const { errors: refused, sent, variables } = readVariables(given);
-    if (refused) return { errors: refused, stale: [] };
+    const sent = toOwnNames(given.sent);
+    const variables = toOwnNames(given.coerced);
+    if (fetches.length === 0 && selectsData(options, variables)) return UNRESOLVABLE;
     const runs = works.map((): Running<Context> => {
       return { context, sent, variables, data: {}, hasFailures: false, errors: [], stale: [], shared: new Map() };
     });
@@ -65,13 +67,8 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
     if (works.length === 1) await works[0]?.(first);
     else {
       await Promise.all(works.map((work, index) => work(runs[index] as Running<Context>)));
-      if (
-        !mergeParts(
-          runs.map(({ data }) => data),
-          prepared.requiredNames,
-        )
-      )
-        return CHANGED;
+      const data = runs.map((run) => run.data);
+      if (!mergeParts(data, prepared.requiredNames)) return CHANGED;
     }
     const shaping: Shaping = {
       variables,
@@ -84,7 +81,7 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
     const stale = runs.flatMap((run) => run.stale);
     return {
       data,
-      errors: errors.length > 0 ? withoutRepetition(errors.map((error) => withPath(error, toClientPath))) : errors,
+      errors: errors.length > 0 ? toClientErrors(errors) : errors,
       stale: stale.length > 0 ? stale.map((note) => ({ ...note, path: toClientPath(note.path) })) : stale,
     };
   };
@@ -100,24 +97,23 @@ const UNRESOLVABLE = refusal('No service can be asked for this.', 'OPERATION_UNR
 
 const CHANGED = refusal('What was asked for changed while it was read. Ask again.', 'UPSTREAM_BAD_RESPONSE');
 
-/** The root's own fields: without `__typename` and the two that introspect. */
-const selectsData = ({ apiSchema, prepared: { operation, fragments } }: CompileOptions<never>): boolean =>
-  [...rootFields(apiSchema, operation, fragments)].some(([, node]) => !node.name.value.startsWith('__'));
-
-const rootFields = (
-  schema: GraphQLSchema,
-  operation: Prepared['operation'],
-  fragments: Prepared['fragments'],
-): [string, FieldNode][] => {
-  const typename = schema.getRootType(operation.operation)?.name ?? '';
-  const fields = collectFields(schema, typename, [{ selectionSet: operation.selectionSet, conditions: [] }], fragments);
-  return [...fields].flatMap(([name, selected]) => selected.map(({ node }): [string, FieldNode] => [name, node]));
+const rootFields = ({ apiSchema, prepared: { operation, fragments } }: CompileOptions<never>) => {
+  const typename = apiSchema.getRootType(operation.operation)?.name ?? '';
+  return collectFields(apiSchema, typename, [{ selectionSet: operation.selectionSet, conditions: [] }], fragments);
 };
 
+/** Whether a request selects anything at the root but `__typename` and what introspects. */
+const selectsData = (options: CompileOptions<never>, variables: Variables): boolean =>
+  [...rootFields(options).values()].some(
+    (selected) => !selected[0]?.node.name.value.startsWith('__') && isSelected(selected, variables),
+  );
+
 /** Answers `__schema` and `__type`, which are about what clients see and need no subgraph. */
-const createIntrospection = ({ apiSchema, prepared: { operation, fragments } }: CompileOptions<never>) => {
-  const selections = rootFields(apiSchema, operation, fragments)
-    .map(([, node]) => node)
+const createIntrospection = (options: CompileOptions<never>) => {
+  const { apiSchema, prepared } = options;
+  const { operation, fragments } = prepared;
+  const selections = [...rootFields(options).values()]
+    .flatMap((selected) => selected.map(({ node }) => node))
     .filter(({ name: { value } }) => value.startsWith('__') && value !== '__typename');
   const document = {
     kind: Kind.DOCUMENT,
@@ -128,18 +124,11 @@ const createIntrospection = ({ apiSchema, prepared: { operation, fragments } }: 
   };
 };
 
-/** Reads a request's variables by GraphQL's rules, for the conditions; subgraphs get them as they were sent. */
-const createReadVariables = (schema: GraphQLSchema, { clientOperation, clientVariable, operation }: Prepared) => {
-  const definitions = clientOperation.variableDefinitions ?? [];
+/** Gives variables the names that they have in the plan. */
+const createToOwnNames = ({ clientVariable, operation }: Prepared): ((values: Variables) => Variables) => {
   const names = (operation.variableDefinitions ?? []).map(({ variable }) => variable.name.value);
-  const isRenamed = names.some((name) => clientVariable(name) !== name);
-  const rename = (values: Variables): Variables =>
-    isRenamed ? Object.fromEntries(names.map((name) => [name, values[clientVariable(name)]])) : values;
-  return (given: Variables) => {
-    if (definitions.length === 0) return { sent: given, variables: given };
-    const { errors, coerced = {} } = getVariableValues(schema, definitions, given);
-    return { errors, sent: rename(given), variables: rename(coerced) };
-  };
+  if (names.every((name) => clientVariable(name) === name)) return (values) => values;
+  return (values) => Object.fromEntries(names.map((name) => [name, values[clientVariable(name)]]));
 };
 
 /** Names in the data are not always the client's: some were changed before planning, some by the planner. */
@@ -151,10 +140,26 @@ const createToClientPath = ({ clientName }: Prepared, fetches: readonly Fetch[])
   return (path) => path.map((step) => (typeof step === 'number' ? step : clientName(planned.get(step) ?? step)));
 };
 
-const withPath = (error: SubgraphError, toClientPath: (path: Path) => Path): SubgraphError =>
-  error.path ? { ...error, path: toClientPath(error.path) } : error;
+/** Names the errors as the client does, and leaves out what says nothing that the others do not. */
+const createToClientErrors = ({ operation, fragments }: Prepared, toClientPath: (path: Path) => Path) => {
+  return (errors: readonly SubgraphError[]): SubgraphError[] => {
+    const whole: SubgraphError[] = [];
+    const cut: SubgraphError[] = [];
+    for (const error of errors) {
+      const { path = [] } = error;
+      // A null can have come up for the sake of a field that only the planner asked for.
+      const selected = selectedPart(operation.selectionSet, fragments, path);
+      (selected === path ? whole : cut).push(error.path ? { ...error, path: selected } : error);
+    }
+    const unexplained = cut.filter(({ path }) => !whole.some((other) => isWithin(other.path ?? [], path ?? [])));
+    const named = [...whole, ...unexplained].map((error) =>
+      error.path ? { ...error, path: toClientPath(error.path) } : error,
+    );
+    // An object that stands at several places of the plan can have failed for each.
+    return [
+      ...new Map(named.map((error) => [JSON.stringify([error.path, error.message, error.extensions]), error])).values(),
+    ];
+  };
+};
 
-/** An object that stands at several places of the plan can have failed for each. */
-const withoutRepetition = (errors: readonly SubgraphError[]): SubgraphError[] => [
-  ...new Map(errors.map((error) => [JSON.stringify([error.path, error.message, error.extensions]), error])).values(),
-];
+const isWithin = (path: Path, outer: Path): boolean => outer.every((step, index) => path[index] === step);

@@ -18,6 +18,11 @@ export type Representer = {
   readonly toText: (entity: Data) => string | undefined;
   /** The same as an object, for an entity that has a text. */
   readonly toValue: (entity: Data) => Data;
+  /** The entity with null for each field that it lacks for a failure, and these failures by the fields' names. */
+  readonly withoutFailures: (entity: Data) => {
+    readonly entity: Data;
+    readonly failures: ReadonlyMap<string, Failure>;
+  };
 };
 
 /** Gives the representer for entities of a type; undefined where the fetch is not for them. */
@@ -89,7 +94,28 @@ const createRepresenter = (fields: readonly Field[]): Representer => {
   return {
     toText: code.toFunction(['entity'], `${texts.join(' + ')} + "}"`),
     toValue: (entity) => toValue(fields, entity),
+    withoutFailures: (entity) => {
+      const failures = new Map<string, Failure>();
+      const without = { ...entity };
+      for (const { name, nested } of fields) {
+        const failure = findFailure(() => (nested ? nested.toText : scalarText)(own(entity, name)));
+        if (!failure) continue;
+        failures.set(name, failure);
+        setOwn(without, name, null);
+      }
+      return { entity: without, failures };
+    },
   };
+};
+
+const findFailure = (toText: () => string): Failure | undefined => {
+  try {
+    toText();
+  } catch (error) {
+    if (error instanceof Failure) return error;
+    throw error;
+  }
+  return undefined;
 };
 
 const toValue = (fields: readonly Field[], entity: Data): Data => {

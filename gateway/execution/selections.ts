@@ -2,13 +2,12 @@ import {
   type DirectiveNode,
   type FieldNode,
   type FragmentDefinitionNode,
-  GraphQLIncludeDirective,
   type GraphQLSchema,
-  GraphQLSkipDirective,
   Kind,
   type SelectionNode,
   type SelectionSetNode,
 } from 'graphql';
+import { NOTHING, readCondition } from './conditions.ts';
 import { isOfType } from './types.ts';
 
 export type Fragments = ReadonlyMap<string, FragmentDefinitionNode>;
@@ -39,6 +38,7 @@ export const collectFields = (
       if (!conditions) continue;
       if (selection.kind === Kind.FIELD) {
         const name = responseName(selection);
+        if (name === NOTHING) continue;
         const selected = { node: selection, conditions };
         const before = fields.get(name);
         if (before) before.push(selected);
@@ -68,12 +68,10 @@ const conditionsOf = (
   outer: readonly Condition[],
 ): readonly Condition[] | undefined => {
   let conditions = outer;
-  for (const { name, arguments: given } of directives ?? []) {
-    const isSkip = name.value === GraphQLSkipDirective.name;
-    if (!isSkip && name.value !== GraphQLIncludeDirective.name) continue;
-    const value = given?.find((argument) => argument.name.value === 'if')?.value;
-    if (value?.kind === Kind.BOOLEAN && value.value === isSkip) return undefined;
-    if (value?.kind === Kind.VARIABLE) conditions = [...conditions, { variable: value.name.value, is: !isSkip }];
+  for (const directive of directives ?? []) {
+    const { value, selects = true } = readCondition(directive) ?? {};
+    if (value?.kind === Kind.BOOLEAN && value.value !== selects) return undefined;
+    if (value?.kind === Kind.VARIABLE) conditions = [...conditions, { variable: value.name.value, is: selects }];
   }
   return conditions;
 };
@@ -81,3 +79,49 @@ const conditionsOf = (
 /** Whether a field is selected in a request with these variables. */
 export const isSelected = (selected: readonly Selected[], variables: Readonly<Record<string, unknown>>): boolean =>
   selected.some(({ conditions }) => conditions.every(({ variable, is }) => variables[variable] === is));
+
+/** The part of a path that selections have, whatever types the objects on the way are of. */
+export const selectedPart = (
+  selectionSet: SelectionSetNode,
+  fragments: Fragments,
+  path: readonly (string | number)[],
+): readonly (string | number)[] => {
+  let sets: readonly SelectionSetNode[] = [selectionSet];
+  for (const [index, step] of path.entries()) {
+    if (typeof step === 'number') continue;
+    const nodes = sets.flatMap((set) => fieldsOf(set, fragments)).filter((node) => responseName(node) === step);
+    if (nodes.length === 0) return path.slice(0, index);
+    sets = nodes.flatMap((node) => node.selectionSet ?? []);
+  }
+  return path;
+};
+
+const fieldsOf = ({ selections }: SelectionSetNode, fragments: Fragments): FieldNode[] =>
+  selections.flatMap((selection) => {
+    if (selection.kind === Kind.FIELD) return [selection];
+    const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
+    return inner ? fieldsOf(inner.selectionSet, fragments) : [];
+  });
+
+/** A selection set with fragments put in the place of their spreads. Every field is an object of its own. */
+export const inlineFragments = ({ selections }: SelectionSetNode, fragments: Fragments): SelectionSetNode => ({
+  kind: Kind.SELECTION_SET,
+  selections: selections.flatMap((selection): SelectionNode[] => {
+    if (selection.kind !== Kind.FRAGMENT_SPREAD) {
+      const { selectionSet } = selection;
+      return [
+        {
+          ...selection,
+          ...(selectionSet && { selectionSet: inlineFragments(selectionSet, fragments) }),
+        } as SelectionNode,
+      ];
+    }
+    const fragment = fragments.get(selection.name.value);
+    if (!fragment) return [];
+    const { typeCondition, selectionSet } = fragment;
+    const { directives = [] } = selection;
+    return [
+      { kind: Kind.INLINE_FRAGMENT, typeCondition, directives, selectionSet: inlineFragments(selectionSet, fragments) },
+    ];
+  }),
+});

@@ -24,7 +24,7 @@ export type Shaping = {
   readonly variables: Readonly<Record<string, unknown>>;
   /** Whether there are failures among the data. */
   readonly hasFailures: boolean;
-  /** Filled with the errors of the answer; their paths begin at the answer's root. */
+  /** Filled with the errors of the answer; their paths begin at its root, with the names that fields have in the data. */
   readonly errors: FetchError[];
   /** Gives the value of `__schema` or `__type`, by the response name. */
   readonly introspect: (name: string) => unknown;
@@ -73,7 +73,7 @@ export const createShape = (
     const properties: string[] = [];
     for (const [name, selected] of fields) {
       const [{ node }] = selected as [Selected];
-      const key = JSON.stringify(clientName(name));
+      const key = JSON.stringify(name);
       const value = code.name('value');
       properties.push(property(clientName(name), value));
       code.add(`let ${value};`);
@@ -86,7 +86,7 @@ export const createShape = (
             : `return ${code.constant(untyped)}(shaping, ${key});`,
         );
       } else if (node.name.value.startsWith('__')) {
-        code.add(`${value} = shaping.introspect(${JSON.stringify(name)});`);
+        code.add(`${value} = shaping.introspect(${key});`);
       } else {
         const definition = definitions[node.name.value];
         if (!definition) throw new Error(`The schema has no field ${typename}.${node.name.value}.`);

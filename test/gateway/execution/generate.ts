@@ -1,0 +1,122 @@
+import {
+  type GraphQLArgument,
+  type GraphQLCompositeType,
+  type GraphQLField,
+  type GraphQLSchema,
+  getNamedType,
+  isCompositeType,
+  isInterfaceType,
+  isNonNullType,
+  isObjectType,
+} from 'graphql';
+
+/** Random numbers that are the same for the same seed. Source: mulberry32, public domain. */
+export const createRandom = (seed: number) => {
+  let state = seed | 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+  return {
+    next,
+    chance: (share: number): boolean => next() < share,
+    below: (limit: number): number => Math.floor(next() * limit),
+    pick: <T>(from: readonly T[]): T => from[Math.floor(next() * from.length)] as T,
+  };
+};
+export type Random = ReturnType<typeof createRandom>;
+
+export type Operation = { readonly query: string; readonly variables: Readonly<Record<string, unknown>> };
+
+const ALIASES = ['a', 'b', 'id', 'name', 'weight', 'constructor', '__proto__', 'toString', 'representations'];
+
+/**
+ * Makes a random operation that a schema allows: nested selections with aliases, fragments of both kinds on types and
+ * interfaces, arguments with and without variables, `@skip` and `@include`.
+ */
+export const generateOperation = (schema: GraphQLSchema, random: Random): Operation => {
+  const kind = random.chance(0.1) ? 'mutation' : 'query';
+  const definitions: string[] = ['$yes: Boolean!', '$no: Boolean = false'];
+  const variables: Record<string, unknown> = { yes: random.chance(0.5) };
+  if (random.chance(0.5)) variables['no'] = random.chance(0.5);
+  const fragments: string[] = [];
+  let budget = 60;
+
+  const directive = (): string => {
+    if (!random.chance(0.15)) return '';
+    return ` @${random.pick(['skip', 'include'])}(if: ${random.pick(['$yes', '$no', 'true', 'false'])})`;
+  };
+
+  const someValue = ({ name, type }: GraphQLArgument): unknown => {
+    const named = getNamedType(type).name;
+    if (name === 'input') return { id: String(1 + random.below(12)), ...(random.chance(0.5) && { title: 'x' }) };
+    if (named === 'Int') return random.below(4);
+    if (named === 'Boolean') return random.chance(0.5);
+    return name === 'unit' ? random.pick(['kg', 'lb', 'g']) : String(1 + random.below(14));
+  };
+
+  const literal = (value: unknown): string =>
+    typeof value === 'object' && value !== null
+      ? `{ ${Object.entries(value)
+          .map(([name, inner]) => `${name}: ${JSON.stringify(inner)}`)
+          .join(', ')} }`
+      : JSON.stringify(value);
+
+  const argumentsOf = (field: GraphQLField<unknown, unknown>): string => {
+    const given = field.args
+      .filter(({ type }) => isNonNullType(type) || random.chance(0.6))
+      .map((argument) => {
+        const value = someValue(argument);
+        if (random.chance(0.6)) return `${argument.name}: ${literal(value)}`;
+        const name =
+          random.chance(0.1) && !('representations' in variables) ? 'representations' : `v${definitions.length}`;
+        definitions.push(`$${name}: ${argument.type}`);
+        variables[name] = value;
+        return `${argument.name}: $${name}`;
+      });
+    return given.length > 0 ? `(${given.join(', ')})` : '';
+  };
+
+  const fieldsOf = (type: GraphQLCompositeType): GraphQLField<unknown, unknown>[] =>
+    isObjectType(type) || isInterfaceType(type) ? Object.values(type.getFields()) : [];
+
+  /** Types that a fragment within this one can be on. */
+  const related = (type: GraphQLCompositeType): GraphQLCompositeType[] => {
+    const possible = isObjectType(type) ? [type] : [...schema.getPossibleTypes(type)];
+    return [type, ...possible, ...possible.flatMap((one) => one.getInterfaces())];
+  };
+
+  const selection = (type: GraphQLCompositeType, depth: number): string => {
+    const fields = fieldsOf(type).filter((field) => depth > 0 || !isCompositeType(getNamedType(field.type)));
+    const parts: string[] = [];
+    const count = 1 + random.below(depth > 2 ? 5 : 4);
+    for (let index = 0; index < count && budget > 0; index++) {
+      budget -= 1;
+      const kindOf = random.next();
+      if (kindOf < 0.08) parts.push(`${random.chance(0.3) ? 'kind: ' : ''}__typename`);
+      else if (kindOf < 0.3 || fields.length === 0) {
+        const on = random.pick(related(type));
+        const inner = selection(on, depth);
+        if (random.chance(0.3)) {
+          fragments.push(`fragment F${fragments.length} on ${on.name} ${inner}`);
+          parts.push(`...F${fragments.length - 1}${directive()}`);
+        } else parts.push(`...${on === type && random.chance(0.5) ? '' : ` on ${on.name}`}${directive()} ${inner}`);
+      } else {
+        const field = random.pick(fields);
+        const named = getNamedType(field.type);
+        const alias = random.chance(0.1) ? `${random.pick(ALIASES)}: ` : '';
+        const inner = isCompositeType(named) ? ` ${selection(named, depth - 1)}` : '';
+        parts.push(`${alias}${field.name}${argumentsOf(field)}${directive()}${inner}`);
+      }
+    }
+    if (parts.length === 0) parts.push('__typename');
+    return `{ ${parts.join(' ')} }`;
+  };
+
+  const root = schema.getRootType(kind as never);
+  if (!root) throw new Error(`The schema has no ${kind}.`);
+  const body = selection(root, 4);
+  return { query: `${kind} Random(${definitions.join(', ')}) ${body} ${fragments.join(' ')}`, variables };
+};
