@@ -1,0 +1,23 @@
+import { readFileSync } from 'node:fs';
+import { readConfig } from '../../gateway/config.ts';
+import { createLocalTransport } from '../../gateway/local-transport.ts';
+import { startGatewayServer } from '../../gateway/server.ts';
+import { createLog } from '../../runtime/log.ts';
+import { createSchema, SCHEMAS } from './shop.ts';
+
+/* Tributary with the subgraphs in its own process. */
+
+const log = createLog('error');
+await startGatewayServer({
+  config: readConfig(process.env, []),
+  log,
+  supergraphSdl: readFileSync(process.env['SUPERGRAPH_FILE'] as string, 'utf8'),
+  transports: Object.fromEntries(
+    Object.keys(SCHEMAS).map((name) => {
+      const subgraph = { name, schema: createSchema(name), createContext: () => ({}), close: async () => {} };
+      return [name, createLocalTransport(subgraph, log)] as const;
+    }),
+  ),
+  redis: undefined,
+  health: () => ({}),
+});

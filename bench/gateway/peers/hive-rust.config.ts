@@ -1,0 +1,6 @@
+import { unifiedGraphHandler } from '@graphql-hive/router-runtime';
+import { gatewayConfig as base } from './hive.config.ts';
+
+/* The same with the planner that is written in Rust. */
+
+export const gatewayConfig = { ...base, unifiedGraphHandler };
