@@ -6,7 +6,7 @@ import { createLedger, withMeter } from '../connectors/ledger.ts';
 import { createLimits, withTurns } from '../connectors/limits.ts';
 import { createMemoryLimiter } from '../connectors/quota.ts';
 import { createReader } from '../connectors/reader.ts';
-import { withHonestOutcome, withTimeout } from '../connectors/resilience.ts';
+import { withHonestOutcome } from '../connectors/resilience.ts';
 import { createRetryBudget, withRetry } from '../connectors/retry.ts';
 import { withStatusErrors } from '../connectors/status.ts';
 import { createMemoryStore } from '../connectors/store.ts';
@@ -36,7 +36,6 @@ const turns = createTurns({ upstream, limiter, bucketsOf: limits.bucketsOf, conc
 const LINKS: readonly (readonly [name: string, link: Link])[] = [
   ['statuses', withStatusErrors(upstream)],
   ['ledger', withMeter(upstream, ledger)],
-  ['timeout', withTimeout(upstream, 10_000)],
   ['circuit breaker', withBreaker(upstream)],
   ['quota and line', withTurns({ upstream, turns, limiter, limits, ledger })],
   ['retry', withRetry({ upstream, ledger, budget: createRetryBudget() })],

@@ -1,7 +1,7 @@
 import { Agent } from 'undici';
 import { type Answer, chain, type Link, type Send } from './chain.ts';
 import { createLedger, type Ledger, withMeter } from './ledger.ts';
-import { withHonestOutcome, withTimeout } from './resilience.ts';
+import { withHonestOutcome } from './resilience.ts';
 import { withStatusErrors } from './status.ts';
 import { createWire } from './wire.ts';
 
@@ -29,6 +29,8 @@ export type HttpConnector = {
   readonly close: () => Promise<void>;
 };
 
+const CONNECTION_LIFE_MS = 60_000;
+
 /** The way to one provider over HTTP: the chain of links in front of a connection pool. */
 export const createHttpConnector = ({
   upstream,
@@ -40,16 +42,11 @@ export const createHttpConnector = ({
   guards = [],
 }: HttpConnectorOptions): HttpConnector => {
   // Half of the time for connecting, so that a call which cannot have arrived is told from one that may have.
-  const agent = new Agent({ connections, connect: { timeout: timeoutMs / 2 } });
+  // A name is looked up when a connection is opened: one that lives on would go to where the name once pointed.
+  const agent = new Agent({ connections, clientTtl: CONNECTION_LIFE_MS, connect: { timeout: timeoutMs / 2 } });
   const send = chain(
-    [
-      withHonestOutcome,
-      ...guards,
-      withTimeout(upstream, timeoutMs),
-      withMeter(upstream, ledger),
-      withStatusErrors(upstream, isAnswer),
-    ],
-    createWire({ upstream, agent, maxAnswerBytes }),
+    [withHonestOutcome, ...guards, withMeter(upstream, ledger), withStatusErrors(upstream, isAnswer)],
+    createWire({ upstream, agent, maxAnswerBytes, timeoutMs }),
   );
   return { upstream, send, close: () => agent.close() };
 };

@@ -67,25 +67,34 @@ export const createRemoteTransport = (
   });
   const origin = { upstream: name, operation: `POST ${name}` };
 
+  const send = (body: string, isMutation: boolean, { terms, headers }: RequestContext): Promise<string> =>
+    http
+      .send({
+        operation: origin.operation,
+        method: 'POST',
+        url,
+        headers: {
+          ...headers,
+          ...toTermHeaders(terms),
+          'content-type': 'application/json',
+          accept: 'application/json',
+        },
+        body,
+        write: isMutation,
+        signal: terms.signal,
+      })
+      .then((answer) => answer.body);
+
+  const joined = createJoiner();
+
   const ask = async (body: string, isMutation: boolean, context: RequestContext): Promise<SubgraphAnswer> => {
-    const { terms, headers, ledger } = context;
-    const answer = await http.send({
-      operation: origin.operation,
-      method: 'POST',
-      url,
-      headers: {
-        ...headers,
-        ...toTermHeaders(terms),
-        'content-type': 'application/json',
-        accept: 'application/json',
-      },
-      body,
-      write: isMutation,
-      signal: terms.signal,
-    });
-    const { data, errors, extensions } = parseJson(Answer, answer.body, origin);
-    const { stale = [], calls = [] } = extensions ? (Extensions.parse(extensions)?.tributary ?? {}) : {};
-    for (const { upstream, operation, ...row } of calls) ledger?.add(upstream, operation, row);
+    const sendOwn = () => send(body, isMutation, context);
+    const text = await (isMutation ? sendOwn() : joined(body, context, sendOwn));
+    return readAnswer(text, context);
+  };
+
+  const readAnswer = (text: string, { ledger }: RequestContext): SubgraphAnswer => {
+    const { data, errors, extensions } = parseJson(Answer, text, origin);
     if (data !== null && data !== undefined && !isObject(data)) {
       throw new UpstreamError(
         'UPSTREAM_BAD_RESPONSE',
@@ -94,7 +103,10 @@ export const createRemoteTransport = (
         origin,
       );
     }
-    return { data, ...(errors ? { errors: parseAnswer(Errors, errors, origin) } : {}), stale };
+    if (!errors && !extensions) return { data };
+    const { stale = [], calls = [] } = extensions ? (Extensions.parse(extensions)?.tributary ?? {}) : {};
+    for (const { upstream, operation, ...row } of calls) ledger?.add(upstream, operation, row);
+    return { data, errors: errors ? parseAnswer(Errors, errors, origin) : undefined, stale };
   };
 
   return {
@@ -116,6 +128,44 @@ export const createRemoteTransport = (
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/**
+ * Lets requests that ask the same for the same client wait for one answer. What names a request and not who asks does
+ * not count; each gets the text, so that nobody shares objects.
+ *
+ * One that fails because the request it was sent for was given up, or ran out of time, is sent again for the others.
+ */
+const createJoiner = () => {
+  const inFlight = new Map<string, Promise<string>>();
+  return (body: string, { terms, headers, ledger }: RequestContext, send: () => Promise<string>): Promise<string> => {
+    // An answer that is to be new, or whose cost is to be told, belongs to one request.
+    if (terms.isFresh || ledger) return send();
+    const key = `${identityOf(headers)}\n${body}`;
+    const running = inFlight.get(key);
+    if (running) {
+      return running.catch((error: unknown) => {
+        const isOfOther = isUpstreamError(error) && GIVEN_UP.has(error.code) && !terms.signal.aborted;
+        if (isOfOther) return send();
+        throw error;
+      });
+    }
+    const sent = send();
+    inFlight.set(key, sent);
+    const forget = () => void inFlight.delete(key);
+    sent.then(forget, forget);
+    return sent;
+  };
+};
+
+const GIVEN_UP: ReadonlySet<string> = new Set(['UPSTREAM_CANCELLED', 'UPSTREAM_TIMEOUT']);
+
+const TRACING: ReadonlySet<string> = new Set(['x-request-id', 'traceparent', 'tracestate']);
+
+const identityOf = (headers: Readonly<Record<string, string>>): string => {
+  let identity = '';
+  for (const name in headers) if (!TRACING.has(name)) identity += `${name}: ${headers[name]}\n`;
+  return identity;
+};
 
 /** Writes request bodies: what is the same for all is written once, and representations come as text already. */
 const createBodyWriter = ({ query, operationName }: SubgraphOperation) => {

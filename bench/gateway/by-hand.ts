@@ -10,7 +10,12 @@ const pool = new Pool(process.env['SUBGRAPHS'] as string, { connections: 256 });
 
 type Json = Record<string, any>;
 
-const send = async (subgraph: string, query: string, authorization: string, representations?: Json[]): Promise<Json> => {
+const send = async (
+  subgraph: string,
+  query: string,
+  authorization: string,
+  representations?: Json[],
+): Promise<Json> => {
   const { body } = await pool.request({
     method: 'POST',
     path: `/${subgraph}`,
@@ -35,14 +40,19 @@ const OF_PERSON = entities(
 );
 const OF_PRODUCT = entities('Product', 'reviews{id text stars by{id reviews{id about{sku}}}}');
 
-const byKey = async (keys: Set<string>, ask: (representations: Json[]) => Promise<Json>, toKey: (key: string) => Json) => {
+const byKey = async (
+  keys: Set<string>,
+  ask: (representations: Json[]) => Promise<Json>,
+  toKey: (key: string) => Json,
+) => {
   const list = [...keys];
   const { _entities } = await ask(list.map(toKey));
   return new Map(list.map((key, index) => [key, _entities[index] as Json]));
 };
 
 const answer = async (authorization: string): Promise<string> => {
-  const ask = (subgraph: string, query: string) => (representations: Json[]) => send(subgraph, query, authorization, representations);
+  const ask = (subgraph: string, query: string) => (representations: Json[]) =>
+    send(subgraph, query, authorization, representations);
   const toPerson = (id: string) => ({ __typename: 'Person', id });
   const toProduct = (sku: string) => ({ __typename: 'Product', sku });
 
@@ -118,6 +128,8 @@ const answer = async (authorization: string): Promise<string> => {
 createServer((request, response) => {
   request.resume().on('end', async () => {
     const text = await answer(request.headers.authorization ?? '');
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }).end(text);
+    response
+      .writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+      .end(text);
   });
 }).listen(Number(process.env['PORT']), '127.0.0.1');

@@ -85,10 +85,20 @@ const untilAnswered = async (port: number): Promise<{ answer: string; ms: number
   }
 };
 
-const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
-const quantile = (sorted: readonly number[], share: number): number => sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
+const median = (list: readonly number[]): number =>
+  [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
+const quantile = (sorted: readonly number[], share: number): number =>
+  sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
 
-type Round = { rps: number; p50: number; p99: number; cpu: number; memory: number; gatewayCore: number; otherCore: number };
+type Round = {
+  rps: number;
+  p50: number;
+  p99: number;
+  cpu: number;
+  memory: number;
+  gatewayCore: number;
+  otherCore: number;
+};
 
 // The load runs here, beside the subgraphs.
 execFileSync('taskset', ['-a', '-p', '-c', '1', String(process.pid)]);
@@ -148,16 +158,33 @@ for (let round = -1; round < ROUNDS; round++) {
 
 const table = running.map(({ subject, rounds }) => {
   const of = (key: keyof Round): number => median(rounds.map((round) => round[key]));
-  return { name: subject.name, cold: median(coldMs.get(subject.name) ?? []), ...Object.fromEntries((['rps', 'p50', 'p99', 'cpu', 'memory', 'gatewayCore', 'otherCore'] as const).map((key) => [key, of(key)])) as Round };
+  return {
+    name: subject.name,
+    cold: median(coldMs.get(subject.name) ?? []),
+    ...(Object.fromEntries(
+      (['rps', 'p50', 'p99', 'cpu', 'memory', 'gatewayCore', 'otherCore'] as const).map((key) => [key, of(key)]),
+    ) as Round),
+  };
 });
 
 const pad = (text: string | number, width: number): string => String(text).padStart(width);
-console.log(`The answer has ${Math.round(JSON.stringify(expected).length / 1000)} KB. ${ROUNDS} rounds of ${ROUND_MS / 1000} s at ${CONNECTIONS} connections; medians.\n`);
-console.log(`${'gateway'.padEnd(24)}requests/s   p50 ms   p99 ms   CPU ms/request   MiB   cold start ms   its core   other core`);
+console.log(
+  `The answer has ${Math.round(JSON.stringify(expected).length / 1000)} KB. ${ROUNDS} rounds of ${ROUND_MS / 1000} s at ${CONNECTIONS} connections; medians.\n`,
+);
+console.log(
+  `${'gateway'.padEnd(24)}requests/s   p50 ms   p99 ms   CPU ms/request   MiB   cold start ms   its core   other core`,
+);
 for (const { name, rps, p50, p99, cpu, memory, cold, gatewayCore, otherCore } of table) {
   console.log(
-    name.padEnd(24) + pad(rps.toFixed(1), 10) + pad(p50.toFixed(1), 9) + pad(p99.toFixed(1), 9) + pad(cpu.toFixed(2), 17) +
-      pad(memory.toFixed(0), 6) + pad(cold.toFixed(0), 16) + pad(`${gatewayCore.toFixed(0)} %`, 11) + pad(`${otherCore.toFixed(0)} %`, 13),
+    name.padEnd(24) +
+      pad(rps.toFixed(1), 10) +
+      pad(p50.toFixed(1), 9) +
+      pad(p99.toFixed(1), 9) +
+      pad(cpu.toFixed(2), 17) +
+      pad(memory.toFixed(0), 6) +
+      pad(cold.toFixed(0), 16) +
+      pad(`${gatewayCore.toFixed(0)} %`, 11) +
+      pad(`${otherCore.toFixed(0)} %`, 13),
   );
 }
 

@@ -7,7 +7,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 const TICK_MS = 10;
 
 /** Starts a command on one core. */
-export const startOn = (core: number, command: readonly string[], options: { cwd: string; env: object }): ChildProcess => {
+export const startOn = (
+  core: number,
+  command: readonly string[],
+  options: { cwd: string; env: object },
+): ChildProcess => {
   const child = spawn('taskset', ['-c', String(core), ...command], {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
@@ -37,7 +41,10 @@ export const cpuMs = (pid: number): number =>
 
 /** Memory that a process and its descendants hold, in MiB. */
 export const memoryMib = (pid: number): number =>
-  treeOf(pid).reduce((sum, one) => sum + Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${one}/status`))?.[1] ?? 0) / 1024, 0);
+  treeOf(pid).reduce(
+    (sum, one) => sum + Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${one}/status`))?.[1] ?? 0) / 1024,
+    0,
+  );
 
 const read = (path: string): string => {
   try {
@@ -52,7 +59,8 @@ const statOf = (pid: number): string[] => read(`/proc/${pid}/stat`).split(') ').
 
 const treeOf = (pid: number): number[] => {
   const parents = new Map<number, number>();
-  for (const name of readdirSync('/proc')) if (/^\d+$/.test(name)) parents.set(Number(name), Number(statOf(Number(name))[1]));
+  for (const name of readdirSync('/proc'))
+    if (/^\d+$/.test(name)) parents.set(Number(name), Number(statOf(Number(name))[1]));
   const tree = [pid];
   for (const one of tree) for (const [child, parent] of parents) if (parent === one) tree.push(child);
   return tree;

@@ -1,6 +1,6 @@
+import { buildSubgraphSchema } from '@apollo/subgraph';
 import type { GraphQLSchema } from 'graphql';
 import { isAbstractType, isObjectType, parse } from 'graphql';
-import { buildSubgraphSchema } from '@apollo/subgraph';
 
 /*
  * The graph that gateways are measured with, in the manner of the public benchmark of federation gateways: accounts,

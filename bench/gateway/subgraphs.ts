@@ -22,7 +22,9 @@ createServer((request, response) => {
       const { query, variables } = JSON.parse(body);
       const schema = schemas.get(String(request.url).slice(1));
       if (!schema) throw new Error(`There is no subgraph at ${request.url}.`);
-      answer = Buffer.from(JSON.stringify(await execute({ schema, document: parse(query), variableValues: variables })));
+      answer = Buffer.from(
+        JSON.stringify(await execute({ schema, document: parse(query), variableValues: variables })),
+      );
       answers.set(key, answer);
     }
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length }).end(answer);

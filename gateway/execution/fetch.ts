@@ -5,7 +5,7 @@ import { Failure, type FetchError } from './failure.ts';
 import { createObjectsAt, locate, type ObjectsAt, type Path } from './objects-at.ts';
 import { failFields, placeErrors } from './place-errors.ts';
 import { renameFields } from './rename-fields.ts';
-import { createRepresenters } from './representations.ts';
+import { type Batch, createBatch, createRepresenters, type Representer } from './representations.ts';
 import type { Requirements } from './requirements.ts';
 import { collectFields, type Fragments, isSelected } from './selections.ts';
 import { type Fetch, fragmentsIn, type Input, type Target } from './steps.ts';
@@ -108,56 +108,51 @@ const createInput = (
   };
 
   const gather = (run: Run<unknown>): Gathered => {
-    const representations = entities && { variable: entities.variable, texts: [], values: [] };
-    const indexes = new Map<string, number>();
+    const texts: string[] = [];
+    const values: Data[] = [];
+    const byText = new Map<string, number>();
+    const refused: Gathered['refused'] = new Map();
     const objects: Data[][] = [];
     const positions: number[][] = [];
-    const refused: Gathered['refused'] = new Map();
-    for (const place of places) {
+    for (const { objectsAt, representerOf } of places) {
       const ownObjects: Data[] = [];
       const ownPositions: number[] = [];
       objects.push(ownObjects);
       positions.push(ownPositions);
-      place.objectsAt(run.data, (object) => {
-        const position = representations ? indexOf(object, place, representations, indexes, refused, run) : 0;
+      const batch = createBatch((text, entity) => {
+        // Another place may have an entity of the same representation.
+        const known = places.length > 1 ? byText.get(text) : undefined;
+        if (known !== undefined) return known;
+        if (takes === 'values') values.push((representerOf(entity['__typename']) as Representer).toValue(entity));
+        byText.set(text, texts.length);
+        return texts.push(text) - 1;
+      });
+      objectsAt(run.data, (object) => {
+        const position = entities ? positionOf(object, representerOf(object['__typename']), batch, refused, run) : 0;
         if (position === undefined) return;
         ownObjects.push(object);
         ownPositions.push(position);
       });
     }
+    const representations = entities && { variable: entities.variable, texts, values };
     return { representations, objects, positions, refused, isEmpty: objects.every((own) => own.length === 0) };
   };
 
-  const indexOf = (
+  const positionOf = (
     object: Data,
-    { representerOf }: Place,
-    { texts, values }: NonNullable<Gathered['representations']>,
-    indexes: Map<string, number>,
+    representer: Representer | undefined,
+    batch: Batch,
     refused: Gathered['refused'],
     run: Run<unknown>,
   ): number | undefined => {
-    const representer = representerOf(object['__typename']);
     if (!representer) return undefined;
-    let entity = object;
-    let text: string | undefined;
-    try {
-      text = representer.toText(entity);
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      const without = representer.withoutFailures(entity);
-      const fields = refuse(run, object, without.failures);
-      if (!fields) return undefined;
-      refused.set(object, fields);
-      entity = without.entity;
-      text = representer.toText(entity);
-    }
-    if (text === undefined) return undefined;
-    const known = indexes.get(text);
-    if (known !== undefined) return known;
-    const index = texts.push(text) - 1;
-    indexes.set(text, index);
-    if (takes === 'values') values.push(representer.toValue(entity));
-    return index;
+    if (!run.hasFailures) return representer.indexOf(object, batch);
+    const { entity, failures } = representer.withoutFailures(object);
+    if (failures.size === 0) return representer.indexOf(object, batch);
+    const fields = refuse(run, object, failures);
+    if (!fields) return undefined;
+    refused.set(object, fields);
+    return representer.indexOf(entity, batch);
   };
 
   /**

@@ -12,11 +12,24 @@ export type Requirement = {
   readonly typenames: ReadonlyMap<string, string>;
 };
 
+/** The representations of one request, each once. */
+export type Batch = {
+  /** Keeps one that is new, for an entity that has it, and gives its number. */
+  readonly add: (text: string, entity: Data) => number;
+  /** The numbers of those that are known, by what they are made of: a map for each field within that of the one before. */
+  readonly known: Map<Representer, Numbers>;
+  /** What stands in those maps for a value that is no scalar, by its JSON. */
+  readonly tokens: Map<string, object>;
+};
+type Numbers = Map<unknown, Numbers | number>;
+
+export const createBatch = (add: Batch['add']): Batch => ({ add, known: new Map(), tokens: new Map() });
+
 /** Makes the representations of entities of one type. */
 export type Representer = {
-  /** The representation as JSON; undefined where the entity lacks something. Throws the Failure that it lacks it for. */
-  readonly toText: (entity: Data) => string | undefined;
-  /** The same as an object, for an entity that has a text. */
+  /** The number of an entity's representation; undefined where the entity lacks something. Throws the Failure that it lacks it for. */
+  readonly indexOf: (entity: Data, batch: Batch) => number | undefined;
+  /** The representation as an object, for an entity that has a number. */
   readonly toValue: (entity: Data) => Data;
   /** The entity with null for each field that it lacks for a failure, and these failures by the fields' names. */
   readonly withoutFailures: (entity: Data) => {
@@ -78,34 +91,85 @@ const fieldsOf = (
 };
 
 const createRepresenter = (fields: readonly Field[]): Representer => {
+  const representer: Representer = {
+    indexOf: (entity, batch) => find(entity, batch, numbersOf(representer, batch)),
+    toValue: (entity) => toValue(fields, entity),
+    withoutFailures: (entity) => withoutFailures(fields, entity),
+  };
+  const find = writeFind(fields);
+  return representer;
+};
+
+const numbersOf = (representer: Representer, { known }: Batch): Numbers => {
+  const before = known.get(representer);
+  if (before) return before;
+  const fresh: Numbers = new Map();
+  known.set(representer, fresh);
+  return fresh;
+};
+
+/**
+ * Writes the function that finds an entity's number. Most entities are there already, often hundreds of times: they are
+ * found by their fields' values, and only a new one is written as text.
+ */
+const writeFind = (
+  fields: readonly Field[],
+): ((entity: Data, batch: Batch, numbers: Numbers) => number | undefined) => {
   const code = createCode();
-  const scalar = code.constant(scalarText);
   const texts: string[] = [];
+  const keys: string[] = [];
   for (const [index, { name, typename, nested }] of fields.entries()) {
     const key = `${index === 0 ? '{' : ','}${JSON.stringify(name)}:`;
     if (typename !== undefined) {
       texts.push(JSON.stringify(key + JSON.stringify(typename)));
       continue;
     }
-    const value = code.name('v');
+    const value = code.name('value');
+    const toText = code.constant(nested?.toText ?? scalarText);
     code.add(`const ${value} = ${read('entity', name)};`, `if (${value} === undefined) return undefined;`);
-    texts.push(`${JSON.stringify(key)} + ${nested ? code.constant(nested.toText) : scalar}(${value})`);
+    texts.push(`${JSON.stringify(key)} + ${toText}(${value})`);
+    // One function is for one type, so the type's name tells nothing apart.
+    if (name === '__typename') continue;
+    keys.push(code.name('key'));
+    code.add(
+      `const ${keys.at(-1)} = typeof ${value} === 'object' ? ${code.constant(tokenOf)}(${value}, ${toText}, batch) : ${value};`,
+    );
   }
-  return {
-    toText: code.toFunction(['entity'], `${texts.join(' + ')} + "}"`),
-    toValue: (entity) => toValue(fields, entity),
-    withoutFailures: (entity) => {
-      const failures = new Map<string, Failure>();
-      const without = { ...entity };
-      for (const { name, nested } of fields) {
-        const failure = findFailure(() => (nested ? nested.toText : scalarText)(own(entity, name)));
-        if (!failure) continue;
-        failures.set(name, failure);
-        setOwn(without, name, null);
-      }
-      return { entity: without, failures };
-    },
-  };
+  const last = keys.pop() ?? 'undefined';
+  let numbers = 'numbers';
+  for (const key of keys) {
+    const inner = code.name('numbers');
+    code.add(`let ${inner} = ${numbers}.get(${key});`);
+    code.add(`if (${inner} === undefined) { ${inner} = new Map(); ${numbers}.set(${key}, ${inner}); }`);
+    numbers = inner;
+  }
+  const found = code.name('found');
+  code.add(`let ${found} = ${numbers}.get(${last});`);
+  code.add(`if (${found} !== undefined) return ${found};`);
+  code.add(`${found} = batch.add(${texts.join(' + ')} + "}", entity);`);
+  code.add(`${numbers}.set(${last}, ${found});`);
+  return code.toFunction(['entity', 'batch', 'numbers'], found);
+};
+
+const tokenOf = (value: unknown, toText: (value: unknown) => string, { tokens }: Batch): object => {
+  const text = toText(value);
+  const known = tokens.get(text);
+  if (known) return known;
+  const token = {};
+  tokens.set(text, token);
+  return token;
+};
+
+const withoutFailures = (fields: readonly Field[], entity: Data) => {
+  const failures = new Map<string, Failure>();
+  for (const { name, nested } of fields) {
+    const failure = findFailure(() => (nested ? nested.toText : scalarText)(own(entity, name)));
+    if (failure) failures.set(name, failure);
+  }
+  if (failures.size === 0) return { entity, failures };
+  const without = { ...entity };
+  for (const name of failures.keys()) setOwn(without, name, null);
+  return { entity: without, failures };
 };
 
 const findFailure = (toText: () => string): Failure | undefined => {
@@ -164,11 +228,21 @@ const MAX_TYPES = 1_000;
 
 const remember = <T>(make: (typename: unknown) => T): ((typename: unknown) => T) => {
   const known = new Map<unknown, T>();
-  return (typename) => {
+  let last: unknown;
+  let ofLast: T | undefined;
+  const find = (typename: unknown): T => {
     const before = known.get(typename);
     if (before !== undefined || known.has(typename)) return before as T;
     const made = make(typename);
     if (known.size < MAX_TYPES) known.set(typename, made);
     return made;
+  };
+  // Most lists are of one type.
+  return (typename) => {
+    if (typename !== last || last === undefined) {
+      ofLast = find(typename);
+      last = typename;
+    }
+    return ofLast as T;
   };
 };

@@ -8,6 +8,7 @@ import {
   type OperationTypeNode,
   parse,
   type SelectionSetNode,
+  visit,
 } from 'graphql';
 import type { Requirement } from './representations.ts';
 
@@ -86,7 +87,7 @@ const readNode = (node: PlanNode | undefined, path: readonly string[]): Step => 
 
 const readFetch = (node: FetchNode, path: readonly string[]): Fetch => {
   if (node.contextRewrites?.length) throw new UnsupportedPlan('arguments from a context (@fromContext)');
-  const document = parse(node.operation, { noLocation: true });
+  const document = withoutNumber(parse(node.operation, { noLocation: true }));
   const operation = operationIn(document);
   const [first] = operation.selectionSet.selections as readonly [FieldNode];
   const requirement = node.requires && {
@@ -105,7 +106,7 @@ const readFetch = (node: FetchNode, path: readonly string[]): Fetch => {
     subgraph: node.serviceName,
     kind: node.operationKind,
     document,
-    operationName: node.operationName,
+    operationName: operation.name?.value,
     variables: node.variableUsages ?? [],
     inputs: [
       {
@@ -120,6 +121,13 @@ const readFetch = (node: FetchNode, path: readonly string[]): Fetch => {
     ],
   };
 };
+
+/** The planner numbers the fetches of an operation in their names, which makes requests differ that ask for the same. */
+const withoutNumber = (document: DocumentNode): DocumentNode =>
+  visit(document, {
+    OperationDefinition: ({ name, ...rest }) =>
+      name && { ...rest, name: { ...name, value: name.value.replace(/__\d+$/, '') } },
+  });
 
 /** How the planner writes a type condition in a path. */
 export const FRAGMENT = '... on ';
