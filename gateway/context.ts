@@ -14,6 +14,8 @@ export type RequestContext = {
   readonly call: CallOptions;
   /** What of the answer is older than it should be; filled when the answer is made. */
   readonly stale: StaleNote[];
+  /** What subgraphs over HTTP have answered this request, or are about to, by what they were asked. */
+  readonly asked: Map<string, Promise<string>>;
   /** The context of a subgraph in this process: one for all fetches of this request, so that they share loaders. */
   readonly contextOf: (subgraph: Subgraph) => object;
 };
@@ -28,6 +30,7 @@ export const createRequestContext = ({ terms, headers }: Pick<RequestContext, 't
     ledger,
     call,
     stale: [],
+    asked: new Map(),
     contextOf: (subgraph) => {
       const context = contexts.get(subgraph) ?? subgraph.createContext(call);
       contexts.set(subgraph, context);

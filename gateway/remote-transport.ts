@@ -2,7 +2,7 @@ import { GraphQLError } from 'graphql';
 import { z } from 'zod';
 import { isUpstreamError, UpstreamError } from '../connectors/errors.ts';
 import { createHttpConnector } from '../connectors/http.ts';
-import { LEDGER_COLUMNS } from '../connectors/ledger.ts';
+import { LEDGER_COLUMNS, type Ledger } from '../connectors/ledger.ts';
 import { parseAnswer, parseJson } from '../connectors/parse.ts';
 import type { Log } from '../runtime/log.ts';
 import { toPublicError } from '../subgraphs/errors.ts';
@@ -88,12 +88,21 @@ export const createRemoteTransport = (
   const joined = createJoiner();
 
   const ask = async (body: string, isMutation: boolean, context: RequestContext): Promise<SubgraphAnswer> => {
-    const sendOwn = () => send(body, isMutation, context);
-    const text = await (isMutation ? sendOwn() : joined(body, context, sendOwn));
-    return readAnswer(text, context);
+    if (isMutation) {
+      // What was read before may no longer be so.
+      context.asked.clear();
+      return readAnswer(await send(body, true, context), context.ledger);
+    }
+    // Different parts of one operation often come to ask the same.
+    const key = `${name} ${body}`;
+    const before = context.asked.get(key);
+    if (before) return readAnswer(await before, undefined);
+    const text = joined(body, context, () => send(body, false, context));
+    context.asked.set(key, text);
+    return readAnswer(await text, context.ledger);
   };
 
-  const readAnswer = (text: string, { ledger }: RequestContext): SubgraphAnswer => {
+  const readAnswer = (text: string, ledger: Ledger | undefined): SubgraphAnswer => {
     const { data, errors, extensions } = parseJson(Answer, text, origin);
     if (data !== null && data !== undefined && !isObject(data)) {
       throw new UpstreamError(

@@ -36,9 +36,9 @@ const PRODUCT = entities('Product', 'title price weight');
 const STOCK = entities('Product', 'inStock postage');
 const OF_PERSON = entities(
   'Person',
-  'reviews{id text stars about{sku reviews{id text stars by{id reviews{id about{sku}}}}}}',
+  'reviews{id text stars about{sku reviews{id text stars by{id reviews{id text stars about{sku}}}}}}',
 );
-const OF_PRODUCT = entities('Product', 'reviews{id text stars by{id reviews{id about{sku}}}}');
+const OF_PRODUCT = entities('Product', 'reviews{id text stars by{id reviews{id text stars about{sku}}}}');
 
 const byKey = async (
   keys: Set<string>,
@@ -79,7 +79,10 @@ const answer = async (authorization: string): Promise<string> => {
   const withBy = (reviews: Json[], people: Map<string, Json>, goods: Map<string, Json>) =>
     reviews.map(({ id, text, stars, by }) => {
       const { name, handle, born, city } = people.get(by.id) as Json;
-      const own = by.reviews.map((review: Json) => ({ id: review['id'], about: goods.get(review['about'].sku) }));
+      const own = by.reviews.map(({ id: review, text: words, stars: given, about }: Json) => ({
+        ...{ id: review, text: words, stars: given },
+        about: goods.get(about.sku),
+      }));
       return { id, text, stars, by: { id: by.id, name, handle, born, city, reviews: own } };
     });
 

@@ -36,11 +36,11 @@ const PEOPLE = 6;
 const PRODUCTS = 9;
 const REVIEWS = 28;
 
-const TEXT = 'Bought in the spring and still in daily use; the finish has worn a little at the edges.';
+const TEXTS = ['Works as it should.', 'Too small for me.', 'Again, any time.'];
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
 const reviews = numbers(REVIEWS).map((n) => ({
   id: `r${n}`,
-  text: `${n}. ${TEXT}`,
+  text: TEXTS[n % TEXTS.length],
   stars: 1 + (n % 5),
   by: { __typename: 'Person', id: `p${1 + (n % PEOPLE)}` },
   about: { __typename: 'Product', sku: `s${1 + (n % PRODUCTS)}` },
@@ -59,7 +59,7 @@ const RESOLVERS: Readonly<Record<string, Readonly<Record<string, (object: never,
     name: ({ id }: Person) => `Person ${indexOf(id)}`,
     handle: ({ id }: Person) => `@${id}`,
     born: ({ id }: Person) => `19${50 + indexOf(id)}-04-01`,
-    city: ({ id }: Person) => ['Oslo', 'Turku', 'Gdańsk'][indexOf(id) % 3],
+    city: ({ id }: Person) => ['Oslo', 'Turku', 'Porto'][indexOf(id) % 3],
     reviews: ({ id }: Person) => reviews.filter(({ by }) => by.id === id),
   },
   Product: {
@@ -92,11 +92,11 @@ export const HEAVY = `
   query Heavy {
     people {
       ...Whole
-      reviews { ...Short about { ...Goods reviews { ...Short by { ...Whole reviews { id about { ...Goods } } } } } }
+      reviews { ...Short about { ...Goods reviews { ...Short by { ...Whole reviews { ...Short about { ...Goods } } } } } }
     }
     top(first: 5) {
       ...Goods
-      reviews { ...Short by { ...Whole reviews { id about { ...Goods } } } }
+      reviews { ...Short by { ...Whole reviews { ...Short about { ...Goods } } } }
     }
   }
   fragment Whole on Person { id name handle born city }

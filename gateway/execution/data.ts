@@ -1,4 +1,4 @@
-import { isInherited } from './code.ts';
+import { createCode, isInherited, read } from './code.ts';
 import { Failure } from './failure.ts';
 
 /** What a subgraph answers and what answers are put together of: JSON, with failures in it. */
@@ -22,13 +22,30 @@ export const setOwn = (object: Data, name: string, value: unknown): void => {
  * the same length item by item; otherwise the newer value stands, unless it is a failure.
  */
 export const merge = (target: Data, source: Data): void => {
-  for (const name in source) {
-    const value = source[name];
-    const existing = target[name];
-    // The common case, and safe for every name: what is inherited is not undefined.
-    if (existing === undefined) target[name] = value;
-    else if (existing !== value) mergeInto(target, name, value);
+  for (const name in source) mergeInto(target, name, source[name]);
+};
+
+/** Writes the same for objects that have no other fields than these. */
+export const createMerge = (names: readonly string[]): typeof merge => {
+  const code = createCode();
+  for (const name of names) {
+    const key = JSON.stringify(name);
+    const value = code.name('value');
+    const slow = `${code.constant(mergeInto)}(target, ${key}, ${value});`;
+    code.add(`const ${value} = ${read('source', name)};`);
+    // The common case. An inherited name is never undefined, and is left to the other.
+    if (isInherited(name)) code.add(`if (${value} !== undefined) ${slow}`);
+    else {
+      code.add(
+        `if (${value} !== undefined) {`,
+        `  const existing = target[${key}];`,
+        `  if (existing === undefined) target[${key}] = ${value};`,
+        `  else if (existing !== ${value}) ${slow}`,
+        '}',
+      );
+    }
   }
+  return code.toFunction(['target', 'source'], 'undefined');
 };
 
 const mergeInto = (target: Data, name: string, value: unknown): void => {

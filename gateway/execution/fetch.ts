@@ -1,15 +1,15 @@
-import { type GraphQLSchema, print, stripIgnoredCharacters } from 'graphql';
+import { type GraphQLSchema, Kind, print, type SelectionSetNode, stripIgnoredCharacters } from 'graphql';
 import type { StaleNote } from '../../subgraphs/field.ts';
-import { type Data, isData, merge, setOwn } from './data.ts';
+import { createMerge, type Data, isData, setOwn } from './data.ts';
 import { Failure, type FetchError } from './failure.ts';
 import { createObjectsAt, locate, type ObjectsAt, type Path } from './objects-at.ts';
 import { failFields, placeErrors } from './place-errors.ts';
 import { renameFields } from './rename-fields.ts';
 import { type Batch, createBatch, createRepresenters, type Representer } from './representations.ts';
 import type { Requirements } from './requirements.ts';
-import { collectFields, type Fragments, isSelected } from './selections.ts';
+import { collectFields, type Fragments, isSelected, responseName } from './selections.ts';
 import { type Fetch, fragmentsIn, type Input, type Target } from './steps.ts';
-import type { SubgraphAnswer, SubgraphClient, SubgraphError } from './subgraph-request.ts';
+import type { Representations, SubgraphAnswer, SubgraphClient, SubgraphError } from './subgraph-request.ts';
 
 /** One execution of a program. */
 export type Run<Context> = {
@@ -83,7 +83,7 @@ const withService = (error: SubgraphError, serviceName: string): SubgraphError =
 /** What one input of a fetch is about, in one execution. */
 type Gathered = {
   readonly isEmpty: boolean;
-  readonly representations: { variable: string; texts: string[]; values: Data[] } | undefined;
+  readonly representations: Representations | undefined;
   /** For each target, its objects, and which representation each has. */
   readonly objects: readonly Data[][];
   readonly positions: readonly number[][];
@@ -100,7 +100,8 @@ const createInput = (
 ) => {
   const selections = [{ selectionSet, conditions: [] }];
   const places = targets.map((target) => createPlace(schema, target));
-  const hasNested = selectionSet.selections.some((selection) => !('name' in selection) || 'selectionSet' in selection);
+  const mergeGiven = createMerge(namesIn(selectionSet, fragments));
+  const hasNested = selectsObjects(selectionSet, fragments);
 
   const failObject = (run: Run<unknown>, object: Data, failure: Failure): void => {
     run.hasFailures = true;
@@ -134,7 +135,7 @@ const createInput = (
         ownPositions.push(position);
       });
     }
-    const representations = entities && { variable: entities.variable, texts, values };
+    const representations = entities && sortAll(entities.variable, texts, values, positions);
     return { representations, objects, positions, refused, isEmpty: objects.every((own) => own.length === 0) };
   };
 
@@ -194,7 +195,7 @@ const createInput = (
         const given = list[ownPositions[index] as number];
         if (given instanceof Failure) failObject(run, object, given);
         // What is nested is shared by all objects of one place, where all that follows is the same for all of them.
-        else if (isData(given)) merge(object, place > 0 && hasNested ? copy(given) : given);
+        else if (isData(given)) mergeGiven(object, place > 0 && hasNested ? copy(given) : given);
       }
     }
     for (const [object, fields] of refused) for (const [name, failure] of fields) setOwn(object, name, failure);
@@ -229,12 +230,50 @@ const createInput = (
   return { gather, receive, fail, toClient };
 };
 
+/**
+ * Puts representations in an order of their own: the same entities are often come by in another, and requests that ask
+ * the same should look the same.
+ */
+const sortAll = (variable: string, texts: string[], values: Data[], positions: number[][]): Representations => {
+  if (texts.length < 2) return { variable, texts, values };
+  const order = texts
+    .map((_text, index) => index)
+    .sort((a, b) => ((texts[a] as string) < (texts[b] as string) ? -1 : 1));
+  const places: number[] = [];
+  for (const [place, index] of order.entries()) places[index] = place;
+  for (const own of positions) for (let at = 0; at < own.length; at++) own[at] = places[own[at] as number] as number;
+  return {
+    variable,
+    texts: order.map((index) => texts[index] as string),
+    values: values.length > 0 ? order.map((index) => values[index] as Data) : values,
+  };
+};
+
 type Place = { readonly objectsAt: ObjectsAt; readonly representerOf: ReturnType<typeof createRepresenters> };
 
 const createPlace = (schema: GraphQLSchema, { path, requirement }: Target): Place => ({
   objectsAt: createObjectsAt(path),
   representerOf: requirement ? createRepresenters(schema, requirement) : () => undefined,
 });
+
+/** The response names of fields, whatever types they are for. */
+const namesIn = ({ selections }: SelectionSetNode, fragments: Fragments): string[] => [
+  ...new Set(
+    selections.flatMap((selection) => {
+      if (selection.kind === Kind.FIELD) return [responseName(selection)];
+      const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
+      return inner ? namesIn(inner.selectionSet, fragments) : [];
+    }),
+  ),
+];
+
+/** Whether a field is selected that has fields itself. */
+const selectsObjects = ({ selections }: SelectionSetNode, fragments: Fragments): boolean =>
+  selections.some((selection) => {
+    if (selection.kind === Kind.FIELD) return selection.selectionSet !== undefined;
+    const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
+    return inner !== undefined && selectsObjects(inner.selectionSet, fragments);
+  });
 
 const copy = <T>(value: T): T => {
   if (Array.isArray(value)) return value.map(copy) as T;
