@@ -7,15 +7,14 @@ import { UPSTREAM_ERROR_CODES } from '../connectors/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { GatewayConfig } from './config.ts';
 import type { RequestContext } from './context.ts';
-import { createCompiledGateway } from './execution/gateway.ts';
+import { createCompiledGateway, type SupergraphSource } from './execution/gateway.ts';
 import { reportPlugin } from './report.ts';
-import type { Transport } from './transport.ts';
+import type { Transports } from './transport.ts';
 
 export type ApolloOptions = {
   readonly config: GatewayConfig;
-  readonly supergraphSdl: string;
-  /** The way to each subgraph of the supergraph, by its name there. */
-  readonly transports: Readonly<Record<string, Transport>>;
+  readonly supergraph: SupergraphSource;
+  readonly transports: Transports;
   readonly log: Log;
   /** Where persisted queries are kept; in memory by default. */
   readonly cache?: ApolloServer['cache'] | undefined;
@@ -29,13 +28,14 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   ...Object.values(ApolloServerErrorCode),
   ...UPSTREAM_ERROR_CODES,
   'PAYLOAD_TOO_LARGE',
+  'OVERLOADED',
   'OPERATION_UNRESOLVABLE',
 ]);
 
 /** The GraphQL pipeline: the supergraph behind Apollo Server. It is started. */
 export const createApollo = async ({
   config,
-  supergraphSdl,
+  supergraph,
   transports,
   log,
   cache,
@@ -44,15 +44,11 @@ export const createApollo = async ({
   // takes no option for it. The one place where this product writes to the environment.
   process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
   const gateway = createCompiledGateway<RequestContext>({
-    supergraphSdl,
+    supergraph,
+    clientsOf: transports.of,
     log,
     maxPrograms: config.maxPrograms,
     maxPlanText: config.maxPlanText,
-    clientOf: (name) => {
-      const transport = transports[name];
-      if (!transport) throw new Error(`The supergraph names a subgraph ${name} that there is no way to.`);
-      return transport;
-    },
   });
   const apollo = new ApolloServer<RequestContext>({
     gateway,

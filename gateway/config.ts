@@ -12,6 +12,27 @@ const List = z.string().transform((value) =>
     .filter(Boolean),
 );
 
+const Timeouts = List.transform((items, context) => {
+  const timeouts = new Map<string, number>();
+  for (const item of items) {
+    const [, name, ms] = /^([^=]+)=(\d+)$/.exec(item) ?? [];
+    if (!name || !Number(ms)) context.addIssue({ code: 'custom', message: 'must be like reviews=2000,stock=500' });
+    else timeouts.set(name, Number(ms));
+  }
+  return timeouts;
+});
+
+/** What says how this answer is sent, and is another thing for the client's connection. */
+const OF_ONE_CONNECTION = new Set([
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'keep-alive',
+  'transfer-encoding',
+  'upgrade',
+]);
+
 /** The variables of the gateway, beside those that say where subgraphs are. */
 export const GatewayEnv = z.object({
   NODE_ENV: z.string().optional(),
@@ -22,8 +43,18 @@ export const GatewayEnv = z.object({
   INTROSPECTION: z.enum(['on', 'off']).optional(),
   SUPERGRAPH: z.string().optional(),
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
+  SUBGRAPH_TIMEOUTS_MS: Timeouts.default(new Map()),
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
   FORWARD_HEADERS: List.default(['x-request-id', 'traceparent', 'tracestate', 'accept-language']),
+  RETURN_HEADERS: List.transform((names) => names.map((name) => name.toLowerCase()))
+    .refine(
+      (names) => !names.some((name) => OF_ONE_CONNECTION.has(name)),
+      'must not name a header of one connection or answer',
+    )
+    .default([]),
+  CLUSTER_WORKERS: z.coerce.number().int().positive().max(512).default(1),
+  MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
+  MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
   CORS_ORIGINS: List.default([]),
   CALL_REPORT: z.enum(['on', 'off']).optional(),
   CLIENT_NO_CACHE: z.enum(['on', 'off']).optional(),
@@ -36,6 +67,16 @@ export const createSubgraphUrlsEnv = (subgraphs: readonly string[]) =>
   z.object(Object.fromEntries(subgraphs.map((name) => [urlVariable(name), HttpUrl.optional()])));
 
 const urlVariable = (subgraph: string): string => `${subgraph.toUpperCase().replaceAll('-', '_')}_URL`;
+
+/** A subgraph over HTTP. */
+export type RemoteSubgraph = {
+  readonly name: string;
+  readonly url: string;
+  /** How long one request to it may take, in milliseconds. */
+  readonly timeoutMs: number;
+  /** The headers of its answers that clients receive. */
+  readonly returnHeaders: readonly string[];
+};
 
 export type GatewayConfig = {
   readonly isProduction: boolean;
@@ -51,10 +92,18 @@ export type GatewayConfig = {
   readonly introspection: boolean;
   /** How long one client request may take, in milliseconds. */
   readonly requestTimeoutMs: number;
+  /** How a subgraph over HTTP is reached. */
+  readonly remote: (name: string, url: string) => RemoteSubgraph;
   /** How long running requests may go on when the process is asked to stop, in milliseconds. */
   readonly shutdownGraceMs: number;
   /** The client's headers that subgraphs receive, in lower case. */
   readonly forwardHeaders: readonly string[];
+  /** The subgraphs' headers that clients receive, in lower case. */
+  readonly returnHeaders: readonly string[];
+  /** How many processes answer, each on a core of its own. */
+  readonly workers: number;
+  /** How many requests run at once, and how many more wait for their turn. */
+  readonly admission: { readonly running: number; readonly waiting: number };
   /** The web origins that may ask from a browser; `*` for all. */
   readonly corsOrigins: readonly string[];
   /** Whether a client may have the provider calls of its request told. */
@@ -86,8 +135,17 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     sandboxAllowed: values.SANDBOX ? values.SANDBOX === 'on' : !isProduction,
     introspection: values.INTROSPECTION ? values.INTROSPECTION === 'on' : !isProduction,
     requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
+    remote: (name, url) => ({
+      name,
+      url,
+      timeoutMs: values.SUBGRAPH_TIMEOUTS_MS.get(name) ?? values.REQUEST_TIMEOUT_MS,
+      returnHeaders: values.RETURN_HEADERS,
+    }),
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     forwardHeaders: values.FORWARD_HEADERS.map((name) => name.toLowerCase()),
+    returnHeaders: values.RETURN_HEADERS,
+    workers: values.CLUSTER_WORKERS,
+    admission: { running: values.MAX_REQUESTS, waiting: values.MAX_WAITING_REQUESTS },
     corsOrigins: values.CORS_ORIGINS,
     reportAllowed: values.CALL_REPORT ? values.CALL_REPORT === 'on' : !isProduction,
     maxPrograms: values.PLAN_CACHE_ENTRIES,

@@ -9,6 +9,8 @@ export type RequestContext = {
   readonly terms: RequestTerms;
   /** The client's headers that subgraphs receive. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Sends a header to the client with the answer. */
+  readonly returnHeader: (name: string, value: string) => void;
   /** What the request has cost, where the client has asked. */
   readonly ledger: Ledger | undefined;
   readonly call: CallOptions;
@@ -21,12 +23,17 @@ export type RequestContext = {
 };
 
 /** Made once for each client request. */
-export const createRequestContext = ({ terms, headers }: Pick<RequestContext, 'terms' | 'headers'>): RequestContext => {
+export const createRequestContext = ({
+  terms,
+  headers,
+  returnHeader,
+}: Pick<RequestContext, 'terms' | 'headers' | 'returnHeader'>): RequestContext => {
   const contexts = new Map<Subgraph, object>();
   const { call, ledger } = createCallOptions(terms);
   return {
     terms,
     headers,
+    returnHeader,
     ledger,
     call,
     stale: [],

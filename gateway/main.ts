@@ -1,5 +1,8 @@
+import cluster from 'node:cluster';
 import { run } from '../runtime/lifecycle.ts';
-import { startGateway } from './start.ts';
+import { createLog } from '../runtime/log.ts';
+import { readGatewayConfig, startGateway } from './start.ts';
+import { type Ready, startWorkers } from './workers.ts';
 
 const SOURCES = {
   provider: 'its provider, for real',
@@ -20,14 +23,30 @@ const EXAMPLE = `{
   }
 }`;
 
-await run(async () => {
-  const gateway = await startGateway(process.env);
+const greet = (
+  { url, sources }: Ready,
+  { isProduction, supergraphFile }: ReturnType<typeof readGatewayConfig>,
+): void => {
   const lines = [
-    `Tributary answers at ${gateway.url}/graphql`,
-    ...(gateway.config.isProduction ? [] : [`Sandbox, to explore the graph: ${gateway.url}/`]),
-    ...Object.entries(gateway.sources).map(([name, source]) => `  ${name.padEnd(10)} from ${SOURCES[source]}`),
-    ...(gateway.config.supergraphFile ? [] : [`\nA query to start with, from all three:\n\n${EXAMPLE}\n`]),
+    `Tributary answers at ${url}/graphql`,
+    ...(isProduction ? [] : [`Sandbox, to explore the graph: ${url}/`]),
+    ...Object.entries(sources).map(([name, source]) => `  ${name.padEnd(10)} from ${SOURCES[source]}`),
+    ...(supergraphFile ? [] : [`\nA query to start with, from all three:\n\n${EXAMPLE}\n`]),
   ];
   console.log(lines.join('\n'));
+};
+
+await run(async () => {
+  if (cluster.isWorker) {
+    const { url, sources, close } = await startGateway(process.env);
+    process.send?.({ url, sources } satisfies Ready);
+    return { close };
+  }
+  const config = readGatewayConfig(process.env);
+  const gateway =
+    config.workers > 1
+      ? await startWorkers(config.workers, createLog(config.logLevel))
+      : await startGateway(process.env);
+  greet(gateway, config);
   return gateway;
 });

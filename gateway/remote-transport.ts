@@ -1,5 +1,6 @@
 import { GraphQLError } from 'graphql';
 import { z } from 'zod';
+import type { Call } from '../connectors/chain.ts';
 import { isUpstreamError, UpstreamError } from '../connectors/errors.ts';
 import { createHttpConnector } from '../connectors/http.ts';
 import { LEDGER_COLUMNS, type Ledger } from '../connectors/ledger.ts';
@@ -7,6 +8,7 @@ import { parseAnswer, parseJson } from '../connectors/parse.ts';
 import type { Log } from '../runtime/log.ts';
 import { toPublicError } from '../subgraphs/errors.ts';
 import { toTermHeaders } from '../subgraphs/request.ts';
+import type { RemoteSubgraph } from './config.ts';
 import type { RequestContext } from './context.ts';
 import type { SubgraphAnswer, SubgraphOperation, SubgraphRequest } from './execution/subgraph-request.ts';
 import type { Transport } from './transport.ts';
@@ -53,10 +55,7 @@ const Answer = z.object({
 });
 
 /** The way to a subgraph over HTTP. */
-export const createRemoteTransport = (
-  { name, url, timeoutMs }: { name: string; url: string; timeoutMs: number },
-  log: Log,
-): Transport => {
+export const createRemoteTransport = ({ name, url, timeoutMs, returnHeaders }: RemoteSubgraph, log: Log): Transport => {
   // A request that the subgraph will not execute is answered with 400 and the reason.
   const http = createHttpConnector({
     upstream: name,
@@ -67,23 +66,31 @@ export const createRemoteTransport = (
   });
   const origin = { upstream: name, operation: `POST ${name}` };
 
-  const send = (body: string, isMutation: boolean, { terms, headers }: RequestContext): Promise<string> =>
-    http
-      .send({
-        operation: origin.operation,
-        method: 'POST',
-        url,
-        headers: {
-          ...headers,
-          ...toTermHeaders(terms),
-          'content-type': 'application/json',
-          accept: 'application/json',
-        },
-        body,
-        write: isMutation,
-        signal: terms.signal,
-      })
-      .then((answer) => answer.body);
+  const send = async (body: string, isMutation: boolean, context: RequestContext): Promise<string> => {
+    const { terms, headers, returnHeader } = context;
+    const call: Call = {
+      operation: origin.operation,
+      method: 'POST',
+      url,
+      headers: {
+        ...headers,
+        ...toTermHeaders(terms),
+        'content-type': 'application/json',
+        accept: 'application/json',
+      },
+      body,
+      write: isMutation,
+      signal: terms.signal,
+    };
+    const answer = await http.send(call).catch((error: unknown) => {
+      if (mayBeSentAgain(error, call)) return http.send(call);
+      throw error;
+    });
+    for (const header of returnHeaders) {
+      for (const value of [answer.headers[header] ?? []].flat()) returnHeader(header, value);
+    }
+    return answer.body;
+  };
 
   const joined = createJoiner();
 
@@ -97,7 +104,9 @@ export const createRemoteTransport = (
     const key = `${name} ${body}`;
     const before = context.asked.get(key);
     if (before) return readAnswer(await before, undefined);
-    const text = joined(body, context, () => send(body, false, context));
+    // Headers are for one client.
+    const sendOwn = () => send(body, false, context);
+    const text = returnHeaders.length > 0 ? sendOwn() : joined(body, context, sendOwn);
     context.asked.set(key, text);
     return readAnswer(await text, context.ledger);
   };
@@ -175,6 +184,16 @@ const identityOf = (headers: Readonly<Record<string, string>>): string => {
   for (const name in headers) if (!TRACING.has(name)) identity += `${name}: ${headers[name]}\n`;
   return identity;
 };
+
+/**
+ * A kept-alive connection can be closed by the other side just when it is used again. Nothing came back then, and a
+ * query may be sent once more; a mutation only where it cannot have arrived.
+ */
+const mayBeSentAgain = (error: unknown, { write, signal }: Call): boolean =>
+  isUpstreamError(error) &&
+  !signal?.aborted &&
+  (error.details.mayHaveArrived === false ||
+    (error.code === 'UPSTREAM_UNAVAILABLE' && error.details.status === undefined && !write));
 
 /** Writes request bodies: what is the same for all is written once, and representations come as text already. */
 const createBodyWriter = ({ query, operationName }: SubgraphOperation) => {

@@ -1,9 +1,10 @@
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import cors from '@fastify/cors';
-import type { FastifyRequest } from 'fastify';
-import { createHttpApp, requestSignal } from '../runtime/http-app.ts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { createHttpApp, requestSignal, sendError } from '../runtime/http-app.ts';
 import type { ProcessKit } from '../subgraphs/kit.ts';
-import { asksForFresh, REPORT_HEADER } from '../subgraphs/request.ts';
+import { asksForFresh, REPORT_HEADER, type RequestTerms } from '../subgraphs/request.ts';
+import { createAdmission, OverloadedError } from './admission.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createSharedCache } from './cache.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
@@ -32,19 +33,33 @@ export const startGatewayServer = async ({
     methods: ['GET', 'POST'],
     maxAge: 86_400,
   });
+  const admission = createAdmission(config.admission);
+  const arrivals = new WeakMap<FastifyRequest, Pick<RequestTerms, 'signal' | 'deadlineAt'>>();
   app.route({
     url: '/graphql',
     method: ['GET', 'POST'],
+    onRequest: async (request, reply) => {
+      const signal = requestSignal(reply, config.requestTimeoutMs);
+      arrivals.set(request, { signal, deadlineAt: Date.now() + config.requestTimeoutMs });
+      try {
+        const leave = await admission.enter(signal);
+        reply.raw.once('close', leave);
+        if (reply.raw.destroyed) leave();
+      } catch (error) {
+        if (!(error instanceof OverloadedError)) throw error;
+        await sendError(reply.header('retry-after', '1'), 503, 'Too many requests at once. Try again.', 'OVERLOADED');
+      }
+    },
     handler: fastifyApolloHandler<RequestContext>(apollo, {
       context: async (request, reply) =>
         createRequestContext({
           terms: {
-            signal: requestSignal(reply, config.requestTimeoutMs),
-            deadlineAt: Date.now() + config.requestTimeoutMs,
+            ...(arrivals.get(request) as Pick<RequestTerms, 'signal' | 'deadlineAt'>),
             isFresh: config.freshAllowed && asksForFresh(request.headers['cache-control']),
             isReported: config.reportAllowed && request.headers[REPORT_HEADER] === '1',
           },
           headers: pick(request.headers, config.forwardHeaders),
+          returnHeader: (name, value) => addHeader(reply, name, value),
         }),
     }),
   });
@@ -55,9 +70,17 @@ export const startGatewayServer = async ({
     close: async () => {
       await close();
       await apollo.stop();
-      await Promise.all(Object.values(transports).map((transport) => transport.close()));
+      await transports.close();
     },
   };
+};
+
+/** Several subgraphs can send one header: the values become a list, but for cookies, which have to stay apart. */
+const addHeader = (reply: FastifyReply, name: string, value: string): void => {
+  const before = reply.getHeader(name);
+  const known = [before ?? []].flat().map(String);
+  if (known.includes(value)) return;
+  reply.header(name, name === 'set-cookie' ? value : [...known, value].join(', '));
 };
 
 const pick = (headers: FastifyRequest['headers'], names: readonly string[]): Record<string, string> =>

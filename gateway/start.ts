@@ -8,11 +8,12 @@ import { subgraphs } from '../subgraphs/index.ts';
 import { createProcessKit } from '../subgraphs/kit.ts';
 import type { Subgraph, SubgraphModule } from '../subgraphs/subgraph.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
+import { createForeignTransports, openSupergraph } from './foreign.ts';
 import { createLocalTransport } from './local-transport.ts';
 import { createRemoteTransport } from './remote-transport.ts';
 import { startGatewayServer } from './server.ts';
 import { SUPERGRAPH_FILE, subgraphsOf } from './supergraph.ts';
-import type { Transport } from './transport.ts';
+import { createFixedTransports, type Transports } from './transport.ts';
 
 export type StartedGateway = {
   readonly url: string;
@@ -21,6 +22,13 @@ export type StartedGateway = {
   readonly sources: Readonly<Record<string, 'provider' | 'sandbox' | 'remote'>>;
   readonly close: () => Promise<void>;
 };
+
+/** Reads the configuration of the product's gateway. Throws ConfigError. */
+export const readGatewayConfig = (env: Env): GatewayConfig =>
+  readConfig(
+    env,
+    subgraphs.map(({ name }) => name),
+  );
 
 /**
  * Starts the gateway as the environment says: each subgraph in this process unless it has a URL, each provider for real
@@ -31,15 +39,13 @@ export type StartedGateway = {
  * Throws ConfigError: for the gateway's own variables first, then for those of all providers at once.
  */
 export const startGateway = async (env: Env): Promise<StartedGateway> => {
-  const config = readConfig(
-    env,
-    subgraphs.map(({ name }) => name),
-  );
+  const config = readGatewayConfig(env);
   const log = createLog(config.logLevel);
   if (config.supergraphFile) return startForeign(config, config.supergraphFile, env, log);
-  const { kit, redis, health } = createProcessKit(env, log);
   const local = subgraphs.filter(({ name }) => !config.subgraphUrls.has(name));
   const standIns = config.sandboxAllowed ? findStandIns(local, env) : new Map<SubgraphModule, SandboxedProvider>();
+  if (config.workers > 1 && local.length > 0) checkWorkers(env, standIns.size);
+  const { kit, redis, health } = createProcessKit(env, log);
   const made = createAll(
     local.filter((module) => !standIns.has(module)),
     env,
@@ -55,7 +61,7 @@ export const startGateway = async (env: Env): Promise<StartedGateway> => {
     const server = await startGatewayServer({
       config,
       log,
-      supergraphSdl: await readFile(SUPERGRAPH_FILE, 'utf8'),
+      supergraph: { sdl: await readFile(SUPERGRAPH_FILE, 'utf8') },
       transports: createTransports(config, made, log),
       redis,
       health,
@@ -80,20 +86,15 @@ export const startGateway = async (env: Env): Promise<StartedGateway> => {
 
 /** Starts the gateway in front of somebody else's supergraph: every subgraph is where the supergraph says it is. */
 const startForeign = async (config: GatewayConfig, file: string, env: Env, log: Log): Promise<StartedGateway> => {
-  const { supergraphSdl, urls } = await readForeign(file);
+  const supergraph = await openSupergraph(file, log);
   const { redis, health } = createProcessKit(env, log);
-  const transports = Object.fromEntries(
-    [...urls].map(([name, url]) => [
-      name,
-      createRemoteTransport({ name, url, timeoutMs: config.requestTimeoutMs }, log),
-    ]),
-  );
   try {
-    const server = await startGatewayServer({ config, log, supergraphSdl, transports, redis, health });
+    const transports = createForeignTransports(config, log);
+    const server = await startGatewayServer({ config, log, supergraph, transports, redis, health });
     return {
       url: server.url,
       config,
-      sources: Object.fromEntries([...urls.keys()].map((name) => [name, 'remote'])),
+      sources: Object.fromEntries([...subgraphsOf(supergraph.sdl).keys()].map((name) => [name, 'remote'])),
       close: async () => {
         await server.close();
         redis?.close();
@@ -105,21 +106,14 @@ const startForeign = async (config: GatewayConfig, file: string, env: Env, log: 
   }
 };
 
-const readForeign = async (file: string) => {
-  const fail = (why: string): never => {
-    throw new ConfigError(`SUPERGRAPH: ${file} cannot be used: ${why}.`);
+const checkWorkers = (env: Env, sandboxes: number): void => {
+  const refuse = (why: string): never => {
+    throw new ConfigError(`CLUSTER_WORKERS: ${why}`);
   };
-  const supergraphSdl = await readFile(file, 'utf8').catch(() => fail('it cannot be read'));
-  let urls: ReadonlyMap<string, string>;
-  try {
-    urls = subgraphsOf(supergraphSdl);
-  } catch (error) {
-    return fail((error as Error).message);
+  if (sandboxes > 0) refuse('each worker would have sandboxes of its own. Run them with `npm run sandbox`.');
+  if (!env['REDIS_URL'] && !env['REDIS_URL_FILE']) {
+    refuse('workers keep to quotas together by way of Redis: set REDIS_URL.');
   }
-  for (const [name, url] of urls) {
-    if (!/^https?:\/\//.test(url)) fail(`the subgraph ${name} has no http or https URL`);
-  }
-  return { supergraphSdl, urls };
 };
 
 /** The sandboxes to use: of the providers that have one and that nothing in the environment gives access to. */
@@ -150,13 +144,15 @@ const createAll = (modules: readonly SubgraphModule[], env: Env, kit: Kit): Subg
   return made;
 };
 
-const createTransports = (config: GatewayConfig, made: readonly Subgraph[], log: Log): Record<string, Transport> =>
-  Object.fromEntries([
-    ...made.map((subgraph) => [subgraph.name, createLocalTransport(subgraph, log)] as const),
-    ...[...config.subgraphUrls].map(
-      ([name, url]) => [name, createRemoteTransport({ name, url, timeoutMs: config.requestTimeoutMs }, log)] as const,
-    ),
-  ]);
+const createTransports = (config: GatewayConfig, made: readonly Subgraph[], log: Log): Transports =>
+  createFixedTransports(
+    Object.fromEntries([
+      ...made.map((subgraph) => [subgraph.name, createLocalTransport(subgraph, log)] as const),
+      ...[...config.subgraphUrls].map(
+        ([name, url]) => [name, createRemoteTransport(config.remote(name, url), log)] as const,
+      ),
+    ]),
+  );
 
 const sourcesOf = (
   { subgraphUrls }: GatewayConfig,

@@ -86,5 +86,6 @@ const errorOf = (status: number): [message: string, code: string] => {
   return ['Something went wrong on our side.', 'INTERNAL_SERVER_ERROR'];
 };
 
-const sendError = (reply: FastifyReply, status: number, message: string, code: string) =>
+/** Answers with an error in the one form that all have. */
+export const sendError = (reply: FastifyReply, status: number, message: string, code: string) =>
   reply.code(status).send({ errors: [{ message, extensions: { code } }] });

@@ -18,6 +18,8 @@ export const run = async (start: () => Promise<Running>): Promise<void> => {
       console.error(`Tributary cannot start with this configuration:\n${error.message}`);
       process.exit(78);
     }
+    // A process of our own that has said already why it ended.
+    if (error instanceof Error && 'exitCode' in error) process.exit(Number(error.exitCode));
     console.error(isPortTaken(error) ? `Port ${error.port} is taken (EADDRINUSE). Set PORT to another one.` : error);
     process.exit(1);
   }

@@ -8,6 +8,7 @@ import { Pool } from 'undici';
 
 const pool = new Pool(process.env['SUBGRAPHS'] as string, { connections: 256 });
 
+// biome-ignore lint/suspicious/noExplicitAny: code that trusts whatever it reads is what the floor is.
 type Json = Record<string, any>;
 
 const send = async (

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { readConfig } from '../../gateway/config.ts';
 import { createLocalTransport } from '../../gateway/local-transport.ts';
 import { startGatewayServer } from '../../gateway/server.ts';
+import { createFixedTransports } from '../../gateway/transport.ts';
 import { createLog } from '../../runtime/log.ts';
 import { createSchema, SCHEMAS } from './shop.ts';
 
@@ -11,12 +12,14 @@ const log = createLog('error');
 await startGatewayServer({
   config: readConfig(process.env, []),
   log,
-  supergraphSdl: readFileSync(process.env['SUPERGRAPH_FILE'] as string, 'utf8'),
-  transports: Object.fromEntries(
-    Object.keys(SCHEMAS).map((name) => {
-      const subgraph = { name, schema: createSchema(name), createContext: () => ({}), close: async () => {} };
-      return [name, createLocalTransport(subgraph, log)] as const;
-    }),
+  supergraph: { sdl: readFileSync(process.env['SUPERGRAPH_FILE'] as string, 'utf8') },
+  transports: createFixedTransports(
+    Object.fromEntries(
+      Object.keys(SCHEMAS).map((name) => {
+        const subgraph = { name, schema: createSchema(name), createContext: () => ({}), close: async () => {} };
+        return [name, createLocalTransport(subgraph, log)] as const;
+      }),
+    ),
   ),
   redis: undefined,
   health: () => ({}),

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { ApolloGateway, RemoteGraphQLDataSource } from '@apollo/gateway';
+import { ApolloGateway, type GraphQLDataSourceProcessOptions, RemoteGraphQLDataSource } from '@apollo/gateway';
 import { ApolloServer } from '@apollo/server';
 import { startStandaloneServer } from '@apollo/server/standalone';
 
 /* Apollo's gateway in Apollo Server, as its documentation has it. The client's identity goes to the subgraphs. */
 
 class Forwarding extends RemoteGraphQLDataSource<{ authorization?: string }> {
-  override willSendRequest({ request, context }: { request: any; context: { authorization?: string } }): void {
-    if (context.authorization) request.http.headers.set('authorization', context.authorization);
+  override willSendRequest({ request, context }: GraphQLDataSourceProcessOptions<{ authorization?: string }>): void {
+    if (context.authorization) request.http?.headers.set('authorization', context.authorization);
   }
 }
 

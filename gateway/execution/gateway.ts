@@ -9,9 +9,17 @@ import type { SubgraphClient } from './subgraph-request.ts';
 
 type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway'];
 
+/** A supergraph that may change. */
+export type SupergraphSource = {
+  readonly sdl: string;
+  /** Calls `change` with each that comes after, which throws where it cannot be used; gives what ends that. */
+  readonly watch?: (change: (sdl: string) => void) => () => void;
+};
+
 export type CompiledGatewayOptions<Context> = {
-  readonly supergraphSdl: string;
-  readonly clientOf: (subgraph: string) => SubgraphClient<Context>;
+  readonly supergraph: SupergraphSource;
+  /** Gives the way to each subgraph of a supergraph. */
+  readonly clientsOf: (supergraphSdl: string) => (subgraph: string) => SubgraphClient<Context>;
   readonly maxPrograms: number;
   readonly maxPlanText: number;
   readonly log: Log;
@@ -24,9 +32,12 @@ export type CompiledGatewayOptions<Context> = {
 export const createCompiledGateway = <Context extends { readonly stale: StaleNote[] }>(
   options: CompiledGatewayOptions<Context>,
 ): Gateway => {
-  const { supergraphSdl, log } = options;
+  const { supergraph, clientsOf, log } = options;
   const apollo = new ApolloGateway({
-    supergraphSdl: print(putResolvableKeysFirst(parse(supergraphSdl))),
+    supergraphSdl: async ({ update }) => {
+      const stop = supergraph.watch?.((sdl) => update(toPlannable(sdl)));
+      return { supergraphSdl: toPlannable(supergraph.sdl), cleanup: async () => stop?.() };
+    },
     logger: log,
     buildService: () => ({ process: async () => Promise.reject(new Error('Fetches are sent by programs.')) }),
   });
@@ -35,9 +46,16 @@ export const createCompiledGateway = <Context extends { readonly stale: StaleNot
   let current: Graph<Context> | undefined;
 
   apollo.onSchemaLoadOrUpdate(({ apiSchema, coreSupergraphSdl }) => {
-    const graph = createGraph({ ...options, ...plannerOf(apollo), apiSchema, supergraphSdl: coreSupergraphSdl });
+    const clientOf = clientsOf(coreSupergraphSdl);
+    const graph = createGraph({
+      ...options,
+      ...plannerOf(apollo),
+      clientOf,
+      apiSchema,
+      supergraphSdl: coreSupergraphSdl,
+    });
     graphs.set(apiSchema, graph);
-    if (current) warmUp(graph, current.operations(), log);
+    if (current) void warmUp(graph, current.operations(), log);
     current = graph;
   });
 
@@ -68,6 +86,8 @@ export const createCompiledGateway = <Context extends { readonly stale: StaleNot
     stop: () => apollo.stop(),
   };
 };
+
+const toPlannable = (supergraphSdl: string): string => print(putResolvableKeysFirst(parse(supergraphSdl)));
 
 /**
  * The planner that Apollo's gateway has made for the supergraph, and the schemas that belong to it. They are private

@@ -6,6 +6,7 @@ import { readConfig } from '../../../gateway/config.ts';
 import { createLocalTransport } from '../../../gateway/local-transport.ts';
 import { createRemoteTransport } from '../../../gateway/remote-transport.ts';
 import { startGatewayServer } from '../../../gateway/server.ts';
+import { createFixedTransports } from '../../../gateway/transport.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { startHttpServer } from '../../kit/http-server.ts';
 import { type Ask, createAsk } from '../../kit/stack.ts';
@@ -50,6 +51,7 @@ export const startStand = async (
   }));
   const { supergraphSdl, schema: composed, errors } = composeServices(services);
   if (errors) throw new Error(errors.map(({ message }) => message).join('\n'));
+  const config = readConfig({ PORT: '0', LOG_LEVEL: 'silent', ...env }, []);
   const log = createLog('silent');
   const requests: Stand['requests'] = [];
   const servers: { close: () => Promise<void> }[] = [];
@@ -67,14 +69,14 @@ export const startStand = async (
         response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
       });
       servers.push(server);
-      return [name, createRemoteTransport({ name, url: server.url, timeoutMs: 5_000 }, log)] as const;
+      return [name, createRemoteTransport(config.remote(name, server.url), log)] as const;
     }),
   );
   const gateway = await startGatewayServer({
-    config: readConfig({ PORT: '0', LOG_LEVEL: 'silent', ...env }, []),
+    config,
     log,
-    supergraphSdl,
-    transports: Object.fromEntries(transports),
+    supergraph: { sdl: supergraphSdl },
+    transports: createFixedTransports(Object.fromEntries(transports)),
     redis: undefined,
     health: () => ({}),
   });

@@ -1,0 +1,78 @@
+import { unwatchFile, watchFile } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { ConfigError } from '../runtime/env.ts';
+import type { Log } from '../runtime/log.ts';
+import type { GatewayConfig } from './config.ts';
+import type { SupergraphSource } from './execution/gateway.ts';
+import { createRemoteTransport } from './remote-transport.ts';
+import { subgraphsOf } from './supergraph.ts';
+import type { Transport, Transports } from './transport.ts';
+
+/*
+ * A supergraph that is none of the product's own: a file that may change, whose subgraphs are where it says they are.
+ */
+
+/** Reads such a file. Throws ConfigError. */
+const readSupergraph = async (file: string): Promise<string> => {
+  const fail = (why: string): never => {
+    throw new ConfigError(`SUPERGRAPH: ${file} cannot be used: ${why}.`);
+  };
+  const sdl = await readFile(file, 'utf8').catch(() => fail('it cannot be read'));
+  let urls: ReadonlyMap<string, string>;
+  try {
+    urls = subgraphsOf(sdl);
+  } catch (error) {
+    return fail((error as Error).message);
+  }
+  for (const [name, url] of urls) {
+    if (!/^https?:\/\//.test(url)) fail(`the subgraph ${name} has no http or https URL`);
+  }
+  return sdl;
+};
+
+// Looked at, not listened to: where a file is replaced by way of links, as in Kubernetes, the system tells of nothing.
+const LOOK_EVERY_MS = 500;
+
+/** Opens the file and goes on watching it; a change that cannot be used is logged and passed over. Throws ConfigError. */
+export const openSupergraph = async (file: string, log: Log): Promise<SupergraphSource> => ({
+  sdl: await readSupergraph(file),
+  watch: (change) => {
+    const look = async (): Promise<void> => {
+      try {
+        change(await readSupergraph(file));
+        log.info({ file }, 'The supergraph has changed.');
+      } catch (err) {
+        log.error({ err, file }, 'The changed supergraph cannot be used; the one before stays.');
+      }
+    };
+    const listener = () => void look();
+    watchFile(file, { interval: LOOK_EVERY_MS }, listener);
+    return () => unwatchFile(file, listener);
+  },
+});
+
+/** The ways to the subgraphs where supergraphs say they are. Those that no supergraph names any more are closed in time. */
+export const createForeignTransports = (config: GatewayConfig, log: Log): Transports => {
+  const open = new Map<string, Transport>();
+  const keyOf = (name: string, url: string): string => `${name} ${url}`;
+  return {
+    of: (sdl) => {
+      const urls = subgraphsOf(sdl);
+      const wanted = new Set([...urls].map(([name, url]) => keyOf(name, url)));
+      for (const [key, transport] of open) {
+        if (wanted.has(key)) continue;
+        open.delete(key);
+        // Requests that began before may still need it, for as long as a request may take.
+        setTimeout(() => void transport.close(), config.requestTimeoutMs).unref();
+      }
+      for (const [name, url] of urls) {
+        const key = keyOf(name, url);
+        if (!open.has(key)) open.set(key, createRemoteTransport(config.remote(name, url), log));
+      }
+      return (name) => open.get(keyOf(name, urls.get(name) ?? '')) as Transport;
+    },
+    close: async () => {
+      await Promise.all([...open.values()].map((transport) => transport.close()));
+    },
+  };
+};
