@@ -1,0 +1,219 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, describe, expect, test } from 'vitest';
+import { type Foreign, startForeign } from '../kit/foreign.ts';
+import { startProcess } from '../kit/processes.ts';
+import { createAsk } from '../kit/stack.ts';
+import { composeSubgraphs, type SubgraphServer, startSubgraph } from '../kit/subgraph-server.ts';
+
+/* The gateway while things change around it. */
+
+const SCHEMA = 'type Query { version: String  old: String }';
+const NEXT = 'type Query { version: String  fresh: String }';
+const first = { schema: SCHEMA, fields: { 'Query.version': () => 'first', 'Query.old': () => 'old' } };
+const second = { schema: NEXT, fields: { 'Query.version': () => 'second', 'Query.fresh': () => 'fresh' } };
+
+let foreign: Foreign<'one'>;
+let isStarted = false;
+const start = async (env?: Record<string, string>): Promise<Foreign<'one'>> => {
+  foreign = await startForeign({ one: first }, env);
+  isStarted = true;
+  return foreign;
+};
+let others: { close: () => Promise<unknown> }[] = [];
+afterEach(async () => {
+  if (isStarted) await foreign.close();
+  isStarted = false;
+  await Promise.all(others.map((one) => one.close()));
+  others = [];
+});
+
+const startSecond = async (): Promise<SubgraphServer> => {
+  const started = await startSubgraph(second);
+  others.push(started);
+  return started;
+};
+
+/** Asks until the answer is as it should be: the file is looked at twice a second. */
+const until = async (isSo: () => Promise<boolean>): Promise<void> => {
+  while (!(await isSo())) await new Promise(setImmediate);
+};
+
+describe('a supergraph that changes', () => {
+  test('given load, when it changes, then no request fails and none is answered by two versions', async () => {
+    const { ask, change } = await start();
+    const next = await startSecond();
+    const answers: string[] = [];
+    let isDone = false;
+    const client = async () => {
+      while (!isDone) {
+        const { data, errors } = await ask<{ version: string; again: string }>('{ version again: version }');
+        answers.push(errors ? 'error' : `${data?.version} ${data?.again}`);
+      }
+    };
+    const clients = Array.from({ length: 10 }, client);
+    await until(async () => answers.length > 50);
+    await change(composeSubgraphs({ one: { schema: NEXT, url: next.url } }));
+    await until(async () => (await ask('{ fresh }')).errors === undefined);
+    const before = answers.length;
+    await until(async () => answers.length > before + 50);
+    isDone = true;
+    await Promise.all(clients);
+    expect(new Set(answers)).toEqual(new Set(['first first', 'second second']));
+    expect((await ask('{ old }')).errors?.[0]?.extensions?.['code']).toBe('GRAPHQL_VALIDATION_FAILED');
+  });
+
+  test('given a request that has begun, when the supergraph changes, then it ends as it began', async () => {
+    const { ask, change, subgraphs } = await start();
+    const next = await startSecond();
+    const [reached, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<boolean>()];
+    subgraphs.one.before = () => {
+      reached.resolve();
+      return gate.promise;
+    };
+    const begun = ask('{ old }');
+    await reached.promise;
+    await change(composeSubgraphs({ one: { schema: NEXT, url: next.url } }));
+    await until(async () => (await ask('{ fresh }')).errors === undefined);
+    gate.resolve(false);
+    expect(await begun).toMatchObject({ data: { old: 'old' }, errors: undefined });
+  });
+
+  test.each([
+    ['no GraphQL', 'once upon a time'],
+    ['no supergraph', 'type Query { version: Int }'],
+    [
+      'a supergraph whose types are not there',
+      composeSubgraphs({ one: { schema: SCHEMA, url: 'http://127.0.0.1:1' } }).replaceAll('String', 'Nothing'),
+    ],
+    ['a subgraph without a URL', composeSubgraphs({ one: { schema: SCHEMA, url: '' } })],
+  ])('given %s, then the one before is served on, and a good one after it is taken', async (_, bad) => {
+    const { ask, change, subgraphs } = await start();
+    expect((await ask('{ old }')).data).toEqual({ old: 'old' });
+    await change(bad);
+    const good = composeSubgraphs({
+      one: { schema: `${SCHEMA} extend type Query { more: String }`, url: subgraphs.one.url },
+    });
+    const started = performance.now();
+    await until(async () => {
+      const { data } = await ask('{ old }');
+      expect(data).toEqual({ old: 'old' });
+      // Long enough for the file to have been looked at.
+      return performance.now() - started > 1_200;
+    });
+    await change(good);
+    await until(async () => (await ask('{ more }')).errors?.[0]?.extensions?.['code'] !== 'GRAPHQL_VALIDATION_FAILED');
+    expect((await ask('{ old }')).data).toEqual({ old: 'old' });
+  });
+});
+
+test('given a subgraph that is down at the start, then the gateway starts, and its fields fail until it is there', async () => {
+  const { ask, change, subgraphs } = await start();
+  const schema = 'type Query { other: String }';
+  const other = await startSubgraph({ schema, fields: { 'Query.other': () => 'here' } });
+  await change(composeSubgraphs({ one: { schema: SCHEMA, url: subgraphs.one.url }, two: { schema, url: other.url } }));
+  await until(async () => (await ask('{ other }')).errors === undefined);
+  await other.close();
+  const { data, errors } = await ask('{ version other }');
+  expect(data).toEqual({ version: 'first', other: null });
+  expect(errors).toMatchObject([{ path: ['other'], extensions: { code: 'UPSTREAM_UNAVAILABLE', serviceName: 'two' } }]);
+});
+
+describe('too many requests', () => {
+  test('given a full queue, then the next is told at once when to come again, and the others are answered', async () => {
+    const { url, subgraphs } = await start({ MAX_REQUESTS: '2', MAX_WAITING_REQUESTS: '3' });
+    const gate = Promise.withResolvers<boolean>();
+    subgraphs.one.before = () => gate.promise;
+    const post = (name: number) =>
+      fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ query: `{ v${name}: version }` }),
+      });
+    let refused = 0;
+    const answers = Array.from({ length: 8 }, async (_, index) => {
+      const response = await post(index);
+      if (response.status === 503) refused += 1;
+      return { status: response.status, retryAfter: response.headers.get('retry-after'), body: await response.json() };
+    });
+    expect(await Promise.race(answers)).toMatchObject({
+      status: 503,
+      retryAfter: '1',
+      body: { errors: [{ extensions: { code: 'OVERLOADED' } }] },
+    });
+    await until(async () => refused === 3);
+    gate.resolve(false);
+    const all = await Promise.all(answers);
+    expect(all.filter(({ status }) => status === 200)).toHaveLength(5);
+    expect(all.filter(({ status }) => status === 503)).toHaveLength(3);
+    expect((await post(9)).status).toBe(200);
+  });
+
+  test('given clients who leave, while they wait and while they run, then their places are free again', async () => {
+    const { ask, subgraphs } = await start({ MAX_REQUESTS: '1', MAX_WAITING_REQUESTS: '1' });
+    const reached = Promise.withResolvers<void>();
+    subgraphs.one.before = (_response, { query }) => {
+      if (!query.includes('slow')) return false;
+      reached.resolve();
+      return new Promise(() => {});
+    };
+    const leaving = new AbortController();
+    const running = ask('{ slow: version }', {}, { signal: leaving.signal }).catch(() => 'left');
+    await reached.promise;
+    const waiting = ask('{ version }', {}, { signal: leaving.signal }).catch(() => 'left');
+    await until(async () => (await ask('{ version }')).status === 503);
+    leaving.abort();
+    expect(await Promise.all([running, waiting])).toEqual(['left', 'left']);
+    await until(async () => (await ask('{ version }')).status === 200);
+  });
+});
+
+const CREDENTIALS = {
+  STRIPE_API_KEY: 'sk_test_x',
+  HUBSPOT_ACCESS_TOKEN: 'pat-x',
+  OPENMAGE_WSDL_URL: 'http://127.0.0.1:1/wsdl',
+  OPENMAGE_USERNAME: 'u',
+  OPENMAGE_API_KEY: 'k',
+};
+
+/** The processes that a process has started. Linux only, as all of these tests are run. */
+const workersOf = (pid = -1): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+
+describe('CLUSTER_WORKERS', () => {
+  const startCluster = (env: Record<string, string>) => {
+    const spawned = startProcess(['node', 'gateway/main.ts'], { PORT: '0', LOG_LEVEL: 'error', ...env });
+    others.push({ close: spawned.stop });
+    return spawned;
+  };
+
+  test('given two workers, when one is killed, then the other answers, another takes its place, and all end together', async () => {
+    const { gateway } = await start();
+    const spawned = startCluster({ CLUSTER_WORKERS: '2', SUPERGRAPH: String(gateway.config.supergraphFile) });
+    await until(async () => spawned.output().includes('/graphql'));
+    const [url = ''] = /http:\S+\/graphql/.exec(spawned.output()) ?? [];
+    const ask = createAsk(url);
+    expect((await ask('{ version }')).data).toEqual({ version: 'first' });
+    const pids = workersOf(spawned.process.pid);
+    expect(pids).toHaveLength(2);
+    process.kill(pids[0] as number, 'SIGKILL');
+    await until(async () => {
+      expect((await ask('{ version }').catch(() => ({ data: { version: 'first' } }))).data).toEqual({
+        version: 'first',
+      });
+      const now = workersOf(spawned.process.pid);
+      return now.length === 2 && !now.includes(pids[0] as number);
+    });
+    expect(spawned.output()).toContain('A worker has ended');
+    spawned.process.kill('SIGTERM');
+    expect(await spawned.ended).toBe(0);
+  });
+
+  test.each([
+    ['providers without credentials', { CLUSTER_WORKERS: '2' }, 'sandboxes of its own'],
+    ['no Redis', { CLUSTER_WORKERS: '2', ...CREDENTIALS }, 'set REDIS_URL'],
+  ])('given %s, then the start is refused and says so, once', async (_, env, why) => {
+    const spawned = startCluster(env);
+    expect(await spawned.ended).toBe(78);
+    expect(spawned.output().split(why)).toHaveLength(2);
+  });
+});
