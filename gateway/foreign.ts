@@ -1,16 +1,48 @@
 import { unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { ConfigError } from '../runtime/env.ts';
-import type { Log } from '../runtime/log.ts';
-import type { GatewayConfig } from './config.ts';
+import { ConfigError, type Env } from '../runtime/env.ts';
+import { createLog, type Log } from '../runtime/log.ts';
+import type { ProcessKit } from '../subgraphs/kit.ts';
+import { type GatewayConfig, readConfig } from './config.ts';
 import type { SupergraphSource } from './execution/gateway.ts';
 import { createRemoteTransport } from './remote-transport.ts';
+import { startGatewayServer } from './server.ts';
+import type { StartedGateway } from './start.ts';
 import { subgraphsOf } from './supergraph.ts';
 import type { Transport, Transports } from './transport.ts';
 
 /*
  * A supergraph that is none of the product's own: a file that may change, whose subgraphs are where it says they are.
  */
+
+/** Starts the gateway in front of somebody else's supergraph: every subgraph is where the supergraph says it is. */
+export const startForeign = async (env: Env, file: string): Promise<StartedGateway> => {
+  const config = readConfig(env, []);
+  const log = createLog(config.logLevel);
+  const supergraph = await openSupergraph(file, log);
+  const { redis, health } = await openRedis(env, log);
+  try {
+    const transports = createForeignTransports(config, log);
+    const server = await startGatewayServer({ config, log, supergraph, transports, redis, health });
+    return {
+      url: server.url,
+      config,
+      sources: Object.fromEntries([...subgraphsOf(supergraph.sdl).keys()].map((name) => [name, 'remote'])),
+      close: async () => {
+        await server.close();
+        redis?.close();
+      },
+    };
+  } catch (error) {
+    redis?.close();
+    throw error;
+  }
+};
+
+const openRedis = async (env: Env, log: Log): Promise<Pick<ProcessKit, 'redis' | 'health'>> => {
+  if (!env['REDIS_URL'] && !env['REDIS_URL_FILE']) return { redis: undefined, health: () => ({}) };
+  return (await import('../subgraphs/kit.ts')).createProcessKit(env, log);
+};
 
 /** Reads such a file. Throws ConfigError. */
 const readSupergraph = async (file: string): Promise<string> => {

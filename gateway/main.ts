@@ -1,8 +1,13 @@
 import cluster from 'node:cluster';
+import { enableCompileCache } from 'node:module';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
-import { readGatewayConfig, startGateway } from './start.ts';
+import { type GatewayConfig, readConfig } from './config.ts';
+import { startGateway } from './start.ts';
 import { type Ready, startWorkers } from './workers.ts';
+
+// What is loaded from here on is kept compiled, in the system's folder for temporary files, for the next start.
+enableCompileCache();
 
 const SOURCES = {
   provider: 'its provider, for real',
@@ -23,10 +28,7 @@ const EXAMPLE = `{
   }
 }`;
 
-const greet = (
-  { url, sources }: Ready,
-  { isProduction, supergraphFile }: ReturnType<typeof readGatewayConfig>,
-): void => {
+const greet = ({ url, sources }: Ready, { isProduction, supergraphFile }: GatewayConfig): void => {
   const lines = [
     `Tributary answers at ${url}/graphql`,
     ...(isProduction ? [] : [`Sandbox, to explore the graph: ${url}/`]),
@@ -42,7 +44,7 @@ await run(async () => {
     process.send?.({ url, sources } satisfies Ready);
     return { close };
   }
-  const config = readGatewayConfig(process.env);
+  const config = readConfig(process.env, []);
   const gateway =
     config.workers > 1
       ? await startWorkers(config.workers, createLog(config.logLevel))

@@ -6,7 +6,6 @@ import type { ProcessKit } from '../subgraphs/kit.ts';
 import { asksForFresh, REPORT_HEADER, type RequestTerms } from '../subgraphs/request.ts';
 import { createAdmission, OverloadedError } from './admission.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
-import { createSharedCache } from './cache.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
 
 export type GatewayServer = {
@@ -22,7 +21,9 @@ export const startGatewayServer = async ({
   ...options
 }: Omit<ApolloOptions, 'cache'> & Pick<ProcessKit, 'redis' | 'health'>): Promise<GatewayServer> => {
   const { config, transports, log } = options;
-  const apollo = await createApollo({ ...options, cache: redis && createSharedCache(redis) });
+  // Loaded where there is a Redis: its client takes its time.
+  const cache = redis && (await import('./cache.ts')).createSharedCache(redis);
+  const apollo = await createApollo({ ...options, cache });
   const { app, listen, close } = createHttpApp({
     log,
     shutdownGraceMs: config.shutdownGraceMs,

@@ -1,47 +1,9 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { composeServices } from '@apollo/composition';
-import { Kind, lexicographicSortSchema, parse, printSchema } from 'graphql';
-import { parse as parseYaml } from 'yaml';
-import { z } from 'zod';
+import { join } from 'node:path';
+import { Kind, parse } from 'graphql';
 
-const SupergraphConfig = z.object({
-  federation_version: z.string(),
-  subgraphs: z.record(z.string(), z.object({ routing_url: z.url(), schema: z.object({ file: z.string() }) })),
-});
-
-export type Composed = {
-  /** The supergraph, as a gateway loads it. */
-  readonly supergraphSdl: string;
-  /** The schema that clients see. */
-  readonly apiSdl: string;
-};
-
-const GENERATED = '# Generated from supergraph.yaml by `npm run supergraph`. Do not edit.\n';
-
-/**
- * Composes the subgraphs that a file in rover's `supergraph.yaml` format names; paths in it are relative to the file.
- * Throws an Error with every composition error, each with the subgraph's file where the schema is at fault.
- */
-export const composeSupergraph = async (configPath: string): Promise<Composed> => {
-  const { subgraphs } = SupergraphConfig.parse(parseYaml(await readFile(configPath, 'utf8')));
-  const services = await Promise.all(
-    Object.entries(subgraphs).map(async ([name, { routing_url: url, schema }]) => ({
-      name,
-      url,
-      typeDefs: parse(await readFile(resolve(dirname(configPath), schema.file), 'utf8')),
-    })),
-  );
-  const { errors, supergraphSdl, schema } = composeServices(services);
-  if (errors) {
-    throw new Error(`The subgraphs do not compose:\n${errors.map(({ message }) => `- ${message}`).join('\n')}`);
-  }
-  const apiSchema = schema.toAPISchema().toGraphQLJSSchema();
-  return {
-    supergraphSdl: `${GENERATED}${supergraphSdl}\n`,
-    apiSdl: `${GENERATED}${printSchema(lexicographicSortSchema(apiSchema))}\n`,
-  };
-};
+/** The files that composition writes. */
+export const SUPERGRAPH_FILE = join(import.meta.dirname, 'supergraph.graphql');
+export const API_SCHEMA_FILE = join(import.meta.dirname, 'schema.graphql');
 
 /**
  * The subgraphs that a supergraph names, each with the URL it has there; empty where it has none.
@@ -64,25 +26,4 @@ export const subgraphsOf = (supergraphSdl: string): ReadonlyMap<string, string> 
       return [argument('name') ?? name.value, argument('url') ?? ''];
     }),
   );
-};
-
-const ROOT = resolve(import.meta.dirname, '..');
-
-/** The files that composition writes. */
-export const SUPERGRAPH_FILE = join(ROOT, 'gateway/supergraph.graphql');
-export const API_SCHEMA_FILE = join(ROOT, 'gateway/schema.graphql');
-
-/** Writes both files; with `check`, gives the names of those that are not up to date instead. */
-export const updateSupergraphFiles = async ({ check }: { check: boolean }): Promise<string[]> => {
-  const { supergraphSdl, apiSdl } = await composeSupergraph(join(ROOT, 'supergraph.yaml'));
-  const outdated: string[] = [];
-  for (const [path, content] of [
-    [SUPERGRAPH_FILE, supergraphSdl],
-    [API_SCHEMA_FILE, apiSdl],
-  ] as const) {
-    if ((await readFile(path, 'utf8').catch(() => '')) === content) continue;
-    outdated.push(path);
-    if (!check) await writeFile(path, content);
-  }
-  return outdated;
 };

@@ -1,5 +1,7 @@
 import { Pool } from 'undici';
 
+export type Question = { readonly query: string; readonly variables?: Readonly<Record<string, unknown>> };
+
 export type Load = {
   readonly requests: number;
   readonly seconds: number;
@@ -10,30 +12,36 @@ export type Load = {
 
 let callers = 0;
 
-/** One request, as a client who is somebody else each time; gives the answer's data as text. */
-export const ask = async (pool: Pool, query: string): Promise<string> => {
+/** One request, as a client who is somebody else each time; gives the answer as text. */
+export const ask = async (pool: Pool, question: Question): Promise<string> => {
   const { statusCode, body } = await pool.request({
     method: 'POST',
     path: '/graphql',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${callers++}` },
-    body: JSON.stringify({ query }),
+    body: JSON.stringify(question),
   });
   const text = await body.text();
   if (statusCode !== 200) throw new Error(`${statusCode}: ${text.slice(0, 300)}`);
   return text;
 };
 
-/** Keeps a number of connections busy for a time. */
-export const loadFor = async (url: string, query: string, connections: number, ms: number): Promise<Load> => {
+/** Keeps a number of connections busy for a time, with one question after the other. */
+export const loadFor = async (
+  url: string,
+  questions: readonly Question[],
+  connections: number,
+  ms: number,
+): Promise<Load> => {
   const pool = new Pool(url, { connections, headersTimeout: 0, bodyTimeout: 0 });
   const latencies: number[] = [];
   let failures = 0;
+  let next = 0;
   const start = performance.now();
   const client = async (): Promise<void> => {
     while (performance.now() - start < ms) {
       const sentAt = performance.now();
       try {
-        await ask(pool, query);
+        await ask(pool, questions[next++ % questions.length] as Question);
         latencies.push(performance.now() - sentAt);
       } catch {
         failures += 1;

@@ -1,18 +1,20 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { composeServices } from '@apollo/composition';
 import { parse } from 'graphql';
 import { Pool } from 'undici';
-import { ask, loadFor } from './load.ts';
+import { ask, loadFor, type Question } from './load.ts';
 import { cpuMs, memoryMib, startOn, stop } from './processes.ts';
+import { QUESTIONS } from './product.ts';
 import { HEAVY, SCHEMAS } from './shop.ts';
 
 /*
- * What a heavy query costs gateways. They take turns: each has the first core to itself for a while, with the load and
- * the subgraphs on the second. The medians are of the rounds, the ratios of the medians.
+ * What gateways need to answer a heavy query, and the product's own queries. They take turns: each has the first core to
+ * itself for a while, with the load and the subgraphs on the second. Every request is another client's, whose identity
+ * goes to the subgraphs. The medians are of the rounds, the ratios of the medians.
  */
 
 const { values } = parseArgs({
@@ -20,7 +22,8 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
     connections: { type: 'string', default: '50' },
-    only: { type: 'string' },
+    workload: { type: 'string', default: 'heavy,product' },
+    only: { type: 'string', default: '' },
   },
 });
 const ROUNDS = Number(values.rounds);
@@ -29,16 +32,36 @@ const CONNECTIONS = Number(values.connections);
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const PEERS = join(import.meta.dirname, 'peers');
+const NODE = process.execPath;
 const FIRST_PORT = 4390;
 const SUBGRAPHS = `http://127.0.0.1:${FIRST_PORT}`;
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-gateway-'));
-const SUPERGRAPH = join(folder, 'supergraph.graphql');
-const composed = composeServices(
-  Object.entries(SCHEMAS).map(([name, text]) => ({ name, typeDefs: parse(text), url: `${SUBGRAPHS}/${name}` })),
-);
-if (composed.errors) throw new Error(String(composed.errors[0]));
-writeFileSync(SUPERGRAPH, composed.supergraphSdl);
+
+/** A file with the supergraph of the heavy query. */
+const writeShop = (): string => {
+  const services = Object.entries(SCHEMAS).map(([name, text]) => ({
+    name,
+    typeDefs: parse(text),
+    url: `${SUBGRAPHS}/${name}`,
+  }));
+  const { errors, supergraphSdl } = composeServices(services);
+  if (errors) throw new Error(String(errors[0]));
+  const file = join(folder, 'shop.graphql');
+  writeFileSync(file, supergraphSdl);
+  return file;
+};
+
+/** A file with the product's supergraph and its subgraphs where they are for the measurement. */
+const writeProduct = (): string => {
+  const file = join(folder, 'product.graphql');
+  const sdl = readFileSync(join(ROOT, 'gateway/supergraph.graphql'), 'utf8');
+  writeFileSync(
+    file,
+    sdl.replaceAll(/@join__graph\(name: "(\w+)", url: "[^"]*"\)/g, `@join__graph(name: "$1", url: "${SUBGRAPHS}/$1")`),
+  );
+  return file;
+};
 
 type Subject = {
   readonly name: string;
@@ -47,40 +70,97 @@ type Subject = {
   readonly env: object;
 };
 
-const NODE = process.execPath;
-const hive = (config: string) => (port: number) => [
-  join(PEERS, 'node_modules/.bin/hive-gateway'),
-  ...['supergraph', SUPERGRAPH, '-p', String(port), '-h', '127.0.0.1', '-c', config],
-];
-const PRODUCTION = { NODE_ENV: 'production', APOLLO_TELEMETRY_DISABLED: 'true' };
+type Workload = {
+  readonly title: string;
+  readonly subgraphs: string;
+  readonly questions: readonly Question[];
+  readonly subjects: readonly Subject[];
+};
+
 const FORWARD = { FORWARD_HEADERS: 'authorization' };
 
-const SUBJECTS: readonly Subject[] = [
-  { name: 'Apollo (stock)', cwd: ROOT, command: () => [NODE, 'bench/gateway/stock.ts'], env: { SUPERGRAPH } },
-  { name: 'Hive', cwd: PEERS, command: hive('hive.config.ts'), env: {} },
-  { name: 'Hive, Rust planner', cwd: PEERS, command: hive('hive-rust.config.ts'), env: {} },
-  { name: 'Mercurius', cwd: PEERS, command: () => [NODE, 'mercurius.js'], env: { SUBGRAPHS } },
-  { name: 'Tributary', cwd: ROOT, command: () => [NODE, 'gateway/main.ts'], env: { SUPERGRAPH, ...FORWARD } },
-  {
-    name: 'Tributary, in process',
-    cwd: ROOT,
-    command: () => [NODE, 'bench/gateway/in-process.ts'],
-    env: { SUPERGRAPH_FILE: SUPERGRAPH, ...FORWARD },
-  },
-  { name: 'by hand', cwd: ROOT, command: () => [NODE, 'bench/gateway/by-hand.ts'], env: { SUBGRAPHS } },
-].filter(({ name }) => !values.only || name.toLowerCase().includes(values.only.toLowerCase()));
+const stock = (SUPERGRAPH: string): Subject => ({
+  name: 'Apollo (stock)',
+  cwd: ROOT,
+  command: () => [NODE, 'bench/gateway/stock.ts'],
+  env: { SUPERGRAPH },
+});
+const hive = (name: string, supergraph: string, config: string): Subject => ({
+  name,
+  cwd: PEERS,
+  command: (port) => [
+    join(PEERS, 'node_modules/.bin/hive-gateway'),
+    ...['supergraph', supergraph, '-p', String(port), '-h', '127.0.0.1', '-c', config],
+  ],
+  env: {},
+});
+const tributary = (SUPERGRAPH: string): Subject => ({
+  name: 'Tributary',
+  cwd: ROOT,
+  command: () => [NODE, 'gateway/main.ts'],
+  env: { SUPERGRAPH, ...FORWARD },
+});
 
-const untilAnswered = async (port: number): Promise<{ answer: string; ms: number }> => {
-  const start = performance.now();
-  const pool = new Pool(`http://127.0.0.1:${port}`);
+const heavy = (): Workload => {
+  const shop = writeShop();
+  return {
+    title: 'The heavy query',
+    subgraphs: 'bench/gateway/subgraphs.ts',
+    questions: [{ query: HEAVY }],
+    subjects: [
+      stock(shop),
+      hive('Hive', shop, 'hive.config.ts'),
+      hive('Hive, Rust planner', shop, 'hive-rust.config.ts'),
+      { name: 'Mercurius', cwd: PEERS, command: () => [NODE, 'mercurius.js'], env: { SUBGRAPHS } },
+      tributary(shop),
+      {
+        name: 'Tributary, in process',
+        cwd: ROOT,
+        command: () => [NODE, 'bench/gateway/in-process.ts'],
+        env: { SUPERGRAPH_FILE: shop, ...FORWARD },
+      },
+      { name: 'by hand', cwd: ROOT, command: () => [NODE, 'bench/gateway/by-hand.ts'], env: { SUBGRAPHS } },
+    ],
+  };
+};
+
+// Without Mercurius, which reads Federation 1 only.
+const product = (): Workload => {
+  const supergraph = writeProduct();
+  return {
+    title: "The product's own queries",
+    subgraphs: 'bench/gateway/product.ts',
+    questions: QUESTIONS,
+    subjects: [
+      stock(supergraph),
+      hive('Hive', supergraph, 'hive.config.ts'),
+      hive('Hive, Rust planner', supergraph, 'hive-rust.config.ts'),
+      tributary(supergraph),
+    ],
+  };
+};
+
+const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+const portOf = (index: number): number => FIRST_PORT + 1 + index;
+const urlOf = (index: number): string => `http://127.0.0.1:${portOf(index)}`;
+
+const start = (subject: Subject, index: number) =>
+  startOn(0, subject.command(portOf(index)), {
+    cwd: subject.cwd,
+    env: { NODE_ENV: 'production', APOLLO_TELEMETRY_DISABLED: 'true', ...subject.env, PORT: String(portOf(index)) },
+  });
+
+const untilAnswered = async (index: number, question: Question): Promise<{ answer: string; ms: number }> => {
+  const begin = performance.now();
+  const pool = new Pool(urlOf(index));
   for (;;) {
     try {
-      const answer = await ask(pool, HEAVY);
+      const answer = await ask(pool, question);
       void pool.close();
-      return { answer, ms: performance.now() - start };
+      return { answer, ms: performance.now() - begin };
     } catch (error) {
-      if (performance.now() - start > 60_000) throw error;
-      await new Promise((done) => setTimeout(done, 5));
+      if (performance.now() - begin > 60_000) throw error;
+      await pause(5);
     }
   }
 };
@@ -90,116 +170,128 @@ const median = (list: readonly number[]): number =>
 const quantile = (sorted: readonly number[], share: number): number =>
   sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
 
-type Round = {
-  rps: number;
-  p50: number;
-  p99: number;
-  cpu: number;
-  memory: number;
-  gatewayCore: number;
-  otherCore: number;
+const MEASURES = ['rps', 'p50', 'p99', 'cpu', 'memory', 'itsCore', 'otherCore'] as const;
+type Round = Record<(typeof MEASURES)[number], number>;
+type Row = Round & { readonly name: string; readonly cold: number };
+
+/** Starts each subject anew in every round: gives the times to its first answer, which has to be the same for all. */
+const measureStarts = async (subjects: readonly Subject[], [first]: readonly Question[]) => {
+  const times = new Map<string, number[]>();
+  let expected: unknown;
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [index, subject] of subjects.entries()) {
+      const child = start(subject, index);
+      const { answer, ms } = await untilAnswered(index, first as Question);
+      times.set(subject.name, [...(times.get(subject.name) ?? []), ms]);
+      const { data, errors } = JSON.parse(answer);
+      if (errors) throw new Error(`${subject.name}: ${answer.slice(0, 300)}`);
+      expected ??= data;
+      if (!isDeepStrictEqual(data, expected)) throw new Error(`${subject.name} answers something else.`);
+      stop(child);
+      await new Promise((done) => child.once('exit', done));
+    }
+  }
+  return times;
+};
+
+/** The answers to all questions have to be the same too. */
+const compareAnswers = async (subjects: readonly Subject[], questions: readonly Question[]): Promise<number> => {
+  let bytes = 0;
+  for (const question of questions) {
+    let expected: unknown;
+    for (const [index, { name }] of subjects.entries()) {
+      const { answer } = await untilAnswered(index, question);
+      const { data, errors } = JSON.parse(answer);
+      if (errors) throw new Error(`${name}: ${answer.slice(0, 300)}`);
+      expected ??= data;
+      if (!isDeepStrictEqual(data, expected)) throw new Error(`${name} answers something else.`);
+    }
+    bytes += JSON.stringify(expected).length;
+  }
+  return bytes / questions.length;
+};
+
+const measure = async ({ title, subgraphs: script, questions, subjects: all }: Workload): Promise<readonly Row[]> => {
+  const subjects = all.filter(({ name }) => name.toLowerCase().includes(values.only.toLowerCase()));
+  const subgraphs = startOn(1, [NODE, script], { cwd: ROOT, env: { PORT: String(FIRST_PORT) } });
+  const subgraphsPid = subgraphs.pid ?? -1;
+  await pause(3_000);
+  const cold = await measureStarts(subjects, questions);
+  const running = subjects.map((subject, index) => ({ subject, child: start(subject, index), rounds: [] as Round[] }));
+  const bytes = await compareAnswers(subjects, questions);
+  // The first round warms up.
+  for (let round = -1; round < ROUNDS; round++) {
+    for (const [index, { subject, child, rounds }] of running.entries()) {
+      const pid = child.pid ?? -1;
+      const before = { gateway: cpuMs(pid), subgraphs: cpuMs(subgraphsPid), here: process.cpuUsage() };
+      const { requests, seconds, latencies, failures } = await loadFor(urlOf(index), questions, CONNECTIONS, ROUND_MS);
+      const here = process.cpuUsage(before.here);
+      const gatewayMs = cpuMs(pid) - before.gateway;
+      const otherMs = cpuMs(subgraphsPid) - before.subgraphs + (here.user + here.system) / 1000;
+      if (failures > 0) throw new Error(`${subject.name}: ${failures} of ${requests + failures} requests failed.`);
+      if (round < 0) continue;
+      rounds.push({
+        rps: requests / seconds,
+        p50: quantile(latencies, 0.5),
+        p99: quantile(latencies, 0.99),
+        cpu: gatewayMs / requests,
+        memory: memoryMib(pid),
+        itsCore: gatewayMs / 10 / seconds,
+        otherCore: otherMs / 10 / seconds,
+      });
+    }
+  }
+  for (const { child } of running) stop(child);
+  stop(subgraphs);
+  await pause(500);
+  console.log(
+    `\n${title}: answers of ${Math.round(bytes / 1000)} KB. ${ROUNDS} rounds of ${ROUND_MS / 1000} s at ${CONNECTIONS} connections; medians.\n`,
+  );
+  return running.map(({ subject: { name }, rounds }) => {
+    const medians = MEASURES.map((key) => [key, median(rounds.map((one) => one[key]))]);
+    return { name, cold: median(cold.get(name) ?? []), ...(Object.fromEntries(medians) as Round) };
+  });
+};
+
+const print = (rows: readonly Row[]): void => {
+  const columns: readonly (readonly [title: string, text: (row: Row) => string])[] = [
+    ['requests/s', ({ rps }) => rps.toFixed(1)],
+    ['p50 ms', ({ p50 }) => p50.toFixed(1)],
+    ['p99 ms', ({ p99 }) => p99.toFixed(0)],
+    ['CPU ms/request', ({ cpu }) => cpu.toFixed(2)],
+    ['MiB', ({ memory }) => memory.toFixed(0)],
+    ['first answer ms', ({ cold }) => cold.toFixed(0)],
+    ['its core', ({ itsCore }) => `${itsCore.toFixed(0)} %`],
+    ['other core', ({ otherCore }) => `${otherCore.toFixed(0)} %`],
+  ];
+  console.log(`${'gateway'.padEnd(22)}${columns.map(([title]) => title.padStart(17)).join('')}`);
+  for (const row of rows) console.log(row.name.padEnd(22) + columns.map(([, text]) => text(row).padStart(17)).join(''));
+};
+
+const printRatios = (rows: readonly Row[], isHeavy: boolean): void => {
+  const row = (name: string) => rows.find((one) => one.name === name);
+  const ratio = (what: string, of: number | undefined, to: number | undefined, goal: string): void => {
+    if (of !== undefined && to !== undefined)
+      console.log(`${what.padEnd(60)}${(of / to).toFixed(2).padStart(8)}   ${isHeavy ? goal : ''}`);
+  };
+  const [apollo, ours, local, hand] = ['Apollo (stock)', 'Tributary', 'Tributary, in process', 'by hand'].map(row);
+  const best = rows.filter(({ name }) => /Hive|Mercurius/.test(name)).sort((a, b) => a.cpu - b.cpu)[0];
+  console.log('');
+  ratio('CPU a request, stock to Tributary', apollo?.cpu, ours?.cpu, 'goal: 12');
+  ratio(`CPU a request, ${best?.name ?? 'best peer'} to Tributary`, best?.cpu, ours?.cpu, 'goal: 3');
+  ratio('CPU a request, stock to Tributary in process', apollo?.cpu, local?.cpu, 'goal: 25');
+  ratio('p99, stock to Tributary', apollo?.p99, ours?.p99, 'goal: 20');
+  ratio('memory, Tributary to stock', ours?.memory, apollo?.memory, 'goal: 1 or less');
+  ratio('time to the first answer, Tributary to stock', ours?.cold, apollo?.cold, 'goal: 1 or less');
+  ratio('CPU a request, Tributary to by hand', ours?.cpu, hand?.cpu, 'goal: 1.25 or less');
 };
 
 // The load runs here, beside the subgraphs.
 execFileSync('taskset', ['-a', '-p', '-c', '1', String(process.pid)]);
-const subgraphs = startOn(1, [NODE, 'bench/gateway/subgraphs.ts'], { cwd: ROOT, env: { PORT: String(FIRST_PORT) } });
-
-const start = (subject: Subject, port: number) =>
-  startOn(0, subject.command(port), { cwd: subject.cwd, env: { ...PRODUCTION, ...subject.env, PORT: String(port) } });
-
-// Cold: the time from the process's start to its first answer, the same answer for all.
-const coldMs = new Map<string, number[]>(SUBJECTS.map(({ name }) => [name, []]));
-let expected: unknown;
-await new Promise((done) => setTimeout(done, 1_500));
-for (let round = 0; round < ROUNDS; round++) {
-  for (const [index, subject] of SUBJECTS.entries()) {
-    const child = start(subject, FIRST_PORT + 1 + index);
-    const { answer, ms } = await untilAnswered(FIRST_PORT + 1 + index);
-    coldMs.get(subject.name)?.push(ms);
-    const { data, errors } = JSON.parse(answer);
-    if (errors) throw new Error(`${subject.name}: ${answer.slice(0, 300)}`);
-    expected ??= data;
-    if (!isDeepStrictEqual(data, expected)) throw new Error(`${subject.name} answers something else.`);
-    stop(child);
-    await new Promise((done) => child.once('exit', done));
-  }
+for (const [name, workload] of Object.entries({ heavy, product })) {
+  if (!values.workload.split(',').includes(name)) continue;
+  const rows = await measure(workload());
+  print(rows);
+  printRatios(rows, name === 'heavy');
 }
-
-const running = SUBJECTS.map((subject, index) => ({
-  subject,
-  child: start(subject, FIRST_PORT + 1 + index),
-  url: `http://127.0.0.1:${FIRST_PORT + 1 + index}`,
-  rounds: [] as Round[],
-}));
-for (const [index] of running.entries()) await untilAnswered(FIRST_PORT + 1 + index);
-
-for (let round = -1; round < ROUNDS; round++) {
-  for (const { subject, child, url, rounds } of running) {
-    const pid = child.pid ?? -1;
-    const before = { gateway: cpuMs(pid), subgraphs: cpuMs(subgraphs.pid ?? -1), here: process.cpuUsage() };
-    const { requests, seconds, latencies, failures } = await loadFor(url, HEAVY, CONNECTIONS, ROUND_MS);
-    const here = process.cpuUsage(before.here);
-    const gatewayMs = cpuMs(pid) - before.gateway;
-    const otherMs = cpuMs(subgraphs.pid ?? -1) - before.subgraphs + (here.user + here.system) / 1000;
-    if (failures > 0) throw new Error(`${subject.name}: ${failures} of ${requests + failures} requests failed.`);
-    // The first round warms up.
-    if (round < 0) continue;
-    rounds.push({
-      rps: requests / seconds,
-      p50: quantile(latencies, 0.5),
-      p99: quantile(latencies, 0.99),
-      cpu: gatewayMs / requests,
-      memory: memoryMib(pid),
-      gatewayCore: gatewayMs / 10 / seconds,
-      otherCore: otherMs / 10 / seconds,
-    });
-  }
-}
-
-const table = running.map(({ subject, rounds }) => {
-  const of = (key: keyof Round): number => median(rounds.map((round) => round[key]));
-  return {
-    name: subject.name,
-    cold: median(coldMs.get(subject.name) ?? []),
-    ...(Object.fromEntries(
-      (['rps', 'p50', 'p99', 'cpu', 'memory', 'gatewayCore', 'otherCore'] as const).map((key) => [key, of(key)]),
-    ) as Round),
-  };
-});
-
-const pad = (text: string | number, width: number): string => String(text).padStart(width);
-console.log(
-  `The answer has ${Math.round(JSON.stringify(expected).length / 1000)} KB. ${ROUNDS} rounds of ${ROUND_MS / 1000} s at ${CONNECTIONS} connections; medians.\n`,
-);
-console.log(
-  `${'gateway'.padEnd(24)}requests/s   p50 ms   p99 ms   CPU ms/request   MiB   cold start ms   its core   other core`,
-);
-for (const { name, rps, p50, p99, cpu, memory, cold, gatewayCore, otherCore } of table) {
-  console.log(
-    name.padEnd(24) +
-      pad(rps.toFixed(1), 10) +
-      pad(p50.toFixed(1), 9) +
-      pad(p99.toFixed(1), 9) +
-      pad(cpu.toFixed(2), 17) +
-      pad(memory.toFixed(0), 6) +
-      pad(cold.toFixed(0), 16) +
-      pad(`${gatewayCore.toFixed(0)} %`, 11) +
-      pad(`${otherCore.toFixed(0)} %`, 13),
-  );
-}
-
-const row = (name: string) => table.find((one) => one.name === name);
-const ratio = (title: string, of: number | undefined, to: number | undefined, goal: string): void => {
-  if (of !== undefined && to !== undefined) console.log(`${title.padEnd(58)}${pad((of / to).toFixed(2), 8)}   ${goal}`);
-};
-const [stock, ours, local, hand] = ['Apollo (stock)', 'Tributary', 'Tributary, in process', 'by hand'].map(row);
-const best = table.filter(({ name }) => /Hive|Mercurius/.test(name)).sort((a, b) => a.cpu - b.cpu)[0];
-console.log('\nratio');
-ratio('CPU a request, stock to Tributary', stock?.cpu, ours?.cpu, 'goal 12');
-ratio(`CPU a request, ${best?.name ?? 'best peer'} to Tributary`, best?.cpu, ours?.cpu, 'goal 3');
-ratio('CPU a request, stock to Tributary in process', stock?.cpu, local?.cpu, 'goal 25');
-ratio('p99, stock to Tributary', stock?.p99, ours?.p99, 'goal 20');
-ratio('memory, Tributary to stock', ours?.memory, stock?.memory, 'goal 1 or less');
-ratio('cold start, Tributary to stock', ours?.cold, stock?.cold, 'goal 1 or less');
-ratio('CPU a request, Tributary to by hand', ours?.cpu, hand?.cpu, 'goal 1.25 or less');
 process.exit(0);

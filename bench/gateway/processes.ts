@@ -18,6 +18,7 @@ export const startOn = (
     stdio: ['ignore', 'ignore', process.env['BENCH_VERBOSE'] ? 'inherit' : 'ignore'],
   });
   process.once('exit', () => stop(child));
+  process.setMaxListeners(0);
   return child;
 };
 

@@ -1,0 +1,69 @@
+import { createServer } from 'node:http';
+import { print } from 'graphql';
+import {
+  CustomerOverviewDocument,
+  CustomersDocument,
+  PaymentDocument,
+  ProductsDocument,
+} from '../../clients/web/src/generated/graphql.ts';
+import { createLog } from '../../runtime/log.ts';
+import { createCompany } from '../../sandbox/company.ts';
+import { sandboxOf } from '../../sandbox/index.ts';
+import { subgraphs } from '../../subgraphs/index.ts';
+import { createProcessKit } from '../../subgraphs/kit.ts';
+import { serve } from '../../subgraphs/serve.ts';
+import type { Question } from './load.ts';
+
+/*
+ * The product's own subgraphs over HTTP, over the sandboxes, so cheap that they are not what is measured: a request that
+ * was answered before is answered with the same bytes.
+ */
+
+const company = createCompany();
+
+/** The product's own queries, for some of the company's people, payments and goods. */
+export const QUESTIONS: readonly Question[] = [0, 1, 2, 3, 4].flatMap((index) => [
+  { query: print(CustomerOverviewDocument), variables: { email: company.people[index]?.email } },
+  { query: print(CustomersDocument), variables: {} },
+  {
+    query: print(ProductsDocument),
+    variables: { skus: company.products.slice(index * 20, index * 20 + 100).map(({ sku }) => sku) },
+  },
+  { query: print(PaymentDocument), variables: { id: company.accounts[index]?.payments[0]?.id } },
+]);
+
+/** Starts them; the URL of each is `url` and its name. */
+const start = async (port: number): Promise<void> => {
+  const log = createLog('error');
+  const { kit, health } = createProcessKit({}, log);
+  const environments = await Promise.all(
+    subgraphs.map(async ({ provider }) => {
+      const standIn = sandboxOf(provider);
+      return standIn ? standIn.environment(await standIn.start()) : {};
+    }),
+  );
+  const env = Object.assign({}, ...environments);
+  const served = await serve(
+    subgraphs.map(({ create }) => create(env, kit)),
+    { port: 0, host: '127.0.0.1', shutdownGraceMs: 0, log, health },
+  );
+  const answers = new Map<string, Promise<Buffer>>();
+  createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk) => chunks.push(chunk));
+    request.on('end', async () => {
+      const body = Buffer.concat(chunks).toString();
+      const key = `${request.url}${body}`;
+      const ask = () =>
+        fetch(served.url + request.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body }).then(
+          async (answer) => Buffer.from(await answer.arrayBuffer()),
+        );
+      const known = answers.get(key) ?? ask();
+      answers.set(key, known);
+      const answer = await known;
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length }).end(answer);
+    });
+  }).listen(port, '127.0.0.1');
+};
+
+if (import.meta.main) await start(Number(process.env['PORT']));
