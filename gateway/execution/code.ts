@@ -12,8 +12,11 @@ export type Code = {
   readonly name: (prefix: string) => string;
   /** Adds a statement or a declaration. */
   readonly add: (...lines: string[]) => void;
-  /** Makes the function that runs the text and gives what `expression` is then. */
-  readonly toFunction: <F>(parameters: readonly string[], expression: string) => F;
+  /**
+   * Makes the function that runs the text and gives what `expression` is then. Its name is for who reads a profile or a
+   * stack trace.
+   */
+  readonly toFunction: <F>(name: string, parameters: readonly string[], expression: string) => F;
 };
 
 export const createCode = (): Code => {
@@ -31,9 +34,9 @@ export const createCode = (): Code => {
       return fresh;
     },
     add: (...more) => void lines.push(...more),
-    toFunction: (parameters, expression) => {
+    toFunction: (name, parameters, expression) => {
       const body = [...lines, `return ${expression};`].join('\n');
-      const text = `"use strict"; return (${parameters.join(', ')}) => {\n${body}\n};`;
+      const text = `"use strict"; return function ${name}(${parameters.join(', ')}) {\n${body}\n};`;
       return new Function(...constants.values(), text)(...constants.keys());
     },
   };

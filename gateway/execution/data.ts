@@ -45,7 +45,7 @@ export const createMerge = (names: readonly string[]): typeof merge => {
       );
     }
   }
-  return code.toFunction(['target', 'source'], 'undefined');
+  return code.toFunction('mergeFields', ['target', 'source'], 'undefined');
 };
 
 const mergeInto = (target: Data, name: string, value: unknown): void => {

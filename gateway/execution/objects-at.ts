@@ -28,7 +28,7 @@ export const createObjectsAt = (path: readonly string[]): ObjectsAt => {
   }
   const isObject = code.constant(isData);
   code.add(`if (${isObject}(${current})) visit(${current});`, closing);
-  return code.toFunction(['data', 'visit'], 'undefined');
+  return code.toFunction('objectsAt', ['data', 'visit'], 'undefined');
 };
 
 export type Path = readonly (string | number)[];

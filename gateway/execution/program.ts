@@ -1,7 +1,8 @@
 import { executeSync, type GraphQLError, type GraphQLSchema, Kind } from 'graphql';
 import type { StaleNote } from '../../subgraphs/field.ts';
 import type { Data } from './data.ts';
-import { createSend, type FetchOptions } from './fetch.ts';
+import { createSend } from './fetch.ts';
+import type { FetchOptions } from './input.ts';
 import { joinFetches } from './join-fetches.ts';
 import { mergeParts } from './merge-parts.ts';
 import type { Path } from './objects-at.ts';

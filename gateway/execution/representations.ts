@@ -148,7 +148,7 @@ const writeFind = (
   code.add(`if (${found} !== undefined) return ${found};`);
   code.add(`${found} = batch.add(${texts.join(' + ')} + "}", entity);`);
   code.add(`${numbers}.set(${last}, ${found});`);
-  return code.toFunction(['entity', 'batch', 'numbers'], found);
+  return code.toFunction('findRepresentation', ['entity', 'batch', 'numbers'], found);
 };
 
 const tokenOf = (value: unknown, toText: (value: unknown) => string, { tokens }: Batch): object => {

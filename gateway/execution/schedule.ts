@@ -1,4 +1,5 @@
-import type { Run, Send } from './fetch.ts';
+import type { Send } from './fetch.ts';
+import type { Run } from './input.ts';
 import type { Fetch, Step } from './steps.ts';
 
 /** Does a step; undefined where it is done already. */

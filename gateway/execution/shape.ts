@@ -95,7 +95,7 @@ export const createShape = (
       }
       if (condition !== 'true') code.add('}');
     }
-    return code.toFunction(['object', 'shaping'], `{ ${properties.join(', ')} }`);
+    return code.toFunction(`shape_${typename}`, ['object', 'shaping'], `{ ${properties.join(', ')} }`);
   };
 
   type FieldText = {
@@ -157,7 +157,7 @@ export const createShape = (
     );
     writeField(code, { value: 'item', key: 'index', type: itemType, selected, place });
     code.add('  result[index] = item;', '}');
-    return code.toFunction(['list', 'shaping'], 'result');
+    return code.toFunction(`shape_list_${place.replace('.', '_')}`, ['list', 'shaping'], 'result');
   };
 
   const writeComposite = (type: GraphQLNamedType, selected: readonly Selected[], place: string): Complete => {

@@ -1,0 +1,199 @@
+import { getIntrospectionQuery } from 'graphql';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Foreign, startForeign } from '../../kit/foreign.ts';
+
+/* What clients get, above all where a subgraph does not do what its schema says. */
+
+const DEFINITIONS = {
+  shop: {
+    schema: `
+      enum Size { SMALL LARGE }
+      scalar Json
+      interface Thing { id: ID! }
+      type Query { item(id: ID!): Item  items: [Item!]!  thing: Thing  grid: [[Int!]]  count: Int!  size: Size  json: Json }
+      type Mutation { sell(id: ID!): Item }
+      type Item implements Thing @key(fields: "id") { id: ID! price: Int  weight(unit: String): Int }
+    `,
+    fields: {
+      'Query.item': (_: never, { id }: { id: string }) => ({ id }),
+      'Query.items': () => [{ id: '1' }, { id: '2' }],
+      'Query.count': () => 3,
+      'Query.size': () => 'LARGE',
+      'Query.json': () => ({ any: [1, { thing: null }] }),
+      'Mutation.sell': (_: never, { id }: { id: string }) => ({ id }),
+      'Item.price': ({ id }: { id: string }) => Number(id) * 10,
+      'Item.weight': ({ id }: { id: string }, { unit }: { unit?: string }) => Number(id) * (unit === 'g' ? 1000 : 1),
+    },
+  },
+  post: {
+    schema: `
+      type Item @key(fields: "id") {
+        id: ID!
+        price: Int @external
+        weight(unit: String): Int @external
+        name: String!
+        postage: Int @requires(fields: "price")
+        freight: Int @requires(fields: "weight(unit: \\"g\\")")
+        parcel: Int @requires(fields: "weight(unit: \\"kg\\")")
+        stock: Int
+      }
+    `,
+    fields: {
+      'Item.name': ({ id }: { id: string }) => `Item ${id}`,
+      'Item.postage': ({ price }: { price: number }) => price + 1,
+      'Item.freight': ({ weight }: { weight: number }) => weight,
+      'Item.parcel': ({ weight }: { weight: number }) => weight,
+      'Item.stock': () => 7,
+    },
+  },
+};
+
+let foreign: Foreign<keyof typeof DEFINITIONS>;
+beforeEach(async () => {
+  foreign = await startForeign(DEFINITIONS);
+});
+afterEach(() => foreign.close());
+
+/** Lets a subgraph answer with this, whatever it is asked. */
+const answerWith = (name: keyof typeof DEFINITIONS, answer: object): void => {
+  foreign.subgraphs[name].before = (response) => {
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
+    return true;
+  };
+};
+
+const shortly = (errors: Awaited<ReturnType<Foreign<'shop'>['ask']>>['errors']) =>
+  errors?.map(({ path, extensions }) => [path?.join('.'), extensions?.['code'], extensions?.['serviceName']]);
+
+describe('values that the schema does not allow', () => {
+  test.each([
+    ['a null', '{ count }', { count: null }, null, 'count'],
+    ['nothing', '{ count }', {}, null, 'count'],
+    ['a text for a number', '{ count }', { count: '3' }, null, 'count'],
+    ['a number beyond 32 bits', '{ count }', { count: 2 ** 31 }, null, 'count'],
+    ['half a number', '{ count }', { count: 1.5 }, null, 'count'],
+    ['a value that the enum does not have', '{ size }', { size: 'HUGE' }, { size: null }, 'size'],
+    ['a list for an object', '{ item(id: 1) { id } }', { item: [] }, { item: null }, 'item'],
+    ['a text for an object', '{ item(id: 1) { id } }', { item: 'x' }, { item: null }, 'item'],
+    ['an object for a list', '{ items { id } }', { items: {} }, null, 'items'],
+    ['a null in a list of none', '{ items { id } }', { items: [{ id: '1' }, null] }, null, 'items.1'],
+    ['a null deep in a list', '{ grid }', { grid: [[1], [2, null]] }, { grid: [[1], null] }, 'grid.1.1'],
+    [
+      'an object of no known type',
+      '{ thing { id } }',
+      { thing: { __typename: 'Ghost', id: 1 } },
+      { thing: null },
+      'thing',
+    ],
+  ])(
+    'given %s, then there is an error with its path, and the null goes up as far as it must',
+    async (_, query, given, expected, path) => {
+      answerWith('shop', { data: given });
+      const { data, errors } = await foreign.ask(query);
+      expect(data).toEqual(expected);
+      expect(shortly(errors)).toEqual([[path, 'UPSTREAM_BAD_RESPONSE', undefined]]);
+    },
+  );
+
+  test('given what it allows, then it is passed on as it came', async () => {
+    const json = { any: [1, { thing: null }] };
+    const { text } = await foreign.ask('{ size json k: __typename item(id: "7") { t: __typename id } }');
+    expect(JSON.parse(text)).toEqual({ data: { size: 'LARGE', json, k: 'Query', item: { t: 'Item', id: '7' } } });
+  });
+});
+
+describe('entities', () => {
+  test('given fewer than were asked for, then their fields fail', async () => {
+    answerWith('post', { data: { _entities: [] } });
+    const { data, errors } = await foreign.ask('{ items { id stock } }');
+    expect(data).toEqual({
+      items: [
+        { id: '1', stock: null },
+        { id: '2', stock: null },
+      ],
+    });
+    expect(shortly(errors)).toEqual([0, 1].map((index) => [`items.${index}.stock`, 'UPSTREAM_BAD_RESPONSE', 'post']));
+  });
+
+  test('given one that is not there, then what may be null is, and what may not is an error', async () => {
+    answerWith('post', { data: { _entities: [null] } });
+    expect((await foreign.ask('{ item(id: "2") { stock } }')).data).toEqual({ item: { stock: null } });
+    const { data, errors } = await foreign.ask('{ item(id: "2") { name stock } }');
+    expect(data).toEqual({ item: null });
+    expect(shortly(errors)).toEqual([['item.name', 'UPSTREAM_BAD_RESPONSE', undefined]]);
+  });
+
+  test('given an error at one of them, then it has the path of each place where that one is', async () => {
+    answerWith('post', {
+      data: { _entities: [{ n: 1 }, { n: null }] },
+      errors: [{ message: 'gone', path: ['_entities', 1, 'n'], extensions: { code: 'UPSTREAM_NOT_FOUND' } }],
+    });
+    const { data, errors } = await foreign.ask('{ items { n: stock } again: items { n: stock } }');
+    expect(data).toEqual({ items: [{ n: 1 }, { n: null }], again: [{ n: 1 }, { n: null }] });
+    expect(shortly(errors)).toEqual([
+      ['items.1.n', 'UPSTREAM_NOT_FOUND', 'post'],
+      ['again.1.n', 'UPSTREAM_NOT_FOUND', 'post'],
+    ]);
+  });
+
+  test('given an error without a path and no data, then it is at each field, and the other subgraph’s arrive', async () => {
+    answerWith('post', { errors: [{ message: 'at http://10.0.0.7/ of all places' }] });
+    const { data, errors, text } = await foreign.ask('{ item(id: "1") { price stock } }');
+    expect(data).toEqual({ item: { price: 10, stock: null } });
+    expect(shortly(errors)).toEqual([['item.stock', 'INTERNAL_SERVER_ERROR', 'post']]);
+    expect(text).not.toContain('10.0.0.7');
+  });
+
+  test('given a subgraph that names a property of all objects, then it is data like any other', async () => {
+    answerWith('post', { data: { _entities: [JSON.parse('{"stock":1,"__proto__":{"polluted":true}}')] } });
+    const { data } = await foreign.ask('{ item(id: "1") { stock } }');
+    expect(data).toEqual({ item: { stock: 1 } });
+    expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+  });
+});
+
+describe('@requires', () => {
+  test('given arguments that the client gives otherwise, then each has its own', async () => {
+    const { data } = await foreign.ask('{ item(id: "2") { weight(unit: "kg") freight } }');
+    expect(data).toEqual({ item: { weight: 2, freight: 2000 } });
+  });
+
+  test('given two fields that require it with different arguments, then both are right', async () => {
+    const { data } = await foreign.ask('{ item(id: "2") { parcel weight freight } }');
+    expect(data).toEqual({ item: { parcel: 2, weight: 2, freight: 2000 } });
+  });
+
+  test('given such a mutation, then it is refused, and nothing is sent', async () => {
+    const { data, errors } = await foreign.ask('mutation { sell(id: "2") { parcel freight } }');
+    expect(data).toBeUndefined();
+    expect(shortly(errors)).toEqual([[undefined, 'OPERATION_UNRESOLVABLE', undefined]]);
+    expect(foreign.subgraphs.shop.requests).toEqual([]);
+  });
+
+  test('given a required value that failed, then the field is that error, and those beside it arrive', async () => {
+    answerWith('shop', {
+      data: { item: { __typename: 'Item', id: '1', price: null } },
+      errors: [{ message: 'x', path: ['item', 'price'], extensions: { code: 'UPSTREAM_TIMEOUT' } }],
+    });
+    const { data, errors } = await foreign.ask('{ item(id: "1") { stock postage } }');
+    expect(data).toEqual({ item: { stock: 7, postage: null } });
+    expect(shortly(errors)).toEqual([['item.postage', 'UPSTREAM_TIMEOUT', 'shop']]);
+    // Nothing else to ask for: then nothing is asked.
+    foreign.subgraphs.post.requests.length = 0;
+    await foreign.ask('{ item(id: "1") { postage } }');
+    expect(foreign.subgraphs.post.requests).toEqual([]);
+  });
+});
+
+describe('introspection', () => {
+  test('is answered without any subgraph, also beside data', async () => {
+    const { data } = await foreign.ask<{ __schema: object }>(getIntrospectionQuery());
+    expect(data?.__schema).toBeDefined();
+    expect(foreign.subgraphs.shop.requests).toEqual([]);
+    const query = 'query($name: String!) { type: __type(name: $name) { name kind } count }';
+    expect((await foreign.ask(query, { name: 'Item' })).data).toEqual({
+      type: { name: 'Item', kind: 'OBJECT' },
+      count: 3,
+    });
+  });
+});
