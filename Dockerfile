@@ -6,4 +6,4 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev && npm cache clean --force
 COPY . .
 USER node
-CMD ["node", "--max-semi-space-size=16", "gateway/main.ts"]
+CMD ["node", "--max-semi-space-size=32", "gateway/main.ts"]

@@ -15,7 +15,7 @@ import type { Log } from '../runtime/log.ts';
 import { toPublicError } from '../subgraphs/errors.ts';
 import type { StaleNote } from '../subgraphs/field.ts';
 import type { Subgraph } from '../subgraphs/subgraph.ts';
-import { inlineFragments } from './execution/selections.ts';
+import { fragmentMap, inlineFragments } from './execution/selections.ts';
 import { fragmentsIn, operationIn } from './execution/steps.ts';
 import type { SubgraphOperation } from './execution/subgraph-request.ts';
 import type { Transport } from './transport.ts';
@@ -54,7 +54,7 @@ const prepareExecution = ({ schema }: Subgraph, { document, operationName }: Sub
 
 // graphql-jit 0.8.9 mixes up the conditions of one fragment that is spread twice under different ones.
 const withoutFragments = (document: DocumentNode): DocumentNode => {
-  const fragments = new Map(fragmentsIn(document).map((one) => [one.name.value, one]));
+  const fragments = fragmentMap(fragmentsIn(document));
   const operation = operationIn(document);
   const selectionSet = inlineFragments(operation.selectionSet, fragments);
   return { kind: Kind.DOCUMENT, definitions: [{ ...operation, selectionSet }] };

@@ -97,7 +97,7 @@ const hive = (name: string, supergraph: string, config: string): Subject => ({
 const tributary = (SUPERGRAPH: string): Subject => ({
   name: 'Tributary',
   cwd: ROOT,
-  command: () => [NODE, '--max-semi-space-size=16', 'gateway/main.ts'],
+  command: () => [NODE, '--max-semi-space-size=32', 'gateway/main.ts'],
   env: { SUPERGRAPH, ...FORWARD },
 });
 
@@ -116,7 +116,7 @@ const heavy = (): Workload => {
       {
         name: 'Tributary, in process',
         cwd: ROOT,
-        command: () => [NODE, '--max-semi-space-size=16', 'bench/gateway/in-process.ts'],
+        command: () => [NODE, '--max-semi-space-size=32', 'bench/gateway/in-process.ts'],
         env: { SUPERGRAPH_FILE: shop, ...FORWARD },
       },
       { name: 'by hand', cwd: ROOT, command: () => [NODE, 'bench/gateway/by-hand.ts'], env: { SUBGRAPHS } },

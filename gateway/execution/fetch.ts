@@ -2,7 +2,7 @@ import { print, stripIgnoredCharacters } from 'graphql';
 import { isData } from './data.ts';
 import { createInput, type FetchOptions, type Gathered, NO_ANSWER, type Run, withService } from './input.ts';
 import { placeErrors } from './place-errors.ts';
-import type { Fragments } from './selections.ts';
+import { fragmentMap } from './selections.ts';
 import { type Fetch, fragmentsIn } from './steps.ts';
 import type { SubgraphAnswer, SubgraphClient } from './subgraph-request.ts';
 
@@ -16,7 +16,7 @@ export const createSend = <Context>(
   client: SubgraphClient<Context>,
 ): Send<Context> => {
   const { subgraph, document, kind, operationName } = fetch;
-  const fragments: Fragments = new Map(fragmentsIn(document).map((one) => [one.name.value, one]));
+  const fragments = fragmentMap(fragmentsIn(document));
   const send = client.prepare({ query: stripIgnoredCharacters(print(document)), document, kind, operationName });
   const rootType = options.supergraphSchema.getRootType(kind)?.name ?? '';
   const inputOptions = { ...options, rootType, subgraph, fragments, takes: client.takes };

@@ -4,9 +4,10 @@ import { type DocumentNode, type GraphQLSchema, parse, type VariableDefinitionNo
 import { getVariableValues } from 'graphql/execution/values.js';
 import { LRUCache } from 'lru-cache';
 import { type ConditionValues, conditionVariables, needsValues } from './conditions.ts';
-import { prepareOperation, UnsupportedOperation } from './prepare.ts';
+import { prepareOperation } from './prepare.ts';
 import { type Answer, compile, type Program, type RequestVariables } from './program.ts';
 import { readRequirements } from './requirements.ts';
+import { UnsupportedOperation } from './split.ts';
 import { fetchesOf, readPlan, UnsupportedPlan } from './steps.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
 

@@ -12,6 +12,10 @@ import { isOfType } from './types.ts';
 
 export type Fragments = ReadonlyMap<string, FragmentDefinitionNode>;
 
+/** Fragments by their names. */
+export const fragmentMap = (fragments: readonly FragmentDefinitionNode[]): Fragments =>
+  new Map(fragments.map((fragment) => [fragment.name.value, fragment]));
+
 /** A variable of `@skip` or `@include`, and the value it has to have. */
 export type Condition = { readonly variable: string; readonly is: boolean };
 
