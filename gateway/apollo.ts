@@ -48,7 +48,7 @@ export const createApollo = async ({
     clientsOf: transports.of,
     log,
     maxPrograms: config.maxPrograms,
-    maxPlanText: config.maxPlanText,
+    maxProgramBytes: config.maxProgramBytes,
   });
   const apollo = new ApolloServer<RequestContext>({
     gateway,

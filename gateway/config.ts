@@ -59,7 +59,7 @@ export const GatewayEnv = z.object({
   CALL_REPORT: z.enum(['on', 'off']).optional(),
   CLIENT_NO_CACHE: z.enum(['on', 'off']).optional(),
   PLAN_CACHE_ENTRIES: z.coerce.number().int().positive().default(1_000),
-  PLAN_CACHE_MAX_MIB: z.coerce.number().positive().default(50),
+  PLAN_CACHE_MAX_MIB: z.coerce.number().positive().default(100),
 });
 
 /** The variables that say where subgraphs are, one for each: `PAYMENTS_URL`. */
@@ -108,9 +108,9 @@ export type GatewayConfig = {
   readonly corsOrigins: readonly string[];
   /** Whether a client may have the provider calls of its request told. */
   readonly reportAllowed: boolean;
-  /** How many operations are kept compiled, and how much text their plans may have in all, in characters. */
+  /** How many operations are kept compiled, and about how much memory these may take, in bytes. */
   readonly maxPrograms: number;
-  readonly maxPlanText: number;
+  readonly maxProgramBytes: number;
   /** Whether a client may ask for nothing that was kept. */
   readonly freshAllowed: boolean;
 };
@@ -149,7 +149,7 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     corsOrigins: values.CORS_ORIGINS,
     reportAllowed: values.CALL_REPORT ? values.CALL_REPORT === 'on' : !isProduction,
     maxPrograms: values.PLAN_CACHE_ENTRIES,
-    maxPlanText: values.PLAN_CACHE_MAX_MIB * 1024 * 1024,
+    maxProgramBytes: Math.ceil(values.PLAN_CACHE_MAX_MIB * 1024 * 1024),
     freshAllowed: values.CLIENT_NO_CACHE ? values.CLIENT_NO_CACHE === 'on' : !isProduction,
   };
 };

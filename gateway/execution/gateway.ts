@@ -21,7 +21,7 @@ export type CompiledGatewayOptions<Context> = {
   /** Gives the way to each subgraph of a supergraph. */
   readonly clientsOf: (supergraphSdl: string) => (subgraph: string) => SubgraphClient<Context>;
   readonly maxPrograms: number;
-  readonly maxPlanText: number;
+  readonly maxProgramBytes: number;
   readonly log: Log;
 };
 

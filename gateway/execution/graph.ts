@@ -28,9 +28,9 @@ export type GraphOptions<Context> = {
   readonly planner: Pick<QueryPlanner, 'buildQueryPlan'>;
   readonly plannerSchema: Schema;
   readonly clientOf: (subgraph: string) => SubgraphClient<Context>;
-  /** How many programs are kept, and how much text their plans may have in all, in characters. */
+  /** How many programs are kept, and about how much memory they may take, in bytes. */
   readonly maxPrograms: number;
-  readonly maxPlanText: number;
+  readonly maxProgramBytes: number;
 };
 
 /** One version of the graph: a supergraph, and the programs of the operations that are in use. */
@@ -51,8 +51,12 @@ type Kept<Context> = {
   readonly operation: ClientOperation;
   /** The program, or the variables that one has to know to have a program. */
   readonly made: Program<Context> | readonly string[];
-  readonly planText: number;
+  /** About how much memory it takes. */
+  readonly bytes: number;
 };
+
+// Measured: 500 operations with plans of 1.4 kB each took 75 kB each, documents and functions together.
+const BYTES_PER_PLAN_CHARACTER = 52;
 
 /** Makes a version of the graph. Operations are planned and compiled when they are first asked for. */
 export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Context> => {
@@ -61,15 +65,15 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   const { requiredBy } = requirements;
   const programs = new LRUCache<string, Kept<Context>>({
     max: options.maxPrograms,
-    maxSize: options.maxPlanText,
-    sizeCalculation: ({ planText }) => planText,
+    maxSize: options.maxProgramBytes,
+    sizeCalculation: ({ bytes }) => bytes,
   });
 
   const make = (operation: ClientOperation, conditions?: ConditionValues): Kept<Context> => {
     const prepared = prepareOperation(apiSchema, requirements, operation.document, operation.operationName, conditions);
     const plans = prepared.parts.map((part) => planner.buildQueryPlan(operationFromDocument(plannerSchema, part)));
     const steps = plans.map(readPlan);
-    const planText = JSON.stringify(plans).length;
+    const bytes = JSON.stringify(plans).length * BYTES_PER_PLAN_CHARACTER;
     const isOpen =
       !conditions &&
       prepared.parts.some((part) => {
@@ -77,11 +81,11 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       });
     if (isOpen) {
       const variables = prepared.parts.flatMap(conditionVariables).map(prepared.clientVariable);
-      return { operation, planText, made: [...new Set(variables)] };
+      return { operation, bytes, made: [...new Set(variables)] };
     }
     return {
       operation,
-      planText,
+      bytes,
       made: compile({ apiSchema, supergraphSchema, requiredBy, prepared, steps, clientOf }),
     };
   };
