@@ -109,8 +109,8 @@ const heavy = (): Workload => {
     questions: [{ query: HEAVY }],
     subjects: [
       stock(shop),
-      hive('Hive', shop, 'hive.config.ts'),
-      hive('Hive, Rust planner', shop, 'hive-rust.config.ts'),
+      hive('Hive', shop, 'hive.config.js'),
+      hive('Hive, Rust planner', shop, 'hive-rust.config.js'),
       { name: 'Mercurius', cwd: PEERS, command: () => [NODE, 'mercurius.js'], env: { SUBGRAPHS } },
       tributary(shop),
       {
@@ -133,8 +133,8 @@ const product = (): Workload => {
     questions: QUESTIONS,
     subjects: [
       stock(supergraph),
-      hive('Hive', supergraph, 'hive.config.ts'),
-      hive('Hive, Rust planner', supergraph, 'hive-rust.config.ts'),
+      hive('Hive', supergraph, 'hive.config.js'),
+      hive('Hive, Rust planner', supergraph, 'hive-rust.config.js'),
       tributary(supergraph),
     ],
   };

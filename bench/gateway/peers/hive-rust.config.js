@@ -1,5 +1,5 @@
 import { unifiedGraphHandler } from '@graphql-hive/router-runtime';
-import { gatewayConfig as base } from './hive.config.ts';
+import { gatewayConfig as base } from './hive.config.js';
 
 /* The same with the planner that is written in Rust. */
 
