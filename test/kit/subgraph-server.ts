@@ -26,7 +26,7 @@ export type SubgraphDefinition = {
 };
 
 const LINK = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9",
-  import: ["@key", "@requires", "@external", "@shareable", "@provides"])`;
+  import: ["@key", "@requires", "@external", "@shareable", "@provides", "@interfaceObject"])`;
 
 const withLink = (schema: string) => parse(`${LINK} ${schema}`);
 

@@ -1,0 +1,98 @@
+import { composeServices } from '@apollo/composition';
+import { Supergraph } from '@apollo/federation-internals';
+import { QueryPlanner } from '@apollo/query-planner';
+import { parse, type VariableDefinitionNode } from 'graphql';
+import { beforeEach, expect, test } from 'vitest';
+import { createGraph, type Graph } from '../../../gateway/execution/graph.ts';
+import { SCHEMAS } from './library.ts';
+
+/* How often an operation is planned: Apollo's planner is counted, and subgraphs answer nothing. */
+
+const services = Object.entries(SCHEMAS).map(([name, text]) => ({
+  name,
+  url: `http://${name}`,
+  typeDefs: parse(text),
+}));
+const supergraphSdl = composeServices(services).supergraphSdl ?? '';
+const supergraph = Supergraph.build(supergraphSdl);
+const planner = new QueryPlanner(supergraph, {});
+
+let planned: number;
+const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object> =>
+  createGraph<object>({
+    apiSchema: supergraph.apiSchema().toGraphQLJSSchema(),
+    supergraphSchema: supergraph.schema.toGraphQLJSSchema(),
+    supergraphSdl,
+    plannerSchema: supergraph.apiSchema(),
+    planner: {
+      buildQueryPlan: (...given) => {
+        planned += 1;
+        return planner.buildQueryPlan(...given);
+      },
+    },
+    clientOf: () => ({ takes: 'texts', prepare: () => async () => ({ data: {} }) }),
+    maxPrograms,
+    maxProgramBytes,
+  });
+
+const operationOf = (text: string, operationName?: string) => {
+  const document = parse(text);
+  const [first] = document.definitions as unknown as { variableDefinitions?: VariableDefinitionNode[] }[];
+  return { document, operationName, variableDefinitions: first?.variableDefinitions ?? [], hash: text };
+};
+const ask = (graph: Graph<object>, text: string, variables = {}, operationName?: string) =>
+  graph.execute(operationOf(text, operationName), variables, {});
+
+beforeEach(() => {
+  planned = 0;
+});
+
+test('an operation is planned when it is first asked for, each of a document by itself', async () => {
+  const graph = makeGraph();
+  const text = 'query A { people { name } } query B { people { nick } }';
+  for (const name of ['A', 'B', 'A', 'B']) await ask(graph, text, {}, name);
+  expect(planned).toBe(2);
+});
+
+test('variables do not count, but for conditions that the planner cannot be trusted with', async () => {
+  const graph = makeGraph();
+  const plain = 'query($first: Int, $yes: Boolean!) { people(first: $first) { name @skip(if: $yes) } }';
+  for (const first of [1, 2, 3]) await ask(graph, plain, { first, yes: first > 1 });
+  expect(planned).toBe(1);
+  const nested = 'query($a: Boolean!, $b: Boolean!) { people @skip(if: $a) { name @skip(if: $b) } }';
+  for (const [a, b] of [
+    [true, true],
+    [true, false],
+    [true, true],
+  ])
+    await ask(graph, nested, { a, b });
+  // Once to see that it cannot be trusted, and once for each set of values.
+  expect(planned).toBe(1 + 1 + 2);
+});
+
+test.each([
+  ['their number', [1, 10_000_000]],
+  ['their size', [10, 10_000]],
+] as const)('programs are bounded by %s, and the one asked for last stays', async (_, bounds) => {
+  const graph = makeGraph(...bounds);
+  const [first, second] = ['{ people { name } }', '{ people { nick } }'];
+  for (const text of [first, second, second, first]) await ask(graph, text);
+  expect(planned).toBe(3);
+});
+
+test('operations of one version are made ready in the next, but for those that it does not allow', async () => {
+  const [old, next] = [makeGraph(), makeGraph()];
+  await ask(old, '{ people { name } }');
+  await ask(old, '{ people { nick } }');
+  const operations = [...old.operations(), operationOf('{ people { goneSince } }')];
+  expect(operations.map(({ hash }) => hash)).toEqual([
+    '{ people { nick } }',
+    '{ people { name } }',
+    '{ people { goneSince } }',
+  ]);
+  planned = 0;
+  for (const operation of operations) next.warm(operation);
+  expect(planned).toBe(2);
+  await ask(next, '{ people { name } }');
+  expect(planned).toBe(2);
+});

@@ -1,0 +1,85 @@
+import { afterEach, expect, test } from 'vitest';
+import { type Foreign, startForeign } from '../../kit/foreign.ts';
+
+/* One entity at several places of an answer, and by several keys. */
+
+let foreign: Foreign<string>;
+afterEach(() => foreign.close());
+
+test('given what two places have in common, then what each asks further of it stays apart', async () => {
+  foreign = await startForeign({
+    shelves: {
+      schema: `
+        type Query { left: Shelf  right: Shelf }
+        type Shelf { book: Book }
+        type Book @key(fields: "id") { id: ID! }
+      `,
+      fields: {
+        'Query.left': () => ({ book: { id: '1' } }),
+        'Query.right': () => ({ book: { id: '1' } }),
+      },
+    },
+    reviews: {
+      schema: 'type Book @key(fields: "id") { id: ID! best: Review } type Review @key(fields: "id") { id: ID! }',
+      fields: { 'Book.best': ({ id }: { id: string }) => ({ id: `r${id}` }) },
+    },
+    words: {
+      schema: 'type Review @key(fields: "id") { id: ID! text(length: Int!): String }',
+      fields: { 'Review.text': (_: never, { length }: { length: number }) => 'very good'.slice(0, length) },
+    },
+  });
+  const { data } = await foreign.ask(
+    '{ left { book { best { text(length: 4) } } } right { book { best { text(length: 9) } } } }',
+  );
+  expect(data).toEqual({
+    left: { book: { best: { text: 'very' } } },
+    right: { book: { best: { text: 'very good' } } },
+  });
+});
+
+test('given a key that a subgraph only has and cannot find by, then another one is used', async () => {
+  foreign = await startForeign({
+    names: {
+      schema: `
+        type Thing @key(fields: "id") @key(fields: "code", resolvable: false) { id: ID! code: ID! name: String! }
+      `,
+      fields: { 'Thing.name': ({ id }: { id: string }) => `thing ${id}` },
+    },
+    codes: {
+      schema: `
+        type Query { things: [Thing!]! }
+        type Thing @key(fields: "code", resolvable: false) @key(fields: "id code") @key(fields: "id", resolvable: false) {
+          id: ID!
+          code: ID!
+          name: String! @external
+          label: String! @requires(fields: "name")
+        }
+      `,
+      fields: {
+        'Query.things': () => [{ id: '1', code: 'A' }],
+        'Thing.label': ({ id, code, name }: Record<string, string>) => `${id} ${code}: ${name}`,
+      },
+    },
+  });
+  const { data, errors } = await foreign.ask('{ things { label } }');
+  expect(errors).toBeUndefined();
+  expect(data).toEqual({ things: [{ label: '1 A: thing 1' }] });
+});
+
+test('given a query that no subgraph can answer, then it is refused and not answered with a null', async () => {
+  foreign = await startForeign({
+    a: {
+      schema: `
+        type Query { node: Node  count: Int }
+        interface Node @key(fields: "id") { id: ID! }
+      `,
+    },
+    b: {
+      schema:
+        'type Query { b: Node }  type Node @key(fields: "id", resolvable: false) @interfaceObject { id: ID! field: String }',
+    },
+  });
+  const { data, errors } = await foreign.ask('{ node { field } }');
+  expect(data).toBeNull();
+  expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['OPERATION_UNRESOLVABLE']);
+});
