@@ -37,6 +37,31 @@ test('given what two places have in common, then what each asks further of it st
   });
 });
 
+test('given one name for different things of different types, when both lead to one entity, then each has its own', async () => {
+  foreign = await startForeign({
+    pets: {
+      schema: `
+        type Query { pets: [Pet!]! }
+        union Pet = Dog | Cat
+        type Dog { owner: Person }
+        type Cat { owner: Person }
+        type Person @key(fields: "id") { id: ID! }
+      `,
+      fields: {
+        'Query.pets': () => ['Dog', 'Cat'].map((__typename) => ({ __typename, owner: { id: '1' } })),
+      },
+    },
+    people: {
+      schema: 'type Person @key(fields: "id") { id: ID! name: String city: String }',
+      fields: { 'Person.name': () => 'Ada', 'Person.city': () => 'Turku' },
+    },
+  });
+  const { data } = await foreign.ask(
+    '{ pets { ... on Dog { owner { it: name } } ... on Cat { owner { it: city } } } }',
+  );
+  expect(data).toEqual({ pets: [{ owner: { it: 'Ada' } }, { owner: { it: 'Turku' } }] });
+});
+
 test('given a key that a subgraph only has and cannot find by, then another one is used', async () => {
   foreign = await startForeign({
     names: {
