@@ -136,6 +136,42 @@ describe('entities', () => {
     ]);
   });
 
+  test('given one that is null for one of its fields, then that field’s error is told, once', async () => {
+    answerWith('post', {
+      data: { _entities: [null] },
+      errors: [{ message: 'x', path: ['_entities', 0, 'name'], extensions: { code: 'UPSTREAM_TIMEOUT' } }],
+    });
+    const { data, errors } = await foreign.ask('{ item(id: "1") { id stock name } }');
+    expect(data).toEqual({ item: null });
+    expect(shortly(errors)).toEqual([['item.name', 'UPSTREAM_TIMEOUT', 'post']]);
+  });
+
+  test('given a null for the sake of a field that nobody asked for, then the error is where the null is', async () => {
+    answerWith('shop', {
+      data: { item: null },
+      errors: [{ message: 'x', path: ['item', 'price'], extensions: { code: 'UPSTREAM_TIMEOUT' } }],
+    });
+    const { data, errors } = await foreign.ask('{ item(id: "1") { postage } }');
+    expect(data).toEqual({ item: null });
+    expect(shortly(errors)).toEqual([['item', 'UPSTREAM_TIMEOUT', 'shop']]);
+    // Unless there is a field that somebody asked for.
+    const reasons = ['price', 'id'].map((field) => ({ message: field, path: ['item', field] }));
+    answerWith('shop', { data: { item: null }, errors: reasons });
+    expect(shortly((await foreign.ask('{ item(id: "1") { id postage } }')).errors)?.map(([path]) => path)).toEqual([
+      'item.id',
+    ]);
+  });
+
+  test('given an error at a place that the answer does not have, then the answer stays as it is', async () => {
+    answerWith('shop', {
+      data: { items: [{ price: 1 }] },
+      errors: [{ message: 'x', path: ['items', 3, 'price'], extensions: { code: 'UPSTREAM_TIMEOUT' } }],
+    });
+    const { data, errors } = await foreign.ask('{ items { price } }');
+    expect(data).toEqual({ items: [{ price: 1 }] });
+    expect(shortly(errors)).toEqual([['items.3.price', 'UPSTREAM_TIMEOUT', 'shop']]);
+  });
+
   test('given an error without a path and no data, then it is at each field, and the other subgraph’s arrive', async () => {
     answerWith('post', { errors: [{ message: 'at http://10.0.0.7/ of all places' }] });
     const { data, errors, text } = await foreign.ask('{ item(id: "1") { price stock } }');
