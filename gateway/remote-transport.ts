@@ -186,14 +186,14 @@ const identityOf = (headers: Readonly<Record<string, string>>): string => {
 };
 
 /**
- * A kept-alive connection can be closed by the other side just when it is used again. Nothing came back then, and a
- * query may be sent once more; a mutation only where it cannot have arrived.
+ * A kept-alive connection can be closed by the other side just when it is used again. Nothing came back then, and the
+ * request may be sent once more. A mutation that may have arrived is none of these: that has a code of its own.
  */
-const mayBeSentAgain = (error: unknown, { write, signal }: Call): boolean =>
+const mayBeSentAgain = (error: unknown, { signal }: Call): boolean =>
   isUpstreamError(error) &&
   !signal?.aborted &&
   (error.details.mayHaveArrived === false ||
-    (error.code === 'UPSTREAM_UNAVAILABLE' && error.details.status === undefined && !write));
+    (error.code === 'UPSTREAM_UNAVAILABLE' && error.details.status === undefined));
 
 /** Writes request bodies: what is the same for all is written once, and representations come as text already. */
 const createBodyWriter = ({ query, operationName }: SubgraphOperation) => {

@@ -75,7 +75,7 @@ test('given other fields at two places, then both are asked for in one request',
 
 test('given one thing that two parts of an operation ask for one after the other, then it is asked for once', async () => {
   const { ask, subgraphs } = await start();
-  const { data } = await ask('{ books { stars } again { stars } }');
+  const { data } = await ask('query Named { books { stars } again { stars } }');
   expect(data).toMatchObject({
     books: [{ stars: 2 }, { stars: 1 }, { stars: 2 }],
     again: [{ stars: 1 }, { stars: 2 }],
