@@ -40,7 +40,7 @@ export const SCHEMAS: Readonly<Record<string, string>> = {
       rename(input: RenameInput!): Work
       touch(id: ID!): Book!
     }
-    input RenameInput { id: ID! title: String = "untitled" }
+    input RenameInput { id: ID! title: String! = "untitled" }
     interface Node { id: ID! }
     interface Work { id: ID! title: String! maker: Person }
     union Found = Book | Film | Person

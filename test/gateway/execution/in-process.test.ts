@@ -1,0 +1,37 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createResolvers, SCHEMAS } from './library.ts';
+import { type Stand, startStand } from './stand.ts';
+
+/* What the compiler of operations in this process gets wrong by itself. */
+
+let stand: Stand;
+beforeAll(async () => {
+  stand = await startStand(SCHEMAS, createResolvers({ faults: () => undefined, isSubgraph: true }), { isLocal: true });
+});
+afterAll(() => stand.close());
+
+test.each([true, false])(
+  'given a fragment under two conditions, when $yes is %s, then it is there under either',
+  async (yes) => {
+    const { data } = await stand.ask(
+      `query($yes: Boolean!) { me { best { nick ...F @include(if: $yes) } ... @skip(if: $yes) { ...F } role } }
+     fragment F on Person { name tags best { ...G @skip(if: $yes) } ...G @include(if: $yes) }
+     fragment G on Person { extra nick }`,
+      { yes },
+    );
+    const person = { name: expect.any(String), tags: expect.any(Array) };
+    const extra = { extra: expect.any(Object), nick: expect.any(String) };
+    expect(data).toEqual({
+      me: yes
+        ? { role: 'READER', best: { ...person, ...extra, best: {} } }
+        : { role: 'READER', ...person, best: expect.objectContaining({ nick: expect.any(String) }) },
+    });
+  },
+);
+
+test('given a variable that is an input object, then its fields have their defaults', async () => {
+  const { data, errors } = await stand.ask('mutation($input: RenameInput!) { rename(input: $input) { id } }', {
+    input: { id: '3' },
+  });
+  expect({ data, errors }).toEqual({ data: { rename: { id: '3' } }, errors: undefined });
+});
