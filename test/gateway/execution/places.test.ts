@@ -108,3 +108,38 @@ test('given a query that no subgraph can answer, then it is refused and not answ
   expect(data).toBeNull();
   expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['OPERATION_UNRESOLVABLE']);
 });
+
+const fail = () => {
+  throw new Error('unknown');
+};
+
+test.each([
+  ['of which a part has failed', { 'Size.depth': fail }],
+  ['that has failed', { 'Item.size': fail }],
+])('given a required object %s, then the field that requires it is that error', async (_, failing) => {
+  foreign = await startForeign({
+    shop: {
+      schema:
+        'type Query { item: Item } type Item @key(fields: "id") { id: ID! size: Size } type Size { width: Int depth: Int }',
+      fields: {
+        'Query.item': () => ({ id: '1', size: { width: 2 } }),
+        ...failing,
+      },
+    },
+    post: {
+      schema: `
+        type Item @key(fields: "id") {
+          id: ID!
+          size: Size @external
+          postage: Int @requires(fields: "size { width depth }")
+          name: String
+        }
+        type Size @external { width: Int depth: Int }
+      `,
+      fields: { 'Item.postage': () => 0, 'Item.name': () => 'Lamp' },
+    },
+  });
+  const { data, errors } = await foreign.ask('{ item { name postage } }');
+  expect(data).toEqual({ item: { name: 'Lamp', postage: null } });
+  expect(errors?.map(({ path }) => path)).toEqual([['item', 'postage']]);
+});
