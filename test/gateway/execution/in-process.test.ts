@@ -35,3 +35,10 @@ test('given a variable that is an input object, then its fields have their defau
   });
   expect({ data, errors }).toEqual({ data: { rename: { id: '3' } }, errors: undefined });
 });
+
+test('given more fields than are worth compiling, then they are answered all the same', async () => {
+  const fields = Array.from({ length: 1_100 }, (_, index) => `f${index}: name`);
+  const { data, errors } = await stand.ask<{ me: Record<string, string> }>(`{ me { ${fields.join(' ')} } }`);
+  expect(errors).toBeUndefined();
+  expect(Object.keys(data?.me ?? {})).toHaveLength(1_100);
+});
