@@ -113,12 +113,13 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       const { errors, coerced = {} } = getVariableValues(apiSchema, operation.variableDefinitions, sent);
       if (errors) return { errors, stale: [] };
       const variables = { sent, coerced };
+      let program: Program<Context>;
       try {
-        return await programFor(operation, variables)(variables, context);
+        program = programFor(operation, variables);
       } catch (error) {
-        if (!(error instanceof UnsupportedOperation || error instanceof UnsupportedPlan)) throw error;
-        return { errors: [{ message: error.message, extensions: { code: 'OPERATION_UNRESOLVABLE' } }], stale: [] };
+        return refuse(error);
       }
+      return program(variables, context);
     },
     operations: () => [
       ...new Map([...programs.values()].map(({ operation }) => [keyOf(operation), operation])).values(),
@@ -127,4 +128,18 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       if (validate(apiSchema, operation.document).length === 0) keep(keyOf(operation), operation);
     },
   };
+};
+
+/** What is answered to an operation that there can be no program for. Throws what is a fault of ours. */
+const refuse = (error: unknown): Answer => {
+  const refusal = (message: string, code: string): Answer => ({
+    errors: [{ message, extensions: { code } }],
+    stale: [],
+  });
+  if (error instanceof UnsupportedOperation || error instanceof UnsupportedPlan) {
+    return refusal(error.message, 'OPERATION_UNRESOLVABLE');
+  }
+  // Planner and compiler go down an operation by calling themselves: V8's stack ends at about a thousand levels.
+  if (error instanceof RangeError) return refusal('The operation is nested too deeply.', 'GRAPHQL_VALIDATION_FAILED');
+  throw error;
 };

@@ -53,7 +53,11 @@ export type Target = {
 export type Renamed = { readonly path: readonly string[]; readonly name: string };
 
 /** A plan that Apollo's planner makes and that is not understood here. */
-export class UnsupportedPlan extends Error {}
+export class UnsupportedPlan extends Error {
+  constructor(what: string) {
+    super(`The gateway cannot execute ${what}.`);
+  }
+}
 
 /** Reads a plan of Apollo's planner. Throws UnsupportedPlan. */
 export const readPlan = ({ node }: QueryPlan): Step => {

@@ -42,3 +42,10 @@ test('given more fields than are worth compiling, then they are answered all the
   expect(errors).toBeUndefined();
   expect(Object.keys(data?.me ?? {})).toHaveLength(1_100);
 });
+
+test('given an operation that is nested too deeply to be planned, then it is refused', async () => {
+  const levels = 2_000;
+  const { status, data, errors } = await stand.ask(`{ me { ${'best { '.repeat(levels)} id ${'} '.repeat(levels)} } }`);
+  expect({ status, data }).toEqual({ status: 400, data: undefined });
+  expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['GRAPHQL_VALIDATION_FAILED']);
+});
