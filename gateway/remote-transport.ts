@@ -151,11 +151,13 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
  * Lets requests that ask the same for the same client wait for one answer. What names a request and not who asks does
  * not count; each gets the text, so that nobody shares objects.
  *
- * One that fails because the request it was sent for was given up, or ran out of time, is sent again for the others.
+ * One that fails because the request it was sent for was given up, or ran out of time, is sent again, once for all that
+ * still wait.
  */
 const createJoiner = () => {
   const inFlight = new Map<string, Promise<string>>();
-  return (body: string, { terms, headers, ledger }: RequestContext, send: () => Promise<string>): Promise<string> => {
+  const join = (body: string, context: RequestContext, send: () => Promise<string>): Promise<string> => {
+    const { terms, headers, ledger } = context;
     // An answer that is to be new, or whose cost is to be told, belongs to one request.
     if (terms.isFresh || ledger) return send();
     const key = `${identityOf(headers)}\n${body}`;
@@ -163,16 +165,18 @@ const createJoiner = () => {
     if (running) {
       return running.catch((error: unknown) => {
         const isOfOther = isUpstreamError(error) && GIVEN_UP.has(error.code) && !terms.signal.aborted;
-        if (isOfOther) return send();
+        if (isOfOther) return join(body, context, send);
         throw error;
       });
     }
     const sent = send();
     inFlight.set(key, sent);
     const forget = () => void inFlight.delete(key);
+    // Before anybody else hears of it: who asks again after a failure must not find this one.
     sent.then(forget, forget);
     return sent;
   };
+  return join;
 };
 
 const GIVEN_UP: ReadonlySet<string> = new Set(['UPSTREAM_CANCELLED', 'UPSTREAM_TIMEOUT']);
