@@ -11,12 +11,12 @@ export type FetchError = {
  * is shaped: with the path that the client knows, at each place where the value would have been, and only there.
  */
 export class Failure {
-  readonly #errors: readonly FetchError[];
+  readonly #errors: FetchError[];
   readonly #ofObject: boolean;
 
   /** `ofObject`: the errors' paths begin at the object that lacks the value, not at the value. */
   constructor(errors: readonly FetchError[], { ofObject = false } = {}) {
-    this.#errors = errors;
+    this.#errors = [...errors];
     this.#ofObject = ofObject;
   }
 
@@ -32,7 +32,8 @@ export class Failure {
     return new Failure(this.#errors.map(({ message, extensions }) => ({ message, extensions, path: [] })));
   }
 
-  with(more: FetchError): Failure {
-    return new Failure([...this.#errors, more], { ofObject: this.#ofObject });
+  /** Another reason for the same null. */
+  add(more: FetchError): void {
+    this.#errors.push(more);
   }
 }

@@ -23,7 +23,11 @@ const placeError = (data: Data, error: SubgraphError, isEntityList: (name: strin
     if (value === null || value === undefined || value instanceof Failure) {
       const reason: FetchError = { message, extensions, path: path.slice(depth + 1) };
       const ofObject = depth === 1 && isEntityList(String(path[0]));
-      const failure = value instanceof Failure ? value.with(reason) : new Failure([reason], { ofObject });
+      if (value instanceof Failure) {
+        value.add(reason);
+        return true;
+      }
+      const failure = new Failure([reason], { ofObject });
       if (Array.isArray(container)) container[key as number] = failure;
       else if (isData(container)) setOwn(container, String(key), failure);
       else return false;

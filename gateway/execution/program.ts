@@ -152,7 +152,8 @@ const createToClientErrors = ({ operation, fragments }: Prepared, toClientPath: 
       const selected = selectedPart(operation.selectionSet, fragments, path);
       (selected === path ? whole : cut).push(error.path ? { ...error, path: selected } : error);
     }
-    const unexplained = cut.filter(({ path }) => !whole.some((other) => isWithin(other.path ?? [], path ?? [])));
+    const explained = cut.length > 0 ? placesAbove(whole) : undefined;
+    const unexplained = cut.filter(({ path }) => !explained?.has(JSON.stringify(path ?? [])));
     const named = [...whole, ...unexplained].map((error) =>
       error.path ? { ...error, path: toClientPath(error.path) } : error,
     );
@@ -163,4 +164,10 @@ const createToClientErrors = ({ operation, fragments }: Prepared, toClientPath: 
   };
 };
 
-const isWithin = (path: Path, outer: Path): boolean => outer.every((step, index) => path[index] === step);
+/** The places of errors and all that they are within. A set, because a subgraph may tell of thousands. */
+const placesAbove = (errors: readonly SubgraphError[]): ReadonlySet<string> =>
+  new Set(
+    errors.flatMap(({ path = [] }) =>
+      [...path, undefined].map((_step, length) => JSON.stringify(path.slice(0, length))),
+    ),
+  );
