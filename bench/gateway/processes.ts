@@ -17,13 +17,26 @@ export const startOn = (
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'ignore', process.env['BENCH_VERBOSE'] ? 'inherit' : 'ignore'],
   });
-  process.once('exit', () => stop(child));
-  process.setMaxListeners(0);
+  running.add(child);
+  // Otherwise whatever else listens at its port would be measured for it.
+  child.once('exit', () => {
+    if (!running.has(child)) return;
+    console.error(`It has ended by itself: ${command.join(' ')}`);
+    process.exit(1);
+  });
   return child;
 };
 
+const running = new Set<ChildProcess>();
+const stopAll = (): void => {
+  for (const child of running) stop(child);
+};
+process.once('exit', stopAll);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
 /** Ends a process and everything that it started. */
 export const stop = (child: ChildProcess): void => {
+  running.delete(child);
   for (const pid of treeOf(child.pid ?? -1)) {
     try {
       process.kill(pid, 'SIGKILL');
