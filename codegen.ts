@@ -1,4 +1,5 @@
 import type { CodegenConfig } from '@graphql-codegen/cli';
+import { createClientConfig } from './clients/codegen.mjs';
 
 const SCALARS = {
   DateTime: { input: 'unknown', output: 'string' },
@@ -34,6 +35,16 @@ const subgraph = (name: string, mappers: Record<string, string>): CodegenConfig[
   },
 });
 
+const client = (source: string) =>
+  createClientConfig({ schema: 'gateway/schema.graphql', source, importExtension: '.ts' }).generates;
+
+/** The typed documents alone. */
+const documents = (source: string): CodegenConfig['generates'] => {
+  const path = `${source}/generated/graphql.ts`;
+  const { [path]: output = [] } = client(source);
+  return { [path]: output };
+};
+
 const config: CodegenConfig = {
   generates: {
     ...subgraph('payments', {
@@ -53,19 +64,8 @@ const config: CodegenConfig = {
       Product: './mapping.ts#ProductRef',
       Stock: './upstream.ts#ApiStockItem',
     }),
-    'clients/web/src/generated/graphql.ts': {
-      schema: 'gateway/schema.graphql',
-      documents: 'clients/web/src/**/*.graphql',
-      plugins: [{ add: { content: HEADER } }, 'typescript-operations', 'typed-document-node'],
-      config: {
-        ...TYPES,
-        scalars: {
-          DateTime: 'string',
-          Decimal: 'string',
-          SafeInt: 'number',
-        },
-      },
-    },
+    ...client('clients/web/src'),
+    ...documents('clients/explorer/src'),
   },
 };
 

@@ -1,11 +1,7 @@
 import { parseArgs } from 'node:util';
 import { print } from 'graphql';
-import {
-  CustomerOverviewDocument,
-  CustomersDocument,
-  PaymentDocument,
-  ProductsDocument,
-} from '../clients/web/src/generated/graphql.ts';
+import { CustomersDocument, PaymentDocument, ProductsDocument } from '../clients/explorer/src/generated/graphql.ts';
+import { CustomerOverviewDocument } from '../clients/web/src/generated/graphql.ts';
 import { startGateway } from '../gateway/start.ts';
 import { createCompany } from '../sandbox/company.ts';
 import { startHubSpotSandbox } from '../sandbox/hubspot/index.ts';

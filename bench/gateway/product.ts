@@ -1,11 +1,7 @@
 import { createServer } from 'node:http';
 import { print } from 'graphql';
-import {
-  CustomerOverviewDocument,
-  CustomersDocument,
-  PaymentDocument,
-  ProductsDocument,
-} from '../../clients/web/src/generated/graphql.ts';
+import { CustomersDocument, PaymentDocument, ProductsDocument } from '../../clients/explorer/src/generated/graphql.ts';
+import { CustomerOverviewDocument } from '../../clients/web/src/generated/graphql.ts';
 import { createLog } from '../../runtime/log.ts';
 import { createCompany } from '../../sandbox/company.ts';
 import { sandboxOf } from '../../sandbox/index.ts';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { CustomerOverviewDocument, CustomersDocument } from '../../clients/web/src/generated/graphql.ts';
+import { CustomersDocument } from '../../clients/explorer/src/generated/graphql.ts';
+import { CustomerOverviewDocument } from '../../clients/web/src/generated/graphql.ts';
 import type { Fault } from '../../sandbox/faults.ts';
 import { resetClock, skipAhead } from '../kit/clock.ts';
 import { type Answer, type Stack, startStack } from '../kit/stack.ts';

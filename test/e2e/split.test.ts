@@ -4,12 +4,8 @@ import { print } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import {
-  CustomerOverviewDocument,
-  CustomersDocument,
-  PaymentDocument,
-  ProductsDocument,
-} from '../../clients/web/src/generated/graphql.ts';
+import { CustomersDocument, PaymentDocument, ProductsDocument } from '../../clients/explorer/src/generated/graphql.ts';
+import { CustomerOverviewDocument } from '../../clients/web/src/generated/graphql.ts';
 import { createCompany } from '../../sandbox/company.ts';
 import { freePort, ROOT, type Spawned, startProcess } from '../kit/processes.ts';
 import { type Ask, createAsk, type Stack, startStack } from '../kit/stack.ts';
