@@ -14,6 +14,9 @@ export type Standing = {
   readonly flow: object;
 };
 
+/** For how much longer an answer is as good as a new one, in milliseconds: as long as the first thing in it that ages. */
+export type Freshness = { leftMs: number };
+
 /** What every provider call can be told by the request that needs it. */
 export type CallOptions = {
   /** Ends the call early. A signal whose reason is a `TimeoutError` counts as a deadline that has passed. */
@@ -24,6 +27,8 @@ export type CallOptions = {
   readonly notBefore?: number | undefined;
   /** Where the call is entered, beside the process's own ledger: one for each request that it is made for. */
   readonly ledgers?: ReadonlySet<Ledger> | undefined;
+  /** Told by what is read; a call that nothing keeps the answer of leaves no time. Default: nobody wants to know. */
+  readonly freshness?: Freshness | undefined;
   /** A turn that was taken for it beforehand. */
   readonly turn?: Turn | undefined;
 };

@@ -27,12 +27,29 @@ export type LedgerRow = {
   bytesReceived: number;
 };
 
+/** One request to a provider, or one wait for its turn, at its place in time. */
+export type Span = {
+  readonly upstream: string;
+  readonly operation: string;
+  readonly kind: 'call' | 'wait';
+  /** Since the ledger was opened, in milliseconds. */
+  readonly startMs: number;
+  readonly timeMs: number;
+  readonly isFailed: boolean;
+};
+
 export type LedgerEntry = Partial<Omit<LedgerRow, 'upstream' | 'operation'>>;
 
 /** Counts what providers are asked, per provider and operation: for one client request, or for the whole process. */
 export type Ledger = {
   readonly add: (upstream: string, operation: string, entry: LedgerEntry) => void;
+  /** Adds to the sums alone, for calls whose spans are known otherwise. */
+  readonly addRow: (upstream: string, operation: string, entry: LedgerEntry) => void;
   readonly rows: () => readonly Readonly<LedgerRow>[];
+  /** Each call by itself, where the ledger keeps them. */
+  readonly spans: Span[] | undefined;
+  /** How long ago it was opened, in milliseconds. */
+  readonly ageMs: () => number;
 };
 
 const EMPTY: Required<LedgerEntry> = {
@@ -52,20 +69,40 @@ const EMPTY: Required<LedgerEntry> = {
 /** The columns of a row. */
 export const LEDGER_COLUMNS = Object.keys(EMPTY) as (keyof LedgerEntry)[];
 
-export const createLedger = (): Ledger => {
+/** A ledger of sums. With `keepsSpans` it grows with every call, so it should be one client request's. */
+export const createLedger = ({ keepsSpans = false } = {}): Ledger => {
   const rows = new Map<string, LedgerRow>();
+  const openedAt = performance.now();
+  const spans: Span[] | undefined = keepsSpans ? [] : undefined;
+  const ageMs = () => performance.now() - openedAt;
+
+  // Both are entered when they are over.
+  const addSpan = (kind: Span['kind'], upstream: string, operation: string, timeMs: number, isFailed: boolean) =>
+    spans?.push({ upstream, operation, kind, startMs: Math.max(0, ageMs() - timeMs), timeMs, isFailed });
+
+  const addRow = (upstream: string, operation: string, entry: LedgerEntry): void => {
+    const name = `${upstream} ${operation}`;
+    let row = rows.get(name);
+    if (!row) {
+      row = { upstream, operation, ...EMPTY };
+      rows.set(name, row);
+    }
+    for (const column in entry) {
+      const count = column as keyof LedgerEntry;
+      row[count] += entry[count] ?? 0;
+    }
+  };
+
   return {
+    spans,
+    ageMs,
+    addRow,
     add: (upstream, operation, entry) => {
-      const name = `${upstream} ${operation}`;
-      let row = rows.get(name);
-      if (!row) {
-        row = { upstream, operation, ...EMPTY };
-        rows.set(name, row);
+      if (spans) {
+        if (entry.calls) addSpan('call', upstream, operation, entry.timeMs ?? 0, Boolean(entry.failures));
+        if (entry.waitMs) addSpan('wait', upstream, operation, entry.waitMs, false);
       }
-      for (const column in entry) {
-        const count = column as keyof LedgerEntry;
-        row[count] += entry[count] ?? 0;
-      }
+      addRow(upstream, operation, entry);
     },
     rows: () => [...rows.values()],
   };

@@ -3,7 +3,7 @@ import type { Redis } from '../runtime/redis.ts';
 import { createStamps } from './batch.ts';
 import { type BreakerOptions, withBreaker } from './breaker.ts';
 import { createCache, type Lifetime } from './cache.ts';
-import type { Answer } from './chain.ts';
+import type { Answer, Link } from './chain.ts';
 import { createHttpConnector, type HttpConnector } from './http.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { createLimits, type LimitRule, type ReadLessons, withTurns } from './limits.ts';
@@ -99,6 +99,7 @@ export const createProvider = (
     ...(isAnswer && { isAnswer }),
     ledger,
     guards: [
+      leaveNoFreshness,
       withRetry({ upstream, ledger, budget: createRetryBudget() }),
       withTurns({ upstream, turns, limiter, limits, readLessons, ledger }),
       withBreaker(upstream, breaker),
@@ -126,4 +127,10 @@ export const createProvider = (
     },
     close: http.close,
   };
+};
+
+/** What is called for one request by itself, and not by a reader for all of them, is kept by nobody. */
+const leaveNoFreshness: Link = (next) => (call) => {
+  if (call.freshness) call.freshness.leftMs = 0;
+  return next(call);
 };

@@ -97,6 +97,12 @@ export const createReader = <Value>(
     staleMs: Math.max(0, Math.round(now() - askedAt)),
   });
 
+  /** For how much longer it is as good as asking: not at all where nothing is kept, or where it is past its time. */
+  const leftOf = (answer: Told<Value> | Found<Value> | Error | undefined): number => {
+    if (!cache || !answer || answer instanceof Error || !('askedAt' in answer)) return 0;
+    return Math.max(0, (answer.value === null ? absentMs : freshMs) - (now() - answer.askedAt));
+  };
+
   const loadKept = async (
     keys: readonly string[],
     kept: readonly Told<Value>[],
@@ -133,6 +139,9 @@ export const createReader = <Value>(
     forget: (tags) => gatherer.forget((key) => Boolean(tagsOfValue) || allTagsOf(key).some((tag) => tags.has(tag))),
     load: async (keys, call) => {
       const found = new Map<string, Found<Value> | Error>();
+      const note = (answer: Told<Value> | Found<Value> | Error | undefined): void => {
+        if (call.freshness) call.freshness.leftMs = Math.min(call.freshness.leftMs, leftOf(answer));
+      };
       const missing: string[] = [];
       const stale: string[] = [];
       const kept = new Map<string, Told<Value>>();
@@ -147,8 +156,10 @@ export const createReader = <Value>(
         }
         const ageMs = now() - told.askedAt;
         if (ageMs <= (told.value === null ? absentMs : freshMs)) {
+          note(told);
           found.set(key, { value: told.value });
         } else if (told.value !== null && ageMs <= refreshMs) {
+          note(asStale(told));
           found.set(key, asStale(told));
           stale.push(key);
         } else if (isKept(told)) {
@@ -163,8 +174,14 @@ export const createReader = <Value>(
         missing.length > 0 ? gatherer.load(missing, call) : [],
         keptKeys.length > 0 ? loadKept(keptKeys, [...kept.values()], call) : [],
       ]);
-      for (const [index, key] of missing.entries()) found.set(key, toFound(answers[index]));
-      for (const [index, key] of keptKeys.entries()) found.set(key, toFound(keptAnswers[index]));
+      for (const [index, key] of missing.entries()) {
+        note(answers[index]);
+        found.set(key, toFound(answers[index]));
+      }
+      for (const [index, key] of keptKeys.entries()) {
+        note(keptAnswers[index]);
+        found.set(key, toFound(keptAnswers[index]));
+      }
       if (cache) {
         const used = [...found.values()].filter((one) => !(one instanceof Error) && one.staleMs !== undefined).length;
         enter({ operation, ledgers: call.ledgers }, ledger, upstream, {

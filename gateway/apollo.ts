@@ -2,13 +2,16 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { ApolloServerErrorCode } from '@apollo/server/errors';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
+import { InMemoryLRUCache } from '@apollo/utils.keyvaluecache';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { UPSTREAM_ERROR_CODES } from '../connectors/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { GatewayConfig } from './config.ts';
 import type { RequestContext } from './context.ts';
 import { createCompiledGateway, type SupergraphSource } from './execution/gateway.ts';
-import { reportPlugin } from './report.ts';
+import { createFreshnessPlugin, reportPlugin } from './report.ts';
+import { type Safelist, withListed } from './safelist.ts';
+import { withTrace } from './trace.ts';
 import type { Transports } from './transport.ts';
 
 export type ApolloOptions = {
@@ -18,6 +21,8 @@ export type ApolloOptions = {
   readonly log: Log;
   /** Where persisted queries are kept; in memory by default. */
   readonly cache?: ApolloServer['cache'] | undefined;
+  /** The operations that are known from the start. */
+  readonly safelist?: Safelist | undefined;
 };
 
 /**
@@ -30,6 +35,8 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   'PAYLOAD_TOO_LARGE',
   'OVERLOADED',
   'OPERATION_UNRESOLVABLE',
+  'QUERY_NOT_IN_SAFELIST',
+  'PERSISTED_QUERY_NOT_IN_LIST',
 ]);
 
 /** The GraphQL pipeline: the supergraph behind Apollo Server. It is started. */
@@ -38,14 +45,18 @@ export const createApollo = async ({
   supergraph,
   transports,
   log,
-  cache,
+  cache = new InMemoryLRUCache(),
+  safelist,
 }: ApolloOptions): Promise<ApolloServer<RequestContext>> => {
   // Apollo's gateway reports usage to Apollo from its construction on, unless the environment says otherwise, and
   // takes no option for it. The one place where this product writes to the environment.
   process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
   const gateway = createCompiledGateway<RequestContext>({
     supergraph,
-    clientsOf: transports.of,
+    clientsOf: (sdl) => {
+      const of = transports.of(sdl);
+      return (name) => withTrace(name, of(name));
+    },
     log,
     maxPrograms: config.maxPrograms,
     maxProgramBytes: config.maxProgramBytes,
@@ -60,18 +71,23 @@ export const createApollo = async ({
     maxRecursiveSelections: true,
     stopOnTerminationSignals: false,
     formatError: (error, thrown) => toClientError(error, thrown, log),
-    ...(cache && { cache }),
+    cache,
+    ...(safelist && { persistedQueries: { cache: withListed(safelist, cache) } }),
     plugins: [
       requireOperation,
       reportPlugin,
-      config.isProduction
-        ? ApolloServerPluginLandingPageDisabled()
-        : ApolloServerPluginLandingPageLocalDefault({ embed: true, footer: false }),
+      createFreshnessPlugin(config.cacheScope),
+      config.explorer
+        ? ApolloServerPluginLandingPageLocalDefault({ embed: { initialState: SANDBOX }, footer: false })
+        : ApolloServerPluginLandingPageDisabled(),
     ],
   });
   await apollo.start();
   return apollo;
 };
+
+// So that what a query has cost is seen without knowing how to ask for it.
+const SANDBOX = { sharedHeaders: { 'x-tributary-report': '1' } };
 
 // Apollo Server leaves both to whoever executes, and the gateway's answers have codes that are none of Apollo Server's.
 const requireOperation: ApolloServerPlugin<RequestContext> = {

@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import { z } from 'zod';
-import { type Env, readEnv } from '../runtime/env.ts';
+import { ConfigError, type Env, readEnv } from '../runtime/env.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
@@ -21,6 +22,9 @@ const Timeouts = List.transform((items, context) => {
   }
   return timeouts;
 });
+
+/** The operations of the customer desk. */
+const OWN_MANIFEST = join(import.meta.dirname, '../clients/web/src/generated/operations.json');
 
 /** What says how this answer is sent, and is another thing for the client's connection. */
 const OF_ONE_CONNECTION = new Set([
@@ -56,6 +60,11 @@ export const GatewayEnv = z.object({
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
   CORS_ORIGINS: List.default([]),
+  SAFELIST: z.enum(['on', 'off', 'learn']).default('off'),
+  SAFELIST_MANIFESTS: List.optional(),
+  CACHE_SCOPE: z.enum(['private', 'public']).default('private'),
+  EXPLORER: z.enum(['on', 'off']).optional(),
+  DESK: z.enum(['on', 'off']).optional(),
   CALL_REPORT: z.enum(['on', 'off']).optional(),
   CLIENT_NO_CACHE: z.enum(['on', 'off']).optional(),
   PLAN_CACHE_ENTRIES: z.coerce.number().int().positive().default(1_000),
@@ -106,6 +115,15 @@ export type GatewayConfig = {
   readonly admission: { readonly running: number; readonly waiting: number };
   /** The web origins that may ask from a browser; `*` for all. */
   readonly corsOrigins: readonly string[];
+  /** Whether operations that are not on the lists in these files are refused, or only named in the log. */
+  readonly safelist: 'on' | 'off' | 'learn';
+  readonly safelistManifests: readonly string[];
+  /** Who may keep an answer to a GET request: the client alone, or also what stands between. */
+  readonly cacheScope: 'PRIVATE' | 'PUBLIC';
+  /** Whether there are pages to explore the graph with. */
+  readonly explorer: boolean;
+  /** Whether there is the customer desk. */
+  readonly desk: boolean;
   /** Whether a client may have the provider calls of its request told. */
   readonly reportAllowed: boolean;
   /** How many operations are kept compiled, and about how much memory these may take, in bytes. */
@@ -120,6 +138,9 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
   const urls = readEnv(createSubgraphUrlsEnv(subgraphs), env);
   const values = readEnv(GatewayEnv, env);
   const isProduction = values.NODE_ENV === 'production';
+  if (values.SAFELIST !== 'off' && values.SUPERGRAPH && !values.SAFELIST_MANIFESTS?.length) {
+    throw new ConfigError('SAFELIST_MANIFESTS: must name the files with the operations to serve, as SAFELIST is set.');
+  }
   return {
     isProduction,
     port: values.PORT,
@@ -147,6 +168,11 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     workers: values.CLUSTER_WORKERS,
     admission: { running: values.MAX_REQUESTS, waiting: values.MAX_WAITING_REQUESTS },
     corsOrigins: values.CORS_ORIGINS,
+    safelist: values.SAFELIST,
+    safelistManifests: values.SAFELIST_MANIFESTS ?? (values.SUPERGRAPH ? [] : [OWN_MANIFEST]),
+    cacheScope: values.CACHE_SCOPE === 'public' ? 'PUBLIC' : 'PRIVATE',
+    explorer: values.EXPLORER ? values.EXPLORER === 'on' : !isProduction,
+    desk: !values.SUPERGRAPH && (values.DESK ? values.DESK === 'on' : !isProduction),
     reportAllowed: values.CALL_REPORT ? values.CALL_REPORT === 'on' : !isProduction,
     maxPrograms: values.PLAN_CACHE_ENTRIES,
     maxProgramBytes: Math.ceil(values.PLAN_CACHE_MAX_MIB * 1024 * 1024),

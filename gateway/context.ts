@@ -1,8 +1,8 @@
 import type { CallOptions } from '../connectors/chain.ts';
-import type { Ledger } from '../connectors/ledger.ts';
 import type { StaleNote } from '../subgraphs/field.ts';
-import { createCallOptions, type RequestTerms } from '../subgraphs/request.ts';
+import { createCallOptions, type RequestNotes, type RequestTerms } from '../subgraphs/request.ts';
 import type { Subgraph } from '../subgraphs/subgraph.ts';
+import type { Trace } from './trace.ts';
 
 /** What belongs to one client request, from its arrival to its answer. */
 export type RequestContext = {
@@ -11,8 +11,10 @@ export type RequestContext = {
   readonly headers: Readonly<Record<string, string>>;
   /** Sends a header to the client with the answer. */
   readonly returnHeader: (name: string, value: string) => void;
-  /** What the request has cost, where the client has asked. */
-  readonly ledger: Ledger | undefined;
+  /** What the request has cost and how long its answer is good, where the client has asked. */
+  readonly notes: RequestNotes;
+  /** What is done for the request and when, where the client has asked. */
+  readonly trace: Trace | undefined;
   readonly call: CallOptions;
   /** What of the answer is older than it should be; filled when the answer is made. */
   readonly stale: StaleNote[];
@@ -29,12 +31,13 @@ export const createRequestContext = ({
   returnHeader,
 }: Pick<RequestContext, 'terms' | 'headers' | 'returnHeader'>): RequestContext => {
   const contexts = new Map<Subgraph, object>();
-  const { call, ledger } = createCallOptions(terms);
+  const { call, ...notes } = createCallOptions(terms);
   return {
     terms,
     headers,
     returnHeader,
-    ledger,
+    notes,
+    trace: terms.report === 'trace' ? { fetches: [] } : undefined,
     call,
     stale: [],
     asked: new Map(),

@@ -3,11 +3,11 @@ import { z } from 'zod';
 import type { Call } from '../connectors/chain.ts';
 import { isUpstreamError, UpstreamError } from '../connectors/errors.ts';
 import { createHttpConnector } from '../connectors/http.ts';
-import { LEDGER_COLUMNS, type Ledger } from '../connectors/ledger.ts';
+import { LEDGER_COLUMNS } from '../connectors/ledger.ts';
 import { parseAnswer, parseJson } from '../connectors/parse.ts';
 import type { Log } from '../runtime/log.ts';
 import { toPublicError } from '../subgraphs/errors.ts';
-import { toTermHeaders } from '../subgraphs/request.ts';
+import { type RequestNotes, toTermHeaders } from '../subgraphs/request.ts';
 import type { RemoteSubgraph } from './config.ts';
 import type { RequestContext } from './context.ts';
 import type { SubgraphAnswer, SubgraphOperation, SubgraphRequest } from './execution/subgraph-request.ts';
@@ -29,6 +29,15 @@ const Row = z.object({
   ...Object.fromEntries(LEDGER_COLUMNS.map((column) => [column, z.number().default(0)])),
 });
 
+const CallSpan = z.object({
+  upstream: z.string(),
+  operation: z.string(),
+  kind: z.enum(['call', 'wait']),
+  startMs: z.number(),
+  timeMs: z.number(),
+  isFailed: z.boolean(),
+});
+
 const Errors = z.array(
   z.object({
     message: z.string(),
@@ -40,12 +49,24 @@ const Errors = z.array(
 const Extensions = z
   .object({
     tributary: z
-      .object({ stale: z.array(Stale).default([]), calls: z.array(Row).default([]) })
+      .object({
+        stale: z.array(Stale).default([]),
+        calls: z.array(Row).default([]),
+        spans: z.array(CallSpan).default([]),
+        freshForMs: z.number().nonnegative().default(0),
+      })
       .optional()
       .catch(undefined),
   })
   .optional()
   .catch(undefined);
+
+const NOTHING_TOLD: NonNullable<NonNullable<z.output<typeof Extensions>>['tributary']> = {
+  stale: [],
+  calls: [],
+  spans: [],
+  freshForMs: 0,
+};
 
 // Data is not looked into here: the answer is shaped by the graph's own schema.
 const Answer = z.object({
@@ -95,23 +116,24 @@ export const createRemoteTransport = ({ name, url, timeoutMs, returnHeaders }: R
   const joined = createJoiner();
 
   const ask = async (body: string, isMutation: boolean, context: RequestContext): Promise<SubgraphAnswer> => {
+    const startMs = context.notes.ledger?.ageMs() ?? 0;
     if (isMutation) {
       // What was read before may no longer be so.
       context.asked.clear();
-      return readAnswer(await send(body, true, context), context.ledger);
+      return readAnswer(await send(body, true, context), context.notes, startMs);
     }
     // Different parts of one operation often come to ask the same.
     const key = `${name} ${body}`;
     const before = context.asked.get(key);
-    if (before) return readAnswer(await before, undefined);
+    if (before) return readAnswer(await before);
     // Headers are for one client.
     const sendOwn = () => send(body, false, context);
     const text = returnHeaders.length > 0 ? sendOwn() : joined(body, context, sendOwn);
     context.asked.set(key, text);
-    return readAnswer(await text, context.ledger);
+    return readAnswer(await text, context.notes, startMs);
   };
 
-  const readAnswer = (text: string, ledger: Ledger | undefined): SubgraphAnswer => {
+  const readAnswer = (text: string, notes?: RequestNotes, startMs = 0): SubgraphAnswer => {
     const { data, errors, extensions } = parseJson(Answer, text, origin);
     if (data !== null && data !== undefined && !isObject(data)) {
       throw new UpstreamError(
@@ -121,10 +143,10 @@ export const createRemoteTransport = ({ name, url, timeoutMs, returnHeaders }: R
         origin,
       );
     }
+    const told = (extensions ? Extensions.parse(extensions)?.tributary : undefined) ?? NOTHING_TOLD;
+    if (notes) takeNotes(notes, told, startMs);
     if (!errors && !extensions) return { data };
-    const { stale = [], calls = [] } = extensions ? (Extensions.parse(extensions)?.tributary ?? {}) : {};
-    for (const { upstream, operation, ...row } of calls) ledger?.add(upstream, operation, row);
-    return { data, errors: errors ? parseAnswer(Errors, errors, origin) : undefined, stale };
+    return { data, errors: errors ? parseAnswer(Errors, errors, origin) : undefined, stale: told.stale };
   };
 
   return {
@@ -144,6 +166,13 @@ export const createRemoteTransport = ({ name, url, timeoutMs, returnHeaders }: R
   };
 };
 
+/** Takes over what a subgraph has noted of its part of a request. Its times are since that part's start. */
+const takeNotes = ({ ledger, freshness }: RequestNotes, told: typeof NOTHING_TOLD, startMs: number): void => {
+  for (const { upstream, operation, ...row } of told.calls) ledger?.addRow(upstream, operation, row);
+  ledger?.spans?.push(...told.spans.map((span) => ({ ...span, startMs: span.startMs + startMs })));
+  if (freshness) freshness.leftMs = Math.min(freshness.leftMs, told.freshForMs);
+};
+
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -157,10 +186,10 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 const createJoiner = () => {
   const inFlight = new Map<string, Promise<string>>();
   const join = (body: string, context: RequestContext, send: () => Promise<string>): Promise<string> => {
-    const { terms, headers, ledger } = context;
+    const { terms, headers, notes } = context;
     // An answer that is to be new, or whose cost is to be told, belongs to one request.
-    if (terms.isFresh || ledger) return send();
-    const key = `${identityOf(headers)}\n${body}`;
+    if (terms.isFresh || notes.ledger) return send();
+    const key = `${identityOf(headers)}${terms.isTimed ? 'timed' : ''}\n${body}`;
     const running = inFlight.get(key);
     if (running) {
       return running.catch((error: unknown) => {

@@ -3,10 +3,11 @@ import cors from '@fastify/cors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createHttpApp, requestSignal, sendError } from '../runtime/http-app.ts';
 import type { ProcessKit } from '../subgraphs/kit.ts';
-import { asksForFresh, REPORT_HEADER, type RequestTerms } from '../subgraphs/request.ts';
+import { asksForFresh, type RequestTerms, readReportHeader } from '../subgraphs/request.ts';
 import { createAdmission, OverloadedError } from './admission.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
+import { createDoor, readNamedOperation, readSafelist } from './safelist.ts';
 
 export type GatewayServer = {
   readonly url: string;
@@ -23,7 +24,9 @@ export const startGatewayServer = async ({
   const { config, transports, log } = options;
   // Loaded where there is a Redis: its client takes its time.
   const cache = redis && (await import('./cache.ts')).createSharedCache(redis);
-  const apollo = await createApollo({ ...options, cache });
+  const safelist = config.safelist === 'off' ? undefined : await readSafelist(config.safelistManifests);
+  const refusalOf = safelist && createDoor(safelist, { isLearning: config.safelist === 'learn', log });
+  const apollo = await createApollo({ ...options, cache, safelist });
   const { app, listen, close } = createHttpApp({
     log,
     shutdownGraceMs: config.shutdownGraceMs,
@@ -51,17 +54,30 @@ export const startGatewayServer = async ({
         await sendError(reply.header('retry-after', '1'), 503, 'Too many requests at once. Try again.', 'OVERLOADED');
       }
     },
+    preHandler: async (request, reply) => {
+      const refusal = refusalOf?.(
+        readNamedOperation(request.method === 'GET' ? searchOf(request.url) : request.body),
+        pick(request.headers, CLIENT_NAMES),
+      );
+      if (refusal) await sendError(reply, refusal.status, refusal.message, refusal.code);
+    },
     handler: fastifyApolloHandler<RequestContext>(apollo, {
-      context: async (request, reply) =>
-        createRequestContext({
+      context: async (request, reply) => {
+        if (request.method === 'GET' && config.cacheScope === 'PUBLIC') {
+          // What else an answer may depend on, for whoever keeps it for others.
+          for (const name of config.forwardHeaders) addHeader(reply, 'vary', name);
+        }
+        return createRequestContext({
           terms: {
             ...(arrivals.get(request) as Pick<RequestTerms, 'signal' | 'deadlineAt'>),
             isFresh: config.freshAllowed && asksForFresh(request.headers['cache-control']),
-            isReported: config.reportAllowed && request.headers[REPORT_HEADER] === '1',
+            report: config.reportAllowed ? readReportHeader(request.headers) : undefined,
+            isTimed: request.method === 'GET',
           },
           headers: pick(request.headers, config.forwardHeaders),
           returnHeader: (name, value) => addHeader(reply, name, value),
-        }),
+        });
+      },
     }),
   });
   if (!config.isProduction) app.get('/', (_request, reply) => reply.redirect('/graphql'));
@@ -75,6 +91,12 @@ export const startGatewayServer = async ({
     },
   };
 };
+
+/** Read as Apollo Server reads it, so that both see the same operation. */
+const searchOf = (url: string): object => Object.fromEntries(new URL(url, 'http://gateway').searchParams);
+
+/** By what Apollo's clients tell who they are. */
+const CLIENT_NAMES = ['apollographql-client-name', 'apollographql-client-version'];
 
 /** Several subgraphs can send one header: the values become a list, but for cookies, which have to stay apart. */
 const addHeader = (reply: FastifyReply, name: string, value: string): void => {

@@ -1,5 +1,5 @@
-import type { CallOptions } from '../connectors/chain.ts';
-import { createLedger, type Ledger, type LedgerRow } from '../connectors/ledger.ts';
+import type { CallOptions, Freshness } from '../connectors/chain.ts';
+import { createLedger, type Ledger, type LedgerRow, type Span } from '../connectors/ledger.ts';
 import type { StaleNote } from './field.ts';
 
 /** What a client, or the gateway for it, asks of the way an answer is come by. */
@@ -10,38 +10,56 @@ export type RequestTerms = {
   readonly deadlineAt: number;
   /** Nothing from before the request will do. */
   readonly isFresh: boolean;
-  /** The answer is to say what it has cost in provider calls. */
-  readonly isReported: boolean;
+  /** What the answer is to say of its cost: sums for each operation of a provider, or also when each call was made. */
+  readonly report: 'calls' | 'trace' | undefined;
+  /** The answer is to say for how much longer it is good. */
+  readonly isTimed: boolean;
 };
 
 /** What is told about an answer, in `extensions.tributary`. */
-export type Report = { readonly stale?: readonly StaleNote[]; readonly calls?: readonly LedgerRow[] };
+export type Report = {
+  readonly stale?: readonly StaleNote[];
+  readonly calls?: readonly LedgerRow[];
+  /** Each call by itself, since the request's start. */
+  readonly spans?: readonly Span[];
+  readonly freshForMs?: number;
+};
 
-/** The options of all provider calls of one request, and its ledger where one is kept. */
+/** What is noted of a request while it is answered. */
+export type RequestNotes = { readonly ledger: Ledger | undefined; readonly freshness: Freshness | undefined };
+
+/** The options of all provider calls of one request, and what is noted of them. */
 export const createCallOptions = ({
   signal,
   deadlineAt,
   isFresh,
-  isReported,
-}: RequestTerms): { readonly call: CallOptions; readonly ledger: Ledger | undefined } => {
-  const ledger = isReported ? createLedger() : undefined;
+  report,
+  isTimed,
+}: RequestTerms): RequestNotes & { readonly call: CallOptions } => {
+  const ledger = report && createLedger({ keepsSpans: report === 'trace' });
+  const freshness = isTimed ? { leftMs: Number.POSITIVE_INFINITY } : undefined;
   return {
     ledger,
+    freshness,
     call: {
       signal,
       standing: { deadlineAt, isBackground: false, flow: {} },
       ...(isFresh && { notBefore: Date.now() }),
       ...(ledger && { ledgers: new Set([ledger]) }),
+      ...(freshness && { freshness }),
     },
   };
 };
 
 /** What there is to tell, if anything. */
-export const toReport = (stale: readonly StaleNote[], ledger: Ledger | undefined): Report | undefined => {
-  if (stale.length === 0 && !ledger) return undefined;
+export const toReport = (stale: readonly StaleNote[], { ledger, freshness }: RequestNotes): Report | undefined => {
+  if (stale.length === 0 && !ledger && !freshness) return undefined;
   return {
     ...(stale.length > 0 && { stale: oldestOf(stale) }),
     ...(ledger && { calls: ledger.rows().map(inWholeNumbers) }),
+    ...(ledger?.spans && { spans: ledger.spans }),
+    // Infinity, where nothing that ages was read, is no JSON.
+    ...(freshness && { freshForMs: Math.min(freshness.leftMs, Number.MAX_SAFE_INTEGER) }),
   };
 };
 
@@ -66,17 +84,26 @@ const inWholeNumbers = (row: Readonly<LedgerRow>): LedgerRow => ({
  */
 
 const DEADLINE = 'x-tributary-deadline-ms';
-export const REPORT_HEADER = 'x-tributary-report';
+const TIMED = 'x-tributary-freshness';
+const REPORT_HEADER = 'x-tributary-report';
+
+/** What a client wants to be told of the cost: `x-tributary-report: 1` for sums, `trace` for each call. */
+export const readReportHeader = (headers: Readonly<Record<string, unknown>>): RequestTerms['report'] => {
+  const value = headers[REPORT_HEADER];
+  if (value === 'trace') return 'trace';
+  return value === '1' ? 'calls' : undefined;
+};
 
 /** Whether a client wants nothing that was kept: `Cache-Control: no-cache`. */
 export const asksForFresh = (cacheControl: unknown): boolean =>
   typeof cacheControl === 'string' && /(^|[\s,])no-cache($|[\s,])/i.test(cacheControl);
 
 /** The headers by which a subgraph is told a request's terms. */
-export const toTermHeaders = ({ deadlineAt, isFresh, isReported }: Omit<RequestTerms, 'signal'>) => ({
+export const toTermHeaders = ({ deadlineAt, isFresh, report, isTimed }: Omit<RequestTerms, 'signal'>) => ({
   ...(Number.isFinite(deadlineAt) && { [DEADLINE]: String(Math.max(0, Math.ceil(deadlineAt - Date.now()))) }),
   ...(isFresh && { 'cache-control': 'no-cache' }),
-  ...(isReported && { [REPORT_HEADER]: '1' }),
+  ...(report && { [REPORT_HEADER]: report === 'trace' ? 'trace' : '1' }),
+  ...(isTimed && { [TIMED]: '1' }),
 });
 
 /** Reads them back: the time that is left in milliseconds, undefined where nothing is said. */
@@ -85,6 +112,7 @@ export const readTermHeaders = (headers: Readonly<Record<string, unknown>>) => {
   return {
     timeoutMs: typeof left === 'string' && /^\d{1,9}$/.test(left) ? Number(left) : undefined,
     isFresh: asksForFresh(headers['cache-control']),
-    isReported: headers[REPORT_HEADER] === '1',
+    report: readReportHeader(headers),
+    isTimed: headers[TIMED] === '1',
   };
 };

@@ -2,22 +2,21 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { GraphQLError } from 'graphql';
-import type { Ledger } from '../connectors/ledger.ts';
 import { createHttpApp, requestSignal } from '../runtime/http-app.ts';
 import type { Running } from '../runtime/lifecycle.ts';
 import type { Log } from '../runtime/log.ts';
 import { toPublicError } from './errors.ts';
 import type { FieldContext } from './field.ts';
-import { createCallOptions, readTermHeaders, toReport } from './request.ts';
+import { createCallOptions, type RequestNotes, readTermHeaders, toReport } from './request.ts';
 import type { Subgraph } from './subgraph.ts';
 
-type FetchContext = FieldContext & { readonly ledger: Ledger | undefined };
+type FetchContext = FieldContext & { readonly notes: RequestNotes };
 
-/** Tells the gateway what of an answer is stale, and where it asks, what it has cost. */
+/** Tells the gateway what of an answer is stale, and where it asks, what it has cost and how long it is good. */
 const reportPlugin: ApolloServerPlugin<FetchContext> = {
   requestDidStart: async () => ({
     willSendResponse: async ({ response, contextValue }) => {
-      const report = toReport(contextValue.stale, contextValue.ledger);
+      const report = toReport(contextValue.stale, contextValue.notes);
       if (!report || response.body.kind !== 'single') return;
       response.body.singleResult.extensions = { tributary: report };
     },
@@ -59,8 +58,12 @@ export const serve = async (
         context: async ({ headers }, reply) => {
           const { timeoutMs, ...terms } = readTermHeaders(headers);
           const deadlineAt = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
-          const { call, ledger } = createCallOptions({ signal: requestSignal(reply, timeoutMs), deadlineAt, ...terms });
-          return { ...createContext(call), ledger, stale: [] };
+          const { call, ...notes } = createCallOptions({
+            signal: requestSignal(reply, timeoutMs),
+            deadlineAt,
+            ...terms,
+          });
+          return { ...createContext(call), notes, stale: [] };
         },
       }),
     });

@@ -1,6 +1,6 @@
-import { print, stripIgnoredCharacters } from 'graphql';
 import { isData } from './data.ts';
 import { createInput, type FetchOptions, type Gathered, NO_ANSWER, type Run, withService } from './input.ts';
+import { queryOf } from './outline.ts';
 import { placeErrors } from './place-errors.ts';
 import { fragmentMap } from './selections.ts';
 import { type Fetch, fragmentsIn } from './steps.ts';
@@ -17,7 +17,7 @@ export const createSend = <Context>(
 ): Send<Context> => {
   const { subgraph, document, kind, operationName } = fetch;
   const fragments = fragmentMap(fragmentsIn(document));
-  const send = client.prepare({ query: stripIgnoredCharacters(print(document)), document, kind, operationName });
+  const send = client.prepare({ query: queryOf(fetch), document, kind, operationName });
   const rootType = options.supergraphSchema.getRootType(kind)?.name ?? '';
   const inputOptions = { ...options, rootType, subgraph, fragments, takes: client.takes };
   const inputs = fetch.inputs.map((input) => createInput(inputOptions, input));

@@ -4,10 +4,18 @@ import { GraphQLError, type GraphQLSchema, parse, print } from 'graphql';
 import type { Log } from '../../runtime/log.ts';
 import type { StaleNote } from '../../subgraphs/field.ts';
 import { createGraph, type Graph } from './graph.ts';
+import type { PlanNode } from './outline.ts';
 import { putResolvableKeysFirst } from './resolvable-keys.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
 
 type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway'];
+
+/** What an execution tells beside its answer. */
+export type Noted = {
+  readonly stale: StaleNote[];
+  /** Where it is wanted: what was done. */
+  readonly trace?: { plan?: PlanNode | undefined } | undefined;
+};
 
 /** A supergraph that may change. */
 export type SupergraphSource = {
@@ -29,9 +37,7 @@ export type CompiledGatewayOptions<Context> = {
  * What Apollo Server takes as its gateway: `@apollo/gateway` loads and changes the supergraph and has the planner;
  * operations are executed here, each by its compiled program.
  */
-export const createCompiledGateway = <Context extends { readonly stale: StaleNote[] }>(
-  options: CompiledGatewayOptions<Context>,
-): Gateway => {
+export const createCompiledGateway = <Context extends Noted>(options: CompiledGatewayOptions<Context>): Gateway => {
   const { supergraph, clientsOf, log } = options;
   const apollo = new ApolloGateway({
     supergraphSdl: async ({ update }) => {
@@ -69,8 +75,9 @@ export const createCompiledGateway = <Context extends { readonly stale: StaleNot
       variableDefinitions: request.operation.variableDefinitions ?? [],
       hash: request.queryHash,
     };
-    const { data, errors, stale } = await graph.execute(operation, request.request.variables ?? {}, context);
+    const { data, errors, stale, outline } = await graph.execute(operation, request.request.variables ?? {}, context);
     context.stale.push(...stale);
+    if (context.trace) context.trace.plan = outline?.();
     return {
       ...(data !== undefined && { data }),
       ...(errors.length > 0 && { errors: errors.map(toGraphQLError) }),

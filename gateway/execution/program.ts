@@ -6,6 +6,7 @@ import type { FetchOptions } from './input.ts';
 import { joinFetches } from './join-fetches.ts';
 import { mergeParts } from './merge-parts.ts';
 import type { Path } from './objects-at.ts';
+import { outlineOf, type PlanNode } from './outline.ts';
 import type { Prepared } from './prepare.ts';
 import { createWork, type Running } from './schedule.ts';
 import { collectFields, isSelected, selectedPart } from './selections.ts';
@@ -21,6 +22,8 @@ export type Answer = {
   readonly errors: readonly (SubgraphError | GraphQLError)[];
   /** What of the data is older than it should be, by the client's paths. */
   readonly stale: readonly StaleNote[];
+  /** Draws what the program does, where there is one. */
+  readonly outline?: () => PlanNode | undefined;
 };
 
 /** The variables of one request. */
@@ -51,6 +54,7 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
   const fetches = steps.flatMap(fetchesOf);
   const sendOf = (fetch: Fetch) => createSend(options, fetch, clientOf(fetch.subgraph));
   const works = steps.map((step) => createWork(step, sendOf));
+  const outline = () => outlineOf(steps);
   const shape = createShape(apiSchema, operation, fragments, prepared.clientName);
   const introspect = createIntrospection(options);
   const toOwnNames = createToOwnNames(prepared);
@@ -84,6 +88,7 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
       data,
       errors: errors.length > 0 ? toClientErrors(errors) : errors,
       stale: stale.length > 0 ? stale.map((note) => ({ ...note, path: toClientPath(note.path) })) : stale,
+      outline,
     };
   };
 };

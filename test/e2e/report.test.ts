@@ -13,15 +13,22 @@ const adasPayment = company.accounts.find(({ email }) => email?.startsWith('Ada.
 
 type Note = { path: (string | number)[]; provider: string; ageMs: number };
 type Row = { upstream: string; operation: string; calls: number; hits: number };
+type Span = { startMs: number; timeMs: number };
+type Trace = {
+  plan: { kind: string; nodes: { kind: string; subgraph?: string; query?: string; nodes?: unknown[] }[] };
+  fetches: (Span & { subgraph: string; query: string; entities: number; errors: number })[];
+  calls: (Span & { upstream: string; operation: string; kind: string; isFailed: boolean })[];
+};
+type Told = { stale?: Note[]; calls?: Row[]; timeMs?: number; trace?: Trace };
 
 const reportOf = ({ text }: Answer<unknown>) =>
-  (JSON.parse(text) as { extensions?: { tributary?: { stale?: Note[]; calls?: Row[] } } }).extensions?.tributary;
+  (JSON.parse(text) as { extensions?: { tributary?: Told } }).extensions?.tributary;
 const REPORTED = { headers: { 'x-tributary-report': '1' } };
 
 /* The same from subgraphs in the gateway's process and from subgraphs over HTTP. */
 describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (way) => {
   let stack: Stack;
-  let gateway: Pick<Stack, 'ask' | 'close'>;
+  let gateway: Pick<Stack, 'url' | 'ask' | 'close'>;
   let remote: Spawned | undefined;
 
   beforeAll(async () => {
@@ -67,6 +74,51 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
     expect(sum('crm')).toBe(stack.hubspot.calls.length);
     expect(sum('payments')).toBe(stack.stripe.calls.length);
     expect(rows.find(({ operation }) => operation === 'GET /v1/customers/search')).toMatchObject({ misses: 12 });
+  });
+
+  test('says when each fetch and each call was made, and by which plan', async () => {
+    const report = reportOf(await gateway.ask(PAGE, {}, { headers: { 'x-tributary-report': 'trace' } }));
+    const { plan, fetches = [], calls = [] } = report?.trace ?? {};
+    const whole = report?.timeMs ?? 0;
+
+    expect(plan).toMatchObject({
+      kind: 'sequence',
+      nodes: [
+        { kind: 'fetch', subgraph: 'crm' },
+        { kind: 'fetch', subgraph: 'payments', places: ['customers.edges.@.node'] },
+      ],
+    });
+    expect(fetches).toMatchObject([
+      { subgraph: 'crm', entities: 0, errors: 0, query: plan?.nodes[0]?.query },
+      { subgraph: 'payments', entities: 12, errors: 0, query: plan?.nodes[1]?.query },
+    ]);
+    expect(fetches[1]?.startMs).toBeGreaterThanOrEqual((fetches[0]?.startMs ?? 0) + (fetches[0]?.timeMs ?? 0));
+
+    const sent = calls.filter(({ kind }) => kind === 'call');
+    expect(sent.map(({ operation }) => operation).sort()).toEqual(
+      [...stack.hubspot.calls, ...stack.stripe.calls].map(({ operation }) => operation).sort(),
+    );
+    // Every call lies within the fetch that needed it, but for a clock of another process and what is rounded.
+    for (const { upstream, startMs, timeMs, isFailed } of calls) {
+      const fetch = fetches.find(({ subgraph }) => subgraph === upstream);
+      expect(isFailed).toBe(false);
+      expect(startMs).toBeGreaterThanOrEqual((fetch?.startMs ?? Number.NaN) - 1);
+      expect(startMs + timeMs).toBeLessThanOrEqual((fetch?.startMs ?? 0) + (fetch?.timeMs ?? 0) + 1);
+      expect(startMs + timeMs).toBeLessThanOrEqual(whole + 1);
+    }
+  });
+
+  test('says of an answer to GET for how long it is good', async () => {
+    const get = (query: string) =>
+      fetch(`${gateway.url}/graphql?query=${encodeURIComponent(query)}`, {
+        headers: { 'apollo-require-preflight': 'yes' },
+      });
+    // A page of deals is good for 10 seconds, contacts in this gateway for none.
+    const deals = await get('{ deals(first: 1) { edges { node { name } } } }');
+    expect(deals.headers.get('cache-control')).toMatch(/^max-age=(9|10), private$/);
+    const both = await get('{ deals(first: 1) { edges { node { customers { firstName } } } } }');
+    expect(both.headers.get('cache-control')).toBe('no-store');
+    expect(await deals.json()).not.toHaveProperty('extensions');
   });
 
   test('given Stripe is down, then each customer’s payments are named as stale at their own place', async () => {
