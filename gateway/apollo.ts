@@ -3,7 +3,13 @@ import { ApolloServerErrorCode } from '@apollo/server/errors';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
 import { InMemoryLRUCache } from '@apollo/utils.keyvaluecache';
-import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import {
+  GraphQLError,
+  type GraphQLFormattedError,
+  type GraphQLSchema,
+  lexicographicSortSchema,
+  printSchema,
+} from 'graphql';
 import { UPSTREAM_ERROR_CODES } from '../connectors/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { GatewayConfig } from './config.ts';
@@ -39,7 +45,14 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   'PERSISTED_QUERY_NOT_IN_LIST',
 ]);
 
-/** The GraphQL pipeline: the supergraph behind Apollo Server. It is started. */
+export type GraphPipeline = {
+  /** It is started. */
+  readonly apollo: ApolloServer<RequestContext>;
+  /** The schema that clients see now. */
+  readonly schemaText: () => string;
+};
+
+/** The GraphQL pipeline: the supergraph behind Apollo Server. */
 export const createApollo = async ({
   config,
   supergraph,
@@ -47,7 +60,7 @@ export const createApollo = async ({
   log,
   cache = new InMemoryLRUCache(),
   safelist,
-}: ApolloOptions): Promise<ApolloServer<RequestContext>> => {
+}: ApolloOptions): Promise<GraphPipeline> => {
   // Apollo's gateway reports usage to Apollo from its construction on, unless the environment says otherwise, and
   // takes no option for it. The one place where this product writes to the environment.
   process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
@@ -82,8 +95,16 @@ export const createApollo = async ({
         : ApolloServerPluginLandingPageDisabled(),
     ],
   });
+  let schema: GraphQLSchema | undefined;
+  apollo.addPlugin({
+    serverWillStart: async () => ({
+      schemaDidLoadOrUpdate: ({ apiSchema }) => {
+        schema = apiSchema;
+      },
+    }),
+  });
   await apollo.start();
-  return apollo;
+  return { apollo, schemaText: () => (schema ? `${printSchema(lexicographicSortSchema(schema))}\n` : '') };
 };
 
 // So that what a query has cost is seen without knowing how to ask for it.

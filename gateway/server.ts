@@ -7,6 +7,7 @@ import { asksForFresh, type RequestTerms, readReportHeader } from '../subgraphs/
 import { createAdmission, OverloadedError } from './admission.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
+import { registerPages } from './pages.ts';
 import { createDoor, readNamedOperation, readSafelist } from './safelist.ts';
 
 export type GatewayServer = {
@@ -26,7 +27,7 @@ export const startGatewayServer = async ({
   const cache = redis && (await import('./cache.ts')).createSharedCache(redis);
   const safelist = config.safelist === 'off' ? undefined : await readSafelist(config.safelistManifests);
   const refusalOf = safelist && createDoor(safelist, { isLearning: config.safelist === 'learn', log });
-  const apollo = await createApollo({ ...options, cache, safelist });
+  const { apollo, schemaText } = await createApollo({ ...options, cache, safelist });
   const { app, listen, close } = createHttpApp({
     log,
     shutdownGraceMs: config.shutdownGraceMs,
@@ -80,7 +81,7 @@ export const startGatewayServer = async ({
       },
     }),
   });
-  if (!config.isProduction) app.get('/', (_request, reply) => reply.redirect('/graphql'));
+  await registerPages(app, { config, schemaText });
 
   return {
     url: await listen(config),

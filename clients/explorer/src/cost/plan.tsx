@@ -1,0 +1,72 @@
+import { parse, print } from 'graphql';
+import type { FetchSpan, PlanNode } from './report.ts';
+import { inMs, many } from './words.ts';
+
+type Fetches = readonly FetchSpan[];
+
+/** The plan as a picture: what comes below waits for what is above; what stands side by side is asked at once. */
+export const Plan = ({ plan, fetches }: { plan: PlanNode; fetches: Fetches }) => (
+  <>
+    <h3>Plan</h3>
+    <figure className="tributary-plan" aria-label="Query plan">
+      <Node node={plan} fetches={fetches} />
+    </figure>
+  </>
+);
+
+const Node = ({ node, fetches }: { node: PlanNode; fetches: Fetches }) => {
+  switch (node.kind) {
+    case 'fetch':
+      return <Fetch node={node} ran={fetches.filter((one) => one.query === node.query)} />;
+    case 'condition':
+      return (
+        <div className="condition">
+          <Branch label={`if $${node.variable}`} nodes={node.then} fetches={fetches} />
+          <Branch label="else" nodes={node.otherwise} fetches={fetches} />
+        </div>
+      );
+    default:
+      return <List className={node.kind} nodes={node.nodes} fetches={fetches} />;
+  }
+};
+
+const List = ({ className, nodes, fetches }: { className: string; nodes: readonly PlanNode[]; fetches: Fetches }) => (
+  <ol className={className} aria-label={className === 'parallel' ? 'at once' : 'one after another'}>
+    {nodes.map((node, index) => (
+      // biome-ignore lint/suspicious/noArrayIndexKey: a plan never changes, and its nodes have no other name.
+      <li key={index}>
+        <Node node={node} fetches={fetches} />
+      </li>
+    ))}
+  </ol>
+);
+
+const Branch = ({ label, nodes, fetches }: { label: string; nodes: readonly PlanNode[]; fetches: Fetches }) =>
+  nodes.length > 0 && (
+    <div>
+      <small>{label}</small>
+      <List className="sequence" nodes={nodes} fetches={fetches} />
+    </div>
+  );
+
+const Fetch = ({ node, ran }: { node: Extract<PlanNode, { kind: 'fetch' }>; ran: Fetches }) => {
+  const [first] = ran;
+  const entities = ran.reduce((sum, one) => sum + one.entities, 0);
+  return (
+    <details className={first ? 'fetch' : 'fetch unsent'}>
+      <summary>
+        <strong>{node.subgraph}</strong>
+        {node.places.length > 0 && <small>for {node.places.map(toPlace).join(', ')}</small>}
+        <small>
+          {first
+            ? `${entities > 0 ? `${many(entities, 'entity', 'entities')}, ` : ''}${inMs(first.timeMs)}`
+            : 'not needed'}
+        </small>
+      </summary>
+      <pre>{print(parse(node.query))}</pre>
+    </details>
+  );
+};
+
+/** `customers.edges.@.node` as people say it. */
+const toPlace = (path: string): string => path.replaceAll('.@', '[]');

@@ -1,0 +1,95 @@
+import { useSyncExternalStore } from 'react';
+
+/*
+ * What the gateway tells of a request in `extensions.tributary`, and the last of these that was told.
+ */
+
+export type Timed = { readonly startMs: number; readonly timeMs: number };
+
+export type FetchSpan = Timed & {
+  readonly subgraph: string;
+  readonly query: string;
+  readonly entities: number;
+  readonly errors: number;
+};
+
+export type CallSpan = Timed & {
+  readonly upstream: string;
+  readonly operation: string;
+  readonly kind: 'call' | 'wait';
+  readonly isFailed: boolean;
+};
+
+export type PlanNode =
+  | { readonly kind: 'sequence' | 'parallel'; readonly nodes: readonly PlanNode[] }
+  | {
+      readonly kind: 'condition';
+      readonly variable: string;
+      readonly then: readonly PlanNode[];
+      readonly otherwise: readonly PlanNode[];
+    }
+  | { readonly kind: 'fetch'; readonly subgraph: string; readonly query: string; readonly places: readonly string[] };
+
+export type Trace = {
+  readonly plan?: PlanNode;
+  readonly fetches: readonly FetchSpan[];
+  readonly calls: readonly CallSpan[];
+};
+
+export type Report = {
+  readonly timeMs?: number;
+  readonly stale?: readonly { readonly path: readonly (string | number)[]; readonly provider: string; ageMs: number }[];
+  readonly calls?: readonly {
+    readonly upstream: string;
+    readonly operation: string;
+    readonly calls: number;
+    readonly keys: number;
+    readonly hits: number;
+    readonly stale: number;
+    readonly misses: number;
+  }[];
+  readonly trace?: Trace;
+};
+
+export const REPORT_HEADERS = { 'x-tributary-report': 'trace' };
+
+let last: Report | undefined;
+const listeners = new Set<() => void>();
+
+/** The last report; undefined before the first, and where the gateway tells nothing. */
+export const useReport = (): Report | undefined =>
+  useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => last,
+  );
+
+/** Keeps what an answer tells of its cost, and gives the answer without the trace, which would hide the rest. */
+export const noteReport = async (response: Response): Promise<Response> => {
+  const text = await response.text();
+  const { status, statusText, headers } = response;
+  const rebuild = (body: string) => new Response(body, { status, statusText, headers });
+  let answer: { data?: object | null; extensions?: { tributary?: Report } };
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    return rebuild(text);
+  }
+  // GraphiQL reads the schema by itself; that costs no provider anything.
+  if (answer.data && '__schema' in answer.data) return rebuild(text);
+  const { trace, ...rest } = answer.extensions?.tributary ?? {};
+  last = answer.extensions?.tributary;
+  for (const listener of listeners) listener();
+  if (!trace) return rebuild(text);
+  return rebuild(JSON.stringify({ ...answer, extensions: { ...answer.extensions, tributary: rest } }));
+};
+
+/** What a request has cost, in a few numbers. */
+export const totalsOf = ({ calls = [], trace, stale = [] }: Report) => ({
+  calls: calls.reduce((sum, row) => sum + row.calls, 0),
+  hits: calls.reduce((sum, row) => sum + row.hits + row.stale, 0),
+  fetches: trace?.fetches.length ?? 0,
+  stale: stale.length,
+});

@@ -1,0 +1,63 @@
+import { useGraphiQL, useGraphiQLActions } from '@graphiql/react';
+import { type GraphQLSchema, parse, validate } from 'graphql';
+import customer from './examples/customer.graphql?raw';
+import customers from './examples/customers.graphql?raw';
+import payment from './examples/payment.graphql?raw';
+import products from './examples/products.graphql?raw';
+import values from './examples/variables.json';
+
+export type Example = {
+  readonly name: string;
+  /** What the first line of the file says. */
+  readonly about: string;
+  readonly query: string;
+  readonly variables: object | undefined;
+};
+
+const VARIABLES: Readonly<Record<string, object>> = values;
+
+const EXAMPLES: readonly Example[] = [customer, customers, products, payment].map((text) => {
+  const name = /(?:query|mutation) (\w+)/.exec(text)?.[1] ?? '';
+  const about = /^# (.*)/.exec(text)?.[1] ?? '';
+  return { name, about, query: text, variables: VARIABLES[name] };
+});
+
+/** Those that the graph has an answer to: it may be another than the product's own. All where it keeps its schema to itself. */
+export const examplesFor = (schema: GraphQLSchema | null | undefined): readonly Example[] =>
+  schema ? EXAMPLES.filter(({ query }) => validate(schema, parse(query)).length === 0) : EXAMPLES;
+
+const Examples = () => {
+  const schema = useGraphiQL((state) => state.schema);
+  const queryEditor = useGraphiQL((state) => state.queryEditor);
+  const variableEditor = useGraphiQL((state) => state.variableEditor);
+  const { addTab } = useGraphiQLActions();
+  const open = ({ query, variables }: Example) => {
+    addTab();
+    queryEditor?.setValue(query);
+    variableEditor?.setValue(variables ? JSON.stringify(variables, null, 2) : '');
+  };
+  return (
+    <section aria-label="Examples" className="tributary-pane">
+      <h2>Examples</h2>
+      <ul className="tributary-examples">
+        {examplesFor(schema).map((example) => (
+          <li key={example.name}>
+            <button type="button" onClick={() => open(example)}>
+              <strong>{example.name}</strong>
+              <span>{example.about}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+};
+
+const Icon = () => (
+  <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" strokeWidth="1.5" aria-hidden="true">
+    <path d="M4 6h16M4 12h16M4 18h10" />
+  </svg>
+);
+
+/** The product's own operations, each a click away. */
+export const examplesPlugin = { title: 'Examples', icon: Icon, content: Examples };

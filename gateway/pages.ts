@@ -1,0 +1,79 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import files, { type FastifyStaticOptions } from '@fastify/static';
+import type { FastifyInstance } from 'fastify';
+import { sendError } from '../runtime/http-app.ts';
+import type { GatewayConfig } from './config.ts';
+
+const CLIENTS = join(import.meta.dirname, '../clients');
+
+/** What a page may load: its own files, and answers of this gateway. The editor of the explorer makes styles by itself. */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "font-src 'self' data:",
+  "worker-src 'self' blob:",
+  "frame-ancestors 'none'",
+  "base-uri 'none'",
+].join('; ');
+
+export type PagesOptions = {
+  readonly config: GatewayConfig;
+  /** The schema that clients see now. */
+  readonly schemaText: () => string;
+};
+
+/**
+ * Serves what is for people and their tools: the Sandbox of Apollo at `/`, the explorer at `/graphiql`, the customer desk at
+ * `/desk`, and for projects of clients the schema and a configuration of GraphQL Code Generator.
+ */
+export const registerPages = async (
+  app: FastifyInstance,
+  { config: { explorer, desk, introspection }, schemaText }: PagesOptions,
+): Promise<void> => {
+  if (explorer) {
+    app.get('/', (_request, reply) => reply.redirect('/graphql'));
+    await registerPage(app, '/graphiql', join(CLIENTS, 'explorer/dist'));
+  }
+  if (desk) await registerPage(app, '/desk', join(CLIENTS, 'web/dist'));
+  if (explorer && introspection) {
+    app.get('/schema.graphql', (_request, reply) => reply.type('text/plain; charset=utf-8').send(schemaText()));
+    app.get('/codegen.mjs', async ({ protocol, host }, reply) => {
+      const text = await readFile(join(CLIENTS, 'codegen.mjs'), 'utf8');
+      const own = JSON.stringify(`${protocol}://${host}/graphql`).replaceAll("'", '%27');
+      return reply
+        .type('text/javascript; charset=utf-8')
+        .send(text.replace("'http://127.0.0.1:4000/graphql'", () => own));
+    });
+  }
+};
+
+/** Serves a page that was built into a folder. Every path below it that is no file is the page itself, which reads it. */
+const registerPage = async (app: FastifyInstance, prefix: string, root: string): Promise<void> => {
+  await app.register(
+    async (scope) => {
+      if (!existsSync(root)) {
+        scope.setNotFoundHandler((_request, reply) =>
+          reply.code(503).type('text/plain').send('This page has not been built: `npm run pages` builds it.\n'),
+        );
+        return;
+      }
+      await scope.register(files, { root, redirect: true, setHeaders: setPageHeaders, cacheControl: false });
+      scope.setNotFoundHandler((request, reply) => {
+        const isPage = request.method === 'GET' && !request.url.startsWith(`${prefix}/assets/`);
+        return isPage ? reply.sendFile('index.html') : sendError(reply, 404, 'There is nothing here.', 'BAD_REQUEST');
+      });
+    },
+    { prefix },
+  );
+};
+
+/** The files in `assets` have their content's digest in their names. */
+const setPageHeaders: NonNullable<FastifyStaticOptions['setHeaders']> = (reply, path) => {
+  reply.header('cache-control', path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache');
+  reply.header('content-security-policy', CONTENT_SECURITY_POLICY);
+  reply.header('x-content-type-options', 'nosniff');
+  reply.header('referrer-policy', 'same-origin');
+};

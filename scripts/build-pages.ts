@@ -1,0 +1,46 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '..');
+
+/** The pages that the gateway serves, each a folder of `clients/`. */
+const PAGES = ['explorer'] as const;
+
+/** Builds the pages into their `dist` folders. Does nothing where the packages that build them are not installed. */
+export const buildPages = async ({ onlyChanged }: { onlyChanged: boolean }): Promise<void> => {
+  const wanted: string[] = [];
+  for (const page of PAGES) if (!onlyChanged || (await isOutdated(page))) wanted.push(page);
+  if (wanted.length === 0) return;
+  const vite = await import('vite').catch(() => undefined);
+  if (!vite) {
+    console.warn(`Not built, because the development packages are not installed: ${wanted.join(', ')}`);
+    return;
+  }
+  for (const page of wanted) {
+    const start = performance.now();
+    const root = join(ROOT, 'clients', page);
+    await vite.build({ configFile: join(root, 'vite.config.ts'), logLevel: 'warn' });
+    console.log(`Built clients/${page} in ${((performance.now() - start) / 1000).toFixed(1)} s.`);
+  }
+};
+
+/** Whether something that the page is made of is newer than the page. */
+const isOutdated = async (page: string): Promise<boolean> => {
+  const folder = join(ROOT, 'clients', page);
+  const built = await timeOf(join(folder, 'dist/index.html'));
+  const sources = await readdir(join(folder, 'src'), { recursive: true });
+  const files = [
+    join(ROOT, 'package-lock.json'),
+    join(folder, 'index.html'),
+    join(folder, 'vite.config.ts'),
+    ...sources.map((file) => join(folder, 'src', file)),
+  ];
+  const times = await Promise.all(files.map(timeOf));
+  return times.some((time) => time > built);
+};
+
+const timeOf = (file: string): Promise<number> =>
+  stat(file).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  );
