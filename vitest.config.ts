@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/kit/say-what-is-missing.ts'],
+    globalSetup: ['test/kit/say-what-is-missing.ts', 'test/kit/build-pages.ts'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
     expect: { poll: { timeout: 10_000 } },

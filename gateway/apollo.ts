@@ -28,7 +28,7 @@ export type ApolloOptions = {
   /** Where persisted queries are kept; in memory by default. */
   readonly cache?: ApolloServer['cache'] | undefined;
   /** The operations that are known from the start. */
-  readonly safelist?: Safelist | undefined;
+  readonly safelist: Safelist;
 };
 
 /**
@@ -85,7 +85,7 @@ export const createApollo = async ({
     stopOnTerminationSignals: false,
     formatError: (error, thrown) => toClientError(error, thrown, log),
     cache,
-    ...(safelist && { persistedQueries: { cache: withListed(safelist, cache) } }),
+    persistedQueries: { cache: withListed(safelist, cache) },
     plugins: [
       requireOperation,
       reportPlugin,

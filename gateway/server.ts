@@ -21,12 +21,14 @@ export const startGatewayServer = async ({
   redis,
   health,
   ...options
-}: Omit<ApolloOptions, 'cache'> & Pick<ProcessKit, 'redis' | 'health'>): Promise<GatewayServer> => {
+}: Omit<ApolloOptions, 'cache' | 'safelist'> & Pick<ProcessKit, 'redis' | 'health'>): Promise<GatewayServer> => {
   const { config, transports, log } = options;
   // Loaded where there is a Redis: its client takes its time.
   const cache = redis && (await import('./cache.ts')).createSharedCache(redis);
-  const safelist = config.safelist === 'off' ? undefined : await readSafelist(config.safelistManifests);
-  const refusalOf = safelist && createDoor(safelist, { isLearning: config.safelist === 'learn', log });
+  // Known from the start also where anything is served: an app need not send its texts first.
+  const safelist = await readSafelist(config.safelistManifests);
+  const refusalOf =
+    config.safelist === 'off' ? undefined : createDoor(safelist, { isLearning: config.safelist === 'learn', log });
   const { apollo, schemaText } = await createApollo({ ...options, cache, safelist });
   const { app, listen, close } = createHttpApp({
     log,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 const ROOT = join(import.meta.dirname, '..');
 
 /** The pages that the gateway serves, each a folder of `clients/`. */
-const PAGES = ['explorer'] as const;
+const PAGES = ['explorer', 'web'] as const;
 
 /** Builds the pages into their `dist` folders. Does nothing where the packages that build them are not installed. */
 export const buildPages = async ({ onlyChanged }: { onlyChanged: boolean }): Promise<void> => {
