@@ -62,7 +62,7 @@ const registerPage = async (app: FastifyInstance, prefix: string, root: string):
       }
       await scope.register(files, { root, redirect: true, setHeaders: setPageHeaders, cacheControl: false });
       scope.setNotFoundHandler((request, reply) => {
-        const isPage = request.method === 'GET' && !request.url.startsWith(`${prefix}/assets/`);
+        const isPage = ['GET', 'HEAD'].includes(request.method) && !request.url.startsWith(`${prefix}/assets/`);
         return isPage ? reply.sendFile('index.html') : sendError(reply, 404, 'There is nothing here.', 'BAD_REQUEST');
       });
     },

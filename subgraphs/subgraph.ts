@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSubgraphSchema } from '@apollo/subgraph';
-import { type GraphQLSchema, isObjectType, parse } from 'graphql';
+import { type GraphQLSchema, isIntrospectionType, isObjectType, parse } from 'graphql';
 import type { CallOptions } from '../connectors/chain.ts';
 import type { Kit } from '../connectors/provider.ts';
 import type { Env } from '../runtime/env.ts';
@@ -47,7 +47,8 @@ export const buildSchema = (folder: string, resolvers: object): GraphQLSchema =>
   ]);
   // So that what is stale can be named by its place in the answer.
   for (const type of Object.values(schema.getTypeMap())) {
-    if (!isObjectType(type)) continue;
+    // These belong to no schema: graphql-js has one of each for all of them.
+    if (!isObjectType(type) || isIntrospectionType(type)) continue;
     for (const field of Object.values(type.getFields())) if (field.resolve) field.resolve = withField(field.resolve);
   }
   return schema;

@@ -1,5 +1,16 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  buildClientSchema,
+  buildSchema,
+  getIntrospectionQuery,
+  type IntrospectionQuery,
+  lexicographicSortSchema,
+  printSchema,
+} from 'graphql';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { ROOT } from '../kit/processes.ts';
 import { type Stack, startStack } from '../kit/stack.ts';
 
 const ASK = '{ product(sku: "OABR-S") { sku } }';
@@ -60,6 +71,15 @@ describe('GET /graphql', () => {
     });
     expect(await byHash.json()).toEqual({ data: { product: { sku: 'OABR-S' } } });
   });
+});
+
+test('the schema can be read: all of it, as it is composed', async () => {
+  const { data, errors } = await stack.ask(getIntrospectionQuery({ specifiedByUrl: true }));
+  expect(errors).toBeUndefined();
+  const committed = buildSchema(readFileSync(join(ROOT, 'gateway/schema.graphql'), 'utf8'));
+  const read = buildClientSchema(data as unknown as IntrospectionQuery);
+  expect(printSchema(lexicographicSortSchema(read))).toBe(printSchema(committed));
+  expect(await (await get('/schema.graphql')).text()).toBe(`${printSchema(committed)}\n`);
 });
 
 describe('a body that cannot be used', () => {
