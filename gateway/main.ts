@@ -28,10 +28,11 @@ const EXAMPLE = `{
   }
 }`;
 
-const greet = ({ url, sources }: Ready, { isProduction, supergraphFile }: GatewayConfig): void => {
+const greet = ({ url, sources }: Ready, { explorer, desk, supergraphFile }: GatewayConfig): void => {
   const lines = [
     `Tributary answers at ${url}/graphql`,
-    ...(isProduction ? [] : [`Sandbox, to explore the graph: ${url}/`]),
+    ...(desk ? [`A page to look at:        ${url}/desk`] : []),
+    ...(explorer ? [`Explore the graph:        ${url}/graphiql, or in Apollo Sandbox: ${url}/`] : []),
     ...Object.entries(sources).map(([name, source]) => `  ${name.padEnd(10)} from ${SOURCES[source]}`),
     ...(supergraphFile ? [] : [`\nA query to start with, from all three:\n\n${EXAMPLE}\n`]),
   ];

@@ -42,7 +42,7 @@ export const registerPages = async (
     app.get('/schema.graphql', (_request, reply) => reply.type('text/plain; charset=utf-8').send(schemaText()));
     app.get('/codegen.mjs', async ({ protocol, host }, reply) => {
       const text = await readFile(join(CLIENTS, 'codegen.mjs'), 'utf8');
-      const own = JSON.stringify(`${protocol}://${host}/graphql`).replaceAll("'", '%27');
+      const own = JSON.stringify(`${protocol}://${host}/graphql`);
       return reply
         .type('text/javascript; charset=utf-8')
         .send(text.replace("'http://127.0.0.1:4000/graphql'", () => own));

@@ -23,7 +23,11 @@ const start = async (env: Record<string, string>) => {
 test('with no configuration at all: it says where it answers, what is a sandbox, and what to ask', async () => {
   const { gateway, ask, url } = await start({});
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/graphql$/);
-  expect(gateway.output()).toContain(`Sandbox, to explore the graph: ${url.replace('graphql', '')}`);
+  for (const page of ['desk', 'graphiql', '']) {
+    const address = url.replace(/graphql$/, page);
+    expect(gateway.output()).toMatch(new RegExp(`: +${address}(,|$)`, 'm'));
+    expect((await fetch(address, { headers: { accept: 'text/html' } })).headers.get('content-type')).toContain('text/html');
+  }
   for (const name of ['payments', 'crm', 'inventory']) {
     expect(gateway.output()).toMatch(new RegExp(`${name} +from its provider's sandbox`));
   }

@@ -30,11 +30,13 @@ const Examples = () => {
   const schema = useGraphiQL((state) => state.schema);
   const queryEditor = useGraphiQL((state) => state.queryEditor);
   const variableEditor = useGraphiQL((state) => state.variableEditor);
-  const { addTab } = useGraphiQLActions();
-  const open = ({ query, variables }: Example) => {
+  const { addTab, setOperationName } = useGraphiQLActions();
+  const open = ({ name, query, variables }: Example) => {
     addTab();
     queryEditor?.setValue(query);
     variableEditor?.setValue(variables ? JSON.stringify(variables, null, 2) : '');
+    // GraphiQL would find it a moment later, and run the operation of the tab before until then.
+    setOperationName(name);
   };
   return (
     <section aria-label="Examples" className="tributary-pane">

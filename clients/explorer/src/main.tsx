@@ -47,7 +47,8 @@ createRoot(document.querySelector('#root') as HTMLElement).render(
   <StrictMode>
     <GraphiQL
       fetcher={fetcher}
-      defaultTabs={tabs}
+      // GraphiQL 5.4 cannot start with no tab at all.
+      {...(tabs.length > 0 && { defaultTabs: tabs })}
       {...(first && { initialVariables: first.variables })}
       plugins={[examplesPlugin, costPlugin]}
       visiblePlugin={costPlugin}
