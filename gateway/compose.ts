@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { composeServices } from '@apollo/composition';
-import { lexicographicSortSchema, parse, printSchema } from 'graphql';
+import { type DocumentNode, GraphQLError, Kind, lexicographicSortSchema, parse, printSchema, Source } from 'graphql';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { API_SCHEMA_FILE, SUPERGRAPH_FILE } from './supergraph.ts';
@@ -16,39 +16,86 @@ export type Composed = {
   readonly supergraphSdl: string;
   /** The schema that clients see. */
   readonly apiSdl: string;
+  /** The files that it was composed of, the configuration among them. */
+  readonly files: readonly string[];
 };
+
+/** Schemas that cannot be composed. The message has a line for each problem, with file and line where there is one. */
+export class CompositionError extends Error {}
 
 const GENERATED = '# Generated from supergraph.yaml by `npm run supergraph`. Do not edit.\n';
 
 /**
  * Composes the subgraphs that a file in rover's `supergraph.yaml` format names; paths in it are relative to the file.
- * Throws an Error with every composition error, each with the subgraph's file where the schema is at fault.
+ * Throws CompositionError.
  */
 export const composeSupergraph = async (configPath: string): Promise<Composed> => {
-  const { subgraphs } = SupergraphConfig.parse(parseYaml(await readFile(configPath, 'utf8')));
+  const folder = dirname(configPath);
+  const { data, error } = SupergraphConfig.safeParse(parseYaml(await read(configPath, folder)));
+  if (!data) throw new CompositionError(`${relative(folder, configPath)}: ${z.prettifyError(error)}`);
   const services = await Promise.all(
-    Object.entries(subgraphs).map(async ([name, { routing_url: url, schema }]) => ({
-      name,
-      url,
-      typeDefs: parse(await readFile(resolve(dirname(configPath), schema.file), 'utf8')),
-    })),
+    Object.entries(data.subgraphs).map(async ([name, { routing_url: url, schema }]) => {
+      const file = resolve(folder, schema.file);
+      return { name, url, file, typeDefs: parseFile(await read(file, folder), relative(folder, file)) };
+    }),
   );
   const { errors, supergraphSdl, schema } = composeServices(services);
   if (errors) {
-    throw new Error(`The subgraphs do not compose:\n${errors.map(({ message }) => `- ${message}`).join('\n')}`);
+    const documents = services.map(({ typeDefs }) => typeDefs);
+    throw new CompositionError(errors.map((problem) => describe(problem, documents)).join('\n'));
   }
   const apiSchema = schema.toAPISchema().toGraphQLJSSchema();
   return {
     supergraphSdl: `${GENERATED}${supergraphSdl}\n`,
     apiSdl: `${GENERATED}${printSchema(lexicographicSortSchema(apiSchema))}\n`,
+    files: [configPath, ...services.map(({ file }) => file)],
   };
+};
+
+const read = async (file: string, folder: string): Promise<string> =>
+  readFile(file, 'utf8').catch((cause) => {
+    throw new CompositionError(`${relative(folder, file)}: it cannot be read`, { cause });
+  });
+
+const parseFile = (text: string, name: string): DocumentNode => {
+  try {
+    return parse(new Source(text, name));
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error;
+    const [at] = error.locations ?? [];
+    throw new CompositionError(`${name}:${at?.line}:${at?.column}: ${error.message}`, { cause: error });
+  }
+};
+
+/** A problem with the places that it is about, the first one in front. */
+const describe = (error: GraphQLError, documents: readonly DocumentNode[]): string => {
+  const nodes = error.nodes?.length ? error.nodes : namedIn(error.message, documents);
+  const places = nodes.flatMap(({ loc }) =>
+    loc ? [`${loc.source.name}:${loc.startToken.line}:${loc.startToken.column}`] : [],
+  );
+  const [first, ...others] = [...new Set(places)];
+  return `${first ? `${first}: ` : ''}${error.message}${others.map((place) => `\n  see also ${place}`).join('')}`;
+};
+
+/** Where what a message names as `"Type.field"` is defined: what cannot be reached is told without a place. */
+const namedIn = (message: string, documents: readonly DocumentNode[]) => {
+  const named = new Set([...message.matchAll(/"(\w+\.\w+)"/g)].map(([, coordinate]) => coordinate));
+  return documents.flatMap(({ definitions }) =>
+    definitions.flatMap((definition) => {
+      if (definition.kind !== Kind.OBJECT_TYPE_DEFINITION && definition.kind !== Kind.OBJECT_TYPE_EXTENSION) return [];
+      return (definition.fields ?? []).filter(({ name }) => named.has(`${definition.name.value}.${name.value}`));
+    }),
+  );
 };
 
 const ROOT = resolve(import.meta.dirname, '..');
 
-/** Writes both files; with `check`, gives the names of those that are not up to date instead. */
+/** The subgraphs of the product. */
+export const SUPERGRAPH_CONFIG = join(ROOT, 'supergraph.yaml');
+
+/** Writes both files; with `check`, gives the names of those that are not up to date instead. Throws CompositionError. */
 export const updateSupergraphFiles = async ({ check }: { check: boolean }): Promise<string[]> => {
-  const { supergraphSdl, apiSdl } = await composeSupergraph(join(ROOT, 'supergraph.yaml'));
+  const { supergraphSdl, apiSdl } = await composeSupergraph(SUPERGRAPH_CONFIG);
   const outdated: string[] = [];
   for (const [path, content] of [
     [SUPERGRAPH_FILE, supergraphSdl],

@@ -1,7 +1,13 @@
-import { updateSupergraphFiles } from '../gateway/compose.ts';
+import { CompositionError, updateSupergraphFiles } from '../gateway/compose.ts';
 
 // `npm run supergraph` writes the composed supergraph; with `--check` it only says whether the committed one is up to date.
 const check = process.argv.includes('--check');
-const outdated = await updateSupergraphFiles({ check });
-for (const path of outdated) console.log(`${check ? 'out of date' : 'wrote'}: ${path}`);
-if (check && outdated.length > 0) process.exit(1);
+try {
+  const outdated = await updateSupergraphFiles({ check });
+  for (const path of outdated) console.log(`${check ? 'out of date' : 'wrote'}: ${path}`);
+  if (check && outdated.length > 0) process.exitCode = 1;
+} catch (error) {
+  if (!(error instanceof CompositionError)) throw error;
+  console.error(`The subgraphs do not compose.\n${error.message}`);
+  process.exitCode = 1;
+}

@@ -26,7 +26,9 @@ test('with no configuration at all: it says where it answers, what is a sandbox,
   for (const page of ['desk', 'graphiql', '']) {
     const address = url.replace(/graphql$/, page);
     expect(gateway.output()).toMatch(new RegExp(`: +${address}(,|$)`, 'm'));
-    expect((await fetch(address, { headers: { accept: 'text/html' } })).headers.get('content-type')).toContain('text/html');
+    expect((await fetch(address, { headers: { accept: 'text/html' } })).headers.get('content-type')).toContain(
+      'text/html',
+    );
   }
   for (const name of ['payments', 'crm', 'inventory']) {
     expect(gateway.output()).toMatch(new RegExp(`${name} +from its provider's sandbox`));

@@ -12,6 +12,7 @@ export const TOOLS = {
   'redis-server': () => works('redis-server', ['--version']),
   'php with ext-soap': () => works('php', ['-r', 'exit(class_exists("SoapServer") ? 0 : 1);']),
   'python3 with zeep': () => works('/usr/bin/python3', ['-c', 'import zeep']),
+  git: () => works('git', ['--version']),
   chromium: () => CHROMIUM !== undefined,
 } as const;
 

@@ -1,0 +1,184 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { composeSupergraph } from '../../gateway/compose.ts';
+import { startProcess } from '../kit/processes.ts';
+import { hasTool } from '../kit/tools.ts';
+
+/* A repository of its own, with a schema, the operations of two apps, and changes that are tried on it. */
+
+const LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key"])\n';
+const PEOPLE = `${LINK}
+type Query {
+  person(id: ID!, language: String): Person
+  search(filter: Filter): [Person!]!
+  animals: [Animal!]!
+}
+enum Mood { GLAD SAD }
+input Filter { text: String, mood: Mood }
+type Person @key(fields: "id") {
+  id: ID!
+  name: String!
+  phone: String
+  mood: Mood
+}
+type Animal { name: String, age: Int }
+`;
+const ORDERS = `${LINK}
+type Person @key(fields: "id") {
+  id: ID!
+  orders: [Order!]!
+}
+type Order { number: Int! }
+`;
+const WEB = 'query Person($id: ID!) { person(id: $id) { ...Name } } fragment Name on Person { name }';
+const IOS = 'query Orders($filter: Filter) { search(filter: $filter) { phone orders { number } } }';
+
+describe.skipIf(!hasTool('git'))('npm run schema:check', () => {
+  let root: string;
+  beforeAll(async () => {
+    root = mkdtempSync(join(tmpdir(), 'schema-check-'));
+    write('supergraph.yaml', SUPERGRAPH);
+    reset();
+    write('gateway/schema.graphql', (await composeSupergraph(join(root, 'supergraph.yaml'))).apiSdl);
+    write('clients/web/src/person.graphql', WEB);
+    write('clients/ios/operations.json', JSON.stringify({ operations: [{ id: '1', name: 'Orders', body: IOS }] }));
+    git('init', '--quiet');
+    git('add', '.');
+    git('-c', 'user.name=a', '-c', 'user.email=a@b.example', 'commit', '--quiet', '-m', 'first');
+  });
+  afterAll(() => rmSync(root, { recursive: true }));
+  beforeEach(() => reset());
+
+  const write = (path: string, text: string): void => {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  };
+  const reset = (): void => {
+    write('subgraphs/people/schema.graphql', PEOPLE);
+    write('subgraphs/orders/schema.graphql', ORDERS);
+    write('gateway/breaking-changes.yaml', '');
+  };
+  const git = (...args: string[]) => execFileSync('git', args, { cwd: root });
+  const change = (from: string, to: string): void => {
+    const text = PEOPLE.includes(from) ? PEOPLE : ORDERS;
+    expect(text).toContain(from);
+    write(`subgraphs/${text === PEOPLE ? 'people' : 'orders'}/schema.graphql`, text.replace(from, to));
+  };
+  const check = async (base = 'HEAD') => {
+    const { ended, output } = startProcess(['node', 'scripts/schema-check.ts', base, root], {});
+    return { code: await ended, output: output() };
+  };
+
+  test('says so where nothing has changed', async () => {
+    expect(await check()).toEqual({
+      code: 0,
+      output: 'The schema breaks none of the 2 operations that were committed at HEAD.\n',
+    });
+  });
+
+  test.each([
+    ['a field that an operation asks for is gone', '  name: String!\n', '', 'FIELD_REMOVED Person.name'],
+    ['what a listed app asks for is gone', '  phone: String\n', '', 'FIELD_REMOVED Person.phone'],
+    ['a field may be null now', 'name: String!', 'name: String', 'FIELD_TYPE_CHANGED Person.name'],
+    [
+      'a field needs an argument now',
+      'person(id: ID!',
+      'person(way: Int!, id: ID!',
+      'FIELD_ARGUMENT_ADDED Query.person.way',
+    ],
+    [
+      'an argument in use has another type',
+      'person(id: ID!',
+      'person(id: Int!',
+      'FIELD_ARGUMENT_TYPE_CHANGED Query.person.id',
+    ],
+    [
+      'an input has a field more to be given',
+      'mood: Mood }',
+      'mood: Mood, more: Int! }',
+      'INPUT_FIELD_ADDED Filter.more',
+    ],
+    ['a value that may be sent is gone', 'GLAD SAD', 'GLAD', 'ENUM_VALUE_REMOVED Mood.SAD'],
+    [
+      'a type is another',
+      'type Order { number: Int! }',
+      'type Order { number: String! }',
+      'FIELD_TYPE_CHANGED Order.number',
+    ],
+  ])('given %s, then it fails, says which and how to declare it', async (_, from, to, name) => {
+    change(from, to);
+    const { code, output } = await check();
+    expect(code).toBe(1);
+    expect(output).toContain(`  - change: ${name}\n`);
+    expect(output.match(/- change:/g)).toHaveLength(1);
+
+    write('gateway/breaking-changes.yaml', `- change: ${name}\n  why: Nobody needs it.\n`);
+    expect(await check()).toMatchObject({ code: 0, output: expect.stringContaining('declared') });
+  });
+
+  test.each([
+    ['a field that nobody asks for is gone', ', age: Int', ''],
+    ['a type that nobody asks for is gone', '  animals: [Animal!]!\n', '  cats: Int\n'],
+    ['an argument that nobody gives is gone', ', language: String', ''],
+    ['a field more', '  phone: String\n', '  phone: String\n  phone2: String\n'],
+  ])('given %s, then it passes', async (_, from, to) => {
+    change(from, to);
+    expect(await check()).toMatchObject({ code: 0, output: expect.stringContaining('breaks none of the 2') });
+  });
+
+  test('given a schema that is wrong, then it names the file and the line', async () => {
+    change('name: String!', 'name: Strin');
+    const { code, output } = await check();
+    expect(code).toBe(1);
+    expect(output).toMatch(/^subgraphs\/people\/schema.graphql:12:9: \[people\] Unknown type Strin$/m);
+  });
+
+  test('given two subgraphs that disagree, then it names both places', async () => {
+    change('type Order { number: Int! }', 'type Order { number: Int! } type Animal { name: Int }');
+    const { output } = await check();
+    expect(output).toMatch(/^subgraphs\/orders\/schema.graphql:7:43: Type of field "Animal.name" is incompatible/m);
+    expect(output).toContain('\n  see also subgraphs/people/schema.graphql:16:15');
+  });
+
+  test('given a field that cannot be reached, then it names where the field is', async () => {
+    change(
+      'type Person @key(fields: "id") {\n  id: ID!\n  orders',
+      'type Person @key(fields: "number") {\n  number: Int!\n  orders',
+    );
+    const { output } = await check();
+    expect(output).toMatch(/^subgraphs\/orders\/schema.graphql:\d+:3: The following supergraph API query/m);
+  });
+
+  test.each([
+    ['a text that is no schema', 'subgraphs/orders/schema.graphql', 'type {', /schema.graphql:1:6: Syntax Error/],
+    ['a file that is not there', 'supergraph.yaml', 'NONE', /^subgraphs\/none.graphql: it cannot be read/m],
+    ['a list that is none', 'supergraph.yaml', 'subgraphs: 1', /^supergraph.yaml: /m],
+  ])('given %s, then it says where', async (_, file, text, expected) => {
+    write(file, text === 'NONE' ? SUPERGRAPH.replace('subgraphs/orders/schema', 'subgraphs/none') : text);
+    const { code, output } = await check();
+    write('supergraph.yaml', SUPERGRAPH);
+    expect(code).toBe(1);
+    expect(output).toMatch(expected);
+    expect(output).not.toMatch(/ at .*\.ts:/);
+  });
+
+  test('given nothing to compare with, then it says so', async () => {
+    expect(await check('no-such-commit')).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('nothing to compare'),
+    });
+  });
+});
+
+const SUPERGRAPH = `federation_version: =2.14.4
+subgraphs:
+  people:
+    routing_url: http://people.example
+    schema: { file: ./subgraphs/people/schema.graphql }
+  orders:
+    routing_url: http://orders.example
+    schema: { file: ./subgraphs/orders/schema.graphql }
+`;
