@@ -10,18 +10,25 @@ import type { Subgraph, SubgraphModule } from '../subgraphs/subgraph.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
 import { createLocalTransport } from './local-transport.ts';
 import { createRemoteTransport } from './remote-transport.ts';
+import { createReplaceable } from './replaceable.ts';
 import { startGatewayServer } from './server.ts';
 import type { StartedGateway } from './start.ts';
 import { SUPERGRAPH_FILE } from './supergraph.ts';
-import { createFixedTransports, type Transports } from './transport.ts';
+import { createFixedTransports, type Transport, type Transports } from './transport.ts';
+
+/** The parts of the product that can change while it runs. */
+export type ProductParts = { readonly modules: readonly SubgraphModule[]; readonly supergraphSdl: string };
+
+/** Calls `apply` with each change, which throws where it cannot be used and leaves what was before; gives what ends that. */
+export type WatchProduct = (apply: (next: ProductParts) => void) => () => void;
 
 /**
  * Starts the gateway in front of the product's graph: each subgraph in this process unless it has a URL, each provider for real
- * where it has credentials and by its sandbox where it has none.
+ * where it has credentials and by its sandbox where it has none. With `watch`, subgraphs and supergraph may change meanwhile.
  *
  * Throws ConfigError: for the gateway's own variables first, then for those of all providers at once.
  */
-export const startProduct = async (env: Env): Promise<StartedGateway> => {
+export const startProduct = async (env: Env, watch?: WatchProduct): Promise<StartedGateway> => {
   const config = readConfig(
     env,
     subgraphs.map(({ name }) => name),
@@ -37,17 +44,43 @@ export const startProduct = async (env: Env): Promise<StartedGateway> => {
     kit,
   );
   const started: Sandbox[] = [];
+  const environments = new Map<string, Env>();
   try {
     for (const [module, standIn] of standIns) {
       const sandbox = await standIn.start();
       started.push(sandbox);
-      made.push(module.create({ ...env, ...standIn.environment(sandbox) }, kit));
+      const own = { ...env, ...standIn.environment(sandbox) };
+      environments.set(module.name, own);
+      made.push(module.create(own, kit));
     }
+    const ways = new Map(made.map((one) => [one.name, createReplaceable(createLocalTransport(one, log))]));
+    const recreate = (modules: readonly SubgraphModule[]): Subgraph[] => {
+      // What is kept may have another shape for the code that comes.
+      const fresh = redis ? kit : createProcessKit(env, log).kit;
+      const own = modules.filter(({ name }) => ways.has(name));
+      return own.map((module) => module.create(environments.get(module.name) ?? env, fresh));
+    };
+    const replaceSubgraph = (subgraph: Subgraph): void => {
+      const before = ways.get(subgraph.name)?.replace(createLocalTransport(subgraph, log));
+      // Requests that began before may still need it, for as long as a request may take.
+      setTimeout(() => void before?.close(), config.requestTimeoutMs).unref();
+      void subgraph.warmUp?.();
+    };
     const server = await startGatewayServer({
       config,
       log,
-      supergraph: { sdl: await readFile(SUPERGRAPH_FILE, 'utf8') },
-      transports: createTransports(config, made, log),
+      supergraph: {
+        sdl: await readFile(SUPERGRAPH_FILE, 'utf8'),
+        ...(watch && {
+          watch: (changeSupergraph) =>
+            watch((next) => {
+              const subgraphsNow = recreate(next.modules);
+              changeSupergraph(next.supergraphSdl);
+              for (const subgraph of subgraphsNow) replaceSubgraph(subgraph);
+            }),
+        }),
+      },
+      transports: createTransports(config, ways, log),
       redis,
       health,
     });
@@ -107,10 +140,10 @@ const createAll = (modules: readonly SubgraphModule[], env: Env, kit: Kit): Subg
   return made;
 };
 
-const createTransports = (config: GatewayConfig, made: readonly Subgraph[], log: Log): Transports =>
+const createTransports = (config: GatewayConfig, ways: ReadonlyMap<string, Transport>, log: Log): Transports =>
   createFixedTransports(
     Object.fromEntries([
-      ...made.map((subgraph) => [subgraph.name, createLocalTransport(subgraph, log)] as const),
+      ...ways,
       ...[...config.subgraphUrls].map(
         ([name, url]) => [name, createRemoteTransport(config.remote(name, url), log)] as const,
       ),

@@ -13,11 +13,11 @@ export type Spawned = {
   readonly stop: () => Promise<void>;
 };
 
-/** Starts a process in the project's root with this environment and nothing of ours but the PATH. */
-export const startProcess = (command: readonly string[], env: Record<string, string>): Spawned => {
+/** Starts a process in the project's root, or another folder, with this environment and nothing of ours but the PATH. */
+export const startProcess = (command: readonly string[], env: Record<string, string>, cwd = ROOT): Spawned => {
   const [program = '', ...args] = command;
   const child = spawn(program === 'node' ? process.execPath : program, args, {
-    cwd: ROOT,
+    cwd,
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,0 +1,32 @@
+import type { SubgraphOperation } from './execution/subgraph-request.ts';
+import type { Transport } from './transport.ts';
+
+/** A way to a subgraph that can be replaced by another while requests run. */
+export type ReplaceableTransport = Transport & {
+  /** Gives the one before. Who has begun with it goes on with it. */
+  readonly replace: (next: Transport) => Transport;
+};
+
+export const createReplaceable = (first: Transport): ReplaceableTransport => {
+  let current = first;
+  return {
+    takes: first.takes,
+    prepare: (operation: SubgraphOperation) => {
+      let of = current;
+      let send = of.prepare(operation);
+      return (request, context) => {
+        if (of !== current) {
+          of = current;
+          send = of.prepare(operation);
+        }
+        return send(request, context);
+      };
+    },
+    close: () => current.close(),
+    replace: (next) => {
+      const before = current;
+      current = next;
+      return before;
+    },
+  };
+};

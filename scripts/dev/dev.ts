@@ -1,0 +1,112 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { createServer } from 'vite';
+import {
+  CompositionError,
+  composeSupergraph,
+  SUPERGRAPH_CONFIG,
+  updateSupergraphFiles,
+} from '../../gateway/compose.ts';
+import { type ProductParts, startProduct } from '../../gateway/product.ts';
+import { ConfigError, type Env } from '../../runtime/env.ts';
+import type { Running } from '../../runtime/lifecycle.ts';
+import { checkSchema, tell } from '../schema/check.ts';
+import { loadSubgraphs } from './reload.ts';
+import { ROOT } from './root.ts';
+import { watchFiles } from './watch.ts';
+import { inWords } from './words.ts';
+
+const run = promisify(execFile);
+
+/** What has to be done for a file that has changed. */
+const isSchema = (file: string): boolean => /^subgraphs\/[^/]+\/schema\.graphql$|^supergraph\.yaml$/.test(file);
+const isDocument = (file: string): boolean => /^clients\/.*\.graphql$|^clients\/codegen\.mjs$|^codegen\.ts$/.test(file);
+const isSubgraph = (file: string): boolean => /^subgraphs\/(index\.ts$|[^/]+\/)/.test(file);
+const needsRestart = (file: string): boolean =>
+  /^(gateway|runtime|connectors|sandbox|scripts)\/.*\.ts$|^subgraphs\/[^/]+\.ts$/.test(file) && !isSubgraph(file);
+
+const say = (text: string): void => console.log(`${new Date().toLocaleTimeString('en-GB')} ${text}`);
+
+/**
+ * Starts the product and the pages' own server, and from then on takes over what is changed: schemas are composed and checked,
+ * types and hooks generated, subgraphs replaced. What is wrong is said, and what was before stays. Throws ConfigError.
+ */
+export const startDev = async (env: Env): Promise<Running> => {
+  // They may have been changed while nobody was looking.
+  await updateFiles();
+  let apply: (next: ProductParts) => void = () => {};
+  const gateway = await startProduct(env, (change) => {
+    apply = change;
+    return () => {};
+  });
+  const page = await createServer({
+    configFile: join(ROOT, 'clients/web/vite.config.ts'),
+    server: { host: '127.0.0.1', ...(env['PORT'] === '0' && { port: 0 }), proxy: { '/graphql': gateway.url } },
+    logLevel: 'warn',
+  });
+  await page.listen();
+
+  const takeOver = async (files: readonly string[]): Promise<void> => {
+    const startMs = performance.now();
+    const done: string[] = [];
+    if (files.some(isSubgraph) || files.some(isSchema)) {
+      const { supergraphSdl } = await composeSupergraph(SUPERGRAPH_CONFIG);
+      if ((await updateSupergraphFiles({ check: false })).length > 0) done.push('the supergraph is another');
+      apply({ modules: await loadSubgraphs(), supergraphSdl });
+      done.push('subgraphs replaced');
+    }
+    if (done.length > 0) say(`${done.join(', ')} (${Math.round(performance.now() - startMs)} ms): ${files.join(', ')}`);
+    if (files.some(isSchema)) await sayWhatBreaks();
+    if (files.some(isSchema) || files.some(isDocument)) {
+      await generate();
+      say('types and hooks generated');
+    }
+  };
+
+  const watching = watchFiles(ROOT, async (files) => {
+    const restart = files.filter(needsRestart);
+    if (restart.length > 0) say(`a change of ${restart.join(', ')} needs a restart`);
+    try {
+      await takeOver(files);
+    } catch (error) {
+      say(`what was before stays:\n${inWords(error, ROOT)}`);
+    }
+  });
+  console.log(
+    [
+      `The graph:             ${gateway.url}/graphql`,
+      `The explorer:          ${gateway.url}/graphiql`,
+      `The page, as you edit: ${page.resolvedUrls?.local[0]}`,
+      'Watching subgraphs/, clients/ and supergraph.yaml.',
+    ].join('\n'),
+  );
+  return {
+    close: async () => {
+      await watching.close();
+      await page.close();
+      await gateway.close();
+    },
+  };
+};
+
+const updateFiles = async (): Promise<void> => {
+  try {
+    await updateSupergraphFiles({ check: false });
+  } catch (error) {
+    if (!(error instanceof CompositionError)) throw error;
+    throw new ConfigError(`The subgraphs do not compose.\n${error.message}`);
+  }
+};
+
+/** Says what the change would break if it were committed; nothing stops for it yet. */
+const sayWhatBreaks = async (): Promise<void> => {
+  const { text, fails } = tell(await checkSchema(ROOT, 'HEAD'), 'HEAD');
+  if (fails) say(text);
+};
+
+const generate = async (): Promise<void> => {
+  await run(process.execPath, [join(ROOT, 'node_modules/.bin/graphql-codegen'), '--config', 'codegen.ts'], {
+    cwd: ROOT,
+  });
+};

@@ -1,0 +1,144 @@
+import { execFileSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { copyProject, type ProjectCopy } from '../kit/copy.ts';
+import type { Spawned } from '../kit/processes.ts';
+import { type Ask, createAsk } from '../kit/stack.ts';
+import { hasTool } from '../kit/tools.ts';
+
+/* `npm run dev` in a copy of the project, whose files are changed under it. */
+
+describe.skipIf(!hasTool('git'))('npm run dev', () => {
+  let project: ProjectCopy;
+  let running: Spawned;
+  let url: string;
+  let ask: Ask;
+
+  beforeAll(async () => {
+    project = copyProject();
+    const git = (...args: string[]) => execFileSync('git', args, { cwd: project.root });
+    git('init', '--quiet');
+    git('add', '--all');
+    git('-c', 'user.name=a', '-c', 'user.email=a@b.example', 'commit', '--quiet', '-m', 'all');
+    running = project.start(['node', 'scripts/dev/main.ts'], { PORT: '0' });
+    await vi.waitFor(() => expect(running.output()).toContain('Watching'), 20_000);
+    url = /The graph: +(\S+)/.exec(running.output())?.[1] ?? '';
+    ask = createAsk(url);
+  });
+  afterAll(async () => {
+    await running.stop();
+    project.remove();
+  });
+
+  const stockOf = async () => (await ask('{ product(sku: "OABR-S") { stock { quantity } } }')).text;
+  const nameOf = async (field = 'firstName') =>
+    (await ask(`{ customer(email: "ada.lindqvist@customers.example") { ${field} } }`)).text;
+
+  test('a changed mapping answers the next request, and what the sandboxes hold stays', async () => {
+    await ask('mutation { setStock(input: { sku: "OABR-S", quantity: 4321 }) { product { sku } } }');
+    expect(await nameOf()).toContain('"Ada"');
+    const shapes = project.read('subgraphs/crm/shapes.ts');
+    project.change('subgraphs/crm/shapes.ts', 'firstName: properties', "firstName: 'Dear ' + properties");
+    await expect.poll(() => nameOf()).toContain('"Dear Ada"');
+    expect(await stockOf()).toContain('4321');
+    project.write('subgraphs/crm/shapes.ts', shapes);
+    await expect.poll(() => nameOf()).toContain('"Ada"');
+    expect(running.output()).toMatch(/subgraphs replaced \(\d+ ms\): subgraphs\/crm\/shapes.ts/);
+  });
+
+  test('a field more in a schema is there, generated types and schema too', async () => {
+    expect((await ask('{ customer(id: "1") { nickname } }')).errors?.[0]?.extensions?.['code']).toBe(
+      'GRAPHQL_VALIDATION_FAILED',
+    );
+    project.change(
+      'subgraphs/crm/schema.graphql',
+      '  "The given name."\n',
+      '  "What friends say."\n  nickname: String\n  "The given name."\n',
+    );
+    await expect.poll(() => nameOf('nickname')).toContain('"nickname":null');
+    project.change(
+      'subgraphs/crm/shapes.ts',
+      'firstName: properties',
+      "nickname: 'Addie',\n      firstName: properties",
+    );
+    await expect.poll(() => nameOf('nickname')).toContain('"Addie"');
+    await expect.poll(() => project.read('subgraphs/crm/generated.ts'), { timeout: 20_000 }).toContain('nickname');
+    expect(project.read('gateway/schema.graphql')).toContain('nickname: String');
+  });
+
+  test('a changed document becomes another hook', async () => {
+    project.write(
+      'clients/web/src/customers/nicknames.graphql',
+      'query Nicknames { customers { edges { node { nickname } } } }',
+    );
+    await expect
+      .poll(() => project.read('clients/web/src/generated/hooks.ts'), { timeout: 20_000 })
+      .toContain('useNicknamesQuery');
+  });
+
+  test.each([
+    [
+      'code that is none',
+      'subgraphs/crm/mapping.ts',
+      'export const',
+      'export cnst',
+      /subgraphs\/crm\/mapping.ts:\d+[\s\S]*cnst/,
+    ],
+    [
+      'code that throws',
+      'subgraphs/crm/terms.ts',
+      'export const',
+      'null.x;\nexport const',
+      /TypeError: Cannot read[\s\S]*subgraphs\/crm\/terms.ts:\d+/,
+    ],
+    [
+      'a schema that does not compose',
+      'subgraphs/crm/schema.graphql',
+      'nickname: String',
+      'nickname: Strin',
+      /^subgraphs\/crm\/schema.graphql:\d+:\d+: \[crm\] Unknown type Strin$/m,
+    ],
+    [
+      'a document that asks for what is not there',
+      'clients/web/src/customers/nicknames.graphql',
+      'nickname',
+      'nick',
+      /Cannot query field "nick"[\s\S]*nicknames.graphql/,
+    ],
+  ])(
+    'given %s, then it says what is wrong and where, and what was before answers',
+    async (_, file, from, to, message) => {
+      const before = running.output().length;
+      const text = project.read(file);
+      project.change(file, from, to);
+      await expect.poll(() => running.output().slice(before), { timeout: 20_000 }).toMatch(message);
+      expect(running.output().slice(before)).toContain('what was before stays');
+      expect(running.output().slice(before)).not.toMatch(/\?load=|node:internal/);
+      expect(await nameOf('nickname')).toContain('"Addie"');
+      project.write(file, text);
+    },
+  );
+
+  test('what breaks an operation that is committed is named as soon as it is saved', async () => {
+    const schema = project.read('subgraphs/crm/schema.graphql');
+    project.change('subgraphs/crm/schema.graphql', 'lastName: String', 'familyName: String');
+    await expect
+      .poll(() => running.output(), { timeout: 20_000 })
+      .toContain("Field 'lastName' was removed from object type 'Customer'");
+    expect(running.output()).toContain('- change: FIELD_REMOVED Customer.lastName');
+    project.write('subgraphs/crm/schema.graphql', schema);
+    await expect.poll(() => nameOf('lastName')).toContain('Lindqvist');
+  });
+
+  test('a file that it cannot take over is named', async () => {
+    project.change('gateway/report.ts', '/**', '/** */ /**');
+    await expect.poll(() => running.output()).toContain('a change of gateway/report.ts needs a restart');
+  });
+
+  test('the page comes from a server that follows the files', async () => {
+    const page = /The page, as you edit: (\S+)/.exec(running.output())?.[1] ?? '';
+    const html = await (await fetch(page, { headers: { accept: 'text/html' } })).text();
+    expect(html).toContain('/desk/@vite/client');
+    const answer = await createAsk(new URL('/graphql', page).href)('{ __typename }');
+    expect(answer.data).toEqual({ __typename: 'Query' });
+  });
+});
