@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { type GraphQLSchema, isIntrospectionType, isObjectType, parse } from 'graphql';
+import type { z } from 'zod';
 import type { CallOptions } from '../connectors/chain.ts';
 import type { Kit } from '../connectors/provider.ts';
 import type { Env } from '../runtime/env.ts';
@@ -29,6 +30,9 @@ export type SubgraphModule = {
   readonly name: string;
   /** The provider behind it, by the name of its sandbox. */
   readonly provider: string;
+  /** The variables that it reads, and those of them that may come from files. */
+  readonly variables: z.ZodObject;
+  readonly secrets: readonly string[];
   /** The variables that give access to the provider. None of them set means: use the sandbox. */
   readonly credentials: readonly string[];
   /** Throws ConfigError naming the variable that is missing or malformed. */

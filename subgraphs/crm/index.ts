@@ -1,6 +1,6 @@
 import { createProvider } from '../../connectors/provider.ts';
 import { buildSchema, type SubgraphModule } from '../subgraph.ts';
-import { HUBSPOT_SECRETS, readConfig } from './config.ts';
+import { HUBSPOT_SECRETS, HubSpotEnv, readConfig } from './config.ts';
 import { createLoaders } from './loaders.ts';
 import { createReaders } from './readers.ts';
 import { resolvers } from './resolvers.ts';
@@ -11,6 +11,8 @@ import { createHubSpotApi } from './upstream.ts';
 export const crm: SubgraphModule = {
   name: 'crm',
   provider: 'hubspot',
+  variables: HubSpotEnv,
+  secrets: HUBSPOT_SECRETS,
   credentials: [...HUBSPOT_SECRETS, 'HUBSPOT_CLIENT_ID', 'HUBSPOT_BASE_URL'],
   create: (env, kit) => {
     const config = readConfig(env);

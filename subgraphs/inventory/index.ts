@@ -1,7 +1,7 @@
 import { createProvider } from '../../connectors/provider.ts';
 import { createSoapConnector, isSoapAnswer } from '../../connectors/soap.ts';
 import { buildSchema, type SubgraphModule } from '../subgraph.ts';
-import { OPENMAGE_SECRETS, readConfig } from './config.ts';
+import { OPENMAGE_SECRETS, OpenMageEnv, readConfig } from './config.ts';
 import { createLoaders } from './loaders.ts';
 import { createReaders } from './readers.ts';
 import { resolvers } from './resolvers.ts';
@@ -11,6 +11,8 @@ import { createOpenMageApi, SERVER_FAULTS } from './upstream.ts';
 export const inventory: SubgraphModule = {
   name: 'inventory',
   provider: 'openmage',
+  variables: OpenMageEnv,
+  secrets: OPENMAGE_SECRETS,
   credentials: [...OPENMAGE_SECRETS, 'OPENMAGE_WSDL_URL', 'OPENMAGE_USERNAME', 'OPENMAGE_ENDPOINT_URL'],
   create: (env, kit) => {
     const { wsdlUrl, endpointUrl, username, apiKey, ...terms } = readConfig(env);

@@ -1,6 +1,6 @@
 import { createProvider } from '../../connectors/provider.ts';
 import { buildSchema, type SubgraphModule } from '../subgraph.ts';
-import { readConfig, STRIPE_SECRETS } from './config.ts';
+import { readConfig, STRIPE_SECRETS, StripeEnv } from './config.ts';
 import { createLoaders } from './loaders.ts';
 import { createReaders } from './readers.ts';
 import { resolvers } from './resolvers.ts';
@@ -11,6 +11,8 @@ import { createStripeApi } from './upstream.ts';
 export const payments: SubgraphModule = {
   name: 'payments',
   provider: 'stripe',
+  variables: StripeEnv,
+  secrets: STRIPE_SECRETS,
   credentials: [...STRIPE_SECRETS, 'STRIPE_BASE_URL'],
   create: (env, kit) => {
     const { apiKey, baseUrl, ...terms } = readConfig(env);

@@ -4,20 +4,18 @@ import { CustomerOverviewDocument } from '../../clients/web/src/generated/graphq
 import type { Fault } from '../../sandbox/faults.ts';
 import { resetClock, skipAhead } from '../kit/clock.ts';
 import { type Answer, type Stack, startStack } from '../kit/stack.ts';
+import { SUBJECTS } from '../subjects/index.ts';
+import type { FailureCase } from '../subjects/subject.ts';
 
 const EMAIL = 'ada.lindqvist@customers.example';
 
-const FROM_EACH = `{
-  customer(email: "${EMAIL}") { firstName }
-  payments(first: 1) { edges { node { id amount { amount currency } } } }
-  products(skus: ["OABR-S"]) { sku stock { quantity } }
-}`;
+const FROM_EACH = `{ ${SUBJECTS.map(({ failure }) => failure.ask).join(' ')} }`;
 
 let stack: Stack;
 beforeAll(async () => {
   skipAhead(0);
   stack = await startStack({
-    env: { STRIPE_TIMEOUT_MS: '1200', HUBSPOT_TIMEOUT_MS: '1200', OPENMAGE_TIMEOUT_MS: '1200' },
+    env: Object.fromEntries(SUBJECTS.map(({ timeoutVariable }) => [timeoutVariable, '1200'])),
   });
   // The WSDL is read and a session opened.
   await stack.ask(FROM_EACH);
@@ -32,45 +30,9 @@ beforeEach(() => {
   skipAhead(120_000);
 });
 
-type ProviderCase = {
-  readonly provider: 'stripe' | 'hubspot' | 'openmage';
-  readonly service: string;
-  readonly field: string;
-  readonly broken: string;
-  readonly missing: (body: string) => string;
-  readonly mistyped: (body: string) => string;
-};
-
-const PROVIDERS: readonly ProviderCase[] = [
-  {
-    provider: 'stripe',
-    service: 'payments',
-    field: 'payments',
-    broken: '{"object": "list", "data": [',
-    missing: (body) => body.replaceAll('"amount_received"', '"amount_recieved"'),
-    mistyped: (body) => body.replace(/"amount":\d+/, '"amount":"many"'),
-  },
-  {
-    provider: 'hubspot',
-    service: 'crm',
-    field: 'customer',
-    broken: '{"results": [',
-    missing: (body) => body.replaceAll('"firstname"', '"first_name"'),
-    mistyped: (body) => body.replace(/"createdAt":"[^"]+"/, '"createdAt":12'),
-  },
-  {
-    provider: 'openmage',
-    service: 'inventory',
-    field: 'products',
-    broken: '<?xml version="1.0"?><SOAP-ENV:Envelope><SOAP-ENV:Body>',
-    missing: (body) => body.replaceAll('is_in_stock', 'in_stock'),
-    mistyped: (body) => body.replace(/<qty>[^<]+/, '<qty>many'),
-  },
-];
-
 const SOAP = 'http://schemas.xmlsoap.org/soap/envelope/';
 
-type FaultCase = readonly [name: string, fault: (of: ProviderCase) => Fault, code: string];
+type FaultCase = readonly [name: string, fault: (of: FailureCase) => Fault, code: string];
 
 const FAULTS: readonly FaultCase[] = [
   ['401', () => ({ status: 401 }), 'UPSTREAM_UNAUTHORIZED'],
@@ -104,46 +66,48 @@ const FAULTS: readonly FaultCase[] = [
 
 /** Nothing of what lies behind the graph is in an answer: no address, credential or word of a provider. */
 const expectDiscretion = ({ text }: Answer<unknown>): void => {
-  const secrets = [stack.stripe.url, stack.hubspot.url, stack.openmage.url].map((url) => url.replace('http://', ''));
+  const secrets = Object.values(stack.sandboxes).map(({ url }) => url.replace('http://', ''));
   for (const word of [...secrets, 'sk_test', 'pat-sandbox', 'sandbox-api-key', 'sandbox was asked', 'Apache', 'Oops']) {
     expect(text).not.toContain(word);
   }
   expect(text).not.toMatch(/stripe|hubspot|openmage|soap|stack|at file|node_modules/i);
 };
 
-describe.each(PROVIDERS)('$provider answers with', (of) => {
+describe.each(SUBJECTS)('$provider answers with', ({ provider, service, failure }) => {
+  const sandbox = () => stack.sandboxes[provider];
+
   test.each(FAULTS)('%s: its field is one error, the others arrive', async (_, fault, code) => {
-    stack[of.provider].fail({ ...fault(of), on: of.provider === 'openmage' ? 'catalogInventory' : '' });
+    sandbox().fail({ ...fault(failure), on: failure.on ?? '' });
 
     const answer = await stack.ask(FROM_EACH);
 
     expect(answer.errors).toEqual([
       {
-        message: expect.stringContaining(of.service),
-        path: [of.field],
+        message: expect.stringContaining(service),
+        path: [failure.field],
         extensions: {
           code,
-          serviceName: of.service,
+          serviceName: service,
           ...(code === 'UPSTREAM_RATE_LIMITED' && { retryAfterMs: 60_000 }),
         },
       },
     ]);
     for (const [field, value] of Object.entries(answer.data ?? {})) {
-      expect(value, field).toEqual(field === of.field ? null : expect.anything());
+      expect(value, field).toEqual(field === failure.field ? null : expect.anything());
     }
     expectDiscretion(answer);
   });
 
   test('60 MB: the rest of it is not read', async () => {
-    stack[of.provider].fail({ bytes: 60_000_000 });
+    sandbox().fail({ bytes: 60_000_000 });
     await stack.ask(FROM_EACH);
-    await expect.poll(() => stack[of.provider].calls[0]?.wasGivenUp).toBe(true);
+    await expect.poll(() => sandbox().calls[0]?.wasGivenUp).toBe(true);
   });
 
   test('a failure that passes: it is asked again, and the client sees nothing of it', async () => {
-    stack[of.provider].fail({ status: 500, times: 1, on: of.provider === 'openmage' ? 'catalogInventory' : '' });
+    sandbox().fail({ status: 500, times: 1, on: failure.on ?? '' });
     expect((await stack.ask(FROM_EACH)).errors).toBeUndefined();
-    expect(stack[of.provider].calls.map(({ status }) => status)).toEqual([500, 200]);
+    expect(sandbox().calls.map(({ status }) => status)).toEqual([500, 200]);
   });
 });
 
@@ -276,16 +240,13 @@ test('given a list that never ends, then it is given up after 50 pages', async (
 
 test('given a provider that is not there, then its field is an error', async () => {
   const alone = await startStack();
-  await alone.stripe.close();
-  await alone.hubspot.close();
-  await alone.openmage.close();
+  for (const sandbox of Object.values(alone.sandboxes)) await sandbox.close();
   const { data, errors } = await alone.ask(FROM_EACH);
-  expect(data).toEqual({ customer: null, payments: null, products: null });
-  expect(errors?.map(({ path, extensions }) => [path?.[0], extensions?.['code']]).sort()).toEqual([
-    ['customer', 'UPSTREAM_UNAVAILABLE'],
-    ['payments', 'UPSTREAM_UNAVAILABLE'],
-    ['products', 'UPSTREAM_UNAVAILABLE'],
-  ]);
+  const fields = SUBJECTS.map(({ failure }) => failure.field).sort();
+  expect(data).toEqual(Object.fromEntries(fields.map((field) => [field, null])));
+  expect(errors?.map(({ path, extensions }) => [path?.[0], extensions?.['code']]).sort()).toEqual(
+    fields.map((field) => [field, 'UPSTREAM_UNAVAILABLE']),
+  );
   await alone.close();
 });
 
@@ -300,7 +261,7 @@ test('given a shop that was down at the start, when it is back, then it is asked
 });
 
 test('given 40 answers of 60 MB from each provider, then memory stays flat', async () => {
-  for (const { provider } of PROVIDERS) stack[provider].fail({ bytes: 60_000_000 });
+  for (const { provider } of SUBJECTS) stack.sandboxes[provider].fail({ bytes: 60_000_000 });
   await stack.ask(FROM_EACH);
   const before = process.memoryUsage().rss;
   for (let round = 0; round < 10; round += 1) {

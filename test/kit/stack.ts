@@ -6,6 +6,7 @@ import { sandboxes } from '../../sandbox/index.ts';
 import { type OpenMageSandboxOptions, startOpenMageSandbox } from '../../sandbox/openmage/index.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
 import { type StripeSandboxOptions, startStripeSandbox } from '../../sandbox/stripe/index.ts';
+import { SUBJECTS } from '../subjects/index.ts';
 
 export type Answer<Data> = {
   readonly status: number;
@@ -22,13 +23,14 @@ export type Ask = <Data = Record<string, unknown>, Variables = Record<string, un
 
 export type Stack = {
   readonly url: string;
+  readonly sandboxes: Readonly<Record<keyof typeof sandboxes, Sandbox>>;
   readonly stripe: Sandbox;
   readonly hubspot: Sandbox;
   readonly openmage: Sandbox;
   readonly ask: Ask;
   /** Starts another gateway in front of the same sandboxes, with the same environment but for `env`. */
   readonly startAnother: (env?: Record<string, string>) => Promise<Pick<Stack, 'url' | 'ask' | 'close'>>;
-  /** Forgets the calls and the faults of all three. */
+  /** Forgets the calls and the faults of all. */
   readonly reset: () => void;
   readonly close: () => Promise<void>;
 };
@@ -60,16 +62,22 @@ export const createAsk =
 /** Nothing kept between requests and no quota to wait for, so that a test sees every call. */
 const UNHINDERED = {
   CACHE_MAX_MIB: '0',
-  STRIPE_QUOTA: 'account=100000/1,endpoint=100000/1,search=100000/1',
-  HUBSPOT_QUOTA: 'account=100000/1,search=100000/1',
+  ...Object.fromEntries(
+    SUBJECTS.map(({ quota: { variable, value } }) => [variable, value.replaceAll('N', '100000').replaceAll('S', '1')]),
+  ),
 };
 
 /**
- * Three sandboxes and the gateway in front of them, on free ports. The sandboxes have no quota unless one is given, and
+ * The sandboxes and the gateway in front of them, on free ports. The sandboxes have no quota unless one is given, and
  * the gateway knows of none and keeps nothing unless `env` says so.
  */
 export const startStack = async ({ env, stripe, hubspot, openmage }: StackOptions = {}): Promise<Stack> => {
+  const started = new Map<string, Sandbox>();
+  for (const [name, { start }] of Object.entries(sandboxes)) {
+    if (!['stripe', 'hubspot', 'openmage'].includes(name)) started.set(name, await start());
+  }
   const providers = {
+    ...(Object.fromEntries(started) as Stack['sandboxes']),
     stripe: await startStripeSandbox({
       quota: { account: ANY, endpoint: ANY, search: ANY },
       searchLagMs: 0,
@@ -83,9 +91,12 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
     PORT: '0',
     LOG_LEVEL: 'silent',
     ...UNHINDERED,
-    ...sandboxes.stripe.environment(providers.stripe),
-    ...sandboxes.hubspot.environment(providers.hubspot),
-    ...sandboxes.openmage.environment(providers.openmage),
+    ...Object.assign(
+      {},
+      ...Object.entries(sandboxes).map(([name, { environment }]) =>
+        environment(providers[name as keyof typeof sandboxes]),
+      ),
+    ),
     ...env,
   };
   let gateway: StartedGateway;
@@ -97,6 +108,7 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
   }
   return {
     url: gateway.url,
+    sandboxes: providers,
     ...providers,
     ask: createAsk(`${gateway.url}/graphql`),
     startAnother: async (other) => {

@@ -2,33 +2,7 @@ import { afterAll, beforeAll, beforeEach } from 'vitest';
 import type { SandboxCall } from '../../../sandbox/server.ts';
 import { resetClock, skipAhead } from '../../kit/clock.ts';
 import { type Answer, codesOf, type Stack, startStack } from '../../kit/stack.ts';
-
-/** A connector as its conformance is tested: what a client asks so that the provider is called, and how that shows. */
-export type Subject = {
-  readonly provider: 'stripe' | 'hubspot' | 'openmage';
-  /** The subgraph, as errors and reports call it. */
-  readonly service: string;
-  /** A field that asks the provider for one key. */
-  readonly read: (key: string) => string;
-  /** The operation that this calls. */
-  readonly readOperation: string;
-  /** Keys that the provider has, at least 60. */
-  readonly keys: readonly string[];
-  readonly absentKey: string;
-  /** Keys that one call may carry. */
-  readonly maxBatch: number;
-  /** A mutation and the key that it changes. `round` makes it another one; below zero, the same with other input. */
-  readonly write: (round: number) => { readonly mutation: string; readonly key: string };
-  readonly writeOperation: string;
-  /** Whether the provider takes an idempotency key. */
-  readonly isKeyed: boolean;
-  /** The variable for its quota, and its value for N calls in S seconds. */
-  readonly quota: { readonly variable: string; readonly value: string };
-  /** The variable for how long things are kept, and the type that `read` asks for. */
-  readonly cache: { readonly variable: string; readonly type: string };
-  readonly timeoutVariable: string;
-  readonly concurrencyVariable: string;
-};
+import type { Subject } from '../../subjects/subject.ts';
 
 /** What a suite asks and sees of a subject. */
 export type Harness = ReturnType<typeof createHarness>;
@@ -43,7 +17,7 @@ export const createHarness = (of: Subject) => {
       {},
       init,
     );
-  const sandbox = () => stack[of.provider];
+  const sandbox = () => stack.sandboxes[of.provider];
   const callsOf = (operation: string) => sandbox().calls.filter((call) => call.operation === operation);
   const [one = '', two = '', three = ''] = of.keys;
 

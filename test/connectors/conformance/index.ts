@@ -1,7 +1,8 @@
+import type { Subject } from '../../subjects/subject.ts';
 import { batching } from './batching.ts';
 import { breaker } from './breaker.ts';
 import { cache } from './cache.ts';
-import { createHarness, type Subject } from './harness.ts';
+import { createHarness } from './harness.ts';
 import { quota } from './quota.ts';
 import { retry } from './retry.ts';
 import { writes } from './writes.ts';

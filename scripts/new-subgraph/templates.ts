@@ -1,0 +1,77 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Kind, Names } from './names.ts';
+
+const TEMPLATES = join(import.meta.dirname, 'templates');
+
+/** Where each template goes, by the names that it has there. */
+const FILES: readonly (readonly [template: string, file: string, kind?: Kind])[] = [
+  ['common/schema.graphql', 'subgraphs/__name__/schema.graphql'],
+  ['common/config.ts', 'subgraphs/__name__/config.ts'],
+  ['common/terms.ts', 'subgraphs/__name__/terms.ts'],
+  ['__kind__/upstream.ts', 'subgraphs/__name__/upstream.ts'],
+  ['common/readers.ts', 'subgraphs/__name__/readers.ts'],
+  ['common/loaders.ts', 'subgraphs/__name__/loaders.ts'],
+  ['common/mapping.ts', 'subgraphs/__name__/mapping.ts'],
+  ['common/resolvers.ts', 'subgraphs/__name__/resolvers.ts'],
+  ['__kind__/index.ts', 'subgraphs/__name__/index.ts'],
+  ['common/README.md', 'subgraphs/__name__/README.md'],
+  ['common/sandbox-records.ts', 'sandbox/__provider__/records.ts'],
+  ['soap/sandbox-wsdl.ts', 'sandbox/__provider__/wsdl.ts', 'soap'],
+  ['__kind__/sandbox.ts', 'sandbox/__provider__/index.ts'],
+  ['common/subject.ts', 'test/subjects/__provider__.ts'],
+  ['common/test.ts', 'test/subgraphs/__name__.test.ts'],
+];
+
+/** What is another for each kind. */
+const KIND_WORDS: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
+  rest: {
+    address: 'baseUrl',
+    ADDRESS: 'BASE_URL',
+    readOperation: 'GET /v1/records',
+    writeOperation: 'PUT /v1/records',
+    failure: `broken: '{"records": [',
+    missing: (body) => body.replaceAll('"state"', '"status"'),
+    mistyped: (body) => body.replaceAll('"active"', '7'),`,
+  },
+  soap: {
+    address: 'wsdlUrl',
+    ADDRESS: 'WSDL_URL',
+    readOperation: 'getRecords',
+    writeOperation: 'setState',
+    failure: `// The WSDL comes before.
+    on: 'getRecords',
+    broken: '<?xml version="1.0"?><soap:Envelope><soap:Body>',
+    missing: (body) => body.replaceAll('state>', 'status>'),
+    mistyped: (body) => body.replaceAll('<since>', '<since>long ago, '),`,
+  },
+  graphql: {
+    address: 'baseUrl',
+    ADDRESS: 'BASE_URL',
+    readOperation: 'Records',
+    writeOperation: 'SetState',
+    failure: `broken: '{"data": {"records": [',
+    missing: (body) => body.replaceAll('"state"', '"status"'),
+    mistyped: (body) => body.replaceAll('"active"', '7'),`,
+  },
+};
+
+/** Puts names in the place of `__name__` and its like. */
+export const fill = (text: string, { ports: _, ...names }: Names): string => {
+  const words = { ...names, ...KIND_WORDS[names.kind] };
+  return Object.entries(words).reduce((filled, [word, value]) => filled.replaceAll(`__${word}__`, value), text);
+};
+
+/** Writes the files of a subgraph; gives their names. */
+export const writeTemplates = async (root: string, names: Names): Promise<string[]> => {
+  const written: string[] = [];
+  for (const [template, path, only] of FILES) {
+    if (only && only !== names.kind) continue;
+    const text = await readFile(join(TEMPLATES, `${fill(template, names)}.txt`), 'utf8');
+    const file = fill(path, names);
+    await mkdir(dirname(join(root, file)), { recursive: true });
+    await writeFile(join(root, file), fill(text, names), { flag: 'wx' });
+    written.push(file);
+  }
+  return written;
+};

@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { copyProject, type ProjectCopy } from '../kit/copy.ts';
+import { ROOT } from '../kit/processes.ts';
+import { hasTool } from '../kit/tools.ts';
+
+/* `npm run new:subgraph` in a copy of the project: one of each kind, all at once. */
+
+const guide = readFileSync(join(ROOT, 'docs/add-a-subgraph.md'), 'utf8');
+
+describe.skipIf(!hasTool('git'))('npm run new:subgraph', { timeout: 240_000 }, () => {
+  let project: ProjectCopy;
+  beforeAll(() => {
+    project = copyProject();
+  });
+  afterAll(() => project.remove());
+
+  const run = async (...command: string[]) => {
+    const { ended, output } = project.start(['node', ...command], { NO_COLOR: '1' });
+    return { code: await ended, output: output() };
+  };
+  const bin = (name: string, ...args: string[]) => run(join(ROOT, 'node_modules/.bin', name), ...args);
+  const make = (...args: string[]) => run('scripts/new-subgraph/main.ts', ...args);
+  const expectGreen = async (...tests: string[]) => {
+    expect(await bin('tsc')).toEqual({ code: 0, output: '' });
+    expect(await bin('biome', 'check', '--error-on-warnings')).toMatchObject({ code: 0 });
+    expect(await run('scripts/supergraph.ts', '--check')).toEqual({ code: 0, output: '' });
+    expect(await bin('graphql-codegen', '--config', 'codegen.ts', '--check')).toMatchObject({ code: 0 });
+    const { code, output } = await bin('vitest', 'run', ...tests);
+    expect([code, code === 0 ? '' : output]).toEqual([0, '']);
+  };
+
+  test.each([
+    [['loyalty']],
+    [['--rest']],
+    [['loyalty', '--rest', '--soap']],
+    [['loyalty', '--carrier-pigeon']],
+    [['two', 'names', '--rest']],
+    [['Loyalty', '--rest']],
+    [['../loyalty', '--rest']],
+    [['class', '--rest']],
+    [['crm', '--rest']],
+    [['customer', '--rest']],
+    [['invoice', '--rest']],
+    [['loyalty', '--rest', '--provider', 'stripe']],
+    [['loyalty', '--rest', '--provider', 'a b']],
+  ])('%j is refused, says how to ask, and nothing is written', async (args) => {
+    const { code, output } = await make(...args);
+    expect(code).toBe(2);
+    expect(output).toContain('Usage: npm run new:subgraph');
+    expect(output).not.toMatch(/ at .*\.ts:/);
+    expect(project.read('supergraph.yaml')).toBe(readFileSync(join(ROOT, 'supergraph.yaml'), 'utf8'));
+  });
+
+  test('given a list that is not as expected, then it is named, and nothing is written', async () => {
+    const list = project.read('sandbox/index.ts');
+    project.change('sandbox/index.ts', '} as const satisfies', '} satisfies');
+    const { code, output } = await make('loyalty', '--rest');
+    expect(code).toBe(2);
+    expect(output).toContain('sandbox/index.ts is not as expected');
+    expect(project.read('supergraph.yaml')).toBe(readFileSync(join(ROOT, 'supergraph.yaml'), 'utf8'));
+    project.write('sandbox/index.ts', list);
+  });
+
+  test('one of each kind is green at once', async () => {
+    const [, first = ''] = /```sh\nnpm run new:subgraph -- (.*)\n/.exec(guide) ?? [];
+    for (const args of [first, 'tickets --soap', 'reviews --graphql --provider stars']) {
+      expect(await make(...args.split(' '))).toMatchObject({ code: 0 });
+    }
+    await expectGreen('test/project/papers', 'test/project/arrows', 'test/subgraphs/{loyalty,tickets,reviews}');
+  });
+
+  test('each survives what every provider has to survive, and keeps to what all keep to', async () => {
+    // What depends on the code that was written; the rest is the kit's own, and takes its time.
+    const names = '(bonus|tickets|stars).* (answers with|batching|deadline|writes) ';
+    const { code, output } = await bin(
+      'vitest',
+      'run',
+      'test/e2e/failures',
+      'test/connectors/conformance',
+      '-t',
+      names,
+    );
+    expect([code, code === 0 ? '' : output]).toEqual([0, '']);
+    expect(Number(/(\d+) passed/.exec(output.split('Tests')[1] ?? '')?.[1])).toBeGreaterThan(100);
+  });
+
+  test('the guide goes on from there: what it changes is green too', async () => {
+    const changes = [...guide.matchAll(/```diff\n--- (\S+)\n([\s\S]*?)```/g)];
+    expect(changes.length).toBeGreaterThan(4);
+    for (const [, file = '', text = ''] of changes) {
+      const lines = text.split('\n').slice(0, -1);
+      const side = (sign: string) =>
+        lines.flatMap((line) => (line.startsWith(' ') || line.startsWith(sign) ? [line.slice(1)] : [])).join('\n');
+      project.change(file, side('-'), side('+'));
+    }
+    expect(await run('scripts/supergraph.ts')).toMatchObject({ code: 0 });
+    expect(await bin('graphql-codegen', '--config', 'codegen.ts')).toMatchObject({ code: 0 });
+    await expectGreen('test/subgraphs/loyalty');
+  });
+});

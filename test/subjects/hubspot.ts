@@ -1,0 +1,34 @@
+import { createCompany } from '../../sandbox/company.ts';
+import type { Subject } from './subject.ts';
+
+const company = createCompany();
+
+export const hubspot: Subject = {
+  provider: 'hubspot',
+  service: 'crm',
+  read: (id) => `customer(id: "${id}") { id phone }`,
+  readOperation: 'POST /crm/v3/objects/contacts/batch/read',
+  keys: company.people.map(({ id }) => id).slice(0, 80),
+  absentKey: '9999999',
+  maxBatch: 100,
+  write: (round) => {
+    const key = company.people[0]?.id ?? '';
+    return {
+      key,
+      mutation: `updateCustomer(input: { id: "${key}", phone: "+46 70 ${1000 + round}" }) { customer { id } }`,
+    };
+  },
+  writeOperation: 'PATCH /crm/v3/objects/contacts/{id}',
+  isKeyed: false,
+  quota: { variable: 'HUBSPOT_QUOTA', value: 'account=N/S,search=N/S' },
+  cache: { variable: 'HUBSPOT_CACHE', type: 'contacts' },
+  timeoutVariable: 'HUBSPOT_TIMEOUT_MS',
+  concurrencyVariable: 'HUBSPOT_CONCURRENCY',
+  failure: {
+    field: 'customer',
+    ask: 'customer(email: "ada.lindqvist@customers.example") { firstName }',
+    broken: '{"results": [',
+    missing: (body) => body.replaceAll('"firstname"', '"first_name"'),
+    mistyped: (body) => body.replace(/"createdAt":"[^"]+"/, '"createdAt":12'),
+  },
+};
