@@ -126,7 +126,8 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
 
     const panel = page.getByRole('region', { name: 'Cost' });
     const rows = panel.getByRole('table', { name: 'Fetches and provider calls in time' }).locator('tbody tr');
-    expect(await rows.locator('nth=0').innerText()).toMatch(/^crm root fields/);
+    expect(await rows.locator('nth=0').innerText()).toMatch(/^gateway reads and plans/);
+    expect(await rows.locator('nth=1').innerText()).toMatch(/^crm root fields/);
     expect(await panel.locator('tr.fetch').count()).toBe(3);
     expect(await panel.locator('tr.call').count()).toBe(calls());
     const bars = await panel.locator('.bar').evaluateAll((all) => all.map((bar) => bar.getBoundingClientRect()));

@@ -2,7 +2,7 @@ import type { CallSpan, FetchSpan, Timed, Trace } from './report.ts';
 import { inMs, many } from './words.ts';
 
 type Row = Timed & {
-  readonly kind: 'fetch' | CallSpan['kind'];
+  readonly kind: 'gateway' | 'fetch' | CallSpan['kind'];
   readonly name: string;
   readonly about: string;
   readonly isFailed: boolean;
@@ -12,7 +12,7 @@ type Row = Timed & {
 const rowsOf = ({ fetches, calls }: Trace): Row[] => {
   const left = new Set([...calls].sort((a, b) => a.startMs - b.startMs));
   const inOrder = [...fetches].sort((a, b) => a.startMs - b.startMs);
-  const rows: Row[] = [];
+  const rows: Row[] = inOrder[0] ? [toPlanningRow(inOrder[0])] : [];
   for (const [index, fetch] of inOrder.entries()) {
     rows.push(toFetchRow(fetch));
     const next = inOrder.slice(index + 1).find(({ subgraph }) => subgraph === fetch.subgraph);
@@ -25,6 +25,16 @@ const rowsOf = ({ fetches, calls }: Trace): Row[] => {
   }
   return [...rows, ...[...left].map(toCallRow)];
 };
+
+/** What comes before the first fetch: longer where the operation is new, and a plan has to be made. */
+const toPlanningRow = ({ startMs }: FetchSpan): Row => ({
+  kind: 'gateway',
+  name: 'gateway',
+  about: 'reads and plans',
+  startMs: 0,
+  timeMs: startMs,
+  isFailed: false,
+});
 
 const toFetchRow = ({ subgraph, entities, errors, ...span }: FetchSpan): Row => ({
   ...span,
@@ -61,7 +71,10 @@ export const Waterfall = ({ trace, timeMs }: { trace: Trace; timeMs: number }) =
             // biome-ignore lint/suspicious/noArrayIndexKey: a report never changes, and its rows have no other name.
             <tr key={index} className={`${row.kind}${row.isFailed ? ' failed' : ''}`}>
               <th scope="row" title={row.name}>
-                {row.name}
+                {/* Paths differ at their ends, so where there is no room it is their start that goes. */}
+                <span className="name">
+                  <bdi>{row.name}</bdi>
+                </span>
                 {row.about && <small> {row.about}</small>}
                 {row.isFailed && <small> failed</small>}
               </th>
