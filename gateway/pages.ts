@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import files, { type FastifyStaticOptions } from '@fastify/static';
+import type { FastifyStaticOptions } from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
 import { sendError } from '../runtime/http-app.ts';
 import type { GatewayConfig } from './config.ts';
@@ -60,7 +60,13 @@ const registerPage = async (app: FastifyInstance, prefix: string, root: string):
         );
         return;
       }
-      await scope.register(files, { root, redirect: true, setHeaders: setPageHeaders, cacheControl: false });
+      // Loaded where there are pages: it takes its time.
+      await scope.register((await import('@fastify/static')).default, {
+        root,
+        redirect: true,
+        setHeaders: setPageHeaders,
+        cacheControl: false,
+      });
       scope.setNotFoundHandler((request, reply) => {
         const isPage = ['GET', 'HEAD'].includes(request.method) && !request.url.startsWith(`${prefix}/assets/`);
         return isPage ? reply.sendFile('index.html') : sendError(reply, 404, 'There is nothing here.', 'BAD_REQUEST');

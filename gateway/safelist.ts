@@ -102,8 +102,11 @@ export const createDoor = (safelist: Safelist, { isLearning, log }: { isLearning
   const named = new LRUCache<string, true>({ max: MAX_NAMED });
 
   const name = ({ query, operationName, hash = query && hashOf(query) }: NamedOperation, client: object): void => {
-    if (hash === undefined || named.has(hash)) return;
-    named.set(hash, true);
+    if (hash === undefined) return;
+    // The name counts too: a client may send the hash alone first, and say what it is later.
+    const known = `${hash} ${operationName}`;
+    if (named.has(known)) return;
+    named.set(known, true);
     log.warn(
       { operationName, hash, ...client },
       isLearning ? 'An operation is not on the safelist.' : 'Refused: an operation is not on the safelist.',

@@ -25,20 +25,22 @@ export const withTrace = (subgraph: string, transport: Transport): Transport => 
   ...transport,
   prepare: (operation) => {
     const send = transport.prepare(operation);
-    return async (request, context) => {
+
+    const sendTraced: typeof send = async (request, context) => {
       const { trace, notes } = context;
-      if (!trace || !notes.ledger) return send(request, context);
-      const startMs = notes.ledger.ageMs();
+      const startMs = notes.ledger?.ageMs() ?? 0;
       const answer = await send(request, context);
-      trace.fetches.push({
+      trace?.fetches.push({
         subgraph,
         query: operation.query,
         startMs,
-        timeMs: notes.ledger.ageMs() - startMs,
+        timeMs: (notes.ledger?.ageMs() ?? 0) - startMs,
         entities: request.representations.reduce((sum, { texts, values }) => sum + (texts.length || values.length), 0),
         errors: answer.errors?.length ?? 0,
       });
       return answer;
     };
+
+    return (request, context) => (context.trace ? sendTraced(request, context) : send(request, context));
   },
 });

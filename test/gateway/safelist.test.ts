@@ -150,10 +150,14 @@ describe('what was refused is named in the log', () => {
     const answer = await post(url, { query: OTHER });
     expect(await answer.json()).toEqual({ data: { product: { sku: 'OABR-S' } } });
     await expect.poll(named).toHaveLength(1);
+    // A client of automatic persisted queries sends the hash first, and then says what it is.
+    await post(url, { ...byId('abc'), operationName: undefined });
+    await post(url, { ...byId('abc'), operationName: 'Abc' });
+    await expect.poll(named).toMatchObject([{}, { hash: 'abc' }, { hash: 'abc', operationName: 'Abc' }]);
     const [list] = desk.operations;
     await post(url, { query: list?.body });
     await post(url, byId(list?.id ?? ''));
-    expect(named()).toHaveLength(1);
+    expect(named()).toHaveLength(3);
     await running?.stop();
   });
 
