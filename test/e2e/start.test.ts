@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { sandboxes } from '../../sandbox/index.ts';
 import { startOpenMageSandbox } from '../../sandbox/openmage/index.ts';
+import { copyProject } from '../kit/copy.ts';
 import { type Spawned, startProcess } from '../kit/processes.ts';
 import { createAsk } from '../kit/stack.ts';
+import { hasTool } from '../kit/tools.ts';
 
 /* The product as somebody starts it: as a process, with an environment. */
 
@@ -53,6 +55,31 @@ test('with no configuration at all: it says where it answers, what is a sandbox,
     },
   });
 });
+
+test.skipIf(!hasTool('git'))(
+  'what `npm start` does first builds the pages of a fresh checkout, and not again',
+  async () => {
+    const project = copyProject();
+    const { scripts } = JSON.parse(project.read('package.json')) as { scripts: Record<string, string> };
+    const prepare = async (): Promise<string> => {
+      const { ended, output } = project.start(['sh', '-c', scripts['prestart'] ?? ''], { HOME: project.root });
+      expect(await ended).toBe(0);
+      return output();
+    };
+    expect(await prepare()).toMatch(/Built clients\/explorer[\s\S]*Built clients\/web/);
+    expect(await prepare()).not.toContain('Built');
+    project.change('clients/web/src/desk.tsx', 'Customer desk', 'The desk');
+    expect(await prepare()).toMatch(/^Built clients\/web in [\d.]+ s\.$/m);
+
+    running = project.start(['node', 'gateway/main.ts'], { PORT: '0' });
+    await expect.poll(() => running?.output()).toMatch(/A query to start with/);
+    const url = /A page to look at: +(\S+)/.exec(running.output())?.[1] ?? '';
+    const [script = ''] = /\/desk\/assets\/[^"]+\.js/.exec(await (await fetch(url)).text()) ?? [];
+    expect(await (await fetch(new URL(script, url))).text()).toContain('The desk');
+    await running.stop();
+    project.remove();
+  },
+);
 
 test('with one provider configured: that one is called for real, by its own address', async () => {
   const shop = await startOpenMageSandbox();
