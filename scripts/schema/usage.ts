@@ -40,8 +40,6 @@ export const readUsage = (schema: GraphQLSchema, documents: readonly DocumentNod
           if (parent && field && argument) used.add(`${parent.name}.${field.name}.${argument.name}`);
           if (argument) addType(getNamedType(argument.type));
         },
-        InlineFragment: () => addType(getNamedType(info.getType())),
-        FragmentDefinition: () => addType(getNamedType(info.getType())),
         VariableDefinition: () => addType(getNamedType(info.getInputType())),
         Directive: ({ name }) => {
           used.add(`@${name.value}`);

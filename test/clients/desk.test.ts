@@ -185,8 +185,14 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
 
     test('is set, wherever the goods are shown', async () => {
       const page = await open(adasPage);
+      await page.getByRole('button', { name: 'Set the stock of NYHO-XL' }).waitFor();
+      stack.openmage.fail({ on: 'Update', delayMs: 700, times: 1 });
       await set(page, '17');
+      // At once, while the shop has not answered yet.
       await expect.poll(() => level(page)).toMatch(/\b17\b/);
+      const button = page.getByRole('button', { name: 'Set the stock of NYHO-XL' });
+      expect(await button.isDisabled()).toBe(true);
+      await expect.poll(() => button.isDisabled()).toBe(false);
       await page.reload();
       await expect.poll(() => level(page)).toMatch(/\b17\b/);
     });
@@ -198,6 +204,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       stack.openmage.fail({ status: 500 });
       await set(page, '99');
       await isVisible(page, 'Not set.');
+      expect(await page.getByLabel('In stock of NYHO-XL').inputValue()).toBe('99');
       await page.getByRole('button', { name: 'Cancel' }).click();
       expect(await level(page)).toBe(before);
     });

@@ -124,7 +124,10 @@ test.skipIf(!hasTool('chromium'))('the project’s page shows who it is', async 
 test('the manifest is the one that Apollo’s own tool writes', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'manifest-'));
   cpSync(join(ROOT, 'clients/web/src'), join(folder, 'src'), { recursive: true });
+  cpSync(join(ROOT, 'clients/codegen.mjs'), join(folder, 'codegen.mjs'));
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  const env = { PATH: process.env['PATH'] ?? '', GRAPHQL_URL: join(ROOT, 'gateway/schema.graphql') };
+  await run(join(BIN, 'graphql-codegen'), ['--config', 'codegen.mjs'], { cwd: folder, env });
   const config = { documents: ['src/**/*.graphql'], output: 'official.json' };
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   await run(join(BIN, 'generate-persisted-query-manifest'), ['--config', 'config.json'], { cwd: folder });

@@ -1,3 +1,4 @@
+import type { ErrorLike } from '@apollo/client';
 import { type FormEvent, useId, useState } from 'react';
 import { failuresOf, inWords } from '../errors.ts';
 import type { DealLineFragment } from '../generated/graphql.ts';
@@ -5,23 +6,45 @@ import { useSetStockMutation } from '../generated/hooks.ts';
 
 type Product = NonNullable<DealLineFragment['product']>;
 
-/** What the shop has of something, and a way to set it. */
+/** What the shop has of something, and a way to set it: shown at once, and asked for again where it could not be set. */
 export const StockLevel = ({ product, onRetry }: { product: Product; onRetry: () => void }) => {
   const [isOpen, setOpen] = useState(false);
   const [wasOpen, setWasOpen] = useState(false);
-  const { stock } = product;
+  /** What was tried and could not be set. */
+  const [draft, setDraft] = useState<number>();
+  const [setStock, { loading, error, reset }] = useSetStockMutation();
+  const { sku, stock } = product;
   const open = (value: boolean) => {
     setOpen(value);
     setWasOpen(true);
   };
+  const save = async (quantity: number): Promise<void> => {
+    open(false);
+    const inStock = quantity > 0;
+    const { data } = await setStock({
+      variables: { input: { sku, quantity, inStock } },
+      errorPolicy: 'all',
+      optimisticResponse: toOptimistic(sku, { quantity, inStock, backorders: 0 }),
+    });
+    setDraft(data?.setStock ? undefined : quantity);
+    if (!data?.setStock) open(true);
+  };
+  const cancel = () => {
+    reset();
+    setDraft(undefined);
+    open(false);
+  };
   if (!stock) {
     return (
-      <button type="button" onClick={onRetry} aria-label={`Stock of ${product.sku} is not known. Try again`}>
+      <button type="button" onClick={onRetry} aria-label={`Stock of ${sku} is not known. Try again`}>
         Not known ⟳
       </button>
     );
   }
-  if (isOpen) return <StockForm product={product} quantity={stock.quantity} onClose={() => open(false)} />;
+  if (isOpen) {
+    const quantity = draft ?? stock.quantity;
+    return <StockForm sku={sku} quantity={quantity} error={error} onSave={save} onCancel={cancel} />;
+  }
   return (
     <span className="stock">
       <span className={stock.inStock ? 'badge good' : 'badge bad'}>
@@ -31,7 +54,8 @@ export const StockLevel = ({ product, onRetry }: { product: Product; onRetry: ()
       <button
         type="button"
         onClick={() => open(true)}
-        aria-label={`Set the stock of ${product.sku}`}
+        disabled={loading}
+        aria-label={`Set the stock of ${sku}`}
         // biome-ignore lint/a11y/noAutofocus: it stands where the form was that had the focus.
         autoFocus={wasOpen}
       >
@@ -41,28 +65,29 @@ export const StockLevel = ({ product, onRetry }: { product: Product; onRetry: ()
   );
 };
 
-const StockForm = ({ product, quantity, onClose }: { product: Product; quantity: number; onClose: () => void }) => {
+type FormProps = {
+  sku: string;
+  quantity: number;
+  /** Why it could not be set the last time. */
+  error: ErrorLike | undefined;
+  onSave: (quantity: number) => Promise<void>;
+  onCancel: () => void;
+};
+
+const StockForm = ({ sku, quantity, error, onSave, onCancel }: FormProps) => {
   const id = useId();
   const [typed, setTyped] = useState(String(quantity));
-  const [setStock, { loading, error }] = useSetStockMutation();
   const wanted = Number(typed.replace(',', '.'));
   const isRight = typed.trim() !== '' && wanted >= 0 && wanted < 100_000_000;
   const [failure] = failuresOf(error);
-  const submit = async (event: FormEvent) => {
+  const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (!isRight) return;
-    const inStock = wanted > 0;
-    const { data } = await setStock({
-      variables: { input: { sku: product.sku, quantity: wanted, inStock } },
-      errorPolicy: 'all',
-      optimisticResponse: toOptimistic(product.sku, { quantity: wanted, inStock, backorders: 0 }),
-    });
-    if (data?.setStock) onClose();
+    if (isRight) void onSave(wanted);
   };
   return (
-    <form className="stock" onSubmit={(event) => void submit(event)}>
+    <form className="stock" onSubmit={submit}>
       <label htmlFor={id} className="hidden">
-        In stock of {product.sku}
+        In stock of {sku}
       </label>
       <input
         id={id}
@@ -74,13 +99,13 @@ const StockForm = ({ product, quantity, onClose }: { product: Product; quantity:
         // biome-ignore lint/a11y/noAutofocus: the button that was pressed has turned into this field.
         autoFocus
       />
-      <button type="submit" disabled={loading || !isRight}>
+      <button type="submit" disabled={!isRight}>
         Save
       </button>
-      <button type="button" onClick={onClose}>
+      <button type="button" onClick={onCancel}>
         Cancel
       </button>
-      {failure && !loading && (
+      {failure && (
         <small role="alert" className="wrong">
           Not set. {inWords(failure)}
         </small>
