@@ -21,7 +21,7 @@ export const copyProject = (): ProjectCopy => {
     execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).split('\0').filter(Boolean);
   const deleted = new Set(git('ls-files', '-z', '--deleted'));
   for (const file of git('ls-files', '-z', '--cached', '--others', '--exclude-standard')) {
-    if (deleted.has(file)) continue;
+    if (deleted.has(file) || file === 'node_modules') continue;
     mkdirSync(dirname(join(root, file)), { recursive: true });
     cpSync(join(ROOT, file), join(root, file));
   }
