@@ -109,6 +109,23 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     }
   });
 
+  test('more payments come on asking, and asked again where they could not', async () => {
+    const payer = company.people.find(({ email }) => email === 'oluwaseun.lindqvist@customers.example');
+    const page = await open(`/desk/customers/${payer?.id}`);
+    const payments = page.getByRole('region', { name: 'Payments' });
+    const more = payments.getByRole('button', { name: 'Show more payments' });
+    await more.waitFor();
+    expect(await payments.getByRole('listitem').count()).toBe(10);
+    stack.stripe.fail({ status: 401 });
+    await more.click();
+    await payments.getByText('More payments cannot be shown.').waitFor();
+    expect(await payments.getByRole('listitem').count()).toBe(10);
+    stack.reset();
+    await payments.getByRole('button', { name: 'Try again' }).click();
+    await expect.poll(() => payments.getByRole('listitem').count()).toBe(13);
+    expect(await payments.getByRole('button', { name: /more payments|Try again/ }).count()).toBe(0);
+  });
+
   describe('a refund', () => {
     const refund = async (page: Page, amount: string) => {
       await page.getByRole('button', { name: 'Refund SEK 298.30' }).click();

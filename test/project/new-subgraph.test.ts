@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { copyProject, type ProjectCopy } from '../kit/copy.ts';
 import { ROOT } from '../kit/processes.ts';
 import { hasTool } from '../kit/tools.ts';
@@ -67,6 +68,14 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', { timeout: 240_000 }, (
     const [, first = ''] = /```sh\nnpm run new:subgraph -- (.*)\n/.exec(guide) ?? [];
     for (const args of [first, 'tickets --soap', 'reviews --graphql --provider stars']) {
       expect(await make(...args.split(' '))).toMatchObject({ code: 0 });
+    }
+    const { services } = parse(project.read('docker-compose.yml'), { merge: true });
+    expect(services.gateway.environment).toMatchObject({ LOYALTY_URL: 'http://loyalty:4004/loyalty' });
+    for (const name of ['loyalty', 'tickets', 'reviews']) {
+      expect(services.gateway.depends_on).toHaveProperty(name);
+      const [sandbox = ''] = Object.keys(services[name].depends_on);
+      expect(services[name].command).toEqual(['node', 'subgraphs/main.ts']);
+      expect(services[sandbox].command).toEqual(['node', 'sandbox/main.ts']);
     }
     await expectGreen('test/project/papers', 'test/project/arrows', 'test/subgraphs/{loyalty,tickets,reviews}');
   });

@@ -6,6 +6,8 @@ export type Amount = { readonly amount: `${number}`; readonly currency: string }
  * the amount has, since a price per piece can be finer than the currency.
  */
 export const formatMoney = ({ amount, currency }: Amount): string => {
+  // `Intl` throws for what cannot be a currency's code; a page should not end for that.
+  if (!/^[A-Z]{3}$/.test(currency)) return `${amount} ${currency}`;
   const digits = digitsOf(amount);
   const own = new Intl.NumberFormat(undefined, { style: 'currency', currency });
   const { maximumFractionDigits = 2 } = own.resolvedOptions();

@@ -1,8 +1,8 @@
 import type { ErrorLike } from '@apollo/client';
-import { useApolloClient } from '@apollo/client/react';
 import { useState } from 'react';
 import { formatDay, inWords } from '../customers/names.ts';
-import { type CustomerOverviewQuery, MorePaymentsDocument, type PaymentRowFragment } from '../generated/graphql.ts';
+import type { CustomerOverviewQuery, PaymentRowFragment } from '../generated/graphql.ts';
+import { useMorePaymentsLazyQuery } from '../generated/hooks.ts';
 import { formatMoney, isPositive, subtract } from '../money.ts';
 import { Missing, StaleHint } from '../notices.tsx';
 import { RefundDialog } from './refund-dialog.tsx';
@@ -13,17 +13,11 @@ type Props = { customer: Customer; error: ErrorLike | undefined; onRetry: () => 
 /** What a customer has paid, newest first, each with its refunds. */
 export const PaymentList = ({ customer: { id, payments }, error, onRetry }: Props) => {
   const [refunding, setRefunding] = useState<PaymentRowFragment>();
-  const client = useApolloClient();
-  const [isLoading, setLoading] = useState(false);
-  const showMore = async () => {
+  const [loadMore, more] = useMorePaymentsLazyQuery({ fetchPolicy: 'network-only' });
+  // The cache adds the page to the list.
+  const showMore = () => {
     const after = payments?.pageInfo.endCursor;
-    if (!after) return;
-    setLoading(true);
-    // The cache adds the page to the list; what fails leaves the button there.
-    await client
-      .query({ query: MorePaymentsDocument, variables: { id, after }, fetchPolicy: 'network-only' })
-      .catch(() => {});
-    setLoading(false);
+    if (after) void loadMore({ variables: { id, after } }).catch(() => {});
   };
   const close = (isUncertain: boolean) => {
     setRefunding(undefined);
@@ -40,8 +34,9 @@ export const PaymentList = ({ customer: { id, payments }, error, onRetry }: Prop
           <Payment key={node.id} payment={node} onRefund={() => setRefunding(node)} />
         ))}
       </ul>
-      {payments?.pageInfo.hasNextPage && (
-        <button type="button" onClick={() => void showMore()} disabled={isLoading}>
+      {more.error && !more.loading && <Missing what="More payments" error={more.error} onRetry={showMore} />}
+      {payments?.pageInfo.hasNextPage && !more.error && (
+        <button type="button" onClick={showMore} disabled={more.loading}>
           Show more payments
         </button>
       )}
