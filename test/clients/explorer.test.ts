@@ -175,6 +175,17 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.locator('tr.call.failed').count()).toBeGreaterThan(0);
   });
 
+  test('says so where the gateway keeps the cost to itself', async () => {
+    const env = { NODE_ENV: 'production', EXPLORER: 'on', INTROSPECTION: 'on' };
+    const gateway = await stack.startAnother(env);
+    const page = await open(gateway.url);
+    const panel = page.getByRole('region', { name: 'Cost' });
+    await panel.getByText('Run a query').waitFor();
+    await run(page);
+    await panel.getByText('CALL_REPORT=on lets it tell').waitFor();
+    await gateway.close();
+  });
+
   test('is there for any other supergraph too, with examples that it has an answer to: none', async () => {
     const foreign = await startForeign({ words: { schema: 'type Query { word: String }', fields: {} } });
     const page = await open(foreign.url);

@@ -1,13 +1,13 @@
 import { useGraphiQLActions } from '@graphiql/react';
 import { costPlugin } from './panel.tsx';
-import { totalsOf, useReport } from './report.ts';
+import { totalsOf, useReport, whyNone } from './report.ts';
 import { inMs, many } from './words.ts';
 
 /** The cost of the last query in one line, below its answer. */
 export const CostLine = () => {
   const report = useReport();
   const { setVisiblePlugin } = useGraphiQLActions();
-  if (!report) return <output className="tributary-line">Run a query to see what it costs.</output>;
+  if (!report) return <output className="tributary-line">{whyNone(report)}</output>;
   const { calls, fetches, hits } = totalsOf(report);
   return (
     <output className="tributary-line">

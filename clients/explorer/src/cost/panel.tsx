@@ -1,5 +1,5 @@
 import { Plan } from './plan.tsx';
-import { type Report, totalsOf, useReport } from './report.ts';
+import { type Report, totalsOf, useReport, whyNone } from './report.ts';
 import { Waterfall } from './waterfall.tsx';
 import { inMs, many } from './words.ts';
 
@@ -8,7 +8,7 @@ const Cost = () => {
   return (
     <section aria-label="Cost" className="tributary-pane">
       <h2>Cost of the last query</h2>
-      {report ? <Told report={report} /> : <p>Run a query: here is what it asked of whom, and when.</p>}
+      {report ? <Told report={report} /> : <p>{whyNone(report)}</p>}
     </section>
   );
 };

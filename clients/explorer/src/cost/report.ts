@@ -53,11 +53,11 @@ export type Report = {
 
 export const REPORT_HEADERS = { 'x-tributary-report': 'trace' };
 
-let last: Report | undefined;
+let last: Report | null | undefined;
 const listeners = new Set<() => void>();
 
-/** The last report; undefined before the first, and where the gateway tells nothing. */
-export const useReport = (): Report | undefined =>
+/** The last report; undefined before the first query, and null where the gateway tells nothing. */
+export const useReport = (): Report | null | undefined =>
   useSyncExternalStore(
     (listener) => {
       listeners.add(listener);
@@ -80,11 +80,18 @@ export const noteReport = async (response: Response): Promise<Response> => {
   // GraphiQL reads the schema by itself; that costs no provider anything.
   if (answer.data && '__schema' in answer.data) return rebuild(text);
   const { trace, ...rest } = answer.extensions?.tributary ?? {};
-  last = answer.extensions?.tributary;
+  // What is stale is told to everybody; that alone is no report.
+  last = rest.calls ? answer.extensions?.tributary : null;
   for (const listener of listeners) listener();
   if (!trace) return rebuild(text);
   return rebuild(JSON.stringify({ ...answer, extensions: { ...answer.extensions, tributary: rest } }));
 };
+
+/** What to say where there is no report. */
+export const whyNone = (report: null | undefined): string =>
+  report === null
+    ? 'This gateway keeps what queries cost to itself. CALL_REPORT=on lets it tell.'
+    : 'Run a query: here is what it costs.';
 
 /** What a request has cost, in a few numbers. */
 export const totalsOf = ({ calls = [], trace, stale = [] }: Report) => ({
