@@ -67,6 +67,19 @@ test('the guide’s commands and files are enough for a typed hook', async () =>
   expect(await checkTypes()).toBe('');
 });
 
+test('the README’s query becomes a hook by the same commands', async () => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+  expect(readme).toContain(`${install}\n${fetchConfig}\n${generate}\n`);
+  const [, path = '', text = ''] = /`(src\/[\w.]+)`:\n\n```graphql\n([\s\S]*?)```/.exec(readme) ?? [];
+  const { data, errors } = await stack.ask(text);
+  expect(errors).toBeUndefined();
+  expect(JSON.stringify(data)).toContain('"inStock":');
+  write(path, text);
+  await shell(generate);
+  expect(readFileSync(join(project, 'src/generated/hooks.ts'), 'utf8')).toContain('export const useFirstCustomerQuery');
+  expect(await checkTypes()).toBe('');
+});
+
 test('every package that the guide installs is one that the configuration needs', () => {
   const { dependencies, devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   const named = install
