@@ -10,7 +10,7 @@ import type { Subgraph, SubgraphModule } from '../subgraphs/subgraph.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
 import { createLocalTransport } from './local-transport.ts';
 import { createRemoteTransport } from './remote-transport.ts';
-import { createReplaceable } from './replaceable.ts';
+import { createReplaceable, replaceAll } from './replaceable.ts';
 import { startGatewayServer } from './server.ts';
 import type { StartedGateway } from './start.ts';
 import { SUPERGRAPH_FILE } from './supergraph.ts';
@@ -60,12 +60,6 @@ export const startProduct = async (env: Env, watch?: WatchProduct): Promise<Star
       const own = modules.filter(({ name }) => ways.has(name));
       return own.map((module) => module.create(environments.get(module.name) ?? env, fresh));
     };
-    const replaceSubgraph = (subgraph: Subgraph): void => {
-      const before = ways.get(subgraph.name)?.replace(createLocalTransport(subgraph, log));
-      // Requests that began before may still need it, for as long as a request may take.
-      setTimeout(() => void before?.close(), config.requestTimeoutMs).unref();
-      void subgraph.warmUp?.();
-    };
     const server = await startGatewayServer({
       config,
       log,
@@ -73,10 +67,11 @@ export const startProduct = async (env: Env, watch?: WatchProduct): Promise<Star
         sdl: await readFile(SUPERGRAPH_FILE, 'utf8'),
         ...(watch && {
           watch: (changeSupergraph) =>
-            watch((next) => {
-              const subgraphsNow = recreate(next.modules);
-              changeSupergraph(next.supergraphSdl);
-              for (const subgraph of subgraphsNow) replaceSubgraph(subgraph);
+            watch(({ modules, supergraphSdl }) => {
+              // Both can fail, and then nothing is replaced.
+              const next = recreate(modules);
+              changeSupergraph(supergraphSdl);
+              replaceAll(ways, next, { log, graceMs: config.requestTimeoutMs });
             }),
         }),
       },

@@ -1,4 +1,7 @@
+import type { Log } from '../runtime/log.ts';
+import type { Subgraph } from '../subgraphs/subgraph.ts';
 import type { SubgraphOperation } from './execution/subgraph-request.ts';
+import { createLocalTransport } from './local-transport.ts';
 import type { Transport } from './transport.ts';
 
 /** A way to a subgraph that can be replaced by another while requests run. */
@@ -29,4 +32,18 @@ export const createReplaceable = (first: Transport): ReplaceableTransport => {
       return before;
     },
   };
+};
+
+/** Puts subgraphs in the place of those of their names. */
+export const replaceAll = (
+  ways: ReadonlyMap<string, ReplaceableTransport>,
+  subgraphs: readonly Subgraph[],
+  { log, graceMs }: { log: Log; graceMs: number },
+): void => {
+  for (const subgraph of subgraphs) {
+    const before = ways.get(subgraph.name)?.replace(createLocalTransport(subgraph, log));
+    // Requests that began before may still need it, for as long as a request may take.
+    setTimeout(() => void before?.close(), graceMs).unref();
+    void subgraph.warmUp?.();
+  }
 };

@@ -72,20 +72,15 @@ const UNHINDERED = {
  * the gateway knows of none and keeps nothing unless `env` says so.
  */
 export const startStack = async ({ env, stripe, hubspot, openmage }: StackOptions = {}): Promise<Stack> => {
-  const started = new Map<string, Sandbox>();
-  for (const [name, { start }] of Object.entries(sandboxes)) {
-    if (!['stripe', 'hubspot', 'openmage'].includes(name)) started.set(name, await start());
-  }
-  const providers = {
-    ...(Object.fromEntries(started) as Stack['sandboxes']),
-    stripe: await startStripeSandbox({
-      quota: { account: ANY, endpoint: ANY, search: ANY },
-      searchLagMs: 0,
-      ...stripe,
-    }),
-    hubspot: await startHubSpotSandbox({ quota: { account: ANY, search: ANY }, ...hubspot }),
-    openmage: await startOpenMageSandbox(openmage),
+  const starts: Record<keyof typeof sandboxes, () => Promise<Sandbox>> = {
+    ...mapValues(sandboxes, ({ start }) => start),
+    stripe: () =>
+      startStripeSandbox({ quota: { account: ANY, endpoint: ANY, search: ANY }, searchLagMs: 0, ...stripe }),
+    hubspot: () => startHubSpotSandbox({ quota: { account: ANY, search: ANY }, ...hubspot }),
+    openmage: () => startOpenMageSandbox(openmage),
   };
+  const started = await Promise.all(Object.entries(starts).map(async ([name, start]) => [name, await start()]));
+  const providers = Object.fromEntries(started) as Stack['sandboxes'];
   const all = Object.values(providers);
   const whole = {
     PORT: '0',
@@ -93,9 +88,7 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
     ...UNHINDERED,
     ...Object.assign(
       {},
-      ...Object.entries(sandboxes).map(([name, { environment }]) =>
-        environment(providers[name as keyof typeof sandboxes]),
-      ),
+      ...Object.values(mapValues(sandboxes, ({ environment }, name) => environment(providers[name]))),
     ),
     ...env,
   };
@@ -109,7 +102,9 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
   return {
     url: gateway.url,
     sandboxes: providers,
-    ...providers,
+    stripe: providers.stripe,
+    hubspot: providers.hubspot,
+    openmage: providers.openmage,
     ask: createAsk(`${gateway.url}/graphql`),
     startAnother: async (other) => {
       const { url, close } = await startGateway({ ...whole, ...other });
@@ -124,6 +119,15 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
     },
   };
 };
+
+const mapValues = <Key extends string, From, To>(
+  object: Readonly<Record<Key, From>>,
+  change: (value: From, key: Key) => To,
+): Record<Key, To> =>
+  Object.fromEntries(Object.entries<From>(object).map(([key, value]) => [key, change(value, key as Key)])) as Record<
+    Key,
+    To
+  >;
 
 /** The calls that a sandbox has seen, as `operation`, sorted; the reading of the WSDL left out. */
 export const operationsOf = ({ calls }: Sandbox): string[] =>
