@@ -159,7 +159,7 @@ export const createReader = <Value>(
           note(told);
           found.set(key, { value: told.value });
         } else if (told.value !== null && ageMs <= refreshMs) {
-          note(asStale(told));
+          note(undefined);
           found.set(key, asStale(told));
           stale.push(key);
         } else if (isKept(told)) {

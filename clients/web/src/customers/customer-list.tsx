@@ -1,9 +1,12 @@
-import { useEffect, useId, useState } from 'react';
+import { useEffect, useId, useRef, useState } from 'react';
 import { Link, useRoute, useSearchParams } from 'wouter';
 import type { CustomerRowFragment } from '../generated/graphql.ts';
 import { useCustomerListQuery } from '../generated/hooks.ts';
 import { Missing, StaleHint } from '../notices.tsx';
 import { nameOf } from './names.ts';
+
+// One step back leaves the search, not its last letters.
+const REPLACING = { replace: true };
 
 // Every keystroke would be a search at the CRM, which takes four a second.
 const PAUSE_MS = 300;
@@ -26,7 +29,7 @@ export const CustomerList = () => {
       if (text) after.set('q', text);
       else after.delete('q');
       return after;
-    });
+    }, REPLACING);
   const showMore = () => void fetchMore({ variables: { after: list?.pageInfo.endCursor ?? null } });
   return (
     <>
@@ -60,12 +63,22 @@ const statusOf = (loading: boolean, count: number | undefined, hasMore: boolean 
 const Search = ({ text, onSearch }: { text: string; onSearch: (text: string) => void }) => {
   const id = useId();
   const [typed, setTyped] = useState(text);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only what is typed starts the pause.
+  const wanted = typed.trim();
+  const sent = useRef(text);
   useEffect(() => {
-    if (typed.trim() === text) return;
-    const timer = setTimeout(() => onSearch(typed.trim()), PAUSE_MS);
+    if (wanted === text) return;
+    const timer = setTimeout(() => {
+      sent.current = wanted;
+      onSearch(wanted);
+    }, PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [typed]);
+  }, [wanted, text, onSearch]);
+  // Going back in the browser changes what is searched for as well.
+  useEffect(() => {
+    if (text === sent.current) return;
+    sent.current = text;
+    setTyped(text);
+  }, [text]);
   return (
     <search>
       <label htmlFor={id}>Search by name, address or number</label>

@@ -1,0 +1,49 @@
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
+import { createCompany } from '../../../sandbox/company.ts';
+import { type OpenPage, type StartedBrowser, startBrowser } from '../../kit/browser.ts';
+import { type Stack, startStack } from '../../kit/stack.ts';
+
+export const company = createCompany();
+
+const [ada] = company.people;
+export const adasPage = `/desk/customers/${ada?.id}`;
+
+/** `Intl` puts a space that does not break between currency and amount. */
+export const plain = (text: string): string => text.replaceAll('\u00a0', ' ');
+
+export const textOf = async (page: Page, region: string): Promise<string> =>
+  plain(await page.getByRole('region', { name: region }).innerText());
+
+/** Waits until a text is there to be seen. */
+export const isVisible = (page: Page, text: string | RegExp): Promise<void> => page.getByText(text).first().waitFor();
+
+/** The customer desk in a real browser, with a gateway and the sandboxes behind it, for the tests around it. */
+export const withDesk = () => {
+  let stack: Stack;
+  let browser: StartedBrowser;
+  let opened: OpenPage;
+
+  beforeAll(async () => {
+    stack = await startStack();
+    browser = await startBrowser();
+  });
+  afterAll(async () => {
+    await browser.close();
+    await stack.close();
+  });
+  beforeEach(() => stack.reset());
+  afterEach(async () => {
+    expect(opened.complaints).toEqual([]);
+    await opened.page.context().close();
+  });
+
+  return {
+    stack: () => stack,
+    /** Opens a page; a path is one of the stack's own. */
+    open: async (path: string, options = {}): Promise<Page> => {
+      opened = await browser.open(path.startsWith('/') ? `${stack.url}${path}` : path, options);
+      return opened.page;
+    },
+  };
+};

@@ -1,0 +1,110 @@
+/// <reference lib="dom" />
+import type { Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
+import { hasTool } from '../../kit/tools.ts';
+import { adasPage, isVisible, plain, withDesk } from './desk.ts';
+
+describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
+  const { stack, open } = withDesk();
+
+  describe('a refund', () => {
+    const refund = async (page: Page, amount: string) => {
+      await page.getByRole('button', { name: 'Refund SEK 298.30' }).click();
+      await page.getByLabel('Amount in SEK').fill(amount);
+    };
+    const confirm = (page: Page, name = 'Refund') => page.getByRole('dialog').getByRole('button', { name }).click();
+    const refundsAtStripe = () => stack().stripe.calls.filter(({ operation }) => operation === 'POST /v1/refunds');
+    const payment = async (page: Page) =>
+      plain(await page.getByRole('listitem', { name: 'Payment of SEK 298.30' }).innerText());
+
+    test('is shown at once, and stays when it is done', async () => {
+      const page = await open(adasPage);
+      await refund(page, '1,50');
+      stack().stripe.fail({ on: 'POST /v1/refunds', delayMs: 700, times: 1 });
+      await confirm(page);
+      await expect.poll(() => payment(page)).toContain('SEK 1.50 given back: pending');
+      await expect.poll(() => payment(page)).toContain('SEK 1.50 given back: succeeded');
+      await expect.poll(() => page.getByRole('dialog').count()).toBe(0);
+      expect(refundsAtStripe()).toMatchObject([{ idempotencyKey: expect.stringMatching(/^.{32,}$/) }]);
+      const focused = await page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
+      expect(plain(focused ?? '')).toMatch(/^Refund SEK 298.30/);
+    });
+
+    test('is undone where it fails, and tried again it is still one refund', async () => {
+      const page = await open(adasPage);
+      await refund(page, '2');
+      // Carried out, but the answer is lost each time it is asked.
+      stack().stripe.fail({ on: '/v1/refunds', drop: 'after' });
+      await confirm(page);
+      await isVisible(page, /The refund was not confirmed. Whether it was done is not known./);
+      expect(await payment(page)).not.toContain('SEK 2.00');
+      expect(await page.getByLabel('Amount in SEK').getAttribute('readonly')).not.toBeNull();
+      stack().reset();
+      await confirm(page, 'Try again');
+      await expect.poll(() => payment(page)).toContain('SEK 2.00 given back: succeeded');
+      await page.reload();
+      await expect.poll(() => payment(page)).toContain('SEK 2.00');
+      expect((await payment(page)).match(/SEK 2.00/g)).toHaveLength(1);
+    });
+
+    test('that the payment system refuses can be changed', async () => {
+      const page = await open(adasPage);
+      await refund(page, '3');
+      stack().stripe.fail({ on: '/v1/refunds', status: 400, times: 1 });
+      await confirm(page);
+      await isVisible(page, 'The refund was not confirmed.');
+      await page.getByLabel('Amount in SEK').fill('4');
+      await confirm(page, 'Try again');
+      await expect.poll(() => payment(page)).toContain('SEK 4.00 given back');
+      const keys = refundsAtStripe().map(({ idempotencyKey }) => idempotencyKey);
+      expect(new Set(keys).size).toBe(2);
+    });
+
+    test.each([
+      ['0', 'An amount above zero'],
+      ['abc', 'An amount above zero'],
+      ['99999', 'Not more than'],
+    ])('of %s is not sent', async (amount, why) => {
+      const page = await open(adasPage);
+      await refund(page, amount);
+      await isVisible(page, why);
+      await page.keyboard.press('Enter');
+      expect(refundsAtStripe()).toEqual([]);
+    });
+  });
+
+  describe('stock', () => {
+    const set = async (page: Page, quantity: string) => {
+      await page.getByRole('button', { name: 'Set the stock of NYHO-XL' }).click();
+      await page.getByLabel('In stock of NYHO-XL').fill(quantity);
+      await page.keyboard.press('Enter');
+    };
+    const level = (page: Page) => page.getByRole('row', { name: /NYHO-XL/ }).innerText();
+
+    test('is set, wherever the goods are shown', async () => {
+      const page = await open(adasPage);
+      await page.getByRole('button', { name: 'Set the stock of NYHO-XL' }).waitFor();
+      stack().openmage.fail({ on: 'Update', delayMs: 700, times: 1 });
+      await set(page, '17');
+      // At once, while the shop has not answered yet.
+      await expect.poll(() => level(page)).toMatch(/\b17\b/);
+      const button = page.getByRole('button', { name: 'Set the stock of NYHO-XL' });
+      expect(await button.isDisabled()).toBe(true);
+      await expect.poll(() => button.isDisabled()).toBe(false);
+      await page.reload();
+      await expect.poll(() => level(page)).toMatch(/\b17\b/);
+    });
+
+    test('goes back where it cannot be set', async () => {
+      const page = await open(adasPage);
+      await page.getByRole('button', { name: 'Set the stock of NYHO-XL' }).waitFor();
+      const before = await level(page);
+      stack().openmage.fail({ status: 500 });
+      await set(page, '99');
+      await isVisible(page, 'Not set.');
+      expect(await page.getByLabel('In stock of NYHO-XL').inputValue()).toBe('99');
+      await page.getByRole('button', { name: 'Cancel' }).click();
+      expect(await level(page)).toBe(before);
+    });
+  });
+});
