@@ -91,7 +91,7 @@ export const createApollo = async ({
       reportPlugin,
       createFreshnessPlugin(config.cacheScope),
       config.explorer
-        ? ApolloServerPluginLandingPageLocalDefault({ embed: { initialState: SANDBOX }, footer: false })
+        ? ApolloServerPluginLandingPageLocalDefault({ embed: SANDBOX, footer: false })
         : ApolloServerPluginLandingPageDisabled(),
     ],
   });
@@ -107,8 +107,11 @@ export const createApollo = async ({
   return { apollo, schemaText: () => (schema ? `${printSchema(lexicographicSortSchema(schema))}\n` : '') };
 };
 
-// So that what a query has cost is seen without knowing how to ask for it.
-const SANDBOX = { sharedHeaders: { 'x-tributary-report': '1' } };
+const SANDBOX = {
+  // So that what a query has cost is seen without knowing how to ask for it.
+  initialState: { sharedHeaders: { 'x-tributary-report': '1' } },
+  runTelemetry: false,
+};
 
 // Apollo Server leaves both to whoever executes, and the gateway's answers have codes that are none of Apollo Server's.
 const requireOperation: ApolloServerPlugin<RequestContext> = {

@@ -47,6 +47,7 @@ test('the Sandbox of Apollo is at /, and asks for what queries cost', async () =
   const page = await response.text();
   expect(page).toContain('embeddable-sandbox');
   expect(page).toContain('x-tributary-report');
+  expect(page).toContain('"runTelemetry":false');
 });
 
 test('in production there are pages only where they are asked for', async () => {
