@@ -25,7 +25,13 @@ export type HttpAppOptions = {
 export const createHttpApp = ({ log, shutdownGraceMs, health = () => ({}) }: HttpAppOptions): HttpApp => {
   let isStopping = false;
   // A client gets ten seconds to send its request: the servers behind are not kept waiting for it.
-  const app = Fastify({ requestTimeout: 10_000, bodyLimit: 1024 * 1024, forceCloseConnections: 'idle' });
+  const app = Fastify({
+    requestTimeout: 10_000,
+    bodyLimit: 1024 * 1024,
+    forceCloseConnections: 'idle',
+    // A path that cannot be read comes to no other handler.
+    frameworkErrors: (_error, _request, reply) => sendError(reply, 400, 'This is no address.', 'BAD_REQUEST'),
+  });
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const status = error.statusCode ?? 500;
     if (status >= 500) log.error({ err: error }, 'A request failed.');

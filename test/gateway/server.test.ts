@@ -34,6 +34,12 @@ describe('health', () => {
   });
 });
 
+test('a path that cannot be read is refused in the form of GraphQL', async () => {
+  const response = await get('/desk/%E0%A4%A');
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'BAD_REQUEST' } }] });
+});
+
 describe('GET /graphql', () => {
   test('answers a query of a client that shows that it is no form', async () => {
     const response = await get(`/graphql?query=${encodeURIComponent(ASK)}`, { 'apollo-require-preflight': 'yes' });
