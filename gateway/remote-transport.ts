@@ -53,7 +53,7 @@ const Extensions = z
         stale: z.array(Stale).default([]),
         calls: z.array(Row).default([]),
         spans: z.array(CallSpan).default([]),
-        freshForMs: z.number().nonnegative().default(0),
+        freshForMs: z.number().nonnegative().nullable().default(0),
       })
       .optional()
       .catch(undefined),
@@ -170,7 +170,7 @@ export const createRemoteTransport = ({ name, url, timeoutMs, returnHeaders }: R
 const takeNotes = ({ ledger, freshness }: RequestNotes, told: typeof NOTHING_TOLD, startMs: number): void => {
   for (const { upstream, operation, ...row } of told.calls) ledger?.addRow(upstream, operation, row);
   ledger?.spans?.push(...told.spans.map((span) => ({ ...span, startMs: span.startMs + startMs })));
-  if (freshness) freshness.leftMs = Math.min(freshness.leftMs, told.freshForMs);
+  if (freshness && told.freshForMs !== null) freshness.leftMs = Math.min(freshness.leftMs, told.freshForMs);
 };
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

@@ -24,6 +24,9 @@ export const reportPlugin: ApolloServerPlugin<RequestContext> = {
   }),
 };
 
+/** The longest that HTTP would have anything kept. Whatever a subgraph says, it is not more. */
+const YEAR_S = 31_536_000;
+
 /** Says of an answer to a GET request, as HTTP does, for how long it may be kept, and by whom. */
 export const createFreshnessPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloServerPlugin<RequestContext> => ({
   requestDidStart: async () => ({
@@ -31,7 +34,7 @@ export const createFreshnessPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloServer
       const { freshness } = contextValue.notes;
       // Infinity: nothing was read that ages, such as for an introspection.
       if (!freshness || !Number.isFinite(freshness.leftMs)) return;
-      overallCachePolicy.replace({ maxAge: Math.floor(freshness.leftMs / 1000), scope });
+      overallCachePolicy.replace({ maxAge: Math.min(Math.floor(freshness.leftMs / 1000), YEAR_S), scope });
     },
   }),
 });

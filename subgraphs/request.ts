@@ -22,7 +22,8 @@ export type Report = {
   readonly calls?: readonly LedgerRow[];
   /** Each call by itself, since the request's start. */
   readonly spans?: readonly Span[];
-  readonly freshForMs?: number;
+  /** Null where nothing was read that ages. */
+  readonly freshForMs?: number | null;
 };
 
 /** What is noted of a request while it is answered. */
@@ -58,8 +59,8 @@ export const toReport = (stale: readonly StaleNote[], { ledger, freshness }: Req
     ...(stale.length > 0 && { stale: oldestOf(stale) }),
     ...(ledger && { calls: ledger.rows().map(inWholeNumbers) }),
     ...(ledger?.spans && { spans: ledger.spans }),
-    // Infinity, where nothing that ages was read, is no JSON.
-    ...(freshness && { freshForMs: Math.min(freshness.leftMs, Number.MAX_SAFE_INTEGER) }),
+    // Infinity is no JSON.
+    ...(freshness && { freshForMs: Number.isFinite(freshness.leftMs) ? freshness.leftMs : null }),
   };
 };
 

@@ -47,6 +47,26 @@ test('receives the named headers of the client and no others', async () => {
 });
 
 test.each([
+  ['a minute', 60_000, 'max-age=60, private'],
+  ['longer than HTTP would have it', 1e300, 'max-age=31536000, private'],
+  ['no time', 0, 'no-store'],
+  ['less than no time', -5, 'no-store'],
+  ['something that is no number', 'long', 'no-store'],
+  ['nothing', undefined, 'no-store'],
+  ['that nothing of it ages', null, 'no-store'],
+])('given it says that its answer is good for %s, then a client is told so', async (_, freshForMs, expected) => {
+  const extensions = { tributary: { freshForMs } };
+  answer = json(200, { data: { payment: { id: 'pi_3x', status: 'SUCCEEDED' } }, extensions });
+  const query = encodeURIComponent('{ payment(id: "pi_3x") { id status } }');
+  const response = await fetch(`${stack.url}/graphql?query=${query}`, {
+    headers: { 'apollo-require-preflight': 'yes' },
+  });
+  expect(await response.json()).toEqual({ data: { payment: { id: 'pi_3x', status: 'SUCCEEDED' } } });
+  expect(response.headers.get('cache-control')).toBe(expected);
+  expect(received[0]?.headers).toMatchObject({ 'x-tributary-freshness': '1' });
+});
+
+test.each([
   ['columns of its own', { calls: [{ upstream: 'payments', operation: 'x', calls: 2, cost: 9 }] }, [{ calls: 2 }]],
   ['no numbers', { calls: [{ upstream: 'payments', operation: 'x', calls: 'many' }] }, []],
   ['no list', { calls: 7, stale: 'yes' }, []],
