@@ -198,4 +198,12 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     const page = await open('/desk/customers/999999999');
     await isVisible(page, 'There is no such customer.');
   });
+
+  test.each(['%25E0%25A4', 'a%2Fb'])(
+    'an address that nobody can have meant is said to be no customer: %s',
+    async (id) => {
+      const page = await open(`/desk/customers/${id}`);
+      await isVisible(page, 'The customer cannot be shown. id: must be an id');
+    },
+  );
 });
