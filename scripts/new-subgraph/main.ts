@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { addEntries } from './entries.ts';
 import { KINDS, readNames, UsageError } from './names.ts';
-import { writeTemplates } from './templates.ts';
+import { requireRoom, writeTemplates } from './templates.ts';
 
 /*
  * `npm run new:subgraph -- loyalty --rest`: a subgraph of its own over a provider, with a sandbox and tests, and an entry in every
@@ -32,6 +32,7 @@ try {
   if (positionals.length !== 1 || kinds.length !== 1 || !kind) throw new UsageError('A name and one kind, please.');
   const [name = ''] = positionals;
   const names = await readNames({ root: ROOT, name, provider: values.provider ?? name, kind });
+  requireRoom(ROOT, names);
   // The entries first: where a list is not as expected, nothing has been written.
   const changed = await addEntries(ROOT, names);
   const written = await writeTemplates(ROOT, names);

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Kind, Names } from './names.ts';
+import { type Kind, type Names, UsageError } from './names.ts';
 
 const TEMPLATES = join(import.meta.dirname, 'templates');
 
@@ -62,11 +63,20 @@ export const fill = (text: string, { ports: _, ...names }: Names): string => {
   return Object.entries(words).reduce((filled, [word, value]) => filled.replaceAll(`__${word}__`, value), text);
 };
 
+const filesFor = (names: Names) => FILES.filter(([, , only]) => !only || only === names.kind);
+
+/** Throws UsageError where something stands already in the place of a file that would be written. */
+export const requireRoom = (root: string, names: Names): void => {
+  for (const [, path] of filesFor(names)) {
+    const file = fill(path, names);
+    if (existsSync(join(root, file))) throw new UsageError(`There is a ${file} already. Nothing was written.`);
+  }
+};
+
 /** Writes the files of a subgraph; gives their names. */
 export const writeTemplates = async (root: string, names: Names): Promise<string[]> => {
   const written: string[] = [];
-  for (const [template, path, only] of FILES) {
-    if (only && only !== names.kind) continue;
+  for (const [template, path] of filesFor(names)) {
     const text = await readFile(join(TEMPLATES, `${fill(template, names)}.txt`), 'utf8');
     const file = fill(path, names);
     await mkdir(dirname(join(root, file)), { recursive: true });

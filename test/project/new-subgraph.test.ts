@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -62,6 +62,15 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', { timeout: 240_000 }, (
     expect(output).toContain('sandbox/index.ts is not as expected');
     expect(project.read('supergraph.yaml')).toBe(readFileSync(join(ROOT, 'supergraph.yaml'), 'utf8'));
     project.write('sandbox/index.ts', list);
+  });
+
+  test('given a file that would be overwritten, then it is named, and nothing is written', async () => {
+    project.write('test/subjects/loyalty.ts', '// mine');
+    const { code, output } = await make('loyalty', '--rest');
+    expect(code).toBe(2);
+    expect(output).toContain('There is a test/subjects/loyalty.ts already');
+    expect(project.read('supergraph.yaml')).toBe(readFileSync(join(ROOT, 'supergraph.yaml'), 'utf8'));
+    rmSync(join(project.root, 'test/subjects/loyalty.ts'));
   });
 
   test('one of each kind is green at once', async () => {
