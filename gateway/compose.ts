@@ -16,8 +16,6 @@ export type Composed = {
   readonly supergraphSdl: string;
   /** The schema that clients see. */
   readonly apiSdl: string;
-  /** The files that it was composed of, the configuration among them. */
-  readonly files: readonly string[];
 };
 
 /** Schemas that cannot be composed. The message has a line for each problem, with file and line where there is one. */
@@ -36,7 +34,7 @@ export const composeSupergraph = async (configPath: string): Promise<Composed> =
   const services = await Promise.all(
     Object.entries(data.subgraphs).map(async ([name, { routing_url: url, schema }]) => {
       const file = resolve(folder, schema.file);
-      return { name, url, file, typeDefs: parseFile(await read(file, folder), relative(folder, file)) };
+      return { name, url, typeDefs: parseFile(await read(file, folder), relative(folder, file)) };
     }),
   );
   const { errors, supergraphSdl, schema } = composeServices(services);
@@ -48,7 +46,6 @@ export const composeSupergraph = async (configPath: string): Promise<Composed> =
   return {
     supergraphSdl: `${GENERATED}${supergraphSdl}\n`,
     apiSdl: `${GENERATED}${printSchema(lexicographicSortSchema(apiSchema))}\n`,
-    files: [configPath, ...services.map(({ file }) => file)],
   };
 };
 
@@ -91,19 +88,24 @@ const namedIn = (message: string, documents: readonly DocumentNode[]) => {
 const ROOT = resolve(import.meta.dirname, '..');
 
 /** The subgraphs of the product. */
-export const SUPERGRAPH_CONFIG = join(ROOT, 'supergraph.yaml');
+const SUPERGRAPH_CONFIG = join(ROOT, 'supergraph.yaml');
 
-/** Writes both files; with `check`, gives the names of those that are not up to date instead. Throws CompositionError. */
-export const updateSupergraphFiles = async ({ check }: { check: boolean }): Promise<string[]> => {
-  const { supergraphSdl, apiSdl } = await composeSupergraph(SUPERGRAPH_CONFIG);
+export type Updated = Composed & {
+  /** The files that were not up to date. */
+  readonly outdated: readonly string[];
+};
+
+/** Composes the product's supergraph and, but for `check`, writes both files where they are not up to date. Throws CompositionError. */
+export const updateSupergraphFiles = async ({ check }: { check: boolean }): Promise<Updated> => {
+  const composed = await composeSupergraph(SUPERGRAPH_CONFIG);
   const outdated: string[] = [];
   for (const [path, content] of [
-    [SUPERGRAPH_FILE, supergraphSdl],
-    [API_SCHEMA_FILE, apiSdl],
+    [SUPERGRAPH_FILE, composed.supergraphSdl],
+    [API_SCHEMA_FILE, composed.apiSdl],
   ] as const) {
     if ((await readFile(path, 'utf8').catch(() => '')) === content) continue;
     outdated.push(path);
     if (!check) await writeFile(path, content);
   }
-  return outdated;
+  return { ...composed, outdated };
 };

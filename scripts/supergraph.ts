@@ -3,7 +3,7 @@ import { CompositionError, updateSupergraphFiles } from '../gateway/compose.ts';
 // `npm run supergraph` writes the composed supergraph; with `--check` it only says whether the committed one is up to date.
 const check = process.argv.includes('--check');
 try {
-  const outdated = await updateSupergraphFiles({ check });
+  const { outdated } = await updateSupergraphFiles({ check });
   for (const path of outdated) console.log(`${check ? 'out of date' : 'wrote'}: ${path}`);
   if (check && outdated.length > 0) process.exitCode = 1;
 } catch (error) {

@@ -2,12 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createServer } from 'vite';
-import {
-  CompositionError,
-  composeSupergraph,
-  SUPERGRAPH_CONFIG,
-  updateSupergraphFiles,
-} from '../../gateway/compose.ts';
+import { CompositionError, updateSupergraphFiles } from '../../gateway/compose.ts';
 import { type ProductParts, startProduct } from '../../gateway/product.ts';
 import { ConfigError, type Env } from '../../runtime/env.ts';
 import type { Running } from '../../runtime/lifecycle.ts';
@@ -51,8 +46,8 @@ export const startDev = async (env: Env): Promise<Running> => {
     const startMs = performance.now();
     const done: string[] = [];
     if (files.some(isSubgraph) || files.some(isSchema)) {
-      const { supergraphSdl } = await composeSupergraph(SUPERGRAPH_CONFIG);
-      if ((await updateSupergraphFiles({ check: false })).length > 0) done.push('the supergraph is another');
+      const { supergraphSdl, outdated } = await updateSupergraphFiles({ check: false });
+      if (outdated.length > 0) done.push('the supergraph is another');
       apply({ modules: await loadSubgraphs(), supergraphSdl });
       done.push('subgraphs replaced');
     }
@@ -64,11 +59,15 @@ export const startDev = async (env: Env): Promise<Running> => {
     }
   };
 
+  // What could not be taken over is due again with the next change: that may be what was missing.
+  let due: readonly string[] = [];
   const watching = watchFiles(ROOT, async (files) => {
     const restart = files.filter(needsRestart);
     if (restart.length > 0) say(`a change of ${restart.join(', ')} needs a restart`);
+    due = [...new Set([...due, ...files])].sort();
     try {
-      await takeOver(files);
+      await takeOver(due);
+      due = [];
     } catch (error) {
       say(`what was before stays:\n${inWords(error, ROOT)}`);
     }

@@ -118,6 +118,18 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     },
   );
 
+  test('given a schema and code that is none, when the code is mended, then the types are generated too', async () => {
+    const [schema, shapes] = ['subgraphs/crm/schema.graphql', 'subgraphs/crm/shapes.ts'];
+    const before = running.output().length;
+    const text = project.read(shapes);
+    project.write(shapes, `${text}\nconst = 1;\n`);
+    project.change(schema, '  nickname: String\n', '  nickname: String\n  title: String\n');
+    await expect.poll(() => running.output().slice(before)).toContain('what was before stays');
+    expect(project.read('subgraphs/crm/generated.ts')).not.toContain('title?');
+    project.write(shapes, text);
+    await expect.poll(() => project.read('subgraphs/crm/generated.ts'), { timeout: 20_000 }).toContain('title?');
+  });
+
   test('what breaks an operation that is committed is named as soon as it is saved', async () => {
     const schema = project.read('subgraphs/crm/schema.graphql');
     project.change('subgraphs/crm/schema.graphql', 'lastName: String', 'familyName: String');
