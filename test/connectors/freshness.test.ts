@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import type { CallOptions } from '../../connectors/chain.ts';
 import { createKit, createProvider } from '../../connectors/provider.ts';
+import { resetClock, skipAhead } from '../kit/clock.ts';
 import { startHttpServer } from '../kit/http-server.ts';
 
 /* What a request is told of how long its answer is good. */
 
-const DAY = { freshMs: 86_400_000, refreshMs: 86_400_000, keepMs: 86_400_000, absentMs: 10_000 };
+const DAY = { freshMs: 86_400_000, refreshMs: 172_800_000, keepMs: 172_800_000, absentMs: 10_000 };
 
 const start = async (cacheBytes = 1024 * 1024) => {
   const server = await startHttpServer((_request, response) => response.end('{}'));
@@ -54,6 +55,21 @@ test('what is read is good as long as its lifetime says, new or kept; what is no
   expect(left).toBeGreaterThan(9_000);
   expect(left).toBeLessThanOrEqual(10_000);
   await close();
+});
+
+test('what is past its time is good for no time, though it is given', async () => {
+  skipAhead(0);
+  const { words, leftAfter, close } = await start();
+  await words.load(['a'], {});
+  skipAhead(86_400_000 + 1_000);
+  let found: unknown;
+  const left = await leftAfter(async (freshness) => {
+    found = await words.load(['a'], { freshness });
+  });
+  expect(found).toMatchObject([{ value: 'a', staleMs: expect.any(Number) }]);
+  expect(left).toBe(0);
+  await close();
+  resetClock();
 });
 
 test('what nobody keeps is good for no time: a call by itself, and anything where there is no cache', async () => {
