@@ -100,7 +100,9 @@ export const createReader = <Value>(
   /** For how much longer it is as good as asking: not at all where nothing is kept, or where it is past its time. */
   const leftOf = (answer: Told<Value> | Found<Value> | Error | undefined): number => {
     if (!cache || !answer || answer instanceof Error || !('askedAt' in answer)) return 0;
-    return Math.max(0, (answer.value === null ? absentMs : freshMs) - (now() - answer.askedAt));
+    // Stamps can run ahead of the clock by a little.
+    const ageMs = Math.max(0, now() - answer.askedAt);
+    return Math.max(0, (answer.value === null ? absentMs : freshMs) - ageMs);
   };
 
   const loadKept = async (
