@@ -3,7 +3,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import variables from '../../clients/explorer/src/examples/variables.json' with { type: 'json' };
 import { type OpenPage, type StartedBrowser, startBrowser } from '../kit/browser.ts';
 import { startForeign } from '../kit/foreign.ts';
@@ -179,21 +179,22 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
   test('says so where the gateway keeps the cost to itself', async () => {
     const env = { NODE_ENV: 'production', EXPLORER: 'on', INTROSPECTION: 'on' };
     const gateway = await stack.startAnother(env);
+    // After the page, which goes on loading parts of its editor.
+    onTestFinished(() => gateway.close());
     const page = await open(gateway.url);
     const panel = page.getByRole('region', { name: 'Cost' });
     await panel.getByText('Run a query').waitFor();
     await run(page);
     await panel.getByText('CALL_REPORT=on lets it tell').waitFor();
-    await gateway.close();
   });
 
   test('is there for any other supergraph too, with examples that it has an answer to: none', async () => {
     const foreign = await startForeign({ words: { schema: 'type Query { word: String }', fields: {} } });
+    onTestFinished(() => foreign.close());
     const page = await open(foreign.url);
     expect(await page.getByRole('button', { name: 'Close Tab' }).count()).toBeLessThan(2);
     await page.getByRole('button', { name: 'Show Examples' }).click();
     expect(await page.getByRole('region', { name: 'Examples' }).getByRole('listitem').count()).toBe(0);
     expect(await pathsOf(foreign.url, ['/desk', '/schema.graphql'])).toEqual([404, 200]);
-    await foreign.close();
   });
 });

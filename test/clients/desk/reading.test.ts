@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { operationsOf } from '../../kit/stack.ts';
 import { hasTool } from '../../kit/tools.ts';
 import { adasPage, company, isVisible, textOf, withDesk } from './desk.ts';
@@ -136,6 +136,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
   test('what is older than usual is named at its own part', async () => {
     const env = { CACHE_MAX_MIB: '16', STRIPE_CACHE: 'accounts=0/0/3600,paymentLists=0/0/3600,payments=0/0/3600' };
     const gateway = await stack().startAnother(env);
+    onTestFinished(() => gateway.close());
     const page = await open(`${gateway.url}${adasPage}`);
     await page.getByRole('region', { name: 'Payments' }).getByRole('listitem').first().waitFor();
     stack().stripe.fail({ drop: 'before' });
@@ -146,7 +147,6 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     );
     expect(await textOf(page, 'Payments')).toContain('SEK 298.30');
     expect(await textOf(page, 'Deals')).not.toContain('cannot be asked');
-    await gateway.close();
   });
 
   test.each([
