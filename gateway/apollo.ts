@@ -12,6 +12,8 @@ import {
 } from 'graphql';
 import { UPSTREAM_ERROR_CODES } from '../connectors/errors.ts';
 import type { Log } from '../runtime/log.ts';
+import { createDocumentGuard } from '../subgraphs/limits/document-guard.ts';
+import { LIMIT_EXCEEDED } from '../subgraphs/limits/limit-error.ts';
 import type { GatewayConfig } from './config.ts';
 import type { RequestContext } from './context.ts';
 import { createCompiledGateway, type SupergraphSource } from './execution/gateway.ts';
@@ -40,6 +42,8 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   ...UPSTREAM_ERROR_CODES,
   'PAYLOAD_TOO_LARGE',
   'OVERLOADED',
+  LIMIT_EXCEEDED,
+  'OPERATION_TOO_COMPLEX',
   'OPERATION_UNRESOLVABLE',
   'QUERY_NOT_IN_SAFELIST',
   'PERSISTED_QUERY_NOT_IN_LIST',
@@ -64,7 +68,7 @@ export const createApollo = async ({
   // Apollo's gateway reports usage to Apollo from its construction on, unless the environment says otherwise, and
   // takes no option for it. The one place where this product writes to the environment.
   process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
-  const gateway = createCompiledGateway<RequestContext>({
+  const { gateway, validate } = createCompiledGateway<RequestContext>({
     supergraph,
     clientsOf: (sdl) => {
       const of = transports.of(sdl);
@@ -73,20 +77,23 @@ export const createApollo = async ({
     log,
     maxPrograms: config.maxPrograms,
     maxProgramBytes: config.maxProgramBytes,
+    estimateLimits: config.estimateLimits,
+    planningTimeoutMs: config.planningTimeoutMs,
+    introspection: config.introspection,
   });
+  const documents = createDocumentGuard<RequestContext>({ limits: config.documentLimits, validate });
   const apollo = new ApolloServer<RequestContext>({
     gateway,
     logger: log,
     introspection: config.introspection,
-    hideSchemaDetailsFromClientErrors: !config.introspection,
+    ...documents.options,
     includeStacktraceInErrorResponses: false,
-    // A few bytes of fragments within fragments can stand for millions of fields.
-    maxRecursiveSelections: true,
     stopOnTerminationSignals: false,
     formatError: (error, thrown) => toClientError(error, thrown, log),
     cache,
     persistedQueries: { cache: withListed(safelist, cache) },
     plugins: [
+      documents.plugin,
       requireOperation,
       reportPlugin,
       createFreshnessPlugin(config.cacheScope),

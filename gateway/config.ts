@@ -2,10 +2,14 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, type Env, readEnv } from '../runtime/env.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
+import type { DocumentLimits } from '../subgraphs/limits/document-limits.ts';
+import { CLIENT_LIMITS, createLimitsShape, readLimits } from '../subgraphs/limits/limits-env.ts';
+import type { EstimateLimits } from './cost/estimate-limits.ts';
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 const Port = z.coerce.number().int().min(0).max(65_535);
 const Milliseconds = z.coerce.number().int().positive();
+const Count = z.coerce.number().int().positive();
 const List = z.string().transform((value) =>
   value
     .split(',')
@@ -69,6 +73,11 @@ export const GatewayEnv = z.object({
   CLIENT_NO_CACHE: z.enum(['on', 'off']).optional(),
   PLAN_CACHE_ENTRIES: z.coerce.number().int().positive().default(1_000),
   PLAN_CACHE_MAX_MIB: z.coerce.number().positive().default(100),
+  ...createLimitsShape(CLIENT_LIMITS),
+  MAX_ESTIMATED_OBJECTS: Count.default(10_000),
+  MAX_ESTIMATED_VALUES: Count.default(100_000),
+  ASSUMED_LIST_SIZE: Count.default(10),
+  PLANNING_TIMEOUT_MS: Milliseconds.default(5_000),
 });
 
 /** The variables that say where subgraphs are, one for each: `PAYMENTS_URL`. */
@@ -129,6 +138,12 @@ export type GatewayConfig = {
   /** How many operations are kept compiled, and about how much memory these may take, in bytes. */
   readonly maxPrograms: number;
   readonly maxProgramBytes: number;
+  /** The largest document that a client may send. */
+  readonly documentLimits: DocumentLimits;
+  /** The largest answer that an operation may be for, by estimate. */
+  readonly estimateLimits: EstimateLimits;
+  /** Time that validating or planning one large operation may take, in milliseconds. */
+  readonly planningTimeoutMs: number;
   /** Whether a client may ask for nothing that was kept. */
   readonly freshAllowed: boolean;
 };
@@ -176,6 +191,13 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     reportAllowed: values.CALL_REPORT ? values.CALL_REPORT === 'on' : !isProduction,
     maxPrograms: values.PLAN_CACHE_ENTRIES,
     maxProgramBytes: Math.ceil(values.PLAN_CACHE_MAX_MIB * 1024 * 1024),
+    documentLimits: readLimits(values),
+    estimateLimits: {
+      maxObjects: values.MAX_ESTIMATED_OBJECTS,
+      maxValues: values.MAX_ESTIMATED_VALUES,
+      assumedListSize: values.ASSUMED_LIST_SIZE,
+    },
+    planningTimeoutMs: values.PLANNING_TIMEOUT_MS,
     freshAllowed: values.CLIENT_NO_CACHE ? values.CLIENT_NO_CACHE === 'on' : !isProduction,
   };
 };

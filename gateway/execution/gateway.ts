@@ -1,9 +1,11 @@
 import { ApolloGateway } from '@apollo/gateway';
 import type { ApolloServerOptionsWithGateway, BaseContext } from '@apollo/server';
-import { GraphQLError, type GraphQLSchema, parse, print } from 'graphql';
+import { type DocumentNode, GraphQLError, type GraphQLSchema, parse, print } from 'graphql';
 import type { Log } from '../../runtime/log.ts';
 import type { StaleNote } from '../../subgraphs/field.ts';
-import { createGraph, type Graph } from './graph.ts';
+import type { EstimateLimits } from '../cost/estimate-limits.ts';
+import { createPlanningThread, type PlanningThread } from '../planning/planning-thread.ts';
+import { type ClientOperation, createGraph, type Graph } from './graph.ts';
 import type { PlanNode } from './outline.ts';
 import { putResolvableKeysFirst } from './resolvable-keys.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
@@ -30,14 +32,27 @@ export type CompiledGatewayOptions<Context> = {
   readonly clientsOf: (supergraphSdl: string) => (subgraph: string) => SubgraphClient<Context>;
   readonly maxPrograms: number;
   readonly maxProgramBytes: number;
+  readonly estimateLimits: EstimateLimits;
+  /** Time that planning one operation may take, in milliseconds. */
+  readonly planningTimeoutMs: number;
+  /** Whether clients may read the schema, by introspection or in error messages. */
+  readonly introspection: boolean;
   readonly log: Log;
+};
+
+export type CompiledGateway = {
+  readonly gateway: Gateway;
+  /** Errors of a document for a version of the graph; none where it is valid. */
+  readonly validate: (schema: GraphQLSchema, document: DocumentNode) => Promise<readonly GraphQLError[]>;
 };
 
 /**
  * What Apollo Server takes as its gateway: `@apollo/gateway` loads and changes the supergraph and has the planner;
  * operations are executed here, each by its compiled program.
  */
-export const createCompiledGateway = <Context extends Noted>(options: CompiledGatewayOptions<Context>): Gateway => {
+export const createCompiledGateway = <Context extends Noted>(
+  options: CompiledGatewayOptions<Context>,
+): CompiledGateway => {
   const { supergraph, clientsOf, log } = options;
   const apollo = new ApolloGateway({
     supergraphSdl: async ({ update }) => {
@@ -50,12 +65,20 @@ export const createCompiledGateway = <Context extends Noted>(options: CompiledGa
   // A request belongs to the version that it was validated with, whatever has been loaded since.
   const graphs = new WeakMap<GraphQLSchema, Graph<Context>>();
   let current: Graph<Context> | undefined;
+  let planningThread: PlanningThread | undefined;
 
   apollo.onSchemaLoadOrUpdate(({ apiSchema, coreSupergraphSdl }) => {
     const clientOf = clientsOf(coreSupergraphSdl);
-    const graph = createGraph({
+    // The one before ends with its last job.
+    planningThread = createPlanningThread({
+      supergraphSdl: coreSupergraphSdl,
+      introspection: options.introspection,
+      timeoutMs: options.planningTimeoutMs,
+    });
+    const graph = createGraph<Context>({
       ...options,
       ...plannerOf(apollo),
+      planningThread,
       clientOf,
       apiSchema,
       supergraphSdl: coreSupergraphSdl,
@@ -85,12 +108,22 @@ export const createCompiledGateway = <Context extends Noted>(options: CompiledGa
   };
 
   return {
-    onSchemaLoadOrUpdate: (callback) => apollo.onSchemaLoadOrUpdate(callback),
-    load: async (given) => {
-      await apollo.load(given);
-      return { executor };
+    gateway: {
+      onSchemaLoadOrUpdate: (callback) => apollo.onSchemaLoadOrUpdate(callback),
+      load: async (given) => {
+        await apollo.load(given);
+        return { executor };
+      },
+      stop: async () => {
+        await planningThread?.close();
+        await apollo.stop();
+      },
     },
-    stop: () => apollo.stop(),
+    validate: async (schema, document) => {
+      const graph = graphs.get(schema);
+      if (!graph) throw new Error('A request for a version of the graph that was never loaded.');
+      return graph.validate(document);
+    },
   };
 };
 
@@ -116,11 +149,11 @@ const plannerOf = (apollo: ApolloGateway) => {
 };
 
 /** Makes the programs of the operations in use one at a time, between requests. */
-const warmUp = async (graph: Graph<never>, operations: readonly Parameters<Graph<never>['warm']>[0][], log: Log) => {
+const warmUp = async <Context>(graph: Graph<Context>, operations: readonly ClientOperation[], log: Log) => {
   for (const operation of operations) {
     await new Promise(setImmediate);
     try {
-      graph.warm(operation);
+      await graph.warm(operation);
     } catch (error) {
       log.warn({ err: error, operationName: operation.operationName }, 'An operation cannot be planned any more.');
     }

@@ -79,7 +79,7 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
       variables,
       hasFailures: runs.some(({ hasFailures }) => hasFailures),
       errors: [],
-      introspect: (name) => introspect(name, sent),
+      introspect: introspect(sent),
     };
     const data = shape(first.data, shaping);
     const errors = [...shaping.errors, ...runs.flatMap((run) => run.errors)];
@@ -114,7 +114,10 @@ const selectsData = (options: CompileOptions<never>, variables: Variables): bool
     (selected) => !selected[0]?.node.name.value.startsWith('__') && isSelected(selected, variables),
   );
 
-/** Answers `__schema` and `__type`, which are about what clients see and need no subgraph. */
+/**
+ * Answers `__schema` and `__type`, which are about what clients see and need no subgraph: all of them in one execution,
+ * when the first is asked for.
+ */
 const createIntrospection = (options: CompileOptions<never>) => {
   const { apiSchema, prepared } = options;
   const { operation, fragments } = prepared;
@@ -125,11 +128,20 @@ const createIntrospection = (options: CompileOptions<never>) => {
     kind: Kind.DOCUMENT,
     definitions: [{ ...operation, selectionSet: { kind: Kind.SELECTION_SET, selections } }, ...fragments.values()],
   } as const;
-  return (name: string, variables: Variables): unknown => {
+
+  const execute = (variables: Variables): Data => {
     const { data, errors } = executeSync({ schema: apiSchema, document, variableValues: variables });
     // What is wrong here is a fault of ours: an operation that could fail was not let in.
     if (errors) throw errors[0];
-    return data?.[name];
+    return (data ?? {}) as Data;
+  };
+
+  return (variables: Variables): ((name: string) => unknown) => {
+    let result: Data | undefined;
+    return (name) => {
+      result ??= execute(variables);
+      return result[name];
+    };
   };
 };
 

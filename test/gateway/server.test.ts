@@ -148,7 +148,7 @@ describe('a body that cannot be used', () => {
     const { errors } = await stack.ask(
       `{ customer(id: "101") { ...F0 } } ${fragments} fragment F30 on Customer { id email }`,
     );
-    expect(errors?.[0]?.extensions?.['code']).toBe('GRAPHQL_VALIDATION_FAILED');
+    expect(errors?.[0]?.extensions?.['code']).toBe('OPERATION_LIMIT_EXCEEDED');
     expect(stack.hubspot.calls).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import { QueryPlanner } from '@apollo/query-planner';
 import { parse, type VariableDefinitionNode } from 'graphql';
 import { beforeEach, expect, test } from 'vitest';
 import { createGraph, type Graph } from '../../../gateway/execution/graph.ts';
+import { createPlanningThread } from '../../../gateway/planning/planning-thread.ts';
 import { SCHEMAS } from './library.ts';
 
 /* How often an operation is planned: Apollo's planner is counted, and subgraphs answer nothing. */
@@ -33,6 +34,9 @@ const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object
     clientOf: () => ({ takes: 'texts', prepare: () => async () => ({ data: {} }) }),
     maxPrograms,
     maxProgramBytes,
+    planningThread: createPlanningThread({ supergraphSdl, introspection: true, timeoutMs: 10_000 }),
+    estimateLimits: { maxObjects: 10_000, maxValues: 100_000, assumedListSize: 10 },
+    introspection: true,
   });
 
 const operationOf = (text: string, operationName?: string) => {
@@ -91,7 +95,7 @@ test('operations of one version are made ready in the next, but for those that i
     '{ people { goneSince } }',
   ]);
   planned = 0;
-  for (const operation of operations) next.warm(operation);
+  for (const operation of operations) await next.warm(operation);
   expect(planned).toBe(2);
   await ask(next, '{ people { name } }');
   expect(planned).toBe(2);

@@ -1,0 +1,41 @@
+import { limitError } from '../../subgraphs/limits/limit-error.ts';
+import type { Estimate } from './estimate.ts';
+
+/** The largest answer that an operation may be for. Limits are inclusive. */
+export type EstimateLimits = {
+  readonly maxObjects: number;
+  readonly maxValues: number;
+  /** Length of a list that states none. */
+  readonly assumedListSize: number;
+};
+
+/** Throws a GraphQLError of code OPERATION_LIMIT_EXCEEDED for an operation whose answer could get too large. */
+export const checkEstimate = (
+  { objects, values, introspected }: Estimate,
+  { maxObjects, maxValues, maxIntrospected }: EstimateLimits & { readonly maxIntrospected: number },
+): void => {
+  if (objects > maxObjects) {
+    throw limitError({
+      what: 'objects by estimate',
+      value: Math.ceil(objects),
+      limit: maxObjects,
+      variable: 'MAX_ESTIMATED_OBJECTS',
+    });
+  }
+  if (values > maxValues) {
+    throw limitError({
+      what: 'values by estimate',
+      value: Math.ceil(values),
+      limit: maxValues,
+      variable: 'MAX_ESTIMATED_VALUES',
+    });
+  }
+  if (introspected > maxIntrospected) {
+    throw limitError({
+      what: 'values of the schema by estimate',
+      value: Math.ceil(introspected),
+      limit: maxIntrospected,
+      variable: 'INTROSPECTION',
+    });
+  }
+};

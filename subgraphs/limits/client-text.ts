@@ -1,0 +1,6 @@
+/** Characters of an error message that a client receives at most. */
+const MAX_CHARS = 500;
+
+/** Shortens a message that can hold text of a client or of a subgraph, so that an error is never larger than its cause. */
+export const toClientText = (message: string): string =>
+  message.length <= MAX_CHARS ? message : `${message.slice(0, MAX_CHARS)}…`;

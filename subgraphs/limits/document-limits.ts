@@ -1,0 +1,190 @@
+import {
+  type DocumentNode,
+  type GraphQLError,
+  Kind,
+  Lexer,
+  type SelectionSetNode,
+  Source,
+  TokenKind,
+  visit,
+} from 'graphql';
+import { type ExceededLimit, limitError } from './limit-error.ts';
+
+/** The largest document that a process accepts. Every limit is inclusive. */
+export type DocumentLimits = {
+  /** Characters of the source text, in UTF-16 units. */
+  readonly chars: number;
+  /** Lexical tokens. Comments are none. */
+  readonly tokens: number;
+  /** Fields within fields, with fragments expanded. */
+  readonly depth: number;
+  readonly aliases: number;
+  readonly directives: number;
+  /** Fields and fragments that one operation selects, with fragments expanded at each spread. */
+  readonly selections: number;
+  /** Fields at the root of one operation, with fragments expanded. */
+  readonly rootFields: number;
+  /** Fields at the root of one mutation. */
+  readonly mutations: number;
+};
+
+/** The variable of each limit. */
+export const LIMIT_VARIABLES = {
+  chars: 'MAX_OPERATION_CHARS',
+  tokens: 'MAX_OPERATION_TOKENS',
+  depth: 'MAX_OPERATION_DEPTH',
+  aliases: 'MAX_ALIASES',
+  directives: 'MAX_DIRECTIVES',
+  selections: 'MAX_SELECTIONS',
+  rootFields: 'MAX_ROOT_FIELDS',
+  mutations: 'MAX_MUTATIONS',
+} as const satisfies Readonly<Record<keyof DocumentLimits, string>>;
+
+const WHAT: Readonly<Record<keyof DocumentLimits, string>> = {
+  chars: 'characters',
+  tokens: 'tokens',
+  depth: 'levels of fields',
+  aliases: 'aliases',
+  directives: 'directives',
+  selections: 'selections with its fragments expanded',
+  rootFields: 'fields at its root',
+  mutations: 'mutations',
+};
+
+/** Brackets of any kind within brackets, for each level of fields: inline fragments and input objects nest too. */
+const BRACKETS_PER_LEVEL = 4;
+
+const OPENING: ReadonlySet<string> = new Set([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);
+const CLOSING: ReadonlySet<string> = new Set([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
+
+const exceeded = (limits: DocumentLimits, name: keyof DocumentLimits, value: number): ExceededLimit | undefined => {
+  const limit = limits[name];
+  return value > limit ? { what: WHAT[name], value, limit, variable: LIMIT_VARIABLES[name] } : undefined;
+};
+
+/**
+ * Checks a source text before it is parsed: linear in its length, and it builds nothing. Returns the error for the first
+ * limit that it is over. A text that is not GraphQL passes as far as it can be read; the parser reports what is wrong.
+ */
+export const checkSource = (text: string, limits: DocumentLimits): GraphQLError | undefined => {
+  const tooLong = exceeded(limits, 'chars', text.length);
+  if (tooLong) return limitError(tooLong);
+  const { tokens, nesting } = measureSource(text);
+  const found = exceeded(limits, 'tokens', tokens);
+  if (found) return limitError(found);
+  // The parser and everything after it descend by recursion.
+  const limit = limits.depth * BRACKETS_PER_LEVEL;
+  if (nesting <= limit) return undefined;
+  return limitError({ what: 'levels of brackets', value: nesting, limit, variable: LIMIT_VARIABLES.depth });
+};
+
+const measureSource = (text: string): { readonly tokens: number; readonly nesting: number } => {
+  const lexer = new Lexer(new Source(text));
+  let tokens = 0;
+  let open = 0;
+  let nesting = 0;
+  try {
+    while (lexer.advance().kind !== TokenKind.EOF) {
+      tokens += 1;
+      if (OPENING.has(lexer.token.kind)) open += 1;
+      else if (CLOSING.has(lexer.token.kind)) open -= 1;
+      nesting = Math.max(nesting, open);
+    }
+  } catch {
+    // Not GraphQL from here on.
+  }
+  return { tokens, nesting };
+};
+
+/** Measures of one definition with its fragments expanded. */
+type Measures = { readonly selections: number; readonly depth: number; readonly rootFields: number };
+
+const NOTHING: Measures = { selections: 0, depth: 0, rootFields: 0 };
+
+/**
+ * Checks a parsed document: one pass, in which each fragment is measured once however often it is spread. Returns the
+ * error for the first limit that it is over.
+ */
+export const checkDocument = (document: DocumentNode, limits: DocumentLimits): GraphQLError | undefined => {
+  const { aliases, directives } = countNodes(document);
+  const found = exceeded(limits, 'aliases', aliases) ?? exceeded(limits, 'directives', directives);
+  if (found) return limitError(found);
+  const measure = createMeasure(document);
+  for (const definition of document.definitions) {
+    if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
+    const { selections, depth, rootFields } = measure(definition.selectionSet);
+    const over =
+      exceeded(limits, 'depth', depth) ??
+      exceeded(limits, 'selections', selections) ??
+      (definition.operation === 'mutation' ? exceeded(limits, 'mutations', rootFields) : undefined) ??
+      exceeded(limits, 'rootFields', rootFields);
+    if (over) return limitError(over);
+  }
+  return undefined;
+};
+
+/** Counts the selections of a document's largest operation, with fragments expanded. */
+export const countSelections = (document: DocumentNode): number => {
+  const measure = createMeasure(document);
+  return Math.max(
+    0,
+    ...document.definitions.map((definition) =>
+      definition.kind === Kind.OPERATION_DEFINITION ? measure(definition.selectionSet).selections : 0,
+    ),
+  );
+};
+
+const countNodes = (document: DocumentNode): { readonly aliases: number; readonly directives: number } => {
+  let aliases = 0;
+  let directives = 0;
+  visit(document, {
+    Field: ({ alias }) => {
+      if (alias) aliases += 1;
+    },
+    Directive: () => {
+      directives += 1;
+    },
+  });
+  return { aliases, directives };
+};
+
+const createMeasure = ({ definitions }: DocumentNode) => {
+  const fragments = new Map(
+    definitions.flatMap((one) =>
+      one.kind === Kind.FRAGMENT_DEFINITION ? [[one.name.value, one.selectionSet] as const] : [],
+    ),
+  );
+  const measured = new Map<string, Measures>();
+
+  const measureFragment = (name: string): Measures => {
+    const known = measured.get(name);
+    if (known) return known;
+    const selectionSet = fragments.get(name);
+    // A fragment within itself counts for nothing here; validation refuses it.
+    measured.set(name, NOTHING);
+    const measures = selectionSet ? measure(selectionSet) : NOTHING;
+    measured.set(name, measures);
+    return measures;
+  };
+
+  const measure = (selectionSet: SelectionSetNode): Measures => {
+    let selections = 0;
+    let depth = 0;
+    let rootFields = 0;
+    for (const selection of selectionSet.selections) {
+      const isField = selection.kind === Kind.FIELD;
+      const inner =
+        selection.kind === Kind.FRAGMENT_SPREAD
+          ? measureFragment(selection.name.value)
+          : selection.selectionSet
+            ? measure(selection.selectionSet)
+            : NOTHING;
+      selections += 1 + inner.selections;
+      depth = Math.max(depth, inner.depth + (isField ? 1 : 0));
+      rootFields += isField ? 1 : inner.rootFields;
+    }
+    return { selections, depth, rootFields };
+  };
+
+  return measure;
+};

@@ -1,0 +1,32 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createResolvers, SCHEMAS } from './library.ts';
+import { type Stand, startStand } from './stand.ts';
+
+/* What a subgraph gets of a client's variables. */
+
+describe.each([
+  ['in this process', true],
+  ['over HTTP', false],
+])('given subgraphs %s', (_, isLocal) => {
+  let stand: Stand;
+  beforeAll(async () => {
+    stand = await startStand(SCHEMAS, createResolvers({ faults: () => undefined, isSubgraph: true }), { isLocal });
+  });
+  afterAll(() => stand.close());
+
+  const countOf = async (query: string, variables?: Record<string, unknown>) => {
+    const { data, errors } = await stand.ask<{ people: unknown[] }>(query, variables);
+    expect(errors).toBeUndefined();
+    return data?.people.length;
+  };
+
+  test('then a variable that is not sent has the default of its operation', async () => {
+    const query = 'query($first: Int = 2) { people(first: $first) { id } }';
+    expect(await countOf(query)).toBe(2);
+    expect(await countOf(query, { first: 1 })).toBe(1);
+  });
+
+  test('then a required variable may have a default too', async () => {
+    expect(await countOf('query($first: Int! = 2) { people(first: $first) { id } }')).toBe(2);
+  });
+});

@@ -1,0 +1,205 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type Stack, startStack } from '../../kit/stack.ts';
+
+/* What is refused before anything is fetched: documents, estimates, variables. */
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack();
+});
+afterAll(() => stack.close());
+afterEach(() => stack.reset());
+
+// The WSDL is read at the start, whatever is asked.
+const providerCalls = () =>
+  [stack.stripe, stack.hubspot, stack.openmage]
+    .flatMap(({ calls }) => calls)
+    .filter(({ operation }) => operation !== 'WSDL');
+
+const repeat = (count: number, write: (index: number) => string): string =>
+  Array.from({ length: count }, (_, index) => write(index)).join(' ');
+
+const nested = (levels: number, outer: string, inner: string): string =>
+  `${outer.repeat(levels)} ${inner} ${'}'.repeat(outer.split('{').length - 1).repeat(levels)}`;
+
+const DOUBLING = `{ customers { edges { node { ...F0 } } } } ${repeat(
+  40,
+  (index) => `fragment F${index} on Customer { ...F${index + 1} ...F${index + 1} }`,
+)} fragment F40 on Customer { email }`;
+
+describe('given a document that is too large, then it is refused with the limit, its value and its variable', () => {
+  test.each([
+    ['characters', `{ customers { edges { cursor } } } #${' '.repeat(100_000)}`, 'MAX_OPERATION_CHARS', 100_000],
+    ['tokens', `{ ${repeat(10_001, () => 'a')} }`, 'MAX_OPERATION_TOKENS', 10_000],
+    ['levels', `{ ${nested(26, 'customers { edges { ', 'cursor')} }`, 'MAX_OPERATION_DEPTH', 50],
+    ['brackets', `{ customer(id: ${'['.repeat(300)}1${']'.repeat(300)}) { id } }`, 'MAX_OPERATION_DEPTH', 200],
+    ['aliases', `{ customers { ${repeat(501, (i) => `a${i}: pageInfo { hasNextPage }`)} } }`, 'MAX_ALIASES', 500],
+    ['directives', `{ __typename ${repeat(501, () => '@include(if: true)')} }`, 'MAX_DIRECTIVES', 500],
+    ['selections', DOUBLING, 'MAX_SELECTIONS', 5_000],
+    ['root fields', `{ ${repeat(51, (i) => `a${i}: __typename`)} }`, 'MAX_ROOT_FIELDS', 50],
+    [
+      'mutations',
+      `mutation { ${repeat(11, (i) => `m${i}: setStock(input: { sku: "ACME-1", quantity: ${i} }) { product { sku } }`)} }`,
+      'MAX_MUTATIONS',
+      10,
+    ],
+  ])('%s', async (_, query, variable, limit) => {
+    const { status, data, errors } = await stack.ask(query);
+    expect({ status, data }).toEqual({ status: 400, data: undefined });
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'OPERATION_LIMIT_EXCEEDED', variable, limit });
+    expect(errors?.[0]?.extensions?.['value']).toBeGreaterThan(limit);
+    expect(errors?.[0]?.message).toContain(variable);
+    expect(providerCalls()).toEqual([]);
+  });
+
+  test('also when it is sent again, under an operation name, and by its hash', async () => {
+    for (const body of [{ query: DOUBLING }, { query: DOUBLING, operationName: 'None' }]) {
+      const response = await fetch(`${stack.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      const { errors } = (await response.json()) as { errors: { extensions: { code: string } }[] };
+      expect(errors.map(({ extensions }) => extensions.code)).toEqual(['OPERATION_LIMIT_EXCEEDED']);
+    }
+  });
+});
+
+describe('given an operation whose answer could get too large, then it is refused', () => {
+  test.each([
+    [
+      'nested lists',
+      `{ customers(first: 100) { edges { node { deals(first: 100) { edges { node { customers { id } } } } } } } }`,
+    ],
+    [
+      'lists nested through another provider',
+      `{ customers { edges { node { ${nested(4, 'payments { edges { node { customer {', 'id')} } } } }`,
+    ],
+    [
+      'a list that is asked for by keys',
+      `{ products(skus: [${repeat(500, (i) => `"S${i}"`)}]) { ${repeat(30, (i) => `s${i}: stock { inStock }`)} } }`,
+    ],
+  ])('%s', async (_, query) => {
+    const { status, data, errors } = await stack.ask(query);
+    expect({ status, data }).toEqual({ status: 400, data: undefined });
+    expect(errors?.[0]?.extensions).toMatchObject({
+      code: 'OPERATION_LIMIT_EXCEEDED',
+      variable: 'MAX_ESTIMATED_OBJECTS',
+      limit: 10_000,
+    });
+    expect(providerCalls()).toEqual([]);
+  });
+
+  test('by its variables: the same operation with smaller pages is answered', async () => {
+    const query = `query($customers: Int!, $deals: Int! = 2) {
+      customers(first: $customers) { edges { node { deals(first: $deals) { edges { node { customers { id } } } } } } }
+    }`;
+    const small = await stack.ask(query, { customers: 2 });
+    expect(small.errors).toBeUndefined();
+    stack.reset();
+    const large = await stack.ask(query, { customers: 100, deals: 100 });
+    expect(large.errors?.[0]?.extensions).toMatchObject({ variable: 'MAX_ESTIMATED_OBJECTS' });
+    expect(providerCalls()).toEqual([]);
+  });
+
+  test('by many values of few objects', async () => {
+    const fields = repeat(120, (index) => `a${index}: email`);
+    const query = (pages: number) =>
+      `{ ${repeat(pages, (i) => `p${i}: customers(first: 100) { edges { node { ...Fields } } }`)} } fragment Fields on Customer { ${fields} }`;
+    expect((await stack.ask(query(8))).errors).toBeUndefined();
+    stack.reset();
+    const { errors } = await stack.ask(query(9));
+    expect(errors?.[0]?.extensions).toMatchObject({ variable: 'MAX_ESTIMATED_VALUES', limit: 100_000 });
+    expect(providerCalls()).toEqual([]);
+  });
+
+  test('not for fragments that ask for the same', async () => {
+    const fragment = (name: string) =>
+      `fragment ${name} on Query { customers(first: 100) { edges { node { payments(first: 10) { edges { node { id } } } } } } }`;
+    const { errors } = await stack.ask(`{ ...A ...B ...C ...D } ${['A', 'B', 'C', 'D'].map(fragment).join(' ')}`);
+    expect(errors).toBeUndefined();
+  });
+});
+
+test('given fields that share a name too often to be compared, then the operation is refused', async () => {
+  const { status, errors } = await stack.ask(`{ ${repeat(900, () => 'customers { pageInfo { endCursor } }')} }`);
+  expect(status).toBe(400);
+  expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['OPERATION_LIMIT_EXCEEDED']);
+  const deep = repeat(900, () => 'pageInfo { endCursor }');
+  const aborted = await stack.ask(`{ customers { ${deep} } }`);
+  expect(aborted.errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['OPERATION_TOO_COMPLEX']);
+});
+
+describe('given variables that cannot be used', () => {
+  const QUERY = `mutation($input: SetStockInput!) { setStock(input: $input) { product { sku } } }`;
+
+  test('with many unknown fields, then the answer is small, and repeats nothing', async () => {
+    const input = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`secret${index}`, 'x'.repeat(20)]));
+    const { status, errors, text } = await stack.ask(QUERY, { input });
+    expect(status).toBe(400);
+    expect(new Set(errors?.map(({ extensions }) => extensions?.['code']))).toEqual(new Set(['BAD_USER_INPUT']));
+    expect(text.length).toBeLessThan(10_000);
+    expect(text).not.toContain('xxxxxxxx');
+  });
+
+  test('with many bad items of a list, then the answer is small', async () => {
+    const skus = Array.from({ length: 20_000 }, () => ({ a: 1 }));
+    const { status, text } = await stack.ask('query($skus: [ID!]!) { products(skus: $skus) { sku } }', { skus });
+    expect(status).toBe(400);
+    expect(text.length).toBeLessThan(10_000);
+  });
+
+  test('then a message says where, and in production names nothing of the schema', async () => {
+    const variables = { input: { sku: 'ACME-1', quantiti: 1 } };
+    expect((await stack.ask(QUERY, variables)).text).toContain('Did you mean');
+    const production = await stack.startAnother({ NODE_ENV: 'production' });
+    const { text } = await production.ask(QUERY, variables);
+    await production.close();
+    expect(text).toContain('quantiti');
+    expect(text).not.toContain('Did you mean');
+  });
+});
+
+describe('given introspection', () => {
+  test('of everything, then it is answered', async () => {
+    const { getIntrospectionQuery } = await import('graphql');
+    expect((await stack.ask(getIntrospectionQuery())).errors).toBeUndefined();
+  });
+
+  test('of everything many times over, then it is refused', async () => {
+    const whole = 'types { name fields { name args { name } type { name ofType { name ofType { name } } } } }';
+    const { errors } = await stack.ask(`{ ${repeat(50, (i) => `s${i}: __schema { ${whole} }`)} }`);
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'OPERATION_LIMIT_EXCEEDED', variable: 'INTROSPECTION' });
+  });
+});
+
+test('given more selections than are planned between requests, then they are answered all the same', async () => {
+  const fields = repeat(260, (index) => `a${index}: email`);
+  const { data, errors } = await stack.ask<{ customers: { edges: { node: Record<string, string> }[] } }>(
+    `{ customers(first: 2) { edges { node { ${fields} } } } }`,
+  );
+  expect(errors).toBeUndefined();
+  expect(Object.keys(data?.customers.edges[0]?.node ?? {})).toHaveLength(260);
+});
+
+test('given an invalid document of many selections, then each error has its place', async () => {
+  const fields = repeat(260, (index) => `a${index}: email`);
+  const { status, errors } = await stack.ask(`{ customers { edges { node { ${fields} nothing\nnone } } } }`);
+  expect(status).toBe(400);
+  expect(errors?.map(({ extensions, locations }) => [extensions?.['code'], locations?.[0]?.line])).toEqual([
+    ['GRAPHQL_VALIDATION_FAILED', 1],
+    ['GRAPHQL_VALIDATION_FAILED', 2],
+  ]);
+});
+
+test('given planning that takes too long, then the operation is refused, and others are answered', async () => {
+  const hasty = await stack.startAnother({ PLANNING_TIMEOUT_MS: '1' });
+  const fields = repeat(490, (index) => `a${index}: payments { edges { node { id amount { amount } } } }`);
+  const [slow, quick] = await Promise.all([
+    hasty.ask(`{ customer(id: "101") { ${fields} } }`),
+    hasty.ask('{ customer(id: "101") { id } }'),
+  ]);
+  await hasty.close();
+  expect(slow.errors?.[0]?.extensions?.['code']).toBe('OPERATION_TOO_COMPLEX');
+  expect(quick.errors).toBeUndefined();
+});
