@@ -1,0 +1,120 @@
+import { fork } from 'node:child_process';
+import { Pool } from 'undici';
+import { startHubSpotSandbox } from '../../sandbox/hubspot/index.ts';
+import { sandboxes } from '../../sandbox/index.ts';
+import { startOpenMageSandbox } from '../../sandbox/openmage/index.ts';
+import { startStripeSandbox } from '../../sandbox/stripe/index.ts';
+import { POLITE, WORST } from './operations.ts';
+
+/*
+ * The processes beside the gateway, each of which would disturb the others' clocks: the providers, those who abuse the
+ * gateway, and a polite client who measures.
+ */
+
+const UNLIMITED = { calls: Number.POSITIVE_INFINITY, windowMs: 1 };
+
+/** Runs the providers without quotas; sends the variables by which a gateway reaches them. */
+export const runProviders = async (): Promise<void> => {
+  const stripe = await startStripeSandbox({
+    quota: { account: UNLIMITED, endpoint: UNLIMITED, search: UNLIMITED },
+    searchLagMs: 0,
+  });
+  const hubspot = await startHubSpotSandbox({ quota: { account: UNLIMITED, search: UNLIMITED } });
+  const openmage = await startOpenMageSandbox();
+  process.send?.({
+    ...sandboxes.stripe.environment(stripe),
+    ...sandboxes.hubspot.environment(hubspot),
+    ...sandboxes.openmage.environment(openmage),
+  });
+};
+
+const post = async (pool: Pool, operation: object): Promise<{ status: number; bytes: number; text: string }> => {
+  const { statusCode, body } = await pool.request({
+    method: 'POST',
+    path: '/graphql',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(operation),
+  });
+  const text = await body.text();
+  return { status: statusCode, bytes: text.length, text };
+};
+
+export type LoadReport = { readonly requests: number; readonly seconds: number; readonly failures: number };
+
+/** So many clients send one costly operation after another, for so long. */
+export const runLoad = async (url: string, kind: string, clients: number, ms: number): Promise<void> => {
+  const pool = new Pool(url, { connections: clients, headersTimeout: 0, bodyTimeout: 0 });
+  const makers = kind === 'all' ? Object.values(WORST) : kind === 'polite' ? [] : [WORST[kind]];
+  let requests = 0;
+  let failures = 0;
+  let unique = 0;
+  const start = performance.now();
+  const client = async (): Promise<void> => {
+    while (performance.now() - start < ms) {
+      unique += 1;
+      const make = makers[unique % Math.max(1, makers.length)];
+      try {
+        const { status } = await post(pool, make?.(unique) ?? POLITE);
+        requests += 1;
+        if (status >= 500) failures += 1;
+      } catch {
+        failures += 1;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+  const seconds = (performance.now() - start) / 1000;
+  await pool.close();
+  process.send?.({ requests, seconds, failures } satisfies LoadReport);
+  process.disconnect();
+};
+
+export type Latencies = {
+  readonly live: readonly number[];
+  readonly polite: readonly number[];
+  readonly wrong: number;
+};
+
+/** Asks for `/health/live` and for a polite client's operation, in turn, every few milliseconds. */
+export const runProbe = async (url: string, ms: number): Promise<void> => {
+  const pool = new Pool(url, { connections: 2 });
+  const live: number[] = [];
+  const polite: number[] = [];
+  let wrong = 0;
+  const start = performance.now();
+  const timed = async (into: number[], work: () => Promise<boolean>): Promise<void> => {
+    while (performance.now() - start < ms) {
+      const sentAt = performance.now();
+      const isRight = await work().catch(() => false);
+      into.push(performance.now() - sentAt);
+      if (!isRight) wrong += 1;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  };
+  await Promise.all([
+    timed(live, async () => {
+      const { statusCode, body } = await pool.request({ method: 'GET', path: '/health/live' });
+      await body.text();
+      return statusCode === 200;
+    }),
+    timed(polite, async () => {
+      const { status, text } = await post(pool, POLITE);
+      return status === 200 && !text.includes('"errors"');
+    }),
+  ]);
+  await pool.close();
+  process.send?.({ live, polite, wrong } satisfies Latencies);
+  process.disconnect();
+};
+
+/** Runs a role in a process of its own and returns what it sends. */
+export const forkRole = <Report>(main: string, args: readonly string[]) => {
+  const child = fork(main, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const report = new Promise<Report>((resolve, reject) => {
+    child.once('message', (message) => resolve(message as Report));
+    child.once('exit', (code) => reject(new Error(`${args[0]} ended with ${code} and sent nothing.`)));
+  });
+  return { child, report };
+};
+
+export { post };
