@@ -1,0 +1,77 @@
+import { type GraphQLOutputType, isNonNullType, locatedError, responsePathAsArray } from 'graphql';
+import type { CompleteValue } from './complete-value.ts';
+import { type Execution, type Field, isPromise, type Path, type Target } from './execution.ts';
+
+/** A position of the response: a field of an object or an item of a list. The last key of its path is its key in `target`. */
+export type Position = {
+  /**
+   * Awaits and completes a value, and sets it in `target`. Returns a promise if that takes until later.
+   * Throws, or rejects, if the value failed and the position cannot be null: then its parent has failed.
+   */
+  readonly complete: (
+    execution: Execution,
+    value: unknown,
+    path: Path,
+    fieldPath: Path,
+    target: Target,
+  ) => Promise<void> | undefined;
+  /** Collects an error and makes the position null; throws the error if the position cannot be null. */
+  readonly fail: (execution: Execution, error: unknown, path: Path, target: Target) => void;
+};
+
+/** Compiles a position of a type whose values `completeValue` completes. */
+export const compilePosition = (type: GraphQLOutputType, completeValue: CompleteValue, { nodes }: Field): Position => {
+  const isNonNull = isNonNullType(type);
+
+  const fail: Position['fail'] = (execution, error, path, target) => {
+    const located = locatedError(error, nodes, responsePathAsArray(path));
+    if (isNonNull) throw located;
+    execution.errors.add(located, path);
+    setValue(target, path.key, null);
+  };
+
+  /** Sets a completed value when it is there. */
+  const settle = (execution: Execution, completed: PromiseLike<unknown>, path: Path, target: Target) =>
+    Promise.resolve(completed).then(
+      (value) => setValue(target, path.key, value),
+      (error) => fail(execution, error, path, target),
+    );
+
+  const complete: Position['complete'] = (execution, value, path, fieldPath, target) => {
+    try {
+      if (!isPromise(value)) {
+        const completed = completeValue(execution, value, path, fieldPath);
+        const isLater = isPromise(completed);
+        // Also where the value comes later, so that the fields keep their order.
+        setValue(target, path.key, isLater ? undefined : completed);
+        return isLater ? settle(execution, completed, path, target) : undefined;
+      }
+    } catch (error) {
+      fail(execution, error, path, target);
+      return undefined;
+    }
+    setValue(target, path.key, undefined);
+    return Promise.resolve(value).then(
+      (resolved) => {
+        try {
+          const completed = completeValue(execution, resolved, path, fieldPath);
+          if (isPromise(completed)) return settle(execution, completed, path, target);
+          setValue(target, path.key, completed);
+        } catch (error) {
+          fail(execution, error, path, target);
+        }
+        return undefined;
+      },
+      (error) => fail(execution, error, path, target),
+    );
+  };
+
+  return { complete, fail };
+};
+
+/** Sets a value of an object or a list, whatever its key: assigning to `__proto__` would do something else. */
+export const setValue = (target: Target, key: string | number, value: unknown): void => {
+  if (key === '__proto__') {
+    Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
+  } else target[key] = value;
+};

@@ -1,0 +1,46 @@
+import type { GraphQLObjectType, SelectionSetNode } from 'graphql';
+import { collectFields, type Selecting } from './collect-fields.ts';
+import { compileField } from './execute-field.ts';
+import type { ExecuteField } from './execute-fields.ts';
+
+/** Returns the compiled fields that selection sets select of an object of a type. Throws GraphQLError. */
+export type SelectFields = (
+  type: GraphQLObjectType,
+  selectionSets: readonly SelectionSetNode[],
+) => readonly ExecuteField[];
+
+/** The compiled fields of an operation, for one set of values of the variables in its conditions. */
+export type Selection = {
+  readonly selectFields: SelectFields;
+  /** The number of fields that were compiled so far. */
+  readonly size: () => number;
+};
+
+/**
+ * Creates an operation's fields, each compiled when an object first has it. A type's fields for the same selection sets
+ * are compiled once, however often fragments repeat them: fragments that spread each other are not multiplied.
+ */
+export const createSelection = (selecting: Selecting): Selection => {
+  const compiled = new Map<string, readonly ExecuteField[]>();
+  const ids = new Map<SelectionSetNode, number>();
+  let size = 0;
+  const idOf = (node: SelectionSetNode): number => {
+    const id = ids.get(node) ?? ids.size;
+    ids.set(node, id);
+    return id;
+  };
+  const selectFields: SelectFields = (type, selectionSets) => {
+    const key = `${type.name} ${selectionSets.map(idOf)}`;
+    const known = compiled.get(key);
+    if (known) return known;
+    const fields: ExecuteField[] = [];
+    for (const [responseName, nodes] of collectFields(selecting, type, selectionSets)) {
+      const field = compileField(selecting.schema, type, responseName, nodes, selectFields);
+      if (field) fields.push(field);
+    }
+    size += fields.length;
+    compiled.set(key, fields);
+    return fields;
+  };
+  return { selectFields, size: () => size };
+};
