@@ -12,6 +12,7 @@ import {
 } from 'graphql';
 import { UPSTREAM_ERROR_CODES } from '../connectors/errors.ts';
 import type { Log } from '../runtime/log.ts';
+import { createTurnQueue } from '../runtime/turn-queue.ts';
 import { createDocumentGuard } from '../subgraphs/limits/document-guard.ts';
 import { LIMIT_EXCEEDED } from '../subgraphs/limits/limit-error.ts';
 import type { GatewayConfig } from './config.ts';
@@ -45,6 +46,7 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   LIMIT_EXCEEDED,
   'OPERATION_TOO_COMPLEX',
   'OPERATION_UNRESOLVABLE',
+  'REQUEST_TIMEOUT',
   'QUERY_NOT_IN_SAFELIST',
   'PERSISTED_QUERY_NOT_IN_LIST',
 ]);
@@ -68,6 +70,7 @@ export const createApollo = async ({
   // Apollo's gateway reports usage to Apollo from its construction on, unless the environment says otherwise, and
   // takes no option for it. The one place where this product writes to the environment.
   process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
+  const turns = createTurnQueue();
   const { gateway, validate } = createCompiledGateway<RequestContext>({
     supergraph,
     clientsOf: (sdl) => {
@@ -78,10 +81,12 @@ export const createApollo = async ({
     maxPrograms: config.maxPrograms,
     maxProgramBytes: config.maxProgramBytes,
     estimateLimits: config.estimateLimits,
+    maxRunningValues: config.maxRunningValues,
+    turns,
     planningTimeoutMs: config.planningTimeoutMs,
     introspection: config.introspection,
   });
-  const documents = createDocumentGuard<RequestContext>({ limits: config.documentLimits, validate });
+  const documents = createDocumentGuard<RequestContext>({ limits: config.documentLimits, validate, turns });
   const apollo = new ApolloServer<RequestContext>({
     gateway,
     logger: log,

@@ -75,7 +75,8 @@ export const GatewayEnv = z.object({
   PLAN_CACHE_MAX_MIB: z.coerce.number().positive().default(100),
   ...createLimitsShape(CLIENT_LIMITS),
   MAX_ESTIMATED_OBJECTS: Count.default(10_000),
-  MAX_ESTIMATED_VALUES: Count.default(100_000),
+  MAX_ESTIMATED_VALUES: Count.default(50_000),
+  MAX_RUNNING_VALUES: Count.default(250_000),
   ASSUMED_LIST_SIZE: Count.default(10),
   PLANNING_TIMEOUT_MS: Milliseconds.default(5_000),
 });
@@ -142,6 +143,8 @@ export type GatewayConfig = {
   readonly documentLimits: DocumentLimits;
   /** The largest answer that an operation may be for, by estimate. */
   readonly estimateLimits: EstimateLimits;
+  /** Values of all large answers that are being made at once, by estimate. */
+  readonly maxRunningValues: number;
   /** Time that validating or planning one large operation may take, in milliseconds. */
   readonly planningTimeoutMs: number;
   /** Whether a client may ask for nothing that was kept. */
@@ -197,6 +200,7 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
       maxValues: values.MAX_ESTIMATED_VALUES,
       assumedListSize: values.ASSUMED_LIST_SIZE,
     },
+    maxRunningValues: values.MAX_RUNNING_VALUES,
     planningTimeoutMs: values.PLANNING_TIMEOUT_MS,
     freshAllowed: values.CLIENT_NO_CACHE ? values.CLIENT_NO_CACHE === 'on' : !isProduction,
   };

@@ -12,13 +12,13 @@ const aliased = (count: number, field: string) => repeat(count, (index) => `a${i
 
 /** Just within one limit each. */
 export const WORST: Readonly<Record<string, (unique: number) => Operation>> = {
-  '98,000 values of 800 customers': (unique) => ({
-    query: `query U${unique} { ${repeat(8, (page) => `p${page}: customers(first: 100) { edges { node { ...C } } }`)} }
+  '49,000 values of 400 customers': (unique) => ({
+    query: `query U${unique} { ${repeat(4, (page) => `p${page}: customers(first: 100) { edges { node { ...C } } }`)} }
       fragment C on Customer { ${aliased(120, 'email')} }`,
   }),
   '9,900 objects through three providers': (unique) => ({
-    query: `query U${unique} { customers(first: 60) { edges { node { email company { name } payments(first: 20) { edges { node {
-      id amount { amount currency } amountReceived { amount } amountRefunded { amount } } } } deals(first: 5) { edges { node {
+    query: `query U${unique} { customers(first: 50) { edges { node { email company { name } payments(first: 15) { edges { node {
+      id amount { amount currency } amountReceived { amount } amountRefunded { amount } } } } deals(first: 2) { edges { node {
       name lineItems { quantity product { name stock { quantity } } } } } } } } } }`,
   }),
   '4,900 selections': (unique) => ({
@@ -29,7 +29,7 @@ export const WORST: Readonly<Record<string, (unique: number) => Operation>> = {
     query: `query U${unique} { customers { ${repeat(4_900, (index) => `nothing${index}`)} } }`,
   }),
   'fields of one name': (unique) => ({
-    query: `query U${unique} { customers { ${repeat(1_500, () => 'pageInfo { endCursor }')} } }`,
+    query: `query U${unique} { customers { ${repeat(700, () => 'pageInfo { endCursor }')} } }`,
   }),
   'three whole introspections': (unique) => ({
     query: `query U${unique} { ${repeat(

@@ -44,6 +44,9 @@ export const createSend = <Context>(
     const variables: Record<string, unknown> = {};
     for (const name of fetch.variables) if (run.sent[name] !== undefined) variables[name] = run.sent[name];
     const representations = gathered.flatMap(({ representations: one }) => one ?? []);
-    return send({ variables, representations }, run.context).then((answer) => receive(run, gathered, answer));
+    return send({ variables, representations }, run.context).then(async (answer) => {
+      if (run.takeTurn) await run.takeTurn();
+      receive(run, gathered, answer);
+    });
   };
 };

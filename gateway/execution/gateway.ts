@@ -2,8 +2,10 @@ import { ApolloGateway } from '@apollo/gateway';
 import type { ApolloServerOptionsWithGateway, BaseContext } from '@apollo/server';
 import { type DocumentNode, GraphQLError, type GraphQLSchema, parse, print } from 'graphql';
 import type { Log } from '../../runtime/log.ts';
+import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import type { StaleNote } from '../../subgraphs/field.ts';
 import type { EstimateLimits } from '../cost/estimate-limits.ts';
+import { createRunningValues } from '../cost/running-values.ts';
 import { createPlanningThread, type PlanningThread } from '../planning/planning-thread.ts';
 import { type ClientOperation, createGraph, type Graph } from './graph.ts';
 import type { PlanNode } from './outline.ts';
@@ -15,6 +17,8 @@ type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway'];
 /** What an execution tells beside its answer. */
 export type Noted = {
   readonly stale: StaleNote[];
+  /** Ends the execution early. */
+  readonly terms?: { readonly signal: AbortSignal };
   /** Where it is wanted: what was done. */
   readonly trace?: { plan?: PlanNode | undefined } | undefined;
 };
@@ -33,6 +37,9 @@ export type CompiledGatewayOptions<Context> = {
   readonly maxPrograms: number;
   readonly maxProgramBytes: number;
   readonly estimateLimits: EstimateLimits;
+  /** Values of all answers that are being made at once, by estimate. */
+  readonly maxRunningValues: number;
+  readonly turns: TurnQueue;
   /** Time that planning one operation may take, in milliseconds. */
   readonly planningTimeoutMs: number;
   /** Whether clients may read the schema, by introspection or in error messages. */
@@ -66,6 +73,7 @@ export const createCompiledGateway = <Context extends Noted>(
   const graphs = new WeakMap<GraphQLSchema, Graph<Context>>();
   let current: Graph<Context> | undefined;
   let planningThread: PlanningThread | undefined;
+  const runningValues = createRunningValues(options.maxRunningValues);
 
   apollo.onSchemaLoadOrUpdate(({ apiSchema, coreSupergraphSdl }) => {
     const clientOf = clientsOf(coreSupergraphSdl);
@@ -79,6 +87,7 @@ export const createCompiledGateway = <Context extends Noted>(
       ...options,
       ...plannerOf(apollo),
       planningThread,
+      runningValues,
       clientOf,
       apiSchema,
       supergraphSdl: coreSupergraphSdl,
@@ -98,7 +107,12 @@ export const createCompiledGateway = <Context extends Noted>(
       variableDefinitions: request.operation.variableDefinitions ?? [],
       hash: request.queryHash,
     };
-    const { data, errors, stale, outline } = await graph.execute(operation, request.request.variables ?? {}, context);
+    const { data, errors, stale, outline } = await graph.execute(
+      operation,
+      request.request.variables ?? {},
+      context,
+      context.terms?.signal,
+    );
     context.stale.push(...stale);
     if (context.trace) context.trace.plan = outline?.();
     return {

@@ -24,6 +24,8 @@ export type Run<Context> = {
   /** Errors that are the reason of no null. */
   readonly errors: SubgraphError[];
   readonly stale: StaleNote[];
+  /** Waited for before an answer is taken in, where answers are large. */
+  readonly takeTurn?: (() => Promise<void>) | undefined;
 };
 
 export type FetchOptions = {

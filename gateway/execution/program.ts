@@ -34,8 +34,15 @@ export type RequestVariables = {
   readonly coerced: Variables;
 };
 
-/** An operation ready to be executed many times. Never rejects for what a subgraph does. */
-export type Program<Context> = (variables: RequestVariables, context: Context) => Promise<Answer>;
+/**
+ * An operation ready to be executed many times. Never rejects for what a subgraph does, but with what `takeTurn` rejects
+ * with: that is waited for before each stretch of work that takes long because the answer is large.
+ */
+export type Program<Context> = (
+  variables: RequestVariables,
+  context: Context,
+  takeTurn?: () => Promise<void>,
+) => Promise<Answer>;
 
 export type CompileOptions<Context> = FetchOptions & {
   /** What clients see. */
@@ -61,20 +68,32 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
   const toClientPath = createToClientPath(prepared, fetches);
   const toClientErrors = createToClientErrors(prepared, toClientPath);
 
-  return async (given, context) => {
+  return async (given, context, takeTurn) => {
     const sent = toOwnNames(given.sent);
     const variables = toOwnNames(given.coerced);
     if (fetches.length === 0 && selectsData(options, variables)) return UNRESOLVABLE;
     const runs = works.map((): Running<Context> => {
-      return { context, sent, variables, data: {}, hasFailures: false, errors: [], stale: [], shared: new Map() };
+      return {
+        context,
+        sent,
+        variables,
+        data: {},
+        hasFailures: false,
+        errors: [],
+        stale: [],
+        shared: new Map(),
+        takeTurn,
+      };
     });
     const [first] = runs as [Running<Context>];
+    if (takeTurn) await takeTurn();
     if (works.length === 1) await works[0]?.(first);
     else {
       await Promise.all(works.map((work, index) => work(runs[index] as Running<Context>)));
       const data = runs.map((run) => run.data);
       if (!mergeParts(data, prepared.requiredNames)) return CHANGED;
     }
+    if (takeTurn) await takeTurn();
     const shaping: Shaping = {
       variables,
       hasFailures: runs.some(({ hasFailures }) => hasFailures),

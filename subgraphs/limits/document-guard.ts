@@ -9,6 +9,7 @@ import {
   type SourceLocation,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
+import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { toClientText } from './client-text.ts';
 import { checkDocument, checkSource, type DocumentLimits } from './document-limits.ts';
 
@@ -21,6 +22,8 @@ export type Validate = (
 export type DocumentGuardOptions = {
   readonly limits: DocumentLimits;
   readonly validate: Validate;
+  /** Spaces out the reading of long texts. */
+  readonly turns: TurnQueue;
   /** Memory that cached documents may take, in bytes. Default 30 MiB. */
   readonly maxBytes?: number;
 };
@@ -47,6 +50,9 @@ type Entry = {
 const BYTES_PER_TOKEN = 310;
 const BYTES_PER_CHAR = 2;
 
+/** Characters of a text that takes long to read: 10,000 take about 2 ms. */
+const LONG_TEXT = 10_000;
+
 /** What Apollo Server is given for a text that has no document. It is never executed. */
 const PLACEHOLDER = parse('{ __typename }');
 
@@ -60,13 +66,15 @@ const PLACEHOLDER = parse('{ __typename }');
 export const createDocumentGuard = <Context extends BaseContext>({
   limits,
   validate,
+  turns,
   maxBytes = 30 * 1024 * 1024,
 }: DocumentGuardOptions): DocumentGuard<Context> => {
   const entries = new LRUCache<string, Entry>({ maxSize: maxBytes, sizeCalculation: ({ bytes }) => bytes });
 
-  const entryFor = (hash: string, text: string): Entry => {
+  const entryFor = async (hash: string, text: string): Promise<Entry> => {
     const known = entries.get(hash);
     if (known) return known;
+    if (text.length > LONG_TEXT) await turns.take();
     const entry = read(text, limits);
     entries.set(hash, entry);
     return entry;
@@ -93,7 +101,7 @@ export const createDocumentGuard = <Context extends BaseContext>({
       let errors: readonly GraphQLError[] = [];
       return {
         didResolveSource: async ({ queryHash, source, schema }) => {
-          const entry = entryFor(queryHash, source);
+          const entry = await entryFor(queryHash, source);
           try {
             errors = entry.refusal ? [entry.refusal] : (await validityOf(entry, schema)).map(toValidationError);
           } catch (error) {

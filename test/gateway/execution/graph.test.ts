@@ -3,8 +3,10 @@ import { Supergraph } from '@apollo/federation-internals';
 import { QueryPlanner } from '@apollo/query-planner';
 import { parse, type VariableDefinitionNode } from 'graphql';
 import { beforeEach, expect, test } from 'vitest';
+import { createRunningValues } from '../../../gateway/cost/running-values.ts';
 import { createGraph, type Graph } from '../../../gateway/execution/graph.ts';
 import { createPlanningThread } from '../../../gateway/planning/planning-thread.ts';
+import { createTurnQueue } from '../../../runtime/turn-queue.ts';
 import { SCHEMAS } from './library.ts';
 
 /* How often an operation is planned: Apollo's planner is counted, and subgraphs answer nothing. */
@@ -35,6 +37,8 @@ const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object
     maxPrograms,
     maxProgramBytes,
     planningThread: createPlanningThread({ supergraphSdl, introspection: true, timeoutMs: 10_000 }),
+    turns: createTurnQueue(),
+    runningValues: createRunningValues(100_000),
     estimateLimits: { maxObjects: 10_000, maxValues: 100_000, assumedListSize: 10 },
     introspection: true,
   });
