@@ -86,7 +86,12 @@ export const createApollo = async ({
     planningTimeoutMs: config.planningTimeoutMs,
     introspection: config.introspection,
   });
-  const documents = createDocumentGuard<RequestContext>({ limits: config.documentLimits, validate, turns });
+  const documents = createDocumentGuard<RequestContext>({
+    limits: config.documentLimits,
+    validate,
+    turns,
+    signalOf: ({ terms }) => terms.signal,
+  });
   const apollo = new ApolloServer<RequestContext>({
     gateway,
     logger: log,

@@ -1,10 +1,7 @@
 /** Spaces out long stretches of synchronous work, so that whatever else is ready runs between any two of them. */
 export type TurnQueue = {
-  /**
-   * Resolves when a long stretch may run: first come, first served, one in each iteration of the event loop. Rejects with
-   * the signal's reason when that fires first.
-   */
-  readonly take: (signal?: AbortSignal) => Promise<void>;
+  /** Resolves when a long stretch may run: first come, first served, one in each iteration of the event loop. */
+  readonly take: () => Promise<void>;
 };
 
 /**
@@ -12,38 +9,19 @@ export type TurnQueue = {
  * one iteration of the event loop, and everybody else would wait for all of it.
  */
 export const createTurnQueue = (): TurnQueue => {
-  // A Set keeps its order, and whoever leaves is taken out of its middle at once.
-  const waiting = new Set<() => void>();
-  let isScheduled = false;
+  const waiting: (() => void)[] = [];
 
   const run = (): void => {
-    const [next] = waiting;
-    isScheduled = waiting.size > 1;
-    if (isScheduled) setImmediate(run);
+    const next = waiting.shift();
+    if (waiting.length > 0) setImmediate(run);
     next?.();
   };
 
   return {
-    take: (signal) =>
-      new Promise((resolve, reject) => {
-        if (signal?.aborted) {
-          reject(signal.reason);
-          return;
-        }
-        const leave = (): void => {
-          waiting.delete(start);
-          reject(signal?.reason);
-        };
-        const start = (): void => {
-          waiting.delete(start);
-          signal?.removeEventListener('abort', leave);
-          resolve();
-        };
-        signal?.addEventListener('abort', leave, { once: true });
-        waiting.add(start);
-        if (isScheduled) return;
-        isScheduled = true;
-        setImmediate(run);
+    take: () =>
+      new Promise((resolve) => {
+        waiting.push(resolve);
+        if (waiting.length === 1) setImmediate(run);
       }),
   };
 };

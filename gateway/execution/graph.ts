@@ -10,8 +10,10 @@ import {
   type VariableDefinitionNode,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
+import { raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { countSelections } from '../../subgraphs/limits/document-limits.ts';
+import { timedOut } from '../../subgraphs/limits/timed-out.ts';
 import { readCostDirectives } from '../cost/cost-directives.ts';
 import { createEstimate, type Estimate } from '../cost/estimate.ts';
 import { checkEstimate, type EstimateLimits } from '../cost/estimate-limits.ts';
@@ -216,7 +218,11 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     if (all < MANY_VALUES) return program(variables, context);
     const end = await runningValues.reserve(all, signal);
     try {
-      return await program(variables, context, () => turns.take(signal));
+      return await program(variables, context, async () => {
+        await turns.take();
+        // When its time is up, a request is answered with what is there.
+        if (signal?.aborted && !isTimeout(signal)) throw signal.reason;
+      });
     } finally {
       end();
     }
@@ -238,7 +244,8 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       if (errors) return { errors, stale: [] };
       const variables = { sent: withDefaults(operation, sent, coerced), coerced };
       try {
-        return await run(await programFor(operation, variables), variables, context, signal);
+        const found = await raceAbort(programFor(operation, variables), signal);
+        return await run(found, variables, context, signal);
       } catch (error) {
         return refuse(signal?.aborted ? timedOut() : error);
       }
@@ -252,6 +259,9 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     },
   };
 };
+
+const isTimeout = ({ reason }: AbortSignal): boolean =>
+  reason instanceof DOMException && reason.name === 'TimeoutError';
 
 /**
  * The variables as subgraphs get them: as the client sent them, and the operation's defaults for those that it did not
@@ -269,12 +279,6 @@ const withDefaults = (
   const defaults = missing.map(({ variable }) => [variable.name.value, coerced[variable.name.value]]);
   return { ...sent, ...Object.fromEntries(defaults) };
 };
-
-/** Error for a request whose time is up while it is planned or its answer is made. */
-const timedOut = (): GraphQLError =>
-  new GraphQLError('The request took longer than it may (REQUEST_TIMEOUT_MS).', {
-    extensions: { code: 'REQUEST_TIMEOUT', http: { status: 504 } },
-  });
 
 /** What is answered to an operation that there can be no program for. Throws what is a fault of ours. */
 const refuse = (error: unknown): Answer => {

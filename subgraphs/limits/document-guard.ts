@@ -9,9 +9,11 @@ import {
   type SourceLocation,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
+import { raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { toClientText } from './client-text.ts';
 import { checkDocument, checkSource, type DocumentLimits } from './document-limits.ts';
+import { timedOut } from './timed-out.ts';
 
 /** Validates a document against a schema. A rejection is the answer to this request alone; it is not cached. */
 export type Validate = (
@@ -19,9 +21,11 @@ export type Validate = (
   document: DocumentNode,
 ) => readonly GraphQLError[] | Promise<readonly GraphQLError[]>;
 
-export type DocumentGuardOptions = {
+export type DocumentGuardOptions<Context> = {
   readonly limits: DocumentLimits;
   readonly validate: Validate;
+  /** The signal that fires when a request's time is up or its client has left. */
+  readonly signalOf: (context: Context) => AbortSignal;
   /** Spaces out the reading of long texts. */
   readonly turns: TurnQueue;
   /** Memory that cached documents may take, in bytes. Default 30 MiB. */
@@ -66,9 +70,10 @@ const PLACEHOLDER = parse('{ __typename }');
 export const createDocumentGuard = <Context extends BaseContext>({
   limits,
   validate,
+  signalOf,
   turns,
   maxBytes = 30 * 1024 * 1024,
-}: DocumentGuardOptions): DocumentGuard<Context> => {
+}: DocumentGuardOptions<Context>): DocumentGuard<Context> => {
   const entries = new LRUCache<string, Entry>({ maxSize: maxBytes, sizeCalculation: ({ bytes }) => bytes });
 
   const entryFor = async (hash: string, text: string): Promise<Entry> => {
@@ -96,16 +101,21 @@ export const createDocumentGuard = <Context extends BaseContext>({
     }
   };
 
+  const judge = async (hash: string, text: string, schema: GraphQLSchema): Promise<readonly GraphQLError[]> => {
+    const entry = await entryFor(hash, text);
+    return entry.refusal ? [entry.refusal] : (await validityOf(entry, schema)).map(toValidationError);
+  };
+
   const plugin: ApolloServerPlugin<Context> = {
     requestDidStart: async () => {
       let errors: readonly GraphQLError[] = [];
       return {
-        didResolveSource: async ({ queryHash, source, schema }) => {
-          const entry = await entryFor(queryHash, source);
+        didResolveSource: async ({ queryHash, source, schema, contextValue }) => {
+          const signal = signalOf(contextValue);
           try {
-            errors = entry.refusal ? [entry.refusal] : (await validityOf(entry, schema)).map(toValidationError);
+            errors = await raceAbort(judge(queryHash, source, schema), signal);
           } catch (error) {
-            errors = [error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error })];
+            errors = [signal.aborted ? timedOut() : toGraphQLError(error)];
           }
         },
         didResolveOperation: async () => {
@@ -160,6 +170,9 @@ const read = (text: string, limits: DocumentLimits): Entry => {
   const bytes = 1_000 + BYTES_PER_CHAR * text.length + BYTES_PER_TOKEN * tokens;
   return { document, refusal: undefined, validity: new WeakMap(), bytes };
 };
+
+const toGraphQLError = (error: unknown): GraphQLError =>
+  error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error });
 
 const toParseError = (error: GraphQLError): GraphQLError =>
   new GraphQLError(toClientText(error.message), {

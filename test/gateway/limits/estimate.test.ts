@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Foreign, startForeign } from '../../kit/foreign.ts';
+
+/* How an answer's size is estimated in supergraphs that are none of the product's, seen by what is refused. */
+
+const SHOP = {
+  schema: `
+    type Query {
+      plain: [Item]
+      assumed: [Item] @listSize(assumedSize: 3)
+      sliced(count: Int = 2, most: Int): [Item] @listSize(slicingArguments: ["count", "most"], requireOneSlicingArgument: false)
+      page(count: Int!): Page @listSize(slicingArguments: ["count"], sizedFields: ["entries"])
+      limited(limit: Int!): [Item]
+      connection(first: Int!): Connection
+      byIds(ids: [ID!]!): [Item]
+      matrix: [[Item]]
+      heavy(fast: Boolean @cost(weight: 7)): Heavy
+      either: Either
+      status: Status
+    }
+    type Page { entries: [Item] other: [Item] }
+    type Connection { edges: [Edge] }
+    type Edge { node: Item }
+    type Item { id: ID name: String items: [Item] }
+    type Heavy @cost(weight: 40) { id: ID weighed: String @cost(weight: 5) }
+    union Either = Item | Heavy
+    enum Status @cost(weight: 6) { OPEN }
+  `,
+};
+
+let shop: Foreign<'shop'>;
+beforeAll(async () => {
+  // Everything is refused, so that each answer tells the estimate.
+  shop = await startForeign({ shop: SHOP }, { MAX_ESTIMATED_OBJECTS: '1', ASSUMED_LIST_SIZE: '10' });
+});
+afterAll(() => shop.close());
+
+const estimate = async (query: string, variables: Record<string, unknown> = {}): Promise<unknown> => {
+  const { errors, data } = await shop.ask(query, variables);
+  return errors?.[0]?.extensions?.['value'] ?? data;
+};
+
+describe('the estimate of objects', () => {
+  test.each([
+    ['a list of unknown length', '{ plain { id } }', 10],
+    ['lists multiply along a path', '{ plain { items { items { id } } } }', 10 + 100 + 1_000],
+    ['@listSize(assumedSize:)', '{ assumed { id } }', 3],
+    ['a slicing argument by default', '{ sliced { id } }', 2],
+    ['the largest of two slicing arguments', '{ sliced(count: 4, most: 6) { id } }', 6],
+    ['sizedFields, and another list beside', '{ page(count: 5) { entries { id } other { id } } }', 1 + 5 + 10],
+    ['an argument that limits a list', '{ limited(limit: 7) { id } }', 7],
+    ['a connection', '{ connection(first: 5) { edges { node { id } } } }', 1 + 5 + 5],
+    ['keys, but never fewer than of any list', '{ byIds(ids: ["1", "2"]) { id } }', 10],
+    ['more keys', `{ byIds(ids: [${'"1" '.repeat(12)}]) { id } }`, 12],
+    ['a list of lists', '{ matrix { id } }', 100],
+    ['weights of a type, a field and an argument', '{ heavy(fast: true) { weighed } }', 40 + 5 + 7],
+    ['the costliest type of a union', '{ either { ... on Item { items { id } } ... on Heavy { weighed } } }', 40 + 10],
+    ['the weight of an enum', '{ status }', 6],
+    [
+      'a field that two fragments ask for',
+      '{ ...A ...B } fragment A on Query { plain { id } } fragment B on Query { plain { name } }',
+      10,
+    ],
+    ['what is left out for sure', '{ plain { id } assumed @skip(if: true) { id } }', 10],
+  ])('%s', async (_, query, objects) => {
+    expect(await estimate(query)).toBe(objects);
+  });
+
+  test('variables, with their defaults, and conditions', async () => {
+    const query = `query($first: Int! = 3, $yes: Boolean!) {
+      connection(first: $first) { edges { node { id items @include(if: $yes) { id } } } }
+    }`;
+    expect(await estimate(query, { yes: false })).toBe(1 + 3 + 3);
+    expect(await estimate(query, { yes: false, first: 20 })).toBe(1 + 20 + 20);
+    expect(await estimate(query, { yes: true, first: 2 })).toBe(1 + 2 + 2 + 20);
+  });
+
+  test('keys in a variable', async () => {
+    const query = 'query($ids: [ID!]!) { byIds(ids: $ids) { id } }';
+    expect(await estimate(query, { ids: Array.from({ length: 33 }, String) })).toBe(33);
+  });
+
+  test('nothing was asked of the subgraph', () => {
+    expect(shop.subgraphs.shop.requests).toEqual([]);
+  });
+});

@@ -1,0 +1,50 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type Stack, startStack } from '../../kit/stack.ts';
+
+/* What is bounded while requests run: all large answers together, and the time that planning takes from a request. */
+
+const LARGE =
+  '{ customers(first: 100) { edges { node { id email firstName lastName phone payments(first: 4) { edges { node { id } } } } } } }';
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack({ env: { MAX_RUNNING_VALUES: '1000' } });
+});
+afterAll(() => stack.close());
+afterEach(() => stack.reset());
+
+test('given a large answer in the making, then another waits for it, and a small one does not', async () => {
+  stack.hubspot.fail({ on: 'GET /crm/v3/objects/contacts', delayMs: 300, times: 1 });
+  const order: string[] = [];
+  const note = async (name: string, query: string) => {
+    const { errors } = await stack.ask(query);
+    expect(errors).toBeUndefined();
+    order.push(name);
+  };
+  const first = note('first', LARGE);
+  await expect.poll(() => stack.hubspot.calls.length).toBe(1);
+  await Promise.all([first, note('second', LARGE.replace('id email', 'email id')), note('small', '{ __typename }')]);
+  expect(order).toEqual(['small', 'first', 'second']);
+});
+
+test('given a large answer that never comes, then another is refused when its time is up, and the next is made', async () => {
+  const hasty = await stack.startAnother({ REQUEST_TIMEOUT_MS: '1500' });
+  stack.hubspot.fail({ on: 'GET /crm/v3/objects/contacts', hang: true, times: 1 });
+  const first = hasty.ask(LARGE);
+  await expect.poll(() => stack.hubspot.calls.length).toBe(1);
+  const controller = new AbortController();
+  const left = hasty.ask(LARGE, {}, { signal: controller.signal }).catch(() => 'left');
+  controller.abort();
+  expect(await left).toBe('left');
+  expect((await first).errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_TIMEOUT');
+  expect((await hasty.ask('{ customers(first: 100) { edges { cursor } } }')).errors).toBeUndefined();
+  await hasty.close();
+});
+
+test('given planning that takes longer than a request may, then that request ends, and a later one is answered', async () => {
+  const hasty = await stack.startAnother({ REQUEST_TIMEOUT_MS: '1', PLANNING_TIMEOUT_MS: '60000' });
+  const fields = Array.from({ length: 300 }, (_, index) => `a${index}: email`).join(' ');
+  const { status, errors } = await hasty.ask(`{ customer(id: "101") { ${fields} } }`);
+  await hasty.close();
+  expect([status, errors?.[0]?.extensions?.['code']]).toEqual([504, 'REQUEST_TIMEOUT']);
+});
