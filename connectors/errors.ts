@@ -19,6 +19,7 @@ export type UpstreamErrorCode = (typeof UPSTREAM_ERROR_CODES)[number];
 export const REJECTION_REASONS = [
   'ALREADY_EXISTS',
   'ALREADY_REFUNDED',
+  'AMBIGUOUS',
   'AMOUNT_TOO_LARGE',
   'AMOUNT_TOO_SMALL',
   'CARD_DECLINED',

@@ -1,3 +1,4 @@
+import type { Product } from '../company.ts';
 import { createRandom } from '../random.ts';
 import { answering, type ListenOptions, type Provider, type Sandbox, startSandboxServer } from '../server.ts';
 import { faultMessage, readMessage, resultMessage } from './messages.ts';
@@ -10,6 +11,8 @@ export type OpenMageSandboxOptions = ListenOptions & {
   /** How long a session lives, in seconds. Default 3,600, as in a shop nobody has configured. */
   readonly sessionLifetimeS?: number;
   readonly now?: () => number;
+  /** Goods beside the company's. Default: none. */
+  readonly products?: readonly Product[];
 };
 
 export const OPENMAGE_SANDBOX_USER = 'tributary';
@@ -24,9 +27,10 @@ export const startOpenMageSandbox = ({
   apiKey = OPENMAGE_SANDBOX_KEY,
   sessionLifetimeS = 3_600,
   now = Date.now,
+  products = [],
   ...listen
 }: OpenMageSandboxOptions = {}): Promise<Sandbox> => {
-  const shop = createShop({ username, apiKey, sessionLifetimeS, now, random: createRandom(11) });
+  const shop = createShop({ username, apiKey, sessionLifetimeS, now, random: createRandom(11), products });
 
   const provider: Provider = {
     describe: ({ path, query, method, body }) => {

@@ -26,6 +26,8 @@ export class Fault extends Error {
 const parser = new XMLParser({
   removeNSPrefix: true,
   parseTagValue: false,
+  // A SKU may begin or end with a space.
+  trimValues: false,
   ignoreAttributes: true,
   isArray: (name) => name === 'complexObjectArray',
 });
@@ -38,7 +40,8 @@ export const readMessage = (xml: string): { operation: string; input: Record<str
   } catch {
     return undefined;
   }
-  const [element] = Object.keys(body);
+  // White space between elements is a text of its own.
+  const element = Object.keys(body).find((name) => name !== '#text');
   const found = Object.entries(OPERATIONS).find(([, { request }]) => `${request}Param` === element);
   return found && { operation: found[0], input: body[String(element)] as Record<string, unknown> };
 };

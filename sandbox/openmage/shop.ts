@@ -1,5 +1,7 @@
 import { createCompany, type Product } from '../company.ts';
 import type { Random } from '../random.ts';
+import { matches, readFilters, valuesOf } from './filters.ts';
+import { findBySku, toPhpInt, toSqlNumber } from './identify.ts';
 import { Fault, type XmlValue } from './messages.ts';
 
 type StockItem = Product & { stock: number; inStock: boolean; backorders: number; manageStock: boolean };
@@ -12,22 +14,25 @@ export type ShopOptions = {
   readonly sessionLifetimeS: number;
   readonly now: () => number;
   readonly random: Random;
+  /** Goods beside the company's. */
+  readonly products: readonly Product[];
 };
 
 /** The shop behind the SOAP interface: sessions, goods and their stock. Throws Fault with the shop's own codes. */
-export const createShop = ({ username, apiKey, sessionLifetimeS, now, random }: ShopOptions): Shop => {
+export const createShop = ({ username, apiKey, sessionLifetimeS, now, random, products }: ShopOptions): Shop => {
   const sessions = new Map<string, number>();
-  const items = createCompany().products.map(
-    (product): StockItem => ({
-      ...product,
-      stock: product.quantity,
-      inStock: product.quantity !== 0,
-      backorders: product.quantity < 0 ? 1 : 0,
-      manageStock: true,
-    }),
-  );
-  // An id given as text may be a SKU; the shop looks for that first.
-  const find = (id: string) => items.find(({ sku }) => sku === id) ?? items.find((item) => item.id === id);
+  const items = [...createCompany().products, ...products]
+    .map(
+      (product): StockItem => ({
+        ...product,
+        stock: product.quantity,
+        inStock: product.quantity !== 0,
+        backorders: product.quantity < 0 ? 1 : 0,
+        manageStock: true,
+      }),
+    )
+    .sort((one, other) => Number(one.id) - Number(other.id));
+  const findById = (id: number) => items.find((item) => Number(item.id) === id);
 
   const operations: Record<string, (input: Record<string, unknown>) => XmlValue> = {
     login: (input) => {
@@ -38,7 +43,10 @@ export const createShop = ({ username, apiKey, sessionLifetimeS, now, random }: 
     },
     endSession: (input) => sessions.delete(String(input['sessionId'])),
     catalogInventoryStockItemList: (input) => {
-      const wanted = new Set(stringsOf(input['productIds']).map(find));
+      // A text is a SKU if there is one like it, and otherwise whatever number it begins with.
+      const wanted = new Set(
+        stringsOf(input['productIds']).map((text) => findBySku(items, text) ?? findById(toSqlNumber(text))),
+      );
       // In the order of the shop's own ids, each once, and without a word about those it does not know.
       return {
         complexObjectArray: items
@@ -52,16 +60,21 @@ export const createShop = ({ username, apiKey, sessionLifetimeS, now, random }: 
       };
     },
     catalogInventoryStockItemUpdate: (input) => {
-      const item = find(String(input['productId']));
+      const text = String(input['productId']);
+      const item = findBySku(items, text) ?? findById(toPhpInt(text));
       if (!item) throw new Fault(101, 'Product not exists.');
       update(item, input['data'] as Record<string, string>);
       return 1;
     },
     catalogProductList: (input) => {
-      const wanted = skuFilterOf(input['filters']);
+      const conditions = readFilters(input['filters']);
       return {
         complexObjectArray: items
-          .filter(({ sku }) => wanted === undefined || wanted.has(sku))
+          .filter((item) => {
+            const isMatch = matches(item, conditions);
+            if (isMatch === undefined) throw new Fault(0, 'Unknown Error');
+            return isMatch;
+          })
           .map(({ id, sku, name }) => ({
             product_id: id,
             sku,
@@ -103,21 +116,8 @@ const stringsOf = (array: unknown): string[] => {
   return Array.isArray(values) ? values.map(String) : [];
 };
 
-/** The SKUs of a filter `sku in a,b`; undefined where there is no filter. */
-const skuFilterOf = (filters: unknown): Set<string> | undefined => {
-  const complex = (filters as { complex_filter?: { complexObjectArray?: unknown[] } } | undefined)?.complex_filter;
-  for (const filter of complex?.complexObjectArray ?? []) {
-    const { key, value } = filter as { key: string; value: { key: string; value: string } };
-    if (key !== 'sku' || !['in', 'eq'].includes(value.key)) throw new Fault(101, 'Invalid filters given.');
-    return new Set(value.key === 'in' ? value.value.split(',') : [value.value]);
-  }
-  return undefined;
-};
-
 /** What a call asks for, for the call log. */
 export const keysOf = (input: Record<string, unknown>): string[] => {
   if (input['productId'] !== undefined) return [String(input['productId'])];
-  return input['productIds'] !== undefined
-    ? stringsOf(input['productIds'])
-    : [...(skuFilterOf(input['filters']) ?? [])];
+  return input['productIds'] !== undefined ? stringsOf(input['productIds']) : valuesOf(readFilters(input['filters']));
 };

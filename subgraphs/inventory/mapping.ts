@@ -1,8 +1,8 @@
 import type * as graph from './generated.ts';
-import type { StockUpdate } from './upstream.ts';
+import type { ApiStockItem, StockUpdate } from './upstream.ts';
 
-/** Goods as this subgraph refers to them. */
-export type ProductRef = { readonly sku: string };
+/** A product as this subgraph refers to it; after a write with the stock that was read back, or why it was not. */
+export type ProductRef = { readonly sku: string; readonly stock?: ApiStockItem | Error };
 
 export const API_BACKORDERS: Readonly<Record<graph.BackorderPolicy, NonNullable<StockUpdate['backorders']>>> = {
   NO: 0,

@@ -1,16 +1,10 @@
 import { z } from 'zod';
-import { UpstreamError } from '../../connectors/errors.ts';
 import { badInput } from '../errors.ts';
-import { findOut } from '../find-out.ts';
 import { readInput } from '../inputs.ts';
 import type { Resolvers } from './generated.ts';
 import { API_BACKORDERS, toBackorders, toOnHand } from './mapping.ts';
-
-const Sku = z
-  .string()
-  .min(1, 'must not be empty')
-  .max(64, 'must have at most 64 characters')
-  .regex(/^[^\p{Cc}]+$/u, 'must have no control characters');
+import { setStock } from './set-stock.ts';
+import { Sku } from './sku.ts';
 
 const Skus = z.array(Sku).max(500, 'must be at most 500');
 
@@ -39,7 +33,7 @@ export const resolvers: Resolvers = {
     },
   },
   Mutation: {
-    setStock: async (_, args, { api, call, changed, loaders }) => {
+    setStock: async (_, args, context) => {
       const { sku, quantity, inStock } = readInput(SetStock, args.input, 'input');
       const { backorderPolicy } = args.input;
       const update = {
@@ -48,25 +42,14 @@ export const resolvers: Resolvers = {
         backorders: backorderPolicy ? API_BACKORDERS[backorderPolicy] : undefined,
       };
       if (Object.values(update).every((value) => value === undefined)) throw badInput('input', 'changes nothing');
-      try {
-        await findOut(
-          () => api.updateStock(sku, update, call),
-          () => api.hasStock(sku, update, call),
-        );
-      } finally {
-        // Also where it failed: it may have been carried out.
-        await changed([['stock', sku]]);
-        loaders.forgetAll();
-      }
-      const item = await loaders.stock.load(sku);
-      if (!item) throw new UpstreamError('UPSTREAM_NOT_FOUND', 'inventory', 'goods that were just set are not there');
-      return { product: item };
+      return { product: await setStock(sku, update, context) };
     },
   },
   Product: {
     __resolveReference: ({ sku }) => ({ sku }),
     name: async ({ sku }, _, { loaders }) => (await loaders.catalogueEntry.load(sku))?.name ?? null,
-    stock: ({ sku }, _, { loaders }) => loaders.stock.load(sku),
+    stock: ({ sku, stock }, _, { loaders }) =>
+      stock instanceof Error ? Promise.reject(stock) : (stock ?? loaders.stock.load(sku)),
   },
   Stock: {
     quantity: ({ quantity }) => toOnHand(quantity),

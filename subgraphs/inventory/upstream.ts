@@ -9,31 +9,44 @@ import {
 } from '../../connectors/errors.ts';
 import { parseAnswer } from '../../connectors/parse.ts';
 import type { SoapConnector } from '../../connectors/soap.ts';
+import { isSku } from './sku.ts';
 
 /** SKUs in one call. The shop sets no limit; 200 keep an answer near 30 kB, since XML is parsed on the main thread. */
 export const MAX_SKUS = 200;
 
-// All values are text: "3.0000", "1".
+const trimmed = z.string().trim();
+
+// All values are text: "3.0000", "1". The WSDL lets every one of them be absent.
 const StockItem = z
   .object({
+    product_id: trimmed.optional(),
+    // Not trimmed: a SKU may begin or end with a space.
     sku: z.string(),
-    qty: z.string().regex(/^-?\d+(\.\d+)?$/),
-    is_in_stock: z.enum(['0', '1']),
+    qty: trimmed.regex(/^-?\d+(\.\d+)?$/),
+    is_in_stock: trimmed.pipe(z.enum(['0', '1'])),
   })
-  .transform(({ sku, qty, is_in_stock }) => ({ sku, quantity: Number(qty), isInStock: is_in_stock === '1' }));
+  .transform(({ product_id, sku, qty, is_in_stock }) => ({
+    sku,
+    quantity: Number(qty),
+    isInStock: is_in_stock === '1',
+    productId: product_id,
+  }));
 export type ApiStockItem = z.output<typeof StockItem>;
 
-const CatalogEntry = z.object({ sku: z.string(), name: z.string() });
+const CatalogEntry = z.object({ sku: z.string(), name: trimmed });
+export type ApiCatalogEntry = z.output<typeof CatalogEntry>;
 
-const Keyed = z.looseObject({ sku: z.string() });
+const Named = z.looseObject({ sku: z.string() });
 
 // An empty list comes as an empty element.
 const ListAnswer = z.object({
-  result: z.object({ complexObjectArray: z.array(Keyed).default([]) }).nullable(),
+  result: z.object({ complexObjectArray: z.array(z.unknown()).default([]) }).nullable(),
 });
 
-const LoginAnswer = z.object({ result: z.string().min(1) });
-const UpdateAnswer = z.object({ result: z.unknown() });
+const LoginAnswer = z.object({ result: trimmed.min(1) });
+
+// The interface declares a number and the server answers `true`, or else a fault.
+const UpdateAnswer = z.object({ result: z.union([z.literal(1), z.literal(true)]) });
 
 export type StockUpdate = {
   readonly quantity?: number | undefined;
@@ -100,48 +113,103 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
     }
   };
 
-  const readList = async <Schema extends z.ZodType>(
+  /** The entries of a list in the shop's order: what each is about, undefined where it does not say, and its value. */
+  const readEntries = async <Schema extends z.ZodType>(
     operation: string,
     input: Readonly<Record<string, unknown>>,
     item: Schema,
     options: CallOptions,
-  ): Promise<Map<string, z.output<Schema> | Error>> => {
+  ): Promise<Entry<z.output<Schema>>[]> => {
     const { result } = await call(operation, input, ListAnswer, options);
-    const found = new Map<string, z.output<Schema> | Error>();
-    for (const entry of result?.complexObjectArray ?? []) {
+    return (result?.complexObjectArray ?? []).map((entry) => {
+      const named = Named.safeParse(entry);
+      const sku = named.success ? named.data.sku : undefined;
       try {
-        found.set(entry.sku, parseAnswer(item, entry, { upstream: 'inventory', operation }));
+        return { sku, value: parseAnswer(item, entry, { upstream: 'inventory', operation }) };
       } catch (error) {
-        found.set(entry.sku, error as Error);
+        return { sku, value: error as Error };
       }
-    }
-    return found;
+    });
   };
 
-  /** The stock of up to 200 SKUs, by SKU. Leaves out the unknown ones; an entry that cannot be read is an Error. */
-  const stockBySkus = (skus: readonly string[], options: CallOptions) =>
-    readList('catalogInventoryStockItemList', { productIds: { complexObjectArray: skus } }, StockItem, options);
+  const listStock = (identifiers: readonly string[], options: CallOptions) =>
+    readEntries(
+      'catalogInventoryStockItemList',
+      { productIds: { complexObjectArray: identifiers } },
+      StockItem,
+      options,
+    );
+
+  const listCatalog = (field: 'sku' | 'product_id', values: readonly string[], options: CallOptions) => {
+    // The value of `in` is cut at its commas, and there is no way to write one within a value.
+    const filter = { key: field, value: { key: 'in', value: values.join(',') } };
+    const input = { filters: { complex_filter: { complexObjectArray: [filter] } } };
+    return readEntries('catalogProductList', input, CatalogEntry, options);
+  };
+
+  /**
+   * The stock of up to 200 SKUs, by SKU. Leaves out the unknown ones; an entry that cannot be read is an Error. A SKU
+   * that the shop takes for another product's, by its case or as an id, is unknown.
+   */
+  const stockBySkus = async (skus: readonly string[], options: CallOptions) => {
+    const askable = skus.filter(isSku);
+    return askable.length === 0
+      ? new Map<string, ApiStockItem | Error>()
+      : bySku(askable, await listStock(askable, options), 'catalogInventoryStockItemList');
+  };
+
+  /** Catalogue entries of SKUs with commas, which the filter cannot name: by the product ids of their stock. */
+  const catalogByIds = async (skus: readonly string[], options: CallOptions): Promise<Entry<ApiCatalogEntry>[]> => {
+    const stock = await stockBySkus(skus, options);
+    const failed: Entry<never>[] = [];
+    const ids: string[] = [];
+    for (const sku of skus) {
+      const item = stock.get(sku);
+      if (item instanceof Error) failed.push({ sku, value: item });
+      else if (item?.productId) ids.push(item.productId);
+    }
+    return [...failed, ...(ids.length === 0 ? [] : await listCatalog('product_id', ids, options))];
+  };
 
   return {
     stockBySkus,
 
     /**
+     * The entries that the shop's stock list has for one text, which it reads as a SKU or else as a product id: the same
+     * product that an update with this text would change.
+     */
+    stockByIdentifier: (identifier: string, options: CallOptions) => listStock([identifier], options),
+
+    /**
      * The catalogue's entries for up to 200 SKUs, by SKU; nothing at all where the shop does not offer its catalogue.
-     * A SKU with a comma cannot be asked for: the filter takes a list with commas.
+     * One call, and two more where some of them have commas.
      */
     catalogueBySkus: async (skus: readonly string[], options: CallOptions) => {
-      const askable = skus.filter((sku) => !sku.includes(','));
+      const askable = skus.filter(isSku);
       if (askable.length === 0 || !(await soap.offers('catalogProductList', options))) {
-        return new Map<string, z.output<typeof CatalogEntry> | Error>();
+        return new Map<string, ApiCatalogEntry | Error>();
       }
-      const filter = { key: 'sku', value: { key: 'in', value: askable.join(',') } };
-      const input = { filters: { complex_filter: { complexObjectArray: [filter] } } };
-      return readList('catalogProductList', input, CatalogEntry, options);
+      const withComma = askable.filter((sku) => sku.includes(','));
+      const others = askable.filter((sku) => !sku.includes(','));
+      const named = others.length > 0 ? await listCatalog('sku', others, options) : [];
+      const identified =
+        withComma.length > 0
+          ? await catalogByIds(withComma, options).catch((error: Error) => {
+              if (others.length === 0) throw error;
+              return withComma.map((sku) => ({ sku, value: error }));
+            })
+          : [];
+      return bySku(askable, [...named, ...identified], 'catalogProductList');
     },
 
-    /** Sets what is given and leaves the rest. Throws UPSTREAM_NOT_FOUND for a SKU the shop does not have. */
+    /**
+     * Sets what is given and leaves the rest. The shop looks for a product whose SKU is like `identifier`, without regard
+     * to case, and then for one whose id is the number at its start: see `chooseIdentifier`.
+     * Throws UPSTREAM_NOT_FOUND where there is neither, UPSTREAM_OUTCOME_UNKNOWN where the shop did not say clearly
+     * whether it has set it.
+     */
     updateStock: async (
-      sku: string,
+      identifier: string,
       { quantity, isInStock, backorders }: StockUpdate,
       options: CallOptions,
     ): Promise<true> => {
@@ -151,29 +219,37 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
         // Without this the shop's general setting goes before that of the goods.
         ...(backorders !== undefined && { backorders, use_config_backorders: 0 }),
       };
-      await call('catalogInventoryStockItemUpdate', { productId: sku, data }, UpdateAnswer, options, true);
+      await call('catalogInventoryStockItemUpdate', { productId: identifier, data }, UpdateAnswer, options, true);
       return true;
-    },
-
-    /** True where the stock is as an update would make it; undefined where it is not, or the shop does not tell. */
-    hasStock: async (
-      sku: string,
-      { quantity, isInStock, backorders }: StockUpdate,
-      options: CallOptions,
-    ): Promise<true | undefined> => {
-      // The list does not have the policy in it.
-      if (backorders !== undefined) return undefined;
-      const item = (await stockBySkus([sku], options)).get(sku);
-      if (item === undefined || item instanceof Error) return undefined;
-      const isAsAsked =
-        (quantity === undefined || item.quantity === quantity) &&
-        (isInStock === undefined || item.isInStock === isInStock);
-      return isAsAsked ? true : undefined;
     },
   };
 };
 
 export type OpenMageApi = ReturnType<typeof createOpenMageApi>;
+
+/** One entry of a list. */
+export type Entry<Value> = { readonly sku: string | undefined; readonly value: Value | Error };
+
+/**
+ * The entries of these SKUs, by SKU. Of two for one SKU the first is taken, as the shop does. Where an entry does not
+ * say what it is about, a SKU without one may be its own: an Error, and not unknown to the shop.
+ */
+const bySku = <Value>(
+  skus: readonly string[],
+  entries: readonly Entry<Value>[],
+  operation: string,
+): Map<string, Value | Error> => {
+  const found = new Map<string, Value | Error>();
+  for (const { sku, value } of entries) if (sku !== undefined && !found.has(sku)) found.set(sku, value);
+  const nameless = entries.find(({ sku }) => sku === undefined);
+  if (!nameless) return found;
+  for (const sku of skus) {
+    if (found.has(sku)) continue;
+    const message = `${operation} answered with an entry without a SKU`;
+    found.set(sku, new UpstreamError('UPSTREAM_BAD_RESPONSE', 'inventory', message, { operation }));
+  }
+  return found;
+};
 
 /** What a fault means. One that the shop's documentation does not have is the shop's own failure. */
 const toFailure = (error: unknown, write: boolean): unknown => {

@@ -87,11 +87,33 @@ describe.skipIf(!hasTool('php with ext-soap')).each(wsdls)('a shop of PHP that s
     expect(data).toEqual({ setStock: { product: { stock: { quantity: 12.5 } } } });
   });
 
-  test('refuses to set what it does not have', async () => {
-    const { errors } = await stack.ask(
-      'mutation { setStock(input: { sku: "NO-SUCH", quantity: 1 }) { product { sku } } }',
-    );
-    expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_NOT_FOUND');
+  const SET =
+    'mutation ($sku: ID!, $quantity: Float!) { setStock(input: { sku: $sku, quantity: $quantity }) { product { sku } } }';
+  const stockFiles = () => readdirSync(state).filter((name) => name.startsWith('qty-'));
+
+  test.each(['NO-SUCH', '8', '8 OABR', '8.9', 'oabr-m', 'OABR-M '])(
+    'sets nothing at all for %j, which is the SKU of no product',
+    async (sku) => {
+      const before = stockFiles();
+      const { errors } = await stack.ask(SET, { sku, quantity: 1 });
+      expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_NOT_FOUND');
+      expect(stockFiles()).toEqual(before);
+    },
+  );
+
+  test.each([
+    // The id of each is some other product's SKU, or its SKU another's id in disguise.
+    ['OABR-S', 7],
+    ['7', 10],
+    ['<![CDATA[8]]>', 11],
+    [' 10% of_A, B ', 12],
+    ['0008', 13],
+  ])('sets the stock of %j alone, and reads it', async (sku, id) => {
+    for (const name of stockFiles()) rmSync(join(state, name));
+    expect((await stack.ask(SET, { sku, quantity: 77 })).errors).toBeUndefined();
+    expect(stockFiles()).toEqual([`qty-${id}`]);
+    const { data } = await stack.ask('query ($sku: ID!) { product(sku: $sku) { sku stock { quantity } } }', { sku });
+    expect(data).toEqual({ product: { sku, stock: { quantity: 77 } } });
   });
 
   test('does not take another key', async () => {

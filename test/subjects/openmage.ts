@@ -16,6 +16,7 @@ export const openmage: Subject = {
     return { key, mutation: `setStock(input: { sku: "${key}", quantity: ${1000 + round} }) { product { sku } }` };
   },
   writeOperation: 'catalogInventoryStockItemUpdate',
+  readsBeforeWrite: 2,
   isKeyed: false,
   quota: { variable: 'OPENMAGE_QUOTA', value: 'account=N/S' },
   cache: { variable: 'OPENMAGE_CACHE', type: 'stock' },

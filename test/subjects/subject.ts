@@ -17,6 +17,8 @@ export type Subject = {
   /** A mutation and the key that it changes. `round` makes it another one; below zero, the same with other input. */
   readonly write: (round: number) => { readonly mutation: string; readonly key: string };
   readonly writeOperation: string;
+  /** Calls of `readOperation` that come before the write is sent. Default: none. */
+  readonly readsBeforeWrite?: number;
   /** Whether the provider takes an idempotency key. */
   readonly isKeyed: boolean;
   /** The variable for its quota, and its value for N calls in S seconds. */

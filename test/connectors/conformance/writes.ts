@@ -48,6 +48,8 @@ export const writes = ({ of, withStack, write, sandbox, callsOf }: Harness): voi
     );
 
     test('given no answer to anything, then its outcome is said to be unknown', async () => {
+      // A fault that changes nothing, for the reads without which nothing is sent.
+      if (of.readsBeforeWrite) sandbox().fail({ on: of.readOperation, times: of.readsBeforeWrite });
       for (const on of [of.writeOperation, of.readOperation]) sandbox().fail({ on, drop: 'after' });
       expect(codeOf(await write(3))).toBe('UPSTREAM_OUTCOME_UNKNOWN');
       expect(callsOf(of.writeOperation)).toHaveLength(of.isKeyed ? 3 : 1);

@@ -16,7 +16,16 @@ if (isset($_GET['wsdl'])) {
 
 class Shop
 {
-    private const GOODS = ['OABR-S' => [7, '64.0000'], 'OABR-M' => [8, '-3.0000'], 'Å & <1>' => [9, '0.0000']];
+    // Of the last four, the first has for its SKU the id of another product.
+    private const GOODS = [
+        [7, 'OABR-S', '64.0000'],
+        [8, 'OABR-M', '-3.0000'],
+        [9, 'Å & <1>', '0.0000'],
+        [10, '7', '1.0000'],
+        [11, '<![CDATA[8]]>', '2.0000'],
+        [12, ' 10% of_A, B ', '3.0000'],
+        [13, '0008', '4.0000'],
+    ];
 
     public function __construct(private string $state) {}
 
@@ -36,9 +45,14 @@ class Shop
     public function catalogInventoryStockItemList($request)
     {
         $this->authorise($request);
+        $wanted = [];
+        foreach ((array) ($request->productIds->complexObjectArray ?? []) as $text) {
+            // MySQL compares an id with a text as numbers, and reads as much of the text as is one.
+            $wanted[] = $this->idBySku($text) ?? (float) $text;
+        }
         $found = [];
-        foreach (self::GOODS as $sku => [$id, $qty]) {
-            if (!in_array($sku, (array) ($request->productIds->complexObjectArray ?? []), true)) continue;
+        foreach (self::GOODS as [$id, $sku, $qty]) {
+            if (!in_array($id, $wanted)) continue;
             $qty = is_file("$this->state/qty-$id") ? file_get_contents("$this->state/qty-$id") : $qty;
             $found[] = [
                 'product_id' => (string) $id, 'sku' => $sku, 'qty' => $qty, 'is_in_stock' => $qty == 0 ? '0' : '1',
@@ -50,11 +64,20 @@ class Shop
     public function catalogInventoryStockItemUpdate($request)
     {
         $this->authorise($request);
-        if (!isset(self::GOODS[$request->productId])) throw new SoapFault('101', 'Product not exists.');
-        if (isset($request->data->qty)) {
-            file_put_contents("$this->state/qty-" . self::GOODS[$request->productId][0], $request->data->qty);
+        // What is no SKU is cast to the id column's type, as the real shop does.
+        $id = $this->idBySku($request->productId) ?? (int) $request->productId;
+        if (!in_array($id, array_column(self::GOODS, 0))) throw new SoapFault('101', 'Product not exists.');
+        if (isset($request->data->qty)) file_put_contents("$this->state/qty-$id", $request->data->qty);
+        return ['result' => true];
+    }
+
+    /** As the real shop's database compares SKUs: without regard to case and to spaces at the end. */
+    private function idBySku(string $text): ?int
+    {
+        foreach (self::GOODS as [$id, $sku]) {
+            if (strcasecmp(rtrim($sku, ' '), rtrim($text, ' ')) === 0) return $id;
         }
-        return ['result' => 1];
+        return null;
     }
 
     private function authorise($request): void

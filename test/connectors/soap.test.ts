@@ -1,0 +1,256 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { sandboxes } from '../../sandbox/index.ts';
+import { OPENMAGE_PATH } from '../../sandbox/openmage/index.ts';
+import { createWsdl } from '../../sandbox/openmage/wsdl.ts';
+import { resetClock, skipAhead } from '../kit/clock.ts';
+import { startHttpServer } from '../kit/http-server.ts';
+import { type InventoryStack, PATHS, startInventory } from '../kit/inventory-paths.ts';
+import { startProcess } from '../kit/processes.ts';
+import { codesOf, createAsk, type Stack, startStack } from '../kit/stack.ts';
+
+const ASK = '{ product(sku: "OABR-S") { sku stock { quantity } } }';
+const LIST = 'catalogInventoryStockItemList';
+
+const envelope = (body: string, attributes = '') =>
+  `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/" ${attributes}><S:Body>${body}</S:Body></S:Envelope>`;
+const answer = (content: string, attributes = '') =>
+  envelope(
+    `<n:${LIST}ResponseParam xmlns:n="urn:OpenMage"><result>${content}</result></n:${LIST}ResponseParam>`,
+    attributes,
+  );
+const XSI = 'http://www.w3.org/2001/XMLSchema-instance';
+
+/** So large that what is quadratic in it takes minutes, and what is linear no time. */
+const MANY = 80_000;
+const many = (make: (index: number) => string, count = MANY) =>
+  Array.from({ length: count }, (_, index) => make(index)).join('');
+
+describe.each(PATHS)('an answer out of proportion, %s', (path) => {
+  let stack: InventoryStack;
+  beforeAll(async () => {
+    skipAhead(0);
+    stack = await startInventory(path);
+  });
+  afterAll(async () => {
+    await stack.close();
+    resetClock();
+  });
+  beforeEach(async () => {
+    stack.openmage.reset();
+    skipAhead(86_400_000);
+    await stack.ask('{ product(sku: "OABR-M") { sku } }');
+  });
+
+  test.each([
+    ['starts of a fault code', `Envelope ${many(() => '<faultcode')}`],
+    ['fault codes with a prefix', `Envelope ${many(() => '<a:faultcode x ')}`],
+    ['a fault code of spaces', `Envelope <faultcode>${' '.repeat(10 * MANY)}`],
+    ['fault codes of spaces', `Envelope ${many(() => '<faultcode>   ')}`],
+    ['the word alone', `Envelope ${many(() => 'faultcode ')}`],
+  ])('a fault: given %s, then the shop is said to be unavailable', async (_, body) => {
+    stack.openmage.fail({ on: LIST, status: 500, body });
+    const { data, errors } = await stack.ask(ASK);
+    expect(data).toEqual({ product: null });
+    expect(codesOf(errors)).toEqual([['UPSTREAM_UNAVAILABLE', undefined]]);
+  });
+
+  test.each([
+    ['documents within a text', answer(`<![CDATA[${many(() => '<?xml ')}]]>`)],
+    [
+      'prefixes and elements',
+      answer(
+        many(() => '<a b="c"/>', 40_000),
+        many((index) => `xmlns:x${index}="${XSI}" `, 4_000),
+      ),
+    ],
+    [
+      'references to one element',
+      answer(`<a id="1">${many((index) => `<a${index}/>`, 20_000)}</a>${many(() => '<a href="#1"/>', 20_000)}`),
+    ],
+    ['elements', answer(many(() => '<complexObjectArray/>'))],
+    ['attributes', answer(`<a ${many((index) => `a${index}="" `, 200_000)}/>`)],
+    ['levels', answer(many(() => '<a>'))],
+    ['tags without an end', answer(many(() => '<a b="'))],
+    ['comments without an end', answer(many(() => '<!-- '))],
+    ['entities', `<!DOCTYPE a [<!ENTITY a "b"><!ENTITY b "&a;&a;">]>${answer('&b;')}`],
+    [
+      'an id that is a property of every object',
+      answer('<complexObjectArray id="__proto__"><sku>x</sku></complexObjectArray>'),
+    ],
+    ['the same in other words', answer('<complexObjectArray id="&#95;_proto__"><sku>x</sku></complexObjectArray>')],
+  ])('given %s, then it is a bad response', async (_, body) => {
+    stack.openmage.fail({ on: LIST, body });
+    const { data, errors } = await stack.ask(ASK);
+    expect(data).toEqual({ product: null });
+    expect(codesOf(errors)).toEqual([['UPSTREAM_BAD_RESPONSE', undefined]]);
+    expect(Object.keys(Object.prototype)).toEqual([]);
+  });
+
+  test('given as much as is allowed, then it is read', async () => {
+    const sections = '<sku><![CDATA[OABR-S]]></sku><qty>7</qty><!-- > --><is_in_stock>1</is_in_stock><b a=">"/>';
+    stack.openmage.fail({
+      on: LIST,
+      body: answer(
+        `${many(() => '<a/>', 40_000)}<complexObjectArray>${sections}</complexObjectArray>`,
+        `xmlns:xsi="${XSI}"`,
+      ),
+    });
+    const { data, errors } = await stack.ask(ASK);
+    expect(errors).toBeUndefined();
+    expect(data).toEqual({ product: { sku: 'OABR-S', stock: { quantity: 7 } } });
+  });
+});
+
+type Server = Awaited<ReturnType<typeof startHttpServer>>;
+
+/* What a WSDL names must be of an origin that the operator has configured. */
+describe('a WSDL that leads elsewhere', () => {
+  let stack: Stack;
+  /** Serves WSDLs, each path its document. */
+  let shop: Server;
+  /** Where nothing may ever be sent. */
+  let elsewhere: Server;
+  let visits: string[];
+  let asked: string[];
+  const documents = new Map<string, string | { status: number; location: string }>();
+  /** Makes the documents of all other paths. */
+  let makeDocument: (path: string) => string | undefined;
+
+  beforeAll(async () => {
+    stack = await startStack();
+    // Its own WSDL is read.
+    await stack.ask(ASK);
+    shop = await startHttpServer((incoming, response) => {
+      asked.push(incoming.url ?? '');
+      const path = incoming.url ?? '';
+      const document = documents.get(path) ?? makeDocument(path);
+      if (typeof document === 'object') response.writeHead(document.status, { location: document.location }).end();
+      else if (document === undefined) response.writeHead(404).end();
+      else response.setHeader('content-type', 'text/xml').end(document);
+    });
+    elsewhere = await startHttpServer((incoming, response) => {
+      visits.push(`${incoming.method} ${incoming.url}`);
+      response.setHeader('content-type', 'text/xml').end(wsdl());
+    });
+  });
+  beforeEach(() => {
+    visits = [];
+    asked = [];
+    documents.clear();
+    makeDocument = () => undefined;
+    stack.reset();
+  });
+  afterAll(async () => {
+    await stack.close();
+    await shop.close();
+    await elsewhere.close();
+  });
+
+  const endpoint = () => `${stack.openmage.url}${OPENMAGE_PATH}`;
+  const wsdl = () => createWsdl(endpoint());
+  const inSchema = (text: string) => wsdl().replace(/(<xsd:schema[^>]*>)/, `$1${text}`);
+  const inDefinitions = (text: string) => wsdl().replace('<wsdl:types>', `${text}<wsdl:types>`);
+  const askBehind = async (env: Record<string, string> = {}) => {
+    const gateway = await stack.startAnother({
+      ...sandboxes.openmage.environment(stack.openmage),
+      OPENMAGE_WSDL_URL: `${shop.url}/wsdl`,
+      OPENMAGE_ENDPOINT_URL: endpoint(),
+      ...env,
+    });
+    const { data, errors } = await gateway.ask(ASK);
+    await gateway.close();
+    return { data, codes: codesOf(errors) };
+  };
+  const REFUSED = { data: { product: null }, codes: [['UPSTREAM_BAD_RESPONSE', undefined]] };
+  const READ = { data: { product: expect.objectContaining({ sku: 'OABR-S' }) }, codes: undefined };
+
+  test.each([
+    ['an import of a schema', (url: string) => inSchema(`<xsd:import namespace="urn:x" schemaLocation="${url}/x"/>`)],
+    ['an include', (url: string) => inSchema(`<xsd:include schemaLocation="${url}/x"/>`)],
+    ['an import of a WSDL', (url: string) => inDefinitions(`<wsdl:import namespace="urn:x" location="${url}/x"/>`)],
+    ['an import without a scheme', (url: string) => inSchema(`<xsd:include schemaLocation="${url.slice(5)}/x"/>`)],
+    [
+      'an import with the shop’s name before an @',
+      (url: string) =>
+        inSchema(`<xsd:include schemaLocation="${url.replace('//', `//${new URL(shop.url).host}@`)}/x"/>`),
+    ],
+    ['an import of a file', () => inSchema('<xsd:include schemaLocation="file:///etc/hostname"/>')],
+    ['an import of a folder’s path', () => inSchema('<xsd:include schemaLocation="//[/../etc/hostname"/>')],
+  ])('given %s, then nothing is sent there', async (_, make) => {
+    documents.set('/wsdl', make(elsewhere.url));
+    expect(await askBehind()).toEqual(REFUSED);
+    expect(visits).toEqual([]);
+    expect(stack.openmage.calls).toEqual([]);
+  });
+
+  test.each(['/wsdl', '/types'])('given a redirect of %s, then it is not followed', async (path) => {
+    documents.set('/wsdl', inSchema('<xsd:include schemaLocation="types"/>'));
+    documents.set(path, { status: 302, location: `${elsewhere.url}/x` });
+    expect(await askBehind()).toEqual(REFUSED);
+    expect(visits).toEqual([]);
+  });
+
+  test('given an import from an import, then that is confined too', async () => {
+    documents.set('/wsdl', inSchema('<xsd:include schemaLocation="/a/types"/>'));
+    documents.set(
+      '/a/types',
+      `<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema"><xsd:include schemaLocation="${elsewhere.url}/x"/></xsd:schema>`,
+    );
+    expect(await askBehind()).toEqual(REFUSED);
+    expect(asked).toContain('/a/types');
+    expect(visits).toEqual([]);
+  });
+
+  test('given an address elsewhere, then no login is sent there; with OPENMAGE_ENDPOINT_URL calls go to that', async () => {
+    documents.set('/wsdl', createWsdl(`${elsewhere.url}/api`));
+    expect(await askBehind({ OPENMAGE_ENDPOINT_URL: `${shop.url}/api` })).toMatchObject({ data: { product: null } });
+    const { data, codes } = await askBehind({ OPENMAGE_ENDPOINT_URL: '' });
+    expect({ data, codes }).toEqual(REFUSED);
+    expect(visits).toEqual([]);
+    expect(await askBehind()).toEqual(READ);
+    expect(visits).toEqual([]);
+  });
+
+  test('given an import of the same origin, then it is read', async () => {
+    const types = /<xsd:schema[^>]*>(.*)<\/xsd:schema>/s.exec(wsdl())?.[1] ?? '';
+    documents.set('/wsdl', wsdl().replace(types, '<xsd:include schemaLocation="./types?a=1"/>'));
+    documents.set(
+      '/types?a=1',
+      `<xsd:schema targetNamespace="urn:OpenMage" xmlns:tns="urn:OpenMage" xmlns:xsd="http://www.w3.org/2001/XMLSchema">${types}</xsd:schema>`,
+    );
+    expect(await askBehind()).toEqual(READ);
+  });
+
+  test('given imports without an end, then they are given up', async () => {
+    documents.set('/wsdl', inSchema('<xsd:include schemaLocation="/0"/>'));
+    makeDocument = (path) =>
+      `<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema"><xsd:include schemaLocation="${path}0"/></xsd:schema>`;
+    expect(await askBehind()).toEqual(REFUSED);
+    // Read at the start, and once more for the request.
+    expect(asked.length).toBeLessThanOrEqual(2 * 32);
+  });
+
+  test('given imports of 3 MiB each, then they are given up', async () => {
+    const include = many((index) => `<xsd:include schemaLocation="/${index}"/>`, 5);
+    documents.set('/wsdl', inSchema(include));
+    makeDocument = () =>
+      `<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema"><!--${'x'.repeat(3 * 1024 * 1024)}--></xsd:schema>`;
+    expect(await askBehind()).toEqual(REFUSED);
+    expect(asked).not.toContain('/4');
+  });
+
+  test('given an address elsewhere, then the log says which origin it is, and no more of it', async () => {
+    documents.set('/wsdl', createWsdl(`${elsewhere.url}/secret-path`));
+    const gateway = startProcess(['node', 'gateway/main.ts'], {
+      PORT: '0',
+      ...sandboxes.openmage.environment(stack.openmage),
+      OPENMAGE_WSDL_URL: `${shop.url}/wsdl`,
+    });
+    await vi.waitFor(() => expect(gateway.output()).toContain('answers at'), 15_000);
+    await createAsk(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '')(ASK);
+    await vi.waitFor(() => expect(gateway.output()).toContain(`the WSDL leads to ${elsewhere.url}`), 10_000);
+    expect(gateway.output()).not.toContain('secret-path');
+    await gateway.stop();
+    expect(visits).toEqual([]);
+  });
+});

@@ -1,0 +1,45 @@
+import { createLog } from '../../runtime/log.ts';
+import { sandboxes } from '../../sandbox/index.ts';
+import type { OpenMageSandboxOptions } from '../../sandbox/openmage/index.ts';
+import { inventory } from '../../subgraphs/inventory/index.ts';
+import { createProcessKit } from '../../subgraphs/kit.ts';
+import { serve } from '../../subgraphs/serve.ts';
+import { type Ask, type Stack, startStack } from './stack.ts';
+
+/** The two ways to the inventory subgraph: in the gateway's process, and in one of its own. */
+export const PATHS = ['in process', 'over HTTP'] as const;
+
+export type InventoryStack = {
+  readonly openmage: Stack['openmage'];
+  readonly ask: Ask;
+  readonly close: () => Promise<void>;
+};
+
+/** A gateway with the inventory subgraph at the end of one of the paths, and a sandbox of the shop behind it. */
+export const startInventory = async (
+  path: (typeof PATHS)[number],
+  { openmage, env = {} }: { openmage?: OpenMageSandboxOptions; env?: Record<string, string> } = {},
+): Promise<InventoryStack> => {
+  const stack = await startStack({ env, openmage: { sessionLifetimeS: 1e9, ...openmage } });
+  if (path === 'in process') return stack;
+  const log = createLog('silent');
+  const whole = { CACHE_MAX_MIB: '0', ...sandboxes.openmage.environment(stack.openmage), ...env };
+  const { kit } = createProcessKit(whole, log);
+  const subgraph = await serve([inventory.create(whole, kit)], {
+    port: 0,
+    host: '127.0.0.1',
+    shutdownGraceMs: 100,
+    log,
+    health: () => ({}),
+  });
+  const gateway = await stack.startAnother({ ...env, INVENTORY_URL: `${subgraph.url}/inventory` });
+  return {
+    openmage: stack.openmage,
+    ask: gateway.ask,
+    close: async () => {
+      await gateway.close();
+      await subgraph.close();
+      await stack.close();
+    },
+  };
+};

@@ -1,0 +1,227 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Fault } from '../../sandbox/faults.ts';
+import { resetClock, skipAhead } from '../kit/clock.ts';
+import { type InventoryStack, PATHS, startInventory } from '../kit/inventory-paths.ts';
+import { codesOf } from '../kit/stack.ts';
+
+/* What a client is told of a setStock whose update the shop has taken, whatever fails from then on. */
+
+const LIST = 'catalogInventoryStockItemList';
+const UPDATE = 'catalogInventoryStockItemUpdate';
+const SKU = 'OABR-S';
+/** Reads before the update is sent. */
+const READS = 2;
+const DAY_MS = 86_400_000;
+
+const SET = `mutation ($quantity: Float!) {
+  setStock(input: { sku: "${SKU}", quantity: $quantity }) { product { sku stock { quantity inStock } } }
+}`;
+
+const envelope = (body: string) =>
+  `<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/"><SOAP-ENV:Body>${body}</SOAP-ENV:Body></SOAP-ENV:Envelope>`;
+
+/** Answers to an update that was carried out from which that cannot be seen. */
+const LOST: readonly (readonly [name: string, fault: Fault])[] = [
+  ['the connection breaks', { drop: 'after' }],
+  ['half a document', { rewrite: (body) => body.slice(0, body.length / 2) }],
+  ['an empty body', { rewrite: () => '' }],
+  ['a page', { rewrite: () => '<html><h1>It works!</h1></html>' }],
+  ['JSON', { rewrite: () => '{"result":1}' }],
+  ['an empty message', { rewrite: () => envelope('') }],
+  ['a message without a body', { rewrite: () => '<SOAP-ENV:Envelope/>' }],
+  ['no result', { rewrite: (body) => body.replace('<result>1</result>', '') }],
+  ['a result of 0', { rewrite: (body) => body.replace('>1<', '>0<') }],
+  ['a result that is no number', { rewrite: (body) => body.replace('>1<', '>yes<') }],
+  ['another operation’s answer', { rewrite: (body) => body.replaceAll(UPDATE, 'login') }],
+  ['an internal error', { rewrite: () => envelope('<SOAP-ENV:Fault><faultcode>1</faultcode></SOAP-ENV:Fault>') }],
+  [
+    'a fault that nobody knows',
+    { rewrite: () => envelope('<SOAP-ENV:Fault><faultcode>4711</faultcode></SOAP-ENV:Fault>') },
+  ],
+  ['a document type', { rewrite: (body) => `<!DOCTYPE x>${body}` }],
+  ['too many levels', { rewrite: () => envelope('<a>'.repeat(100) + '</a>'.repeat(100)) }],
+  ['9 MiB', { bytes: 9 * 1024 * 1024 }],
+];
+
+/** Answers to the reads after it by which the stock cannot be known. */
+const UNREADABLE: readonly (readonly [name: string, fault: Fault])[] = [
+  ['no connection', { drop: 'before' }],
+  ['a lost answer', { drop: 'after' }],
+  ['503', { status: 503 }],
+  ['500', { status: 500 }],
+  ['429', { status: 429, headers: { 'retry-after': '60' } }],
+  ['401', { status: 401 }],
+  ['404', { status: 404 }],
+  ['a redirect', { status: 302, headers: { location: 'http://127.0.0.1:1/' } }],
+  ['half a document', { rewrite: (body) => body.slice(0, body.length / 2) }],
+  ['a page', { body: '<html><h1>It works!</h1></html>' }],
+  ['no list', { rewrite: () => envelope('') }],
+  ['no quantity', { rewrite: (body) => body.replaceAll('qty>', 'quantity>') }],
+  ['a quantity that is no number', { rewrite: (body) => body.replace(/<qty>[^<]+/, '<qty>many') }],
+  ['an entry without a SKU', { rewrite: (body) => body.replace(`<sku>${SKU}</sku>`, '') }],
+  ['a fault', { status: 500, body: envelope('<SOAP-ENV:Fault><faultcode>6</faultcode></SOAP-ENV:Fault>') }],
+];
+
+/** Answers by which the update may have gone elsewhere. */
+const CONTRADICTING: readonly (readonly [name: string, fault: Fault])[] = [
+  ['nothing of this SKU', { rewrite: (body) => body.replace(/<result>.*<\/result>/s, '<result></result>') }],
+  ['another SKU', { rewrite: (body) => body.replace(`<sku>${SKU}`, '<sku>OABR-X') }],
+  ['another id', { rewrite: (body) => body.replace('<product_id>1002', '<product_id>1') }],
+];
+
+describe.each(PATHS)('%s', (path) => {
+  let stack: InventoryStack;
+  let quantity = 1_000;
+  beforeAll(async () => {
+    skipAhead(0);
+    stack = await startInventory(path);
+  });
+  afterAll(async () => {
+    await stack.close();
+    resetClock();
+  });
+  beforeEach(async () => {
+    stack.openmage.reset();
+    // No breaker is open, no quota used up and no budget spent.
+    skipAhead(DAY_MS);
+    await stack.ask('{ product(sku: "OABR-M") { sku } }');
+    skipAhead(DAY_MS);
+    quantity += 1;
+  });
+
+  const set = () => stack.ask<{ setStock: unknown }>(SET, { quantity });
+  const updates = () => stack.openmage.calls.filter(({ operation }) => operation === UPDATE).length;
+  const failReadsAfter = (fault: Fault) => {
+    stack.openmage.fail({ on: LIST, times: READS });
+    stack.openmage.fail({ on: LIST, ...fault });
+  };
+  /** What the shop has, with no fault in force. */
+  const inShop = async () => {
+    stack.openmage.reset();
+    skipAhead(DAY_MS);
+    const { data } = await stack.ask<{ product: { stock: { quantity: number } } }>(
+      `{ product(sku: "${SKU}") { stock { quantity } } }`,
+    );
+    return data?.product.stock.quantity;
+  };
+  const done = () => ({ setStock: { product: { sku: SKU, stock: { quantity, inStock: true } } } });
+
+  test.each(LOST)('the update: given %s, then it is found out that it was carried out', async (_, fault) => {
+    stack.openmage.fail({ on: UPDATE, ...fault });
+    const { data, errors } = await set();
+    expect(errors).toBeUndefined();
+    expect(data).toEqual(done());
+    expect(updates()).toBe(1);
+  });
+
+  test.each(LOST)('the update: given %s and no reads, then its outcome is unknown', async (_, fault) => {
+    stack.openmage.fail({ on: UPDATE, ...fault });
+    failReadsAfter({ status: 503 });
+    const { data, errors } = await set();
+    expect(data).toEqual({ setStock: null });
+    expect(codesOf(errors)).toEqual([['UPSTREAM_OUTCOME_UNKNOWN', undefined]]);
+    expect(updates()).toBe(1);
+    expect(await inShop()).toBe(quantity);
+  });
+
+  test.each(UNREADABLE)('reading back: given %s, then the product is answered without its stock', async (_, fault) => {
+    failReadsAfter(fault);
+    const { data, errors } = await set();
+    expect(data).toEqual({ setStock: { product: { sku: SKU, stock: null } } });
+    expect(errors?.map(({ path: at, extensions }) => [at, extensions?.['code']])).toEqual([
+      [['setStock', 'product', 'stock'], 'UPSTREAM_OUTCOME_UNKNOWN'],
+    ]);
+    expect(updates()).toBe(1);
+    expect(await inShop()).toBe(quantity);
+  });
+
+  test('reading back: given it fails and nobody wants to know, then there is no error', async () => {
+    failReadsAfter({ status: 503 });
+    const { data, errors } = await stack.ask(SET.replace(/stock \{[^}]*\}/, ''), { quantity });
+    expect(errors).toBeUndefined();
+    expect(data).toEqual({ setStock: { product: { sku: SKU } } });
+  });
+
+  test.each([...UNREADABLE.filter(([name]) => !/^(429|40.|a redirect|a fault)/.test(name)), ...CONTRADICTING])(
+    'reading back: given %s once, then the stock is answered',
+    async (_, fault) => {
+      failReadsAfter({ ...fault, times: 1 });
+      const { data, errors } = await set();
+      expect(errors).toBeUndefined();
+      expect(data).toEqual(done());
+    },
+  );
+
+  test.each(CONTRADICTING)('reading back: given %s, then the outcome is unknown', async (_, fault) => {
+    failReadsAfter(fault);
+    const { data, errors } = await set();
+    expect(data).toEqual({ setStock: null });
+    expect(codesOf(errors)).toEqual([['UPSTREAM_OUTCOME_UNKNOWN', undefined]]);
+    expect(updates()).toBe(1);
+  });
+
+  test('given the shop says that it is done and nothing has changed, then the outcome is unknown', async () => {
+    stack.openmage.fail({
+      on: UPDATE,
+      body: envelope(`<n:${UPDATE}ResponseParam xmlns:n="urn:OpenMage"><result>1</result></n:${UPDATE}ResponseParam>`),
+    });
+    const { data, errors } = await set();
+    expect(data).toEqual({ setStock: null });
+    expect(codesOf(errors)).toEqual([['UPSTREAM_OUTCOME_UNKNOWN', undefined]]);
+  });
+
+  test('given somebody buys in between, then the stock is answered as it is', async () => {
+    failReadsAfter({ rewrite: (body) => body.replace(`<qty>${quantity}`, `<qty>${quantity - 1}`) });
+    const { data, errors } = await set();
+    expect(errors).toBeUndefined();
+    expect(data).toEqual({ setStock: { product: { sku: SKU, stock: { quantity: quantity - 1, inStock: true } } } });
+  });
+
+  test.each([
+    ['503', { status: 503 }, 'UPSTREAM_UNAVAILABLE'],
+    ['a page', { body: '<html/>' }, 'UPSTREAM_BAD_RESPONSE'],
+  ] as const)('given %s before the update, then it is said that nothing happened', async (_, fault, code) => {
+    for (const reads of [0, 1]) {
+      stack.openmage.reset();
+      skipAhead(DAY_MS);
+      if (reads > 0) stack.openmage.fail({ on: LIST, times: reads });
+      stack.openmage.fail({ on: LIST, ...fault });
+      expect(codesOf((await set()).errors)).toEqual([[code, undefined]]);
+      expect(updates()).toBe(0);
+    }
+  });
+
+  test('given the shop refuses the update, then that is passed on', async () => {
+    for (const [fault, expected] of [
+      ['101', ['UPSTREAM_NOT_FOUND', undefined]],
+      ['102', ['UPSTREAM_REJECTED', 'INVALID_VALUE']],
+    ] as const) {
+      stack.openmage.reset();
+      const body = envelope(`<SOAP-ENV:Fault><faultcode>${fault}</faultcode></SOAP-ENV:Fault>`);
+      stack.openmage.fail({ on: UPDATE, status: 500, body });
+      expect(codesOf((await set()).errors)).toEqual([expected]);
+    }
+  });
+});
+
+describe.each(PATHS)('%s, with a shop that does not answer', (path) => {
+  let stack: InventoryStack;
+  beforeAll(async () => {
+    stack = await startInventory(path, { env: { OPENMAGE_TIMEOUT_MS: '1500' } });
+    await stack.ask('{ product(sku: "OABR-M") { sku } }');
+  });
+  afterAll(() => stack.close());
+
+  test('the update: then it is found out; the reads after it: then the product is answered without its stock', async () => {
+    stack.openmage.fail({ on: UPDATE, hang: true });
+    const found = await stack.ask(SET, { quantity: 2_000 });
+    expect(found.errors).toBeUndefined();
+    expect(found.data).toMatchObject({ setStock: { product: { stock: { quantity: 2_000 } } } });
+    stack.openmage.reset();
+    stack.openmage.fail({ on: LIST, times: READS });
+    stack.openmage.fail({ on: LIST, hang: true });
+    const unread = await stack.ask(SET, { quantity: 2_001 });
+    expect(unread.data).toEqual({ setStock: { product: { sku: SKU, stock: null } } });
+    expect(codesOf(unread.errors)).toEqual([['UPSTREAM_OUTCOME_UNKNOWN', undefined]]);
+  });
+});
