@@ -10,9 +10,9 @@ import {
   isNonNullType,
 } from 'graphql';
 import { inspect } from 'graphql/jsutils/inspect.js';
+import { compileList } from './complete-list.ts';
 import { executeFields } from './execute-fields.ts';
-import { createInfo, type Execution, type Field, isPromise, type Path, type Target } from './execution.ts';
-import { compilePosition } from './position.ts';
+import { createInfo, type Execution, type Field, isPromise, type Path } from './execution.ts';
 import { compileRuntimeType } from './runtime-type.ts';
 import type { SelectFields } from './select-fields.ts';
 
@@ -66,39 +66,6 @@ const compileLeaf =
     }
     return serialized;
   };
-
-const compileList = (itemType: GraphQLOutputType, field: Field, selectFields: SelectFields): CompleteValue => {
-  const item = compilePosition(itemType, compileValue(itemType, field, selectFields), field);
-  return (execution, value, path, fieldPath) => {
-    if (!isIterable(value)) {
-      throw new GraphQLError(
-        `Expected Iterable, but did not find one for field "${field.parentType.name}.${field.definition.name}".`,
-      );
-    }
-    const target: unknown[] = [];
-    const pending: Promise<void>[] = [];
-    try {
-      let index = 0;
-      for (const one of value) {
-        const itemPath = { prev: path, key: index, typename: undefined };
-        index += 1;
-        const promise = item.complete(execution, one, itemPath, fieldPath, target as unknown as Target);
-        if (promise) pending.push(promise);
-      }
-    } catch (error) {
-      // The list has failed; that an item before does so too may not end the process.
-      for (const promise of pending) promise.then(undefined, () => {});
-      throw error;
-    }
-    return pending.length > 0 ? Promise.all(pending).then(() => target) : target;
-  };
-};
-
-const isIterable = (value: unknown): value is Iterable<unknown> =>
-  typeof value === 'object' &&
-  value !== null &&
-  Symbol.iterator in value &&
-  typeof value[Symbol.iterator] === 'function';
 
 type CompleteObject = (type: GraphQLObjectType, ...given: Parameters<CompleteValue>) => unknown;
 

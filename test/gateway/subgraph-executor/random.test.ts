@@ -1,0 +1,106 @@
+import { type ExecutionResult, execute, type GraphQLError, parse, validate } from 'graphql';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compileOperation } from '../../../gateway/subgraph-executor/executor.ts';
+import { createRandom } from '../execution/generate.ts';
+import { generateOperation } from './generate.ts';
+import { createTurns } from './turns.ts';
+import { createWorldSchema, type World } from './world.ts';
+
+/*
+ * Random operations over a subgraph whose resolvers do whatever resolvers can, by the executor and by graphql-js.
+ * `SEED=<n> npx vitest run test/gateway/subgraph-executor/random` repeats one, `SEEDS=<n>` tries another number of them.
+ */
+
+const SEEDS = Number(process.env['SEEDS'] ?? 2_500);
+const ONLY = process.env['SEED'];
+const FIRST_SEEDS = ONLY ? [Number(ONLY)] : Array.from({ length: SEEDS }, (_, index) => index + 1);
+
+let world: World = { seed: 0, faults: 0, turns: undefined, calls: [] };
+const schema = createWorldSchema(() => world);
+
+type Outcome = ExecutionResult & { readonly calls: readonly string[]; readonly unhandled: readonly unknown[] };
+
+// graphql-js leaves promises of list items alone where a later item fails at once; the executor must not, for that ends
+// a process.
+const unhandled: unknown[] = [];
+const note = (reason: unknown): void => {
+  unhandled.push(reason);
+};
+const others = process.listeners('unhandledRejection');
+beforeAll(() => {
+  process.removeAllListeners('unhandledRejection');
+  process.on('unhandledRejection', note);
+});
+afterAll(() => {
+  process.off('unhandledRejection', note);
+  for (const listener of others) process.on('unhandledRejection', listener);
+});
+
+const describeErrors = (errors: readonly GraphQLError[] | undefined): string[] =>
+  (errors ?? []).map(({ path, message, extensions }) => JSON.stringify([path, message, extensions])).sort();
+
+const run = async (
+  options: Pick<World, 'seed' | 'faults'> & { readonly isInTurns: boolean },
+  begin: () => ExecutionResult | PromiseLike<ExecutionResult>,
+): Promise<Outcome> => {
+  const turns = createTurns();
+  const calls: string[] = [];
+  world = { ...options, turns: options.isInTurns ? turns : undefined, calls };
+  unhandled.length = 0;
+  const { data, errors } = await turns.until(begin());
+  const before = JSON.stringify([data, describeErrors(errors)]);
+  // What was given up goes on, and must not change the answer.
+  await turns.finish();
+  expect(JSON.stringify([data, describeErrors(errors)])).toBe(before);
+  return { ...(data !== undefined && { data }), ...(errors && { errors }), calls, unhandled: [...unhandled] };
+};
+
+test(`then ${ONLY ? `seed ${ONLY}` : `${SEEDS} random operations`} are executed as by graphql-js`, async () => {
+  let valid = 0;
+  let withErrors = 0;
+  for (const seed of FIRST_SEEDS) {
+    const random = createRandom(seed);
+    const { query, variables } = generateOperation(schema, random, { isInternal: true });
+    const document = parse(query, { noLocation: true });
+    const invalid = validate(schema, document);
+    if (ONLY) console.log(query, variables, invalid);
+    if (invalid.length > 0) continue;
+    valid += 1;
+    const compiled = compileOperation(schema, document);
+    const options = { seed, faults: random.pick([0, 0.01, 0.03, 0.1]), isInTurns: random.chance(0.8) };
+    const flipped = { ...variables, yes: !variables['yes'], no: !variables['no'] };
+    for (const variableValues of [variables, flipped, variables]) {
+      const expected = await run(options, () =>
+        execute({ schema, document, variableValues, hideSuggestions: true, options: { maxCoercionErrors: 10 } }),
+      );
+      const actual = await run(options, () => compiled(variableValues, undefined));
+      const where = `SEED=${seed}\n${query}\n${JSON.stringify(variableValues)}`;
+      expect(JSON.stringify(actual.data), where).toBe(JSON.stringify(expected.data));
+      expect(actual.unhandled, where).toEqual([]);
+      if (expected.errors) withErrors += 1;
+      if (options.isInTurns) {
+        expect(describeErrors(actual.errors), where).toEqual(describeErrors(expected.errors));
+        expect(actual.calls, where).toEqual(expected.calls);
+      } else {
+        expect(nullsOf(actual), where).toEqual(nullsOf(expected));
+        expect([...actual.calls].sort(), where).toEqual([...expected.calls].sort());
+      }
+    }
+  }
+  if (ONLY) return;
+  expect(valid).toBeGreaterThan(SEEDS * 0.9);
+  expect(withErrors).toBeGreaterThan(SEEDS / 3);
+}, 600_000);
+
+/** Where the data is null because of an error: which of several errors is told first depends on microtasks. */
+const nullsOf = ({ data, errors = [] }: ExecutionResult): string[] =>
+  [...new Set(errors.map(({ path = [] }) => JSON.stringify(findNull(data, path))))].sort();
+
+const findNull = (data: unknown, path: readonly (string | number)[]): unknown => {
+  let value = data;
+  for (const [index, step] of path.entries()) {
+    if (value === null || value === undefined) return path.slice(0, index);
+    value = (value as Record<string | number, unknown>)[step];
+  }
+  return path;
+};

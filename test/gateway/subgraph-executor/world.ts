@@ -1,0 +1,313 @@
+import { buildSubgraphSchema } from '@apollo/subgraph';
+import {
+  GraphQLError,
+  type GraphQLOutputType,
+  type GraphQLResolveInfo,
+  GraphQLScalarType,
+  type GraphQLSchema,
+  isEnumType,
+  isInterfaceType,
+  isListType,
+  isNonNullType,
+  isObjectType,
+  isScalarType,
+  parse,
+} from 'graphql';
+import { createRandom, type Random } from '../execution/generate.ts';
+import type { Turns } from './turns.ts';
+
+/**
+ * A made-up subgraph whose resolvers do everything that resolvers can do: values and promises of them, errors thrown,
+ * returned and rejected, values of the wrong type, lists of any kind. What a field does depends on the seed, the object
+ * and the arguments alone, so that every executor meets the same.
+ */
+export const SCHEMA = `
+  extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"])
+  type Query {
+    item(input: Input = { count: 2 }): Item
+    sureItem: Item!
+    items(first: Int): [Item]
+    sureItems: [Item!]!
+    grid: [[Item]!]
+    node: Node
+    nodes: [Node!]
+    thing: Thing
+    things: [Thing]
+    sureThings: [[Thing!]]
+    plain: Plain
+    echo(input: Input, list: [Int!], kind: Kind = RED, odd: Odd, flag: Boolean! = true, nested: [[Input]]): String
+  }
+  type Mutation {
+    first(input: Input!): Item
+    second: Item!
+    third(list: [Int]): [Item!]
+  }
+  interface Node { id: ID! size: Int peer: Node peers: [Node] item: Item! }
+  union Thing = Item | Stone | Plain
+  enum Kind { RED GREEN }
+  scalar Odd
+  input Input {
+    count: Int! = 1
+    name: String = "unnamed"
+    kind: Kind! = GREEN
+    inner: Input
+    odd: Odd
+    list: [Int!] = [1, 2]
+  }
+  type Item implements Node @key(fields: "id") {
+    id: ID!
+    size: Int
+    sureSize: Int!
+    sizes: [Int!]
+    someSizes: [Int]
+    cube: [[[Int!]!]]
+    name(upper: Boolean = false, odd: Odd): String
+    weight: Float
+    isNew: Boolean
+    kind: Kind
+    kinds: [Kind!]!
+    odd: Odd
+    sureOdd: Odd!
+    odds: [Odd]
+    echo(input: Input!, list: [Int!]): String
+    peer: Node
+    surePeer: Node!
+    peers: [Node]
+    item: Item!
+    items(first: Int! = 2): [Item!]
+    thing: Thing
+    plain: Plain
+    surePlain: Plain!
+    plains: [Plain]
+  }
+  type Stone implements Node @key(fields: "id") {
+    id: ID!
+    size: Int
+    peer: Node
+    peers: [Node]
+    item: Item!
+    hardness: Float!
+    plain: Plain
+  }
+  type Plain {
+    id: ID!
+    size: Int
+    sureSize: Int!
+    name: String
+    kind: Kind
+    odd: Odd
+    plain: Plain
+    surePlains: [Plain!]
+    node: Node
+  }
+  type Other { id: ID! }
+`;
+
+/** One run of the world. */
+export type World = {
+  readonly seed: number;
+  /** The share of values in which something goes wrong. */
+  readonly faults: number;
+  /** Settles the promises one at a time; without it they are settled from the start. */
+  readonly turns: Turns | undefined;
+  /** The fields that were resolved, in order. */
+  readonly calls: string[];
+};
+
+/** An object of the world: what its fields do depends on its key. */
+type Thing = { readonly key: string; readonly typename: string };
+
+const FAILURES: readonly ((key: string) => unknown)[] = [
+  (key) => {
+    throw new Error(`${key} throws`);
+  },
+  (key) => {
+    throw new GraphQLError(`${key} refuses`, { extensions: { code: 'REFUSED' } });
+  },
+  (key) => {
+    throw `${key} throws a text`;
+  },
+  (key) => new Error(`${key} returns an error`),
+  (key) => new GraphQLError(`${key} returns a refusal`),
+  () => null,
+  () => null,
+  () => undefined,
+  () => ({ wrong: true }),
+  () => 'wrong',
+  () => Number.NaN,
+  () => [[]],
+  () => (async function* () {})(),
+];
+
+const WRONG_TYPES: readonly unknown[] = [null, undefined, 'Nothing', 'Thing', 'Other', 5, {}];
+
+const SCALARS: Readonly<Record<string, readonly unknown[]>> = {
+  Int: [0, 7, '12', true],
+  Float: [0.5, 3, '1.25'],
+  Boolean: [true, false, 1],
+  ID: ['a', 12],
+  String: ['text', 12, true, '', { valueOf: () => 'value' }],
+  Odd: ['even', 0, '', { deep: ['down'] }, 'bad', 'nothing'],
+};
+
+/** Builds the world's schema with its resolvers, which look at `world()` each time. */
+export const createWorldSchema = (world: () => World): GraphQLSchema => {
+  const luckOf = (key: string): Random => {
+    let hash = world().seed;
+    for (let index = 0; index < key.length; index++) hash = Math.imul(hash ^ key.charCodeAt(index), 16_777_619);
+    return createRandom(hash);
+  };
+  const isFaulty = (luck: Random): boolean => luck.chance(world().faults);
+
+  /** A value as it is, or a promise of it. */
+  const deliver = (luck: Random, produce: () => unknown): unknown => {
+    const how = luck.next();
+    const priority = luck.next();
+    if (how < 0.5) return produce();
+    const { turns } = world();
+    const promise = turns ? turns.wait(priority, produce) : new Promise((done) => done(produce()));
+    // biome-ignore lint/suspicious/noThenProperty: Some libraries have promises of their own.
+    return how < 0.95 ? promise : { then: promise.then.bind(promise) };
+  };
+
+  const produceValue = (key: string, type: GraphQLOutputType): unknown => {
+    const luck = luckOf(key);
+    return deliver(luck, () =>
+      isFaulty(luck) ? luck.pick(FAILURES)(key) : makeValue(luck, key, isNonNullType(type) ? type.ofType : type),
+    );
+  };
+
+  const makeValue = (luck: Random, key: string, type: GraphQLOutputType): unknown => {
+    if (isListType(type)) return makeList(luck, key, type.ofType);
+    if (isScalarType(type)) return luck.pick(SCALARS[type.name] ?? []);
+    if (isEnumType(type)) return luck.pick(type.getValues()).value;
+    if (isObjectType(type)) return makeObject(key, type.name);
+    return makeObject(key, luck.pick(isInterfaceType(type) ? ['Item', 'Stone'] : ['Item', 'Stone', 'Plain']));
+  };
+
+  const makeList = (luck: Random, key: string, itemType: GraphQLOutputType): unknown => {
+    const count = luck.below(4);
+    const kind = luck.next();
+    const endsBadly = kind > 0.9 && isFaulty(luck);
+    const item = (index: number): unknown => {
+      try {
+        return produceValue(`${key}[${index}]`, itemType);
+      } catch (error) {
+        // Thrown, it would be the list's, and promises of items before it would be left alone.
+        return index % 2 === 0 && error instanceof Error ? error : Promise.reject(error);
+      }
+    };
+    function* items() {
+      for (let index = 0; index < count; index++) yield item(index);
+      if (endsBadly) throw new Error(`${key} ends with an error`);
+    }
+    if (kind < 0.8) return [...items()];
+    return kind < 0.9 ? { [Symbol.iterator]: items } : items();
+  };
+
+  const makeObject = (key: string, typename: string): Thing => {
+    const object: Thing = { key, typename };
+    const luck = luckOf(`${key} itself`);
+    if (luck.chance(0.4)) {
+      Object.defineProperty(object, '__typename', { value: luck.chance(0.9) ? typename : luck.pick(WRONG_TYPES) });
+    }
+    if (typename === 'Plain') addProperties(object, luck);
+    return object;
+  };
+
+  /** Gives an object its fields as properties and methods, for which there are no resolvers. */
+  const addProperties = (object: Thing, luck: Random): void => {
+    for (const { name, type } of Object.values(plainFields)) {
+      const produce = () => {
+        const key = `${object.key}.${name}`;
+        world().calls.push(key);
+        return produceValue(key, type);
+      };
+      function method(this: unknown, args: object, _context: unknown, info: GraphQLResolveInfo): unknown {
+        if (this !== object || Object.keys(args).length > 0 || info.fieldName !== name) throw new Error('odd call');
+        return produce();
+      }
+      Object.defineProperty(object, name, luck.chance(0.6) ? { get: produce } : { value: method });
+    }
+  };
+
+  const resolve = (source: Thing | undefined, args: Record<string, unknown>, _: unknown, info: GraphQLResolveInfo) => {
+    const given = JSON.stringify(args);
+    const key = `${source?.key ?? info.parentType.name}.${info.fieldName}${given}`;
+    world().calls.push(key);
+    if (info.fieldNodes.some(({ name }) => name.value !== info.fieldName)) throw new Error('other nodes');
+    // Nobody else may see what a resolver does to its arguments; `literal` names what is written in the document.
+    args['changed'] = true;
+    const { input } = args;
+    if (isRecord(input) && input['name'] === 'literal') input['changed'] = true;
+    if (info.fieldName === 'echo') return deliver(luckOf(key), () => given);
+    return produceValue(key, info.returnType);
+  };
+
+  const resolveType = ({ key, typename }: Thing): unknown => {
+    const luck = luckOf(`${key} type`);
+    return deliver(luck, () => {
+      if (!isFaulty(luck)) return typename;
+      if (luck.chance(0.2)) throw new Error(`${key} has no type`);
+      return luck.chance(0.1) ? schema.getType(typename) : luck.pick(WRONG_TYPES);
+    });
+  };
+
+  const isTypeOf =
+    (name: string) =>
+    ({ key, typename }: Thing): unknown => {
+      const luck = luckOf(`${key} is ${name}`);
+      return deliver(luck, () => {
+        if (!isFaulty(luck)) return typename === name;
+        if (luck.chance(0.3)) throw new Error(`${key} may be ${name}`);
+        return typename !== name;
+      });
+    };
+
+  // Not thrown at once: what @apollo/subgraph has begun for the entities before it would be left alone.
+  const resolveReference = async ({ __typename: name, id }: { __typename: string; id: string }) => {
+    const key = `${name} ${id}`;
+    world().calls.push(key);
+    const type = schema.getType(name);
+    return isObjectType(type) ? produceValue(key, type) : null;
+  };
+
+  const schema = buildSubgraphSchema([
+    {
+      typeDefs: parse(SCHEMA),
+      resolvers: {
+        Kind: { RED: 'r', GREEN: 2 },
+        Odd: createOddScalar(),
+        Item: { __resolveReference: resolveReference },
+        Stone: { __resolveReference: resolveReference },
+      } as never,
+    },
+  ]);
+  const plain = schema.getType('Plain');
+  const plainFields = isObjectType(plain) ? plain.getFields() : {};
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (isInterfaceType(type)) type.resolveType = resolveType as never;
+    if (!isObjectType(type) || type.name.startsWith('_')) continue;
+    if (['Item', 'Stone', 'Plain'].includes(type.name)) type.isTypeOf = isTypeOf(type.name) as never;
+    if (type === plain) continue;
+    for (const field of Object.values(type.getFields())) {
+      if (!field.name.startsWith('_')) field.resolve = resolve as never;
+    }
+  }
+  return schema;
+};
+
+const createOddScalar = () =>
+  new GraphQLScalarType({
+    name: 'Odd',
+    serialize: (value) => {
+      if (value === 'bad') throw new Error('Odd cannot represent bad');
+      return value === 'nothing' ? undefined : value;
+    },
+    parseValue: (value) => {
+      if (value === 'bad') throw new Error('Odd cannot be bad');
+      return { odd: value };
+    },
+  });
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
