@@ -2,8 +2,9 @@ import { isData } from './data.ts';
 import { createInput, type FetchOptions, type Gathered, NO_ANSWER, type Run, withService } from './input.ts';
 import { queryOf } from './outline.ts';
 import { placeErrors } from './place-errors.ts';
+import { createSelectionTree } from './selection-tree.ts';
 import { fragmentMap } from './selections.ts';
-import { type Fetch, fragmentsIn } from './steps.ts';
+import { type Fetch, fragmentsIn, operationIn } from './steps.ts';
 import type { SubgraphAnswer, SubgraphClient } from './subgraph-request.ts';
 
 /** Sends a fetch and puts what it gives to the data; undefined where there is nothing to ask. Never rejects. */
@@ -18,23 +19,35 @@ export const createSend = <Context>(
   const { subgraph, document, kind, operationName } = fetch;
   const fragments = fragmentMap(fragmentsIn(document));
   const send = client.prepare({ query: queryOf(fetch), document, kind, operationName });
-  const rootType = options.supergraphSchema.getRootType(kind)?.name ?? '';
-  const inputOptions = { ...options, rootType, subgraph, fragments, takes: client.takes };
+  const inputOptions = { ...options, subgraph, fragments, takes: client.takes };
   const inputs = fetch.inputs.map((input) => createInput(inputOptions, input));
   const entityLists = new Set(fetch.inputs.flatMap(({ entities }) => entities?.name ?? []));
   const isEntityList = (name: string): boolean => entityLists.has(name);
+  const tree = createSelectionTree(options.supergraphSchema, operationIn(document).selectionSet, fragments);
 
   const receive = (run: Run<Context>, gathered: readonly Gathered[], answer: SubgraphAnswer): void => {
     const errors = (answer.errors ?? []).map((error) => withService(error, subgraph));
     const data = isData(answer.data) ? answer.data : undefined;
     if (errors.length > 0 || !data) run.hasFailures = true;
-    const unplaced = data ? placeErrors(data, errors, isEntityList) : [];
+    const { variables } = run;
+    const unplaced = data && errors.length > 0 ? placeErrors(data, errors, { tree, isEntityList, variables }) : errors;
+    const unseen = new Set(unplaced);
     for (const [index, input] of inputs.entries()) {
       const own = gathered[index] as Gathered;
-      if (data) input.receive(run, own, data);
-      else input.fail(run, own, errors.length > 0 ? errors : [withService(NO_ANSWER, subgraph)]);
-      for (const error of unplaced) run.errors.push(...input.toClient(run, own, error));
+      if (data && input.isUsable(own, data)) input.receive(run, own, data);
+      else {
+        const about = errors.filter(input.isAbout);
+        input.fail(run, own, about.length > 0 ? about : [withService(NO_ANSWER, subgraph)]);
+        for (const error of about) unseen.delete(error);
+      }
       for (const note of answer.stale ?? []) run.stale.push(...input.toClient(run, own, note));
+    }
+    // Errors that are the reason of no null.
+    for (const { path, ...error } of unseen) {
+      const located = path
+        ? inputs.flatMap((input, index) => input.toClient(run, gathered[index] as Gathered, { ...error, path }))
+        : [];
+      run.errors.push(...(located.length > 0 ? located : [error]));
     }
   };
 

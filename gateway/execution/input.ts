@@ -1,13 +1,14 @@
-import { type GraphQLSchema, Kind, type SelectionSetNode } from 'graphql';
+import type { GraphQLSchema } from 'graphql';
 import type { StaleNote } from '../../subgraphs/field.ts';
-import { createMerge, type Data, isData, setOwn } from './data.ts';
+import { copy, type Data, isData, own, setOwn, TYPE_FAILURE } from './data.ts';
 import { Failure, type FetchError } from './failure.ts';
+import { combineFailure, createMerge, extendFailures, failFields, isOfOtherType } from './merge.ts';
 import { createObjectsAt, locate, type ObjectsAt, type Path } from './objects-at.ts';
-import { failFields } from './place-errors.ts';
 import { renameFields } from './rename-fields.ts';
 import { type Batch, createBatch, createRepresenters, type Representer } from './representations.ts';
 import type { Requirements } from './requirements.ts';
-import { collectFields, type Fragments, isSelected, responseName } from './selections.ts';
+import { createSelectionTree } from './selection-tree.ts';
+import { type Fragments, isSelected } from './selections.ts';
 import type { Input, Target } from './steps.ts';
 import type { Representations, SubgraphClient, SubgraphError } from './subgraph-request.ts';
 
@@ -34,7 +35,7 @@ export type FetchOptions = {
   readonly requiredBy: Requirements['requiredBy'];
 };
 
-/** What is said of an answer that is none. */
+/** The error of an answer that cannot be used. */
 export const NO_ANSWER = { message: 'A service gave no answer.', extensions: { code: 'UPSTREAM_BAD_RESPONSE' } };
 
 /** An error with the name of the subgraph that it is of. */
@@ -55,8 +56,6 @@ export type Gathered = {
 };
 
 export type InputOptions = FetchOptions & {
-  /** The type that the fetch's root fields are of. */
-  readonly rootType: string;
   readonly subgraph: string;
   readonly fragments: Fragments;
   readonly takes: SubgraphClient<never>['takes'];
@@ -64,18 +63,20 @@ export type InputOptions = FetchOptions & {
 
 /** Compiles what a request does for one of its inputs: gathers the objects, and receives what is given for them. */
 export const createInput = (
-  { supergraphSchema: schema, requiredBy, rootType, subgraph, fragments, takes }: InputOptions,
+  { supergraphSchema: schema, requiredBy, subgraph, fragments, takes }: InputOptions,
   { entities, selectionSet, targets, renamed }: Input,
 ) => {
-  const selections = [{ selectionSet, conditions: [] }];
+  const tree = createSelectionTree(schema, selectionSet, fragments);
+  const fields = tree.fieldsOf();
   const places = targets.map((target) => createPlace(schema, target));
-  const mergeGiven = createMerge(namesIn(selectionSet, fragments));
-  const hasNested = selectsObjects(selectionSet, fragments);
+  const mergeGiven = createMerge(schema, tree);
+  const hasNested = [...fields.values()].some(({ nested }) => nested);
+  const lostAt = targets.map(({ path }) => {
+    return [...path, undefined].map((_step, done) => ({ tree, path: path.slice(done) }));
+  });
 
-  const failObject = (run: Run<unknown>, object: Data, failure: Failure): void => {
-    run.hasFailures = true;
-    failFields(object, failure, { schema, typename: rootType, selections, fragments, variables: run.variables });
-  };
+  const failObject = (run: Run<unknown>, object: Data, failure: Failure): void =>
+    failFields(object, failure, tree, run);
 
   const gather = (run: Run<unknown>): Gathered => {
     const texts: string[] = [];
@@ -84,6 +85,7 @@ export const createInput = (
     const refused: Gathered['refused'] = new Map();
     const objects: Data[][] = [];
     const positions: number[][] = [];
+    if (run.hasFailures) for (const lost of lostAt) extendFailures(run.data, lost);
     for (const { objectsAt, representerOf } of places) {
       const ownObjects: Data[] = [];
       const ownPositions: number[] = [];
@@ -115,13 +117,18 @@ export const createInput = (
     refused: Gathered['refused'],
     run: Run<unknown>,
   ): number | undefined => {
-    if (!representer) return undefined;
+    if (!representer) {
+      // Without a failure, the object is of a type that the fetch is not for.
+      const failure = run.hasFailures ? own(object, TYPE_FAILURE) : undefined;
+      if (failure instanceof Failure) failObject(run, object, failure.forDependent());
+      return undefined;
+    }
     if (!run.hasFailures) return representer.indexOf(object, batch);
     const { entity, failures } = representer.withoutFailures(object);
     if (failures.size === 0) return representer.indexOf(object, batch);
-    const fields = refuse(run, object, failures);
-    if (!fields) return undefined;
-    refused.set(object, fields);
+    const dependents = refuse(run, object, failures);
+    if (!dependents) return undefined;
+    refused.set(object, dependents);
     return representer.indexOf(entity, batch);
   };
 
@@ -135,71 +142,111 @@ export const createInput = (
     failures: ReadonlyMap<string, Failure>,
   ): ReadonlyMap<string, Failure> | undefined => {
     const typename = String(object['__typename']);
-    const asked = [...collectFields(schema, typename, selections, fragments)].filter(([, selected]) =>
-      isSelected(selected, run.variables),
-    );
-    const fields = new Map<string, Failure>();
+    const asked = [...tree.fieldsOf(typename)].filter(([, { selected }]) => isSelected(selected, run.variables));
+    const refused = new Map<string, Failure>();
     for (const [required, failure] of failures) {
-      const dependents = asked.filter(([, [one]]) => one && requiredBy(typename, one.node.name.value).has(required));
-      for (const [name] of dependents) fields.set(name, failure.forDependent());
-      if (dependents.length > 0 && asked.some(([name]) => !fields.has(name) && name !== '__typename')) continue;
+      const dependents = asked.filter(([, { name }]) => requiredBy(typename, name).has(required));
+      for (const [responseName] of dependents) refused.set(responseName, failure.forDependent());
+      if (dependents.length > 0 && asked.some(([name]) => !refused.has(name) && name !== '__typename')) continue;
       failObject(run, object, failure.forDependent());
       return undefined;
     }
-    return fields;
+    return refused;
   };
 
-  const receive = (run: Run<unknown>, { representations, objects, positions, refused }: Gathered, data: Data): void => {
-    const list = entities ? data[entities.name] : [data];
-    if (!Array.isArray(list) || (representations && list.length !== representations.texts.length)) {
-      const failure =
-        list instanceof Failure
-          ? list.forDependent()
-          : new Failure([{ ...withService(NO_ANSWER, subgraph), path: [] }]);
+  /** Whether an answer has something for every object that was asked for. */
+  const isUsable = ({ representations }: Gathered, data: Data): boolean => {
+    const list = entities ? own(data, entities.name) : [data];
+    return list instanceof Failure || (Array.isArray(list) && list.length === (representations?.texts.length ?? 1));
+  };
+
+  const receive = (run: Run<unknown>, { objects, positions, refused }: Gathered, data: Data): void => {
+    const list = entities ? own(data, entities.name) : [data];
+    if (!Array.isArray(list)) {
+      const failure = list instanceof Failure ? list.forDependent() : unusable();
       for (const object of objects.flat()) failObject(run, object, failure);
       return;
     }
     if (renamed.length > 0) renameFields(schema, list, renamed);
+    const toFailure = createToFailure();
     for (const [place, own] of objects.entries()) {
       const ownPositions = positions[place] as number[];
       for (let index = 0; index < own.length; index++) {
         const object = own[index] as Data;
-        const given = list[ownPositions[index] as number];
-        if (given instanceof Failure) failObject(run, object, given);
-        // What is nested is shared by all objects of one place, where all that follows is the same for all of them.
-        else if (isData(given)) mergeGiven(object, place > 0 && hasNested ? copy(given) : given);
+        const given: unknown = list[ownPositions[index] as number];
+        if (!isData(given)) failObject(run, object, toFailure(given));
+        else if (entities && isOfOtherType(schema, object, given)) failObject(run, object, toFailure(undefined));
+        else {
+          // What is nested is shared by all objects of one place, where all that follows is the same for all of them.
+          const fitting = place > 0 && hasNested ? copy(given) : given;
+          const dependents = refused.size > 0 ? refused.get(object) : undefined;
+          if (dependents) receivePart(run, object, fitting, dependents);
+          else mergeGiven(object, fitting, run);
+        }
       }
     }
-    for (const [object, fields] of refused) for (const [name, failure] of fields) setOwn(object, name, failure);
+  };
+
+  /** Takes what is given for an object without the fields that were computed from a value that failed. */
+  const receivePart = (
+    run: Run<unknown>,
+    object: Data,
+    given: Data,
+    dependents: ReadonlyMap<string, Failure>,
+  ): void => {
+    const others: Data = {};
+    for (const name of Object.keys(given)) if (!dependents.has(name)) setOwn(others, name, given[name]);
+    mergeGiven(object, others, run);
+    for (const [name, failure] of dependents) {
+      const lost = fields.get(name)?.lost;
+      const whole = lost ? failure.withLost(lost) : failure;
+      setOwn(object, name, combineFailure(own(object, name), whole, name, run));
+    }
+  };
+
+  const unusable = (): Failure => new Failure([{ ...withService(NO_ANSWER, subgraph), path: [] }]);
+
+  /**
+   * The failure for an entity that is none. Null is how a subgraph says that it does not know an entity, which is not an
+   * error: https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec
+   */
+  const createToFailure = () => {
+    const [unknown, invalid] = [new Failure([]), unusable()];
+    return (given: unknown): Failure => {
+      if (given instanceof Failure) return given;
+      return given === null ? unknown : invalid;
+    };
   };
 
   const fail = (run: Run<unknown>, { objects }: Gathered, errors: readonly SubgraphError[]): void => {
     const reasons = errors.map(({ message, extensions = {}, path = [] }): FetchError => {
       return { message, extensions, path: entities ? [] : path };
     });
-    const failure = new Failure(reasons, { ofObject: true });
+    const failure = new Failure(reasons, { isOfObject: true });
     for (const object of objects.flat()) failObject(run, object, failure);
   };
 
-  /** The same with the client's paths: one for each place where the entity is. */
+  /** The same with paths from the root of the data: one for each place where the entity is. */
   const toClient = <T extends { readonly path?: Path | undefined }>(
     run: Run<unknown>,
     { objects, positions }: Gathered,
-    told: T,
-  ): T[] => {
-    const { path } = told;
-    if (!path) return entities && entities.name !== '_entities' ? [] : [told];
+    { path = [], ...rest }: T,
+  ): (Omit<T, 'path'> & { readonly path: Path })[] => {
     if (entities && path[0] !== entities.name) return [];
     return targets.flatMap((target, place) => {
       const wanted = objects[place]?.filter((_object, index) => !entities || positions[place]?.[index] === path[1]);
       const found = new Set(wanted);
       return locate(run.data, target.path)
         .filter(({ object }) => found.has(object))
-        .map((at) => ({ ...told, path: [...at.path, ...path.slice(entities ? 2 : 0)] }));
+        .map((at) => ({ ...rest, path: [...at.path, ...path.slice(entities ? 2 : 0)] }));
     });
   };
 
-  return { gather, receive, fail, toClient };
+  /** Whether the errors of an answer can be about this input. */
+  const isAbout = ({ path = [] }: SubgraphError): boolean =>
+    !entities || path.length === 0 || path[0] === entities.name;
+
+  return { gather, isUsable, receive, fail, toClient, isAbout };
 };
 
 /**
@@ -227,30 +274,3 @@ const createPlace = (schema: GraphQLSchema, { path, requirement }: Target): Plac
   objectsAt: createObjectsAt(path),
   representerOf: requirement ? createRepresenters(schema, requirement) : () => undefined,
 });
-
-/** The response names of fields, whatever types they are for. */
-const namesIn = ({ selections }: SelectionSetNode, fragments: Fragments): string[] => [
-  ...new Set(
-    selections.flatMap((selection) => {
-      if (selection.kind === Kind.FIELD) return [responseName(selection)];
-      const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
-      return inner ? namesIn(inner.selectionSet, fragments) : [];
-    }),
-  ),
-];
-
-/** Whether a field is selected that has fields itself. */
-const selectsObjects = ({ selections }: SelectionSetNode, fragments: Fragments): boolean =>
-  selections.some((selection) => {
-    if (selection.kind === Kind.FIELD) return selection.selectionSet !== undefined;
-    const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
-    return inner !== undefined && selectsObjects(inner.selectionSet, fragments);
-  });
-
-const copy = <T>(value: T): T => {
-  if (Array.isArray(value)) return value.map(copy) as T;
-  if (!isData(value)) return value;
-  const result: Data = {};
-  for (const name of Object.keys(value)) setOwn(result, name, copy(value[name]));
-  return result as T;
-};

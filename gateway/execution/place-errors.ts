@@ -1,72 +1,93 @@
-import type { GraphQLSchema } from 'graphql';
 import { type Data, isData, own, setOwn } from './data.ts';
-import { Failure, type FetchError } from './failure.ts';
-import { collectFields, type Fragments, isSelected, subselectionsOf } from './selections.ts';
+import { Failure } from './failure.ts';
+import type { SelectionTree, TreeField } from './selection-tree.ts';
+import { isSelected } from './selections.ts';
 import type { SubgraphError } from './subgraph-request.ts';
 
-/**
- * Puts a subgraph's errors at the nulls that they are the reason of: where their path ends, or where the null came up
- * to. Gives those that are the reason of no null. `isEntityList` tells the root fields whose items are entities.
- */
-export const placeErrors = (
-  data: Data,
-  errors: readonly SubgraphError[],
-  isEntityList: (name: string) => boolean,
-): SubgraphError[] => errors.filter((error) => !placeError(data, error, isEntityList));
-
-const placeError = (data: Data, error: SubgraphError, isEntityList: (name: string) => boolean): boolean => {
-  const { message, extensions = {}, path = [] } = error;
-  let container: unknown = data;
-  for (const [depth, key] of path.entries()) {
-    const value = valueAt(container, key);
-    if (value === undefined && Array.isArray(container)) return false;
-    if (value === null || value === undefined || value instanceof Failure) {
-      const reason: FetchError = { message, extensions, path: path.slice(depth + 1) };
-      const ofObject = depth === 1 && isEntityList(String(path[0]));
-      if (value instanceof Failure) {
-        value.add(reason);
-        return true;
-      }
-      const failure = new Failure([reason], { ofObject });
-      if (Array.isArray(container)) container[key as number] = failure;
-      else if (isData(container)) setOwn(container, String(key), failure);
-      else return false;
-      return true;
-    }
-    container = value;
-  }
-  return false;
-};
-
-const valueAt = (container: unknown, key: string | number): unknown => {
-  if (Array.isArray(container)) return typeof key === 'number' ? container[key] : undefined;
-  return isData(container) ? own(container, String(key)) : undefined;
-};
-
-/** What a fetch would have given an object of a type: some of its fields, and theirs. */
-export type Missing = {
-  readonly schema: GraphQLSchema;
-  readonly typename: string;
-  readonly selections: Parameters<typeof collectFields>[2];
-  readonly fragments: Fragments;
+export type PlaceOptions = {
+  /** What the request selects. */
+  readonly tree: SelectionTree;
+  /** Whether a root field is a list of entities. */
+  readonly isEntityList: (name: string) => boolean;
   readonly variables: Readonly<Record<string, unknown>>;
 };
 
-/** Puts a failure at each field of an object that a fetch should have given. What others gave of it stays. */
-export const failFields = (object: Data, failure: Failure, missing: Missing): void => {
-  const { schema, selections, fragments, variables } = missing;
-  const own__typename = object['__typename'];
-  const typename = typeof own__typename === 'string' ? own__typename : missing.typename;
-  for (const [name, selected] of collectFields(schema, typename, selections, fragments)) {
-    if (selected[0]?.node.name.value === '__typename' || !isSelected(selected, variables)) continue;
-    const value = own(object, name);
-    const deeper = subselectionsOf(selected);
-    if (value === undefined) setOwn(object, name, failure);
-    else if (deeper.length > 0) failWithin(value, failure.forDependent(), { ...missing, selections: deeper });
+/**
+ * Replaces the nulls of an answer with the errors that explain them: at the end of an error's path, or at the null that
+ * came up from there. An error without a path, or with one that the answer cannot have, explains every null of a root
+ * field or of an entity that no other error explains. Returns the errors that explain nothing.
+ */
+export const placeErrors = (data: Data, errors: readonly SubgraphError[], options: PlaceOptions): SubgraphError[] => {
+  const unplaced: SubgraphError[] = [];
+  const pathless: SubgraphError[] = [];
+  for (const error of errors) {
+    const result = placeError(data, error, options);
+    if (result === 'astray') pathless.push(error);
+    else if (result === 'unplaced') unplaced.push(error);
   }
+  return pathless.length > 0 && !placeAtNulls(data, pathless, options) ? [...unplaced, ...pathless] : unplaced;
 };
 
-const failWithin = (value: unknown, failure: Failure, missing: Missing): void => {
-  if (Array.isArray(value)) for (const item of value) failWithin(item, failure, missing);
-  else if (isData(value)) failFields(value, failure, missing);
+const placeError = (
+  data: Data,
+  error: SubgraphError,
+  { tree: root, isEntityList, variables }: PlaceOptions,
+): 'placed' | 'unplaced' | 'astray' => {
+  const { message, extensions = {}, path = [] } = error;
+  let container: unknown = data;
+  let tree: SelectionTree | undefined = root;
+  for (const [depth, key] of path.entries()) {
+    const field: TreeField | undefined = typeof key === 'string' ? tree?.fieldsOf().get(key) : undefined;
+    const isInAnswer = Array.isArray(container)
+      ? typeof key === 'number' && key in container
+      : isData(container) && field !== undefined && isSelected(field.selected, variables);
+    if (!isInAnswer) return depth === 0 || (depth === 1 && isEntityList(String(path[0]))) ? 'astray' : 'unplaced';
+    if (field) tree = field.nested;
+    const value: unknown = Array.isArray(container) ? container[Number(key)] : own(container as Data, String(key));
+    const reason = { message, extensions, path: path.slice(depth + 1) };
+    if (value instanceof Failure) {
+      value.add(reason);
+      return 'placed';
+    }
+    if (value === null || value === undefined) {
+      const isOfObject = depth === 1 && isEntityList(String(path[0]));
+      put(container as Data | unknown[], key, new Failure([reason], { isOfObject }), tree);
+      return 'placed';
+    }
+    container = value;
+  }
+  return path.length === 0 ? 'astray' : 'unplaced';
+};
+
+const put = (
+  container: Data | unknown[],
+  key: string | number,
+  failure: Failure,
+  nested: SelectionTree | undefined,
+): void => {
+  const whole = nested ? failure.withLost({ tree: nested, path: [] }) : failure;
+  if (Array.isArray(container)) container[Number(key)] = whole;
+  else setOwn(container, String(key), whole);
+};
+
+/** Puts errors without a place of their own at the nulls of root fields and entities. False where there are none. */
+const placeAtNulls = (
+  data: Data,
+  errors: readonly SubgraphError[],
+  { tree, isEntityList, variables }: PlaceOptions,
+): boolean => {
+  const failure = new Failure(errors.map(({ message, extensions = {} }) => ({ message, extensions, path: [] })));
+  let isPlaced = false;
+  const putAtNull = (container: Data | unknown[], key: string | number, value: unknown, nested?: SelectionTree) => {
+    if (value !== null && value !== undefined) return;
+    put(container, key, failure, nested);
+    isPlaced = true;
+  };
+  for (const [name, { selected, nested }] of tree.fieldsOf()) {
+    if (!isSelected(selected, variables)) continue;
+    const value = own(data, name);
+    if (!isEntityList(name) || !Array.isArray(value)) putAtNull(data, name, value, nested);
+    else for (const [index, entity] of value.entries()) putAtNull(value, index, entity, nested);
+  }
+  return isPlaced;
 };

@@ -1,5 +1,6 @@
 import { executeSync, type GraphQLError, type GraphQLSchema, Kind } from 'graphql';
 import type { StaleNote } from '../../subgraphs/field.ts';
+import { createToClientErrors } from './client-errors.ts';
 import type { Data } from './data.ts';
 import { createSend } from './fetch.ts';
 import type { FetchOptions } from './input.ts';
@@ -9,7 +10,7 @@ import type { Path } from './objects-at.ts';
 import { outlineOf, type PlanNode } from './outline.ts';
 import type { Prepared } from './prepare.ts';
 import { createWork, type Running } from './schedule.ts';
-import { collectFields, isSelected, selectedPart } from './selections.ts';
+import { collectFields, isSelected } from './selections.ts';
 import { createShape, type Shaping } from './shape.ts';
 import { type Fetch, fetchesOf, type Step } from './steps.ts';
 import type { SubgraphClient, SubgraphError } from './subgraph-request.ts';
@@ -91,7 +92,7 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
     else {
       await Promise.all(works.map((work, index) => work(runs[index] as Running<Context>)));
       const data = runs.map((run) => run.data);
-      if (!mergeParts(data, prepared.requiredNames)) return CHANGED;
+      if (!mergeParts(data, prepared.requiredNames, first)) return CHANGED;
     }
     if (takeTurn) await takeTurn();
     const shaping: Shaping = {
@@ -105,7 +106,7 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
     const stale = runs.flatMap((run) => run.stale);
     return {
       data,
-      errors: errors.length > 0 ? toClientErrors(errors) : errors,
+      errors: errors.length > 0 ? toClientErrors(errors, data) : errors,
       stale: stale.length > 0 ? stale.map((note) => ({ ...note, path: toClientPath(note.path) })) : stale,
       outline,
     };
@@ -179,34 +180,3 @@ const createToClientPath = ({ clientName }: Prepared, fetches: readonly Fetch[])
   }
   return (path) => path.map((step) => (typeof step === 'number' ? step : clientName(planned.get(step) ?? step)));
 };
-
-/** Names the errors as the client does, and leaves out what says nothing that the others do not. */
-const createToClientErrors = ({ operation, fragments }: Prepared, toClientPath: (path: Path) => Path) => {
-  return (errors: readonly SubgraphError[]): SubgraphError[] => {
-    const whole: SubgraphError[] = [];
-    const cut: SubgraphError[] = [];
-    for (const error of errors) {
-      const { path = [] } = error;
-      // A null can have come up for the sake of a field that only the planner asked for.
-      const selected = selectedPart(operation.selectionSet, fragments, path);
-      (selected === path ? whole : cut).push(error.path ? { ...error, path: selected } : error);
-    }
-    const explained = cut.length > 0 ? placesAbove(whole) : undefined;
-    const unexplained = cut.filter(({ path }) => !explained?.has(JSON.stringify(path ?? [])));
-    const named = [...whole, ...unexplained].map((error) =>
-      error.path ? { ...error, path: toClientPath(error.path) } : error,
-    );
-    // An object that stands at several places of the plan can have failed for each.
-    return [
-      ...new Map(named.map((error) => [JSON.stringify([error.path, error.message, error.extensions]), error])).values(),
-    ];
-  };
-};
-
-/** The places of errors and all that they are within. A set, because a subgraph may tell of thousands. */
-const placesAbove = (errors: readonly SubgraphError[]): ReadonlySet<string> =>
-  new Set(
-    errors.flatMap(({ path = [] }) =>
-      [...path, undefined].map((_step, length) => JSON.stringify(path.slice(0, length))),
-    ),
-  );

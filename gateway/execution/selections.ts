@@ -8,7 +8,7 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 import { NOTHING, readCondition } from './conditions.ts';
-import { isOfType } from './types.ts';
+import { canBeOfType, isOfType } from './types.ts';
 
 export type Fragments = ReadonlyMap<string, FragmentDefinitionNode>;
 
@@ -27,11 +27,12 @@ export const responseName = ({ alias, name }: FieldNode): string => (alias ?? na
 
 /**
  * The fields that selection sets select of an object of a type, by their response names, in the order of the answer;
- * each with the nodes that are merged in it. Conditions stay open: they depend on a request's variables.
+ * each with the nodes that are merged in it. Conditions stay open: they depend on a request's variables. Where the type
+ * is unknown, the fields that are selected of any type.
  */
 export const collectFields = (
   schema: GraphQLSchema,
-  typename: string,
+  typename: string | undefined,
   from: readonly { readonly selectionSet: SelectionSetNode; readonly conditions: readonly Condition[] }[],
   fragments: Fragments,
 ): ReadonlyMap<string, readonly Selected[]> => {
@@ -51,13 +52,43 @@ export const collectFields = (
       }
       const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
       const wanted = inner?.typeCondition?.name.value;
-      if (inner && (wanted === undefined || isOfType(schema, typename, wanted))) {
+      if (inner && (wanted === undefined || typename === undefined || isOfType(schema, typename, wanted))) {
         add(inner.selectionSet.selections, conditions);
       }
     }
   };
   for (const { selectionSet, conditions } of from) add(selectionSet.selections, conditions);
   return fields;
+};
+
+/**
+ * The selections of an object that cannot be answered when no more is known than an interface: `__typename`, and
+ * fragments on types that the object may or may not be of.
+ */
+export const typeDependent = (
+  schema: GraphQLSchema,
+  typename: string,
+  from: Parameters<typeof collectFields>[2],
+  fragments: Fragments,
+): readonly { readonly conditions: readonly Condition[] }[] => {
+  const found: { readonly conditions: readonly Condition[] }[] = [];
+  const add = (selections: readonly SelectionNode[], outer: readonly Condition[]): void => {
+    for (const selection of selections) {
+      const conditions = conditionsOf(selection.directives, outer);
+      if (!conditions) continue;
+      if (selection.kind === Kind.FIELD) {
+        if (selection.name.value === '__typename' && responseName(selection) !== NOTHING) found.push({ conditions });
+        continue;
+      }
+      const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
+      const wanted = inner?.typeCondition?.name.value;
+      if (inner && wanted !== undefined && !isOfType(schema, typename, wanted)) {
+        if (canBeOfType(schema, typename, wanted)) found.push({ conditions });
+      } else if (inner) add(inner.selectionSet.selections, conditions);
+    }
+  };
+  for (const { selectionSet, conditions } of from) add(selectionSet.selections, conditions);
+  return found;
 };
 
 /** The selection sets of a field's nodes. */
@@ -81,8 +112,10 @@ const conditionsOf = (
 };
 
 /** Whether a field is selected in a request with these variables. */
-export const isSelected = (selected: readonly Selected[], variables: Readonly<Record<string, unknown>>): boolean =>
-  selected.some(({ conditions }) => conditions.every(({ variable, is }) => variables[variable] === is));
+export const isSelected = (
+  selected: readonly Pick<Selected, 'conditions'>[],
+  variables: Readonly<Record<string, unknown>>,
+): boolean => selected.some(({ conditions }) => conditions.every(({ variable, is }) => variables[variable] === is));
 
 /** The part of a path that selections have, whatever types the objects on the way are of. */
 export const selectedPart = (

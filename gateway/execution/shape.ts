@@ -14,9 +14,18 @@ import {
   type OperationDefinitionNode,
 } from 'graphql';
 import { type Code, createCode, property, read } from './code.ts';
-import type { Data } from './data.ts';
+import { type Data, own, TYPE_FAILURE } from './data.ts';
 import { Failure, type FetchError } from './failure.ts';
-import { type Condition, collectFields, type Fragments, type Selected, subselectionsOf } from './selections.ts';
+import {
+  type Condition,
+  collectFields,
+  type Fragments,
+  isSelected,
+  type Selected,
+  subselectionsOf,
+  typeDependent,
+} from './selections.ts';
+import { isOfType } from './types.ts';
 
 /** What one answer is shaped with. */
 export type Shaping = {
@@ -80,11 +89,8 @@ export const createShape = (
       const condition = writeCondition(selected);
       if (condition !== 'true') code.add(`if (${condition}) {`);
       if (node.name.value === '__typename') {
-        code.add(
-          isObjectType(type)
-            ? `${value} = ${JSON.stringify(typename)};`
-            : `return ${code.constant(untyped)}(shaping, ${key});`,
-        );
+        // An object whose type is an interface does not get here where its type is asked for.
+        code.add(`${value} = ${JSON.stringify(typename)};`);
       } else if (node.name.value.startsWith('__')) {
         code.add(`${value} = shaping.introspect(${key});`);
       } else {
@@ -112,14 +118,18 @@ export const createShape = (
     const problem = code.constant(problemOf(place));
     const giveUp = isRequired ? 'return undefined;' : `${value} = null;`;
     const failed = `shaping.hasFailures && ${value} instanceof ${code.constant(Failure)}`;
-    const fail = `{ ${code.constant(pushFailure)}(shaping, ${value}, ${key}); ${giveUp} }`;
-    const missing = isRequired ? `{ ${problem}.isNull(shaping, ${key}); return undefined; }` : `${value} = null;`;
+    const fail = isRequired
+      ? `{ ${code.constant(pushFailure)}(shaping, ${value}, ${key}) || ${problem}.isNull(shaping, ${key}); ${giveUp} }`
+      : `{ ${code.constant(pushFailure)}(shaping, ${value}, ${key}); ${giveUp} }`;
+    const isNull = isRequired ? `{ ${problem}.isNull(shaping, ${key}); ${giveUp} }` : ';';
+    // A null is an answer; nothing at all is none, and has no reason that anything else would report.
+    const missing = `{ ${problem}.isNull(shaping, ${key}); ${giveUp} }`;
     if (isLeafType(bare)) {
       const test = writeLeafTest(code, bare, value);
-      const isAbsent = `${value} === null || ${value} === undefined`;
       code.add(
         `if (!(${test})) {`,
-        `  if (${isAbsent}) ${missing}`,
+        `  if (${value} === null) ${isNull}`,
+        `  else if (${value} === undefined) ${missing}`,
         `  else if (${failed}) ${fail}`,
         `  else { ${problem}.isInvalid(shaping, ${key}); ${giveUp} }`,
         `}`,
@@ -129,7 +139,8 @@ export const createShape = (
     const complete = code.constant(completeOf(bare, selected, place));
     const before = code.name('before');
     code.add(
-      `if (${value} === null || ${value} === undefined) ${missing}`,
+      `if (${value} === null) ${isNull}`,
+      `else if (${value} === undefined) ${missing}`,
       `else if (${failed}) ${fail}`,
       `else {`,
       `  const ${before} = shaping.errors.length;`,
@@ -184,13 +195,30 @@ export const createShape = (
       const before = known.get(typename);
       if (before) return before(value, shaping);
       const runtime = typeof typename === 'string' ? schema.getType(typename) : undefined;
-      if (!isCompositeType(runtime)) {
+      if (!isCompositeType(runtime) || (isObjectType(runtime) && !isOfType(schema, runtime.name, type.name))) {
         problem.isInvalid(shaping);
         return undefined;
       }
-      const complete = ofType(runtime.name);
+      const complete = isObjectType(runtime) ? ofType(runtime.name) : writeUntyped(runtime.name, selected, ofType);
       known.set(typename, complete);
       return complete(value, shaping);
+    };
+  };
+
+  /** For objects of which only an interface is known: those that have that interface's fields and no others selected. */
+  const writeUntyped = (
+    typename: string,
+    selected: readonly Selected[],
+    ofType: (typename: string) => Complete,
+  ): Complete => {
+    const typed = typeDependent(schema, typename, subselectionsOf(selected), fragments);
+    const complete = ofType(typename);
+    return (value, shaping) => {
+      if (!isSelected(typed, shaping.variables)) return complete(value, shaping);
+      const failure = own(value as Data, TYPE_FAILURE);
+      const errors = failure instanceof Failure ? failure.forDependent().at('__typename') : [];
+      shaping.errors.push(...(errors.length > 0 ? errors.map((error) => ({ ...error, path: [] })) : [UNTYPED]));
+      return undefined;
     };
   };
 
@@ -248,12 +276,17 @@ const problemOf = (place: string) => ({
     shaping.errors.push({ message: `The value for ${place} is not of its type.`, extensions: INVALID, path }),
 });
 
-const untyped = (shaping: Shaping, key: string): undefined => {
-  shaping.errors.push({ message: 'No service says of what type this is.', extensions: INVALID, path: [key] });
+const UNTYPED: FetchError = {
+  message: 'No service gave the concrete type of this object.',
+  extensions: INVALID,
+  path: [],
 };
 
-const pushFailure = (shaping: Shaping, failure: Failure, key: string | number): void => {
-  shaping.errors.push(...failure.at(key));
+/** Gives the number of errors, for a failure may be the lack of a value and no error. */
+const pushFailure = (shaping: Shaping, failure: Failure, key: string | number): number => {
+  const errors = failure.at(key);
+  shaping.errors.push(...errors);
+  return errors.length;
 };
 
 const prefix = (shaping: Shaping, from: number, key: string | number): void => {
