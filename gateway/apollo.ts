@@ -32,8 +32,8 @@ export type ApolloOptions = {
 };
 
 /**
- * Every code that an error of an answer can have; `docs/errors.md` says what each means. An error with another one is
- * a fault of ours, and its message stays in the log.
+ * Every code that an error of an answer can have, but for those of external subgraphs; `docs/errors.md` says what each
+ * means. An error with another one is a fault of ours, and its message stays in the log.
  */
 export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   ...Object.values(ApolloServerErrorCode),
@@ -43,6 +43,8 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   'OPERATION_UNRESOLVABLE',
   'QUERY_NOT_IN_SAFELIST',
   'PERSISTED_QUERY_NOT_IN_LIST',
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
 ]);
 
 export type GraphPipeline = {
@@ -73,6 +75,7 @@ export const createApollo = async ({
     log,
     maxPrograms: config.maxPrograms,
     maxProgramBytes: config.maxProgramBytes,
+    overrideLabels: config.overrideLabels,
   });
   const apollo = new ApolloServer<RequestContext>({
     gateway,
@@ -83,7 +86,8 @@ export const createApollo = async ({
     // A few bytes of fragments within fragments can stand for millions of fields.
     maxRecursiveSelections: true,
     stopOnTerminationSignals: false,
-    formatError: (error, thrown) => toClientError(error, thrown, log),
+    formatError: (error, thrown) =>
+      config.subgraphErrors !== 'bundled' && isOfSubgraph(error) ? error : toClientError(error, thrown, log),
     cache,
     persistedQueries: { cache: withListed(safelist, cache) },
     plugins: [
@@ -132,6 +136,9 @@ const requireOperation: ApolloServerPlugin<RequestContext> = {
 
 const refusal = (message: string, code: string): GraphQLError =>
   new GraphQLError(message, { extensions: { code, http: { status: 400 } } });
+
+/** Whether a subgraph is named as the reason: the gateway's doing, for errors that the transport has made fit for clients. */
+const isOfSubgraph = ({ extensions }: GraphQLFormattedError): boolean => extensions?.['serviceName'] !== undefined;
 
 /** What a client sees of an error. `thrown` is what it was made of. */
 const toClientError = (error: GraphQLFormattedError, thrown: unknown, log: Log): GraphQLFormattedError => {

@@ -1,11 +1,12 @@
+import { errorCauses } from '@apollo/federation-internals';
 import { ApolloGateway } from '@apollo/gateway';
 import type { ApolloServerOptionsWithGateway, BaseContext } from '@apollo/server';
-import { GraphQLError, type GraphQLSchema, parse, print } from 'graphql';
+import { GraphQLError, type GraphQLSchema } from 'graphql';
 import type { Log } from '../../runtime/log.ts';
 import type { StaleNote } from '../../subgraphs/field.ts';
 import { createGraph, type Graph } from './graph.ts';
 import type { PlanNode } from './outline.ts';
-import { putResolvableKeysFirst } from './resolvable-keys.ts';
+import { toPlannable } from './plannable.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
 
 type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway'];
@@ -16,6 +17,11 @@ export type Noted = {
   /** Where it is wanted: what was done. */
   readonly trace?: { plan?: PlanNode | undefined } | undefined;
 };
+
+/** A supergraph that cannot be served. The message says why, in one line. */
+export class SupergraphError extends Error {
+  override readonly name = 'SupergraphError';
+}
 
 /** A supergraph that may change. */
 export type SupergraphSource = {
@@ -30,39 +36,76 @@ export type CompiledGatewayOptions<Context> = {
   readonly clientsOf: (supergraphSdl: string) => (subgraph: string) => SubgraphClient<Context>;
   readonly maxPrograms: number;
   readonly maxProgramBytes: number;
+  /** The custom labels of progressive @override that are switched on. */
+  readonly overrideLabels: readonly string[];
   readonly log: Log;
 };
 
+type SchemaContext = Parameters<Parameters<Gateway['onSchemaLoadOrUpdate']>[0]>[0];
+
 /**
  * What Apollo Server takes as its gateway: `@apollo/gateway` loads and changes the supergraph and has the planner;
- * operations are executed here, each by its compiled program.
+ * operations are executed here, each by its compiled program. `load` and a change throw SupergraphError where the
+ * supergraph cannot be served; after a change that failed, the one before is served.
  */
 export const createCompiledGateway = <Context extends Noted>(options: CompiledGatewayOptions<Context>): Gateway => {
   const { supergraph, clientsOf, log } = options;
+  const listeners = new Set<(context: SchemaContext) => void>();
+  let rejected: { readonly sdl: string; readonly error: SupergraphError } | undefined;
+
   const apollo = new ApolloGateway({
     supergraphSdl: async ({ update }) => {
-      const stop = supergraph.watch?.((sdl) => update(toPlannable(sdl)));
+      const stop = supergraph.watch?.((sdl) => {
+        // Apollo's gateway takes a second attempt at the same text for no change.
+        if (rejected?.sdl === sdl) throw rejected.error;
+        try {
+          update(toPlannable(sdl));
+          throwFailure();
+          rejected = undefined;
+        } catch (error) {
+          rejected = { sdl, error: toSupergraphError(error) };
+          throw rejected.error;
+        }
+      });
       return { supergraphSdl: toPlannable(supergraph.sdl), cleanup: async () => stop?.() };
     },
     logger: log,
+    // By default it is not in production, and then what is wrong shows when it is asked for.
+    validateSupergraph: true,
     buildService: () => ({ process: async () => Promise.reject(new Error('Fetches are sent by programs.')) }),
   });
   // A request belongs to the version that it was validated with, whatever has been loaded since.
   const graphs = new WeakMap<GraphQLSchema, Graph<Context>>();
   let current: Graph<Context> | undefined;
 
-  apollo.onSchemaLoadOrUpdate(({ apiSchema, coreSupergraphSdl }) => {
-    const clientOf = clientsOf(coreSupergraphSdl);
-    const graph = createGraph({
+  const takeOver = ({ apiSchema, coreSupergraphSdl }: SchemaContext): void => {
+    const graph = createGraph<Context>({
       ...options,
       ...plannerOf(apollo),
-      clientOf,
+      clientOf: clientsOf(coreSupergraphSdl),
       apiSchema,
       supergraphSdl: coreSupergraphSdl,
+      overrides: { enabledLabels: options.overrideLabels, random: Math.random },
     });
     graphs.set(apiSchema, graph);
+    for (const listener of listeners) listener({ apiSchema, coreSupergraphSdl });
     if (current) void warmUp(graph, current.operations(), log);
     current = graph;
+  };
+
+  // Apollo's gateway logs what a listener throws, and goes on as if the supergraph were served.
+  let failure: { readonly error: unknown } | undefined;
+  const throwFailure = (): void => {
+    const failed = failure;
+    failure = undefined;
+    if (failed) throw failed.error;
+  };
+  apollo.onSchemaLoadOrUpdate((context) => {
+    try {
+      takeOver(context);
+    } catch (error) {
+      failure = { error };
+    }
   });
 
   const executor: Awaited<ReturnType<Gateway['load']>>['executor'] = async (request) => {
@@ -85,16 +128,38 @@ export const createCompiledGateway = <Context extends Noted>(options: CompiledGa
   };
 
   return {
-    onSchemaLoadOrUpdate: (callback) => apollo.onSchemaLoadOrUpdate(callback),
+    onSchemaLoadOrUpdate: (callback) => {
+      listeners.add(callback);
+      return () => listeners.delete(callback);
+    },
     load: async (given) => {
-      await apollo.load(given);
+      try {
+        await apollo.load(given);
+        throwFailure();
+      } catch (error) {
+        await apollo.stop();
+        throw toSupergraphError(error);
+      }
       return { executor };
     },
     stop: () => apollo.stop(),
   };
 };
 
-const toPlannable = (supergraphSdl: string): string => print(putResolvableKeysFirst(parse(supergraphSdl)));
+const MAX_CAUSES = 3;
+const MAX_CAUSE_LENGTH = 300;
+
+/** Apollo's libraries tell of many errors at once, each with its place in the text on lines of its own. */
+const toSupergraphError = (error: unknown): SupergraphError => {
+  if (error instanceof SupergraphError) return error;
+  const causes = error instanceof Error ? (errorCauses(error) ?? [error]) : [];
+  const messages = causes.slice(0, MAX_CAUSES).map(({ message }) => {
+    const [line = ''] = message.trim().split(/\n\n|\n(?=GraphQL request)/);
+    return line.replaceAll(/\s+/g, ' ').slice(0, MAX_CAUSE_LENGTH).replace(/\.$/, '');
+  });
+  if (causes.length > MAX_CAUSES) messages.push(`and ${causes.length - MAX_CAUSES} more`);
+  return new SupergraphError(messages.join('; ') || 'it cannot be loaded', { cause: error });
+};
 
 /**
  * The planner that Apollo's gateway has made for the supergraph, and the schemas that belong to it. They are private

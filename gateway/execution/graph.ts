@@ -4,12 +4,14 @@ import { type DocumentNode, type GraphQLSchema, parse, type VariableDefinitionNo
 import { getVariableValues } from 'graphql/execution/values.js';
 import { LRUCache } from 'lru-cache';
 import { type ConditionValues, conditionVariables, needsValues } from './conditions.ts';
+import { createOverrides, type OverrideConditions, type OverrideOptions } from './overrides.ts';
 import { prepareOperation } from './prepare.ts';
 import { type Answer, compile, type Program, type RequestVariables } from './program.ts';
 import { readRequirements } from './requirements.ts';
 import { UnsupportedOperation } from './split.ts';
 import { fetchesOf, readPlan, UnsupportedPlan } from './steps.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
+import { withoutIntrospection } from './without-introspection.ts';
 
 /** An operation of a client, as it is known before its variables are. */
 export type ClientOperation = {
@@ -28,6 +30,7 @@ export type GraphOptions<Context> = {
   readonly planner: Pick<QueryPlanner, 'buildQueryPlan'>;
   readonly plannerSchema: Schema;
   readonly clientOf: (subgraph: string) => SubgraphClient<Context>;
+  readonly overrides: OverrideOptions;
   /** How many programs are kept, and about how much memory they may take, in bytes. */
   readonly maxPrograms: number;
   readonly maxProgramBytes: number;
@@ -61,17 +64,26 @@ const BYTES_PER_PLAN_CHARACTER = 52;
 /** Makes a version of the graph. Operations are planned and compiled when they are first asked for. */
 export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Context> => {
   const { apiSchema, supergraphSchema, supergraphSdl, planner, plannerSchema, clientOf } = options;
-  const requirements = readRequirements(parse(supergraphSdl, { noLocation: true }), supergraphSchema);
+  const supergraph = parse(supergraphSdl, { noLocation: true });
+  const requirements = readRequirements(supergraph, supergraphSchema);
   const { requiredBy } = requirements;
+  const decideOverrides = createOverrides(supergraph, requirements.names, options.overrides);
   const programs = new LRUCache<string, Kept<Context>>({
     max: options.maxPrograms,
     maxSize: options.maxProgramBytes,
     sizeCalculation: ({ bytes }) => bytes,
   });
 
-  const make = (operation: ClientOperation, conditions?: ConditionValues): Kept<Context> => {
+  const make = (
+    operation: ClientOperation,
+    overrides: OverrideConditions,
+    conditions?: ConditionValues,
+  ): Kept<Context> => {
     const prepared = prepareOperation(apiSchema, requirements, operation.document, operation.operationName, conditions);
-    const plans = prepared.parts.map((part) => planner.buildQueryPlan(operationFromDocument(plannerSchema, part)));
+    const overrideConditions = new Map(overrides.values);
+    const plans = prepared.parts.map((part) =>
+      planner.buildQueryPlan(operationFromDocument(plannerSchema, withoutIntrospection(part)), { overrideConditions }),
+    );
     const steps = plans.map(readPlan);
     const bytes = JSON.stringify(plans).length * BYTES_PER_PLAN_CHARACTER;
     const isOpen =
@@ -90,10 +102,15 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     };
   };
 
-  const keep = (key: string, operation: ClientOperation, conditions?: ConditionValues): Kept<Context> => {
+  const keep = (
+    operation: ClientOperation,
+    overrides: OverrideConditions,
+    conditions?: ConditionValues,
+  ): Kept<Context> => {
+    const key = [keyOf(operation), overrides.key, conditions ? JSON.stringify(conditions) : ''].join(' ');
     const known = programs.get(key);
     if (known) return known;
-    const kept = make(operation, conditions);
+    const kept = make(operation, overrides, conditions);
     programs.set(key, kept);
     return kept;
   };
@@ -101,10 +118,11 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   const keyOf = ({ operationName = '', hash }: ClientOperation): string => `${operationName} ${hash}`;
 
   const programFor = (operation: ClientOperation, { coerced }: RequestVariables): Program<Context> => {
-    const { made } = keep(keyOf(operation), operation);
+    const overrides = decideOverrides(operation.document);
+    const { made } = keep(operation, overrides);
     if (typeof made === 'function') return made;
     const conditions = Object.fromEntries(made.map((name) => [name, coerced[name]]));
-    const kept = keep(`${keyOf(operation)} ${JSON.stringify(conditions)}`, operation, conditions);
+    const kept = keep(operation, overrides, conditions);
     return kept.made as Program<Context>;
   };
 
@@ -125,7 +143,8 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       ...new Map([...programs.values()].map(({ operation }) => [keyOf(operation), operation])).values(),
     ],
     warm: (operation) => {
-      if (validate(apiSchema, operation.document).length === 0) keep(keyOf(operation), operation);
+      if (validate(apiSchema, operation.document).length > 0) return;
+      keep(operation, decideOverrides(operation.document));
     },
   };
 };

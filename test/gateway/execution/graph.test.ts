@@ -31,6 +31,7 @@ const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object
       },
     },
     clientOf: () => ({ takes: 'texts', prepare: () => async () => ({ data: {} }) }),
+    overrides: { enabledLabels: [], random: Math.random },
     maxPrograms,
     maxProgramBytes,
   });
