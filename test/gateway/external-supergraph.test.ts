@@ -17,6 +17,9 @@ import { composeSubgraphs } from '../kit/subgraph-server.ts';
 
 /* Supergraphs that somebody else has composed: what of them is served, and how the others are refused. */
 
+/** For processes of their own, which both cores may be too busy to start at once. */
+const SLOWLY = { timeout: 30_000 };
+
 let running: { readonly close: () => Promise<unknown> }[] = [];
 afterEach(async () => {
   for (const one of running.reverse()) await one.close();
@@ -345,12 +348,16 @@ describe('a supergraph that cannot be served', () => {
     ['@authenticated', link(`${APOLLO}/authenticated/v0.1`, ', for: SECURITY'), /@authenticated/],
     ['an unknown subgraph', TWO.replace('@join__field(graph: OTHER)', '@join__field(graph: NOBODY)'), /Query\.b"/],
     ['an unknown specification', link('https://example.com/x/v1.0', ', for: EXECUTION'), /EXECUTION/],
-  ])('%s ends the process with 78 and one line', async (_, sdl, why) => {
-    const { code, output } = await startAs(sdl);
-    expect(code).toBe(78);
-    expect(output).toMatch(/^Tributary cannot start: SUPERGRAPH: \S+ cannot be used: [^\n]+\.\n$/);
-    expect(output).toMatch(why);
-  });
+  ])(
+    '%s ends the process with 78 and one line',
+    async (_, sdl, why) => {
+      const { code, output } = await startAs(sdl);
+      expect(code).toBe(78);
+      expect(output).toMatch(/^Tributary cannot start: SUPERGRAPH: \S+ cannot be used: [^\n]+\.\n$/);
+      expect(output).toMatch(why);
+    },
+    60_000,
+  );
 });
 
 describe('a change of the file', () => {
@@ -364,7 +371,7 @@ describe('a change of the file', () => {
     await writeFile(file, SIMPLE);
     const started = startProcess(['node', 'gateway/main.ts'], { SUPERGRAPH: file, PORT: '0' });
     gateway = started;
-    await expect.poll(started.output).toMatch(/answers at/);
+    await expect.poll(started.output, SLOWLY).toMatch(/answers at/);
     const url = /answers at (\S+)/.exec(started.output())?.[1] ?? '';
     const fieldNames = async (): Promise<string> => {
       const response = await fetch(url, {
@@ -387,7 +394,7 @@ describe('a change of the file', () => {
     for (const [what, sdl, why] of [...chosen, ...chosen.slice(-1)]) {
       const before = started.output().length;
       await change(sdl);
-      await expect.poll(() => started.output().slice(before), { message: what }).toMatch(/\n$/);
+      await expect.poll(() => started.output().slice(before), { message: what, ...SLOWLY }).toMatch(/\n$/);
       const written = started.output().slice(before).trimEnd();
       expect(written, what).not.toMatch(/\n|"stack"/);
       const logged = JSON.parse(written) as Record<string, string>;
@@ -396,10 +403,10 @@ describe('a change of the file', () => {
       expect(await fieldNames(), what).toBe('a');
     }
     await change(TWO);
-    await expect.poll(fieldNames).toBe('a,b');
+    await expect.poll(fieldNames, SLOWLY).toBe('a,b');
     await change(SIMPLE);
-    await expect.poll(fieldNames).toBe('a');
-  });
+    await expect.poll(fieldNames, SLOWLY).toBe('a');
+  }, 120_000);
 });
 
 describe('what is for others', () => {

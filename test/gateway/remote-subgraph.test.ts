@@ -163,11 +163,12 @@ test.each([
   ['extensions', { extensions: null }],
   ['an entry', null],
 ])('given an error with null for %s, then its data arrive', async (_, odd) => {
-  const error = odd && { message: 'No.', path: ['payment', 'status'], extensions: { code: 'BAD_USER_INPUT' }, ...odd };
-  answer = json(200, { data: { payment: { id: 'pi_3x', status: null } }, errors: [error], extensions: null });
-  const { data, errors } = await stack.ask(ASK);
-  expect(data).toEqual({ payment: { id: 'pi_3x', status: null }, product: { sku: 'OABR-S' } });
-  expect(errors).not.toHaveLength(0);
+  const error = odd && { message: 'No.', path: ['payment', 'description'], extensions: { code: 'BAD_USER_INPUT' } };
+  const data = { payment: { id: 'pi_3x', description: null } };
+  answer = json(200, { data, errors: [odd && { ...error, ...odd }], extensions: null });
+  const answered = await stack.ask('{ payment(id: "pi_3x") { id description } product(sku: "OABR-S") { sku } }');
+  expect(answered.data).toEqual({ ...data, product: { sku: 'OABR-S' } });
+  expect(answered.errors).toHaveLength(1);
 });
 
 test.each([
