@@ -35,8 +35,8 @@ export type ApolloOptions = {
 };
 
 /**
- * Every code that an error of an answer can have; `docs/errors.md` says what each means. An error with another one is
- * a fault of ours, and its message stays in the log.
+ * Every code that an error of an answer can have, but for those of external subgraphs; `docs/errors.md` says what each
+ * means. An error with another one is a fault of ours, and its message stays in the log.
  */
 export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   ...Object.values(ApolloServerErrorCode),
@@ -49,6 +49,8 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   'REQUEST_TIMEOUT',
   'QUERY_NOT_IN_SAFELIST',
   'PERSISTED_QUERY_NOT_IN_LIST',
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
 ]);
 
 export type GraphPipeline = {
@@ -80,6 +82,7 @@ export const createApollo = async ({
     log,
     maxPrograms: config.maxPrograms,
     maxProgramBytes: config.maxProgramBytes,
+    overrideLabels: config.overrideLabels,
     estimateLimits: config.estimateLimits,
     maxRunningValues: config.maxRunningValues,
     turns,
@@ -99,7 +102,8 @@ export const createApollo = async ({
     ...documents.options,
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
-    formatError: (error, thrown) => toClientError(error, thrown, log),
+    formatError: (error, thrown) =>
+      config.subgraphErrors !== 'bundled' && isOfSubgraph(error) ? error : toClientError(error, thrown, log),
     cache,
     persistedQueries: { cache: withListed(safelist, cache) },
     plugins: [
@@ -149,6 +153,9 @@ const requireOperation: ApolloServerPlugin<RequestContext> = {
 
 const refusal = (message: string, code: string): GraphQLError =>
   new GraphQLError(message, { extensions: { code, http: { status: 400 } } });
+
+/** Whether a subgraph is named as the reason: the gateway's doing, for errors that the transport has made fit for clients. */
+const isOfSubgraph = ({ extensions }: GraphQLFormattedError): boolean => extensions?.['serviceName'] !== undefined;
 
 /** What a client sees of an error. `thrown` is what it was made of. */
 const toClientError = (error: GraphQLFormattedError, thrown: unknown, log: Log): GraphQLFormattedError => {

@@ -27,6 +27,15 @@ const Timeouts = List.transform((items, context) => {
   return timeouts;
 });
 
+// The labels that composition allows, but for percentages: these are decided by each request.
+const OverrideLabels = List.refine(
+  (labels) => labels.every((label) => /^[a-zA-Z][\w\-:./]*$/.test(label)),
+  'must be labels of @override such as new-pricing; percent(n) needs no configuration',
+);
+
+/** Names of headers that say who the client is. */
+const CREDENTIAL_HEADER = /auth|cookie|token|api-?key|session|jwt|credential/i;
+
 /** The operations of the customer desk. */
 const OWN_MANIFEST = join(import.meta.dirname, '../clients/web/src/generated/operations.json');
 
@@ -60,6 +69,8 @@ export const GatewayEnv = z.object({
       'must not name a header of one connection or answer',
     )
     .default([]),
+  SUBGRAPH_ERRORS: z.enum(['masked', 'full']).optional(),
+  OVERRIDE_LABELS: OverrideLabels.default([]),
   CLUSTER_WORKERS: z.coerce.number().int().positive().max(512).default(1),
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
@@ -87,6 +98,12 @@ export const createSubgraphUrlsEnv = (subgraphs: readonly string[]) =>
 
 const urlVariable = (subgraph: string): string => `${subgraph.toUpperCase().replaceAll('-', '_')}_URL`;
 
+/**
+ * What clients receive of a subgraph's errors over HTTP. `bundled`: the product's own subgraphs, whose errors are made for
+ * clients already. An external subgraph's code is always passed on; with `full` its messages and extensions are too.
+ */
+export type SubgraphErrorPolicy = 'bundled' | 'masked' | 'full';
+
 /** A subgraph over HTTP. */
 export type RemoteSubgraph = {
   readonly name: string;
@@ -95,6 +112,9 @@ export type RemoteSubgraph = {
   readonly timeoutMs: number;
   /** The headers of its answers that clients receive. */
   readonly returnHeaders: readonly string[];
+  readonly errors: SubgraphErrorPolicy;
+  /** Whether it receives the client's credentials, so that a 401 or 403 is about these. */
+  readonly receivesCredentials: boolean;
 };
 
 export type GatewayConfig = {
@@ -119,6 +139,9 @@ export type GatewayConfig = {
   readonly forwardHeaders: readonly string[];
   /** The subgraphs' headers that clients receive, in lower case. */
   readonly returnHeaders: readonly string[];
+  readonly subgraphErrors: SubgraphErrorPolicy;
+  /** The labels of progressive @override whose fields have moved; percentages are decided by each request. */
+  readonly overrideLabels: readonly string[];
   /** How many processes answer, each on a core of its own. */
   readonly workers: number;
   /** How many requests run at once, and how many more wait for their turn. */
@@ -159,6 +182,7 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
   if (values.SAFELIST !== 'off' && values.SUPERGRAPH && !values.SAFELIST_MANIFESTS?.length) {
     throw new ConfigError('SAFELIST_MANIFESTS: must name the files with the operations to serve, as SAFELIST is set.');
   }
+  const subgraphErrors = values.SUPERGRAPH ? (values.SUBGRAPH_ERRORS ?? (isProduction ? 'masked' : 'full')) : 'bundled';
   return {
     isProduction,
     port: values.PORT,
@@ -179,10 +203,14 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
       url,
       timeoutMs: values.SUBGRAPH_TIMEOUTS_MS.get(name) ?? values.REQUEST_TIMEOUT_MS,
       returnHeaders: values.RETURN_HEADERS,
+      errors: subgraphErrors,
+      receivesCredentials: values.FORWARD_HEADERS.some((header) => CREDENTIAL_HEADER.test(header)),
     }),
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     forwardHeaders: values.FORWARD_HEADERS.map((name) => name.toLowerCase()),
     returnHeaders: values.RETURN_HEADERS,
+    subgraphErrors,
+    overrideLabels: values.OVERRIDE_LABELS,
     workers: values.CLUSTER_WORKERS,
     admission: { running: values.MAX_REQUESTS, waiting: values.MAX_WAITING_REQUESTS },
     corsOrigins: values.CORS_ORIGINS,

@@ -2,6 +2,7 @@ import type { CallOptions } from '../connectors/chain.ts';
 import type { StaleNote } from '../subgraphs/field.ts';
 import { createCallOptions, type RequestNotes, type RequestTerms } from '../subgraphs/request.ts';
 import type { Subgraph } from '../subgraphs/subgraph.ts';
+import type { Reply } from './graphql-reply.ts';
 import type { Trace } from './trace.ts';
 
 /** What belongs to one client request, from its arrival to its answer. */
@@ -19,7 +20,7 @@ export type RequestContext = {
   /** What of the answer is older than it should be; filled when the answer is made. */
   readonly stale: StaleNote[];
   /** What subgraphs over HTTP have answered this request, or are about to, by what they were asked. */
-  readonly asked: Map<string, Promise<string>>;
+  readonly asked: Map<string, Promise<Reply>>;
   /** The context of a subgraph in this process: one for all fetches of this request, so that they share loaders. */
   readonly contextOf: (subgraph: Subgraph) => object;
 };

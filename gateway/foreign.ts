@@ -4,11 +4,11 @@ import { ConfigError, type Env } from '../runtime/env.ts';
 import { createLog, type Log } from '../runtime/log.ts';
 import type { ProcessKit } from '../subgraphs/kit.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
-import type { SupergraphSource } from './execution/gateway.ts';
+import { SupergraphError, type SupergraphSource } from './execution/gateway.ts';
 import { createRemoteTransport } from './remote-transport.ts';
 import { startGatewayServer } from './server.ts';
 import type { StartedGateway } from './start.ts';
-import { subgraphsOf } from './supergraph.ts';
+import { checkSpecifications, subgraphsOf } from './supergraph.ts';
 import type { Transport, Transports } from './transport.ts';
 
 /*
@@ -21,8 +21,8 @@ export const startForeign = async (env: Env, file: string): Promise<StartedGatew
   const log = createLog(config.logLevel);
   const supergraph = await openSupergraph(file, log);
   const { redis, health } = await openRedis(env, log);
+  const transports = createForeignTransports(config, log);
   try {
-    const transports = createForeignTransports(config, log);
     const server = await startGatewayServer({ config, log, supergraph, transports, redis, health });
     return {
       url: server.url,
@@ -34,35 +34,41 @@ export const startForeign = async (env: Env, file: string): Promise<StartedGatew
       },
     };
   } catch (error) {
+    await transports.close();
     redis?.close();
-    throw error;
+    throw error instanceof SupergraphError ? cannotBeUsed(file, error.message) : error;
   }
 };
+
+const cannotBeUsed = (file: string, why: string): ConfigError =>
+  new ConfigError(`SUPERGRAPH: ${file} cannot be used: ${why.replace(/\.$/, '')}.`);
 
 const openRedis = async (env: Env, log: Log): Promise<Pick<ProcessKit, 'redis' | 'health'>> => {
   if (!env['REDIS_URL'] && !env['REDIS_URL_FILE']) return { redis: undefined, health: () => ({}) };
   return (await import('../subgraphs/kit.ts')).createProcessKit(env, log);
 };
 
-/** Reads such a file. Throws ConfigError. */
+/** Reads a file with a supergraph and the URLs in it. Throws ConfigError. */
 const readSupergraph = async (file: string): Promise<string> => {
-  const fail = (why: string): never => {
-    throw new ConfigError(`SUPERGRAPH: ${file} cannot be used: ${why}.`);
-  };
-  const sdl = await readFile(file, 'utf8').catch(() => fail('it cannot be read'));
+  const sdl = await readFile(file, 'utf8').catch(() => {
+    throw cannotBeUsed(file, 'it cannot be read');
+  });
   let urls: ReadonlyMap<string, string>;
   try {
     urls = subgraphsOf(sdl);
+    checkSpecifications(sdl);
   } catch (error) {
-    return fail((error as Error).message);
+    throw cannotBeUsed(file, error instanceof Error ? error.message : String(error));
   }
   for (const [name, url] of urls) {
-    if (!/^https?:\/\//.test(url)) fail(`the subgraph ${name} has no http or https URL`);
+    if (!isHttpUrl(url)) throw cannotBeUsed(file, `the subgraph ${name} has no http or https URL`);
   }
   return sdl;
 };
 
-// Looked at, not listened to: where a file is replaced by way of links, as in Kubernetes, the system tells of nothing.
+const isHttpUrl = (url: string): boolean => /^https?:$/.test(URL.parse(url)?.protocol ?? '');
+
+// Polled: file events miss Kubernetes symlink swaps.
 const LOOK_EVERY_MS = 500;
 
 /** Opens the file and goes on watching it; a change that cannot be used is logged and passed over. Throws ConfigError. */
@@ -73,8 +79,9 @@ export const openSupergraph = async (file: string, log: Log): Promise<Supergraph
       try {
         change(await readSupergraph(file));
         log.info({ file }, 'The supergraph has changed.');
-      } catch (err) {
-        log.error({ err, file }, 'The changed supergraph cannot be used; the one before stays.');
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        log.error({ file, why }, 'The changed supergraph cannot be used; the one before stays.');
       }
     };
     const listener = () => void look();

@@ -1,23 +1,25 @@
 import { GraphQLError } from 'graphql';
 import { z } from 'zod';
-import type { Call } from '../connectors/chain.ts';
+import type { Answer, Call } from '../connectors/chain.ts';
 import { isUpstreamError, UpstreamError } from '../connectors/errors.ts';
 import { createHttpConnector } from '../connectors/http.ts';
 import { LEDGER_COLUMNS } from '../connectors/ledger.ts';
-import { parseAnswer, parseJson } from '../connectors/parse.ts';
+import { parseJson } from '../connectors/parse.ts';
 import type { Log } from '../runtime/log.ts';
 import { toPublicError } from '../subgraphs/errors.ts';
 import { type RequestNotes, toTermHeaders } from '../subgraphs/request.ts';
 import type { RemoteSubgraph } from './config.ts';
 import type { RequestContext } from './context.ts';
-import type { SubgraphAnswer, SubgraphOperation, SubgraphRequest } from './execution/subgraph-request.ts';
+import { isData } from './execution/data.ts';
+import type {
+  SubgraphAnswer,
+  SubgraphError,
+  SubgraphOperation,
+  SubgraphRequest,
+} from './execution/subgraph-request.ts';
+import { type Reply, readFailedReply } from './graphql-reply.ts';
+import { createErrorReader, maskedMessage } from './subgraph-errors.ts';
 import type { Transport } from './transport.ts';
-
-// What `subgraphs/errors.ts` makes. Anything else that a subgraph adds, such as stack traces, stays behind.
-const PASSED_ON = ['code', 'argument', 'reason', 'retryAfterMs'];
-
-const pickExtensions = (extensions: Readonly<Record<string, unknown>>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(extensions).filter(([name]) => PASSED_ON.includes(name)));
 
 const Path = z.array(z.union([z.string(), z.number()]));
 
@@ -37,14 +39,6 @@ const CallSpan = z.object({
   timeMs: z.number(),
   isFailed: z.boolean(),
 });
-
-const Errors = z.array(
-  z.object({
-    message: z.string(),
-    path: Path.optional(),
-    extensions: z.record(z.string(), z.unknown()).default({}).transform(pickExtensions),
-  }),
-);
 
 const Extensions = z
   .object({
@@ -69,14 +63,18 @@ const NOTHING_TOLD: NonNullable<NonNullable<z.output<typeof Extensions>>['tribut
 };
 
 // Data is not looked into here: the answer is shaped by the graph's own schema.
-const Answer = z.object({
+const ResponseBody = z.object({
   data: z.unknown().optional(),
   errors: z.unknown().optional(),
   extensions: z.unknown().optional(),
 });
 
-/** The way to a subgraph over HTTP. */
-export const createRemoteTransport = ({ name, url, timeoutMs, returnHeaders }: RemoteSubgraph, log: Log): Transport => {
+/**
+ * Creates the transport to a subgraph over HTTP, as the GraphQL over HTTP specification has it: a response is used whatever
+ * its status where its body is one of GraphQL. Any other status, and whatever fails on the way, becomes one error.
+ */
+export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Transport => {
+  const { name, url, timeoutMs, returnHeaders } = subgraph;
   // A request that the subgraph will not execute is answered with 400 and the reason.
   const http = createHttpConnector({
     upstream: name,
@@ -86,10 +84,27 @@ export const createRemoteTransport = ({ name, url, timeoutMs, returnHeaders }: R
     isAnswer: ({ status }) => status === 200 || status === 400,
   });
   const origin = { upstream: name, operation: `POST ${name}` };
+  const readErrors = createErrorReader({ subgraph: name, policy: subgraph.errors, log });
+  const codeOf = (error: UpstreamError): string =>
+    (subgraph.receivesCredentials && credentialCode(error)) || error.code;
 
-  const send = async (body: string, isMutation: boolean, context: RequestContext): Promise<string> => {
-    const { terms, headers, returnHeader } = context;
-    const call: Call = {
+  const exchange = async (call: Call): Promise<Reply & Pick<Answer, 'headers'>> => {
+    try {
+      return await http.send(call).catch((error: unknown) => {
+        if (mayBeSentAgain(error, call)) return http.send(call);
+        throw error;
+      });
+    } catch (error) {
+      if (!isUpstreamError(error)) throw error;
+      const reply = readFailedReply(error, call.write);
+      if (!reply) throw error;
+      return { ...reply, fallbackCode: codeOf(error) };
+    }
+  };
+
+  const send = async (body: string, isMutation: boolean, context: RequestContext): Promise<Reply> => {
+    const { terms, headers, returnHeader, notes } = context;
+    const answer = await exchange({
       operation: origin.operation,
       method: 'POST',
       url,
@@ -97,20 +112,20 @@ export const createRemoteTransport = ({ name, url, timeoutMs, returnHeaders }: R
         ...headers,
         ...toTermHeaders(terms),
         'content-type': 'application/json',
-        accept: 'application/json',
+        accept: 'application/graphql-response+json, application/json',
       },
       body,
       write: isMutation,
       signal: terms.signal,
-    };
-    const answer = await http.send(call).catch((error: unknown) => {
-      if (mayBeSentAgain(error, call)) return http.send(call);
-      throw error;
     });
     for (const header of returnHeaders) {
-      for (const value of [answer.headers[header] ?? []].flat()) returnHeader(header, value);
+      for (const value of [answer.headers[header] ?? []].flat()) {
+        returnHeader(header, value);
+        // A cookie is for one client: whoever keeps the response would give it to the next.
+        if (header === 'set-cookie' && notes.freshness) notes.freshness.leftMs = 0;
+      }
     }
-    return answer.body;
+    return answer;
   };
 
   const joined = createJoiner();
@@ -128,14 +143,14 @@ export const createRemoteTransport = ({ name, url, timeoutMs, returnHeaders }: R
     if (before) return readAnswer(await before);
     // Headers are for one client.
     const sendOwn = () => send(body, false, context);
-    const text = returnHeaders.length > 0 ? sendOwn() : joined(body, context, sendOwn);
-    context.asked.set(key, text);
-    return readAnswer(await text, context.notes, startMs);
+    const reply = returnHeaders.length > 0 ? sendOwn() : joined(body, context, sendOwn);
+    context.asked.set(key, reply);
+    return readAnswer(await reply, context.notes, startMs);
   };
 
-  const readAnswer = (text: string, notes?: RequestNotes, startMs = 0): SubgraphAnswer => {
-    const { data, errors, extensions } = parseJson(Answer, text, origin);
-    if (data !== null && data !== undefined && !isObject(data)) {
+  const readAnswer = (reply: Reply, notes?: RequestNotes, startMs = 0): SubgraphAnswer => {
+    const { data, errors, extensions } = parseJson(ResponseBody, reply.body, origin);
+    if (data !== null && data !== undefined && !isData(data)) {
       throw new UpstreamError(
         'UPSTREAM_BAD_RESPONSE',
         name,
@@ -145,8 +160,15 @@ export const createRemoteTransport = ({ name, url, timeoutMs, returnHeaders }: R
     }
     const told = (extensions ? Extensions.parse(extensions)?.tributary : undefined) ?? NOTHING_TOLD;
     if (notes) takeNotes(notes, told, startMs);
-    if (!errors && !extensions) return { data };
-    return { data, errors: errors ? parseAnswer(Errors, errors, origin) : undefined, stale: told.stale };
+    if (errors === undefined && !extensions) return { data };
+    return { data, errors: readErrors(errors, reply.fallbackCode), stale: told.stale };
+  };
+
+  const toError = (error: UpstreamError): SubgraphError => {
+    const code = codeOf(error);
+    if (code === error.code) return toPublicError(new GraphQLError('', { originalError: error }), log);
+    log.info({ code, upstream: name, status: error.details.status }, error.message);
+    return { message: maskedMessage(name, code), extensions: { code } };
   };
 
   return {
@@ -158,12 +180,18 @@ export const createRemoteTransport = ({ name, url, timeoutMs, returnHeaders }: R
           return await ask(write(request), operation.kind === 'mutation', context);
         } catch (error) {
           if (!isUpstreamError(error)) throw error;
-          return { data: null, errors: [toPublicError(new GraphQLError('', { originalError: error }), log)] };
+          return { data: null, errors: [toError(error)] };
         }
       };
     },
     close: http.close,
   };
+};
+
+/** The code for a client whose own credentials a subgraph has refused. */
+const credentialCode = ({ details: { status } }: UpstreamError): string | undefined => {
+  if (status === 401) return 'UNAUTHENTICATED';
+  return status === 403 ? 'FORBIDDEN' : undefined;
 };
 
 /** Takes over what a subgraph has noted of its part of a request. Its times are since that part's start. */
@@ -173,9 +201,6 @@ const takeNotes = ({ ledger, freshness }: RequestNotes, told: typeof NOTHING_TOL
   if (freshness && told.freshForMs !== null) freshness.leftMs = Math.min(freshness.leftMs, told.freshForMs);
 };
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /**
  * Lets requests that ask the same for the same client wait for one answer. What names a request and not who asks does
  * not count; each gets the text, so that nobody shares objects.
@@ -184,8 +209,8 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
  * still wait.
  */
 const createJoiner = () => {
-  const inFlight = new Map<string, Promise<string>>();
-  const join = (body: string, context: RequestContext, send: () => Promise<string>): Promise<string> => {
+  const inFlight = new Map<string, Promise<Reply>>();
+  const join = (body: string, context: RequestContext, send: () => Promise<Reply>): Promise<Reply> => {
     const { terms, headers, notes } = context;
     // An answer that is to be new, or whose cost is to be told, belongs to one request.
     if (terms.isFresh || notes.ledger) return send();

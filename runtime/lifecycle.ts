@@ -15,7 +15,8 @@ export const run = async (start: () => Promise<Running>): Promise<void> => {
     running = await start();
   } catch (error) {
     if (error instanceof ConfigError) {
-      console.error(`Tributary cannot start with this configuration:\n${error.message}`);
+      const isOneLine = !error.message.includes('\n');
+      console.error(`Tributary cannot start${isOneLine ? ': ' : ' with this configuration:\n'}${error.message}`);
       process.exit(78);
     }
     // A process of our own that has said already why it ended.

@@ -1,6 +1,7 @@
+import { errorCauses } from '@apollo/federation-internals';
 import { ApolloGateway } from '@apollo/gateway';
 import type { ApolloServerOptionsWithGateway, BaseContext } from '@apollo/server';
-import { type DocumentNode, GraphQLError, type GraphQLSchema, parse, print } from 'graphql';
+import { type DocumentNode, GraphQLError, type GraphQLSchema } from 'graphql';
 import type { Log } from '../../runtime/log.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import type { StaleNote } from '../../subgraphs/field.ts';
@@ -9,7 +10,7 @@ import { createRunningValues } from '../cost/running-values.ts';
 import { createPlanningThread, type PlanningThread } from '../planning/planning-thread.ts';
 import { type ClientOperation, createGraph, type Graph } from './graph.ts';
 import type { PlanNode } from './outline.ts';
-import { putResolvableKeysFirst } from './resolvable-keys.ts';
+import { toPlannable } from './plannable.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
 
 type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway'];
@@ -22,6 +23,11 @@ export type Noted = {
   /** Where it is wanted: what was done. */
   readonly trace?: { plan?: PlanNode | undefined } | undefined;
 };
+
+/** A supergraph that cannot be served. The message says why, in one line. */
+export class SupergraphError extends Error {
+  override readonly name = 'SupergraphError';
+}
 
 /** A supergraph that may change. */
 export type SupergraphSource = {
@@ -44,6 +50,8 @@ export type CompiledGatewayOptions<Context> = {
   readonly planningTimeoutMs: number;
   /** Whether clients may read the schema, by introspection or in error messages. */
   readonly introspection: boolean;
+  /** The custom labels of progressive @override that are switched on. */
+  readonly overrideLabels: readonly string[];
   readonly log: Log;
 };
 
@@ -53,20 +61,39 @@ export type CompiledGateway = {
   readonly validate: (schema: GraphQLSchema, document: DocumentNode) => Promise<readonly GraphQLError[]>;
 };
 
+type SchemaContext = Parameters<Parameters<Gateway['onSchemaLoadOrUpdate']>[0]>[0];
+
 /**
  * What Apollo Server takes as its gateway: `@apollo/gateway` loads and changes the supergraph and has the planner;
- * operations are executed here, each by its compiled program.
+ * operations are executed here, each by its compiled program. `load` and a change throw SupergraphError where the
+ * supergraph cannot be served; after a change that failed, the one before is served.
  */
 export const createCompiledGateway = <Context extends Noted>(
   options: CompiledGatewayOptions<Context>,
 ): CompiledGateway => {
   const { supergraph, clientsOf, log } = options;
+  const listeners = new Set<(context: SchemaContext) => void>();
+  let rejected: { readonly sdl: string; readonly error: SupergraphError } | undefined;
+
   const apollo = new ApolloGateway({
     supergraphSdl: async ({ update }) => {
-      const stop = supergraph.watch?.((sdl) => update(toPlannable(sdl)));
+      const stop = supergraph.watch?.((sdl) => {
+        // Apollo's gateway takes a second attempt at the same text for no change.
+        if (rejected?.sdl === sdl) throw rejected.error;
+        try {
+          update(toPlannable(sdl));
+          throwFailure();
+          rejected = undefined;
+        } catch (error) {
+          rejected = { sdl, error: toSupergraphError(error) };
+          throw rejected.error;
+        }
+      });
       return { supergraphSdl: toPlannable(supergraph.sdl), cleanup: async () => stop?.() };
     },
     logger: log,
+    // By default it is not in production, and then what is wrong shows when it is asked for.
+    validateSupergraph: true,
     buildService: () => ({ process: async () => Promise.reject(new Error('Fetches are sent by programs.')) }),
   });
   // A request belongs to the version that it was validated with, whatever has been loaded since.
@@ -75,8 +102,7 @@ export const createCompiledGateway = <Context extends Noted>(
   let planningThread: PlanningThread | undefined;
   const runningValues = createRunningValues(options.maxRunningValues);
 
-  apollo.onSchemaLoadOrUpdate(({ apiSchema, coreSupergraphSdl }) => {
-    const clientOf = clientsOf(coreSupergraphSdl);
+  const takeOver = ({ apiSchema, coreSupergraphSdl }: SchemaContext): void => {
     // The one before ends with its last job.
     planningThread = createPlanningThread({
       supergraphSdl: coreSupergraphSdl,
@@ -88,13 +114,30 @@ export const createCompiledGateway = <Context extends Noted>(
       ...plannerOf(apollo),
       planningThread,
       runningValues,
-      clientOf,
+      clientOf: clientsOf(coreSupergraphSdl),
       apiSchema,
       supergraphSdl: coreSupergraphSdl,
+      overrides: { enabledLabels: options.overrideLabels, random: Math.random },
     });
     graphs.set(apiSchema, graph);
+    for (const listener of listeners) listener({ apiSchema, coreSupergraphSdl });
     if (current) void warmUp(graph, current.operations(), log);
     current = graph;
+  };
+
+  // Apollo's gateway logs what a listener throws, and goes on as if the supergraph were served.
+  let failure: { readonly error: unknown } | undefined;
+  const throwFailure = (): void => {
+    const failed = failure;
+    failure = undefined;
+    if (failed) throw failed.error;
+  };
+  apollo.onSchemaLoadOrUpdate((context) => {
+    try {
+      takeOver(context);
+    } catch (error) {
+      failure = { error };
+    }
   });
 
   const executor: Awaited<ReturnType<Gateway['load']>>['executor'] = async (request) => {
@@ -123,9 +166,18 @@ export const createCompiledGateway = <Context extends Noted>(
 
   return {
     gateway: {
-      onSchemaLoadOrUpdate: (callback) => apollo.onSchemaLoadOrUpdate(callback),
+      onSchemaLoadOrUpdate: (callback) => {
+        listeners.add(callback);
+        return () => listeners.delete(callback);
+      },
       load: async (given) => {
-        await apollo.load(given);
+        try {
+          await apollo.load(given);
+          throwFailure();
+        } catch (error) {
+          await apollo.stop();
+          throw toSupergraphError(error);
+        }
         return { executor };
       },
       stop: async () => {
@@ -141,7 +193,20 @@ export const createCompiledGateway = <Context extends Noted>(
   };
 };
 
-const toPlannable = (supergraphSdl: string): string => print(putResolvableKeysFirst(parse(supergraphSdl)));
+const MAX_CAUSES = 3;
+const MAX_CAUSE_LENGTH = 300;
+
+/** Apollo's libraries tell of many errors at once, each with its place in the text on lines of its own. */
+const toSupergraphError = (error: unknown): SupergraphError => {
+  if (error instanceof SupergraphError) return error;
+  const causes = error instanceof Error ? (errorCauses(error) ?? [error]) : [];
+  const messages = causes.slice(0, MAX_CAUSES).map(({ message }) => {
+    const [line = ''] = message.trim().split(/\n\n|\n(?=GraphQL request)/);
+    return line.replaceAll(/\s+/g, ' ').slice(0, MAX_CAUSE_LENGTH).replace(/\.$/, '');
+  });
+  if (causes.length > MAX_CAUSES) messages.push(`and ${causes.length - MAX_CAUSES} more`);
+  return new SupergraphError(messages.join('; ') || 'it cannot be loaded', { cause: error });
+};
 
 /**
  * The planner that Apollo's gateway has made for the supergraph, and the schemas that belong to it. They are private

@@ -1,36 +1,33 @@
-import { operationFromDocument, type Schema } from '@apollo/federation-internals';
-import type { QueryPlan, QueryPlanner } from '@apollo/query-planner';
 import {
   type DocumentNode,
   GraphQLError,
   type GraphQLSchema,
   getOperationAST,
   parse,
-  print,
   type VariableDefinitionNode,
 } from 'graphql';
-import { LRUCache } from 'lru-cache';
 import { raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
-import { countSelections } from '../../subgraphs/limits/document-limits.ts';
 import { timedOut } from '../../subgraphs/limits/timed-out.ts';
 import { readCostDirectives } from '../cost/cost-directives.ts';
 import { createEstimate, type Estimate } from '../cost/estimate.ts';
 import { checkEstimate, type EstimateLimits } from '../cost/estimate-limits.ts';
 import { measureIntrospection } from '../cost/introspection-size.ts';
 import type { RunningValues } from '../cost/running-values.ts';
-import { toPlanningError } from '../planning/planning-errors.ts';
-import type { PlanningThread } from '../planning/planning-thread.ts';
+import { createPlan, isLargeDocument, type PlanOptions } from '../planning/plan.ts';
 import { validateDocument } from '../planning/validate.ts';
 import { type ConditionValues, conditionVariables, needsValues } from './conditions.ts';
+import { createOverrides, type OverrideConditions, type OverrideOptions } from './overrides.ts';
 import { prepareOperation } from './prepare.ts';
 import { type Answer, compile, type Program, type RequestVariables } from './program.ts';
+import { createProgramCache } from './program-cache.ts';
 import { readRequirements } from './requirements.ts';
 import { fragmentMap } from './selections.ts';
 import { UnsupportedOperation } from './split.ts';
 import { fetchesOf, fragmentsIn, readPlan, UnsupportedPlan } from './steps.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
 import { coerceVariables } from './variables.ts';
+import { withoutIntrospection } from './without-introspection.ts';
 
 /** An operation of a client, as it is known before its variables are. */
 export type ClientOperation = {
@@ -41,19 +38,15 @@ export type ClientOperation = {
   readonly hash: string;
 };
 
-export type GraphOptions<Context> = {
+export type GraphOptions<Context> = PlanOptions & {
   readonly apiSchema: GraphQLSchema;
   readonly supergraphSchema: GraphQLSchema;
   readonly supergraphSdl: string;
-  /** Apollo's planner for this supergraph, and the schema that it reads operations with. */
-  readonly planner: Pick<QueryPlanner, 'buildQueryPlan'>;
-  readonly plannerSchema: Schema;
+  readonly overrides: OverrideOptions;
   readonly clientOf: (subgraph: string) => SubgraphClient<Context>;
   /** How many programs are kept, and about how much memory they may take, in bytes. */
   readonly maxPrograms: number;
   readonly maxProgramBytes: number;
-  /** Validates and plans what is too large for this thread. */
-  readonly planningThread: PlanningThread;
   readonly estimateLimits: EstimateLimits;
   /** Spaces out what keeps this thread busy for long, and bounds what all such requests hold at once. */
   readonly turns: TurnQueue;
@@ -79,132 +72,94 @@ export type Graph<Context> = {
   readonly warm: (operation: ClientOperation) => Promise<void>;
 };
 
+type EstimateFor = (variables: Readonly<Record<string, unknown>>) => Estimate;
+
 /** What is cached of an operation. */
 type CachedProgram<Context> = {
   readonly operation: ClientOperation;
-  /** How large its answer can get. */
-  readonly estimate: EstimateFor;
+  readonly estimateFor: EstimateFor;
   /** The program, or the variables whose values one has to know to have a program. */
   readonly program: Program<Context> | readonly string[];
   /** About how much memory it takes. */
   readonly bytes: number;
 };
 
-type EstimateFor = (variables: Readonly<Record<string, unknown>>) => Estimate;
-
 // Measured: 500 operations with plans of 1.4 kB each took 75 kB each, documents and functions together. The text of the
 // operation, comments and all, comes on top: every document holds on to its own.
 const BYTES_PER_PLAN_CHARACTER = 52;
 const BYTES_PER_TEXT_CHARACTER = 2;
-
-/**
- * Selections that are validated and planned in this thread. Measured on the product's graph: 250 of them took 10 ms to
- * validate and 30 ms to plan, and nothing else is answered meanwhile.
- */
-const MAX_SELECTIONS_HERE = 250;
 
 /** Values from which on an answer takes turns with others. Measured: 2,000 take about 5 ms from fetch to text. */
 const MANY_VALUES = 2_000;
 
 /** Makes a version of the graph. Operations are planned and compiled when they are first asked for. */
 export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Context> => {
-  const { apiSchema, supergraphSchema, supergraphSdl, planner, plannerSchema, clientOf } = options;
-  const { planningThread, estimateLimits, turns, runningValues, introspection } = options;
+  const { apiSchema, supergraphSchema, supergraphSdl, clientOf, planningThread } = options;
+  const { estimateLimits, turns, runningValues, introspection } = options;
   const supergraph = parse(supergraphSdl, { noLocation: true });
   const requirements = readRequirements(supergraph, supergraphSchema);
+  const { requiredBy } = requirements;
   const costs = readCostDirectives(supergraph);
   const introspectionSize = measureIntrospection(apiSchema);
   const limits = { ...estimateLimits, maxIntrospected: introspectionSize.limit };
-  const { requiredBy } = requirements;
-  const programs = new LRUCache<string, CachedProgram<Context>>({
-    max: options.maxPrograms,
-    maxSize: options.maxProgramBytes,
-    sizeCalculation: ({ bytes }) => bytes,
+  const plan = createPlan(options);
+  const decideOverrides = createOverrides(supergraph, requirements.names, options.overrides);
+  const programs = createProgramCache<CachedProgram<Context>>({
+    maxEntries: options.maxPrograms,
+    maxBytes: options.maxProgramBytes,
   });
-  // Requests for one operation wait for one plan.
-  const compiling = new Map<string, Promise<CachedProgram<Context>>>();
 
-  const estimateOf = ({ document, operationName }: ClientOperation): EstimateFor => {
+  const compileEstimate = ({ document, operationName }: ClientOperation): EstimateFor => {
     const operation = getOperationAST(document, operationName);
     if (!operation) throw new Error('The document has no such operation.');
     const fragments = fragmentMap(fragmentsIn(document));
-    return createEstimate({
-      schema: apiSchema,
-      costs,
-      operation,
-      fragments,
-      assumedListSize: estimateLimits.assumedListSize,
-      introspectionLists: introspectionSize.lists,
-    });
+    const { assumedListSize } = estimateLimits;
+    const introspectionLists = introspectionSize.lists;
+    return createEstimate({ schema: apiSchema, costs, operation, fragments, assumedListSize, introspectionLists });
   };
 
-  const plan = async (part: DocumentNode): Promise<QueryPlan> => {
-    try {
-      if (countSelections(part) > MAX_SELECTIONS_HERE) return await planningThread.plan(print(part));
-      return planner.buildQueryPlan(operationFromDocument(plannerSchema, part));
-    } catch (error) {
-      throw toPlanningError(error);
-    }
-  };
-
-  const make = async (
+  const compileProgram = async (
     operation: ClientOperation,
-    estimate: EstimateFor,
+    estimateFor: EstimateFor,
+    overrides: OverrideConditions,
     conditions?: ConditionValues,
   ): Promise<CachedProgram<Context>> => {
-    const isLong = countSelections(operation.document) > MAX_SELECTIONS_HERE;
-    if (isLong) await turns.take();
-    const prepared = prepareOperation(apiSchema, requirements, operation.document, operation.operationName, conditions);
-    const plans = await Promise.all(prepared.parts.map(plan));
-    if (isLong) await turns.take();
+    const { document, operationName } = operation;
+    const takeTurn = isLargeDocument(document) ? turns.take : undefined;
+    await takeTurn?.();
+    const prepared = prepareOperation(apiSchema, requirements, document, operationName, conditions);
+    const plans = await Promise.all(prepared.parts.map((part) => plan(withoutIntrospection(part), overrides.values)));
+    await takeTurn?.();
     const steps = plans.map(readPlan);
     const bytes =
       JSON.stringify(plans).length * BYTES_PER_PLAN_CHARACTER +
-      (operation.document.loc?.source.body.length ?? 0) * BYTES_PER_TEXT_CHARACTER;
+      (document.loc?.source.body.length ?? 0) * BYTES_PER_TEXT_CHARACTER;
     const isOpen =
-      !conditions &&
-      prepared.parts.some((part) => {
-        return needsValues(part, steps.flatMap(fetchesOf), requirements.keyNames);
-      });
+      !conditions && prepared.parts.some((part) => needsValues(part, steps.flatMap(fetchesOf), requirements.keyNames));
     if (isOpen) {
       const variables = prepared.parts.flatMap(conditionVariables).map(prepared.clientVariable);
-      return { operation, estimate, bytes, program: [...new Set(variables)] };
+      return { operation, estimateFor, bytes, program: [...new Set(variables)] };
     }
-    if (isLong) await turns.take();
+    await takeTurn?.();
     const program = compile({ apiSchema, supergraphSchema, requiredBy, prepared, steps, clientOf });
-    return { operation, estimate, bytes, program };
-  };
-
-  const compileOnce = (
-    key: string,
-    operation: ClientOperation,
-    estimate: EstimateFor,
-    conditions?: ConditionValues,
-  ): CachedProgram<Context> | Promise<CachedProgram<Context>> => {
-    const known = programs.get(key) ?? compiling.get(key);
-    if (known) return known;
-    const made = make(operation, estimate, conditions);
-    compiling.set(key, made);
-    const done = (): void => void compiling.delete(key);
-    made.then((cached) => {
-      programs.set(key, cached);
-      done();
-    }, done);
-    return made;
+    return { operation, estimateFor, bytes, program };
   };
 
   const keyOf = ({ operationName = '', hash }: ClientOperation): string => `${operationName} ${hash}`;
 
   /** Refuses what would be too large before it is planned. */
   const programFor = async (operation: ClientOperation, { coerced }: RequestVariables) => {
-    const key = keyOf(operation);
-    const estimateFor = programs.get(key)?.estimate ?? estimateOf(operation);
+    const overrides = decideOverrides(operation.document);
+    const key = `${keyOf(operation)} ${overrides.key}`;
+    const estimateFor = programs.get(key)?.estimateFor ?? compileEstimate(operation);
     const estimate = estimateFor(coerced);
     checkEstimate(estimate, limits);
-    const { program } = await compileOnce(key, operation, estimateFor);
+    const { program } = await programs.getOrCompile(key, () => compileProgram(operation, estimateFor, overrides));
     if (typeof program === 'function') return { program, estimate };
     const conditions = Object.fromEntries(program.map((name) => [name, coerced[name]]));
-    const own = await compileOnce(`${key} ${JSON.stringify(conditions)}`, operation, estimateFor, conditions);
+    const own = await programs.getOrCompile(`${key} ${JSON.stringify(conditions)}`, () =>
+      compileProgram(operation, estimateFor, overrides, conditions),
+    );
     return { program: own.program as Program<Context>, estimate };
   };
 
@@ -230,7 +185,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
 
   const validate = async (document: DocumentNode): Promise<readonly GraphQLError[]> => {
     const text = document.loc?.source.body;
-    return text !== undefined && countSelections(document) > MAX_SELECTIONS_HERE
+    return text !== undefined && isLargeDocument(document)
       ? planningThread.validate(text)
       : validateDocument(apiSchema, document, { introspection });
   };
@@ -238,9 +193,8 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   return {
     validate,
     execute: async (operation, sent, context, signal) => {
-      const { errors, coerced } = coerceVariables(apiSchema, operation.variableDefinitions, sent, {
-        suggestions: introspection,
-      });
+      const { variableDefinitions } = operation;
+      const { errors, coerced } = coerceVariables(apiSchema, variableDefinitions, sent, { suggestions: introspection });
       if (errors) return { errors, stale: [] };
       const variables = { sent: withDefaults(operation, sent, coerced), coerced };
       try {
@@ -251,11 +205,14 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       }
     },
     operations: () => [
-      ...new Map([...programs.values()].map(({ operation }) => [keyOf(operation), operation])).values(),
+      ...new Map([...programs.entries()].map(({ operation }) => [keyOf(operation), operation])).values(),
     ],
     warm: async (operation) => {
       if ((await validate(operation.document)).length > 0) return;
-      await compileOnce(keyOf(operation), operation, estimateOf(operation));
+      const overrides = decideOverrides(operation.document);
+      await programs.getOrCompile(`${keyOf(operation)} ${overrides.key}`, () =>
+        compileProgram(operation, compileEstimate(operation), overrides),
+      );
     },
   };
 };

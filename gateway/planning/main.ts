@@ -16,13 +16,12 @@ const planner = new QueryPlanner(supergraph);
 const apiSchema = supergraph.apiSchema();
 const schema = apiSchema.toGraphQLJSSchema();
 
-const run = ({ kind, text }: PlanningJob): PlanningMessage => {
+const run = ({ kind, text, overrideConditions }: PlanningJob): PlanningMessage => {
   const document = parse(text);
   if (kind === 'plan') {
-    return {
-      kind: 'planned',
-      plan: JSON.stringify(planner.buildQueryPlan(operationFromDocument(apiSchema, document))),
-    };
+    const operation = operationFromDocument(apiSchema, document);
+    const plan = planner.buildQueryPlan(operation, { overrideConditions: new Map(overrideConditions) });
+    return { kind: 'planned', plan: JSON.stringify(plan) };
   }
   const errors = validateDocument(schema, document, { introspection });
   return {

@@ -1,5 +1,10 @@
 /** What the planning thread is asked to do with the text of a document. */
-export type PlanningJob = { readonly kind: 'validate' | 'plan'; readonly text: string };
+export type PlanningJob = {
+  readonly kind: 'validate' | 'plan';
+  readonly text: string;
+  /** The labels of progressive overrides, for a plan. */
+  readonly overrideConditions: ReadonlyMap<string, boolean>;
+};
 
 /** An error that validation found, in a form that crosses threads. */
 export type ValidationProblem = {

@@ -23,7 +23,7 @@ export type PlanningThreadOptions = PlanningThreadData & {
  */
 export type PlanningThread = {
   readonly validate: (text: string) => Promise<readonly GraphQLError[]>;
-  readonly plan: (text: string) => Promise<QueryPlan>;
+  readonly plan: (text: string, overrideConditions: ReadonlyMap<string, boolean>) => Promise<QueryPlan>;
   readonly close: () => Promise<void>;
 };
 
@@ -104,7 +104,8 @@ export const createPlanningThread = ({
     const job = waiting.shift() as QueuedJob;
     running = job;
     timer = setTimeout(() => fail(tooComplex(`It takes more than ${timeoutMs} ms (PLANNING_TIMEOUT_MS).`)), timeoutMs);
-    worker.postMessage({ kind: job.kind, text: job.text } satisfies PlanningJob);
+    const { kind, text, overrideConditions } = job;
+    worker.postMessage({ kind, text, overrideConditions } satisfies PlanningJob);
   };
 
   const run = (job: PlanningJob): Promise<PlanningMessage> =>
@@ -119,7 +120,7 @@ export const createPlanningThread = ({
 
   return {
     validate: async (text) => {
-      const message = await run({ kind: 'validate', text });
+      const message = await run({ kind: 'validate', text, overrideConditions: new Map() });
       if (message.kind !== 'validated') throw toError(message);
       const source = new Source(text);
       return message.problems.map(
@@ -131,8 +132,8 @@ export const createPlanningThread = ({
           }),
       );
     },
-    plan: async (text) => {
-      const message = await run({ kind: 'plan', text });
+    plan: async (text, overrideConditions) => {
+      const message = await run({ kind: 'plan', text, overrideConditions });
       if (message.kind !== 'planned') throw toError(message);
       return JSON.parse(message.plan);
     },

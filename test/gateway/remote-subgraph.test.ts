@@ -158,6 +158,43 @@ test('given an error without a code but with a status, then its message stays be
   expect(whole).not.toContain('secrets');
 });
 
+test.each([
+  ['path', { path: null }],
+  ['extensions', { extensions: null }],
+  ['an entry', null],
+])('given an error with null for %s, then its data arrive', async (_, odd) => {
+  const error = odd && { message: 'No.', path: ['payment', 'description'], extensions: { code: 'BAD_USER_INPUT' } };
+  const data = { payment: { id: 'pi_3x', description: null } };
+  answer = json(200, { data, errors: [odd && { ...error, ...odd }], extensions: null });
+  const answered = await stack.ask('{ payment(id: "pi_3x") { id description } product(sku: "OABR-S") { sku } }');
+  expect(answered.data).toEqual({ ...data, product: { sku: 'OABR-S' } });
+  expect(answered.errors).toHaveLength(1);
+});
+
+test.each([
+  ['', 401, 'UPSTREAM_UNAUTHORIZED'],
+  ['authorization', 401, 'UNAUTHENTICATED'],
+  ['authorization', 403, 'FORBIDDEN'],
+])('given FORWARD_HEADERS=%s and the status %i, then its code is %s', async (FORWARD_HEADERS, status, code) => {
+  const { url } = server;
+  const another = await stack.startAnother({ PAYMENTS_URL: `${url}/graphql`, FORWARD_HEADERS });
+  answer = json(status, { message: 'from a proxy' });
+  const { data, errors } = await another.ask(ASK, {}, { headers: { authorization: 'Bearer a' } });
+  await another.close();
+  expect(data).toEqual({ payment: null, product: { sku: 'OABR-S' } });
+  expect(errors).toMatchObject([{ path: ['payment'], extensions: { code } }]);
+});
+
+test('given a code that is none of the product’s, then neither it nor the message is passed on', async () => {
+  answer = json(200, {
+    data: { payment: null },
+    errors: [{ message: 'table secrets', path: ['payment'], extensions: { code: 'FOREIGN_CODE' } }],
+  });
+  const { errors, text: whole } = await stack.ask(ASK);
+  expect(errors).toMatchObject([{ path: ['payment'], extensions: { code: 'INTERNAL_SERVER_ERROR' } }]);
+  expect(whole).not.toMatch(/secrets|FOREIGN/);
+});
+
 test('given a client that hangs up, then the subgraph is told', async () => {
   const gone = Promise.withResolvers<void>();
   answer = (request) => request.socket.once('close', () => gone.resolve());

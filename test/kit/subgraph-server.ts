@@ -26,7 +26,8 @@ export type SubgraphDefinition = {
 };
 
 const LINK = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9",
-  import: ["@key", "@requires", "@external", "@shareable", "@provides", "@interfaceObject", "@cost", "@listSize"])`;
+  import: ["@key", "@requires", "@external", "@shareable", "@provides", "@interfaceObject", "@override",
+    "@cost", "@listSize", "@context", "@fromContext", "@authenticated"])`;
 
 const withLink = (schema: string) => parse(`${LINK} ${schema}`);
 

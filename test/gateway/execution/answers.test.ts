@@ -50,7 +50,7 @@ const DEFINITIONS = {
 
 let foreign: Foreign<keyof typeof DEFINITIONS>;
 beforeEach(async () => {
-  foreign = await startForeign(DEFINITIONS);
+  foreign = await startForeign(DEFINITIONS, { SUBGRAPH_ERRORS: 'masked' });
 });
 afterEach(() => foreign.close());
 

@@ -34,6 +34,7 @@ const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object
       },
     },
     clientOf: () => ({ takes: 'texts', prepare: () => async () => ({ data: {} }) }),
+    overrides: { enabledLabels: [], random: Math.random },
     maxPrograms,
     maxProgramBytes,
     planningThread: createPlanningThread({ supergraphSdl, introspection: true, timeoutMs: 10_000 }),

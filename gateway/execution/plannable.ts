@@ -1,0 +1,89 @@
+import {
+  type ConstArgumentNode,
+  type ConstDirectiveNode,
+  type DocumentNode,
+  GraphQLOneOfDirective,
+  Kind,
+  parse,
+  print,
+} from 'graphql';
+import { putResolvableKeysFirst } from './resolvable-keys.ts';
+
+/**
+ * Rewrites a supergraph so that Apollo's planner plans it right:
+ *
+ * - Keys that a subgraph can find entities by come first.
+ * - `@oneOf` is GraphQL's own directive. Apollo's libraries (2.14) take it for one of a linked specification, which clients
+ *   do not see, or refuse it where the supergraph does not define it.
+ * - A supergraph with contexts is loaded although they are `for: SECURITY`: a plan that needs one is refused.
+ *
+ * Throws where the text is no GraphQL.
+ */
+export const toPlannable = (supergraphSdl: string): string =>
+  print(withOptionalContexts(withOneOf(putResolvableKeysFirst(parse(supergraphSdl)))));
+
+const ONE_OF = GraphQLOneOfDirective.name;
+
+const withOneOf = (supergraph: DocumentNode): DocumentNode => {
+  const isUsed = supergraph.definitions.some(
+    (one) =>
+      one.kind === Kind.INPUT_OBJECT_TYPE_DEFINITION && one.directives?.some(({ name }) => name.value === ONE_OF),
+  );
+  if (!isUsed) return supergraph;
+  const unlinked = changeLinks(supergraph, (link) =>
+    nameOf(link) === ONE_OF ? [] : [changeArgument(link, 'import', withoutOneOf)],
+  );
+  const others = unlinked.definitions.filter(
+    (one) => one.kind !== Kind.DIRECTIVE_DEFINITION || one.name.value !== ONE_OF,
+  );
+  return { ...unlinked, definitions: [...others, ...parse(`directive @${ONE_OF} on INPUT_OBJECT`).definitions] };
+};
+
+const withoutOneOf: ChangeArgument = (argument) => {
+  if (argument.value.kind !== Kind.LIST) return [argument];
+  const values = argument.value.values.filter((item) => item.kind !== Kind.STRING || item.value !== `@${ONE_OF}`);
+  return [{ ...argument, value: { ...argument.value, values } }];
+};
+
+const withOptionalContexts = (supergraph: DocumentNode): DocumentNode =>
+  changeLinks(supergraph, (link) => [
+    urlOf(link).startsWith('https://specs.apollo.dev/context/') ? changeArgument(link, 'for', () => []) : link,
+  ]);
+
+type ChangeLink = (link: ConstDirectiveNode) => ConstDirectiveNode[];
+
+/** Changes the `@link`s of a supergraph. Source: https://specs.apollo.dev/link/v1.0 */
+const changeLinks = (supergraph: DocumentNode, change: ChangeLink): DocumentNode => ({
+  ...supergraph,
+  definitions: supergraph.definitions.map((definition) => {
+    if (definition.kind !== Kind.SCHEMA_DEFINITION && definition.kind !== Kind.SCHEMA_EXTENSION) return definition;
+    const directives = (definition.directives ?? []).flatMap((one) =>
+      one.name.value === 'link' ? change(one) : [one],
+    );
+    return { ...definition, directives };
+  }),
+});
+
+type ChangeArgument = (argument: ConstArgumentNode) => ConstArgumentNode[];
+
+const changeArgument = (link: ConstDirectiveNode, name: string, change: ChangeArgument): ConstDirectiveNode => ({
+  ...link,
+  arguments: (link.arguments ?? []).flatMap((argument) =>
+    argument.name.value === name ? change(argument) : [argument],
+  ),
+});
+
+const stringArgument = (link: ConstDirectiveNode, wanted: string): string | undefined => {
+  const value = link.arguments?.find(({ name }) => name.value === wanted)?.value;
+  return value?.kind === Kind.STRING ? value.value : undefined;
+};
+
+const urlOf = (link: ConstDirectiveNode): string => stringArgument(link, 'url') ?? '';
+
+/** The name under which a linked specification's own directive is used: `as`, or the URL's last part before the version. */
+const nameOf = (link: ConstDirectiveNode): string | undefined =>
+  stringArgument(link, 'as') ??
+  urlOf(link)
+    .split('/')
+    .filter((part) => !/^v\d+\.\d+$/.test(part))
+    .at(-1);
