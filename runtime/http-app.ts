@@ -78,18 +78,13 @@ export const createHttpApp = ({
     if (status >= 500) log.error({ err: error }, 'A request failed.');
     return sendRefusal(reply, refusalOf(status));
   });
-  const methods = collectMethods(app);
-  app.setNotFoundHandler(({ url }, reply) => {
-    const allowed = methods.get(url.split('?', 1)[0] ?? '');
-    if (!allowed) return sendError(reply, 404, 'Not found.', 'BAD_REQUEST');
-    const names = [...allowed].join(', ');
-    return sendError(reply.header('allow', names), 405, `Method not allowed. Use one of: ${names}.`, 'BAD_REQUEST');
-  });
+  app.setNotFoundHandler((_request, reply) => sendError(reply, 404, 'Not found.', 'BAD_REQUEST'));
   app.addHook('onRequest', (request, reply, done) => {
     if (isStopping && request.url !== '/health/ready') return void sendRefusal(reply, SHUTTING_DOWN);
     done();
   });
   guardRequests(app, { limits, hosts });
+  refuseOtherMethods(app);
   app.addHook('preParsing', ({ method }, reply, payload, done) => {
     // The bodies of others are not read, and would be by this.
     if (BODYLESS.has(method)) return done(null, payload);
@@ -132,13 +127,25 @@ export const createHttpApp = ({
 
 const BODYLESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'TRACE']);
 
-/** The methods of each path, filled as routes are added. */
-const collectMethods = (app: FastifyInstance): ReadonlyMap<string, ReadonlySet<string>> => {
+/** Answers 405 to a method that a path does not have, before any body is read. Preflights of CORS are let through. */
+const refuseOtherMethods = (app: FastifyInstance): void => {
   const methods = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
     methods.set(url, new Set([...(methods.get(url) ?? []), ...[method].flat()]));
   });
-  return methods;
+  app.addHook('onRequest', ({ url, method, headers }, reply, done) => {
+    const isPreflight = method === 'OPTIONS' && headers.origin && headers['access-control-request-method'];
+    const end = url.indexOf('?');
+    const allowed = methods.get(end < 0 ? url : url.slice(0, end));
+    if (isPreflight || allowed?.has(method)) return done();
+    if (allowed) {
+      const names = [...allowed].join(', ');
+      sendError(reply.header('allow', names), 405, `Method not allowed. Use one of: ${names}.`, 'BAD_REQUEST');
+      return;
+    }
+    if (method === 'OPTIONS') return void reply.callNotFound();
+    done();
+  });
 };
 
 // What `localhost` stands for. Fastify would listen at both with servers of its own, whose connections nobody watches.
