@@ -1,6 +1,9 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { AdmissionLimits } from '../runtime/admission.ts';
 import { ConfigError, type Env, readEnv } from '../runtime/env.ts';
+import { createHostPolicy, type HostPolicy } from '../runtime/hosts.ts';
+import { allowedHosts, HttpEnv, type HttpLimits, Milliseconds, toHttpLimits } from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
 import type { DocumentLimits } from '../subgraphs/limits/document-limits.ts';
 import { CLIENT_LIMITS, createLimitsShape, readLimits } from '../subgraphs/limits/limits-env.ts';
@@ -8,7 +11,6 @@ import type { EstimateLimits } from './cost/estimate-limits.ts';
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 const Port = z.coerce.number().int().min(0).max(65_535);
-const Milliseconds = z.coerce.number().int().positive();
 const Count = z.coerce.number().int().positive();
 const List = z.string().transform((value) =>
   value
@@ -21,7 +23,8 @@ const Timeouts = List.transform((items, context) => {
   const timeouts = new Map<string, number>();
   for (const item of items) {
     const [, name, ms] = /^([^=]+)=(\d+)$/.exec(item) ?? [];
-    if (!name || !Number(ms)) context.addIssue({ code: 'custom', message: 'must be like reviews=2000,stock=500' });
+    if (!name || !Milliseconds.safeParse(ms).success)
+      context.addIssue({ code: 'custom', message: 'must be like reviews=2000,stock=500' });
     else timeouts.set(name, Number(ms));
   }
   return timeouts;
@@ -51,10 +54,9 @@ const OF_ONE_CONNECTION = new Set([
 ]);
 
 /** The variables of the gateway, beside those that say where subgraphs are. */
-export const GatewayEnv = z.object({
-  NODE_ENV: z.string().optional(),
+export const GatewayEnv = HttpEnv.extend({
   PORT: Port.default(4000),
-  HOST: z.string().default('127.0.0.1'),
+  PUBLIC_URL: HttpUrl.optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
   SANDBOX: z.enum(['on', 'off']).optional(),
   INTROSPECTION: z.enum(['on', 'off']).optional(),
@@ -145,7 +147,12 @@ export type GatewayConfig = {
   /** How many processes answer, each on a core of its own. */
   readonly workers: number;
   /** How many requests run at once, and how many more wait for their turn. */
-  readonly admission: { readonly running: number; readonly waiting: number };
+  readonly admission: AdmissionLimits;
+  readonly http: HttpLimits;
+  /** The names that clients may reach the gateway by. */
+  readonly hosts: HostPolicy;
+  /** Where clients reach the gateway, if that is not where it listens. */
+  readonly publicUrl: string | undefined;
   /** The web origins that may ask from a browser; `*` for all. */
   readonly corsOrigins: readonly string[];
   /** Whether operations that are not on the lists in these files are refused, or only named in the log. */
@@ -213,6 +220,12 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     overrideLabels: values.OVERRIDE_LABELS,
     workers: values.CLUSTER_WORKERS,
     admission: { running: values.MAX_REQUESTS, waiting: values.MAX_WAITING_REQUESTS },
+    http: toHttpLimits(values),
+    hosts: createHostPolicy([
+      ...allowedHosts(values),
+      ...(values.PUBLIC_URL ? [new URL(values.PUBLIC_URL).hostname] : []),
+    ]),
+    publicUrl: values.PUBLIC_URL,
     corsOrigins: values.CORS_ORIGINS,
     safelist: values.SAFELIST,
     safelistManifests: values.SAFELIST_MANIFESTS ?? (values.SUPERGRAPH ? [] : [OWN_MANIFEST]),

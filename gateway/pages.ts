@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyStaticOptions } from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
+import { hostNameOf } from '../runtime/hosts.ts';
 import { sendError } from '../runtime/http-app.ts';
 import type { GatewayConfig } from './config.ts';
 
@@ -23,6 +24,8 @@ export type PagesOptions = {
   readonly config: GatewayConfig;
   /** The schema that clients see now. */
   readonly schemaText: () => string;
+  /** The URL that the gateway listens at, once it does. */
+  readonly listensAt: () => string;
 };
 
 /**
@@ -31,8 +34,14 @@ export type PagesOptions = {
  */
 export const registerPages = async (
   app: FastifyInstance,
-  { config: { explorer, desk, introspection }, schemaText }: PagesOptions,
+  { config, schemaText, listensAt }: PagesOptions,
 ): Promise<void> => {
+  const { explorer, desk, introspection, hosts, publicUrl } = config;
+  /** What a request's own `Host` says is repeated only where it is one of ours: an answer may be kept for others. */
+  const graphqlUrl = (host: string): string => {
+    const ownUrl = hosts.isKnown(hostNameOf(host) ?? '') ? `http://${host}` : reachable(listensAt());
+    return `${(publicUrl ?? ownUrl).replace(/\/$/, '')}/graphql`;
+  };
   if (explorer) {
     app.get('/', (_request, reply) => reply.redirect('/graphql'));
     await registerPage(app, '/graphiql', join(CLIENTS, 'explorer/dist'));
@@ -40,15 +49,18 @@ export const registerPages = async (
   if (desk) await registerPage(app, '/desk', join(CLIENTS, 'web/dist'));
   if (explorer && introspection) {
     app.get('/schema.graphql', (_request, reply) => reply.type('text/plain; charset=utf-8').send(schemaText()));
-    app.get('/codegen.mjs', async ({ protocol, host }, reply) => {
+    app.get('/codegen.mjs', async ({ host }, reply) => {
       const text = await readFile(join(CLIENTS, 'codegen.mjs'), 'utf8');
-      const own = JSON.stringify(`${protocol}://${host}/graphql`);
+      const own = JSON.stringify(graphqlUrl(host));
       return reply
         .type('text/javascript; charset=utf-8')
         .send(text.replace("'http://127.0.0.1:4000/graphql'", () => own));
     });
   }
 };
+
+/** The same address as a client on this machine reaches it: all of a machine's addresses are none to connect to. */
+const reachable = (url: string): string => url.replace('//0.0.0.0:', '//localhost:').replace('//[::]:', '//localhost:');
 
 /** Serves a page that was built into a folder. Every path below it that is no file is the page itself, which reads it. */
 const registerPage = async (app: FastifyInstance, prefix: string, root: string): Promise<void> => {
@@ -69,7 +81,7 @@ const registerPage = async (app: FastifyInstance, prefix: string, root: string):
       });
       scope.setNotFoundHandler((request, reply) => {
         const isPage = ['GET', 'HEAD'].includes(request.method) && !request.url.startsWith(`${prefix}/assets/`);
-        return isPage ? reply.sendFile('index.html') : sendError(reply, 404, 'There is nothing here.', 'BAD_REQUEST');
+        return isPage ? reply.sendFile('index.html') : sendError(reply, 404, 'Not found.', 'BAD_REQUEST');
       });
     },
     { prefix },

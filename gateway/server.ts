@@ -1,10 +1,10 @@
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import cors from '@fastify/cors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { createAdmission, withAdmission } from '../runtime/admission.ts';
 import { createHttpApp, requestSignal, sendError } from '../runtime/http-app.ts';
 import type { ProcessKit } from '../subgraphs/kit.ts';
 import { asksForFresh, type RequestTerms, readReportHeader } from '../subgraphs/request.ts';
-import { createAdmission, OverloadedError } from './admission.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
 import { registerPages } from './pages.ts';
@@ -33,6 +33,8 @@ export const startGatewayServer = async ({
   const { app, listen, close } = createHttpApp({
     log,
     shutdownGraceMs: config.shutdownGraceMs,
+    limits: config.http,
+    hosts: config.hosts,
     health,
   });
   await app.register(cors, {
@@ -40,22 +42,18 @@ export const startGatewayServer = async ({
     methods: ['GET', 'POST'],
     maxAge: 86_400,
   });
-  const admission = createAdmission(config.admission);
   const arrivals = new WeakMap<FastifyRequest, Pick<RequestTerms, 'signal' | 'deadlineAt'>>();
+  const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Pick<RequestTerms, 'signal' | 'deadlineAt'>;
   app.route({
     url: '/graphql',
     method: ['GET', 'POST'],
-    onRequest: async (request, reply) => {
-      const signal = requestSignal(reply, config.requestTimeoutMs);
-      arrivals.set(request, { signal, deadlineAt: Date.now() + config.requestTimeoutMs });
-      try {
-        const leave = await admission.enter(signal);
-        reply.raw.once('close', leave);
-        if (reply.raw.destroyed) leave();
-      } catch (error) {
-        if (!(error instanceof OverloadedError)) throw error;
-        await sendError(reply.header('retry-after', '1'), 503, 'Too many requests at once. Try again.', 'OVERLOADED');
-      }
+    exposeHeadRoute: false,
+    onRequest: (request, reply, done) => {
+      arrivals.set(request, {
+        signal: requestSignal(reply, config.requestTimeoutMs),
+        deadlineAt: Date.now() + config.requestTimeoutMs,
+      });
+      done();
     },
     preHandler: async (request, reply) => {
       const refusal = refusalOf?.(
@@ -64,29 +62,35 @@ export const startGatewayServer = async ({
       );
       if (refusal) await sendError(reply, refusal.status, refusal.message, refusal.code);
     },
-    handler: fastifyApolloHandler<RequestContext>(apollo, {
-      context: async (request, reply) => {
-        if (request.method === 'GET' && config.cacheScope === 'PUBLIC') {
-          // What else an answer may depend on, for whoever keeps it for others.
-          for (const name of config.forwardHeaders) addHeader(reply, 'vary', name);
-        }
-        return createRequestContext({
-          terms: {
-            ...(arrivals.get(request) as Pick<RequestTerms, 'signal' | 'deadlineAt'>),
-            isFresh: config.freshAllowed && asksForFresh(request.headers['cache-control']),
-            report: config.reportAllowed ? readReportHeader(request.headers) : undefined,
-            isTimed: request.method === 'GET',
-          },
-          headers: pick(request.headers, config.forwardHeaders),
-          returnHeader: (name, value) => addHeader(reply, name, value),
-        });
-      },
-    }),
+    handler: withAdmission(
+      createAdmission(config.admission),
+      (request) => arrivalOf(request).signal,
+      fastifyApolloHandler<RequestContext>(apollo, {
+        context: async (request, reply) => {
+          if (request.method === 'GET' && config.cacheScope === 'PUBLIC') {
+            // What else an answer may depend on, for whoever keeps it for others.
+            for (const name of config.forwardHeaders) addHeader(reply, 'vary', name);
+          }
+          return createRequestContext({
+            terms: {
+              ...arrivalOf(request),
+              isFresh: config.freshAllowed && asksForFresh(request.headers['cache-control']),
+              report: config.reportAllowed ? readReportHeader(request.headers) : undefined,
+              isTimed: request.method === 'GET',
+            },
+            headers: pick(request.headers, config.forwardHeaders),
+            returnHeader: (name, value) => addHeader(reply, name, value),
+          });
+        },
+      }),
+    ),
   });
-  await registerPages(app, { config, schemaText });
+  let listensAt = '';
+  await registerPages(app, { config, schemaText, listensAt: () => listensAt });
+  listensAt = await listen(config);
 
   return {
-    url: await listen(config),
+    url: listensAt,
     close: async () => {
       await close();
       await apollo.stop();

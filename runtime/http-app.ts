@@ -1,12 +1,21 @@
-import type { AddressInfo, Socket } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import { watchConnections } from './connections.ts';
+import { guardRequests } from './guard-requests.ts';
+import type { HostPolicy } from './hosts.ts';
+import { OVERLOADED, type Refusal, SHUTTING_DOWN, toErrorBody } from './http-errors.ts';
+import type { HttpLimits } from './http-limits.ts';
 import type { Log } from './log.ts';
 
 export type HttpApp = {
   readonly app: FastifyInstance;
   /** Gives the URL it listens at; port 0 takes any free one. */
   readonly listen: (at: { port: number; host: string }) => Promise<string>;
-  /** Takes no more requests, lets the running ones finish within the grace period, then breaks their connections. */
+  /**
+   * Takes no more requests and breaks every connection that no request is running on, but for responses that are being
+   * read. Running requests may finish within the grace period; then their connections are broken too.
+   */
   readonly close: () => Promise<void>;
 };
 
@@ -14,62 +23,146 @@ export type HttpAppOptions = {
   readonly log: Log;
   /** How long running requests may go on once the app is closed, in milliseconds. */
   readonly shutdownGraceMs: number;
+  readonly limits: HttpLimits;
+  readonly hosts: HostPolicy;
   /** What `/health/ready` says beside the status. */
   readonly health?: () => Readonly<Record<string, string>>;
 };
 
+// Node checks its timeouts for reading at this interval, by default only every 30 seconds.
+const CHECKS_PER_TIMEOUT = 10;
+const MAX_CHECK_INTERVAL_MS = 1_000;
+
 /**
- * An HTTP server with what every process of the product has: `/health/live`, `/health/ready`, errors in the one form
- * `{"errors": [{"message", "extensions": {"code"}}]}`, and an orderly end.
+ * An HTTP server with what every process of the product has: `/health/live`, `/health/ready`, bounded connections,
+ * errors in the one form `{"errors": [{"message", "extensions": {"code"}}]}`, and an orderly end.
  */
-export const createHttpApp = ({ log, shutdownGraceMs, health = () => ({}) }: HttpAppOptions): HttpApp => {
+export const createHttpApp = ({
+  log,
+  shutdownGraceMs,
+  limits,
+  hosts,
+  health = () => ({}),
+}: HttpAppOptions): HttpApp => {
   let isStopping = false;
-  // A client gets ten seconds to send its request: the servers behind are not kept waiting for it.
+  const { headerTimeoutMs, bodyTimeoutMs } = limits;
   const app = Fastify({
-    requestTimeout: 10_000,
     bodyLimit: 1024 * 1024,
     forceCloseConnections: 'idle',
-    // A path that cannot be read comes to no other handler.
-    frameworkErrors: (_error, _request, reply) => sendError(reply, 400, 'This is no address.', 'BAD_REQUEST'),
+    // Requests on open connections are refused in our own form while stopping.
+    return503OnClosing: false,
+    http: {
+      maxHeaderSize: limits.maxHeaderBytes,
+      headersTimeout: headerTimeoutMs,
+      requestTimeout: headerTimeoutMs + bodyTimeoutMs,
+      connectionsCheckingInterval: Math.min(MAX_CHECK_INTERVAL_MS, Math.ceil(headerTimeoutMs / CHECKS_PER_TIMEOUT)),
+      // Refused in our own form instead.
+      requireHostHeader: false,
+    },
+    requestTimeout: headerTimeoutMs + bodyTimeoutMs,
+    keepAliveTimeout: limits.idleTimeoutMs,
+    // Every connection's errors are handled where the connections are watched.
+    clientErrorHandler: () => {},
+    // A path that cannot be read comes to no other handler or hook.
+    frameworkErrors: (_error, _request, reply) => {
+      connections.sending(reply.raw, 0);
+      return sendError(reply, 400, 'The request URL is malformed.', 'BAD_REQUEST');
+    },
   });
+  // More are refused, not dropped.
+  app.server.maxHeadersCount = 0;
+  const connections = watchConnections(app.server, limits, log);
+
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const status = error.statusCode ?? 500;
     if (status >= 500) log.error({ err: error }, 'A request failed.');
-    return sendError(reply, status, ...errorOf(status));
+    return sendRefusal(reply, refusalOf(status));
   });
-  app.setNotFoundHandler((_request, reply) => sendError(reply, 404, 'There is nothing here.', 'BAD_REQUEST'));
-  // A connection kept alive would otherwise keep the process alive after its last answer.
-  app.addHook('onSend', async (_request, reply) => {
+  app.setNotFoundHandler((_request, reply) => sendError(reply, 404, 'Not found.', 'BAD_REQUEST'));
+  app.addHook('onRequest', (request, reply, done) => {
+    if (isStopping && request.url !== '/health/ready') return void sendRefusal(reply, SHUTTING_DOWN);
+    done();
+  });
+  guardRequests(app, { limits, hosts });
+  refuseOtherMethods(app);
+  app.addHook('preParsing', ({ method }, reply, payload, done) => {
+    // The bodies of others are not read, and would be by this.
+    if (BODYLESS.has(method)) return done(null, payload);
+    payload.on('data', (chunk: Buffer) => connections.received(reply.raw, chunk.length));
+    done(null, payload);
+  });
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    // A connection kept alive would otherwise keep the process alive after its last answer.
     if (isStopping) reply.header('connection', 'close');
+    connections.sending(reply.raw, sizeOf(payload));
+    done();
   });
-  // Node counts a connection that never had a request as a busy one: browsers open such ahead of need, and each would
-  // keep a closing server waiting for the whole grace period.
-  const unused = new Set<Socket>();
-  app.server.on('connection', (socket: Socket) => {
-    unused.add(socket);
-    socket.once('close', () => unused.delete(socket));
-  });
-  app.server.on('request', ({ socket }) => unused.delete(socket));
   app.get('/health/live', async () => ({ status: 'ok' }));
   app.get('/health/ready', async (_request, reply) => {
     if (isStopping) reply.code(503);
     return { status: isStopping ? 'stopping' : 'ok', ...health() };
   });
+
+  let others: readonly Server[] = [];
   return {
     app,
     listen: async ({ port, host }) => {
-      await app.listen({ port, host });
-      const address = app.server.address() as AddressInfo;
-      return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
+      const [address = host, ...rest] = host === 'localhost' ? LOOPBACK : [host];
+      await app.listen({ port, host: address });
+      const bound = app.server.address() as AddressInfo;
+      others = await Promise.all(rest.map((other) => forward(app, { port: bound.port, host: other })));
+      return `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
     },
     close: async () => {
       isStopping = true;
-      for (const socket of unused) socket.destroy();
+      for (const server of others) server.close();
+      const closed = app.close();
+      connections.drain();
       const grace = setTimeout(() => app.server.closeAllConnections(), shutdownGraceMs);
-      await app.close();
+      await closed;
       clearTimeout(grace);
     },
   };
+};
+
+const BODYLESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'TRACE']);
+
+/** Answers 405 to a method that a path does not have, before any body is read. Preflights of CORS are let through. */
+const refuseOtherMethods = (app: FastifyInstance): void => {
+  const methods = new Map<string, Set<string>>();
+  app.addHook('onRoute', ({ url, method }) => {
+    methods.set(url, new Set([...(methods.get(url) ?? []), ...[method].flat()]));
+  });
+  app.addHook('onRequest', ({ url, method, headers }, reply, done) => {
+    const isPreflight = method === 'OPTIONS' && headers.origin && headers['access-control-request-method'];
+    const end = url.indexOf('?');
+    const allowed = methods.get(end < 0 ? url : url.slice(0, end));
+    if (isPreflight || allowed?.has(method)) return done();
+    if (allowed) {
+      const names = [...allowed].join(', ');
+      sendError(reply.header('allow', names), 405, `Method not allowed. Use one of: ${names}.`, 'BAD_REQUEST');
+      return;
+    }
+    if (method === 'OPTIONS') return void reply.callNotFound();
+    done();
+  });
+};
+
+// What `localhost` stands for. Fastify would listen at both with servers of its own, whose connections nobody watches.
+const LOOPBACK = ['127.0.0.1', '::1'];
+
+/** Listens at one more address for the same server; does nothing where the machine has no such address. */
+const forward = async (app: FastifyInstance, at: { port: number; host: string }): Promise<Server> => {
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) =>
+    app.server.emit('connection', socket),
+  );
+  await once(server.listen(at), 'listening').catch(() => {});
+  return server;
+};
+
+const sizeOf = (payload: unknown): number => {
+  if (typeof payload === 'string') return Buffer.byteLength(payload);
+  return Buffer.isBuffer(payload) ? payload.length : 0;
 };
 
 /** Fires when the client goes away before it has its answer, or with a `TimeoutError` when `timeoutMs` have passed. */
@@ -86,12 +179,22 @@ export const requestSignal = (reply: FastifyReply, timeoutMs?: number): AbortSig
   return controller.signal;
 };
 
-const errorOf = (status: number): [message: string, code: string] => {
-  if (status === 413) return ['The request is too large.', 'PAYLOAD_TOO_LARGE'];
-  if (status < 500) return ['This is no GraphQL request: send JSON with a query.', 'BAD_REQUEST'];
-  return ['Something went wrong on our side.', 'INTERNAL_SERVER_ERROR'];
+const refusalOf = (status: number): Refusal => {
+  if (status === 413) return { status, message: 'The request is too large.', code: 'PAYLOAD_TOO_LARGE' };
+  if (status < 500) {
+    return {
+      status,
+      message: 'Not a GraphQL request. Send JSON with a query, as application/json.',
+      code: 'BAD_REQUEST',
+    };
+  }
+  return { status, message: 'Something went wrong on our side.', code: 'INTERNAL_SERVER_ERROR' };
 };
 
 /** Answers with an error in the one form that all have. */
 export const sendError = (reply: FastifyReply, status: number, message: string, code: string) =>
-  reply.code(status).send({ errors: [{ message, extensions: { code } }] });
+  reply.code(status).send(toErrorBody({ message, code }));
+
+/** Answers with a refusal; with 503 it says when to come again. */
+export const sendRefusal = (reply: FastifyReply, { status, message, code }: Refusal) =>
+  sendError(status === OVERLOADED.status ? reply.header('retry-after', '1') : reply, status, message, code);

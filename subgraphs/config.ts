@@ -1,20 +1,24 @@
 import { z } from 'zod';
 import { type Env, readEnv } from '../runtime/env.ts';
+import { createHostPolicy } from '../runtime/hosts.ts';
+import { allowedHosts, HttpEnv, Milliseconds, toHttpLimits } from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
 import { subgraphs } from './index.ts';
 
 const NAMES = subgraphs.map(({ name }) => name);
 
 /** The variables of a process that serves subgraphs. */
-export const SubgraphProcessEnv = z.object({
+export const SubgraphProcessEnv = HttpEnv.extend({
   SUBGRAPHS: z
     .string(`is required: the subgraphs to serve, of ${NAMES.join(', ')}`)
     .transform((value) => value.split(',').map((name) => name.trim()))
     .pipe(z.array(z.enum(NAMES, `must be a list of: ${NAMES.join(', ')}`)).min(1)),
   PORT: z.coerce.number().int().min(0).max(65_535).default(4001),
-  HOST: z.string().default('127.0.0.1'),
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
-  SHUTDOWN_GRACE_MS: z.coerce.number().int().positive().default(10_000),
+  SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
+  REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
+  MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
+  MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
 });
 
 /** Throws ConfigError naming the variable that is missing or malformed. */
@@ -26,5 +30,9 @@ export const readConfig = (env: Env) => {
     host: values.HOST,
     logLevel: values.LOG_LEVEL,
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
+    requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
+    admission: { running: values.MAX_REQUESTS, waiting: values.MAX_WAITING_REQUESTS },
+    http: toHttpLimits(values),
+    hosts: createHostPolicy(allowedHosts(values)),
   };
 };

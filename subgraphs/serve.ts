@@ -1,13 +1,17 @@
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
+import type { FastifyRequest } from 'fastify';
 import { GraphQLError } from 'graphql';
+import { type AdmissionLimits, createAdmission, withAdmission } from '../runtime/admission.ts';
+import type { HostPolicy } from '../runtime/hosts.ts';
 import { createHttpApp, requestSignal } from '../runtime/http-app.ts';
+import type { HttpLimits } from '../runtime/http-limits.ts';
 import type { Running } from '../runtime/lifecycle.ts';
 import type { Log } from '../runtime/log.ts';
 import { toPublicError } from './errors.ts';
 import type { FieldContext } from './field.ts';
-import { createCallOptions, type RequestNotes, readTermHeaders, toReport } from './request.ts';
+import { createCallOptions, type RequestNotes, type RequestTerms, readTermHeaders, toReport } from './request.ts';
 import type { Subgraph } from './subgraph.ts';
 
 type FetchContext = FieldContext & { readonly notes: RequestNotes };
@@ -27,6 +31,13 @@ export type ServeOptions = {
   readonly port: number;
   readonly host: string;
   readonly shutdownGraceMs: number;
+  /** How long a request may take that states no deadline of its own, in milliseconds. */
+  readonly requestTimeoutMs: number;
+  /** How many requests run at once, for all subgraphs together, and how many more wait. */
+  readonly admission: AdmissionLimits;
+  readonly http: HttpLimits;
+  /** The names that the gateway may reach the process by. */
+  readonly hosts: HostPolicy;
   readonly log: Log;
   /** What `/health/ready` says beside the status. */
   readonly health: () => Readonly<Record<string, string>>;
@@ -35,9 +46,12 @@ export type ServeOptions = {
 /** Serves subgraphs over HTTP, each at `/<its name>`. */
 export const serve = async (
   subgraphs: readonly Subgraph[],
-  { port, host, shutdownGraceMs, log, health }: ServeOptions,
+  { port, host, shutdownGraceMs, requestTimeoutMs, admission: admissionLimits, http, hosts, log, health }: ServeOptions,
 ): Promise<Running & { readonly url: string }> => {
-  const { app, listen, close } = createHttpApp({ log, shutdownGraceMs, health });
+  const { app, listen, close } = createHttpApp({ log, shutdownGraceMs, limits: http, hosts, health });
+  const admission = createAdmission(admissionLimits);
+  const arrivals = new WeakMap<FastifyRequest, RequestTerms>();
+  const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as RequestTerms;
   const servers: ApolloServer<FetchContext>[] = [];
   for (const { name, schema, createContext, warmUp } of subgraphs) {
     const apollo = new ApolloServer<FetchContext>({
@@ -54,18 +68,23 @@ export const serve = async (
     app.route({
       url: `/${name}`,
       method: ['GET', 'POST'],
-      handler: fastifyApolloHandler(apollo, {
-        context: async ({ headers }, reply) => {
-          const { timeoutMs, ...terms } = readTermHeaders(headers);
-          const deadlineAt = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
-          const { call, ...notes } = createCallOptions({
-            signal: requestSignal(reply, timeoutMs),
-            deadlineAt,
-            ...terms,
-          });
-          return { ...createContext(call), notes, stale: [] };
-        },
-      }),
+      exposeHeadRoute: false,
+      onRequest: (request, reply, done) => {
+        const { timeoutMs = requestTimeoutMs, ...terms } = readTermHeaders(request.headers);
+        const signal = requestSignal(reply, timeoutMs);
+        arrivals.set(request, { ...terms, signal, deadlineAt: Date.now() + timeoutMs });
+        done();
+      },
+      handler: withAdmission(
+        admission,
+        (request) => arrivalOf(request).signal,
+        fastifyApolloHandler(apollo, {
+          context: async (request) => {
+            const { call, ...notes } = createCallOptions(arrivalOf(request));
+            return { ...createContext(call), notes, stale: [] };
+          },
+        }),
+      ),
     });
     void warmUp?.();
   }

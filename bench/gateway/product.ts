@@ -5,6 +5,7 @@ import { CustomerOverviewDocument } from '../../clients/web/src/generated/graphq
 import { createLog } from '../../runtime/log.ts';
 import { createCompany } from '../../sandbox/company.ts';
 import { sandboxOf } from '../../sandbox/index.ts';
+import { readConfig } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
 import { createProcessKit } from '../../subgraphs/kit.ts';
 import { serve } from '../../subgraphs/serve.ts';
@@ -41,7 +42,7 @@ const start = async (port: number): Promise<void> => {
   const env = Object.assign({}, ...environments);
   const served = await serve(
     subgraphs.map(({ create }) => create(env, kit)),
-    { port: 0, host: '127.0.0.1', shutdownGraceMs: 0, log, health },
+    { ...readConfig({ SUBGRAPHS: 'payments', PORT: '0' }), log, health },
   );
   const answers = new Map<string, Promise<Buffer>>();
   createServer((request, response) => {

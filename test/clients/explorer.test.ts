@@ -1,7 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import variables from '../../clients/explorer/src/examples/variables.json' with { type: 'json' };
@@ -72,18 +70,6 @@ test('a page’s files may be kept, the page itself may not, and nobody may fram
     'json',
   );
 });
-
-test.each(["evil';x", 'a"b.example', 'gateway.example'])(
-  'a configuration for %s is code and nothing else',
-  async (host) => {
-    const response = await new Promise<IncomingMessage>((resolve) => {
-      const { hostname, port } = new URL(stack.url);
-      get({ hostname, port, path: '/codegen.mjs', headers: { host } }, resolve);
-    });
-    const [, url = ''] = /^const GRAPHQL_URL = (.*);$/m.exec(await text(response)) ?? [];
-    expect(JSON.parse(url)).toBe(`http://${host}/graphql`);
-  },
-);
 
 describe.skipIf(!hasTool('chromium'))('the explorer', () => {
   let browser: StartedBrowser;

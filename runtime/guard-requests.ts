@@ -1,0 +1,76 @@
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { type HostPolicy, hostNameOf } from './hosts.ts';
+import { HEADERS_TOO_LARGE, type Refusal, toErrorBody } from './http-errors.ts';
+import type { HttpLimits } from './http-limits.ts';
+import { nestsDeeperThan } from './json-depth.ts';
+
+const MALFORMED_HOST: Refusal = {
+  status: 400,
+  message: 'The Host header is missing, repeated or malformed.',
+  code: 'BAD_REQUEST',
+};
+
+// RFC 9110, section 7.4: a request for a name that the server does not answer for was misdirected.
+const UNKNOWN_HOST: Refusal = {
+  status: 421,
+  message: 'This host name is not served here. The operator can allow it with ALLOWED_HOSTS.',
+  code: 'BAD_REQUEST',
+};
+
+const COMPRESSED: Refusal = {
+  status: 415,
+  message: 'Compressed request bodies are not supported. Send the body without Content-Encoding.',
+  code: 'BAD_REQUEST',
+};
+
+/** What a JSON body may nest. JSON.parse takes any depth, and whatever walks the value later overflows the stack. */
+const MAX_JSON_DEPTH = 200;
+
+/**
+ * Refuses requests that no handler should see: for a host that is not ours, with too many header fields, with a
+ * compressed or another body than JSON, or with JSON that is nested too deeply or would change an object's prototype.
+ */
+export const guardRequests = (
+  app: FastifyInstance,
+  { limits, hosts }: { readonly limits: HttpLimits; readonly hosts: HostPolicy },
+): void => {
+  app.addHook('onRequest', ({ raw, headers }, reply, done) => {
+    const refusal =
+      raw.rawHeaders.length / 2 > limits.maxHeaders
+        ? HEADERS_TOO_LARGE
+        : (checkHost(raw, hosts) ?? checkEncoding(headers['content-encoding']));
+    if (refusal) return void refuse(reply, refusal);
+    done();
+  });
+  app.removeContentTypeParser('text/plain');
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (nestsDeeperThan(body, MAX_JSON_DEPTH)) return done(Object.assign(new Error(), { statusCode: 400 }));
+    parseJson(request, body, done);
+  });
+};
+
+const refuse = (reply: FastifyReply, refusal: Refusal): void => {
+  // The rest of such a request is not read.
+  reply.header('connection', 'close').code(refusal.status).send(toErrorBody(refusal));
+};
+
+type Message = { readonly rawHeaders: readonly string[]; readonly httpVersionMinor: number };
+
+const checkHost = ({ rawHeaders, httpVersionMinor }: Message, hosts: HostPolicy): Refusal | undefined => {
+  let host: string | undefined;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index];
+    if (name?.length !== 4 || name.toLowerCase() !== 'host') continue;
+    if (host !== undefined) return MALFORMED_HOST;
+    host = rawHeaders[index + 1] ?? '';
+  }
+  // HTTP/1.0 knows no Host, and no browser speaks it.
+  if (host === undefined) return httpVersionMinor === 0 ? undefined : MALFORMED_HOST;
+  const hostName = hostNameOf(host);
+  if (hostName === undefined) return MALFORMED_HOST;
+  return hosts.isAllowed(hostName) ? undefined : UNKNOWN_HOST;
+};
+
+const checkEncoding = (encoding: string | undefined): Refusal | undefined =>
+  encoding === undefined || encoding.toLowerCase() === 'identity' ? undefined : COMPRESSED;

@@ -1,0 +1,268 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { type Foreign, startForeign } from '../kit/foreign.ts';
+import { bodyOf, connectRaw, postText, type RawSocket } from '../kit/raw-socket.ts';
+
+/* Peers that are slow or silent: they cost others nothing, and each is given up in time. */
+
+const MIB = 1024 * 1024;
+// More than a system buffers for a connection, so that it waits for its reader.
+const LARGE = 'x'.repeat(16 * MIB);
+const SCHEMA = 'type Query { version: String  large: String }';
+const FIELDS = { 'Query.version': () => 'first', 'Query.large': () => LARGE };
+const VERSION = JSON.stringify({ query: '{ version }' });
+const GET_LIVE = 'GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n';
+
+let close: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  await Promise.all(close.map((one) => one()));
+  close = [];
+});
+
+const start = async (env: Record<string, string> = {}): Promise<Foreign<'one'>> => {
+  const foreign = await startForeign({ one: { schema: SCHEMA, fields: FIELDS } }, env);
+  close.push(foreign.close);
+  return foreign;
+};
+
+const connectTo = async (url: string, options?: { isDeaf: boolean }): Promise<RawSocket> => {
+  const raw = await connectRaw(url, options);
+  close.unshift(async () => void raw.socket.destroy());
+  return raw;
+};
+
+/** Has the subgraph keep requests for `slow` until the gate opens; gives when the first has reached it. */
+const gateSlow = ({ subgraphs }: Foreign<'one'>) => {
+  const [reached, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<boolean>()];
+  subgraphs.one.before = (_response, { query }) => {
+    if (!query.includes('slow')) return false;
+    reached.resolve();
+    return gate.promise;
+  };
+  close.unshift(async () => gate.resolve(false));
+  return { reached: reached.promise, open: () => gate.resolve(false) };
+};
+
+/** A client that asks for a large answer and does not read it. */
+const askDeaf = async (url: string): Promise<RawSocket> => {
+  const deaf = await connectTo(url, { isDeaf: true });
+  deaf.write(postText(JSON.stringify({ query: '{ large }' })));
+  return deaf;
+};
+
+const ONE_AT_A_TIME = { MAX_REQUESTS: '1', MAX_WAITING_REQUESTS: '0' };
+
+describe('a place is held by work', () => {
+  test('given bodies that never end, then another request is answered', async () => {
+    const { url, ask } = await start(ONE_AT_A_TIME);
+    const slow = await Promise.all(Array.from({ length: 50 }, () => connectTo(url)));
+    for (const raw of slow) raw.write(postText(VERSION, { length: 1_000, headers: 'expect: 100-continue\r\n' }));
+    // By then their headers have arrived, and with them all that will.
+    await Promise.all(slow.map((raw) => raw.until('100 Continue')));
+    expect(await ask('{ version }')).toMatchObject({ status: 200, data: { version: 'first' } });
+  });
+
+  test('given a client that does not read its answer, then another request is answered', async () => {
+    const { url, ask, subgraphs } = await start(ONE_AT_A_TIME);
+    const deaf = await askDeaf(url);
+    await expect.poll(() => subgraphs.one.requests.length).toBe(1);
+    await expect.poll(async () => (await ask('{ version }')).status).toBe(200);
+    expect(deaf.isOpen()).toBe(true);
+  });
+
+  test('given a request whose time is up while it waits for its turn, then it is answered with 503', async () => {
+    const foreign = await start({ MAX_REQUESTS: '1', REQUEST_TIMEOUT_MS: '1000' });
+    const { reached } = gateSlow(foreign);
+    // Its time begins before that of the one that runs, which it waits for: it is up first.
+    const waiting = await connectTo(foreign.url);
+    waiting.write(postText('', { length: VERSION.length, headers: 'expect: 100-continue\r\n' }));
+    await waiting.until('100 Continue');
+    const running = foreign.ask('{ slow: version }');
+    await reached;
+    waiting.write(VERSION);
+    await waiting.until('OVERLOADED');
+    expect(waiting.received()).toMatch(/HTTP\/1\.1 503[\s\S]*retry-after: 1/);
+    expect((await running).errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_TIMEOUT');
+  });
+
+  test('given all places taken, then /health/live answers', async () => {
+    const foreign = await start(ONE_AT_A_TIME);
+    const gate = gateSlow(foreign);
+    const running = foreign.ask('{ slow: version }');
+    await gate.reached;
+    expect((await foreign.ask('{ version }')).status).toBe(503);
+    expect((await fetch(`${foreign.url}/health/live`)).status).toBe(200);
+    gate.open();
+    expect((await running).status).toBe(200);
+  });
+});
+
+describe('timeouts', () => {
+  const TIMED_OUT = { errors: [{ extensions: { code: 'BAD_REQUEST' } }] };
+
+  test('a header that is not sent to its end is answered with 408', async () => {
+    const { url } = await start({ HEADER_TIMEOUT_MS: '100' });
+    const slow = await connectTo(url);
+    slow.write('POST /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\n');
+    const text = await slow.closed;
+    expect(text).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/);
+    expect(bodyOf(text)).toMatchObject(TIMED_OUT);
+  });
+
+  test('a connection that sends nothing is closed', async () => {
+    const { url } = await start({ HEADER_TIMEOUT_MS: '100' });
+    expect(await (await connectTo(url)).closed).toBe('');
+  });
+
+  test.each(['says nothing more', 'comes a byte at a time'])('a body that %s is answered with 408', async (pace) => {
+    const { url } = await start({ BODY_TIMEOUT_MS: '200' });
+    const slow = await connectTo(url);
+    slow.write(postText('{', { length: 100_000 }));
+    const timer = pace.includes('byte') ? setInterval(() => slow.write(' '), 5) : undefined;
+    const text = await slow.closed;
+    clearInterval(timer);
+    expect(text).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/);
+    expect(bodyOf(text)).toMatchObject(TIMED_OUT);
+  });
+
+  test('a body that nobody reads has to end in time too', async () => {
+    const { url } = await start({ BODY_TIMEOUT_MS: '200' });
+    const slow = await connectTo(url);
+    slow.write('GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 10\r\n\r\n');
+    expect((await slow.closed).match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200']);
+  });
+
+  test('a connection without requests is closed', async () => {
+    const { url } = await start({ IDLE_TIMEOUT_MS: '100' });
+    const idle = await connectTo(url);
+    idle.write(GET_LIVE);
+    expect(await idle.closed).toMatch(/^HTTP\/1\.1 200/);
+  });
+
+  test('a response that is not read ends its connection', async () => {
+    const { url } = await start({ WRITE_TIMEOUT_MS: '200' });
+    const deaf = await askDeaf(url);
+    await expect.poll(deaf.isOpen).toBe(false);
+    deaf.socket.resume();
+    expect((await deaf.closed).length).toBeLessThan(LARGE.length);
+  });
+
+  test('a response that is read slowly, but is read, arrives', async () => {
+    const { url } = await start({ WRITE_TIMEOUT_MS: '1000' });
+    const slow = await askDeaf(url);
+    const started = performance.now();
+    slow.socket.on('data', () => {
+      slow.socket.pause();
+      setTimeout(() => slow.socket.resume(), 8);
+    });
+    slow.socket.resume();
+    await slow.until('"}}');
+    expect(slow.received().length).toBeGreaterThan(LARGE.length);
+    expect(performance.now() - started).toBeGreaterThan(1_500);
+  });
+
+  test('a request that runs for longer than responses may wait for a reader is answered', async () => {
+    const foreign = await start({ WRITE_TIMEOUT_MS: '100', IDLE_TIMEOUT_MS: '100' });
+    const gate = gateSlow(foreign);
+    const raw = await connectTo(foreign.url);
+    // Behind another on the same connection, whose response has been read.
+    raw.write(`${GET_LIVE}${postText(JSON.stringify({ query: '{ slow: version }' }))}`);
+    await gate.reached;
+    await raw.until('"status":"ok"');
+    // An idle connection goes first: it is timed from later on, and for longer.
+    const idle = await connectTo(foreign.url);
+    idle.write(GET_LIVE);
+    await idle.closed;
+    gate.open();
+    await raw.until('"slow":"first"');
+  });
+});
+
+describe('bounds', () => {
+  test('beyond MAX_CONNECTIONS the one goes that has waited longest, and none with a request that runs', async () => {
+    const foreign = await start({ MAX_CONNECTIONS: '3' });
+    const gate = gateSlow(foreign);
+    const running = await connectTo(foreign.url);
+    running.write(postText(JSON.stringify({ query: '{ slow: version }' })));
+    await gate.reached;
+    const half = await connectTo(foreign.url);
+    half.write('POST /graphql HTTP/1.1\r\n');
+    const used = await connectTo(foreign.url);
+    used.write(GET_LIVE);
+    await used.until('"ok"');
+    const next = await connectTo(foreign.url);
+    next.write(GET_LIVE);
+    await next.until('"ok"');
+    await half.closed;
+    // Again, with a client of its own connections.
+    expect((await fetch(`${foreign.url}/health/live`)).status).toBe(200);
+    await used.closed;
+    gate.open();
+    await running.until('"slow":"first"');
+  });
+
+  test('beyond REQUEST_BUFFER_MAX_MIB the body that takes longest is given up', async () => {
+    const { url, ask } = await start({ REQUEST_BUFFER_MAX_MIB: '1' });
+    const [first, second] = [await connectTo(url), await connectTo(url)];
+    const part = ' '.repeat(600_000);
+    first.write(postText(part, { length: MIB - 1 }));
+    second.write(postText(part, { length: part.length + VERSION.length }));
+    const gone = await Promise.race([first.closed, second.closed]);
+    expect(gone).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r\n/);
+    expect(bodyOf(gone)).toMatchObject({ errors: [{ extensions: { code: 'OVERLOADED' } }] });
+    expect((await ask('{ version }')).status).toBe(200);
+    const other = first.socket.destroyed ? second : first;
+    expect(other.socket.destroyed).toBe(false);
+  });
+
+  test('bytes of bodies are counted no longer when their requests are answered', async () => {
+    const { url } = await start({ REQUEST_BUFFER_MAX_MIB: '1' });
+    for (let count = 0; count < 4; count += 1) {
+      const response = await fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: VERSION.padEnd(600_000),
+      });
+      expect(await response.json()).toEqual({ data: { version: 'first' } });
+    }
+  });
+
+  test('beyond RESPONSE_BUFFER_MAX_MIB the response goes that has waited longest for its reader', async () => {
+    const { url } = await start({ RESPONSE_BUFFER_MAX_MIB: '24' });
+    const first = await askDeaf(url);
+    const second = await askDeaf(url);
+    await expect.poll(() => [first, second].filter((raw) => raw.isOpen()).length).toBe(1);
+    const left = first.isOpen() ? first : second;
+    left.socket.resume();
+    await left.until('"}}');
+    expect(left.received().length).toBeGreaterThan(LARGE.length);
+  });
+});
+
+test('a shutdown waits for requests that run, and for nobody who is slow', async () => {
+  const foreign = await start({ SHUTDOWN_GRACE_MS: '60000', IDLE_TIMEOUT_MS: '60000' });
+  const gate = gateSlow(foreign);
+  const [unused, idle, header, body, running] = [
+    await connectTo(foreign.url),
+    await connectTo(foreign.url),
+    await connectTo(foreign.url),
+    await connectTo(foreign.url),
+    await connectTo(foreign.url),
+  ];
+  idle.write(GET_LIVE);
+  await idle.until('"ok"');
+  header.write('POST /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\n');
+  body.write(postText('', { length: 1_000, headers: 'expect: 100-continue\r\n' }));
+  await body.until('100 Continue');
+  const deaf = await askDeaf(foreign.url);
+  await expect.poll(() => foreign.subgraphs.one.requests.length).toBe(1);
+  running.write(postText(JSON.stringify({ query: '{ slow: version }' })));
+  await gate.reached;
+  const closing = foreign.gateway.close();
+  close = close.filter((one) => one !== foreign.close);
+  await Promise.all([unused.closed, idle.closed, header.closed]);
+  expect(await body.closed).toMatch(/HTTP\/1\.1 503[\s\S]*OVERLOADED/);
+  await expect.poll(deaf.isOpen).toBe(false);
+  gate.open();
+  expect(await running.closed).toMatch(/HTTP\/1\.1 200[\s\S]*connection: close[\s\S]*"slow":"first"/i);
+  await closing;
+});
