@@ -1,6 +1,7 @@
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import cors from '@fastify/cors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { monotonicNow } from '../runtime/clock.ts';
 import { createHttpApp, requestSignal, sendError } from '../runtime/http-app.ts';
 import type { ProcessKit } from '../subgraphs/kit.ts';
 import { asksForFresh, type RequestTerms, readReportHeader } from '../subgraphs/request.ts';
@@ -47,7 +48,7 @@ export const startGatewayServer = async ({
     method: ['GET', 'POST'],
     onRequest: async (request, reply) => {
       const signal = requestSignal(reply, config.requestTimeoutMs);
-      arrivals.set(request, { signal, deadlineAt: Date.now() + config.requestTimeoutMs });
+      arrivals.set(request, { signal, deadlineAt: monotonicNow() + config.requestTimeoutMs });
       try {
         const leave = await admission.enter(signal);
         reply.raw.once('close', leave);

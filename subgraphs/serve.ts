@@ -2,6 +2,7 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { GraphQLError } from 'graphql';
+import { monotonicNow } from '../runtime/clock.ts';
 import { createHttpApp, requestSignal } from '../runtime/http-app.ts';
 import type { Running } from '../runtime/lifecycle.ts';
 import type { Log } from '../runtime/log.ts';
@@ -57,7 +58,7 @@ export const serve = async (
       handler: fastifyApolloHandler(apollo, {
         context: async ({ headers }, reply) => {
           const { timeoutMs, ...terms } = readTermHeaders(headers);
-          const deadlineAt = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
+          const deadlineAt = timeoutMs === undefined ? Number.POSITIVE_INFINITY : monotonicNow() + timeoutMs;
           const { call, ...notes } = createCallOptions({
             signal: requestSignal(reply, timeoutMs),
             deadlineAt,
