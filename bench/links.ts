@@ -11,6 +11,7 @@ import { createRetryBudget, withRetry } from '../connectors/retry.ts';
 import { withStatusErrors } from '../connectors/status.ts';
 import { createMemoryStore } from '../connectors/store.ts';
 import { createTurns } from '../connectors/turns.ts';
+import { monotonicNow } from '../runtime/clock.ts';
 
 /*
  * What the links before the wire cost a call when nothing is wrong: medians of rounds that take turns, against a wire that
@@ -112,7 +113,7 @@ console.table(
 );
 console.log(`The whole chain: ${added(costs)} µs of CPU and ${added(times)} µs of time a call.\n`);
 
-const stamp = createStamps(() => Date.now());
+const stamp = createStamps(monotonicNow);
 const lifetime = { freshMs: 3_600_000, refreshMs: 3_600_000, keepMs: 3_600_000, absentMs: 1_000 };
 const cache = createCache({
   store: createMemoryStore({ maxBytes: 64 * 1024 * 1024 }),
@@ -127,7 +128,7 @@ const reader = createReader<object>(
     maxBatch: 100,
     ask: async (keys) => new Map(keys.map((key) => [key, { id: key, name: 'A thing', amount: '12.50' }])),
   },
-  { upstream, ledger, turns, cache, lifetime, stamp },
+  { upstream, ledger, turns, cache, lifetime, stamp, now: monotonicNow },
 );
 const page = Array.from({ length: 50 }, (_, index) => String(index));
 await reader.load(page, {});

@@ -14,7 +14,7 @@ export const chunksOf = <T>(items: readonly T[], size: number): T[][] => {
 /** What one call says of its keys: leaves out what the provider knows nothing of; one key's failure is an Error. */
 export type BatchAnswer<Value> = ReadonlyMap<string, Value | Error>;
 
-/** What the provider says of one key, `null` for nothing, and when it was asked, in milliseconds since 1970. */
+/** What the provider says of one key, `null` for nothing, and when it was asked, by `stamp`. */
 export type Told<Value> = { readonly value: Value | null; readonly askedAt: number };
 
 export type GathererOptions<Value> = {
@@ -280,14 +280,19 @@ export const createGatherer = <Value>({
   };
 };
 
+/** How far stamps may be ahead of their clock, in milliseconds, before they follow it back. */
+const MAX_LEAD_MS = 1_000;
+
 /**
- * A clock whose moments are all different and grow, in milliseconds since 1970. So of a change and a question of the same
- * millisecond it is known which came first.
+ * A clock whose moments are all different and grow, in milliseconds, so that of a change and a question of the same
+ * millisecond it is known which came first. Only where `now` is set back do the moments go back with it: they would
+ * otherwise stand still until it has caught up.
  */
 export const createStamps = (now: () => number): (() => number) => {
-  let last = 0;
+  let last = Number.NEGATIVE_INFINITY;
   return () => {
-    last = Math.max(now(), last + 0.001);
+    const at = now();
+    last = last > at + MAX_LEAD_MS ? at : Math.max(at, last + 0.001);
     return last;
   };
 };

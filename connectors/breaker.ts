@@ -1,14 +1,7 @@
-import {
-  BrokenCircuitError,
-  type CircuitBreakerPolicy,
-  CircuitState,
-  ConsecutiveBreaker,
-  circuitBreaker,
-  ExponentialBackoff,
-  halfJitterGenerator,
-  handleType,
-} from 'cockatiel';
-import type { Link } from './chain.ts';
+import { ExponentialBackoff, halfJitterGenerator, type IBackoff } from 'cockatiel';
+import { LRUCache } from 'lru-cache';
+import { monotonicNow } from '../runtime/clock.ts';
+import { type Answer, type Call, type Link, MAX_OPERATIONS } from './chain.ts';
 import { isUpstreamError, UpstreamError } from './errors.ts';
 
 export type BreakerOptions = {
@@ -16,12 +9,16 @@ export type BreakerOptions = {
   readonly failures?: number;
   /** How long it is left alone at first, in milliseconds; up to ten times as long while probes fail. Default 500. */
   readonly breakMs?: number;
+  readonly now?: () => number;
 };
 
-/** A failure that says something about the provider's health. */
-class Outage extends Error {
-  override readonly name = 'Outage';
-}
+type State =
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'open'; readonly until: number; readonly backoff: IBackoff<unknown> }
+  /** One call is under way that shows whether the endpoint is back; `decided` is when it has. */
+  | { readonly kind: 'half open'; readonly decided: PromiseWithResolvers<void>; readonly backoff: IBackoff<unknown> };
+
+type Circuit = { failures: number; state: State };
 
 /**
  * Leaves an endpoint alone that has failed several times in a row: calls fail at once with UPSTREAM_UNAVAILABLE, and
@@ -29,72 +26,97 @@ class Outage extends Error {
  *
  * A refusal, a 429 and a caller who left say nothing about the provider's health.
  */
-export const withBreaker = (upstream: string, { failures = 5, breakMs = 500 }: BreakerOptions = {}): Link => {
-  const breakers = new Map<string, CircuitBreakerPolicy>();
+export const withBreaker = (
+  upstream: string,
+  { failures = 5, breakMs = 500, now = monotonicNow }: BreakerOptions = {},
+): Link => {
+  const circuits = new LRUCache<string, Circuit>({ max: MAX_OPERATIONS });
+  const backoffs = new ExponentialBackoff({
+    initialDelay: breakMs,
+    maxDelay: breakMs * 10,
+    generator: halfJitterGenerator,
+  });
 
-  const breakerOf = (operation: string): CircuitBreakerPolicy => {
-    let breaker = breakers.get(operation);
-    if (!breaker) {
-      breaker = circuitBreaker(handleType(Outage), {
-        breaker: new ConsecutiveBreaker(failures),
-        halfOpenAfter: new ExponentialBackoff({
-          initialDelay: breakMs,
-          maxDelay: breakMs * 10,
-          generator: halfJitterGenerator,
-        }),
-      });
-      breakers.set(operation, breaker);
+  const circuitOf = (operation: string): Circuit => {
+    let circuit = circuits.get(operation);
+    if (!circuit) {
+      circuit = { failures: 0, state: { kind: 'closed' } };
+      circuits.set(operation, circuit);
     }
-    return breaker;
+    return circuit;
   };
 
-  const leftAlone = (operation: string) =>
+  const open = (circuit: Circuit, backoff: IBackoff<unknown>): void => {
+    circuit.state = { kind: 'open', until: now() + backoff.duration, backoff };
+  };
+
+  const close = (circuit: Circuit): void => {
+    circuit.failures = 0;
+    circuit.state = { kind: 'closed' };
+  };
+
+  const openError = (operation: string) =>
     new UpstreamError('UPSTREAM_UNAVAILABLE', upstream, `${operation} has failed too often and is left alone`, {
       operation,
       mayHaveArrived: false,
       isFutile: true,
     });
 
-  return (next) => async (call) => {
-    const { operation, signal } = call;
-    const breaker = breakerOf(operation);
-    if (breaker.state === CircuitState.HalfOpen) {
-      await probeOf(breaker);
-      // The library would keep it waiting for the probe, however long that takes.
-      if ((breaker.state as CircuitState) === CircuitState.HalfOpen) throw leftAlone(operation);
-    }
-    try {
-      return await breaker.execute(async () => {
-        try {
-          return await next(call);
-        } catch (error) {
-          const isProbe = breaker.state === CircuitState.HalfOpen;
-          if (isFailure(error) && (isProbe || !signal?.aborted)) throw new Outage(undefined, { cause: error });
-          throw error;
+  return (next) => {
+    const probe = async (circuit: Circuit, backoff: IBackoff<unknown>, call: Call): Promise<Answer> => {
+      const decided = Promise.withResolvers<void>();
+      circuit.state = { kind: 'half open', decided, backoff };
+      try {
+        const answer = await next(call);
+        close(circuit);
+        return answer;
+      } catch (error) {
+        // A probe that its caller gave up has shown nothing, so it counts with the failures.
+        if (isFailure(error)) open(circuit, backoff.next(undefined));
+        else close(circuit);
+        throw error;
+      } finally {
+        decided.resolve();
+      }
+    };
+
+    return async (call) => {
+      const { operation, signal } = call;
+      const circuit = circuitOf(operation);
+      if (circuit.state.kind === 'half open') await outcomeOf(circuit.state.decided.promise);
+      const { state } = circuit;
+      if (state.kind === 'half open') throw openError(operation);
+      if (state.kind === 'open') {
+        if (now() < state.until) throw openError(operation);
+        return probe(circuit, state.backoff, call);
+      }
+      try {
+        const answer = await next(call);
+        if (circuit.state.kind === 'closed') circuit.failures = 0;
+        return answer;
+      } catch (error) {
+        if (circuit.state.kind === 'closed' && isFailure(error) && !signal?.aborted) {
+          circuit.failures += 1;
+          if (circuit.failures >= failures) open(circuit, backoffs.next());
         }
-      });
-    } catch (error) {
-      if (error instanceof BrokenCircuitError) throw leftAlone(operation);
-      throw error instanceof Outage ? error.cause : error;
-    }
+        throw error;
+      }
+    };
   };
 };
 
 /** How long a call waits for the outcome of another one's probe, in milliseconds. */
 const PROBE_PATIENCE_MS = 500;
 
-const probeOf = (breaker: CircuitBreakerPolicy): Promise<void> =>
-  new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      listener.dispose();
-      resolve();
-    };
-    const timer = setTimeout(done, PROBE_PATIENCE_MS);
-    const listener = breaker.onStateChange(done);
+const outcomeOf = async (decided: Promise<void>): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, PROBE_PATIENCE_MS);
   });
+  await Promise.race([decided, patience]);
+  clearTimeout(timer);
+};
 
-// A probe that its caller gave up has shown nothing, so it counts with the failures; see the use.
 const isFailure = (error: unknown): boolean =>
   isUpstreamError(error, 'UPSTREAM_UNAVAILABLE') ||
   isUpstreamError(error, 'UPSTREAM_TIMEOUT') ||

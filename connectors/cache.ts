@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { z } from 'zod';
 import product from '../package.json' with { type: 'json' };
 import type { Told } from './batch.ts';
 import type { Store } from './store.ts';
@@ -15,7 +16,7 @@ export type Lifetime = {
   readonly absentMs: number;
 };
 
-/** What was said of one thing, and what it is changed by. */
+/** What was said of one thing, and for how long it may be of use. */
 export type CacheItem<Value> = {
   readonly key: string;
   readonly told: Told<Value>;
@@ -45,10 +46,17 @@ export type CacheOptions = {
   readonly owner: string;
   /** The longest that anything is kept, in milliseconds: a mark has to outlive all that it forbids. */
   readonly maxKeepMs: number;
+  /** The store's clock, as moments that all differ. */
   readonly stamp: () => number;
 };
 
-type Mark = { readonly at: number };
+// The seal says who wrote it; these, that it is what is written today.
+const Mark = z.object({ at: z.number() });
+type Mark = z.output<typeof Mark>;
+const Kept = z.object({ value: z.unknown(), askedAt: z.number() });
+
+/** How far a moment of another process may be ahead of this one's clock, in milliseconds; further, it is no moment. */
+const MAX_AHEAD_MS = 1_000;
 
 // Another version may read the providers' answers into another shape. Marks are for all of them.
 const VALUE = `value ${product.version}`;
@@ -60,10 +68,42 @@ export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): C
   const named = (kind: string, name: string) =>
     `${owner}:${kind}:${name.length > MAX_KEY ? createHash('sha256').update(name).digest('base64url') : name}`;
 
-  const readMarks = async (tags: ReadonlySet<string>): Promise<Map<string, number>> => {
-    const list = [...tags];
-    const marks = (await store.getMany(list.map((tag) => named('mark', tag)))) as (Mark | undefined)[];
-    return new Map(list.map((tag, index) => [tag, marks[index]?.at ?? 0]));
+  const isAhead = (at: number): boolean => at > store.now() + MAX_AHEAD_MS;
+
+  const mark = (tags: readonly string[]): Promise<void> =>
+    store.setSurely(
+      tags.map((tag) => ({
+        key: named('mark', tag),
+        makeValue: () => ({ at: stamp() }) satisfies Mark,
+        ttlMs: maxKeepMs,
+      })),
+    );
+
+  const toTold = <Value>(found: object | null | undefined): Told<Value> | undefined => {
+    if (!found) return undefined;
+    const kept = Kept.safeParse(found);
+    // One of the future is from before a clock was set back, and its age is not known.
+    return kept.success && !isAhead(kept.data.askedAt) ? (found as Told<Value>) : undefined;
+  };
+
+  /**
+   * Up to when something under each tag may have changed. A mark that cannot be read, or is of the future, forbids all that
+   * there is now; it is replaced by one that says so, or nothing would ever be kept again.
+   */
+  const toMarks = (tags: readonly string[], found: readonly (object | null | undefined)[]): Map<string, number> => {
+    const broken: string[] = [];
+    const marks = new Map(
+      tags.map((tag, index) => {
+        const one = found[index];
+        if (one === undefined) return [tag, Number.NEGATIVE_INFINITY];
+        const read = Mark.safeParse(one);
+        if (read.success && !isAhead(read.data.at)) return [tag, read.data.at];
+        broken.push(tag);
+        return [tag, Number.POSITIVE_INFINITY];
+      }),
+    );
+    if (broken.length > 0) void mark(broken);
+    return marks;
   };
 
   return {
@@ -73,32 +113,33 @@ export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): C
       tagsOfValue?: (value: Value) => readonly string[],
     ) => {
       const tags = [...new Set(keys.flatMap(tagsOf))];
+      const namesOf = (some: readonly string[]) => some.map((tag) => named('mark', tag));
       // The marks come after what they are about: where memory is short, the store drops what was read first.
-      const found = await store.getMany([
-        ...keys.map((key) => named(VALUE, key)),
-        ...tags.map((tag) => named('mark', tag)),
-      ]);
-      const told = found.slice(0, keys.length) as (Told<Value> | undefined)[];
-      const marks = new Map(tags.map((tag, index) => [tag, (found[keys.length + index] as Mark | undefined)?.at ?? 0]));
+      const found = await store.getMany([...keys.map((key) => named(VALUE, key)), ...namesOf(tags)]);
+      const told = found.slice(0, keys.length).map((one) => toTold<Value>(one));
+      const marks = toMarks(tags, found.slice(keys.length));
       const ownTags = (one: Told<Value> | undefined) =>
         one && one.value !== null && tagsOfValue ? tagsOfValue(one.value) : [];
-      const more = new Set(told.flatMap(ownTags));
-      if (more.size > 0) for (const [tag, at] of await readMarks(more)) marks.set(tag, at);
+      const more = [...new Set(told.flatMap(ownTags))];
+      if (more.length > 0) {
+        for (const [tag, at] of toMarks(more, await store.getMany(namesOf(more)))) marks.set(tag, at);
+      }
       return told.map((one, index) => {
         if (!one) return undefined;
-        const isChanged = [...tagsOf(keys[index] ?? ''), ...ownTags(one)].some(
-          (tag) => (marks.get(tag) ?? 0) >= one.askedAt,
-        );
+        const isChanged = [...tagsOf(keys[index] ?? ''), ...ownTags(one)].some((tag) => {
+          const at = marks.get(tag);
+          return at !== undefined && at >= one.askedAt;
+        });
         return isChanged ? undefined : one;
       });
     },
     set: (items) =>
-      store.setMany(items.map(({ key, told, keepMs }) => ({ key: named(VALUE, key), value: told, ttlMs: keepMs }))),
-    mark: (tags) => {
-      const at = stamp();
-      return store.setSurely(
-        tags.map((tag) => ({ key: named('mark', tag), value: { at } satisfies Mark, ttlMs: maxKeepMs })),
-      );
-    },
+      store.setMany(
+        items
+          // The clock has been set back while it was asked for.
+          .filter(({ told }) => !isAhead(told.askedAt))
+          .map(({ key, told, keepMs }) => ({ key: named(VALUE, key), value: told, ttlMs: keepMs })),
+      ),
+    mark,
   };
 };

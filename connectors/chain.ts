@@ -6,7 +6,7 @@ import type { Turn } from './turns.ts';
  * each time a place is free, because somebody in more of a hurry may join.
  */
 export type Standing = {
-  /** When the answer is of no more use, in milliseconds since 1970. */
+  /** When the answer is of no more use, by `monotonicNow`. */
   deadlineAt: number;
   /** Nobody waits for it: it goes after every call that somebody waits for. */
   isBackground: boolean;
@@ -23,7 +23,7 @@ export type CallOptions = {
   readonly signal?: AbortSignal | undefined;
   /** Default: no deadline, and a client waits for it. */
   readonly standing?: Standing | undefined;
-  /** What was asked of the provider before this moment will not do, in milliseconds since 1970. */
+  /** What was asked of the provider before this moment will not do, by `monotonicNow`. */
   readonly notBefore?: number | undefined;
   /** Where the call is entered, beside the process's own ledger: one for each request that it is made for. */
   readonly ledgers?: ReadonlySet<Ledger> | undefined;
@@ -55,6 +55,12 @@ export type Answer = {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body: string;
 };
+
+/**
+ * The number of operations that are told apart. Operations are named in code and a provider has a few dozen; a name with an
+ * id in it would otherwise make everything that is kept for each operation grow without end.
+ */
+export const MAX_OPERATIONS = 1_000;
 
 /** Sends a call and gives the answer, or throws an UpstreamError. */
 export type Send = (call: Call) => Promise<Answer>;

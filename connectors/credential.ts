@@ -1,3 +1,4 @@
+import { monotonicNow } from '../runtime/clock.ts';
 import { untilAborted } from './abort.ts';
 import type { CallOptions } from './chain.ts';
 
@@ -13,8 +14,8 @@ export type SharedCredential = {
 
 export type Credential = {
   readonly value: string;
-  /** When it stops being good, in milliseconds since 1970. Left out where the provider does not say. */
-  readonly expiresAtMs?: number;
+  /** For how long it is good, in milliseconds from the moment it was asked for. Left out where the provider does not say. */
+  readonly expiresInMs?: number;
 };
 
 export type SharedCredentialOptions = {
@@ -36,7 +37,7 @@ export const createSharedCredential = ({
   obtain,
   isRefused,
   renewBeforeMs = 60_000,
-  now = Date.now,
+  now = monotonicNow,
 }: SharedCredentialOptions): SharedCredential => {
   let held: Held | undefined;
 
@@ -46,11 +47,12 @@ export const createSharedCredential = ({
 
   const current = (): Held => {
     if (held && held.expiresAtMs - renewBeforeMs > now()) return held;
+    const askedAtMs = now();
     const fresh: Held = { credential: obtain(), expiresAtMs: Number.POSITIVE_INFINITY };
     held = fresh;
     fresh.credential.then(
-      ({ expiresAtMs }) => {
-        if (expiresAtMs !== undefined) fresh.expiresAtMs = expiresAtMs;
+      ({ expiresInMs }) => {
+        if (expiresInMs !== undefined) fresh.expiresAtMs = askedAtMs + expiresInMs;
       },
       () => forget(fresh),
     );

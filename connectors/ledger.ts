@@ -1,4 +1,4 @@
-import type { Link } from './chain.ts';
+import { type Link, MAX_OPERATIONS } from './chain.ts';
 import { isUpstreamError } from './errors.ts';
 
 /** What one operation of a provider has cost. Sums, all of them. */
@@ -69,6 +69,12 @@ const EMPTY: Required<LedgerEntry> = {
 /** The columns of a row. */
 export const LEDGER_COLUMNS = Object.keys(EMPTY) as (keyof LedgerEntry)[];
 
+/** The calls and waits that a ledger keeps one by one; those beyond are in the sums alone. */
+const MAX_SPANS = 10_000;
+
+/** What operations beyond `MAX_OPERATIONS` are summed up as. */
+const OTHERS = '(others)';
+
 /** A ledger of sums. With `keepsSpans` it grows with every call, so it should be one client request's. */
 export const createLedger = ({ keepsSpans = false } = {}): Ledger => {
   const rows = new Map<string, LedgerRow>();
@@ -77,16 +83,23 @@ export const createLedger = ({ keepsSpans = false } = {}): Ledger => {
   const ageMs = () => performance.now() - openedAt;
 
   // Both are entered when they are over.
-  const addSpan = (kind: Span['kind'], upstream: string, operation: string, timeMs: number, isFailed: boolean) =>
-    spans?.push({ upstream, operation, kind, startMs: Math.max(0, ageMs() - timeMs), timeMs, isFailed });
+  const addSpan = (kind: Span['kind'], upstream: string, operation: string, timeMs: number, isFailed: boolean) => {
+    if (!spans || spans.length >= MAX_SPANS) return;
+    spans.push({ upstream, operation, kind, startMs: Math.max(0, ageMs() - timeMs), timeMs, isFailed });
+  };
 
-  const addRow = (upstream: string, operation: string, entry: LedgerEntry): void => {
+  const rowOf = (upstream: string, operation: string): LedgerRow => {
     const name = `${upstream} ${operation}`;
     let row = rows.get(name);
-    if (!row) {
-      row = { upstream, operation, ...EMPTY };
-      rows.set(name, row);
-    }
+    if (row) return row;
+    if (rows.size >= MAX_OPERATIONS && operation !== OTHERS) return rowOf(upstream, OTHERS);
+    row = { upstream, operation, ...EMPTY };
+    rows.set(name, row);
+    return row;
+  };
+
+  const addRow = (upstream: string, operation: string, entry: LedgerEntry): void => {
+    const row = rowOf(upstream, operation);
     for (const column in entry) {
       const count = column as keyof LedgerEntry;
       row[count] += entry[count] ?? 0;

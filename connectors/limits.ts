@@ -1,4 +1,5 @@
-import type { Answer, Link } from './chain.ts';
+import { LRUCache } from 'lru-cache';
+import { type Answer, type Link, MAX_OPERATIONS } from './chain.ts';
 import { isUpstreamError } from './errors.ts';
 import { enter, type Ledger } from './ledger.ts';
 import type { Bucket, Lesson, Limiter, Quota } from './quota.ts';
@@ -30,7 +31,7 @@ export const createLimits = (
   rules: readonly LimitRule[],
   { upstream, account }: { upstream: string; account: string },
 ): Limits => {
-  const known = new Map<string, ReadonlyMap<string, Bucket>>();
+  const known = new LRUCache<string, ReadonlyMap<string, Bucket>>({ max: MAX_OPERATIONS });
   const find = (operation: string): ReadonlyMap<string, Bucket> => {
     let buckets = known.get(operation);
     if (!buckets) {
@@ -58,11 +59,8 @@ export const createLimits = (
   };
 };
 
-/** A limit that is said to be more than so many times the documented one is not believed. */
-const MAX_RAISE = 10;
-
 /** The longest that calls are held back after refusals that do not say for how long, in milliseconds. */
-const MAX_PAUSE_MS = 60_000;
+const MAX_UNSAID_PAUSE_MS = 60_000;
 
 export type TurnLinkOptions = {
   readonly upstream: string;
@@ -78,7 +76,7 @@ export type TurnLinkOptions = {
  * means to leave it alone for as long as it says, or else for longer each time.
  */
 export const withTurns = ({ upstream, turns, limiter, limits, readLessons, ledger }: TurnLinkOptions): Link => {
-  const refusals = new Map<string, number>();
+  const refusals = new LRUCache<string, number>({ max: MAX_OPERATIONS });
 
   const learn = (operation: string, answer: Parameters<ReadLessons>[0], retryAfterMs?: number) => {
     const buckets = limits.bucketsOf(operation);
@@ -88,8 +86,7 @@ export const withTurns = ({ upstream, turns, limiter, limits, readLessons, ledge
       if (!bucket) continue;
       if (pauseMs !== undefined) pauses.set(bucket, pauseMs);
       if (lesson.calls === undefined && lesson.remaining === undefined) continue;
-      const calls = lesson.calls && Math.min(lesson.calls, MAX_RAISE * bucket.calls);
-      limiter.learn(bucket, { ...lesson, calls });
+      limiter.learn(bucket, lesson);
     }
     if (answer.status !== 429) {
       if (refusals.size > 0) for (const { key } of buckets) refusals.delete(key);
@@ -100,7 +97,7 @@ export const withTurns = ({ upstream, turns, limiter, limits, readLessons, ledge
     for (const [bucket, pauseMs] of pauses) {
       const times = refusals.get(bucket.key) ?? 0;
       refusals.set(bucket.key, times + 1);
-      const longerEachTime = Math.max(pauseMs, Math.min(MAX_PAUSE_MS, pauseMs * 2 ** times));
+      const longerEachTime = Math.max(pauseMs, Math.min(MAX_UNSAID_PAUSE_MS, pauseMs * 2 ** times));
       limiter.learn(bucket, { pauseMs: retryAfterMs ?? longerEachTime });
     }
   };

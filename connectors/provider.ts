@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { monotonicNow } from '../runtime/clock.ts';
 import type { Redis } from '../runtime/redis.ts';
 import { createStamps } from './batch.ts';
 import { type BreakerOptions, withBreaker } from './breaker.ts';
@@ -11,13 +12,14 @@ import { createMemoryLimiter, type Limiter } from './quota.ts';
 import { createReader, type Reader, type ReaderDefinition, tagOf } from './reader.ts';
 import { createSharedLimiter } from './redis-quota.ts';
 import { createRetryBudget, withRetry } from './retry.ts';
-import { createMemoryStore, createRedisStore, type Store } from './store.ts';
+import { createSeal } from './seal.ts';
+import { createMemoryStore, createRedisStore, type OpenStore } from './store.ts';
 import { createTurns } from './turns.ts';
 
 /** What all connectors of a process stand on. */
 export type Kit = {
   /** Undefined where nothing is to be kept between requests. */
-  readonly store: Store | undefined;
+  readonly openStore: OpenStore | undefined;
   readonly limiter: Limiter;
   /** What this process has asked of providers since its start. */
   readonly ledger: Ledger;
@@ -33,7 +35,7 @@ export type KitOptions = {
 export const createKit = ({ redis, cacheBytes }: KitOptions): Kit => {
   const memory = cacheBytes > 0 ? createMemoryStore({ maxBytes: cacheBytes }) : undefined;
   return {
-    store: memory && redis ? createRedisStore(redis, memory) : memory,
+    openStore: memory && (redis ? createRedisStore(redis, memory) : () => memory),
     limiter: redis ? createSharedLimiter(redis) : createMemoryLimiter(),
     ledger: createLedger(),
   };
@@ -76,7 +78,7 @@ export type Provider = {
  * `docs/decisions/0009-the-order-of-the-links.md` for the order. What is read by key is gathered over all requests and kept.
  */
 export const createProvider = (
-  { store, limiter, ledger }: Kit,
+  { openStore, limiter, ledger }: Kit,
   {
     upstream,
     account,
@@ -105,7 +107,9 @@ export const createProvider = (
       withBreaker(upstream, breaker),
     ],
   });
-  const stamp = createStamps(() => Date.now());
+  const store = openStore?.(createSeal(account));
+  const now = store?.now ?? monotonicNow;
+  const stamp = createStamps(now);
   const maxKeepMs = Math.max(0, ...Object.values(lifetimes).map(({ keepMs }) => keepMs));
   const cache = store && createCache({ store, owner: `${upstream}:${accountId}`, maxKeepMs, stamp });
   const readers: Reader<unknown>[] = [];
@@ -116,7 +120,7 @@ export const createProvider = (
       const name = definition.lifetime ?? definition.type;
       const lifetime = lifetimes[name];
       if (!lifetime) throw new Error(`There is no lifetime for ${name}.`);
-      const reader = createReader(definition, { upstream, ledger, turns, cache, lifetime, stamp });
+      const reader = createReader(definition, { upstream, ledger, turns, cache, lifetime, stamp, now });
       readers.push(reader as Reader<unknown>);
       return reader;
     },

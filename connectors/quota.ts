@@ -1,3 +1,6 @@
+import { monotonicNow } from '../runtime/clock.ts';
+import { MAX_OPERATIONS } from './chain.ts';
+
 /** So many calls in so many milliseconds, in whichever stretch of that length one looks. */
 export type Quota = { readonly calls: number; readonly windowMs: number };
 
@@ -18,6 +21,31 @@ export type Lesson = {
   /** After a refusal it is to be left alone for this long, in milliseconds; longer with every further one. */
   readonly pauseMs?: number | undefined;
 };
+
+/** The longest that calls are held back by a pause, in milliseconds. As long as the longest `Retry-After` that is believed. */
+export const MAX_PAUSE_MS = 3_600_000;
+
+/** A limit that is said to be more than so many times the documented one is not believed. */
+export const MAX_RAISE = 10;
+
+/** Calls by others that one lesson can account for. More of them are accounted for by the next. */
+export const MAX_OUTSIDERS = 10_000;
+
+/**
+ * Bounds what a provider has said of a limit, whoever passed it on: at least one call and at most `MAX_RAISE` times the
+ * documented number, a pause of at most an hour. Leaves out what is not a number.
+ */
+export const toBelievable = ({ calls, isFixed }: Bucket, lesson: Lesson): Lesson => {
+  const most = isFixed ? calls : MAX_RAISE * calls;
+  return {
+    calls: bounded(lesson.calls, 1, most),
+    remaining: bounded(lesson.remaining, 0, most),
+    pauseMs: bounded(lesson.pauseMs, 0, MAX_PAUSE_MS),
+  };
+};
+
+const bounded = (value: number | undefined, least: number, most: number): number | undefined =>
+  value === undefined || Number.isNaN(value) ? undefined : Math.floor(Math.min(most, Math.max(least, value)));
 
 /** A place under every limit of a call, held from before the call is sent. */
 export type Place = { readonly id: string; readonly buckets: readonly Bucket[] };
@@ -52,14 +80,22 @@ type Count = {
 };
 
 /** Keeps limits for this process alone. */
-export const createMemoryLimiter = ({ now = () => Date.now() }: { now?: () => number } = {}): Limiter => {
+export const createMemoryLimiter = ({ now = monotonicNow }: { now?: () => number } = {}): Limiter => {
   const counts = new Map<string, Count>();
   let outsiders = 0;
+
+  const dropIdle = () => {
+    for (const [key, count] of counts) {
+      prune(count);
+      if (count.places.size === 0 && count.pausedUntil <= now()) counts.delete(key);
+    }
+  };
 
   const countOf = ({ key, calls }: Bucket): Count => {
     let count = counts.get(key);
     if (!count) {
-      count = { places: new Map(), lastTakenAt: 0, calls, pausedUntil: 0 };
+      if (counts.size >= MAX_OPERATIONS) dropIdle();
+      count = { places: new Map(), lastTakenAt: Number.NEGATIVE_INFINITY, calls, pausedUntil: 0 };
       counts.set(key, count);
     }
     return count;
@@ -78,7 +114,8 @@ export const createMemoryLimiter = ({ now = () => Date.now() }: { now?: () => nu
     prune(count);
     const left = count.calls - count.places.size;
     if (left > count.calls / 2) return 0;
-    const reliefMs = Math.min(bucket.windowMs, Math.min(...count.places.values()) - at);
+    let reliefMs = bucket.windowMs;
+    for (const freeAt of count.places.values()) reliefMs = Math.min(reliefMs, freeAt - at);
     if (left <= 0) return Math.max(1, reliefMs);
     return Math.max(0, Math.ceil(count.lastTakenAt + Math.min(MAX_SPACING_MS, reliefMs / (left + 1)) - at));
   };
@@ -102,14 +139,16 @@ export const createMemoryLimiter = ({ now = () => Date.now() }: { now?: () => nu
         else countOf(bucket).places.delete(id);
       }
     },
-    learn: (bucket, { calls, remaining, pauseMs }) => {
+    learn: (bucket, lesson) => {
+      const { calls, remaining, pauseMs } = toBelievable(bucket, lesson);
       const count = countOf(bucket);
-      if (calls !== undefined) count.calls = bucket.isFixed ? Math.min(bucket.calls, calls) : calls;
+      if (calls !== undefined) count.calls = calls;
       if (pauseMs !== undefined) count.pausedUntil = Math.max(count.pausedUntil, now() + pauseMs);
       if (remaining === undefined) return;
       prune(count);
       // Who else uses the account is not known here, only that somebody does.
-      for (let missing = count.calls - count.places.size - remaining; missing > 0; missing -= 1) {
+      const missing = Math.min(MAX_OUTSIDERS, count.calls - count.places.size - remaining);
+      for (let index = 0; index < missing; index += 1) {
         outsiders += 1;
         count.places.set(`outsider ${outsiders}`, now() + bucket.windowMs);
       }

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { monotonicNow } from '../runtime/clock.ts';
 import { type BatchAnswer, createGatherer, type Told } from './batch.ts';
 import type { Cache, Lifetime } from './cache.ts';
 import type { CallOptions } from './chain.ts';
@@ -48,8 +49,9 @@ export type ReaderOptions = {
   readonly lifetime: Lifetime;
   /** How long a caller waits for the provider where there is something older to answer with, in milliseconds. Default 1,000. */
   readonly patienceMs?: number;
+  /** The clock by which the times in the cache are, and the same as moments that all differ. */
+  readonly now: () => number;
   readonly stamp: () => number;
-  readonly now?: () => number;
 };
 
 /** How long a refresh may stand in line, in milliseconds. Who joins it has to know soon whether it will have its turn. */
@@ -60,7 +62,7 @@ export const tagOf = (type: string, key: string): string => `${type} ${key}`;
 
 export const createReader = <Value>(
   { type, operation, maxBatch, ask, tagsOf, tagsOfValue }: ReaderDefinition<Value>,
-  { upstream, ledger, turns, cache, lifetime, patienceMs = 1_000, stamp, now = () => Date.now() }: ReaderOptions,
+  { upstream, ledger, turns, cache, lifetime, patienceMs = 1_000, stamp, now }: ReaderOptions,
 ): Reader<Value> => {
   const { freshMs, refreshMs, keepMs, absentMs } = lifetime;
   const allTagsOf = (key: string) => [tagOf(type, key), ...(tagsOf?.(key) ?? [])];
@@ -85,25 +87,27 @@ export const createReader = <Value>(
   });
 
   const refresh = (keys: readonly string[]) => {
-    const standing = { deadlineAt: now() + REFRESH_MS, isBackground: true, flow: {} };
+    const standing = { deadlineAt: monotonicNow() + REFRESH_MS, isBackground: true, flow: {} };
     void gatherer.load(keys, { standing }).catch(() => {});
   };
 
   /** What may be answered with where the provider cannot be asked. */
-  const isKept = ({ askedAt }: Told<Value>): boolean => now() - askedAt <= keepMs;
+  const isKept = (told: Told<Value>): boolean => ageOf(told) <= keepMs;
 
-  const asStale = ({ value, askedAt }: Told<Value>): Found<Value> => ({
-    value,
-    staleMs: Math.max(0, Math.round(now() - askedAt)),
-  });
+  // Moments of other processes can be ahead of this one's clock by a little.
+  const ageOf = ({ askedAt }: Told<Value>): number => Math.max(0, now() - askedAt);
+
+  const asStale = (told: Told<Value>): Found<Value> => ({ value: told.value, staleMs: Math.round(ageOf(told)) });
 
   /** For how much longer it is as good as asking: not at all where nothing is kept, or where it is past its time. */
   const leftOf = (answer: Told<Value> | Found<Value> | Error | undefined): number => {
     if (!cache || !answer || answer instanceof Error || !('askedAt' in answer)) return 0;
-    // Stamps can run ahead of the clock by a little.
-    const ageMs = Math.max(0, now() - answer.askedAt);
-    return Math.max(0, (answer.value === null ? absentMs : freshMs) - ageMs);
+    return Math.max(0, (answer.value === null ? absentMs : freshMs) - ageOf(answer));
   };
+
+  /** The request's earliest moment in the times that the answers have. */
+  const withNotBefore = (call: CallOptions): CallOptions =>
+    call.notBefore === undefined ? call : { ...call, notBefore: now() - (monotonicNow() - call.notBefore) };
 
   const loadKept = async (
     keys: readonly string[],
@@ -139,7 +143,8 @@ export const createReader = <Value>(
     upstream,
     // What a value is changed by is not known before it is there, so then none of those under way will do.
     forget: (tags) => gatherer.forget((key) => Boolean(tagsOfValue) || allTagsOf(key).some((tag) => tags.has(tag))),
-    load: async (keys, call) => {
+    load: async (keys, given) => {
+      const call = withNotBefore(given);
       const found = new Map<string, Found<Value> | Error>();
       const note = (answer: Told<Value> | Found<Value> | Error | undefined): void => {
         if (call.freshness) call.freshness.leftMs = Math.min(call.freshness.leftMs, leftOf(answer));
@@ -156,7 +161,7 @@ export const createReader = <Value>(
           missing.push(key);
           continue;
         }
-        const ageMs = now() - told.askedAt;
+        const ageMs = ageOf(told);
         if (ageMs <= (told.value === null ? absentMs : freshMs)) {
           note(told);
           found.set(key, { value: told.value });

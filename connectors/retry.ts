@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ExponentialBackoff } from 'cockatiel';
+import { monotonicNow } from '../runtime/clock.ts';
 import type { Call, Link } from './chain.ts';
 import { isUpstreamError, toAbortError, UpstreamError } from './errors.ts';
 import { enter, type Ledger } from './ledger.ts';
@@ -20,7 +21,7 @@ export const createRetryBudget = ({
   ratio = 0.1,
   perSecond = 1,
   reserve = 10,
-  now = () => Date.now(),
+  now = monotonicNow,
 } = {}): RetryBudget => {
   let left = reserve;
   let filledAt = now();
@@ -60,7 +61,7 @@ const MAX_WAIT_MS = 10_000;
  * spent, and not where the wait would outlast the deadline.
  */
 export const withRetry =
-  ({ upstream, ledger, budget, maxAttempts = 3, backoffMs = 100, now = () => Date.now() }: RetryOptions): Link =>
+  ({ upstream, ledger, budget, maxAttempts = 3, backoffMs = 100, now = monotonicNow }: RetryOptions): Link =>
   (next) => {
     const backoffs = new ExponentialBackoff({ initialDelay: backoffMs, maxDelay: 20 * backoffMs });
     return async (call) => {

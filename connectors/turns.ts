@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { monotonicNow } from '../runtime/clock.ts';
 import type { Call, Standing } from './chain.ts';
 import { toAbortError, UpstreamError } from './errors.ts';
 import type { Bucket, Limiter, Place } from './quota.ts';
@@ -57,7 +58,7 @@ export const createTurns = ({
   bucketsOf,
   concurrency,
   maxWaiting = 2_000,
-  now = () => Date.now(),
+  now = monotonicNow,
 }: TurnsOptions): Turns => {
   const waiting = new Set<Waiter>();
   // The tag of the call that went last, and of each flow's latest call; a flow is forgotten with its request.

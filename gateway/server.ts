@@ -2,6 +2,7 @@ import { fastifyApolloHandler } from '@as-integrations/fastify';
 import cors from '@fastify/cors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createAdmission, withAdmission } from '../runtime/admission.ts';
+import { monotonicNow } from '../runtime/clock.ts';
 import { createHttpApp, requestSignal, sendError } from '../runtime/http-app.ts';
 import type { ProcessKit } from '../subgraphs/kit.ts';
 import { asksForFresh, type RequestTerms, readReportHeader } from '../subgraphs/request.ts';
@@ -51,7 +52,7 @@ export const startGatewayServer = async ({
     onRequest: (request, reply, done) => {
       arrivals.set(request, {
         signal: requestSignal(reply, config.requestTimeoutMs),
-        deadlineAt: Date.now() + config.requestTimeoutMs,
+        deadlineAt: monotonicNow() + config.requestTimeoutMs,
       });
       done();
     },

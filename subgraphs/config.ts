@@ -4,6 +4,7 @@ import { createHostPolicy } from '../runtime/hosts.ts';
 import { allowedHosts, HttpEnv, Milliseconds, toHttpLimits } from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
 import { subgraphs } from './index.ts';
+import { createLimitsShape, readLimits, SUBGRAPH_LIMITS } from './limits/limits-env.ts';
 
 const NAMES = subgraphs.map(({ name }) => name);
 
@@ -19,6 +20,7 @@ export const SubgraphProcessEnv = HttpEnv.extend({
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
+  ...createLimitsShape(SUBGRAPH_LIMITS),
 });
 
 /** Throws ConfigError naming the variable that is missing or malformed. */
@@ -33,6 +35,7 @@ export const readConfig = (env: Env) => {
     requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
     admission: { running: values.MAX_REQUESTS, waiting: values.MAX_WAITING_REQUESTS },
     http: toHttpLimits(values),
+    documentLimits: readLimits(values),
     hosts: createHostPolicy(allowedHosts(values)),
   };
 };

@@ -1,6 +1,7 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { UpstreamError, type UpstreamErrorCode } from '../connectors/errors.ts';
 import type { Log } from '../runtime/log.ts';
+import { toClientText } from './limits/client-text.ts';
 
 /** Something in the request cannot be used. `argument` names it, e.g. `input.amount`. */
 export const badInput = (argument: string, message: string): GraphQLError =>
@@ -51,7 +52,11 @@ export const toPublicError = (error: GraphQLError, log: Log): GraphQLFormattedEr
   // that a resolver gave and the schema does not allow.
   if (cause instanceof GraphQLError && (cause.extensions['code'] || !error.path)) {
     const { code = 'BAD_USER_INPUT', argument } = cause.extensions;
-    return { message: cause.message, ...path, extensions: { code, ...(argument !== undefined && { argument }) } };
+    return {
+      message: toClientText(cause.message),
+      ...path,
+      extensions: { code, ...(argument !== undefined && { argument }) },
+    };
   }
   log.error({ err: cause, path: error.path }, 'A resolver failed.');
   return { ...INTERNAL, ...path };

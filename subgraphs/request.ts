@@ -1,12 +1,13 @@
 import type { CallOptions, Freshness } from '../connectors/chain.ts';
 import { createLedger, type Ledger, type LedgerRow, type Span } from '../connectors/ledger.ts';
+import { monotonicNow } from '../runtime/clock.ts';
 import type { StaleNote } from './field.ts';
 
 /** What a client, or the gateway for it, asks of the way an answer is come by. */
 export type RequestTerms = {
   /** Ends when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
-  /** When the answer is due, in milliseconds since 1970. */
+  /** When the answer is due, by `monotonicNow`. */
   readonly deadlineAt: number;
   /** Nothing from before the request will do. */
   readonly isFresh: boolean;
@@ -45,7 +46,7 @@ export const createCallOptions = ({
     call: {
       signal,
       standing: { deadlineAt, isBackground: false, flow: {} },
-      ...(isFresh && { notBefore: Date.now() }),
+      ...(isFresh && { notBefore: monotonicNow() }),
       ...(ledger && { ledgers: new Set([ledger]) }),
       ...(freshness && { freshness }),
     },
@@ -101,7 +102,7 @@ export const asksForFresh = (cacheControl: unknown): boolean =>
 
 /** The headers by which a subgraph is told a request's terms. */
 export const toTermHeaders = ({ deadlineAt, isFresh, report, isTimed }: Omit<RequestTerms, 'signal'>) => ({
-  ...(Number.isFinite(deadlineAt) && { [DEADLINE]: String(Math.max(0, Math.ceil(deadlineAt - Date.now()))) }),
+  ...(Number.isFinite(deadlineAt) && { [DEADLINE]: String(Math.max(0, Math.ceil(deadlineAt - monotonicNow()))) }),
   ...(isFresh && { 'cache-control': 'no-cache' }),
   ...(report && { [REPORT_HEADER]: report === 'trace' ? 'trace' : '1' }),
   ...(isTimed && { [TIMED]: '1' }),

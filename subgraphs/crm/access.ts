@@ -38,7 +38,7 @@ const refresh = async (http: HttpConnector, baseUrl: string, { clientId, clientS
       isPrerequisite: true,
     });
     const token = parseJson(Token, body, { upstream: http.upstream, operation: OPERATION });
-    return { value: token.access_token, expiresAtMs: Date.now() + token.expires_in * 1000 };
+    return { value: token.access_token, expiresInMs: token.expires_in * 1000 };
   } catch (error) {
     if (!isUpstreamError(error, 'UPSTREAM_REJECTED')) throw error;
     // A refresh token that was revoked answers 400.

@@ -1,6 +1,7 @@
 import { createLog } from '../../runtime/log.ts';
 import { sandboxes } from '../../sandbox/index.ts';
 import type { OpenMageSandboxOptions } from '../../sandbox/openmage/index.ts';
+import { readConfig } from '../../subgraphs/config.ts';
 import { inventory } from '../../subgraphs/inventory/index.ts';
 import { createProcessKit } from '../../subgraphs/kit.ts';
 import { serve } from '../../subgraphs/serve.ts';
@@ -25,13 +26,8 @@ export const startInventory = async (
   const log = createLog('silent');
   const whole = { CACHE_MAX_MIB: '0', ...sandboxes.openmage.environment(stack.openmage), ...env };
   const { kit } = createProcessKit(whole, log);
-  const subgraph = await serve([inventory.create(whole, kit)], {
-    port: 0,
-    host: '127.0.0.1',
-    shutdownGraceMs: 100,
-    log,
-    health: () => ({}),
-  });
+  const config = readConfig({ SUBGRAPHS: 'inventory', PORT: '0', SHUTDOWN_GRACE_MS: '100' });
+  const subgraph = await serve([inventory.create(whole, kit)], { ...config, log, health: () => ({}) });
   const gateway = await stack.startAnother({ ...env, INVENTORY_URL: `${subgraph.url}/inventory` });
   return {
     openmage: stack.openmage,

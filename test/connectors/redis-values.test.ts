@@ -1,0 +1,324 @@
+import { createHash } from 'node:crypto';
+import { createClient } from '@keyv/redis';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createCompany } from '../../sandbox/company.ts';
+import { resetClock, skipAhead, stepClock } from '../kit/clock.ts';
+import { freePort, type Spawned, startProcess } from '../kit/processes.ts';
+import { operationsOf, type Stack, startStack } from '../kit/stack.ts';
+import { hasTool } from '../kit/tools.ts';
+
+/* What stands in Redis may be anybody's. Nothing of it is taken for true, obeyed for longer than a limit, or an error. */
+
+const HOUR = 3_600_000;
+const STOCK = '{ product(sku: "OABR-S") { stock { quantity } } }';
+const setStock = (quantity: number) =>
+  `mutation { setStock(input: { sku: "OABR-S", quantity: ${quantity} }) { product { sku } } }`;
+const stockIs = (quantity: number) => ({ product: { stock: { quantity } } });
+const payments = createCompany().accounts.flatMap((account) => account.payments.map(({ id }) => id));
+
+describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
+  let redis: Spawned;
+  let url: string;
+  let client: ReturnType<typeof createClient>;
+  let stack: Stack;
+  // Starting one takes longer than most tests; what is kept is all in Redis, which each test begins with empty.
+  const started = new Map<string, Stack>();
+  const others: Pick<Stack, 'close'>[] = [];
+
+  beforeAll(async () => {
+    const port = await freePort();
+    redis = startProcess(['redis-server', '--port', String(port), '--save', '', '--appendonly', 'no'], {});
+    url = `redis://127.0.0.1:${port}`;
+    client = createClient({ url });
+    client.on('error', () => {});
+    await client.connect();
+  });
+  afterAll(async () => {
+    await Promise.all([...started.values()].map((gateway) => gateway.close()));
+    client.destroy();
+    await redis.stop();
+  });
+  beforeEach(() => client.flushAll());
+  afterEach(async () => {
+    await Promise.all(others.splice(0).map((gateway) => gateway.close()));
+    resetClock();
+  });
+
+  const healthOf = async (gateway: { url: string }) =>
+    ((await (await fetch(`${gateway.url}/health/ready`)).json()) as { redis: string }).redis;
+  const isUp = (gateway: { url: string }) => expect.poll(() => healthOf(gateway)).toBe('ok');
+  const start = async (env: Record<string, string> = {}) => {
+    const name = JSON.stringify(env);
+    stack =
+      started.get(name) ??
+      (await startStack({
+        openmage: { sessionLifetimeS: 1e9 },
+        env: { REDIS_URL: url, CACHE_MAX_MIB: '16', OPENMAGE_CACHE: 'stock=600/600/3600', ...env },
+      }));
+    started.set(name, stack);
+    stack.reset();
+    await isUp(stack);
+  };
+  const startAnother = async () => {
+    const other = await stack.startAnother();
+    others.push(other);
+    await isUp(other);
+    return other;
+  };
+  const keysOf = async (part: string) => (await client.keys('*')).filter((key) => key.includes(part));
+  const reads = () => operationsOf(stack.openmage).filter((operation) => operation === 'catalogInventoryStockItemList');
+  const stock = async (gateway: Pick<Stack, 'ask'> = stack) => {
+    const { data, errors } = await gateway.ask(STOCK);
+    expect(errors).toBeUndefined();
+    return data;
+  };
+  /** Replaces what stands under a key by something else, of any type. */
+  const put = async (key: string, value: Stored) => {
+    await client.del(key);
+    if (typeof value === 'string') await client.set(key, value);
+    else if ('list' in value) await client.rPush(key, value.list);
+    else if ('hash' in value) await client.hSet(key, value.hash);
+    else for (const [id, score] of Object.entries(value.zset)) await client.zAdd(key, { value: id, score });
+  };
+
+  type Stored = string | { list: string } | { hash: Record<string, string> } | { zset: Record<string, number> };
+
+  describe('instead of what is kept', () => {
+    const aged = (value: unknown) => ({ value: { value, askedAt: Date.now() } });
+    const item = (sku: string) => ({ sku, quantity: 666, isInStock: true });
+    const GARBAGE: readonly (readonly [name: string, value: (text: string) => Stored])[] = [
+      ['nothing', () => ''],
+      ['text', () => 'hello'],
+      ['half of it', (text) => text.slice(0, text.length / 2)],
+      ['one other character', (text) => text.replace(/"quantity":(\d)/, '"quantity":9$1')],
+      ['null', () => 'null'],
+      ['true', () => 'true'],
+      ['a list', () => '[]'],
+      ['an empty object', () => '{}'],
+      ['a forgery without a signature', () => JSON.stringify(aged(item('OABR-S')))],
+      ['a forgery with one', () => JSON.stringify({ mac: 'A'.repeat(43), ...aged(item('OABR-S')) })],
+      ['what a former version wrote', () => JSON.stringify({ ...aged(item('OABR-S')), expires: Date.now() + HOUR })],
+      ['a prototype', () => '{"mac":"x","__proto__":{"value":1},"value":{"value":1,"askedAt":9e15}}'],
+      ['three million bytes', () => 'x'.repeat(3_000_000)],
+      ['ten thousand brackets', () => '['.repeat(10_000)],
+      ['a value of another type', () => ({ list: 'x' })],
+      ['a hash', () => ({ hash: { value: '1' } })],
+    ];
+
+    test.each(GARBAGE)('%s: the provider is asked, and its answer kept', async (_, garbage) => {
+      await start();
+      const before = await stock();
+      await expect.poll(() => keysOf(':value ')).not.toEqual([]);
+      const [key = ''] = await keysOf(':value ');
+      await put(key, garbage((await client.get(key)) ?? ''));
+      expect(await stock()).toEqual(before);
+      await expect.poll(() => reads().length).toBe(2);
+      await expect.poll(() => client.get(key).catch(() => undefined)).toContain('"quantity":');
+      expect(await stock()).toEqual(before);
+      expect(reads()).toHaveLength(2);
+    });
+
+    test('the same of another key: the provider is asked', async () => {
+      await start();
+      await stock();
+      await stack.ask('{ product(sku: "OABR-M") { stock { quantity } } }');
+      await expect.poll(async () => (await keysOf(':value ')).length).toBe(2);
+      const [one = '', other = ''] = (await keysOf(':value ')).sort();
+      const [small, medium] = [await client.get(other), await client.get(one)];
+      await client.set(one, small ?? '');
+      await client.set(other, medium ?? '');
+      const before = await stock();
+      expect(before).not.toEqual((await stack.ask('{ product(sku: "OABR-M") { stock { quantity } } }')).data);
+      expect(reads()).toHaveLength(4);
+    });
+
+    test.each(GARBAGE)(
+      '%s instead of a change: nothing from before it is given, and all after it is kept',
+      async (_, garbage) => {
+        await start();
+        await stock();
+        await expect.poll(() => keysOf(':value ')).not.toEqual([]);
+        const [kept = ''] = await keysOf(':value ');
+        const before = (await client.get(kept)) ?? '';
+        await stack.ask(setStock(77));
+        const [mark = ''] = await keysOf(':mark:');
+        const broken = garbage((await client.get(mark)) ?? '');
+        await put(mark, broken);
+        await client.set(kept, before);
+        expect(await stock()).toEqual(stockIs(77));
+        await isKept(stack);
+        expect(await stock()).toEqual(stockIs(77));
+      },
+    );
+  });
+
+  /** Waits until asking again reaches the provider no more. */
+  const isKept = (...gateways: Pick<Stack, 'ask'>[]) =>
+    expect
+      .poll(async () => {
+        const before = reads().length;
+        for (const gateway of gateways) await stock(gateway);
+        return reads().length - before;
+      })
+      .toBe(0);
+
+  describe('instead of the state of a rate limit', () => {
+    const future = (ms: number) => String(Date.now() + ms);
+    const STATES: readonly (readonly [name: string, state: () => Record<string, string>])[] = [
+      ['a pause of 33 years', () => ({ pausedUntil: future(33 * 365 * 24 * HOUR) })],
+      ['a pause without end', () => ({ pausedUntil: 'inf' })],
+      ['a pause that is no number', () => ({ pausedUntil: 'nan' })],
+      ['a pause of text', () => ({ pausedUntil: 'tomorrow' })],
+      ['no calls', () => ({ calls: '0' })],
+      ['fewer than no calls', () => ({ calls: '-5' })],
+      ['a number of calls that is none', () => ({ calls: 'nan' })],
+      ['calls without end', () => ({ calls: 'inf' })],
+      ['a call in the far future', () => ({ lastTakenAt: future(HOUR * 24 * 365) })],
+      ['a call at no time', () => ({ lastTakenAt: 'nan' })],
+      ['a call at the end of time', () => ({ lastTakenAt: 'inf' })],
+    ];
+    const ENV = { CACHE_MAX_MIB: '0', STRIPE_QUOTA: 'account=4/1', REQUEST_TIMEOUT_MS: '3000' };
+    const ask = async (index: number) =>
+      (await stack.ask(`{ payment(id: "${payments[index]}") { id } }`)).errors?.map(({ extensions }) => extensions);
+    const stateKey = async () => (await keysOf(':state'))[0] ?? '';
+
+    test.each(STATES)('%s: calls go on, and not faster than they may', async (_, state) => {
+      await start(ENV);
+      expect(await ask(0)).toBeUndefined();
+      await expect.poll(stateKey).not.toBe('');
+      await client.hSet(await stateKey(), state());
+      for (const index of [1, 2, 3, 4, 5]) expect(await ask(index)).toBeUndefined();
+      const times = stack.stripe.calls.map(({ at }) => at);
+      for (const [index, at] of times.entries()) {
+        const fifth = times[index + 4];
+        if (fifth !== undefined) expect(fifth - at).toBeGreaterThan(950);
+      }
+    });
+
+    test.each<readonly [name: string, places: Stored]>([
+      ['text', 'hello'],
+      ['a list', { list: 'x' }],
+      [
+        'places that are never free',
+        { zset: Object.fromEntries([1, 2, 3, 4, 5].map((id) => [id, Number.POSITIVE_INFINITY])) },
+      ],
+      ['places that are free in a year', { zset: Object.fromEntries([1, 2, 3, 4, 5].map((id) => [id, 1e14])) }],
+    ])('%s for the places: calls go on', async (_, places) => {
+      await start(ENV);
+      expect(await ask(0)).toBeUndefined();
+      await expect.poll(stateKey).not.toBe('');
+      await put((await stateKey()).replace(':state', ''), places);
+      for (const index of [1, 2, 3, 4, 5]) expect(await ask(index)).toBeUndefined();
+      await put(await stateKey(), places);
+      expect(await ask(6)).toBeUndefined();
+    });
+
+    test('what there is when Redis’s clock was set back: calls go on after their window', async () => {
+      await start({ ...ENV, STRIPE_QUOTA: 'account=4/2', REQUEST_TIMEOUT_MS: '6000' });
+      for (const index of [0, 1, 2]) expect(await ask(index)).toBeUndefined();
+      const key = await stateKey();
+      const places = key.replace(':state', '');
+      // As if all of it had been written by a clock that was an hour ahead.
+      await expect
+        .poll(async () =>
+          (await client.zRangeWithScores(places, 0, -1)).every(({ score }) => score < Date.now() + 5_000),
+        )
+        .toBe(true);
+      for (const { value, score } of await client.zRangeWithScores(places, 0, -1)) {
+        await client.zAdd(places, { value, score: score + HOUR });
+      }
+      const state = await client.hGetAll(key);
+      await client.hSet(key, {
+        lastTakenAt: String(Number(state['lastTakenAt']) + HOUR),
+        pausedUntil: String(Date.now() + HOUR - 1),
+      });
+      for (const index of [3, 4, 5, 6]) expect(await ask(index)).toBeUndefined();
+    });
+  });
+
+  describe('instead of a persisted query', () => {
+    const QUERY = '{ product(sku: "OABR-S") { sku } }';
+    const sha256Hash = createHash('sha256').update(QUERY).digest('hex');
+    const post = async (body: object) =>
+      (
+        await fetch(`${stack.url}/graphql`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ ...body, extensions: { persistedQuery: { version: 1, sha256Hash } } }),
+        })
+      ).json() as Promise<{ data?: unknown; errors?: { extensions: unknown }[] }>;
+
+    test.each<readonly [name: string, value: Stored]>([
+      ['another query', '{ product(sku: "OABR-M") { sku } }'],
+      ['what a former version wrote', JSON.stringify({ value: QUERY })],
+      ['nothing', ''],
+      ['three million bytes', '#'.repeat(3_000_000)],
+      ['a value of another type', { list: QUERY }],
+    ])('%s: it is asked for, and known again', async (_, value) => {
+      await start();
+      expect((await post({ query: QUERY })).data).toEqual({ product: { sku: 'OABR-S' } });
+      await expect.poll(() => keysOf(sha256Hash)).not.toEqual([]);
+      const [key = ''] = await keysOf(sha256Hash);
+      expect(await client.ttl(key)).toBeGreaterThan(0);
+      await put(key, value);
+      expect((await post({})).errors?.[0]?.extensions).toMatchObject({ code: 'PERSISTED_QUERY_NOT_FOUND' });
+      expect((await post({ query: QUERY })).data).toEqual({ product: { sku: 'OABR-S' } });
+      await expect.poll(async () => (await post({})).data).toEqual({ product: { sku: 'OABR-S' } });
+    });
+  });
+
+  test.each([
+    ['back an hour', -HOUR],
+    ['ahead an hour', HOUR],
+  ])(
+    'given a replica’s clock is set %s, then what it writes is known to the others, and all is kept as before',
+    async (_, ms) => {
+      stepClock(0);
+      // Gateways of its own, whose clock is not set for others.
+      await start({ CACHE_MAX_MIB: '15' });
+      const other = await startAnother();
+      await stock(other);
+      stepClock(ms);
+      await stack.ask(setStock(77));
+      expect(await stock(other)).toEqual(stockIs(77));
+      await isKept(stack, other);
+      stepClock(-ms);
+      await other.ask(setStock(78));
+      expect(await stock()).toEqual(stockIs(78));
+      expect(await stock(other)).toEqual(stockIs(78));
+    },
+  );
+
+  test('given Redis’s clock is set back, then it is emptied, and used again', async () => {
+    skipAhead(0);
+    await start({ CACHE_MAX_MIB: '14' });
+    await stock();
+    await expect.poll(() => keysOf(':value ')).not.toEqual([]);
+    // All time passes here and none there.
+    skipAhead(HOUR);
+    await expect.poll(() => keysOf(':value ')).toEqual([]);
+    await isUp(stack);
+    const before = reads().length;
+    await stock();
+    await expect.poll(() => keysOf(':value ')).not.toEqual([]);
+    await stock();
+    expect(reads()).toHaveLength(before + 1);
+  });
+
+  test('given a Redis that is full, then nobody is given what was before a write', async () => {
+    await start();
+    const other = await startAnother();
+    await stock();
+    await stock(other);
+    await client.configSet('maxmemory', '1');
+    try {
+      expect((await stack.ask(setStock(79))).errors).toBeUndefined();
+      expect(await stock()).toEqual(stockIs(79));
+    } finally {
+      await client.configSet('maxmemory', '0');
+    }
+    await isUp(stack);
+    expect(await stock(other)).toEqual(stockIs(79));
+    expect(await stock()).toEqual(stockIs(79));
+  });
+});
