@@ -30,7 +30,8 @@ const subgraph = (name: string, mappers: Record<string, string>): CodegenConfig[
       federation: true,
       contextType: './loaders.ts#Context',
       mappers,
-      resolverTypeWrapperSignature: 'Promise<T> | T',
+      // An Error that is returned, also as an item of a list, fails that place alone.
+      resolverTypeWrapperSignature: 'Promise<T> | T | Error',
     },
   },
 });
@@ -55,9 +56,9 @@ const config: CodegenConfig = {
       Invoice: './upstream.ts#ApiInvoice',
     }),
     ...subgraph('crm', {
-      Customer: './upstream.ts#ApiContact',
+      Customer: './written.ts#PartlyContact',
       Company: './upstream.ts#ApiCompany',
-      Deal: './upstream.ts#ApiDeal',
+      Deal: './written.ts#PartlyDeal',
       LineItem: './upstream.ts#ApiLineItem',
     }),
     ...subgraph('inventory', {

@@ -53,6 +53,11 @@ export type UpstreamErrorDetails = {
   readonly reason?: RejectionReason | undefined;
   /** False where the request cannot have reached the provider, so that even a write may be sent again. */
   readonly mayHaveArrived?: boolean | undefined;
+  /**
+   * True where the provider answered a write with success and only the answer cannot be used: a repetition under the same
+   * idempotency key then returns the stored result.
+   */
+  readonly isAccepted?: boolean | undefined;
   /** True where it is known that asking again at once would fail in the same way. */
   readonly isFutile?: boolean | undefined;
   readonly cause?: unknown;

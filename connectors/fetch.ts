@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Call, CallOptions } from './chain.ts';
 import type { HttpConnector } from './http.ts';
+import { unusableAnswer } from './parse.ts';
 
 /** The `fetch` that a provider's own SDK is given, and the way to say which call it is for. */
 export type ConnectorFetch = {
@@ -13,10 +14,13 @@ export type ConnectorFetch = {
 };
 
 /**
- * Lets an SDK that takes a `fetch` speak through a connector. Statuses that are no regular answer throw the
- * connector's UpstreamError, so the SDK neither interprets nor repeats them.
+ * Lets an SDK that takes a `fetch` and reads JSON objects send through a connector. Statuses that are no regular answer throw
+ * the connector's UpstreamError, so the SDK neither interprets nor repeats them.
+ *
+ * The SDK sees only bodies that are JSON objects; any other throws UPSTREAM_BAD_RESPONSE, for a write
+ * UPSTREAM_OUTCOME_UNKNOWN. stripe 23 fails on a body of `1`, `"x"` or `true` outside of every promise, which ends the process.
  */
-export const createFetch = ({ send }: Pick<HttpConnector, 'send'>): ConnectorFetch => {
+export const createFetch = ({ upstream, send }: Pick<HttpConnector, 'upstream' | 'send'>): ConnectorFetch => {
   const current = new AsyncLocalStorage<Pick<Call, 'operation' | 'write'> & CallOptions>();
   return {
     as: (operation, work) => current.run(operation, work),
@@ -32,11 +36,12 @@ export const createFetch = ({ send }: Pick<HttpConnector, 'send'>): ConnectorFet
         idempotencyKey: sent['idempotency-key'],
         body: typeof init.body === 'string' ? init.body : undefined,
       });
-      const headers = new Headers();
-      for (const [name, value] of Object.entries(answer.headers)) {
-        if (value !== undefined) headers.set(name, typeof value === 'string' ? value : value.join(', '));
-      }
-      return new Response(answer.body, { status: answer.status, headers });
+      if (!JSON_OBJECT.test(answer.body)) throw unusableAnswer({ upstream, ...operation }, 'no JSON object');
+      // Neither its status (a Response of 204 takes no body) nor its headers (the SDK prints one of them) are passed on.
+      return new Response(answer.body, { headers: { 'content-type': 'application/json' } });
     },
   };
 };
+
+// JSON text that begins so is an object or no JSON at all, which the SDK reports as any other failure.
+const JSON_OBJECT = /^\s*\{/;

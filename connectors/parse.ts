@@ -2,38 +2,56 @@ import type { z } from 'zod';
 import { UpstreamError } from './errors.ts';
 
 /** Where an answer came from, for the error when it is not what it should be. */
-export type Origin = { readonly upstream: string; readonly operation: string };
+export type Origin = {
+  readonly upstream: string;
+  readonly operation: string;
+  /** True where the answer is a success that a write was answered with. Default: false. */
+  readonly write?: boolean;
+};
 
-/** Reads JSON text by a schema. Throws UPSTREAM_BAD_RESPONSE where it is no JSON or not of that shape. */
+/**
+ * The error for an answer that cannot be used: UPSTREAM_BAD_RESPONSE; for a write, which the provider has accepted by then,
+ * UPSTREAM_OUTCOME_UNKNOWN. `problem` completes "The operation answered with …" and holds no values.
+ */
+export const unusableAnswer = (
+  { upstream, operation, write = false }: Origin,
+  problem: string,
+  cause?: unknown,
+): UpstreamError =>
+  new UpstreamError(
+    write ? 'UPSTREAM_OUTCOME_UNKNOWN' : 'UPSTREAM_BAD_RESPONSE',
+    upstream,
+    `${operation} answered with ${problem}`,
+    { operation, ...(write && { isAccepted: true }), cause },
+  );
+
+/** Parses JSON text by a schema. Throws `unusableAnswer` where the text is not JSON or not of that shape. */
 export const parseJson = <Schema extends z.ZodType>(schema: Schema, text: string, origin: Origin): z.output<Schema> => {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new UpstreamError('UPSTREAM_BAD_RESPONSE', origin.upstream, `${origin.operation} answered with no JSON`, {
-      operation: origin.operation,
-      cause,
-    });
+    throw unusableAnswer(origin, 'no JSON', cause);
   }
   return parseAnswer(schema, value, origin);
 };
 
 /**
- * Reads a provider's answer by a schema, so that inside the types are true.
- * Throws UPSTREAM_BAD_RESPONSE naming the fields at fault, never their values.
+ * Parses a provider's answer by a schema, so that inside the types are true.
+ * Throws `unusableAnswer` naming the fields at fault, never their values.
  */
 export const parseAnswer = <Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
-  { upstream, operation }: Origin,
+  origin: Origin,
 ): z.output<Schema> => {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const fields = [...new Set(parsed.error.issues.map((issue) => issue.path.join('.') || '(the whole answer)'))];
-  throw new UpstreamError(
-    'UPSTREAM_BAD_RESPONSE',
-    upstream,
-    `${operation} answered with unexpected ${fields.slice(0, 5).join(', ')}`,
-    { operation },
-  );
+  throw unusableAnswer(origin, `unexpected ${fieldsOf(parsed.error)}`);
+};
+
+/** The names of up to five fields that a schema refuses. */
+export const fieldsOf = ({ issues }: z.ZodError): string => {
+  const fields = new Set(issues.map((issue) => issue.path.join('.').slice(0, 100) || '(the whole answer)'));
+  return [...fields].slice(0, 5).join(', ');
 };

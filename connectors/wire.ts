@@ -24,7 +24,7 @@ export type WireOptions = {
  * The end of every chain: one HTTP exchange over a pool of kept-alive connections.
  *
  * UPSTREAM_TIMEOUT when `timeoutMs` or the caller's deadline have passed, UPSTREAM_CANCELLED when the caller left.
- * Reads at most `maxAnswerBytes` of an answer (UPSTREAM_BAD_RESPONSE beyond) and asks for no compression, so a small
+ * Reads at most `maxAnswerBytes` of an answer (UPSTREAM_BAD_RESPONSE with its status beyond) and asks for no compression, so a small
  * answer cannot unfold into a large one. A connection that fails gives UPSTREAM_UNAVAILABLE. Follows no redirects.
  */
 export const createWire = (options: WireOptions): Send => {

@@ -1,17 +1,24 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { itemOrError, type Unusable } from '../connectors/items.ts';
 import { readPages } from '../connectors/pages.ts';
 import { badInput } from './errors.ts';
 import { MAX_PAGE_SIZE } from './inputs.ts';
 
-/** A page of a list as Relay's cursor connections define it: https://relay.dev/graphql/connections.htm */
+/**
+ * A page of a list as Relay's cursor connections define it: https://relay.dev/graphql/connections.htm
+ * A node that cannot be used is an Error: null in the answer, while its cursor stays, so that paging goes on after it.
+ */
 export type Connection<Node> = {
-  readonly edges: readonly { readonly cursor: string; readonly node: Node }[];
+  readonly edges: readonly { readonly cursor: string; readonly node: Node | Error }[];
   readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
 };
 
 /** Makes a connection of nodes and their cursors. */
-export const toConnection = <Node>(edges: Connection<Node>['edges'], hasNextPage: boolean): Connection<Node> => ({
+export const toConnection = <Node>(
+  edges: readonly { readonly cursor: string; readonly node: Node | Error }[],
+  hasNextPage: boolean,
+): Connection<Node> => ({
   edges,
   pageInfo: { hasNextPage, endCursor: edges.at(-1)?.cursor ?? null },
 });
@@ -55,7 +62,7 @@ export type PagedList = {
  */
 export const pageThrough = async <Item>(
   { upstream, list, query, first, after }: PagedList,
-  ask: (page: { token: string | undefined; limit: number }) => Promise<ProviderPage<Item> | null>,
+  ask: (page: { token: string | undefined; limit: number }) => Promise<ProviderPage<Item | Unusable> | null>,
 ): Promise<Connection<Item>> => {
   const identity = createHash('sha256')
     .update(JSON.stringify([list, query]))
@@ -68,16 +75,17 @@ export const pageThrough = async <Item>(
     z.number().int().min(0).max(MAX_PAGE_SIZE),
   ]);
   const [, start, skip] = after ? readCursor(Position, after) : [identity, null, 0];
-  const edges: { cursor: string; node: Item }[] = [];
+  const edges: { cursor: string; node: Item | Error }[] = [];
   let hasMore = false;
   const askPage = async ({ token, before }: { token: string | null; before: number }) => {
     const limit = Math.min(MAX_PAGE_SIZE, before + first - edges.length);
     const { items = [], next } = (await ask({ token: token ?? undefined, limit })) ?? {};
     const wanted = items.slice(before, before + first - edges.length);
-    wanted.forEach((node, index) => {
+    wanted.forEach((item, index) => {
       const position = before + index + 1;
       const endsPage = position === items.length && next !== undefined;
-      edges.push({ cursor: writeCursor(endsPage ? [identity, next, 0] : [identity, token, position]), node });
+      const cursor = writeCursor(endsPage ? [identity, next, 0] : [identity, token, position]);
+      edges.push({ cursor, node: itemOrError(upstream, item) });
     });
     hasMore = next !== undefined || before + wanted.length < items.length;
     return edges.length < first && next !== undefined ? { token: next, before: 0 } : undefined;

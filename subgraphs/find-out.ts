@@ -18,3 +18,18 @@ export const findOut = async <Answer>(
     return answer;
   }
 };
+
+/**
+ * Runs a write under an idempotency key, and repeats it once where the provider accepted it and its answer cannot be used: the
+ * provider returns the stored result. Where that cannot be used either, the outcome stays unknown.
+ */
+export const findOutByRepeating = async <Answer>(write: () => Promise<Answer>): Promise<Answer> => {
+  try {
+    return await write();
+  } catch (error) {
+    if (!isUpstreamError(error, 'UPSTREAM_OUTCOME_UNKNOWN') || !error.details.isAccepted) throw error;
+    return await write().catch(() => {
+      throw error;
+    });
+  }
+};

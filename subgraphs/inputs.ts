@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { toAsciiLowerCase, toAsciiUpperCase } from './ascii.ts';
 import { badInput } from './errors.ts';
 import { isCurrency } from './money.ts';
 
@@ -17,12 +18,12 @@ export const readInput = <Schema extends z.ZodType>(
   throw badInput([argument, ...(issue?.path ?? [])].join('.'), issue?.message ?? 'cannot be used');
 };
 
-/** An e-mail address, in lower case: that is how the systems behind compare them. */
+/** An e-mail address of ASCII characters, in lower case: that is how the providers compare them. */
 export const Email = z
   .string()
   .trim()
   .max(254, 'must be an e-mail address')
-  .toLowerCase()
+  .transform(toAsciiLowerCase)
   .pipe(z.email('must be an e-mail address'));
 
 /** A decimal above zero, as text. */
@@ -37,7 +38,10 @@ export const Decimal = z
   .regex(/^\d{1,15}(\.\d{1,6})?$/, 'must be a decimal number, e.g. 12.50');
 
 /** A currency of ISO 4217, in capitals whatever the client wrote. */
-export const Currency = z.string().toUpperCase().refine(isCurrency, 'must be a currency of ISO 4217, e.g. EUR');
+export const Currency = z
+  .string()
+  .transform(toAsciiUpperCase)
+  .refine(isCurrency, 'must be a currency of ISO 4217, e.g. EUR');
 
 /** Text for a person to read, trimmed. */
 export const text = (max: number) => z.string().trim().max(max, `must have at most ${max} characters`);

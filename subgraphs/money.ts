@@ -61,7 +61,13 @@ export const moneyFromDecimal = (text: string, currency: string): Money | undefi
   return exact && toMoney(exact, currency);
 };
 
-/** A decimal in major units as a whole number of units with `scale` decimals; undefined where that is not exact. */
+/** Whether a decimal has more digits after its point than `scale`, zeros at the end not counted. */
+export const isFinerThan = (text: string, scale: number): boolean => {
+  const exact = parseDecimal(text);
+  return exact !== undefined && trim(exact, scale).scale > scale;
+};
+
+/** A decimal in major units as a whole number of units with `scale` decimals; undefined where that is not exact, also beyond 53 bits. */
 export const unitsFromDecimal = (text: string, scale: number): number | undefined => {
   const exact = parseDecimal(text);
   if (!exact) return undefined;

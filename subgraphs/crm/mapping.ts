@@ -1,3 +1,5 @@
+import { isUnusable, toItemError, type Unusable } from '../../connectors/items.ts';
+import { unusableAnswer } from '../../connectors/parse.ts';
 import { type Money, moneyFromDecimal } from '../money.ts';
 import type * as graph from './generated.ts';
 import type { ApiDeal, ApiLink, ApiMoney } from './upstream.ts';
@@ -21,9 +23,12 @@ const LIFECYCLE_STAGE: ReadonlyMap<string, graph.LifecycleStage> = new Map(
 export const toLifecycleStage = (stage: string | null): graph.LifecycleStage | null =>
   stage === null ? null : (LIFECYCLE_STAGE.get(stage) ?? 'OTHER');
 
-/** Won is closed too. */
-export const toDealStatus = ({ isClosed, isWon }: ApiDeal): graph.DealStatus =>
-  isWon ? 'WON' : isClosed ? 'LOST' : 'OPEN';
+/** Won is closed too. Null where HubSpot does not say enough. */
+export const toDealStatus = ({ isClosed, isWon }: Pick<ApiDeal, 'isClosed' | 'isWon'>): graph.DealStatus | null => {
+  if (isWon) return 'WON';
+  if (isClosed === false) return 'OPEN';
+  return isClosed && isWon === false ? 'LOST' : null;
+};
 
 /** Which of HubSpot's properties hold for a deal of this status. */
 export const DEAL_STATUS_PROPERTIES: Readonly<Record<graph.DealStatus, Readonly<Record<string, string>>>> = {
@@ -36,8 +41,25 @@ export const DEAL_STATUS_PROPERTIES: Readonly<Record<graph.DealStatus, Readonly<
 export const toMoney = (money: ApiMoney | null): Money | null =>
   money && (moneyFromDecimal(money.amount, money.currency) ?? null);
 
-/** The company that counts: the primary one, or the only kind there is. */
-export const primaryOf = (links: readonly ApiLink[]): string | undefined =>
-  (links.find(({ isPrimary }) => isPrimary) ?? links[0])?.id;
+/**
+ * The company that counts: the primary one, or the first where none is. Throws UPSTREAM_BAD_RESPONSE where one of the links may
+ * be the primary one and does not say so.
+ */
+export const primaryOf = (links: readonly (ApiLink | Unusable)[]): string | undefined => {
+  let first: ApiLink | undefined;
+  let problem: Error | undefined;
+  for (const link of links) {
+    if (isUnusable(link)) problem ??= toItemError('crm', link);
+    else if (link.isPrimary) return link.id;
+    else {
+      first ??= link;
+      if (link.isPrimary === null && links.length > 1) {
+        problem ??= unusableAnswer({ upstream: 'crm', operation: 'associations' }, 'unexpected associationTypes');
+      }
+    }
+  }
+  if (problem) throw problem;
+  return first?.id;
+};
 
 export const toExternalIds = ({ id }: { readonly id: string }): graph.ExternalId[] => [{ system: 'hubspot', id }];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { UpstreamError } from '../../connectors/errors.ts';
+import { unusableAnswer } from '../../connectors/parse.ts';
 import { badInput } from '../errors.ts';
 import { findOut } from '../find-out.ts';
 import { DateTime, Decimal, Email, readInput, text } from '../inputs.ts';
@@ -7,6 +7,7 @@ import type { MutationResolvers } from './generated.ts';
 import type { Context } from './loaders.ts';
 import { API_LIFECYCLE_STAGE } from './mapping.ts';
 import { ANY } from './readers.ts';
+import { readBack, toPartlyContact, toPartlyDeal } from './written.ts';
 
 /** HubSpot numbers its records. */
 export const RecordId = z.string().regex(/^\d{1,19}$/, 'must be an id, which is a number');
@@ -55,10 +56,8 @@ const requireChange = (properties: Readonly<Record<string, string>>): void => {
   if (Object.keys(properties).length === 0) throw badInput('input', 'changes nothing');
 };
 
-const justWritten = <T>(record: T | null): T => {
-  if (record !== null) return record;
-  throw new UpstreamError('UPSTREAM_BAD_RESPONSE', 'crm', 'a record that was just written is not there');
-};
+const gone = (operation: string): Error =>
+  unusableAnswer({ upstream: 'crm', operation }, 'nothing of a record that was just written');
 
 /** Runs a write of a record and says what it has changed: also where it failed, since it may have been carried out. */
 const changing = async <Answer>(
@@ -80,7 +79,7 @@ export const mutations: MutationResolvers = {
     const { api, call, loaders, changed } = context;
     const properties = toPersonProperties(person);
     const since = Date.now();
-    const id = await changing(
+    const written = await changing(
       [
         ['contactsByEmail', person.email],
         ['contactLists', ANY],
@@ -92,14 +91,19 @@ export const mutations: MutationResolvers = {
           () => api.contactMadeSince(since, properties, call),
         ),
     );
+    const { id } = written.record;
     // Somebody may have asked for this id before there was one.
-    await changed([['contacts', id]]);
-    return { customer: justWritten(await loaders.contact.load(id)) };
+    await changed([
+      ['contacts', id],
+      ['links contacts companies', id],
+    ]);
+    const read = () => loaders.contact.load(id);
+    return { customer: await readBack(written, read, toPartlyContact, gone('POST /crm/v3/objects/contacts')) };
   },
 
   updateCustomer: async (_, args, context) => {
     const { id, ...person } = readInput(UpdateCustomer, args.input, 'input');
-    const { api, call, loaders } = context;
+    const { api, call, loaders, changed } = context;
     const properties = toPersonProperties(person);
     requireChange(properties);
     const things = [
@@ -107,21 +111,25 @@ export const mutations: MutationResolvers = {
       ['contactLists', ANY],
     ] as const;
     const byEmail = person.email ? ([['contactsByEmail', person.email]] as const) : [];
-    await changing([...things, ...byEmail], context, () =>
+    const written = await changing([...things, ...byEmail], context, () =>
       findOut(
         () => api.updateContact(id, properties, call),
-        () => api.hasProperties('contacts', id, properties, call),
+        () => api.contactWith(id, properties, call),
       ),
     );
-    return { customer: justWritten(await loaders.contact.load(id)) };
+    const { id: writtenId } = written.record;
+    // The contact that it has been merged into.
+    if (writtenId !== id) await changed([['contacts', writtenId]]);
+    const read = () => loaders.contact.load(writtenId);
+    return { customer: await readBack(written, read, toPartlyContact, gone('PATCH /crm/v3/objects/contacts/{id}')) };
   },
 
   updateDeal: async (_, args, context) => {
     const { id, name, stage, amount, closeDate } = readInput(UpdateDeal, args.input, 'input');
-    const { api, call, loaders } = context;
+    const { api, call, loaders, changed } = context;
     const properties = toProperties({ dealname: name, dealstage: stage, amount, closedate: closeDate });
     requireChange(properties);
-    await changing(
+    const written = await changing(
       [
         ['deals', id],
         ['dealLists', ANY],
@@ -130,9 +138,12 @@ export const mutations: MutationResolvers = {
       () =>
         findOut(
           () => api.updateDeal(id, properties, call),
-          () => api.hasProperties('deals', id, properties, call),
+          () => api.dealWith(id, properties, call),
         ),
     );
-    return { deal: justWritten(await loaders.deal.load(id)) };
+    const { id: writtenId } = written.record;
+    if (writtenId !== id) await changed([['deals', writtenId]]);
+    const read = () => loaders.deal.load(writtenId);
+    return { deal: await readBack(written, read, toPartlyDeal, gone('PATCH /crm/v3/objects/deals/{id}')) };
   },
 };

@@ -1,5 +1,6 @@
 import { onlyOf } from '../../connectors/batch.ts';
 import type { CallOptions } from '../../connectors/chain.ts';
+import type { Unusable } from '../../connectors/items.ts';
 import type { Provider } from '../../connectors/provider.ts';
 import { type Reader, tagOf } from '../../connectors/reader.ts';
 import type { ProviderPage } from '../connection.ts';
@@ -38,8 +39,8 @@ export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, 
       ask: (ids, call) => api.byIds(type, ids, call) as Promise<Map<string, Value | Error>>,
     });
 
-  const linksOf = (from: ObjectType, to: ObjectType): Reader<readonly ApiLink[]> =>
-    createReader<readonly ApiLink[]>({
+  const linksOf = (from: ObjectType, to: ObjectType): Reader<readonly (ApiLink | Unusable)[]> =>
+    createReader<readonly (ApiLink | Unusable)[]>({
       type: `links ${from} ${to}`,
       lifetime: 'links',
       operation: `POST /crm/v4/associations/${from}/${to}/batch/read`,
@@ -50,9 +51,9 @@ export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, 
   const listOf = <Item>(
     type: string,
     object: ObjectType,
-    ask: (query: ListQuery, page: ListPage['page'], call: CallOptions) => Promise<ProviderPage<Item>>,
-  ): Reader<ProviderPage<Item>> =>
-    createReader<ProviderPage<Item>>({
+    ask: (query: ListQuery, page: ListPage['page'], call: CallOptions) => Promise<ProviderPage<Item | Unusable>>,
+  ): Reader<ProviderPage<Item | Unusable>> =>
+    createReader<ProviderPage<Item | Unusable>>({
       type,
       lifetime: 'lists',
       operation: `GET /crm/v3/objects/${object}`,

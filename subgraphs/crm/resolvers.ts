@@ -1,7 +1,10 @@
 import { z } from 'zod';
+import { isUnusable, toItemError, type Unusable } from '../../connectors/items.ts';
+import { toAsciiLowerCase } from '../ascii.ts';
 import { pageThrough, readCursor, writeCursor } from '../connection.ts';
 import { badInput } from '../errors.ts';
 import { Email, readInput, readPageSize, text } from '../inputs.ts';
+import { presentOf } from '../present.ts';
 import type { CustomerResolvers, DealResolvers, QueryResolvers, Resolvers } from './generated.ts';
 import {
   DEAL_STATUS_PROPERTIES,
@@ -12,7 +15,7 @@ import {
   toMoney,
 } from './mapping.ts';
 import { LifecycleStage, mutations, RecordId } from './mutations.ts';
-import type { Filter } from './upstream.ts';
+import type { ApiLink, Filter } from './upstream.ts';
 
 const searchText = text(200)
   .transform((words) => words || undefined)
@@ -30,13 +33,22 @@ const toFilters = (properties: Readonly<Record<string, string | null | undefined
     value ? [{ propertyName, operator: 'EQ' as const, value }] : [],
   );
 
-const isFound = <T>(found: T | Error | null): found is T => found !== null && !(found instanceof Error);
+type Load<Item> = (ids: readonly string[]) => Promise<(Item | Error | null)[]>;
 
-/** What loaded, in order; records that are gone are left out, and any failure is the failure of all. */
-const found = <T>(results: readonly (T | Error | null)[]): T[] => {
-  const failure = results.find((result) => result instanceof Error);
-  if (failure) throw failure;
-  return results.filter(isFound);
+/** The linked records, in the order of the links. A link that cannot be read is an Error behind them. */
+const linkedBy = async <Item>(links: readonly (ApiLink | Unusable)[], load: Load<Item>): Promise<(Item | Error)[]> => {
+  const ids = links.flatMap((link) => (isUnusable(link) ? [] : [link.id]));
+  const unusable = links.filter(isUnusable).map((link) => toItemError('crm', link));
+  return [...presentOf(await load(ids)), ...unusable];
+};
+
+/** Comes after the last of a customer's deals: where links that cannot be read stand. */
+const LAST_POSITION = '0';
+
+/** A field of a record that was just written; throws why it could not be read. */
+const known = <Value>(value: Value | Error): Value => {
+  if (value instanceof Error) throw value;
+  return value;
 };
 
 const Query: QueryResolvers = {
@@ -69,9 +81,9 @@ const Query: QueryResolvers = {
 const Customer: CustomerResolvers = {
   __resolveReference: (reference, { loaders }) => {
     if ('id' in reference) return loaders.contact.load(reference.id);
-    return reference.email ? loaders.contactByEmail.load(reference.email.toLowerCase()) : null;
+    return reference.email ? loaders.contactByEmail.load(toAsciiLowerCase(reference.email)) : null;
   },
-  lifecycleStage: ({ lifecycleStage }) => toLifecycleStage(lifecycleStage),
+  lifecycleStage: ({ lifecycleStage }) => toLifecycleStage(known(lifecycleStage)),
   company: async ({ id }, _, { loaders }) => {
     const companyId = primaryOf((await loaders.companiesOfContact.load(id)) ?? []);
     return companyId ? loaders.company.load(companyId) : null;
@@ -82,34 +94,44 @@ const Customer: CustomerResolvers = {
     const links = (await loaders.dealsOfContact.load(id)) ?? [];
     // Ids grow with time, so the highest is the newest.
     const ids = links
-      .map((link) => BigInt(link.id))
+      .flatMap((link) => (isUnusable(link) ? [] : [BigInt(link.id)]))
       .sort((a, b) => (a < b ? 1 : -1))
-      .filter((dealId) => before === undefined || dealId < BigInt(before));
-    const page = ids.slice(0, size).map(String);
-    const deals = found(await loaders.deal.loadMany(page));
-    const edges = deals.map((node) => ({ cursor: writeCursor(node.id), node }));
+      .filter((dealId) => before === undefined || dealId < BigInt(before))
+      .map(String);
+    const unusable = before === LAST_POSITION ? [] : links.filter(isUnusable);
+    const page = ids.slice(0, size);
+    const deals = await loaders.deal.loadMany(page);
+    // Throws where the provider failed as a whole.
+    presentOf(deals);
+    const edges = [
+      ...deals.flatMap((node, index) => (node === null ? [] : [{ cursor: writeCursor(page[index]), node }])),
+      ...unusable
+        .slice(0, size - page.length)
+        .map((link) => ({ cursor: writeCursor(LAST_POSITION), node: toItemError('crm', link) })),
+    ];
     // The page ends where its ids end, even where the last deals of it have been deleted.
-    const last = page.at(-1);
-    return { edges, pageInfo: { hasNextPage: ids.length > size, endCursor: last ? writeCursor(last) : null } };
+    const last = page.length < size && unusable.length > 0 ? LAST_POSITION : page.at(-1);
+    const hasNextPage = ids.length + unusable.length > size;
+    return { edges, pageInfo: { hasNextPage, endCursor: last ? writeCursor(last) : null } };
   },
   externalIds: toExternalIds,
 };
 
 const Deal: DealResolvers = {
   __resolveReference: ({ id }, { loaders }) => loaders.deal.load(id),
-  status: toDealStatus,
-  amount: ({ amount }) => toMoney(amount),
+  status: ({ isClosed, isWon }) => toDealStatus({ isClosed: known(isClosed), isWon: known(isWon) }),
+  amount: ({ amount }) => toMoney(known(amount)),
   company: async ({ id }, _, { loaders }) => {
     const companyId = primaryOf((await loaders.companiesOfDeal.load(id)) ?? []);
     return companyId ? loaders.company.load(companyId) : null;
   },
   customers: async ({ id }, _, { loaders }) => {
     const links = (await loaders.contactsOfDeal.load(id)) ?? [];
-    return found(await loaders.contact.loadMany(links.map((link) => link.id)));
+    return linkedBy(links, loaders.contact.loadMany);
   },
   lineItems: async ({ id }, _, { loaders }) => {
     const links = (await loaders.lineItemsOfDeal.load(id)) ?? [];
-    return found(await loaders.lineItem.loadMany(links.map((link) => link.id)));
+    return linkedBy(links, loaders.lineItem.loadMany);
   },
   externalIds: toExternalIds,
 };

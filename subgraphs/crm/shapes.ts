@@ -1,14 +1,16 @@
 import { z } from 'zod';
+import { toAsciiLowerCase } from '../ascii.ts';
 
 /*
- * What is read of HubSpot's objects. Every property is text or null; a property that was asked for is always there.
- * Source: https://developers.hubspot.com/docs/api/crm/understanding-the-crm
+ * What is read of HubSpot's objects. Every property is text or null. HubSpot's OpenAPI description requires an object's id and
+ * times and none of its properties, so an absent one is null.
+ * Source: https://github.com/HubSpot/HubSpot-public-api-spec-collection, SimplePublicObject
  */
 
 // A property that was cleared comes back as an empty text.
 const Text = z
   .string()
-  .nullable()
+  .nullish()
   .transform((value) => value || null);
 
 const Decimal = Text.pipe(
@@ -18,7 +20,9 @@ const Decimal = Text.pipe(
     .nullable(),
 );
 
-const Flag = Text.transform((value) => value === 'true');
+const Flag = Text.pipe(z.enum(['true', 'false']).nullable()).transform((value) =>
+  value === null ? null : value === 'true',
+);
 
 const Time = Text.pipe(
   z
@@ -69,8 +73,9 @@ export type ApiDeal = {
   readonly stage: string | null;
   readonly amount: ApiMoney | null;
   readonly closeDate: string | null;
-  readonly isClosed: boolean;
-  readonly isWon: boolean;
+  /** Null where HubSpot does not say. */
+  readonly isClosed: boolean | null;
+  readonly isWon: boolean | null;
   readonly createdAt: string;
 };
 
@@ -93,7 +98,7 @@ const Contact = z
     ({ id, createdAt, properties }): ApiContact => ({
       id,
       createdAt,
-      email: properties.email?.toLowerCase() ?? null,
+      email: properties.email === null ? null : toAsciiLowerCase(properties.email),
       firstName: properties.firstname,
       lastName: properties.lastname,
       phone: properties.phone,
@@ -178,68 +183,88 @@ export const createShapes = (defaultCurrency: string | undefined) => {
   return { contacts: Contact, companies: Company, deals: Deal, line_items: LineItem };
 };
 
-// What a batch says of the inputs that it did not answer. Not one of them may pass for an empty answer.
-const BatchErrors = z
-  .array(
-    z.object({
-      category: z.string(),
-      subCategory: z.string().nullish(),
-      context: z.record(z.string(), z.array(z.string())).default({}),
-    }),
-  )
-  .default([]);
+// More than any answer here is asked for.
+const MAX_ITEMS = 1_000;
 
-/** The inputs of a batch that failed, by id, with the provider's category. Missing records and links are no failure. */
-export const failuresOf = (
-  errors: z.output<typeof BatchErrors>,
-  idsIn: 'ids' | 'fromObjectId',
-): Map<string, string> => {
-  const failures = new Map<string, string>();
-  for (const { category, subCategory, context } of errors) {
-    if (category === 'OBJECT_NOT_FOUND' || subCategory === 'crm.associations.NO_ASSOCIATIONS_FOUND') continue;
-    for (const id of context[idsIn] ?? []) failures.set(id, category);
-  }
-  return failures;
-};
+/** The items of an answer, to be parsed one by one, so that a broken one costs only itself. */
+const Items = z.array(z.unknown()).max(MAX_ITEMS);
 
-/** A batch's answer: each record is judged by itself, so that a broken one costs only itself. */
-export const BatchAnswer = z.object({
-  results: z.array(z.looseObject({ id: Id, properties: z.record(z.string(), z.unknown()) })),
-  errors: BatchErrors,
-});
+const Paging = z.object({ next: z.object({ after: z.string() }).nullish() }).nullish();
 
-export const Paging = z.object({ next: z.object({ after: z.string() }).optional() }).optional();
+/** A batch's answer. `errors` says what became of the inputs that it did not answer; see `failuresOf`. */
+export const BatchAnswer = z.object({ results: Items, errors: Items.nullish() });
 
 /** A page of a list or a search. */
-export const pageOf = <Item extends z.ZodType>(item: Item) => z.object({ results: z.array(item), paging: Paging });
+export const PageAnswer = z.object({ results: Items, paging: Paging });
 
-/** Ids are numbers in this one API. */
-export const AssociationsAnswer = z.object({
-  errors: BatchErrors,
-  results: z.array(
-    z.object({
-      from: z.object({ id: Id }),
-      to: z.array(
-        z.object({
-          toObjectId: z.union([z.string(), z.number()]).transform(String),
-          associationTypes: z.array(z.object({ label: z.string().nullish() })),
-        }),
-      ),
-      paging: Paging,
-    }),
-  ),
+const Ids = z.array(z.union([z.string(), z.number().transform(String)]));
+
+const BatchError = z.object({
+  category: z.string(),
+  subCategory: z.unknown().optional(),
+  context: z.record(z.string(), z.unknown()).default({}),
 });
+
+/** What a batch says of the inputs that it did not answer. */
+export type BatchFailures = {
+  /** The inputs that failed, by id, with the provider's category. Not one of them may pass for an empty answer. */
+  readonly failed: ReadonlyMap<string, string>;
+  /** The inputs that there is nothing of. */
+  readonly missing: ReadonlySet<string>;
+  /** False where inputs failed and it cannot be read which. */
+  readonly isWhole: boolean;
+};
+
+/** Reads what a batch says of the inputs that it did not answer. Missing records and links are no failure. */
+export const failuresOf = (errors: readonly unknown[], idsIn: 'ids' | 'fromObjectId'): BatchFailures => {
+  const failed = new Map<string, string>();
+  const missing = new Set<string>();
+  let isWhole = true;
+  for (const error of errors) {
+    const { data } = BatchError.safeParse(error);
+    const ids = Ids.safeParse(data?.context[idsIn]).data ?? [];
+    const isMissing =
+      data?.category === 'OBJECT_NOT_FOUND' || data?.subCategory === 'crm.associations.NO_ASSOCIATIONS_FOUND';
+    for (const id of ids) {
+      if (isMissing) missing.add(id);
+      else failed.set(id, data?.category ?? '');
+    }
+    if (!isMissing && ids.length === 0) isWhole = false;
+  }
+  return { failed, missing, isWhole };
+};
+
+// Ids are numbers in some versions of this one API, and text of digits in others.
+const LinkedId = z
+  .union([z.string(), z.number()])
+  .transform(String)
+  .pipe(z.string().regex(/^\d{1,19}$/));
+
+const AssociationTypes = z.array(z.object({ label: z.string().nullish() })).max(MAX_ITEMS);
+
+/** A link to another record. */
+export const Link = z
+  .object({ toObjectId: LinkedId, associationTypes: z.unknown().optional() })
+  .transform((link): ApiLink => {
+    const types = AssociationTypes.safeParse(link.associationTypes).data;
+    return { id: link.toObjectId, isPrimary: types ? types.some(({ label }) => label === 'Primary') : null };
+  });
+
+/** A link to another record; `isPrimary` marks the one company that counts, and is null where HubSpot does not say. */
+export type ApiLink = { readonly id: string; readonly isPrimary: boolean | null };
+
+/** Whose links an item of an association batch has. */
+export const LinksOwner = z.object({ from: z.object({ id: Id }) }).transform(({ from }) => from.id);
+
+/** The links in it, which are at most 500 a page. */
+export const LinksPage = z.object({ to: Items, paging: Paging });
 
 export const Token = z.object({ access_token: z.string().min(1), expires_in: z.number().positive() });
 
-const RawRecord = z.object({
+/** A record as a write answers it: with some of its properties, and what they are is looked at one by one. */
+export const RawRecord = z.object({
   id: Id,
   createdAt: CreatedAt,
-  properties: z.record(z.string(), z.string().nullish()),
+  properties: z.record(z.string(), z.unknown()).catch({}),
 });
 export type RawRecord = z.output<typeof RawRecord>;
-
-/** A batch's answer with properties that are only compared. */
-export const RawAnswer = z.object({ results: z.array(RawRecord) });
-
-export const Created = z.object({ id: Id });

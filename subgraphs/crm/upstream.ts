@@ -1,37 +1,39 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Call, CallOptions } from '../../connectors/chain.ts';
 import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
 import type { HttpConnector } from '../../connectors/http.ts';
+import { isUnusable, itemOrError, parseItem, toItemError, type Unusable } from '../../connectors/items.ts';
 import { readPages } from '../../connectors/pages.ts';
-import { type Origin, parseAnswer, parseJson } from '../../connectors/parse.ts';
+import { type Origin, parseJson, unusableAnswer } from '../../connectors/parse.ts';
+import { toAsciiLowerCase } from '../ascii.ts';
 import type { ProviderPage } from '../connection.ts';
 import { createAccess } from './access.ts';
 import type { HubSpotConfig } from './config.ts';
 import {
   type ApiContact,
   type ApiDeal,
-  AssociationsAnswer,
+  type ApiLink,
   BatchAnswer,
-  Created,
+  type BatchFailures,
   createShapes,
   failuresOf,
+  Link,
+  LinksOwner,
+  LinksPage,
   type ObjectType,
+  PageAnswer,
   PROPERTIES,
-  pageOf,
-  RawAnswer,
-  type RawRecord,
+  RawRecord,
 } from './shapes.ts';
+import type { Written } from './written.ts';
 
-export type { ApiCompany, ApiContact, ApiDeal, ApiLineItem, ApiMoney, ObjectType } from './shapes.ts';
+export type { ApiCompany, ApiContact, ApiDeal, ApiLineItem, ApiLink, ApiMoney, ObjectType } from './shapes.ts';
 
 /** Records in one batch read. */
 export const MAX_BATCH = 100;
 
 /** Records whose links one call can ask for. */
 export const MAX_ASSOCIATIONS = 1_000;
-
-/** A link to another record; `isPrimary` marks the one company that counts. */
-export type ApiLink = { readonly id: string; readonly isPrimary: boolean };
 
 export type Filter = { readonly propertyName: string; readonly operator: 'EQ'; readonly value: string };
 
@@ -81,7 +83,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
       });
     try {
       const { body } = await access.use(send, call);
-      return parseJson(schema, body, { upstream, operation });
+      return parseJson(schema, body, { upstream, operation, write });
     } catch (error) {
       throw withReason(error);
     }
@@ -102,15 +104,13 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     });
     const origin = { upstream, operation: `POST ${path}` };
     const found = new Map<string, Shape<Type> | Error>();
-    for (const [id, category] of failuresOf(errors, 'ids')) found.set(id, partOfBatchFailed(origin, category));
+    let isWhole = true;
     for (const result of results) {
-      const key = idProperty ? String(result.properties[idProperty]).toLowerCase() : result.id;
-      try {
-        found.set(key, parseAnswer(shapes[type], result, origin) as Shape<Type>);
-      } catch (error) {
-        found.set(key, error as Error);
-      }
+      const key = idProperty ? emailOf(result) : idOf(result);
+      if (key === undefined) isWhole = false;
+      else found.set(key, itemOrError(upstream, parseItem(shapes[type], result, origin.operation)) as Shape<Type>);
     }
+    addFailures(found, ids, failuresOf(errors ?? [], 'ids'), isWhole, origin);
     return found;
   };
 
@@ -119,16 +119,16 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     { filters, text }: ListQuery,
     { token, limit }: { token: string | undefined; limit: number },
     call: CallOptions,
-  ): Promise<ProviderPage<Shape<Type>>> => {
-    const page = pageOf(shapes[type]);
+  ): Promise<ProviderPage<Shape<Type> | Unusable>> => {
+    const path = `/crm/v3/objects/${type}`;
     const isSearch = filters.length > 0 || text !== undefined;
     const query = new URLSearchParams({ limit: String(limit), properties: PROPERTIES[type].join(',') });
     if (token !== undefined) query.set('after', token);
     const { results, paging } = isSearch
-      ? await ask(page, {
+      ? await ask(PageAnswer, {
           ...call,
           method: 'POST',
-          path: `/crm/v3/objects/${type}/search`,
+          path: `${path}/search`,
           json: {
             filterGroups: filters.length > 0 ? [{ filters }] : [],
             ...(text !== undefined && { query: text }),
@@ -139,27 +139,50 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
             ...(token !== undefined && { after: token }),
           },
         })
-      : await ask(page, {
-          ...call,
-          method: 'GET',
-          path: `/crm/v3/objects/${type}?${query}`,
-          template: `/crm/v3/objects/${type}`,
-        });
-    return { items: results as Shape<Type>[], next: paging?.next?.after };
+      : await ask(PageAnswer, { ...call, method: 'GET', path: `${path}?${query}`, template: path });
+    const operation = isSearch ? `POST ${path}/search` : `GET ${path}`;
+    const items = results.map((result) => parseItem(shapes[type], result, operation) as Shape<Type> | Unusable);
+    return { items, next: paging?.next?.after };
   };
 
   const readRaw = async (
     type: ObjectType,
-    { id, ...wanted }: { id: string; idProperty?: string; properties: readonly string[] },
+    input: { id: string; idProperty?: string },
     call: CallOptions,
   ): Promise<RawRecord | undefined> => {
+    const { id, idProperty } = input;
     const path = `/crm/v3/objects/${type}/batch/read`;
-    const json = { inputs: [{ id }], ...wanted };
-    return (await ask(RawAnswer, { ...call, method: 'POST', path, json })).results[0];
+    const json = { inputs: [{ id }], properties: PROPERTIES[type], ...(idProperty && { idProperty }) };
+    const { results } = await ask(BatchAnswer, { ...call, method: 'POST', path, json });
+    return RawRecord.safeParse(results[0]).data;
   };
 
-  const update = (type: ObjectType, id: string, properties: Properties, call: CallOptions) =>
-    ask(Created, {
+  /** What a write answers of a record. A property of an unexpected kind is one that it does not have. */
+  const toWritten = <Type extends ObjectType>(
+    type: Type,
+    { id, createdAt, properties: raw }: RawRecord,
+  ): Written<Shape<Type>> => {
+    const properties = Object.fromEntries(
+      PROPERTIES[type].flatMap((name) => {
+        const value = Object.hasOwn(raw, name) ? raw[name] : undefined;
+        return typeof value === 'string' || value === null ? [[name, value]] : [];
+      }),
+    );
+    // An amount says nothing without the deal's own currency.
+    if (type === 'deals' && !Object.hasOwn(properties, 'deal_currency_code')) delete properties['amount'];
+    const parsed = shapes[type].safeParse({ id, createdAt, properties });
+    const has = new Set(parsed.success ? Object.keys(properties) : []);
+    const record = parsed.success ? parsed.data : shapes[type].parse({ id, createdAt, properties: {} });
+    return { record: record as Shape<Type>, has, isWhole: has.size === PROPERTIES[type].length };
+  };
+
+  const update = async <Type extends ObjectType>(
+    type: Type,
+    id: string,
+    properties: Properties,
+    call: CallOptions,
+  ): Promise<Written<Shape<Type>>> => {
+    const answer = await ask(RawRecord, {
       ...call,
       method: 'PATCH',
       path: `/crm/v3/objects/${type}/${id}`,
@@ -167,6 +190,19 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
       json: { properties },
       write: true,
     });
+    return toWritten(type, answer);
+  };
+
+  /** The record where it has all of these values, and undefined where it has not. */
+  const recordWith = async <Type extends ObjectType>(
+    type: Type,
+    id: string,
+    properties: Properties,
+    call: CallOptions,
+  ): Promise<Written<Shape<Type>> | undefined> => {
+    const record = await readRaw(type, { id }, call);
+    return record && hasAll(record.properties, properties) ? toWritten(type, record) : undefined;
+  };
 
   return {
     /** Up to 100 records by id. Leaves out the unknown ones; a record that cannot be read is an Error. */
@@ -176,47 +212,63 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     /** Up to 100 contacts by their primary address, by address in lower case. */
     contactsByEmails: (emails: readonly string[], call: CallOptions) => readBatch('contacts', emails, call, 'email'),
 
-    /** What up to 1,000 records are linked to, by id. Leaves out who is linked to nothing; what failed is an Error. */
+    /**
+     * What up to 1,000 records are linked to, by id. Leaves out who is linked to nothing; what failed is an Error, and a link
+     * that cannot be read is `Unusable`.
+     */
     links: async (from: ObjectType, to: ObjectType, ids: readonly string[], call: CallOptions) => {
-      const found = new Map<string, ApiLink[]>();
-      const failed = new Map<string, Error>();
+      const found = new Map<string, (ApiLink | Unusable)[] | Error>();
       const path = `/crm/v4/associations/${from}/${to}/batch/read`;
       const origin = { upstream, operation: `POST ${path}` };
       const askPage = async (inputs: readonly { id: string; after?: string }[]) => {
-        const { results, errors } = await ask(AssociationsAnswer, { ...call, method: 'POST', path, json: { inputs } });
-        for (const [id, category] of failuresOf(errors, 'fromObjectId')) {
-          failed.set(id, partOfBatchFailed(origin, category));
-        }
+        const { results, errors } = await ask(BatchAnswer, { ...call, method: 'POST', path, json: { inputs } });
         const next: { id: string; after: string }[] = [];
+        let isWhole = true;
+        const answered = new Map<string, (ApiLink | Unusable)[] | Error>();
         for (const result of results) {
-          const links = result.to.map(({ toObjectId, associationTypes }) => ({
-            id: toObjectId,
-            isPrimary: associationTypes.some(({ label }) => label === 'Primary'),
-          }));
-          found.set(result.from.id, [...(found.get(result.from.id) ?? []), ...links]);
-          const after = result.paging?.next?.after;
-          if (after !== undefined) next.push({ id: result.from.id, after });
+          const owner = LinksOwner.safeParse(result).data;
+          if (owner === undefined) isWhole = false;
+          else {
+            const page = parseItem(LinksPage, result, origin.operation);
+            if (isUnusable(page)) answered.set(owner, toItemError(upstream, page));
+            else {
+              answered.set(
+                owner,
+                page.to.map((link) => parseItem(Link, link, origin.operation)),
+              );
+              const after = page.paging?.next?.after;
+              if (after !== undefined) next.push({ id: owner, after });
+            }
+          }
+        }
+        const asked = inputs.map(({ id }) => id);
+        addFailures(answered, asked, failuresOf(errors ?? [], 'fromObjectId'), isWhole, origin);
+        for (const [id, links] of answered) {
+          const before = found.get(id) ?? [];
+          // Of links that are there only in part none may pass for all.
+          if (links instanceof Error || before instanceof Error) found.set(id, links instanceof Error ? links : before);
+          else found.set(id, [...before, ...links]);
         }
         return next.length > 0 ? next : undefined;
       };
       const inputs: readonly { id: string; after?: string }[] = ids.map((id) => ({ id }));
       await readPages(inputs, askPage, origin);
-      return new Map<string, ApiLink[] | Error>([...found, ...failed]);
+      return found;
     },
 
     contacts: (query: ListQuery, page: { token: string | undefined; limit: number }, call: CallOptions) =>
-      list('contacts', query, page, call) as Promise<ProviderPage<ApiContact>>,
+      list('contacts', query, page, call) as Promise<ProviderPage<ApiContact | Unusable>>,
 
     deals: (query: ListQuery, page: { token: string | undefined; limit: number }, call: CallOptions) =>
-      list('deals', query, page, call) as Promise<ProviderPage<ApiDeal>>,
+      list('deals', query, page, call) as Promise<ProviderPage<ApiDeal | Unusable>>,
 
-    /** Gives the new contact's id. Refused with the reason ALREADY_EXISTS where the address is taken. */
+    /** Creates a contact. Refused with the reason ALREADY_EXISTS where the address is taken. */
     createContact: async (
       properties: Properties,
       companyId: string | undefined,
       call: CallOptions,
-    ): Promise<string> => {
-      const { id } = await ask(Created, {
+    ): Promise<Written<ApiContact>> => {
+      const answer = await ask(RawRecord, {
         ...call,
         method: 'POST',
         path: '/crm/v3/objects/contacts',
@@ -229,37 +281,31 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
         },
         write: true,
       });
-      return id;
+      return toWritten('contacts', answer);
     },
 
-    updateContact: async (id: string, properties: Properties, call: CallOptions): Promise<true> => {
-      await update('contacts', id, properties, call);
-      return true;
-    },
+    /** The id in the answer is another one where the contact has been merged into another. */
+    updateContact: (id: string, properties: Properties, call: CallOptions) => update('contacts', id, properties, call),
 
-    updateDeal: async (id: string, properties: Properties, call: CallOptions): Promise<true> => {
-      await update('deals', id, properties, call);
-      return true;
-    },
+    updateDeal: (id: string, properties: Properties, call: CallOptions) => update('deals', id, properties, call),
 
-    /** True where the record has all of these values, and undefined where it has not. */
-    hasProperties: async (
-      type: ObjectType,
-      id: string,
+    /** The contact where it has all of these values, and undefined where it has not. */
+    contactWith: (id: string, properties: Properties, call: CallOptions) =>
+      recordWith('contacts', id, properties, call),
+
+    /** The deal where it has all of these values, and undefined where it has not. */
+    dealWith: (id: string, properties: Properties, call: CallOptions) => recordWith('deals', id, properties, call),
+
+    /** The contact with this address, if it was made since then (milliseconds since 1970) and with these values. */
+    contactMadeSince: async (
+      since: number,
       properties: Properties,
       call: CallOptions,
-    ): Promise<true | undefined> => {
-      const record = await readRaw(type, { id, properties: Object.keys(properties) }, call);
-      return record && hasAll(record.properties, properties) ? true : undefined;
-    },
-
-    /** The id of the contact with this address, if it was made since then (milliseconds since 1970) and with these values. */
-    contactMadeSince: async (since: number, properties: Properties, call: CallOptions): Promise<string | undefined> => {
-      const wanted = { id: properties['email'] ?? '', idProperty: 'email', properties: Object.keys(properties) };
-      const record = await readRaw('contacts', wanted, call);
+    ): Promise<Written<ApiContact> | undefined> => {
+      const record = await readRaw('contacts', { id: properties['email'] ?? '', idProperty: 'email' }, call);
       // A minute, for clocks that differ.
       const isNew = record !== undefined && Date.parse(record.createdAt) > since - 60_000;
-      return isNew && hasAll(record.properties, properties) ? record.id : undefined;
+      return isNew && hasAll(record.properties, properties) ? toWritten('contacts', record) : undefined;
     },
   };
 };
@@ -273,9 +319,38 @@ const READ_AS: Readonly<Record<string, (value: string) => number>> = { amount: N
 const hasAll = (found: RawRecord['properties'], wanted: Properties): boolean =>
   Object.entries(wanted).every(([name, value]) => {
     const text = found[name] ?? '';
+    if (typeof text !== 'string') return false;
     const read = READ_AS[name];
     return text === value || (read !== undefined && text !== '' && value !== '' && read(text) === read(value));
   });
+
+const Keyed = z.object({ id: z.string().min(1) });
+const KeyedByEmail = z.object({ properties: z.object({ email: z.string().min(1) }) });
+
+/** The key that an item of a batch answers; undefined where that cannot be read. */
+const idOf = (item: unknown): string | undefined => Keyed.safeParse(item).data?.id;
+const emailOf = (item: unknown): string | undefined => {
+  const { data } = KeyedByEmail.safeParse(item);
+  return data && toAsciiLowerCase(data.properties.email);
+};
+
+/**
+ * Adds an Error for each input of a batch that failed. Where part of the answer cannot be told to belong to any input, it is
+ * about one of those that it otherwise says nothing of: they fail as well, so that none of them passes for missing.
+ */
+const addFailures = <Value>(
+  found: Map<string, Value | Error>,
+  asked: readonly string[],
+  { failed, missing, isWhole }: BatchFailures,
+  isAnswerWhole: boolean,
+  origin: Origin,
+): void => {
+  for (const [id, category] of failed) found.set(id, partOfBatchFailed(origin, category));
+  if (isWhole && isAnswerWhole) return;
+  for (const id of asked) {
+    if (!found.has(id) && !missing.has(id)) found.set(id, unusableAnswer(origin, 'parts that name no input'));
+  }
+};
 
 const partOfBatchFailed = ({ upstream, operation }: Origin, category: string): UpstreamError =>
   new UpstreamError('UPSTREAM_UNAVAILABLE', upstream, `${operation} left an input out: ${category}`, { operation });

@@ -1,5 +1,6 @@
 import Stripe from 'stripe';
 import { isUpstreamError, type RejectionReason, UpstreamError } from '../../connectors/errors.ts';
+import { type Origin, unusableAnswer } from '../../connectors/parse.ts';
 import { ApiError } from './shapes.ts';
 
 // Why a write was refused, in our words, by Stripe's `decline_code`, `code` or `type`, the most telling first.
@@ -42,10 +43,11 @@ export const isMissing = (error: unknown): boolean =>
   isUpstreamError(error, 'UPSTREAM_NOT_FOUND') && error.details.reason === 'NOT_FOUND';
 
 /**
- * What a failed SDK call really failed of. The connector's own error comes wrapped into the SDK's; anything else that
- * the SDK throws is about an answer it could not read.
+ * The cause of a failed SDK call. The connector's own error comes wrapped into the SDK's; anything else that the SDK throws
+ * is about an answer it could not read, so for a write its outcome is unknown.
  */
-export const toUpstreamError = (error: unknown, operation: string): UpstreamError => {
+export const toUpstreamError = (error: unknown, origin: Origin): UpstreamError => {
+  const { operation } = origin;
   const inner = error instanceof Stripe.errors.StripeError ? (error as { detail?: unknown }).detail : error;
   if (isUpstreamError(inner)) {
     const { code, upstream, details } = inner;
@@ -56,9 +58,6 @@ export const toUpstreamError = (error: unknown, operation: string): UpstreamErro
       cause: inner,
     });
   }
-  // Not only StripeErrors: a body of `null` makes the SDK trip over its own feet with a TypeError.
-  return new UpstreamError('UPSTREAM_BAD_RESPONSE', 'payments', `${operation} gave an answer the SDK cannot read`, {
-    operation,
-    cause: error,
-  });
+  // Not only StripeErrors: an `error` that is a number makes the SDK trip over it with a TypeError.
+  return unusableAnswer(origin, 'what the SDK cannot read', error);
 };

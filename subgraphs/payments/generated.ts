@@ -112,14 +112,17 @@ export type Customer = {
    * several currencies: see `balances`.
    */
   readonly balance?: Maybe<Money>;
-  /** What the customer owes, for each currency they have an account in. */
+  /** What the customer owes, for each currency they have an account in. Null where the payment system does not say. */
   readonly balances?: Maybe<ReadonlyArray<Money>>;
   /** The address that connects the customer's records. */
   readonly email?: Maybe<Scalars['String']['output']>;
   /** The customer's invoices in all of their accounts, newest first. */
   readonly invoices?: Maybe<InvoiceConnection>;
-  /** The customer's accounts in the payment system: none for who never paid, several for who paid as a guest. */
-  readonly paymentAccounts?: Maybe<ReadonlyArray<PaymentAccount>>;
+  /**
+   * The customer's accounts in the payment system: none for who never paid, several for who paid as a guest. An account that
+   * cannot be read is null, with an error at its place.
+   */
+  readonly paymentAccounts?: Maybe<ReadonlyArray<Maybe<PaymentAccount>>>;
   /** The customer's payments in all of their accounts, newest first. */
   readonly payments?: Maybe<PaymentConnection>;
 };
@@ -182,8 +185,8 @@ export type InvoiceEdge = {
   readonly __typename?: 'InvoiceEdge';
   /** Its place in the list. */
   readonly cursor: Scalars['String']['output'];
-  /** The invoice. */
-  readonly node: Invoice;
+  /** The invoice. Null, with an error, where it cannot be read. */
+  readonly node?: Maybe<Invoice>;
 };
 
 /** How far an invoice has come. */
@@ -268,12 +271,12 @@ export type PageInfo = {
 /** Money asked of a customer, taken or not. */
 export type Payment = {
   readonly __typename?: 'Payment';
-  /** What was asked for. */
-  readonly amount: Money;
-  /** What has been taken so far. */
-  readonly amountReceived: Money;
-  /** What has been given back so far. */
-  readonly amountRefunded: Money;
+  /** What was asked for. Null where the payment system does not say. */
+  readonly amount?: Maybe<Money>;
+  /** What has been taken so far. Null where the payment system does not say. */
+  readonly amountReceived?: Maybe<Money>;
+  /** What has been given back so far. Null where the payment system does not say. */
+  readonly amountRefunded?: Maybe<Money>;
   /** When it was asked for. */
   readonly createdAt: Scalars['DateTime']['output'];
   /** Whom it was asked of. Null for a payment without a customer, or with one that has no address. */
@@ -284,8 +287,8 @@ export type Payment = {
   readonly externalIds: ReadonlyArray<ExternalId>;
   /** The payment's id. */
   readonly id: Scalars['ID']['output'];
-  /** What was given back, newest first. */
-  readonly refunds?: Maybe<ReadonlyArray<Refund>>;
+  /** What was given back, newest first. A refund that cannot be read is null, with an error at its place. */
+  readonly refunds?: Maybe<ReadonlyArray<Maybe<Refund>>>;
   /** How far it has come. */
   readonly status: PaymentStatus;
 };
@@ -317,8 +320,8 @@ export type PaymentEdge = {
   readonly __typename?: 'PaymentEdge';
   /** Its place in the list. */
   readonly cursor: Scalars['String']['output'];
-  /** The payment. */
-  readonly node: Payment;
+  /** The payment. Null, with an error, where it cannot be read. */
+  readonly node?: Maybe<Payment>;
 };
 
 /** Which payments to list. All that is set has to hold. */
@@ -405,8 +408,8 @@ export type RefundPaymentInput = {
 /** What became of it. */
 export type RefundPaymentPayload = {
   readonly __typename?: 'RefundPaymentPayload';
-  /** The payment as it is now. */
-  readonly payment: Payment;
+  /** The payment as it is now. Null, with an error, where the refund was made and the payment could not be read. */
+  readonly payment?: Maybe<Payment>;
   /** The refund. */
   readonly refund: Refund;
 };
@@ -446,7 +449,7 @@ export type RefundStatus =
 
 
 
-export type ResolverTypeWrapper<T> = Promise<T> | T;
+export type ResolverTypeWrapper<T> = Promise<T> | T | Error;
 
 export type ReferenceResolver<TResult, TReference, TContext> = (
       reference: TReference,
@@ -555,7 +558,7 @@ export type ResolversTypes = {
   ExternalId: ResolverTypeWrapper<ExternalId>;
   Invoice: ResolverTypeWrapper<ApiInvoice>;
   InvoiceConnection: ResolverTypeWrapper<Omit<InvoiceConnection, 'edges'> & { edges: ReadonlyArray<ResolversTypes['InvoiceEdge']> }>;
-  InvoiceEdge: ResolverTypeWrapper<Omit<InvoiceEdge, 'node'> & { node: ResolversTypes['Invoice'] }>;
+  InvoiceEdge: ResolverTypeWrapper<Omit<InvoiceEdge, 'node'> & { node?: Maybe<ResolversTypes['Invoice']> }>;
   InvoiceStatus: InvoiceStatus;
   Money: ResolverTypeWrapper<Money>;
   MoneyInput: MoneyInput;
@@ -565,13 +568,13 @@ export type ResolversTypes = {
   Payment: ResolverTypeWrapper<ApiPayment>;
   PaymentAccount: ResolverTypeWrapper<ApiAccount>;
   PaymentConnection: ResolverTypeWrapper<Omit<PaymentConnection, 'edges'> & { edges: ReadonlyArray<ResolversTypes['PaymentEdge']> }>;
-  PaymentEdge: ResolverTypeWrapper<Omit<PaymentEdge, 'node'> & { node: ResolversTypes['Payment'] }>;
+  PaymentEdge: ResolverTypeWrapper<Omit<PaymentEdge, 'node'> & { node?: Maybe<ResolversTypes['Payment']> }>;
   PaymentFilter: PaymentFilter;
   PaymentStatus: PaymentStatus;
   Query: ResolverTypeWrapper<Record<PropertyKey, never>>;
   Refund: ResolverTypeWrapper<ApiRefund>;
   RefundPaymentInput: RefundPaymentInput;
-  RefundPaymentPayload: ResolverTypeWrapper<Omit<RefundPaymentPayload, 'payment' | 'refund'> & { payment: ResolversTypes['Payment'], refund: ResolversTypes['Refund'] }>;
+  RefundPaymentPayload: ResolverTypeWrapper<Omit<RefundPaymentPayload, 'payment' | 'refund'> & { payment?: Maybe<ResolversTypes['Payment']>, refund: ResolversTypes['Refund'] }>;
   RefundReason: RefundReason;
   RefundReasonInput: RefundReasonInput;
   RefundStatus: RefundStatus;
@@ -595,7 +598,7 @@ export type ResolversParentTypes = {
   ExternalId: ExternalId;
   Invoice: ApiInvoice;
   InvoiceConnection: Omit<InvoiceConnection, 'edges'> & { edges: ReadonlyArray<ResolversParentTypes['InvoiceEdge']> };
-  InvoiceEdge: Omit<InvoiceEdge, 'node'> & { node: ResolversParentTypes['Invoice'] };
+  InvoiceEdge: Omit<InvoiceEdge, 'node'> & { node?: Maybe<ResolversParentTypes['Invoice']> };
   Money: Money;
   MoneyInput: MoneyInput;
   Mutation: Record<PropertyKey, never>;
@@ -604,12 +607,12 @@ export type ResolversParentTypes = {
   Payment: ApiPayment;
   PaymentAccount: ApiAccount;
   PaymentConnection: Omit<PaymentConnection, 'edges'> & { edges: ReadonlyArray<ResolversParentTypes['PaymentEdge']> };
-  PaymentEdge: Omit<PaymentEdge, 'node'> & { node: ResolversParentTypes['Payment'] };
+  PaymentEdge: Omit<PaymentEdge, 'node'> & { node?: Maybe<ResolversParentTypes['Payment']> };
   PaymentFilter: PaymentFilter;
   Query: Record<PropertyKey, never>;
   Refund: ApiRefund;
   RefundPaymentInput: RefundPaymentInput;
-  RefundPaymentPayload: Omit<RefundPaymentPayload, 'payment' | 'refund'> & { payment: ResolversParentTypes['Payment'], refund: ResolversParentTypes['Refund'] };
+  RefundPaymentPayload: Omit<RefundPaymentPayload, 'payment' | 'refund'> & { payment?: Maybe<ResolversParentTypes['Payment']>, refund: ResolversParentTypes['Refund'] };
   SafeInt: Scalars['SafeInt']['output'];
 };
 
@@ -632,7 +635,7 @@ export type CustomerResolvers<ContextType = Context, ParentType extends Resolver
   balances?: Resolver<Maybe<ReadonlyArray<ResolversTypes['Money']>>, ParentType, ContextType>;
   email?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   invoices?: Resolver<Maybe<ResolversTypes['InvoiceConnection']>, ParentType, ContextType, RequireFields<CustomerInvoicesArgs, 'first'>>;
-  paymentAccounts?: Resolver<Maybe<ReadonlyArray<ResolversTypes['PaymentAccount']>>, ParentType, ContextType>;
+  paymentAccounts?: Resolver<Maybe<ReadonlyArray<Maybe<ResolversTypes['PaymentAccount']>>>, ParentType, ContextType>;
   payments?: Resolver<Maybe<ResolversTypes['PaymentConnection']>, ParentType, ContextType, RequireFields<CustomerPaymentsArgs, 'first'>>;
 };
 
@@ -667,7 +670,7 @@ export type InvoiceConnectionResolvers<ContextType = Context, ParentType extends
 
 export type InvoiceEdgeResolvers<ContextType = Context, ParentType extends ResolversParentTypes['InvoiceEdge'] = ResolversParentTypes['InvoiceEdge']> = {
   cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
-  node?: Resolver<ResolversTypes['Invoice'], ParentType, ContextType>;
+  node?: Resolver<Maybe<ResolversTypes['Invoice']>, ParentType, ContextType>;
 };
 
 export type MoneyResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Money'] = ResolversParentTypes['Money']> = {
@@ -689,15 +692,15 @@ export type PageInfoResolvers<ContextType = Context, ParentType extends Resolver
 };
 
 export type PaymentResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Payment'] = ResolversParentTypes['Payment']> = {
-  amount?: Resolver<ResolversTypes['Money'], ParentType, ContextType>;
-  amountReceived?: Resolver<ResolversTypes['Money'], ParentType, ContextType>;
-  amountRefunded?: Resolver<ResolversTypes['Money'], ParentType, ContextType>;
+  amount?: Resolver<Maybe<ResolversTypes['Money']>, ParentType, ContextType>;
+  amountReceived?: Resolver<Maybe<ResolversTypes['Money']>, ParentType, ContextType>;
+  amountRefunded?: Resolver<Maybe<ResolversTypes['Money']>, ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   customer?: Resolver<Maybe<ResolversTypes['Customer']>, ParentType, ContextType>;
   description?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   externalIds?: Resolver<ReadonlyArray<ResolversTypes['ExternalId']>, ParentType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
-  refunds?: Resolver<Maybe<ReadonlyArray<ResolversTypes['Refund']>>, ParentType, ContextType>;
+  refunds?: Resolver<Maybe<ReadonlyArray<Maybe<ResolversTypes['Refund']>>>, ParentType, ContextType>;
   status?: Resolver<ResolversTypes['PaymentStatus'], ParentType, ContextType>;
 };
 
@@ -715,7 +718,7 @@ export type PaymentConnectionResolvers<ContextType = Context, ParentType extends
 
 export type PaymentEdgeResolvers<ContextType = Context, ParentType extends ResolversParentTypes['PaymentEdge'] = ResolversParentTypes['PaymentEdge']> = {
   cursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
-  node?: Resolver<ResolversTypes['Payment'], ParentType, ContextType>;
+  node?: Resolver<Maybe<ResolversTypes['Payment']>, ParentType, ContextType>;
 };
 
 export type QueryResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
@@ -733,7 +736,7 @@ export type RefundResolvers<ContextType = Context, ParentType extends ResolversP
 };
 
 export type RefundPaymentPayloadResolvers<ContextType = Context, ParentType extends ResolversParentTypes['RefundPaymentPayload'] = ResolversParentTypes['RefundPaymentPayload']> = {
-  payment?: Resolver<ResolversTypes['Payment'], ParentType, ContextType>;
+  payment?: Resolver<Maybe<ResolversTypes['Payment']>, ParentType, ContextType>;
   refund?: Resolver<ResolversTypes['Refund'], ParentType, ContextType>;
 };
 

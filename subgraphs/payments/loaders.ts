@@ -1,9 +1,10 @@
 import type { CallOptions } from '../../connectors/chain.ts';
+import type { Unusable } from '../../connectors/items.ts';
 import type { Provider } from '../../connectors/provider.ts';
 import type { Found, Reader } from '../../connectors/reader.ts';
 import { createLoader, forgettable } from '../loader.ts';
-import { type AccountPage, accountPageKey, paymentListKey, type Readers } from './readers.ts';
-import type { ApiAccount, ApiPayment, PageOfAccount, StripeApi } from './upstream.ts';
+import { type AccountPage, type Accounts, accountPageKey, paymentListKey, type Readers } from './readers.ts';
+import type { ApiPayment, PageOfAccount, StripeApi } from './upstream.ts';
 
 /** What the payments resolvers are given: one for each client request. */
 export type Context = {
@@ -38,7 +39,7 @@ export const createLoaders = (readers: Readers, call: CallOptions) =>
  * The search is up to a minute behind, so who has just paid for the first time is not in it. For a single address a second
  * look costs one call; for a list of customers it would cost one for each who never paid.
  */
-const accountsOf = ({ accounts, accountsNow }: Readers): Source<readonly ApiAccount[]> => ({
+const accountsOf = ({ accounts, accountsNow }: Readers): Source<Accounts> => ({
   upstream: accounts.upstream,
   load: async (emails, call) => {
     const found = await accounts.load(emails, call);
@@ -73,7 +74,7 @@ const paymentPagesOf = ({ paymentPages, paymentsBySearch }: Readers): Source<Acc
 });
 
 const toFirstPage = (
-  { value, ...age }: Found<{ readonly all?: readonly ApiPayment[] }>,
+  { value, ...age }: Found<{ readonly all?: readonly (ApiPayment | Unusable)[] }>,
   limit: number,
 ): Found<AccountPage<ApiPayment>> | undefined =>
   value?.all && { ...age, value: { data: value.all.slice(0, limit), has_more: value.all.length > limit } };

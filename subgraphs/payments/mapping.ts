@@ -1,5 +1,9 @@
-import { currencyDigits, type Money, moneyFromUnits, unitsFromDecimal } from '../money.ts';
+import { isUnusable, toItemError } from '../../connectors/items.ts';
+import { unusableAnswer } from '../../connectors/parse.ts';
+import { toAsciiLowerCase, toAsciiUpperCase } from '../ascii.ts';
+import { currencyDigits, isFinerThan, type Money, moneyFromUnits, unitsFromDecimal } from '../money.ts';
 import type * as graph from './generated.ts';
+import type { Accounts } from './readers.ts';
 import type { ApiAccount, ApiInvoice, ApiPayment, ApiRefund } from './upstream.ts';
 
 /** A customer as this subgraph refers to one. */
@@ -73,32 +77,79 @@ const THOUSANDTHS = new Set('BHD JOD KWD OMR TND'.split(' '));
 
 const scaleOf = (currency: string): number => (WHOLE.has(currency) ? 0 : THOUSANDTHS.has(currency) ? 3 : 2);
 
-/** Money from an amount as Stripe counts it. */
-export const toMoney = (units: number, currency: string): Money =>
-  moneyFromUnits(units, scaleOf(currency.toUpperCase()), currency.toUpperCase());
+/**
+ * The largest amount that Stripe takes, in its units: twelve digits by card and in IDR, fewer by other methods of payment, where
+ * Stripe itself refuses. Source: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+ */
+const MAX_UNITS = 999_999_999_999;
 
-/** An amount as Stripe counts it; undefined where it is finer than the currency's smallest unit or Stripe's. */
-export const toUnits = ({ amount, currency }: Pick<Money, 'amount' | 'currency'>): number | undefined =>
-  unitsFromDecimal(amount, currencyDigits(currency)) === undefined
-    ? undefined
-    : unitsFromDecimal(amount, scaleOf(currency));
+/** Money from an amount as Stripe counts it. */
+export const toMoney = (units: number, currency: string): Money => {
+  const code = toAsciiUpperCase(currency);
+  return moneyFromUnits(units, scaleOf(code), code);
+};
+
+/** The same, and null where Stripe leaves the amount or its currency out. */
+export const toMoneyOrNull = (units: number | null, currency: string | null): Money | null =>
+  units === null || currency === null ? null : toMoney(units, currency);
+
+/** An amount in Stripe's units, or why there is none. */
+type Units =
+  | { readonly units: number; readonly problem?: undefined }
+  | { readonly units?: undefined; readonly problem: string };
+
+/**
+ * An amount as Stripe counts it, or the problem: it is finer than the currency's smallest unit or Stripe's, or larger than
+ * Stripe takes.
+ */
+export const toUnits = ({ amount, currency }: Pick<Money, 'amount' | 'currency'>): Units => {
+  const scale = scaleOf(currency);
+  if (isFinerThan(amount, Math.min(currencyDigits(currency), scale))) {
+    return { problem: `is finer than the smallest unit of ${currency}` };
+  }
+  const units = unitsFromDecimal(amount, scale);
+  if (units !== undefined && units <= MAX_UNITS) return { units };
+  return { problem: `is too large: at most ${moneyFromUnits(MAX_UNITS, scale, currency).amount} ${currency}` };
+};
 
 /** A point in time from seconds since 1970. */
 export const toDateTime = (seconds: number): string => new Date(seconds * 1000).toISOString();
 
-/** What is owed on an account; null before its currency is decided. */
-export const toBalance = ({ balance, currency }: ApiAccount): Money | null =>
-  currency ? toMoney(balance, currency) : null;
+/** What is owed on an account; null before its currency is decided, and where Stripe does not say. */
+export const toBalance = ({ balance, currency }: ApiAccount): Money | null => toMoneyOrNull(balance, currency);
 
-/** What is owed in each currency, in the order of the accounts. */
-export const toBalances = (accounts: readonly ApiAccount[]): Money[] => {
+/**
+ * What is owed in each currency, in the order of the accounts; null where an account does not say. Throws
+ * UPSTREAM_BAD_RESPONSE where one cannot be used: the sum would be wrong.
+ */
+export const toBalances = (accounts: Accounts): Money[] | null => {
   const totals = new Map<string, number>();
-  for (const { balance, currency } of accounts) {
-    if (currency) totals.set(currency, (totals.get(currency) ?? 0) + balance);
+  for (const account of accounts) {
+    if (isUnusable(account)) throw toItemError('payments', account);
+    const { balance, currency } = account;
+    if (!currency) continue;
+    if (balance === null) return null;
+    totals.set(currency, (totals.get(currency) ?? 0) + balance);
   }
   return [...totals].map(([currency, total]) => toMoney(total, currency));
 };
 
-/** Whom a payment is of: nobody where the account was deleted or has no address. */
-export const toCustomerRef = (customer: ApiPayment['customer']): CustomerRef | null =>
-  customer && 'email' in customer && customer.email ? { email: customer.email.toLowerCase() } : null;
+/** The amount given back of a payment; null where Stripe leaves out its charge or its currency. */
+export const toAmountRefunded = ({ latest_charge, currency }: ApiPayment): Money | null =>
+  latest_charge === undefined ? null : toMoneyOrNull(latest_charge?.amount_refunded ?? 0, currency);
+
+/**
+ * The customer of a payment: null where the account was deleted or has no address. Throws UPSTREAM_BAD_RESPONSE where Stripe
+ * gives only the account's id, which does not tell.
+ */
+export const toCustomerRef = (customer: ApiPayment['customer']): CustomerRef | null => {
+  if (!customer) return null;
+  if (!customer.isExpanded) {
+    throw unusableAnswer({ upstream: 'payments', operation: 'GET /v1/payment_intents' }, 'unexpected customer');
+  }
+  return toRefByEmail(customer.email);
+};
+
+/** A customer by address; null without one. */
+export const toRefByEmail = (email: string | null): CustomerRef | null =>
+  email ? { email: toAsciiLowerCase(email) } : null;

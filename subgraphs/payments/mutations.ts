@@ -1,5 +1,8 @@
 import { z } from 'zod';
-import { UpstreamError } from '../../connectors/errors.ts';
+import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
+import { idOfItem } from '../../connectors/items.ts';
+import { unusableAnswer } from '../../connectors/parse.ts';
+import { toAsciiUpperCase } from '../ascii.ts';
 import { badInput } from '../errors.ts';
 import { Currency, Email, PositiveDecimal, readInput, text } from '../inputs.ts';
 import type { MutationResolvers } from './generated.ts';
@@ -18,9 +21,9 @@ const IdempotencyKey = z
   .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces');
 
 const MoneyInput = z.object({ amount: PositiveDecimal, currency: Currency }).transform((money, { addIssue }) => {
-  const units = toUnits(money);
-  if (units !== undefined) return { ...money, units };
-  addIssue({ code: 'custom', path: ['amount'], message: `is finer than the smallest unit of ${money.currency}` });
+  const { units, problem } = toUnits(money);
+  if (problem === undefined) return { ...money, units };
+  addIssue({ code: 'custom', path: ['amount'], message: problem });
   return z.NEVER;
 });
 
@@ -53,7 +56,10 @@ const partOf = async (
   if (!payment) {
     throw new UpstreamError('UPSTREAM_NOT_FOUND', 'payments', 'there is no such payment');
   }
-  const currency = payment.currency.toUpperCase();
+  if (payment.currency === null) {
+    throw unusableAnswer({ upstream: 'payments', operation: 'GET /v1/payment_intents/{id}' }, 'no currency');
+  }
+  const currency = toAsciiUpperCase(payment.currency);
   if (currency !== amount.currency) throw badInput('input.amount.currency', `must be ${currency}, as the payment is`);
   return amount.units;
 };
@@ -62,7 +68,7 @@ const partOf = async (
 const accountFor = async (email: string, idempotencyKey: string, context: Context): Promise<string> => {
   const { api, loaders, call, changed } = context;
   const [oldest] = (await loaders.accounts.load(email)) ?? [];
-  if (oldest) return oldest.id;
+  if (oldest) return idOfItem('payments', oldest);
   try {
     return (await api.createAccount(email, `${idempotencyKey}:account`, call)).id;
   } finally {
@@ -73,31 +79,56 @@ const accountFor = async (email: string, idempotencyKey: string, context: Contex
   }
 };
 
+/** What a write is about, as far as that is known before it is answered. */
+type Subject = { readonly paymentId?: string; readonly account?: string };
+
 /**
- * Runs a write of a payment and says what it has changed: also where it failed, since it may have been carried out. Which
- * account's lists have it is only known from an answer.
+ * Runs a write of a payment and invalidates what it has changed: also where it failed, since it may have been carried out.
+ * Where neither the caller nor the answer names the account, all accounts' lists may have changed.
  */
 const changing = async <Answer>(
-  paymentId: string | undefined,
+  { paymentId, account }: Subject,
   { changed, loaders }: Context,
   write: () => Promise<Answer>,
-  paymentOf: (answer: Answer) => ApiPayment,
+  paymentOf: (answer: Answer) => ApiPayment | null,
 ): Promise<Answer> => {
   const things: [type: string, key: string][] = [['paymentLists', ANY]];
   if (paymentId !== undefined) things.push(['payments', paymentId], ['refunds', paymentId]);
+  const lists: (typeof things)[number] = ['paymentsOf', account ?? ANY];
   try {
     const answer = await write();
-    const { id, customer } = paymentOf(answer);
-    things.push(['payments', id]);
-    if (customer) things.push(['paymentsOf', customer.id]);
+    const payment = paymentOf(answer);
+    if (!payment) things.push(lists);
+    else {
+      things.push(['payments', payment.id]);
+      if (payment.customer) things.push(['paymentsOf', payment.customer.id]);
+    }
     return answer;
+  } catch (error) {
+    if (mayHaveBeenCarriedOut(error)) things.push(lists);
+    throw error;
   } finally {
     await changed(things);
     loaders.forgetAll();
   }
 };
 
+const mayHaveBeenCarriedOut = (error: unknown): boolean =>
+  isUpstreamError(error, 'UPSTREAM_OUTCOME_UNKNOWN') || isUpstreamError(error, 'UPSTREAM_CANCELLED');
+
 const itself = (payment: ApiPayment): ApiPayment => payment;
+
+/** The payment that was just refunded, where the refund's own answer does not have it; an Error where it cannot be read. */
+const readRefunded = async (paymentId: string, { loaders }: Context): Promise<ApiPayment | Error> => {
+  try {
+    const payment = await loaders.payment.load(paymentId);
+    return payment ?? unusableAnswer({ upstream: 'payments', operation: 'POST /v1/refunds' }, 'an unknown payment');
+  } catch (error) {
+    // The refund has been made; what cannot be read of its payment must not say otherwise.
+    if (error instanceof Error) return error;
+    throw error;
+  }
+};
 
 export const mutations: MutationResolvers = {
   createPayment: async (_, args, context) => {
@@ -112,22 +143,22 @@ export const mutations: MutationResolvers = {
       captureMethod: API_CAPTURE_METHOD[input.captureMethod],
     };
     const write = () => context.api.createPayment(newPayment, input.idempotencyKey, context.call);
-    const payment = await changing(undefined, context, write, itself);
-    return { payment, clientSecret: payment.client_secret ?? null };
+    const payment = await changing({ account }, context, write, itself);
+    return { payment, clientSecret: payment.client_secret };
   },
 
   capturePayment: async (_, args, context) => {
     const { paymentId, amount, idempotencyKey } = readInput(TakeOrGive, args.input, 'input');
     const units = await partOf(paymentId, amount, context);
     const write = () => context.api.capturePayment(paymentId, units, idempotencyKey, context.call);
-    return { payment: await changing(paymentId, context, write, itself) };
+    return { payment: await changing({ paymentId }, context, write, itself) };
   },
 
   cancelPayment: async (_, args, context) => {
     const { paymentId, idempotencyKey } = readInput(ChangePayment, args.input, 'input');
     const reason = args.input.reason ? API_CANCELLATION_REASON[args.input.reason] : undefined;
     const write = () => context.api.cancelPayment(paymentId, reason, idempotencyKey, context.call);
-    return { payment: await changing(paymentId, context, write, itself) };
+    return { payment: await changing({ paymentId }, context, write, itself) };
   },
 
   refundPayment: async (_, args, context) => {
@@ -135,7 +166,7 @@ export const mutations: MutationResolvers = {
     const units = await partOf(paymentId, amount, context);
     const reason = args.input.reason ? API_REFUND_REASON[args.input.reason] : undefined;
     const write = () => context.api.refundPayment(paymentId, { amount: units, reason }, idempotencyKey, context.call);
-    const refund = await changing(paymentId, context, write, ({ payment_intent }) => payment_intent);
-    return { refund, payment: refund.payment_intent };
+    const refund = await changing({ paymentId }, context, write, ({ payment_intent }) => payment_intent);
+    return { refund, payment: refund.payment_intent ?? (await readRefunded(paymentId, context)) };
   },
 };

@@ -1,7 +1,9 @@
 import { onlyOf } from '../../connectors/batch.ts';
 import type { CallOptions } from '../../connectors/chain.ts';
+import { isUnusable, type Unusable } from '../../connectors/items.ts';
 import type { Provider } from '../../connectors/provider.ts';
 import { type Reader, tagOf } from '../../connectors/reader.ts';
+import { toAsciiLowerCase } from '../ascii.ts';
 import type { ProviderPage } from '../connection.ts';
 import {
   type ApiAccount,
@@ -15,7 +17,10 @@ import {
 } from './upstream.ts';
 
 /** A page of one account's things, newest first. */
-export type AccountPage<Item> = { readonly data: readonly Item[]; readonly has_more: boolean };
+export type AccountPage<Item> = { readonly data: readonly (Item | Unusable)[]; readonly has_more: boolean };
+
+/** A person's accounts. */
+export type Accounts = readonly (ApiAccount | Unusable)[];
 
 /** A page of the list of all payments. */
 export type PaymentListPage = {
@@ -24,15 +29,15 @@ export type PaymentListPage = {
 };
 
 /** All payments of an account, newest first; undefined where one search could not hold them. */
-export type AccountPayments = { readonly all?: readonly ApiPayment[] };
+export type AccountPayments = { readonly all?: readonly (ApiPayment | Unusable)[] };
 
 export const accountPageKey = (page: PageOfAccount): string => JSON.stringify(page);
 export const paymentListKey = (page: PaymentListPage): string => JSON.stringify(page);
 
-/** What stands for all pages of the list of payments: any of them may change with any payment. */
+/** Stands for all pages of a list of payments: any of them may change with a payment of an unknown account. */
 export const ANY = 'any';
 
-const byAccount = (type: string) => (key: string) => [tagOf(type, (JSON.parse(key) as PageOfAccount).account)];
+const paymentsOf = (account: string) => [tagOf('paymentsOf', account), tagOf('paymentsOf', ANY)];
 
 /** What is read of Stripe by key, on behalf of all requests: how much one call carries, and what changes it. */
 export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, api: StripeApi) => {
@@ -49,18 +54,18 @@ export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, 
 
   return {
     /** A person's accounts by address in lower case, oldest first. */
-    accounts: createReader<readonly ApiAccount[]>({
+    accounts: createReader<Accounts>({
       type: 'accounts',
       operation: 'GET /v1/customers/search',
       maxBatch: MAX_SEARCH_CLAUSES,
-      ask: async (emails, call) => groupByEmail(await api.accountsByEmails(emails, call)),
+      ask: (emails, call) => accountsByEmails(api, emails, call),
     }),
     /** The same by the list, which is up to the moment and compares capitals. */
-    accountsNow: singly<readonly ApiAccount[]>(
+    accountsNow: singly<Accounts>(
       { type: 'accountsNow', lifetime: 'accounts', operation: 'GET /v1/customers' },
       async (email, call) => {
         const found = await api.accountsWithEmail(email, call);
-        return found.length > 0 ? found : null;
+        return found.length > 0 ? oldestFirst(found) : null;
       },
     ),
     payment: singly<ApiPayment>(
@@ -71,7 +76,7 @@ export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, 
       { type: 'invoices', lifetime: 'invoices', operation: 'GET /v1/invoices/{id}' },
       api.invoice,
     ),
-    refunds: singly<readonly ApiRefund[]>(
+    refunds: singly<readonly (ApiRefund | Unusable)[]>(
       { type: 'refunds', lifetime: 'refunds', operation: 'GET /v1/refunds' },
       api.refundsOfPayment,
     ),
@@ -81,7 +86,7 @@ export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, 
       operation: 'GET /v1/payment_intents',
       maxBatch: 1,
       ask: async ([key = ''], call) => onlyOf(key, await api.paymentsOfAccount(JSON.parse(key) as PageOfAccount, call)),
-      tagsOf: byAccount('paymentsOf'),
+      tagsOf: (key) => paymentsOf((JSON.parse(key) as PageOfAccount).account),
     }),
     paymentsBySearch: createReader<AccountPayments>({
       type: 'paymentsBySearch',
@@ -90,15 +95,19 @@ export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, 
       maxBatch: MAX_SEARCH_CLAUSES,
       ask: async (accounts, call) => {
         const { data, has_more } = await api.paymentsOfAccounts(accounts, call);
+        const isWhole = !has_more && data.every(({ owner }) => owner !== null);
         return new Map(
           accounts.map((account): [string, AccountPayments] => {
             // Nothing says which of them are missing, so an incomplete answer serves nobody.
-            if (has_more) return [account, {}];
-            return [account, { all: data.filter(({ customer }) => customer?.id === account).sort(newestFirst) }];
+            if (!isWhole) return [account, {}];
+            return [
+              account,
+              { all: newestFirst(data.flatMap(({ item, owner }) => (owner === account ? [item] : []))) },
+            ];
           }),
         );
       },
-      tagsOf: (account) => [tagOf('paymentsOf', account)],
+      tagsOf: paymentsOf,
     }),
     invoicePages: createReader<AccountPage<ApiInvoice>>({
       type: 'invoicePages',
@@ -107,7 +116,7 @@ export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, 
       maxBatch: 1,
       ask: async ([key = ''], call) => onlyOf(key, await api.invoicesOfAccount(JSON.parse(key) as PageOfAccount, call)),
     }),
-    paymentLists: createReader<ProviderPage<ApiPayment>>({
+    paymentLists: createReader<ProviderPage<ApiPayment | Unusable>>({
       type: 'paymentLists',
       operation: 'GET /v1/payment_intents',
       maxBatch: 1,
@@ -122,17 +131,51 @@ export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, 
 
 export type Readers = ReturnType<typeof createReaders>;
 
-const groupByEmail = (accounts: readonly ApiAccount[]): Map<string, ApiAccount[]> => {
-  const groups = new Map<string, ApiAccount[]>();
-  for (const account of [...accounts].sort((a, b) => a.created - b.created)) {
-    const email = account.email?.toLowerCase() ?? '';
-    groups.set(email, [...(groups.get(email) ?? []), account]);
+/**
+ * The accounts of each address, oldest first. One whose address cannot be read may be anybody's of those searched for together:
+ * they are then searched for one by one, so that it is missing from nobody's accounts and spoils only its owner's.
+ */
+const accountsByEmails = async (
+  api: Pick<StripeApi, 'accountsByEmails'>,
+  emails: readonly string[],
+  call: CallOptions,
+): Promise<Map<string, Accounts | Error>> => {
+  const found = await api.accountsByEmails(emails, call);
+  if (emails.length > 1 && found.some(({ owner }) => owner === null)) {
+    const each = await Promise.allSettled(emails.map((email) => accountsByEmails(api, [email], call)));
+    return new Map(
+      each.flatMap((result, index): [string, Accounts | Error][] =>
+        result.status === 'fulfilled' ? [...result.value] : [[emails[index] ?? '', result.reason]],
+      ),
+    );
   }
-  return groups;
+  const groups = new Map<string, (ApiAccount | Unusable)[]>();
+  for (const { item, owner } of found) {
+    const email = owner === null ? (emails[0] ?? '') : toAsciiLowerCase(owner);
+    groups.set(email, [...(groups.get(email) ?? []), item]);
+  }
+  return new Map([...groups].map(([email, accounts]) => [email, oldestFirst(accounts)]));
 };
 
-/** Newest first, and in one order for those of the same second. */
-export const newestFirst = (
-  a: { readonly created: number; readonly id: string },
-  b: { readonly created: number; readonly id: string },
-): number => b.created - a.created || (a.id < b.id ? 1 : -1);
+const oldestFirst = (accounts: Accounts): Accounts =>
+  [...accounts].sort((a, b) => createdOf(a, Number.MAX_SAFE_INTEGER) - createdOf(b, Number.MAX_SAFE_INTEGER));
+
+const createdOf = (item: { readonly created: number } | Unusable, otherwise: number): number =>
+  isUnusable(item) ? otherwise : item.created;
+
+/** Newest first, and in one order for those of the same second. What cannot be used stays behind what it came after. */
+const newestFirst = (payments: readonly (ApiPayment | Unusable)[]): (ApiPayment | Unusable)[] => {
+  let last = Number.MAX_SAFE_INTEGER;
+  return payments
+    .map((item) => {
+      last = createdOf(item, last);
+      return { item, created: last };
+    })
+    .sort((a, b) => b.created - a.created || byId(a.item, b.item))
+    .map(({ item }) => item);
+};
+
+const byId = (a: ApiPayment | Unusable, b: ApiPayment | Unusable): number => {
+  if (isUnusable(a) || isUnusable(b) || a.id === b.id) return 0;
+  return a.id < b.id ? 1 : -1;
+};

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { idOfItem, itemOrError } from '../../connectors/items.ts';
+import { toAsciiLowerCase } from '../ascii.ts';
 import { pageThrough } from '../connection.ts';
 import { DateTime, readInput, readPageSize } from '../inputs.ts';
 import { pageThroughAccounts } from './account-pages.ts';
@@ -11,11 +13,14 @@ import {
   PAYMENT_STATUS,
   REFUND_REASON,
   REFUND_STATUS,
+  toAmountRefunded,
   toBalance,
   toBalances,
   toCustomerRef,
   toDateTime,
   toMoney,
+  toMoneyOrNull,
+  toRefByEmail,
 } from './mapping.ts';
 import { mutations, PaymentId } from './mutations.ts';
 
@@ -27,10 +32,11 @@ const Filter = z.object({
 });
 
 const accountsOf = async ({ email }: CustomerRef, { loaders }: Context) =>
-  email === null ? [] : ((await loaders.accounts.load(email.toLowerCase())) ?? []);
+  email === null ? [] : ((await loaders.accounts.load(toAsciiLowerCase(email))) ?? []);
 
 const accountIdsOf = async (customer: CustomerRef, context: Context): Promise<string[]> =>
-  (await accountsOf(customer, context)).map(({ id }) => id);
+  // Of an account without an id nobody can say what it holds: the list would be incomplete.
+  (await accountsOf(customer, context)).map((account) => idOfItem('payments', account));
 
 const toSeconds = (date: Date): number => Math.floor(date.getTime() / 1000);
 
@@ -67,10 +73,11 @@ const Customer: CustomerResolvers = {
     ),
   balance: async (customer, _, context) => {
     const balances = toBalances(await accountsOf(customer, context));
-    return balances.length === 1 ? (balances[0] ?? null) : null;
+    return balances?.length === 1 ? (balances[0] ?? null) : null;
   },
   balances: async (customer, _, context) => toBalances(await accountsOf(customer, context)),
-  paymentAccounts: (customer, _, context) => accountsOf(customer, context),
+  paymentAccounts: async (customer, _, context) =>
+    (await accountsOf(customer, context)).map((account) => itemOrError('payments', account)),
 };
 
 export const resolvers: Resolvers = {
@@ -79,21 +86,22 @@ export const resolvers: Resolvers = {
   Customer,
   PaymentAccount: {
     balance: toBalance,
-    name: ({ name }) => name ?? null,
     createdAt: ({ created }) => toDateTime(created),
   },
   Payment: {
     status: ({ status }) => PAYMENT_STATUS[status],
-    amount: ({ amount, currency }) => toMoney(amount, currency),
-    amountReceived: ({ amount_received, currency }) => toMoney(amount_received, currency),
-    amountRefunded: ({ latest_charge, currency }) => toMoney(latest_charge?.amount_refunded ?? 0, currency),
+    amount: ({ amount, currency }) => toMoneyOrNull(amount, currency),
+    amountReceived: ({ amount_received, currency }) => toMoneyOrNull(amount_received, currency),
+    amountRefunded: toAmountRefunded,
     createdAt: ({ created }) => toDateTime(created),
     customer: ({ customer }) => toCustomerRef(customer),
-    refunds: async ({ id, latest_charge }, _, { loaders }) =>
+    refunds: async ({ id, latest_charge }, _, { loaders }) => {
+      if (latest_charge === null) return [];
       // The latest ten come with the payment.
-      latest_charge?.refunds?.has_more
-        ? ((await loaders.refunds.load(id)) ?? [])
-        : (latest_charge?.refunds?.data ?? []),
+      const { refunds } = latest_charge ?? {};
+      const all = refunds && !refunds.has_more ? refunds.data : ((await loaders.refunds.load(id)) ?? []);
+      return all.map((refund) => itemOrError('payments', refund));
+    },
     externalIds: ({ id }) => [{ system: 'stripe', id }],
   },
   Refund: {
@@ -108,6 +116,6 @@ export const resolvers: Resolvers = {
     amountRemaining: ({ amount_remaining, currency }) => toMoney(amount_remaining, currency),
     createdAt: ({ created }) => toDateTime(created),
     dueDate: ({ due_date }) => (due_date === null ? null : toDateTime(due_date)),
-    customer: ({ customer_email }) => (customer_email ? { email: customer_email.toLowerCase() } : null),
+    customer: ({ customer_email }) => toRefByEmail(customer_email),
   },
 };

@@ -3,18 +3,25 @@ import type { z } from 'zod';
 import type { CallOptions } from '../../connectors/chain.ts';
 import { createFetch } from '../../connectors/fetch.ts';
 import type { HttpConnector } from '../../connectors/http.ts';
+import type { Unusable } from '../../connectors/items.ts';
 import { readPages } from '../../connectors/pages.ts';
-import { parseAnswer } from '../../connectors/parse.ts';
+import { parseAnswer, unusableAnswer } from '../../connectors/parse.ts';
+import { toAsciiLowerCase } from '../ascii.ts';
 import type { ProviderPage } from '../connection.ts';
+import { findOutByRepeating } from '../find-out.ts';
 import { isMissing, toUpstreamError } from './failures.ts';
 import {
+  AccountOfPayment,
   ApiAccount,
   ApiInvoice,
   ApiMadeRefund,
+  ApiNewAccount,
   ApiNewPayment,
   ApiPayment,
   ApiRefund,
+  EmailOfAccount,
   listOf,
+  ownedResultOf,
   searchResultOf,
 } from './shapes.ts';
 
@@ -50,6 +57,9 @@ export type NewPayment = {
   readonly captureMethod: 'automatic' | 'manual';
 };
 
+/** An object of a search for several customers: `owner` tells whose it is. */
+type Owned<Item> = { readonly item: Item | Unusable; readonly owner: string | null };
+
 export type StripeOptions = { readonly http: HttpConnector; readonly apiKey: string; readonly baseUrl: string };
 
 /**
@@ -77,12 +87,34 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
     call: CallOptions,
     work: () => Promise<unknown>,
   ): Promise<z.output<Schema>> => {
+    const origin = { upstream, operation, write: operation.startsWith('POST') };
     try {
-      const answer = await connector.as({ ...call, operation, write: operation.startsWith('POST') }, work);
-      return parseAnswer(schema, answer, { upstream, operation });
+      const answer = await connector.as({ ...call, operation, write: origin.write }, work);
+      return parseAnswer(schema, answer, origin);
     } catch (error) {
-      throw toUpstreamError(error, operation);
+      throw toUpstreamError(error, origin);
     }
+  };
+
+  /** A write under an idempotency key, which Stripe answers with the stored result when it comes again. */
+  const write: typeof ask = (...request) => findOutByRepeating(() => ask(...request));
+
+  const listPage = <Item extends z.ZodType>(
+    operation: string,
+    item: Item,
+    call: CallOptions,
+    work: () => Promise<unknown>,
+  ) => ask(operation, listOf(item, operation), call, work);
+
+  /** The id after which a list goes on; undefined at its end. */
+  const nextOf = (
+    { data, has_more }: { readonly data: readonly { readonly id: string | null }[]; readonly has_more: boolean },
+    operation: string,
+  ): string | undefined => {
+    if (!has_more) return undefined;
+    const last = data.findLast(({ id }) => id !== null)?.id;
+    if (!last) throw unusableAnswer({ upstream, operation }, 'a page without an id to go on after');
+    return last;
   };
 
   const nullIfMissing = async <T>(asked: Promise<T>): Promise<T | null> => {
@@ -102,14 +134,15 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
   return {
     /**
      * The accounts with any of up to ten addresses, compared without regard to case. One made less than a minute ago
-     * may be missing: that is how fresh the search is.
+     * may be missing: that is how fresh the search is. Each comes with its address, null where that cannot be read.
      */
-    accountsByEmails: async (emails: readonly string[], call: CallOptions): Promise<ApiAccount[]> => {
+    accountsByEmails: async (emails: readonly string[], call: CallOptions): Promise<Owned<ApiAccount>[]> => {
       const query = emails.map((email) => `email:${quote(email)}`).join(' OR ');
-      const found: ApiAccount[] = [];
+      const found: Owned<ApiAccount>[] = [];
       const operation = 'GET /v1/customers/search';
+      const result = ownedResultOf(ApiAccount, EmailOfAccount, operation);
       const askPage = async (page: string) => {
-        const { data, has_more, next_page } = await ask(operation, searchResultOf(ApiAccount), call, () =>
+        const { data, has_more, next_page } = await ask(operation, result, call, () =>
           sdk.customers.search({ query, limit: MAX_LIST, ...(page && { page }) }),
         );
         found.push(...data);
@@ -120,8 +153,8 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
     },
 
     /** The accounts with exactly this address, capitals included, up to the moment. */
-    accountsWithEmail: async (email: string, call: CallOptions): Promise<ApiAccount[]> =>
-      (await ask('GET /v1/customers', listOf(ApiAccount), call, () => sdk.customers.list({ email, limit: MAX_LIST })))
+    accountsWithEmail: async (email: string, call: CallOptions): Promise<(ApiAccount | Unusable)[]> =>
+      (await listPage('GET /v1/customers', ApiAccount, call, () => sdk.customers.list({ email, limit: MAX_LIST })))
         .data,
 
     payment: (id: string, call: CallOptions): Promise<ApiPayment | null> =>
@@ -133,31 +166,34 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
 
     /** A page of one account's payments, newest first. */
     paymentsOfAccount: ({ account, ...page }: PageOfAccount, call: CallOptions) =>
-      ask('GET /v1/payment_intents', listOf(ApiPayment), call, () =>
+      listPage('GET /v1/payment_intents', ApiPayment, call, () =>
         sdk.paymentIntents.list({ customer: account, ...pageOf(page), expand: LISTED_PAYMENT_PARTS }),
       ),
 
     /**
-     * The payments of up to ten accounts; `has_more` says that they are not all here. One made less than a minute ago
-     * may be missing.
+     * The payments of up to ten accounts, each with the id of its account, null where that cannot be read; `has_more` says
+     * that they are not all here. One made less than a minute ago may be missing.
      */
-    paymentsOfAccounts: (accounts: readonly string[], call: CallOptions) =>
-      ask('GET /v1/payment_intents/search', searchResultOf(ApiPayment), call, () =>
+    paymentsOfAccounts: (accounts: readonly string[], call: CallOptions) => {
+      const operation = 'GET /v1/payment_intents/search';
+      return ask(operation, ownedResultOf(ApiPayment, AccountOfPayment, operation), call, () =>
         sdk.paymentIntents.search({
           query: accounts.map((account) => `customer:${quote(account)}`).join(' OR '),
           limit: MAX_LIST,
           expand: LISTED_PAYMENT_PARTS,
         }),
-      ),
+      );
+    },
 
     /** A page of all payments. Searches where a state is asked for, which no list can filter by. */
     payments: async (
       { status, createdFrom: from, createdBefore: before }: PaymentSearch,
       { token, limit }: { token: string | undefined; limit: number },
       call: CallOptions,
-    ): Promise<ProviderPage<ApiPayment>> => {
+    ): Promise<ProviderPage<ApiPayment | Unusable>> => {
       if (status === undefined) {
-        const { data, has_more } = await ask('GET /v1/payment_intents', listOf(ApiPayment), call, () =>
+        const operation = 'GET /v1/payment_intents';
+        const list = await listPage(operation, ApiPayment, call, () =>
           sdk.paymentIntents.list({
             ...pageOf({ limit, after: token }),
             ...((from !== undefined || before !== undefined) && {
@@ -166,38 +202,35 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
             expand: LISTED_PAYMENT_PARTS,
           }),
         );
-        return { items: data, next: has_more ? data.at(-1)?.id : undefined };
+        return { items: list.data, next: nextOf(list, operation) };
       }
       const clauses = [
         `status:${quote(status)}`,
         ...(from === undefined ? [] : [`created>=${from}`]),
         ...(before === undefined ? [] : [`created<${before}`]),
       ];
-      const { data, has_more, next_page } = await ask(
-        'GET /v1/payment_intents/search',
-        searchResultOf(ApiPayment),
-        call,
-        () =>
-          sdk.paymentIntents.search({
-            query: clauses.join(' AND '),
-            limit,
-            ...(token !== undefined && { page: token }),
-            expand: LISTED_PAYMENT_PARTS,
-          }),
+      const operation = 'GET /v1/payment_intents/search';
+      const { data, has_more, next_page } = await ask(operation, searchResultOf(ApiPayment, operation), call, () =>
+        sdk.paymentIntents.search({
+          query: clauses.join(' AND '),
+          limit,
+          ...(token !== undefined && { page: token }),
+          expand: LISTED_PAYMENT_PARTS,
+        }),
       );
       return { items: data, next: (has_more && next_page) || undefined };
     },
 
     /** Every refund of a payment, newest first. */
-    refundsOfPayment: async (payment: string, call: CallOptions): Promise<ApiRefund[]> => {
-      const refunds: ApiRefund[] = [];
+    refundsOfPayment: async (payment: string, call: CallOptions): Promise<(ApiRefund | Unusable)[]> => {
+      const refunds: (ApiRefund | Unusable)[] = [];
       const operation = 'GET /v1/refunds';
       const askPage = async (after: string) => {
-        const { data, has_more } = await ask(operation, listOf(ApiRefund), call, () =>
+        const list = await listPage(operation, ApiRefund, call, () =>
           sdk.refunds.list({ payment_intent: payment, ...pageOf({ limit: MAX_LIST, after: after || undefined }) }),
         );
-        refunds.push(...data);
-        return has_more ? data.at(-1)?.id : undefined;
+        refunds.push(...list.data);
+        return nextOf(list, operation);
       };
       await readPages('', askPage, { upstream, operation });
       return refunds;
@@ -208,20 +241,18 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
 
     /** A page of one account's invoices, newest first. */
     invoicesOfAccount: ({ account, ...page }: PageOfAccount, call: CallOptions) =>
-      ask('GET /v1/invoices', listOf(ApiInvoice), call, () =>
-        sdk.invoices.list({ customer: account, ...pageOf(page) }),
-      ),
+      listPage('GET /v1/invoices', ApiInvoice, call, () => sdk.invoices.list({ customer: account, ...pageOf(page) })),
 
-    createAccount: (email: string, idempotencyKey: string, call: CallOptions): Promise<ApiAccount> =>
-      ask('POST /v1/customers', ApiAccount, call, () => sdk.customers.create({ email }, { idempotencyKey })),
+    createAccount: (email: string, idempotencyKey: string, call: CallOptions): Promise<{ readonly id: string }> =>
+      write('POST /v1/customers', ApiNewAccount, call, () => sdk.customers.create({ email }, { idempotencyKey })),
 
     createPayment: (payment: NewPayment, idempotencyKey: string, call: CallOptions): Promise<ApiNewPayment> =>
-      ask('POST /v1/payment_intents', ApiNewPayment, call, () =>
+      write('POST /v1/payment_intents', ApiNewPayment, call, () =>
         sdk.paymentIntents.create(
           {
             customer: payment.account,
             amount: payment.amount,
-            currency: payment.currency.toLowerCase(),
+            currency: toAsciiLowerCase(payment.currency),
             capture_method: payment.captureMethod,
             ...(payment.description && { description: payment.description }),
             ...(payment.paymentMethod && { payment_method: payment.paymentMethod, confirm: true }),
@@ -234,7 +265,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
       ),
 
     capturePayment: (id: string, amount: number | undefined, idempotencyKey: string, call: CallOptions) =>
-      ask('POST /v1/payment_intents/{id}/capture', ApiPayment, call, () =>
+      write('POST /v1/payment_intents/{id}/capture', ApiPayment, call, () =>
         sdk.paymentIntents.capture(
           id,
           { ...(amount !== undefined && { amount_to_capture: amount }), expand: PAYMENT_PARTS },
@@ -248,7 +279,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
       idempotencyKey: string,
       call: CallOptions,
     ) =>
-      ask('POST /v1/payment_intents/{id}/cancel', ApiPayment, call, () =>
+      write('POST /v1/payment_intents/{id}/cancel', ApiPayment, call, () =>
         sdk.paymentIntents.cancel(
           id,
           { ...(reason && { cancellation_reason: reason }), expand: PAYMENT_PARTS },
@@ -262,7 +293,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
       idempotencyKey: string,
       call: CallOptions,
     ): Promise<ApiMadeRefund> =>
-      ask('POST /v1/refunds', ApiMadeRefund, call, () =>
+      write('POST /v1/refunds', ApiMadeRefund, call, () =>
         sdk.refunds.create(
           {
             payment_intent: id,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createCompany } from '../../sandbox/company.ts';
 import { writeCursor } from '../../subgraphs/connection.ts';
 import { type Stack, startStack } from '../kit/stack.ts';
 
@@ -37,6 +38,15 @@ const CASES: readonly (readonly [query: string, argument: string])[] = [
   ['{ customer(email: "") { id } }', 'email'],
   [`{ customer(email: "${'a'.repeat(250)}@b.example") { id } }`, 'email'],
   ['mutation { createCustomer(input: { email: "a@@b" }) { customer { id } } }', 'input.email'],
+  // letters that JavaScript's own case conversion maps onto ASCII ones: Kelvin sign, long s, dotless i
+  ['{ customer(email: "\u212aeiko.kowalska@customers.example") { id } }', 'email'],
+  ['mutation { createCustomer(input: { email: "\u212a@b.example" }) { customer { id } } }', 'input.email'],
+  ['mutation { updateCustomer(input: { id: "101", email: "\u017f@b.example" }) { customer { id } } }', 'input.email'],
+  [PAY('').replace('a@b', '\u212a@b'), 'input.customerEmail'],
+  ...['\u0131SK', '\u0131NR', '\u017fEK', 'e\u212aR', 'EUR\u0000'].map((currency): readonly [string, string] => [
+    PAY('').replace('EUR', currency),
+    'input.amount.currency',
+  ]),
   // pages
   ['{ customers(first: 0) { edges { cursor } } }', 'first'],
   ['{ customers(first: 101) { edges { cursor } } }', 'first'],
@@ -54,6 +64,7 @@ const CASES: readonly (readonly [query: string, argument: string])[] = [
     ],
   ),
   [PAY('').replace('"1", currency: "EUR"', '"1.5", currency: "JPY"'), 'input.amount.amount'],
+  [PAY('').replace('"1", currency', '"999999999999999", currency'), 'input.amount.amount'],
   [PAY('').replace('EUR', 'EURO'), 'input.amount.currency'],
   [PAY('').replace('EUR', 'ZZZ'), 'input.amount.currency'],
   // keys and the rest
@@ -79,6 +90,37 @@ test.each(CASES.map(([query, argument], index) => ({ index, argument, query, sta
     expectNothingSent();
   },
 );
+
+test.each([
+  ['999999999999999', 'EUR', 'is too large: at most 9999999999.99 EUR'],
+  ['10000000000', 'EUR', 'is too large: at most 9999999999.99 EUR'],
+  ['0.001', 'EUR', 'is finer than the smallest unit of EUR'],
+  ['999999999999999.001', 'EUR', 'is finer than the smallest unit of EUR'],
+])('%s %s: %s', async (amount, currency, problem) => {
+  const query = PAY('').replace('"1", currency: "EUR"', `"${amount}", currency: "${currency}"`);
+  const { errors } = await stack.ask(query);
+  expect(errors?.map(({ message }) => message)).toEqual([`input.amount.amount: ${problem}`]);
+  expectNothingSent();
+});
+
+test('given a payment’s customer with a Kelvin sign in the address, then nobody else’s record is theirs', async () => {
+  const keiko = createCompany().people.find(({ email }) => email?.startsWith('k'));
+  const email = keiko?.email?.replace('k', '\u212a');
+  stack.stripe.fail({
+    on: 'GET /v1/payment_intents',
+    rewrite: (body) => {
+      const { data, ...list } = JSON.parse(body);
+      return JSON.stringify({ ...list, data: [{ ...data[0], customer: { ...data[0].customer, email } }] });
+    },
+  });
+  // The sandbox, like any provider that folds case by Unicode, finds the other address for it.
+  const { data } = await stack.ask(
+    '{ payments(first: 1) { edges { node { customer { lastName paymentAccounts { id } } } } } }',
+  );
+  expect(data).toEqual({
+    payments: { edges: [{ node: { customer: { lastName: null, paymentAccounts: [] } } }] },
+  });
+});
 
 test('the same as variables: a malformed amount is refused in the same way', async () => {
   const { errors } = await stack.ask(

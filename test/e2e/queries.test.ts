@@ -33,7 +33,7 @@ describe('CustomerOverview', () => {
     });
     const payments = customer?.payments?.edges.map(({ node }) => node) ?? [];
     const newestFirst = [...(adasAccount?.payments ?? [])].sort((a, b) => +b.createdAt - +a.createdAt);
-    expect(payments.map(({ id }) => id)).toEqual(newestFirst.map(({ id }) => id));
+    expect(payments.map((payment) => payment?.id)).toEqual(newestFirst.map(({ id }) => id));
     expect(payments.at(-1)?.refunds).toEqual(
       newestFirst.at(-1)?.refunds.map(({ id, amount }) => ({
         id,
@@ -93,7 +93,7 @@ describe('Customers', () => {
     const { data, errors } = await stack.ask(CustomersDocument);
 
     expect(errors).toBeUndefined();
-    const customers = data?.customers?.edges.map(({ node }) => node) ?? [];
+    const customers = data?.customers?.edges.flatMap(({ node }) => node ?? []) ?? [];
     expect(customers).toHaveLength(50);
     expect(data?.customers?.pageInfo.hasNextPage).toBe(true);
     for (const customer of customers) {
@@ -101,7 +101,7 @@ describe('Customers', () => {
       const payments = accounts
         .flatMap((account) => account.payments)
         .sort((a, b) => +b.createdAt - +a.createdAt || (a.id < b.id ? 1 : -1));
-      expect(customer.payments?.edges.map(({ node }) => node.status)).toEqual(
+      expect(customer.payments?.edges.map(({ node }) => node?.status)).toEqual(
         payments.slice(0, 3).map(({ status }) => status.toUpperCase()),
       );
     }
@@ -184,9 +184,9 @@ describe('payment', () => {
   ])('given a payment in %s, then the amount has its digits', async (currency, digits, perMajor) => {
     const payment = company.accounts.find((account) => account.currency === currency)?.payments[0];
     const { data } = await stack.ask(PaymentDocument, { id: payment?.id ?? '' });
-    expect(data?.payment?.amount.amount).toMatch(digits);
-    expect(Number(data?.payment?.amount.amount) * perMajor).toBeCloseTo(payment?.amount ?? 0, 6);
-    expect(data?.payment?.amount.minorUnits).toBe(payment?.amount);
+    expect(data?.payment?.amount?.amount).toMatch(digits);
+    expect(Number(data?.payment?.amount?.amount) * perMajor).toBeCloseTo(payment?.amount ?? 0, 6);
+    expect(data?.payment?.amount?.minorUnits).toBe(payment?.amount);
   });
 
   test('given an unknown id, then null and no error', async () => {

@@ -44,12 +44,22 @@ test.each([
 
 test.each([
   ['5', 'UGX', 500],
-  ['5.5', 'UGX', undefined],
+  ['5.5', 'UGX', 'is finer than the smallest unit of UGX'],
   ['5', 'MGA', 5],
-  ['5.5', 'MGA', undefined],
+  ['5.5', 'MGA', 'is finer than the smallest unit of MGA'],
   ['1.250', 'KWD', 1250],
-  ['1.2505', 'KWD', undefined],
+  ['1.2505', 'KWD', 'is finer than the smallest unit of KWD'],
   ['12.50', 'EUR', 1250],
-])('%s %s is %s for Stripe', (amount, currency, units) => {
-  expect(toUnits({ amount, currency })).toBe(units);
+  ['12.500000', 'EUR', 1250],
+  ['9999999999.99', 'EUR', 999_999_999_999],
+  ['10000000000', 'EUR', 'is too large: at most 9999999999.99 EUR'],
+  ['999999999999999', 'EUR', 'is too large: at most 9999999999.99 EUR'],
+  ['999999999999999.001', 'EUR', 'is finer than the smallest unit of EUR'],
+  ['999999999999', 'JPY', 999_999_999_999],
+  ['999999999999999', 'JPY', 'is too large: at most 999999999999 JPY'],
+  ['9999999999', 'UGX', 999_999_999_900],
+  ['10000000000', 'UGX', 'is too large: at most 9999999999.99 UGX'],
+])('%s %s is %s for Stripe', (amount, currency, expected) => {
+  const { units, problem } = toUnits({ amount, currency });
+  expect(units ?? problem).toBe(expected);
 });

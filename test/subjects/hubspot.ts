@@ -28,7 +28,8 @@ export const hubspot: Subject = {
     field: 'customer',
     ask: 'customer(email: "ada.lindqvist@customers.example") { firstName }',
     broken: '{"results": [',
-    missing: (body) => body.replaceAll('"firstname"', '"first_name"'),
+    // Properties may be absent; what HubSpot's description requires may not.
+    missing: (body) => body.replaceAll('"createdAt"', '"created_at"'),
     mistyped: (body) => body.replace(/"createdAt":"[^"]+"/, '"createdAt":12'),
   },
 };

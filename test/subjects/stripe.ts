@@ -28,10 +28,11 @@ export const stripe: Subject = {
   timeoutVariable: 'STRIPE_TIMEOUT_MS',
   concurrencyVariable: 'STRIPE_CONCURRENCY',
   failure: {
-    field: 'payments',
-    ask: 'payments(first: 1) { edges { node { id amount { amount currency } } } }',
-    broken: '{"object": "list", "data": [',
-    missing: (body) => body.replaceAll('"amount_received"', '"amount_recieved"'),
+    field: 'payment',
+    ask: `payment(id: "${succeeded[0]}") { id amount { amount currency } }`,
+    broken: '{"object": "payment_intent", "id": "pi_',
+    // Amounts may be absent; what Stripe's description requires may not.
+    missing: (body) => body.replaceAll('"created"', '"creatde"'),
     mistyped: (body) => body.replace(/"amount":\d+/, '"amount":"many"'),
   },
 };

@@ -27,6 +27,10 @@ export const Missing = ({
   );
 };
 
+/** Says that some items of a list could not be read; the others are there. */
+export const MissingItems = ({ one, many, count }: { one: string; many: string; count: number }) =>
+  count > 0 && <p className="quiet">{count === 1 ? `One ${one}` : `${count} ${many}`} cannot be shown right now.</p>;
+
 type HintProps = {
   operation: string;
   /** The part's place in the answer. */

@@ -36,19 +36,19 @@ export type CustomerQueryVariables = Exact<{
 }>;
 
 
-export type CustomerQuery = { readonly customer: { readonly firstName: string | null, readonly lastName: string | null, readonly company: { readonly name: string | null } | null, readonly balance: { readonly amount: `${number}`, readonly currency: string } | null, readonly payments: { readonly edges: ReadonlyArray<{ readonly node: { readonly status: PaymentStatus, readonly createdAt: `${number}-${number}-${number}T${string}Z`, readonly amount: { readonly amount: `${number}`, readonly currency: string } } }> } | null, readonly deals: { readonly edges: ReadonlyArray<{ readonly node: { readonly name: string | null, readonly status: DealStatus, readonly lineItems: ReadonlyArray<{ readonly quantity: number | null, readonly product: { readonly name: string | null, readonly stock: { readonly quantity: number, readonly inStock: boolean } | null } | null }> | null } }> } | null } | null };
+export type CustomerQuery = { readonly customer: { readonly firstName: string | null, readonly lastName: string | null, readonly company: { readonly name: string | null } | null, readonly balance: { readonly amount: `${number}`, readonly currency: string } | null, readonly payments: { readonly edges: ReadonlyArray<{ readonly node: { readonly status: PaymentStatus, readonly createdAt: `${number}-${number}-${number}T${string}Z`, readonly amount: { readonly amount: `${number}`, readonly currency: string } | null } | null }> } | null, readonly deals: { readonly edges: ReadonlyArray<{ readonly node: { readonly name: string | null, readonly status: DealStatus | null, readonly lineItems: ReadonlyArray<{ readonly quantity: number | null, readonly product: { readonly name: string | null, readonly stock: { readonly quantity: number, readonly inStock: boolean } | null } | null } | null> | null } | null }> } | null } | null };
 
 export type CustomersQueryVariables = Exact<{ [key: string]: never; }>;
 
 
-export type CustomersQuery = { readonly customers: { readonly edges: ReadonlyArray<{ readonly node: { readonly email: string | null, readonly company: { readonly name: string | null } | null, readonly payments: { readonly edges: ReadonlyArray<{ readonly node: { readonly status: PaymentStatus } }> } | null } }>, readonly pageInfo: { readonly hasNextPage: boolean, readonly endCursor: string | null } } | null };
+export type CustomersQuery = { readonly customers: { readonly edges: ReadonlyArray<{ readonly node: { readonly email: string | null, readonly company: { readonly name: string | null } | null, readonly payments: { readonly edges: ReadonlyArray<{ readonly node: { readonly status: PaymentStatus } | null }> } | null } | null }>, readonly pageInfo: { readonly hasNextPage: boolean, readonly endCursor: string | null } } | null };
 
 export type PaymentQueryVariables = Exact<{
   id: string | number;
 }>;
 
 
-export type PaymentQuery = { readonly payment: { readonly amount: { readonly amount: `${number}`, readonly currency: string, readonly minorUnits: number | null }, readonly customer: { readonly lastName: string | null, readonly company: { readonly name: string | null } | null } | null } | null };
+export type PaymentQuery = { readonly payment: { readonly amount: { readonly amount: `${number}`, readonly currency: string, readonly minorUnits: number | null } | null, readonly customer: { readonly lastName: string | null, readonly company: { readonly name: string | null } | null } | null } | null };
 
 export type ProductsQueryVariables = Exact<{
   skus: ReadonlyArray<string | number> | string | number;

@@ -2,7 +2,8 @@ import { useEffect, useId, useRef, useState } from 'react';
 import { Link, useRoute, useSearchParams } from 'wouter';
 import type { CustomerRowFragment } from '../generated/graphql.ts';
 import { useCustomerListQuery } from '../generated/hooks.ts';
-import { Missing, StaleHint } from '../notices.tsx';
+import { Missing, MissingItems, StaleHint } from '../notices.tsx';
+import { splitItems } from '../split-items.ts';
 import { nameOf } from './names.ts';
 
 // One step back leaves the search, not its last letters.
@@ -23,6 +24,7 @@ export const CustomerList = () => {
     context: { fetchOptions: { method: 'GET' } },
   });
   const list = data?.customers;
+  const { present, missing } = splitItems(list?.edges.map(({ node }) => node) ?? []);
   const search = (text: string) =>
     setParams((before) => {
       const after = new URLSearchParams(before);
@@ -40,10 +42,11 @@ export const CustomerList = () => {
       </p>
       {!list && !loading && <Missing what="The customers" error={error} onRetry={() => void refetch()} />}
       <ul className="rows">
-        {list?.edges.map(({ node }) => (
-          <Row key={node.id} customer={node} search={params.toString()} />
+        {present.map((customer) => (
+          <Row key={customer.id} customer={customer} search={params.toString()} />
         ))}
       </ul>
+      <MissingItems one="customer" many="customers" count={missing} />
       {list?.pageInfo.hasNextPage && (
         <button type="button" onClick={showMore} disabled={loading}>
           Show more

@@ -3,8 +3,9 @@ import { useState } from 'react';
 import { formatDay, inWords } from '../customers/names.ts';
 import type { CustomerOverviewQuery, PaymentRowFragment } from '../generated/graphql.ts';
 import { useMorePaymentsLazyQuery } from '../generated/hooks.ts';
-import { formatMoney, isPositive, subtract } from '../money.ts';
-import { Missing, StaleHint } from '../notices.tsx';
+import { type Amount, formatMoney, isPositive, subtract } from '../money.ts';
+import { Missing, MissingItems, StaleHint } from '../notices.tsx';
+import { splitItems } from '../split-items.ts';
 import { RefundDialog } from './refund-dialog.tsx';
 
 type Customer = NonNullable<CustomerOverviewQuery['customer']>;
@@ -12,8 +13,11 @@ type Props = { customer: Customer; error: ErrorLike | undefined; onRetry: () => 
 
 /** What a customer has paid, newest first, each with its refunds. */
 export const PaymentList = ({ customer: { id, payments }, error, onRetry }: Props) => {
-  const [refunding, setRefunding] = useState<PaymentRowFragment>();
-  const [loadMore, more] = useMorePaymentsLazyQuery({ fetchPolicy: 'network-only' });
+  const [refunding, setRefunding] = useState<{ payment: PaymentRowFragment; left: Amount }>();
+  const [loadMore, more] = useMorePaymentsLazyQuery({ fetchPolicy: 'network-only', errorPolicy: 'all' });
+  const { present, missing } = splitItems(payments?.edges.map(({ node }) => node) ?? []);
+  // One payment that cannot be read is not the whole page.
+  const hasFailed = more.error !== undefined && !more.data?.customer?.payments;
   // The cache adds the page to the list.
   const showMore = () => {
     const after = payments?.pageInfo.endCursor;
@@ -30,43 +34,50 @@ export const PaymentList = ({ customer: { id, payments }, error, onRetry }: Prop
       {payments === null && <Missing what="Payments" error={error} at={['customer', 'payments']} onRetry={onRetry} />}
       {payments?.edges.length === 0 && <p className="quiet">None yet.</p>}
       <ul className="cards">
-        {payments?.edges.map(({ node }) => (
-          <Payment key={node.id} payment={node} onRefund={() => setRefunding(node)} />
+        {present.map((payment) => (
+          <Payment key={payment.id} payment={payment} onRefund={(left) => setRefunding({ payment, left })} />
         ))}
       </ul>
-      {more.error && !more.loading && <Missing what="More payments" error={more.error} onRetry={showMore} />}
-      {payments?.pageInfo.hasNextPage && !more.error && (
+      <MissingItems one="payment" many="payments" count={missing} />
+      {hasFailed && !more.loading && <Missing what="More payments" error={more.error} onRetry={showMore} />}
+      {payments?.pageInfo.hasNextPage && !hasFailed && (
         <button type="button" onClick={showMore} disabled={more.loading}>
           Show more payments
         </button>
       )}
-      {refunding && <RefundDialog payment={refunding} onClose={close} />}
+      {refunding && <RefundDialog {...refunding} onClose={close} />}
     </section>
   );
 };
 
-const Payment = ({ payment, onRefund }: { payment: PaymentRowFragment; onRefund: () => void }) => {
+type PaymentProps = { payment: PaymentRowFragment; onRefund: (left: Amount) => void };
+
+const Payment = ({ payment, onRefund }: PaymentProps) => {
   const { amount, amountReceived, amountRefunded, createdAt, description, refunds, status } = payment;
-  const left = subtract(amountReceived.amount, amountRefunded.amount);
-  const title = `${formatMoney(amount)}, ${formatDay(createdAt)}`;
+  const left = amountReceived &&
+    amountRefunded && { ...amountReceived, amount: subtract(amountReceived.amount, amountRefunded.amount) };
+  const asked = amount ? formatMoney(amount) : 'Unknown amount';
+  const title = `${asked}, ${formatDay(createdAt)}`;
+  const { present, missing } = splitItems(refunds ?? []);
   return (
     <li aria-label={`Payment of ${title}`}>
       <div className="line">
-        <strong>{formatMoney(amount)}</strong>
+        <strong>{asked}</strong>
         <span className={`badge ${status === 'SUCCEEDED' ? 'good' : ''}`}>{inWords(status)}</span>
         <span className="quiet">{formatDay(createdAt)}</span>
-        {isPositive(left) && (
-          <button type="button" onClick={onRefund} aria-label={`Refund ${title}`}>
+        {left && isPositive(left.amount) && (
+          <button type="button" onClick={() => onRefund(left)} aria-label={`Refund ${title}`}>
             Refund
           </button>
         )}
       </div>
       {description && <p className="quiet">{description}</p>}
-      {refunds?.map((refund) => (
+      {present.map((refund) => (
         <p key={refund.id} className="refund">
           {formatMoney(refund.amount)} given back{refund.status ? `: ${inWords(refund.status).toLowerCase()}` : ''}
         </p>
       ))}
+      <MissingItems one="refund" many="refunds" count={missing} />
     </li>
   );
 };

@@ -2,7 +2,7 @@ import { type FormEvent, useEffect, useId, useRef, useState } from 'react';
 import { failuresOf, inWords, isDefinite } from '../errors.ts';
 import type { PaymentRowFragment, RefundReasonInput } from '../generated/graphql.ts';
 import { useRefundPaymentMutation } from '../generated/hooks.ts';
-import { add, formatMoney, isPositive, readAmount, subtract } from '../money.ts';
+import { type Amount, add, formatMoney, isPositive, readAmount, subtract } from '../money.ts';
 import { newKey } from './key.ts';
 
 const REASONS: Readonly<Record<RefundReasonInput, string>> = {
@@ -13,6 +13,8 @@ const REASONS: Readonly<Record<RefundReasonInput, string>> = {
 
 type Props = {
   payment: PaymentRowFragment;
+  /** How much can be given back. */
+  left: Amount;
   /** Told whether what is shown may not be what is. */
   onClose: (isUncertain: boolean) => void;
 };
@@ -21,15 +23,17 @@ type Props = {
  * Gives a payment back, in whole or in part. What is shown changes at once, and changes back where the refund fails. One
  * opened dialog is one attempt: asked again, it is still the same refund.
  */
-export const RefundDialog = ({ payment, onClose }: Props) => {
+export const RefundDialog = ({ payment, left: initial, onClose }: Props) => {
   const dialog = useRef<HTMLDialogElement>(null);
-  const [left] = useState(() => subtract(payment.amountReceived.amount, payment.amountRefunded.amount));
+  const [left] = useState(initial.amount);
+  /** It was given back, and the payment as it is now did not come along. */
+  const isOutdated = useRef(false);
   const [typed, setTyped] = useState<string>(left);
   const [reason, setReason] = useState<RefundReasonInput>('REQUESTED_BY_CUSTOMER');
   const [attempt, setAttempt] = useState(() => ({ key: newKey(), of: '' }));
   const [refund, { loading, error }] = useRefundPaymentMutation();
   const ids = { title: useId(), amount: useId(), reason: useId(), wrong: useId() };
-  const { currency } = payment.amount;
+  const { currency } = initial;
   const amount = readAmount(typed);
   const isTooMuch = amount !== undefined && isPositive(subtract(amount, left));
   const [failure] = failuresOf(error);
@@ -50,13 +54,14 @@ export const RefundDialog = ({ payment, onClose }: Props) => {
         input: { paymentId: payment.id, idempotencyKey: key, amount: { amount, currency }, reason },
       },
       errorPolicy: 'all',
-      optimisticResponse: toOptimistic(payment, amount),
+      optimisticResponse: toOptimistic(payment, { amount, currency }),
     });
+    isOutdated.current = data?.refundPayment?.payment === null;
     if (data?.refundPayment) dialog.current?.close();
   };
 
   return (
-    <dialog ref={dialog} aria-labelledby={ids.title} onClose={() => onClose(isLocked)}>
+    <dialog ref={dialog} aria-labelledby={ids.title} onClose={() => onClose(isLocked || isOutdated.current)}>
       <form onSubmit={(event) => void submit(event)}>
         <h2 id={ids.title}>Refund {formatMoney({ amount: left, currency })}</h2>
         <label htmlFor={ids.amount}>Amount in {currency}</label>
@@ -105,8 +110,7 @@ export const RefundDialog = ({ payment, onClose }: Props) => {
 };
 
 /** The payment as it will be, if all goes well. */
-const toOptimistic = (payment: PaymentRowFragment, amount: `${number}`) => {
-  const { currency } = payment.amount;
+const toOptimistic = (payment: PaymentRowFragment, { amount, currency }: Amount) => {
   const refund = {
     __typename: 'Refund' as const,
     id: 'new',
@@ -120,7 +124,7 @@ const toOptimistic = (payment: PaymentRowFragment, amount: `${number}`) => {
       refund,
       payment: {
         ...payment,
-        amountRefunded: {
+        amountRefunded: payment.amountRefunded && {
           ...payment.amountRefunded,
           amount: add(payment.amountRefunded.amount, amount),
           minorUnits: null,

@@ -1,0 +1,350 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createCompany } from '../../sandbox/company.ts';
+import { startOverHttp } from '../kit/over-http.ts';
+import { type Answer, type Ask, type Stack, startStack } from '../kit/stack.ts';
+
+/* One odd record among good ones: it is null at its own place, with an error there, and its neighbours arrive. */
+
+const company = createCompany();
+
+let stack: Stack;
+let overHttp: Pick<Stack, 'ask' | 'close'>;
+beforeAll(async () => {
+  stack = await startStack();
+  overHttp = await startOverHttp(stack, {
+    CACHE_MAX_MIB: '0',
+    STRIPE_QUOTA: 'account=100000/1,endpoint=100000/1,search=100000/1',
+    HUBSPOT_QUOTA: 'account=100000/1,search=100000/1',
+  });
+});
+afterAll(async () => {
+  await overHttp.close();
+  await stack.close();
+});
+beforeEach(() => stack.reset());
+
+type Json = Record<string, unknown>;
+type Edge = { cursor: string; node: Json | null };
+type Data = Record<string, { edges: Edge[]; pageInfo: { hasNextPage: boolean; endCursor: string } }>;
+
+/** Changes the list of an answer, under `data` or `results`. */
+const edit = (change: (items: Json[]) => void) => (body: string) => {
+  const answer = JSON.parse(body) as { data?: Json[]; results?: Json[] };
+  change(answer.data ?? answer.results ?? []);
+  return JSON.stringify(answer);
+};
+
+/** Gives a field of one item another value; undefined takes it away. */
+const set = (index: number, field: string, value: unknown) =>
+  edit((items) => {
+    const item = items[index];
+    if (item) item[field] = value;
+  });
+
+const BAD = 'UPSTREAM_BAD_RESPONSE';
+const errorsOf = ({ errors }: Answer<unknown>) =>
+  errors?.map(({ path, extensions }) => [path?.join('.'), extensions?.['code']]);
+
+const [ada] = company.accounts;
+
+/** A list, the call that answers it, and what makes its second item odd. */
+const LISTS: readonly (readonly [list: string, selection: string, on: string, odd: (body: string) => string])[] = [
+  ['customers', 'id', 'GET /crm/v3/objects/contacts', set(1, 'createdAt', 12)],
+  ['customers', 'id', 'GET /crm/v3/objects/contacts', set(1, 'properties', { email: 7 })],
+  ['customers', 'id', 'GET /crm/v3/objects/contacts', set(1, 'id', undefined)],
+  ['customers', 'id', 'GET /crm/v3/objects/contacts', edit((items) => void items.splice(1, 1, null as never))],
+  ['customers(filter: { lifecycleStage: CUSTOMER })', 'id', 'contacts/search', set(1, 'createdAt', undefined)],
+  ['deals', 'id', 'GET /crm/v3/objects/deals', set(1, 'properties', { amount: 'lots', deal_currency_code: 'EUR' })],
+  ['deals(filter: { status: WON })', 'id', 'deals/search', set(1, 'createdAt', '')],
+  ['payments', 'id', 'GET /v1/payment_intents', set(1, 'status', 'by_pigeon')],
+  ['payments', 'id', 'GET /v1/payment_intents', set(1, 'created', 1e15)],
+  ['payments', 'id', 'GET /v1/payment_intents', set(1, 'id', 7)],
+  ['payments(filter: { status: SUCCEEDED })', 'id', 'payment_intents/search', set(1, 'amount', 'many')],
+];
+
+const inList = (list: string, args: string) =>
+  list.includes('(') ? list.replace('(', `(${args}, `) : `${list}(${args})`;
+
+describe.each(['in process', 'over HTTP'])('%s', (way) => {
+  const ask: Ask = (...args) => (way === 'over HTTP' ? overHttp : stack).ask(...args);
+
+  test.each(LISTS.map(([list, selection, on, odd], index) => ({ index, list, selection, on, odd })))(
+    '$index: $list: the second is null, its neighbours arrive, and paging goes on after it',
+    async ({ list, selection, on, odd }) => {
+      const page = (args: string) =>
+        ask<Data>(
+          `{ list: ${inList(list, args)} { edges { cursor node { ${selection} } } pageInfo { hasNextPage endCursor } } }`,
+        );
+      const good = await page('first: 4');
+      expect(good.errors).toBeUndefined();
+      const nodes = good.data?.['list']?.edges.map(({ node }) => node) ?? [];
+      expect(nodes).toHaveLength(4);
+
+      stack[list.startsWith('payments') ? 'stripe' : 'hubspot'].fail({ on, rewrite: odd, times: 1 });
+      const answer = await page('first: 4');
+      const edges = answer.data?.['list']?.edges ?? [];
+      expect(edges.map(({ node }) => node)).toEqual([nodes[0], null, nodes[2], nodes[3]]);
+      expect(errorsOf(answer)).toEqual([['list.edges.1.node', BAD]]);
+
+      const after = await page(`first: 2, after: "${edges[1]?.cursor}"`);
+      expect(after.data?.['list']?.edges.map(({ node }) => node)).toEqual([nodes[2], nodes[3]]);
+    },
+  );
+
+  test('a page that ends with the odd one: the next page goes on after it', async () => {
+    const page = (args: string) =>
+      ask<Data>(`{ payments(first: 2${args}) { edges { node { id } } pageInfo { endCursor } } }`);
+    const four = await ask<Data>('{ payments(first: 4) { edges { node { id } } } }');
+    stack.stripe.fail({ on: 'GET /v1/payment_intents', rewrite: set(1, 'status', 'by_pigeon'), times: 1 });
+    const first = await page('');
+    expect(first.data?.['payments']?.edges[1]?.node).toBeNull();
+    const second = await page(`, after: "${first.data?.['payments']?.pageInfo.endCursor}"`);
+    expect(second.data?.['payments']?.edges).toEqual(four.data?.['payments']?.edges.slice(2));
+  });
+
+  test.each([
+    ['payments', 'GET /v1/payment_intents'],
+    ['invoices', 'GET /v1/invoices'],
+  ])('a customer’s %s: the odd one is null, and paging goes on after it', async (list, on) => {
+    const owner = company.accounts.find(
+      (account) =>
+        account.email &&
+        account[list as 'payments' | 'invoices'].length >= 2 &&
+        company.accounts.filter(({ email }) => email?.toLowerCase() === account.email?.toLowerCase()).length === 1,
+    );
+    const page = (args: string) =>
+      ask<{ customer: Data }>(
+        `{ customer(email: "${owner?.email}") { ${list}(${args}) { edges { cursor node { id } } } } }`,
+      );
+    const good = (await page('first: 9')).data?.customer[list]?.edges ?? [];
+    stack.stripe.fail({ on, rewrite: set(0, 'created', 'today'), times: 1 });
+    const answer = await page('first: 9');
+    const edges = answer.data?.customer[list]?.edges ?? [];
+    expect(edges.map(({ node }) => node)).toEqual([null, ...good.slice(1).map(({ node }) => node)]);
+    expect(errorsOf(answer)).toEqual([[`customer.${list}.edges.0.node`, BAD]]);
+    expect((await page(`first: 9, after: "${edges[0]?.cursor}"`)).data?.customer[list]?.edges).toEqual(good.slice(1));
+  });
+
+  const big = company.deals.find(({ lineItems }) => lineItems.length >= 3);
+
+  test('of a deal’s lines, one that is odd: it is null at its place', async () => {
+    const ASK = `{ deal(id: "${big?.id}") { name lineItems { id } } }`;
+    const good = await ask<{ deal: { name: string; lineItems: Json[] } }>(ASK);
+    const lines = good.data?.deal.lineItems ?? [];
+    const odd = lines[1]?.['id'];
+    stack.hubspot.fail({
+      on: 'line_items/batch/read',
+      rewrite: edit((items) => {
+        for (const item of items) if (item['id'] === odd) item['properties'] = { quantity: 'many' };
+      }),
+    });
+    const answer = await ask<{ deal: { name: string; lineItems: Json[] } }>(ASK);
+    expect(answer.data?.deal).toEqual({
+      name: good.data?.deal.name,
+      lineItems: lines.map((line, at) => (at === 1 ? null : line)),
+    });
+    expect(errorsOf(answer)).toEqual([['deal.lineItems.1', BAD]]);
+  });
+
+  test('of a deal’s links, one that is odd: it is null behind the others', async () => {
+    const ASK = `{ deal(id: "${big?.id}") { lineItems { id } } other: deal(id: "50001") { lineItems { id } } }`;
+    const good = await ask<Record<string, { lineItems: Json[] }>>(ASK);
+    stack.hubspot.fail({
+      on: 'deals/line_items',
+      rewrite: edit((items) => {
+        for (const item of items) {
+          if ((item['from'] as Json)['id'] === big?.id) (item['to'] as Json[])[1] = { toObjectId: 'x1' };
+        }
+      }),
+    });
+    const answer = await ask<Record<string, { lineItems: Json[] }>>(ASK);
+    const lines = good.data?.['deal']?.lineItems ?? [];
+    expect(answer.data?.['deal']?.lineItems).toEqual([lines[0], ...lines.slice(2), null]);
+    expect(answer.data?.['other']).toEqual(good.data?.['other']);
+    expect(errorsOf(answer)).toEqual([[`deal.lineItems.${lines.length - 1}`, BAD]]);
+  });
+
+  test('of links to a company, one that does not say whether it is the primary: an error, and the others’ arrive', async () => {
+    stack.hubspot.fail({
+      on: 'contacts/companies',
+      rewrite: edit((items) => {
+        for (const item of items) {
+          if ((item['from'] as Json)['id'] === '101')
+            item['to'] = [{ toObjectId: null }, { toObjectId: 9002, associationTypes: [] }];
+        }
+      }),
+    });
+    const answer = await ask('{ a: customer(id: "101") { company { id } } b: customer(id: "102") { company { id } } }');
+    expect(answer.data).toMatchObject({ a: { company: null }, b: { company: { id: expect.any(String) } } });
+    expect(errorsOf(answer)).toEqual([['a.company', BAD]]);
+  });
+
+  test.each([
+    ['is odd', (item: Json) => Object.assign(item, { createdAt: 1 })],
+    ['has no id', (item: Json) => Object.assign(item, { id: undefined })],
+    ['is a number', () => 7],
+  ])('of a batch of customers, one that %s: an error, and not a customer that does not exist', async (_, change) => {
+    stack.hubspot.fail({
+      on: 'contacts/batch/read',
+      rewrite: edit((items) => {
+        const at = items.findIndex(({ id }) => id === '102');
+        items[at] = change(items[at] ?? {}) as Json;
+      }),
+    });
+    const answer = await ask(
+      '{ a: customer(id: "101") { id } b: customer(id: "102") { id } c: customer(id: "103") { id } d: customer(id: "99999") { id } }',
+    );
+    expect(answer.data).toEqual({ a: { id: '101' }, b: null, c: { id: '103' }, d: null });
+    expect(errorsOf(answer)).toEqual([['b', BAD]]);
+  });
+
+  test('of a payment’s refunds, one of an unknown status: it is null at its place', async () => {
+    const paid = company.accounts
+      .flatMap(({ payments }) => payments)
+      .filter(({ status, refunds, amount }) => status === 'succeeded' && refunds.length === 0 && amount > 500);
+    const id = paid[way === 'over HTTP' ? 0 : 1]?.id;
+    const money = company.accounts
+      .find(({ payments }) => payments.some((one) => one.id === id))
+      ?.currency.toUpperCase();
+    for (const key of ['a', 'b', 'c']) {
+      const input = `{ paymentId: "${id}", amount: { amount: "1", currency: "${money}" }, idempotencyKey: "${id}${key}" }`;
+      expect((await ask(`mutation { refundPayment(input: ${input}) { refund { id } } }`)).errors).toBeUndefined();
+    }
+    const ASK = `{ payment(id: "${id}") { id refunds { id } } }`;
+    const good = await ask<{ payment: { refunds: Json[] } }>(ASK);
+    stack.stripe.fail({
+      on: 'GET /v1/payment_intents/{id}',
+      rewrite: (body) => {
+        const payment = JSON.parse(body);
+        payment.latest_charge.refunds.data[1].status = 'by_pigeon';
+        return JSON.stringify(payment);
+      },
+    });
+    const answer = await ask<{ payment: { refunds: Json[] } }>(ASK);
+    const [first, , third] = good.data?.payment.refunds ?? [];
+    expect(answer.data).toEqual({ payment: { id, refunds: [first, null, third] } });
+    expect(errorsOf(answer)).toEqual([['payment.refunds.1', BAD]]);
+  });
+});
+
+describe('of ten addresses that are searched for together, an account that', () => {
+  const PAGE = `{ customers(first: 10) { edges { node { email balance { amount } paymentAccounts { id }
+    payments(first: 2) { edges { node { id } } } } } } }`;
+  type Page = { customers: { edges: { node: Json }[] } };
+
+  // Not the first of those that are searched for together.
+  const owned = company.people.slice(3, 10).flatMap(({ email }) => {
+    const accounts = company.accounts.filter((account) => account.email?.toLowerCase() === email);
+    return accounts.length === 1 && email ? [{ email, account: accounts[0] }] : [];
+  })[0];
+
+  type Case = readonly [name: string, odd: Json, fields: readonly string[], codes: readonly string[]];
+
+  test.each<Case>([
+    // What of its owner is null, by what is odd about it.
+    ['has an odd time', { created: 'today' }, ['balance', 'paymentAccounts.0'], [BAD, BAD]],
+    ['has an odd balance', { balance: 'lots' }, ['balance', 'paymentAccounts.0'], [BAD, BAD]],
+    ['has no address', { email: 7 }, ['balance', 'paymentAccounts.0'], [BAD, BAD]],
+    ['has no id', { id: 7 }, ['balance', 'paymentAccounts.0', 'payments'], [BAD, BAD, BAD]],
+    ['does not say its balance', { balance: undefined }, [], []],
+  ])('%s: it is its owner’s alone', async (_, odd, fields, codes) => {
+    const good = await stack.ask<Page>(PAGE);
+    const index = good.data?.customers.edges.findIndex(({ node }) => node['email'] === owned?.email) ?? -1;
+    expect(index).toBeGreaterThanOrEqual(0);
+    stack.reset();
+    stack.stripe.fail({
+      on: 'customers/search',
+      rewrite: edit((items) => {
+        for (const item of items) if (item['id'] === owned?.account?.id) Object.assign(item, odd);
+      }),
+    });
+    const answer = await stack.ask<Page>(PAGE);
+    expect(errorsOf(answer)?.sort() ?? []).toEqual(
+      fields.map((field, at) => [`customers.edges.${index}.node.${field}`, codes[at]]),
+    );
+    const others = (page: Answer<Page>) => page.data?.customers.edges.filter((edge, at) => edge && at !== index);
+    expect(others(answer)).toEqual(others(good));
+    const owner = answer.data?.customers.edges[index]?.node;
+    expect(owner?.['balance']).toBeNull();
+    if (!fields.includes('payments')) {
+      expect(owner?.['payments']).toEqual(good.data?.customers.edges[index]?.node['payments']);
+    }
+  });
+});
+
+describe('what a provider’s description lets be absent', () => {
+  const without = (field: string) => (body: string) => {
+    const object = JSON.parse(body);
+    delete object[field];
+    return JSON.stringify(object);
+  };
+  const id = ada?.payments.find(({ refunds }) => refunds.length > 0)?.id;
+  const ASK = `{ payment(id: "${id}") { id status amount { amount } amountReceived { amount } amountRefunded { amount }
+    customer { email } refunds { id } } }`;
+
+  test.each([
+    ['amount', { amount: null }],
+    ['amount_received', { amountReceived: null }],
+    ['currency', { amount: null, amountReceived: null, amountRefunded: null }],
+    ['customer', { customer: null }],
+    ['description', {}],
+    // The refunds are there for the asking.
+    ['latest_charge', { amountRefunded: null }],
+  ])('a payment’s %s is null, and nothing else is', async (field, nulls) => {
+    const good = await stack.ask<{ payment: Json }>(ASK);
+    stack.stripe.fail({ on: 'GET /v1/payment_intents/{id}', rewrite: without(field) });
+    const { data, errors } = await stack.ask<{ payment: Json }>(ASK);
+    expect(errors).toBeUndefined();
+    expect(data?.payment).toEqual({ ...good.data?.payment, ...nulls });
+  });
+
+  test('a payment’s customer that is only an id is an error, and not nobody', async () => {
+    stack.stripe.fail({
+      on: 'GET /v1/payment_intents/{id}',
+      rewrite: (body) => JSON.stringify({ ...JSON.parse(body), customer: ada?.id }),
+    });
+    const answer = await stack.ask<{ payment: Json }>(ASK);
+    expect(answer.data?.payment).toMatchObject({ id, customer: null });
+    expect(errorsOf(answer)).toEqual([['payment.customer', BAD]]);
+  });
+
+  test('a part of a payment without a currency is not given back', async () => {
+    stack.stripe.fail({ on: 'GET /v1/payment_intents/{id}', rewrite: without('currency') });
+    const answer = await stack.ask(`mutation { refundPayment(input: {
+      paymentId: "${id}", amount: { amount: "1", currency: "EUR" }, idempotencyKey: "no-currency"
+    }) { refund { id } } }`);
+    expect(errorsOf(answer)).toEqual([['refundPayment', BAD]]);
+    expect(stack.stripe.calls.filter(({ operation }) => operation.startsWith('POST'))).toEqual([]);
+  });
+
+  test('HubSpot’s properties are null, and a deal’s status is not guessed', async () => {
+    const bare = edit((items) => {
+      for (const item of items) item['properties'] = {};
+    });
+    stack.hubspot.fail({ rewrite: bare });
+    const { data, errors } = await stack.ask(`{
+      customers(first: 2) { edges { node { id email firstName lifecycleStage } } }
+      deals(first: 1) { edges { node { id name status amount { amount } closeDate } } }
+    }`);
+    expect(errors).toBeUndefined();
+    expect(data).toEqual({
+      customers: {
+        edges: ['101', '102'].map((one) => ({ node: { id: one, email: null, firstName: null, lifecycleStage: null } })),
+      },
+      deals: { edges: [{ node: { id: '50001', name: null, status: null, amount: null, closeDate: null } }] },
+    });
+  });
+});
+
+test('given 4 million odd items in one answer, then the list is an error and memory stays flat', async () => {
+  const before = process.memoryUsage().rss;
+  const items = `[${'1,'.repeat(4_000_000 - 10)}1]`;
+  stack.stripe.fail({ on: 'GET /v1/payment_intents', rewrite: () => `{"data":${items},"has_more":false}` });
+  stack.hubspot.fail({ on: 'GET', rewrite: () => `{"results":${items}}` });
+  const answer = await stack.ask('{ payments { edges { cursor } } customers { edges { cursor } } }');
+  expect(errorsOf(answer)?.sort()).toEqual([
+    ['customers', BAD],
+    ['payments', BAD],
+  ]);
+  expect((process.memoryUsage().rss - before) / 1e6).toBeLessThan(600);
+});

@@ -1,0 +1,230 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createCompany } from '../../sandbox/company.ts';
+import type { Fault } from '../../sandbox/faults.ts';
+import { resetClock, skipAhead } from '../kit/clock.ts';
+import { startOverHttp } from '../kit/over-http.ts';
+import { type Ask, operationsOf, type Stack, startStack } from '../kit/stack.ts';
+
+/* A write whose answer can be read, and then whatever is asked after it fails: what the answer says is there. */
+
+const company = createCompany();
+const ENV = { HUBSPOT_TIMEOUT_MS: '1500', STRIPE_TIMEOUT_MS: '1500' };
+
+let stack: Stack;
+let overHttp: Pick<Stack, 'ask' | 'close'>;
+beforeAll(async () => {
+  skipAhead(0);
+  stack = await startStack({ env: ENV });
+  overHttp = await startOverHttp(stack, { CACHE_MAX_MIB: '0', ...ENV });
+});
+afterAll(async () => {
+  await overHttp.close();
+  await stack.close();
+  resetClock();
+});
+beforeEach(() => {
+  stack.reset();
+  skipAhead(120_000);
+});
+
+const waysOf: Readonly<Record<string, () => Ask>> = {
+  'in process': () => stack.ask,
+  'over HTTP': () => overHttp.ask,
+};
+
+type Written = Record<string, Record<string, Record<string, unknown>> | null>;
+
+const READ_FAULTS: readonly (readonly [name: string, fault: Fault, code: unknown])[] = [
+  ['503', { status: 503 }, 'UPSTREAM_UNAVAILABLE'],
+  ['401', { status: 401 }, 'UPSTREAM_UNAUTHORIZED'],
+  ['429', { status: 429, headers: { 'retry-after': '60' } }, 'UPSTREAM_RATE_LIMITED'],
+  ['a lost connection', { drop: 'before' }, 'UPSTREAM_UNAVAILABLE'],
+  // The second one leaves the endpoint alone, which is said as well.
+  ['no answer', { hang: true }, expect.stringMatching(/^UPSTREAM_(TIMEOUT|UNAVAILABLE)$/)],
+  ['nothing that can be read', { body: '[]' }, 'UPSTREAM_BAD_RESPONSE'],
+  ['an odd record', { rewrite: (body) => body.replace('"createdAt":"2', '"createdAt":"x') }, 'UPSTREAM_BAD_RESPONSE'],
+  ['no record', { body: '{"results":[]}' }, 'UPSTREAM_BAD_RESPONSE'],
+];
+
+describe.each(Object.keys(waysOf))('%s', (way) => {
+  const ask: Ask = (...args) => (waysOf[way] ?? (() => stack.ask))()(...args);
+
+  // The process over HTTP does not follow this one's clock: what holds it back in one case would do so in the next.
+  test.each(way === 'over HTTP' ? READ_FAULTS.slice(0, 1) : READ_FAULTS)(
+    'createCustomer, then %s: what was entered is there, and the rest is an error of its own',
+    async (name, fault, code) => {
+      const email = `${way}.${name}@customers.example`.replaceAll(' ', '.').toLowerCase();
+      stack.hubspot.fail({ ...fault, on: 'contacts/batch/read' });
+      const { data, errors } = await ask<Written>(
+        `mutation { createCustomer(input: { email: "${email}", firstName: "Nora" }) {
+          customer { id email firstName createdAt phone lifecycleStage }
+        } }`,
+      );
+      expect(data?.['createCustomer']).toEqual({
+        customer: {
+          id: expect.stringMatching(/^\d+$/),
+          email,
+          firstName: 'Nora',
+          createdAt: expect.any(String),
+          phone: null,
+          lifecycleStage: null,
+        },
+      });
+      expect(errors?.map(({ path, extensions }) => [path, extensions?.['code']])).toEqual(
+        ['phone', 'lifecycleStage'].map((field) => [['createCustomer', 'customer', field], code]),
+      );
+    },
+  );
+
+  test('updateCustomer and updateDeal, then 503: the new value is there, and the rest is an error of its own', async () => {
+    stack.hubspot.fail({ on: 'batch/read', status: 503 });
+    const { data, errors } = await ask<Written>(`mutation {
+      updateCustomer(input: { id: "102", phone: "+46 70 1" }) { customer { id phone lastName } }
+      updateDeal(input: { id: "50001", stage: "closedlost", amount: "5" }) { deal { id stage status name amount { amount } } }
+    }`);
+    expect(data).toEqual({
+      updateCustomer: { customer: { id: '102', phone: '+46 70 1', lastName: null } },
+      // The answer has the amount and not its currency.
+      updateDeal: { deal: { id: '50001', stage: 'closedlost', status: null, name: null, amount: null } },
+    });
+    expect(errors?.map(({ path }) => path?.slice(1).join('.')).sort()).toEqual([
+      'customer.lastName',
+      'deal.amount',
+      'deal.name',
+      'deal.status',
+    ]);
+  });
+});
+
+test('given a write’s answer with all that is asked for, then nothing is read', async () => {
+  const { errors } = await stack.ask(`mutation { createCustomer(input: {
+    email: "whole@customers.example", firstName: "A", lastName: "B", phone: "1", lifecycleStage: LEAD
+  }) { customer { email lastName lifecycleStage } } }`);
+  expect(errors).toBeUndefined();
+  expect(operationsOf(stack.hubspot)).toEqual(['POST /crm/v3/objects/contacts']);
+});
+
+test('given a contact that was merged into another, then that is the one that was changed', async () => {
+  stack.hubspot.fail({ on: 'PATCH', rewrite: (body) => body.replace('"id":"103"', '"id":"104"') });
+  const { data } = await stack.ask<Written>(
+    'mutation { updateCustomer(input: { id: "103", phone: "+46 70 2" }) { customer { id lastName } } }',
+  );
+  expect(data?.['updateCustomer']?.['customer']).toEqual({ id: '104', lastName: company.people[3]?.lastName });
+});
+
+describe('the request’s time is up', () => {
+  let hurried: Pick<Stack, 'ask' | 'close'>;
+  beforeAll(async () => {
+    hurried = await stack.startAnother({
+      REQUEST_TIMEOUT_MS: '2000',
+      HUBSPOT_TIMEOUT_MS: '60000',
+      STRIPE_TIMEOUT_MS: '60000',
+    });
+  });
+  afterAll(() => hurried.close());
+
+  test('after the write, then what its answer says is there', async () => {
+    stack.hubspot.fail({ on: 'batch/read', hang: true });
+    const { data, errors } = await hurried.ask<Written>(
+      'mutation { updateCustomer(input: { id: "105", phone: "+46 70 3" }) { customer { id phone lastName } } }',
+    );
+    expect(data).toEqual({ updateCustomer: { customer: { id: '105', phone: '+46 70 3', lastName: null } } });
+    expect(errors?.map(({ path }) => path)).toEqual([['updateCustomer', 'customer', 'lastName']]);
+  });
+
+  test.each([
+    ['hubspot', 'mutation { updateCustomer(input: { id: "105", phone: "+46 70 4" }) { customer { id } } }'],
+    [
+      'stripe',
+      `mutation { createPayment(input: { customerEmail: "ada.lindqvist@customers.example",
+        amount: { amount: "1", currency: "EUR" }, idempotencyKey: "hurried" }) { payment { id } } }`,
+    ],
+  ] as const)('before the answer of %s’s write, then its outcome is unknown', async (provider, mutation) => {
+    stack[provider].fail({ on: provider === 'stripe' ? 'POST' : 'PATCH', hang: true });
+    const { errors } = await hurried.ask(mutation);
+    expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['UPSTREAM_OUTCOME_UNKNOWN']);
+  });
+});
+
+describe('the token is no longer taken after the write', () => {
+  const OAUTH = { clientId: 'app', clientSecret: 'app-secret', refreshToken: 'refresh-me' };
+  let other: Stack;
+  beforeAll(async () => {
+    other = await startStack({
+      hubspot: { oauth: OAUTH },
+      env: {
+        HUBSPOT_ACCESS_TOKEN: '',
+        HUBSPOT_CLIENT_ID: OAUTH.clientId,
+        HUBSPOT_CLIENT_SECRET: OAUTH.clientSecret,
+        HUBSPOT_REFRESH_TOKEN: OAUTH.refreshToken,
+      },
+    });
+  });
+  afterAll(() => other.close());
+  beforeEach(() => other.reset());
+  const UPDATE =
+    'mutation { updateCustomer(input: { id: "106", phone: "+46 70 5" }) { customer { id phone lastName } } }';
+
+  test('and a new one is given: the answer is whole, also where it has to be found out', async () => {
+    other.hubspot.fail({ on: 'PATCH', rewrite: () => '1', times: 1 });
+    other.hubspot.fail({ on: 'batch/read', status: 401, times: 1 });
+    const { data, errors } = await other.ask<Written>(UPDATE);
+    expect(errors).toBeUndefined();
+    expect(data?.['updateCustomer']?.['customer']).toMatchObject({ phone: '+46 70 5', lastName: expect.any(String) });
+    expect(operationsOf(other.hubspot).filter((operation) => operation.startsWith('PATCH'))).toHaveLength(1);
+  });
+
+  test.each([
+    ['its answer can be read: what it says is there', undefined],
+    ['its answer cannot be read: the outcome is unknown', () => '1'],
+  ] as const)('and none is given, and %s', async (_, rewrite) => {
+    // A token is there.
+    expect((await other.ask('{ customer(id: "106") { id } }')).errors).toBeUndefined();
+    if (rewrite) other.hubspot.fail({ on: 'PATCH', rewrite });
+    other.hubspot.fail({ on: 'batch/read', status: 401 });
+    other.hubspot.fail({ on: 'oauth', status: 400 });
+    const { data, errors } = await other.ask<Written>(UPDATE);
+    if (rewrite) expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_OUTCOME_UNKNOWN');
+    else expect(data).toEqual({ updateCustomer: { customer: { id: '106', phone: '+46 70 5', lastName: null } } });
+  });
+});
+
+describe('refundPayment is answered with a payment that', () => {
+  const paid = company.accounts.flatMap(({ payments }) =>
+    payments.flatMap(({ id, status, refunds }) => (status === 'succeeded' && refunds.length === 0 ? [id] : [])),
+  );
+  const odd = (change: (payment: Record<string, unknown>) => unknown) => (body: string) => {
+    const refund = JSON.parse(body);
+    return JSON.stringify({ ...refund, payment_intent: change(refund.payment_intent) });
+  };
+  const CASES: readonly (readonly [string, (body: string) => string])[] = [
+    ['is only an id', odd(({ id }) => id)],
+    ['is null', odd(() => null)],
+    ['is missing', odd(() => undefined)],
+    ['has a status of a later version', odd((payment) => ({ ...payment, status: 'by_pigeon' }))],
+    ['is a list', odd(() => [])],
+  ];
+
+  test.each(CASES.map(([name, rewrite], index) => ({ name, rewrite, id: paid[index] ?? '' })))(
+    '$name: the refund is there, and the payment is read',
+    async ({ rewrite, id }) => {
+      stack.stripe.fail({ on: 'POST /v1/refunds', rewrite });
+      const refund = (key: string) =>
+        stack.ask<Written>(`mutation { refundPayment(input: { paymentId: "${id}", idempotencyKey: "${id}${key}" }) {
+          refund { status } payment { id refunds { status } }
+        } }`);
+      const { data, errors } = await refund('');
+      expect(errors).toBeUndefined();
+      const answer = { refund: { status: 'SUCCEEDED' }, payment: { id, refunds: [{ status: 'SUCCEEDED' }] } };
+      expect(data).toEqual({ refundPayment: answer });
+      expect(operationsOf(stack.stripe)).toEqual(['GET /v1/payment_intents/{id}', 'POST /v1/refunds']);
+
+      stack.stripe.fail({ on: 'GET', status: 500 });
+      const again = await refund('');
+      expect(again.data).toEqual({ refundPayment: { refund: { status: 'SUCCEEDED' }, payment: null } });
+      expect(again.errors?.map(({ path, extensions }) => [path, extensions?.['code']])).toEqual([
+        [['refundPayment', 'payment'], 'UPSTREAM_UNAVAILABLE'],
+      ]);
+    },
+  );
+});
