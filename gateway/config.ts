@@ -89,6 +89,7 @@ export const GatewayEnv = HttpEnv.extend({
   ...createLimitsShape(CLIENT_LIMITS),
   MAX_ESTIMATED_OBJECTS: Count.default(10_000),
   MAX_ESTIMATED_VALUES: Count.default(50_000),
+  MAX_ANSWER_VALUES: Count.default(250_000),
   MAX_RUNNING_VALUES: Count.default(250_000),
   ASSUMED_LIST_SIZE: Count.default(10),
   PLANNING_TIMEOUT_MS: Milliseconds.default(5_000),
@@ -173,6 +174,8 @@ export type GatewayConfig = {
   readonly documentLimits: DocumentLimits;
   /** The largest answer that an operation may be for, by estimate. */
   readonly estimateLimits: EstimateLimits;
+  /** Values that an answer may have, whatever its estimate was. */
+  readonly maxAnswerValues: number;
   /** Values of all large answers that are being made at once, by estimate. */
   readonly maxRunningValues: number;
   /** Time that validating or planning one large operation may take, in milliseconds. */
@@ -241,6 +244,7 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
       maxValues: values.MAX_ESTIMATED_VALUES,
       assumedListSize: values.ASSUMED_LIST_SIZE,
     },
+    maxAnswerValues: values.MAX_ANSWER_VALUES,
     maxRunningValues: values.MAX_RUNNING_VALUES,
     planningTimeoutMs: values.PLANNING_TIMEOUT_MS,
     freshAllowed: values.CLIENT_NO_CACHE ? values.CLIENT_NO_CACHE === 'on' : !isProduction,

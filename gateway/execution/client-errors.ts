@@ -7,6 +7,9 @@ import type { SubgraphError } from './subgraph-request.ts';
 /** An error with a path in the names of the data; some stand for others. */
 type AnswerError = SubgraphError & Pick<FetchError, 'isSecondary'>;
 
+/** Errors of one answer at most: a subgraph can give a null where none may be for each of a million items. */
+const MAX_ERRORS = 1_000;
+
 type Reported = { readonly error: SubgraphError; readonly isSecondary: boolean; readonly isWhole: boolean };
 
 /**
@@ -23,12 +26,17 @@ export const createToClientErrors = ({ operation, fragments }: Prepared, toClien
   };
 
   return (errors: readonly AnswerError[], data: unknown): SubgraphError[] => {
-    const reported = errors.map(toReported);
+    const reported = errors.slice(0, MAX_ERRORS).map(toReported);
     const told = reported.every(({ isSecondary, isWhole }) => isWhole && !isSecondary)
       ? reported
       : withoutExplained(reported, data);
     // An object that stands at several places of the plan can have failed for each.
-    return [...new Map(told.map(({ error }) => [JSON.stringify([error.path, reasonOf(error)]), error])).values()];
+    const client = [
+      ...new Map(told.map(({ error }) => [JSON.stringify([error.path, reasonOf(error)]), error])).values(),
+    ];
+    const omitted = errors.length - MAX_ERRORS;
+    if (omitted <= 0) return client;
+    return [...client, { message: `${omitted} more errors are left out.`, extensions: { code: 'ERRORS_OMITTED' } }];
   };
 };
 

@@ -8,7 +8,7 @@ import type { StaleNote } from '../../subgraphs/field.ts';
 import type { EstimateLimits } from '../cost/estimate-limits.ts';
 import { createRunningValues } from '../cost/running-values.ts';
 import { createPlanningThread, type PlanningThread } from '../planning/planning-thread.ts';
-import { type ClientOperation, createGraph, type Graph } from './graph.ts';
+import { type ClientOperation, createGraph, type Graph, type RequestTime } from './graph.ts';
 import type { PlanNode } from './outline.ts';
 import { toPlannable } from './plannable.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
@@ -19,7 +19,7 @@ type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway'];
 export type Noted = {
   readonly stale: StaleNote[];
   /** Ends the execution early. */
-  readonly terms?: { readonly signal: AbortSignal };
+  readonly terms?: RequestTime;
   /** Where it is wanted: what was done. */
   readonly trace?: { plan?: PlanNode | undefined } | undefined;
 };
@@ -43,6 +43,7 @@ export type CompiledGatewayOptions<Context> = {
   readonly maxPrograms: number;
   readonly maxProgramBytes: number;
   readonly estimateLimits: EstimateLimits;
+  readonly maxAnswerValues: number;
   /** Values of all answers that are being made at once, by estimate. */
   readonly maxRunningValues: number;
   readonly turns: TurnQueue;
@@ -154,7 +155,7 @@ export const createCompiledGateway = <Context extends Noted>(
       operation,
       request.request.variables ?? {},
       context,
-      context.terms?.signal,
+      context.terms,
     );
     context.stale.push(...stale);
     if (context.trace) context.trace.plan = outline?.();

@@ -9,6 +9,7 @@ import {
 import { raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { timedOut } from '../../subgraphs/limits/timed-out.ts';
+import { createAnswerBudget } from '../cost/answer-budget.ts';
 import { readCostDirectives } from '../cost/cost-directives.ts';
 import { createEstimate, type Estimate } from '../cost/estimate.ts';
 import { checkEstimate, type EstimateLimits } from '../cost/estimate-limits.ts';
@@ -48,6 +49,8 @@ export type GraphOptions<Context> = PlanOptions & {
   readonly maxPrograms: number;
   readonly maxProgramBytes: number;
   readonly estimateLimits: EstimateLimits;
+  /** Values that an answer may have, whatever its estimate was. */
+  readonly maxAnswerValues: number;
   /** Spaces out what keeps this thread busy for long, and bounds what all such requests hold at once. */
   readonly turns: TurnQueue;
   readonly runningValues: RunningValues;
@@ -55,16 +58,23 @@ export type GraphOptions<Context> = PlanOptions & {
   readonly introspection: boolean;
 };
 
+/** When a request ends. */
+export type RequestTime = {
+  /** Fires when the request's time is up or its client has left. */
+  readonly signal?: AbortSignal | undefined;
+  /** In milliseconds of the monotonic clock. */
+  readonly deadlineAt?: number | undefined;
+};
+
 /** One version of the graph: a supergraph, and the programs of the operations that are in use. */
 export type Graph<Context> = {
   /** Errors of a document; none where it is valid. */
   readonly validate: (document: DocumentNode) => Promise<readonly GraphQLError[]>;
-  /** `signal` fires when the request's time is up or its client has left. */
   readonly execute: (
     operation: ClientOperation,
     variables: Readonly<Record<string, unknown>>,
     context: Context,
-    signal?: AbortSignal,
+    time?: RequestTime,
   ) => Promise<Answer>;
   /** The operations whose programs are kept, those asked for last first. */
   readonly operations: () => ClientOperation[];
@@ -167,17 +177,19 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     { program, estimate: { values, introspected } }: Awaited<ReturnType<typeof programFor>>,
     variables: RequestVariables,
     context: Context,
-    signal: AbortSignal | undefined,
+    { signal, deadlineAt }: RequestTime,
   ): Promise<Answer> => {
     const all = values + introspected;
-    if (all < MANY_VALUES) return program(variables, context);
+    const createBudget = () => createAnswerBudget(options.maxAnswerValues, deadlineAt);
+    if (all < MANY_VALUES) return program(variables, context, { createBudget });
     const end = await runningValues.reserve(all, signal);
+    const takeTurn = async (): Promise<void> => {
+      await turns.take();
+      // When its time is up, a request is answered with what is there.
+      if (signal?.aborted && !isTimeout(signal)) throw signal.reason;
+    };
     try {
-      return await program(variables, context, async () => {
-        await turns.take();
-        // When its time is up, a request is answered with what is there.
-        if (signal?.aborted && !isTimeout(signal)) throw signal.reason;
-      });
+      return await program(variables, context, { takeTurn, createBudget });
     } finally {
       end();
     }
@@ -192,14 +204,15 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
 
   return {
     validate,
-    execute: async (operation, sent, context, signal) => {
+    execute: async (operation, sent, context, time = {}) => {
+      const { signal } = time;
       const { variableDefinitions } = operation;
       const { errors, coerced } = coerceVariables(apiSchema, variableDefinitions, sent, { suggestions: introspection });
       if (errors) return { errors, stale: [] };
       const variables = { sent: withDefaults(operation, sent, coerced), coerced };
       try {
         const found = await raceAbort(programFor(operation, variables), signal);
-        return await run(found, variables, context, signal);
+        return await run(found, variables, context, time);
       } catch (error) {
         return refuse(signal?.aborted ? timedOut() : error);
       }

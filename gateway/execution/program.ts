@@ -1,5 +1,6 @@
 import { executeSync, type GraphQLError, type GraphQLSchema, Kind } from 'graphql';
 import type { StaleNote } from '../../subgraphs/field.ts';
+import type { AnswerBudget } from '../cost/answer-budget.ts';
 import { createToClientErrors } from './client-errors.ts';
 import type { Data } from './data.ts';
 import { createSend } from './fetch.ts';
@@ -37,13 +38,17 @@ export type RequestVariables = {
 
 /**
  * An operation ready to be executed many times. Never rejects for what a subgraph does, but with what `takeTurn` rejects
- * with: that is waited for before each stretch of work that takes long because the answer is large.
+ * with, and with what the budget throws.
  */
-export type Program<Context> = (
-  variables: RequestVariables,
-  context: Context,
-  takeTurn?: () => Promise<void>,
-) => Promise<Answer>;
+export type Program<Context> = (variables: RequestVariables, context: Context, pace: Pace) => Promise<Answer>;
+
+/** What keeps an execution from keeping others waiting. */
+export type Pace = {
+  /** Waited for before each stretch of work that takes long; undefined where the answer is small. */
+  readonly takeTurn?: (() => Promise<void>) | undefined;
+  /** Creates the budget of the answer when it is about to be shaped. */
+  readonly createBudget: () => AnswerBudget;
+};
 
 export type CompileOptions<Context> = FetchOptions & {
   /** What clients see. */
@@ -69,7 +74,7 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
   const toClientPath = createToClientPath(prepared, fetches);
   const toClientErrors = createToClientErrors(prepared, toClientPath);
 
-  return async (given, context, takeTurn) => {
+  return async (given, context, { takeTurn, createBudget }) => {
     const sent = toOwnNames(given.sent);
     const variables = toOwnNames(given.coerced);
     if (fetches.length === 0 && selectsData(options, variables)) return UNRESOLVABLE;
@@ -95,12 +100,12 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
       if (!mergeParts(data, prepared.requiredNames, first)) return CHANGED;
     }
     if (takeTurn) await takeTurn();
-    const shaping: Shaping = {
+    const shaping: Shaping = Object.assign(createBudget(), {
       variables,
       hasFailures: runs.some(({ hasFailures }) => hasFailures),
       errors: [],
       introspect: introspect(sent),
-    };
+    });
     const data = shape(first.data, shaping);
     const errors = [...shaping.errors, ...runs.flatMap((run) => run.errors)];
     const stale = runs.flatMap((run) => run.stale);

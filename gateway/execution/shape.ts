@@ -13,6 +13,7 @@ import {
   isObjectType,
   type OperationDefinitionNode,
 } from 'graphql';
+import type { AnswerBudget } from '../cost/answer-budget.ts';
 import { type Code, createCode, property, read } from './code.ts';
 import { type Data, own, TYPE_FAILURE } from './data.ts';
 import { Failure, type FetchError } from './failure.ts';
@@ -37,7 +38,7 @@ export type Shaping = {
   readonly errors: FetchError[];
   /** Gives the value of `__schema` or `__type`, by the response name. */
   readonly introspect: (name: string) => unknown;
-};
+} & AnswerBudget;
 
 /** Makes the answer's data of what fetches gave; null where a null came up to the root. */
 export type Shape = (data: Data, shaping: Shaping) => Data | null;
@@ -80,6 +81,7 @@ export const createShape = (
     const type = schema.getType(typename);
     const definitions = isObjectType(type) || isInterfaceType(type) ? type.getFields() : {};
     const properties: string[] = [];
+    code.add(`if ((shaping.left -= ${fields.size + 1}) < 0) shaping.checkpoint();`);
     for (const [name, selected] of fields) {
       const [{ node }] = selected as [Selected];
       const key = JSON.stringify(name);
@@ -162,6 +164,7 @@ export const createShape = (
     const problem = code.constant(problemOf(place));
     code.add(
       `if (!Array.isArray(list)) { ${problem}.isInvalid(shaping); return undefined; }`,
+      'if ((shaping.left -= list.length) < 0) shaping.checkpoint();',
       'const result = new Array(list.length);',
       'for (let index = 0; index < list.length; index++) {',
       '  let item = list[index];',

@@ -38,6 +38,7 @@ const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object
     maxPrograms,
     maxProgramBytes,
     planningThread: createPlanningThread({ supergraphSdl, introspection: true, timeoutMs: 10_000 }),
+    maxAnswerValues: 100_000,
     turns: createTurnQueue(),
     runningValues: createRunningValues(100_000),
     estimateLimits: { maxObjects: 10_000, maxValues: 100_000, assumedListSize: 10 },

@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Stand, startStand } from '../execution/stand.ts';
+
+/* What bounds an answer that is larger than its estimate. */
+
+const SCHEMAS = {
+  shop: `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key"])
+    type Query { numbers(count: Int!): [Int] items(count: Int!): [Item] holes(count: Int!): [Hole] }
+    type Item { id: ID! items: [Item] }
+    type Hole { id: ID! }`,
+};
+
+const RESOLVERS = {
+  Query: {
+    numbers: (_: unknown, { count }: { count: number }) => Array.from({ length: count }, (_, index) => index),
+    items: (_: unknown, { count }: { count: number }) => Array.from({ length: count }, (_, id) => ({ id: `${id}` })),
+    holes: (_: unknown, { count }: { count: number }) => Array.from({ length: count }, () => ({ id: null })),
+  },
+  Item: { items: () => Array.from({ length: 40 }, (_, id) => ({ id: `${id}` })) },
+};
+
+describe.each([
+  ['in this process', true],
+  ['over HTTP', false],
+])('given subgraphs %s', (_, isLocal) => {
+  let stand: Stand;
+  beforeAll(async () => {
+    stand = await startStand(SCHEMAS, RESOLVERS, { isLocal, env: { MAX_ANSWER_VALUES: '10000' } });
+  });
+  afterAll(() => stand.close());
+
+  test.each([
+    ['a list of scalars', '{ numbers(count: 11000) }'],
+    ['a list of objects', '{ items(count: 6000) { id } }'],
+    ['lists within lists', '{ items(count: 300) { items { id } } }'],
+  ])('when %s is longer than an answer may be, then the answer is refused', async (_name, query) => {
+    const { data, errors } = await stand.ask(query);
+    expect(data).toBeUndefined();
+    expect(errors?.map(({ extensions }) => extensions)).toEqual([
+      { code: 'OPERATION_LIMIT_EXCEEDED', variable: 'MAX_ANSWER_VALUES', limit: 10_000, value: expect.any(Number) },
+    ]);
+  });
+
+  test('when it is as long as it may be, then it is answered', async () => {
+    const { data, errors } = await stand.ask<{ numbers: number[] }>('{ numbers(count: 9900) }');
+    expect(errors).toBeUndefined();
+    expect(data?.numbers).toHaveLength(9_900);
+  });
+
+  test('when each of thousands of objects has an error, then a thousand are reported, and how many more there are', async () => {
+    const { data, errors } = await stand.ask<{ holes: null[] }>('{ holes(count: 3000) { id } }');
+    expect(data?.holes).toEqual(Array.from({ length: 3_000 }, () => null));
+    expect(errors).toHaveLength(1_001);
+    expect(errors?.at(-1)?.extensions?.['code']).toBe('ERRORS_OMITTED');
+  });
+});
