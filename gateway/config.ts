@@ -8,6 +8,7 @@ import { LOG_LEVELS } from '../runtime/log.ts';
 import type { DocumentLimits } from '../subgraphs/limits/document-limits.ts';
 import { CLIENT_LIMITS, createLimitsShape, readLimits } from '../subgraphs/limits/limits-env.ts';
 import type { EstimateLimits } from './cost/estimate-limits.ts';
+import type { FetchedBytesLimits } from './cost/fetched-bytes.ts';
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 const Port = z.coerce.number().int().min(0).max(65_535);
@@ -90,6 +91,8 @@ export const GatewayEnv = HttpEnv.extend({
   MAX_ESTIMATED_OBJECTS: Count.default(10_000),
   MAX_ESTIMATED_VALUES: Count.default(50_000),
   MAX_ANSWER_VALUES: Count.default(250_000),
+  REQUEST_FETCH_MAX_MIB: Count.default(64),
+  FETCH_BUFFER_MAX_MIB: Count.default(512),
   MAX_RUNNING_VALUES: Count.default(250_000),
   ASSUMED_LIST_SIZE: Count.default(10),
   PLANNING_TIMEOUT_MS: Milliseconds.default(5_000),
@@ -176,6 +179,8 @@ export type GatewayConfig = {
   readonly estimateLimits: EstimateLimits;
   /** Values that an answer may have, whatever its estimate was. */
   readonly maxAnswerValues: number;
+  /** What running requests may hold of subgraphs' answers. */
+  readonly fetchedBytes: FetchedBytesLimits;
   /** Values of all large answers that are being made at once, by estimate. */
   readonly maxRunningValues: number;
   /** Time that validating or planning one large operation may take, in milliseconds. */
@@ -245,6 +250,10 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
       assumedListSize: values.ASSUMED_LIST_SIZE,
     },
     maxAnswerValues: values.MAX_ANSWER_VALUES,
+    fetchedBytes: {
+      perRequest: values.REQUEST_FETCH_MAX_MIB * 1024 * 1024,
+      total: values.FETCH_BUFFER_MAX_MIB * 1024 * 1024,
+    },
     maxRunningValues: values.MAX_RUNNING_VALUES,
     planningTimeoutMs: values.PLANNING_TIMEOUT_MS,
     freshAllowed: values.CLIENT_NO_CACHE ? values.CLIENT_NO_CACHE === 'on' : !isProduction,

@@ -2,6 +2,7 @@ import type { CallOptions } from '../connectors/chain.ts';
 import type { StaleNote } from '../subgraphs/field.ts';
 import { createCallOptions, type RequestNotes, type RequestTerms } from '../subgraphs/request.ts';
 import type { Subgraph } from '../subgraphs/subgraph.ts';
+import type { FetchedBytes } from './cost/fetched-bytes.ts';
 import type { Reply } from './graphql-reply.ts';
 import type { Trace } from './trace.ts';
 
@@ -21,6 +22,8 @@ export type RequestContext = {
   readonly stale: StaleNote[];
   /** What subgraphs over HTTP have answered this request, or are about to, by what they were asked. */
   readonly asked: Map<string, Promise<Reply>>;
+  /** What these answers hold of memory. */
+  readonly fetched: FetchedBytes;
   /** The context of a subgraph in this process: one for all fetches of this request, so that they share loaders. */
   readonly contextOf: (subgraph: Subgraph) => object;
 };
@@ -30,7 +33,8 @@ export const createRequestContext = ({
   terms,
   headers,
   returnHeader,
-}: Pick<RequestContext, 'terms' | 'headers' | 'returnHeader'>): RequestContext => {
+  fetched,
+}: Pick<RequestContext, 'terms' | 'headers' | 'returnHeader' | 'fetched'>): RequestContext => {
   const contexts = new Map<Subgraph, object>();
   const { call, ...notes } = createCallOptions(terms);
   return {
@@ -42,6 +46,7 @@ export const createRequestContext = ({
     call,
     stale: [],
     asked: new Map(),
+    fetched,
     contextOf: (subgraph) => {
       const context = contexts.get(subgraph) ?? subgraph.createContext(call);
       contexts.set(subgraph, context);

@@ -135,7 +135,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     if (isMutation) {
       // What was read before may no longer be so.
       context.asked.clear();
-      return readAnswer(await send(body, true, context), context.notes, startMs);
+      return readAnswer(count(await send(body, true, context), context), context.notes, startMs);
     }
     // Different parts of one operation often come to ask the same.
     const key = `${name} ${body}`;
@@ -145,7 +145,15 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     const sendOwn = () => send(body, false, context);
     const reply = returnHeaders.length > 0 ? sendOwn() : joined(body, context, sendOwn);
     context.asked.set(key, reply);
-    return readAnswer(await reply, context.notes, startMs);
+    return readAnswer(count(await reply, context), context.notes, startMs);
+  };
+
+  const count = (reply: Reply, { fetched }: RequestContext): Reply => {
+    const exceeded = fetched.add(reply.body.length);
+    if (exceeded === undefined) return reply;
+    throw exceeded === 'total'
+      ? new UpstreamError('UPSTREAM_UNAVAILABLE', name, 'running requests hold too much of answers', origin)
+      : new UpstreamError('UPSTREAM_BAD_RESPONSE', name, 'answered one request with too much in all', origin);
   };
 
   const readAnswer = (reply: Reply, notes?: RequestNotes, startMs = 0): SubgraphAnswer => {

@@ -8,6 +8,7 @@ import type { ProcessKit } from '../subgraphs/kit.ts';
 import { asksForFresh, type RequestTerms, readReportHeader } from '../subgraphs/request.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
+import { createFetchedBytes } from './cost/fetched-bytes.ts';
 import { registerPages } from './pages.ts';
 import { createDoor, readNamedOperation, readSafelist } from './safelist.ts';
 
@@ -43,6 +44,7 @@ export const startGatewayServer = async ({
     methods: ['GET', 'POST'],
     maxAge: 86_400,
   });
+  const openFetched = createFetchedBytes(config.fetchedBytes);
   const arrivals = new WeakMap<FastifyRequest, Pick<RequestTerms, 'signal' | 'deadlineAt'>>();
   const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Pick<RequestTerms, 'signal' | 'deadlineAt'>;
   app.route({
@@ -72,6 +74,8 @@ export const startGatewayServer = async ({
             // What else an answer may depend on, for whoever keeps it for others.
             for (const name of config.forwardHeaders) addHeader(reply, 'vary', name);
           }
+          const fetched = openFetched();
+          reply.raw.once('close', fetched.release);
           return createRequestContext({
             terms: {
               ...arrivalOf(request),
@@ -81,6 +85,7 @@ export const startGatewayServer = async ({
             },
             headers: pick(request.headers, config.forwardHeaders),
             returnHeader: (name, value) => addHeader(reply, name, value),
+            fetched,
           });
         },
       }),

@@ -54,3 +54,20 @@ describe.each([
     expect(errors?.at(-1)?.extensions?.['code']).toBe('ERRORS_OMITTED');
   });
 });
+
+test('given subgraphs over HTTP whose answers are too much in all, then the fetch that is over it fails, and the next request is answered', async () => {
+  const text = 'x'.repeat(700_000);
+  const schemas = {
+    one: 'type Query { one: String }',
+    two: 'type Query { two: String }',
+  };
+  const resolvers = { Query: { one: () => text, two: () => text } };
+  const env = { REQUEST_FETCH_MAX_MIB: '1' };
+  const stand = await startStand(schemas, resolvers, { isLocal: false, env });
+  const both = await stand.ask<Record<string, string | null>>('{ one two }');
+  const single = await stand.ask('{ one }');
+  await stand.close();
+  expect(Object.values(both.data ?? {}).filter((value) => value === null)).toHaveLength(1);
+  expect(both.errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['UPSTREAM_BAD_RESPONSE']);
+  expect(single.errors).toBeUndefined();
+});
