@@ -1,11 +1,12 @@
 import { errorCauses } from '@apollo/federation-internals';
 import { ApolloGateway } from '@apollo/gateway';
 import type { ApolloServerOptionsWithGateway, BaseContext } from '@apollo/server';
-import { GraphQLError, type GraphQLSchema } from 'graphql';
+import { GraphQLError, type GraphQLSchema, parse } from 'graphql';
 import type { Log } from '../../runtime/log.ts';
 import type { StaleNote } from '../../subgraphs/field.ts';
 import { createGraph, type Graph } from './graph.ts';
 import type { PlanNode } from './outline.ts';
+import { findUnknownLabels } from './overrides.ts';
 import { toPlannable } from './plannable.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
 
@@ -87,6 +88,10 @@ export const createCompiledGateway = <Context extends Noted>(options: CompiledGa
       supergraphSdl: coreSupergraphSdl,
       overrides: { enabledLabels: options.overrideLabels, random: Math.random },
     });
+    if (options.overrideLabels.length > 0) {
+      const labels = findUnknownLabels(parse(coreSupergraphSdl), options.overrideLabels);
+      if (labels.length > 0) log.warn({ labels }, 'OVERRIDE_LABELS has labels that the supergraph does not have.');
+    }
     graphs.set(apiSchema, graph);
     for (const listener of listeners) listener({ apiSchema, coreSupergraphSdl });
     if (current) void warmUp(graph, current.operations(), log);

@@ -369,9 +369,14 @@ describe('a change of the file', () => {
     running.push({ close: () => rm(folder, { recursive: true }) });
     const file = join(folder, 'supergraph.graphql');
     await writeFile(file, SIMPLE);
-    const started = startProcess(['node', 'gateway/main.ts'], { SUPERGRAPH: file, PORT: '0' });
+    const started = startProcess(['node', 'gateway/main.ts'], {
+      SUPERGRAPH: file,
+      PORT: '0',
+      OVERRIDE_LABELS: 'mistyped',
+    });
     gateway = started;
     await expect.poll(started.output, SLOWLY).toMatch(/answers at/);
+    expect(started.output()).toMatch(/"labels":\["mistyped"\].*OVERRIDE_LABELS has labels that/);
     const url = /answers at (\S+)/.exec(started.output())?.[1] ?? '';
     const fieldNames = async (): Promise<string> => {
       const response = await fetch(url, {

@@ -14,12 +14,18 @@ const services = Object.entries(SCHEMAS).map(([name, text]) => ({
   typeDefs: parse(text),
 }));
 const supergraphSdl = composeServices(services).supergraphSdl ?? '';
-const supergraph = Supergraph.build(supergraphSdl);
-const planner = new QueryPlanner(supergraph, {});
 
 let planned: number;
 const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object> =>
-  createGraph<object>({
+  makeGraphOf(supergraphSdl, { maxPrograms, maxProgramBytes });
+
+const makeGraphOf = (
+  supergraphSdl: string,
+  { random = Math.random, maxPrograms = 10, maxProgramBytes = 10_000_000 },
+): Graph<object> => {
+  const supergraph = Supergraph.build(supergraphSdl);
+  const planner = new QueryPlanner(supergraph, {});
+  return createGraph<object>({
     apiSchema: supergraph.apiSchema().toGraphQLJSSchema(),
     supergraphSchema: supergraph.schema.toGraphQLJSSchema(),
     supergraphSdl,
@@ -31,10 +37,11 @@ const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object
       },
     },
     clientOf: () => ({ takes: 'texts', prepare: () => async () => ({ data: {} }) }),
-    overrides: { enabledLabels: [], random: Math.random },
+    overrides: { enabledLabels: [], random },
     maxPrograms,
     maxProgramBytes,
   });
+};
 
 const operationOf = (text: string, operationName?: string) => {
   const document = parse(text);
@@ -96,4 +103,29 @@ test('operations of one version are made ready in the next, but for those that i
   expect(planned).toBe(2);
   await ask(next, '{ people { name } }');
   expect(planned).toBe(2);
+});
+
+test('a progressive override has a plan for each side that it can have, and none for operations without its field', async () => {
+  const LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@override"])';
+  const percents = [20, 40, 60, 80];
+  const moved = percents.map((n) => `f${n}: Int @override(from: "old", label: "percent(${n})")`).join(' ');
+  const { supergraphSdl: sdl = '' } = composeServices([
+    {
+      name: 'old',
+      url: 'http://old',
+      typeDefs: parse(`${LINK} type Query { other: Int ${percents.map((n) => `f${n}: Int`).join(' ')} }`),
+    },
+    { name: 'next', url: 'http://next', typeDefs: parse(`${LINK} type Query { ${moved} }`) },
+  ]);
+  let drawn = 0;
+  const graph = makeGraphOf(sdl, { random: () => (drawn++ % 100) / 100 });
+  for (let count = 0; count < 100; count++) await ask(graph, '{ f20 f40 f60 f80 }');
+  // None has moved, or the last, or the last two, and so on: five and not sixteen.
+  expect(planned).toBe(5);
+  planned = 0;
+  for (let count = 0; count < 100; count++) await ask(graph, '{ other f40 }');
+  expect(planned).toBe(2);
+  planned = 0;
+  for (let count = 0; count < 100; count++) await ask(graph, '{ other }');
+  expect(planned).toBe(1);
 });
