@@ -159,7 +159,8 @@ const toSupergraphError = (error: unknown): SupergraphError => {
   if (error instanceof SupergraphError) return error;
   const causes = error instanceof Error ? (errorCauses(error) ?? [error]) : [];
   const messages = causes.slice(0, MAX_CAUSES).map(({ message }) => {
-    const [line = ''] = message.trim().split(/\n\n|\n(?=GraphQL request)/);
+    // What fails while it is taken apart by subgraph is told after "this is either a bug, or the supergraph is corrupted".
+    const [line = ''] = message.replace(/^[\s\S]*\nDetails:\n/, '').split(/\n\n|\n(?=GraphQL request)/);
     return line.replaceAll(/\s+/g, ' ').slice(0, MAX_CAUSE_LENGTH).replace(/\.$/, '');
   });
   if (causes.length > MAX_CAUSES) messages.push(`and ${causes.length - MAX_CAUSES} more`);

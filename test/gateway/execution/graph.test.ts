@@ -2,8 +2,10 @@ import { composeServices } from '@apollo/composition';
 import { Supergraph } from '@apollo/federation-internals';
 import { QueryPlanner } from '@apollo/query-planner';
 import { parse, type VariableDefinitionNode } from 'graphql';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { createCompiledGateway, SupergraphError } from '../../../gateway/execution/gateway.ts';
 import { createGraph, type Graph } from '../../../gateway/execution/graph.ts';
+import { createLog } from '../../../runtime/log.ts';
 import { SCHEMAS } from './library.ts';
 
 /* How often an operation is planned: Apollo's planner is counted, and subgraphs answer nothing. */
@@ -118,7 +120,7 @@ test('a progressive override has a plan for each side that it can have, and none
     { name: 'next', url: 'http://next', typeDefs: parse(`${LINK} type Query { ${moved} }`) },
   ]);
   let drawn = 0;
-  const graph = makeGraphOf(sdl, { random: () => (drawn++ % 100) / 100 });
+  const graph = makeGraphOf(sdl, { random: () => ((drawn++ * 37) % 100) / 100 });
   for (let count = 0; count < 100; count++) await ask(graph, '{ f20 f40 f60 f80 }');
   // None has moved, or the last, or the last two, and so on: five and not sixteen.
   expect(planned).toBe(5);
@@ -128,4 +130,55 @@ test('a progressive override has a plan for each side that it can have, and none
   planned = 0;
   for (let count = 0; count < 100; count++) await ask(graph, '{ other }');
   expect(planned).toBe(1);
+});
+
+describe('given a supergraph that no graph can be made of', () => {
+  const { supergraphSdl: nextSdl = '' } = composeServices([
+    ...services,
+    { name: 'another', url: 'http://another', typeDefs: parse('type Query { another: Int }') },
+  ]);
+  const makeGateway = (isUsable: (sdl: string) => boolean) => {
+    let change = (_sdl: string): void => {};
+    let loaded = 0;
+    const gateway = createCompiledGateway({
+      supergraph: {
+        sdl: supergraphSdl,
+        watch: (given) => {
+          change = given;
+          return () => {};
+        },
+      },
+      clientsOf: (sdl) => {
+        if (!isUsable(sdl)) throw new Error('There is no way to\nthis subgraph.');
+        return () => ({ takes: 'texts', prepare: () => async () => ({ data: {} }) });
+      },
+      overrideLabels: [],
+      maxPrograms: 10,
+      maxProgramBytes: 10_000_000,
+      log: createLog('silent'),
+    });
+    gateway.onSchemaLoadOrUpdate(() => {
+      loaded += 1;
+    });
+    return { gateway, change: (sdl: string) => change(sdl), loaded: () => loaded };
+  };
+  const APOLLO = { apollo: {} } as Parameters<ReturnType<typeof makeGateway>['gateway']['load']>[0];
+
+  test('then the gateway does not load, and says why in one line', async () => {
+    const { gateway, loaded } = makeGateway(() => false);
+    const load = gateway.load(APOLLO);
+    await expect(load).rejects.toThrow(SupergraphError);
+    await expect(load).rejects.toThrow('There is no way to this subgraph');
+    expect(loaded()).toBe(0);
+  });
+
+  test('then a change to it throws, each time, and nobody hears of it', async () => {
+    const { gateway, change, loaded } = makeGateway((sdl) => !sdl.includes('another'));
+    await gateway.load(APOLLO);
+    for (const _ of [1, 2]) expect(() => change(nextSdl)).toThrow(SupergraphError);
+    expect(loaded()).toBe(1);
+    change(supergraphSdl);
+    expect(loaded()).toBe(2);
+    await gateway.stop?.();
+  });
 });
