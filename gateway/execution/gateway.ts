@@ -1,7 +1,7 @@
 import { errorCauses } from '@apollo/federation-internals';
 import { ApolloGateway } from '@apollo/gateway';
 import type { ApolloServerOptionsWithGateway, BaseContext } from '@apollo/server';
-import { type DocumentNode, GraphQLError, type GraphQLSchema } from 'graphql';
+import { type DocumentNode, GraphQLError, type GraphQLSchema, parse } from 'graphql';
 import type { Log } from '../../runtime/log.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import type { StaleNote } from '../../subgraphs/field.ts';
@@ -10,6 +10,7 @@ import { createRunningValues } from '../cost/running-values.ts';
 import { createPlanningThread, type PlanningThread } from '../planning/planning-thread.ts';
 import { type ClientOperation, createGraph, type Graph, type RequestTime } from './graph.ts';
 import type { PlanNode } from './outline.ts';
+import { findUnknownLabels } from './overrides.ts';
 import { toPlannable } from './plannable.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
 
@@ -120,6 +121,10 @@ export const createCompiledGateway = <Context extends Noted>(
       supergraphSdl: coreSupergraphSdl,
       overrides: { enabledLabels: options.overrideLabels, random: Math.random },
     });
+    if (options.overrideLabels.length > 0) {
+      const labels = findUnknownLabels(parse(coreSupergraphSdl), options.overrideLabels);
+      if (labels.length > 0) log.warn({ labels }, 'OVERRIDE_LABELS has labels that the supergraph does not have.');
+    }
     graphs.set(apiSchema, graph);
     for (const listener of listeners) listener({ apiSchema, coreSupergraphSdl });
     if (current) void warmUp(graph, current.operations(), log);
@@ -202,7 +207,8 @@ const toSupergraphError = (error: unknown): SupergraphError => {
   if (error instanceof SupergraphError) return error;
   const causes = error instanceof Error ? (errorCauses(error) ?? [error]) : [];
   const messages = causes.slice(0, MAX_CAUSES).map(({ message }) => {
-    const [line = ''] = message.trim().split(/\n\n|\n(?=GraphQL request)/);
+    // What fails while it is taken apart by subgraph is told after "this is either a bug, or the supergraph is corrupted".
+    const [line = ''] = message.replace(/^[\s\S]*\nDetails:\n/, '').split(/\n\n|\n(?=GraphQL request)/);
     return line.replaceAll(/\s+/g, ' ').slice(0, MAX_CAUSE_LENGTH).replace(/\.$/, '');
   });
   if (causes.length > MAX_CAUSES) messages.push(`and ${causes.length - MAX_CAUSES} more`);

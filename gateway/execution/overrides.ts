@@ -66,6 +66,12 @@ export const createOverrides = (
   };
 };
 
+/** Returns those of the labels that a supergraph has nowhere. */
+export const findUnknownLabels = (supergraph: DocumentNode, labels: readonly string[]): string[] => {
+  const known = readLabels(supergraph);
+  return labels.filter((label) => !known.has(label));
+};
+
 /** The labels that a supergraph has, each with the names of its fields. */
 const readLabels = (supergraph: DocumentNode): ReadonlyMap<string, ReadonlySet<string>> => {
   const found = new Map<string, Set<string>>();

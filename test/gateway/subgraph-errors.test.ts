@@ -114,7 +114,7 @@ describe('the code', () => {
 describe('extensions', () => {
   test('that Apollo Server would take for the response are dropped, and the service is whom the gateway has asked', async () => {
     const { url, answer } = await start();
-    const http = { status: 402, headers: { 'x-injected': '1' } };
+    const http = { status: 402 };
     answer(failing({ message: 'No.', path: ['book'], extensions: { code: 'A', http, serviceName: 'films' } }));
     const response = await fetch(`${url}/graphql`, {
       method: 'POST',
@@ -122,8 +122,8 @@ describe('extensions', () => {
       body: JSON.stringify({ query: BOTH }),
     });
     expect(response.status).toBe(200);
-    expect(response.headers.has('x-injected')).toBe(false);
-    expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'A', serviceName: 'books' } }] });
+    const { errors } = (await response.json()) as { errors: { extensions: unknown }[] };
+    expect(errors.map(({ extensions }) => extensions)).toEqual([{ code: 'A', serviceName: 'books' }]);
   });
 
   test('never hold a stack trace, at any depth', async () => {
@@ -163,7 +163,8 @@ describe('extensions', () => {
     answer(failing({ message: 'No.', path: ['book'], extensions }));
     const { data, errors } = await ask(BOTH);
     expect(data).toEqual({ book: null, film: 'Vertigo' });
-    expect(errors).toMatchObject([{ message: 'No.', path: ['book'] }]);
+    const code = 'INTERNAL_SERVER_ERROR';
+    expect(errors).toEqual([{ message: 'No.', path: ['book'], extensions: { code, serviceName: 'books' } }]);
   });
 
   test('nested without end are cut and do not end the process', async () => {

@@ -2,10 +2,12 @@ import { composeServices } from '@apollo/composition';
 import { Supergraph } from '@apollo/federation-internals';
 import { QueryPlanner } from '@apollo/query-planner';
 import { parse, type VariableDefinitionNode } from 'graphql';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createRunningValues } from '../../../gateway/cost/running-values.ts';
+import { createCompiledGateway, SupergraphError } from '../../../gateway/execution/gateway.ts';
 import { createGraph, type Graph } from '../../../gateway/execution/graph.ts';
 import { createPlanningThread } from '../../../gateway/planning/planning-thread.ts';
+import { createLog } from '../../../runtime/log.ts';
 import { createTurnQueue } from '../../../runtime/turn-queue.ts';
 import { SCHEMAS } from './library.ts';
 
@@ -17,12 +19,20 @@ const services = Object.entries(SCHEMAS).map(([name, text]) => ({
   typeDefs: parse(text),
 }));
 const supergraphSdl = composeServices(services).supergraphSdl ?? '';
-const supergraph = Supergraph.build(supergraphSdl);
-const planner = new QueryPlanner(supergraph, {});
+
+const ESTIMATE_LIMITS = { maxObjects: 10_000, maxValues: 100_000, assumedListSize: 10 };
 
 let planned: number;
 const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object> =>
-  createGraph<object>({
+  makeGraphOf(supergraphSdl, { maxPrograms, maxProgramBytes });
+
+const makeGraphOf = (
+  supergraphSdl: string,
+  { random = Math.random, maxPrograms = 10, maxProgramBytes = 10_000_000 },
+): Graph<object> => {
+  const supergraph = Supergraph.build(supergraphSdl);
+  const planner = new QueryPlanner(supergraph, {});
+  return createGraph<object>({
     apiSchema: supergraph.apiSchema().toGraphQLJSSchema(),
     supergraphSchema: supergraph.schema.toGraphQLJSSchema(),
     supergraphSdl,
@@ -34,16 +44,17 @@ const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object
       },
     },
     clientOf: () => ({ takes: 'texts', prepare: () => async () => ({ data: {} }) }),
-    overrides: { enabledLabels: [], random: Math.random },
+    overrides: { enabledLabels: [], random },
     maxPrograms,
     maxProgramBytes,
     planningThread: createPlanningThread({ supergraphSdl, introspection: true, timeoutMs: 10_000 }),
     maxAnswerValues: 100_000,
     turns: createTurnQueue(),
     runningValues: createRunningValues(100_000),
-    estimateLimits: { maxObjects: 10_000, maxValues: 100_000, assumedListSize: 10 },
+    estimateLimits: ESTIMATE_LIMITS,
     introspection: true,
   });
+};
 
 const operationOf = (text: string, operationName?: string) => {
   const document = parse(text);
@@ -105,4 +116,86 @@ test('operations of one version are made ready in the next, but for those that i
   expect(planned).toBe(2);
   await ask(next, '{ people { name } }');
   expect(planned).toBe(2);
+});
+
+test('a progressive override has a plan for each side that it can have, and none for operations without its field', async () => {
+  const LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@override"])';
+  const percents = [20, 40, 60, 80];
+  const moved = percents.map((n) => `f${n}: Int @override(from: "old", label: "percent(${n})")`).join(' ');
+  const { supergraphSdl: sdl = '' } = composeServices([
+    {
+      name: 'old',
+      url: 'http://old',
+      typeDefs: parse(`${LINK} type Query { other: Int ${percents.map((n) => `f${n}: Int`).join(' ')} }`),
+    },
+    { name: 'next', url: 'http://next', typeDefs: parse(`${LINK} type Query { ${moved} }`) },
+  ]);
+  let drawn = 0;
+  const graph = makeGraphOf(sdl, { random: () => ((drawn++ * 37) % 100) / 100 });
+  for (let count = 0; count < 100; count++) await ask(graph, '{ f20 f40 f60 f80 }');
+  // None has moved, or the last, or the last two, and so on: five and not sixteen.
+  expect(planned).toBe(5);
+  planned = 0;
+  for (let count = 0; count < 100; count++) await ask(graph, '{ other f40 }');
+  expect(planned).toBe(2);
+  planned = 0;
+  for (let count = 0; count < 100; count++) await ask(graph, '{ other }');
+  expect(planned).toBe(1);
+});
+
+describe('given a supergraph that no graph can be made of', () => {
+  const { supergraphSdl: nextSdl = '' } = composeServices([
+    ...services,
+    { name: 'another', url: 'http://another', typeDefs: parse('type Query { another: Int }') },
+  ]);
+  const makeGateway = (isUsable: (sdl: string) => boolean) => {
+    let change = (_sdl: string): void => {};
+    let loaded = 0;
+    const { gateway } = createCompiledGateway({
+      supergraph: {
+        sdl: supergraphSdl,
+        watch: (given) => {
+          change = given;
+          return () => {};
+        },
+      },
+      clientsOf: (sdl) => {
+        if (!isUsable(sdl)) throw new Error('There is no way to\nthis subgraph.');
+        return () => ({ takes: 'texts', prepare: () => async () => ({ data: {} }) });
+      },
+      overrideLabels: [],
+      maxPrograms: 10,
+      maxProgramBytes: 10_000_000,
+      estimateLimits: ESTIMATE_LIMITS,
+      maxAnswerValues: 100_000,
+      maxRunningValues: 100_000,
+      turns: createTurnQueue(),
+      planningTimeoutMs: 10_000,
+      introspection: true,
+      log: createLog('silent'),
+    });
+    gateway.onSchemaLoadOrUpdate(() => {
+      loaded += 1;
+    });
+    return { gateway, change: (sdl: string) => change(sdl), loaded: () => loaded };
+  };
+  const APOLLO = { apollo: {} } as Parameters<ReturnType<typeof makeGateway>['gateway']['load']>[0];
+
+  test('then the gateway does not load, and says why in one line', async () => {
+    const { gateway, loaded } = makeGateway(() => false);
+    const load = gateway.load(APOLLO);
+    await expect(load).rejects.toThrow(SupergraphError);
+    await expect(load).rejects.toThrow('There is no way to this subgraph');
+    expect(loaded()).toBe(0);
+  });
+
+  test('then a change to it throws, each time, and nobody hears of it', async () => {
+    const { gateway, change, loaded } = makeGateway((sdl) => !sdl.includes('another'));
+    await gateway.load(APOLLO);
+    for (const _ of [1, 2]) expect(() => change(nextSdl)).toThrow(SupergraphError);
+    expect(loaded()).toBe(1);
+    change(supergraphSdl);
+    expect(loaded()).toBe(2);
+    await gateway.stop?.();
+  });
 });
