@@ -26,7 +26,10 @@ const choice = <T extends string>(value: string | undefined, choices: readonly T
 /** `POST /v1/payment_intents`; with `confirm` the card is charged at once. */
 export const createPayment = ({ state, params, random, now }: Context): Stripe.PaymentIntent => {
   params.required('amount');
-  const amount = params.integer('amount', { min: 1, max: 999_999_999_999 }) ?? 0;
+  const amount = params.integer('amount', { min: 1 }) ?? 0;
+  // Twelve digits by card: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+  if (amount > 999_999_999_999)
+    throw invalid('The amount is too large.', { code: 'amount_too_large', param: 'amount' });
   const currency = params.required('currency').toLowerCase();
   if (!CURRENCIES.has(currency)) throw invalid(`Invalid currency: ${currency}.`, { param: 'currency' });
   const customer = params.text('customer') ?? null;

@@ -98,6 +98,45 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     expect(await payments.getByRole('button', { name: /more payments|Try again/ }).count()).toBe(0);
   });
 
+  test('one record that cannot be read is said to be missing, and the others are there', async () => {
+    const edit = (at: string, change: (item: Record<string, unknown>) => void) => (body: string) => {
+      const answer = JSON.parse(body);
+      change(answer[at].at(-1) ?? {});
+      return JSON.stringify(answer);
+    };
+    const createdAt = edit('results', (item) => Object.assign(item, { createdAt: 1 }));
+    stack().hubspot.fail({ on: 'contacts/search', rewrite: createdAt });
+    stack().hubspot.fail({ on: 'GET /crm/v3/objects/contacts', rewrite: createdAt });
+    stack().hubspot.fail({ on: 'deals/batch/read', rewrite: createdAt });
+    stack().hubspot.fail({
+      on: 'line_items/batch/read',
+      rewrite: edit('results', (item) => Object.assign(item, { properties: { quantity: 'x' } })),
+    });
+    stack().stripe.fail({
+      on: 'GET /v1/payment_intents',
+      rewrite: edit('data', (item) => Object.assign(item, { status: 'by_pigeon' })),
+    });
+    const list = await open('/desk');
+    await isVisible(list, 'One customer cannot be shown right now.');
+    expect(await list.getByRole('listitem').count()).toBe(19);
+    await list.goto(`${stack().url}${adasPage}`);
+    await isVisible(list, 'One payment cannot be shown right now.');
+    await isVisible(list, 'One deal cannot be shown right now.');
+    await isVisible(list, 'One of its lines cannot be shown right now.');
+    expect(await textOf(list, 'Payments')).toContain('SEK 298.30');
+    expect(await textOf(list, 'Deals')).toMatch(/In stock/);
+  });
+
+  test('an amount that the payment system does not say is not zero, and nothing can be given back of it', async () => {
+    stack().stripe.fail({
+      on: 'GET /v1/payment_intents',
+      rewrite: (body) => body.replaceAll('"amount":', '"was":').replaceAll('"amount_received":', '"had":'),
+    });
+    const page = await open(adasPage);
+    await isVisible(page, 'Unknown amount');
+    expect(await page.getByRole('button', { name: /^Refund/ }).count()).toBe(0);
+  });
+
   describe('given one provider is down', () => {
     test('Stripe: all but payments is there, and they come when it is back', async () => {
       stack().stripe.fail({ status: 503 });
