@@ -31,17 +31,18 @@ export const setStock = async (sku: string, update: StockUpdate, context: Contex
   }
 };
 
-/** Runs the update and says that the stock has changed: also where it failed, since it may have been carried out. */
-const invalidating = async (
-  { sku }: StockTarget,
-  { changed, loaders }: Context,
-  write: () => Promise<unknown>,
-): Promise<void> => {
+/** Makes the next read ask the shop. */
+const invalidate = async (skus: readonly string[], { changed, loaders }: Context): Promise<void> => {
+  await changed(skus.map((sku) => ['stock', sku]));
+  loaders.forgetAll();
+};
+
+/** Runs the update and invalidates the stock: also where it failed, since it may have been carried out. */
+const invalidating = async (target: StockTarget, context: Context, write: () => Promise<unknown>): Promise<void> => {
   try {
     await write();
   } finally {
-    await changed([['stock', sku]]);
-    loaders.forgetAll();
+    await invalidate([target.sku], context);
   }
 };
 
@@ -64,11 +65,11 @@ const isSet = async (
 const readBack = async (
   target: StockTarget,
   update: StockUpdate,
-  { loaders }: Context,
+  context: Context,
 ): Promise<ApiStockItem | UpstreamError> => {
   const read = async (): Promise<ApiStockItem | UpstreamError> => {
     try {
-      const item = await loaders.stock.load(target.sku);
+      const item = await context.loaders.stock.load(target.sku);
       if (item && isPlausible(item, target, update)) return item;
       return unknown('what was set is not there');
     } catch (error) {
@@ -80,7 +81,7 @@ const readBack = async (
   // An answer that cannot be used is not asked for again by the connector, and one from before the update may be that of
   // a database replica which is a little behind.
   if (first.cause !== undefined && !isUpstreamError(first.cause, 'UPSTREAM_BAD_RESPONSE')) return first;
-  loaders.forgetAll();
+  await invalidate([target.sku], context);
   const second = await read();
   if (second instanceof UpstreamError && second.cause === undefined) throw second;
   return second;
@@ -95,9 +96,9 @@ const isPlausible = (item: ApiStockItem, { productId, before }: StockTarget, { q
   (quantity === undefined || item.quantity === quantity || item.quantity !== before.quantity);
 
 /** Whatever product the identifier now leads to may have been reached instead: nothing from before is given of it. */
-const invalidateReached = async ({ identifier }: StockTarget, { api, call, changed }: Context): Promise<void> => {
-  const entries = await api.stockByIdentifier(identifier, call).catch(() => []);
-  await changed(entries.flatMap(({ sku }) => (sku === undefined ? [] : [['stock', sku] as const])));
+const invalidateReached = async ({ sku, identifier }: StockTarget, context: Context): Promise<void> => {
+  const entries = await context.api.stockByIdentifier(identifier, context.call).catch(() => []);
+  await invalidate([sku, ...entries.flatMap((entry) => entry.sku ?? [])], context);
 };
 
 const unknown = (message: string, cause?: unknown): UpstreamError =>

@@ -22,7 +22,7 @@ const StockItem = z
     product_id: trimmed.optional(),
     // Not trimmed: a SKU may begin or end with a space.
     sku: z.string(),
-    qty: trimmed.regex(/^-?\d+(\.\d+)?$/),
+    qty: trimmed.regex(/^-?\d{1,15}(\.\d{1,15})?$/),
     is_in_stock: trimmed.pipe(z.enum(['0', '1'])),
   })
   .transform(({ product_id, sku, qty, is_in_stock }) => ({

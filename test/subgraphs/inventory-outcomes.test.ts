@@ -225,3 +225,22 @@ describe.each(PATHS)('%s, with a shop that does not answer', (path) => {
     expect(codesOf(unread.errors)).toEqual([['UPSTREAM_OUTCOME_UNKNOWN', undefined]]);
   });
 });
+
+test('given the first read comes from a replica that is behind, then it is neither answered nor kept', async () => {
+  const stack = await startInventory('in process', { env: { CACHE_MAX_MIB: '16' } });
+  const stock = `{ product(sku: "${SKU}") { stock { quantity } } }`;
+  const before = (await stack.ask<{ product: { stock: { quantity: number } } }>(stock)).data?.product.stock.quantity;
+  stack.openmage.fail({ on: LIST, times: READS });
+  const rewrite = (body: string) => body.replace(/<qty>[^<]+/, `<qty>${before}`);
+  stack.openmage.fail({ on: LIST, times: 1, rewrite });
+  const { data, errors } = await stack.ask(SET, { quantity: 3_000 });
+  expect(errors).toBeUndefined();
+  expect(data).toMatchObject({ setStock: { product: { stock: { quantity: 3_000 } } } });
+  stack.openmage.fail({ on: LIST, times: READS });
+  stack.openmage.fail({ on: LIST, times: 2, rewrite: (body) => body.replace(/<qty>[^<]+/, '<qty>3000') });
+  expect(codesOf((await stack.ask(SET, { quantity: 3_001 })).errors)).toEqual([
+    ['UPSTREAM_OUTCOME_UNKNOWN', undefined],
+  ]);
+  expect((await stack.ask(stock)).data).toEqual({ product: { stock: { quantity: 3_001 } } });
+  await stack.close();
+});
