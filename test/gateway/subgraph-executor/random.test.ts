@@ -1,7 +1,7 @@
 import { type ExecutionResult, execute, type GraphQLError, parse, validate } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileOperation } from '../../../gateway/subgraph-executor/executor.ts';
-import { createRandom } from '../execution/generate.ts';
+import { createRandom, type Operation } from '../execution/generate.ts';
 import { generateOperation } from './generate.ts';
 import { createTurns } from './turns.ts';
 import { createWorldSchema, type World } from './world.ts';
@@ -68,8 +68,7 @@ test(`then ${ONLY ? `seed ${ONLY}` : `${SEEDS} random operations`} are executed 
     valid += 1;
     const compiled = compileOperation(schema, document);
     const options = { seed, faults: random.pick([0, 0.01, 0.03, 0.1]), isInTurns: random.chance(0.8) };
-    const flipped = { ...variables, yes: !variables['yes'], no: !variables['no'] };
-    for (const variableValues of [variables, flipped, variables]) {
+    for (const variableValues of [variables, vary(variables), variables]) {
       const expected = await run(options, () =>
         execute({ schema, document, variableValues, hideSuggestions: true, options: { maxCoercionErrors: 10 } }),
       );
@@ -91,6 +90,18 @@ test(`then ${ONLY ? `seed ${ONLY}` : `${SEEDS} random operations`} are executed 
   expect(valid).toBeGreaterThan(SEEDS * 0.9);
   expect(withErrors).toBeGreaterThan(SEEDS / 3);
 }, 600_000);
+
+/** Other variables for the same operation. */
+const vary = ({ representations, ...variables }: Operation['variables']): Operation['variables'] => {
+  const other = (value: unknown): unknown => {
+    if (typeof value === 'number') return value + 1;
+    if (typeof value === 'boolean') return !value;
+    if (typeof value === 'string') return value === 'RED' ? 'GREEN' : value === 'x' ? 'y' : value;
+    if (Array.isArray(value)) return value.map(other);
+    return value && Object.fromEntries(Object.entries(value).map(([name, one]) => [name, other(one)]));
+  };
+  return { ...Object.fromEntries(Object.entries(variables).map(([name, one]) => [name, other(one)])), representations };
+};
 
 /** Where the data is null because of an error: which of several errors is told first depends on microtasks. */
 const nullsOf = ({ data, errors = [] }: ExecutionResult): string[] =>
