@@ -11,7 +11,6 @@ import {
   isSpecifiedScalarType,
   SchemaMetaFieldDef,
   TypeMetaFieldDef,
-  TypeNameMetaFieldDef,
 } from 'graphql';
 import { compileArguments } from './argument-values.ts';
 import { type CompleteValue, compileValue } from './complete-value.ts';
@@ -21,7 +20,7 @@ import { compilePosition, setValue } from './position.ts';
 import type { SelectFields } from './select-fields.ts';
 
 /**
- * Compiles a field of an object type; undefined if the type does not have it.
+ * Compiles a field of an object type, `__typename` aside; undefined if the type does not have it.
  * Source: GraphQL specification (October 2021), section 6.4, ExecuteField.
  */
 export const compileField = (
@@ -34,12 +33,6 @@ export const compileField = (
   const [node, ...others] = nodes;
   const definition = node && findDefinition(schema, parentType, node.name.value);
   if (!definition) return undefined;
-  if (definition === TypeNameMetaFieldDef) {
-    return (_execution, _source, _path, target) => {
-      setValue(target, responseName, parentType.name);
-      return undefined;
-    };
-  }
   const field: Field = { definition, parentType, responseName, nodes: [node, ...others] };
   const completeValue = compileValue(definition.type, field, selectFields);
   const isPlain = !definition.resolve && definition.args.length === 0 && isPlainLeaf(definition.type);
@@ -99,7 +92,6 @@ const findDefinition = (
   parentType: GraphQLObjectType,
   name: string,
 ): GraphQLField<unknown, unknown> | undefined => {
-  if (name === TypeNameMetaFieldDef.name) return TypeNameMetaFieldDef;
   if (parentType === schema.getQueryType()) {
     if (name === SchemaMetaFieldDef.name) return SchemaMetaFieldDef;
     if (name === TypeMetaFieldDef.name) return TypeMetaFieldDef;
