@@ -9,7 +9,7 @@ export type CoerceArguments = (execution: Execution) => Record<string, unknown>;
  * execution, however many objects the field is executed for.
  */
 export const compileArguments = ({ definition, nodes: [node] }: Field): CoerceArguments => {
-  if (definition.args.length === 0) return () => ({});
+  if (definition.args.length === 0) return noArguments;
   const hasVariables = usesVariables(node.arguments ?? []);
   let constant: ArgumentValues | undefined;
   const coerceArguments: CoerceArguments = ({ variableValues, argumentValues }) => {
@@ -30,6 +30,8 @@ export const compileArguments = ({ definition, nodes: [node] }: Field): CoerceAr
     );
   return coerceArguments;
 };
+
+const noArguments: CoerceArguments = () => ({});
 
 const isObjectLike = (value: unknown): boolean => typeof value === 'object' && value !== null;
 

@@ -80,24 +80,23 @@ const compileObject = (field: Field, selectFields: SelectFields): CompleteObject
     fieldsByType.set(type, fields);
     return fields;
   };
+  const ensure = (isOfType: unknown, type: GraphQLObjectType, value: unknown): void => {
+    if (isOfType) return;
+    const message = `Expected value of type "${type.name}" but got: ${inspect(value)}.`;
+    throw new GraphQLError(message, { nodes: field.nodes });
+  };
   return (type, execution, value, path, fieldPath) => {
     const fields = fieldsOf(type);
-    const ensure = (isOfType: unknown): void => {
-      if (isOfType) return;
-      throw new GraphQLError(`Expected value of type "${type.name}" but got: ${inspect(value)}.`, {
-        nodes: field.nodes,
-      });
-    };
     const isTypeOf: unknown = type.isTypeOf
       ? type.isTypeOf(value, execution.contextValue, createInfo(execution, field, fieldPath))
       : true;
     if (isPromise(isTypeOf)) {
       return isTypeOf.then((resolved) => {
-        ensure(resolved);
+        ensure(resolved, type, value);
         return executeFields(execution, fields, value, path);
       });
     }
-    ensure(isTypeOf);
+    ensure(isTypeOf, type, value);
     return executeFields(execution, fields, value, path);
   };
 };

@@ -11,17 +11,16 @@ import {
   isSpecifiedScalarType,
   SchemaMetaFieldDef,
   TypeMetaFieldDef,
-  TypeNameMetaFieldDef,
 } from 'graphql';
 import { compileArguments } from './argument-values.ts';
-import { compileValue } from './complete-value.ts';
+import { type CompleteValue, compileValue } from './complete-value.ts';
 import type { ExecuteField } from './execute-fields.ts';
-import { createInfo, type Execution, type Field, isPromise, type Path, type Target } from './execution.ts';
+import { createInfo, type Field, isPromise, type Path } from './execution.ts';
 import { compilePosition, setValue } from './position.ts';
 import type { SelectFields } from './select-fields.ts';
 
 /**
- * Compiles a field of an object type; undefined if the type does not have it.
+ * Compiles a field of an object type, `__typename` aside; undefined if the type does not have it.
  * Source: GraphQL specification (October 2021), section 6.4, ExecuteField.
  */
 export const compileField = (
@@ -34,53 +33,22 @@ export const compileField = (
   const [node, ...others] = nodes;
   const definition = node && findDefinition(schema, parentType, node.name.value);
   if (!definition) return undefined;
-  if (definition === TypeNameMetaFieldDef) {
-    return (_execution, _source, _path, target) => {
-      setValue(target, responseName, parentType.name);
-      return undefined;
-    };
-  }
   const field: Field = { definition, parentType, responseName, nodes: [node, ...others] };
   const completeValue = compileValue(definition.type, field, selectFields);
-  const executeResolver = compileResolver(field, completeValue);
-  const { name, args, resolve, type } = definition;
-  if (resolve || args.length > 0 || !isPlainLeaf(type)) {
-    return (...given) => executeResolver(resolve ?? defaultFieldResolver, ...given);
-  }
-
-  // Most fields are properties of their object: a path and the like are created only if they turn out to be more.
-  return (execution, source, parentPath, target) => {
-    let resolver: Resolver;
-    try {
-      const value = isObjectLike(source) ? source[name] : undefined;
-      if (typeof value !== 'function' && !isPromise(value)) {
-        setValue(target, responseName, completeValue(execution, value, NO_PATH, NO_PATH));
-        return undefined;
-      }
-      resolver = typeof value === 'function' ? (...given) => Reflect.apply(value, source, given.slice(1)) : () => value;
-    } catch (error) {
-      resolver = () => {
-        throw error;
-      };
-    }
-    return executeResolver(resolver, execution, source, parentPath, target);
-  };
+  const isPlain = !definition.resolve && definition.args.length === 0 && isPlainLeaf(definition.type);
+  return isPlain ? compilePlainField(field, completeValue) : compileResolvedField(field, completeValue);
 };
 
-type Resolver = GraphQLFieldResolver<unknown, unknown>;
-
-/** Compiles a field that is executed by a resolver. */
-const compileResolver = (field: Field, completeValue: ReturnType<typeof compileValue>) => {
+/** Compiles a field whose value comes from a resolver. */
+const compileResolvedField = (
+  field: Field,
+  completeValue: CompleteValue,
+  resolve = field.definition.resolve ?? defaultFieldResolver,
+): ExecuteField => {
   const { definition, parentType, responseName } = field;
   const position = compilePosition(definition.type, completeValue, field);
   const coerceArguments = compileArguments(field);
-  return (
-    resolve: Resolver,
-    execution: Execution,
-    source: unknown,
-    parentPath: Path | undefined,
-    target: Target,
-  ): Promise<void> | undefined => {
+  return (execution, source, parentPath, target) => {
     const path = { prev: parentPath, key: responseName, typename: parentType.name };
     let value: unknown;
     try {
@@ -93,12 +61,37 @@ const compileResolver = (field: Field, completeValue: ReturnType<typeof compileV
   };
 };
 
+/**
+ * Compiles a field whose value is a property of its object. Most fields are, so nothing is created for one, here or in
+ * an execution, unless it turns out to be more: a method, a promise, or an error.
+ */
+const compilePlainField = (field: Field, completeValue: CompleteValue): ExecuteField => {
+  const { responseName } = field;
+  const { name } = field.definition;
+  return (execution, source, parentPath, target) => {
+    let resolve: GraphQLFieldResolver<unknown, unknown>;
+    try {
+      const value = isObjectLike(source) ? source[name] : undefined;
+      if (typeof value !== 'function' && !isPromise(value)) {
+        setValue(target, responseName, completeValue(execution, value, NO_PATH, NO_PATH));
+        return undefined;
+      }
+      // The property is not read again: it may be a getter.
+      resolve = typeof value === 'function' ? (...given) => Reflect.apply(value, source, given.slice(1)) : () => value;
+    } catch (error) {
+      resolve = () => {
+        throw error;
+      };
+    }
+    return compileResolvedField(field, completeValue, resolve)(execution, source, parentPath, target);
+  };
+};
+
 const findDefinition = (
   schema: GraphQLSchema,
   parentType: GraphQLObjectType,
   name: string,
 ): GraphQLField<unknown, unknown> | undefined => {
-  if (name === TypeNameMetaFieldDef.name) return TypeNameMetaFieldDef;
   if (parentType === schema.getQueryType()) {
     if (name === SchemaMetaFieldDef.name) return SchemaMetaFieldDef;
     if (name === TypeMetaFieldDef.name) return TypeMetaFieldDef;

@@ -11,19 +11,29 @@ export type ExecuteField = (
   target: Target,
 ) => Promise<void> | undefined;
 
+/** The fields that are selected of an object of one type. */
+export type SelectedFields = {
+  /**
+   * What the response object starts as: its keys in their order, with the values that are always the same. Objects that
+   * are copied from one have one shape, which is quicker to fill, and to read for whoever gets the response.
+   */
+  readonly template: Target;
+  readonly executors: readonly ExecuteField[];
+};
+
 type ExecuteFields = (
   execution: Execution,
-  fields: readonly ExecuteField[],
+  fields: SelectedFields,
   source: unknown,
   path: Path | undefined,
 ) => Target | Promise<Target>;
 
 /** Executes the fields of an object at the same time. Returns a promise only if one of them does. */
-export const executeFields: ExecuteFields = (execution, fields, source, path) => {
-  const target: Target = {};
+export const executeFields: ExecuteFields = (execution, { template, executors }, source, path) => {
+  const target = { ...template };
   let pending: Promise<void>[] | undefined;
   try {
-    for (const executeField of fields) {
+    for (const executeField of executors) {
       const promise = executeField(execution, source, path, target);
       if (!promise) continue;
       pending ??= [];
@@ -39,8 +49,8 @@ export const executeFields: ExecuteFields = (execution, fields, source, path) =>
 };
 
 /** Executes the fields of a mutation one after the other. */
-export const executeFieldsSerially: ExecuteFields = async (execution, fields, source, path) => {
-  const target: Target = {};
-  for (const executeField of fields) await executeField(execution, source, path, target);
+export const executeFieldsSerially: ExecuteFields = async (execution, { template, executors }, source, path) => {
+  const target = { ...template };
+  for (const executeField of executors) await executeField(execution, source, path, target);
   return target;
 };

@@ -41,16 +41,14 @@ export const compilePosition = (type: GraphQLOutputType, completeValue: Complete
     try {
       if (!isPromise(value)) {
         const completed = completeValue(execution, value, path, fieldPath);
-        const isLater = isPromise(completed);
-        // Also where the value comes later, so that the fields keep their order.
-        setValue(target, path.key, isLater ? undefined : completed);
-        return isLater ? settle(execution, completed, path, target) : undefined;
+        if (isPromise(completed)) return settle(execution, completed, path, target);
+        setValue(target, path.key, completed);
+        return undefined;
       }
     } catch (error) {
       fail(execution, error, path, target);
       return undefined;
     }
-    setValue(target, path.key, undefined);
     return Promise.resolve(value).then(
       (resolved) => {
         try {

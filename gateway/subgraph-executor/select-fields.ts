@@ -1,13 +1,12 @@
-import type { GraphQLObjectType, SelectionSetNode } from 'graphql';
+import { type GraphQLObjectType, type SelectionSetNode, TypeNameMetaFieldDef } from 'graphql';
 import { collectFields, type Selecting } from './collect-fields.ts';
 import { compileField } from './execute-field.ts';
-import type { ExecuteField } from './execute-fields.ts';
+import type { ExecuteField, SelectedFields } from './execute-fields.ts';
+import type { Target } from './execution.ts';
+import { setValue } from './position.ts';
 
 /** Returns the compiled fields that selection sets select of an object of a type. Throws GraphQLError. */
-export type SelectFields = (
-  type: GraphQLObjectType,
-  selectionSets: readonly SelectionSetNode[],
-) => readonly ExecuteField[];
+export type SelectFields = (type: GraphQLObjectType, selectionSets: readonly SelectionSetNode[]) => SelectedFields;
 
 /** The compiled fields of an operation, for one set of values of the variables in its conditions. */
 export type Selection = {
@@ -21,7 +20,7 @@ export type Selection = {
  * are compiled once, however often fragments repeat them: fragments that spread each other are not multiplied.
  */
 export const createSelection = (selecting: Selecting): Selection => {
-  const compiled = new Map<string, readonly ExecuteField[]>();
+  const compiled = new Map<string, SelectedFields>();
   const ids = new Map<SelectionSetNode, number>();
   let size = 0;
   const idOf = (node: SelectionSetNode): number => {
@@ -33,12 +32,20 @@ export const createSelection = (selecting: Selecting): Selection => {
     const key = `${type.name} ${selectionSets.map(idOf)}`;
     const known = compiled.get(key);
     if (known) return known;
-    const fields: ExecuteField[] = [];
+    const executors: ExecuteField[] = [];
+    const template: Target = {};
     for (const [responseName, nodes] of collectFields(selecting, type, selectionSets)) {
-      const field = compileField(selecting.schema, type, responseName, nodes, selectFields);
-      if (field) fields.push(field);
+      if (nodes[0]?.name.value === TypeNameMetaFieldDef.name) {
+        setValue(template, responseName, type.name);
+        continue;
+      }
+      const executor = compileField(selecting.schema, type, responseName, nodes, selectFields);
+      if (!executor) continue;
+      setValue(template, responseName, undefined);
+      executors.push(executor);
     }
-    size += fields.length;
+    const fields = { template, executors };
+    size += executors.length;
     compiled.set(key, fields);
     return fields;
   };

@@ -48,8 +48,10 @@ export const generateOperation = (schema: GraphQLSchema, random: Random, { isInt
   /** A value as JSON, for a variable. */
   const jsonOf = (type: GraphQLInputType, depth: number): unknown => {
     if (isInternal && random.chance(0.02)) return random.pick<unknown>([null, 'bad', 1.5, {}, [null]]);
-    if (isNonNullType(type)) return jsonOf(type.ofType, depth);
-    if (random.chance(0.1)) return null;
+    if (isNonNullType(type)) return plainJsonOf(type.ofType, depth);
+    return random.chance(0.1) ? null : plainJsonOf(type, depth);
+  };
+  const plainJsonOf = (type: Nullable, depth: number): unknown => {
     if (isListType(type)) {
       if (random.chance(0.2)) return jsonOf(type.ofType, depth);
       return Array.from({ length: random.below(3) }, () => jsonOf(type.ofType, depth));
@@ -76,7 +78,6 @@ export const generateOperation = (schema: GraphQLSchema, random: Random, { isInt
         !isNonNullType(own) && isLeafType(own) && random.chance(0.3) ? ` = ${plainLiteralOf(own, 0)}` : '';
       definitions.push(`$${name}: ${own}${standard}`);
       if (isNonNullType(own) || random.chance(0.7)) variables[name] = jsonOf(own, 1);
-      if (isNonNullType(own) && variables[name] === null) variables[name] = jsonOf(own, 1);
       return `$${name}`;
     }
     if (isNonNullType(type)) return plainLiteralOf(type.ofType, depth);

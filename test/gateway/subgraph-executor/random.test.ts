@@ -1,8 +1,10 @@
 import { type ExecutionResult, execute, type GraphQLError, parse, validate } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileOperation } from '../../../gateway/subgraph-executor/executor.ts';
-import { createRandom } from '../execution/generate.ts';
+import { createRandom, type Operation } from '../execution/generate.ts';
 import { generateOperation } from './generate.ts';
+import { nullsOf } from './outcome.ts';
+import { watchRejections } from './rejections.ts';
 import { createTurns } from './turns.ts';
 import { createWorldSchema, type World } from './world.ts';
 
@@ -20,21 +22,12 @@ const schema = createWorldSchema(() => world);
 
 type Outcome = ExecutionResult & { readonly calls: readonly string[]; readonly unhandled: readonly unknown[] };
 
-// graphql-js leaves promises of list items alone where a later item fails at once; the executor must not, for that ends
-// a process.
-const unhandled: unknown[] = [];
-const note = (reason: unknown): void => {
-  unhandled.push(reason);
-};
-const others = process.listeners('unhandledRejection');
+// graphql-js leaves promises of list items alone where a later item fails at once. The executor must not.
+let rejections: ReturnType<typeof watchRejections>;
 beforeAll(() => {
-  process.removeAllListeners('unhandledRejection');
-  process.on('unhandledRejection', note);
+  rejections = watchRejections();
 });
-afterAll(() => {
-  process.off('unhandledRejection', note);
-  for (const listener of others) process.on('unhandledRejection', listener);
-});
+afterAll(() => rejections.stop());
 
 const describeErrors = (errors: readonly GraphQLError[] | undefined): string[] =>
   (errors ?? []).map(({ path, message, extensions }) => JSON.stringify([path, message, extensions])).sort();
@@ -46,13 +39,13 @@ const run = async (
   const turns = createTurns();
   const calls: string[] = [];
   world = { ...options, turns: options.isInTurns ? turns : undefined, calls };
-  unhandled.length = 0;
+  await rejections.take();
   const { data, errors } = await turns.until(begin());
   const before = JSON.stringify([data, describeErrors(errors)]);
   // What was given up goes on, and must not change the answer.
   await turns.finish();
   expect(JSON.stringify([data, describeErrors(errors)])).toBe(before);
-  return { ...(data !== undefined && { data }), ...(errors && { errors }), calls, unhandled: [...unhandled] };
+  return { ...(data !== undefined && { data }), ...(errors && { errors }), calls, unhandled: await rejections.take() };
 };
 
 test(`then ${ONLY ? `seed ${ONLY}` : `${SEEDS} random operations`} are executed as by graphql-js`, async () => {
@@ -68,8 +61,7 @@ test(`then ${ONLY ? `seed ${ONLY}` : `${SEEDS} random operations`} are executed 
     valid += 1;
     const compiled = compileOperation(schema, document);
     const options = { seed, faults: random.pick([0, 0.01, 0.03, 0.1]), isInTurns: random.chance(0.8) };
-    const flipped = { ...variables, yes: !variables['yes'], no: !variables['no'] };
-    for (const variableValues of [variables, flipped, variables]) {
+    for (const variableValues of [variables, vary(variables), variables]) {
       const expected = await run(options, () =>
         execute({ schema, document, variableValues, hideSuggestions: true, options: { maxCoercionErrors: 10 } }),
       );
@@ -92,15 +84,14 @@ test(`then ${ONLY ? `seed ${ONLY}` : `${SEEDS} random operations`} are executed 
   expect(withErrors).toBeGreaterThan(SEEDS / 3);
 }, 600_000);
 
-/** Where the data is null because of an error: which of several errors is told first depends on microtasks. */
-const nullsOf = ({ data, errors = [] }: ExecutionResult): string[] =>
-  [...new Set(errors.map(({ path = [] }) => JSON.stringify(findNull(data, path))))].sort();
-
-const findNull = (data: unknown, path: readonly (string | number)[]): unknown => {
-  let value = data;
-  for (const [index, step] of path.entries()) {
-    if (value === null || value === undefined) return path.slice(0, index);
-    value = (value as Record<string | number, unknown>)[step];
-  }
-  return path;
+/** Other variables for the same operation. */
+const vary = ({ representations, ...variables }: Operation['variables']): Operation['variables'] => {
+  const other = (value: unknown): unknown => {
+    if (typeof value === 'number') return value + 1;
+    if (typeof value === 'boolean') return !value;
+    if (typeof value === 'string') return value === 'RED' ? 'GREEN' : value === 'x' ? 'y' : value;
+    if (Array.isArray(value)) return value.map(other);
+    return value && Object.fromEntries(Object.entries(value).map(([name, one]) => [name, other(one)]));
+  };
+  return { ...Object.fromEntries(Object.entries(variables).map(([name, one]) => [name, other(one)])), representations };
 };

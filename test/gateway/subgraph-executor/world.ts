@@ -99,6 +99,7 @@ export const SCHEMA = `
     plain: Plain
     surePlains: [Plain!]
     node: Node
+    length(by: Int! = 1): Int
   }
   type Other { id: ID! }
 `;
@@ -224,7 +225,8 @@ export const createWorldSchema = (world: () => World): GraphQLSchema => {
         return produceValue(key, type);
       };
       function method(this: unknown, args: object, _context: unknown, info: GraphQLResolveInfo): unknown {
-        if (this !== object || Object.keys(args).length > 0 || info.fieldName !== name) throw new Error('odd call');
+        if (this !== object || info.fieldName !== name) throw new Error('a method is called otherwise');
+        world().calls.push(JSON.stringify(args));
         return produce();
       }
       Object.defineProperty(object, name, luck.chance(0.6) ? { get: produce } : { value: method });

@@ -1,0 +1,68 @@
+import { composeServices } from '@apollo/composition';
+import { execute, parse, validate } from 'graphql';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readConfig } from '../../../gateway/config.ts';
+import { createLocalTransport } from '../../../gateway/local-transport.ts';
+import { startGatewayServer } from '../../../gateway/server.ts';
+import { createFixedTransports } from '../../../gateway/transport.ts';
+import { createLog } from '../../../runtime/log.ts';
+import { type Ask, createAsk } from '../../kit/stack.ts';
+import { createRandom } from '../execution/generate.ts';
+import { generateOperation } from './generate.ts';
+import { nullsOf } from './outcome.ts';
+import { watchRejections } from './rejections.ts';
+import { createWorldSchema, SCHEMA, type World } from './world.ts';
+
+/*
+ * The same as random.test.ts at the public edge: a gateway with the made-up subgraph in its process answers over HTTP.
+ * `SEED=<n> npx vitest run test/gateway/subgraph-executor/gateway` repeats one, `SEEDS=<n>` tries another number of them.
+ */
+
+const SEEDS = Number(process.env['SEEDS'] ?? 200);
+const ONLY = process.env['SEED'];
+const FIRST_SEEDS = ONLY ? [Number(ONLY)] : Array.from({ length: SEEDS }, (_, index) => index + 1);
+
+let world: World = { seed: 0, faults: 0, turns: undefined, calls: [] };
+const schema = createWorldSchema(() => world);
+let rejections: ReturnType<typeof watchRejections>;
+let gateway: { readonly ask: Ask; readonly close: () => Promise<void> };
+
+beforeAll(async () => {
+  rejections = watchRejections();
+  const { supergraphSdl = '' } = composeServices([{ name: 'world', url: 'http://world', typeDefs: parse(SCHEMA) }]);
+  const log = createLog('silent');
+  const subgraph = { name: 'world', schema, createContext: () => ({}), close: async () => {} };
+  const { url, close } = await startGatewayServer({
+    config: readConfig({ PORT: '0', LOG_LEVEL: 'silent' }, []),
+    log,
+    supergraph: { sdl: supergraphSdl },
+    transports: createFixedTransports({ world: createLocalTransport(subgraph, log) }),
+    redis: undefined,
+    health: () => ({}),
+  });
+  gateway = { ask: createAsk(`${url}/graphql`), close };
+});
+afterAll(async () => {
+  await gateway.close();
+  rejections.stop();
+});
+
+test(`then ${ONLY ? `seed ${ONLY}` : `${SEEDS} random operations`} are answered as graphql-js executes them`, async () => {
+  let valid = 0;
+  for (const seed of FIRST_SEEDS) {
+    const random = createRandom(seed);
+    const { query, variables } = generateOperation(schema, random, { isInternal: false });
+    const document = parse(query);
+    if (validate(schema, document).length > 0) continue;
+    valid += 1;
+    world = { seed, faults: random.pick([0, 0.01, 0.03]), turns: undefined, calls: [] };
+    const where = `SEED=${seed}\n${query}\n${JSON.stringify(variables)}`;
+    const answer = await gateway.ask(query, variables);
+    expect(await rejections.take(), where).toEqual([]);
+    const expected = await execute({ schema, document, variableValues: variables });
+    await rejections.take();
+    expect(answer.data, where).toEqual(JSON.parse(JSON.stringify(expected.data)));
+    expect(nullsOf(answer), where).toEqual(nullsOf(expected));
+  }
+  if (!ONLY) expect(valid).toBeGreaterThan(SEEDS * 0.9);
+}, 600_000);
