@@ -168,6 +168,9 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     waiting.delete(longest);
     dismiss(longest, OVERLOADED);
   });
+  // `close` calls this. Node's own takes a response that is handed over for one that has arrived, and cuts it off where
+  // it is still being read; `drain` does all that is needed.
+  server.closeIdleConnections = () => {};
   // Before the application, which can answer at once.
   server.prependListener('request', begin);
   // Node would answer this by itself, and nothing would time the reading of it.
