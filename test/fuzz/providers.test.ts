@@ -185,8 +185,7 @@ test('an odd description of the shop, an odd session', { timeout: 120_000 }, asy
     OPENMAGE_ENDPOINT_URL: new URL(environment.OPENMAGE_WSDL_URL).href.replace('?wsdl', ''),
   });
   // No description that was read wrongly is kept, nor is a session.
-  for (const odd of [...ODD_WSDL, ...seeds.slice(0, 20).map(mutatedBytes)])
-    await tryOne(odd, ({ url }) => /wsdl/.test(url ?? ''));
+  for (const odd of ODD_WSDL) await tryOne(odd, ({ url }) => /wsdl/.test(url ?? ''));
   for (const odd of ODD_SOAP.slice(0, 40)) await tryOne(odd, (_, body) => body.includes('login'));
   server.odd = undefined;
   const text = await gateway.ask(STOCK);
