@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createCompany } from '../../sandbox/company.ts';
+import { startHubSpotSandbox } from '../../sandbox/hubspot/index.ts';
+import { sandboxes } from '../../sandbox/index.ts';
+import { startOpenMageSandbox } from '../../sandbox/openmage/index.ts';
+import type { Sandbox } from '../../sandbox/server.ts';
+import { startStripeSandbox } from '../../sandbox/stripe/index.ts';
+import { type FuzzedGateway, faultOf, startFuzzedGateway } from './fuzzed-gateway.ts';
+import { mutatedBytes, mutatedJson, ODD_JSON, ODD_STATUSES, type Odd } from './odd-bodies.ts';
+import { ODD_HTTP, type OddServer, startOddServer } from './odd-server.ts';
+import { ODD_SOAP, ODD_WSDL } from './odd-soap.ts';
+
+/*
+ * Providers that answer with anything at all. Each odd answer is one request of a client, whose answer has to be in our
+ * form, and after each a right answer has to be understood.
+ */
+
+const SEEDS = 60;
+const seeds = Array.from({ length: SEEDS }, (_, index) => index + 1);
+const company = createCompany();
+const payment = company.accounts.flatMap(({ payments }) => payments)[0]?.id;
+
+const STOCK = '{ product(sku: "OABR-S") { sku stock { quantity } } }';
+const UNLIMITED = { calls: Number.POSITIVE_INFINITY, windowMs: 1 };
+const MANY = '100000/1';
+
+const PROVIDERS = {
+  stripe: {
+    start: () =>
+      startStripeSandbox({ quota: { account: UNLIMITED, endpoint: UNLIMITED, search: UNLIMITED }, searchLagMs: 0 }),
+    environmentOf: sandboxes.stripe.environment,
+    reads: [
+      `{ payment(id: "${payment}") { id status amount { amount } refunds { id } customer { id } } }`,
+      '{ payments(first: 3) { edges { node { id amount { amount currency } } } } }',
+      '{ customer(email: "ada.lindqvist@customers.example") { id balance { amount } payments(first: 2) { edges { node { id } } } invoices(first: 2) { edges { node { id } } } } }',
+    ],
+    write: `mutation { refundPayment(input: { paymentId: "${payment}", idempotencyKey: "fuzz" }) { refund { id } } }`,
+    odd: [...ODD_JSON, ...seeds.map(mutatedJson), ...seeds.map(mutatedBytes)],
+  },
+  hubspot: {
+    start: () => startHubSpotSandbox({ quota: { account: UNLIMITED, search: UNLIMITED } }),
+    environmentOf: sandboxes.hubspot.environment,
+    reads: [
+      '{ customer(id: "101") { id email createdAt company { id name } deals(first: 3) { edges { node { id name amount { amount } lineItems { id quantity } } } } } }',
+      '{ customers(first: 3) { edges { node { id firstName } } } }',
+    ],
+    write: 'mutation { updateCustomer(input: { id: "101", firstName: "Ada" }) { customer { id } } }',
+    odd: [...ODD_JSON, ...seeds.map(mutatedJson), ...seeds.map(mutatedBytes)],
+  },
+  openmage: {
+    start: () => startOpenMageSandbox(),
+    environmentOf: sandboxes.openmage.environment,
+    reads: ['{ product(sku: "OABR-S") { sku name stock { quantity inStock } } }'],
+    write: 'mutation { setStock(input: { sku: "OABR-S", quantity: 5 }) { product { sku } } }',
+    odd: [...ODD_JSON, ...ODD_SOAP, ...seeds.map(mutatedBytes)],
+  },
+} as const;
+
+describe.each(Object.entries(PROVIDERS))('%s', (name, { start, environmentOf, reads, write, odd }) => {
+  let sandbox: Sandbox;
+  let server: OddServer;
+  let gateway: FuzzedGateway;
+  let right: readonly string[];
+
+  beforeAll(async () => {
+    sandbox = await start();
+    server = await startOddServer(sandbox.url);
+    const environment = Object.fromEntries(
+      Object.entries(environmentOf(sandbox)).map(([key, value]) => [key, value.replace(sandbox.url, server.url)]),
+    );
+    gateway = await startFuzzedGateway({
+      CACHE_MAX_MIB: '0',
+      REQUEST_TIMEOUT_MS: '10000',
+      STRIPE_QUOTA: `account=${MANY},endpoint=${MANY},search=${MANY}`,
+      HUBSPOT_QUOTA: `account=${MANY},search=${MANY}`,
+      ...environment,
+      ...(name === 'openmage' && { OPENMAGE_ENDPOINT_URL: `${server.url}/api/v2_soap/` }),
+    });
+    right = await Promise.all(reads.map(gateway.ask));
+    for (const text of right) expect(faultOf(text, false)).toBeUndefined();
+  });
+  afterAll(async () => {
+    await gateway.close();
+    await server.close();
+    await sandbox.close();
+  });
+
+  const read = (index: number) => reads[index % reads.length] ?? '';
+
+  /** Tries each; gives all that went wrong, so that one run shows everything. */
+  const tryAll = async (cases: readonly NonNullable<OddServer['odd']>[], ask: (index: number) => Promise<string>) => {
+    const faults: string[] = [];
+    const before = server.count();
+    for (const [index, one] of cases.entries()) {
+      server.odd = one;
+      const fault = await gateway.judge(async () => faultOf(await ask(index)));
+      server.odd = undefined;
+      const after = fault ? undefined : await gateway.judge(() => findRight(index));
+      for (const wrong of [fault, after]) if (wrong) faults.push(`${one.name}: ${wrong}`);
+    }
+    expect(server.count() - before).toBeGreaterThanOrEqual(cases.length / 2);
+    return faults;
+  };
+
+  /** A provider that has failed is left alone for up to five seconds. */
+  const findRight = async (index: number): Promise<string | undefined> => {
+    const expected = right[index % reads.length];
+    let text = '';
+    for (let tries = 0; tries < 40; tries += 1) {
+      text = await gateway.ask(read(index));
+      if (text === expected) return undefined;
+      if (!/UPSTREAM_UNAVAILABLE|UPSTREAM_RATE_LIMITED/.test(text)) break;
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+    return `then ${faultOf(text, false) ?? 'another answer'}`;
+  };
+
+  test('odd bodies', { timeout: 300_000 }, async () => {
+    expect(await tryAll(odd, (index) => gateway.ask(read(index)))).toEqual([]);
+  });
+
+  test('odd HTTP', { timeout: 120_000 }, async () => {
+    expect(await tryAll(ODD_HTTP, (index) => gateway.ask(read(index)))).toEqual([]);
+  });
+
+  test('odd answers to a write', { timeout: 120_000 }, async () => {
+    // Done once, it changes nothing the next time.
+    expect(faultOf(await gateway.ask(write), false)).toBeUndefined();
+    right = await Promise.all(reads.map(gateway.ask));
+    const some = odd.filter((_, index) => index % 6 === 0);
+    expect(await tryAll(some, () => gateway.ask(write))).toEqual([]);
+  });
+
+  test('odd statuses', { timeout: 120_000 }, async () => {
+    expect(await tryAll(ODD_STATUSES, (index) => gateway.ask(read(index)))).toEqual([]);
+  });
+});
+
+/* What is asked for before anything else can be. */
+
+test('an odd token', { timeout: 120_000 }, async () => {
+  const oauth = { clientId: 'app', clientSecret: 'app-secret', refreshToken: 'refresh-me' };
+  const sandbox = await startHubSpotSandbox({
+    oauth,
+    quota: { account: UNLIMITED, search: UNLIMITED },
+    tokenLifetimeS: 1,
+  });
+  const server = await startOddServer(sandbox.url, ({ url }) => url?.startsWith('/oauth') ?? false);
+  const gateway = await startFuzzedGateway({
+    CACHE_MAX_MIB: '0',
+    HUBSPOT_QUOTA: `account=${MANY},search=${MANY}`,
+    HUBSPOT_BASE_URL: server.url,
+    HUBSPOT_CLIENT_ID: oauth.clientId,
+    HUBSPOT_CLIENT_SECRET: oauth.clientSecret,
+    HUBSPOT_REFRESH_TOKEN: oauth.refreshToken,
+  });
+  const faults = [];
+  for (const odd of [...ODD_JSON, ...seeds.slice(0, 30).map(mutatedJson)]) {
+    server.odd = odd;
+    const fault = await gateway.judge(async () => faultOf(await gateway.ask('{ customer(id: "101") { id } }')));
+    server.odd = undefined;
+    if (fault) faults.push(`${odd.name}: ${fault}`);
+  }
+  const text = await gateway.ask('{ customer(id: "101") { id } }');
+  await Promise.all([gateway, server, sandbox].map((one) => one.close()));
+  expect(faults).toEqual([]);
+  expect(JSON.parse(text)).toEqual({ data: { customer: { id: '101' } } });
+});
+
+test('an odd description of the shop, an odd session', { timeout: 120_000 }, async () => {
+  const sandbox = await startOpenMageSandbox();
+  const faults: string[] = [];
+  const tryOne = async (odd: Odd, isMeant: OddServer['isMeant']) => {
+    server.isMeant = isMeant;
+    server.odd = odd;
+    const fault = await gateway.judge(async () => faultOf(await gateway.ask(STOCK)));
+    if (fault) faults.push(`${odd.name}: ${fault}`);
+  };
+  const server = await startOddServer(sandbox.url);
+  const environment = sandboxes.openmage.environment(server);
+  server.odd = ODD_WSDL[0];
+  const gateway = await startFuzzedGateway({
+    CACHE_MAX_MIB: '0',
+    ...environment,
+    OPENMAGE_ENDPOINT_URL: new URL(environment.OPENMAGE_WSDL_URL).href.replace('?wsdl', ''),
+  });
+  // No description that was read wrongly is kept, nor is a session.
+  for (const odd of ODD_WSDL) await tryOne(odd, ({ url }) => /wsdl/.test(url ?? ''));
+  for (const odd of ODD_SOAP.slice(0, 40)) await tryOne(odd, (_, body) => body.includes('login'));
+  server.odd = undefined;
+  const text = await gateway.ask(STOCK);
+  await Promise.all([gateway, server, sandbox].map((one) => one.close()));
+  expect(faults).toEqual([]);
+  expect(JSON.parse(text)).toMatchObject({ data: { product: { sku: 'OABR-S' } } });
+});
