@@ -6,10 +6,11 @@ import { readConfig } from '../../../gateway/config.ts';
 import { createLocalTransport } from '../../../gateway/local-transport.ts';
 import { createRemoteTransport } from '../../../gateway/remote-transport.ts';
 import { startGatewayServer } from '../../../gateway/server.ts';
-import { createFixedTransports } from '../../../gateway/transport.ts';
+import { createFixedTransports, type Transport } from '../../../gateway/transport.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { startHttpServer } from '../../kit/http-server.ts';
 import { type Ask, createAsk } from '../../kit/stack.ts';
+import { createGate, type FaultOf, spoil, withFaults } from './failing.ts';
 
 type Resolvers = Readonly<Record<string, unknown>>;
 
@@ -38,11 +39,20 @@ export type Stand = {
   readonly close: () => Promise<void>;
 };
 
+export type StandOptions = {
+  readonly isLocal: boolean;
+  readonly env?: Record<string, string>;
+  /** How fetches fail; none does unless this says so. */
+  readonly faultOf?: FaultOf;
+  /** Given the subgraphs whose answers are there, which of them the gateway gets next. As they come unless given. */
+  readonly pick?: (subgraphs: readonly string[]) => number;
+};
+
 /** A gateway in front of subgraphs that are made of schemas and resolvers, in its process or each behind HTTP. */
 export const startStand = async (
   schemas: Readonly<Record<string, string>>,
   resolvers: Resolvers,
-  { isLocal, env = {} }: { isLocal: boolean; env?: Record<string, string> },
+  { isLocal, env = {}, faultOf = () => undefined, pick }: StandOptions,
 ): Promise<Stand> => {
   const services = Object.entries(schemas).map(([name, text]) => ({
     name,
@@ -55,21 +65,26 @@ export const startStand = async (
   const log = createLog('silent');
   const requests: Stand['requests'] = [];
   const servers: { close: () => Promise<void> }[] = [];
+  const gated = pick ? createGate(pick) : (_name: string, transport: Transport) => transport;
   const transports = await Promise.all(
     services.map(async ({ name, typeDefs }) => {
       const schema = attach(buildSubgraphSchema([{ typeDefs }]), resolvers);
       if (isLocal) {
         const subgraph = { name, schema, createContext: () => ({}), close: async () => {} };
-        return [name, createLocalTransport(subgraph, log)] as const;
+        return [name, gated(name, withFaults(name, createLocalTransport(subgraph, log), faultOf))] as const;
       }
       const server = await startHttpServer(async (request, response) => {
         const { query, variables } = (await json(request)) as { query: string; variables: Record<string, unknown> };
         requests.push({ subgraph: name, query, variables });
+        const fault = faultOf(name, query, variables);
         const answer = await execute({ schema, document: parse(query), variableValues: variables });
-        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+        if (fault === 'connection closed') return response.destroy();
+        if (fault === 'status 500') return response.writeHead(500).end('down');
+        const text = fault === 'not JSON' ? '{"data":' : JSON.stringify(fault ? spoil(answer, fault) : answer);
+        return response.writeHead(200, { 'content-type': 'application/json' }).end(text);
       });
       servers.push(server);
-      return [name, createRemoteTransport(config.remote(name, server.url), log)] as const;
+      return [name, gated(name, createRemoteTransport(config.remote(name, server.url), log))] as const;
     }),
   );
   const gateway = await startGatewayServer({

@@ -1,0 +1,110 @@
+import type { Transport } from '../../../gateway/transport.ts';
+
+/** How a fetch fails. In this process a connection cannot: there, such a fetch fails as a subgraph that throws does. */
+export const FAULTS = [
+  'connection closed',
+  'status 500',
+  'not JSON',
+  'no data',
+  'an error and no data',
+  'an error for each root field',
+  'too few entities',
+  'too many entities',
+  'an entity that failed',
+  'an entity that failed, without a path',
+  'an entity that is no object',
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+type Reply = { readonly data?: unknown; readonly errors?: readonly object[] | undefined };
+
+/** Says how a fetch fails, or what is answered instead; undefined where it does not fail. */
+export type FaultOf = (subgraph: string, query: string, variables: object) => Fault | Reply | undefined;
+
+const ERROR = { message: 'Failed on purpose.', extensions: { code: 'UPSTREAM_UNAVAILABLE' } };
+
+/** Spoils the answer of a subgraph. Faults that it has no entities for leave it without data. */
+export const spoil = (answer: Reply, fault: Fault | Reply): Reply => {
+  if (typeof fault === 'object') return fault;
+  const data = (answer.data ?? undefined) as Record<string, unknown> | undefined;
+  const [name = '', entities] = Object.entries(data ?? {}).find(([, value]) => Array.isArray(value)) ?? [];
+  const isOfEntities = name.startsWith('_entities') && Array.isArray(entities) && entities.length > 0;
+  const withEntities = (changed: unknown[], errors = answer.errors): Reply =>
+    isOfEntities ? { ...answer, data: { ...data, [name]: changed }, errors } : { data: null, errors: [ERROR] };
+  const others = isOfEntities ? entities.slice(0, -1) : [];
+  switch (fault) {
+    case 'no data':
+      return { data: null };
+    case 'an error for each root field': {
+      const names = Object.keys(data ?? {});
+      if (names.length === 0) return { data: null, errors: [ERROR] };
+      const errors = names.map((path) => ({ ...ERROR, path: [path] }));
+      return { data: Object.fromEntries(names.map((path) => [path, null])), errors };
+    }
+    case 'too few entities':
+      return withEntities(others);
+    case 'too many entities':
+      return withEntities([...others, {}, {}]);
+    case 'an entity that failed':
+      return withEntities([...others, null], [...(answer.errors ?? []), { ...ERROR, path: [name, others.length] }]);
+    case 'an entity that failed, without a path':
+      return withEntities([...others, null], [...(answer.errors ?? []), ERROR]);
+    case 'an entity that is no object':
+      return withEntities([...others, 'nonsense']);
+    default:
+      return { data: null, errors: [ERROR] };
+  }
+};
+
+/** Spoils what a subgraph in this process answers. */
+export const withFaults = (name: string, transport: Transport, faultOf: FaultOf): Transport => ({
+  ...transport,
+  prepare: (operation) => {
+    const send = transport.prepare(operation);
+    return async (request, context) => {
+      const { variables, representations } = request;
+      const entities = Object.fromEntries(representations.map(({ variable, values }) => [variable, values]));
+      const fault = faultOf(name, operation.query, { ...variables, ...entities });
+      const answer = await send(request, context);
+      return fault ? (spoil(answer, fault) as typeof answer) : answer;
+    };
+  },
+});
+
+/**
+ * Decides the order in which answers reach the gateway, whatever the speed of the machine: answers are held until every
+ * fetch that is under way has one. Then one of them is let through, and what the gateway sends because of it is waited for.
+ */
+export const createGate = (pick: (subgraphs: readonly string[]) => number) => {
+  const held: { readonly name: string; readonly release: () => void }[] = [];
+  let underWay = 0;
+  let isScheduled = false;
+  const releaseOne = (): void => {
+    isScheduled = false;
+    if (held.length === 0 || held.length < underWay) return;
+    const [one] = held.splice(pick(held.map(({ name }) => name)), 1);
+    underWay -= 1;
+    one?.release();
+    schedule();
+  };
+  const schedule = (): void => {
+    if (isScheduled) return;
+    isScheduled = true;
+    setImmediate(releaseOne);
+  };
+  return (name: string, transport: Transport): Transport => ({
+    ...transport,
+    prepare: (operation) => {
+      const send = transport.prepare(operation);
+      return async (request, context) => {
+        underWay += 1;
+        const answer = await send(request, context);
+        await new Promise<void>((release) => {
+          held.push({ name, release });
+          schedule();
+        });
+        return answer;
+      };
+    },
+  });
+};
