@@ -1,4 +1,5 @@
 import {
+  type DocumentNode,
   type GraphQLArgument,
   type GraphQLCompositeType,
   type GraphQLField,
@@ -8,6 +9,13 @@ import {
   isInterfaceType,
   isNonNullType,
   isObjectType,
+  isUnionType,
+  Kind,
+  OverlappingFieldsCanBeMergedRule,
+  parse,
+  print,
+  validate,
+  visit,
 } from 'graphql';
 
 /** Random numbers that are the same for the same seed. Source: mulberry32, public domain. */
@@ -33,20 +41,57 @@ export type Operation = { readonly query: string; readonly variables: Readonly<R
 const ALIASES = ['a', 'b', 'id', 'name', 'weight', 'constructor', '__proto__', 'toString', 'representations'];
 
 /**
- * Makes a random operation that a schema allows: nested selections with aliases, fragments of both kinds on types and
+ * Generates a random operation that a schema allows: nested selections with aliases, fragments of both kinds on types and
  * interfaces, arguments with and without variables, `@skip` and `@include`.
  */
 export const generateOperation = (schema: GraphQLSchema, random: Random): Operation => {
+  const { query, variables } = draftOperation(schema, random);
+  const document = resolveConflicts(schema, parse(query, { noLocation: true }));
+  return { query: print(document), variables };
+};
+
+// Each round changes the fields that are part of a conflict, which may then be part of another.
+const MAX_ROUNDS = 8;
+
+/** Gives fields that cannot be merged with others of their name an alias of their own. */
+const resolveConflicts = (schema: GraphQLSchema, document: DocumentNode): DocumentNode => {
+  let resolved = document;
+  let aliases = 0;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const conflicts = validate(schema, resolved, [OverlappingFieldsCanBeMergedRule]);
+    if (conflicts.length === 0) break;
+    const fields = new Set<unknown>(conflicts.map(({ nodes }) => nodes?.at(-1)));
+    resolved = visit(resolved, {
+      Field: {
+        leave: (node) => {
+          if (!fields.has(node)) return undefined;
+          return { ...node, alias: { kind: Kind.NAME, value: `other${aliases++}` } };
+        },
+      },
+    });
+  }
+  return resolved;
+};
+
+const draftOperation = (schema: GraphQLSchema, random: Random): Operation => {
   const kind = random.chance(0.1) ? 'mutation' : 'query';
-  const definitions: string[] = ['$yes: Boolean!', '$no: Boolean = false'];
-  const variables: Record<string, unknown> = { yes: random.chance(0.5) };
-  if (random.chance(0.5)) variables['no'] = random.chance(0.5);
+  const definitions: string[] = [];
+  const variables: Record<string, unknown> = {};
   const fragments: string[] = [];
-  let budget = 60;
+  let budget = 40;
+
+  const define = (name: string, type: string, value: unknown): void => {
+    if (definitions.some((definition) => definition.startsWith(`$${name}:`))) return;
+    definitions.push(`$${name}: ${type}`);
+    if (value !== undefined) variables[name] = value;
+  };
 
   const directive = (): string => {
     if (!random.chance(0.15)) return '';
-    return ` @${random.pick(['skip', 'include'])}(if: ${random.pick(['$yes', '$no', 'true', 'false'])})`;
+    const condition = random.pick(['$yes', '$no', 'true', 'false']);
+    if (condition === '$yes') define('yes', 'Boolean!', random.chance(0.5));
+    if (condition === '$no') define('no', 'Boolean = false', random.chance(0.5) ? random.chance(0.5) : undefined);
+    return ` @${random.pick(['skip', 'include'])}(if: ${condition})`;
   };
 
   const someValue = ({ name, type }: GraphQLArgument): unknown => {
@@ -72,8 +117,7 @@ export const generateOperation = (schema: GraphQLSchema, random: Random): Operat
         if (random.chance(0.6)) return `${argument.name}: ${literal(value)}`;
         const name =
           random.chance(0.1) && !('representations' in variables) ? 'representations' : `v${definitions.length}`;
-        definitions.push(`$${name}: ${argument.type}`);
-        variables[name] = value;
+        define(name, String(argument.type), value);
         return `${argument.name}: $${name}`;
       });
     return given.length > 0 ? `(${given.join(', ')})` : '';
@@ -85,7 +129,9 @@ export const generateOperation = (schema: GraphQLSchema, random: Random): Operat
   /** Types that a fragment within this one can be on. */
   const related = (type: GraphQLCompositeType): GraphQLCompositeType[] => {
     const possible = isObjectType(type) ? [type] : [...schema.getPossibleTypes(type)];
-    return [type, ...possible, ...possible.flatMap((one) => one.getInterfaces())];
+    const unions = Object.values(schema.getTypeMap()).filter(isUnionType);
+    const around = unions.filter((union) => possible.some((one) => schema.isSubType(union, one)));
+    return [type, ...possible, ...possible.flatMap((one) => one.getInterfaces()), ...around];
   };
 
   const selection = (type: GraphQLCompositeType, depth: number): string => {
@@ -118,5 +164,6 @@ export const generateOperation = (schema: GraphQLSchema, random: Random): Operat
   const root = schema.getRootType(kind as never);
   if (!root) throw new Error(`The schema has no ${kind}.`);
   const body = selection(root, 4);
-  return { query: `${kind} Random(${definitions.join(', ')}) ${body} ${fragments.join(' ')}`, variables };
+  const defined = definitions.length > 0 ? `(${definitions.join(', ')})` : '';
+  return { query: `${kind} Random${defined} ${body} ${fragments.join(' ')}`, variables };
 };

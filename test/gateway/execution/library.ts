@@ -1,102 +1,6 @@
 import { GraphQLScalarType } from 'graphql';
 
-/**
- * A made-up graph for tests: a library over four subgraphs, with everything in it that makes federation hard. What a
- * field of an object is, is computed from the object's id, so that any number of objects exist without being kept.
- */
-export const SCHEMAS: Readonly<Record<string, string>> = {
-  people: `
-    extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@shareable"])
-    type Query {
-      people(first: Int = 2): [Person!]!
-      person(id: ID!): Person
-      me: Person!
-    }
-    interface Node { id: ID! }
-    enum Role { READER KEEPER }
-    scalar Json
-    type Person implements Node @key(fields: "id") {
-      id: ID!
-      name(upper: Boolean): String!
-      nick: String
-      role: Role!
-      tags: [String!]
-      grid: [[Int]!]
-      extra: Json
-      friends(first: Int): [Person!]!
-      best: Person
-      home: Place @shareable
-    }
-    type Place @shareable { city: String street: String! }
-  `,
-  works: `
-    extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@shareable", "@provides", "@external"])
-    type Query {
-      works(first: Int = 2): [Work!]!
-      work(id: ID!): Work
-      find(text: String): [Found]
-    }
-    type Mutation {
-      rename(input: RenameInput!): Work
-      touch(id: ID!): Book!
-    }
-    input RenameInput { id: ID! title: String! = "untitled" }
-    interface Node { id: ID! }
-    interface Work { id: ID! title: String! maker: Person }
-    union Found = Book | Film | Person
-    type Book implements Work & Node @key(fields: "id") {
-      id: ID!
-      title: String!
-      maker: Person
-      pages: Int
-      weight(unit: String = "g"): Int
-      like: [Work!]!
-    }
-    type Film implements Work & Node @key(fields: "id") {
-      id: ID!
-      title: String!
-      maker: Person
-      minutes: Int!
-      cast: [[Person!]]
-    }
-    type Person @key(fields: "id") {
-      id: ID!
-      works(first: Int): [Work]
-      home: Place @shareable
-    }
-    type Place @shareable { country: String }
-  `,
-  stock: `
-    extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@external", "@requires"])
-    type Query { shelf: Shelf! }
-    type Shelf { books: [Book!] films: [Film]! }
-    type Book @key(fields: "id") {
-      id: ID!
-      pages: Int @external
-      weight(unit: String = "g"): Int @external
-      copies: Int!
-      postage(express: Boolean): Int @requires(fields: "pages weight(unit: \\"kg\\")")
-      freight: String @requires(fields: "weight(unit: \\"lb\\")")
-      worth: Float @requires(fields: "stars")
-      stars: Float @external
-    }
-    type Film @key(fields: "id") { id: ID! copies: Int }
-  `,
-  notes: `
-    extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@external", "@requires"])
-    type Query { notes(first: Int = 2): [Note!]! }
-    type Note @key(fields: "id") { id: ID! text: String! by: Person! on: Noted }
-    union Noted = Book | Film
-    type Person @key(fields: "id") {
-      id: ID!
-      nick: String @external
-      notes(first: Int): [Note!]!
-      sign: String! @requires(fields: "nick")
-    }
-    type Book @key(fields: "id") { id: ID! notes: [Note!] stars: Float }
-    type Film @key(fields: "id") { id: ID! notes: [Note] }
-  `,
-};
+export { SCHEMAS } from './library-schemas.ts';
 
 export type Thing = { readonly __typename: string; readonly id: string };
 type Args = Readonly<Record<string, unknown>>;
@@ -116,6 +20,8 @@ const ids = (seed: string, count: unknown, max = 5): string[] =>
     String(1 + (number(`${seed}${index}`) % 12)),
   );
 
+const item = (id: string): Thing => ({ __typename: 'Item', id });
+const part = (__typename: string, id: string): Thing => ({ __typename, id });
 const person = (id: string): Thing => ({ __typename: 'Person', id });
 const work = (id: string): Thing => ({ __typename: Number(id) % 2 ? 'Book' : 'Film', id });
 const note = (id: string): Thing => ({ __typename: 'Note', id });
@@ -137,7 +43,43 @@ const FIELDS: Readonly<Record<string, Readonly<Record<string, Resolve>>>> = {
     find: (_, { text }) => ids(`find${text}`, 4).map((id) => (Number(id) % 3 ? work(id) : person(id))),
     shelf: () => ({ __typename: 'Shelf', id: 'shelf' }),
     notes: (_, { first }) => ids('notes', first).map(note),
+    author: () => person('3'),
+    viewer: () => part('Viewer', '1'),
+    rows: () => [part('Row', '1'), null, part('Row', '2')],
+    items: (_, { first }) => ids('items', first).map(item),
+    item: (_, { id }) => (Number(id) > 12 ? null : item(String(id))),
   },
+  Viewer: {
+    since: () => 1999,
+    place: () => part('Place', 'v'),
+    favourite: () => work('4'),
+    shelves: () => ['3', '4', '5'].map((id) => part('Row', id)),
+    latest: () => note('2'),
+  },
+  Row: {
+    title: ({ id }) => `Row ${id}`,
+    inner: ({ id }) => part('Inner', id),
+    cells: ({ id }) => ids(`cells${id}`, 2).map((one) => part('Cell', one)),
+    on: ({ id }) => work(ids(`on${id}`, 1)[0] as string),
+    count: ({ id }) => Number(id),
+    best: ({ id }) => book(id),
+  },
+  Inner: {
+    left: ({ id }) => number(`left${id}`),
+    right: ({ id }) => number(`right${id}`),
+    spot: ({ id }) => part('Spot', id),
+  },
+  Spot: { north: ({ id }) => number(`north${id}`), south: ({ id }) => number(`south${id}`) },
+  Cell: { a: ({ id }) => number(`a${id}`), b: ({ id }) => number(`b${id}`) },
+  Item: {
+    label: ({ id }) => `Item ${id}`,
+    made: ({ id }) => 1900 + Number(id),
+    mark: ({ id }) => `M${id}`,
+    near: ({ id }, { first }) => [...ids(`near${id}`, first, 2).map(item), null],
+    remarks: ({ id }) => ids(`remarks${id}`, 2).map(note),
+  },
+  Toy: { age: ({ id }) => Number(id) },
+  Tool: { uses: ({ id }) => ids(`uses${id}`, 2).map(work) },
   Mutation: {
     rename: (_, { input }) => work((input as { id: string }).id),
     touch: (_, { id }) => book(String(id)),
@@ -193,6 +135,7 @@ const REQUIRING: Readonly<Record<string, { readonly needs: readonly [string, Arg
     make: ([pages, weight], { express }) => ((pages as number) + (weight as number)) * (express ? 2 : 1),
   },
   'Book.freight': { needs: [['weight', { unit: 'lb' }]], make: ([weight]) => `${weight} lb` },
+  'Item.bulk': { needs: [['made', {}]], make: ([made]) => (made as number) * 2 },
   'Book.worth': { needs: [['stars', {}]], make: ([stars]) => (stars as number) * 2 },
 };
 type Make = (needed: readonly unknown[], args: Args) => unknown;
@@ -235,5 +178,8 @@ export const createResolvers = ({ faults, isSubgraph }: ResolverOptions) => {
   for (const type of ['Node', 'Work', 'Found', 'Noted']) {
     resolvers[type] = { __resolveType: ({ __typename }: Thing) => __typename };
   }
+  // An interface to the subgraph that knows its objects' types, an object type to the others.
+  for (const type of ['Toy', 'Tool']) resolvers[type] = { ...resolvers['Item'], ...resolvers[type] };
+  resolvers['Item'] = { ...resolvers['Item'], __resolveType: ({ id }: Thing) => (Number(id) % 2 ? 'Toy' : 'Tool') };
   return { ...resolvers, Json: new GraphQLScalarType({ name: 'Json' }) };
 };
