@@ -23,7 +23,8 @@ export const createSend = <Context>(
   const inputs = fetch.inputs.map((input) => createInput(inputOptions, input));
   const entityLists = new Set(fetch.inputs.flatMap(({ entities }) => entities?.name ?? []));
   const isEntityList = (name: string): boolean => entityLists.has(name);
-  const tree = createSelectionTree(options.supergraphSchema, operationIn(document).selectionSet, fragments);
+  const renamed = fetch.inputs.flatMap((input) => input.renamed);
+  const tree = createSelectionTree(options.supergraphSchema, operationIn(document).selectionSet, fragments, renamed);
 
   const receive = (run: Run<Context>, gathered: readonly Gathered[], answer: SubgraphAnswer): void => {
     const errors = (answer.errors ?? []).map((error) => withService(error, subgraph));

@@ -2,13 +2,14 @@ import type { GraphQLSchema } from 'graphql';
 import type { StaleNote } from '../../subgraphs/field.ts';
 import { copy, type Data, isData, own, setOwn, TYPE_FAILURE } from './data.ts';
 import { Failure, type FetchError } from './failure.ts';
-import { combineFailure, createMerge, extendFailures, failFields, isOfOtherType } from './merge.ts';
+import { combineFailure, createMerge, extendFailures, failFields } from './merge.ts';
 import { createObjectsAt, locate, type ObjectsAt, type Path } from './objects-at.ts';
 import { renameFields } from './rename-fields.ts';
 import { type Batch, createBatch, createRepresenters, type Representer } from './representations.ts';
 import type { Requirements } from './requirements.ts';
 import { createSelectionTree } from './selection-tree.ts';
 import { type Fragments, isSelected } from './selections.ts';
+import { sortRepresentations } from './sort-representations.ts';
 import type { Input, Target } from './steps.ts';
 import type { Representations, SubgraphClient, SubgraphError } from './subgraph-request.ts';
 
@@ -66,11 +67,10 @@ export const createInput = (
   { supergraphSchema: schema, requiredBy, subgraph, fragments, takes }: InputOptions,
   { entities, selectionSet, targets, renamed }: Input,
 ) => {
-  const tree = createSelectionTree(schema, selectionSet, fragments);
-  const fields = tree.fieldsOf();
+  const tree = createSelectionTree(schema, selectionSet, fragments, renamed);
   const places = targets.map((target) => createPlace(schema, target));
   const mergeGiven = createMerge(schema, tree);
-  const hasNested = [...fields.values()].some(({ nested }) => nested);
+  const hasNested = [...tree.fieldsOf().values()].some(({ nested }) => nested);
   const lostAt = targets.map(({ path }) => {
     return [...path, undefined].map((_step, done) => ({ tree, path: path.slice(done) }));
   });
@@ -106,7 +106,7 @@ export const createInput = (
         ownPositions.push(position);
       });
     }
-    const representations = entities && sortAll(entities.variable, texts, values, positions);
+    const representations = entities && sortRepresentations(entities.variable, texts, values, positions);
     return { representations, objects, positions, refused, isEmpty: objects.every((own) => own.length === 0) };
   };
 
@@ -142,12 +142,15 @@ export const createInput = (
     failures: ReadonlyMap<string, Failure>,
   ): ReadonlyMap<string, Failure> | undefined => {
     const typename = String(object['__typename']);
-    const asked = [...tree.fieldsOf(typename)].filter(([, { selected }]) => isSelected(selected, run.variables));
+    const asked = [...tree.fieldsOf(typename).values()].filter(({ selected }) => isSelected(selected, run.variables));
     const refused = new Map<string, Failure>();
     for (const [required, failure] of failures) {
-      const dependents = asked.filter(([, { name }]) => requiredBy(typename, name).has(required));
-      for (const [responseName] of dependents) refused.set(responseName, failure.forDependent());
-      if (dependents.length > 0 && asked.some(([name]) => !refused.has(name) && name !== '__typename')) continue;
+      const dependents = asked.filter(({ name }) => requiredBy(typename, name).has(required));
+      for (const { dataName, lost } of dependents) {
+        refused.set(dataName, lost ? failure.forDependent().withLost(lost) : failure.forDependent());
+      }
+      if (dependents.length > 0 && asked.some(({ dataName: name }) => !refused.has(name) && name !== '__typename'))
+        continue;
       failObject(run, object, failure.forDependent());
       return undefined;
     }
@@ -175,7 +178,6 @@ export const createInput = (
         const object = own[index] as Data;
         const given: unknown = list[ownPositions[index] as number];
         if (!isData(given)) failObject(run, object, toFailure(given));
-        else if (entities && isOfOtherType(schema, object, given)) failObject(run, object, toFailure(undefined));
         else {
           // What is nested is shared by all objects of one place, where all that follows is the same for all of them.
           const fitting = place > 0 && hasNested ? copy(given) : given;
@@ -198,17 +200,16 @@ export const createInput = (
     for (const name of Object.keys(given)) if (!dependents.has(name)) setOwn(others, name, given[name]);
     mergeGiven(object, others, run);
     for (const [name, failure] of dependents) {
-      const lost = fields.get(name)?.lost;
-      const whole = lost ? failure.withLost(lost) : failure;
-      setOwn(object, name, combineFailure(own(object, name), whole, name, run));
+      setOwn(object, name, combineFailure(own(object, name), failure, name, run));
     }
   };
 
   const unusable = (): Failure => new Failure([{ ...withService(NO_ANSWER, subgraph), path: [] }]);
 
   /**
-   * The failure for an entity that is none. Null is how a subgraph says that it does not know an entity, which is not an
-   * error: https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec
+   * The failure in the place of an entity. Null is no error: "Entries in the list can be null if no entity exists for a
+   * provided representation." Source: the subgraph specification,
+   * https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec
    */
   const createToFailure = () => {
     const [unknown, invalid] = [new Failure([]), unusable()];
@@ -247,25 +248,6 @@ export const createInput = (
     !entities || path.length === 0 || path[0] === entities.name;
 
   return { gather, isUsable, receive, fail, toClient, isAbout };
-};
-
-/**
- * Puts representations in an order of their own: the same entities are often come by in another, and requests that ask
- * the same should look the same.
- */
-const sortAll = (variable: string, texts: string[], values: Data[], positions: number[][]): Representations => {
-  if (texts.length < 2) return { variable, texts, values };
-  const order = texts
-    .map((_text, index) => index)
-    .sort((a, b) => ((texts[a] as string) < (texts[b] as string) ? -1 : 1));
-  const places: number[] = [];
-  for (const [place, index] of order.entries()) places[index] = place;
-  for (const own of positions) for (let at = 0; at < own.length; at++) own[at] = places[own[at] as number] as number;
-  return {
-    variable,
-    texts: order.map((index) => texts[index] as string),
-    values: values.length > 0 ? order.map((index) => values[index] as Data) : values,
-  };
 };
 
 type Place = { readonly objectsAt: ObjectsAt; readonly representerOf: ReturnType<typeof createRepresenters> };

@@ -24,14 +24,14 @@ export type Merge = (target: Data, source: Data, run: MergeRun) => void;
 /** Compiles how the fields that one fetch selects of an object are merged into it. */
 export const createMerge = (schema: GraphQLSchema, tree: SelectionTree): Merge => {
   const code = createCode();
-  for (const [name, { nested }] of tree.fieldsOf()) {
+  for (const { dataName: name, nested } of tree.fieldsOf().values()) {
     const key = JSON.stringify(name);
     const value = code.name('value');
     const mergeSlowly = (target: Data, given: unknown, run: MergeRun): void => {
       const merged =
         name === '__typename'
           ? (commonType(schema, target[name], given) ?? target[name])
-          : combine(own(target, name), given, { schema, key: name, nested, run });
+          : combine(own(target, name), given, name, nested, { schema, run });
       setOwn(target, name, merged);
     };
     const slow = `${code.constant(mergeSlowly)}(target, ${value}, run);`;
@@ -51,44 +51,54 @@ export const createMerge = (schema: GraphQLSchema, tree: SelectionTree): Merge =
   return code.toFunction('mergeFields', ['target', 'source', 'run'], 'undefined');
 };
 
-type Place = {
-  readonly schema: GraphQLSchema;
-  readonly key: string | number;
-  /** What the fetch of the new value selects of it; undefined for a leaf. */
-  readonly nested: SelectionTree | undefined;
-  readonly run: MergeRun;
-};
+type Context = { readonly schema: GraphQLSchema; readonly run: MergeRun };
 
-const combine = (existing: unknown, value: unknown, place: Place): unknown => {
+/** `tree` is what the fetch of the new value selects of it; undefined for a leaf. */
+const combine = (
+  existing: unknown,
+  value: unknown,
+  key: string | number,
+  tree: SelectionTree | undefined,
+  context: Context,
+): unknown => {
   if (value === undefined || existing === value) return existing;
   if (existing === undefined) return value;
-  if (existing instanceof Failure) return combineFailure(value, existing, place.key, place.run, copy);
-  if (value instanceof Failure) return combineFailure(existing, value, place.key, place.run);
+  if (existing instanceof Failure) return combineFailure(value, existing, key, context.run, copy);
+  if (value instanceof Failure) return combineFailure(existing, value, key, context.run);
   if (existing === null || value === null) return existing ?? value;
-  if (place.nested && isData(existing) && isData(value)) return combineObjects(existing, value, place.nested, place);
-  if (place.nested && Array.isArray(existing) && Array.isArray(value)) return combineLists(existing, value, place);
-  return combineLeaves(existing, value) ?? conflict(place.run);
+  if (tree && isData(existing) && isData(value)) return combineObjects(existing, value, tree, context);
+  if (tree && Array.isArray(existing) && Array.isArray(value)) return combineLists(existing, value, tree, context);
+  return combineLeaves(existing, value) ?? conflict(context.run);
 };
 
-const combineObjects = (existing: Data, value: Data, tree: SelectionTree, { schema, run }: Place): unknown => {
-  const typename = commonType(schema, existing['__typename'], value['__typename']);
-  if (typename === undefined) return conflict(run);
+const combineObjects = (existing: Data, value: Data, tree: SelectionTree, context: Context): unknown => {
+  const typename = commonType(context.schema, existing['__typename'], value['__typename']);
+  if (typename === undefined) return conflict(context.run);
   if (typename !== null) existing['__typename'] = typename;
-  for (const [name, { nested }] of tree.fieldsOf()) {
+  for (const { dataName: name, nested } of tree.fieldsOf().values()) {
     if (name === '__typename') continue;
-    const merged = combine(own(existing, name), own(value, name), { schema, key: name, nested, run });
-    if (merged !== undefined) setOwn(existing, name, merged);
+    const current = get(existing, name);
+    const merged = combine(current, get(value, name), name, nested, context);
+    if (merged !== current) setOwn(existing, name, merged);
   }
-  const typeFailure = value[TYPE_FAILURE];
+  const typeFailure = context.run.hasFailures ? value[TYPE_FAILURE] : undefined;
   if (typeFailure instanceof Failure) failType(existing, typeFailure);
   return existing;
 };
 
-const combineLists = (existing: unknown[], value: readonly unknown[], place: Place): unknown => {
+// `own` is several times slower, and few names are inherited.
+const get = (object: Data, name: string): unknown => (isInherited(name) ? own(object, name) : object[name]);
+
+const combineLists = (
+  existing: unknown[],
+  value: readonly unknown[],
+  tree: SelectionTree,
+  context: Context,
+): unknown => {
   // Items are matched by their positions, which mean nothing where one list has more of them.
-  if (existing.length !== value.length) return conflict(place.run);
-  for (const [index, item] of value.entries()) {
-    existing[index] = combine(existing[index], item, { ...place, key: index });
+  if (existing.length !== value.length) return conflict(context.run);
+  for (let index = 0; index < value.length; index++) {
+    existing[index] = combine(existing[index], value[index], index, tree, context);
   }
   return existing;
 };
@@ -113,11 +123,6 @@ const commonType = (schema: GraphQLSchema, existing: unknown, value: unknown): s
   if (isOfType(schema, existing, value)) return existing;
   return isOfType(schema, value, existing) || value < existing ? value : existing;
 };
-
-/** Whether an object says that it is of another type than it is. */
-export const isOfOtherType = (schema: GraphQLSchema, object: Data, given: Data): boolean =>
-  object['__typename'] !== given['__typename'] &&
-  commonType(schema, object['__typename'], given['__typename']) === undefined;
 
 const CONFLICT = {
   message: 'The services gave different values for this. Retry the operation.',
@@ -169,10 +174,10 @@ const failWithin = (value: Data | unknown[], failure: Failure, lost: Lost, run: 
  */
 export const failFields = (object: Data, failure: Failure, tree: SelectionTree, run: MergeRun): void => {
   run.hasFailures = true;
-  for (const [responseName, { name, selected, lost }] of tree.fieldsOf(object['__typename'])) {
+  for (const { name, dataName, selected, lost } of tree.fieldsOf(object['__typename']).values()) {
     if (!isSelected(selected, run.variables)) continue;
-    if (name !== '__typename') failField(object, responseName, lost ? failure.withLost(lost) : failure, run);
-    else if (responseName === name) failType(object, failure);
+    if (name !== '__typename') failField(object, dataName, lost ? failure.withLost(lost) : failure, run);
+    else if (dataName === name) failType(object, failure);
   }
 };
 

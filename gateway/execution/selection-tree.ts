@@ -1,8 +1,9 @@
 import { type GraphQLSchema, isObjectType, type SelectionSetNode } from 'graphql';
 import type { Lost } from './failure.ts';
 import { collectFields, type Fragments, type Selected, subselectionsOf } from './selections.ts';
+import type { Renamed } from './steps.ts';
 
-/** What a fetch selects of objects, read level by level as far as it is needed. */
+/** The fields that a fetch selects of objects, read level by level as far as they are needed. */
 export type SelectionTree = {
   /**
    * The fields selected of objects of a type, by response name. Those selected of any type where the type is undefined
@@ -14,6 +15,8 @@ export type SelectionTree = {
 export type TreeField = {
   /** The field's name in the schema. */
   readonly name: string;
+  /** The field's name in the data: not the response name where the planner gave the field an alias. */
+  readonly dataName: string;
   readonly selected: readonly Selected[];
   /** What is selected of the field's objects; undefined for a leaf. */
   readonly nested: SelectionTree | undefined;
@@ -26,7 +29,9 @@ export const createSelectionTree = (
   schema: GraphQLSchema,
   selectionSet: SelectionSetNode,
   fragments: Fragments,
+  renamed: readonly Renamed[],
 ): SelectionTree => {
+  const dataNames = new Map(renamed.map(({ path, name }) => [path.at(-1), name]));
   const create = (from: Parameters<typeof collectFields>[2]): SelectionTree => {
     const known = new Map<string | undefined, ReadonlyMap<string, TreeField>>();
     return {
@@ -37,9 +42,14 @@ export const createSelectionTree = (
         const fields = new Map<string, TreeField>();
         for (const [responseName, selected] of collectFields(schema, typename, from, fragments)) {
           const deeper = subselectionsOf(selected);
-          const name = selected[0]?.node.name.value ?? responseName;
           const nested = deeper.length > 0 ? create(deeper) : undefined;
-          fields.set(responseName, { name, selected, nested, lost: nested && { tree: nested, path: [] } });
+          fields.set(responseName, {
+            name: selected[0]?.node.name.value ?? responseName,
+            dataName: dataNames.get(responseName) ?? responseName,
+            selected,
+            nested,
+            lost: nested && { tree: nested, path: [] },
+          });
         }
         known.set(typename, fields);
         return fields;

@@ -1,11 +1,9 @@
 import {
-  type GraphQLLeafType,
   type GraphQLNamedType,
   type GraphQLOutputType,
   type GraphQLSchema,
   isAbstractType,
   isCompositeType,
-  isEnumType,
   isInterfaceType,
   isLeafType,
   isListType,
@@ -17,6 +15,7 @@ import type { AnswerBudget } from '../cost/answer-budget.ts';
 import { type Code, createCode, property, read } from './code.ts';
 import { type Data, own, TYPE_FAILURE } from './data.ts';
 import { Failure, type FetchError } from './failure.ts';
+import { writeLeafTest } from './leaf-test.ts';
 import {
   type Condition,
   collectFields,
@@ -240,30 +239,6 @@ const writeCondition = (selected: readonly Selected[]): string => {
 };
 
 const writeOne = ({ variable, is }: Condition): string => `shaping.variables[${JSON.stringify(variable)}] === ${is}`;
-
-const MAX_INT = 2 ** 31 - 1;
-
-/** The text that tells whether a subgraph's value is one of a type; values are passed on as they are. */
-const writeLeafTest = (code: Code, type: GraphQLLeafType, value: string): string => {
-  if (isEnumType(type)) {
-    const names = code.constant(new Set(type.getValues().map(({ name }) => name)));
-    return `${names}.has(${value})`;
-  }
-  switch (type.name) {
-    case 'String':
-      return `typeof ${value} === 'string'`;
-    case 'Boolean':
-      return `typeof ${value} === 'boolean'`;
-    case 'ID':
-      return `typeof ${value} === 'string' || Number.isInteger(${value})`;
-    case 'Float':
-      return `typeof ${value} === 'number'`;
-    case 'Int':
-      return `Number.isInteger(${value}) && ${value} <= ${MAX_INT} && ${value} >= ${-MAX_INT - 1}`;
-    default:
-      return `${value} !== null && ${value} !== undefined && !(shaping.hasFailures && ${value} instanceof ${code.constant(Failure)})`;
-  }
-};
 
 const INVALID = { code: 'UPSTREAM_BAD_RESPONSE' };
 

@@ -199,6 +199,20 @@ describe('@requires', () => {
     expect(data).toEqual({ item: { parcel: 2, weight: 2, freight: 2000 } });
   });
 
+  test.each([
+    ['kg', { parcel: null, weight: 2, freight: 2000 }, ['item.parcel']],
+    ['g', { parcel: 2, weight: 2, freight: null }, ['item.freight']],
+  ])('given that the part with the weight in %s fails, then the other part arrives', async (unit, item, paths) => {
+    foreign.subgraphs.shop.before = (response, { query }) => {
+      if (!query.includes(`unit:"${unit}"`)) return false;
+      response.writeHead(500).end();
+      return true;
+    };
+    const { data, errors } = await foreign.ask('{ item(id: "2") { parcel weight freight } }');
+    expect(data).toEqual({ item });
+    expect(errors?.map(({ path }) => path?.join('.'))).toEqual(paths);
+  });
+
   test('given such a mutation, then it is refused, and nothing is sent', async () => {
     const { data, errors } = await foreign.ask('mutation { sell(id: "2") { parcel freight } }');
     expect(data).toBeUndefined();

@@ -29,7 +29,9 @@ const SCHEMAS = {
       found: Found @shareable
       count: Int
       top: [Media]
+      pair: Pair @shareable
     }
+    type Pair { left: Int media: Media @shareable }
     type Viewer { age: Int home: Place @shareable }
     type Place { city: String }
     type Row { size: Int }
@@ -40,18 +42,30 @@ const SCHEMAS = {
     type Media @key(fields: "id") @interfaceObject { id: ID! stars: Int }
   `,
   mails: `${LINK}
+    type Query { rows: [Row] @shareable pair: Pair @shareable }
+    type Row { note: String }
+    type Pair { right: Int media: Media @shareable }
     type Viewer @key(fields: "id") { id: ID! mail: String phone: String }
     type Media @key(fields: "id") @interfaceObject { id: ID! shelf: String near: Media }
+  `,
+  prices: `${LINK}
+    type Book @key(fields: "id") { id: ID! price: Int! @shareable }
+    type Film @key(fields: "id") { id: ID! price: Int }
+  `,
+  // Makes the price one that may be null to clients, so that they can ask for both prices under one name.
+  offers: `${LINK}
+    type Book @key(fields: "id", resolvable: false) { id: ID! price: Int @shareable }
   `,
 };
 
 const RESOLVERS = {
   Query: {
     viewer: () => ({ __typename: 'Viewer', id: '1', name: 'Ada', age: 7, home: { street: 'Main', city: 'Turku' } }),
-    rows: () => [1, 2].map((size) => ({ title: `Row ${size}`, size })),
+    rows: () => [1, 2].map((size) => ({ title: `Row ${size}`, size, note: '' })),
     grid: () => [[{ a: 1, b: 2 }], []],
     found: () => ({ __typename: 'Cat', name: 'Tom', lives: 9 }),
     count: () => 3,
+    pair: () => ({ left: 1, right: 2, media: { id: '1' } }),
     top: () => [{ id: '1' }, { id: '2' }],
   },
   Viewer: { mail: () => 'ada@example.com', phone: () => '555' },
@@ -61,8 +75,8 @@ const RESOLVERS = {
     shelf: () => 'A',
     near: () => ({ id: '2' }),
   },
-  Book: { title: () => 'Emma', pages: () => 400 },
-  Film: { title: () => 'Alien', minutes: () => 117 },
+  Book: { title: () => 'Emma', pages: () => 400, price: () => 9 },
+  Film: { title: () => 'Alien', minutes: () => 117, price: () => 5 },
 };
 
 type Subgraph = keyof typeof SCHEMAS;
@@ -204,7 +218,9 @@ describe.each(
     });
 
     test('given another number of items, then the list is null with an error', async () => {
-      expect(await ask('{ rows { title size } }', { names: { data: { rows: [{ title: 'Row 1' }] } } })).toMatchObject({
+      expect(
+        await ask('{ rows { title size note } }', { names: { data: { rows: [{ title: 'Row 1' }] } } }),
+      ).toMatchObject({
         data: { rows: null },
         errors: ['rows: undefined'],
         codes: ['UPSTREAM_BAD_RESPONSE'],
@@ -230,12 +246,26 @@ describe.each(
       expect(answer).toMatchObject({ data: { top }, errors });
     });
 
+    test('given a field that the planner gave an alias, then it fails under its own name', async () => {
+      const query = '{ top { ... on Book { price } ... on Film { price } } }';
+      expect((await ask(query, {})).data).toEqual({ top: [{ price: 9 }, { price: 5 }] });
+      expect(await ask(query, { prices: 'status 500' })).toMatchObject({
+        data: { top: [{ price: null }, { price: null }] },
+        errors: ['top.0.price: prices', 'top.1.price: prices'],
+      });
+    });
+
     test('given two that only know the interface, then the concrete type is the one that counts', async () => {
       const { data } = await ask(
         '{ top { shelf near { stars } ... on Book { pages title } ... on Film { minutes } } }',
         {},
       );
       const others = { shelf: 'A', near: { stars: 4 } };
+      const media = { __typename: 'Media', shelf: 'A' };
+      const pair = await ask('{ pair { left right media { stars shelf ... on Book { pages } } } }', {
+        mails: { data: { pair: { right: 2, media } } },
+      });
+      expect(pair.data).toEqual({ pair: { left: 1, right: 2, media: { stars: 4, shelf: 'A', pages: 400 } } });
       expect(data).toEqual({
         top: [
           { ...others, pages: 400, title: 'Emma' },
@@ -261,7 +291,7 @@ describe.each(
       ['null with an error without a path', entities([null], []), LACKING, AT_FIELDS],
       ['null with an error at another one', entities([null], ['_entities', 3]), LACKING, AT_FIELDS],
       ['no object', entities(['x']), LACKING, AT_FIELDS],
-      ['an object of another type', entities([{ __typename: 'Book', ...WHOLE }]), LACKING, AT_FIELDS],
+      ['an object without fields', entities([{}]), LACKING, ['viewer.mail: undefined', 'viewer.phone: undefined']],
       [
         'an object that lacks a field',
         entities([{ phone: 'p' }]),
