@@ -8,7 +8,7 @@ import type { SubgraphError } from './subgraph-request.ts';
 type AnswerError = SubgraphError & Pick<FetchError, 'isSecondary'>;
 
 /** Errors of one answer at most: a subgraph can give a null where none may be for each of a million items. */
-const MAX_ERRORS = 1_000;
+const MAX_ERRORS = 2_000;
 
 type Reported = { readonly error: SubgraphError; readonly isSecondary: boolean; readonly isWhole: boolean };
 

@@ -178,7 +178,8 @@ describe('extensions', () => {
 });
 
 describe('odd errors cost no data', () => {
-  const UNREADABLE = { path: undefined, code: 'UPSTREAM_BAD_RESPONSE' };
+  // An error without a path is about the null that has no other reason.
+  const UNREADABLE = { path: ['other'], code: 'UPSTREAM_BAD_RESPONSE' };
   test.each<[string, unknown, { path: unknown; code: string }[] | undefined]>([
     ['errors: null', null, undefined],
     ['errors: []', [], undefined],
@@ -187,14 +188,17 @@ describe('odd errors cost no data', () => {
     ['errors: false', false, [UNREADABLE]],
     ['entries that are no objects', [null, 5, 'x', ['y']], [UNREADABLE]],
     ['an entry of nothing', [{}], [UNREADABLE]],
-    ['a message that is no text', [{ message: 5, extensions: { code: 'A' } }], [{ path: undefined, code: 'A' }]],
-    ['path: null', [{ message: 'm', path: null }], [{ path: undefined, code: 'INTERNAL_SERVER_ERROR' }]],
-    ['extensions: null', [{ message: 'm', extensions: null }], [{ path: undefined, code: 'INTERNAL_SERVER_ERROR' }]],
-    ['locations: null', [{ message: 'm', locations: null }], [{ path: undefined, code: 'INTERNAL_SERVER_ERROR' }]],
+    ['a message that is no text', [{ message: 5, extensions: { code: 'A' } }], [{ path: ['other'], code: 'A' }]],
+    ['path: null', [{ message: 'm', path: null }], [{ path: ['other'], code: 'INTERNAL_SERVER_ERROR' }]],
+    ['extensions: null', [{ message: 'm', extensions: null }], [{ path: ['other'], code: 'INTERNAL_SERVER_ERROR' }]],
+    ['locations: null', [{ message: 'm', locations: null }], [{ path: ['other'], code: 'INTERNAL_SERVER_ERROR' }]],
     [
       'a readable one beside an unreadable one',
       [7, { message: 'm', path: ['other'], extensions: { code: 'A' } }],
-      [{ path: ['other'], code: 'A' }, UNREADABLE],
+      [
+        { path: ['other'], code: 'A' },
+        { path: undefined, code: 'UPSTREAM_BAD_RESPONSE' },
+      ],
     ],
   ])('%s', async (_, sent, expected) => {
     const { ask, answer } = await start();

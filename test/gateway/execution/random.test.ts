@@ -14,6 +14,7 @@ import {
   validate,
 } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { NO_ANSWER_LIMITS } from '../../kit/no-limits.ts';
 import { FAULTS, type FaultOf } from './failing.ts';
 import { createRandom, generateOperation } from './generate.ts';
 import { createResolvers, type Faults, SCHEMAS } from './library.ts';
@@ -101,6 +102,7 @@ describe.each([
   beforeAll(async () => {
     stand = await startStand(SCHEMAS, createResolvers({ faults: current, isSubgraph: true }), {
       isLocal,
+      env: NO_ANSWER_LIMITS,
       pick: ({ length }) => order.below(length),
       faultOf: (subgraph, query, variables) => {
         const fault = fetchFaults(subgraph, query, variables);

@@ -6,6 +6,7 @@ import { createLocalTransport } from '../../../gateway/local-transport.ts';
 import { startGatewayServer } from '../../../gateway/server.ts';
 import { createFixedTransports } from '../../../gateway/transport.ts';
 import { createLog } from '../../../runtime/log.ts';
+import { NO_ANSWER_LIMITS } from '../../kit/no-limits.ts';
 import { type Ask, createAsk } from '../../kit/stack.ts';
 import { createRandom } from '../execution/generate.ts';
 import { generateOperation } from './generate.ts';
@@ -33,7 +34,7 @@ beforeAll(async () => {
   const log = createLog('silent');
   const subgraph = { name: 'world', schema, createContext: () => ({}), close: async () => {} };
   const { url, close } = await startGatewayServer({
-    config: readConfig({ PORT: '0', LOG_LEVEL: 'silent' }, []),
+    config: readConfig({ PORT: '0', LOG_LEVEL: 'silent', ...NO_ANSWER_LIMITS }, []),
     log,
     supergraph: { sdl: supergraphSdl },
     transports: createFixedTransports({ world: createLocalTransport(subgraph, log) }),
