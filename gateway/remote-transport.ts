@@ -4,7 +4,7 @@ import type { Answer, Call } from '../connectors/chain.ts';
 import { isUpstreamError, UpstreamError } from '../connectors/errors.ts';
 import { createHttpConnector } from '../connectors/http.ts';
 import { LEDGER_COLUMNS } from '../connectors/ledger.ts';
-import { parseJson } from '../connectors/parse.ts';
+import { parseJson, unusableAnswer } from '../connectors/parse.ts';
 import type { Log } from '../runtime/log.ts';
 import { toPublicError } from '../subgraphs/errors.ts';
 import { type RequestNotes, toTermHeaders } from '../subgraphs/request.ts';
@@ -136,7 +136,13 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     if (isMutation) {
       // What was read before may no longer be so.
       context.asked.clear();
-      return readAnswer(count(await send(body, true, context), context), context.notes, startMs);
+      const reply = await send(body, true, context);
+      try {
+        return readAnswer(count(reply, context), context.notes, startMs);
+      } catch (cause) {
+        // The subgraph has taken it: that its answer cannot be used does not mean that nothing was done.
+        throw unusableAnswer({ ...origin, write: true }, 'what cannot be used', cause);
+      }
     }
     // Different parts of one operation often come to ask the same.
     const key = `${name} ${body}`;

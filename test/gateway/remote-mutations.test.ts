@@ -1,0 +1,35 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Foreign, startForeign } from '../kit/foreign.ts';
+
+/* A mutation that a subgraph has taken, and whose answer cannot be used. */
+
+const SHOP = {
+  schema: 'type Query { orders: Int } type Mutation { buy: String }',
+  fields: { 'Mutation.buy': () => 'bought' },
+};
+
+let shop: Foreign<'shop'>;
+beforeAll(async () => {
+  shop = await startForeign({ shop: SHOP }, { REQUEST_FETCH_MAX_MIB: '1' });
+});
+afterAll(() => shop.close());
+
+test.each([
+  ['that is not JSON', '<html>'],
+  ['that is empty', ''],
+  ['that is no object', '[]'],
+  ['whose data is no object', '{"data":"bought"}'],
+  ['that is cut off', '{"data":{"buy":"bou'],
+  ['that is more than one request may hold', `{"data":{"buy":"${'x'.repeat(1_100_000)}"}}`],
+])('given an answer %s, then whether it was done is unknown, and it is not sent again', async (_, body) => {
+  const { subgraphs, ask } = shop;
+  subgraphs.shop.requests.length = 0;
+  subgraphs.shop.before = (response) => {
+    response.setHeader('content-type', 'application/json').end(body);
+    return true;
+  };
+  const { data, errors } = await ask('mutation { buy }');
+  expect(data).toEqual({ buy: null });
+  expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['UPSTREAM_OUTCOME_UNKNOWN']);
+  expect(subgraphs.shop.requests).toHaveLength(1);
+});
