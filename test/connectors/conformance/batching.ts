@@ -8,7 +8,7 @@ export const batching = ({ of, one, two, three, withStack, ask, reads, fail }: H
 
     test('given 40 clients that ask for 20 keys at once, then each key is asked once', async () => {
       // Longer than 40 clients need to arrive.
-      fail({ delayMs: 2_000 });
+      fail({ delayMs: 5_000 });
       const keys = of.keys.slice(0, 20);
       const answers = await Promise.all([...keys, ...keys].map((key) => ask([key])));
       expect(answers.flatMap(({ errors }) => errors ?? [])).toEqual([]);
