@@ -1,4 +1,5 @@
 import {
+  type GraphQLAbstractType,
   GraphQLError,
   type GraphQLLeafType,
   type GraphQLList,
@@ -11,7 +12,7 @@ import {
 } from 'graphql';
 import { inspect } from 'graphql/jsutils/inspect.js';
 import { compileList } from './complete-list.ts';
-import { executeFields } from './execute-fields.ts';
+import { executeFields, type SelectedFields } from './execute-fields.ts';
 import { createInfo, type Execution, type Field, isPromise, type Path } from './execution.ts';
 import { compileRuntimeType } from './runtime-type.ts';
 import type { SelectFields } from './select-fields.ts';
@@ -44,15 +45,7 @@ const compileNonNull = (
 ): CompleteValue => {
   if (isListType(type)) return compileList(type.ofType, field, selectFields);
   if (isLeafType(type)) return compileLeaf(type);
-  const completeObject = compileObject(field, selectFields);
-  if (!isAbstractType(type)) return (...given) => completeObject(type, ...given);
-  const resolveRuntimeType = compileRuntimeType(type, field);
-  return (execution, value, path, fieldPath) => {
-    const runtimeType = resolveRuntimeType(execution, value, fieldPath);
-    return isPromise(runtimeType)
-      ? runtimeType.then((resolved) => completeObject(resolved, execution, value, path, fieldPath))
-      : completeObject(runtimeType, execution, value, path, fieldPath);
-  };
+  return isAbstractType(type) ? compileAbstract(type, field, selectFields) : compileObject(type, field, selectFields);
 };
 
 const compileLeaf =
@@ -67,36 +60,47 @@ const compileLeaf =
     return serialized;
   };
 
-type CompleteObject = (type: GraphQLObjectType, ...given: Parameters<CompleteValue>) => unknown;
-
-const compileObject = (field: Field, selectFields: SelectFields): CompleteObject => {
-  const selectionSets = field.nodes.flatMap(({ selectionSet }) => selectionSet ?? []);
-  // Most types of an interface never come: the fields of one are compiled with its first object.
-  const fieldsByType = new Map<GraphQLObjectType, ReturnType<SelectFields>>();
-  const fieldsOf = (type: GraphQLObjectType) => {
-    const known = fieldsByType.get(type);
+const compileAbstract = (type: GraphQLAbstractType, field: Field, selectFields: SelectFields): CompleteValue => {
+  const resolveRuntimeType = compileRuntimeType(type, field);
+  const completeByType = new Map<GraphQLObjectType, CompleteValue>();
+  const completeOf = (runtimeType: GraphQLObjectType): CompleteValue => {
+    const known = completeByType.get(runtimeType);
     if (known) return known;
-    const fields = selectFields(type, selectionSets);
-    fieldsByType.set(type, fields);
-    return fields;
+    const complete = compileObject(runtimeType, field, selectFields);
+    completeByType.set(runtimeType, complete);
+    return complete;
   };
-  const ensure = (isOfType: unknown, type: GraphQLObjectType, value: unknown): void => {
+  return (execution, value, path, fieldPath) => {
+    const runtimeType = resolveRuntimeType(execution, value, fieldPath);
+    return isPromise(runtimeType)
+      ? runtimeType.then((resolved) => completeOf(resolved)(execution, value, path, fieldPath))
+      : completeOf(runtimeType)(execution, value, path, fieldPath);
+  };
+};
+
+const compileObject = (type: GraphQLObjectType, field: Field, selectFields: SelectFields): CompleteValue => {
+  let fields: SelectedFields | undefined;
+  const ensure = (isOfType: unknown, value: unknown): void => {
     if (isOfType) return;
     const message = `Expected value of type "${type.name}" but got: ${inspect(value)}.`;
     throw new GraphQLError(message, { nodes: field.nodes });
   };
-  return (type, execution, value, path, fieldPath) => {
-    const fields = fieldsOf(type);
-    const isTypeOf: unknown = type.isTypeOf
-      ? type.isTypeOf(value, execution.contextValue, createInfo(execution, field, fieldPath))
-      : true;
+  return (execution, value, path, fieldPath) => {
+    // With the first object: a field may well never have one.
+    fields ??= selectFields(
+      type,
+      field.nodes.flatMap(({ selectionSet }) => selectionSet ?? []),
+    );
+    if (!type.isTypeOf) return executeFields(execution, fields, value, path);
+    const selected = fields;
+    const isTypeOf: unknown = type.isTypeOf(value, execution.contextValue, createInfo(execution, field, fieldPath));
     if (isPromise(isTypeOf)) {
       return isTypeOf.then((resolved) => {
-        ensure(resolved, type, value);
-        return executeFields(execution, fields, value, path);
+        ensure(resolved, value);
+        return executeFields(execution, selected, value, path);
       });
     }
-    ensure(isTypeOf, type, value);
-    return executeFields(execution, fields, value, path);
+    ensure(isTypeOf, value);
+    return executeFields(execution, selected, value, path);
   };
 };
