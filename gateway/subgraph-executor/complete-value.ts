@@ -2,7 +2,6 @@ import {
   type GraphQLAbstractType,
   GraphQLError,
   type GraphQLLeafType,
-  type GraphQLList,
   type GraphQLObjectType,
   type GraphQLOutputType,
   isAbstractType,
@@ -27,38 +26,35 @@ export type CompleteValue = (execution: Execution, value: unknown, path: Path, f
 /** Compiles the completion of a field's values, or of the values in its lists. */
 export const compileValue = (type: GraphQLOutputType, field: Field, selectFields: SelectFields): CompleteValue => {
   const isNonNull = isNonNullType(type);
-  const complete = compileNonNull(isNonNull ? type.ofType : type, field, selectFields);
+  const nullable = isNonNull ? type.ofType : type;
+  const completeNull = (): null => {
+    if (!isNonNull) return null;
+    throw new Error(`Cannot return null for non-nullable field ${field.parentType.name}.${field.definition.name}.`);
+  };
+  if (isLeafType(nullable)) {
+    return (_execution, value) => {
+      if (value instanceof Error) throw value;
+      return value === null || value === undefined ? completeNull() : serialize(nullable, value);
+    };
+  }
+  const complete = isListType(nullable)
+    ? compileList(nullable.ofType, field, selectFields)
+    : isAbstractType(nullable)
+      ? compileAbstract(nullable, field, selectFields)
+      : compileObject(nullable, field, selectFields);
   return (execution, value, path, fieldPath) => {
     if (value instanceof Error) throw value;
-    if (value !== null && value !== undefined) return complete(execution, value, path, fieldPath);
-    if (isNonNull) {
-      throw new Error(`Cannot return null for non-nullable field ${field.parentType.name}.${field.definition.name}.`);
-    }
-    return null;
+    return value === null || value === undefined ? completeNull() : complete(execution, value, path, fieldPath);
   };
 };
 
-const compileNonNull = (
-  type: Exclude<GraphQLOutputType, { ofType: unknown }> | GraphQLList<GraphQLOutputType>,
-  field: Field,
-  selectFields: SelectFields,
-): CompleteValue => {
-  if (isListType(type)) return compileList(type.ofType, field, selectFields);
-  if (isLeafType(type)) return compileLeaf(type);
-  return isAbstractType(type) ? compileAbstract(type, field, selectFields) : compileObject(type, field, selectFields);
+const serialize = (type: GraphQLLeafType, value: unknown): unknown => {
+  const serialized = type.serialize(value);
+  if (serialized !== null && serialized !== undefined) return serialized;
+  throw new Error(
+    `Expected \`${type}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${serialized}`,
+  );
 };
-
-const compileLeaf =
-  (type: GraphQLLeafType): CompleteValue =>
-  (_execution, value) => {
-    const serialized = type.serialize(value);
-    if (serialized === null || serialized === undefined) {
-      throw new Error(
-        `Expected \`${type}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${serialized}`,
-      );
-    }
-    return serialized;
-  };
 
 const compileAbstract = (type: GraphQLAbstractType, field: Field, selectFields: SelectFields): CompleteValue => {
   const resolveRuntimeType = compileRuntimeType(type, field);
