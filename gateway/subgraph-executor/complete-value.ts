@@ -1,7 +1,7 @@
 import {
+  type GraphQLAbstractType,
   GraphQLError,
   type GraphQLLeafType,
-  type GraphQLList,
   type GraphQLObjectType,
   type GraphQLOutputType,
   isAbstractType,
@@ -11,7 +11,7 @@ import {
 } from 'graphql';
 import { inspect } from 'graphql/jsutils/inspect.js';
 import { compileList } from './complete-list.ts';
-import { executeFields } from './execute-fields.ts';
+import { executeFields, type SelectedFields } from './execute-fields.ts';
 import { createInfo, type Execution, type Field, isPromise, type Path } from './execution.ts';
 import { compileRuntimeType } from './runtime-type.ts';
 import type { SelectFields } from './select-fields.ts';
@@ -26,77 +26,77 @@ export type CompleteValue = (execution: Execution, value: unknown, path: Path, f
 /** Compiles the completion of a field's values, or of the values in its lists. */
 export const compileValue = (type: GraphQLOutputType, field: Field, selectFields: SelectFields): CompleteValue => {
   const isNonNull = isNonNullType(type);
-  const complete = compileNonNull(isNonNull ? type.ofType : type, field, selectFields);
+  const nullable = isNonNull ? type.ofType : type;
+  const completeNull = (): null => {
+    if (!isNonNull) return null;
+    throw new Error(`Cannot return null for non-nullable field ${field.parentType.name}.${field.definition.name}.`);
+  };
+  if (isLeafType(nullable)) {
+    return (_execution, value) => {
+      if (value instanceof Error) throw value;
+      return value === null || value === undefined ? completeNull() : serialize(nullable, value);
+    };
+  }
+  const complete = isListType(nullable)
+    ? compileList(nullable.ofType, field, selectFields)
+    : isAbstractType(nullable)
+      ? compileAbstract(nullable, field, selectFields)
+      : compileObject(nullable, field, selectFields);
   return (execution, value, path, fieldPath) => {
     if (value instanceof Error) throw value;
-    if (value !== null && value !== undefined) return complete(execution, value, path, fieldPath);
-    if (isNonNull) {
-      throw new Error(`Cannot return null for non-nullable field ${field.parentType.name}.${field.definition.name}.`);
-    }
-    return null;
+    return value === null || value === undefined ? completeNull() : complete(execution, value, path, fieldPath);
   };
 };
 
-const compileNonNull = (
-  type: Exclude<GraphQLOutputType, { ofType: unknown }> | GraphQLList<GraphQLOutputType>,
-  field: Field,
-  selectFields: SelectFields,
-): CompleteValue => {
-  if (isListType(type)) return compileList(type.ofType, field, selectFields);
-  if (isLeafType(type)) return compileLeaf(type);
-  const completeObject = compileObject(field, selectFields);
-  if (!isAbstractType(type)) return (...given) => completeObject(type, ...given);
+const serialize = (type: GraphQLLeafType, value: unknown): unknown => {
+  const serialized = type.serialize(value);
+  if (serialized !== null && serialized !== undefined) return serialized;
+  throw new Error(
+    `Expected \`${type}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${serialized}`,
+  );
+};
+
+const compileAbstract = (type: GraphQLAbstractType, field: Field, selectFields: SelectFields): CompleteValue => {
   const resolveRuntimeType = compileRuntimeType(type, field);
+  const completeByType = new Map<GraphQLObjectType, CompleteValue>();
+  const completeOf = (runtimeType: GraphQLObjectType): CompleteValue => {
+    const known = completeByType.get(runtimeType);
+    if (known) return known;
+    const complete = compileObject(runtimeType, field, selectFields);
+    completeByType.set(runtimeType, complete);
+    return complete;
+  };
   return (execution, value, path, fieldPath) => {
     const runtimeType = resolveRuntimeType(execution, value, fieldPath);
     return isPromise(runtimeType)
-      ? runtimeType.then((resolved) => completeObject(resolved, execution, value, path, fieldPath))
-      : completeObject(runtimeType, execution, value, path, fieldPath);
+      ? runtimeType.then((resolved) => completeOf(resolved)(execution, value, path, fieldPath))
+      : completeOf(runtimeType)(execution, value, path, fieldPath);
   };
 };
 
-const compileLeaf =
-  (type: GraphQLLeafType): CompleteValue =>
-  (_execution, value) => {
-    const serialized = type.serialize(value);
-    if (serialized === null || serialized === undefined) {
-      throw new Error(
-        `Expected \`${type}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${serialized}`,
-      );
-    }
-    return serialized;
-  };
-
-type CompleteObject = (type: GraphQLObjectType, ...given: Parameters<CompleteValue>) => unknown;
-
-const compileObject = (field: Field, selectFields: SelectFields): CompleteObject => {
-  const selectionSets = field.nodes.flatMap(({ selectionSet }) => selectionSet ?? []);
-  // Most types of an interface never come: the fields of one are compiled with its first object.
-  const fieldsByType = new Map<GraphQLObjectType, ReturnType<SelectFields>>();
-  const fieldsOf = (type: GraphQLObjectType) => {
-    const known = fieldsByType.get(type);
-    if (known) return known;
-    const fields = selectFields(type, selectionSets);
-    fieldsByType.set(type, fields);
-    return fields;
-  };
-  const ensure = (isOfType: unknown, type: GraphQLObjectType, value: unknown): void => {
+const compileObject = (type: GraphQLObjectType, field: Field, selectFields: SelectFields): CompleteValue => {
+  let fields: SelectedFields | undefined;
+  const ensure = (isOfType: unknown, value: unknown): void => {
     if (isOfType) return;
     const message = `Expected value of type "${type.name}" but got: ${inspect(value)}.`;
     throw new GraphQLError(message, { nodes: field.nodes });
   };
-  return (type, execution, value, path, fieldPath) => {
-    const fields = fieldsOf(type);
-    const isTypeOf: unknown = type.isTypeOf
-      ? type.isTypeOf(value, execution.contextValue, createInfo(execution, field, fieldPath))
-      : true;
+  return (execution, value, path, fieldPath) => {
+    // With the first object: a field may well never have one.
+    fields ??= selectFields(
+      type,
+      field.nodes.flatMap(({ selectionSet }) => selectionSet ?? []),
+    );
+    if (!type.isTypeOf) return executeFields(execution, fields, value, path);
+    const selected = fields;
+    const isTypeOf: unknown = type.isTypeOf(value, execution.contextValue, createInfo(execution, field, fieldPath));
     if (isPromise(isTypeOf)) {
       return isTypeOf.then((resolved) => {
-        ensure(resolved, type, value);
-        return executeFields(execution, fields, value, path);
+        ensure(resolved, value);
+        return executeFields(execution, selected, value, path);
       });
     }
-    ensure(isTypeOf, type, value);
-    return executeFields(execution, fields, value, path);
+    ensure(isTypeOf, value);
+    return executeFields(execution, selected, value, path);
   };
 };

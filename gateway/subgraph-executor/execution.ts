@@ -57,8 +57,8 @@ export const createInfo = (
 });
 
 /** Returns whether a value is a promise, or anything else with a `then` method. */
-export const isPromise = (value: unknown): value is PromiseLike<unknown> =>
-  value !== null &&
-  (typeof value === 'object' || typeof value === 'function') &&
-  'then' in value &&
-  typeof value.then === 'function';
+export const isPromise = (value: unknown): value is PromiseLike<unknown> => {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
+  const { then }: { then?: unknown } = value;
+  return typeof then === 'function';
+};
