@@ -117,10 +117,10 @@ const stateKey = (bucket: Bucket): string => `${placesKey(bucket)}:state`;
 const keysOf = (buckets: readonly Bucket[]): string[] =>
   buckets.flatMap((bucket) => [placesKey(bucket), stateKey(bucket)]);
 
-/** How long Redis says to wait, in milliseconds: never longer than a limit can ask for, whatever it answers. */
+/** How long Redis says to wait, in milliseconds. A time that no limit can ask for is none: this process's own limits hold. */
 const toWait = (answer: unknown, buckets: readonly Bucket[]): number => {
-  if (typeof answer !== 'number' || !(answer > 0)) return 0;
-  return Math.min(answer, Math.max(MAX_PAUSE_MS, ...buckets.map(({ windowMs }) => windowMs)));
+  const most = Math.max(MAX_PAUSE_MS, ...buckets.map(({ windowMs }) => windowMs));
+  return typeof answer === 'number' && answer > 0 && answer <= most ? answer : 0;
 };
 
 /**

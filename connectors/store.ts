@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../runtime/clock.ts';
-import type { Redis } from '../runtime/redis.ts';
+import type { Redis, RedisClient } from '../runtime/redis.ts';
 import type { Seal } from './seal.ts';
 
 /** What is kept: plain data. */
@@ -94,11 +94,12 @@ const WRITE_BATCH = 1_000;
  * size, and expire by Redis's clock, which no process's own clock can end early for the others.
  */
 export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore => {
-  const { client } = redis;
   type Owed = { readonly ttlMs: number; readonly write: () => string };
   const owed = new Map<string, Owed>();
 
-  const write = async (texts: readonly { key: string; ttlMs: number; text: string }[]): Promise<true> => {
+  type Text = { readonly key: string; readonly ttlMs: number; readonly text: string };
+
+  const write = async (client: RedisClient, texts: readonly Text[]): Promise<true> => {
     const transaction = client.multi();
     for (const { key, ttlMs, text } of texts) transaction.set(PREFIX + key, text, { PX: toTtl(ttlMs) });
     const replies: readonly unknown[] = await transaction.exec();
@@ -106,19 +107,22 @@ export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore =
     return true;
   };
 
-  const clear = async () => {
+  const clear = async (client: RedisClient) => {
     for await (const keys of client.scanIterator({ MATCH: `${PREFIX}*`, COUNT: WRITE_BATCH })) {
       if (keys.length > 0) await client.unlink(keys);
     }
   };
 
-  redis.onReturn(async ({ isClockSetBack }) => {
+  redis.onReturn(async ({ client, isClockSetBack }) => {
     // Of two times it is no longer known which came first, and with too many changes missing nothing is known at all.
-    if (isClockSetBack || owed.size >= MAX_OWED) await clear();
+    if (isClockSetBack || owed.size >= MAX_OWED) await clear(client);
     // More of it can come while it is written.
     while (owed.size > 0) {
       const batch = [...owed].slice(0, WRITE_BATCH);
-      await write(batch.map(([key, one]) => ({ key, ttlMs: one.ttlMs, text: one.write() })));
+      await write(
+        client,
+        batch.map(([key, one]) => ({ key, ttlMs: one.ttlMs, text: one.write() })),
+      );
       for (const [key, one] of batch) if (owed.get(key) === one) owed.delete(key);
     }
     memory.clear();
@@ -131,7 +135,7 @@ export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore =
 
   return (seal) => {
     const read = async (keys: readonly string[]): Promise<(object | null | undefined)[] | undefined> => {
-      const found = await redis.attempt(() =>
+      const found = await redis.attempt((client) =>
         client.eval(READ, {
           keys: keys.map((key) => PREFIX + key),
           arguments: [String(MAX_ENTRY_BYTES), String(MAX_READ_BYTES)],
@@ -153,7 +157,7 @@ export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore =
           .filter(({ ttlMs }) => ttlMs > 0)
           .map(({ key, value, ttlMs }) => ({ key, ttlMs, text: seal.write(key, value) }))
           .filter(({ text }) => Buffer.byteLength(text) <= MAX_ENTRY_BYTES);
-        if (texts.length === 0 || (await redis.attempt(() => write(texts)))) return;
+        if (texts.length === 0 || (await redis.attempt((client) => write(client, texts)))) return;
         // Where Redis is there and only this failed, what is kept here would outlive the changes that it is told of.
         if (!redis.isUp()) await memory.setMany(entries);
       },
@@ -162,7 +166,12 @@ export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore =
           .filter(({ ttlMs }) => ttlMs > 0)
           .map(({ key, ttlMs, makeValue }) => ({ key, ttlMs, write: () => seal.write(key, makeValue()) }));
         if (texts.length === 0) return;
-        const isWritten = await redis.attempt(() => write(texts.map((one) => ({ ...one, text: one.write() }))));
+        const isWritten = await redis.attempt((client) =>
+          write(
+            client,
+            texts.map((one) => ({ ...one, text: one.write() })),
+          ),
+        );
         if (isWritten) return;
         for (const { key, ttlMs, write } of texts) {
           if (owed.size < MAX_OWED || owed.has(key)) owed.set(key, { ttlMs, write });

@@ -10,18 +10,17 @@ const createReconnectingClient = (url: string) =>
     socket: { connectTimeout: 2_000, reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, 2_000) },
   });
 
-type Client = ReturnType<typeof createReconnectingClient>;
+export type RedisClient = ReturnType<typeof createReconnectingClient>;
 
 /** One connection to a Redis, for everything that replicas share. */
 export type Redis = {
-  readonly client: Client;
   /** Whether it answers, as far as is known. */
   readonly isUp: () => boolean;
   /**
    * Runs `work`, and gives undefined where Redis is away, fails or takes too long: nothing that is kept in it is worth
    * waiting or failing for.
    */
-  readonly attempt: <T>(work: (client: Client) => Promise<T>) => Promise<T | undefined>;
+  readonly attempt: <T>(work: (client: RedisClient) => Promise<T>) => Promise<T | undefined>;
   /**
    * Milliseconds since 1970 by the clock of Redis, so that all who share it agree whatever their own clocks say. Before the
    * first connection by this process's clock. Never steps but where Redis's clock does.
@@ -30,21 +29,30 @@ export type Redis = {
   /** Leaves Redis alone until all `onReturn` work has succeeded. */
   readonly suspend: () => void;
   /** Runs `work` each time Redis is there again, before anything else is asked of it. Throwing puts the return off. */
-  readonly onReturn: (work: (state: ReturnState) => Promise<void>) => void;
+  readonly onReturn: (work: ReturnWork) => void;
   readonly close: () => void;
 };
 
 /** What is known of a Redis that is there again. */
 export type ReturnState = {
+  readonly client: RedisClient;
   /** Its clock has been set back since it was last seen, so that the order of the times kept in it is lost. */
   readonly isClockSetBack: boolean;
 };
+
+type ReturnWork = (state: ReturnState) => Promise<void>;
 
 /** How long one command may take, in milliseconds. A Redis in the same network answers in one. */
 const COMMAND_MS = 500;
 
 /** How long a Redis that has failed to answer is left alone, in milliseconds. */
 const SUSPENSION_MS = 1_000;
+
+/** How often in a row a connection may fail to answer before another one is made. */
+const MAX_SILENCES = 3;
+
+/** How long a new connection may take to be of use, in milliseconds. */
+const HANDSHAKE_MS = 5_000;
 
 /** How long all work of a return may take, in milliseconds. */
 const RETURN_MS = 10_000;
@@ -73,12 +81,15 @@ const inTime = async <T>(work: Promise<T>, limitMs = COMMAND_MS): Promise<T> => 
 
 /** Connects to a Redis, and goes on trying for as long as the process lives. */
 export const createRedis = (url: string, log: Log): Redis => {
-  const client = createReconnectingClient(url);
-  const returns: ((state: ReturnState) => Promise<void>)[] = [];
+  const returns: ReturnWork[] = [];
   const clock = createRemoteClock();
+  let client = createReconnectingClient(url);
   let isUp = false;
   let isClockSetBack = false;
+  let isClosed = false;
+  let silences = 0;
   let attempt: NodeJS.Timeout | undefined;
+  let handshake: NodeJS.Timeout | undefined;
 
   const become = (next: boolean, why?: unknown) => {
     if (isUp === next) return;
@@ -95,16 +106,21 @@ export const createRedis = (url: string, log: Log): Redis => {
 
   const comeBack = async () => {
     clearTimeout(attempt);
-    if (!client.isReady) return;
+    const own = client;
+    if (!own.isReady) return;
     try {
       await compareClocks();
-      const state = { isClockSetBack };
+      const state = { client: own, isClockSetBack };
       for (const work of returns) await inTime(work(state), RETURN_MS);
-      if (!client.isReady) return;
+      if (own !== client || !own.isReady) return;
       isClockSetBack &&= !state.isClockSetBack;
+      silences = 0;
       become(true);
     } catch {
-      attempt = setTimeout(comeBack, SUSPENSION_MS).unref();
+      if (own !== client || !own.isReady) return;
+      silences += 1;
+      if (silences >= MAX_SILENCES) replaceClient();
+      else attempt = setTimeout(comeBack, SUSPENSION_MS).unref();
     }
   };
 
@@ -113,6 +129,51 @@ export const createRedis = (url: string, log: Log): Redis => {
     // Where the connection itself is lost, `ready` says when it is back.
     clearTimeout(attempt);
     if (client.isReady) attempt = setTimeout(comeBack, SUSPENSION_MS).unref();
+  };
+
+  const connect = () => {
+    const own = client;
+    const ifOwn = (work: () => void) => () => {
+      if (own === client && !isClosed) work();
+    };
+    own.on(
+      'connect',
+      ifOwn(() => {
+        clearTimeout(handshake);
+        handshake = setTimeout(replaceClient, HANDSHAKE_MS).unref();
+      }),
+    );
+    own.on(
+      'ready',
+      ifOwn(() => {
+        clearTimeout(handshake);
+        void comeBack();
+      }),
+    );
+    own.on('error', (error: unknown) =>
+      ifOwn(() => {
+        clearTimeout(handshake);
+        goAway(error);
+        // An error of a connection that stays: what came is no answer, and nobody knows where the next one begins.
+        if (own.isReady) replaceClient();
+      })(),
+    );
+    own.on(
+      'end',
+      ifOwn(() => goAway()),
+    );
+    own.connect().catch(() => {});
+  };
+
+  /** Gives a connection up that cannot be trusted to give each command its own answer. */
+  const replaceClient = () => {
+    if (client.isOpen) client.destroy();
+    become(false);
+    silences = 0;
+    client = createReconnectingClient(url);
+    clearTimeout(handshake);
+    clearTimeout(attempt);
+    attempt = setTimeout(connect, SUSPENSION_MS).unref();
   };
 
   const clockCheck = setInterval(async () => {
@@ -127,24 +188,9 @@ export const createRedis = (url: string, log: Log): Redis => {
     await comeBack();
   }, CLOCK_CHECK_MS).unref();
 
-  let isClosed = false;
-  let reconnect: NodeJS.Timeout | undefined;
-  const connect = () => void client.connect().catch(() => {});
-
-  client.on('ready', comeBack);
-  client.on('error', (error) => {
-    goAway(error);
-    // An error of a connection that stays: what was read is no answer. From there on each answer could be taken for
-    // that of another command, so the connection is given up.
-    if (!client.isReady || isClosed) return;
-    client.destroy();
-    reconnect = setTimeout(connect, SUSPENSION_MS).unref();
-  });
-  client.on('end', () => goAway());
   connect();
 
   return {
-    client,
     isUp: () => isUp && client.isReady,
     attempt: async (work) => {
       if (!isUp || !client.isReady) return undefined;
@@ -161,10 +207,10 @@ export const createRedis = (url: string, log: Log): Redis => {
       returns.push(work);
     },
     close: () => {
-      clearTimeout(attempt);
-      clearTimeout(reconnect);
-      clearInterval(clockCheck);
       isClosed = true;
+      clearTimeout(attempt);
+      clearTimeout(handshake);
+      clearInterval(clockCheck);
       if (client.isOpen) client.destroy();
     },
   };
