@@ -10,7 +10,7 @@ import { ANY } from './readers.ts';
 import { readBack, toPartlyContact, toPartlyDeal } from './written.ts';
 
 /** HubSpot numbers its records. */
-export const RecordId = z.string().regex(/^\d{1,19}$/, 'must be an id, which is a number');
+export const RecordId = z.string().regex(/^[1-9]\d{0,18}$/, 'must be an id, which is a number');
 
 /** A stage that can be set or looked for. */
 export const LifecycleStage = z

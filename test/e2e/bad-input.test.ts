@@ -23,6 +23,10 @@ const CASES: readonly (readonly [query: string, argument: string])[] = [
   ['{ customer(id: "abc") { id } }', 'id'],
   ['{ customer(id: "1 or 1=1") { id } }', 'id'],
   ['{ customer { id } }', 'id'],
+  // HubSpot reads leading zeros as the same number, and the cache as another key.
+  ['{ customer(id: "0101") { id } }', 'id'],
+  ['mutation { updateCustomer(input: { id: "0101", phone: "1" }) { customer { id } } }', 'input.id'],
+  ['mutation { updateDeal(input: { id: "0", name: "x" }) { deal { id } } }', 'input.id'],
   ['{ customer(id: "101", email: "a@b.example") { id } }', 'id'],
   ['{ company(id: "../x") { id } }', 'id'],
   ['{ deal(id: "") { id } }', 'id'],
