@@ -88,6 +88,7 @@ export const createApollo = async ({
     maxAnswerValues: config.maxAnswerValues,
     maxRunningValues: config.maxRunningValues,
     turns,
+    requestTimeoutMs: config.requestTimeoutMs,
     planningTimeoutMs: config.planningTimeoutMs,
     introspection: config.introspection,
   });

@@ -7,7 +7,8 @@ export type SocketCase = {
   readonly run: (url: string) => Promise<{ readonly isRight: boolean; readonly details: string }>;
 };
 
-const CONNECTIONS = 500;
+/** More than the requests that run and wait at once by default, which each of these would have held. */
+const CONNECTIONS = 2_100;
 
 /** How long a polite request may take beside them, in milliseconds: far more than it does, far less than an outage. */
 const PATIENCE_MS = 5_000;
@@ -45,7 +46,10 @@ const beside = async (url: string, sockets: readonly Socket[]) => {
   };
 };
 
-const LARGE = JSON.stringify({ query: '{ customers(first: 100) { edges { node { id email firstName lastName } } } }' });
+/** Answered with more than sockets buffer. */
+const LARGE = JSON.stringify({
+  query: `{ customers(first: 100) { edges { node { ${Array.from({ length: 100 }, (_, index) => `a${index}: email`).join(' ')} } } } }`,
+});
 
 export const SOCKET_CASES: readonly SocketCase[] = [
   {

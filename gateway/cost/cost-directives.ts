@@ -30,7 +30,8 @@ export const readCostDirectives = (supergraph: DocumentNode): CostDirectives => 
       const name = directive.name.value;
       if (name === names.cost) {
         const weight = Number(argumentOf(directive, 'weight'));
-        if (Number.isFinite(weight)) weights.set(coordinate, weight);
+        // What costs less than nothing would pay for the rest of the operation.
+        if (Number.isFinite(weight)) weights.set(coordinate, Math.max(0, weight));
       } else if (name === names.listSize) {
         const assumedSize = argumentOf(directive, 'assumedSize');
         listSizes.set(coordinate, {

@@ -14,7 +14,7 @@ export const checkEstimate = (
   { objects, values, introspected }: Estimate,
   { maxObjects, maxValues, maxIntrospected }: EstimateLimits & { readonly maxIntrospected: number },
 ): void => {
-  if (objects > maxObjects) {
+  if (!(objects <= maxObjects)) {
     throw limitError({
       what: 'objects by estimate',
       value: Math.ceil(objects),
@@ -22,7 +22,7 @@ export const checkEstimate = (
       variable: 'MAX_ESTIMATED_OBJECTS',
     });
   }
-  if (values > maxValues) {
+  if (!(values <= maxValues)) {
     throw limitError({
       what: 'values by estimate',
       value: Math.ceil(values),
@@ -30,7 +30,7 @@ export const checkEstimate = (
       variable: 'MAX_ESTIMATED_VALUES',
     });
   }
-  if (introspected > maxIntrospected) {
+  if (!(introspected <= maxIntrospected)) {
     throw limitError({
       what: 'values of the schema by estimate',
       value: Math.ceil(introspected),

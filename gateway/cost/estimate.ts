@@ -41,10 +41,26 @@ export type EstimateOptions = {
   readonly introspectionLists: ReadonlyMap<string, number>;
 };
 
-type Totals = { objects: number; values: number; introspected: number };
+/** Evaluations of one request, each part of an operation once however many paths lead to it. */
+type Memo = Map<Evaluate, Map<number | undefined, Estimate>>;
 
-/** Adds what one part of an operation costs `times` over. `inherited` is the length that the parent's arguments state. */
-type Add = (totals: Totals, times: number, variables: Variables, inherited: number | undefined) => void;
+/** What one occurrence of a part of an operation costs. `inherited` is the length that the parent's arguments state. */
+type Evaluate = (variables: Variables, inherited: number | undefined, memo: Memo) => Estimate;
+
+const NOTHING: Estimate = { objects: 0, values: 0, introspected: 0 };
+
+/** Larger than every limit, and small enough that no product of two is infinite: zero times infinity is not a number. */
+const MAX_TOTAL = 1e15;
+
+const bounded = (total: number): number => Math.min(MAX_TOTAL, total);
+
+const combine = (one: Estimate, other: Estimate, how: (a: number, b: number) => number): Estimate => ({
+  objects: bounded(how(one.objects, other.objects)),
+  values: bounded(how(one.values, other.values)),
+  introspected: bounded(how(one.introspected, other.introspected)),
+});
+
+const plus = (a: number, b: number): number => a + b;
 
 /**
  * Compiles how large an operation's answer can get, from the lengths of its lists multiplied along each path. Of an
@@ -58,7 +74,7 @@ export const createEstimate = ({
   assumedListSize,
   introspectionLists,
 }: EstimateOptions): ((variables: Variables) => Estimate) => {
-  const compiled = new Map<string, Add>();
+  const compiled = new Map<string, Evaluate>();
   const ids = new Map<unknown, number>();
   const idOf = (value: unknown): number => {
     const id = ids.get(value) ?? ids.size;
@@ -71,45 +87,35 @@ export const createEstimate = ({
     typename: string,
     fields: ReadonlyMap<string, readonly Selected[]>,
     sized: readonly string[],
-  ): Add => {
+  ): Evaluate => {
     const key = JSON.stringify([typename, sized, keyOf(fields)]);
     const known = compiled.get(key);
     if (known) return known;
-    const adds = [...fields.values()].map((selected) => fieldOf(typename, selected, sized));
-    const add: Add = (...given) => {
-      for (const one of adds) one(...given);
-    };
-    compiled.set(key, add);
-    return add;
+    const parts = [...fields.values()].map((selected) => fieldOf(typename, selected, sized));
+    const evaluate = memoized((...given) => parts.reduce((sum, part) => combine(sum, part(...given), plus), NOTHING));
+    compiled.set(key, evaluate);
+    return evaluate;
   };
 
   const keyOf = (fields: ReadonlyMap<string, readonly Selected[]>) =>
     [...fields.values()].map((selected) => selected.map(({ node, conditions }) => [idOf(node), conditions]));
 
-  const fieldOf = (typename: string, selected: readonly Selected[], sized: readonly string[]): Add => {
+  const fieldOf = (typename: string, selected: readonly Selected[], sized: readonly string[]): Evaluate => {
     const [{ node }] = selected as readonly [Selected];
     const name = node.name.value;
     const definition = fieldsOf(schema.getType(typename))[name];
     const isOpen = selected.every(({ conditions }) => conditions.length > 0);
-    const add = definition
+    const evaluate = definition
       ? compileField(typename, selected, definition, sized.includes(name))
       : compileMetaField(typename, selected);
-    return isOpen ? (...given) => void (isSelected(selected, given[2]) && add(...given)) : add;
+    return isOpen ? (...given) => (isSelected(selected, given[0]) ? evaluate(...given) : NOTHING) : evaluate;
   };
 
-  const compileMetaField = (typename: string, selected: readonly Selected[]): Add => {
+  const compileMetaField = (typename: string, selected: readonly Selected[]): Evaluate => {
     const definition = META_FIELDS.find(({ name }) => name === selected[0]?.node.name.value);
-    if (!definition) {
-      return (totals, times) => {
-        totals.values += times;
-      };
-    }
-    const add = compileField(typename, selected, definition, false);
-    return (totals, times, variables) => {
-      const introspected = { objects: 0, values: 0, introspected: 0 };
-      add(introspected, times, variables, undefined);
-      totals.introspected += introspected.values;
-    };
+    if (!definition) return () => ({ ...NOTHING, values: 1 });
+    const evaluate = compileField(typename, selected, definition, false);
+    return (...given) => ({ ...NOTHING, introspected: evaluate(...given).values });
   };
 
   const compileField = (
@@ -117,11 +123,10 @@ export const createEstimate = ({
     selected: readonly Selected[],
     definition: GraphQLField<unknown, unknown>,
     isSized: boolean,
-  ): Add => {
+  ): Evaluate => {
     const [{ node }] = selected as readonly [Selected];
     const coordinate = `${typename}.${definition.name}`;
     const named = getNamedType(definition.type);
-    const isObject = isCompositeType(named);
     const weight = weights.get(coordinate) ?? weightOf(named);
     const ofArguments = (node.arguments ?? []).reduce(
       (sum, argument) => sum + (weights.get(`${coordinate}(${argument.name.value}:)`) ?? 0),
@@ -129,19 +134,22 @@ export const createEstimate = ({
     );
     const length = createListLength(node, definition, listSizes.get(coordinate), assumedListSize);
     const lists = countLists(definition);
-    const inner = isObject ? compositeOf(named, selected, length.sizedFields) : undefined;
+    const inner = isCompositeType(named) ? compositeOf(named, selected, length.sizedFields) : undefined;
     const ofOwnList = length.sizedFields.length === 0;
-    return (totals, times, variables, inherited) => {
+    return (variables, inherited, memo) => {
       const stated = length.stated(variables);
       const own =
         (isSized ? inherited : undefined) ??
         (ofOwnList ? stated : undefined) ??
         introspectionLists.get(coordinate) ??
         length.assumed;
-      const occurrences = lists === 0 ? times : times * own * assumedListSize ** (lists - 1);
-      totals.values += occurrences;
-      totals.objects += occurrences * weight + times * ofArguments;
-      inner?.(totals, occurrences, variables, ofOwnList ? undefined : stated);
+      const occurrences = lists === 0 ? 1 : bounded(own * assumedListSize ** (lists - 1));
+      const one = inner?.(variables, ofOwnList ? undefined : stated, memo) ?? NOTHING;
+      return {
+        objects: bounded(occurrences * (weight + one.objects) + ofArguments),
+        values: bounded(occurrences * (1 + one.values)),
+        introspected: bounded(occurrences * one.introspected),
+      };
     };
   };
 
@@ -151,7 +159,7 @@ export const createEstimate = ({
     return given.length > 0 ? Math.max(...given) : isCompositeType(type) ? 1 : 0;
   };
 
-  const compositeOf = (type: GraphQLNamedType, selected: readonly Selected[], sized: readonly string[]): Add => {
+  const compositeOf = (type: GraphQLNamedType, selected: readonly Selected[], sized: readonly string[]): Evaluate => {
     const from = subselectionsOf(selected);
     const ofType = (typename: string) => collectFields(schema, typename, from, fragments);
     if (!isAbstractType(type)) return objectOf(type.name, ofType(type.name), sized);
@@ -162,31 +170,33 @@ export const createEstimate = ({
         return [JSON.stringify(keyOf(fields)), [name, fields]] as const;
       }),
     );
-    const adds = [...bySelection.values()].map(([name, fields]) => objectOf(name, fields, sized));
-    if (adds.length === 1) return adds[0] as Add;
-    return (totals, times, variables, inherited) => {
-      let objects = 0;
-      let values = 0;
-      for (const add of adds) {
-        const one = { objects: 0, values: 0, introspected: 0 };
-        add(one, times, variables, inherited);
-        objects = Math.max(objects, one.objects);
-        values = Math.max(values, one.values);
-      }
-      totals.objects += objects;
-      totals.values += values;
-    };
+    const parts = [...bySelection.values()].map(([name, fields]) => objectOf(name, fields, sized));
+    if (parts.length === 1) return parts[0] as Evaluate;
+    return (...given) => parts.reduce((most, part) => combine(most, part(...given), Math.max), NOTHING);
   };
 
   const root = schema.getRootType(operation.operation);
   if (!root) throw new Error(`The schema has no ${operation.operation}.`);
   const from = [{ selectionSet: operation.selectionSet, conditions: [] }];
-  const add = objectOf(root.name, collectFields(schema, root.name, from, fragments), []);
-  return (variables) => {
-    const totals = { objects: 0, values: 0, introspected: 0 };
-    add(totals, 1, variables, undefined);
-    return totals;
+  const evaluate = objectOf(root.name, collectFields(schema, root.name, from, fragments), []);
+  return (variables) => evaluate(variables, undefined, new Map());
+};
+
+/**
+ * Evaluates a part once in each request: the types of an interface share what is selected of it, and at every level of
+ * nesting there can be two of them, so that paths double where parts do not.
+ */
+const memoized = (evaluate: Evaluate): Evaluate => {
+  const remembering: Evaluate = (variables, inherited, memo) => {
+    const before = memo.get(remembering);
+    const known = before?.get(inherited);
+    if (known) return known;
+    const estimate = evaluate(variables, inherited, memo);
+    if (before) before.set(inherited, estimate);
+    else memo.set(remembering, new Map([[inherited, estimate]]));
+    return estimate;
   };
+  return remembering;
 };
 
 const META_FIELDS = [SchemaMetaFieldDef, TypeMetaFieldDef];

@@ -18,8 +18,11 @@ export const createFetchedBytes = ({ perRequest, total }: FetchedBytesLimits): (
   let all = 0;
   return () => {
     let own = 0;
+    let isReleased = false;
     return {
       add: (bytes) => {
+        // A client that has left can still wait for an answer that it shares with others.
+        if (isReleased) return undefined;
         if (own + bytes > perRequest) return 'perRequest';
         if (all + bytes > total) return 'total';
         own += bytes;
@@ -27,6 +30,7 @@ export const createFetchedBytes = ({ perRequest, total }: FetchedBytesLimits): (
         return undefined;
       },
       release: () => {
+        isReleased = true;
         all -= own;
         own = 0;
       },

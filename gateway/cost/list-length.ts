@@ -4,6 +4,7 @@ import {
   GraphQLInt,
   getNamedType,
   getNullableType,
+  isInterfaceType,
   isListType,
   isObjectType,
   Kind,
@@ -75,7 +76,7 @@ const largest = (lengths: readonly number[]): number | undefined =>
 
 const connectionFieldsOf = ({ type }: GraphQLField<unknown, unknown>): string[] => {
   const named = getNamedType(type);
-  if (!isObjectType(named)) return [];
+  if (!isObjectType(named) && !isInterfaceType(named)) return [];
   const fields = named.getFields();
   return CONNECTION_FIELDS.filter((name) => fields[name] && isListType(getNullableType(fields[name].type)));
 };

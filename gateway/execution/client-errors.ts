@@ -10,6 +10,9 @@ type AnswerError = SubgraphError & Pick<FetchError, 'isSecondary'>;
 /** Errors of one answer at most: a subgraph can give a null where none may be for each of a million items. */
 const MAX_ERRORS = 2_000;
 
+/** Errors that are looked at for that: many can say the same of one place. */
+const MAX_READ_ERRORS = 20_000;
+
 type Reported = { readonly error: SubgraphError; readonly isSecondary: boolean; readonly isWhole: boolean };
 
 /**
@@ -26,7 +29,7 @@ export const createToClientErrors = ({ operation, fragments }: Prepared, toClien
   };
 
   return (errors: readonly AnswerError[], data: unknown): SubgraphError[] => {
-    const reported = errors.slice(0, MAX_ERRORS).map(toReported);
+    const reported = errors.slice(0, MAX_READ_ERRORS).map(toReported);
     const told = reported.every(({ isSecondary, isWhole }) => isWhole && !isSecondary)
       ? reported
       : withoutExplained(reported, data);
@@ -34,9 +37,12 @@ export const createToClientErrors = ({ operation, fragments }: Prepared, toClien
     const client = [
       ...new Map(told.map(({ error }) => [JSON.stringify([error.path, reasonOf(error)]), error])).values(),
     ];
-    const omitted = errors.length - MAX_ERRORS;
-    if (omitted <= 0) return client;
-    return [...client, { message: `${omitted} more errors are left out.`, extensions: { code: 'ERRORS_OMITTED' } }];
+    const omitted = Math.max(0, errors.length - MAX_READ_ERRORS) + Math.max(0, client.length - MAX_ERRORS);
+    if (omitted === 0) return client;
+    return [
+      ...client.slice(0, MAX_ERRORS),
+      { message: `${omitted} more errors are left out.`, extensions: { code: 'ERRORS_OMITTED' } },
+    ];
   };
 };
 

@@ -48,6 +48,8 @@ export type CompiledGatewayOptions<Context> = {
   /** Values of all answers that are being made at once, by estimate. */
   readonly maxRunningValues: number;
   readonly turns: TurnQueue;
+  /** Time that one request may take, in milliseconds: nobody waits longer for a plan. */
+  readonly requestTimeoutMs: number;
   /** Time that planning one operation may take, in milliseconds. */
   readonly planningTimeoutMs: number;
   /** Whether clients may read the schema, by introspection or in error messages. */
@@ -110,6 +112,7 @@ export const createCompiledGateway = <Context extends Noted>(
       supergraphSdl: coreSupergraphSdl,
       introspection: options.introspection,
       timeoutMs: options.planningTimeoutMs,
+      maxWaitMs: options.requestTimeoutMs,
     });
     const graph = createGraph<Context>({
       ...options,

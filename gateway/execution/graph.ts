@@ -87,7 +87,6 @@ type EstimateFor = (variables: Readonly<Record<string, unknown>>) => Estimate;
 /** What is cached of an operation. */
 type CachedProgram<Context> = {
   readonly operation: ClientOperation;
-  readonly estimateFor: EstimateFor;
   /** The program, or the variables whose values one has to know to have a program. */
   readonly program: Program<Context> | readonly string[];
   /** About how much memory it takes. */
@@ -99,8 +98,8 @@ type CachedProgram<Context> = {
 const BYTES_PER_PLAN_CHARACTER = 52;
 const BYTES_PER_TEXT_CHARACTER = 2;
 
-/** Values from which on an answer takes turns with others. Measured: 2,000 take about 5 ms from fetch to text. */
-const MANY_VALUES = 2_000;
+/** Values from which on an answer takes turns with others. */
+const MANY_VALUES = 500;
 
 /** Makes a version of the graph. Operations are planned and compiled when they are first asked for. */
 export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Context> => {
@@ -119,7 +118,18 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     maxBytes: options.maxProgramBytes,
   });
 
-  const compileEstimate = ({ document, operationName }: ClientOperation): EstimateFor => {
+  // Also of operations that are refused again and again, of which nothing else is cached.
+  const estimates = new WeakMap<DocumentNode, Map<string | undefined, EstimateFor>>();
+
+  const estimateFor = ({ document, operationName }: ClientOperation): EstimateFor => {
+    const ofDocument = estimates.get(document) ?? new Map<string | undefined, EstimateFor>();
+    estimates.set(document, ofDocument);
+    const estimate = ofDocument.get(operationName) ?? compileEstimate(document, operationName);
+    ofDocument.set(operationName, estimate);
+    return estimate;
+  };
+
+  const compileEstimate = (document: DocumentNode, operationName: string | undefined): EstimateFor => {
     const operation = getOperationAST(document, operationName);
     if (!operation) throw new Error('The document has no such operation.');
     const fragments = fragmentMap(fragmentsIn(document));
@@ -130,16 +140,14 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
 
   const compileProgram = async (
     operation: ClientOperation,
-    estimateFor: EstimateFor,
     overrides: OverrideConditions,
     conditions?: ConditionValues,
   ): Promise<CachedProgram<Context>> => {
     const { document, operationName } = operation;
-    const takeTurn = isLargeDocument(document) ? turns.take : undefined;
-    await takeTurn?.();
+    await turns.take();
     const prepared = prepareOperation(apiSchema, requirements, document, operationName, conditions);
     const plans = await Promise.all(prepared.parts.map((part) => plan(withoutIntrospection(part), overrides.values)));
-    await takeTurn?.();
+    await turns.take();
     const steps = plans.map(readPlan);
     const bytes =
       JSON.stringify(plans).length * BYTES_PER_PLAN_CHARACTER +
@@ -148,11 +156,11 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       !conditions && prepared.parts.some((part) => needsValues(part, steps.flatMap(fetchesOf), requirements.keyNames));
     if (isOpen) {
       const variables = prepared.parts.flatMap(conditionVariables).map(prepared.clientVariable);
-      return { operation, estimateFor, bytes, program: [...new Set(variables)] };
+      return { operation, bytes, program: [...new Set(variables)] };
     }
-    await takeTurn?.();
+    await turns.take();
     const program = compile({ apiSchema, supergraphSchema, requiredBy, prepared, steps, clientOf });
-    return { operation, estimateFor, bytes, program };
+    return { operation, bytes, program };
   };
 
   const keyOf = ({ operationName = '', hash }: ClientOperation): string => `${operationName} ${hash}`;
@@ -161,14 +169,13 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   const programFor = async (operation: ClientOperation, { coerced }: RequestVariables) => {
     const overrides = decideOverrides(operation.document);
     const key = `${keyOf(operation)} ${overrides.key}`;
-    const estimateFor = programs.get(key)?.estimateFor ?? compileEstimate(operation);
-    const estimate = estimateFor(coerced);
+    const estimate = estimateFor(operation)(coerced);
     checkEstimate(estimate, limits);
-    const { program } = await programs.getOrCompile(key, () => compileProgram(operation, estimateFor, overrides));
+    const { program } = await programs.getOrCompile(key, () => compileProgram(operation, overrides));
     if (typeof program === 'function') return { program, estimate };
     const conditions = Object.fromEntries(program.map((name) => [name, coerced[name]]));
     const own = await programs.getOrCompile(`${key} ${JSON.stringify(conditions)}`, () =>
-      compileProgram(operation, estimateFor, overrides, conditions),
+      compileProgram(operation, overrides, conditions),
     );
     return { program: own.program as Program<Context>, estimate };
   };
@@ -178,11 +185,16 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     variables: RequestVariables,
     context: Context,
     { signal, deadlineAt }: RequestTime,
+    begin: () => void,
   ): Promise<Answer> => {
     const all = values + introspected;
     const createBudget = () => createAnswerBudget(options.maxAnswerValues, deadlineAt);
-    if (all < MANY_VALUES) return program(variables, context, { createBudget });
+    if (all < MANY_VALUES) {
+      begin();
+      return program(variables, context, { createBudget });
+    }
     const end = await runningValues.reserve(all, signal);
+    begin();
     const takeTurn = async (): Promise<void> => {
       await turns.take();
       // When its time is up, a request is answered with what is there.
@@ -210,11 +222,15 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       const { errors, coerced } = coerceVariables(apiSchema, variableDefinitions, sent, { suggestions: introspection });
       if (errors) return { errors, stale: [] };
       const variables = { sent: withDefaults(operation, sent, coerced), coerced };
+      let hasBegun = false;
       try {
         const found = await raceAbort(programFor(operation, variables), signal);
-        return await run(found, variables, context, time);
+        return await run(found, variables, context, time, () => {
+          hasBegun = true;
+        });
       } catch (error) {
-        return refuse(signal?.aborted ? timedOut() : error);
+        if (hasBegun && isMutation(operation)) return outcomeUnknown();
+        return refuse(signal?.aborted && error === signal.reason ? timedOut() : error);
       }
     },
     operations: () => [
@@ -223,12 +239,24 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     warm: async (operation) => {
       if ((await validate(operation.document)).length > 0) return;
       const overrides = decideOverrides(operation.document);
-      await programs.getOrCompile(`${keyOf(operation)} ${overrides.key}`, () =>
-        compileProgram(operation, compileEstimate(operation), overrides),
-      );
+      await programs.getOrCompile(`${keyOf(operation)} ${overrides.key}`, () => compileProgram(operation, overrides));
     },
   };
 };
+
+const isMutation = ({ document, operationName }: ClientOperation): boolean =>
+  getOperationAST(document, operationName)?.operation === 'mutation';
+
+/** What is answered to a mutation that was sent and whose answer cannot be made. */
+const outcomeUnknown = (): Answer => ({
+  errors: [
+    {
+      message: 'Whether this was done is unknown: its answer could not be made. Check before you repeat it.',
+      extensions: { code: 'UPSTREAM_OUTCOME_UNKNOWN' },
+    },
+  ],
+  stale: [],
+});
 
 const isTimeout = ({ reason }: AbortSignal): boolean =>
   reason instanceof DOMException && reason.name === 'TimeoutError';

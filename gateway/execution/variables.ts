@@ -28,8 +28,8 @@ class TooManyErrors extends Error {}
 /**
  * Coerces a request's variables as the GraphQL specification has it (6.1.2), with errors of code BAD_USER_INPUT.
  *
- * Unlike graphql-js, an error never repeats the client's value, and reading ends at `maxErrors`: there, each of a
- * thousand unknown fields is reported with the whole object around it, so 10 kB of variables made an answer of 9 MB.
+ * Unlike graphql-js, an error never repeats the object around the mistake, and reading ends at `maxErrors`: there, each of
+ * a thousand unknown fields is reported with that object, so 10 kB of variables made an answer of 9 MB.
  */
 export const coerceVariables = (
   schema: GraphQLSchema,

@@ -19,8 +19,12 @@ export type PlanOptions = {
  */
 const MAX_SELECTIONS_HERE = 250;
 
+/** As many tokens as so many selections have. They also count what no operation selects, and what several do. */
+const MAX_TOKENS_HERE = 1_000;
+
 /** Returns whether a document is so large that working on it would keep others waiting. */
-export const isLargeDocument = (document: DocumentNode): boolean => countSelections(document) > MAX_SELECTIONS_HERE;
+export const isLargeDocument = (document: DocumentNode): boolean =>
+  (document.tokenCount ?? 0) > MAX_TOKENS_HERE || countSelections(document) > MAX_SELECTIONS_HERE;
 
 /** Plans a document with one operation. `overrideConditions` decides the labels of progressive overrides. */
 export type Plan = (document: DocumentNode, overrideConditions: ReadonlyMap<string, boolean>) => Promise<QueryPlan>;

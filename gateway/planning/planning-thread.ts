@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { QueryPlan } from '@apollo/query-planner';
 import { GraphQLError, Source } from 'graphql';
+import { monotonicNow } from '../../runtime/clock.ts';
 import type { PlanningJob, PlanningMessage, PlanningThreadData } from './messages.ts';
 import { overloaded, PlannerError, tooComplex } from './planning-errors.ts';
 
@@ -10,6 +11,8 @@ export type PlanningThreadOptions = PlanningThreadData & {
   readonly timeoutMs: number;
   /** Jobs that may wait; one more is refused. Default 200. */
   readonly maxWaiting?: number;
+  /** Time after which nobody waits for a job any more that has not begun, in milliseconds. Default: `timeoutMs`. */
+  readonly maxWaitMs?: number;
   /** The thread ends after this long without a job, in milliseconds. Default one minute. */
   readonly idleMs?: number;
 };
@@ -28,6 +31,7 @@ export type PlanningThread = {
 };
 
 type QueuedJob = PlanningJob & {
+  readonly since: number;
   readonly resolve: (message: PlanningMessage) => void;
   readonly reject: (error: Error) => void;
 };
@@ -37,6 +41,7 @@ const MAX_HEAP_MIB = 512;
 export const createPlanningThread = ({
   timeoutMs,
   maxWaiting = 200,
+  maxWaitMs = timeoutMs,
   idleMs = 60_000,
   ...data
 }: PlanningThreadOptions): PlanningThread => {
@@ -81,14 +86,18 @@ export const createPlanningThread = ({
       next();
     });
     // Out of memory ends the thread and not the process.
-    started.on('error', (cause) => {
+    started.on('error', (cause: Error) => {
       if (worker !== started) return;
-      if (running) fail(tooComplex('It needs more memory than it may take.', cause));
+      const isMemory = 'code' in cause && cause.code === 'ERR_WORKER_OUT_OF_MEMORY';
+      if (running) fail(isMemory ? tooComplex('It needs more memory than it may take.', cause) : cause);
       else {
         // It did not start: neither will it for the others.
         for (const job of waiting.splice(0)) job.reject(cause);
         end();
       }
+    });
+    started.on('exit', () => {
+      if (worker === started && running) fail(new Error('The planning thread has ended.'));
     });
   };
 
@@ -102,6 +111,11 @@ export const createPlanningThread = ({
     if (!worker) start();
     if (!worker || !isReady) return;
     const job = waiting.shift() as QueuedJob;
+    if (monotonicNow() - job.since > maxWaitMs) {
+      job.reject(overloaded());
+      next();
+      return;
+    }
     running = job;
     timer = setTimeout(() => fail(tooComplex(`It takes more than ${timeoutMs} ms (PLANNING_TIMEOUT_MS).`)), timeoutMs);
     const { kind, text, overrideConditions } = job;
@@ -114,7 +128,7 @@ export const createPlanningThread = ({
         reject(overloaded());
         return;
       }
-      waiting.push({ ...job, resolve, reject });
+      waiting.push({ ...job, since: monotonicNow(), resolve, reject });
       next();
     });
 
@@ -139,7 +153,7 @@ export const createPlanningThread = ({
     },
     close: async () => {
       for (const job of waiting.splice(0)) job.reject(overloaded());
-      end();
+      fail(overloaded());
     },
   };
 };

@@ -54,9 +54,6 @@ type Entry = {
 const BYTES_PER_TOKEN = 310;
 const BYTES_PER_CHAR = 2;
 
-/** Characters of a text that takes long to read: 10,000 take about 2 ms. */
-const LONG_TEXT = 10_000;
-
 /** What Apollo Server is given for a text that has no document. It is never executed. */
 const PLACEHOLDER = parse('{ __typename }');
 
@@ -79,7 +76,8 @@ export const createDocumentGuard = <Context extends BaseContext>({
   const entryFor = async (hash: string, text: string): Promise<Entry> => {
     const known = entries.get(hash);
     if (known) return known;
-    if (text.length > LONG_TEXT) await turns.take();
+    // A text that is too long is refused without a turn: nothing of it is read.
+    if (text.length <= limits.chars) await turns.take();
     const entry = read(text, limits);
     entries.set(hash, entry);
     return entry;
@@ -101,8 +99,12 @@ export const createDocumentGuard = <Context extends BaseContext>({
     }
   };
 
+  // What requests are about to ask the document store for, whether the cache has room for it or not.
+  const handedOver = new Map<string, Entry>();
+
   const judge = async (hash: string, text: string, schema: GraphQLSchema): Promise<readonly GraphQLError[]> => {
     const entry = await entryFor(hash, text);
+    handedOver.set(hash, entry);
     return entry.refusal ? [entry.refusal] : (await validityOf(entry, schema)).map(toValidationError);
   };
 
@@ -115,13 +117,17 @@ export const createDocumentGuard = <Context extends BaseContext>({
           try {
             errors = await raceAbort(judge(queryHash, source, schema), signal);
           } catch (error) {
-            errors = [signal.aborted ? timedOut() : toGraphQLError(error)];
+            errors = [error === signal.reason ? timedOut() : toGraphQLError(error)];
+            // Otherwise Apollo Server would parse the text itself, within no limits.
+            if (!handedOver.has(queryHash)) handedOver.set(queryHash, UNREAD);
           }
         },
-        didResolveOperation: async () => {
+        didResolveOperation: async ({ queryHash }) => {
+          handedOver.delete(queryHash);
           if (errors[0]) throw errors[0];
         },
-        willSendResponse: async ({ response }) => {
+        willSendResponse: async ({ response, queryHash }) => {
+          if (queryHash !== undefined) handedOver.delete(queryHash);
           // Of what a hook throws, Apollo Server takes one error.
           if (errors.length > 1 && response.body.kind === 'single') {
             response.body.singleResult.errors = errors.map(toFormatted);
@@ -137,7 +143,8 @@ export const createDocumentGuard = <Context extends BaseContext>({
       dangerouslyDisableValidation: true,
       documentStore: {
         get: async (key) => {
-          const entry = entries.get(key.slice(key.lastIndexOf(':') + 1));
+          const hash = key.slice(key.lastIndexOf(':') + 1);
+          const entry = handedOver.get(hash) ?? entries.get(hash);
           return entry && (entry.document ?? PLACEHOLDER);
         },
         set: async () => {},
@@ -146,6 +153,9 @@ export const createDocumentGuard = <Context extends BaseContext>({
     },
   };
 };
+
+/** A text whose request was over before it was read. */
+const UNREAD: Entry = { document: undefined, refusal: undefined, validity: new WeakMap(), bytes: 0 };
 
 const read = (text: string, limits: DocumentLimits): Entry => {
   const refuse = (refusal: GraphQLError): Entry => ({

@@ -4,13 +4,13 @@ import { type Foreign, startForeign } from '../kit/foreign.ts';
 /* A mutation that a subgraph has taken, and whose answer cannot be used. */
 
 const SHOP = {
-  schema: 'type Query { orders: Int } type Mutation { buy: String }',
-  fields: { 'Mutation.buy': () => 'bought' },
+  schema: 'type Query { orders: Int } type Mutation { buy: String buyMany: [Int] }',
+  fields: { 'Mutation.buy': () => 'bought', 'Mutation.buyMany': () => Array.from({ length: 2_000 }, () => 1) },
 };
 
 let shop: Foreign<'shop'>;
 beforeAll(async () => {
-  shop = await startForeign({ shop: SHOP }, { REQUEST_FETCH_MAX_MIB: '1' });
+  shop = await startForeign({ shop: SHOP }, { REQUEST_FETCH_MAX_MIB: '1', MAX_ANSWER_VALUES: '1000' });
 });
 afterAll(() => shop.close());
 
@@ -32,4 +32,12 @@ test.each([
   expect(data).toEqual({ buy: null });
   expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['UPSTREAM_OUTCOME_UNKNOWN']);
   expect(subgraphs.shop.requests).toHaveLength(1);
+});
+
+test('given more values than an answer may have, then whether it was done is unknown', async () => {
+  const { subgraphs, ask } = shop;
+  subgraphs.shop.before = () => false;
+  const { data, errors } = await ask('mutation { buyMany }');
+  expect(data).toBeUndefined();
+  expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['UPSTREAM_OUTCOME_UNKNOWN']);
 });

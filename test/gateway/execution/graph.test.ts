@@ -170,6 +170,7 @@ describe('given a supergraph that no graph can be made of', () => {
       maxAnswerValues: 100_000,
       maxRunningValues: 100_000,
       turns: createTurnQueue(),
+      requestTimeoutMs: 10_000,
       planningTimeoutMs: 10_000,
       introspection: true,
       log: createLog('silent'),

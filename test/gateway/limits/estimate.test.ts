@@ -17,11 +17,16 @@ const SHOP = {
       heavy(fast: Boolean @cost(weight: 7)): Heavy
       either: Either
       status: Status
+      being: Being
+      refund: Item @cost(weight: -1000)
     }
     type Page { entries: [Item] other: [Item] }
     type Connection { edges: [Edge] }
     type Edge { node: Item }
-    type Item { id: ID name: String items: [Item] }
+    type Item { id: ID name: String items: [Item] some(limit: Int!): [Item] }
+    interface Being { id: ID child: Being }
+    type Bird implements Being { id: ID child: Being wings: Int }
+    type Fish implements Being { id: ID child: Being fins: Int }
     type Heavy @cost(weight: 40) { id: ID weighed: String @cost(weight: 5) }
     union Either = Item | Heavy
     enum Status @cost(weight: 6) { OPEN }
@@ -64,6 +69,19 @@ describe('the estimate of objects', () => {
     ['what is left out for sure', '{ plain { id } assumed @skip(if: true) { id } }', 10],
   ])('%s', async (_, query, objects) => {
     expect(await estimate(query)).toBe(objects);
+  });
+
+  test('of an interface that nests is reckoned once for each level, however many types it has', async () => {
+    const levels = 40;
+    const query = `{ being ${'{ ... on Bird { wings } ... on Fish { fins } child '.repeat(levels)} { id } ${'}'.repeat(levels)} }`;
+    expect(await estimate(query)).toBe(levels + 1);
+  });
+
+  test('neither overflows nor becomes less by what it is multiplied with', async () => {
+    const levels = 40;
+    const some = 'some(limit: 2147483647) { '.repeat(levels);
+    const query = `{ plain { ${some} some(limit: 0) { id } ${'}'.repeat(levels)} } refund { id } }`;
+    expect(await estimate(query)).toBeGreaterThan(1e12);
   });
 
   test('variables, with their defaults, and conditions', async () => {

@@ -199,7 +199,9 @@ test('given planning that takes too long, then the operation is refused, and oth
     hasty.ask(`{ customer(id: "101") { ${fields} } }`),
     hasty.ask('{ customer(id: "101") { id } }'),
   ]);
+  const unused = await hasty.ask(`{ __typename } fragment Unused on Customer { ${repeat(1_100, () => 'email')} }`);
   await hasty.close();
+  expect(unused.errors?.[0]?.extensions?.['code']).toBe('OPERATION_TOO_COMPLEX');
   expect(slow.errors?.[0]?.extensions?.['code']).toBe('OPERATION_TOO_COMPLEX');
   expect(quick.errors).toBeUndefined();
 });
