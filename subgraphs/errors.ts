@@ -50,7 +50,7 @@ export const toPublicError = (error: GraphQLError, log: Log): GraphQLFormattedEr
   }
   // GraphQL's own errors have no code. Without a path they are about the request's variables; with one, about a value
   // that a resolver gave and the schema does not allow.
-  if (cause instanceof GraphQLError && (cause.extensions['code'] || !error.path)) {
+  if (cause instanceof GraphQLError && (cause.extensions['code'] || !error.path || isAboutArgument(cause))) {
     const { code = 'BAD_USER_INPUT', argument } = cause.extensions;
     return {
       message: toClientText(cause.message),
@@ -61,6 +61,13 @@ export const toPublicError = (error: GraphQLError, log: Log): GraphQLFormattedEr
   log.error({ err: cause, path: error.path }, 'A resolver failed.');
   return { ...INTERNAL, ...path };
 };
+
+/**
+ * Whether graphql-js refused an argument's value: null in a variable that may be null because of a default. The
+ * specification makes that an error of the field (6.4.1).
+ */
+export const isAboutArgument = ({ message, originalError }: GraphQLError): boolean =>
+  !originalError && /^Argument "\w+" (of required type|of non-null type|has invalid value)/.test(message);
 
 /** What was thrown, under the GraphQLErrors that the execution wraps it in. */
 const causeOf = (error: Error): Error => {

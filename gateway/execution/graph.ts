@@ -221,6 +221,8 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       const { variableDefinitions } = operation;
       const { errors, coerced } = coerceVariables(apiSchema, variableDefinitions, sent, { suggestions: introspection });
       if (errors) return { errors, stale: [] };
+      const unset = nullCondition(operation, coerced);
+      if (unset !== undefined) return refuse(nullConditionError(unset));
       const variables = { sent: withDefaults(operation, sent, coerced), coerced };
       let hasBegun = false;
       try {
@@ -243,6 +245,20 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     },
   };
 };
+
+/** The variable of a `@skip` or `@include` that is null. It may be, where its operation has a default for it. */
+const nullCondition = (
+  { document }: ClientOperation,
+  coerced: Readonly<Record<string, unknown>>,
+): string | undefined =>
+  Object.values(coerced).includes(null)
+    ? conditionVariables(document).find((name) => coerced[name] === null)
+    : undefined;
+
+const nullConditionError = (variable: string): GraphQLError =>
+  new GraphQLError(`Variable "$${variable}" must not be null where @skip or @include depends on it.`, {
+    extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } },
+  });
 
 const isMutation = ({ document, operationName }: ClientOperation): boolean =>
   getOperationAST(document, operationName)?.operation === 'mutation';

@@ -1,4 +1,5 @@
-import { executeSync, type GraphQLError, type GraphQLSchema, Kind } from 'graphql';
+import { executeSync, GraphQLError, type GraphQLSchema, Kind } from 'graphql';
+import { isAboutArgument } from '../../subgraphs/errors.ts';
 import type { StaleNote } from '../../subgraphs/field.ts';
 import type { AnswerBudget } from '../cost/answer-budget.ts';
 import { createToClientErrors } from './client-errors.ts';
@@ -156,8 +157,11 @@ const createIntrospection = (options: CompileOptions<never>) => {
 
   const execute = (variables: Variables): Data => {
     const { data, errors } = executeSync({ schema: apiSchema, document, variableValues: variables });
-    // What is wrong here is a fault of ours: an operation that could fail was not let in.
-    if (errors) throw errors[0];
+    const [error] = errors ?? [];
+    // Otherwise it is a fault of ours: an operation that could fail was not let in.
+    if (error && isAboutArgument(error))
+      throw new GraphQLError(cause.message, { extensions: { code: 'BAD_USER_INPUT' } });
+    if (error) throw error;
     return (data ?? {}) as Data;
   };
 

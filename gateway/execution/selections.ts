@@ -106,7 +106,12 @@ const conditionsOf = (
   for (const directive of directives ?? []) {
     const { value, selects = true } = readCondition(directive) ?? {};
     if (value?.kind === Kind.BOOLEAN && value.value !== selects) return undefined;
-    if (value?.kind === Kind.VARIABLE) conditions = [...conditions, { variable: value.name.value, is: selects }];
+    if (value?.kind !== Kind.VARIABLE) continue;
+    const variable = value.name.value;
+    const known = conditions.find((one) => one.variable === variable);
+    if (known && known.is !== selects) return undefined;
+    // Once for each variable: under many fragments with the same condition, each field would hold it as often.
+    if (!known) conditions = [...conditions, { variable, is: selects }];
   }
   return conditions;
 };

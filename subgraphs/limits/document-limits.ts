@@ -97,9 +97,18 @@ const measureSource = (text: string): { readonly tokens: number; readonly nestin
 };
 
 /** Measures of one definition with its fragments expanded. */
-type Measures = { readonly selections: number; readonly depth: number; readonly rootFields: number };
+type Measures = {
+  readonly selections: number;
+  readonly depth: number;
+  readonly rootFields: number;
+  /** Directives, each counted for every selection below it. */
+  readonly conditions: number;
+};
 
-const NOTHING: Measures = { selections: 0, depth: 0, rootFields: 0 };
+const NOTHING: Measures = { selections: 0, depth: 0, rootFields: 0, conditions: 0 };
+
+/** Selections below each directive on average, at most: every field holds the conditions of all that it is within. */
+const SELECTIONS_PER_DIRECTIVE = 20;
 
 /**
  * Checks a parsed document: one pass, in which each fragment is measured once however often it is spread. Returns the
@@ -112,13 +121,17 @@ export const checkDocument = (document: DocumentNode, limits: DocumentLimits): G
   const measure = createMeasure(document);
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
-    const { selections, depth, rootFields } = measure(definition.selectionSet);
+    const { selections, depth, rootFields, conditions } = measure(definition.selectionSet);
     const over =
       exceeded(limits, 'depth', depth) ??
       exceeded(limits, 'selections', selections) ??
       (definition.operation === 'mutation' ? exceeded(limits, 'mutations', rootFields) : undefined) ??
       exceeded(limits, 'rootFields', rootFields);
     if (over) return limitError(over);
+    const limit = limits.directives * SELECTIONS_PER_DIRECTIVE;
+    if (conditions <= limit) continue;
+    const what = 'directives, each counted for every selection below it';
+    return limitError({ what, value: conditions, limit, variable: LIMIT_VARIABLES.directives });
   }
   return undefined;
 };
@@ -171,6 +184,7 @@ const createMeasure = ({ definitions }: DocumentNode) => {
     let selections = 0;
     let depth = 0;
     let rootFields = 0;
+    let conditions = 0;
     for (const selection of selectionSet.selections) {
       const isField = selection.kind === Kind.FIELD;
       const inner =
@@ -180,10 +194,11 @@ const createMeasure = ({ definitions }: DocumentNode) => {
             ? measure(selection.selectionSet)
             : NOTHING;
       selections += 1 + inner.selections;
+      conditions += (selection.directives?.length ?? 0) * (1 + inner.selections) + inner.conditions;
       depth = Math.max(depth, inner.depth + (isField ? 1 : 0));
       rootFields += isField ? 1 : inner.rootFields;
     }
-    return { selections, depth, rootFields };
+    return { selections, depth, rootFields, conditions };
   };
 
   return measure;

@@ -35,6 +35,12 @@ describe('given a document that is too large, then it is refused with the limit,
     ['brackets', `{ customer(id: ${'['.repeat(300)}1${']'.repeat(300)}) { id } }`, 'MAX_OPERATION_DEPTH', 200],
     ['aliases', `{ customers { ${repeat(501, (i) => `a${i}: pageInfo { hasNextPage }`)} } }`, 'MAX_ALIASES', 500],
     ['directives', `{ __typename ${repeat(501, () => '@include(if: true)')} }`, 'MAX_DIRECTIVES', 500],
+    [
+      'directives above many fields',
+      `query($a: Boolean!) { customers { ${'... @include(if: $a) {'.repeat(100)} ${repeat(200, () => '__typename')} ${'}'.repeat(101)} }`,
+      'MAX_DIRECTIVES',
+      10_000,
+    ],
     ['selections', DOUBLING, 'MAX_SELECTIONS', 5_000],
     ['root fields', `{ ${repeat(51, (i) => `a${i}: __typename`)} }`, 'MAX_ROOT_FIELDS', 50],
     [

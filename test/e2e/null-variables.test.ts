@@ -1,0 +1,36 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type InventoryStack, PATHS, startInventory } from '../kit/inventory-paths.ts';
+
+/* Null in a variable that stands where null is not allowed: valid, because the variable or the argument has a default. */
+
+describe.each(PATHS)('given a subgraph %s', (path) => {
+  let stack: InventoryStack;
+  beforeAll(async () => {
+    stack = await startInventory(path);
+  });
+  afterAll(() => stack.close());
+  beforeEach(() => stack.openmage.reset());
+
+  test.each([
+    [
+      'of an item of a list',
+      'query($b: ID = "x") { products(skus: ["ACME-1", $b]) { sku } }',
+      { b: null },
+      ['products'],
+    ],
+    [
+      'of an argument with a default',
+      'query($n: Int) { customers(first: $n) { edges { cursor } } }',
+      { n: null },
+      ['customers'],
+    ],
+    ['of what introspects', 'query($n: String = "Query") { __type(name: $n) { name } }', { n: null }, undefined],
+    ['of @include', 'query($a: Boolean = true) { product(sku: "X") @include(if: $a) { sku } }', { a: null }, undefined],
+    ['of @skip', 'query($a: Boolean = false) { product(sku: "X") @skip(if: $a) { sku } }', { a: null }, undefined],
+  ])('%s, then it is an error in the request', async (_, query, variables, at) => {
+    const { errors } = await stack.ask(query, variables);
+    expect(errors?.map(({ extensions, path: where }) => [extensions?.['code'], where])).toEqual([
+      ['BAD_USER_INPUT', at],
+    ]);
+  });
+});
