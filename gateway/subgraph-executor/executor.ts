@@ -7,6 +7,7 @@ import {
   getVariableValues,
   locatedError,
   OperationTypeNode,
+  visit,
 } from 'graphql';
 import { conditionVariables } from '../execution/conditions.ts';
 import { fragmentsIn, operationIn } from '../execution/steps.ts';
@@ -20,9 +21,6 @@ export type Execute = (
   variables: Readonly<Record<string, unknown>>,
   contextValue: unknown,
 ) => ExecutionResult | PromiseLike<ExecutionResult>;
-
-/** The form in which an operation is executed: the root type, and its fields as compiled so far. */
-type Variables = Execution['variableValues'];
 
 // As many errors as a person reads: each holds the value that it is about.
 const MAX_COERCION_ERRORS = 10;
@@ -83,32 +81,38 @@ const executeRoot = (execution: Execution, { selectFields }: Selection): Target 
   return executeAll(execution, selectFields(rootType, [operation.selectionSet]), undefined, undefined);
 };
 
-// Beyond these, fields are compiled anew for each execution, which takes no longer than interpreting them.
-const MAX_SELECTIONS = 16;
-const MAX_FIELDS = 5_000;
-
 /**
- * Returns an operation's fields for the values of the variables in its conditions. What is kept is bounded: so many
- * combinations of values, and so many fields of each, since fragments can make many fields of a short document.
+ * Returns an operation's fields for the values of the variables in its conditions. What is kept of them is in proportion
+ * to the document (measured: 0.5 KiB for each field), although its fragments, its conditions and the types of its objects
+ * may make many more of it. Beyond that, fields are compiled anew, which takes about as long as interpreting them.
  */
 const createSelections = (
   schema: GraphQLSchema,
   document: DocumentNode,
   fragments: Record<string, FragmentDefinitionNode>,
-): ((variableValues: Variables) => Selection) => {
+): ((variableValues: Execution['variableValues']) => Selection) => {
   const conditions = conditionVariables(document);
+  const maxFields = 8 * countFields(document) + 200;
   const selections = new Map<string, Selection>();
-  return (variableValues) => {
-    const key = conditions.map((name) => describeValue(variableValues, name)).join();
-    const known = selections.get(key);
-    if (known && known.size() <= MAX_FIELDS) return known;
-    const selection = createSelection({ schema, fragments, variableValues });
-    if (selections.size >= MAX_SELECTIONS) selections.clear();
+  return (all) => {
+    // Without the request's other variables, which may be large.
+    const variableValues = Object.fromEntries(Object.entries(all).filter(([name]) => conditions.includes(name)));
+    const key = JSON.stringify(variableValues);
+    let size = 0;
+    for (const selection of selections.values()) size += selection.size();
+    if (size > maxFields) selections.clear();
+    const selection = selections.get(key) ?? createSelection({ schema, fragments, variableValues });
     selections.set(key, selection);
     return selection;
   };
 };
 
-/** Tells values apart that conditions depend on: also no value from null, because the errors differ. */
-const describeValue = (values: Variables, name: string): string =>
-  Object.hasOwn(values, name) ? JSON.stringify(values[name]) : '';
+const countFields = (document: DocumentNode): number => {
+  let count = 0;
+  visit(document, {
+    Field: () => {
+      count += 1;
+    },
+  });
+  return count;
+};
