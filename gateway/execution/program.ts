@@ -158,11 +158,11 @@ const createIntrospection = (options: CompileOptions<never>) => {
   const execute = (variables: Variables): Data => {
     const { data, errors } = executeSync({ schema: apiSchema, document, variableValues: variables });
     const [error] = errors ?? [];
-    // Otherwise it is a fault of ours: an operation that could fail was not let in.
-    if (error && isAboutArgument(error))
-      throw new GraphQLError(cause.message, { extensions: { code: 'BAD_USER_INPUT' } });
-    if (error) throw error;
-    return (data ?? {}) as Data;
+    if (!error) return (data ?? {}) as Data;
+    const cause = error.originalError instanceof GraphQLError ? error.originalError : error;
+    if (isAboutArgument(cause)) throw new GraphQLError(cause.message, { extensions: { code: 'BAD_USER_INPUT' } });
+    // A fault of ours: an operation that could fail was not let in.
+    throw error;
   };
 
   return (variables: Variables): ((name: string) => unknown) => {
