@@ -17,6 +17,8 @@ export type SoapConnectorOptions = {
    * nothing is sent to an origin that neither of the two URLs has.
    */
   readonly endpointUrl?: string | undefined;
+  /** Operations that the WSDL has to describe. Default: none. */
+  readonly operations?: readonly string[];
 };
 
 /**
@@ -70,7 +72,12 @@ const MAX_WSDL_CHARACTERS = 8 * 1024 * 1024;
  * The message bodies are made and read by the npm package `soap`; everything on the wire is the HTTP connector's.
  * Documents that the WSDL imports and the address that it names must be of the origin of `wsdlUrl` or `endpointUrl`.
  */
-export const createSoapConnector = ({ http, wsdlUrl, endpointUrl }: SoapConnectorOptions): SoapConnector => {
+export const createSoapConnector = ({
+  http,
+  wsdlUrl,
+  endpointUrl,
+  operations = [],
+}: SoapConnectorOptions): SoapConnector => {
   const { upstream } = http;
   const origins = createSoapOrigins(upstream, [wsdlUrl, endpointUrl]);
   let client: Promise<Client> | undefined;
@@ -90,12 +97,23 @@ export const createSoapConnector = ({ http, wsdlUrl, endpointUrl }: SoapConnecto
         },
       },
       ...(endpointUrl && { endpoint: endpointUrl }),
-    }).catch((cause: unknown) => {
-      client = undefined;
-      throw asUpstreamError(cause, upstream, WSDL.operation);
-    });
+    })
+      .then(requireOperations)
+      .catch((cause: unknown) => {
+        client = undefined;
+        throw asUpstreamError(cause, upstream, WSDL.operation);
+      });
     client = creating;
     return creating;
+  };
+
+  /** A document that describes nothing is not kept: the provider may answer with its own the next time. */
+  const requireOperations = (created: Client): Client => {
+    const isUsable = operations.every((operation) => typeof created[`${operation}Async`] === 'function');
+    if (isUsable) return created;
+    throw new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, 'the WSDL lacks operations', {
+      operation: WSDL.operation,
+    });
   };
 
   return {

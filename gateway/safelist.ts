@@ -76,6 +76,20 @@ export const readNamedOperation = (given: unknown): NamedOperation => {
   return { query, operationName, hash: extensions?.persistedQuery?.sha256Hash };
 };
 
+/** Whether the hash of a persisted query is something else than text, which Apollo Server takes for text. */
+export const hasUnreadableHash = (given: unknown): boolean => UnreadableHash.safeParse(given).success;
+
+const UnreadableHash = z.object({
+  extensions: z.preprocess(
+    (value) => (typeof value === 'string' ? parseJson(value) : value),
+    z.object({
+      persistedQuery: z.object({
+        sha256Hash: z.unknown().refine((hash) => hash !== undefined && typeof hash !== 'string'),
+      }),
+    }),
+  ),
+});
+
 const Extensions = z.object({ persistedQuery: z.object({ sha256Hash: z.string() }).optional() });
 
 const Named = z

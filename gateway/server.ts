@@ -10,7 +10,7 @@ import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
 import { createFetchedBytes } from './cost/fetched-bytes.ts';
 import { registerPages } from './pages.ts';
-import { createDoor, readNamedOperation, readSafelist } from './safelist.ts';
+import { createDoor, hasUnreadableHash, readNamedOperation, readSafelist } from './safelist.ts';
 
 export type GatewayServer = {
   readonly url: string;
@@ -59,10 +59,11 @@ export const startGatewayServer = async ({
       done();
     },
     preHandler: async (request, reply) => {
-      const refusal = refusalOf?.(
-        readNamedOperation(request.method === 'GET' ? searchOf(request.url) : request.body),
-        pick(request.headers, CLIENT_NAMES),
-      );
+      const given = request.method === 'GET' ? searchOf(request.url) : request.body;
+      if (hasUnreadableHash(given)) {
+        return sendError(reply, 400, 'extensions.persistedQuery.sha256Hash must be text.', 'BAD_REQUEST');
+      }
+      const refusal = refusalOf?.(readNamedOperation(given), pick(request.headers, CLIENT_NAMES));
       if (refusal) await sendError(reply, refusal.status, refusal.message, refusal.code);
     },
     handler: withAdmission(

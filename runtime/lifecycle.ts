@@ -8,8 +8,12 @@ export type Running = { readonly close: () => Promise<void> };
  *
  * A configuration that cannot be used ends the process with exit code 78 (EX_CONFIG in sysexits.h) and a message
  * without a stack trace; any other failure to start ends it with 1.
+ *
+ * A rejection that nobody handles is written to the standard error and does not end the process: packages leave some, as
+ * graphql-js those of list items after one that failed, and a client must not be able to end the process by that.
  */
 export const run = async (start: () => Promise<Running>): Promise<void> => {
+  process.on('unhandledRejection', (reason) => console.error('A rejection that nobody handles:', reason));
   let running: Running;
   try {
     running = await start();

@@ -40,11 +40,16 @@ export const withField =
 /** The same for `__resolveReference`, which is told neither its field nor its place in the list. */
 export const withEntity =
   <Rest extends readonly unknown[], Result>(resolve: (reference: unknown, ...rest: Rest) => Result) =>
-  (reference: unknown, ...rest: Rest): Result => {
+  (reference: unknown, ...rest: Rest): Result | Promise<never> => {
     const list = current.getStore();
-    if (!list || !Array.isArray(list.representations)) return resolve(reference, ...rest);
-    const path = { prev: list.path, key: list.representations.indexOf(reference), typename: undefined };
-    return current.run({ path, stale: list.stale }, resolve, reference, ...rest);
+    try {
+      if (!list || !Array.isArray(list.representations)) return resolve(reference, ...rest);
+      const path = { prev: list.path, key: list.representations.indexOf(reference), typename: undefined };
+      return current.run({ path, stale: list.stale }, resolve, reference, ...rest);
+    } catch (error) {
+      // `_entities` stops at what is thrown, and nobody would handle the rejections of the entities before.
+      return Promise.reject(error);
+    }
   };
 
 /** The field of the answer that is being resolved. */

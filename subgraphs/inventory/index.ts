@@ -5,7 +5,7 @@ import { OPENMAGE_SECRETS, OpenMageEnv, readConfig } from './config.ts';
 import { createLoaders } from './loaders.ts';
 import { createReaders } from './readers.ts';
 import { resolvers } from './resolvers.ts';
-import { createOpenMageApi, SERVER_FAULTS } from './upstream.ts';
+import { createOpenMageApi, REQUIRED_OPERATIONS, SERVER_FAULTS } from './upstream.ts';
 
 /** Goods and their stock, from an OpenMage shop. */
 export const inventory: SubgraphModule = {
@@ -24,7 +24,7 @@ export const inventory: SubgraphModule = {
       ...terms,
     });
     const { changed, close } = provider;
-    const soap = createSoapConnector({ http: provider.http, wsdlUrl, endpointUrl });
+    const soap = createSoapConnector({ http: provider.http, wsdlUrl, endpointUrl, operations: REQUIRED_OPERATIONS });
     const api = createOpenMageApi({ soap, username, apiKey });
     const readers = createReaders(provider, api);
     return {

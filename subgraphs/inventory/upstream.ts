@@ -11,6 +11,9 @@ import { parseAnswer } from '../../connectors/parse.ts';
 import type { SoapConnector } from '../../connectors/soap.ts';
 import { isSku } from './sku.ts';
 
+/** Operations that every shop offers. The catalogue's may be left out. */
+export const REQUIRED_OPERATIONS = ['login', 'catalogInventoryStockItemList', 'catalogInventoryStockItemUpdate'];
+
 /** SKUs in one call. The shop sets no limit; 200 keep an answer near 30 kB, since XML is parsed on the main thread. */
 export const MAX_SKUS = 200;
 

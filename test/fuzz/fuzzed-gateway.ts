@@ -26,6 +26,8 @@ export const faultOf = (text: string, mayFail = true): string | undefined => {
   if (!answer) return `not in our form: ${z.prettifyError(error)}`;
   if (answer.data === undefined && !answer.errors) return `neither data nor errors: ${text.slice(0, 100)}`;
   for (const { message, extensions } of answer.errors ?? []) {
+    // A subgraph's own codes are passed on, and what has none is an internal error of that subgraph.
+    if (extensions['serviceName'] !== undefined) continue;
     if (!PUBLIC_ERROR_CODES.has(extensions.code)) return `no public code: ${extensions.code}`;
     if (extensions.code === 'INTERNAL_SERVER_ERROR') return `INTERNAL_SERVER_ERROR: ${message}`;
   }
