@@ -134,6 +134,7 @@ export const createShape = (
         `  else if (${failed}) ${fail}`,
         `  else { ${problem}.isInvalid(shaping, ${key}); ${giveUp} }`,
         `}`,
+        ...(isText(bare) ? [writeLongText(value)] : []),
       );
       return;
     }
@@ -230,6 +231,12 @@ export const createShape = (
   const complete = objectOf(root.name, collectFields(schema, root.name, from, fragments));
   return (data, shaping) => (complete(data, shaping) ?? null) as Data | null;
 };
+
+const isText = ({ name }: GraphQLLeafType): boolean => name === 'String' || name === 'ID';
+
+/** Counts a long text for as many values as it is long: one entity's can stand at thousands of places. */
+const writeLongText = (value: string): string =>
+  `else if (${value}.length > 256 && (shaping.left -= ${value}.length >> 6) < 0) shaping.checkpoint();`;
 
 const writeCondition = (selected: readonly Selected[]): string => {
   const all = selected.map(({ conditions }) =>

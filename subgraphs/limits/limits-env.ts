@@ -9,7 +9,7 @@ export const CLIENT_LIMITS: DocumentLimits = {
   aliases: 500,
   directives: 500,
   selections: 5_000,
-  rootFields: 50,
+  rootFields: 100,
   mutations: 10,
 };
 

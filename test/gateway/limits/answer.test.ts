@@ -6,7 +6,7 @@ import { type Stand, startStand } from '../execution/stand.ts';
 const SCHEMAS = {
   shop: `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key"])
     type Query { numbers(count: Int!): [Int] items(count: Int!): [Item] holes(count: Int!): [Hole] }
-    type Item { id: ID! items: [Item] }
+    type Item { id: ID! items: [Item] text: String }
     type Hole { id: ID! }`,
 };
 
@@ -16,7 +16,7 @@ const RESOLVERS = {
     items: (_: unknown, { count }: { count: number }) => Array.from({ length: count }, (_, id) => ({ id: `${id}` })),
     holes: (_: unknown, { count }: { count: number }) => Array.from({ length: count }, () => ({ id: null })),
   },
-  Item: { items: () => Array.from({ length: 40 }, (_, id) => ({ id: `${id}` })) },
+  Item: { text: () => 'x'.repeat(64_000), items: () => Array.from({ length: 40 }, (_, id) => ({ id: `${id}` })) },
 };
 
 describe.each([
@@ -32,6 +32,7 @@ describe.each([
   test.each([
     ['a list of scalars', '{ numbers(count: 11000) }'],
     ['a list of objects', '{ items(count: 6000) { id } }'],
+    ['long texts', '{ items(count: 20) { text } }'],
     ['lists within lists', '{ items(count: 300) { items { id } } }'],
   ])('when %s is longer than an answer may be, then the answer is refused', async (_name, query) => {
     const { data, errors } = await stand.ask(query);

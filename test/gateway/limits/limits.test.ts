@@ -42,7 +42,7 @@ describe('given a document that is too large, then it is refused with the limit,
       10_000,
     ],
     ['selections', DOUBLING, 'MAX_SELECTIONS', 5_000],
-    ['root fields', `{ ${repeat(51, (i) => `a${i}: __typename`)} }`, 'MAX_ROOT_FIELDS', 50],
+    ['root fields', `{ ${repeat(101, (i) => `a${i}: __typename`)} }`, 'MAX_ROOT_FIELDS', 100],
     [
       'mutations',
       `mutation { ${repeat(11, (i) => `m${i}: setStock(input: { sku: "ACME-1", quantity: ${i} }) { product { sku } }`)} }`,
