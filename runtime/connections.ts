@@ -23,7 +23,10 @@ type HttpResponse = FastifyReply['raw'];
  */
 type Exchange = {
   readonly connection: Connection;
+  readonly request: HttpRequest;
   readonly response: HttpResponse;
+  /** When the header had arrived, by `performance.now`. */
+  readonly startedAt: number;
   phase: 'receiving' | 'working' | 'sending' | 'over';
 };
 
@@ -47,6 +50,9 @@ export type Connections = {
 const DRAIN_TIMEOUT_MS = 1_000;
 // Whatever evicts does so often.
 const LOG_EVERY_MS = 10_000;
+// Timers for each request would cost more than all the rest: one for all looks at this interval, or sooner for short timeouts.
+const MAX_CHECK_INTERVAL_MS = 1_000;
+const CHECKS_PER_TIMEOUT = 10;
 
 /**
  * Watches the connections of a server, so that none that merely waits for its peer costs others anything.
@@ -57,9 +63,13 @@ const LOG_EVERY_MS = 10_000;
  */
 export const watchConnections = (server: FastifyInstance['server'], limits: HttpLimits, log: Log): Connections => {
   const connections = new Map<Socket, Connection>();
-  const exchanges = new WeakMap<HttpResponse, Exchange>();
+  const exchanges = new Map<HttpResponse, Exchange>();
   // Those without work, the one that has been so for longest first.
   const waiting = new Set<Connection>();
+  // Whose bodies have not arrived, the oldest first.
+  const incomplete = new Set<Exchange>();
+  // Whose responses were handed over since the last check.
+  const handedOver = new Set<Exchange>();
   let isDraining = false;
   let loggedAt = Number.NEGATIVE_INFINITY;
 
@@ -125,6 +135,8 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     stopWorking(exchange, 'over');
     bodies.release(exchange);
     answers.release(exchange);
+    handedOver.delete(exchange);
+    exchanges.delete(exchange.response);
     connection.exchanges.delete(exchange);
     if (connection.exchanges.size > 0) timeWriting(connection);
     else if (isDraining) connection.socket.destroySoon();
@@ -133,23 +145,34 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
   const begin = (request: HttpRequest, response: HttpResponse): void => {
     const connection = connections.get(request.socket);
     if (!connection) return;
-    const exchange: Exchange = { connection, response, phase: 'receiving' };
+    const exchange: Exchange = { connection, request, response, startedAt: performance.now(), phase: 'receiving' };
     connection.exchanges.add(exchange);
     exchanges.set(response, exchange);
     response.once('close', () => finish(exchange));
     const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
     if (coding === undefined && (length === undefined || length === '0')) return void work(exchange);
-    const timer = setTimeout(() => {
-      if (exchange.phase === 'receiving') refuse(connection, REQUEST_TIMED_OUT);
-      // Answered already, without the body.
-      else request.socket.destroy();
-    }, limits.bodyTimeoutMs);
+    incomplete.add(exchange);
     request.once('end', () => {
-      clearTimeout(timer);
+      incomplete.delete(exchange);
       work(exchange);
     });
-    request.once('close', () => clearTimeout(timer));
   };
+
+  const check = (): void => {
+    const before = performance.now() - limits.bodyTimeoutMs;
+    for (const exchange of incomplete) {
+      if (exchange.startedAt > before) break;
+      incomplete.delete(exchange);
+      if (exchange.phase === 'receiving') refuse(exchange.connection, REQUEST_TIMED_OUT);
+      // Answered already, without the body.
+      else exchange.request.socket.destroy();
+    }
+    for (const { connection } of handedOver) timeWriting(connection);
+    handedOver.clear();
+  };
+  const shortest = Math.min(limits.bodyTimeoutMs, limits.writeTimeoutMs);
+  const checks = setInterval(check, Math.min(MAX_CHECK_INTERVAL_MS, Math.ceil(shortest / CHECKS_PER_TIMEOUT))).unref();
+  server.once('close', () => clearInterval(checks));
 
   server.on('connection', (socket: Socket) => {
     // Accepted before the server had closed.
@@ -160,6 +183,7 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     socket.once('close', () => {
       connections.delete(socket);
       waiting.delete(connection);
+      for (const exchange of connection.exchanges) finish(exchange);
     });
     if (connections.size <= limits.maxConnections) return;
     warn('MAX_CONNECTIONS', 'Broke off the connection that has waited longest: there are too many.');
@@ -198,8 +222,7 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     const exchange = exchanges.get(response);
     if (!exchange || exchange.phase === 'over') return;
     stopWorking(exchange, 'sending');
-    const [first] = exchange.connection.exchanges;
-    if (first === exchange) timeWriting(exchange.connection);
+    handedOver.add(exchange);
     answers.add(exchange, bytes);
   };
 
