@@ -17,13 +17,13 @@ import type { Log } from './log.ts';
 type HttpRequest = FastifyRequest['raw'];
 type HttpResponse = FastifyReply['raw'];
 
-/**
- * One request and its response. Only one in the phase `working` is our own affair; in the others a peer decides how long
- * it takes.
- */
+/** One request and its response. In every phase but `working` the peer decides how long it takes. */
 type Exchange = {
   readonly connection: Connection;
+  readonly request: HttpRequest;
   readonly response: HttpResponse;
+  /** When the header had arrived, by `performance.now`. */
+  readonly startedAt: number;
   phase: 'receiving' | 'working' | 'sending' | 'over';
 };
 
@@ -37,29 +37,36 @@ type Connection = {
 export type Connections = {
   /** Counts bytes of a request's body that have arrived. */
   readonly received: (response: HttpResponse, bytes: number) => void;
-  /** Marks that all of a response is handed over, or begins to stream, and from here on waits for the peer. */
+  /** Marks a response as handed over, in whole or as a stream: from here on it waits for the peer. */
   readonly sending: (response: HttpResponse, bytes: number) => void;
-  /** Breaks connections that no work is done for, and each other one after its last response. */
+  /** Closes connections without work in progress, and every other one after its last response. */
   readonly drain: () => void;
 };
 
 // While shutting down: long enough for a peer that reads, however far away it is.
 const DRAIN_TIMEOUT_MS = 1_000;
-// Whatever evicts does so often.
+// Evictions come in bursts.
 const LOG_EVERY_MS = 10_000;
+// One periodic check for all requests: a timer for each would cost more than the rest of the bookkeeping.
+const MAX_CHECK_INTERVAL_MS = 1_000;
+const CHECKS_PER_TIMEOUT = 10;
 
 /**
- * Watches the connections of a server, so that none that merely waits for its peer costs others anything.
+ * Bounds the connections of a server, so that slow and silent peers cannot exhaust it.
  *
- * Beyond `maxConnections`, or the bytes that may wait in either direction, the connection goes that has waited longest
- * and has no work in progress. A body that arrives too slowly is answered with 408, a response that is not read ends the
- * connection. Node's own server has no timeout for writing, and looks at those for reading every 30 seconds only.
+ * Above `maxConnections` or the byte budgets, closes the connection that has waited longest without work in progress.
+ * Answers 408 to bodies that arrive too slowly and resets connections whose response is not read. Node's own server has
+ * no write timeout, and by default checks its read timeouts every 30 seconds only.
  */
 export const watchConnections = (server: FastifyInstance['server'], limits: HttpLimits, log: Log): Connections => {
   const connections = new Map<Socket, Connection>();
-  const exchanges = new WeakMap<HttpResponse, Exchange>();
-  // Those without work, the one that has been so for longest first.
+  const exchanges = new Map<HttpResponse, Exchange>();
+  // Connections without work in progress, the longest waiting first.
   const waiting = new Set<Connection>();
+  // Exchanges whose request body has not arrived yet, the oldest first.
+  const incomplete = new Set<Exchange>();
+  // Exchanges whose response was handed over since the last check.
+  const handedOver = new Set<Exchange>();
   let isDraining = false;
   let loggedAt = Number.NEGATIVE_INFINITY;
 
@@ -69,7 +76,7 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     log.warn({ variable }, message);
   };
 
-  /** Answers what can still be answered: a request of which nothing has been answered yet, and no other before it. */
+  /** Answers and closes the connection; only closes it where another response is in progress on it. */
   const refuse = ({ socket, exchanges: open }: Connection, refusal: Refusal): void => {
     const [first] = open;
     const isClean = open.size === 0 || (open.size === 1 && first?.phase === 'receiving' && !first.response.headersSent);
@@ -79,9 +86,9 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     socket.destroySoon();
   };
 
-  /** Gives a connection up that has no work in progress. */
+  /** Closes a connection without work in progress, with an answer if a request has begun to arrive. */
   const dismiss = (connection: Connection, refusal: Refusal): void => {
-    // Between requests a peer expects nothing.
+    // Between requests a peer expects no response.
     if (connection.exchanges.size === 0) connection.socket.destroy();
     else refuse(connection, refusal);
   };
@@ -113,7 +120,7 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     bodies.pin(exchange);
   };
 
-  /** Gives the peer its time to read, but only while it is the peer that the connection waits for. */
+  /** Starts the write timeout if the connection waits for its peer to read, and stops it if it waits for us. */
   const timeWriting = ({ socket, exchanges: open }: Connection): void => {
     const [first] = open;
     if (first?.phase !== 'sending') return void socket.setTimeout(0);
@@ -125,6 +132,8 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     stopWorking(exchange, 'over');
     bodies.release(exchange);
     answers.release(exchange);
+    handedOver.delete(exchange);
+    exchanges.delete(exchange.response);
     connection.exchanges.delete(exchange);
     if (connection.exchanges.size > 0) timeWriting(connection);
     else if (isDraining) connection.socket.destroySoon();
@@ -133,23 +142,34 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
   const begin = (request: HttpRequest, response: HttpResponse): void => {
     const connection = connections.get(request.socket);
     if (!connection) return;
-    const exchange: Exchange = { connection, response, phase: 'receiving' };
+    const exchange: Exchange = { connection, request, response, startedAt: performance.now(), phase: 'receiving' };
     connection.exchanges.add(exchange);
     exchanges.set(response, exchange);
     response.once('close', () => finish(exchange));
     const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
     if (coding === undefined && (length === undefined || length === '0')) return void work(exchange);
-    const timer = setTimeout(() => {
-      if (exchange.phase === 'receiving') refuse(connection, REQUEST_TIMED_OUT);
-      // Answered already, without the body.
-      else request.socket.destroy();
-    }, limits.bodyTimeoutMs);
+    incomplete.add(exchange);
     request.once('end', () => {
-      clearTimeout(timer);
+      incomplete.delete(exchange);
       work(exchange);
     });
-    request.once('close', () => clearTimeout(timer));
   };
+
+  const check = (): void => {
+    const before = performance.now() - limits.bodyTimeoutMs;
+    for (const exchange of incomplete) {
+      if (exchange.startedAt > before) break;
+      incomplete.delete(exchange);
+      if (exchange.phase === 'receiving') refuse(exchange.connection, REQUEST_TIMED_OUT);
+      // Answered already, without the body.
+      else exchange.request.socket.destroy();
+    }
+    for (const { connection } of handedOver) timeWriting(connection);
+    handedOver.clear();
+  };
+  const shortest = Math.min(limits.bodyTimeoutMs, limits.writeTimeoutMs);
+  const checks = setInterval(check, Math.min(MAX_CHECK_INTERVAL_MS, Math.ceil(shortest / CHECKS_PER_TIMEOUT))).unref();
+  server.once('close', () => clearInterval(checks));
 
   server.on('connection', (socket: Socket) => {
     // Accepted before the server had closed.
@@ -160,6 +180,7 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     socket.once('close', () => {
       connections.delete(socket);
       waiting.delete(connection);
+      for (const exchange of connection.exchanges) finish(exchange);
     });
     if (connections.size <= limits.maxConnections) return;
     warn('MAX_CONNECTIONS', 'Broke off the connection that has waited longest: there are too many.');
@@ -168,12 +189,12 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     waiting.delete(longest);
     dismiss(longest, OVERLOADED);
   });
-  // `close` calls this. Node's own takes a response that is handed over for one that has arrived, and cuts it off where
-  // it is still being read; `drain` does all that is needed.
+  // Called by `close`. Node's own counts a connection as idle once its response is handed over, and would cut off one
+  // that is still being read. `drain` replaces it.
   server.closeIdleConnections = () => {};
   // Before the application, which can answer at once.
   server.prependListener('request', begin);
-  // Node would answer this by itself, and nothing would time the reading of it.
+  // Node's own answer would be subject to no write timeout.
   server.on('checkExpectation', (request: HttpRequest, response: HttpResponse) => {
     begin(request, response);
     sending(response, 0);
@@ -183,13 +204,13 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
   });
   server.on('timeout', (socket: Socket) => {
     const [first] = connections.get(socket)?.exchanges ?? [];
-    // What the system holds for a peer that does not read is let go too.
+    // A reset also frees what the system has buffered for the peer.
     if (first?.phase === 'sending') socket.resetAndDestroy();
     else socket.destroy();
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const connection = connections.get(socket);
-    // Browsers connect ahead of need, and one that has sent nothing expects nothing.
+    // Browsers open connections ahead of need; on an unused one they expect no response.
     if (!connection || error.code === 'ECONNRESET' || socket.bytesRead === 0) socket.destroy();
     else refuse(connection, refusalOfParserError(error.code));
   });
@@ -198,8 +219,7 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     const exchange = exchanges.get(response);
     if (!exchange || exchange.phase === 'over') return;
     stopWorking(exchange, 'sending');
-    const [first] = exchange.connection.exchanges;
-    if (first === exchange) timeWriting(exchange.connection);
+    handedOver.add(exchange);
     answers.add(exchange, bytes);
   };
 

@@ -34,11 +34,12 @@ export const guardRequests = (
   app: FastifyInstance,
   { limits, hosts }: { readonly limits: HttpLimits; readonly hosts: HostPolicy },
 ): void => {
+  const checkHost = createHostCheck(hosts);
   app.addHook('onRequest', ({ raw, headers }, reply, done) => {
     const refusal =
       raw.rawHeaders.length / 2 > limits.maxHeaders
         ? HEADERS_TOO_LARGE
-        : (checkHost(raw, hosts) ?? checkEncoding(headers['content-encoding']));
+        : (checkHost(raw) ?? checkEncoding(headers['content-encoding']));
     if (refusal) return void refuse(reply, refusal);
     done();
   });
@@ -57,19 +58,26 @@ const refuse = (reply: FastifyReply, refusal: Refusal): void => {
 
 type Message = { readonly rawHeaders: readonly string[]; readonly httpVersionMinor: number };
 
-const checkHost = ({ rawHeaders, httpVersionMinor }: Message, hosts: HostPolicy): Refusal | undefined => {
-  let host: string | undefined;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index];
-    if (name?.length !== 4 || name.toLowerCase() !== 'host') continue;
-    if (host !== undefined) return MALFORMED_HOST;
-    host = rawHeaders[index + 1] ?? '';
-  }
-  // HTTP/1.0 knows no Host, and no browser speaks it.
-  if (host === undefined) return httpVersionMinor === 0 ? undefined : MALFORMED_HOST;
-  const hostName = hostNameOf(host);
-  if (hostName === undefined) return MALFORMED_HOST;
-  return hosts.isAllowed(hostName) ? undefined : UNKNOWN_HOST;
+const createHostCheck = (hosts: HostPolicy) => {
+  // Clients use few names.
+  let lastAllowed: string | undefined;
+  return ({ rawHeaders, httpVersionMinor }: Message): Refusal | undefined => {
+    let host: string | undefined;
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      const name = rawHeaders[index];
+      if (name?.length !== 4 || name.toLowerCase() !== 'host') continue;
+      if (host !== undefined) return MALFORMED_HOST;
+      host = rawHeaders[index + 1] ?? '';
+    }
+    // HTTP/1.0 knows no Host, and no browser speaks it.
+    if (host === undefined) return httpVersionMinor === 0 ? undefined : MALFORMED_HOST;
+    if (host === lastAllowed) return undefined;
+    const hostName = hostNameOf(host);
+    if (hostName === undefined) return MALFORMED_HOST;
+    if (!hosts.isAllowed(hostName)) return UNKNOWN_HOST;
+    lastAllowed = host;
+    return undefined;
+  };
 };
 
 const checkEncoding = (encoding: string | undefined): Refusal | undefined =>

@@ -133,7 +133,9 @@ const refuseOtherMethods = (app: FastifyInstance): void => {
   app.addHook('onRoute', ({ url, method }) => {
     methods.set(url, new Set([...(methods.get(url) ?? []), ...[method].flat()]));
   });
-  app.addHook('onRequest', ({ url, method, headers }, reply, done) => {
+  app.addHook('onRequest', ({ url, method, headers, is404 }, reply, done) => {
+    // CORS has a route for OPTIONS of every path.
+    if (!is404 && method !== 'OPTIONS') return done();
     const isPreflight = method === 'OPTIONS' && headers.origin && headers['access-control-request-method'];
     const end = url.indexOf('?');
     const allowed = methods.get(end < 0 ? url : url.slice(0, end));

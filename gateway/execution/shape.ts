@@ -1,4 +1,5 @@
 import {
+  type GraphQLLeafType,
   type GraphQLNamedType,
   type GraphQLOutputType,
   type GraphQLSchema,

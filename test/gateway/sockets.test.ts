@@ -55,6 +55,15 @@ const untilAnswered = async ({ ask, subgraphs }: Foreign<'one'>): Promise<void> 
   await expect.poll(async () => (await ask('{ version }')).status).toBe(200);
 };
 
+/** Reads a large answer in about two seconds. */
+const readSlowly = ({ socket }: RawSocket): void => {
+  socket.on('data', () => {
+    socket.pause();
+    setTimeout(() => socket.resume(), 8);
+  });
+  socket.resume();
+};
+
 const ONE_AT_A_TIME = { MAX_REQUESTS: '1', MAX_WAITING_REQUESTS: '0' };
 
 describe('a place is held by work', () => {
@@ -157,36 +166,38 @@ describe('timeouts', () => {
     expect(await idle.closed).toMatch(/^HTTP\/1\.1 200/);
   });
 
-  test('a response that is not read ends its connection', async () => {
-    const { url } = await start({ WRITE_TIMEOUT_MS: '200' });
-    const deaf = await askDeaf(url);
-    await expect.poll(deaf.isOpen).toBe(false);
-    deaf.socket.resume();
-    expect((await deaf.closed).length).toBeLessThan(LARGE.length);
-  });
+  test.each(['nothing', 'requests'])(
+    'a response that is not read ends its connection, while %s arrive',
+    async (sent) => {
+      const { url } = await start({ WRITE_TIMEOUT_MS: '200' });
+      const deaf = await askDeaf(url);
+      const timer = sent === 'requests' ? setInterval(() => deaf.write(GET_LIVE), 20) : undefined;
+      await expect.poll(deaf.isOpen).toBe(false);
+      clearInterval(timer);
+      deaf.socket.resume();
+      expect((await deaf.closed).length).toBeLessThan(LARGE.length);
+    },
+  );
 
   test('a response that is read slowly, but is read, arrives', async () => {
     const { url } = await start({ WRITE_TIMEOUT_MS: '1000' });
     const slow = await askDeaf(url);
     const started = performance.now();
-    slow.socket.on('data', () => {
-      slow.socket.pause();
-      setTimeout(() => slow.socket.resume(), 8);
-    });
-    slow.socket.resume();
+    readSlowly(slow);
     await slow.until('"}}');
     expect(slow.received().length).toBeGreaterThan(LARGE.length);
     expect(performance.now() - started).toBeGreaterThan(1_500);
   });
 
   test('a request that runs for longer than responses may wait for a reader is answered', async () => {
-    const foreign = await start({ WRITE_TIMEOUT_MS: '100', IDLE_TIMEOUT_MS: '100' });
+    const foreign = await start({ WRITE_TIMEOUT_MS: '1000', IDLE_TIMEOUT_MS: '1000' });
     const gate = gateSlow(foreign);
-    const raw = await connectTo(foreign.url);
-    // Behind another on the same connection, whose response has been read.
-    raw.write(`${GET_LIVE}${postText(JSON.stringify({ query: '{ slow: version }' }))}`);
+    // Behind another on the same connection, whose response is read slowly enough to be timed.
+    const raw = await askDeaf(foreign.url);
+    raw.write(postText(JSON.stringify({ query: '{ slow: version }' })));
     await gate.reached;
-    await raw.until('"status":"ok"');
+    readSlowly(raw);
+    await raw.until('"}}');
     // An idle connection goes first: it is timed from later on, and for longer.
     const idle = await connectTo(foreign.url);
     idle.write(GET_LIVE);
