@@ -7,6 +7,8 @@ export type Origin = {
   readonly operation: string;
   /** True where the answer is a success that a write was answered with. Default: false. */
   readonly write?: boolean;
+  /** Items of one list at most, where a schema looks at them. Default 5,000. */
+  readonly maxItems?: number;
 };
 
 /**
@@ -45,10 +47,10 @@ const MAX_ITEMS = 5_000;
 /** How deep lists are looked for: no list that is read lies deeper. */
 const MAX_LEVELS = 4;
 
-const hasHugeArray = (value: unknown, levels: number): boolean => {
+const hasHugeArray = (value: unknown, maxItems: number, levels: number): boolean => {
   if (typeof value !== 'object' || value === null || levels === 0) return false;
-  if (Array.isArray(value) && value.length > MAX_ITEMS) return true;
-  return Object.values(value).some((inner) => hasHugeArray(inner, levels - 1));
+  if (Array.isArray(value) && value.length > maxItems) return true;
+  return Object.values(value).some((inner) => hasHugeArray(inner, maxItems, levels - 1));
 };
 
 /**
@@ -60,7 +62,9 @@ export const parseAnswer = <Schema extends z.ZodType>(
   value: unknown,
   origin: Origin,
 ): z.output<Schema> => {
-  if (hasHugeArray(value, MAX_LEVELS)) throw unusableAnswer(origin, `more than ${MAX_ITEMS} items in one list`);
+  const { maxItems = MAX_ITEMS } = origin;
+  if (hasHugeArray(value, maxItems, MAX_LEVELS))
+    throw unusableAnswer(origin, `more than ${maxItems} items in one list`);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw unusableAnswer(origin, `unexpected ${fieldsOf(parsed.error)}`);

@@ -164,7 +164,10 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   };
 
   const readAnswer = (reply: Reply, notes?: RequestNotes, startMs = 0): SubgraphAnswer => {
-    const { data, errors, extensions } = parseJson(ResponseBody, reply.body, origin);
+    const { data, errors, extensions } = parseJson(ResponseBody, reply.body, {
+      ...origin,
+      maxItems: Number.POSITIVE_INFINITY,
+    });
     if (data !== null && data !== undefined && !isData(data)) {
       throw new UpstreamError(
         'UPSTREAM_BAD_RESPONSE',

@@ -235,9 +235,9 @@ export const createShape = (
 
 const isText = ({ name }: GraphQLLeafType): boolean => name === 'String' || name === 'ID';
 
-/** Counts a long text for as many values as it is long: one entity's can stand at thousands of places. */
+/** Counts a long text as a value for every 128 characters: one entity's can stand at thousands of places. */
 const writeLongText = (value: string): string =>
-  `else if (${value}.length > 256 && (shaping.left -= ${value}.length >> 6) < 0) shaping.checkpoint();`;
+  `else if (${value}.length > 256 && (shaping.left -= ${value}.length >> 7) < 0) shaping.checkpoint();`;
 
 const writeCondition = (selected: readonly Selected[]): string => {
   const all = selected.map(({ conditions }) =>
