@@ -126,7 +126,8 @@ export const createSoapConnector = ({
       const exchange: Exchange = { ...options, operation, write, progress: { wasSent: false } };
       try {
         const [result] = await soap[`${operation}Async`](protectTexts(input), exchange);
-        return parseAnswer(answer, result, { upstream, operation });
+        // The elements of a message are counted before it is read.
+        return parseAnswer(answer, result, { upstream, operation, maxItems: Number.POSITIVE_INFINITY });
       } catch (cause) {
         const error = asUpstreamError(cause, upstream, operation);
         throw write && exchange.progress.wasSent ? asWriteError(error) : error;
