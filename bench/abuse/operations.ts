@@ -21,8 +21,8 @@ export const WORST: Readonly<Record<string, (unique: number) => Operation>> = {
       id amount { amount currency } amountReceived { amount } amountRefunded { amount } } } } deals(first: 2) { edges { node {
       name lineItems { quantity product { name stock { quantity } } } } } } } } } }`,
   }),
-  '4,900 selections': (unique) => ({
-    query: `query U${unique} { ${repeat(40, (index) => `p${index}: customer(id: "${101 + index}") { ...C }`)} }
+  '2,400 selections': (unique) => ({
+    query: `query U${unique} { ${repeat(20, (index) => `p${index}: customer(id: "${101 + index}") { ...C }`)} }
       fragment C on Customer { ${aliased(10, 'payments(first: 1) { edges { node { id amount { amount currency } customer { email } } } }')} }`,
   }),
   '10,000 tokens of invalid fields': (unique) => ({

@@ -8,7 +8,7 @@ export const CLIENT_LIMITS: DocumentLimits = {
   depth: 50,
   aliases: 500,
   directives: 500,
-  selections: 5_000,
+  selections: 2_500,
   rootFields: 100,
   mutations: 10,
 };

@@ -41,7 +41,7 @@ describe('given a document that is too large, then it is refused with the limit,
       'MAX_DIRECTIVES',
       10_000,
     ],
-    ['selections', DOUBLING, 'MAX_SELECTIONS', 5_000],
+    ['selections', DOUBLING, 'MAX_SELECTIONS', 2_500],
     ['root fields', `{ ${repeat(101, (i) => `a${i}: __typename`)} }`, 'MAX_ROOT_FIELDS', 100],
     [
       'mutations',
