@@ -223,7 +223,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       if (errors) return { errors, stale: [] };
       const unset = nullCondition(operation, coerced);
       if (unset !== undefined) return refuse(nullConditionError(unset));
-      const variables = { sent: withDefaults(operation, sent, coerced), coerced };
+      const variables = { sent, coerced };
       let hasBegun = false;
       try {
         const found = await raceAbort(programFor(operation, variables), signal);
@@ -276,23 +276,6 @@ const outcomeUnknown = (): Answer => ({
 
 const isTimeout = ({ reason }: AbortSignal): boolean =>
   reason instanceof DOMException && reason.name === 'TimeoutError';
-
-/**
- * The variables as subgraphs get them: as the client sent them, and the operation's defaults for those that it did not
- * send. The planner leaves the defaults out of the operations that it writes for subgraphs.
- */
-const withDefaults = (
-  { variableDefinitions }: ClientOperation,
-  sent: Readonly<Record<string, unknown>>,
-  coerced: Readonly<Record<string, unknown>>,
-): Readonly<Record<string, unknown>> => {
-  const missing = variableDefinitions.filter(
-    ({ variable, defaultValue }) => defaultValue && !Object.hasOwn(sent, variable.name.value),
-  );
-  if (missing.length === 0) return sent;
-  const defaults = missing.map(({ variable }) => [variable.name.value, coerced[variable.name.value]]);
-  return { ...sent, ...Object.fromEntries(defaults) };
-};
 
 /** What is answered to an operation that there can be no program for. Throws what is a fault of ours. */
 const refuse = (error: unknown): Answer => {
