@@ -79,7 +79,7 @@ const abuse = async ({ url, process: gateway, hasEnded }: Gateway): Promise<void
   const after = memoryMib(gateway.pid ?? 0);
   report(
     '2,000 documents padded with comments',
-    !hasEnded() && after < before + 300,
+    !hasEnded() && after < before + 200,
     `${before.toFixed(0)} → ${after.toFixed(0)} MiB`,
   );
   await pool.close();
