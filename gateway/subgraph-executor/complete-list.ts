@@ -1,14 +1,30 @@
 import { GraphQLError, type GraphQLOutputType } from 'graphql';
 import { type CompleteValue, compileValue } from './complete-value.ts';
 import { type Field, isPromise, type Path, type Target } from './execution.ts';
-import { compilePosition } from './position.ts';
+import { compilePosition, type Position } from './position.ts';
 import type { SelectFields } from './select-fields.ts';
 
 /** Compiles the completion of a field's lists, or of the lists in them. Items are awaited at the same time. */
 export const compileList = (itemType: GraphQLOutputType, field: Field, selectFields: SelectFields): CompleteValue => {
   const { definition, parentType } = field;
-  const item = compilePosition(itemType, compileValue(itemType, field, selectFields), field);
-  return (execution, value, path, fieldPath) => {
+  const completeItem = compileValue(itemType, field, selectFields);
+  const item = compilePosition(itemType, completeItem, field);
+
+  /** Does what `item.complete` does; most items are there, and an index is set quicker than any key. */
+  const executeItem = (...given: [...Parameters<Position['complete']>, index: number]): Promise<void> | undefined => {
+    const [execution, value, path, info, target, index] = given;
+    try {
+      if (isPromise(value)) return item.complete(execution, value, path, info, target);
+      const completed = completeItem(execution, value, path, info);
+      if (completed instanceof Promise) return item.settle(execution, completed, path, target);
+      target[index] = completed;
+    } catch (error) {
+      item.fail(execution, error, path, target);
+    }
+    return undefined;
+  };
+
+  return (execution, value, path, info) => {
     if (!isIterable(value)) {
       throw new GraphQLError(
         `Expected Iterable, but did not find one for field "${parentType.name}.${definition.name}".`,
@@ -25,13 +41,13 @@ export const compileList = (itemType: GraphQLOutputType, field: Field, selectFie
           continue;
         }
         const itemPath: Path = { prev: path, key: index, typename: undefined };
-        index += 1;
         try {
-          const promise = item.complete(execution, one, itemPath, fieldPath, target);
-          if (promise) pending.push(promise);
+          const later = executeItem(execution, one, itemPath, info, target, index);
+          if (later) pending.push(later);
         } catch (error) {
           failure = { error };
         }
+        index += 1;
       }
     } catch (error) {
       failure ??= { error };

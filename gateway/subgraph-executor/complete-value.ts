@@ -1,27 +1,28 @@
 import {
   type GraphQLAbstractType,
   GraphQLError,
-  type GraphQLLeafType,
   type GraphQLObjectType,
   type GraphQLOutputType,
+  type GraphQLResolveInfo,
   isAbstractType,
   isLeafType,
   isListType,
   isNonNullType,
 } from 'graphql';
 import { inspect } from 'graphql/jsutils/inspect.js';
+import { completeLeaf } from './complete-leaf.ts';
 import { compileList } from './complete-list.ts';
-import { executeFields, type SelectedFields } from './execute-fields.ts';
-import { createInfo, type Execution, type Field, isPromise, type Path } from './execution.ts';
+import type { ExecuteFields } from './execute-fields.ts';
+import { type Execution, type Field, isPromise, type Path } from './execution.ts';
 import { compileRuntimeType } from './runtime-type.ts';
 import type { SelectFields } from './select-fields.ts';
 
 /**
- * Turns a resolved value into its form in the response, or a promise of that. Throws, or rejects with, the reason why
- * it cannot. `path` is the value's own; in a list, `fieldPath` is that of the list's field.
+ * Turns a resolved value into its form in the response, or a native promise of that. Throws, or rejects with, the reason
+ * why it cannot. `path` is the value's own; `info` is what the field's resolver got.
  * Source: GraphQL specification (October 2021), section 6.4.3, CompleteValue.
  */
-export type CompleteValue = (execution: Execution, value: unknown, path: Path, fieldPath: Path) => unknown;
+export type CompleteValue = (execution: Execution, value: unknown, path: Path, info: GraphQLResolveInfo) => unknown;
 
 /** Compiles the completion of a field's values, or of the values in its lists. */
 export const compileValue = (type: GraphQLOutputType, field: Field, selectFields: SelectFields): CompleteValue => {
@@ -34,7 +35,7 @@ export const compileValue = (type: GraphQLOutputType, field: Field, selectFields
   if (isLeafType(nullable)) {
     return (_execution, value) => {
       if (value instanceof Error) throw value;
-      return value === null || value === undefined ? completeNull() : serialize(nullable, value);
+      return value === null || value === undefined ? completeNull() : completeLeaf(nullable, value);
     };
   }
   const complete = isListType(nullable)
@@ -42,18 +43,10 @@ export const compileValue = (type: GraphQLOutputType, field: Field, selectFields
     : isAbstractType(nullable)
       ? compileAbstract(nullable, field, selectFields)
       : compileObject(nullable, field, selectFields);
-  return (execution, value, path, fieldPath) => {
+  return (execution, value, path, info) => {
     if (value instanceof Error) throw value;
-    return value === null || value === undefined ? completeNull() : complete(execution, value, path, fieldPath);
+    return value === null || value === undefined ? completeNull() : complete(execution, value, path, info);
   };
-};
-
-const serialize = (type: GraphQLLeafType, value: unknown): unknown => {
-  const serialized = type.serialize(value);
-  if (serialized !== null && serialized !== undefined) return serialized;
-  throw new Error(
-    `Expected \`${type}.serialize(${inspect(value)})\` to return non-nullable value, returned: ${serialized}`,
-  );
 };
 
 const compileAbstract = (type: GraphQLAbstractType, field: Field, selectFields: SelectFields): CompleteValue => {
@@ -66,37 +59,37 @@ const compileAbstract = (type: GraphQLAbstractType, field: Field, selectFields: 
     completeByType.set(runtimeType, complete);
     return complete;
   };
-  return (execution, value, path, fieldPath) => {
-    const runtimeType = resolveRuntimeType(execution, value, fieldPath);
+  return (execution, value, path, info) => {
+    const runtimeType = resolveRuntimeType(execution, value, info);
     return isPromise(runtimeType)
-      ? runtimeType.then((resolved) => completeOf(resolved)(execution, value, path, fieldPath))
-      : completeOf(runtimeType)(execution, value, path, fieldPath);
+      ? Promise.resolve(runtimeType).then((resolved) => completeOf(resolved)(execution, value, path, info))
+      : completeOf(runtimeType)(execution, value, path, info);
   };
 };
 
 const compileObject = (type: GraphQLObjectType, field: Field, selectFields: SelectFields): CompleteValue => {
-  let fields: SelectedFields | undefined;
+  let executeFields: ExecuteFields | undefined;
   const ensure = (isOfType: unknown, value: unknown): void => {
     if (isOfType) return;
     const message = `Expected value of type "${type.name}" but got: ${inspect(value)}.`;
     throw new GraphQLError(message, { nodes: field.nodes });
   };
-  return (execution, value, path, fieldPath) => {
+  return (execution, value, path, info) => {
     // With the first object: a field may well never have one.
-    fields ??= selectFields(
+    executeFields ??= selectFields(
       type,
       field.nodes.flatMap(({ selectionSet }) => selectionSet ?? []),
-    );
-    if (!type.isTypeOf) return executeFields(execution, fields, value, path);
-    const selected = fields;
-    const isTypeOf: unknown = type.isTypeOf(value, execution.contextValue, createInfo(execution, field, fieldPath));
+    ).execute;
+    if (!type.isTypeOf) return executeFields(execution, value, path);
+    const execute = executeFields;
+    const isTypeOf: unknown = type.isTypeOf(value, execution.contextValue, info);
     if (isPromise(isTypeOf)) {
-      return isTypeOf.then((resolved) => {
+      return Promise.resolve(isTypeOf).then((resolved) => {
         ensure(resolved, value);
-        return executeFields(execution, selected, value, path);
+        return execute(execution, value, path);
       });
     }
     ensure(isTypeOf, value);
-    return executeFields(execution, selected, value, path);
+    return execute(execution, value, path);
   };
 };

@@ -4,18 +4,20 @@ import {
   type GraphQLField,
   type GraphQLFieldResolver,
   type GraphQLObjectType,
-  type GraphQLOutputType,
   type GraphQLSchema,
+  getNullableType,
   isEnumType,
   isNonNullType,
+  isScalarType,
   isSpecifiedScalarType,
   SchemaMetaFieldDef,
   TypeMetaFieldDef,
 } from 'graphql';
 import { compileArguments } from './argument-values.ts';
+import { completeLeaf, writeLeafTest } from './complete-leaf.ts';
 import { type CompleteValue, compileValue } from './complete-value.ts';
-import type { ExecuteField } from './execute-fields.ts';
-import { createInfo, type Field, isPromise, type Path } from './execution.ts';
+import type { CompiledField, ExecuteField, PropertyField } from './execute-fields.ts';
+import { createInfo, type Field, isPromise } from './execution.ts';
 import { compilePosition, setValue } from './position.ts';
 import type { SelectFields } from './select-fields.ts';
 
@@ -29,14 +31,17 @@ export const compileField = (
   responseName: string,
   nodes: readonly FieldNode[],
   selectFields: SelectFields,
-): ExecuteField | undefined => {
+): CompiledField | undefined => {
   const [node, ...others] = nodes;
   const definition = node && findDefinition(schema, parentType, node.name.value);
   if (!definition) return undefined;
   const field: Field = { definition, parentType, responseName, nodes: [node, ...others] };
   const completeValue = compileValue(definition.type, field, selectFields);
-  const isPlain = !definition.resolve && definition.args.length === 0 && isPlainLeaf(definition.type);
-  return isPlain ? compilePlainField(field, completeValue) : compileResolvedField(field, completeValue);
+  return {
+    responseName,
+    execute: compileResolvedField(field, completeValue),
+    property: !definition.resolve && definition.args.length === 0 ? compileProperty(field, completeValue) : undefined,
+  };
 };
 
 /** Compiles a field whose value comes from a resolver. */
@@ -50,40 +55,53 @@ const compileResolvedField = (
   const coerceArguments = compileArguments(field);
   return (execution, source, parentPath, target) => {
     const path = { prev: parentPath, key: responseName, typename: parentType.name };
+    const info = createInfo(execution, field, path);
     let value: unknown;
     try {
-      value = resolve(source, coerceArguments(execution), execution.contextValue, createInfo(execution, field, path));
+      value = resolve(source, coerceArguments(execution), execution.contextValue, info);
     } catch (error) {
       position.fail(execution, error, path, target);
       return undefined;
     }
-    return position.complete(execution, value, path, path, target);
+    return position.complete(execution, value, path, info, target);
   };
 };
 
 /**
- * Compiles a field whose value is a property of its object. Most fields are, so nothing is created for one, here or in
- * an execution, unless it turns out to be more: a method, a promise, or an error.
+ * Compiles a field of a scalar or enum type whose value is a property of its object; undefined for other types. Nothing
+ * is created for one, here or in an execution, unless it turns out to be more: a method, a promise, or an error.
  */
-const compilePlainField = (field: Field, completeValue: CompleteValue): ExecuteField => {
-  const { responseName } = field;
-  const { name } = field.definition;
-  return (execution, source, parentPath, target) => {
-    let resolve: GraphQLFieldResolver<unknown, unknown>;
-    try {
-      const value = isObjectLike(source) ? source[name] : undefined;
-      if (typeof value !== 'function' && !isPromise(value)) {
-        setValue(target, responseName, completeValue(execution, value, NO_PATH, NO_PATH));
-        return undefined;
+const compileProperty = (field: Field, completeValue: CompleteValue): PropertyField | undefined => {
+  const { definition, responseName } = field;
+  const isNullable = !isNonNullType(definition.type);
+  const type = getNullableType(definition.type);
+  if (!isEnumType(type) && !(isScalarType(type) && isSpecifiedScalarType(type))) return undefined;
+  const executeAs = (resolve: GraphQLFieldResolver<unknown, unknown>): ExecuteField =>
+    compileResolvedField(field, completeValue, resolve);
+  return {
+    name: definition.name,
+    isNullable,
+    writeTest: (value) => writeLeafTest(type, value),
+    complete: (execution, source, parentPath, target, value) => {
+      try {
+        if (isPlain(value)) {
+          setValue(target, responseName, completeLeaf(type, value));
+          return undefined;
+        }
+      } catch {
+        // It fails once more below, where the error gets its path.
       }
       // The property is not read again: it may be a getter.
-      resolve = typeof value === 'function' ? (...given) => Reflect.apply(value, source, given.slice(1)) : () => value;
-    } catch (error) {
-      resolve = () => {
+      const resolve =
+        typeof value === 'function'
+          ? (...given: unknown[]) => Reflect.apply(value, source, given.slice(1))
+          : () => value;
+      return executeAs(resolve)(execution, source, parentPath, target);
+    },
+    fail: (execution, source, parentPath, target, error) =>
+      executeAs(() => {
         throw error;
-      };
-    }
-    return compileResolvedField(field, completeValue, resolve)(execution, source, parentPath, target);
+      })(execution, source, parentPath, target),
   };
 };
 
@@ -99,13 +117,10 @@ const findDefinition = (
   return parentType.getFields()[name];
 };
 
-/** Returns whether the values of a type are completed at once, and without their path. */
-const isPlainLeaf = (type: GraphQLOutputType): boolean => {
-  const nullable = isNonNullType(type) ? type.ofType : type;
-  return isEnumType(nullable) || (!('ofType' in nullable) && isSpecifiedScalarType(nullable));
-};
-
-const NO_PATH: Path = { prev: undefined, key: '', typename: undefined };
-
-const isObjectLike = (source: unknown): source is Record<string, unknown> =>
-  (typeof source === 'object' && source !== null) || typeof source === 'function';
+/** Returns whether a property's value is what its field resolves to, and neither an error nor null. */
+const isPlain = (value: unknown): boolean =>
+  value !== null &&
+  value !== undefined &&
+  typeof value !== 'function' &&
+  !(value instanceof Error) &&
+  !isPromise(value);

@@ -4,7 +4,6 @@ import {
   type FragmentDefinitionNode,
   GraphQLError,
   type GraphQLSchema,
-  getVariableValues,
   locatedError,
   OperationTypeNode,
   visit,
@@ -12,18 +11,15 @@ import {
 import { conditionVariables } from '../execution/conditions.ts';
 import { fragmentsIn, operationIn } from '../execution/steps.ts';
 import { createCollectedErrors } from './collected-errors.ts';
-import { executeFields, executeFieldsSerially } from './execute-fields.ts';
 import { type Execution, isPromise, type Target } from './execution.ts';
 import { createSelection, type Selection } from './select-fields.ts';
+import { compileVariables } from './variable-values.ts';
 
 /** Executes an operation. Never throws or rejects: what failed is among the errors. */
 export type Execute = (
   variables: Readonly<Record<string, unknown>>,
   contextValue: unknown,
 ) => ExecutionResult | PromiseLike<ExecutionResult>;
-
-// As many errors as a person reads: each holds the value that it is about.
-const MAX_COERCION_ERRORS = 10;
 
 /**
  * Compiles a document with one operation, to be executed many times; the results are those of `execute` in graphql-js.
@@ -33,15 +29,11 @@ export const compileOperation = (schema: GraphQLSchema, document: DocumentNode):
   const operation = operationIn(document);
   const fragments: Record<string, FragmentDefinitionNode> = Object.create(null);
   for (const fragment of fragmentsIn(document)) fragments[fragment.name.value] = fragment;
+  const coerceVariables = compileVariables(schema, operation.variableDefinitions ?? []);
   const selectionFor = createSelections(schema, document, fragments);
 
   return (variables, contextValue) => {
-    const { coerced: variableValues, errors: refusals } = getVariableValues(
-      schema,
-      operation.variableDefinitions ?? [],
-      variables,
-      { maxErrors: MAX_COERCION_ERRORS, hideSuggestions: true },
-    );
+    const { coerced: variableValues, errors: refusals } = coerceVariables(variables);
     if (!variableValues) return { errors: refusals };
     const errors = createCollectedErrors();
     const execution: Execution = {
@@ -77,8 +69,8 @@ const executeRoot = (execution: Execution, { selectFields }: Selection): Target 
     });
   }
   const isSerial = operation.operation === OperationTypeNode.MUTATION;
-  const executeAll = isSerial ? executeFieldsSerially : executeFields;
-  return executeAll(execution, selectFields(rootType, [operation.selectionSet]), undefined, undefined);
+  const { execute, executeSerially } = selectFields(rootType, [operation.selectionSet]);
+  return (isSerial ? executeSerially : execute)(execution, undefined, undefined);
 };
 
 /**

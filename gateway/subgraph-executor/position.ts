@@ -1,4 +1,10 @@
-import { type GraphQLOutputType, isNonNullType, locatedError, responsePathAsArray } from 'graphql';
+import {
+  type GraphQLOutputType,
+  type GraphQLResolveInfo,
+  isNonNullType,
+  locatedError,
+  responsePathAsArray,
+} from 'graphql';
 import type { CompleteValue } from './complete-value.ts';
 import { type Execution, type Field, isPromise, type Path, type Target } from './execution.ts';
 
@@ -12,9 +18,11 @@ export type Position = {
     execution: Execution,
     value: unknown,
     path: Path,
-    fieldPath: Path,
+    info: GraphQLResolveInfo,
     target: Target,
   ) => Promise<void> | undefined;
+  /** Sets a completed value when it is there. Rejects as `complete` does. */
+  readonly settle: (execution: Execution, completed: Promise<unknown>, path: Path, target: Target) => Promise<void>;
   /** Collects an error and makes the position null; throws the error if the position cannot be null. */
   readonly fail: (execution: Execution, error: unknown, path: Path, target: Target) => void;
 };
@@ -30,41 +38,40 @@ export const compilePosition = (type: GraphQLOutputType, completeValue: Complete
     setValue(target, path.key, null);
   };
 
-  /** Sets a completed value when it is there. */
-  const settle = (execution: Execution, completed: PromiseLike<unknown>, path: Path, target: Target) =>
-    Promise.resolve(completed).then(
+  const settle: Position['settle'] = (execution, completed, path, target) =>
+    completed.then(
       (value) => setValue(target, path.key, value),
       (error) => fail(execution, error, path, target),
     );
 
-  const complete: Position['complete'] = (execution, value, path, fieldPath, target) => {
+  /** Completes a value that is there. */
+  const completeNow: Position['complete'] = (execution, value, path, info, target) => {
     try {
-      if (!isPromise(value)) {
-        const completed = completeValue(execution, value, path, fieldPath);
-        if (isPromise(completed)) return settle(execution, completed, path, target);
-        setValue(target, path.key, completed);
-        return undefined;
-      }
+      const completed = completeValue(execution, value, path, info);
+      if (completed instanceof Promise) return settle(execution, completed, path, target);
+      setValue(target, path.key, completed);
+    } catch (error) {
+      fail(execution, error, path, target);
+    }
+    return undefined;
+  };
+
+  const complete: Position['complete'] = (execution, value, path, info, target) => {
+    let isLater: boolean;
+    try {
+      isLater = isPromise(value);
     } catch (error) {
       fail(execution, error, path, target);
       return undefined;
     }
+    if (!isLater) return completeNow(execution, value, path, info, target);
     return Promise.resolve(value).then(
-      (resolved) => {
-        try {
-          const completed = completeValue(execution, resolved, path, fieldPath);
-          if (isPromise(completed)) return settle(execution, completed, path, target);
-          setValue(target, path.key, completed);
-        } catch (error) {
-          fail(execution, error, path, target);
-        }
-        return undefined;
-      },
+      (resolved) => completeNow(execution, resolved, path, info, target),
       (error) => fail(execution, error, path, target),
     );
   };
 
-  return { complete, fail };
+  return { complete, settle, fail };
 };
 
 /** Sets a value of an object or a list, whatever its key: assigning to `__proto__` would do something else. */

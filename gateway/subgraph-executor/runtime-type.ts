@@ -3,23 +3,24 @@ import {
   type GraphQLAbstractType,
   GraphQLError,
   type GraphQLObjectType,
+  type GraphQLResolveInfo,
   isObjectType,
 } from 'graphql';
 import { inspect } from 'graphql/jsutils/inspect.js';
-import { createInfo, type Execution, type Field, isPromise, type Path } from './execution.ts';
+import { type Execution, type Field, isPromise } from './execution.ts';
 
 /** Returns the object type of a value, or a promise of it. Throws GraphQLError if the resolver names no possible type. */
 export type ResolveRuntimeType = (
   execution: Execution,
   value: unknown,
-  fieldPath: Path,
+  info: GraphQLResolveInfo,
 ) => GraphQLObjectType | PromiseLike<GraphQLObjectType>;
 
 /** Compiles how the values of a field of an interface or union type get their object type. */
 export const compileRuntimeType = (type: GraphQLAbstractType, field: Field): ResolveRuntimeType => {
   const resolveType = type.resolveType ?? defaultTypeResolver;
-  return (execution, value, fieldPath) => {
-    const name: unknown = resolveType(value, execution.contextValue, createInfo(execution, field, fieldPath), type);
+  return (execution, value, info) => {
+    const name: unknown = resolveType(value, execution.contextValue, info, type);
     return isPromise(name)
       ? name.then((resolved) => ensureRuntimeType(execution, type, field, value, resolved))
       : ensureRuntimeType(execution, type, field, value, name);

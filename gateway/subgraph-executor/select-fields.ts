@@ -1,9 +1,21 @@
 import { type GraphQLObjectType, type SelectionSetNode, TypeNameMetaFieldDef } from 'graphql';
 import { collectFields, type Selecting } from './collect-fields.ts';
 import { compileField } from './execute-field.ts';
-import type { ExecuteField, SelectedFields } from './execute-fields.ts';
-import type { Target } from './execution.ts';
-import { setValue } from './position.ts';
+import {
+  type CompiledField,
+  type ConstantField,
+  compileFields,
+  compileSerialFields,
+  type ExecuteFields,
+} from './execute-fields.ts';
+
+/** The fields that are selected of the objects of one type. */
+export type SelectedFields = {
+  /** Executes them at the same time. */
+  readonly execute: ExecuteFields;
+  /** Executes them one after the other. */
+  readonly executeSerially: ExecuteFields;
+};
 
 /** Returns the compiled fields that selection sets select of an object of a type. Throws GraphQLError. */
 export type SelectFields = (type: GraphQLObjectType, selectionSets: readonly SelectionSetNode[]) => SelectedFields;
@@ -32,22 +44,19 @@ export const createSelection = (selecting: Selecting): Selection => {
     const key = `${type.name} ${selectionSets.map(idOf)}`;
     const known = compiled.get(key);
     if (known) return known;
-    const executors: ExecuteField[] = [];
-    const template: Target = {};
+    const fields: (CompiledField | ConstantField)[] = [];
     for (const [responseName, nodes] of collectFields(selecting, type, selectionSets)) {
       if (nodes[0]?.name.value === TypeNameMetaFieldDef.name) {
-        setValue(template, responseName, type.name);
+        fields.push({ responseName, constant: type.name });
         continue;
       }
-      const executor = compileField(selecting.schema, type, responseName, nodes, selectFields);
-      if (!executor) continue;
-      setValue(template, responseName, undefined);
-      executors.push(executor);
+      const field = compileField(selecting.schema, type, responseName, nodes, selectFields);
+      if (field) fields.push(field);
     }
-    const fields = { template, executors };
-    size += executors.length;
-    compiled.set(key, fields);
-    return fields;
+    const selected = { execute: compileFields(fields), executeSerially: compileSerialFields(fields) };
+    size += fields.length;
+    compiled.set(key, selected);
+    return selected;
   };
   return { selectFields, size: () => size };
 };
