@@ -24,6 +24,8 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '50' },
     workload: { type: 'string', default: 'heavy,product' },
     only: { type: 'string', default: '' },
+    // A checkout of an earlier state, with its packages installed, which is measured beside this one.
+    baseline: { type: 'string' },
   },
 });
 const ROUNDS = Number(values.rounds);
@@ -94,12 +96,24 @@ const hive = (name: string, supergraph: string, config: string): Subject => ({
   ],
   env: {},
 });
-const tributary = (SUPERGRAPH: string): Subject => ({
-  name: 'Tributary',
-  cwd: ROOT,
-  command: () => [NODE, '--max-semi-space-size=32', 'gateway/main.ts'],
-  env: { SUPERGRAPH, ...FORWARD },
-});
+const CHECKOUTS: readonly (readonly [suffix: string, folder: string])[] = [
+  ['', ROOT],
+  ...(values.baseline ? ([[' (baseline)', resolve(values.baseline)]] as const) : []),
+];
+const tributary = (SUPERGRAPH: string): readonly Subject[] =>
+  CHECKOUTS.map(([suffix, cwd]) => ({
+    name: `Tributary${suffix}`,
+    cwd,
+    command: () => [NODE, '--max-semi-space-size=32', 'gateway/main.ts'],
+    env: { SUPERGRAPH, ...FORWARD },
+  }));
+const tributaryInProcess = (SUPERGRAPH_FILE: string): readonly Subject[] =>
+  CHECKOUTS.map(([suffix, cwd]) => ({
+    name: `Tributary, in process${suffix}`,
+    cwd,
+    command: () => [NODE, '--max-semi-space-size=32', 'bench/gateway/in-process.ts'],
+    env: { SUPERGRAPH_FILE, ...FORWARD },
+  }));
 
 const heavy = (): Workload => {
   const shop = writeShop();
@@ -112,13 +126,8 @@ const heavy = (): Workload => {
       hive('Hive', shop, 'hive.config.js'),
       hive('Hive, Rust planner', shop, 'hive-rust.config.js'),
       { name: 'Mercurius', cwd: PEERS, command: () => [NODE, 'mercurius.js'], env: { SUBGRAPHS } },
-      tributary(shop),
-      {
-        name: 'Tributary, in process',
-        cwd: ROOT,
-        command: () => [NODE, '--max-semi-space-size=32', 'bench/gateway/in-process.ts'],
-        env: { SUPERGRAPH_FILE: shop, ...FORWARD },
-      },
+      ...tributary(shop),
+      ...tributaryInProcess(shop),
       { name: 'by hand', cwd: ROOT, command: () => [NODE, 'bench/gateway/by-hand.ts'], env: { SUBGRAPHS } },
     ],
   };
@@ -135,7 +144,7 @@ const product = (): Workload => {
       stock(supergraph),
       hive('Hive', supergraph, 'hive.config.js'),
       hive('Hive, Rust planner', supergraph, 'hive-rust.config.js'),
-      tributary(supergraph),
+      ...tributary(supergraph),
     ],
   };
 };
@@ -264,8 +273,8 @@ const print = (rows: readonly Row[]): void => {
     ['its core', ({ itsCore }) => `${itsCore.toFixed(0)} %`],
     ['other core', ({ otherCore }) => `${otherCore.toFixed(0)} %`],
   ];
-  console.log(`${'gateway'.padEnd(22)}${columns.map(([title]) => title.padStart(17)).join('')}`);
-  for (const row of rows) console.log(row.name.padEnd(22) + columns.map(([, text]) => text(row).padStart(17)).join(''));
+  console.log(`${'gateway'.padEnd(34)}${columns.map(([title]) => title.padStart(17)).join('')}`);
+  for (const row of rows) console.log(row.name.padEnd(34) + columns.map(([, text]) => text(row).padStart(17)).join(''));
 };
 
 const printRatios = (rows: readonly Row[], isHeavy: boolean): void => {
@@ -275,6 +284,7 @@ const printRatios = (rows: readonly Row[], isHeavy: boolean): void => {
       console.log(`${what.padEnd(60)}${(of / to).toFixed(2).padStart(8)}   ${isHeavy ? goal : ''}`);
   };
   const [apollo, ours, local, hand] = ['Apollo (stock)', 'Tributary', 'Tributary, in process', 'by hand'].map(row);
+  const [before, localBefore] = ['Tributary (baseline)', 'Tributary, in process (baseline)'].map(row);
   const best = rows.filter(({ name }) => /Hive|Mercurius/.test(name)).sort((a, b) => a.cpu - b.cpu)[0];
   console.log('');
   ratio('CPU a request, stock to Tributary', apollo?.cpu, ours?.cpu, 'goal: 12');
@@ -284,6 +294,11 @@ const printRatios = (rows: readonly Row[], isHeavy: boolean): void => {
   ratio('memory, Tributary to stock', ours?.memory, apollo?.memory, 'goal: 1 or less');
   ratio('time to the first answer, Tributary to stock', ours?.cold, apollo?.cold, 'goal: 1 or less');
   ratio('CPU a request, Tributary to by hand', ours?.cpu, hand?.cpu, 'goal: 1.25 or less');
+  ratio('CPU a request, Tributary to baseline', ours?.cpu, before?.cpu, 'goal: 1 or less');
+  ratio('CPU a request, Tributary in process to baseline', local?.cpu, localBefore?.cpu, 'goal: 1 or less');
+  ratio('p99, Tributary to baseline', ours?.p99, before?.p99, 'goal: 1 or less');
+  ratio('memory, Tributary to baseline', ours?.memory, before?.memory, 'goal: 1 or less');
+  ratio('time to the first answer, Tributary to baseline', ours?.cold, before?.cold, 'goal: 1 or less');
 };
 
 // The load runs here, beside the subgraphs.
