@@ -94,7 +94,7 @@ export const GatewayEnv = HttpEnv.extend({
   REQUEST_FETCH_MAX_MIB: Count.default(64),
   FETCH_BUFFER_MAX_MIB: Count.default(512),
   MAX_RUNNING_VALUES: Count.default(250_000),
-  ASSUMED_LIST_SIZE: Count.default(10),
+  ASSUMED_LIST_SIZE: Count.default(5),
   PLANNING_TIMEOUT_MS: Milliseconds.default(5_000),
 });
 
