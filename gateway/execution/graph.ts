@@ -6,6 +6,7 @@ import {
   parse,
   type VariableDefinitionNode,
 } from 'graphql';
+import { monotonicNow } from '../../runtime/clock.ts';
 import { raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { timedOut } from '../../subgraphs/limits/timed-out.ts';
@@ -101,6 +102,13 @@ const BYTES_PER_TEXT_CHARACTER = 2;
 /** Values from which on an answer takes turns with others. */
 const MANY_VALUES = 500;
 
+/**
+ * Within so many milliseconds for each of its values an answer is due: about ten times what making it takes. So answers of
+ * one size are made one after the other, since objects of many at once would all outlive collections of garbage, and a
+ * smaller one does not wait for all the larger ones before it.
+ */
+const DUE_MS_PER_VALUE = 0.05;
+
 /** Makes a version of the graph. Operations are planned and compiled when they are first asked for. */
 export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Context> => {
   const { apiSchema, supergraphSchema, supergraphSdl, clientOf, planningThread } = options;
@@ -195,8 +203,9 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     }
     const end = await runningValues.reserve(all, signal);
     begin();
+    const dueAt = monotonicNow() + all * DUE_MS_PER_VALUE;
     const takeTurn = async (): Promise<void> => {
-      await turns.take();
+      await turns.take(dueAt);
       // When its time is up, a request is answered with what is there.
       if (signal?.aborted && !isTimeout(signal)) throw signal.reason;
     };
