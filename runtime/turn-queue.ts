@@ -3,10 +3,10 @@ import { monotonicNow } from './clock.ts';
 /** Spaces out stretches of synchronous work, so that whatever else is ready runs between any two long ones. */
 export type TurnQueue = {
   /**
-   * Resolves when a stretch of work may run. Of the stretches that wait, the one that is due first runs first; `dueAt` is
-   * in milliseconds of the monotonic clock, by default now.
+   * Returns undefined if a stretch of work may run now, else a promise that resolves when it may. Of the stretches that
+   * wait, the one that is due first runs first; `dueAt` is in milliseconds of the monotonic clock, by default now.
    */
-  readonly take: (dueAt?: number) => Promise<void>;
+  readonly take: (dueAt?: number) => Promise<void> | undefined;
 };
 
 /** Time in one iteration of the event loop after which further stretches wait for the next, in milliseconds. */
@@ -53,10 +53,11 @@ export const createTurnQueue = (): TurnQueue => {
   };
 
   return {
-    take: async (dueAt = monotonicNow()) => {
+    take: (dueAt = monotonicNow()) => {
       const isFirst = (waiting.at(-1)?.dueAt ?? Number.POSITIVE_INFINITY) >= dueAt;
-      if (isFirst && hasTime()) return begin();
-      await new Promise<void>((resume) => enqueue({ dueAt, resume }));
+      if (!isFirst || !hasTime()) return new Promise((resume) => enqueue({ dueAt, resume }));
+      begin();
+      return undefined;
     },
   };
 };

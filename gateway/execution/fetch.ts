@@ -58,9 +58,11 @@ export const createSend = <Context>(
     const variables: Record<string, unknown> = {};
     for (const name of fetch.variables) if (run.sent[name] !== undefined) variables[name] = run.sent[name];
     const representations = gathered.flatMap(({ representations: one }) => one ?? []);
-    return send({ variables, representations }, run.context).then(async (answer) => {
-      if (run.takeTurn) await run.takeTurn();
-      receive(run, gathered, answer);
+    return send({ variables, representations }, run.context).then((answer) => {
+      const turn = run.takeTurn?.();
+      // Without another promise where there is nothing to wait for: with one, ten times as many objects outlived a
+      // collection of garbage (measured in process).
+      return turn ? turn.then(() => receive(run, gathered, answer)) : receive(run, gathered, answer);
     });
   };
 };

@@ -204,11 +204,14 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     const end = await runningValues.reserve(all, signal);
     begin();
     const dueAt = monotonicNow() + all * DUE_MS_PER_VALUE;
-    const takeTurn = async (): Promise<void> => {
-      await turns.take(dueAt);
-      // When its time is up, a request is answered with what is there.
-      if (signal?.aborted && !isTimeout(signal)) throw signal.reason;
-    };
+    // When its time is up, a request is answered with what is there.
+    const hasLeft = (): boolean => signal?.aborted === true && !isTimeout(signal);
+    const takeTurn = (): Promise<void> | undefined =>
+      hasLeft()
+        ? Promise.reject(signal?.reason)
+        : turns.take(dueAt)?.then(() => {
+            if (hasLeft()) throw signal?.reason;
+          });
     try {
       return await program(variables, context, { takeTurn, createBudget });
     } finally {

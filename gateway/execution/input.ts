@@ -27,7 +27,7 @@ export type Run<Context> = {
   readonly errors: SubgraphError[];
   readonly stale: StaleNote[];
   /** Waited for before an answer is taken in, where answers are large. */
-  readonly takeTurn?: (() => Promise<void>) | undefined;
+  readonly takeTurn?: (() => Promise<void> | undefined) | undefined;
 };
 
 export type FetchOptions = {

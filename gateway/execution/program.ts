@@ -45,8 +45,8 @@ export type Program<Context> = (variables: RequestVariables, context: Context, p
 
 /** What keeps an execution from keeping others waiting. */
 export type Pace = {
-  /** Waited for before each stretch of work that takes long; undefined where the answer is small. */
-  readonly takeTurn?: (() => Promise<void>) | undefined;
+  /** Called, and waited for, before each stretch of work that takes long; undefined where the answer is small. */
+  readonly takeTurn?: (() => Promise<void> | undefined) | undefined;
   /** Creates the budget of the answer when it is about to be shaped. */
   readonly createBudget: () => AnswerBudget;
 };
@@ -79,6 +79,8 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
     const sent = toOwnNames(given.sent);
     const variables = toOwnNames(given.coerced);
     if (fetches.length === 0 && selectsData(options, variables)) return UNRESOLVABLE;
+    // Before anything is created: what waits long outlives collections of garbage, and so does all that it refers to.
+    if (takeTurn) await takeTurn();
     const runs = works.map((): Running<Context> => {
       return {
         context,
@@ -93,7 +95,6 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
       };
     });
     const [first] = runs as [Running<Context>];
-    if (takeTurn) await takeTurn();
     if (works.length === 1) await works[0]?.(first);
     else {
       await Promise.all(works.map((work, index) => work(runs[index] as Running<Context>)));

@@ -85,6 +85,13 @@ const createSelections = (
 ): ((variableValues: Execution['variableValues']) => Selection) => {
   const conditions = conditionVariables(document);
   const maxFields = 8 * countFields(document) + 200;
+  if (conditions.length === 0) {
+    let only = createSelection({ schema, fragments, variableValues: {} });
+    return () => {
+      if (only.size() > maxFields) only = createSelection({ schema, fragments, variableValues: {} });
+      return only;
+    };
+  }
   const selections = new Map<string, Selection>();
   return (all) => {
     // Without the request's other variables, which may be large.
