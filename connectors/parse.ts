@@ -63,7 +63,7 @@ export const parseAnswer = <Schema extends z.ZodType>(
   origin: Origin,
 ): z.output<Schema> => {
   const { maxItems = MAX_ITEMS } = origin;
-  if (hasHugeArray(value, maxItems, MAX_LEVELS))
+  if (maxItems < Number.POSITIVE_INFINITY && hasHugeArray(value, maxItems, MAX_LEVELS))
     throw unusableAnswer(origin, `more than ${maxItems} items in one list`);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -75,6 +75,8 @@ export const createEstimate = ({
   introspectionLists,
 }: EstimateOptions): ((variables: Variables) => Estimate) => {
   const compiled = new Map<string, Evaluate>();
+  /** The variables that decide how large an answer can get. */
+  const dependsOn = new Set<string>();
   const ids = new Map<unknown, number>();
   const idOf = (value: unknown): number => {
     const id = ids.get(value) ?? ids.size;
@@ -105,6 +107,7 @@ export const createEstimate = ({
     const name = node.name.value;
     const definition = fieldsOf(schema.getType(typename))[name];
     const isOpen = selected.every(({ conditions }) => conditions.length > 0);
+    for (const { variable } of selected.flatMap(({ conditions }) => conditions)) dependsOn.add(variable);
     const evaluate = definition
       ? compileField(typename, selected, definition, sized.includes(name))
       : compileMetaField(typename, selected);
@@ -133,6 +136,7 @@ export const createEstimate = ({
       0,
     );
     const length = createListLength(node, definition, listSizes.get(coordinate), assumedListSize);
+    for (const name of length.variables) dependsOn.add(name);
     const lists = countLists(definition);
     const inner = isCompositeType(named) ? compositeOf(named, selected, length.sizedFields) : undefined;
     const ofOwnList = length.sizedFields.length === 0;
@@ -179,7 +183,28 @@ export const createEstimate = ({
   if (!root) throw new Error(`The schema has no ${operation.operation}.`);
   const from = [{ selectionSet: operation.selectionSet, conditions: [] }];
   const evaluate = objectOf(root.name, collectFields(schema, root.name, from, fragments), []);
-  return (variables) => evaluate(variables, undefined, new Map());
+  return rememberLast([...dependsOn], (variables) => evaluate(variables, undefined, new Map()));
+};
+
+/** Evaluates again only where what an estimate depends on has changed since the last request: it seldom does. */
+const rememberLast = (
+  dependsOn: readonly string[],
+  evaluate: (variables: Variables) => Estimate,
+): ((variables: Variables) => Estimate) => {
+  let last: { readonly sizes: readonly unknown[]; readonly estimate: Estimate } | undefined;
+  return (variables) => {
+    const sizes = dependsOn.map((name) => sizeOf(variables[name]));
+    if (last && sizes.every((size, index) => size === last?.sizes[index])) return last.estimate;
+    const estimate = evaluate(variables);
+    last = { sizes, estimate };
+    return estimate;
+  };
+};
+
+/** All that an estimate can depend on of a variable's value: a number, a condition, or the length of a list. */
+const sizeOf = (value: unknown): unknown => {
+  if (Array.isArray(value)) return `list of ${value.length}`;
+  return typeof value === 'number' || typeof value === 'boolean' ? value : undefined;
 };
 
 /**

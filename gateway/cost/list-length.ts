@@ -17,6 +17,8 @@ type Variables = Readonly<Record<string, unknown>>;
 /** How long the lists of a field are: reads the length that a request's arguments state, if they state one. */
 export type ListLength = {
   readonly stated: (variables: Variables) => number | undefined;
+  /** The variables that `stated` reads: only whether they are numbers, and which, or lists, and how long. */
+  readonly variables: readonly string[];
   /** The fields of the returned object that have this length; empty: the field itself. */
   readonly sizedFields: readonly string[];
   readonly assumed: number;
@@ -48,6 +50,7 @@ export const createListLength = (
     const readers = slicing.map((name) => createReader(node, definition, name));
     return {
       stated: (variables) => largest(readers.map((read) => read(variables)).filter(isLength)),
+      variables: variablesOf(node, slicing),
       sizedFields: declared?.sizedFields ?? (isList(definition) ? [] : connectionFieldsOf(definition)),
       assumed,
     };
@@ -62,10 +65,20 @@ export const createListLength = (
         .flatMap((value) => (Array.isArray(value) ? [value.length] : []));
       return lengths.length > 0 ? Math.max(assumed, ...lengths) : undefined;
     },
+    variables: variablesOf(
+      node,
+      keyed.map(({ name }) => name),
+    ),
     sizedFields: declared?.sizedFields ?? [],
     assumed,
   };
 };
+
+/** The variables that a field's arguments of these names are given as. */
+const variablesOf = ({ arguments: given = [] }: FieldNode, names: readonly string[]): string[] =>
+  given.flatMap(({ name, value }) =>
+    names.includes(name.value) && value.kind === Kind.VARIABLE ? [value.name.value] : [],
+  );
 
 const isList = ({ type }: GraphQLField<unknown, unknown>): boolean => isListType(getNullableType(type));
 

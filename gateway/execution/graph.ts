@@ -173,23 +173,37 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
 
   const keyOf = ({ operationName = '', hash }: ClientOperation): string => `${operationName} ${hash}`;
 
-  /** Refuses what would be too large before it is planned. */
-  const programFor = async (operation: ClientOperation, { coerced }: RequestVariables) => {
-    const overrides = decideOverrides(operation.document);
-    const key = `${keyOf(operation)} ${overrides.key}`;
+  /** Refuses what would be too large. */
+  const checkedEstimate = (operation: ClientOperation, { coerced }: RequestVariables): Estimate => {
     const estimate = estimateFor(operation)(coerced);
     checkEstimate(estimate, limits);
-    const { program } = await programs.getOrCompile(key, () => compileProgram(operation, overrides));
-    if (typeof program === 'function') return { program, estimate };
-    const conditions = Object.fromEntries(program.map((name) => [name, coerced[name]]));
-    const own = await programs.getOrCompile(`${key} ${JSON.stringify(conditions)}`, () =>
-      compileProgram(operation, overrides, conditions),
-    );
-    return { program: own.program as Program<Context>, estimate };
+    return estimate;
+  };
+
+  /** Returns an operation's program, or a promise of it where it has to be planned and compiled. */
+  const programFor = (
+    operation: ClientOperation,
+    { coerced }: RequestVariables,
+  ): Program<Context> | Promise<Program<Context>> => {
+    const overrides = decideOverrides(operation.document);
+    const key = `${keyOf(operation)} ${overrides.key}`;
+    const known = programs.get(key)?.program;
+    if (typeof known === 'function') return known;
+    const compileFor = async (): Promise<Program<Context>> => {
+      const { program } = await programs.getOrCompile(key, () => compileProgram(operation, overrides));
+      if (typeof program === 'function') return program;
+      const conditions = Object.fromEntries(program.map((name) => [name, coerced[name]]));
+      const own = await programs.getOrCompile(`${key} ${JSON.stringify(conditions)}`, () =>
+        compileProgram(operation, overrides, conditions),
+      );
+      return own.program as Program<Context>;
+    };
+    return compileFor();
   };
 
   const run = async (
-    { program, estimate: { values, introspected } }: Awaited<ReturnType<typeof programFor>>,
+    program: Program<Context>,
+    { values, introspected }: Estimate,
     variables: RequestVariables,
     context: Context,
     { signal, deadlineAt }: RequestTime,
@@ -238,8 +252,10 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       const variables = { sent, coerced };
       let hasBegun = false;
       try {
-        const found = await raceAbort(programFor(operation, variables), signal);
-        return await run(found, variables, context, time, () => {
+        const estimate = checkedEstimate(operation, variables);
+        const known = programFor(operation, variables);
+        const program = known instanceof Promise ? await raceAbort(known, signal) : known;
+        return await run(program, estimate, variables, context, time, () => {
           hasBegun = true;
         });
       } catch (error) {

@@ -212,10 +212,16 @@ export const createInput = (
    * https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec
    */
   const createToFailure = () => {
-    const [unknown, invalid] = [new Failure([]), unusable()];
+    let unknown: Failure | undefined;
+    let invalid: Failure | undefined;
     return (given: unknown): Failure => {
       if (given instanceof Failure) return given;
-      return given === null ? unknown : invalid;
+      if (given !== null) {
+        invalid ??= unusable();
+        return invalid;
+      }
+      unknown ??= new Failure([]);
+      return unknown;
     };
   };
 

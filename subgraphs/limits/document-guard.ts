@@ -108,11 +108,21 @@ export const createDocumentGuard = <Context extends BaseContext>({
     return entry.refusal ? [entry.refusal] : (await validityOf(entry, schema)).map(toValidationError);
   };
 
+  /** Hands over a text that was found to be valid before; returns whether it was. */
+  const handOverValid = (hash: string, schema: GraphQLSchema): boolean => {
+    const entry = entries.get(hash);
+    const errors = entry?.validity.get(schema);
+    if (!entry || !Array.isArray(errors) || errors.length > 0) return false;
+    handedOver.set(hash, entry);
+    return true;
+  };
+
   const plugin: ApolloServerPlugin<Context> = {
     requestDidStart: async () => {
       let errors: readonly GraphQLError[] = [];
       return {
         didResolveSource: async ({ queryHash, source, schema, contextValue }) => {
+          if (handOverValid(queryHash, schema)) return;
           const signal = signalOf(contextValue);
           try {
             errors = await raceAbort(judge(queryHash, source, schema), signal);
