@@ -12,7 +12,7 @@ import {
 } from 'graphql';
 import { UPSTREAM_ERROR_CODES } from '../connectors/errors.ts';
 import type { Log } from '../runtime/log.ts';
-import { createTurnQueue } from '../runtime/turn-queue.ts';
+import type { TurnQueue } from '../runtime/turn-queue.ts';
 import { createDocumentGuard } from '../subgraphs/limits/document-guard.ts';
 import { LIMIT_EXCEEDED } from '../subgraphs/limits/limit-error.ts';
 import type { GatewayConfig } from './config.ts';
@@ -28,6 +28,8 @@ export type ApolloOptions = {
   readonly supergraph: SupergraphSource;
   readonly transports: Transports;
   readonly log: Log;
+  /** Spaces out what keeps the thread busy for long. */
+  readonly turns: TurnQueue;
   /** Where persisted queries are kept; in memory by default. */
   readonly cache?: ApolloServer['cache'] | undefined;
   /** The operations that are known from the start. */
@@ -67,13 +69,13 @@ export const createApollo = async ({
   supergraph,
   transports,
   log,
+  turns,
   cache = new InMemoryLRUCache(),
   safelist,
 }: ApolloOptions): Promise<GraphPipeline> => {
   // Apollo's gateway reports usage to Apollo from its construction on, unless the environment says otherwise, and
   // takes no option for it. The one place where this product writes to the environment.
   process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
-  const turns = createTurnQueue();
   const { gateway, validate } = createCompiledGateway<RequestContext>({
     supergraph,
     clientsOf: (sdl) => {

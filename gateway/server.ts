@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createAdmission, withAdmission } from '../runtime/admission.ts';
 import { monotonicNow } from '../runtime/clock.ts';
 import { createHttpApp, requestSignal, sendError } from '../runtime/http-app.ts';
+import { createTurnQueue } from '../runtime/turn-queue.ts';
 import type { ProcessKit } from '../subgraphs/kit.ts';
 import { asksForFresh, type RequestTerms, readReportHeader } from '../subgraphs/request.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
@@ -23,7 +24,8 @@ export const startGatewayServer = async ({
   redis,
   health,
   ...options
-}: Omit<ApolloOptions, 'cache' | 'safelist'> & Pick<ProcessKit, 'redis' | 'health'>): Promise<GatewayServer> => {
+}: Omit<ApolloOptions, 'cache' | 'safelist' | 'turns'> &
+  Pick<ProcessKit, 'redis' | 'health'>): Promise<GatewayServer> => {
   const { config, transports, log } = options;
   // Loaded where there is a Redis: its client takes its time.
   const cache = redis && (await import('./cache.ts')).createSharedCache(redis);
@@ -31,12 +33,14 @@ export const startGatewayServer = async ({
   const safelist = await readSafelist(config.safelistManifests);
   const refusalOf =
     config.safelist === 'off' ? undefined : createDoor(safelist, { isLearning: config.safelist === 'learn', log });
-  const { apollo, schemaText } = await createApollo({ ...options, cache, safelist });
+  const turns = createTurnQueue();
+  const { apollo, schemaText } = await createApollo({ ...options, turns, cache, safelist });
   const { app, listen, close } = createHttpApp({
     log,
     shutdownGraceMs: config.shutdownGraceMs,
     limits: config.http,
     hosts: config.hosts,
+    turns,
     health,
   });
   await app.register(cors, {

@@ -3,6 +3,7 @@ import { type HostPolicy, hostNameOf } from './hosts.ts';
 import { HEADERS_TOO_LARGE, type Refusal, toErrorBody } from './http-errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import { nestsDeeperThan } from './json-depth.ts';
+import type { TurnQueue } from './turn-queue.ts';
 
 const MALFORMED_HOST: Refusal = {
   status: 400,
@@ -26,13 +27,16 @@ const COMPRESSED: Refusal = {
 /** What a JSON body may nest. JSON.parse takes any depth, and whatever walks the value later overflows the stack. */
 const MAX_JSON_DEPTH = 200;
 
+/** A body from which on reading takes a millisecond or more. Twenty of a megabyte at once kept others waiting for a second. */
+const LONG_BODY_CHARS = 50_000;
+
 /**
  * Refuses requests that no handler should see: for a host that is not ours, with too many header fields, with a
  * compressed or another body than JSON, or with JSON that is nested too deeply or would change an object's prototype.
  */
 export const guardRequests = (
   app: FastifyInstance,
-  { limits, hosts }: { readonly limits: HttpLimits; readonly hosts: HostPolicy },
+  { limits, hosts, turns }: { readonly limits: HttpLimits; readonly hosts: HostPolicy; readonly turns: TurnQueue },
 ): void => {
   const checkHost = createHostCheck(hosts);
   app.addHook('onRequest', ({ raw, headers }, reply, done) => {
@@ -46,8 +50,13 @@ export const guardRequests = (
   app.removeContentTypeParser('text/plain');
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (nestsDeeperThan(body, MAX_JSON_DEPTH)) return done(Object.assign(new Error(), { statusCode: 400 }));
-    parseJson(request, body, done);
+    const read = (): void => {
+      if (nestsDeeperThan(body, MAX_JSON_DEPTH)) done(Object.assign(new Error(), { statusCode: 400 }));
+      else parseJson(request, body, done);
+    };
+    const turn = body.length > LONG_BODY_CHARS ? turns.take() : undefined;
+    if (turn) void turn.then(read);
+    else read();
   });
 };
 

@@ -7,6 +7,7 @@ import type { HostPolicy } from './hosts.ts';
 import { OVERLOADED, type Refusal, SHUTTING_DOWN, toErrorBody } from './http-errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import type { Log } from './log.ts';
+import type { TurnQueue } from './turn-queue.ts';
 
 export type HttpApp = {
   readonly app: FastifyInstance;
@@ -25,6 +26,8 @@ export type HttpAppOptions = {
   readonly shutdownGraceMs: number;
   readonly limits: HttpLimits;
   readonly hosts: HostPolicy;
+  /** Spaces out the reading of long bodies. */
+  readonly turns: TurnQueue;
   /** What `/health/ready` says beside the status. */
   readonly health?: () => Readonly<Record<string, string>>;
 };
@@ -42,6 +45,7 @@ export const createHttpApp = ({
   shutdownGraceMs,
   limits,
   hosts,
+  turns,
   health = () => ({}),
 }: HttpAppOptions): HttpApp => {
   let isStopping = false;
@@ -83,7 +87,7 @@ export const createHttpApp = ({
     if (isStopping && request.url !== '/health/ready') return void sendRefusal(reply, SHUTTING_DOWN);
     done();
   });
-  guardRequests(app, { limits, hosts });
+  guardRequests(app, { limits, hosts, turns });
   refuseOtherMethods(app);
   app.addHook('preParsing', ({ method }, reply, payload, done) => {
     // The bodies of others are not read, and would be by this.

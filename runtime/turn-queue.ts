@@ -3,20 +3,20 @@ import { monotonicNow } from './clock.ts';
 /** Spaces out stretches of synchronous work, so that whatever else is ready runs between any two long ones. */
 export type TurnQueue = {
   /**
-   * Returns undefined if a stretch of work may run now, else a promise that resolves when it may. Of the stretches that
-   * wait, the one that is due first runs first; `dueAt` is in milliseconds of the monotonic clock, by default now.
+   * Returns undefined if a stretch of work may run now, without waiting for anything, else a promise that resolves when
+   * it may. Of the stretches that wait, the one that is due first runs first; `dueAt` is in milliseconds of the monotonic clock, by default now.
    */
   readonly take: (dueAt?: number) => Promise<void> | undefined;
 };
 
 /** Time in one iteration of the event loop after which further stretches wait for the next, in milliseconds. */
-const BUDGET_MS = 10;
+const BUDGET_MS = 5;
 
 type Waiter = { readonly dueAt: number; readonly resume: () => void };
 
 /**
  * Creates a queue for the stretches of one thread. In each iteration of the event loop they run until they have taken
- * 10 ms together, and at least one of them. Without it, what twenty clients asked for at once would be done in one
+ * 5 ms together, and at least one of them. Without it, what twenty clients asked for at once would be done in one
  * iteration, and everybody else would wait for all of it.
  */
 export const createTurnQueue = (): TurnQueue => {

@@ -68,7 +68,8 @@ export const serve = async (
     log,
     health,
   } = options;
-  const { app, listen, close } = createHttpApp({ log, shutdownGraceMs, limits: http, hosts, health });
+  const turns = createTurnQueue();
+  const { app, listen, close } = createHttpApp({ log, shutdownGraceMs, limits: http, hosts, turns, health });
   const admission = createAdmission(admissionLimits);
   const arrivals = new WeakMap<FastifyRequest, RequestTerms>();
   const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as RequestTerms;
@@ -77,7 +78,7 @@ export const serve = async (
     limits: options.documentLimits,
     validate: (schema, document) => validate(schema, document, specifiedRules, { maxErrors: MAX_ERRORS }),
     signalOf: ({ signal }) => signal,
-    turns: createTurnQueue(),
+    turns,
   });
   for (const { name, schema, createContext, warmUp } of subgraphs) {
     const apollo = new ApolloServer<FetchContext>({

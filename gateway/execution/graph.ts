@@ -152,10 +152,12 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     conditions?: ConditionValues,
   ): Promise<CachedProgram<Context>> => {
     const { document, operationName } = operation;
-    await turns.take();
+    let turn = turns.take();
+    if (turn) await turn;
     const prepared = prepareOperation(apiSchema, requirements, document, operationName, conditions);
     const plans = await Promise.all(prepared.parts.map((part) => plan(withoutIntrospection(part), overrides.values)));
-    await turns.take();
+    turn = turns.take();
+    if (turn) await turn;
     const steps = plans.map(readPlan);
     const bytes =
       JSON.stringify(plans).length * BYTES_PER_PLAN_CHARACTER +
@@ -166,7 +168,8 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       const variables = prepared.parts.flatMap(conditionVariables).map(prepared.clientVariable);
       return { operation, bytes, program: [...new Set(variables)] };
     }
-    await turns.take();
+    turn = turns.take();
+    if (turn) await turn;
     const program = compile({ apiSchema, supergraphSchema, requiredBy, prepared, steps, clientOf });
     return { operation, bytes, program };
   };

@@ -76,11 +76,13 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
   const toClientErrors = createToClientErrors(prepared, toClientPath);
 
   return async (given, context, { takeTurn, createBudget }) => {
+    let turn: Promise<void> | undefined;
     const sent = toOwnNames(given.sent);
     const variables = toOwnNames(given.coerced);
     if (fetches.length === 0 && selectsData(options, variables)) return UNRESOLVABLE;
     // Before anything is created: what waits long outlives collections of garbage, and so does all that it refers to.
-    if (takeTurn) await takeTurn();
+    turn = takeTurn?.();
+    if (turn) await turn;
     const runs = works.map((): Running<Context> => {
       return {
         context,
@@ -101,7 +103,8 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
       const data = runs.map((run) => run.data);
       if (!mergeParts(data, prepared.requiredNames, first)) return CHANGED;
     }
-    if (takeTurn) await takeTurn();
+    turn = takeTurn?.();
+    if (turn) await turn;
     const shaping: Shaping = Object.assign(createBudget(), {
       variables,
       hasFailures: runs.some(({ hasFailures }) => hasFailures),
@@ -109,6 +112,9 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
       introspect: introspect(sent),
     });
     const data = shape(first.data, shaping);
+    // What follows makes text of it, which takes about as long.
+    turn = takeTurn?.();
+    if (turn) await turn;
     const errors = [...shaping.errors, ...runs.flatMap((run) => run.errors)];
     const stale = runs.flatMap((run) => run.stale);
     return {

@@ -77,7 +77,8 @@ export const createDocumentGuard = <Context extends BaseContext>({
     const known = entries.get(hash);
     if (known) return known;
     // A text that is too long is refused without a turn: nothing of it is read.
-    if (text.length <= limits.chars) await turns.take();
+    const turn = text.length <= limits.chars ? turns.take() : undefined;
+    if (turn) await turn;
     const entry = read(text, limits);
     entries.set(hash, entry);
     return entry;
