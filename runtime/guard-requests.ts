@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { monotonicNow } from './clock.ts';
 import { type HostPolicy, hostNameOf } from './hosts.ts';
 import { HEADERS_TOO_LARGE, type Refusal, toErrorBody } from './http-errors.ts';
 import type { HttpLimits } from './http-limits.ts';
@@ -30,6 +31,12 @@ const MAX_JSON_DEPTH = 200;
 /** A body from which on reading takes a millisecond or more. Twenty of a megabyte at once kept others waiting for a second. */
 const LONG_BODY_CHARS = 50_000;
 
+/** Within so many milliseconds for each character a long body is due, so that short texts do not wait for many of them. */
+const DUE_MS_PER_CHAR = 0.0005;
+
+/** Nobody hears of it. */
+const GONE = Object.assign(new Error('The client has left.'), { statusCode: 400 });
+
 /**
  * Refuses requests that no handler should see: for a host that is not ours, with too many header fields, with a
  * compressed or another body than JSON, or with JSON that is nested too deeply or would change an object's prototype.
@@ -54,9 +61,11 @@ export const guardRequests = (
       if (nestsDeeperThan(body, MAX_JSON_DEPTH)) done(Object.assign(new Error(), { statusCode: 400 }));
       else parseJson(request, body, done);
     };
-    const turn = body.length > LONG_BODY_CHARS ? turns.take() : undefined;
-    if (turn) void turn.then(read);
-    else read();
+    if (body.length <= LONG_BODY_CHARS) return read();
+    const turn = turns.take(monotonicNow() + body.length * DUE_MS_PER_CHAR);
+    if (!turn) return read();
+    // Of a client that has left, nothing is read: its bytes count no more, and it may come again and again.
+    turn.then(() => (request.raw.socket.destroyed ? done(GONE) : read())).catch(done);
   });
 };
 

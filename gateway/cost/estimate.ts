@@ -193,7 +193,7 @@ const rememberLast = (
 ): ((variables: Variables) => Estimate) => {
   let last: { readonly sizes: readonly unknown[]; readonly estimate: Estimate } | undefined;
   return (variables) => {
-    const sizes = dependsOn.map((name) => sizeOf(variables[name]));
+    const sizes = dependsOn.map((name) => (Object.hasOwn(variables, name) ? sizeOf(variables[name]) : 'absent'));
     if (last && sizes.every((size, index) => size === last?.sizes[index])) return last.estimate;
     const estimate = evaluate(variables);
     last = { sizes, estimate };
@@ -201,7 +201,10 @@ const rememberLast = (
   };
 };
 
-/** All that an estimate can depend on of a variable's value: a number, a condition, or the length of a list. */
+/**
+ * All that an estimate can depend on of a variable's value: a number, a condition, or the length of a list. A variable
+ * that is absent leaves its argument to the default, which null does not.
+ */
 const sizeOf = (value: unknown): unknown => {
   if (Array.isArray(value)) return `list of ${value.length}`;
   return typeof value === 'number' || typeof value === 'boolean' ? value : undefined;

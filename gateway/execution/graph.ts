@@ -220,7 +220,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     }
     const end = await runningValues.reserve(all, signal);
     begin();
-    const dueAt = monotonicNow() + all * DUE_MS_PER_VALUE;
+    const dueAt = Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, monotonicNow() + all * DUE_MS_PER_VALUE);
     // When its time is up, a request is answered with what is there.
     const hasLeft = (): boolean => signal?.aborted === true && !isTimeout(signal);
     const takeTurn = (): Promise<void> | undefined =>
@@ -258,6 +258,8 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
         const estimate = checkedEstimate(operation, variables);
         const known = programFor(operation, variables);
         const program = known instanceof Promise ? await raceAbort(known, signal) : known;
+        // Nothing has begun yet, so nothing of a mutation is done.
+        signal?.throwIfAborted();
         return await run(program, estimate, variables, context, time, () => {
           hasBegun = true;
         });

@@ -1,5 +1,6 @@
 import { createCode, property } from '../execution/code.ts';
 import type { Execution, Path, Target } from './execution.ts';
+import { setValue } from './position.ts';
 
 /**
  * Executes one field of an object and sets its value in `target`. Returns a promise if that takes until later.
@@ -86,7 +87,7 @@ export const compileSerialFields =
   async (execution, source, path) => {
     const target: Target = {};
     for (const field of fields) {
-      if ('constant' in field) target[field.responseName] = field.constant;
+      if ('constant' in field) setValue(target, field.responseName, field.constant);
       else await field.execute(execution, source, path, target);
     }
     return target;

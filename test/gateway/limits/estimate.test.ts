@@ -93,6 +93,13 @@ describe('the estimate of objects', () => {
     expect(await estimate(query, { yes: true, first: 2 })).toBe(1 + 2 + 2 + 20);
   });
 
+  test('a variable that is absent has the default of its argument, and null has not', async () => {
+    const query = 'query($count: Int) { sliced(count: $count) { id } }';
+    for (const variables of [{ count: null }, {}, { count: null }]) {
+      expect(await estimate(query, variables)).toBe('count' in variables ? 10 : 2);
+    }
+  });
+
   test('keys in a variable', async () => {
     const query = 'query($ids: [ID!]!) { byIds(ids: $ids) { id } }';
     expect(await estimate(query, { ids: Array.from({ length: 33 }, String) })).toBe(33);
