@@ -4,7 +4,8 @@ import { monotonicNow } from './clock.ts';
 export type TurnQueue = {
   /**
    * Returns undefined if a stretch of work may run now, without waiting for anything, else a promise that resolves when
-   * it may. Of the stretches that wait, the one that is due first runs first; `dueAt` is in milliseconds of the monotonic clock, by default now.
+   * it may. Of the stretches that wait, the one that is due first runs first; `dueAt` is in milliseconds of the monotonic
+   * clock, by default now.
    */
   readonly take: (dueAt?: number) => Promise<void> | undefined;
 };

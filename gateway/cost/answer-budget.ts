@@ -28,7 +28,7 @@ export const createAnswerBudget = (maxValues: number, deadlineAt = Number.POSITI
     checkpoint: () => {
       if (remaining + budget.left < 0) {
         throw limitError({
-          what: 'values in its answer, or more',
+          what: 'values in its answer so far',
           value: maxValues - remaining - budget.left,
           limit: maxValues,
           variable: 'MAX_ANSWER_VALUES',

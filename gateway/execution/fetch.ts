@@ -7,7 +7,7 @@ import { fragmentMap } from './selections.ts';
 import { type Fetch, fragmentsIn, operationIn } from './steps.ts';
 import type { SubgraphAnswer, SubgraphClient } from './subgraph-request.ts';
 
-/** Sends a fetch and puts what it gives to the data; undefined where there is nothing to ask. Never rejects. */
+/** Sends a fetch and puts what it gives to the data; undefined where there is nothing to ask. Rejects only as `takeTurn` does. */
 export type Send<Context> = (run: Run<Context>) => Promise<void> | undefined;
 
 /** Compiles one request to a subgraph. */
@@ -60,8 +60,6 @@ export const createSend = <Context>(
     const representations = gathered.flatMap(({ representations: one }) => one ?? []);
     return send({ variables, representations }, run.context).then((answer) => {
       const turn = run.takeTurn?.();
-      // Without another promise where there is nothing to wait for: with one, ten times as many objects outlived a
-      // collection of garbage (measured in process).
       return turn ? turn.then(() => receive(run, gathered, answer)) : receive(run, gathered, answer);
     });
   };

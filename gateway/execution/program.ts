@@ -80,7 +80,7 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
     const sent = toOwnNames(given.sent);
     const variables = toOwnNames(given.coerced);
     if (fetches.length === 0 && selectsData(options, variables)) return UNRESOLVABLE;
-    // Before anything is created: what waits long outlives collections of garbage, and so does all that it refers to.
+    // Wait before creating anything: objects that wait are promoted to the old generation, with all they refer to later.
     turn = takeTurn?.();
     if (turn) await turn;
     const runs = works.map((): Running<Context> => {
@@ -112,7 +112,7 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
       introspect: introspect(sent),
     });
     const data = shape(first.data, shaping);
-    // What follows makes text of it, which takes about as long.
+    // The caller serializes the answer next, which takes about as long as shaping it.
     turn = takeTurn?.();
     if (turn) await turn;
     const errors = [...shaping.errors, ...runs.flatMap((run) => run.errors)];

@@ -36,11 +36,14 @@ export const compileField = (
   const definition = node && findDefinition(schema, parentType, node.name.value);
   if (!definition) return undefined;
   const field: Field = { definition, parentType, responseName, nodes: [node, ...others] };
-  const completeValue = compileValue(definition.type, field, selectFields);
+  const compileResolved = (resolve?: GraphQLFieldResolver<unknown, unknown>): ExecuteField =>
+    compileResolvedField(field, compileValue(definition.type, field, selectFields), resolve);
+  const isProperty = !definition.resolve && definition.args.length === 0;
+  const property = isProperty ? compileProperty(field, compileResolved) : undefined;
   return {
     responseName,
-    execute: compileResolvedField(field, completeValue),
-    property: !definition.resolve && definition.args.length === 0 ? compileProperty(field, completeValue) : undefined,
+    property,
+    execute: property ? (...given) => compileResolved()(...given) : compileResolved(),
   };
 };
 
@@ -68,16 +71,17 @@ const compileResolvedField = (
 };
 
 /**
- * Compiles a field of a scalar or enum type whose value is a property of its object; undefined for other types. Nothing
- * is created for one, here or in an execution, unless it turns out to be more: a method, a promise, or an error.
+ * Compiles a field of a scalar or enum type whose value is a property of its object; undefined for other types. What a
+ * resolver's field needs is created only when a value turns out to be more: a method, a promise, or an error.
  */
-const compileProperty = (field: Field, completeValue: CompleteValue): PropertyField | undefined => {
+const compileProperty = (
+  field: Field,
+  compileResolved: (resolve: GraphQLFieldResolver<unknown, unknown>) => ExecuteField,
+): PropertyField | undefined => {
   const { definition, responseName } = field;
   const isNullable = !isNonNullType(definition.type);
   const type = getNullableType(definition.type);
   if (!isEnumType(type) && !(isScalarType(type) && isSpecifiedScalarType(type))) return undefined;
-  const executeAs = (resolve: GraphQLFieldResolver<unknown, unknown>): ExecuteField =>
-    compileResolvedField(field, completeValue, resolve);
   return {
     name: definition.name,
     isNullable,
@@ -96,10 +100,10 @@ const compileProperty = (field: Field, completeValue: CompleteValue): PropertyFi
         typeof value === 'function'
           ? (...given: unknown[]) => Reflect.apply(value, source, given.slice(1))
           : () => value;
-      return executeAs(resolve)(execution, source, parentPath, target);
+      return compileResolved(resolve)(execution, source, parentPath, target);
     },
     fail: (execution, source, parentPath, target, error) =>
-      executeAs(() => {
+      compileResolved(() => {
         throw error;
       })(execution, source, parentPath, target),
   };

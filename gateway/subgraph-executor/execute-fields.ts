@@ -93,7 +93,7 @@ export const compileSerialFields =
     return target;
   };
 
-/** What a source that is no object is read as. */
+/** Stands in for a source that is not an object: it has no properties. */
 const NO_PROPERTIES: unknown = Object.freeze(Object.create(null));
 
 const writeInitial = (field: CompiledField | ConstantField): string =>

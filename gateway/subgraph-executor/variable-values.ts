@@ -27,9 +27,9 @@ export const compileVariables = (
   if (!definitions.every((definition) => isListAsGiven(schema, definition))) return coerceAll;
   const names = definitions.map(({ variable }) => variable.name.value);
   return (values) => {
-    const coerced: Record<string, unknown> = {};
+    const coerced: Record<string, unknown> = Object.create(null);
     for (const name of names) {
-      const value = values[name];
+      const value = Object.hasOwn(values, name) ? values[name] : undefined;
       if (!Array.isArray(value) || value.some(isNullish)) return coerceAll(values);
       coerced[name] = [...value];
     }
@@ -38,11 +38,10 @@ export const compileVariables = (
 };
 
 /**
- * Returns whether a variable is a list whose items are taken as they are. The representations of entities are, and
- * graphql-js takes a sixth of the time of an operation to go through them.
+ * Returns whether a variable is a list of non-null items that need no coercion, as the representations of entities are.
+ * Coercing them took graphql-js about a sixth of an operation's time in a profile.
  */
 const isListAsGiven = (schema: GraphQLSchema, definition: VariableDefinitionNode): boolean => {
-  // Nullable items take their time; the type of representations is `[_Any!]!`.
   const type = definition.type.kind === 'NonNullType' ? typeFromAST(schema, definition.type) : undefined;
   if (!isNonNullType(type) || !isListType(type.ofType)) return false;
   const item: unknown = type.ofType.ofType;
