@@ -157,6 +157,20 @@ export const createEstimate = ({
     };
   };
 
+  /** Everything but the selection that decides what an object's own fields cost. */
+  const costsOf = (typename: string, fields: ReadonlyMap<string, readonly Selected[]>): unknown[] =>
+    [...fields.values()].map(([selected]) => {
+      const definition = fieldsOf(schema.getType(typename))[selected?.node.name.value ?? ''];
+      if (!definition) return [];
+      const coordinate = `${typename}.${definition.name}`;
+      const ofArguments = definition.args.map(({ name, defaultValue }) => [
+        name,
+        defaultValue,
+        weights.get(`${coordinate}(${name}:)`),
+      ]);
+      return [String(definition.type), weights.get(coordinate), listSizes.get(coordinate), ofArguments];
+    });
+
   const weightOf = (type: GraphQLNamedType): number => {
     const types = isAbstractType(type) ? [type, ...schema.getPossibleTypes(type)] : [type];
     const given = types.flatMap(({ name }) => weights.get(name) ?? []);
@@ -167,11 +181,11 @@ export const createEstimate = ({
     const from = subselectionsOf(selected);
     const ofType = (typename: string) => collectFields(schema, typename, from, fragments);
     if (!isAbstractType(type)) return objectOf(type.name, ofType(type.name), sized);
-    // Most types of an interface have the same fields selected: each selection counts once.
+    // Most types of an interface have the same fields selected, at the same cost: each such selection counts once.
     const bySelection = new Map(
       schema.getPossibleTypes(type).map(({ name }) => {
         const fields = ofType(name);
-        return [JSON.stringify(keyOf(fields)), [name, fields]] as const;
+        return [JSON.stringify([keyOf(fields), costsOf(name, fields)]), [name, fields]] as const;
       }),
     );
     const parts = [...bySelection.values()].map(([name, fields]) => objectOf(name, fields, sized));

@@ -24,9 +24,9 @@ const SHOP = {
     type Connection { edges: [Edge] }
     type Edge { node: Item }
     type Item { id: ID name: String items: [Item] some(limit: Int!): [Item] }
-    interface Being { id: ID child: Being }
-    type Bird implements Being { id: ID child: Being wings: Int }
-    type Fish implements Being { id: ID child: Being fins: Int }
+    interface Being { id: ID child: Being call: Item food: [Item] }
+    type Bird implements Being { id: ID child: Being wings: Int call: Item @cost(weight: 30) food: [Item] @listSize(assumedSize: 25) }
+    type Fish implements Being { id: ID child: Being fins: Int call: Item food: [Item] }
     type Heavy @cost(weight: 40) { id: ID weighed: String @cost(weight: 5) }
     union Either = Item | Heavy
     enum Status @cost(weight: 6) { OPEN }
@@ -60,6 +60,8 @@ describe('the estimate of objects', () => {
     ['a list of lists', '{ matrix { id } }', 100],
     ['weights of a type, a field and an argument', '{ heavy(fast: true) { weighed } }', 40 + 5 + 7],
     ['the costliest type of a union', '{ either { ... on Item { items { id } } ... on Heavy { weighed } } }', 40 + 10],
+    ['the weight that one type of an interface gives a field', '{ being { call { id } } }', 1 + 30],
+    ['the size that one type of an interface gives a list', '{ being { food { id } } }', 1 + 25],
     ['the weight of an enum', '{ status }', 6],
     [
       'a field that two fragments ask for',
