@@ -28,14 +28,16 @@ const COMPRESSED: Refusal = {
 /** What a JSON body may nest. JSON.parse takes any depth, and whatever walks the value later overflows the stack. */
 const MAX_JSON_DEPTH = 200;
 
-/** A body from which on reading takes a millisecond or more. Twenty of a megabyte at once kept others waiting for a second. */
+/** Length from which on a body is parsed in turns. Parsing a megabyte takes 25 ms; twenty at once kept others waiting for a second. */
 const LONG_BODY_CHARS = 50_000;
 
-/** Within so many milliseconds for each character a long body is due, so that short texts do not wait for many of them. */
+/** Time for each character of a long body within which it is due to be parsed, in milliseconds, so that short work goes first. */
 const DUE_MS_PER_CHAR = 0.0005;
 
-/** Nobody hears of it. */
-const GONE = Object.assign(new Error('The client has left.'), { statusCode: 400 });
+/** Long bodies may take this share of the bytes that all bodies may, so that there is room for others while they wait. */
+const LONG_BODIES_SHARE = 0.5;
+
+const refuseWith = (statusCode: number): Error & { statusCode: number } => Object.assign(new Error(), { statusCode });
 
 /**
  * Refuses requests that no handler should see: for a host that is not ours, with too many header fields, with a
@@ -56,16 +58,25 @@ export const guardRequests = (
   });
   app.removeContentTypeParser('text/plain');
   const parseJson = app.getDefaultJsonParser('error', 'error');
+  let waitingChars = 0;
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
     const read = (): void => {
-      if (nestsDeeperThan(body, MAX_JSON_DEPTH)) done(Object.assign(new Error(), { statusCode: 400 }));
+      if (nestsDeeperThan(body, MAX_JSON_DEPTH)) done(refuseWith(400));
       else parseJson(request, body, done);
     };
     if (body.length <= LONG_BODY_CHARS) return read();
+    if (waitingChars + body.length > limits.maxRequestBufferBytes * LONG_BODIES_SHARE) return done(refuseWith(503));
     const turn = turns.take(monotonicNow() + body.length * DUE_MS_PER_CHAR);
     if (!turn) return read();
-    // Of a client that has left, nothing is read: its bytes count no more, and it may come again and again.
-    turn.then(() => (request.raw.socket.destroyed ? done(GONE) : read())).catch(done);
+    waitingChars += body.length;
+    turn
+      .then(() => {
+        waitingChars -= body.length;
+        // A client that has left reads no answer.
+        if (request.raw.socket.destroyed) done(refuseWith(400));
+        else read();
+      })
+      .catch(done);
   });
 };
 

@@ -79,7 +79,7 @@ export const createHttpApp = ({
 
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const status = error.statusCode ?? 500;
-    if (status >= 500) log.error({ err: error }, 'A request failed.');
+    if (status >= 500 && status !== OVERLOADED.status) log.error({ err: error }, 'A request failed.');
     return sendRefusal(reply, refusalOf(status));
   });
   app.setNotFoundHandler((_request, reply) => sendError(reply, 404, 'Not found.', 'BAD_REQUEST'));
@@ -186,6 +186,7 @@ export const requestSignal = (reply: FastifyReply, timeoutMs?: number): AbortSig
 };
 
 const refusalOf = (status: number): Refusal => {
+  if (status === OVERLOADED.status) return OVERLOADED;
   if (status === 413) return { status, message: 'The request is too large.', code: 'PAYLOAD_TOO_LARGE' };
   if (status < 500) {
     return {
