@@ -1,4 +1,4 @@
-import { GraphQLError } from 'graphql';
+import { overloaded } from '../overloaded.ts';
 
 /** Bounds the values of all answers that are being made at once, and so the memory that they take. */
 export type RunningValues = {
@@ -42,7 +42,7 @@ export const createRunningValues = (maxValues: number): RunningValues => {
       return new Promise((resolve, reject) => {
         const leave = (): void => {
           waiting.delete(waiter);
-          reject(overloaded());
+          reject(overloaded('Too many large operations at once.'));
         };
         const waiter: Waiter = {
           values,
@@ -60,8 +60,3 @@ export const createRunningValues = (maxValues: number): RunningValues => {
     },
   };
 };
-
-const overloaded = (): GraphQLError =>
-  new GraphQLError('Too many large operations at once. Retry the operation.', {
-    extensions: { code: 'OVERLOADED', http: { status: 503, headers: new Map([['retry-after', '1']]) } },
-  });

@@ -12,12 +12,6 @@ export const tooComplex = (why: string, cause?: unknown): GraphQLError =>
     extensions: { code: 'OPERATION_TOO_COMPLEX', http: { status: 400 } },
   });
 
-/** Error for an operation that would have to wait for too many others to be planned. */
-export const overloaded = (): GraphQLError =>
-  new GraphQLError('Too many operations wait to be planned. Retry the operation.', {
-    extensions: { code: 'OVERLOADED', http: { status: 503, headers: new Map([['retry-after', '1']]) } },
-  });
-
 /** How Apollo's planner says that an operation is over one of its own limits. */
 const PLANNER_LIMIT = /exceeds limit|reached the limit|[Tt]oo many|Exceeded maximum/;
 

@@ -3,8 +3,9 @@ import { Worker } from 'node:worker_threads';
 import type { QueryPlan } from '@apollo/query-planner';
 import { GraphQLError, Source } from 'graphql';
 import { monotonicNow } from '../../runtime/clock.ts';
+import { overloaded } from '../overloaded.ts';
 import type { PlanningJob, PlanningMessage, PlanningThreadData } from './messages.ts';
-import { overloaded, PlannerError, tooComplex } from './planning-errors.ts';
+import { PlannerError, tooComplex } from './planning-errors.ts';
 
 export type PlanningThreadOptions = PlanningThreadData & {
   /** Time that one job may take, in milliseconds. */
@@ -35,6 +36,8 @@ type QueuedJob = PlanningJob & {
   readonly resolve: (message: PlanningMessage) => void;
   readonly reject: (error: Error) => void;
 };
+
+const TOO_MANY = 'Too many operations wait to be planned.';
 
 const MAX_HEAP_MIB = 512;
 
@@ -112,7 +115,7 @@ export const createPlanningThread = ({
     if (!worker || !isReady) return;
     const job = waiting.shift() as QueuedJob;
     if (monotonicNow() - job.since > maxWaitMs) {
-      job.reject(overloaded());
+      job.reject(overloaded(TOO_MANY));
       next();
       return;
     }
@@ -125,7 +128,7 @@ export const createPlanningThread = ({
   const run = (job: PlanningJob): Promise<PlanningMessage> =>
     new Promise((resolve, reject) => {
       if (waiting.length >= maxWaiting) {
-        reject(overloaded());
+        reject(overloaded(TOO_MANY));
         return;
       }
       waiting.push({ ...job, since: monotonicNow(), resolve, reject });
@@ -152,8 +155,8 @@ export const createPlanningThread = ({
       return JSON.parse(message.plan);
     },
     close: async () => {
-      for (const job of waiting.splice(0)) job.reject(overloaded());
-      fail(overloaded());
+      for (const job of waiting.splice(0)) job.reject(overloaded(TOO_MANY));
+      fail(overloaded(TOO_MANY));
     },
   };
 };
