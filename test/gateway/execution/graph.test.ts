@@ -23,6 +23,8 @@ const supergraphSdl = composeServices(services).supergraphSdl ?? '';
 const ESTIMATE_LIMITS = { maxObjects: 10_000, maxValues: 100_000, assumedListSize: 10 };
 
 let planned: number;
+/** Requests to subgraphs. */
+let sent: number;
 const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object> =>
   makeGraphOf(supergraphSdl, { maxPrograms, maxProgramBytes });
 
@@ -43,7 +45,13 @@ const makeGraphOf = (
         return planner.buildQueryPlan(...given);
       },
     },
-    clientOf: () => ({ takes: 'texts', prepare: () => async () => ({ data: {} }) }),
+    clientOf: () => ({
+      takes: 'texts',
+      prepare: () => async () => {
+        sent += 1;
+        return { data: {} };
+      },
+    }),
     overrides: { enabledLabels: [], random },
     maxPrograms,
     maxProgramBytes,
@@ -66,6 +74,7 @@ const ask = (graph: Graph<object>, text: string, variables = {}, operationName?:
 
 beforeEach(() => {
   planned = 0;
+  sent = 0;
 });
 
 test('an operation is planned when it is first asked for, each of a document by itself', async () => {
@@ -73,6 +82,18 @@ test('an operation is planned when it is first asked for, each of a document by 
   const text = 'query A { people { name } } query B { people { nick } }';
   for (const name of ['A', 'B', 'A', 'B']) await ask(graph, text, {}, name);
   expect(planned).toBe(2);
+});
+
+test('a known operation whose time is up before it begins asks nobody', async () => {
+  const graph = makeGraph();
+  const operation = operationOf('{ people { name } }');
+  expect(sent).toBe(0);
+  await graph.execute(operation, {}, {});
+  expect(sent).toBe(1);
+  const signal = AbortSignal.abort(new DOMException('The time is up.', 'TimeoutError'));
+  const { errors } = await graph.execute(operation, {}, {}, { signal });
+  expect(errors).toMatchObject([{ extensions: { code: 'REQUEST_TIMEOUT' } }]);
+  expect(sent).toBe(1);
 });
 
 test('variables do not count, but for conditions that the planner cannot be trusted with', async () => {
@@ -112,6 +133,7 @@ test('operations of one version are made ready in the next, but for those that i
     '{ people { goneSince } }',
   ]);
   planned = 0;
+  sent = 0;
   for (const operation of operations) await next.warm(operation);
   expect(planned).toBe(2);
   await ask(next, '{ people { name } }');
@@ -136,9 +158,11 @@ test('a progressive override has a plan for each side that it can have, and none
   // None has moved, or the last, or the last two, and so on: five and not sixteen.
   expect(planned).toBe(5);
   planned = 0;
+  sent = 0;
   for (let count = 0; count < 100; count++) await ask(graph, '{ other f40 }');
   expect(planned).toBe(2);
   planned = 0;
+  sent = 0;
   for (let count = 0; count < 100; count++) await ask(graph, '{ other }');
   expect(planned).toBe(1);
 });

@@ -121,6 +121,22 @@ test('given a property whose arguments are refused, then that is its error', asy
   expect(errors?.map(({ path }) => path)).toEqual([['t', 'size']]);
 });
 
+test.each(['query', 'mutation'])('given names that objects inherit, then a %s has them as keys', async (operation) => {
+  const fields = `toString __proto__: __typename
+    object { __proto__: __typename constructor: id toString } again: object { __proto__: toString hasOwnProperty: id }`;
+  const sdl = `type Query { object: Thing toString: String } type Mutation { object: Thing toString: String }
+    type Thing { id: ID toString: String }`;
+  const schema = buildSchema(sdl);
+  for (const type of [schema.getQueryType(), schema.getMutationType()]) {
+    const field = type?.getFields()['object'];
+    if (field) field.resolve = () => ({ id: 1, toString: 'own' });
+  }
+  const document = parse(`${operation} { ${fields} }`, { noLocation: true });
+  const actual = await compileOperation(schema, document)({}, {});
+  // As text: objects with another prototype than their key says would be equal.
+  expect(JSON.stringify(actual)).toBe(JSON.stringify(await execute({ schema, document })));
+});
+
 test('given a schema without mutations, then a mutation is an error', async () => {
   const { data, errors } = await compare('type Query { a: Int }', { a: 1 }, 'mutation { a }');
   expect(data).toBeNull();
