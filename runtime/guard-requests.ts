@@ -65,7 +65,9 @@ export const guardRequests = (
       else parseJson(request, body, done);
     };
     if (body.length <= LONG_BODY_CHARS) return read();
-    if (waitingChars + body.length > limits.maxRequestBufferBytes * LONG_BODIES_SHARE) return done(refuseWith(503));
+    // However little bodies may hold, one that waits alone is read.
+    const share = limits.maxRequestBufferBytes * LONG_BODIES_SHARE;
+    if (waitingChars > 0 && waitingChars + body.length > share) return done(refuseWith(503));
     const turn = turns.take(monotonicNow() + body.length * DUE_MS_PER_CHAR);
     if (!turn) return read();
     waitingChars += body.length;

@@ -7,7 +7,7 @@ import { createLog } from '../../runtime/log.ts';
 
 /* An HTTP server whose turns the test gives. */
 
-const LONG = JSON.stringify({ text: 'x'.repeat(300_000) });
+const LONG = JSON.stringify({ text: 'x'.repeat(150_000) });
 const SHORT = JSON.stringify({ text: 'short' });
 
 let server: HttpApp;
@@ -26,7 +26,7 @@ const asked = async (count: number): Promise<void> => {
 
 beforeEach(async () => {
   [handled, waiting] = [[], []];
-  const config = readConfig({ PORT: '0', REQUEST_BUFFER_MAX_MIB: '2' }, []);
+  const config = readConfig({ PORT: '0', REQUEST_BUFFER_MAX_MIB: '1' }, []);
   server = createHttpApp({
     log: createLog('silent'),
     shutdownGraceMs: 1_000,
@@ -66,7 +66,7 @@ describe('a long body', () => {
     expect(handled).toEqual([5]);
     waiting[0]?.();
     expect((await long).status).toBe(200);
-    expect(handled).toEqual([5, 300_000]);
+    expect(handled).toEqual([5, 150_000]);
   });
 
   test('is refused where half of what bodies may hold is waiting; short ones are served, and later long ones', async () => {
@@ -82,6 +82,16 @@ describe('a long body', () => {
     await asked(4);
     waiting[3]?.();
     expect((await later).status).toBe(200);
+  });
+
+  test('of more than half of what bodies may hold is read where no other waits', async () => {
+    const text = 'x'.repeat(600_000);
+    const long = post(JSON.stringify({ text }));
+    await asked(1);
+    expect((await post(LONG)).status).toBe(503);
+    waiting[0]?.();
+    expect((await long).status).toBe(200);
+    expect(handled).toEqual([text.length]);
   });
 
   test('of a client that has left is not parsed', async () => {
