@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { monotonicNow } from './clock.ts';
 import { type HostPolicy, hostNameOf } from './hosts.ts';
-import { HEADERS_TOO_LARGE, type Refusal, toErrorBody } from './http-errors.ts';
+import { HEADERS_TOO_LARGE, type Refusal, RequestRefused, toErrorBody, tooManyValues } from './http-errors.ts';
 import type { HttpLimits } from './http-limits.ts';
-import { nestsDeeperThan } from './json-depth.ts';
+import { exceededJsonBound } from './json-bounds.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
 const MALFORMED_HOST: Refusal = {
@@ -28,7 +28,7 @@ const COMPRESSED: Refusal = {
 /** What a JSON body may nest. JSON.parse takes any depth, and whatever walks the value later overflows the stack. */
 const MAX_JSON_DEPTH = 200;
 
-/** Length from which on a body is parsed in turns. Parsing a megabyte takes 25 ms; twenty at once kept others waiting for a second. */
+/** Length from which on a body is parsed in turns. Twenty megabytes at once kept others waiting for a second. */
 const LONG_BODY_CHARS = 50_000;
 
 /** Time for each character of a long body within which it is due to be parsed, in milliseconds, so that short work goes first. */
@@ -41,7 +41,8 @@ const refuseWith = (statusCode: number): Error & { statusCode: number } => Objec
 
 /**
  * Refuses requests that no handler should see: for a host that is not ours, with too many header fields, with a
- * compressed or another body than JSON, or with JSON that is nested too deeply or would change an object's prototype.
+ * compressed or another body than JSON, or with JSON that is nested too deeply, has too many values or would change an
+ * object's prototype.
  */
 export const guardRequests = (
   app: FastifyInstance,
@@ -58,10 +59,13 @@ export const guardRequests = (
   });
   app.removeContentTypeParser('text/plain');
   const parseJson = app.getDefaultJsonParser('error', 'error');
+  const bounds = { depth: MAX_JSON_DEPTH, values: limits.maxBodyValues };
   let waitingChars = 0;
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
     const read = (): void => {
-      if (nestsDeeperThan(body, MAX_JSON_DEPTH)) done(refuseWith(400));
+      const exceeded = exceededJsonBound(body, bounds);
+      if (exceeded === 'values') done(new RequestRefused(tooManyValues(bounds.values)));
+      else if (exceeded) done(refuseWith(400));
       else parseJson(request, body, done);
     };
     if (body.length <= LONG_BODY_CHARS) return read();

@@ -4,7 +4,7 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } f
 import { watchConnections } from './connections.ts';
 import { guardRequests } from './guard-requests.ts';
 import type { HostPolicy } from './hosts.ts';
-import { OVERLOADED, type Refusal, SHUTTING_DOWN, toErrorBody } from './http-errors.ts';
+import { OVERLOADED, type Refusal, RequestRefused, SHUTTING_DOWN, toErrorBody } from './http-errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import type { Log } from './log.ts';
 import type { TurnQueue } from './turn-queue.ts';
@@ -80,7 +80,7 @@ export const createHttpApp = ({
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const status = error.statusCode ?? 500;
     if (status >= 500 && status !== OVERLOADED.status) log.error({ err: error }, 'A request failed.');
-    return sendRefusal(reply, refusalOf(status));
+    return sendRefusal(reply, error instanceof RequestRefused ? error.refusal : refusalOf(status));
   });
   app.setNotFoundHandler((_request, reply) => sendError(reply, 404, 'Not found.', 'BAD_REQUEST'));
   app.addHook('onRequest', (request, reply, done) => {

@@ -36,6 +36,25 @@ export const EXPECTATION_FAILED: Refusal = {
   code: 'BAD_REQUEST',
 };
 
+/** The refusal of a JSON body with more values than one may have. */
+export const tooManyValues = (limit: number): Refusal => ({
+  status: 413,
+  message: `The request body has more than ${limit.toLocaleString('en')} values (MAX_BODY_VALUES). Send less in its variables.`,
+  code: 'PAYLOAD_TOO_LARGE',
+});
+
+/** What a hook or a body parser throws to have the request answered with a refusal of its own. */
+export class RequestRefused extends Error {
+  readonly refusal: Refusal;
+  readonly statusCode: number;
+
+  constructor(refusal: Refusal) {
+    super(refusal.message);
+    this.refusal = refusal;
+    this.statusCode = refusal.status;
+  }
+}
+
 const MALFORMED: Refusal = { status: 400, message: 'Malformed HTTP request.', code: 'BAD_REQUEST' };
 
 const PARSER_REFUSALS: Readonly<Record<string, Refusal>> = {

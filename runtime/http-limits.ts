@@ -35,6 +35,7 @@ export const HttpEnv = z.object({
   MAX_CONNECTIONS: Count.default(10_000),
   MAX_HEADER_KIB: Count.max(1024).default(16),
   MAX_HEADERS: Count.default(100),
+  MAX_BODY_VALUES: Count.default(20_000),
   REQUEST_BUFFER_MAX_MIB: z.coerce.number().min(1).default(64),
   RESPONSE_BUFFER_MAX_MIB: z.coerce.number().min(1).default(128),
 });
@@ -52,6 +53,8 @@ export type HttpLimits = {
   readonly maxConnections: number;
   readonly maxHeaderBytes: number;
   readonly maxHeaders: number;
+  /** Values at all levels of a JSON body, as parsing takes up to a microsecond for each and cannot be interrupted. */
+  readonly maxBodyValues: number;
   /** The size of all request bodies that are held at a time, read in whole or in part. */
   readonly maxRequestBufferBytes: number;
   /** The size of all responses at a time that peers have not read yet. */
@@ -67,6 +70,7 @@ export const toHttpLimits = (values: z.output<typeof HttpEnv>): HttpLimits => ({
   maxConnections: values.MAX_CONNECTIONS,
   maxHeaderBytes: values.MAX_HEADER_KIB * 1024,
   maxHeaders: values.MAX_HEADERS,
+  maxBodyValues: values.MAX_BODY_VALUES,
   maxRequestBufferBytes: values.REQUEST_BUFFER_MAX_MIB * MIB,
   maxResponseBufferBytes: values.RESPONSE_BUFFER_MAX_MIB * MIB,
 });

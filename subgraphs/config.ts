@@ -20,6 +20,8 @@ export const SubgraphProcessEnv = HttpEnv.extend({
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
+  // A gateway asks for thousands of entities at once, each by two values or more.
+  MAX_BODY_VALUES: z.coerce.number().int().positive().default(60_000),
   ...createLimitsShape(SUBGRAPH_LIMITS),
 });
 

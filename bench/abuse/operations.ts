@@ -45,7 +45,9 @@ export const WORST: Readonly<Record<string, (unique: number) => Operation>> = {
   'a megabyte of bad variables': (unique) => ({
     query: `mutation U${unique}($input: SetStockInput!) { setStock(input: $input) { product { sku } } }`,
     variables: {
-      input: Object.fromEntries(Array.from({ length: 40_000 }, (_, index) => [`unknown${unique}_${index}`, index])),
+      input: Object.fromEntries(
+        Array.from({ length: 19_900 }, (_, index) => [`unknown${unique}_${index}`.padEnd(42, '_'), index]),
+      ),
     },
   }),
 };
@@ -105,13 +107,13 @@ export const REFUSED: readonly { readonly name: string; readonly code: string; r
     operation: { query: `{ a(b: ${'['.repeat(49_000)}${']'.repeat(49_000)}) }` },
   },
   {
-    name: '100 kB of variables with unknown fields',
+    name: 'a megabyte of variables with unknown fields',
     code: 'BAD_USER_INPUT',
     operation: WORST['a megabyte of bad variables']?.(0) ?? { query: '' },
   },
   {
     name: '650 kB of bad list items',
-    code: 'BAD_USER_INPUT',
+    code: 'PAYLOAD_TOO_LARGE',
     operation: {
       query: 'query($skus: [ID!]!) { products(skus: $skus) { sku } }',
       variables: { skus: Array.from({ length: 80_000 }, () => ({ a: 1 })) },

@@ -87,6 +87,29 @@ describe('bodies', () => {
     expect(await response.json()).toEqual({ data: { version: 'first' } });
   });
 
+  test.each([
+    ['a list', (count: number) => Array.from({ length: count }, () => 1)],
+    ['lists', (count: number) => Array.from({ length: count / 2 }, () => [])],
+    ['objects', (count: number) => Array.from({ length: count / 2 }, () => ({}))],
+    ['an object', (count: number) => Object.fromEntries(Array.from({ length: count }, (_, key) => [`key${key}`, 1]))],
+  ])('%s of more values than MAX_BODY_VALUES is refused, and of as many is taken', async (_, make) => {
+    const query = 'query ($odd: Odd) { version(odd: $odd) }';
+    const text = ',{['.repeat(20_000);
+    // The list and what it is in: the body, its other two values, and `variables`.
+    const taken = await post(JSON.stringify({ query, text, variables: { odd: make(19_994) } }));
+    expect(await taken.json()).toEqual({ data: { version: 'first' } });
+    const refused = await post(JSON.stringify({ query, text, variables: { odd: make(20_000) } }));
+    expect(refused.status).toBe(413);
+    expect(await refused.json()).toEqual({
+      errors: [
+        {
+          message: 'The request body has more than 20,000 values (MAX_BODY_VALUES). Send less in its variables.',
+          extensions: { code: 'PAYLOAD_TOO_LARGE' },
+        },
+      ],
+    });
+  });
+
   test.each(['gzip', 'br', 'deflate', 'GZIP', 'identity, gzip', 'zstd', 'nonsense'])(
     'one that is encoded as %s is refused and not unpacked',
     async (encoding) => {

@@ -140,7 +140,7 @@ describe('given variables that cannot be used', () => {
   const QUERY = `mutation($input: SetStockInput!) { setStock(input: $input) { product { sku } } }`;
 
   test('with many unknown fields, then the answer is small, and repeats nothing', async () => {
-    const input = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`secret${index}`, 'x'.repeat(20)]));
+    const input = Object.fromEntries(Array.from({ length: 19_000 }, (_, index) => [`secret${index}`, 'x'.repeat(20)]));
     const { status, errors, text } = await stack.ask(QUERY, { input });
     expect(status).toBe(400);
     expect(new Set(errors?.map(({ extensions }) => extensions?.['code']))).toEqual(new Set(['BAD_USER_INPUT']));
@@ -149,7 +149,7 @@ describe('given variables that cannot be used', () => {
   });
 
   test('with many bad items of a list, then the answer is small', async () => {
-    const skus = Array.from({ length: 20_000 }, () => ({ a: 1 }));
+    const skus = Array.from({ length: 9_000 }, () => ({ a: 1 }));
     const { status, text } = await stack.ask('query($skus: [ID!]!) { products(skus: $skus) { sku } }', { skus });
     expect(status).toBe(400);
     expect(text.length).toBeLessThan(10_000);
