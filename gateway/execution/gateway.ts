@@ -7,6 +7,7 @@ import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import type { StaleNote } from '../../subgraphs/field.ts';
 import type { EstimateLimits } from '../cost/estimate-limits.ts';
 import { createRunningValues } from '../cost/running-values.ts';
+import { PLANNER_CONFIG } from '../planning/plan.ts';
 import { createPlanningThread, type PlanningThread } from '../planning/planning-thread.ts';
 import { type ClientOperation, createGraph, type Graph, type RequestTime } from './graph.ts';
 import type { PlanNode } from './outline.ts';
@@ -98,6 +99,7 @@ export const createCompiledGateway = <Context extends Noted>(
     logger: log,
     // By default it is not in production, and then what is wrong shows when it is asked for.
     validateSupergraph: true,
+    queryPlannerConfig: PLANNER_CONFIG,
     buildService: () => ({ process: async () => Promise.reject(new Error('Fetches are sent by programs.')) }),
   });
   // A request belongs to the version that it was validated with, whatever has been loaded since.

@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createRunningValues } from '../../../gateway/cost/running-values.ts';
 import { createCompiledGateway, SupergraphError } from '../../../gateway/execution/gateway.ts';
 import { createGraph, type Graph } from '../../../gateway/execution/graph.ts';
+import { PLANNER_CONFIG } from '../../../gateway/planning/plan.ts';
 import { createPlanningThread } from '../../../gateway/planning/planning-thread.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { createTurnQueue } from '../../../runtime/turn-queue.ts';
@@ -33,7 +34,7 @@ const makeGraphOf = (
   { random = Math.random, maxPrograms = 10, maxProgramBytes = 10_000_000 },
 ): Graph<object> => {
   const supergraph = Supergraph.build(supergraphSdl);
-  const planner = new QueryPlanner(supergraph, {});
+  const planner = new QueryPlanner(supergraph, PLANNER_CONFIG);
   return createGraph<object>({
     apiSchema: supergraph.apiSchema().toGraphQLJSSchema(),
     supergraphSchema: supergraph.schema.toGraphQLJSSchema(),
@@ -44,6 +45,7 @@ const makeGraphOf = (
         planned += 1;
         return planner.buildQueryPlan(...given);
       },
+      lastGeneratedPlanStatistics: () => planner.lastGeneratedPlanStatistics(),
     },
     clientOf: () => ({
       takes: 'texts',
