@@ -98,12 +98,16 @@ export const toAbortError = (
         cause,
       });
 
-const OUTAGES: ReadonlySet<UpstreamErrorCode> = new Set([
+/** The codes of a provider that could not be asked or gave nothing to be used. */
+export const OUTAGE_CODES = [
   'UPSTREAM_TIMEOUT',
   'UPSTREAM_UNAVAILABLE',
   'UPSTREAM_RATE_LIMITED',
   'UPSTREAM_BAD_RESPONSE',
-]);
+] as const satisfies readonly UpstreamErrorCode[];
 
-/** Whether the provider could not be asked or gave nothing to be used, so that what it said before is the best there is. */
-export const isOutage = (error: unknown): boolean => error instanceof UpstreamError && OUTAGES.has(error.code);
+export type OutageCode = (typeof OUTAGE_CODES)[number];
+
+/** The code of an outage, where what the provider said before is the best there is; `undefined` for any other error. */
+export const outageCodeOf = (error: unknown): OutageCode | undefined =>
+  error instanceof UpstreamError ? OUTAGE_CODES.find((code) => code === error.code) : undefined;

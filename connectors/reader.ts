@@ -3,7 +3,7 @@ import { monotonicNow } from '../runtime/clock.ts';
 import { type BatchAnswer, createGatherer, type Told } from './batch.ts';
 import type { Cache, Lifetime } from './cache.ts';
 import type { CallOptions } from './chain.ts';
-import { isOutage } from './errors.ts';
+import { OUTAGE_CODES, outageCodeOf } from './errors.ts';
 import { enter, type Ledger } from './ledger.ts';
 import type { Turns } from './turns.ts';
 
@@ -25,8 +25,18 @@ export type ReaderDefinition<Value> = {
   readonly tagsOfValue?: (value: Value) => readonly string[];
 };
 
-/** What is known of a key: `null` where the provider has nothing. `staleMs` is its age where that is past its time. */
-export type Found<Value> = { readonly value: Value | null; readonly staleMs?: number };
+/**
+ * Why a value is past its time: it is being refreshed in the background, or the provider could not be asked, by the code
+ * that the error would have had. A provider that takes longer than a caller waits for is UPSTREAM_TIMEOUT.
+ */
+export const STALE_REASONS = ['REFRESHING', ...OUTAGE_CODES] as const;
+export type StaleReason = (typeof STALE_REASONS)[number];
+
+/** How old a value is that is past its time, in milliseconds, and why it was given all the same. */
+export type Staleness = { readonly ageMs: number; readonly reason: StaleReason };
+
+/** What is known of a key: `null` where the provider has nothing. */
+export type Found<Value> = { readonly value: Value | null; readonly stale?: Staleness };
 
 /** Reads by key, from the cache or from the provider, on behalf of all running requests. */
 export type Reader<Value> = {
@@ -97,7 +107,10 @@ export const createReader = <Value>(
   // Moments of other processes can be ahead of this one's clock by a little.
   const ageOf = ({ askedAt }: Told<Value>): number => Math.max(0, now() - askedAt);
 
-  const asStale = (told: Told<Value>): Found<Value> => ({ value: told.value, staleMs: Math.round(ageOf(told)) });
+  const asStale = (told: Told<Value>, reason: StaleReason): Found<Value> => ({
+    value: told.value,
+    stale: { ageMs: Math.round(ageOf(told)), reason },
+  });
 
   /** For how much longer it is as good as asking: not at all where nothing is kept, or where it is past its time. */
   const leftOf = (answer: Told<Value> | Found<Value> | Error | undefined): number => {
@@ -124,15 +137,17 @@ export const createReader = <Value>(
       if (answers) {
         return answers.map((answer, index) => {
           const old = kept[index];
-          return isOutage(answer) && old ? asStale(old) : answer;
+          const outage = outageCodeOf(answer);
+          return outage && old ? asStale(old, outage) : answer;
         }) as (Found<Value> | Error)[];
       }
       // The call goes on for the cache's sake, and for whoever has more patience.
       asked.catch(() => {});
-      return kept.map(asStale);
+      return kept.map((old) => asStale(old, 'UPSTREAM_TIMEOUT'));
     } catch (error) {
       // The caller's own time is up.
-      if (isOutage(error)) return kept.map(asStale);
+      const outage = outageCodeOf(error);
+      if (outage) return kept.map((old) => asStale(old, outage));
       throw error;
     } finally {
       timer.abort();
@@ -167,7 +182,7 @@ export const createReader = <Value>(
           found.set(key, { value: told.value });
         } else if (told.value !== null && ageMs <= refreshMs) {
           note(undefined);
-          found.set(key, asStale(told));
+          found.set(key, asStale(told, 'REFRESHING'));
           stale.push(key);
         } else if (isKept(told)) {
           kept.set(key, told);
@@ -190,7 +205,7 @@ export const createReader = <Value>(
         found.set(key, toFound(keptAnswers[index]));
       }
       if (cache) {
-        const used = [...found.values()].filter((one) => !(one instanceof Error) && one.staleMs !== undefined).length;
+        const used = [...found.values()].filter((one) => !(one instanceof Error) && one.stale !== undefined).length;
         enter({ operation, ledgers: call.ledgers }, ledger, upstream, {
           hits: keys.length - missing.length - keptKeys.length - stale.length,
           stale: used,

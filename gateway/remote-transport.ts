@@ -5,6 +5,7 @@ import { isUpstreamError, UpstreamError } from '../connectors/errors.ts';
 import { createHttpConnector } from '../connectors/http.ts';
 import { LEDGER_COLUMNS } from '../connectors/ledger.ts';
 import { parseJson, unusableAnswer } from '../connectors/parse.ts';
+import { STALE_REASONS } from '../connectors/reader.ts';
 import type { Log } from '../runtime/log.ts';
 import { toPublicError } from '../subgraphs/errors.ts';
 import { type RequestNotes, toTermHeaders } from '../subgraphs/request.ts';
@@ -24,7 +25,13 @@ import type { Transport } from './transport.ts';
 
 const Path = z.array(z.union([z.string(), z.number()]));
 
-const Stale = z.object({ path: Path, provider: z.string(), ageMs: z.number() });
+const Stale = z.object({
+  path: Path,
+  provider: z.string(),
+  ageMs: z.number(),
+  // Of another version's reason no more is known than that something is wrong.
+  reason: z.enum(STALE_REASONS).catch('UPSTREAM_UNAVAILABLE'),
+});
 
 const Row = z.object({
   upstream: z.string(),

@@ -1,13 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { GraphQLFieldResolver, GraphQLResolveInfo } from 'graphql';
+import type { Staleness } from '../connectors/reader.ts';
 
-/** Something in an answer that is older than it should be, because its provider could not be asked. */
-export type StaleNote = {
+/** Something in an answer that is past its time: since the provider said so `ageMs` have passed. */
+export type StaleNote = Staleness & {
   readonly path: readonly (string | number)[];
   /** The subgraph whose provider it is. */
   readonly provider: string;
-  /** How long ago the provider said so, in milliseconds. */
-  readonly ageMs: number;
 };
 
 /** What every resolver's context has, beside what its subgraph puts there. */
@@ -56,9 +55,9 @@ export const withEntity =
 export const currentField = (): Field | undefined => current.getStore();
 
 /** Notes that a field's value is stale. */
-export const noteStale = (field: Field | undefined, provider: string, ageMs: number): void => {
+export const noteStale = (field: Field | undefined, note: Omit<StaleNote, 'path'>): void => {
   if (!field) return;
   const path: (string | number)[] = [];
   for (let step: Field['path'] | undefined = field.path; step; step = step.prev) path.unshift(step.key);
-  field.stale.push({ path, provider, ageMs });
+  field.stale.push({ path, ...note });
 };

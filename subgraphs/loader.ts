@@ -24,8 +24,8 @@ export const createLoader = <Value, Key = string>(
   const loader = new DataLoader<string, Found<Value>>((keys) => reader.load(keys, call));
   const load = async (key: Key): Promise<Value | null> => {
     const field = currentField();
-    const { value, staleMs } = await loader.load(keyOf(key));
-    if (staleMs !== undefined) noteStale(field, reader.upstream, staleMs);
+    const { value, stale } = await loader.load(keyOf(key));
+    if (stale) noteStale(field, { provider: reader.upstream, ...stale });
     return value;
   };
   return {

@@ -57,7 +57,7 @@ export const createCallOptions = ({
 export const toReport = (stale: readonly StaleNote[], { ledger, freshness }: RequestNotes): Report | undefined => {
   if (stale.length === 0 && !ledger && !freshness) return undefined;
   return {
-    ...(stale.length > 0 && { stale: oldestOf(stale) }),
+    ...(stale.length > 0 && { stale: mergeNotes(stale) }),
     ...(ledger && { calls: ledger.rows().map(inWholeNumbers) }),
     ...(ledger?.spans && { spans: ledger.spans }),
     // Infinity is no JSON.
@@ -65,14 +65,22 @@ export const toReport = (stale: readonly StaleNote[], { ledger, freshness }: Req
   };
 };
 
-/** One note for each place and provider: a value can be made of several, and is as old as the oldest. */
-const oldestOf = (stale: readonly StaleNote[]): StaleNote[] => {
-  const oldest = new Map<string, StaleNote>();
+/**
+ * One note for each place and provider: a value can be made of several. It is as old as the oldest, and an outage says more
+ * than that another part is being refreshed.
+ */
+const mergeNotes = (stale: readonly StaleNote[]): StaleNote[] => {
+  const merged = new Map<string, StaleNote>();
   for (const note of stale) {
     const place = JSON.stringify([note.provider, note.path]);
-    if (note.ageMs >= (oldest.get(place)?.ageMs ?? 0)) oldest.set(place, note);
+    const other = merged.get(place) ?? note;
+    merged.set(place, {
+      ...note,
+      ageMs: Math.max(note.ageMs, other.ageMs),
+      reason: note.reason === 'REFRESHING' ? other.reason : note.reason,
+    });
   }
-  return [...oldest.values()];
+  return [...merged.values()];
 };
 
 const inWholeNumbers = (row: Readonly<LedgerRow>): LedgerRow => ({

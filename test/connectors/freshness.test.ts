@@ -66,7 +66,7 @@ test('what is past its time is good for no time, though it is given', async () =
   const left = await leftAfter(async (freshness) => {
     found = await words.load(['a'], { freshness });
   });
-  expect(found).toMatchObject([{ value: 'a', staleMs: expect.any(Number) }]);
+  expect(found).toMatchObject([{ value: 'a', stale: { ageMs: expect.any(Number), reason: 'REFRESHING' } }]);
   expect(left).toBe(0);
   await close();
   resetClock();

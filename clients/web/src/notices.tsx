@@ -39,16 +39,18 @@ type HintProps = {
   except?: readonly string[];
 };
 
-/** Says what of a part is older than usual, and why. */
+/** Warns of what of a part is old because a system cannot be asked; of what is only being refreshed it says the age. */
 export const StaleHint = ({ operation, at = [], except = [] }: HintProps) => {
   const stale = useStale(operation);
   const oldest = new Map<string, number>();
-  for (const { path, provider, ageMs } of stale) {
+  let refreshingMs = 0;
+  for (const { path, provider, ageMs, reason } of stale) {
     const isWithin = at.every((step, index) => path[index] === step);
     if (!isWithin || except.includes(String(path[at.length]))) continue;
-    oldest.set(provider, Math.max(ageMs, oldest.get(provider) ?? 0));
+    if (reason === 'REFRESHING') refreshingMs = Math.max(ageMs, refreshingMs);
+    else oldest.set(provider, Math.max(ageMs, oldest.get(provider) ?? 0));
   }
-  if (oldest.size === 0) return null;
+  if (oldest.size === 0) return refreshingMs > 0 && <p className="quiet">From {formatAge(refreshingMs)} ago.</p>;
   return (
     <div role="status" className="notice stale">
       {[...oldest].map(([provider, ageMs]) => (

@@ -2,11 +2,13 @@ import { ApolloLink, makeVar } from '@apollo/client';
 import { useReactiveVar } from '@apollo/client/react';
 import { map } from 'rxjs';
 
-/** A part of an answer that is older than usual, because its provider could not be asked. */
+/** A part of an answer that is past its time. */
 export type StaleNote = {
   readonly path: readonly (string | number)[];
   readonly provider: string;
   readonly ageMs: number;
+  /** `REFRESHING` where all is well and the next answer is newer, otherwise the code of what is wrong. */
+  readonly reason: string;
 };
 
 type Extensions = { readonly tributary?: { readonly stale?: readonly StaleNote[] } };

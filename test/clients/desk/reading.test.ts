@@ -188,6 +188,17 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     expect(await textOf(page, 'Deals')).not.toContain('cannot be asked');
   });
 
+  test('of what is only being refreshed it says the age, and warns of nothing', async () => {
+    const types = ['accounts', 'paymentLists', 'payments'].map((type) => `${type}=0/600/3600`);
+    const gateway = await stack().startAnother({ CACHE_MAX_MIB: '16', STRIPE_CACHE: types.join(',') });
+    onTestFinished(() => gateway.close());
+    const page = await open(`${gateway.url}${adasPage}`);
+    await page.getByRole('region', { name: 'Payments' }).getByRole('listitem').first().waitFor();
+    await page.reload();
+    await isVisible(page, /^From \d+ s ago\.$/);
+    expect(await textOf(page, 'Payments')).not.toContain('cannot be asked');
+  });
+
   test.each([
     ['light', { colorScheme: 'light' }],
     ['dark', { colorScheme: 'dark' }],

@@ -38,7 +38,12 @@ export type Trace = {
 
 export type Report = {
   readonly timeMs?: number;
-  readonly stale?: readonly { readonly path: readonly (string | number)[]; readonly provider: string; ageMs: number }[];
+  readonly stale?: readonly {
+    readonly path: readonly (string | number)[];
+    readonly provider: string;
+    readonly ageMs: number;
+    readonly reason: string;
+  }[];
   readonly calls?: readonly {
     readonly upstream: string;
     readonly operation: string;
