@@ -43,7 +43,7 @@ export const cache = ({ of, one, two, three, withStack, ask, write, reads, fail,
     test('older, and the provider is down: answered, with place, provider, age and reason', async () => {
       const { data } = await ask([one]);
       skipAhead(600_000);
-      fail({ status });
+      fail({ status: 500 });
       const answer = await ask([one]);
       expect({ data: answer.data, errors: answer.errors }).toEqual({ data, errors: undefined });
       const [note] = reportOf(answer)?.stale ?? [];
