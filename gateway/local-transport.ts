@@ -17,9 +17,12 @@ export const createLocalTransport = (subgraph: Subgraph, log: Log): Transport =>
       for (const { variable, values } of representations) all[variable] = values;
       try {
         const { data, errors } = await run(all, { ...context.contextOf(subgraph), stale });
-        return { data, errors: errors?.map((error) => toPublicError(error, log)), stale };
+        return { data, errors: errors?.map((error) => toPublicError(error, log, subgraph.credentials)), stale };
       } catch (error) {
-        return { data: null, errors: [toPublicError(new GraphQLError('', { originalError: error as Error }), log)] };
+        return {
+          data: null,
+          errors: [toPublicError(new GraphQLError('', { originalError: error as Error }), log, subgraph.credentials)],
+        };
       }
     };
   },

@@ -39,7 +39,7 @@ const greet = ({ url, sources }: Ready, { explorer, desk, supergraphFile }: Gate
   console.log(lines.join('\n'));
 };
 
-await run(async () => {
+await run(process.env, async () => {
   if (cluster.isWorker) {
     const { url, sources, close } = await startGateway(process.env);
     process.send?.({ url, sources } satisfies Ready);

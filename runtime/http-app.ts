@@ -82,7 +82,14 @@ export const createHttpApp = ({
     if (status >= 500 && status !== OVERLOADED.status) log.error({ err: error }, 'A request failed.');
     return sendRefusal(reply, error instanceof RequestRefused ? error.refusal : refusalOf(status));
   });
-  app.setNotFoundHandler((_request, reply) => sendError(reply, 404, 'Not found.', 'BAD_REQUEST'));
+  app.setNotFoundHandler((_request, reply) =>
+    sendError(
+      reply,
+      404,
+      'There is nothing at this path. GraphQL is at /graphql, or at the subgraph’s name.',
+      'NOT_FOUND',
+    ),
+  );
   app.addHook('onRequest', (request, reply, done) => {
     if (isStopping && request.url !== '/health/ready') return void sendRefusal(reply, SHUTTING_DOWN);
     done();
@@ -146,7 +153,7 @@ const refuseOtherMethods = (app: FastifyInstance): void => {
     if (isPreflight || allowed?.has(method)) return done();
     if (allowed) {
       const names = [...allowed].join(', ');
-      sendError(reply.header('allow', names), 405, `Method not allowed. Use one of: ${names}.`, 'BAD_REQUEST');
+      sendError(reply.header('allow', names), 405, `Method not allowed. Use one of: ${names}.`, 'METHOD_NOT_ALLOWED');
       return;
     }
     if (method === 'OPTIONS') return void reply.callNotFound();

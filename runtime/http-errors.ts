@@ -6,6 +6,9 @@ export const toErrorBody = ({ message, code }: Pick<Refusal, 'message' | 'code'>
   errors: [{ message, extensions: { code } }],
 });
 
+/** The codes of requests that no route takes. */
+export const ROUTE_ERROR_CODES = ['NOT_FOUND', 'METHOD_NOT_ALLOWED'] as const;
+
 export const OVERLOADED: Refusal = {
   status: 503,
   message: 'The server is overloaded. Retry the request after the time in Retry-After.',

@@ -1,10 +1,10 @@
-import { ConfigError } from './env.ts';
+import { ConfigError, type Env, loadEnvFile } from './env.ts';
 
 /** Something that runs until it is closed. `close` finishes what is in progress and may be called once. */
 export type Running = { readonly close: () => Promise<void> };
 
 /**
- * Runs a process: starts it, and on SIGTERM or SIGINT closes it and exits with 0. A second signal exits at once.
+ * Runs a process: reads the file with its variables, if there is one, starts it, and on SIGTERM or SIGINT closes it and exits with 0. A second signal exits at once.
  *
  * A configuration that cannot be used ends the process with exit code 78 (EX_CONFIG in sysexits.h) and a message
  * without a stack trace; any other failure to start ends it with 1.
@@ -12,10 +12,11 @@ export type Running = { readonly close: () => Promise<void> };
  * A rejection that nobody handles is written to the standard error and does not end the process: packages leave some, as
  * graphql-js those of list items after one that failed, and a client must not be able to end the process by that.
  */
-export const run = async (start: () => Promise<Running>): Promise<void> => {
+export const run = async (env: Env, start: () => Promise<Running>): Promise<void> => {
   process.on('unhandledRejection', (reason) => console.error('A rejection that nobody handles:', reason));
   let running: Running;
   try {
+    loadEnvFile(env);
     running = await start();
   } catch (error) {
     if (error instanceof ConfigError) {
@@ -25,8 +26,9 @@ export const run = async (start: () => Promise<Running>): Promise<void> => {
     }
     // A process of our own that has said already why it ended.
     if (error instanceof Error && 'exitCode' in error) process.exit(Number(error.exitCode));
-    console.error(isPortTaken(error) ? `Port ${error.port} is taken (EADDRINUSE). Set PORT to another one.` : error);
-    process.exit(1);
+    const problem = listenProblemOf(error);
+    console.error(problem ? problem.message : error);
+    process.exit(problem ? problem.exitCode : 1);
   }
   let stopping = false;
   const stop = async () => {
@@ -39,5 +41,20 @@ export const run = async (start: () => Promise<Running>): Promise<void> => {
   process.on('SIGINT', stop);
 };
 
-const isPortTaken = (error: unknown): error is Error & { port: number } =>
-  error instanceof Error && 'code' in error && error.code === 'EADDRINUSE' && 'port' in error;
+/** What to do where a server cannot listen, and the code to exit with: 78 where only another configuration helps. */
+const listenProblemOf = (error: unknown): { message: string; exitCode: number } | undefined => {
+  if (!(error instanceof Error)) return undefined;
+  const { code, syscall, port, address, hostname = address } = error as NodeJS.ErrnoException & ListenDetails;
+  if (code === 'EADDRINUSE')
+    return { message: `Port ${port} is taken (EADDRINUSE). Set PORT to another one.`, exitCode: 1 };
+  if (syscall === 'getaddrinfo')
+    return { message: `HOST: there is no host of the name ${hostname} (${code}).`, exitCode: 78 };
+  if (syscall !== 'listen') return undefined;
+  const message =
+    code === 'EACCES'
+      ? `Port ${port} may not be used (EACCES). Set PORT to one above 1023.`
+      : `HOST: ${address} is no address of this machine that a server can listen at (${code}).`;
+  return { message, exitCode: 78 };
+};
+
+type ListenDetails = { readonly port?: number; readonly address?: string; readonly hostname?: string };

@@ -84,7 +84,8 @@ export const createRedis = (url: string, log: Log): Redis => {
   const returns: ReturnWork[] = [];
   const clock = createRemoteClock();
   let client = createReconnectingClient(url);
-  let isUp = false;
+  /** Undefined until it is known, so that one that is not there from the start is said too. */
+  let isUp: boolean | undefined;
   let isClockSetBack = false;
   let isClosed = false;
   let silences = 0;
@@ -94,8 +95,9 @@ export const createRedis = (url: string, log: Log): Redis => {
   const become = (next: boolean, why?: unknown) => {
     if (isUp === next) return;
     isUp = next;
-    const details = { redis: next ? 'up' : 'down', why: why instanceof Error ? why.name : undefined };
-    log[next ? 'info' : 'warn'](details, 'The connection to Redis changed.');
+    if (next) return log.info({ redis: 'up' }, 'Redis answers.');
+    const details = { redis: 'down', why: reasonOf(why) };
+    log.warn(details, 'Redis (REDIS_URL) does not answer. This process goes on alone, and goes on trying.');
   };
 
   const compareClocks = async () => {
@@ -191,7 +193,7 @@ export const createRedis = (url: string, log: Log): Redis => {
   connect();
 
   return {
-    isUp: () => isUp && client.isReady,
+    isUp: () => isUp === true && client.isReady,
     attempt: async (work) => {
       if (!isUp || !client.isReady) return undefined;
       try {
@@ -214,6 +216,12 @@ export const createRedis = (url: string, log: Log): Redis => {
       if (client.isOpen) client.destroy();
     },
   };
+};
+
+/** The error's code or kind, and nothing of its text: that can hold the URL. */
+const reasonOf = (error: unknown): unknown => {
+  if (!(error instanceof Error)) return undefined;
+  return ('code' in error && error.code) || error.name;
 };
 
 /**

@@ -4,7 +4,7 @@ import { SandboxProcessEnv } from './config.ts';
 import { sandboxes } from './index.ts';
 import type { Sandbox } from './server.ts';
 
-await run(async () => {
+await run(process.env, async () => {
   const { SANDBOXES: names, PORT: port, HOST: host } = readEnv(SandboxProcessEnv, process.env);
   const started: Sandbox[] = [];
   for (const [index, name] of names.entries()) {

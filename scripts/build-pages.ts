@@ -19,9 +19,25 @@ export const buildPages = async ({ onlyChanged }: { onlyChanged: boolean }): Pro
   for (const page of wanted) {
     const start = performance.now();
     const root = join(ROOT, 'clients', page);
-    await vite.build({ configFile: join(root, 'vite.config.ts'), logLevel: 'warn' });
+    try {
+      await vite.build({ configFile: join(root, 'vite.config.ts'), logLevel: 'warn' });
+    } catch (error) {
+      const why = onlyChanged && fileProblemOf(error);
+      if (!why) throw error;
+      // The graph can do without its pages.
+      console.warn(
+        `Not built: clients/${page}. The folder cannot be written (${why}). Run \`npm run pages\` where it can.`,
+      );
+      continue;
+    }
     console.log(`Built clients/${page} in ${((performance.now() - start) / 1000).toFixed(1)} s.`);
   }
+};
+
+/** The code where a file or folder could not be written, wherever in the build. */
+const fileProblemOf = (error: unknown): string | undefined => {
+  const text = error instanceof Error ? `${'code' in error ? error.code : ''} ${error.message}` : '';
+  return /\b(EACCES|EPERM|EROFS|ENOSPC|EDQUOT|EEXIST|ENOTDIR)\b/.exec(text)?.[1];
 };
 
 /** Whether something that the page is made of is newer than the page. */

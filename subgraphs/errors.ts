@@ -27,9 +27,14 @@ const INTERNAL: GraphQLFormattedError = {
 
 /**
  * The only place where an error becomes something a client sees: a message, the path, a stable code, and no URL,
- * credential or words of a provider. What is kept from clients is logged.
+ * credential or words of a provider. What is kept from clients is logged; where a provider refuses who we are, with the names of
+ * the variables in `credentials`.
  */
-export const toPublicError = (error: GraphQLError, log: Log): GraphQLFormattedError => {
+export const toPublicError = (
+  error: GraphQLError,
+  log: Log,
+  credentials?: readonly string[],
+): GraphQLFormattedError => {
   const path = error.path && { path: error.path };
   const cause = causeOf(error);
   if (cause instanceof UpstreamError) {
@@ -37,7 +42,11 @@ export const toPublicError = (error: GraphQLError, log: Log): GraphQLFormattedEr
     const { operation, status, retryAfterMs, reason } = details;
     // A caller that left, or a thing that is refused for a good reason, is no fault of the provider.
     const level = code === 'UPSTREAM_CANCELLED' || code === 'UPSTREAM_REJECTED' ? 'info' : 'warn';
-    log[level]({ code, upstream, operation, status, reason, path: error.path, why: whyOf(cause) }, cause.message);
+    const refused = code === 'UPSTREAM_UNAUTHORIZED' && credentials ? { variables: credentials } : undefined;
+    log[level](
+      { code, upstream, operation, status, reason, path: error.path, why: whyOf(cause), ...refused },
+      refused ? `${cause.message}. Check ${credentials?.join(', ')}.` : cause.message,
+    );
     return {
       message: MESSAGES[code](upstream),
       ...path,

@@ -5,7 +5,7 @@ import { subgraphs } from './index.ts';
 import { createProcessKit } from './kit.ts';
 import { serve } from './serve.ts';
 
-await run(async () => {
+await run(process.env, async () => {
   const { names, logLevel, ...at } = readConfig(process.env);
   const log = createLog(logLevel);
   const { kit, redis, health } = createProcessKit(process.env, log);

@@ -80,7 +80,7 @@ export const serve = async (
     signalOf: ({ signal }) => signal,
     turns,
   });
-  for (const { name, schema, createContext, warmUp } of subgraphs) {
+  for (const { name, schema, credentials, createContext, warmUp } of subgraphs) {
     const apollo = new ApolloServer<FetchContext>({
       schema,
       logger: log,
@@ -89,7 +89,8 @@ export const serve = async (
       executionOptions: { maxCoercionErrors: MAX_ERRORS },
       includeStacktraceInErrorResponses: false,
       stopOnTerminationSignals: false,
-      formatError: (formatted, error) => (error instanceof GraphQLError ? toPublicError(error, log) : formatted),
+      formatError: (formatted, error) =>
+        error instanceof GraphQLError ? toPublicError(error, log, credentials) : formatted,
       plugins: [documents.plugin, ApolloServerPluginLandingPageDisabled(), reportPlugin],
     });
     await apollo.start();

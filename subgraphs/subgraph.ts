@@ -14,6 +14,8 @@ export type Subgraph = {
   /** As in `supergraph.yaml`. */
   readonly name: string;
   readonly schema: GraphQLSchema;
+  /** The variables that give access to the provider, to be named in the log where it refuses them. */
+  readonly credentials?: readonly string[];
   /**
    * What resolvers need for one client request: loaders that live as long as it does. Every fetch that belongs to the
    * same client request should be given the same one, with a `FieldContext` of its own.

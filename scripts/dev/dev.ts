@@ -61,7 +61,7 @@ export const startDev = async (env: Env): Promise<Running> => {
 
   // What could not be taken over is due again with the next change: that may be what was missing.
   let due: readonly string[] = [];
-  const watching = watchFiles(ROOT, async (files) => {
+  const watching = await watchFiles(ROOT, async (files) => {
     const restart = files.filter(needsRestart);
     if (restart.length > 0) say(`a change of ${restart.join(', ')} needs a restart`);
     due = [...new Set([...due, ...files])].sort();

@@ -2,4 +2,4 @@ import { run } from '../../runtime/lifecycle.ts';
 import { startDev } from './dev.ts';
 
 // `npm run dev`: the product, and whatever is changed of it, without a restart.
-await run(() => startDev(process.env));
+await run(process.env, () => startDev(process.env));

@@ -1,5 +1,6 @@
-import { watch } from 'node:fs';
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { join, relative } from 'node:path';
+import { watch } from 'chokidar';
 
 const WATCHED = ['subgraphs', 'clients', 'gateway', 'runtime', 'connectors', 'sandbox', 'scripts'];
 const FILES = ['supergraph.yaml', 'codegen.ts'];
@@ -10,14 +11,16 @@ const IGNORED = /(^|\/)(generated(\.ts)?|dist|node_modules)(\/|$)|^gateway\/[^/]
 // An editor writes a file in several steps, and "save all" several files.
 const QUIET_MS = 60;
 
-/** Calls `take` with the files that have changed, by their paths in `root`, one call after the other. */
-export const watchFiles = (root: string, take: (files: readonly string[]) => Promise<void>) => {
+/**
+ * Calls `take` with the files that have changed, by their paths in `root`, one call after the other. Files that an editor
+ * replaces by others of their name are noticed too, which Node's own recursive watching on Linux does not.
+ */
+export const watchFiles = async (root: string, take: (files: readonly string[]) => Promise<void>) => {
   const changed = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
 
   const note = (file: string): void => {
-    if (IGNORED.test(file)) return;
     changed.add(file);
     clearTimeout(timer);
     timer = setTimeout(() => {
@@ -27,15 +30,18 @@ export const watchFiles = (root: string, take: (files: readonly string[]) => Pro
     }, QUIET_MS);
   };
 
-  const watchers = WATCHED.map((folder) =>
-    watch(join(root, folder), { recursive: true }, (_event, name) => name && note(join(folder, name))),
+  const watcher = watch(
+    [...WATCHED, ...FILES].map((name) => join(root, name)),
+    { ignoreInitial: true, ignored: (path) => IGNORED.test(relative(root, path)) },
   );
-  // A file that is written anew under its name is another file, so its folder is watched.
-  watchers.push(watch(root, (_event, name) => name && FILES.includes(name) && note(name)));
+  watcher.on('all', (event, path) => {
+    if (!event.endsWith('Dir')) note(relative(root, path));
+  });
+  await once(watcher, 'ready');
   return {
     close: async (): Promise<void> => {
       clearTimeout(timer);
-      for (const watcher of watchers) watcher.close();
+      await watcher.close();
       await running;
     },
   };

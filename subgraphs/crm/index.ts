@@ -7,13 +7,15 @@ import { resolvers } from './resolvers.ts';
 import { readLessons } from './terms.ts';
 import { createHubSpotApi } from './upstream.ts';
 
+const CREDENTIALS = [...HUBSPOT_SECRETS, 'HUBSPOT_CLIENT_ID', 'HUBSPOT_BASE_URL'];
+
 /** Customers, companies and deals, from HubSpot. */
 export const crm: SubgraphModule = {
   name: 'crm',
   provider: 'hubspot',
   variables: HubSpotEnv,
   secrets: HUBSPOT_SECRETS,
-  credentials: [...HUBSPOT_SECRETS, 'HUBSPOT_CLIENT_ID', 'HUBSPOT_BASE_URL'],
+  credentials: CREDENTIALS,
   create: (env, kit) => {
     const config = readConfig(env);
     const { access, baseUrl, defaultCurrency = '', timeoutMs, limits, concurrency, lifetimes } = config;
@@ -32,6 +34,7 @@ export const crm: SubgraphModule = {
     const readers = createReaders(provider, api);
     return {
       name: 'crm',
+      credentials: CREDENTIALS,
       schema: buildSchema(import.meta.dirname, resolvers),
       createContext: (call) => ({ api, call, changed, loaders: createLoaders(readers, call) }),
       close,

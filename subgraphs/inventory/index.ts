@@ -7,13 +7,15 @@ import { createReaders } from './readers.ts';
 import { resolvers } from './resolvers.ts';
 import { createOpenMageApi, REQUIRED_OPERATIONS, SERVER_FAULTS } from './upstream.ts';
 
+const CREDENTIALS = [...OPENMAGE_SECRETS, 'OPENMAGE_WSDL_URL', 'OPENMAGE_USERNAME', 'OPENMAGE_ENDPOINT_URL'];
+
 /** Goods and their stock, from an OpenMage shop. */
 export const inventory: SubgraphModule = {
   name: 'inventory',
   provider: 'openmage',
   variables: OpenMageEnv,
   secrets: OPENMAGE_SECRETS,
-  credentials: [...OPENMAGE_SECRETS, 'OPENMAGE_WSDL_URL', 'OPENMAGE_USERNAME', 'OPENMAGE_ENDPOINT_URL'],
+  credentials: CREDENTIALS,
   create: (env, kit) => {
     const { wsdlUrl, endpointUrl, username, apiKey, ...terms } = readConfig(env);
     const account = [endpointUrl ?? wsdlUrl, username, apiKey];
@@ -29,6 +31,7 @@ export const inventory: SubgraphModule = {
     const readers = createReaders(provider, api);
     return {
       name: 'inventory',
+      credentials: CREDENTIALS,
       schema: buildSchema(import.meta.dirname, resolvers),
       createContext: (call) => ({ api, call, changed, loaders: createLoaders(readers, call) }),
       // Reading a WSDL takes from a tenth of a second to two.

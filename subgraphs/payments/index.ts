@@ -7,13 +7,15 @@ import { resolvers } from './resolvers.ts';
 import { readLessons } from './terms.ts';
 import { createStripeApi } from './upstream.ts';
 
+const CREDENTIALS = [...STRIPE_SECRETS, 'STRIPE_BASE_URL'];
+
 /** Payments, refunds and invoices, from Stripe. */
 export const payments: SubgraphModule = {
   name: 'payments',
   provider: 'stripe',
   variables: StripeEnv,
   secrets: STRIPE_SECRETS,
-  credentials: [...STRIPE_SECRETS, 'STRIPE_BASE_URL'],
+  credentials: CREDENTIALS,
   create: (env, kit) => {
     const { apiKey, baseUrl, ...terms } = readConfig(env);
     const provider = createProvider(kit, { upstream: 'payments', account: [baseUrl, apiKey], readLessons, ...terms });
@@ -22,6 +24,7 @@ export const payments: SubgraphModule = {
     const readers = createReaders(provider, api);
     return {
       name: 'payments',
+      credentials: CREDENTIALS,
       schema: buildSchema(import.meta.dirname, resolvers),
       createContext: (call) => ({ api, call, changed, loaders: createLoaders(readers, call) }),
       close,

@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { copyProject, type ProjectCopy } from '../kit/copy.ts';
 import type { Spawned } from '../kit/processes.ts';
@@ -43,6 +45,36 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     project.write('subgraphs/crm/shapes.ts', shapes);
     await expect.poll(() => nameOf()).toContain('"Ada"');
     expect(running.output()).toMatch(/subgraphs replaced \(\d+ ms\): subgraphs\/crm\/shapes.ts/);
+  });
+
+  test('a file that an editor replaces is noticed each time', async () => {
+    const file = 'subgraphs/crm/shapes.ts';
+    const text = project.read(file);
+    const path = join(project.root, file);
+    const replacements = {
+      renamed: (next: string) => {
+        writeFileSync(`${path}~`, next);
+        renameSync(`${path}~`, path);
+      },
+      backedUp: (next: string) => {
+        renameSync(path, `${path}~`);
+        writeFileSync(path, next);
+        rmSync(`${path}~`);
+      },
+      removed: (next: string) => {
+        rmSync(path);
+        writeFileSync(path, next);
+      },
+      written: (next: string) => writeFileSync(path, next),
+    };
+    for (const round of [1, 2, 3]) {
+      for (const [way, replace] of Object.entries(replacements)) {
+        replace(text.replace('firstName: properties', `firstName: '${way}${round} ' + properties`));
+        await expect.poll(() => nameOf()).toContain(`"${way}${round} Ada"`);
+      }
+    }
+    replacements.renamed(text);
+    await expect.poll(() => nameOf()).toContain('"Ada"');
   });
 
   test('a field more in a schema is there, generated types and schema too', async () => {

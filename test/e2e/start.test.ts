@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { sandboxes } from '../../sandbox/index.ts';
 import { startOpenMageSandbox } from '../../sandbox/openmage/index.ts';
 import { copyProject } from '../kit/copy.ts';
-import { type Spawned, startProcess } from '../kit/processes.ts';
+import { freePort, ROOT, type Spawned, startProcess } from '../kit/processes.ts';
 import { createAsk } from '../kit/stack.ts';
 import { hasTool } from '../kit/tools.ts';
 
@@ -70,6 +70,14 @@ test.skipIf(!hasTool('git'))(
     expect(await prepare()).not.toContain('Built');
     project.change('clients/web/src/desk.tsx', 'Customer desk', 'The desk');
     expect(await prepare()).toMatch(/^Built clients\/web in [\d.]+ s\.$/m);
+
+    project.change('clients/web/src/desk.tsx', 'The desk', 'A desk');
+    rmSync(join(project.root, 'clients/web/dist'), { recursive: true });
+    project.write('clients/web/dist', 'no folder');
+    expect(await prepare()).toMatch(/^Not built: clients\/web\. The folder cannot be written \(E[A-Z]+\)/m);
+    rmSync(join(project.root, 'clients/web/dist'));
+    project.change('clients/web/src/desk.tsx', 'A desk', 'The desk');
+    expect(await prepare()).toContain('Built clients/web');
 
     running = project.start(['node', 'gateway/main.ts'], { PORT: '0' });
     await expect.poll(() => running?.output()).toMatch(/A query to start with/);
@@ -181,6 +189,57 @@ describe('a configuration that cannot be used stops the start and is named', () 
     expect(second.output()).not.toMatch(/ at /);
     await first?.stop();
   });
+});
+
+test.each([
+  ['an address of another machine', { HOST: '192.0.2.1' }, 78, /^HOST: 192\.0\.2\.1 is no address of this machine/m],
+  ['a name of no host', { HOST: 'no.such.host.invalid' }, 78, /^HOST: there is no host of the name no\.such\.host/m],
+  ['a port that is text', { PORT: 'http' }, 78, /PORT: must be a number$/m],
+  ['a port above all', { PORT: '65536' }, 78, /PORT: must be at most 65535$/m],
+  ['a negative time', { BODY_TIMEOUT_MS: '-1' }, 78, /BODY_TIMEOUT_MS: must be more than 0$/m],
+  ['half a connection', { MAX_CONNECTIONS: '1.5' }, 78, /MAX_CONNECTIONS: must be a whole number$/m],
+  ['a level that is none', { LOG_LEVEL: 'loud' }, 78, /LOG_LEVEL: must be one of fatal, error, warn/m],
+  ['a file of variables that is not there', { ENV_FILE: '/nowhere' }, 78, /ENV_FILE: the file cannot be read\.$/m],
+])('%s is said in one line', async (_, env, code, message) => {
+  const { ended, output } = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
+  expect(await ended).toBe(code);
+  expect(output()).toMatch(message);
+  expect(output().trim().split('\n')).toHaveLength(1);
+});
+
+test('variables can come from a file, by default .env in the working folder; the environment wins', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'env-'));
+  const shop = await startOpenMageSandbox();
+  const variables = Object.entries({ ...sandboxes.openmage.environment(shop), PORT: 'of no use' });
+  writeFileSync(join(folder, '.env'), variables.map(([name, value]) => `${name}=${value}\n`).join(''));
+  running = startProcess(['node', join(ROOT, 'gateway/main.ts')], { PORT: '0', ENV_FILE: '' }, folder);
+  await expect.poll(() => running?.output()).toMatch(/inventory +from its provider, for real/);
+  await running.stop();
+  const { gateway } = await start({ ENV_FILE: join(folder, '.env') });
+  expect(gateway.output()).toMatch(/inventory +from its provider, for real/);
+  await shop.close();
+  rmSync(folder, { recursive: true });
+});
+
+test('a credential that a provider refuses is named in the log by its variable, and not to clients', async () => {
+  const shop = await startOpenMageSandbox();
+  const { gateway, ask } = await start({ ...sandboxes.openmage.environment(shop), OPENMAGE_API_KEY: 'not-the-key' });
+  const { text, errors } = await ask('{ product(sku: "OABR-S") { stock { quantity } } }');
+  expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_UNAUTHORIZED');
+  expect(text).not.toContain('OPENMAGE_');
+  await expect.poll(() => gateway.output()).toMatch(/Check OPENMAGE_API_KEY, /);
+  expect(gateway.output()).not.toContain('not-the-key');
+  await shop.close();
+});
+
+test('a Redis that is not there is said once, without its password', async () => {
+  const port = await freePort();
+  const { gateway, ask } = await start({ REDIS_URL: `redis://user:hush-hush@127.0.0.1:${port}` });
+  await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) does not answer.');
+  for (let count = 0; count < 5; count += 1) await ask('{ product(sku: "OABR-S") { sku } }');
+  expect(gateway.output().match(/Redis \(REDIS_URL\)/g)).toHaveLength(1);
+  expect(gateway.output()).toContain('ECONNREFUSED');
+  expect(gateway.output()).not.toContain('hush-hush');
 });
 
 test('a subgraph process needs to be told which', async () => {

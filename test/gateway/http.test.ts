@@ -159,9 +159,16 @@ describe('methods', () => {
       const response = await send(`${method} /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n`);
       expect(response).toMatch(/^HTTP\/1\.1 405 /);
       expect(response).toMatch(/^allow: GET, POST\r$/im);
-      if (method !== 'HEAD') expect(codeOf(bodyOf(response))).toBe('BAD_REQUEST');
+      if (method !== 'HEAD') expect(codeOf(bodyOf(response))).toBe('METHOD_NOT_ALLOWED');
     },
   );
+
+  test.each(['GET', 'POST', 'PUT'])('%s of a path that is not there is NOT_FOUND', async (method) => {
+    const response = await fetch(`${foreign.url}/nowhere?a=1`, { method });
+    const answer = await response.json();
+    expect([response.status, codeOf(answer)]).toEqual([404, 'NOT_FOUND']);
+    expect(JSON.stringify(answer)).toContain('/graphql');
+  });
 
   test('POST on /health/live is refused, HEAD is not', async () => {
     expect((await fetch(`${foreign.url}/health/live`, { method: 'POST' })).status).toBe(405);

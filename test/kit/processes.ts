@@ -18,7 +18,8 @@ export const startProcess = (command: readonly string[], env: Record<string, str
   const [program = '', ...args] = command;
   const child = spawn(program === 'node' ? process.execPath : program, args, {
     cwd,
-    env: { PATH: process.env['PATH'] ?? '', ...env },
+    // Not with what a developer's own `.env` says.
+    env: { PATH: process.env['PATH'] ?? '', ENV_FILE: '/dev/null', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -12,6 +12,7 @@ import { describe, expect, test } from 'vitest';
 import { REJECTION_REASONS } from '../../connectors/errors.ts';
 import { PUBLIC_ERROR_CODES } from '../../gateway/apollo.ts';
 import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
+import { ROUTE_ERROR_CODES } from '../../runtime/http-errors.ts';
 import { SandboxProcessEnv } from '../../sandbox/config.ts';
 import { SubgraphProcessEnv } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
@@ -26,8 +27,21 @@ const namesInTables = (text: string): string[] =>
 
 test('docs/errors.md has every code and every reason, and no other', () => {
   expect(new Set(namesInTables(read('docs/errors.md')))).toEqual(
-    new Set([...PUBLIC_ERROR_CODES, ...REJECTION_REASONS]),
+    new Set([...PUBLIC_ERROR_CODES, ...ROUTE_ERROR_CODES, ...REJECTION_REASONS]),
   );
+});
+
+test('of every package it is said whether it may run a script when it is installed', () => {
+  const { packages } = JSON.parse(read('package-lock.json')) as {
+    packages: Record<string, { hasInstallScript?: true }>;
+  };
+  const { allowScripts } = JSON.parse(read('package.json')) as { allowScripts: Record<string, boolean> };
+  const running = Object.entries(packages).flatMap(([path, { hasInstallScript }]) =>
+    hasInstallScript ? [path.replace(/^.*node_modules\//, '')] : [],
+  );
+  expect(running.filter((name) => !(name in allowScripts))).toEqual([]);
+  // It puts the binary in its place that came as a package of the platform.
+  expect(Object.keys(allowScripts).filter((name) => allowScripts[name])).toEqual(['node']);
 });
 
 describe('configuration', () => {
