@@ -6,7 +6,7 @@ import { type SandboxedProvider, sandboxOf } from '../sandbox/index.ts';
 import type { Sandbox } from '../sandbox/server.ts';
 import { subgraphs } from '../subgraphs/index.ts';
 import { createProcessKit } from '../subgraphs/kit.ts';
-import type { Subgraph, SubgraphModule } from '../subgraphs/subgraph.ts';
+import { hasCredentials, type Subgraph, type SubgraphModule } from '../subgraphs/subgraph.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
 import { createLocalTransport } from './local-transport.ts';
 import { createRemoteTransport } from './remote-transport.ts';
@@ -116,9 +116,6 @@ const findStandIns = (modules: readonly SubgraphModule[], env: Env): Map<Subgrap
   }
   return found;
 };
-
-const hasCredentials = ({ credentials }: SubgraphModule, env: Env): boolean =>
-  credentials.some((name) => env[name] || env[`${name}_FILE`]);
 
 const createAll = (modules: readonly SubgraphModule[], env: Env, kit: Kit): Subgraph[] => {
   const problems: string[] = [];

@@ -7,6 +7,19 @@ import { subgraphs } from './index.ts';
 import { createLimitsShape, readLimits, SUBGRAPH_LIMITS } from './limits/limits-env.ts';
 
 const NAMES = subgraphs.map(({ name }) => name);
+const PROVIDERS = new Set(subgraphs.map(({ provider }) => provider));
+
+const SandboxUrls = z.string().transform((text, { addIssue }) => {
+  const urls = new Map<string, string>();
+  for (const pair of text.split(',').map((part) => part.trim())) {
+    const [, provider = '', url = ''] = /^([\w-]+)=(https?:\/\/.+)$/.exec(pair) ?? [];
+    if (!PROVIDERS.has(provider) || !URL.canParse(url)) {
+      const message = `must be like stripe=http://stripe:4011, with providers of ${[...PROVIDERS].join(', ')}`;
+      addIssue({ code: 'custom', message });
+    } else urls.set(provider, url.replace(/\/$/, ''));
+  }
+  return urls;
+});
 
 /** The variables of a process that serves subgraphs. */
 export const SubgraphProcessEnv = HttpEnv.extend({
@@ -14,6 +27,7 @@ export const SubgraphProcessEnv = HttpEnv.extend({
     .string(`is required: the subgraphs to serve, of ${NAMES.join(', ')}`)
     .transform((value) => value.split(',').map((name) => name.trim()))
     .pipe(z.array(z.enum(NAMES, `must be a list of: ${NAMES.join(', ')}`)).min(1)),
+  SANDBOX_URLS: SandboxUrls.default(new Map()),
   PORT: z.coerce.number().int().min(0).max(65_535).default(4001),
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
@@ -30,6 +44,8 @@ export const readConfig = (env: Env) => {
   const values = readEnv(SubgraphProcessEnv, env);
   return {
     names: values.SUBGRAPHS,
+    /** Where sandboxes are, by their providers. */
+    sandboxUrls: values.SANDBOX_URLS,
     port: values.PORT,
     host: values.HOST,
     logLevel: values.LOG_LEVEL,

@@ -1,17 +1,32 @@
+import type { Env } from '../runtime/env.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
+import { sandboxOf } from '../sandbox/index.ts';
 import { readConfig } from './config.ts';
 import { subgraphs } from './index.ts';
 import { createProcessKit } from './kit.ts';
 import { serve } from './serve.ts';
+import { hasCredentials, type SubgraphModule } from './subgraph.ts';
+
+/** The variables that point a subgraph at its provider's sandbox, if there is one and nothing gives access to the provider. */
+const standInOf = (module: SubgraphModule, env: Env, sandboxUrls: ReadonlyMap<string, string>): Env | undefined => {
+  const url = sandboxUrls.get(module.provider);
+  return url && !hasCredentials(module, env) ? sandboxOf(module.provider)?.environment({ url }) : undefined;
+};
 
 await run(process.env, async () => {
-  const { names, logLevel, ...at } = readConfig(process.env);
+  const { names, logLevel, sandboxUrls, ...at } = readConfig(process.env);
   const log = createLog(logLevel);
   const { kit, redis, health } = createProcessKit(process.env, log);
-  const chosen = subgraphs.filter(({ name }) => names.includes(name)).map(({ create }) => create(process.env, kit));
-  const served = await serve(chosen, { ...at, log, health });
-  for (const { name } of chosen) console.log(`The subgraph ${name} answers at ${served.url}/${name}`);
+  const chosen = subgraphs
+    .filter(({ name }) => names.includes(name))
+    .map((module) => ({ module, standIn: standInOf(module, process.env, sandboxUrls) }));
+  const made = chosen.map(({ module, standIn }) => module.create({ ...process.env, ...standIn }, kit));
+  const served = await serve(made, { ...at, log, health });
+  for (const { module, standIn } of chosen) {
+    const source = standIn ? 'its provider’s sandbox, with sample data' : 'its provider, for real';
+    console.log(`The subgraph ${module.name} answers at ${served.url}/${module.name}, from ${source}`);
+  }
   return {
     close: async () => {
       await served.close();

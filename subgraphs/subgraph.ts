@@ -41,6 +41,10 @@ export type SubgraphModule = {
   readonly create: (env: Env, kit: Kit) => Subgraph;
 };
 
+/** Whether anything in the environment gives access to the provider, so that it is to be called for real. */
+export const hasCredentials = ({ credentials }: Pick<SubgraphModule, 'credentials'>, env: Env): boolean =>
+  credentials.some((name) => env[name] || env[`${name}_FILE`]);
+
 type Resolvers = NonNullable<Extract<Parameters<typeof buildSubgraphSchema>[0], { resolvers?: unknown }>['resolvers']>;
 
 /** Builds a subgraph's executable schema from the `schema.graphql` beside it. */

@@ -10,7 +10,6 @@ const edits = (names: Names): Readonly<Record<string, readonly Edit[]>> => {
   const { name, Name, NAME, provider, Provider, PROVIDER, ports, kind } = names;
   const address = fill('__PROVIDER_____ADDRESS__', names);
   const host = provider === name ? `${provider}-sandbox` : provider;
-  const where = `http://${host}:${ports.sandbox}${kind === 'soap' ? '/soap?wsdl' : ''}`;
   const sandboxUrl = kind === 'soap' ? `\`\${url}\${${PROVIDER}_PATH}?wsdl\`` : 'url';
   return {
     'supergraph.yaml': [
@@ -103,7 +102,7 @@ The key may come from a file, \`${PROVIDER}_API_KEY_FILE\`.
       },
       {
         // Among what the gateway waits for, which stands before the first subgraph.
-        at: / {6}redis: \{ condition: service_healthy \}\n {4}healthcheck: &healthcheck/,
+        at: / {4}healthcheck: &healthcheck/,
         before: `      ${name}: { condition: service_healthy }\n`,
       },
       {
@@ -113,15 +112,17 @@ The key may come from a file, \`${PROVIDER}_API_KEY_FILE\`.
     <<: *node
     command: ["node", "subgraphs/main.ts"]
     environment:
+      <<: *subgraph
       SUBGRAPHS: ${name}
       PORT: "${ports.subgraph}"
-      HOST: 0.0.0.0
-      REDIS_URL: redis://redis:6379
-      ${PROVIDER}_API_KEY: \${${PROVIDER}_API_KEY:-${provider}-sandbox-key}
-      ${address}: \${${address}:-${where}}
-    depends_on:
-      ${host}: { condition: service_healthy }
-      redis: { condition: service_healthy }
+      SANDBOX_URLS: ${provider}=http://${host}:${ports.sandbox}
+      ${PROVIDER}_API_KEY:
+      ${address}:
+      ${PROVIDER}_TIMEOUT_MS:
+      ${PROVIDER}_QUOTA:
+      ${PROVIDER}_CONCURRENCY:
+      ${PROVIDER}_CACHE:
+    depends_on: *redis
     healthcheck:
       <<: *healthcheck
       test: ["CMD", "node", "scripts/healthcheck.ts", "http://127.0.0.1:${ports.subgraph}/health/ready"]

@@ -82,7 +82,7 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', { timeout: 240_000 }, (
     expect(services.gateway.environment).toMatchObject({ LOYALTY_URL: 'http://loyalty:4004/loyalty' });
     for (const name of ['loyalty', 'tickets', 'reviews']) {
       expect(services.gateway.depends_on).toHaveProperty(name);
-      const [sandbox = ''] = Object.keys(services[name].depends_on);
+      const [, sandbox = ''] = /=http:\/\/([\w-]+):/.exec(services[name].environment.SANDBOX_URLS) ?? [];
       expect(services[name].command).toEqual(['node', 'subgraphs/main.ts']);
       expect(services[sandbox].command).toEqual(['node', 'sandbox/main.ts']);
     }

@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
+import { sandboxes } from '../../sandbox/index.ts';
+import { subgraphs } from '../../subgraphs/index.ts';
+import { KitEnv } from '../../subgraphs/kit.ts';
+import { type Containers, createContainers, environmentOf, type Host, interpolate, services } from '../kit/compose.ts';
+
+/* What docker-compose.yml makes of the variables that are set where it is run. */
+
+const PROVIDERS = subgraphs.map(({ provider }) => provider);
+
+const OF_EACH: Readonly<Record<string, string>> = {
+  payments: '{ payments(first: 1) { edges { node { id } } } }',
+  crm: '{ customers(first: 1) { edges { node { id } } } }',
+  inventory: '{ product(sku: "OABR-S") { stock { quantity } } }',
+};
+
+describe('given a provider’s own variables', () => {
+  let containers: Containers;
+  beforeAll(async () => {
+    containers = await createContainers();
+  });
+  afterAll(() => containers.close());
+
+  test.each(subgraphs.map(({ name, provider }) => [name, provider] as const))(
+    '%s calls it for real, and starts without the sandbox of %s',
+    async (name, provider) => {
+      const standIn = sandboxes[provider as keyof typeof sandboxes];
+      const sandbox = await standIn.start();
+      const subgraph = await containers.up(name, standIn.environment(sandbox));
+      expect(subgraph.output()).toContain('its provider, for real');
+      const { data, errors } = await containers.askSubgraph(name, OF_EACH[name] ?? '');
+      expect(errors).toBeUndefined();
+      expect(data).toBeTruthy();
+      expect(sandbox.calls.length).toBeGreaterThan(0);
+      await sandbox.close();
+    },
+  );
+});
+
+describe('variables', () => {
+  // What belongs to a container, and not to who starts the stack.
+  const FIXED = ['HOST', 'PORT', 'NODE_ENV', 'REDIS_URL', 'SANDBOX', 'SUPERGRAPH'];
+  const urls = Object.keys(createSubgraphUrlsEnv(subgraphs.map(({ name }) => name)).shape);
+  const namesOf = (shape: object) => Object.keys(shape).filter((name) => !FIXED.includes(name) && !urls.includes(name));
+
+  test('of the gateway reach it', () => {
+    const missing = namesOf(GatewayEnv.shape).filter((name) => environmentOf('gateway', { [name]: 'x' })[name] !== 'x');
+    expect(missing).toEqual([]);
+  });
+
+  test.each(subgraphs.map((module) => [module.name, module] as const))(
+    'of %s reach it, and no other',
+    (name, module) => {
+      const own = namesOf(module.variables.shape);
+      const reached = (service: string) => own.filter((one) => environmentOf(service, { [one]: 'x' })[one] === 'x');
+      expect(reached(name)).toEqual(own);
+      for (const other of Object.keys(services)) if (other !== name) expect(reached(other)).toEqual([]);
+      const shared = namesOf(KitEnv.shape);
+      expect(shared.filter((one) => environmentOf(name, { [one]: 'x' })[one] !== 'x')).toEqual([]);
+    },
+  );
+
+  test('of a provider that nobody has set are not there, so that its credential alone calls it for real', () => {
+    for (const { name, variables, credentials } of subgraphs) {
+      const own = Object.keys(variables.shape);
+      for (const credential of credentials) {
+        const env = environmentOf(name, { [credential]: 'x' });
+        expect(own.filter((one) => one in env)).toEqual([credential]);
+      }
+    }
+  });
+});
+
+test('the gateway’s port is published on this machine only, unless it is said otherwise', () => {
+  const published = (host: Host) => services['gateway']?.ports.map((port) => interpolate(port, host));
+  expect(published({})).toEqual(['127.0.0.1:4000:4000']);
+  expect(published({ PUBLISH_ADDRESS: '0.0.0.0', PUBLISH_PORT: '80' })).toEqual(['0.0.0.0:80:4000']);
+  for (const [name, { ports }] of Object.entries(services)) if (name !== 'gateway') expect(ports).toEqual([]);
+});
+
+test('nothing waits for a sandbox, which can be left out', () => {
+  const waiting = Object.values(services).flatMap(({ depends_on: awaited }) => Object.keys(awaited));
+  expect(waiting.filter((name) => PROVIDERS.includes(name))).toEqual([]);
+});
