@@ -4,9 +4,10 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/kit/say-what-is-missing.ts', 'test/kit/build-pages.ts'],
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
-    expect: { poll: { timeout: 10_000 } },
+    // Generous, as a machine with other work takes its time; nothing waits this long where all is well.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } },
     maxWorkers: 2,
     // Node runs the sources as they are, in the tests as in production. Vite's own module loader would also give them
     // another copy of `graphql` than the packages that are loaded by Node.

@@ -8,6 +8,8 @@ export type Fault = {
   readonly times?: number;
   /** Answers this many milliseconds late. The call has been carried out by then. */
   readonly delayMs?: number;
+  /** Answers no sooner than this is settled. Only where the sandbox runs in the same process. */
+  readonly until?: Promise<unknown>;
   /** Answers with this status instead, and with the provider's own error body unless `body` is set. Nothing is carried out. */
   readonly status?: number;
   /** Answers with this body. */

@@ -144,6 +144,7 @@ export const startSandboxServer = async (
     if (fault.rewrite) answer = { ...answer, body: fault.rewrite(answer.body) };
     answer = { ...answer, headers: { ...answer.headers, ...fault.headers } };
     call.status = answer.status;
+    await fault.until;
     if (fault.bytes) return pour(response, answer, fault.bytes);
     if (!fault.delayMs) return write(response, answer);
     const timer = setTimeout(() => {

@@ -25,7 +25,7 @@ await run(process.env, async () => {
   const served = await serve(made, { ...at, log, health });
   for (const { module, standIn } of chosen) {
     const source = standIn ? 'its provider’s sandbox, with sample data' : 'its provider, for real';
-    console.log(`The subgraph ${module.name} answers at ${served.url}/${module.name}, from ${source}`);
+    console.log(`The subgraph ${module.name} answers at ${served.url}/${module.name} and calls ${source}`);
   }
   return {
     close: async () => {

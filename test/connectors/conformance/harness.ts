@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, beforeEach } from 'vitest';
+import { type ChannelListener, subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { IncomingMessage } from 'node:http';
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import type { SandboxCall } from '../../../sandbox/server.ts';
 import { resetClock, skipAhead } from '../../kit/clock.ts';
 import { type Answer, codesOf, type Stack, startStack } from '../../kit/stack.ts';
@@ -8,6 +10,7 @@ import type { Subject } from '../../subjects/subject.ts';
 export type Harness = ReturnType<typeof createHarness>;
 
 const DAY_MS = 86_400_000;
+const REQUEST_START = 'http.server.request.start';
 
 export const createHarness = (of: Subject) => {
   let stack: Stack;
@@ -53,6 +56,28 @@ export const createHarness = (of: Subject) => {
     sandbox,
     callsOf,
     reads: () => callsOf(of.readOperation),
+    /** Runs `work` while reads are answered no sooner than that many of its requests have come to where they read. */
+    holdingReads: async <T>(requests: number, work: () => Promise<T>): Promise<T> => {
+      const gate = Promise.withResolvers<void>();
+      sandbox().fail({ on: of.readOperation, until: gate.promise });
+      let started = 0;
+      const count = ({ request }: { request: IncomingMessage }) => {
+        if (request.url === '/graphql') started += 1;
+      };
+      // The gateway's server is in this process; so is the sandbox's, at other paths.
+      subscribe(REQUEST_START, count as ChannelListener);
+      try {
+        const done = work();
+        await expect.poll(() => started, { timeout: 20_000 }).toBeGreaterThanOrEqual(requests);
+        // What follows the arrival of a request is work of this process, and it is done before that of later requests is.
+        for (let round = 0; round < 10; round += 1) await stack.ask('{ __typename }');
+        gate.resolve();
+        return await done;
+      } finally {
+        gate.resolve();
+        unsubscribe(REQUEST_START, count as ChannelListener);
+      }
+    },
     /** Lets reads fail; `on` another operation that one. */
     fail: (fault: Parameters<Stack['stripe']['fail']>[0]) => sandbox().fail({ on: of.readOperation, ...fault }),
     reset: () => stack.reset(),
