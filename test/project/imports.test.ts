@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest';
+import { importsOf } from '../kit/imports.ts';
+
+/* What the tests of the architecture read imports with. */
+
+const told = (name: string) => [{ name, isComputed: false }];
+
+test.each([
+  ["import { a } from './x.ts';"],
+  ["import a from './x.ts';"],
+  ["import * as a from './x.ts';"],
+  ["import './x.ts';"],
+  ['import "./x.ts"'],
+  ["import {\n  a,\n  type B,\n}\nfrom\n'./x.ts';"],
+  ["import type { A } from './x.ts';"],
+  ["import { type A } from './x.ts';"],
+  ["import a from './x.ts' with { type: 'json' };"],
+  ["import a = require('./x.ts');"],
+  ["import type A = require('./x.ts');"],
+  ["export { a } from './x.ts';"],
+  ["export type { A } from './x.ts';"],
+  ["export * from './x.ts';"],
+  ["export * as a from './x.ts';"],
+  ["export {} from './x.ts';"],
+  ["const a = await import('./x.ts');"],
+  ['const a = () => import(`./x.ts`);'],
+  ["const a = await import( /* why */ './x.ts', { with: { type: 'json' } });"],
+  ["type A = import('./x.ts').A;"],
+  ["let a: typeof import('./x.ts');"],
+  ["declare module './x.ts' { interface A { b: string } }"],
+  ["const a = require('./x.ts');"],
+  ["const a = require.resolve('./x.ts');"],
+  ["const a = import.meta.resolve('./x.ts');"],
+  ["const a = new Worker(new URL('./x.ts', import.meta.url));"],
+  ["const a = new Worker(join(import.meta.dirname, 'x.ts'));"],
+  ["const a = resolve(import.meta.dirname, './x.ts');"],
+])('%s names the module', (code) => {
+  expect(importsOf('a.ts', code)).toEqual(told('./x.ts'));
+});
+
+test.each([
+  ["const a = join(import.meta.dirname, '../b', 'x.mjs');", '../b/x.mjs'],
+  ["import { a } from 'graphql';", 'graphql'],
+  ["import 'node:fs';", 'node:fs'],
+])('%s names %s', (code, name) => {
+  expect(importsOf('a.ts', code)).toEqual(told(name));
+});
+
+test('JSX is read, and every import of a file', () => {
+  const code =
+    "import './a.css'; export const A = () => <p title=\"from './no.ts'\">{lazy(() => import('./b.tsx'))}</p>;";
+  expect(importsOf('a.tsx', code)).toEqual([...told('./a.css'), ...told('./b.tsx')]);
+});
+
+test.each([
+  ["// import './x.ts';"],
+  ["/** @see import('./x.ts') */ const a = 1;"],
+  ['const a = "import \'./x.ts\';";'],
+  ["const a = `from './x.ts'`;"],
+  ["const from = (x: string) => x; from('./x.ts');"],
+  ["const a = new URL('./x.ts', 'http://a.example');"],
+  ["const a = join(import.meta.dirname, 'schema.graphql');"],
+  ['declare module global { interface A { b: string } }'],
+])('%s names none', (code) => {
+  expect(importsOf('a.ts', code)).toEqual([]);
+});
+
+test.each([
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: source code
+  ['const a = await import(`./${b}.ts`);', '`./${b}.ts`'],
+  ['const a = require(name);', 'name'],
+  ["const a = new URL('./' + name, import.meta.url);", "'./' + name"],
+])('%s is computed', (code, name) => {
+  expect(importsOf('a.ts', code)).toEqual([{ name, isComputed: true }]);
+});
+
+test('what cannot be parsed is an error', () => {
+  expect(() => importsOf('a.ts', 'import { from;')).toThrow('a.ts');
+});
