@@ -3,6 +3,7 @@ import { z } from 'zod';
 import product from '../package.json' with { type: 'json' };
 import type { Told } from './batch.ts';
 import type { Store } from './store.ts';
+import type { Tag } from './tag.ts';
 
 /** For how long what a provider has said is used. Ages since it was asked, in milliseconds. */
 export type Lifetime = {
@@ -33,11 +34,11 @@ export type Cache = {
   /** What is known of each key, in their order. `tagsOf` says what a key is changed by. */
   readonly get: <Value>(
     keys: readonly string[],
-    tagsOf: (key: string) => readonly string[],
-    tagsOfValue?: ((value: Value) => readonly string[]) | undefined,
+    tagsOf: (key: string) => readonly Tag[],
+    tagsOfValue?: ((value: Value) => readonly Tag[]) | undefined,
   ) => Promise<(Told<Value> | undefined)[]>;
   readonly set: (items: readonly CacheItem<unknown>[]) => Promise<void>;
-  readonly mark: (tags: readonly string[]) => Promise<void>;
+  readonly mark: (tags: readonly Tag[]) => Promise<void>;
 };
 
 export type CacheOptions = {
@@ -70,7 +71,7 @@ export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): C
 
   const isAhead = (at: number): boolean => at > store.now() + MAX_AHEAD_MS;
 
-  const mark = (tags: readonly string[]): Promise<void> =>
+  const mark = (tags: readonly Tag[]): Promise<void> =>
     store.setSurely(
       tags.map((tag) => ({
         key: named('mark', tag),
@@ -90,8 +91,8 @@ export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): C
    * Up to when something under each tag may have changed. A mark that cannot be read, or is of the future, forbids all that
    * there is now; it is replaced by one that says so, or nothing would ever be kept again.
    */
-  const toMarks = (tags: readonly string[], found: readonly (object | null | undefined)[]): Map<string, number> => {
-    const broken: string[] = [];
+  const toMarks = (tags: readonly Tag[], found: readonly (object | null | undefined)[]): Map<Tag, number> => {
+    const broken: Tag[] = [];
     const marks = new Map(
       tags.map((tag, index) => {
         const one = found[index];
@@ -109,11 +110,11 @@ export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): C
   return {
     get: async <Value>(
       keys: readonly string[],
-      tagsOf: (key: string) => readonly string[],
-      tagsOfValue?: (value: Value) => readonly string[],
+      tagsOf: (key: string) => readonly Tag[],
+      tagsOfValue?: (value: Value) => readonly Tag[],
     ) => {
       const tags = [...new Set(keys.flatMap(tagsOf))];
-      const namesOf = (some: readonly string[]) => some.map((tag) => named('mark', tag));
+      const namesOf = (some: readonly Tag[]) => some.map((tag) => named('mark', tag));
       // The marks come after what they are about: where memory is short, the store drops what was read first.
       const found = await store.getMany([...keys.map((key) => named(VALUE, key)), ...namesOf(tags)]);
       const told = found.slice(0, keys.length).map((one) => toTold<Value>(one));

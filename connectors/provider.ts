@@ -9,11 +9,12 @@ import { createHttpConnector, type HttpConnector } from './http.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { createLimits, type LimitRule, type ReadLessons, withTurns } from './limits.ts';
 import { createMemoryLimiter, type Limiter } from './quota.ts';
-import { createReader, type Reader, type ReaderDefinition, tagOf } from './reader.ts';
+import { createReader, type Reader, type ReaderDefinition } from './reader.ts';
 import { createSharedLimiter } from './redis-quota.ts';
 import { createRetryBudget, withRetry } from './retry.ts';
 import { createSeal } from './seal.ts';
 import { createMemoryStore, createRedisStore, type OpenStore } from './store.ts';
+import type { Tag } from './tag.ts';
 import { createTurns } from './turns.ts';
 
 /** What all connectors of a process stand on. */
@@ -41,7 +42,7 @@ export const createKit = ({ redis, cacheBytes }: KitOptions): Kit => {
   };
 };
 
-export type ProviderOptions = {
+export type ProviderOptions<LifetimeName extends string> = {
   /** The name that errors, logs and the ledger give the provider: its subgraph's. */
   readonly upstream: string;
   /** What makes the account: where it is and by what it is entered. Digested; nothing of it is kept or shown. */
@@ -53,22 +54,24 @@ export type ProviderOptions = {
   readonly limits: readonly LimitRule[];
   readonly readLessons?: ReadLessons;
   /** How long each type that is read is good for. */
-  readonly lifetimes: Readonly<Record<string, Lifetime>>;
+  readonly lifetimes: Readonly<Record<LifetimeName, Lifetime>>;
   /** Tells the provider's regular answers from failures. Default: status 200 to 299. */
   readonly isAnswer?: (answer: Answer) => boolean;
   readonly breaker?: BreakerOptions;
 };
 
+/** Makes readers of a provider whose calls and lifetimes have these names. */
+export type CreateReader<Operation extends string, LifetimeName extends string> = <Value>(
+  definition: ReaderDefinition<Value, Operation, LifetimeName>,
+) => Reader<Value>;
+
 /** The way to one account at one provider: calls over `http`, and what is read by key over readers. */
-export type Provider = {
+export type Provider<LifetimeName extends string = never> = {
   readonly upstream: string;
   readonly http: HttpConnector;
-  readonly createReader: <Value>(definition: ReaderDefinition<Value>) => Reader<Value>;
-  /**
-   * Says that something has changed, each by its type and key, so that nothing from before is given to anybody. To be
-   * awaited before the change is answered.
-   */
-  readonly changed: (things: readonly (readonly [type: string, key: string])[]) => Promise<void>;
+  readonly createReader: CreateReader<string, LifetimeName>;
+  /** Makes everything unusable that was read under these tags before. To be awaited before the write is answered. */
+  readonly invalidate: (tags: readonly Tag[]) => Promise<void>;
   readonly close: () => Promise<void>;
 };
 
@@ -77,7 +80,7 @@ export type Provider = {
  * for its turn under the quotas, is refused while the provider is known to be down, and has a time limit; see
  * `docs/decisions/0009-the-order-of-the-links.md` for the order. What is read by key is gathered over all requests and kept.
  */
-export const createProvider = (
+export const createProvider = <LifetimeName extends string>(
   { openStore, limiter, ledger }: Kit,
   {
     upstream,
@@ -89,8 +92,8 @@ export const createProvider = (
     lifetimes,
     isAnswer,
     breaker,
-  }: ProviderOptions,
-): Provider => {
+  }: ProviderOptions<LifetimeName>,
+): Provider<LifetimeName> => {
   const accountId = createHash('sha256').update(JSON.stringify(account)).digest('base64url').slice(0, 16);
   const limits = createLimits(rules, { upstream, account: accountId });
   const turns = createTurns({ upstream, limiter, bucketsOf: limits.bucketsOf, concurrency });
@@ -110,22 +113,19 @@ export const createProvider = (
   const store = openStore?.(createSeal(account));
   const now = store?.now ?? monotonicNow;
   const stamp = createStamps(now);
-  const maxKeepMs = Math.max(0, ...Object.values(lifetimes).map(({ keepMs }) => keepMs));
+  const maxKeepMs = Math.max(0, ...Object.values<Lifetime>(lifetimes).map(({ keepMs }) => keepMs));
   const cache = store && createCache({ store, owner: `${upstream}:${accountId}`, maxKeepMs, stamp });
   const readers: Reader<unknown>[] = [];
   return {
     upstream,
     http,
     createReader: (definition) => {
-      const name = definition.lifetime ?? definition.type;
-      const lifetime = lifetimes[name];
-      if (!lifetime) throw new Error(`There is no lifetime for ${name}.`);
+      const lifetime = lifetimes[definition.lifetime];
       const reader = createReader(definition, { upstream, ledger, turns, cache, lifetime, stamp, now });
       readers.push(reader as Reader<unknown>);
       return reader;
     },
-    changed: async (things) => {
-      const tags = things.map(([type, key]) => tagOf(type, key));
+    invalidate: async (tags) => {
       for (const reader of readers) reader.forget(new Set(tags));
       await cache?.mark(tags);
     },

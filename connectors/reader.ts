@@ -5,24 +5,28 @@ import type { Cache, Lifetime } from './cache.ts';
 import type { CallOptions } from './chain.ts';
 import { OUTAGE_CODES, outageCodeOf } from './errors.ts';
 import { enter, type Ledger } from './ledger.ts';
+import type { Tag } from './tag.ts';
 import type { Turns } from './turns.ts';
 
-/** What is read of a provider by key: one type of object, or one list. */
-export type ReaderDefinition<Value> = {
+/**
+ * What is read of a provider by key: one type of object, or one list. `Operation` and `LifetimeName` are the names that the
+ * provider's calls and lifetimes have.
+ */
+export type ReaderDefinition<Value, Operation extends string = string, LifetimeName extends string = string> = {
   /** Tells what is read from all else that is read of this provider, e.g. `contacts`. */
   readonly type: string;
-  /** The name that its lifetime is configured by. Default: the type. */
-  readonly lifetime?: string;
-  /** The operation that `ask` calls, for the ledger. */
-  readonly operation: string;
+  /** The name that its lifetime is configured by. */
+  readonly lifetime: LifetimeName;
+  /** The operation that `ask` calls: for its place under the limits, and for the ledger. */
+  readonly operation: Operation;
   /** Keys that one call may carry. Say where the limit comes from. */
   readonly maxBatch: number;
   /** One call. Leaves out what the provider knows nothing of; one key's failure is an Error. Values are plain data. */
   readonly ask: (keys: readonly string[], call: CallOptions) => Promise<BatchAnswer<Value>>;
-  /** What a key is changed by, beside itself. */
-  readonly tagsOf?: (key: string) => readonly string[];
+  /** What a key is changed by. Default: no write changes it. */
+  readonly tagsOf?: ((key: string) => readonly Tag[]) | undefined;
   /** What a value is changed by that its key does not tell. Costs a second look into the cache. */
-  readonly tagsOfValue?: (value: Value) => readonly string[];
+  readonly tagsOfValue?: (value: Value) => readonly Tag[];
 };
 
 /**
@@ -47,7 +51,7 @@ export type Reader<Value> = {
    */
   readonly load: (keys: readonly string[], call: CallOptions) => Promise<(Found<Value> | Error)[]>;
   /** Something with these tags has changed: no call that is under way is joined by who asks from now on. */
-  readonly forget: (tags: ReadonlySet<string>) => void;
+  readonly forget: (tags: ReadonlySet<Tag>) => void;
 };
 
 export type ReaderOptions = {
@@ -67,15 +71,11 @@ export type ReaderOptions = {
 /** How long a refresh may stand in line, in milliseconds. Who joins it has to know soon whether it will have its turn. */
 const REFRESH_MS = 5_000;
 
-/** The tag of a key by itself, for `Readers.changed`. */
-export const tagOf = (type: string, key: string): string => `${type} ${key}`;
-
 export const createReader = <Value>(
-  { type, operation, maxBatch, ask, tagsOf, tagsOfValue }: ReaderDefinition<Value>,
+  { type, operation, maxBatch, ask, tagsOf = () => [], tagsOfValue }: Omit<ReaderDefinition<Value>, 'lifetime'>,
   { upstream, ledger, turns, cache, lifetime, patienceMs = 1_000, stamp, now }: ReaderOptions,
 ): Reader<Value> => {
   const { freshMs, refreshMs, keepMs, absentMs } = lifetime;
-  const allTagsOf = (key: string) => [tagOf(type, key), ...(tagsOf?.(key) ?? [])];
   const nameOf = (key: string) => `${type} ${key}`;
 
   const keep = async (told: ReadonlyMap<string, Told<Value>>): Promise<void> => {
@@ -157,7 +157,7 @@ export const createReader = <Value>(
   return {
     upstream,
     // What a value is changed by is not known before it is there, so then none of those under way will do.
-    forget: (tags) => gatherer.forget((key) => Boolean(tagsOfValue) || allTagsOf(key).some((tag) => tags.has(tag))),
+    forget: (tags) => gatherer.forget((key) => Boolean(tagsOfValue) || tagsOf(key).some((tag) => tags.has(tag))),
     load: async (keys, given) => {
       const call = withNotBefore(given);
       const found = new Map<string, Found<Value> | Error>();
@@ -168,7 +168,7 @@ export const createReader = <Value>(
       const stale: string[] = [];
       const kept = new Map<string, Told<Value>>();
       const known = cache
-        ? await cache.get<Value>(keys.map(nameOf), (name) => allTagsOf(name.slice(type.length + 1)), tagsOfValue)
+        ? await cache.get<Value>(keys.map(nameOf), (name) => tagsOf(name.slice(type.length + 1)), tagsOfValue)
         : [];
       for (const [index, key] of keys.entries()) {
         const told = known[index];

@@ -8,7 +8,7 @@ import { parseAnswer } from './parse.ts';
 import { createSoapOrigins, type SoapOrigins } from './soap-origins.ts';
 import { findXmlViolation, protectTexts, readFaultCode } from './soap-xml.ts';
 
-export type SoapConnectorOptions = {
+export type SoapConnectorOptions<Operation extends string> = {
   /** Carries the messages. Its `isAnswer` has to be made by `isSoapAnswer`. */
   readonly http: HttpConnector;
   readonly wsdlUrl: string;
@@ -18,7 +18,7 @@ export type SoapConnectorOptions = {
    */
   readonly endpointUrl?: string | undefined;
   /** Operations that the WSDL has to describe. Default: none. */
-  readonly operations?: readonly string[];
+  readonly operations?: readonly Operation[];
 };
 
 /**
@@ -35,24 +35,25 @@ export const isSoapAnswer =
     return code !== undefined && code !== 'Server' && !serverFaults.includes(code);
   };
 
-export type SoapCall<Schema extends z.ZodType> = CallOptions &
+export type SoapCall<Operation extends string, Schema extends z.ZodType> = CallOptions &
   Pick<Call, 'isPrerequisite'> & {
-    readonly operation: string;
+    readonly operation: Operation;
     readonly input: Readonly<Record<string, unknown>>;
     /** What the answer's body has to look like. */
     readonly answer: Schema;
     readonly write: boolean;
   };
 
-export type SoapConnector = {
+/** `Operation`: the names of the operations that are called. */
+export type SoapConnector<Operation extends string> = {
   /**
    * Calls an operation. A fault throws UPSTREAM_REJECTED with the fault's code as `details.fault`; what is no SOAP
    * answer, or exceeds the bounds of `soap-xml.ts`, throws UPSTREAM_BAD_RESPONSE, and after a write
    * UPSTREAM_OUTCOME_UNKNOWN: the provider may have carried it out. White space around texts is part of them.
    */
-  readonly call: <Schema extends z.ZodType>(call: SoapCall<Schema>) => Promise<z.output<Schema>>;
+  readonly call: <Schema extends z.ZodType>(call: SoapCall<Operation, Schema>) => Promise<z.output<Schema>>;
   /** Whether the provider's WSDL describes this operation. */
-  readonly offers: (operation: string, options?: CallOptions) => Promise<boolean>;
+  readonly offers: (operation: Operation, options?: CallOptions) => Promise<boolean>;
 };
 
 // What `soap` hands through to its HTTP client untouched, beside the message itself.
@@ -72,12 +73,12 @@ const MAX_WSDL_CHARACTERS = 8 * 1024 * 1024;
  * The message bodies are made and read by the npm package `soap`; everything on the wire is the HTTP connector's.
  * Documents that the WSDL imports and the address that it names must be of the origin of `wsdlUrl` or `endpointUrl`.
  */
-export const createSoapConnector = ({
+export const createSoapConnector = <Operation extends string>({
   http,
   wsdlUrl,
   endpointUrl,
   operations = [],
-}: SoapConnectorOptions): SoapConnector => {
+}: SoapConnectorOptions<Operation>): SoapConnector<Operation> => {
   const { upstream } = http;
   const origins = createSoapOrigins(upstream, [wsdlUrl, endpointUrl]);
   let client: Promise<Client> | undefined;

@@ -11,6 +11,7 @@ const FILES: readonly (readonly [template: string, file: string, kind?: Kind])[]
   ['common/config.ts', 'subgraphs/__name__/config.ts'],
   ['common/terms.ts', 'subgraphs/__name__/terms.ts'],
   ['__kind__/upstream.ts', 'subgraphs/__name__/upstream.ts'],
+  ['common/tags.ts', 'subgraphs/__name__/tags.ts'],
   ['common/readers.ts', 'subgraphs/__name__/readers.ts'],
   ['common/loaders.ts', 'subgraphs/__name__/loaders.ts'],
   ['common/mapping.ts', 'subgraphs/__name__/mapping.ts'],

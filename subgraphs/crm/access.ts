@@ -4,8 +4,9 @@ import type { HttpConnector } from '../../connectors/http.ts';
 import { parseJson } from '../../connectors/parse.ts';
 import type { HubSpotConfig, OAuthApp } from './config.ts';
 import { Token } from './shapes.ts';
+import type { HubSpotOperation } from './upstream.ts';
 
-const OPERATION = 'POST /oauth/v1/token';
+const OPERATION: HubSpotOperation = 'POST /oauth/v1/token';
 
 /** The token that calls carry: a private app's own, or an OAuth access token, renewed once for all callers. */
 export const createAccess = (http: HttpConnector, { access, baseUrl }: HubSpotConfig): SharedCredential => {

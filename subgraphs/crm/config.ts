@@ -3,7 +3,7 @@ import type { Lifetime } from '../../connectors/cache.ts';
 import type { LimitRule } from '../../connectors/limits.ts';
 import { ConfigError, type Env, readEnv } from '../../runtime/env.ts';
 import { concurrencyVariable, lifetimesVariable, quotaVariable } from '../provider-env.ts';
-import { LIFETIMES, LIMITS } from './terms.ts';
+import { LIFETIMES, LIMITS, type LifetimeName } from './terms.ts';
 
 /** The variables of the crm subgraph. */
 export const HubSpotEnv = z.object({
@@ -38,7 +38,7 @@ export type HubSpotConfig = {
   readonly limits: readonly LimitRule[];
   /** Calls at once. */
   readonly concurrency: number;
-  readonly lifetimes: Readonly<Record<keyof typeof LIFETIMES, Lifetime>>;
+  readonly lifetimes: Readonly<Record<LifetimeName, Lifetime>>;
 };
 
 /** Throws ConfigError naming the variable that is missing, malformed or in the way of another. */

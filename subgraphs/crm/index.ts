@@ -29,14 +29,14 @@ export const crm: SubgraphModule = {
       lifetimes,
       readLessons,
     });
-    const { changed, close } = provider;
+    const { createReader, invalidate, close } = provider;
     const api = createHubSpotApi(provider.http, config);
-    const readers = createReaders(provider, api);
+    const readers = createReaders(createReader, api);
     return {
       name: 'crm',
       credentials: CREDENTIALS,
       schema: buildSchema(import.meta.dirname, resolvers),
-      createContext: (call) => ({ api, call, changed, loaders: createLoaders(readers, call) }),
+      createContext: (call) => ({ api, call, invalidate, loaders: createLoaders(readers, call) }),
       close,
     };
   },

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { unusableAnswer } from '../../connectors/parse.ts';
+import type { Tag } from '../../connectors/tag.ts';
 import { badInput } from '../errors.ts';
 import { findOut } from '../find-out.ts';
 import { DateTime, Decimal, Email, readInput, text } from '../inputs.ts';
 import type { MutationResolvers } from './generated.ts';
 import type { Context } from './loaders.ts';
 import { API_LIFECYCLE_STAGE } from './mapping.ts';
-import { ANY } from './readers.ts';
+import { tags } from './tags.ts';
+import type { HubSpotOperation } from './upstream.ts';
 import { readBack, toPartlyContact, toPartlyDeal } from './written.ts';
 
 /** HubSpot numbers its records. */
@@ -56,19 +58,19 @@ const requireChange = (properties: Readonly<Record<string, string>>): void => {
   if (Object.keys(properties).length === 0) throw badInput('input', 'changes nothing');
 };
 
-const gone = (operation: string): Error =>
+const gone = (operation: HubSpotOperation): Error =>
   unusableAnswer({ upstream: 'crm', operation }, 'nothing of a record that was just written');
 
-/** Runs a write of a record and says what it has changed: also where it failed, since it may have been carried out. */
-const changing = async <Answer>(
-  things: readonly (readonly [type: string, key: string])[],
-  { changed, loaders }: Context,
+/** Runs a write of a record and invalidates what it changes: also where it failed, since it may have been carried out. */
+const invalidating = async <Answer>(
+  changed: readonly Tag[],
+  { invalidate, loaders }: Context,
   write: () => Promise<Answer>,
 ): Promise<Answer> => {
   try {
     return await write();
   } finally {
-    await changed(things);
+    await invalidate(changed);
     loaders.forgetAll();
   }
 };
@@ -76,42 +78,31 @@ const changing = async <Answer>(
 export const mutations: MutationResolvers = {
   createCustomer: async (_, args, context) => {
     const { companyId, ...person } = readInput(CreateCustomer, args.input, 'input');
-    const { api, call, loaders, changed } = context;
+    const { api, call, loaders, invalidate } = context;
     const properties = toPersonProperties(person);
     const since = Date.now();
-    const written = await changing(
-      [
-        ['contactsByEmail', person.email],
-        ['contactLists', ANY],
-      ],
-      context,
-      () =>
-        findOut(
-          () => api.createContact(properties, companyId ?? undefined, call),
-          () => api.contactMadeSince(since, properties, call),
-        ),
+    const changed = [tags.contactByEmail(person.email), tags.contactLists];
+    const written = await invalidating(changed, context, () =>
+      findOut(
+        () => api.createContact(properties, companyId ?? undefined, call),
+        () => api.contactMadeSince(since, properties, call),
+      ),
     );
     const { id } = written.record;
     // Somebody may have asked for this id before there was one.
-    await changed([
-      ['contacts', id],
-      ['links contacts companies', id],
-    ]);
+    await invalidate([tags.contact(id)]);
     const read = () => loaders.contact.load(id);
     return { customer: await readBack(written, read, toPartlyContact, gone('POST /crm/v3/objects/contacts')) };
   },
 
   updateCustomer: async (_, args, context) => {
     const { id, ...person } = readInput(UpdateCustomer, args.input, 'input');
-    const { api, call, loaders, changed } = context;
+    const { api, call, loaders, invalidate } = context;
     const properties = toPersonProperties(person);
     requireChange(properties);
-    const things = [
-      ['contacts', id],
-      ['contactLists', ANY],
-    ] as const;
-    const byEmail = person.email ? ([['contactsByEmail', person.email]] as const) : [];
-    const written = await changing([...things, ...byEmail], context, () =>
+    const changed = [tags.contact(id), tags.contactLists];
+    if (person.email) changed.push(tags.contactByEmail(person.email));
+    const written = await invalidating(changed, context, () =>
       findOut(
         () => api.updateContact(id, properties, call),
         () => api.contactWith(id, properties, call),
@@ -119,30 +110,24 @@ export const mutations: MutationResolvers = {
     );
     const { id: writtenId } = written.record;
     // The contact that it has been merged into.
-    if (writtenId !== id) await changed([['contacts', writtenId]]);
+    if (writtenId !== id) await invalidate([tags.contact(writtenId)]);
     const read = () => loaders.contact.load(writtenId);
     return { customer: await readBack(written, read, toPartlyContact, gone('PATCH /crm/v3/objects/contacts/{id}')) };
   },
 
   updateDeal: async (_, args, context) => {
     const { id, name, stage, amount, closeDate } = readInput(UpdateDeal, args.input, 'input');
-    const { api, call, loaders, changed } = context;
+    const { api, call, loaders, invalidate } = context;
     const properties = toProperties({ dealname: name, dealstage: stage, amount, closedate: closeDate });
     requireChange(properties);
-    const written = await changing(
-      [
-        ['deals', id],
-        ['dealLists', ANY],
-      ],
-      context,
-      () =>
-        findOut(
-          () => api.updateDeal(id, properties, call),
-          () => api.dealWith(id, properties, call),
-        ),
+    const written = await invalidating([tags.deal(id), tags.dealLists], context, () =>
+      findOut(
+        () => api.updateDeal(id, properties, call),
+        () => api.dealWith(id, properties, call),
+      ),
     );
     const { id: writtenId } = written.record;
-    if (writtenId !== id) await changed([['deals', writtenId]]);
+    if (writtenId !== id) await invalidate([tags.deal(writtenId)]);
     const read = () => loaders.deal.load(writtenId);
     return { deal: await readBack(written, read, toPartlyDeal, gone('PATCH /crm/v3/objects/deals/{id}')) };
   },

@@ -1,9 +1,12 @@
 import { onlyOf } from '../../connectors/batch.ts';
 import type { CallOptions } from '../../connectors/chain.ts';
 import type { Unusable } from '../../connectors/items.ts';
-import type { Provider } from '../../connectors/provider.ts';
-import { type Reader, tagOf } from '../../connectors/reader.ts';
+import type { CreateReader } from '../../connectors/provider.ts';
+import type { Reader } from '../../connectors/reader.ts';
+import type { Tag } from '../../connectors/tag.ts';
 import type { ProviderPage } from '../connection.ts';
+import { tags } from './tags.ts';
+import type { LifetimeName } from './terms.ts';
 import {
   type ApiCompany,
   type ApiContact,
@@ -11,10 +14,12 @@ import {
   type ApiLineItem,
   type ApiLink,
   type HubSpotApi,
+  type HubSpotOperation,
   type ListQuery,
   MAX_ASSOCIATIONS,
   MAX_BATCH,
   type ObjectType,
+  type RecordType,
 } from './upstream.ts';
 
 /** A page of a list: what it lists, and which page. */
@@ -26,17 +31,20 @@ export type ListPage = {
 /** The key of a list's page, for readers. */
 export const pageKey = (page: ListPage): string => JSON.stringify(page);
 
-/** What stands for all pages of a list: any of them may change with any record. */
-export const ANY = 'any';
-
 /** What is read of HubSpot by key, on behalf of all requests: how much one call carries, and what changes it. */
-export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, api: HubSpotApi) => {
-  const objectsOf = <Value>(type: ObjectType, lifetime: string): Reader<Value> =>
+export const createReaders = (createReader: CreateReader<HubSpotOperation, LifetimeName>, api: HubSpotApi) => {
+  const objectsOf = <Value>(
+    type: ObjectType,
+    lifetime: LifetimeName,
+    tagsOf?: (id: string) => readonly Tag[],
+  ): Reader<Value> =>
     createReader<Value>({
       type: lifetime,
+      lifetime,
       operation: `POST /crm/v3/objects/${type}/batch/read`,
       maxBatch: MAX_BATCH,
       ask: (ids, call) => api.byIds(type, ids, call) as Promise<Map<string, Value | Error>>,
+      tagsOf,
     });
 
   const linksOf = (from: ObjectType, to: ObjectType): Reader<readonly (ApiLink | Unusable)[]> =>
@@ -50,7 +58,8 @@ export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, 
 
   const listOf = <Item>(
     type: string,
-    object: ObjectType,
+    object: RecordType,
+    tag: Tag,
     ask: (query: ListQuery, page: ListPage['page'], call: CallOptions) => Promise<ProviderPage<Item | Unusable>>,
   ): Reader<ProviderPage<Item | Unusable>> =>
     createReader<ProviderPage<Item | Unusable>>({
@@ -62,30 +71,31 @@ export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, 
         const { query, page } = JSON.parse(key) as ListPage;
         return onlyOf(key, await ask(query, { token: page.token, limit: page.limit }, call));
       },
-      tagsOf: () => [tagOf(type, ANY)],
+      tagsOf: () => [tag],
     });
 
   return {
-    contact: objectsOf<ApiContact>('contacts', 'contacts'),
+    contact: objectsOf<ApiContact>('contacts', 'contacts', (id) => [tags.contact(id)]),
     contactByEmail: createReader<ApiContact>({
       type: 'contactsByEmail',
       lifetime: 'contacts',
       operation: 'POST /crm/v3/objects/contacts/batch/read',
       maxBatch: MAX_BATCH,
       ask: api.contactsByEmails,
+      tagsOf: (email) => [tags.contactByEmail(email)],
       // Who gets another address is no longer behind the old one.
-      tagsOfValue: ({ id }) => [tagOf('contacts', id)],
+      tagsOfValue: ({ id }) => [tags.contact(id)],
     }),
     company: objectsOf<ApiCompany>('companies', 'companies'),
-    deal: objectsOf<ApiDeal>('deals', 'deals'),
+    deal: objectsOf<ApiDeal>('deals', 'deals', (id) => [tags.deal(id)]),
     lineItem: objectsOf<ApiLineItem>('line_items', 'lineItems'),
     companiesOfContact: linksOf('contacts', 'companies'),
     dealsOfContact: linksOf('contacts', 'deals'),
     companiesOfDeal: linksOf('deals', 'companies'),
     contactsOfDeal: linksOf('deals', 'contacts'),
     lineItemsOfDeal: linksOf('deals', 'line_items'),
-    contactPages: listOf<ApiContact>('contactLists', 'contacts', api.contacts),
-    dealPages: listOf<ApiDeal>('dealLists', 'deals', api.deals),
+    contactPages: listOf<ApiContact>('contactLists', 'contacts', tags.contactLists, api.contacts),
+    dealPages: listOf<ApiDeal>('dealLists', 'deals', tags.dealLists, api.deals),
   };
 };
 

@@ -20,6 +20,8 @@ export const LIFETIMES = {
   lists: [10, 20, 600],
 } as const satisfies Readonly<Record<string, LifetimeSeconds>>;
 
+export type LifetimeName = keyof typeof LIFETIMES;
+
 const Refusal = z.object({ policyName: z.string() });
 
 // The day is the account's own, and where it ends is not said: asked again now and then.

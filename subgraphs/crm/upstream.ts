@@ -46,11 +46,23 @@ export type Properties = Readonly<Record<string, string>>;
 type Shapes = ReturnType<typeof createShapes>;
 type Shape<Type extends ObjectType> = z.output<Shapes[Type]>;
 
+/** The types that are listed and written. */
+export type RecordType = 'contacts' | 'deals';
+
+/** The calls that the graph makes, by the names that limits and reports know them by. */
+export type HubSpotOperation =
+  | `POST /crm/v3/objects/${ObjectType}/batch/read`
+  | `POST /crm/v4/associations/${ObjectType}/${ObjectType}/batch/read`
+  | `GET /crm/v3/objects/${RecordType}`
+  | `POST /crm/v3/objects/${RecordType}/search`
+  | 'POST /crm/v3/objects/contacts'
+  | `PATCH /crm/v3/objects/${RecordType}/{id}`
+  | 'POST /oauth/v1/token';
+
 type Request = CallOptions & {
+  readonly operation: HubSpotOperation;
   readonly method: Call['method'];
   readonly path: string;
-  /** The path with `{id}` for the id, where it holds one. */
-  readonly template?: string;
   readonly json?: unknown;
   readonly write?: boolean;
 };
@@ -65,8 +77,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
   const shapes = createShapes(config.defaultCurrency);
 
   const ask = async <Schema extends z.ZodType>(schema: Schema, request: Request): Promise<z.output<Schema>> => {
-    const { method, path, template = path, json, write = false, ...call } = request;
-    const operation = `${method} ${template}`;
+    const { operation, method, path, json, write = false, ...call } = request;
     const send = (token: string) =>
       http.send({
         operation,
@@ -95,38 +106,42 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     call: CallOptions,
     idProperty?: string,
   ): Promise<Map<string, Shape<Type> | Error>> => {
-    const path = `/crm/v3/objects/${type}/batch/read`;
+    const path = `/crm/v3/objects/${type}/batch/read` as const;
+    const operation = `POST ${path}` as const;
     const { results, errors } = await ask(BatchAnswer, {
       ...call,
+      operation,
       method: 'POST',
       path,
       json: { inputs: ids.map((id) => ({ id })), properties: PROPERTIES[type], ...(idProperty && { idProperty }) },
     });
-    const origin = { upstream, operation: `POST ${path}` };
+    const origin = { upstream, operation };
     const found = new Map<string, Shape<Type> | Error>();
     let isWhole = true;
     for (const result of results) {
       const key = idProperty ? emailOf(result) : idOf(result);
       if (key === undefined) isWhole = false;
-      else found.set(key, itemOrError(upstream, parseItem(shapes[type], result, origin.operation)) as Shape<Type>);
+      else found.set(key, itemOrError(upstream, parseItem(shapes[type], result, operation)) as Shape<Type>);
     }
     addFailures(found, ids, failuresOf(errors ?? [], 'ids'), isWhole, origin);
     return found;
   };
 
-  const list = async <Type extends ObjectType>(
+  const list = async <Type extends RecordType>(
     type: Type,
     { filters, text }: ListQuery,
     { token, limit }: { token: string | undefined; limit: number },
     call: CallOptions,
   ): Promise<ProviderPage<Shape<Type> | Unusable>> => {
-    const path = `/crm/v3/objects/${type}`;
+    const path = `/crm/v3/objects/${type}` as const;
     const isSearch = filters.length > 0 || text !== undefined;
     const query = new URLSearchParams({ limit: String(limit), properties: PROPERTIES[type].join(',') });
     if (token !== undefined) query.set('after', token);
+    const operation: HubSpotOperation = isSearch ? `POST ${path}/search` : `GET ${path}`;
     const { results, paging } = isSearch
       ? await ask(PageAnswer, {
           ...call,
+          operation,
           method: 'POST',
           path: `${path}/search`,
           json: {
@@ -139,8 +154,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
             ...(token !== undefined && { after: token }),
           },
         })
-      : await ask(PageAnswer, { ...call, method: 'GET', path: `${path}?${query}`, template: path });
-    const operation = isSearch ? `POST ${path}/search` : `GET ${path}`;
+      : await ask(PageAnswer, { ...call, operation, method: 'GET', path: `${path}?${query}` });
     const items = results.map((result) => parseItem(shapes[type], result, operation) as Shape<Type> | Unusable);
     return { items, next: paging?.next?.after };
   };
@@ -151,9 +165,9 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     call: CallOptions,
   ): Promise<RawRecord | undefined> => {
     const { id, idProperty } = input;
-    const path = `/crm/v3/objects/${type}/batch/read`;
+    const path = `/crm/v3/objects/${type}/batch/read` as const;
     const json = { inputs: [{ id }], properties: PROPERTIES[type], ...(idProperty && { idProperty }) };
-    const { results } = await ask(BatchAnswer, { ...call, method: 'POST', path, json });
+    const { results } = await ask(BatchAnswer, { ...call, operation: `POST ${path}`, method: 'POST', path, json });
     return RawRecord.safeParse(results[0]).data;
   };
 
@@ -176,7 +190,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     return { record: record as Shape<Type>, has, isWhole: has.size === PROPERTIES[type].length };
   };
 
-  const update = async <Type extends ObjectType>(
+  const update = async <Type extends RecordType>(
     type: Type,
     id: string,
     properties: Properties,
@@ -184,9 +198,9 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
   ): Promise<Written<Shape<Type>>> => {
     const answer = await ask(RawRecord, {
       ...call,
+      operation: `PATCH /crm/v3/objects/${type}/{id}`,
       method: 'PATCH',
       path: `/crm/v3/objects/${type}/${id}`,
-      template: `/crm/v3/objects/${type}/{id}`,
       json: { properties },
       write: true,
     });
@@ -218,10 +232,17 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
      */
     links: async (from: ObjectType, to: ObjectType, ids: readonly string[], call: CallOptions) => {
       const found = new Map<string, (ApiLink | Unusable)[] | Error>();
-      const path = `/crm/v4/associations/${from}/${to}/batch/read`;
-      const origin = { upstream, operation: `POST ${path}` };
+      const path = `/crm/v4/associations/${from}/${to}/batch/read` as const;
+      const operation = `POST ${path}` as const;
+      const origin = { upstream, operation };
       const askPage = async (inputs: readonly { id: string; after?: string }[]) => {
-        const { results, errors } = await ask(BatchAnswer, { ...call, method: 'POST', path, json: { inputs } });
+        const { results, errors } = await ask(BatchAnswer, {
+          ...call,
+          operation,
+          method: 'POST',
+          path,
+          json: { inputs },
+        });
         const next: { id: string; after: string }[] = [];
         let isWhole = true;
         const answered = new Map<string, (ApiLink | Unusable)[] | Error>();
@@ -229,12 +250,12 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
           const owner = LinksOwner.safeParse(result).data;
           if (owner === undefined) isWhole = false;
           else {
-            const page = parseItem(LinksPage, result, origin.operation);
+            const page = parseItem(LinksPage, result, operation);
             if (isUnusable(page)) answered.set(owner, toItemError(upstream, page));
             else {
               answered.set(
                 owner,
-                page.to.map((link) => parseItem(Link, link, origin.operation)),
+                page.to.map((link) => parseItem(Link, link, operation)),
               );
               const after = page.paging?.next?.after;
               if (after !== undefined) next.push({ id: owner, after });
@@ -270,6 +291,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     ): Promise<Written<ApiContact>> => {
       const answer = await ask(RawRecord, {
         ...call,
+        operation: 'POST /crm/v3/objects/contacts',
         method: 'POST',
         path: '/crm/v3/objects/contacts',
         json: {

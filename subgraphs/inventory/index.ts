@@ -5,7 +5,7 @@ import { OPENMAGE_SECRETS, OpenMageEnv, readConfig } from './config.ts';
 import { createLoaders } from './loaders.ts';
 import { createReaders } from './readers.ts';
 import { resolvers } from './resolvers.ts';
-import { createOpenMageApi, REQUIRED_OPERATIONS, SERVER_FAULTS } from './upstream.ts';
+import { createOpenMageApi, type OpenMageOperation, REQUIRED_OPERATIONS, SERVER_FAULTS } from './upstream.ts';
 
 const CREDENTIALS = [...OPENMAGE_SECRETS, 'OPENMAGE_WSDL_URL', 'OPENMAGE_USERNAME', 'OPENMAGE_ENDPOINT_URL'];
 
@@ -25,15 +25,20 @@ export const inventory: SubgraphModule = {
       isAnswer: isSoapAnswer(SERVER_FAULTS),
       ...terms,
     });
-    const { changed, close } = provider;
-    const soap = createSoapConnector({ http: provider.http, wsdlUrl, endpointUrl, operations: REQUIRED_OPERATIONS });
+    const { createReader, invalidate, close } = provider;
+    const soap = createSoapConnector<OpenMageOperation>({
+      http: provider.http,
+      wsdlUrl,
+      endpointUrl,
+      operations: REQUIRED_OPERATIONS,
+    });
     const api = createOpenMageApi({ soap, username, apiKey });
-    const readers = createReaders(provider, api);
+    const readers = createReaders(createReader, api);
     return {
       name: 'inventory',
       credentials: CREDENTIALS,
       schema: buildSchema(import.meta.dirname, resolvers),
-      createContext: (call) => ({ api, call, changed, loaders: createLoaders(readers, call) }),
+      createContext: (call) => ({ api, call, invalidate, loaders: createLoaders(readers, call) }),
       // Reading a WSDL takes from a tenth of a second to two.
       warmUp: () => soap.offers('login').catch(() => false),
       close,

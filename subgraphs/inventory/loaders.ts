@@ -9,7 +9,7 @@ export type Context = {
   readonly api: OpenMageApi;
   readonly call: CallOptions;
   readonly loaders: Loaders;
-  readonly changed: Provider['changed'];
+  readonly invalidate: Provider['invalidate'];
 };
 
 export type Loaders = ReturnType<typeof createLoaders>;

@@ -1,16 +1,21 @@
-import type { Provider } from '../../connectors/provider.ts';
-import { type ApiStockItem, MAX_SKUS, type OpenMageApi } from './upstream.ts';
+import type { CreateReader } from '../../connectors/provider.ts';
+import { tags } from './tags.ts';
+import type { LifetimeName } from './terms.ts';
+import { type ApiStockItem, MAX_SKUS, type OpenMageApi, type OpenMageOperation } from './upstream.ts';
 
 /** What is read of the shop by SKU, on behalf of all requests. */
-export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, api: OpenMageApi) => ({
+export const createReaders = (createReader: CreateReader<OpenMageOperation, LifetimeName>, api: OpenMageApi) => ({
   stock: createReader<ApiStockItem>({
     type: 'stock',
+    lifetime: 'stock',
     operation: 'catalogInventoryStockItemList',
     maxBatch: MAX_SKUS,
     ask: api.stockBySkus,
+    tagsOf: (sku) => [tags.stock(sku)],
   }),
   catalogueEntry: createReader<{ readonly name: string }>({
     type: 'catalogue',
+    lifetime: 'catalogue',
     operation: 'catalogProductList',
     maxBatch: MAX_SKUS,
     ask: api.catalogueBySkus,

@@ -3,9 +3,10 @@ import { findOut } from '../find-out.ts';
 import { chooseIdentifier, type StockTarget } from './identifier.ts';
 import type { Context } from './loaders.ts';
 import type { ProductRef } from './mapping.ts';
-import type { ApiStockItem, StockUpdate } from './upstream.ts';
+import { tags } from './tags.ts';
+import type { ApiStockItem, OpenMageOperation, StockUpdate } from './upstream.ts';
 
-const OPERATION = 'catalogInventoryStockItemUpdate';
+const OPERATION: OpenMageOperation = 'catalogInventoryStockItemUpdate';
 
 /**
  * Sets the stock of the product with exactly this SKU, and answers with the product as it is afterwards.
@@ -32,8 +33,8 @@ export const setStock = async (sku: string, update: StockUpdate, context: Contex
 };
 
 /** Makes the next read ask the shop. */
-const invalidate = async (skus: readonly string[], { changed, loaders }: Context): Promise<void> => {
-  await changed(skus.map((sku) => ['stock', sku]));
+const invalidateStock = async (skus: readonly string[], { invalidate, loaders }: Context): Promise<void> => {
+  await invalidate(skus.map(tags.stock));
   loaders.forgetAll();
 };
 
@@ -42,7 +43,7 @@ const invalidating = async (target: StockTarget, context: Context, write: () => 
   try {
     await write();
   } finally {
-    await invalidate([target.sku], context);
+    await invalidateStock([target.sku], context);
   }
 };
 
@@ -81,7 +82,7 @@ const readBack = async (
   // An answer that cannot be used is not asked for again by the connector, and one from before the update may be that of
   // a database replica which is a little behind.
   if (first.cause !== undefined && !isUpstreamError(first.cause, 'UPSTREAM_BAD_RESPONSE')) return first;
-  await invalidate([target.sku], context);
+  await invalidateStock([target.sku], context);
   const second = await read();
   if (second instanceof UpstreamError && second.cause === undefined) throw second;
   return second;
@@ -98,7 +99,7 @@ const isPlausible = (item: ApiStockItem, { productId, before }: StockTarget, { q
 /** Whatever product the identifier now leads to may have been reached instead: nothing from before is given of it. */
 const invalidateReached = async ({ sku, identifier }: StockTarget, context: Context): Promise<void> => {
   const entries = await context.api.stockByIdentifier(identifier, context.call).catch(() => []);
-  await invalidate([sku, ...entries.flatMap((entry) => entry.sku ?? [])], context);
+  await invalidateStock([sku, ...entries.flatMap((entry) => entry.sku ?? [])], context);
 };
 
 const unknown = (message: string, cause?: unknown): UpstreamError =>

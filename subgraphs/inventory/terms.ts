@@ -10,3 +10,5 @@ export const LIFETIMES = {
   stock: [10, 30, 900],
   catalogue: [600, 3_600, 86_400],
 } as const satisfies Readonly<Record<string, LifetimeSeconds>>;
+
+export type LifetimeName = keyof typeof LIFETIMES;

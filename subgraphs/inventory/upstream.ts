@@ -12,7 +12,14 @@ import type { SoapConnector } from '../../connectors/soap.ts';
 import { isSku } from './sku.ts';
 
 /** Operations that every shop offers. The catalogue's may be left out. */
-export const REQUIRED_OPERATIONS = ['login', 'catalogInventoryStockItemList', 'catalogInventoryStockItemUpdate'];
+export const REQUIRED_OPERATIONS = [
+  'login',
+  'catalogInventoryStockItemList',
+  'catalogInventoryStockItemUpdate',
+] as const;
+
+/** The operations that the graph calls. */
+export type OpenMageOperation = (typeof REQUIRED_OPERATIONS)[number] | 'catalogProductList';
 
 /** SKUs in one call. The shop sets no limit; 200 keep an answer near 30 kB, since XML is parsed on the main thread. */
 export const MAX_SKUS = 200;
@@ -72,7 +79,11 @@ const FAULTS: ReadonlyMap<string, { code: UpstreamErrorCode; reason?: RejectionR
   ['103', { code: 'UPSTREAM_REJECTED', reason: 'INVALID_VALUE' }],
 ]);
 
-export type OpenMageOptions = { readonly soap: SoapConnector; readonly username: string; readonly apiKey: string };
+export type OpenMageOptions = {
+  readonly soap: SoapConnector<OpenMageOperation>;
+  readonly username: string;
+  readonly apiKey: string;
+};
 
 /**
  * The calls of an OpenMage shop's SOAP API (V2, WS-I) that the graph needs. Every call throws UpstreamError.
@@ -100,7 +111,7 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
   });
 
   const call = async <Schema extends z.ZodType>(
-    operation: string,
+    operation: OpenMageOperation,
     input: Readonly<Record<string, unknown>>,
     answer: Schema,
     options: CallOptions,
@@ -118,7 +129,7 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
 
   /** The entries of a list in the shop's order: what each is about, undefined where it does not say, and its value. */
   const readEntries = async <Schema extends z.ZodType>(
-    operation: string,
+    operation: OpenMageOperation,
     input: Readonly<Record<string, unknown>>,
     item: Schema,
     options: CallOptions,
@@ -240,7 +251,7 @@ export type Entry<Value> = { readonly sku: string | undefined; readonly value: V
 const bySku = <Value>(
   skus: readonly string[],
   entries: readonly Entry<Value>[],
-  operation: string,
+  operation: OpenMageOperation,
 ): Map<string, Value | Error> => {
   const found = new Map<string, Value | Error>();
   for (const { sku, value } of entries) if (sku !== undefined && !found.has(sku)) found.set(sku, value);

@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { isUnusable, itemOrError, type Unusable } from '../../connectors/items.ts';
-import { unusableAnswer } from '../../connectors/parse.ts';
 import { type Connection, readCursor, toConnection, writeCursor } from '../connection.ts';
 import { badInput } from '../errors.ts';
+import { unusableOf } from './failures.ts';
 import type { AccountPage } from './readers.ts';
 import type { PageOfAccount } from './upstream.ts';
 
 // A place in the merged list: for each account, the last of its things that came before.
 const ID = { payments: /^pi_\w+$/, invoices: /^in_\w+$/ };
+const OPERATION = { payments: 'GET /v1/payment_intents', invoices: 'GET /v1/invoices' } as const;
 const positionsIn = (list: keyof typeof ID) => z.record(z.string().regex(/^cus_\w+$/), z.string().regex(ID[list]));
 
 const NOTHING = { data: [], has_more: false };
@@ -44,7 +45,7 @@ export const pageThroughAccounts = async <Item extends Listed>(
   const hasMore = merged.length > first || pages.some(({ page }) => page.has_more);
   // The next page would be this one again.
   if (hasMore && edges.at(-1)?.cursor === writeCursor(start)) {
-    throw unusableAnswer({ upstream: 'payments', operation: list }, 'a page without an id to go on after');
+    throw unusableOf(OPERATION[list], 'a page without an id to go on after');
   }
   return toConnection(edges, hasMore);
 };

@@ -3,7 +3,7 @@ import type { Lifetime } from '../../connectors/cache.ts';
 import type { LimitRule } from '../../connectors/limits.ts';
 import { type Env, readEnv } from '../../runtime/env.ts';
 import { concurrencyVariable, lifetimesVariable, quotaVariable } from '../provider-env.ts';
-import { LIFETIMES, LIMITS, TEST_ACCOUNT_CALLS } from './terms.ts';
+import { LIFETIMES, LIMITS, type LifetimeName, TEST_ACCOUNT_CALLS } from './terms.ts';
 
 /** The variables of the payments subgraph. */
 export const StripeEnv = z.object({
@@ -29,7 +29,7 @@ export type StripeConfig = {
   readonly limits: readonly LimitRule[];
   /** Calls at once. */
   readonly concurrency: number;
-  readonly lifetimes: Readonly<Record<keyof typeof LIFETIMES, Lifetime>>;
+  readonly lifetimes: Readonly<Record<LifetimeName, Lifetime>>;
 };
 
 /** Throws ConfigError naming the variable that is missing or malformed. */

@@ -2,6 +2,7 @@ import Stripe from 'stripe';
 import { isUpstreamError, type RejectionReason, UpstreamError } from '../../connectors/errors.ts';
 import { type Origin, unusableAnswer } from '../../connectors/parse.ts';
 import { ApiError } from './shapes.ts';
+import type { StripeOperation } from './upstream.ts';
 
 // Why a write was refused, in our words, by Stripe's `decline_code`, `code` or `type`, the most telling first.
 const REASONS: ReadonlyMap<string, RejectionReason> = new Map([
@@ -41,6 +42,10 @@ const parseLeniently = (body: string | undefined): unknown => {
 /** Whether the provider itself says that there is no such object. A 404 of anything else on the way says nothing. */
 export const isMissing = (error: unknown): boolean =>
   isUpstreamError(error, 'UPSTREAM_NOT_FOUND') && error.details.reason === 'NOT_FOUND';
+
+/** The error for an answer that cannot be used. `problem` completes "The operation answered with …" and holds no values. */
+export const unusableOf = (operation: StripeOperation, problem: string): UpstreamError =>
+  unusableAnswer({ upstream: 'payments', operation }, problem);
 
 /**
  * The cause of a failed SDK call. The connector's own error comes wrapped into the SDK's; anything else that the SDK throws

@@ -19,14 +19,14 @@ export const payments: SubgraphModule = {
   create: (env, kit) => {
     const { apiKey, baseUrl, ...terms } = readConfig(env);
     const provider = createProvider(kit, { upstream: 'payments', account: [baseUrl, apiKey], readLessons, ...terms });
-    const { changed, close } = provider;
+    const { createReader, invalidate, close } = provider;
     const api = createStripeApi({ http: provider.http, apiKey, baseUrl });
-    const readers = createReaders(provider, api);
+    const readers = createReaders(createReader, api);
     return {
       name: 'payments',
       credentials: CREDENTIALS,
       schema: buildSchema(import.meta.dirname, resolvers),
-      createContext: (call) => ({ api, call, changed, loaders: createLoaders(readers, call) }),
+      createContext: (call) => ({ api, call, invalidate, loaders: createLoaders(readers, call) }),
       close,
     };
   },

@@ -11,7 +11,7 @@ export type Context = {
   readonly api: StripeApi;
   readonly call: CallOptions;
   readonly loaders: Loaders;
-  readonly changed: Provider['changed'];
+  readonly invalidate: Provider['invalidate'];
 };
 
 export type Loaders = ReturnType<typeof createLoaders>;

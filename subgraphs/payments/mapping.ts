@@ -1,7 +1,7 @@
 import { isUnusable, toItemError } from '../../connectors/items.ts';
-import { unusableAnswer } from '../../connectors/parse.ts';
 import { toAsciiLowerCase, toAsciiUpperCase } from '../ascii.ts';
 import { currencyDigits, isFinerThan, type Money, moneyFromUnits, unitsFromDecimal } from '../money.ts';
+import { unusableOf } from './failures.ts';
 import type * as graph from './generated.ts';
 import type { Accounts } from './readers.ts';
 import type { ApiAccount, ApiInvoice, ApiPayment, ApiRefund } from './upstream.ts';
@@ -145,7 +145,7 @@ export const toAmountRefunded = ({ latest_charge, currency }: ApiPayment): Money
 export const toCustomerRef = (customer: ApiPayment['customer']): CustomerRef | null => {
   if (!customer) return null;
   if (!customer.isExpanded) {
-    throw unusableAnswer({ upstream: 'payments', operation: 'GET /v1/payment_intents' }, 'unexpected customer');
+    throw unusableOf('GET /v1/payment_intents', 'unexpected customer');
   }
   return toRefByEmail(customer.email);
 };

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
 import { idOfItem } from '../../connectors/items.ts';
-import { unusableAnswer } from '../../connectors/parse.ts';
 import { toAsciiUpperCase } from '../ascii.ts';
 import { badInput } from '../errors.ts';
 import { Currency, Email, PositiveDecimal, readInput, text } from '../inputs.ts';
+import { unusableOf } from './failures.ts';
 import type { MutationResolvers } from './generated.ts';
 import type { Context } from './loaders.ts';
 import { API_CANCELLATION_REASON, API_CAPTURE_METHOD, API_REFUND_REASON, toUnits } from './mapping.ts';
-import { ANY } from './readers.ts';
+import { tags } from './tags.ts';
 import type { ApiPayment } from './upstream.ts';
 
 export const PaymentId = z.string().regex(/^pi_\w{1,250}$/, 'must be the id of a payment, pi_…');
@@ -57,7 +57,7 @@ const partOf = async (
     throw new UpstreamError('UPSTREAM_NOT_FOUND', 'payments', 'there is no such payment');
   }
   if (payment.currency === null) {
-    throw unusableAnswer({ upstream: 'payments', operation: 'GET /v1/payment_intents/{id}' }, 'no currency');
+    throw unusableOf('GET /v1/payment_intents/{id}', 'no currency');
   }
   const currency = toAsciiUpperCase(payment.currency);
   if (currency !== amount.currency) throw badInput('input.amount.currency', `must be ${currency}, as the payment is`);
@@ -66,16 +66,13 @@ const partOf = async (
 
 /** The account that a payment of this person goes to: their oldest, so that a repeated request finds the same one. */
 const accountFor = async (email: string, idempotencyKey: string, context: Context): Promise<string> => {
-  const { api, loaders, call, changed } = context;
+  const { api, loaders, call, invalidate } = context;
   const [oldest] = (await loaders.accounts.load(email)) ?? [];
   if (oldest) return idOfItem('payments', oldest);
   try {
     return (await api.createAccount(email, `${idempotencyKey}:account`, call)).id;
   } finally {
-    await changed([
-      ['accounts', email],
-      ['accountsNow', email],
-    ]);
+    await invalidate([tags.accounts(email)]);
   }
 };
 
@@ -86,29 +83,29 @@ type Subject = { readonly paymentId?: string; readonly account?: string };
  * Runs a write of a payment and invalidates what it has changed: also where it failed, since it may have been carried out.
  * Where neither the caller nor the answer names the account, all accounts' lists may have changed.
  */
-const changing = async <Answer>(
+const invalidating = async <Answer>(
   { paymentId, account }: Subject,
-  { changed, loaders }: Context,
+  { invalidate, loaders }: Context,
   write: () => Promise<Answer>,
   paymentOf: (answer: Answer) => ApiPayment | null,
 ): Promise<Answer> => {
-  const things: [type: string, key: string][] = [['paymentLists', ANY]];
-  if (paymentId !== undefined) things.push(['payments', paymentId], ['refunds', paymentId]);
-  const lists: (typeof things)[number] = ['paymentsOf', account ?? ANY];
+  const changed = [tags.paymentLists];
+  if (paymentId !== undefined) changed.push(tags.payment(paymentId));
+  const lists = account === undefined ? tags.paymentsOfAll : tags.paymentsOf(account);
   try {
     const answer = await write();
     const payment = paymentOf(answer);
-    if (!payment) things.push(lists);
+    if (!payment) changed.push(lists);
     else {
-      things.push(['payments', payment.id]);
-      if (payment.customer) things.push(['paymentsOf', payment.customer.id]);
+      changed.push(tags.payment(payment.id));
+      if (payment.customer) changed.push(tags.paymentsOf(payment.customer.id));
     }
     return answer;
   } catch (error) {
-    if (mayHaveBeenCarriedOut(error)) things.push(lists);
+    if (mayHaveBeenCarriedOut(error)) changed.push(lists);
     throw error;
   } finally {
-    await changed(things);
+    await invalidate(changed);
     loaders.forgetAll();
   }
 };
@@ -122,7 +119,7 @@ const itself = (payment: ApiPayment): ApiPayment => payment;
 const readRefunded = async (paymentId: string, { loaders }: Context): Promise<ApiPayment | Error> => {
   try {
     const payment = await loaders.payment.load(paymentId);
-    return payment ?? unusableAnswer({ upstream: 'payments', operation: 'POST /v1/refunds' }, 'an unknown payment');
+    return payment ?? unusableOf('POST /v1/refunds', 'an unknown payment');
   } catch (error) {
     // The refund has been made; what cannot be read of its payment must not say otherwise.
     if (error instanceof Error) return error;
@@ -143,7 +140,7 @@ export const mutations: MutationResolvers = {
       captureMethod: API_CAPTURE_METHOD[input.captureMethod],
     };
     const write = () => context.api.createPayment(newPayment, input.idempotencyKey, context.call);
-    const payment = await changing({ account }, context, write, itself);
+    const payment = await invalidating({ account }, context, write, itself);
     return { payment, clientSecret: payment.client_secret };
   },
 
@@ -151,14 +148,14 @@ export const mutations: MutationResolvers = {
     const { paymentId, amount, idempotencyKey } = readInput(TakeOrGive, args.input, 'input');
     const units = await partOf(paymentId, amount, context);
     const write = () => context.api.capturePayment(paymentId, units, idempotencyKey, context.call);
-    return { payment: await changing({ paymentId }, context, write, itself) };
+    return { payment: await invalidating({ paymentId }, context, write, itself) };
   },
 
   cancelPayment: async (_, args, context) => {
     const { paymentId, idempotencyKey } = readInput(ChangePayment, args.input, 'input');
     const reason = args.input.reason ? API_CANCELLATION_REASON[args.input.reason] : undefined;
     const write = () => context.api.cancelPayment(paymentId, reason, idempotencyKey, context.call);
-    return { payment: await changing({ paymentId }, context, write, itself) };
+    return { payment: await invalidating({ paymentId }, context, write, itself) };
   },
 
   refundPayment: async (_, args, context) => {
@@ -166,7 +163,7 @@ export const mutations: MutationResolvers = {
     const units = await partOf(paymentId, amount, context);
     const reason = args.input.reason ? API_REFUND_REASON[args.input.reason] : undefined;
     const write = () => context.api.refundPayment(paymentId, { amount: units, reason }, idempotencyKey, context.call);
-    const refund = await changing({ paymentId }, context, write, ({ payment_intent }) => payment_intent);
+    const refund = await invalidating({ paymentId }, context, write, ({ payment_intent }) => payment_intent);
     return { refund, payment: refund.payment_intent ?? (await readRefunded(paymentId, context)) };
   },
 };

@@ -1,10 +1,12 @@
 import { onlyOf } from '../../connectors/batch.ts';
 import type { CallOptions } from '../../connectors/chain.ts';
 import { isUnusable, type Unusable } from '../../connectors/items.ts';
-import type { Provider } from '../../connectors/provider.ts';
-import { type Reader, tagOf } from '../../connectors/reader.ts';
+import type { CreateReader } from '../../connectors/provider.ts';
+import type { Reader, ReaderDefinition } from '../../connectors/reader.ts';
 import { toAsciiLowerCase } from '../ascii.ts';
 import type { ProviderPage } from '../connection.ts';
+import { tags } from './tags.ts';
+import type { LifetimeName } from './terms.ts';
 import {
   type ApiAccount,
   type ApiInvoice,
@@ -14,6 +16,7 @@ import {
   type PageOfAccount,
   type PaymentSearch,
   type StripeApi,
+  type StripeOperation,
 } from './upstream.ts';
 
 /** A page of one account's things, newest first. */
@@ -34,20 +37,17 @@ export type AccountPayments = { readonly all?: readonly (ApiPayment | Unusable)[
 export const accountPageKey = (page: PageOfAccount): string => JSON.stringify(page);
 export const paymentListKey = (page: PaymentListPage): string => JSON.stringify(page);
 
-/** Stands for all pages of a list of payments: any of them may change with a payment of an unknown account. */
-export const ANY = 'any';
-
-const paymentsOf = (account: string) => [tagOf('paymentsOf', account), tagOf('paymentsOf', ANY)];
+const paymentsOf = (account: string) => [tags.paymentsOf(account), tags.paymentsOfAll];
 
 /** What is read of Stripe by key, on behalf of all requests: how much one call carries, and what changes it. */
-export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, api: StripeApi) => {
+export const createReaders = (createReader: CreateReader<StripeOperation, LifetimeName>, api: StripeApi) => {
   /** There is no way to ask for several at once. */
   const singly = <Value>(
-    names: { type: string; lifetime: string; operation: string },
+    definition: Omit<ReaderDefinition<Value, StripeOperation, LifetimeName>, 'maxBatch' | 'ask'>,
     ask: (id: string, call: CallOptions) => Promise<Value | null>,
   ): Reader<Value> =>
     createReader<Value>({
-      ...names,
+      ...definition,
       maxBatch: 1,
       ask: async ([id = ''], call) => onlyOf(id, await ask(id, call)),
     });
@@ -56,20 +56,32 @@ export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, 
     /** A person's accounts by address in lower case, oldest first. */
     accounts: createReader<Accounts>({
       type: 'accounts',
+      lifetime: 'accounts',
       operation: 'GET /v1/customers/search',
       maxBatch: MAX_SEARCH_CLAUSES,
       ask: (emails, call) => accountsByEmails(api, emails, call),
+      tagsOf: (email) => [tags.accounts(email)],
     }),
     /** The same by the list, which is up to the moment and compares capitals. */
     accountsNow: singly<Accounts>(
-      { type: 'accountsNow', lifetime: 'accounts', operation: 'GET /v1/customers' },
+      {
+        type: 'accountsNow',
+        lifetime: 'accounts',
+        operation: 'GET /v1/customers',
+        tagsOf: (email) => [tags.accounts(email)],
+      },
       async (email, call) => {
         const found = await api.accountsWithEmail(email, call);
         return found.length > 0 ? oldestFirst(found) : null;
       },
     ),
     payment: singly<ApiPayment>(
-      { type: 'payments', lifetime: 'payments', operation: 'GET /v1/payment_intents/{id}' },
+      {
+        type: 'payments',
+        lifetime: 'payments',
+        operation: 'GET /v1/payment_intents/{id}',
+        tagsOf: (id) => [tags.payment(id)],
+      },
       api.payment,
     ),
     invoice: singly<ApiInvoice>(
@@ -77,7 +89,12 @@ export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, 
       api.invoice,
     ),
     refunds: singly<readonly (ApiRefund | Unusable)[]>(
-      { type: 'refunds', lifetime: 'refunds', operation: 'GET /v1/refunds' },
+      {
+        type: 'refunds',
+        lifetime: 'refunds',
+        operation: 'GET /v1/refunds',
+        tagsOf: (payment) => [tags.payment(payment)],
+      },
       api.refundsOfPayment,
     ),
     paymentPages: createReader<AccountPage<ApiPayment>>({
@@ -118,13 +135,14 @@ export const createReaders = ({ createReader }: Pick<Provider, 'createReader'>, 
     }),
     paymentLists: createReader<ProviderPage<ApiPayment | Unusable>>({
       type: 'paymentLists',
+      lifetime: 'paymentLists',
       operation: 'GET /v1/payment_intents',
       maxBatch: 1,
       ask: async ([key = ''], call) => {
         const { search, page } = JSON.parse(key) as PaymentListPage;
         return onlyOf(key, await api.payments(search, { token: page.token, limit: page.limit }, call));
       },
-      tagsOf: () => [tagOf('paymentLists', ANY)],
+      tagsOf: () => [tags.paymentLists],
     }),
   };
 };

@@ -26,6 +26,8 @@ export const LIFETIMES = {
   invoiceLists: [15, 15, 600],
 } as const satisfies Readonly<Record<string, LifetimeSeconds>>;
 
+export type LifetimeName = keyof typeof LIFETIMES;
+
 const PAUSE: Lesson = { pauseMs: 1_000 };
 
 // An operation is under one of `endpoint` and `search`.

@@ -27,6 +27,22 @@ import {
 
 export type { ApiAccount, ApiInvoice, ApiPayment, ApiRefund } from './shapes.ts';
 
+/** The calls that the graph makes, by the names that limits and reports know them by. */
+export type StripeOperation =
+  | 'GET /v1/customers'
+  | 'GET /v1/customers/search'
+  | 'POST /v1/customers'
+  | 'GET /v1/payment_intents'
+  | 'GET /v1/payment_intents/search'
+  | 'GET /v1/payment_intents/{id}'
+  | 'POST /v1/payment_intents'
+  | 'POST /v1/payment_intents/{id}/capture'
+  | 'POST /v1/payment_intents/{id}/cancel'
+  | 'GET /v1/refunds'
+  | 'POST /v1/refunds'
+  | 'GET /v1/invoices'
+  | 'GET /v1/invoices/{id}';
+
 /** How many alternatives one search can hold. Undocumented; reported by users of the API. */
 export const MAX_SEARCH_CLAUSES = 10;
 
@@ -82,7 +98,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
   });
 
   const ask = async <Schema extends z.ZodType>(
-    operation: string,
+    operation: StripeOperation,
     schema: Schema,
     call: CallOptions,
     work: () => Promise<unknown>,
@@ -100,7 +116,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
   const write: typeof ask = (...request) => findOutByRepeating(() => ask(...request));
 
   const listPage = <Item extends z.ZodType>(
-    operation: string,
+    operation: StripeOperation,
     item: Item,
     call: CallOptions,
     work: () => Promise<unknown>,
@@ -109,7 +125,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
   /** The id after which a list goes on; undefined at its end. */
   const nextOf = (
     { data, has_more }: { readonly data: readonly { readonly id: string | null }[]; readonly has_more: boolean },
-    operation: string,
+    operation: StripeOperation,
   ): string | undefined => {
     if (!has_more) return undefined;
     const last = data.findLast(({ id }) => id !== null)?.id;

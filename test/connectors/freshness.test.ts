@@ -29,6 +29,7 @@ const start = async (cacheBytes = 1024 * 1024) => {
     });
   const words = provider.createReader<string>({
     type: 'words',
+    lifetime: 'words',
     operation: 'GET /',
     maxBatch: 10,
     ask: async (keys, call) => {

@@ -2,13 +2,14 @@ import { vi } from 'vitest';
 
 let passedMs = 0;
 let steppedMs = 0;
+let stoppedAt: { readonly wall: number; readonly monotonic: number } | undefined;
 
 const install = (): void => {
   if (vi.isMockFunction(Date.now)) return;
   const wall = Date.now.bind(Date);
   const monotonic = performance.now.bind(performance);
-  vi.spyOn(Date, 'now').mockImplementation(() => wall() + passedMs + steppedMs);
-  vi.spyOn(performance, 'now').mockImplementation(() => monotonic() + passedMs);
+  vi.spyOn(Date, 'now').mockImplementation(() => (stoppedAt?.wall ?? wall()) + passedMs + steppedMs);
+  vi.spyOn(performance, 'now').mockImplementation(() => (stoppedAt?.monotonic ?? monotonic()) + passedMs);
 };
 
 /**
@@ -20,6 +21,12 @@ export const skipAhead = (ms: number): void => {
   passedMs += ms;
 };
 
+/** Lets no time pass but what is skipped: whatever is kept is kept however long a test takes. Until `resetClock`. */
+export const stopClock = (): void => {
+  stoppedAt = { wall: Date.now(), monotonic: performance.now() };
+  install();
+};
+
 /** Sets the wall clock ahead, or back where `ms` is negative, while no time passes. Until `resetClock`. */
 export const stepClock = (ms: number): void => {
   install();
@@ -29,5 +36,6 @@ export const stepClock = (ms: number): void => {
 export const resetClock = (): void => {
   passedMs = 0;
   steppedMs = 0;
+  stoppedAt = undefined;
   vi.restoreAllMocks();
 };

@@ -1,0 +1,501 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createCompany } from '../../sandbox/company.ts';
+import type { Sandbox } from '../../sandbox/server.ts';
+import { LIFETIMES as HUBSPOT } from '../../subgraphs/crm/terms.ts';
+import { LIFETIMES as OPENMAGE } from '../../subgraphs/inventory/terms.ts';
+import { LIFETIMES as STRIPE } from '../../subgraphs/payments/terms.ts';
+import { resetClock, stopClock } from '../kit/clock.ts';
+import { codesOf, operationsOf, type Stack, startStack } from '../kit/stack.ts';
+
+/*
+ * What each mutation does to what is kept: every field and list that shows what it writes is read before it, so that it is kept,
+ * and shows the new state right after it; what has nothing to do with it is kept on. A second gateway, which keeps nothing,
+ * says what the new state is.
+ */
+
+const company = createCompany();
+
+const forAnHour = (lifetimes: object): string =>
+  Object.keys(lifetimes)
+    .map((name) => `${name}=3600`)
+    .join(',');
+
+const CACHED = {
+  CACHE_MAX_MIB: '16',
+  HUBSPOT_CACHE: forAnHour(HUBSPOT),
+  OPENMAGE_CACHE: forAnHour(OPENMAGE),
+  STRIPE_CACHE: forAnHour(STRIPE),
+};
+
+let stack: Stack;
+let uncached: Pick<Stack, 'ask' | 'close'>;
+
+beforeAll(async () => {
+  stopClock();
+  stack = await startStack({ env: CACHED });
+  uncached = await stack.startAnother({ CACHE_MAX_MIB: '0' });
+});
+afterAll(async () => {
+  await uncached.close();
+  await stack.close();
+  resetClock();
+});
+beforeEach(() => stack.reset());
+
+const dataOf = async (ask: Stack['ask'], query: string): Promise<unknown> => {
+  const { data, errors } = await ask(`{ ${query} }`);
+  expect({ query, errors }).toEqual({ query, errors: undefined });
+  return data;
+};
+
+/** The answers, asked for one after the other. */
+const answersOf = async (queries: readonly string[]): Promise<Map<string, unknown>> => {
+  const answers = new Map<string, unknown>();
+  for (const query of queries) answers.set(query, await dataOf(stack.ask, query));
+  return answers;
+};
+
+const providerCalls = (): string[] => Object.values<Sandbox>(stack.sandboxes).flatMap(operationsOf);
+
+type Effect = {
+  /** The mutation's field, or how it is carried out. */
+  readonly write: string | (() => Promise<unknown>);
+  /** Root fields that show what is written. */
+  readonly shown: readonly string[];
+  /** Root fields that do not. */
+  readonly unrelated: readonly string[];
+};
+
+const expectEffect = async ({ write, shown, unrelated }: Effect): Promise<void> => {
+  const before = await answersOf([...shown, ...unrelated]);
+  stack.reset();
+  expect(await answersOf([...shown, ...unrelated])).toEqual(before);
+  expect(providerCalls()).toEqual([]);
+
+  if (typeof write !== 'string') await write();
+  else expect((await stack.ask(`mutation { ${write} }`)).errors).toBeUndefined();
+
+  stack.reset();
+  for (const query of shown) {
+    const [after, now] = [await dataOf(stack.ask, query), await dataOf(uncached.ask, query)];
+    expect({ query, after }).toEqual({ query, after: now });
+    expect({ query, after }).not.toEqual({ query, after: before.get(query) });
+  }
+  stack.reset();
+  for (const query of unrelated) expect(await dataOf(stack.ask, query)).toEqual(before.get(query));
+  expect(providerCalls()).toEqual([]);
+};
+
+const [ada, bjorn, , dilnoza] = company.people;
+const ofPerson = (fields: string) => (id: string) => `customer(id: "${id}") { id ${fields} }`;
+const ofAddress = (fields: string) => (email: string) => `customer(email: "${email}") { id ${fields} }`;
+
+describe('createCustomer', () => {
+  const EMAIL = 'Zenobia.New@customers.example';
+  const nextId = String(Math.max(...company.people.map(({ id }) => Number(id))) + 1);
+  const FIELDS = 'email firstName company { name }';
+
+  test('shows by id, by address and in lists, all of which knew nothing of it', async () => {
+    await expectEffect({
+      write: `createCustomer(input: { email: "${EMAIL}", firstName: "Zenobia", companyId: "9003" }) { customer { id } }`,
+      shown: [
+        ofPerson(FIELDS)(nextId),
+        ofAddress(FIELDS)(EMAIL),
+        `customers(filter: { text: "Zenobia" }) { edges { node { ${FIELDS} } } }`,
+      ],
+      unrelated: [
+        ofPerson(FIELDS)('101'),
+        ofAddress(FIELDS)(bjorn?.email ?? ''),
+        'company(id: "9003") { name }',
+        'deals(first: 3) { edges { node { id } } }',
+        'payments(first: 3) { edges { node { id } } }',
+        'product(sku: "FEKN-M") { name stock { quantity } }',
+      ],
+    });
+  });
+
+  test('that may have been carried out shows too', async () => {
+    const email = 'zita.lost@customers.example';
+    await expectEffect({
+      write: async () => {
+        stack.hubspot.fail({ on: 'POST /crm/v3/objects/contacts', times: 1, drop: 'after' });
+        stack.hubspot.fail({ on: 'batch/read', status: 500 });
+        const { errors } = await stack.ask(
+          `mutation { createCustomer(input: { email: "${email}", firstName: "Zita" }) { customer { id } } }`,
+        );
+        expect(codesOf(errors)).toEqual([['UPSTREAM_OUTCOME_UNKNOWN', undefined]]);
+      },
+      shown: [ofAddress('firstName')(email), 'customers(filter: { text: "Zita" }) { edges { node { firstName } } }'],
+      unrelated: [ofPerson('firstName')('101'), 'deals(first: 3) { edges { node { id } } }'],
+    });
+  });
+});
+
+describe('updateCustomer', () => {
+  const FIELDS = 'email phone';
+  const unrelated = [
+    ofPerson('phone')('103'),
+    ofAddress('phone')(dilnoza?.email ?? ''),
+    'company(id: "9002") { name }',
+    'deal(id: "50001") { id stage lineItems { id } }',
+    'deals(first: 3) { edges { node { id stage } } }',
+    'payments(first: 3) { edges { node { id } } }',
+  ];
+
+  test('shows by id, by its address, in lists, and at its deals and payments', async () => {
+    await expectEffect({
+      write: 'updateCustomer(input: { id: "101", phone: "+46 1" }) { customer { id } }',
+      shown: [
+        ofPerson(FIELDS)('101'),
+        ofAddress(FIELDS)(ada?.email ?? ''),
+        `customers(first: 2) { edges { node { ${FIELDS} } } }`,
+        `customers(first: 2, filter: { text: "Lindqvist" }) { edges { node { ${FIELDS} } } }`,
+        `deal(id: "50001") { customers { ${FIELDS} } }`,
+        `payment(id: "${paymentOf(0)}") { customer { ${FIELDS} } }`,
+      ],
+      unrelated,
+    });
+  });
+
+  test('of an address: gone from the old one and there under the new one', async () => {
+    const [old, next] = [bjorn?.email ?? '', 'bjorn.moved@customers.example'];
+    await expectEffect({
+      write: `updateCustomer(input: { id: "102", email: "${next}" }) { customer { id } }`,
+      shown: [
+        ofPerson(FIELDS)('102'),
+        ofAddress(FIELDS)(old),
+        ofAddress(FIELDS)(next),
+        `customers(first: 2) { edges { node { ${FIELDS} } } }`,
+      ],
+      unrelated,
+    });
+  });
+
+  test('that was merged into another customer: the other one is read again', async () => {
+    const other = ofPerson('lastName phone')('104');
+    await dataOf(stack.ask, other);
+    stack.reset();
+    stack.hubspot.fail({ on: 'PATCH', rewrite: (body) => body.replace('"id":"105"', '"id":"104"') });
+    const write = 'updateCustomer(input: { id: "105", phone: "+46 5" }) { customer { id lastName } }';
+    expect((await stack.ask(`mutation { ${write} }`)).data).toEqual({
+      updateCustomer: { customer: { id: '104', lastName: dilnoza?.lastName } },
+    });
+    expect(stack.hubspot.calls.map(({ operation, keys }) => [operation, keys])).toContainEqual([
+      'POST /crm/v3/objects/contacts/batch/read',
+      ['104'],
+    ]);
+  });
+
+  test('that may have been carried out shows too', async () => {
+    await expectEffect({
+      write: async () => {
+        stack.hubspot.fail({ on: 'PATCH', times: 1, drop: 'after' });
+        stack.hubspot.fail({ on: 'batch/read', status: 500 });
+        const { errors } = await stack.ask(
+          'mutation { updateCustomer(input: { id: "101", phone: "+46 7" }) { customer { id } } }',
+        );
+        expect(codesOf(errors)).toEqual([['UPSTREAM_OUTCOME_UNKNOWN', undefined]]);
+      },
+      shown: [ofPerson(FIELDS)('101'), `customers(first: 2) { edges { node { ${FIELDS} } } }`],
+      unrelated,
+    });
+  });
+});
+
+describe('updateDeal', () => {
+  const FIELDS = 'name stage status';
+
+  test('shows by id, in lists and at its customer', async () => {
+    await expectEffect({
+      write: 'updateDeal(input: { id: "50001", name: "Renamed", stage: "closedwon" }) { deal { id } }',
+      shown: [
+        `deal(id: "50001") { ${FIELDS} }`,
+        `deals(first: 2) { edges { node { ${FIELDS} } } }`,
+        `deals(first: 2, filter: { text: "Renamed" }) { edges { node { ${FIELDS} } } }`,
+        `deals(first: 2, filter: { stage: "qualifiedtobuy" }) { edges { node { id } } }`,
+        `customer(id: "101") { deals(first: 20) { edges { node { ${FIELDS} } } } }`,
+      ],
+      unrelated: [
+        'deal(id: "50002") { id stage lineItems { id product { sku } } customers { id } company { name } }',
+        'customers(first: 3) { edges { node { id phone } } }',
+        ofPerson('phone')('101'),
+        'payments(first: 3) { edges { node { id } } }',
+      ],
+    });
+  });
+
+  test('that was merged into another deal: the other one is read again', async () => {
+    await dataOf(stack.ask, 'deal(id: "50004") { name }');
+    stack.reset();
+    stack.hubspot.fail({ on: 'PATCH', rewrite: (body) => body.replace('"id":"50005"', '"id":"50004"') });
+    const write = 'updateDeal(input: { id: "50005", stage: "contractsent" }) { deal { id name } }';
+    expect((await stack.ask(`mutation { ${write} }`)).data).toEqual({
+      updateDeal: { deal: { id: '50004', name: company.deals[3]?.name } },
+    });
+    expect(stack.hubspot.calls.map(({ operation, keys }) => [operation, keys])).toContainEqual([
+      'POST /crm/v3/objects/deals/batch/read',
+      ['50004'],
+    ]);
+  });
+
+  test('that may have been carried out shows too', async () => {
+    await expectEffect({
+      write: async () => {
+        stack.hubspot.fail({ on: 'PATCH', times: 1, drop: 'after' });
+        stack.hubspot.fail({ on: 'batch/read', status: 500 });
+        const { errors } = await stack.ask(
+          'mutation { updateDeal(input: { id: "50002", name: "Lost" }) { deal { id } } }',
+        );
+        expect(codesOf(errors)).toEqual([['UPSTREAM_OUTCOME_UNKNOWN', undefined]]);
+      },
+      shown: ['deal(id: "50002") { name }', 'deals(first: 2) { edges { node { name } } }'],
+      unrelated: ['deal(id: "50003") { name }', 'customers(first: 3) { edges { node { id } } }'],
+    });
+  });
+});
+
+const paymentOf = (index: number): string =>
+  company.accounts.find(({ email }) => email?.toLowerCase() === company.people[index]?.email)?.payments[0]?.id ?? '';
+
+describe('payments', () => {
+  const FIELDS = 'id status amountReceived { amount } amountRefunded { amount } refunds { id }';
+  const PAYMENTS = `payments(first: 50) { edges { node { ${FIELDS} } } }`;
+  // The person whom it is all about, and one who has nothing to do with it.
+  const [chloe, hana, iris] = [company.people[2], company.people[7], company.people[8]].map((one) => one?.email ?? '');
+  const SEVERAL = `customers(first: 12) { edges { node { id payments(first: 50) { edges { node { ${FIELDS} } } } } } }`;
+  const shownAnywhere = [
+    `payments(first: 50) { edges { node { ${FIELDS} } } }`,
+    ofAddress(PAYMENTS)(chloe ?? ''),
+    // Those of several customers are searched for together.
+    SEVERAL,
+  ];
+  const unrelated = [
+    `payment(id: "${paymentOf(7)}") { ${FIELDS} }`,
+    ofAddress(`${PAYMENTS} invoices { edges { node { id } } } paymentAccounts { id }`)(hana ?? ''),
+    ofAddress('invoices { edges { node { id } } } paymentAccounts { id } balances { amount }')(chloe ?? ''),
+    'customers(first: 3) { edges { node { id phone } } }',
+    'product(sku: "FEKN-M") { name stock { quantity } }',
+  ];
+  const listed = (status: string) =>
+    `payments(first: 50, filter: { status: ${status} }) { edges { node { ${FIELDS} } } }`;
+
+  let keys = 0;
+  /** Makes a payment and gives its id. */
+  const pay = async (email: string, more = ''): Promise<string> => {
+    keys += 1;
+    const { data } = await stack.ask<{ createPayment: { payment: { id: string } } }>(
+      `mutation { ${create(email, `made-${keys}`, more)} }`,
+    );
+    return data?.createPayment.payment.id ?? '';
+  };
+  const create = (email: string, key: string, more = ''): string =>
+    `createPayment(input: { customerEmail: "${email}", amount: { amount: "40.00", currency: "EUR" },
+      paymentMethodId: "pm_card_visa", idempotencyKey: "${key}" ${more} }) { payment { id } }`;
+  const MANUAL = 'captureMethod: MANUAL';
+  /** Sends a mutation whose answer is lost, and its repetitions' too. */
+  const lose = (mutation: string) => async () => {
+    stack.stripe.fail({ on: 'POST', drop: 'after' });
+    const { errors } = await stack.ask(`mutation { ${mutation} }`);
+    expect(codesOf(errors)).toEqual([['UPSTREAM_OUTCOME_UNKNOWN', undefined]]);
+  };
+
+  describe('createPayment', () => {
+    test('shows in the list of all, and in its customer’s', async () => {
+      await expectEffect({
+        write: create(chloe ?? '', 'shown'),
+        shown: [...shownAnywhere, listed('SUCCEEDED')],
+        unrelated,
+      });
+    });
+
+    test('that may have been carried out shows too', async () => {
+      await expectEffect({ write: lose(create(chloe ?? '', 'lost')), shown: shownAnywhere, unrelated });
+    });
+
+    test('shows by an id that nobody knew', async () => {
+      const id = await pay(chloe ?? '');
+      const payment = `payment(id: "${id}") { ${FIELDS} }`;
+      // A replica that is behind.
+      const unknown = {
+        error: { type: 'invalid_request_error', code: 'resource_missing', message: 'No such payment' },
+      };
+      stack.stripe.fail({ on: '{id}', status: 404, body: JSON.stringify(unknown) });
+      expect(await dataOf(stack.ask, payment)).toEqual({ payment: null });
+      await expectEffect({ write: create(chloe ?? '', `made-${keys}`), shown: [payment], unrelated });
+    });
+
+    test('for somebody without an account shows their account, and what is in it', async () => {
+      await expectEffect({
+        write: create(iris ?? '', 'first'),
+        shown: [
+          ofAddress(`${PAYMENTS} paymentAccounts { id }`)(iris ?? ''),
+          'customers(first: 12) { edges { node { id paymentAccounts { id } } } }',
+        ],
+        unrelated,
+      });
+    });
+  });
+
+  test('createPayment: for somebody without an account shows it before the search knows of it', async () => {
+    const lagging = await startStack({ env: CACHED, stripe: { searchLagMs: 3_600_000 } });
+    try {
+      const accounts = `{ ${ofAddress('paymentAccounts { id }')(iris ?? '')} }`;
+      const none = { customer: { id: '109', paymentAccounts: [] } };
+      expect((await lagging.ask(accounts)).data).toEqual(none);
+      expect((await lagging.ask(`mutation { ${create(iris ?? '', 'lagging')} }`)).errors).toBeUndefined();
+      expect((await lagging.ask(accounts)).data).toEqual({
+        customer: { id: '109', paymentAccounts: [{ id: expect.stringMatching(/^cus_/) }] },
+      });
+    } finally {
+      await lagging.close();
+    }
+  });
+
+  describe.each([
+    ['capturePayment', 'SUCCEEDED'],
+    ['cancelPayment', 'CANCELED'],
+  ])('%s', (mutation, status) => {
+    test('shows by id and in every list', async () => {
+      const id = await pay(chloe ?? '', MANUAL);
+      await expectEffect({
+        write: `${mutation}(input: { paymentId: "${id}", idempotencyKey: "${mutation}" }) { payment { id } }`,
+        shown: [`payment(id: "${id}") { ${FIELDS} }`, ...shownAnywhere, listed('REQUIRES_CAPTURE'), listed(status)],
+        unrelated,
+      });
+    });
+
+    test('that may have been carried out shows too, whoever’s the payment is', async () => {
+      const id = await pay(chloe ?? '', MANUAL);
+      await expectEffect({
+        write: lose(
+          `${mutation}(input: { paymentId: "${id}", idempotencyKey: "${mutation}-lost" }) { payment { id } }`,
+        ),
+        shown: [`payment(id: "${id}") { ${FIELDS} }`, ...shownAnywhere],
+        unrelated: unrelated.filter((query) => !query.includes(PAYMENTS)),
+      });
+    });
+  });
+
+  describe('refundPayment', () => {
+    const refund = (id: string, key: string) =>
+      `refundPayment(input: { paymentId: "${id}", amount: { amount: "1.00", currency: "EUR" }, idempotencyKey: "${key}" }) {
+        refund { id }
+      }`;
+
+    test('shows by id and in every list', async () => {
+      const id = await pay(chloe ?? '');
+      await expectEffect({
+        write: refund(id, 'refund'),
+        shown: [`payment(id: "${id}") { ${FIELDS} }`, ...shownAnywhere],
+        unrelated,
+      });
+    });
+
+    test('shows among more refunds than come with the payment', async () => {
+      const id = await pay(chloe ?? '');
+      for (let count = 0; count < 11; count += 1) await stack.ask(`mutation { ${refund(id, `many-${count}`)} }`);
+      await expectEffect({
+        write: refund(id, 'many'),
+        shown: [`payment(id: "${id}") { refunds { id } }`],
+        unrelated,
+      });
+    });
+
+    test('whose answer does not name the payment’s customer shows in everybody’s lists', async () => {
+      const id = await pay(chloe ?? '');
+      await expectEffect({
+        write: async () => {
+          const rewrite = (body: string) => JSON.stringify({ ...JSON.parse(body), payment_intent: null });
+          stack.stripe.fail({ on: 'POST /v1/refunds', rewrite });
+          expect((await stack.ask(`mutation { ${refund(id, 'nameless')} }`)).errors).toBeUndefined();
+        },
+        shown: [`payment(id: "${id}") { ${FIELDS} }`, ...shownAnywhere],
+        unrelated: unrelated.filter((query) => !query.includes(PAYMENTS)),
+      });
+    });
+  });
+});
+
+describe('one operation that writes twice shows what each write has made', () => {
+  const pay = (alias: string) =>
+    `${alias}: createPayment(input: { customerEmail: "${ada?.email}", amount: { amount: "3.00", currency: "EUR" },
+      paymentMethodId: "pm_card_visa", idempotencyKey: "twice-${alias}" }) {
+      payment { customer { payments(first: 50) { edges { cursor } } } }
+    }`;
+  const countOf = (data: unknown) => JSON.stringify(data).split('cursor').length;
+
+  test.each([
+    [
+      'updateCustomer',
+      (value: string) => `(input: { id: "106", phone: "${value}" }) { customer { lastName phone } }`,
+      ['1', '2'],
+    ],
+    [
+      'updateDeal',
+      (value: string) => `(input: { id: "50010", name: "${value}" }) { deal { stage name } }`,
+      ['One', 'Two'],
+    ],
+    [
+      'setStock',
+      (value: string) => `(input: { sku: "FEKN-M", quantity: ${value} }) { product { name stock { quantity } } }`,
+      ['1', '2'],
+    ],
+  ] as const)('%s', async (mutation, write, [one, two]) => {
+    const { data, errors } = await stack.ask<Record<'a' | 'b', unknown>>(
+      `mutation { a: ${mutation}${write(one)} b: ${mutation}${write(two)} }`,
+    );
+    expect(errors).toBeUndefined();
+    expect(JSON.stringify(data?.a)).toMatch(new RegExp(`:"?${one}"?}`));
+    expect(JSON.stringify(data?.b)).toMatch(new RegExp(`:"?${two}"?}`));
+  });
+
+  test('createPayment', async () => {
+    const { data, errors } = await stack.ask<Record<'a' | 'b', unknown>>(`mutation { ${pay('a')} ${pay('b')} }`);
+    expect(errors).toBeUndefined();
+    expect(countOf(data?.b)).toBe(countOf(data?.a) + 1);
+  });
+});
+
+describe('setStock', () => {
+  const [SKU, OTHER] = ['COPA-M', 'STCL-XL'];
+  const unrelated = [
+    `product(sku: "${OTHER}") { stock { quantity } }`,
+    `product(sku: "${SKU}") { name }`,
+    'deals(first: 3) { edges { node { id } } }',
+  ];
+
+  test('shows at the product, among others, and at a deal’s lines', async () => {
+    await expectEffect({
+      write: `setStock(input: { sku: "${SKU}", quantity: 12.5 }) { product { sku } }`,
+      shown: [
+        `product(sku: "${SKU}") { stock { quantity } }`,
+        `products(skus: ["${OTHER}", "${SKU}"]) { stock { quantity } }`,
+        'deal(id: "50001") { lineItems { product { stock { quantity } } } }',
+      ],
+      unrelated,
+    });
+  });
+
+  test('of whether it is sold shows, where the quantity stays', async () => {
+    const product = `product(sku: "${SKU}") { stock { quantity inStock } }`;
+    await expectEffect({
+      write: `setStock(input: { sku: "${SKU}", inStock: false }) { product { stock { inStock } } }`,
+      shown: [product],
+      unrelated,
+    });
+  });
+
+  test('that may have been carried out shows too', async () => {
+    await expectEffect({
+      write: async () => {
+        stack.openmage.fail({ on: 'catalogInventoryStockItemUpdate', times: 1, drop: 'after' });
+        const { errors } = await stack.ask(
+          `mutation { setStock(input: { sku: "${SKU}", quantity: 3, backorderPolicy: NO }) { product { sku } } }`,
+        );
+        expect(codesOf(errors)).toEqual([['UPSTREAM_OUTCOME_UNKNOWN', undefined]]);
+      },
+      shown: [`product(sku: "${SKU}") { stock { quantity } }`],
+      unrelated,
+    });
+  });
+});
