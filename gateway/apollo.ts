@@ -13,6 +13,7 @@ import {
 import { UPSTREAM_ERROR_CODES } from '../connectors/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { TurnQueue } from '../runtime/turn-queue.ts';
+import { graphqlOverHttp } from '../subgraphs/graphql-over-http.ts';
 import { createDocumentGuard } from '../subgraphs/limits/document-guard.ts';
 import { LIMIT_EXCEEDED } from '../subgraphs/limits/limit-error.ts';
 import type { GatewayConfig } from './config.ts';
@@ -43,6 +44,8 @@ export type ApolloOptions = {
 export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   ...Object.values(ApolloServerErrorCode),
   ...UPSTREAM_ERROR_CODES,
+  'NOT_FOUND',
+  'METHOD_NOT_ALLOWED',
   'PAYLOAD_TOO_LARGE',
   'OVERLOADED',
   'ERRORS_OMITTED',
@@ -113,6 +116,7 @@ export const createApollo = async ({
     persistedQueries: { cache: withListed(safelist, cache) },
     plugins: [
       documents.plugin,
+      graphqlOverHttp,
       requireOperation,
       reportPlugin,
       createFreshnessPlugin(config.cacheScope),
@@ -162,15 +166,20 @@ const refusal = (message: string, code: string): GraphQLError =>
 /** Whether a subgraph is named as the reason: the gateway's doing, for errors that the transport has made fit for clients. */
 const isOfSubgraph = ({ extensions }: GraphQLFormattedError): boolean => extensions?.['serviceName'] !== undefined;
 
+/** The status that an error gives the response, if any. */
+const statusOf = (thrown: unknown): number | undefined =>
+  thrown instanceof GraphQLError ? (thrown.extensions['http'] as { status?: number } | undefined)?.status : undefined;
+
 /** What a client sees of an error. `thrown` is what it was made of. */
 const toClientError = (error: GraphQLFormattedError, thrown: unknown, log: Log): GraphQLFormattedError => {
   const code = String(error.extensions?.['code']);
+  // A mutation by GET.
+  if (code === ApolloServerErrorCode.BAD_REQUEST && statusOf(thrown) === 405) {
+    return { message: error.message, extensions: { code: 'METHOD_NOT_ALLOWED' } };
+  }
   if (code !== ApolloServerErrorCode.INTERNAL_SERVER_ERROR && PUBLIC_ERROR_CODES.has(code)) return error;
   // Apollo Server's own refusals of a persisted query have a status and no code.
-  if (
-    thrown instanceof GraphQLError &&
-    (thrown.extensions['http'] as { status?: number } | undefined)?.status === 400
-  ) {
+  if (statusOf(thrown) === 400) {
     return { message: error.message, extensions: { code: ApolloServerErrorCode.BAD_REQUEST } };
   }
   log.error({ error }, 'An error without a public code.');

@@ -81,12 +81,15 @@ const registerPage = async (app: FastifyInstance, prefix: string, root: string):
       });
       scope.setNotFoundHandler((request, reply) => {
         const isPage = ['GET', 'HEAD'].includes(request.method) && !request.url.startsWith(`${prefix}/assets/`);
-        return isPage ? reply.sendFile('index.html') : sendError(reply, 404, 'Not found.', 'BAD_REQUEST');
+        return isPage ? reply.sendFile('index.html') : sendError(reply, 404, NO_SUCH_FILE, 'NOT_FOUND');
       });
     },
     { prefix },
   );
 };
+
+/** The names of a page's files change with each build. */
+const NO_SUCH_FILE = 'This page has no such file. Reload the page.';
 
 /** The files in `assets` have their content's digest in their names. */
 const setPageHeaders: NonNullable<FastifyStaticOptions['setHeaders']> = (reply, path) => {

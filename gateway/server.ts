@@ -5,6 +5,7 @@ import { createAdmission, withAdmission } from '../runtime/admission.ts';
 import { monotonicNow } from '../runtime/clock.ts';
 import { createHttpApp, requestSignal, sendError } from '../runtime/http-app.ts';
 import { createTurnQueue } from '../runtime/turn-queue.ts';
+import { refuseUnacceptable } from '../subgraphs/graphql-over-http.ts';
 import type { ProcessKit } from '../subgraphs/kit.ts';
 import { asksForFresh, type RequestTerms, readReportHeader } from '../subgraphs/request.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
@@ -56,6 +57,9 @@ export const startGatewayServer = async ({
     method: ['GET', 'POST'],
     exposeHeadRoute: false,
     onRequest: (request, reply, done) => {
+      // A cache may keep what GET is answered with.
+      if (request.method === 'GET') addHeader(reply, 'vary', 'accept');
+      if (refuseUnacceptable(request, reply, { html: config.explorer })) return;
       arrivals.set(request, {
         signal: requestSignal(reply, config.requestTimeoutMs),
         deadlineAt: monotonicNow() + config.requestTimeoutMs,

@@ -18,10 +18,10 @@ export type ErrorReaderOptions = {
 };
 
 /**
- * Reads the `errors` of a subgraph's response, whatever they are. `fallbackCode` is for errors that have no code of their
- * own. Returns at most MAX_ERRORS errors and, where there were more, one that says so.
+ * Reads the `errors` of a subgraph's response, whatever they are. `failureCode` is that of a response which failed for its
+ * status, for errors that have no code of their own. Returns at most MAX_ERRORS errors and, where there were more, one that says so.
  */
-export type ErrorReader = (errors: unknown, fallbackCode?: string) => SubgraphError[];
+export type ErrorReader = (errors: unknown, failureCode?: string) => SubgraphError[];
 
 /** More than any client reads; a response of 32 MiB could hold a million. */
 const MAX_ERRORS = 1_000;
@@ -39,11 +39,12 @@ export const createErrorReader = ({ subgraph, policy, log }: ErrorReaderOptions)
   const isBundled = policy === 'bundled';
   const pickExtensions = PICK[policy];
 
-  const readError = (error: Readonly<Record<string, unknown>>, fallbackCode: string): SubgraphError => {
+  const readError = (error: Readonly<Record<string, unknown>>, failureCode: string | undefined): SubgraphError => {
     const extensions = isData(error['extensions']) ? error['extensions'] : {};
-    const own = readCode(extensions['code'], policy);
+    const isOfAddress = failureCode !== undefined && OF_ADDRESS.has(extensions['code']);
+    const own = isOfAddress ? undefined : readCode(extensions['code'], policy);
     const message = typeof error['message'] === 'string' ? shorten(error['message']) : undefined;
-    const code = own ?? (message === undefined ? 'UPSTREAM_BAD_RESPONSE' : fallbackCode);
+    const code = own ?? (message === undefined ? 'UPSTREAM_BAD_RESPONSE' : (failureCode ?? INTERNAL));
     // The bundled subgraphs' messages are made for clients where they have a code.
     const isShown = policy === 'full' || (isBundled && own !== undefined);
     return {
@@ -53,12 +54,12 @@ export const createErrorReader = ({ subgraph, policy, log }: ErrorReaderOptions)
     };
   };
 
-  return (errors, fallbackCode = INTERNAL) => {
+  return (errors, failureCode) => {
     if (errors === undefined || errors === null) return [];
     const entries = Array.isArray(errors) ? errors : [errors];
     const readable = (Array.isArray(errors) ? errors : []).filter(isData);
     const shown = readable.slice(0, MAX_ERRORS);
-    const read = shown.map((error) => readError(error, fallbackCode));
+    const read = shown.map((error) => readError(error, failureCode));
     if (!isBundled && read.length > 0) logErrors(log, subgraph, shown, read);
     if (readable.length < entries.length) read.push(unreadable(subgraph, log));
     if (readable.length > MAX_ERRORS) {
@@ -100,6 +101,7 @@ const OF_CLIENT_REQUEST: ReadonlySet<string> = new Set([
   'BAD_REQUEST',
   'GRAPHQL_PARSE_FAILED',
   'GRAPHQL_VALIDATION_FAILED',
+  'METHOD_NOT_ALLOWED',
   'OPERATION_RESOLUTION_FAILURE',
   'OPERATION_UNRESOLVABLE',
   'OVERLOADED',
@@ -109,6 +111,12 @@ const OF_CLIENT_REQUEST: ReadonlySet<string> = new Set([
   'PERSISTED_QUERY_NOT_SUPPORTED',
   'QUERY_NOT_IN_SAFELIST',
 ]);
+
+/**
+ * Codes of a server that has no subgraph at the URL. With the status of a failure they say that the URL is wrong, and the
+ * status says it in the gateway's own words; in a response that was executed, `NOT_FOUND` is about a record.
+ */
+const OF_ADDRESS: ReadonlySet<unknown> = new Set(['NOT_FOUND', 'METHOD_NOT_ALLOWED']);
 
 const readCode = (code: unknown, policy: SubgraphErrorPolicy): string | undefined => {
   if (typeof code !== 'string' || !CODE.test(code)) return undefined;

@@ -4,6 +4,7 @@ import { type HostPolicy, hostNameOf } from './hosts.ts';
 import { HEADERS_TOO_LARGE, type Refusal, RequestRefused, toErrorBody, tooManyValues } from './http-errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import { exceededJsonBound } from './json-bounds.ts';
+import { isUtf8, JSON_TYPE, responseTypeFor } from './response-type.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
 const MALFORMED_HOST: Refusal = {
@@ -68,6 +69,8 @@ export const guardRequests = (
       else if (exceeded) done(refuseWith(400));
       else parseJson(request, body, done);
     };
+    // It has been read as UTF-8, and would be misread without a word.
+    if (!isUtf8(request.headers['content-type'])) return done(refuseWith(415));
     if (body.length <= LONG_BODY_CHARS) return read();
     // However little bodies may hold, one that waits alone is read.
     const share = limits.maxRequestBufferBytes * LONG_BODIES_SHARE;
@@ -88,7 +91,8 @@ export const guardRequests = (
 
 const refuse = (reply: FastifyReply, refusal: Refusal): void => {
   // The rest of such a request is not read.
-  reply.header('connection', 'close').code(refusal.status).send(toErrorBody(refusal));
+  const type = responseTypeFor(reply.request.headers.accept) ?? JSON_TYPE;
+  reply.header('connection', 'close').type(type).code(refusal.status).send(toErrorBody(refusal));
 };
 
 type Message = { readonly rawHeaders: readonly string[]; readonly httpVersionMinor: number };

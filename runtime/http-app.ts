@@ -4,9 +4,17 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } f
 import { watchConnections } from './connections.ts';
 import { guardRequests } from './guard-requests.ts';
 import type { HostPolicy } from './hosts.ts';
-import { OVERLOADED, type Refusal, RequestRefused, SHUTTING_DOWN, toErrorBody } from './http-errors.ts';
+import {
+  OVERLOADED,
+  type Refusal,
+  RequestRefused,
+  SHUTTING_DOWN,
+  toErrorBody,
+  UNSUPPORTED_MEDIA_TYPE,
+} from './http-errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import type { Log } from './log.ts';
+import { JSON_TYPE, responseTypeFor } from './response-type.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
 export type HttpApp = {
@@ -82,20 +90,12 @@ export const createHttpApp = ({
     if (status >= 500 && status !== OVERLOADED.status) log.error({ err: error }, 'A request failed.');
     return sendRefusal(reply, error instanceof RequestRefused ? error.refusal : refusalOf(status));
   });
-  app.setNotFoundHandler((_request, reply) =>
-    sendError(
-      reply,
-      404,
-      'There is nothing at this path. GraphQL is at /graphql, or at the subgraph’s name.',
-      'NOT_FOUND',
-    ),
-  );
   app.addHook('onRequest', (request, reply, done) => {
     if (isStopping && request.url !== '/health/ready') return void sendRefusal(reply, SHUTTING_DOWN);
     done();
   });
   guardRequests(app, { limits, hosts, turns });
-  refuseOtherMethods(app);
+  refuseOtherRoutes(app);
   app.addHook('preParsing', ({ method }, reply, payload, done) => {
     // The bodies of others are not read, and would be by this.
     if (BODYLESS.has(method)) return done(null, payload);
@@ -138,9 +138,17 @@ export const createHttpApp = ({
 
 const BODYLESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'TRACE']);
 
-/** Answers 405 to a method that a path does not have, before any body is read. Preflights of CORS are let through. */
-const refuseOtherMethods = (app: FastifyInstance): void => {
+/**
+ * Answers 404 to a path that does not exist, and says which do, and 405 to a method that a path does not have, before any
+ * body is read. Preflights of CORS are let through.
+ */
+const refuseOtherRoutes = (app: FastifyInstance): void => {
   const methods = new Map<string, Set<string>>();
+  app.setNotFoundHandler((_request, reply) => {
+    // What takes POST is GraphQL.
+    const endpoints = [...methods].flatMap(([url, names]) => (names.has('POST') ? [url] : []));
+    sendError(reply, 404, `Nothing is served at this path. GraphQL is served at ${endpoints.join(', ')}.`, 'NOT_FOUND');
+  });
   app.addHook('onRoute', ({ url, method }) => {
     methods.set(url, new Set([...(methods.get(url) ?? []), ...[method].flat()]));
   });
@@ -195,6 +203,7 @@ export const requestSignal = (reply: FastifyReply, timeoutMs?: number): AbortSig
 const refusalOf = (status: number): Refusal => {
   if (status === OVERLOADED.status) return OVERLOADED;
   if (status === 413) return { status, message: 'The request is too large.', code: 'PAYLOAD_TOO_LARGE' };
+  if (status === UNSUPPORTED_MEDIA_TYPE.status) return UNSUPPORTED_MEDIA_TYPE;
   if (status < 500) {
     return {
       status,
@@ -205,9 +214,12 @@ const refusalOf = (status: number): Refusal => {
   return { status, message: 'Something went wrong on our side.', code: 'INTERNAL_SERVER_ERROR' };
 };
 
-/** Answers with an error in the one form that all have. */
+/** Answers with an error in the one form that all have, of the media type that the client prefers. */
 export const sendError = (reply: FastifyReply, status: number, message: string, code: string) =>
-  reply.code(status).send(toErrorBody({ message, code }));
+  reply
+    .code(status)
+    .type(responseTypeFor(reply.request.headers.accept) ?? JSON_TYPE)
+    .send(toErrorBody({ message, code }));
 
 /** Answers with a refusal; with 503 it says when to come again. */
 export const sendRefusal = (reply: FastifyReply, { status, message, code }: Refusal) =>

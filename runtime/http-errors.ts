@@ -21,6 +21,19 @@ export const SHUTTING_DOWN: Refusal = {
   code: 'OVERLOADED',
 };
 
+export const NOT_ACCEPTABLE: Refusal = {
+  status: 406,
+  message:
+    'The Accept header allows neither application/json nor application/graphql-response+json. Allow one of them.',
+  code: 'BAD_REQUEST',
+};
+
+export const UNSUPPORTED_MEDIA_TYPE: Refusal = {
+  status: 415,
+  message: 'Unsupported Content-Type. Send JSON in UTF-8, as application/json.',
+  code: 'BAD_REQUEST',
+};
+
 export const HEADERS_TOO_LARGE: Refusal = {
   status: 431,
   message: 'The request header is too large or has too many fields. Send less in cookies, headers and the URL.',

@@ -13,6 +13,7 @@ import type { Log } from '../runtime/log.ts';
 import { createTurnQueue } from '../runtime/turn-queue.ts';
 import { toPublicError } from './errors.ts';
 import type { FieldContext } from './field.ts';
+import { graphqlOverHttp, refuseUnacceptable } from './graphql-over-http.ts';
 import { createDocumentGuard } from './limits/document-guard.ts';
 import type { DocumentLimits } from './limits/document-limits.ts';
 import { createCallOptions, type RequestNotes, type RequestTerms, readTermHeaders, toReport } from './request.ts';
@@ -91,7 +92,7 @@ export const serve = async (
       stopOnTerminationSignals: false,
       formatError: (formatted, error) =>
         error instanceof GraphQLError ? toPublicError(error, log, credentials) : formatted,
-      plugins: [documents.plugin, ApolloServerPluginLandingPageDisabled(), reportPlugin],
+      plugins: [documents.plugin, graphqlOverHttp, ApolloServerPluginLandingPageDisabled(), reportPlugin],
     });
     await apollo.start();
     servers.push(apollo);
@@ -100,6 +101,7 @@ export const serve = async (
       method: ['GET', 'POST'],
       exposeHeadRoute: false,
       onRequest: (request, reply, done) => {
+        if (refuseUnacceptable(request, reply)) return;
         const { timeoutMs = requestTimeoutMs, ...terms } = readTermHeaders(request.headers);
         const signal = requestSignal(reply, timeoutMs);
         arrivals.set(request, { ...terms, signal, deadlineAt: monotonicNow() + timeoutMs });

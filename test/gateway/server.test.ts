@@ -121,7 +121,7 @@ describe('a body that cannot be used', () => {
   ])('%s is refused', async (_, body, code) => {
     const response = await fetch(`${stack.url}/graphql`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json' },
       body: JSON.stringify(body),
     });
     expect(response.status).toBe(400);
@@ -132,7 +132,7 @@ describe('a body that cannot be used', () => {
   test.each([undefined, 'C'])('two operations and operationName %s are refused', async (operationName) => {
     const response = await fetch(`${stack.url}/graphql`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json' },
       body: JSON.stringify({ query: `query A ${ASK} query B ${ASK}`, operationName }),
     });
     expect(response.status).toBe(400);
@@ -153,8 +153,17 @@ describe('a body that cannot be used', () => {
   });
 });
 
-test('an unknown path answers 404', async () => {
-  expect((await get('/nothing')).status).toBe(404);
+test.each(['GET', 'POST', 'PUT'])('%s of an unknown path answers 404, and says what is there', async (method) => {
+  const response = await fetch(`${stack.url}/nothing`, { method });
+  expect(response.status).toBe(404);
+  expect(await response.json()).toEqual({
+    errors: [
+      {
+        message: 'Nothing is served at this path. GraphQL is served at /graphql.',
+        extensions: { code: 'NOT_FOUND' },
+      },
+    ],
+  });
 });
 
 test('a browser is led to the Sandbox page', async () => {

@@ -104,10 +104,27 @@ describe('the code', () => {
     'QUERY_NOT_IN_SAFELIST',
     'GRAPHQL_VALIDATION_FAILED',
     'OVERLOADED',
+    'METHOD_NOT_ALLOWED',
   ])('%s, which speaks of the client’s request, is the gateway’s alone', async (code) => {
     const { ask, answer } = await start();
     answer(failing({ message: 'No.', path: ['book'], extensions: { code } }));
     expect((await ask(BOTH)).errors).toMatchObject([{ extensions: { code: 'UPSTREAM_REJECTED' } }]);
+  });
+});
+
+describe('NOT_FOUND', () => {
+  const error = { message: 'No.', path: ['book'], extensions: { code: 'NOT_FOUND' } };
+
+  test('of an operation that was executed is the subgraph’s own', async () => {
+    const { ask, answer } = await start();
+    answer(failing(error));
+    expect((await ask(BOTH)).errors).toMatchObject([{ path: ['book'], extensions: { code: 'NOT_FOUND' } }]);
+  });
+
+  test('of a server that has no subgraph at the URL is UPSTREAM_NOT_FOUND', async () => {
+    const { ask, answer } = await start();
+    answer({ status: 404, body: { errors: [error] } });
+    expect((await ask(BOTH)).errors).toMatchObject([{ path: ['book'], extensions: { code: 'UPSTREAM_NOT_FOUND' } }]);
   });
 });
 

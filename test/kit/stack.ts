@@ -50,7 +50,7 @@ export const createAsk =
   async (query, variables, { headers, signal } = {}) => {
     const response = await fetch(url, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers },
+      headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json', ...headers },
       body: JSON.stringify({ query: typeof query === 'string' ? query : print(query), variables }),
       ...(signal && { signal }),
     });

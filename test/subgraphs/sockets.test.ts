@@ -6,6 +6,7 @@ import { createLog } from '../../runtime/log.ts';
 import { readConfig } from '../../subgraphs/config.ts';
 import { serve } from '../../subgraphs/serve.ts';
 import type { Subgraph } from '../../subgraphs/subgraph.ts';
+import { auditServer } from '../kit/audits.ts';
 import { bodyOf, connectRaw, postText } from '../kit/raw-socket.ts';
 
 /* A process that serves subgraphs has the bounds that the gateway has. */
@@ -96,6 +97,27 @@ test('a request that states no deadline ends at REQUEST_TIMEOUT_MS, another at i
   const hurried = await start();
   const response = await post(hurried.url, SLOW, { 'x-tributary-deadline-ms': '100' });
   expect((await response.json()).data).toEqual({ slow: null });
+});
+
+test('the audits of graphql-http pass, for a client that sends a header which no form can send', async () => {
+  const { url } = await start();
+  expect((await auditServer(`${url}/one`, { 'apollo-require-preflight': 'yes' })).failed).toEqual({});
+});
+
+test('an unknown path answers 404, and says what is there', async () => {
+  const { url } = await start();
+  const response = await fetch(`${url}/graphql`, { method: 'POST' });
+  expect([response.status, await response.json()]).toEqual([
+    404,
+    {
+      errors: [
+        {
+          message: 'Nothing is served at this path. GraphQL is served at /one.',
+          extensions: { code: 'NOT_FOUND' },
+        },
+      ],
+    },
+  ]);
 });
 
 test('a name that can be made to lead here is not served', async () => {

@@ -1,0 +1,295 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { auditServer } from '../kit/audits.ts';
+import { bodyOf, connectRaw, postText } from '../kit/raw-socket.ts';
+import { type Stack, startStack } from '../kit/stack.ts';
+
+/* GraphQL over HTTP (https://graphql.github.io/graphql-over-http/), and where a client's headers decide. */
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const GRAPHQL_TYPE = 'application/graphql-response+json; charset=utf-8';
+const QUERY = '{ product(sku: "OABR-S") { sku } }';
+const DATA = { data: { product: { sku: 'OABR-S' } } };
+const MUTATION = 'mutation { setStock(input: { sku: "OABR-S", quantity: 1 }) { product { sku } } }';
+const PREFLIGHT = { 'apollo-require-preflight': 'yes' };
+
+/** Audits that send a GET which any web page could send: CSRF prevention refuses it. */
+const FORBIDDEN_BY_CSRF_PREVENTION = [
+  // MAY accept application/x-www-form-urlencoded formatted GET requests
+  '5A70',
+  // MAY allow URL-encoded JSON string {variables} parameter in GETs, for either type of response
+  'D6D5',
+  '6A70',
+];
+
+/** Audits that ask for `__type`, which is introspection. */
+const NEED_INTROSPECTION = [
+  // SHOULD allow map {variables} parameter when accepting application/graphql-response+json
+  '2EA1',
+  // MUST allow map {variables} parameter when accepting application/json
+  '28B9',
+];
+
+let stack: Stack;
+let production: Awaited<ReturnType<Stack['startAnother']>>;
+beforeAll(async () => {
+  stack = await startStack();
+  production = await stack.startAnother({ NODE_ENV: 'production' });
+  await stack.ask(QUERY);
+});
+afterAll(async () => {
+  await production.close();
+  await stack.close();
+});
+beforeEach(() => stack.reset());
+
+const post = (body: unknown, headers: Record<string, string> = {}, url = stack.url) =>
+  fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+
+const get = (parameters: Record<string, string>, headers: Record<string, string> = PREFLIGHT) =>
+  fetch(`${stack.url}/graphql?${new URLSearchParams(parameters)}`, { headers });
+
+const codeOf = async (response: Response): Promise<unknown> => {
+  const { errors } = (await response.json()) as { errors?: { extensions: { code: unknown } }[] };
+  return errors?.[0]?.extensions.code;
+};
+
+describe('the audits of graphql-http pass', () => {
+  const idsOf = ({ failed }: { failed: object }) => Object.keys(failed).sort();
+
+  test('in development, but for those that CSRF prevention forbids', async () => {
+    const result = await auditServer(`${stack.url}/graphql`);
+    expect(result.count).toBe(61);
+    expect(idsOf(result)).toEqual([...FORBIDDEN_BY_CSRF_PREVENTION].sort());
+  });
+
+  test('in production, but for those and the two that need introspection', async () => {
+    const result = await auditServer(`${production.url}/graphql`);
+    expect(idsOf(result)).toEqual([...FORBIDDEN_BY_CSRF_PREVENTION, ...NEED_INTROSPECTION].sort());
+  });
+
+  test('all, for a client that sends a header which no form can send', async () => {
+    expect((await auditServer(`${stack.url}/graphql`, PREFLIGHT)).failed).toEqual({});
+  });
+});
+
+describe('the media type of a response', () => {
+  test.each([
+    [undefined, JSON_TYPE],
+    ['', JSON_TYPE],
+    ['*/*', JSON_TYPE],
+    ['application/*', JSON_TYPE],
+    ['application/json', JSON_TYPE],
+    ['APPLICATION/JSON', JSON_TYPE],
+    ['application/json; charset=utf-8', JSON_TYPE],
+    ['application/json;charset="UTF-8"', JSON_TYPE],
+    ['text/html, application/json;q=0.1', JSON_TYPE],
+    ['application/graphql-response+json', GRAPHQL_TYPE],
+    ['application/graphql-response+json;charset=utf8', GRAPHQL_TYPE],
+    ['application/graphql-response+json, application/json', GRAPHQL_TYPE],
+    ['application/graphql-response+json,application/json;q=0.9', GRAPHQL_TYPE],
+    ['application/json;q=0.9, application/graphql-response+json', GRAPHQL_TYPE],
+    ['application/json, application/graphql-response+json', JSON_TYPE],
+    ['application/graphql-response+json;q=0.5, */*;q=0.8', JSON_TYPE],
+    ['application/json;q=0, */*', GRAPHQL_TYPE],
+    ['*/*, application/graphql-response+json', GRAPHQL_TYPE],
+    ['multipart/mixed;deferSpec=20220824, application/graphql-response+json, application/json', GRAPHQL_TYPE],
+    [`${'text/x, '.repeat(100)}application/json`, JSON_TYPE],
+  ])('for Accept: %s is %s', async (accept, type) => {
+    const raw = await connectRaw(stack.url);
+    const headers = `connection: close\r\n${accept === undefined ? '' : `accept: ${accept}\r\n`}`;
+    raw.write(postText(JSON.stringify({ query: QUERY }), { headers }));
+    const response = await raw.closed;
+    expect(response).toMatch(/^HTTP\/1\.1 200 /);
+    expect(response).toContain(`\r\ncontent-type: ${type}\r\n`);
+    expect(bodyOf(response)).toEqual(DATA);
+  });
+
+  test.each([
+    'text/html',
+    'text/plain',
+    'image/*',
+    'application/xml',
+    'multipart/mixed',
+    'text/event-stream',
+    'application/json;q=0',
+    'application/json; charset=utf-16',
+    'nonsense',
+    '*/*;q=0',
+  ])('where Accept is %s is refused before a mutation is carried out', async (accept) => {
+    const response = await post({ query: MUTATION }, { accept });
+    expect([response.status, await codeOf(response)]).toEqual([406, 'BAD_REQUEST']);
+    expect(stack.openmage.calls).toEqual([]);
+  });
+
+  test('is named by answers to GET as something that they vary by', async () => {
+    const response = await get({ query: QUERY });
+    expect(response.headers.get('vary')?.toLowerCase().split(/, */)).toContain('accept');
+    expect(await response.json()).toEqual(DATA);
+  });
+});
+
+describe('the status of a well-formed request that is not executed', () => {
+  const REQUESTS: [string, object, string][] = [
+    ['that is no GraphQL', { query: '{' }, 'GRAPHQL_PARSE_FAILED'],
+    ['for an unknown field', { query: '{ nothing }' }, 'GRAPHQL_VALIDATION_FAILED'],
+    ['with a subscription', { query: 'subscription { a }' }, 'GRAPHQL_VALIDATION_FAILED'],
+    [
+      'with several operations and no name',
+      { query: `query A ${QUERY} query B ${QUERY}` },
+      'OPERATION_RESOLUTION_FAILURE',
+    ],
+    [
+      'with an unknown name',
+      { query: `query A ${QUERY} query B ${QUERY}`, operationName: 'C' },
+      'OPERATION_RESOLUTION_FAILURE',
+    ],
+    [
+      'with a variable of another type',
+      { query: 'query ($id: ID!) { customer(id: $id) { id } }', variables: { id: {} } },
+      'BAD_USER_INPUT',
+    ],
+    [
+      'over a limit',
+      { query: `{ ${Array.from({ length: 1_000 }, (_, index) => `a${index}: __typename`).join(' ')} }` },
+      'OPERATION_LIMIT_EXCEEDED',
+    ],
+  ];
+
+  test.each(REQUESTS)('%s is 400 for a client that knows GraphQL responses by their type', async (_, body, code) => {
+    const response = await post(body, { accept: GRAPHQL_TYPE });
+    expect([response.status, response.headers.get('content-type')]).toEqual([400, GRAPHQL_TYPE]);
+    const answer = (await response.json()) as object;
+    expect(answer).toMatchObject({ errors: [{ extensions: { code } }] });
+    expect(answer).not.toHaveProperty('data');
+  });
+
+  test.each(REQUESTS)('%s is 200 for a client that takes JSON alone', async (_, body, code) => {
+    const response = await post(body, { accept: 'application/json' });
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, JSON_TYPE]);
+    expect(await codeOf(response)).toBe(code);
+  });
+});
+
+describe('a request that is not well-formed', () => {
+  const PERSISTED = { version: 1, sha256Hash: 'ab' };
+
+  describe.each([
+    ['application/json', JSON_TYPE],
+    ['application/graphql-response+json, application/json;q=0.9', GRAPHQL_TYPE],
+  ])('of a client that accepts %s', (accept, type) => {
+    test.each([
+      ['no JSON', '{"query":', 400],
+      ['no query', '{"qeury":"{ __typename }"}', 400],
+      ['a list of operations', [{ query: QUERY }], 400],
+      ['variables that are a list', { query: QUERY, variables: [7] }, 400],
+      ['a hash of another operation', { query: QUERY, extensions: { persistedQuery: PERSISTED } }, 400],
+      ['a hash that is no text', { extensions: { persistedQuery: { version: 1, sha256Hash: 1 } } }, 400],
+      ['2 MB', JSON.stringify({ query: 'x'.repeat(2_000_000) }), 413],
+    ])('%s is refused, in the type that it accepts', async (_, body, status) => {
+      const response = await post(body, { accept });
+      expect([response.status, response.headers.get('content-type')]).toEqual([status, type]);
+      expect(await codeOf(response)).toBe(status === 413 ? 'PAYLOAD_TOO_LARGE' : 'BAD_REQUEST');
+      expect(stack.openmage.calls).toEqual([]);
+    });
+
+    test('nor is a compressed body, another Content-Type, another method or another path', async () => {
+      const refused = [
+        await post('{}', { accept, 'content-encoding': 'gzip' }),
+        await post('{}', { accept, 'content-type': 'application/graphql' }),
+        await fetch(`${stack.url}/graphql`, { method: 'PUT', headers: { accept } }),
+        await fetch(`${stack.url}/graphq`, { method: 'POST', headers: { accept } }),
+      ];
+      expect(refused.map(({ status, headers }) => [status, headers.get('content-type')])).toEqual([
+        [415, type],
+        [415, type],
+        [405, type],
+        [404, type],
+      ]);
+    });
+  });
+});
+
+describe('a body in another encoding than UTF-8', () => {
+  test.each(['iso-8859-1', 'utf-16', 'windows-1252', '"latin1"'])(
+    'as charset=%s is refused, not misread',
+    async (charset) => {
+      const response = await post({ query: QUERY }, { 'content-type': `application/json; charset=${charset}` });
+      expect([response.status, await codeOf(response)]).toEqual([415, 'BAD_REQUEST']);
+      expect(stack.openmage.calls).toEqual([]);
+    },
+  );
+
+  test.each(['utf-8', 'UTF8', '"utf-8"', 'us-ascii'])('is not meant by charset=%s', async (charset) => {
+    const response = await post({ query: QUERY }, { 'content-type': `application/json; charset=${charset}` });
+    expect(await response.json()).toEqual(DATA);
+  });
+});
+
+describe('GET', () => {
+  test.each(['query', 'variables', 'operationName', 'extensions'])('with two of %s is refused', async (name) => {
+    const twice = { query: `query a ${QUERY}`, variables: '{}', operationName: 'a', extensions: '{}' }[name] ?? '';
+    const parameters = new URLSearchParams({ query: `query a ${QUERY}` });
+    parameters.delete(name);
+    parameters.append(name, twice);
+    parameters.append(name, twice);
+    const response = await fetch(`${stack.url}/graphql?${parameters}`, { headers: PREFLIGHT });
+    expect([response.status, await codeOf(response)]).toEqual([400, 'BAD_REQUEST']);
+    expect(stack.openmage.calls).toEqual([]);
+  });
+
+  test.each([
+    ['variables', '[1]'],
+    ['variables', '{'],
+    ['extensions', '"x"'],
+    ['extensions', '1'],
+  ])('with %s=%s is refused', async (name, value) => {
+    const response = await get({ query: QUERY, [name]: value });
+    expect([response.status, await codeOf(response)]).toEqual([400, 'BAD_REQUEST']);
+    expect(stack.openmage.calls).toEqual([]);
+  });
+
+  test.each(['application/json', GRAPHQL_TYPE])('a mutation is METHOD_NOT_ALLOWED, for %s', async (accept) => {
+    const response = await get({ query: MUTATION }, { ...PREFLIGHT, accept });
+    expect([response.status, response.headers.get('allow'), await codeOf(response)]).toEqual([
+      405,
+      'POST',
+      'METHOD_NOT_ALLOWED',
+    ]);
+    expect(stack.openmage.calls).toEqual([]);
+  });
+
+  test('another Content-Type than JSON is refused', async () => {
+    const response = await get({ query: QUERY }, { ...PREFLIGHT, 'content-type': 'text/plain' });
+    expect([response.status, await codeOf(response)]).toEqual([415, 'BAD_REQUEST']);
+  });
+});
+
+test('given a bundled subgraph whose URL leads elsewhere, then its fields are UPSTREAM_NOT_FOUND', async () => {
+  const lost = await stack.startAnother({ INVENTORY_URL: `${stack.url}/inventory` });
+  const { errors } = await lost.ask(QUERY);
+  await lost.close();
+  expect(errors).toEqual([
+    {
+      message: 'The inventory service reported an error.',
+      path: ['product'],
+      extensions: { code: 'UPSTREAM_NOT_FOUND', serviceName: 'inventory' },
+    },
+  ]);
+});
+
+test('an empty operationName names none', async () => {
+  expect(await (await get({ query: `query A ${QUERY}`, operationName: '' })).json()).toEqual(DATA);
+  expect(await (await post({ query: `query A ${QUERY}`, operationName: '' })).json()).toEqual(DATA);
+});
+
+test('a hash that is not known yet is 200 for all, as the clients of persisted queries expect', async () => {
+  const extensions = { persistedQuery: { version: 1, sha256Hash: 'a'.repeat(64) } };
+  for (const accept of ['application/json', GRAPHQL_TYPE]) {
+    const response = await post({ extensions }, { accept });
+    expect([response.status, await codeOf(response)]).toEqual([200, 'PERSISTED_QUERY_NOT_FOUND']);
+  }
+});
