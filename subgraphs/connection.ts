@@ -11,16 +11,36 @@ import { MAX_PAGE_SIZE } from './inputs.ts';
  */
 export type Connection<Node> = {
   readonly edges: readonly { readonly cursor: string; readonly node: Node | Error }[];
-  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+  readonly pageInfo: {
+    readonly hasNextPage: boolean;
+    readonly hasPreviousPage: boolean;
+    readonly startCursor: string | null;
+    readonly endCursor: string | null;
+  };
+};
+
+/** Where a page stands in its list. */
+type PagePosition = {
+  /** The cursor that the page was asked for with. */
+  readonly after?: string | null | undefined;
+  readonly hasNextPage: boolean;
+  /** Where the next page begins; by default after the last edge. */
+  readonly endCursor?: string | null;
 };
 
 /** Makes a connection of nodes and their cursors. */
 export const toConnection = <Node>(
-  edges: readonly { readonly cursor: string; readonly node: Node | Error }[],
-  hasNextPage: boolean,
+  edges: Connection<Node>['edges'],
+  { after, hasNextPage, endCursor = edges.at(-1)?.cursor ?? null }: PagePosition,
 ): Connection<Node> => ({
   edges,
-  pageInfo: { hasNextPage, endCursor: edges.at(-1)?.cursor ?? null },
+  pageInfo: {
+    hasNextPage,
+    // A cursor stands for an edge, which comes before whatever is after it.
+    hasPreviousPage: Boolean(after),
+    startCursor: edges[0]?.cursor ?? null,
+    endCursor,
+  },
 });
 
 /** Turns a position in a list into a cursor: opaque to clients, though no secret. */
@@ -91,5 +111,5 @@ export const pageThrough = async <Item>(
     return edges.length < first && next !== undefined ? { token: next, before: 0 } : undefined;
   };
   await readPages({ token: start, before: skip }, askPage, { upstream, operation: list });
-  return toConnection(edges, hasMore);
+  return toConnection(edges, { after, hasNextPage: hasMore });
 };

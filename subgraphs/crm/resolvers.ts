@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isUnusable, toItemError, type Unusable } from '../../connectors/items.ts';
 import { toAsciiLowerCase } from '../ascii.ts';
-import { pageThrough, readCursor, writeCursor } from '../connection.ts';
+import { pageThrough, readCursor, toConnection, writeCursor } from '../connection.ts';
 import { badInput } from '../errors.ts';
 import { Email, readInput, readPageSize, text } from '../inputs.ts';
 import { presentOf } from '../present.ts';
@@ -112,7 +112,7 @@ const Customer: CustomerResolvers = {
     // The page ends where its ids end, even where the last deals of it have been deleted.
     const last = page.length < size && unusable.length > 0 ? LAST_POSITION : page.at(-1);
     const hasNextPage = ids.length + unusable.length > size;
-    return { edges, pageInfo: { hasNextPage, endCursor: last ? writeCursor(last) : null } };
+    return toConnection(edges, { after, hasNextPage, endCursor: last ? writeCursor(last) : null });
   },
   externalIds: toExternalIds,
 };

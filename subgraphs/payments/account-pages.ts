@@ -47,7 +47,7 @@ export const pageThroughAccounts = async <Item extends Listed>(
   if (hasMore && edges.at(-1)?.cursor === writeCursor(start)) {
     throw unusableOf(OPERATION[list], 'a page without an id to go on after');
   }
-  return toConnection(edges, hasMore);
+  return toConnection(edges, { after, hasNextPage: hasMore });
 };
 
 /** An item at its place in one account's list. `created` is that of the item before it where its own cannot be read. */

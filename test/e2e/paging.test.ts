@@ -13,10 +13,10 @@ beforeEach(() => stack.reset());
 
 type Page = {
   edges: { cursor: string; node: { id: string } }[];
-  pageInfo: { hasNextPage: boolean; endCursor: string | null };
+  pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
 };
 
-const PARTS = 'edges { cursor node { id } } pageInfo { hasNextPage endCursor }';
+const PARTS = 'edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }';
 
 /** Reads a list to its end, as a client does. `ask` gives the page after a cursor. */
 const readAll = async (ask: (after: string | null) => Promise<Page | undefined>) => {
@@ -25,6 +25,11 @@ const readAll = async (ask: (after: string | null) => Promise<Page | undefined>)
   do {
     const page: Page | undefined = await ask(after);
     if (!page) throw new Error('There is no page.');
+    expect(page.pageInfo).toMatchObject({
+      hasPreviousPage: after !== null,
+      startCursor: page.edges[0]?.cursor ?? null,
+      endCursor: page.edges.at(-1)?.cursor ?? null,
+    });
     pages.push(page);
     after = page.pageInfo.hasNextPage ? page.pageInfo.endCursor : null;
   } while (after !== null && pages.length < 1_000);
@@ -163,10 +168,11 @@ test('given an account opened with capitals in its address, then its payments ar
 test('given a customer without an address, then no payments, no balance and no call to Stripe', async () => {
   const nobody = company.people.find(({ email }) => email === null);
   const { data, errors } = await stack.ask(
-    `{ customer(id: "${nobody?.id}") { email balance { amount } payments { edges { cursor } } } }`,
+    `{ customer(id: "${nobody?.id}") { email balance { amount } payments { ${PARTS} } } }`,
   );
   expect(errors).toBeUndefined();
-  expect(data).toEqual({ customer: { email: null, balance: null, payments: { edges: [] } } });
+  const pageInfo = { hasNextPage: false, hasPreviousPage: false, startCursor: null, endCursor: null };
+  expect(data).toEqual({ customer: { email: null, balance: null, payments: { edges: [], pageInfo } } });
   expect(stack.stripe.calls).toEqual([]);
 });
 

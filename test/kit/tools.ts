@@ -1,11 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 
 const works = (command: string, args: readonly string[]): boolean =>
   spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 
 /** The browser that the pages are tried in. */
 export const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+
+/** The program in the package of Relay's compiler that is for this platform, if there is one. */
+export const RELAY_COMPILER: string | null = createRequire(import.meta.url)('relay-compiler');
 
 /** The programs that some tests need and a machine may not have. */
 export const TOOLS = {
@@ -14,6 +18,8 @@ export const TOOLS = {
   'python3 with zeep': () => works('/usr/bin/python3', ['-c', 'import zeep']),
   git: () => works('git', ['--version']),
   chromium: () => CHROMIUM !== undefined,
+  // It is a program inside of its package, for Linux, macOS and Windows on the usual processors.
+  'relay-compiler': () => RELAY_COMPILER !== null && works(RELAY_COMPILER, ['--version']),
 } as const;
 
 export const hasTool = (name: keyof typeof TOOLS): boolean => TOOLS[name]();
