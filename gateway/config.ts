@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { AdmissionLimits } from '../runtime/admission.ts';
-import { ConfigError, type Env, readEnv } from '../runtime/env.ts';
+import { ConfigError, type Env, readEach, readEnv } from '../runtime/env.ts';
 import { createHostPolicy, type HostPolicy } from '../runtime/hosts.ts';
 import { allowedHosts, HttpEnv, type HttpLimits, Milliseconds, toHttpLimits } from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
@@ -18,6 +18,20 @@ const List = z.string().transform((value) =>
     .split(',')
     .map((item) => item.trim())
     .filter(Boolean),
+);
+
+const HeaderNames = List.refine(
+  (names) => names.every((name) => /^[\w!#$%&'*+.^`|~-]+$/.test(name)),
+  'must be names of headers, e.g. x-request-id,traceparent',
+);
+
+// Compared as text with what browsers send, so that one with a slash behind it or the default port would match none.
+const isOrigin = (text: string): boolean =>
+  URL.parse(text)?.origin === text || /^(\*|null|(?!https?:)[a-z][a-z0-9+.-]*:\/\/[^/\s]+)$/.test(text);
+
+const Origins = List.refine(
+  (origins) => origins.every(isOrigin),
+  'must be origins as browsers send them, e.g. https://app.example, or * for any',
 );
 
 const Timeouts = List.transform((items, context) => {
@@ -65,8 +79,8 @@ export const GatewayEnv = HttpEnv.extend({
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
   SUBGRAPH_TIMEOUTS_MS: Timeouts.default(new Map()),
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
-  FORWARD_HEADERS: List.default(['x-request-id', 'traceparent', 'tracestate', 'accept-language']),
-  RETURN_HEADERS: List.transform((names) => names.map((name) => name.toLowerCase()))
+  FORWARD_HEADERS: HeaderNames.default(['x-request-id', 'traceparent', 'tracestate', 'accept-language']),
+  RETURN_HEADERS: HeaderNames.transform((names) => names.map((name) => name.toLowerCase()))
     .refine(
       (names) => !names.some((name) => OF_ONE_CONNECTION.has(name)),
       'must not name a header of one connection or answer',
@@ -77,7 +91,7 @@ export const GatewayEnv = HttpEnv.extend({
   CLUSTER_WORKERS: z.coerce.number().int().positive().max(512).default(1),
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
-  CORS_ORIGINS: List.default([]),
+  CORS_ORIGINS: Origins.default([]),
   SAFELIST: z.enum(['on', 'off', 'learn']).default('off'),
   SAFELIST_MANIFESTS: List.optional(),
   CACHE_SCOPE: z.enum(['private', 'public']).default('private'),
@@ -102,7 +116,8 @@ export const GatewayEnv = HttpEnv.extend({
 export const createSubgraphUrlsEnv = (subgraphs: readonly string[]) =>
   z.object(Object.fromEntries(subgraphs.map((name) => [urlVariable(name), HttpUrl.optional()])));
 
-const urlVariable = (subgraph: string): string => `${subgraph.toUpperCase().replaceAll('-', '_')}_URL`;
+/** The variable that says where a subgraph is. */
+export const urlVariable = (subgraph: string): string => `${subgraph.toUpperCase().replaceAll('-', '_')}_URL`;
 
 /**
  * What clients receive of a subgraph's errors over HTTP. `bundled`: the product's own subgraphs, whose errors are made for
@@ -189,10 +204,21 @@ export type GatewayConfig = {
   readonly freshAllowed: boolean;
 };
 
+/** Whether the environment allows a sandbox in the place of a provider without credentials. */
+export const isSandboxAllowed = ({
+  SANDBOX,
+  NODE_ENV,
+}: {
+  readonly SANDBOX?: string | undefined;
+  readonly NODE_ENV?: string | undefined;
+}): boolean => SANDBOX === 'on' || (SANDBOX !== 'off' && NODE_ENV !== 'production');
+
 /** Reads the configuration of a gateway in front of these subgraphs. Throws ConfigError. */
 export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfig => {
-  const urls = readEnv(createSubgraphUrlsEnv(subgraphs), env);
-  const values = readEnv(GatewayEnv, env);
+  const [values, urls] = readEach(
+    () => readEnv(GatewayEnv, env),
+    () => readEnv(createSubgraphUrlsEnv(subgraphs), env),
+  );
   const isProduction = values.NODE_ENV === 'production';
   if (values.SAFELIST !== 'off' && values.SUPERGRAPH && !values.SAFELIST_MANIFESTS?.length) {
     throw new ConfigError('SAFELIST_MANIFESTS: must name the files with the operations to serve, as SAFELIST is set.');
@@ -210,7 +236,7 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
         return url ? [[name, url] as const] : [];
       }),
     ),
-    sandboxAllowed: values.SANDBOX ? values.SANDBOX === 'on' : !isProduction,
+    sandboxAllowed: isSandboxAllowed(values),
     introspection: values.INTROSPECTION ? values.INTROSPECTION === 'on' : !isProduction,
     requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
     remote: (name, url) => ({

@@ -1,6 +1,6 @@
 import { unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { ConfigError, type Env } from '../runtime/env.ts';
+import { ConfigError, type Env, namesOfSet, readEach } from '../runtime/env.ts';
 import { createLog, type Log } from '../runtime/log.ts';
 import type { ProcessKit } from '../subgraphs/kit.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
@@ -17,10 +17,15 @@ import type { Transport, Transports } from './transport.ts';
 
 /** Starts the gateway in front of somebody else's supergraph: every subgraph is where the supergraph says it is. */
 export const startForeign = async (env: Env, file: string): Promise<StartedGateway> => {
-  const config = readConfig(env, []);
+  // What belongs to a Redis is loaded only where there is one.
+  const kit = namesOfSet(['REDIS_URL'], env).length > 0 ? await import('../subgraphs/kit.ts') : undefined;
+  const [config] = readEach(
+    () => readConfig(env, []),
+    () => kit?.readKitConfig(env),
+  );
   const log = createLog(config.logLevel);
   const supergraph = await openSupergraph(file, log);
-  const { redis, health } = await openRedis(env, log);
+  const { redis, health } = kit?.createProcessKit(env, log) ?? NO_KIT;
   const transports = createForeignTransports(config, log);
   try {
     const server = await startGatewayServer({ config, log, supergraph, transports, redis, health });
@@ -40,13 +45,10 @@ export const startForeign = async (env: Env, file: string): Promise<StartedGatew
   }
 };
 
+const NO_KIT: Pick<ProcessKit, 'redis' | 'health'> = { redis: undefined, health: () => ({}) };
+
 const cannotBeUsed = (file: string, why: string): ConfigError =>
   new ConfigError(`SUPERGRAPH: ${file} cannot be used: ${why.replace(/\.$/, '')}.`);
-
-const openRedis = async (env: Env, log: Log): Promise<Pick<ProcessKit, 'redis' | 'health'>> => {
-  if (!env['REDIS_URL'] && !env['REDIS_URL_FILE']) return { redis: undefined, health: () => ({}) };
-  return (await import('../subgraphs/kit.ts')).createProcessKit(env, log);
-};
 
 /** Reads a file with a supergraph and the URLs in it. Throws ConfigError. */
 const readSupergraph = async (file: string): Promise<string> => {

@@ -45,11 +45,12 @@ await run(process.env, async () => {
     process.send?.({ url, sources } satisfies Ready);
     return { close };
   }
-  const config = readConfig(process.env, []);
+  // Read no further here: who starts the gateway, this process or the first worker, names all that cannot be used at once.
+  const workers = Number(process.env['CLUSTER_WORKERS']);
   const gateway =
-    config.workers > 1
-      ? await startWorkers(config.workers, createLog(config.logLevel))
+    workers > 1
+      ? await startWorkers(workers, () => createLog(readConfig(process.env, []).logLevel))
       : await startGateway(process.env);
-  greet(gateway, config);
+  greet(gateway, readConfig(process.env, []));
   return gateway;
 });

@@ -1,13 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import type { Kit } from '../connectors/provider.ts';
-import { ConfigError, type Env } from '../runtime/env.ts';
+import { ConfigError, type Env, readEach } from '../runtime/env.ts';
 import { createLog, type Log } from '../runtime/log.ts';
 import { type SandboxedProvider, sandboxOf } from '../sandbox/index.ts';
 import type { Sandbox } from '../sandbox/server.ts';
 import { subgraphs } from '../subgraphs/index.ts';
-import { createProcessKit } from '../subgraphs/kit.ts';
+import { createProcessKit, readKitConfig } from '../subgraphs/kit.ts';
 import { hasCredentials, type Subgraph, type SubgraphModule } from '../subgraphs/subgraph.ts';
-import { type GatewayConfig, readConfig } from './config.ts';
+import { type GatewayConfig, isSandboxAllowed, readConfig, urlVariable } from './config.ts';
 import { createLocalTransport } from './local-transport.ts';
 import { createRemoteTransport } from './remote-transport.ts';
 import { createReplaceable, replaceAll } from './replaceable.ts';
@@ -26,39 +25,35 @@ export type WatchProduct = (apply: (next: ProductParts) => void) => () => void;
  * Starts the gateway in front of the product's graph: each subgraph in this process unless it has a URL, each provider for real
  * where it has credentials and by its sandbox where it has none. With `watch`, subgraphs and supergraph may change meanwhile.
  *
- * Throws ConfigError: for the gateway's own variables first, then for those of all providers at once.
+ * Throws ConfigError naming every variable at fault: the gateway's own first, then those of the providers.
  */
 export const startProduct = async (env: Env, watch?: WatchProduct): Promise<StartedGateway> => {
-  const config = readConfig(
-    env,
-    subgraphs.map(({ name }) => name),
+  const { local, standIns, real } = placesOf(env);
+  const names = subgraphs.map(({ name }) => name);
+  const [config] = readEach(
+    () => readConfig(env, names),
+    () => readKitConfig(env),
+    ...real.map((module) => () => module.readConfig(env)),
   );
   const log = createLog(config.logLevel);
-  const local = subgraphs.filter(({ name }) => !config.subgraphUrls.has(name));
-  const standIns = config.sandboxAllowed ? findStandIns(local, env) : new Map<SubgraphModule, SandboxedProvider>();
   if (config.workers > 1 && local.length > 0) checkWorkers(env, standIns.size);
   const { kit, redis, health } = createProcessKit(env, log);
-  const made = createAll(
-    local.filter((module) => !standIns.has(module)),
-    env,
-    kit,
-  );
   const started: Sandbox[] = [];
   const environments = new Map<string, Env>();
+  const environmentOf = ({ name }: SubgraphModule): Env => environments.get(name) ?? env;
   try {
     for (const [module, standIn] of standIns) {
       const sandbox = await standIn.start();
       started.push(sandbox);
-      const own = { ...env, ...standIn.environment(sandbox) };
-      environments.set(module.name, own);
-      made.push(module.create(own, kit));
+      environments.set(module.name, { ...env, ...standIn.environment(sandbox) });
     }
+    const made = readEach(...local.map((module) => () => module.create(environmentOf(module), kit)));
     const ways = new Map(made.map((one) => [one.name, createReplaceable(createLocalTransport(one, log))]));
     const recreate = (modules: readonly SubgraphModule[]): Subgraph[] => {
       // What is kept may have another shape for the code that comes.
       const fresh = redis ? kit : createProcessKit(env, log).kit;
       const own = modules.filter(({ name }) => ways.has(name));
-      return own.map((module) => module.create(environments.get(module.name) ?? env, fresh));
+      return own.map((module) => module.create(environmentOf(module), fresh));
     };
     const server = await startGatewayServer({
       config,
@@ -97,6 +92,13 @@ export const startProduct = async (env: Env, watch?: WatchProduct): Promise<Star
   }
 };
 
+/** Which subgraphs run in this process, and what is behind each: its provider's sandbox or, `real`, the provider. */
+const placesOf = (env: Env) => {
+  const local = subgraphs.filter(({ name }) => !env[urlVariable(name)]);
+  const standIns = isSandboxAllowed(env) ? findStandIns(local, env) : new Map<SubgraphModule, SandboxedProvider>();
+  return { local, standIns, real: local.filter((module) => !standIns.has(module)) };
+};
+
 const checkWorkers = (env: Env, sandboxes: number): void => {
   const refuse = (why: string): never => {
     throw new ConfigError(`CLUSTER_WORKERS: ${why}`);
@@ -115,21 +117,6 @@ const findStandIns = (modules: readonly SubgraphModule[], env: Env): Map<Subgrap
     if (standIn && !hasCredentials(module, env)) found.set(module, standIn);
   }
   return found;
-};
-
-const createAll = (modules: readonly SubgraphModule[], env: Env, kit: Kit): Subgraph[] => {
-  const problems: string[] = [];
-  const made = modules.flatMap((module) => {
-    try {
-      return [module.create(env, kit)];
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      problems.push(error.message);
-      return [];
-    }
-  });
-  if (problems.length > 0) throw new ConfigError(problems.join('\n'));
-  return made;
 };
 
 const createTransports = (config: GatewayConfig, ways: ReadonlyMap<string, Transport>, log: Log): Transports =>

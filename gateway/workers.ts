@@ -23,7 +23,7 @@ export class WorkerFailedError extends Error {
 const RESTART_AFTER_MS = 1_000;
 
 /** Starts so many workers, and another for each that ends. Throws WorkerFailedError where the first one cannot start. */
-export const startWorkers = async (count: number, log: Log): Promise<Running & Ready> => {
+export const startWorkers = async (count: number, openLog: () => Log): Promise<Running & Ready> => {
   const workers = new Set<Worker>();
   let isStopping = false;
 
@@ -44,7 +44,7 @@ export const startWorkers = async (count: number, log: Log): Promise<Running & R
     });
 
   const restart = (ended: object): void => {
-    log.error(ended, 'A worker has ended; another takes its place.');
+    openLog().error(ended, 'A worker has ended; another takes its place.');
     setTimeout(() => {
       if (!isStopping) startOne().catch(restart);
     }, RESTART_AFTER_MS);

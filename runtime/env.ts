@@ -27,18 +27,49 @@ export const readEnv = <Shape extends z.ZodObject>(
     const value = env[name];
     if (value) given[name] = value;
   }
+  const problems = new Map<string, string>();
   for (const name of secretsFromFiles) {
     const path = env[`${name}_FILE`];
     if (!path) continue;
-    if (given[name]) throw new ConfigError(`${name} and ${name}_FILE are both set; set one of them.`);
-    given[name] = readSecretFile(`${name}_FILE`, path);
+    try {
+      if (given[name]) throw new ConfigError(`${name} and ${name}_FILE are both set; set one of them.`);
+      given[name] = readSecretFile(`${name}_FILE`, path);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problems.set(name, error.message);
+    }
   }
   const parsed = schema.safeParse(given, { error: toRequirement });
-  if (parsed.success) return parsed.data;
-  throw new ConfigError(
-    parsed.error.issues.map((issue) => `${issue.path.join('.') || 'configuration'}: ${issue.message}`).join('\n'),
-  );
+  if (parsed.success && problems.size === 0) return parsed.data;
+  for (const { path, message } of parsed.error?.issues ?? []) {
+    // The first says enough: the others follow from it, or are about further items of a list.
+    const name = String(path[0]);
+    if (!problems.has(name)) problems.set(name, `${name}: ${message}`);
+  }
+  throw new ConfigError([...problems.values()].join('\n'));
 };
+
+/** Runs every reader and returns what they have read. Throws one ConfigError with the messages of all that fail, each once. */
+export const readEach = <Values extends readonly unknown[]>(
+  ...readers: { [Index in keyof Values]: () => Values[Index] }
+): Values => {
+  const problems = new Set<string>();
+  const values = readers.map((read) => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      for (const problem of error.message.split('\n')) problems.add(problem);
+      return undefined;
+    }
+  });
+  if (problems.size > 0) throw new ConfigError([...problems].join('\n'));
+  return values as unknown as Values;
+};
+
+/** Those of the variables that are set, by the names they are set by: `NAME`, or `NAME_FILE` for a secret in a file. */
+export const namesOfSet = (names: readonly string[], env: Env): string[] =>
+  names.flatMap((name) => [name, `${name}_FILE`].filter((given) => env[given]));
 
 /**
  * Adds the variables of a file to those of the process, `env`, which win: of `.env` in the working folder, or of the file that

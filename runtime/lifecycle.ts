@@ -49,7 +49,8 @@ const listenProblemOf = (error: unknown): { message: string; exitCode: number } 
     return { message: `Port ${port} is taken (EADDRINUSE). Set PORT to another one.`, exitCode: 1 };
   if (syscall === 'getaddrinfo')
     return { message: `HOST: there is no host of the name ${hostname} (${code}).`, exitCode: 78 };
-  if (syscall !== 'listen') return undefined;
+  // In a worker of a cluster, which has its port from the first process, it is `bind`.
+  if (syscall !== 'listen' && syscall !== 'bind') return undefined;
   const message =
     code === 'EACCES'
       ? `Port ${port} may not be used (EACCES). Set PORT to one above 1023.`

@@ -10,6 +10,16 @@ const createReconnectingClient = (url: string) =>
     socket: { connectTimeout: 2_000, reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, 2_000) },
   });
 
+/** Whether a client can be made for this URL: a password's special characters, for one, have to be percent-encoded. */
+export const isRedisUrl = (url: string): boolean => {
+  try {
+    createReconnectingClient(url);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 export type RedisClient = ReturnType<typeof createReconnectingClient>;
 
 /** One connection to a Redis, for everything that replicas share. */
@@ -94,8 +104,10 @@ export const createRedis = (url: string, log: Log): Redis => {
 
   const become = (next: boolean, why?: unknown) => {
     if (isUp === next) return;
+    // Said as loudly as its absence: who has read of that should read of the end.
+    const level = isUp === false ? 'warn' : 'info';
     isUp = next;
-    if (next) return log.info({ redis: 'up' }, 'Redis answers.');
+    if (next) return log[level]({ redis: 'up' }, 'Redis (REDIS_URL) answers.');
     const details = { redis: 'down', why: reasonOf(why) };
     log.warn(details, 'Redis (REDIS_URL) does not answer. This process goes on alone, and goes on trying.');
   };
@@ -118,10 +130,10 @@ export const createRedis = (url: string, log: Log): Redis => {
       isClockSetBack &&= !state.isClockSetBack;
       silences = 0;
       become(true);
-    } catch {
+    } catch (error) {
       if (own !== client || !own.isReady) return;
       silences += 1;
-      if (silences >= MAX_SILENCES) replaceClient();
+      if (silences >= MAX_SILENCES) replaceClient(error);
       else attempt = setTimeout(comeBack, SUSPENSION_MS).unref();
     }
   };
@@ -142,7 +154,7 @@ export const createRedis = (url: string, log: Log): Redis => {
       'connect',
       ifOwn(() => {
         clearTimeout(handshake);
-        handshake = setTimeout(replaceClient, HANDSHAKE_MS).unref();
+        handshake = setTimeout(() => replaceClient(new TooLong()), HANDSHAKE_MS).unref();
       }),
     );
     own.on(
@@ -168,9 +180,9 @@ export const createRedis = (url: string, log: Log): Redis => {
   };
 
   /** Gives a connection up that cannot be trusted to give each command its own answer. */
-  const replaceClient = () => {
+  const replaceClient = (why?: unknown) => {
     if (client.isOpen) client.destroy();
-    become(false);
+    become(false, why);
     silences = 0;
     client = createReconnectingClient(url);
     clearTimeout(handshake);
@@ -218,10 +230,11 @@ export const createRedis = (url: string, log: Log): Redis => {
   };
 };
 
-/** The error's code or kind, and nothing of its text: that can hold the URL. */
+/** The error's code or kind, and nothing else of its text: that can hold the URL. */
 const reasonOf = (error: unknown): unknown => {
   if (!(error instanceof Error)) return undefined;
-  return ('code' in error && error.code) || error.name;
+  // Redis's own errors begin with their kind, e.g. WRONGPASS or NOAUTH.
+  return ('code' in error && error.code) || /^[A-Z]{3,}(?= )/.exec(error.message)?.[0] || error.name;
 };
 
 /**

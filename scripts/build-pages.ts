@@ -6,32 +6,38 @@ const ROOT = join(import.meta.dirname, '..');
 /** The pages that the gateway serves, each a folder of `clients/`. */
 const PAGES = ['explorer', 'web'] as const;
 
-/** Builds the pages into their `dist` folders. Does nothing where the packages that build them are not installed. */
-export const buildPages = async ({ onlyChanged }: { onlyChanged: boolean }): Promise<void> => {
+/**
+ * Builds the pages into their `dist` folders, and says which it cannot build: because the packages that build them are not
+ * installed, or the folder cannot be written. Returns whether all are built.
+ */
+export const buildPages = async ({ onlyChanged }: { onlyChanged: boolean }): Promise<boolean> => {
   const wanted: string[] = [];
   for (const page of PAGES) if (!onlyChanged || (await isOutdated(page))) wanted.push(page);
-  if (wanted.length === 0) return;
+  if (wanted.length === 0) return true;
   const vite = await import('vite').catch(() => undefined);
   if (!vite) {
     console.warn(`Not built, because the development packages are not installed: ${wanted.join(', ')}`);
-    return;
+    return false;
   }
+  let areAllBuilt = true;
   for (const page of wanted) {
     const start = performance.now();
     const root = join(ROOT, 'clients', page);
     try {
-      await vite.build({ configFile: join(root, 'vite.config.ts'), logLevel: 'warn' });
+      // Node reads the TypeScript itself: Vite's own loader writes a file beside it first.
+      await vite.build({ configFile: join(root, 'vite.config.ts'), configLoader: 'native', logLevel: 'warn' });
     } catch (error) {
-      const why = onlyChanged && fileProblemOf(error);
+      const why = fileProblemOf(error);
       if (!why) throw error;
-      // The graph can do without its pages.
       console.warn(
         `Not built: clients/${page}. The folder cannot be written (${why}). Run \`npm run pages\` where it can.`,
       );
+      areAllBuilt = false;
       continue;
     }
     console.log(`Built clients/${page} in ${((performance.now() - start) / 1000).toFixed(1)} s.`);
   }
+  return areAllBuilt;
 };
 
 /** The code where a file or folder could not be written, wherever in the build. */

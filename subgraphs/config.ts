@@ -39,13 +39,18 @@ export const SubgraphProcessEnv = HttpEnv.extend({
   ...createLimitsShape(SUBGRAPH_LIMITS),
 });
 
-/** Throws ConfigError naming the variable that is missing or malformed. */
+const ServedEnv = SubgraphProcessEnv.pick({ SUBGRAPHS: true, SANDBOX_URLS: true });
+
+/** The names of the subgraphs to serve, and where sandboxes are, by their providers. Throws ConfigError. */
+export const readServed = (env: Env) => {
+  const { SUBGRAPHS, SANDBOX_URLS } = readEnv(ServedEnv, env);
+  return { names: SUBGRAPHS, sandboxUrls: SANDBOX_URLS };
+};
+
+/** Throws ConfigError naming each variable that is missing or malformed. */
 export const readConfig = (env: Env) => {
   const values = readEnv(SubgraphProcessEnv, env);
   return {
-    names: values.SUBGRAPHS,
-    /** Where sandboxes are, by their providers. */
-    sandboxUrls: values.SANDBOX_URLS,
     port: values.PORT,
     host: values.HOST,
     logLevel: values.LOG_LEVEL,

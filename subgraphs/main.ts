@@ -1,10 +1,10 @@
-import type { Env } from '../runtime/env.ts';
+import { type Env, readEach } from '../runtime/env.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
 import { sandboxOf } from '../sandbox/index.ts';
-import { readConfig } from './config.ts';
+import { readConfig, readServed } from './config.ts';
 import { subgraphs } from './index.ts';
-import { createProcessKit } from './kit.ts';
+import { createProcessKit, readKitConfig } from './kit.ts';
 import { serve } from './serve.ts';
 import { hasCredentials, type SubgraphModule } from './subgraph.ts';
 
@@ -14,14 +14,28 @@ const standInOf = (module: SubgraphModule, env: Env, sandboxUrls: ReadonlyMap<st
   return url && !hasCredentials(module, env) ? sandboxOf(module.provider)?.environment({ url }) : undefined;
 };
 
-await run(process.env, async () => {
-  const { names, logLevel, sandboxUrls, ...at } = readConfig(process.env);
-  const log = createLog(logLevel);
-  const { kit, redis, health } = createProcessKit(process.env, log);
+/** The subgraphs to serve, each with the environment that it reads. Throws ConfigError, also for providers' variables. */
+const chooseSubgraphs = (env: Env) => {
+  const { names, sandboxUrls } = readServed(env);
   const chosen = subgraphs
     .filter(({ name }) => names.includes(name))
-    .map((module) => ({ module, standIn: standInOf(module, process.env, sandboxUrls) }));
-  const made = chosen.map(({ module, standIn }) => module.create({ ...process.env, ...standIn }, kit));
+    .map((module) => {
+      const standIn = standInOf(module, env, sandboxUrls);
+      return { module, standIn, env: { ...env, ...standIn } };
+    });
+  readEach(...chosen.map((one) => () => one.module.readConfig(one.env)));
+  return chosen;
+};
+
+await run(process.env, async () => {
+  const [{ logLevel, ...at }, , chosen] = readEach(
+    () => readConfig(process.env),
+    () => readKitConfig(process.env),
+    () => chooseSubgraphs(process.env),
+  );
+  const log = createLog(logLevel);
+  const { kit, redis, health } = createProcessKit(process.env, log);
+  const made = chosen.map(({ module, env }) => module.create(env, kit));
   const served = await serve(made, { ...at, log, health });
   for (const { module, standIn } of chosen) {
     const source = standIn ? 'its provider’s sandbox, with sample data' : 'its provider, for real';

@@ -44,7 +44,7 @@ export const lifetimesVariable = <Type extends string>(defaults: Readonly<Record
         const isUsable =
           ages.length <= 3 && ages.every((age) => SECONDS.test(age)) && fresh <= refresh && refresh <= keep;
         if (!lifetimes.has(type)) {
-          addIssue({ code: 'custom', message: `has no type ${type}; there are ${Object.keys(defaults).join(', ')}` });
+          addIssue({ code: 'custom', message: `must name types of ${Object.keys(defaults).join(', ')}` });
         } else if (!isUsable) {
           addIssue({ code: 'custom', message: `${type} must be ages in seconds that grow, as in ${type}=60/120/3600` });
         } else {
@@ -71,7 +71,7 @@ export const quotaVariable = (defaults: readonly LimitRule[]) =>
         const rule = rules.get(name);
         const [, calls, seconds] = /^([1-9]\d*)\/(\d+(?:\.\d+)?)$/.exec(value) ?? [];
         if (!rule) {
-          addIssue({ code: 'custom', message: `has no limit ${name}; there are ${[...rules.keys()].join(', ')}` });
+          addIssue({ code: 'custom', message: `must name limits of ${[...rules.keys()].join(', ')}` });
         } else if (!calls || Number(seconds) <= 0) {
           addIssue({ code: 'custom', message: `${name} must be calls and seconds, as in ${name}=100/10` });
         } else {

@@ -5,7 +5,7 @@ import { type GraphQLSchema, isIntrospectionType, isObjectType, parse } from 'gr
 import type { z } from 'zod';
 import type { CallOptions } from '../connectors/chain.ts';
 import type { Kit } from '../connectors/provider.ts';
-import type { Env } from '../runtime/env.ts';
+import { type Env, namesOfSet } from '../runtime/env.ts';
 import { withEntity, withField } from './field.ts';
 import { scalars } from './scalars.ts';
 
@@ -14,7 +14,7 @@ export type Subgraph = {
   /** As in `supergraph.yaml`. */
   readonly name: string;
   readonly schema: GraphQLSchema;
-  /** The variables that give access to the provider, to be named in the log where it refuses them. */
+  /** The variables that access to the provider is configured by, to be named in the log where it is refused. */
   readonly credentials?: readonly string[];
   /**
    * What resolvers need for one client request: loaders that live as long as it does. Every fetch that belongs to the
@@ -37,13 +37,15 @@ export type SubgraphModule = {
   readonly secrets: readonly string[];
   /** The variables that give access to the provider. None of them set means: use the sandbox. */
   readonly credentials: readonly string[];
-  /** Throws ConfigError naming the variable that is missing or malformed. */
+  /** Reads `variables` from an environment, as `create` does. Throws ConfigError naming each that is missing or malformed. */
+  readonly readConfig: (env: Env) => unknown;
+  /** Throws ConfigError as `readConfig` does. */
   readonly create: (env: Env, kit: Kit) => Subgraph;
 };
 
 /** Whether anything in the environment gives access to the provider, so that it is to be called for real. */
 export const hasCredentials = ({ credentials }: Pick<SubgraphModule, 'credentials'>, env: Env): boolean =>
-  credentials.some((name) => env[name] || env[`${name}_FILE`]);
+  namesOfSet(credentials, env).length > 0;
 
 type Resolvers = NonNullable<Extract<Parameters<typeof buildSubgraphSchema>[0], { resolvers?: unknown }>['resolvers']>;
 

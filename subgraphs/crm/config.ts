@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Lifetime } from '../../connectors/cache.ts';
 import type { LimitRule } from '../../connectors/limits.ts';
-import { ConfigError, type Env, readEnv } from '../../runtime/env.ts';
+import { ConfigError, type Env, readEach, readEnv } from '../../runtime/env.ts';
 import { concurrencyVariable, lifetimesVariable, quotaVariable } from '../provider-env.ts';
 import { LIFETIMES, LIMITS, type LifetimeName } from './terms.ts';
 
@@ -43,9 +43,12 @@ export type HubSpotConfig = {
 
 /** Throws ConfigError naming the variable that is missing, malformed or in the way of another. */
 export const readConfig = (env: Env): HubSpotConfig => {
-  const values = readEnv(HubSpotEnv, env, HUBSPOT_SECRETS);
+  const [values, access] = readEach(
+    () => readEnv(HubSpotEnv, env, HUBSPOT_SECRETS),
+    () => readAccess(env),
+  );
   return {
-    access: readAccess(values),
+    access,
     baseUrl: values.HUBSPOT_BASE_URL.replace(/\/$/, ''),
     timeoutMs: values.HUBSPOT_TIMEOUT_MS,
     defaultCurrency: values.HUBSPOT_CURRENCY,
@@ -55,13 +58,20 @@ export const readConfig = (env: Env): HubSpotConfig => {
   };
 };
 
-const readAccess = (values: z.output<typeof HubSpotEnv>): HubSpotConfig['access'] => {
+const AccessEnv = HubSpotEnv.pick({
+  HUBSPOT_ACCESS_TOKEN: true,
+  HUBSPOT_CLIENT_ID: true,
+  HUBSPOT_CLIENT_SECRET: true,
+  HUBSPOT_REFRESH_TOKEN: true,
+});
+
+const readAccess = (env: Env): HubSpotConfig['access'] => {
   const {
     HUBSPOT_ACCESS_TOKEN: token,
     HUBSPOT_CLIENT_ID: clientId,
     HUBSPOT_CLIENT_SECRET: clientSecret,
     HUBSPOT_REFRESH_TOKEN: refreshToken,
-  } = values;
+  } = readEnv(AccessEnv, env, HUBSPOT_SECRETS);
   if (token && (clientId || clientSecret || refreshToken)) {
     throw new ConfigError('HUBSPOT_ACCESS_TOKEN: set either this or the OAuth variables, not both.');
   }

@@ -1,4 +1,5 @@
 import { createProvider } from '../../connectors/provider.ts';
+import { namesOfSet } from '../../runtime/env.ts';
 import { buildSchema, type SubgraphModule } from '../subgraph.ts';
 import { HUBSPOT_SECRETS, HubSpotEnv, readConfig } from './config.ts';
 import { createLoaders } from './loaders.ts';
@@ -16,6 +17,7 @@ export const crm: SubgraphModule = {
   variables: HubSpotEnv,
   secrets: HUBSPOT_SECRETS,
   credentials: CREDENTIALS,
+  readConfig,
   create: (env, kit) => {
     const config = readConfig(env);
     const { access, baseUrl, defaultCurrency = '', timeoutMs, limits, concurrency, lifetimes } = config;
@@ -34,7 +36,7 @@ export const crm: SubgraphModule = {
     const readers = createReaders(createReader, api);
     return {
       name: 'crm',
-      credentials: CREDENTIALS,
+      credentials: namesOfSet(CREDENTIALS, env),
       schema: buildSchema(import.meta.dirname, resolvers),
       createContext: (call) => ({ api, call, invalidate, loaders: createLoaders(readers, call) }),
       close,

@@ -1,5 +1,6 @@
 import { createProvider } from '../../connectors/provider.ts';
 import { createSoapConnector, isSoapAnswer } from '../../connectors/soap.ts';
+import { namesOfSet } from '../../runtime/env.ts';
 import { buildSchema, type SubgraphModule } from '../subgraph.ts';
 import { OPENMAGE_SECRETS, OpenMageEnv, readConfig } from './config.ts';
 import { createLoaders } from './loaders.ts';
@@ -16,6 +17,7 @@ export const inventory: SubgraphModule = {
   variables: OpenMageEnv,
   secrets: OPENMAGE_SECRETS,
   credentials: CREDENTIALS,
+  readConfig,
   create: (env, kit) => {
     const { wsdlUrl, endpointUrl, username, apiKey, ...terms } = readConfig(env);
     const account = [endpointUrl ?? wsdlUrl, username, apiKey];
@@ -36,7 +38,7 @@ export const inventory: SubgraphModule = {
     const readers = createReaders(createReader, api);
     return {
       name: 'inventory',
-      credentials: CREDENTIALS,
+      credentials: namesOfSet(CREDENTIALS, env),
       schema: buildSchema(import.meta.dirname, resolvers),
       createContext: (call) => ({ api, call, invalidate, loaders: createLoaders(readers, call) }),
       // Reading a WSDL takes from a tenth of a second to two.

@@ -1,4 +1,5 @@
 import { createProvider } from '../../connectors/provider.ts';
+import { namesOfSet } from '../../runtime/env.ts';
 import { buildSchema, type SubgraphModule } from '../subgraph.ts';
 import { readConfig, STRIPE_SECRETS, StripeEnv } from './config.ts';
 import { createLoaders } from './loaders.ts';
@@ -16,6 +17,7 @@ export const payments: SubgraphModule = {
   variables: StripeEnv,
   secrets: STRIPE_SECRETS,
   credentials: CREDENTIALS,
+  readConfig,
   create: (env, kit) => {
     const { apiKey, baseUrl, ...terms } = readConfig(env);
     const provider = createProvider(kit, { upstream: 'payments', account: [baseUrl, apiKey], readLessons, ...terms });
@@ -24,7 +26,7 @@ export const payments: SubgraphModule = {
     const readers = createReaders(createReader, api);
     return {
       name: 'payments',
-      credentials: CREDENTIALS,
+      credentials: namesOfSet(CREDENTIALS, env),
       schema: buildSchema(import.meta.dirname, resolvers),
       createContext: (call) => ({ api, call, invalidate, loaders: createLoaders(readers, call) }),
       close,

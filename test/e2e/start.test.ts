@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { sandboxes } from '../../sandbox/index.ts';
 import { startOpenMageSandbox } from '../../sandbox/openmage/index.ts';
 import { copyProject } from '../kit/copy.ts';
@@ -75,8 +76,15 @@ test.skipIf(!hasTool('git'))(
     rmSync(join(project.root, 'clients/web/dist'), { recursive: true });
     project.write('clients/web/dist', 'no folder');
     expect(await prepare()).toMatch(/^Not built: clients\/web\. The folder cannot be written \(E[A-Z]+\)/m);
+    const pages = project.start(['node', 'scripts/pages.ts']);
+    expect(await pages.ended).toBe(1);
+    expect(pages.output()).toMatch(/^Not built: clients\/web\. The folder cannot be written/m);
+    expect(pages.output()).not.toMatch(/^ +at /m);
     rmSync(join(project.root, 'clients/web/dist'));
     project.change('clients/web/src/desk.tsx', 'A desk', 'The desk');
+    // Where Vite would put a copy of its configuration: the folder of the packages may be read-only.
+    mkdirSync(join(project.root, 'clients/web/node_modules'));
+    project.write('clients/web/node_modules/.vite-temp', 'no folder');
     expect(await prepare()).toContain('Built clients/web');
 
     running = project.start(['node', 'gateway/main.ts'], { PORT: '0' });
@@ -98,34 +106,34 @@ test('with one provider configured: that one is called for real, by its own addr
   await shop.close();
 });
 
-test.each(['SIGTERM', 'SIGINT'] as const)(
-  'on %s it finishes what is running, takes nothing more and ends with 0',
-  async (signal) => {
-    const shop = await startOpenMageSandbox();
-    const { gateway, ask, url } = await start({
-      ...sandboxes.openmage.environment(shop),
-      SHUTDOWN_GRACE_MS: '60000',
-      CACHE_MAX_MIB: '0',
-    });
-    await ask('{ product(sku: "OABR-S") { sku } }');
-    shop.fail({ delayMs: 800 });
-    const before = shop.calls.length;
-    const asked = ask('{ product(sku: "OABR-S") { sku } }');
-    await expect.poll(() => shop.calls.length).toBe(before + 1);
-    gateway.process.kill(signal);
-    await expect
-      .poll(() =>
-        fetch(url).then(
-          () => 'open',
-          () => 'closed',
-        ),
-      )
-      .toBe('closed');
-    expect((await asked).data).toEqual({ product: { sku: 'OABR-S' } });
-    expect(await gateway.ended).toBe(0);
-    await shop.close();
-  },
-);
+test.each([
+  ['SIGTERM', ['SIGTERM']],
+  ['SIGINT', ['SIGINT']],
+] as const)('on %s it finishes what is running, takes nothing more and ends with 0', async (_, signals) => {
+  const shop = await startOpenMageSandbox();
+  const { gateway, ask, url } = await start({
+    ...sandboxes.openmage.environment(shop),
+    SHUTDOWN_GRACE_MS: '60000',
+    CACHE_MAX_MIB: '0',
+  });
+  await ask('{ product(sku: "OABR-S") { sku } }');
+  shop.fail({ delayMs: 800 });
+  const before = shop.calls.length;
+  const asked = ask('{ product(sku: "OABR-S") { sku } }');
+  await expect.poll(() => shop.calls.length).toBe(before + 1);
+  for (const signal of signals) gateway.process.kill(signal);
+  await expect
+    .poll(() =>
+      fetch(url).then(
+        () => 'open',
+        () => 'closed',
+      ),
+    )
+    .toBe('closed');
+  expect((await asked).data).toEqual({ product: { sku: 'OABR-S' } });
+  expect(await gateway.ended).toBe(0);
+  await shop.close();
+});
 
 test('a request that never ends is cut off when the grace period is over', async () => {
   const shop = await startOpenMageSandbox();
@@ -191,17 +199,113 @@ describe('a configuration that cannot be used stops the start and is named', () 
   });
 });
 
+test.each<[string, string, Record<string, string>, string[]]>([
+  [
+    'the gateway',
+    'gateway/main.ts',
+    {
+      PORT: 'http',
+      HEADER_TIMEOUT_MS: '-1',
+      CRM_URL: 'crm:4002',
+      CORS_ORIGINS: 'app.example',
+      FORWARD_HEADERS: 'x request id',
+      CACHE_MAX_MIB: 'much',
+      REDIS_URL: 'redis://user:p%ss@127.0.0.1',
+      STRIPE_API_KEY_FILE: '/nowhere',
+      STRIPE_QUOTA: 'hush',
+      OPENMAGE_WSDL_URL: 'shop',
+      OPENMAGE_CACHE: 'hush=1',
+    },
+    [
+      'PORT',
+      'HEADER_TIMEOUT_MS',
+      'CRM_URL',
+      'CORS_ORIGINS',
+      'FORWARD_HEADERS',
+      'CACHE_MAX_MIB',
+      'REDIS_URL',
+      'STRIPE_API_KEY_FILE',
+      'STRIPE_QUOTA',
+      'OPENMAGE_WSDL_URL',
+      'OPENMAGE_USERNAME',
+      'OPENMAGE_API_KEY',
+      'OPENMAGE_CACHE',
+    ],
+  ],
+  [
+    'a gateway of several processes',
+    'gateway/main.ts',
+    { CLUSTER_WORKERS: '2', LOG_LEVEL: 'loud', HUBSPOT_CURRENCY: 'euro', HUBSPOT_CLIENT_ID: 'hush' },
+    ['LOG_LEVEL', 'HUBSPOT_CURRENCY', 'HUBSPOT_CLIENT_SECRET, HUBSPOT_REFRESH_TOKEN'],
+  ],
+  [
+    'a gateway of another supergraph',
+    'gateway/main.ts',
+    { SUPERGRAPH: '/nowhere', PORT: '1.5', REDIS_URL: 'redis://127.0.0.1/first' },
+    ['PORT', 'REDIS_URL'],
+  ],
+  [
+    'a gateway with sandboxes',
+    'gateway/main.ts',
+    { STRIPE_QUOTA: 'hush', HUBSPOT_CURRENCY: 'hush' },
+    ['STRIPE_QUOTA', 'HUBSPOT_CURRENCY'],
+  ],
+  [
+    'subgraphs',
+    'subgraphs/main.ts',
+    { SUBGRAPHS: 'payments', PORT: '65536', STRIPE_API_KEY: 'hush', STRIPE_TIMEOUT_MS: 'long', REDIS_URL: 'hush' },
+    ['PORT', 'STRIPE_API_KEY', 'STRIPE_TIMEOUT_MS', 'REDIS_URL'],
+  ],
+  ['sandboxes', 'sandbox/main.ts', { SANDBOXES: 'hush,hush', PORT: '-1' }, ['SANDBOXES', 'PORT']],
+])('everything that is wrong with the configuration of %s is named at once', async (_, main, env, names) => {
+  running = startProcess(['node', main], env);
+  const { ended, output } = running;
+  expect(await ended).toBe(78);
+  const [first, ...lines] = output().trim().split('\n');
+  expect(first).toBe('Tributary cannot start with this configuration:');
+  expect(lines.map((line) => line.split(':')[0]).sort()).toEqual([...names].sort());
+  for (const line of lines) expect(line).toMatch(/: (must |is required|required |the file cannot be read)/);
+  expect(output()).not.toMatch(/hush|Invalid|received|expected/);
+});
+
 test.each([
   ['an address of another machine', { HOST: '192.0.2.1' }, 78, /^HOST: 192\.0\.2\.1 is no address of this machine/m],
+  [
+    'such an address, of several processes',
+    {
+      HOST: '192.0.2.1',
+      CLUSTER_WORKERS: '2',
+      PAYMENTS_URL: 'http://127.0.0.1:1',
+      CRM_URL: 'http://127.0.0.1:1',
+      INVENTORY_URL: 'http://127.0.0.1:1',
+    },
+    78,
+    /^HOST: 192\.0\.2\.1 is no address of this machine/m,
+  ],
   ['a name of no host', { HOST: 'no.such.host.invalid' }, 78, /^HOST: there is no host of the name no\.such\.host/m],
   ['a port that is text', { PORT: 'http' }, 78, /PORT: must be a number$/m],
   ['a port above all', { PORT: '65536' }, 78, /PORT: must be at most 65535$/m],
   ['a negative time', { BODY_TIMEOUT_MS: '-1' }, 78, /BODY_TIMEOUT_MS: must be more than 0$/m],
   ['half a connection', { MAX_CONNECTIONS: '1.5' }, 78, /MAX_CONNECTIONS: must be a whole number$/m],
   ['a level that is none', { LOG_LEVEL: 'loud' }, 78, /LOG_LEVEL: must be one of fatal, error, warn/m],
+  [
+    'an origin with a slash',
+    { CORS_ORIGINS: 'https://a.example,https://b.example/' },
+    78,
+    /CORS_ORIGINS: must be origins/,
+  ],
+  ['an origin with the default port', { CORS_ORIGINS: 'https://a.example:443' }, 78, /CORS_ORIGINS: must be origins/],
+  ['a returned header of two words', { RETURN_HEADERS: 'x shop' }, 78, /RETURN_HEADERS: must be names of headers/],
+  [
+    'a Redis’s password with a percent sign',
+    { REDIS_URL: 'redis://:5%@127.0.0.1' },
+    78,
+    /REDIS_URL: must be a redis or/,
+  ],
   ['a file of variables that is not there', { ENV_FILE: '/nowhere' }, 78, /ENV_FILE: the file cannot be read\.$/m],
 ])('%s is said in one line', async (_, env, code, message) => {
-  const { ended, output } = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
+  running = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
+  const { ended, output } = running;
   expect(await ended).toBe(code);
   expect(output()).toMatch(message);
   expect(output().trim().split('\n')).toHaveLength(1);
@@ -223,13 +327,18 @@ test('variables can come from a file, by default .env in the working folder; the
 
 test('a credential that a provider refuses is named in the log by its variable, and not to clients', async () => {
   const shop = await startOpenMageSandbox();
-  const { gateway, ask } = await start({ ...sandboxes.openmage.environment(shop), OPENMAGE_API_KEY: 'not-the-key' });
+  const folder = mkdtempSync(join(tmpdir(), 'secret-'));
+  writeFileSync(join(folder, 'key'), 'not-the-key');
+  const { OPENMAGE_API_KEY: _, ...rest } = sandboxes.openmage.environment(shop);
+  const { gateway, ask } = await start({ ...rest, OPENMAGE_API_KEY_FILE: join(folder, 'key') });
   const { text, errors } = await ask('{ product(sku: "OABR-S") { stock { quantity } } }');
   expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_UNAUTHORIZED');
   expect(text).not.toContain('OPENMAGE_');
-  await expect.poll(() => gateway.output()).toMatch(/Check OPENMAGE_API_KEY, /);
+  const variables = 'OPENMAGE_API_KEY_FILE, OPENMAGE_WSDL_URL, OPENMAGE_USERNAME';
+  await expect.poll(() => gateway.output()).toContain(`Check ${variables}."`);
   expect(gateway.output()).not.toContain('not-the-key');
   await shop.close();
+  rmSync(folder, { recursive: true });
 });
 
 test('a Redis that is not there is said once, without its password', async () => {
@@ -240,6 +349,31 @@ test('a Redis that is not there is said once, without its password', async () =>
   expect(gateway.output().match(/Redis \(REDIS_URL\)/g)).toHaveLength(1);
   expect(gateway.output()).toContain('ECONNREFUSED');
   expect(gateway.output()).not.toContain('hush-hush');
+});
+
+test('a Redis that refuses the password is said with the reason', async () => {
+  const sockets = new Set<Socket>();
+  const refusing = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('data', () => socket.write('-WRONGPASS invalid username-password pair or user is disabled.\r\n'));
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => refusing.once('listening', resolve));
+  const { port } = refusing.address() as AddressInfo;
+  const { gateway } = await start({ REDIS_URL: `redis://user:hush-hush@127.0.0.1:${port}` });
+  await expect.poll(() => gateway.output()).toMatch(/"why":"WRONGPASS".*Redis \(REDIS_URL\) does not answer/);
+  expect(gateway.output()).not.toContain('hush-hush');
+  for (const socket of sockets) socket.destroy();
+  refusing.close();
+});
+
+test.skipIf(!hasTool('redis-server'))('a Redis that was not there and comes is said as well', async () => {
+  const port = await freePort();
+  const { gateway } = await start({ REDIS_URL: `redis://127.0.0.1:${port}` });
+  await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) does not answer.');
+  const redis = startProcess(['redis-server', '--port', String(port), '--save', '', '--appendonly', 'no'], {});
+  onTestFinished(redis.stop);
+  await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) answers.');
 });
 
 test('a subgraph process needs to be told which', async () => {

@@ -17,7 +17,9 @@ const ASK = '{ product(sku: "OABR-S") { sku } }';
 
 let stack: Stack;
 beforeAll(async () => {
-  stack = await startStack({ env: { CORS_ORIGINS: 'https://shop.example' } });
+  stack = await startStack({
+    env: { CORS_ORIGINS: 'https://shop.example,http://localhost:5173,capacitor://localhost' },
+  });
   await stack.ask(ASK);
 });
 afterAll(() => stack.close());
@@ -174,8 +176,10 @@ test('a browser is led to the Sandbox page', async () => {
 });
 
 test('only the origins named may ask from a browser', async () => {
-  const allowed = await get('/health/live', { origin: 'https://shop.example' });
-  expect(allowed.headers.get('access-control-allow-origin')).toBe('https://shop.example');
+  for (const origin of ['https://shop.example', 'http://localhost:5173', 'capacitor://localhost']) {
+    const allowed = await get('/health/live', { origin });
+    expect(allowed.headers.get('access-control-allow-origin')).toBe(origin);
+  }
   const other = await get('/health/live', { origin: 'https://other.example' });
   expect(other.headers.get('access-control-allow-origin')).toBeNull();
 });

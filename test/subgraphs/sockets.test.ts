@@ -43,7 +43,7 @@ const start = async (env: Record<string, string> = {}) => {
     createContext: ({ signal }: CallOptions) => ({ signal }),
     close: async () => {},
   };
-  const { names: _names, logLevel: _logLevel, ...config } = readConfig({ SUBGRAPHS: 'payments', PORT: '0', ...env });
+  const { logLevel: _logLevel, ...config } = readConfig({ SUBGRAPHS: 'payments', PORT: '0', ...env });
   const served = await serve([subgraph], { ...config, log: createLog('silent'), health: () => ({}) });
   close.push(() => gate.resolve(), served.close);
   return { url: served.url, reached: reached.promise, open: () => gate.resolve(), close: served.close };
