@@ -1,10 +1,13 @@
+import { monotonicNow } from './clock.ts';
 import { ConfigError, type Env, loadEnvFile } from './env.ts';
 
 /** Something that runs until it is closed. `close` finishes what is in progress and may be called once. */
 export type Running = { readonly close: () => Promise<void> };
 
 /**
- * Runs a process: reads the file with its variables, if there is one, starts it, and on SIGTERM or SIGINT closes it and exits with 0. A second signal exits at once.
+ * Runs a process: reads the file with its variables, if there is one, starts it, and on SIGTERM or SIGINT closes it and exits
+ * with 0. Another signal exits at once with 1, unless it comes within a second: npm passes on what a terminal sends to all of
+ * its processes anyway, and so does the first process of a cluster.
  *
  * A configuration that cannot be used ends the process with exit code 78 (EX_CONFIG in sysexits.h) and a message
  * without a stack trace; any other failure to start ends it with 1.
@@ -30,16 +33,22 @@ export const run = async (env: Env, start: () => Promise<Running>): Promise<void
     console.error(problem ? problem.message : error);
     process.exit(problem ? problem.exitCode : 1);
   }
-  let stopping = false;
+  let stoppingSince: number | undefined;
   const stop = async () => {
-    if (stopping) process.exit(1);
-    stopping = true;
+    if (stoppingSince !== undefined) {
+      if (monotonicNow() - stoppingSince > SAME_SIGNAL_MS) process.exit(1);
+      return;
+    }
+    stoppingSince = monotonicNow();
     await running.close();
     process.exit(0);
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
 };
+
+/** Signals within this time are one and the same request to stop, in milliseconds. */
+const SAME_SIGNAL_MS = 1_000;
 
 /** What to do where a server cannot listen, and the code to exit with: 78 where only another configuration helps. */
 const listenProblemOf = (error: unknown): { message: string; exitCode: number } | undefined => {

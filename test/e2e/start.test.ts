@@ -109,6 +109,7 @@ test('with one provider configured: that one is called for real, by its own addr
 test.each([
   ['SIGTERM', ['SIGTERM']],
   ['SIGINT', ['SIGINT']],
+  ['both at once, as from a terminal and from npm', ['SIGINT', 'SIGTERM']],
 ] as const)('on %s it finishes what is running, takes nothing more and ends with 0', async (_, signals) => {
   const shop = await startOpenMageSandbox();
   const { gateway, ask, url } = await start({
