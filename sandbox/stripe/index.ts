@@ -11,7 +11,8 @@ import {
   type SandboxRequest,
   startSandboxServer,
 } from '../server.ts';
-import { invalid, json, StripeError } from './errors.ts';
+import { invalid, isValidationError, json, StripeError } from './errors.ts';
+import { API_VERSION } from './events.ts';
 import { Params } from './params.ts';
 import { type Context, ROUTES, type Route } from './routes.ts';
 import { createState } from './state.ts';
@@ -34,6 +35,10 @@ const LIVE_QUOTA = {
   search: { calls: 20, windowMs: 1000 },
 };
 
+/** How long the provider knows an idempotency key, and how long one may be. */
+const KEY_LIFETIME_MS = 24 * 3_600_000;
+const MAX_KEY_LENGTH = 255;
+
 const isSearch = (operation: string): boolean => operation.endsWith('/search');
 
 /** Starts a stand-in for the Stripe API on the company's accounts. */
@@ -46,10 +51,11 @@ export const startStripeSandbox = ({
 }: StripeSandboxOptions = {}): Promise<Sandbox> => {
   const state = createState(createCompany());
   const random = createRandom(77);
+  const requestIds = createRandom(78);
   const account = createMeters(quota.account, now);
   const endpoints = createMeters(quota.endpoint, now);
   const searches = createMeters(quota.search, now);
-  const idempotent = new Map<string, { fingerprint: string; answer: SandboxAnswer }>();
+  const idempotent = new Map<string, { fingerprint: string; answer: SandboxAnswer; at: number }>();
 
   const overQuota = (operation: string): string | undefined => {
     if (!account('').take()) return 'global-rate';
@@ -58,71 +64,131 @@ export const startStripeSandbox = ({
   };
 
   const authorise = ({ headers }: SandboxRequest): void => {
-    if (headers.authorization === `Bearer ${apiKey}`) return;
+    if (keyOf(headers.authorization) === apiKey) return;
     throw new StripeError(401, {
       type: 'invalid_request_error',
       message: headers.authorization ? 'Invalid API Key provided' : 'You did not provide an API key.',
     });
   };
 
-  const answerRoute = (request: SandboxRequest): SandboxAnswer => {
-    const { route, id } = findRoute(request);
+  const answerRoute = (request: SandboxRequest, { route, id }: Found, requestId: string): SandboxAnswer => {
+    if (request.method === 'POST' && !isForm(request)) {
+      throw invalid('Invalid request (check that your POST content type is application/x-www-form-urlencoded).');
+    }
     const params = new Params(request);
     params.allowOnly(route.params);
-    const context: Context = { state, params, random, now, searchLagMs };
+    const idempotencyKey = idempotencyKeyOf(request);
+    const context: Context = { state, params, random, now, searchLagMs, requestId, idempotencyKey };
     return json(200, route.answer(id, context));
   };
 
-  /** A write that carries a key it was seen with before is answered as it was then, errors of the card included. */
-  const answerOnce = (request: SandboxRequest, key: string): SandboxAnswer => {
+  /**
+   * A write that carries a key it was seen with before is answered as it was then, errors of the card included. One that
+   * was refused for its parameters was never carried out, and its key is as good as new.
+   */
+  const answerOnce = (request: SandboxRequest, found: Found, key: string, requestId: string): SandboxAnswer => {
     const fingerprint = `${request.path} ${new Params(request).fingerprint()}`;
-    const seen = idempotent.get(key);
-    if (seen) {
-      if (seen.fingerprint !== fingerprint) {
-        throw new StripeError(400, {
-          type: 'idempotency_error',
-          message: 'Keys for idempotent requests can only be used with the same parameters they were first used with.',
-        });
-      }
-      return { ...seen.answer, headers: { ...seen.answer.headers, 'idempotent-replayed': 'true' } };
+    for (const [old, { at }] of idempotent) {
+      if (at > now() - KEY_LIFETIME_MS) break;
+      idempotent.delete(old);
     }
-    const answer = answering(() => answerRoute(request));
-    idempotent.set(key, { fingerprint, answer });
+    const seen = idempotent.get(key);
+    if (seen && seen.fingerprint !== fingerprint) {
+      throw new StripeError(400, {
+        type: 'idempotency_error',
+        message: `Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '${key}' if you meant to execute a different request.`,
+      });
+    }
+    if (seen) return { ...seen.answer, headers: { ...seen.answer.headers, 'idempotent-replayed': 'true' } };
+    const plain = storable(() => answerRoute(request, found, requestId));
+    const answer = { ...plain, headers: { ...plain.headers, 'idempotency-key': key, 'original-request': requestId } };
+    idempotent.set(key, { fingerprint, answer, at: now() });
     return answer;
   };
 
+  const handle = (request: SandboxRequest, operation: string, requestId: string): SandboxAnswer => {
+    const found = findRoute(request);
+    authorise(request);
+    const limit = overQuota(operation);
+    if (limit) return { ...errorAnswer(429), headers: { ...JSON_HEADERS, 'stripe-rate-limited-reason': limit } };
+    const key = idempotencyKeyOf(request);
+    return key === undefined ? answerRoute(request, found, requestId) : answerOnce(request, found, key, requestId);
+  };
+
+  const identify = (answer: SandboxAnswer, requestId: string, version: string = API_VERSION): SandboxAnswer => ({
+    ...answer,
+    headers: { ...answer.headers, 'request-id': requestId, 'stripe-version': version },
+  });
+
+  const newRequestId = () => `req_${requestIds.token(14)}`;
+
   const provider: Provider = {
     describe,
-    handle: (request, { operation }) =>
-      answering(() => {
-        authorise(request);
-        const limit = overQuota(operation);
-        if (limit) {
-          return { ...provider.errorAnswer(429), headers: { 'stripe-rate-limited-reason': limit } };
-        }
-        const key = request.headers['idempotency-key'];
-        const answer =
-          request.method === 'POST' && typeof key === 'string' ? answerOnce(request, key) : answerRoute(request);
-        return { ...answer, headers: { ...answer.headers, 'request-id': `req_${random.token(14)}` } };
-      }),
-    errorAnswer: (status) => {
-      const message = status === 429 ? 'Request rate limit exceeded.' : `The sandbox was asked to answer ${status}.`;
-      const code = status === 429 ? { code: 'rate_limit' } : {};
-      return json(status, { error: { type: status >= 500 ? 'api_error' : 'invalid_request_error', message, ...code } });
+    handle: (request, { operation }) => {
+      const requestId = newRequestId();
+      const version = request.headers['stripe-version'];
+      return identify(
+        answering(() => handle(request, operation, requestId)),
+        requestId,
+        version?.toString(),
+      );
     },
+    errorAnswer: (status) => identify(errorAnswer(status), newRequestId()),
   };
   return startSandboxServer(provider, listen);
 };
 
-const findRoute = ({ method, path }: Pick<SandboxRequest, 'method' | 'path'>): { route: Route; id: string } => {
-  for (const route of ROUTES) {
-    if (route.method !== method) continue;
-    const match = new RegExp(`^${route.path.replace('{id}', '([A-Za-z0-9_]+)')}$`).exec(path);
+/** The answer of a write, errors included but for those of its parameters, which are thrown on. */
+const storable = (work: () => SandboxAnswer): SandboxAnswer => {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof StripeError) || isValidationError(error)) throw error;
+    return error.toAnswer();
+  }
+};
+
+const JSON_HEADERS = { 'content-type': 'application/json' };
+
+/** What the provider says of a failure that is not of the request's making. */
+const errorAnswer = (status: number): SandboxAnswer => {
+  const message = status === 429 ? 'Request rate limit exceeded.' : `The sandbox was asked to answer ${status}.`;
+  const code = status === 429 ? { code: 'rate_limit' } : {};
+  const type = status >= 500 ? 'api_error' : 'invalid_request_error';
+  return new StripeError(status, { type, message, ...code }).toAnswer();
+};
+
+/** The key of a bearer, or the user name of basic authentication. */
+const keyOf = (authorization = ''): string => {
+  const [, scheme = '', credentials = ''] = /^(\w+) (.*)$/.exec(authorization) ?? [];
+  if (scheme.toLowerCase() !== 'basic') return credentials;
+  return Buffer.from(credentials, 'base64').toString().replace(/:.*$/s, '');
+};
+
+const isForm = ({ headers, body }: SandboxRequest): boolean =>
+  body === '' || headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true;
+
+/** The key of a write; reads are the same however often they come. */
+const idempotencyKeyOf = ({ method, headers }: SandboxRequest): string | undefined => {
+  const key = method === 'POST' ? headers['idempotency-key']?.toString() : undefined;
+  if (key && key.length > MAX_KEY_LENGTH) {
+    throw invalid(`Idempotency keys have up to ${MAX_KEY_LENGTH} characters.`);
+  }
+  return key || undefined;
+};
+
+type Found = { readonly route: Route; readonly id: string };
+
+const PATTERNS = ROUTES.map((route) => ({ route, pattern: new RegExp(`^${route.path.replace('{id}', '([^/]+)')}$`) }));
+
+const findRoute = ({ method, path }: Pick<SandboxRequest, 'method' | 'path'>): Found => {
+  for (const { route, pattern } of PATTERNS) {
+    const match = route.method === method ? pattern.exec(path) : null;
     if (match) return { route, id: match[1] ?? '' };
   }
   throw new StripeError(404, {
     type: 'invalid_request_error',
-    message: invalid(`Unrecognized request URL (${method}: ${path}).`).message,
+    message: `Unrecognized request URL (${method}: ${path}). Please see https://stripe.com/docs or we can help at https://support.stripe.com/.`,
   });
 };
 
@@ -130,7 +196,7 @@ const describe = (request: SandboxRequest): Described => {
   try {
     const { route, id } = findRoute(request);
     const params = new Params(request);
-    const asked = ['customer', 'email', 'query', 'payment_intent'].map((name) => params.text(name));
+    const asked = ['customer', 'email', 'query', 'payment_intent', 'charge'].map((name) => params.text(name));
     return {
       operation: `${route.method} ${route.path}`,
       keys: [id, ...asked].filter((key): key is string => Boolean(key)),

@@ -1,5 +1,5 @@
 import type Stripe from 'stripe';
-import type { Account, Invoice, Payment, Refund } from '../company.ts';
+import type { Account, Payment, Refund } from '../company.ts';
 
 /*
  * The provider's objects, whole: `satisfies` holds each to the shape that the provider's own SDK declares.
@@ -9,8 +9,8 @@ import type { Account, Invoice, Payment, Refund } from '../company.ts';
 const seconds = (date: Date): number => Math.floor(date.getTime() / 1000);
 
 export const toCustomer = (
-  account: Pick<Account, 'id' | 'email' | 'name' | 'balance' | 'createdAt'> & { currency: string | null },
-) =>
+  account: Pick<Account, 'id' | 'email' | 'balance' | 'createdAt'> & { name: string | null; currency: string | null },
+): Stripe.Customer =>
   ({
     id: account.id,
     object: 'customer',
@@ -22,6 +22,7 @@ export const toCustomer = (
     default_source: null,
     delinquent: false,
     description: null,
+    discount: null,
     email: account.email,
     invoice_prefix: account.id.slice(-8).toUpperCase(),
     invoice_settings: { custom_fields: null, default_payment_method: null, footer: null, rendering_options: null },
@@ -45,6 +46,9 @@ export type PaymentSource = Pick<Payment, 'id' | 'chargeId' | 'amount' | 'status
 };
 
 const CHARGED: readonly Payment['status'][] = ['succeeded', 'requires_capture'];
+
+/** What a card answers that is declined. */
+export type Decline = { readonly code: string; readonly decline_code?: string; readonly message: string };
 
 export const toPaymentIntent = (payment: PaymentSource): Stripe.PaymentIntent =>
   ({
@@ -94,7 +98,8 @@ export const toPaymentIntent = (payment: PaymentSource): Stripe.PaymentIntent =>
     transfer_group: null,
   }) satisfies Stripe.PaymentIntent;
 
-export const toCharge = (payment: PaymentSource, refunded: number): Stripe.Charge =>
+/** The charge of a payment, which failed where it was declined. */
+export const toCharge = (payment: PaymentSource, refunded: number, decline?: Decline): Stripe.Charge =>
   ({
     id: payment.chargeId,
     object: 'charge',
@@ -114,28 +119,28 @@ export const toCharge = (payment: PaymentSource, refunded: number): Stripe.Charg
     description: payment.description,
     disputed: false,
     failure_balance_transaction: null,
-    failure_code: null,
-    failure_message: null,
+    failure_code: decline?.code ?? null,
+    failure_message: decline?.message ?? null,
     fraud_details: {},
     livemode: false,
     metadata: {},
     on_behalf_of: null,
     outcome: null,
-    paid: true,
+    paid: !decline,
     payment_intent: payment.id,
     payment_method: 'pm_card_visa',
     payment_method_details: null,
     receipt_email: null,
     receipt_number: null,
     receipt_url: null,
-    refunded: refunded === payment.amount,
+    refunded: refunded > 0 && refunded === payment.amount,
     review: null,
     shipping: null,
     source: null,
     source_transfer: null,
     statement_descriptor: null,
     statement_descriptor_suffix: null,
-    status: 'succeeded',
+    status: decline ? 'failed' : 'succeeded',
     transfer_data: null,
     transfer_group: null,
   }) satisfies Stripe.Charge;
@@ -164,25 +169,35 @@ export const toRefund = (
     transfer_reversal: null,
   }) satisfies Stripe.Refund;
 
-/** An invoice with the fields that this product and most of its readers ask for; the provider's has many more. */
-export const toInvoice = (invoice: Invoice, account: Pick<Account, 'id' | 'currency' | 'email' | 'name'>) =>
+/** The card behind a payment method that an object names, which is the provider's test card whatever its id. */
+export const toPaymentMethod = (
+  id: string,
+  { created, customer }: { readonly created?: unknown; readonly customer?: unknown },
+): Stripe.PaymentMethod =>
   ({
-    id: invoice.id,
-    object: 'invoice',
-    amount_due: invoice.total,
-    amount_paid: invoice.status === 'paid' ? invoice.total : 0,
-    amount_remaining: invoice.status === 'open' ? invoice.total : 0,
-    created: seconds(invoice.createdAt),
-    currency: account.currency,
-    customer: account.id,
-    customer_email: account.email,
-    customer_name: account.name,
-    due_date: seconds(invoice.dueDate),
-    hosted_invoice_url: `https://invoices.example/${invoice.id}`,
+    id,
+    object: 'payment_method',
+    allow_redisplay: 'unspecified',
+    billing_details: { address: null, email: null, name: null, phone: null, tax_id: null },
+    card: {
+      brand: id.endsWith('mastercard') ? 'mastercard' : 'visa',
+      checks: { address_line1_check: null, address_postal_code_check: null, cvc_check: 'pass' },
+      country: 'US',
+      display_brand: id.endsWith('mastercard') ? 'mastercard' : 'visa',
+      exp_month: 12,
+      exp_year: 2034,
+      funding: 'credit',
+      generated_from: null,
+      last4: id.endsWith('mastercard') ? '4444' : '4242',
+      networks: null,
+      regulated_status: 'unregulated',
+      three_d_secure_usage: { supported: true },
+      wallet: null,
+    },
+    created: Number(created),
+    customer: typeof customer === 'string' ? customer : null,
+    customer_account: null,
     livemode: false,
     metadata: {},
-    number: invoice.number,
-    status: invoice.status,
-    subtotal: invoice.total,
-    total: invoice.total,
-  }) satisfies Partial<Stripe.Invoice>;
+    type: 'card',
+  }) satisfies Stripe.PaymentMethod;

@@ -1,11 +1,12 @@
-import type Stripe from 'stripe';
 import type { Random } from '../random.ts';
-import { invalid, missing } from './errors.ts';
+import { createCustomer, updateCustomer } from './customers.ts';
+import { missing } from './errors.ts';
 import { expand } from './expand.ts';
-import { toCustomer } from './objects.ts';
+import { type Listed, listPage, searchPage } from './pages.ts';
 import type { Params } from './params.ts';
-import { cancelPayment, capturePayment, createPayment, refundPayment } from './payments.ts';
-import { parseSearch } from './search.ts';
+import { cancelPayment, capturePayment, createPayment, updatePayment } from './payments.ts';
+import { createRefund, updateRefund } from './refunds.ts';
+import type { Fields } from './search.ts';
 import type { StripeState } from './state.ts';
 
 export type Context = {
@@ -15,6 +16,8 @@ export type Context = {
   readonly now: () => number;
   /** How long a new object stays out of the search index, in milliseconds. */
   readonly searchLagMs: number;
+  readonly requestId: string;
+  readonly idempotencyKey: string | undefined;
 };
 
 export type Route = {
@@ -25,59 +28,107 @@ export type Route = {
   readonly answer: (id: string, context: Context) => object;
 };
 
-const PAGE = ['limit', 'starting_after', 'created', 'expand'];
-const SEARCH = ['query', 'limit', 'page', 'expand'];
+type Kind = {
+  readonly objects: (state: StripeState) => readonly Listed[];
+  /** As errors call one of them, and the parameter they name. */
+  readonly what: string;
+  readonly param: string;
+};
+
+const CUSTOMERS: Kind = { objects: ({ customers }) => customers, what: 'customer', param: 'id' };
+const PAYMENTS: Kind = { objects: ({ paymentIntents }) => paymentIntents, what: 'payment_intent', param: 'intent' };
+const CHARGES: Kind = { objects: ({ charges }) => charges, what: 'charge', param: 'id' };
+const REFUNDS: Kind = { objects: ({ refunds }) => refunds, what: 'refund', param: 'id' };
+const INVOICES: Kind = { objects: ({ invoices }) => invoices, what: 'invoice', param: 'id' };
+const EVENTS: Kind = { objects: ({ events }) => events, what: 'event', param: 'id' };
+
+const CURSORS = ['limit', 'starting_after', 'ending_before', 'expand'];
+
+const expandOne = (object: object, { params, state }: Context): object => expand(object, params.list('expand'), state);
+
+const findOne = ({ objects, what, param }: Kind, id: string, { state }: Context): Listed => {
+  const found = objects(state).find((object) => object.id === id);
+  if (!found) throw missing(what, id, 404, param);
+  return found;
+};
+
+const list = (path: string, kind: Kind, filters: readonly string[]): Route => ({
+  method: 'GET',
+  path,
+  params: [...CURSORS, 'created', ...filters],
+  answer: (_, context) => listPage(kind.objects(context.state), { what: kind.what, url: path, filters }, context),
+});
+
+const search = (path: string, kind: Kind, fields: Fields): Route => ({
+  method: 'GET',
+  path,
+  params: ['query', 'limit', 'page', 'expand'],
+  answer: (_, context) => searchPage(kind.objects(context.state), fields, path, context),
+});
+
+const retrieve = (path: string, kind: Kind): Route => ({
+  method: 'GET',
+  path,
+  params: ['expand'],
+  answer: (id, context) => expandOne(findOne(kind, id, context), context),
+});
+
+/** A list of what belongs to one object. */
+const sublist = (
+  path: string,
+  owner: Kind,
+  what: string,
+  itemsOf: (owner: Listed, state: StripeState) => readonly Listed[],
+): Route => ({
+  method: 'GET',
+  path,
+  params: CURSORS,
+  answer: (id, context) =>
+    listPage(itemsOf(findOne(owner, id, context), context.state), { what, url: path.replace('{id}', id) }, context),
+});
+
+const create = (path: string, params: readonly string[], make: (context: Context) => object): Route => ({
+  method: 'POST',
+  path,
+  params: [...params, 'metadata', 'expand'],
+  answer: (_, context) => expandOne(make(context), context),
+});
+
+/** A write of one object that is there. */
+const write = <Item extends Listed>(
+  path: string,
+  kind: Kind,
+  params: readonly string[],
+  change: (object: Item, context: Context) => object,
+): Route => ({
+  method: 'POST',
+  path,
+  params: [...params, 'expand'],
+  answer: (id, context) => expandOne(change(findOne(kind, id, context) as Item, context), context),
+});
+
+const CUSTOMER_FIELDS = ['email', 'name', 'phone', 'description', 'balance'];
 
 /** The endpoints of the API that the stand-in has, with the parameters they take. */
 export const ROUTES: readonly Route[] = [
-  {
-    method: 'GET',
-    path: '/v1/customers/search',
-    params: SEARCH,
-    answer: (_, context) =>
-      search(context.state.customers, ['email', 'name', 'created'], '/v1/customers/search', context),
-  },
-  {
-    method: 'GET',
-    path: '/v1/customers',
-    params: [...PAGE, 'email'],
-    // Unlike the search, this filter minds capitals.
-    answer: (_, context) => list(context.state.customers, ['email'], '/v1/customers', context),
-  },
-  {
-    method: 'POST',
-    path: '/v1/customers',
-    params: ['email', 'name', 'phone', 'metadata', 'expand'],
-    answer: (_, context) => createCustomer(context),
-  },
-  {
-    method: 'GET',
-    path: '/v1/customers/{id}',
-    params: ['expand'],
-    answer: (id, context) => one(context.state.customers, 'customer', id, context),
-  },
-  {
-    method: 'GET',
-    path: '/v1/payment_intents/search',
-    params: SEARCH,
-    answer: (_, context) =>
-      search(
-        context.state.paymentIntents,
-        ['customer', 'status', 'created', 'currency', 'amount'],
-        '/v1/payment_intents/search',
-        context,
-      ),
-  },
-  {
-    method: 'GET',
-    path: '/v1/payment_intents',
-    params: [...PAGE, 'customer'],
-    answer: (_, context) => list(context.state.paymentIntents, ['customer'], '/v1/payment_intents', context),
-  },
-  {
-    method: 'POST',
-    path: '/v1/payment_intents',
-    params: [
+  search('/v1/customers/search', CUSTOMERS, { created: 'number', email: 'text', name: 'text', phone: 'text' }),
+  // Unlike the search, this filter minds capitals.
+  list('/v1/customers', CUSTOMERS, ['email']),
+  create('/v1/customers', CUSTOMER_FIELDS, createCustomer),
+  retrieve('/v1/customers/{id}', CUSTOMERS),
+  write('/v1/customers/{id}', CUSTOMERS, [...CUSTOMER_FIELDS, 'metadata'], updateCustomer),
+
+  search('/v1/payment_intents/search', PAYMENTS, {
+    amount: 'number',
+    created: 'number',
+    currency: 'token',
+    customer: 'token',
+    status: 'token',
+  }),
+  list('/v1/payment_intents', PAYMENTS, ['customer']),
+  create(
+    '/v1/payment_intents',
+    [
       'amount',
       'currency',
       'customer',
@@ -86,131 +137,69 @@ export const ROUTES: readonly Route[] = [
       'confirm',
       'payment_method',
       'automatic_payment_methods',
-      'metadata',
-      'expand',
     ],
-    answer: (_, context) => expandOne(createPayment(context), context),
-  },
+    createPayment,
+  ),
+  retrieve('/v1/payment_intents/{id}', PAYMENTS),
+  write(
+    '/v1/payment_intents/{id}',
+    PAYMENTS,
+    ['amount', 'currency', 'customer', 'description', 'metadata'],
+    updatePayment,
+  ),
+  write('/v1/payment_intents/{id}/capture', PAYMENTS, ['amount_to_capture', 'metadata'], capturePayment),
+  write('/v1/payment_intents/{id}/cancel', PAYMENTS, ['cancellation_reason'], cancelPayment),
+
+  search('/v1/charges/search', CHARGES, {
+    amount: 'number',
+    created: 'number',
+    currency: 'token',
+    customer: 'token',
+    disputed: 'token',
+    refunded: 'token',
+    status: 'token',
+  }),
+  list('/v1/charges', CHARGES, ['customer', 'payment_intent', 'transfer_group']),
+  retrieve('/v1/charges/{id}', CHARGES),
+  sublist('/v1/charges/{id}/refunds', CHARGES, 'refund', ({ id }, { refunds }) =>
+    refunds.filter(({ charge }) => charge === id),
+  ),
+
+  list('/v1/refunds', REFUNDS, ['payment_intent', 'charge']),
+  create('/v1/refunds', ['payment_intent', 'charge', 'amount', 'reason'], createRefund),
+  retrieve('/v1/refunds/{id}', REFUNDS),
+  write('/v1/refunds/{id}', REFUNDS, ['metadata'], updateRefund),
+
+  search('/v1/invoices/search', INVOICES, {
+    created: 'number',
+    currency: 'token',
+    customer: 'token',
+    number: 'text',
+    status: 'token',
+    total: 'number',
+  }),
+  list('/v1/invoices', INVOICES, ['customer', 'status', 'collection_method']),
+  retrieve('/v1/invoices/{id}', INVOICES),
+  sublist('/v1/invoices/{id}/lines', INVOICES, 'line_item', ({ id }, { invoices }) =>
+    invoices.flatMap((invoice) => (invoice.id === id ? invoice.lines.data : [])),
+  ),
+
   {
     method: 'GET',
-    path: '/v1/payment_intents/{id}',
-    params: ['expand'],
-    answer: (id, context) => one(context.state.paymentIntents, 'payment_intent', id, context),
+    path: '/v1/events',
+    params: [...CURSORS, 'created', 'type', 'types'],
+    answer: (_, context) => listEvents(context),
   },
-  {
-    method: 'POST',
-    path: '/v1/payment_intents/{id}/capture',
-    params: ['amount_to_capture', 'expand'],
-    answer: (id, context) => expandOne(capturePayment(paymentIntent(id, context), context), context),
-  },
-  {
-    method: 'POST',
-    path: '/v1/payment_intents/{id}/cancel',
-    params: ['cancellation_reason', 'expand'],
-    answer: (id, context) => expandOne(cancelPayment(paymentIntent(id, context), context), context),
-  },
-  {
-    method: 'GET',
-    path: '/v1/refunds',
-    params: [...PAGE, 'payment_intent', 'charge'],
-    answer: (_, context) => list(context.state.refunds, ['payment_intent', 'charge'], '/v1/refunds', context),
-  },
-  {
-    method: 'POST',
-    path: '/v1/refunds',
-    params: ['payment_intent', 'amount', 'reason', 'metadata', 'expand'],
-    answer: (_, context) => expandOne(refundPayment(context), context),
-  },
-  {
-    method: 'GET',
-    path: '/v1/invoices',
-    params: [...PAGE, 'customer', 'status'],
-    answer: (_, context) => list(context.state.invoices, ['customer', 'status'], '/v1/invoices', context),
-  },
-  {
-    method: 'GET',
-    path: '/v1/invoices/{id}',
-    params: ['expand'],
-    answer: (id, context) => one(context.state.invoices, 'invoice', id, context),
-  },
+  retrieve('/v1/events/{id}', EVENTS),
 ];
 
-type Listed = { readonly id: string; readonly created: number };
-
-const expandOne = (object: object, { params, state }: Context): object => expand(object, params.expand(), state);
-
-const one = (objects: readonly Listed[], what: string, id: string, context: Context): object => {
-  const found = objects.find((object) => object.id === id);
-  if (!found) throw missing(what, id, 404, what === 'payment_intent' ? 'intent' : 'id');
-  return expandOne(found, context);
-};
-
-const paymentIntent = (id: string, { state }: Context): Stripe.PaymentIntent => {
-  const found = state.paymentIntents.find((intent) => intent.id === id);
-  if (!found) throw missing('payment_intent', id, 404, 'intent');
-  return found;
-};
-
-const list = (objects: readonly Listed[], filters: readonly string[], url: string, context: Context): object => {
-  const { params } = context;
-  const limit = params.integer('limit', { min: 1, max: 100 }) ?? 10;
-  const [after, before] = [
-    params.integer('created[gte]') ?? 0,
-    params.integer('created[lt]') ?? Number.MAX_SAFE_INTEGER,
-  ];
-  const matching = objects.filter(
-    (object) =>
-      object.created >= after &&
-      object.created < before &&
-      filters.every((name) => {
-        const wanted = params.text(name);
-        return wanted === undefined || (object as Listed & Record<string, unknown>)[name] === wanted;
-      }),
-  );
-  const cursor = params.text('starting_after');
-  const start = cursor === undefined ? 0 : positionAfter(cursor, matching, objects);
-  const data = matching.slice(start, start + limit);
-  return expandOne({ object: 'list', url, has_more: start + limit < matching.length, data }, context);
-};
-
-const positionAfter = (id: string, matching: readonly Listed[], all: readonly Listed[]): number => {
-  const cursor = all.find((object) => object.id === id);
-  if (!cursor) throw missing('object', id, 400, 'starting_after');
-  const position = matching.findIndex((object) => object.id === id);
-  if (position >= 0) return position + 1;
-  const older = matching.findIndex((object) => object.created < cursor.created);
-  return older < 0 ? matching.length : older;
-};
-
-const search = (objects: readonly Listed[], fields: readonly string[], url: string, context: Context): object => {
-  const { params, now, searchLagMs } = context;
-  const matches = parseSearch(params.required('query'), fields);
-  const limit = params.integer('limit', { min: 1, max: 100 }) ?? 10;
-  const start = Number(Buffer.from(params.text('page') ?? '', 'base64url').toString() || 0);
-  if (!Number.isInteger(start)) throw invalid('Invalid page.', { param: 'page' });
-  const found = objects.filter((object) => object.created * 1000 + searchLagMs <= now() && matches(object));
-  const hasMore = start + limit < found.length;
-  return expandOne(
-    {
-      object: 'search_result',
-      url,
-      has_more: hasMore,
-      next_page: hasMore ? Buffer.from(String(start + limit)).toString('base64url') : null,
-      data: found.slice(start, start + limit),
-    },
-    context,
-  );
-};
-
-const createCustomer = ({ state, params, random, now }: Context): object => {
-  const customer = toCustomer({
-    id: `cus_${random.token(14)}`,
-    email: params.text('email') ?? null,
-    name: params.text('name') ?? '',
-    currency: null,
-    balance: 0,
-    createdAt: new Date(now()),
-  });
-  state.customers.unshift(customer);
-  return customer;
+/** `GET /v1/events`; a type may end in `*`, for all that begin like it. */
+const listEvents = (context: Context): object => {
+  const { params, state } = context;
+  const type = params.text('type');
+  const wanted = type === undefined ? params.list('types') : [type];
+  const isWanted = (one: string) =>
+    wanted.some((pattern) => (pattern.endsWith('*') ? one.startsWith(pattern.slice(0, -1)) : one === pattern));
+  const matches = (event: Listed) => wanted.length === 0 || isWanted((event as { type?: string }).type ?? '');
+  return listPage(state.events, { what: 'event', url: '/v1/events', matches }, context);
 };

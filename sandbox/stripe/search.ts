@@ -1,41 +1,85 @@
 import { invalid } from './errors.ts';
 
-type Clause = { readonly field: string; readonly operator: ':' | '>' | '<' | '>=' | '<='; readonly value: string };
+/** What can be asked of a field: a text as a whole or in part, a token as a whole, a number also by its size. */
+export type Fields = Readonly<Record<string, 'text' | 'token' | 'number'>>;
 
-const CLAUSE = /^\s*([a-z_]+)(:|>=|<=|>|<)(?:"((?:[^"\\]|\\.)*)"|(\d+))/;
+type Operator = ':' | '~' | '>' | '<' | '>=' | '<=';
+
+type Clause = {
+  readonly isNegated: boolean;
+  readonly field: string;
+  /** The key in `metadata["key"]`. */
+  readonly key: string | undefined;
+  readonly operator: Operator;
+  /** Null asks for what is not set. */
+  readonly value: string | null;
+};
+
+const CLAUSE =
+  /^\s*(-?)(?:metadata\[(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')\]|([a-z_]+))(:|~|>=|<=|>|<)(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(-?\d+)|(null)\b)/i;
+
+const OPERATORS: Readonly<Record<Fields[string], readonly Operator[]>> = {
+  text: [':', '~'],
+  token: [':'],
+  number: [':', '>', '<', '>=', '<='],
+};
+
+/** What a part of a text has at least. */
+const MIN_PART = 3;
 
 /**
- * Reads the provider's search language: clauses `field:"value"` and `field>number`, joined all by AND or all by OR,
- * at most ten. Gives a test for an object's fields. Text is compared whole and without regard to case.
+ * Reads the provider's search language: clauses `field:"value"`, `-field:"value"`, `field~"part"`, `field>number`,
+ * `metadata["key"]:"value"` and `metadata["key"]:null`, joined all by AND (or a space) or all by OR, at most ten. Gives a
+ * test for an object. Text is compared without regard to case. Source: https://docs.stripe.com/search
  */
-export const parseSearch = (query: string, fields: readonly string[]): ((object: object) => boolean) => {
+export const parseSearch = (query: string, fields: Fields): ((object: object) => boolean) => {
+  const refuse = () => invalid(`Invalid search query: ${query}`, { param: 'query' });
   const clauses: Clause[] = [];
   const joins = new Set<string>();
   let rest = query;
   for (;;) {
     const match = CLAUSE.exec(rest);
-    if (!match?.[1] || !fields.includes(match[1])) throw invalid(`Invalid search query: ${query}`, { param: 'query' });
-    clauses.push({
-      field: match[1],
-      operator: match[2] as Clause['operator'],
-      value: match[4] ?? (match[3] ?? '').replace(/\\(.)/g, '$1'),
-    });
-    rest = rest.slice(match[0].length);
+    if (!match) throw refuse();
+    const [all, minus, doubleKey, singleKey, field, operator, double, single, number, none] = match;
+    const key = doubleKey ?? singleKey;
+    const clause: Clause = {
+      isNegated: minus === '-',
+      field: field ?? 'metadata',
+      key: key === undefined ? undefined : unquote(key),
+      operator: operator as Operator,
+      value: none ? null : (number ?? unquote(double ?? single ?? '')),
+    };
+    const kind =
+      clause.key === undefined ? (Object.hasOwn(fields, clause.field) ? fields[clause.field] : undefined) : 'text';
+    if (!kind || !OPERATORS[kind].includes(clause.operator)) throw refuse();
+    if (kind === 'number' && !/^-?\d+$/.test(clause.value ?? '')) throw refuse();
+    if (clause.operator === '~' && (clause.value ?? '').length < MIN_PART) throw refuse();
+    clauses.push(clause);
+    rest = rest.slice(all.length);
     if (!rest.trim()) break;
-    const join = /^\s+(AND|OR)\s/.exec(rest);
-    if (!join?.[1]) throw invalid(`Invalid search query: ${query}`, { param: 'query' });
-    joins.add(join[1]);
+    const join = /^\s+(?:(AND|OR)\s)?/i.exec(rest);
+    if (!join) throw refuse();
+    joins.add((join[1] ?? 'AND').toUpperCase());
     rest = rest.slice(join[0].length);
   }
   if (joins.size > 1) throw invalid('A query cannot mix AND and OR.', { param: 'query' });
   if (clauses.length > 10) throw invalid('A query has at most 10 clauses.', { param: 'query' });
-  const matches = (object: object) => (clause: Clause) =>
-    test(clause, (object as Record<string, unknown>)[clause.field]);
+  const matches = (object: object) => (clause: Clause) => holds(clause, object) !== clause.isNegated;
   return joins.has('OR') ? (object) => clauses.some(matches(object)) : (object) => clauses.every(matches(object));
 };
 
-const test = ({ operator, value }: Clause, actual: unknown): boolean => {
+const unquote = (text: string): string => text.replace(/\\(.)/g, '$1');
+
+const holds = ({ field, key, operator, value }: Clause, object: object): boolean => {
+  const whole = (object as Record<string, unknown>)[field];
+  const actual = key === undefined ? whole : new Map(Object.entries((whole as object | null) ?? {})).get(key);
+  if (value === null) return (actual ?? null) === null;
   if (operator === ':') return String(actual ?? '').toLowerCase() === value.toLowerCase();
+  if (operator === '~') {
+    return String(actual ?? '')
+      .toLowerCase()
+      .includes(value.toLowerCase());
+  }
   const [left, right] = [Number(actual), Number(value)];
   if (operator === '>') return left > right;
   if (operator === '<') return left < right;

@@ -1,18 +1,25 @@
 import type Stripe from 'stripe';
 import type { Company } from '../company.ts';
 import { createRandom } from '../random.ts';
-import { type PaymentSource, toCharge, toCustomer, toInvoice, toPaymentIntent, toRefund } from './objects.ts';
-
-type Customer = ReturnType<typeof toCustomer>;
-type Invoice = ReturnType<typeof toInvoice>;
+import { toInvoice } from './invoices.ts';
+import { type PaymentSource, toCharge, toCustomer, toPaymentIntent, toRefund } from './objects.ts';
 
 /** What the provider's account holds. Lists are newest first, as the API answers them. */
-export type StripeState = {
-  readonly customers: Customer[];
+export type StripeLists = {
+  readonly customers: Stripe.Customer[];
   readonly paymentIntents: Stripe.PaymentIntent[];
-  readonly charges: Map<string, Stripe.Charge>;
+  readonly charges: Stripe.Charge[];
   readonly refunds: Stripe.Refund[];
-  readonly invoices: Invoice[];
+  readonly invoices: Stripe.Invoice[];
+};
+
+export type StripeState = StripeLists & {
+  /** What has been written, the last 10,000 of it. */
+  readonly events: Stripe.EventBase[];
+  /** Every object but the events. */
+  readonly byId: ReadonlyMap<string, object>;
+  /** Adds a new object to its list. */
+  readonly add: <Kind extends keyof StripeLists>(kind: Kind, object: StripeLists[Kind][number]) => void;
   /** Makes an id as the provider would: `re_3…`. */
   readonly newId: (prefix: string) => string;
 };
@@ -23,13 +30,12 @@ const newestFirst = (a: { created: number; id: string }, b: { created: number; i
 /** The company as its payment provider holds it. A fresh copy each time, so that one sandbox does not change another. */
 export const createState = ({ accounts }: Pick<Company, 'accounts'>): StripeState => {
   const random = createRandom(4242);
-  const state: StripeState = {
+  const lists: StripeLists = {
     customers: accounts.map(toCustomer),
     paymentIntents: [],
-    charges: new Map(),
+    charges: [],
     refunds: [],
     invoices: accounts.flatMap((account) => account.invoices.map((invoice) => toInvoice(invoice, account))),
-    newId: (prefix) => `${prefix}_3${random.token(23)}`,
   };
   for (const account of accounts) {
     for (const payment of account.payments) {
@@ -41,14 +47,27 @@ export const createState = ({ accounts }: Pick<Company, 'accounts'>): StripeStat
         clientSecret: `${payment.id}_secret_${random.token(25)}`,
       };
       const intent = toPaymentIntent(source);
-      state.paymentIntents.push(intent);
+      lists.paymentIntents.push(intent);
       if (intent.latest_charge) {
         const refunded = payment.refunds.reduce((sum, refund) => sum + refund.amount, 0);
-        state.charges.set(payment.chargeId, toCharge(source, refunded));
+        lists.charges.push(toCharge(source, refunded));
       }
-      state.refunds.push(...payment.refunds.map((refund) => toRefund(refund, source)));
+      lists.refunds.push(...payment.refunds.map((refund) => toRefund(refund, source)));
     }
   }
-  for (const list of [state.customers, state.paymentIntents, state.refunds, state.invoices]) list.sort(newestFirst);
-  return state;
+  const byId = new Map<string, object>();
+  for (const list of [lists.customers, lists.paymentIntents, lists.charges, lists.refunds, lists.invoices]) {
+    list.sort(newestFirst);
+    for (const object of list) byId.set(object.id, object);
+  }
+  return {
+    ...lists,
+    events: [],
+    byId,
+    add: (kind, object) => {
+      (lists[kind] as object[]).unshift(object);
+      byId.set(object.id, object);
+    },
+    newId: (prefix) => `${prefix}_3${random.token(23)}`,
+  };
 };

@@ -135,6 +135,30 @@ describe('createPayment', () => {
     expect(text).not.toContain('Your card');
   });
 
+  test.each([
+    ['0.49', '0.50', 'EUR'],
+    ['2.99', '3', 'SEK'],
+    ['49', '50', 'JPY'],
+    ['0.17', '0.18', 'KWD'],
+  ])(
+    'given %s of which %s %s is the least, then it is refused with AMOUNT_TOO_SMALL and nobody pays',
+    async (less, least, currency) => {
+      const before = await paymentCount();
+      const input = (amount: string) =>
+        pay({
+          amount: { amount, currency },
+          paymentMethodId: 'pm_card_visa',
+          idempotencyKey: `least-${amount}-${currency}`,
+        });
+      const { data, errors } = await stack.ask<Created>(CREATE, { input: input(less) });
+      expect(data).toEqual({ createPayment: null });
+      expect(codesOf(errors)).toEqual([['UPSTREAM_REJECTED', 'AMOUNT_TOO_SMALL']]);
+      expect(await paymentCount()).toBe(before);
+      const enough = await stack.ask<Created>(CREATE, { input: input(least) });
+      expect(enough.data?.createPayment?.payment.status).toBe('SUCCEEDED');
+    },
+  );
+
   const paymentCount = async () => {
     const { data } = await stack.ask<{ customer: { payments: { edges: object[] } } }>(
       '{ customer(email: "ada.lindqvist@customers.example") { payments(first: 100) { edges { cursor } } } }',

@@ -1,0 +1,45 @@
+import type Stripe from 'stripe';
+import type { Context } from './routes.ts';
+
+/** The version of the API whose shapes the stand-in answers with. */
+export const API_VERSION = '2026-10-28.endive';
+
+/** The provider keeps events for 30 days. */
+const MAX_EVENTS = 10_000;
+
+/** Notes what a write has done: the object as it is now, and for an update what its changed fields held before. */
+export const record = (
+  type: Stripe.Event['type'],
+  object: object,
+  { state, now, requestId, idempotencyKey }: Context,
+  before?: object,
+): void => {
+  const event: Stripe.EventBase & { readonly type: Stripe.Event['type'] } = {
+    id: state.newId('evt'),
+    object: 'event',
+    api_version: API_VERSION,
+    created: Math.floor(now() / 1000),
+    data: {
+      object: structuredClone(object) as Stripe.Event.Data.Object,
+      ...(before && { previous_attributes: before as Stripe.Event.Data.PreviousAttributes }),
+    },
+    livemode: false,
+    pending_webhooks: 0,
+    request: { id: requestId, idempotency_key: idempotencyKey ?? null },
+    type,
+  };
+  state.events.unshift(event);
+  if (state.events.length > MAX_EVENTS) state.events.pop();
+};
+
+/** Changes an object and gives what its changed fields held before; undefined where nothing is different. */
+export const change = <Changed extends object>(object: Changed, fields: Partial<Changed>): object | undefined => {
+  const before = Object.fromEntries(
+    Object.entries(fields).flatMap(([name, value]) => {
+      const old = (object as Record<string, unknown>)[name];
+      return JSON.stringify(old) === JSON.stringify(value) ? [] : [[name, structuredClone(old)]];
+    }),
+  );
+  Object.assign(object, fields);
+  return Object.keys(before).length === 0 ? undefined : before;
+};
