@@ -19,7 +19,7 @@ const REASONS: ReadonlyMap<string, RejectionReason> = new Map([
   ['resource_missing', 'NOT_FOUND'],
 ]);
 
-const reasonOf = (body: string | undefined): RejectionReason | undefined => {
+const reasonOf = (body: string | undefined, operation: string): RejectionReason | undefined => {
   const parsed = ApiError.safeParse(parseLeniently(body));
   if (!parsed.success) return undefined;
   const { type, code, decline_code, param } = parsed.data.error;
@@ -27,8 +27,9 @@ const reasonOf = (body: string | undefined): RejectionReason | undefined => {
     const reason = REASONS.get(word ?? '');
     if (reason) return reason;
   }
-  // A refund of more than is left is refused with this parameter's name and no code.
-  return !code && param === 'amount' ? 'AMOUNT_TOO_LARGE' : undefined;
+  // A refund of more than is left is refused with this parameter's name and no code. Other writes' amounts may be wrong
+  // for other reasons.
+  return operation === 'POST /v1/refunds' && !code && param === 'amount' ? 'AMOUNT_TOO_LARGE' : undefined;
 };
 
 const parseLeniently = (body: string | undefined): unknown => {
@@ -59,7 +60,7 @@ export const toUpstreamError = (error: unknown, origin: Origin): UpstreamError =
     if (code !== 'UPSTREAM_REJECTED' && code !== 'UPSTREAM_NOT_FOUND') return inner;
     return new UpstreamError(code, upstream, `${operation} answered ${details.status}`, {
       ...details,
-      reason: reasonOf(details.body),
+      reason: reasonOf(details.body, operation),
       cause: inner,
     });
   }

@@ -159,6 +159,11 @@ describe('createPayment', () => {
     },
   );
 
+  test('given an amount that is refused for another reason, then it is not said to be too large', async () => {
+    const input = pay({ amount: { amount: '1.255', currency: 'KWD' }, idempotencyKey: 'thousandth' });
+    expect(codesOf((await stack.ask<Created>(CREATE, { input })).errors)).toEqual([['UPSTREAM_REJECTED', undefined]]);
+  });
+
   const paymentCount = async () => {
     const { data } = await stack.ask<{ customer: { payments: { edges: object[] } } }>(
       '{ customer(email: "ada.lindqvist@customers.example") { payments(first: 100) { edges { cursor } } } }',
