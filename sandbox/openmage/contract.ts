@@ -48,12 +48,23 @@ export const TYPES: Readonly<Record<string, Fields>> = {
     notify_stock_qty: 'xsd:int?',
     use_config_notify_stock_qty: 'xsd:int?',
   },
+  catalogInventoryStockItemUpdateEntityArray: { complexObjectArray: 'tns:catalogInventoryStockItemUpdateEntity[]' },
 };
 
 /** `request` is the input element's name before `Param`; the output element is `<operation>ResponseParam`. */
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   login: { request: 'login', input: { username: 'xsd:string', apiKey: 'xsd:string' }, output: 'xsd:string' },
   endSession: { request: 'endSession', input: { sessionId: 'xsd:string' }, output: 'xsd:boolean' },
+  call: {
+    request: 'call',
+    input: { sessionId: 'xsd:string', apiPath: 'xsd:string', args: 'xsd:anyType' },
+    output: 'xsd:anyType',
+  },
+  multiCall: {
+    request: 'multiCall',
+    input: { sessionId: 'xsd:string', calls: 'xsd:anyType', options: 'xsd:anyType' },
+    output: 'xsd:anyType',
+  },
   catalogInventoryStockItemList: {
     request: 'catalogInventoryStockItemListRequest',
     input: { sessionId: 'xsd:string', productIds: 'tns:ArrayOfString' },
@@ -67,6 +78,15 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       data: 'tns:catalogInventoryStockItemUpdateEntity',
     },
     output: 'xsd:int',
+  },
+  catalogInventoryStockItemMultiUpdate: {
+    request: 'catalogInventoryStockItemMultiUpdateRequest',
+    input: {
+      sessionId: 'xsd:string',
+      productIds: 'tns:ArrayOfString',
+      productData: 'tns:catalogInventoryStockItemUpdateEntityArray',
+    },
+    output: 'xsd:boolean',
   },
   catalogProductList: {
     request: 'catalogProductListRequest',

@@ -1,89 +1,197 @@
-import { collate, toSqlNumber } from './identify.ts';
+import { collate, fold, toSqlNumber } from './identify.ts';
+import { Fault } from './messages.ts';
 
-/** What the filters of `catalogProductList` are applied to. */
+/*
+ * The filters of `catalogProductList`, which the shop turns into SQL. Read in the source of OpenMage (`parseFilters`,
+ * `_parseComplexFilter`, `formatFilterConditionValue`, `prepareSqlCondition`).
+ */
+
+/** What the filters are applied to. */
 export type Filterable = { readonly id: string; readonly sku: string; readonly name: string };
 
-type Condition = { readonly field: string; readonly operator: string; readonly value: string };
+/** The conditions on each field: values by operator, the first of each. */
+type Conditions = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
-/**
- * The conditions of a `filters` element. Simple filters come before complex ones and win over them; of two complex ones
- * for the same field only the first has an effect, as in the shop (`parseFilters`, `prepareSqlCondition`).
- */
-export const readFilters = (filters: unknown): readonly Condition[] => {
-  const { filter, complex_filter: complex } = (filters ?? {}) as { filter?: unknown; complex_filter?: unknown };
-  const conditions = new Map<string, Condition>();
-  for (const entry of entriesOf(filter)) {
-    const { key, value } = entry as { key: string; value: string };
-    conditions.set(key, { field: key, operator: 'eq', value });
-  }
-  for (const entry of entriesOf(complex)) {
-    const { key, value } = entry as { key: string; value: { key: string; value: string } };
-    if (!conditions.has(key)) conditions.set(key, { field: key, operator: value.key, value: value.value });
-  }
-  return [...conditions.values()];
+type Test = (text: string) => boolean;
+
+/** A value as the database compares it: numbers by size, texts by their collation. */
+type Weight = number | string;
+
+type Weigh = (text: string) => Weight;
+
+type Field = {
+  /** Every product has a value in each of these columns. */
+  readonly of: (item: Filterable) => string;
+  readonly weigh: Weigh;
 };
 
-/** Whether a product meets all conditions; undefined where one is about a field that the stand-in does not have. */
-export const matches = (item: Filterable, conditions: readonly Condition[]): boolean | undefined => {
-  let isMatch = true;
-  for (const { field, operator, value } of conditions) {
-    const equals = comparatorOf(item, field);
-    if (!equals) return undefined;
-    isMatch &&= holds(operator, value, equals, field === 'product_id' ? item.id : fieldOf(item, field));
-  }
-  return isMatch;
+/** What a new shop calls its only set of attributes. */
+export const ATTRIBUTE_SET = '4';
+export const PRODUCT_TYPE = 'simple';
+
+const FIELDS: ReadonlyMap<string, Field> = new Map<string, Field>([
+  ['entity_id', { of: ({ id }) => id, weigh: toSqlNumber }],
+  ['sku', { of: ({ sku }) => sku, weigh: collate }],
+  ['name', { of: ({ name }) => name, weigh: collate }],
+  ['attribute_set_id', { of: () => ATTRIBUTE_SET, weigh: toSqlNumber }],
+  ['type_id', { of: () => PRODUCT_TYPE, weigh: collate }],
+]);
+
+/** What the interface calls some of the columns (`_filtersMap`). */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['product_id', 'entity_id'],
+  ['set', 'attribute_set_id'],
+  ['type', 'type_id'],
+]);
+
+/** Whether a product meets the conditions of a `filters` element. Throws the shop's fault where they cannot be tested. */
+export const createFilter = (filters: unknown): ((item: Filterable) => boolean) => {
+  const tests = [...readFilters(filters)].map(([name, conditions]) => {
+    const field = FIELDS.get(name);
+    // What the shop means to say is `filters_invalid`, but there is no such fault among those of products.
+    if (!field) throw new Fault(0, 'Unknown Error');
+    const test = createTest(conditions, field.weigh);
+    return (item: Filterable) => test(field.of(item));
+  });
+  return (item) => tests.every((test) => test(item));
 };
 
 /** The values that the conditions ask for, for the call log. */
-export const valuesOf = (conditions: readonly Condition[]): string[] =>
-  conditions.flatMap(({ operator, value }) => (isList(operator) ? value.split(',') : [value]));
+export const valuesOf = (filters: unknown): string[] =>
+  [...readFilters(filters).values()].flatMap((conditions) =>
+    [...conditions].flatMap(([operator, value]) => (LISTS.has(operator) ? value.split(',') : [value])),
+  );
 
-const entriesOf = (array: unknown): readonly unknown[] => {
-  const { complexObjectArray: entries } = (array ?? {}) as { complexObjectArray?: unknown };
-  return Array.isArray(entries) ? entries : [];
-};
-
-// The only operators whose value is a list, which is cut at its commas: no way to write a comma within a value.
-const isList = (operator: string): boolean => operator === 'in' || operator === 'nin';
-
-const fieldOf = (item: Filterable, field: string): string => (field === 'sku' ? item.sku : item.name);
-
-const comparatorOf = (item: Filterable, field: string): ((value: string) => boolean) | undefined => {
-  if (field === 'product_id' || field === 'entity_id') return (value) => toSqlNumber(value) === Number(item.id);
-  if (field !== 'sku' && field !== 'name') return undefined;
-  return (value) => collate(value) === collate(fieldOf(item, field));
-};
-
-const holds = (operator: string, value: string, equals: (value: string) => boolean, text: string): boolean => {
-  switch (operator) {
-    case 'neq':
-      return !equals(value);
-    case 'in':
-      return value.split(',').some(equals);
-    case 'nin':
-      return !value.split(',').some(equals);
-    case 'like':
-      return isLike(collate(text), collate(value));
-    // The shop takes an operator that it does not know for `eq`.
-    default:
-      return equals(value);
+/** Of one field, a simple filter wins over complex ones. */
+const readFilters = (filters: unknown): Conditions => {
+  const { filter, complex_filter: complex } = (filters ?? {}) as { filter?: unknown; complex_filter?: unknown };
+  const byField = new Map<string, Map<string, string>>();
+  for (const { key, value } of entriesOf<string>(filter)) byField.set(key, new Map([['eq', value]]));
+  const simple = new Set(byField.keys());
+  for (const { key, value } of entriesOf<{ key?: string; value?: string }>(complex)) {
+    if (simple.has(key)) continue;
+    const conditions = byField.get(key) ?? new Map<string, string>();
+    const { key: operator = '', value: operand = '' } = value;
+    if (!conditions.has(operator)) conditions.set(operator, operand);
+    byField.set(key, conditions);
   }
+  for (const [alias, name] of ALIASES) {
+    const conditions = byField.get(alias);
+    if (conditions) byField.set(name, conditions);
+    byField.delete(alias);
+  }
+  return byField;
 };
 
-/** SQL's LIKE: `%` for any text, `_` for any character. */
-const isLike = (text: string, pattern: string): boolean => {
-  // Row by row of the table "does this much of the text match this much of the pattern".
-  let row = Array.from({ length: text.length + 1 }, (_, index) => index === 0);
-  for (const char of pattern) {
-    const next = [char === '%' && row[0] === true];
-    for (let index = 1; index <= text.length; index += 1) {
-      const isMatch =
-        char === '%'
-          ? row[index] === true || next[index - 1] === true
-          : row[index - 1] === true && (char === '_' || char === text[index - 1]);
-      next.push(isMatch);
+type Entry<Value> = { readonly key: string; readonly value: Value };
+
+/** The entries of an array that have both a key and a value. */
+const entriesOf = <Value>(array: unknown): readonly Entry<Value>[] => {
+  const { complexObjectArray: entries = [] } = (array ?? {}) as { complexObjectArray?: Partial<Entry<Value>>[] };
+  return entries.filter((entry): entry is Entry<Value> => entry.key !== undefined && entry.value !== undefined);
+};
+
+// Their values are cut at the commas: no way to write a comma within one.
+const LISTS: ReadonlySet<string> = new Set(['in', 'nin', 'finset']);
+
+const isLess = (one: Weight, other: Weight): boolean =>
+  typeof one === 'number' && typeof other === 'number' ? one < other : String(one) < String(other);
+
+const isEqual = (value: string, weigh: Weigh): Test => isIn([value], weigh);
+
+const isIn = (values: readonly string[], weigh: Weigh): Test => {
+  const wanted = new Set(values.map(weigh));
+  return (text) => wanted.has(weigh(text));
+};
+
+const not =
+  (test: Test): Test =>
+  (text) =>
+    !test(text);
+
+/** A database that refuses a query ends the call with its message. */
+const sqlError = (message: string): Fault =>
+  new Fault(1, `SQLSTATE[42000]: Syntax error or access violation: ${message}`);
+
+/** SQL's FIND_IN_SET: one of a list with commas. */
+const isInSet = (values: readonly string[]): Test => {
+  const [value = '', ...more] = values;
+  if (more.length > 0) throw sqlError("1582 Incorrect parameter count in the call to native function 'FIND_IN_SET'");
+  return (text) => text !== '' && text.split(',').some((one) => collate(one) === collate(value));
+};
+
+/**
+ * SQL's LIKE: `%` for any text, `_` for any character, after a backslash each for itself. Unlike the other comparisons it
+ * minds spaces at the end.
+ */
+const isLike = (pattern: string): Test => {
+  const parts = [...fold(pattern).matchAll(/\\(.)|([%_])|(.)/gsu)].map(([, escaped, wildcard, char]) => ({
+    wildcard,
+    char: escaped ?? char,
+  }));
+  return (text) => {
+    const chars = [...fold(text)];
+    // Row by row of the table "does this much of the text match this much of the pattern".
+    let row = [true, ...chars.map(() => false)];
+    for (const { wildcard, char } of parts) {
+      const next = [wildcard === '%' && row[0] === true];
+      for (const [index, one] of chars.entries()) {
+        next.push(
+          wildcard === '%'
+            ? row[index + 1] === true || next[index] === true
+            : row[index] === true && (wildcard === '_' || char === one),
+        );
+      }
+      row = next;
     }
-    row = next;
+    return row[chars.length] === true;
+  };
+};
+
+type Operator = (value: string, weigh: Weigh) => Test;
+
+const OPERATORS: ReadonlyMap<string, Operator> = new Map(
+  Object.entries({
+    eq: isEqual,
+    neq: (value, weigh) => not(isEqual(value, weigh)),
+    like: isLike,
+    nlike: (value) => not(isLike(value)),
+    in: (value, weigh) => isIn(value.split(','), weigh),
+    nin: (value, weigh) => not(isIn(value.split(','), weigh)),
+    is: () => {
+      // The value is quoted, and SQL has no `IS 'text'`.
+      throw sqlError("1064 You have an error in your SQL syntax near 'IS'");
+    },
+    notnull: () => () => true,
+    null: () => () => false,
+    gt: (value, weigh) => (text) => isLess(weigh(value), weigh(text)),
+    lt: (value, weigh) => (text) => isLess(weigh(text), weigh(value)),
+    gteq: (value, weigh) => (text) => !isLess(weigh(text), weigh(value)),
+    lteq: (value, weigh) => (text) => !isLess(weigh(value), weigh(text)),
+    finset: (value) => isInSet(value.split(',')),
+    // The shop's database has it. Patterns from outside can block the process that tries them.
+    regexp: () => {
+      throw sqlError('The sandbox has no regular expressions.');
+    },
+    seq: (value, weigh) => (value === '' ? () => false : isEqual(value, weigh)),
+    sneq: (value, weigh) => (value === '' ? () => true : not(isEqual(value, weigh))),
+  } satisfies Record<string, Operator>),
+);
+
+/**
+ * The test of one field. A range of `from` and `to` goes before all else; of other operators the first has an effect and
+ * the rest none. Operators that the shop does not know are taken for `eq`, and one of them is enough.
+ */
+const createTest = (conditions: ReadonlyMap<string, string>, weigh: Weigh): Test => {
+  const [from, to] = [conditions.get('from'), conditions.get('to')];
+  if (from !== undefined || to !== undefined) {
+    const isWithin = (weight: Weight) =>
+      (from === undefined || !isLess(weight, weigh(from))) && (to === undefined || !isLess(weigh(to), weight));
+    return (text) => isWithin(weigh(text));
   }
-  return row[text.length] === true;
+  for (const [operator, value] of conditions) {
+    const create = OPERATORS.get(operator);
+    if (create) return create(value, weigh);
+  }
+  return isIn([...conditions.values()], weigh);
 };

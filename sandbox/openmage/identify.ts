@@ -5,13 +5,16 @@
  */
 
 /**
- * A SKU as the shop's database compares it: without regard to case, accents or trailing spaces. Approximates
- * `utf8_general_ci`; the differences (`ß`, some letters with strokes) are of no use to a test.
+ * A text without case and accents. Approximates `utf8_general_ci`; the differences (`ß`, some letters with strokes) are of
+ * no use to a test.
  */
+export const fold = (text: string): string => text.normalize('NFD').replace(/\p{M}/gu, '').toUpperCase();
+
+/** A text as the shop's database compares it: without regard to case, accents or trailing spaces. */
 export const collate = (text: string): string => {
   let end = text.length;
   while (end > 0 && text[end - 1] === ' ') end -= 1;
-  return text.slice(0, end).normalize('NFD').replace(/\p{M}/gu, '').toUpperCase();
+  return fold(text.slice(0, end));
 };
 
 const NUMBER_PREFIX = /^[ \t\n\r\v\f]*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)/;

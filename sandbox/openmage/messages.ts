@@ -11,9 +11,9 @@ export type XmlValue =
 /** Ends a call with a SOAP fault. */
 export class Fault extends Error {
   override readonly name = 'Fault';
-  readonly code: number | 'Client';
+  readonly code: number | 'SOAP-ENV:Server';
 
-  constructor(code: number | 'Client', message: string) {
+  constructor(code: Fault['code'], message: string) {
     super(message);
     this.code = code;
   }

@@ -1,49 +1,42 @@
-"""Asks the sandbox's SOAP interface as zeep does, a client that has nothing to do with this product."""
+"""Calls a SOAP service as zeep does, a strict client that has nothing to do with this product: soap_client.py WSDL CALLS.
+
+CALLS is a JSON list of [operation, arguments]. `$session` among the arguments is the result of the last login, and
+{"$any": text} a text where the schema takes anything. Prints a list of {"result": …} or {"fault": code, "message": text}.
+"""
 
 import json
 import sys
 
 import zeep
+from zeep import xsd
 from zeep.exceptions import Fault
+from zeep.helpers import serialize_object
 
-client = zeep.Client(sys.argv[1])
-service = client.service
-session = service.login(username=sys.argv[2], apiKey=sys.argv[3])
+service = zeep.Client(sys.argv[1]).service
+session = None
 
 
-def fault_of(call):
+def resolve(value):
+    if value == "$session":
+        return session
+    if isinstance(value, list):
+        return [resolve(item) for item in value]
+    if isinstance(value, dict):
+        if "$any" in value:
+            return xsd.AnyObject(xsd.String(), value["$any"])
+        return {name: resolve(item) for name, item in value.items()}
+    return value
+
+
+def outcome_of(operation, arguments):
+    global session
     try:
-        call()
+        result = serialize_object(service[operation](**resolve(arguments)), dict)
     except Fault as fault:
-        return fault.code
-    return None
+        return {"fault": fault.code, "message": fault.message}
+    if operation == "login":
+        session = result
+    return {"result": result}
 
 
-items = service.catalogInventoryStockItemList(sessionId=session, productIds={"complexObjectArray": ["OABR-S", "1003", "NO"]})
-updated = service.catalogInventoryStockItemUpdate(
-    sessionId=session, productId="OABR-S", data={"qty": "5", "is_in_stock": 1, "backorders": 0}
-)
-names = service.catalogProductList(
-    sessionId=session,
-    filters={"complex_filter": {"complexObjectArray": [{"key": "sku", "value": {"key": "in", "value": "OABR-S,OABR-L"}}]}},
-)
-after = service.catalogInventoryStockItemList(sessionId=session, productIds={"complexObjectArray": ["OABR-S"]})
-json.dump(
-    {
-        "items": [[item.product_id, item.sku, item.qty, item.is_in_stock] for item in items],
-        "updated": updated,
-        "after": [item.qty for item in after],
-        "names": [[entry.sku, entry.name] for entry in names],
-        "ended": service.endSession(sessionId=session),
-        "faults": [
-            fault_of(lambda: service.login(username="x", apiKey="y")),
-            fault_of(lambda: service.catalogInventoryStockItemList(sessionId=session, productIds={})),
-            fault_of(
-                lambda: service.catalogInventoryStockItemUpdate(
-                    sessionId=service.login(username=sys.argv[2], apiKey=sys.argv[3]), productId="NO", data={}
-                )
-            ),
-        ],
-    },
-    sys.stdout,
-)
+json.dump([outcome_of(*call) for call in json.loads(sys.argv[2])], sys.stdout)

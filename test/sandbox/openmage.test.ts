@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { XMLParser } from 'fast-xml-parser';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createCompany } from '../../sandbox/company.ts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createCompany, type Product } from '../../sandbox/company.ts';
 import {
   OPENMAGE_PATH,
   OPENMAGE_SANDBOX_KEY,
@@ -14,34 +14,229 @@ import type { Sandbox } from '../../sandbox/server.ts';
 import { ROOT, startProcess } from '../kit/processes.ts';
 import { hasTool } from '../kit/tools.ts';
 
+/** Goods that are hard to name. */
+const ODD: readonly Product[] = [
+  { id: '5001', sku: '10%_OFF', name: 'Crème, brûlée', quantity: 1 },
+  { id: '5002', sku: '10XXOFF', name: 'creme, brulee ', quantity: 2 },
+  { id: '5003', sku: 'A\\B', name: 'red,green', quantity: 3 },
+];
+
 let sandbox: Sandbox;
 beforeEach(async () => {
-  sandbox = await startOpenMageSandbox();
+  sandbox = await startOpenMageSandbox({ products: ODD });
 });
 afterEach(() => sandbox.close());
 
-test.skipIf(!hasTool('python3 with zeep'))('a SOAP client of others reads its WSDL and its answers', async () => {
-  const script = join(ROOT, 'test/kit/zeep_client.py');
-  const client = startProcess(
-    ['/usr/bin/python3', script, `${sandbox.url}${OPENMAGE_PATH}?wsdl`, OPENMAGE_SANDBOX_USER, OPENMAGE_SANDBOX_KEY],
-    {},
-  );
-  expect(await client.ended, client.output()).toBe(0);
-  const small = createCompany().products.find(({ sku }) => sku === 'OABR-S');
-  expect(JSON.parse(client.output())).toEqual({
-    items: [
-      ['1002', 'OABR-S', small?.quantity.toFixed(4), '1'],
-      ['1003', 'OABR-M', expect.stringMatching(/^\d+\.0000$/), '1'],
-    ],
-    updated: 1,
-    after: ['5.0000'],
-    names: [
-      ['OABR-S', 'Oak bracket, S'],
-      ['OABR-L', 'Oak bracket, L'],
-    ],
-    ended: true,
-    faults: ['2', '5', '101'],
+/* The stand-in as SOAP clients of others see it, which take its WSDL at its word. */
+
+type Call = readonly [operation: string, args: object];
+type Outcome = { readonly result: unknown } | { readonly fault: string; readonly message: string };
+
+const LOGIN: Call = ['login', { username: OPENMAGE_SANDBOX_USER, apiKey: OPENMAGE_SANDBOX_KEY }];
+const sessionId = '$session';
+const array = (complexObjectArray: readonly unknown[]) => ({ complexObjectArray });
+const stockOf = (...productIds: string[]): Call => [
+  'catalogInventoryStockItemList',
+  { sessionId, productIds: array(productIds) },
+];
+const listBy = (filters: object): Call => ['catalogProductList', { sessionId, filters }];
+
+const simple = (...conditions: [field: string, value: string][]) => ({
+  filter: array(conditions.map(([key, value]) => ({ key, value }))),
+});
+const complex = (...conditions: [field: string, operator: string, value: string][]) => ({
+  complex_filter: array(conditions.map(([key, operator, value]) => ({ key, value: { key: operator, value } }))),
+});
+
+/** What the shop is to find, told without its own words. */
+const FILTERS: readonly [name: string, filters: object, matches: (product: Product) => boolean][] = [
+  ['none', {}, () => true],
+  ['simple', simple(['sku', 'oabr-s']), ({ sku }) => sku === 'OABR-S'],
+  ['simple, by id', simple(['product_id', '1002']), ({ id }) => id === '1002'],
+  ['simple, twice', simple(['sku', 'OABR-S'], ['name', 'Oak bracket, M']), () => false],
+  [
+    'simple and complex',
+    { ...simple(['product_id', '1002']), ...complex(['product_id', 'from', '1']) },
+    ({ id }) => id === '1002',
+  ],
+  ['two fields', complex(['sku', 'like', 'OABR-%'], ['product_id', 'gt', '1003']), ({ id }) => /^100[45]$/.test(id)],
+  ['two operators', complex(['sku', 'like', 'OABR-%'], ['sku', 'neq', 'OABR-S']), ({ sku }) => /^OABR-/.test(sku)],
+  ['one operator twice', complex(['sku', 'like', 'OABR-%'], ['sku', 'like', 'LI%']), ({ sku }) => /^OABR-/.test(sku)],
+  ['set and type', complex(['set', 'eq', '4'], ['type', 'eq', 'SIMPLE']), () => true],
+  ['another set', complex(['set', 'gt', '4']), () => false],
+  ['eq', complex(['name', 'eq', 'CREME, BRULEE']), ({ id }) => /^500[12]$/.test(id)],
+  ['neq', complex(['sku', 'neq', 'oabr-s']), ({ sku }) => sku !== 'OABR-S'],
+  ['like', complex(['name', 'like', '%BRACKET, _']), ({ name }) => /bracket, .$/.test(name)],
+  ['like, whole', complex(['name', 'like', 'bracket']), () => false],
+  ['like, wildcards', complex(['sku', 'like', '10%_off']), ({ id }) => /^500[12]$/.test(id)],
+  ['like, escaped', complex(['sku', 'like', '10\\%\\_%']), ({ id }) => id === '5001'],
+  ['like, a backslash', complex(['sku', 'like', 'a\\\\b']), ({ id }) => id === '5003'],
+  ['like, a space at the end', complex(['name', 'like', 'creme, brulee']), ({ id }) => id === '5001'],
+  ['like, a number', complex(['entity_id', 'like', '100_']), ({ id }) => /^100.$/.test(id)],
+  ['nlike', complex(['sku', 'nlike', 'oa%']), ({ sku }) => !/^OA/.test(sku)],
+  ['in', complex(['sku', 'in', 'OABR-S,oabr-m,NONE']), ({ id }) => /^100[23]$/.test(id)],
+  ['in, a space in front', complex(['sku', 'in', 'OABR-S, OABR-M']), ({ id }) => id === '1002'],
+  ['in, numbers', complex(['product_id', 'in', '01002, 1003.0']), ({ id }) => /^100[23]$/.test(id)],
+  ['nin', complex(['product_id', 'nin', '1001,1002']), ({ id }) => !/^100[12]$/.test(id)],
+  ['gt', complex(['product_id', 'gt', '1199']), ({ id }) => Number(id) > 1199],
+  ['gt, fewer digits', complex(['product_id', 'gt', '999']), () => true],
+  ['gteq', complex(['product_id', 'gteq', '1199']), ({ id }) => Number(id) >= 1199],
+  ['lt', complex(['product_id', 'lt', '1003']), ({ id }) => Number(id) < 1003],
+  ['lteq', complex(['product_id', 'lteq', '1003.0']), ({ id }) => Number(id) <= 1003],
+  ['gt, a text', complex(['sku', 'gt', 'oabr-s']), ({ sku }) => sku > 'OABR-S'],
+  ['from', complex(['product_id', 'from', '5001']), ({ id }) => /^500/.test(id)],
+  [
+    'from and to',
+    complex(['product_id', 'from', '1010'], ['product_id', 'to', '1012']),
+    ({ id }) => /^101[012]$/.test(id),
+  ],
+  ['from before others', complex(['product_id', 'eq', '1'], ['product_id', 'to', '1001']), ({ id }) => id === '1001'],
+  ['finset', complex(['name', 'finset', 'GREEN']), ({ id }) => id === '5003'],
+  ['null', complex(['name', 'null', '']), () => false],
+  ['notnull', complex(['name', 'notnull', '']), () => true],
+  ['seq', complex(['sku', 'seq', 'oabr-s']), ({ sku }) => sku === 'OABR-S'],
+  ['seq, empty', complex(['sku', 'seq', '']), () => false],
+  ['sneq', complex(['sku', 'sneq', 'oabr-s']), ({ sku }) => sku !== 'OABR-S'],
+  ['sneq, empty', complex(['sku', 'sneq', '']), () => true],
+  ['unknown', complex(['sku', 'moreq', 'OABR-S'], ['sku', 'between', 'OABR-M']), ({ id }) => /^100[23]$/.test(id)],
+];
+
+const update = (productId: string, data: object): Call => [
+  'catalogInventoryStockItemUpdate',
+  { sessionId, productId, data },
+];
+const updateAll = (productIds: readonly string[], data: readonly object[]): Call => [
+  'catalogInventoryStockItemMultiUpdate',
+  { sessionId, productIds: array(productIds), productData: array(data) },
+];
+const END: Call = ['endSession', { sessionId }];
+const any = { $any: 'product_stock.list' };
+
+const FAULTS: readonly [code: string, call: Call][] = [
+  ['0', listBy(complex(['colour', 'eq', 'red']))],
+  ['1', listBy(complex(['sku', 'is', 'null']))],
+  ['1', listBy(complex(['name', 'finset', 'red,green']))],
+  ['1', listBy(complex(['name', 'regexp', '(a+)+$']))],
+  ['2', ['login', { username: OPENMAGE_SANDBOX_USER, apiKey: 'other' }]],
+  ['6', ['login', { username: '', apiKey: '' }]],
+  ['101', update('NO-SUCH', {})],
+  ['102', update('OABR-S', { qty: 'many' })],
+  ['103', updateAll(['OABR-S', 'OABR-M'], [{ qty: '1' }])],
+  // In the WSDL, and broken in the real shop too.
+  ['SOAP-ENV:Server', ['call', { sessionId, apiPath: 'product_stock.list', args: any }]],
+  ['SOAP-ENV:Server', ['multiCall', { sessionId, calls: any, options: any }]],
+];
+
+const CLIENTS = [
+  ['zeep', 'python3 with zeep', ['/usr/bin/python3', join(ROOT, 'test/kit/soap_client.py')]],
+  ['PHP’s client', 'php with ext-soap', ['php', join(ROOT, 'test/kit/php/client.php')]],
+] as const;
+
+for (const [name, tool, command] of CLIENTS) {
+  describe.skipIf(!hasTool(tool))(`with ${name},`, () => {
+    const outcomesOf = async (...calls: readonly Call[]): Promise<readonly Outcome[]> => {
+      const client = startProcess([...command, `${sandbox.url}${OPENMAGE_PATH}?wsdl`, JSON.stringify(calls)], {});
+      expect(await client.ended, client.output()).toBe(0);
+      return JSON.parse(client.output()) as Outcome[];
+    };
+    /** What the calls after a login give. */
+    const resultsOf = async (...calls: readonly Call[]) => {
+      const [, ...outcomes] = await outcomesOf(LOGIN, ...calls);
+      return outcomes.map((outcome) => ('result' in outcome ? outcome.result : outcome));
+    };
+
+    test('stock is listed and set, and sessions end', async () => {
+      const results = await resultsOf(
+        stockOf('OABR-S', '1003', 'NO'),
+        update('OABR-S', { qty: '5', is_in_stock: 1, backorders: 0 }),
+        updateAll(
+          ['1001', 'OABR-M'],
+          [
+            { qty: '7.5', is_in_stock: 1 },
+            { qty: '0', backorders: 0 },
+          ],
+        ),
+        stockOf('OABR-XS', 'OABR-S', 'OABR-M'),
+        END,
+        END,
+      );
+      const quantity = createCompany().products.find(({ sku }) => sku === 'OABR-S')?.quantity;
+      expect(results).toEqual([
+        [
+          { product_id: '1002', sku: 'OABR-S', qty: quantity?.toFixed(4), is_in_stock: '1' },
+          { product_id: '1003', sku: 'OABR-M', qty: expect.stringMatching(/^\d+\.0000$/), is_in_stock: '1' },
+        ],
+        1,
+        true,
+        [
+          { product_id: '1001', sku: 'OABR-XS', qty: '7.5000', is_in_stock: '1' },
+          { product_id: '1002', sku: 'OABR-S', qty: '5.0000', is_in_stock: '1' },
+          { product_id: '1003', sku: 'OABR-M', qty: '0.0000', is_in_stock: '0' },
+        ],
+        true,
+        true,
+      ]);
+    });
+
+    test('the catalogue is filtered as SQL filters it', async () => {
+      const results = await resultsOf(...FILTERS.map(([, filters]) => listBy(filters)));
+      const products = [...createCompany().products, ...ODD];
+      // One client has nothing for an empty list, the other an empty list.
+      const found = results.map((list) => ((list ?? []) as { sku: string }[]).map(({ sku }) => sku));
+      expect(Object.fromEntries(FILTERS.map(([filter], index) => [filter, found[index]]))).toEqual(
+        Object.fromEntries(
+          FILTERS.map(([filter, , matches]) => [filter, products.filter(matches).map(({ sku }) => sku)]),
+        ),
+      );
+    });
+
+    test('a catalogue entry has all its fields', async () => {
+      expect(await resultsOf(listBy(simple(['sku', 'OABR-S'])))).toEqual([
+        [
+          {
+            product_id: '1002',
+            sku: 'OABR-S',
+            name: 'Oak bracket, S',
+            set: '4',
+            type: 'simple',
+            category_ids: array(['3']),
+            website_ids: array(['1']),
+          },
+        ],
+      ]);
+    });
+
+    test('faults have the shop’s codes', async () => {
+      const fault = (code: string) => ({ fault: code, message: expect.stringMatching(/\w/) });
+      const results = await resultsOf(...FAULTS.map(([, call]) => call), END, stockOf('OABR-S'), listBy({}));
+      expect(results).toEqual([...FAULTS.map(([code]) => fault(code)), true, fault('5'), fault('5')]);
+    });
+
+    test('of many updates those before an unknown product are made', async () => {
+      const results = await resultsOf(
+        updateAll(['OABR-S', 'NO-SUCH', 'OABR-M'], [{ qty: '71' }, { qty: '72' }, { qty: '73' }]),
+        stockOf('OABR-S', 'OABR-M'),
+      );
+      expect(results).toEqual([
+        { fault: '101', message: 'Product not exists.' },
+        [expect.objectContaining({ qty: '71.0000' }), expect.not.objectContaining({ qty: '73.0000' })],
+      ]);
+    });
   });
+}
+
+/** A message that strict clients do not send. */
+const send = async (content: string) => {
+  const body = `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>${content}</S:Body></S:Envelope>`;
+  const response = await fetch(`${sandbox.url}${OPENMAGE_PATH}`, { method: 'POST', body });
+  return [response.status, /<faultcode>(.*?)</.exec(await response.text())?.[1]];
+};
+
+test('a parameter that is missing is missed before the session is', async () => {
+  const list = (content: string) =>
+    `<n:catalogInventoryStockItemListRequestParam xmlns:n="urn:OpenMage">${content}</n:catalogInventoryStockItemListRequestParam>`;
+  expect(await send(list('<sessionId>none</sessionId>'))).toEqual([500, '6']);
+  expect(await send(list('<sessionId>none</sessionId><productIds/>'))).toEqual([500, '5']);
 });
 
 test('what is no SOAP message gets a fault and no stack trace', async () => {
