@@ -21,10 +21,18 @@ export const skipAhead = (ms: number): void => {
   passedMs += ms;
 };
 
-/** Lets no time pass but what is skipped: whatever is kept is kept however long a test takes. Until `resetClock`. */
+/**
+ * Lets no time pass but what is skipped: whatever is kept is kept however long a test takes. Until `startClock` or
+ * `resetClock`.
+ */
 export const stopClock = (): void => {
-  stoppedAt = { wall: Date.now(), monotonic: performance.now() };
+  stoppedAt = { wall: Date.now() - passedMs - steppedMs, monotonic: performance.now() - passedMs };
   install();
+};
+
+/** Lets time pass again; what has passed meanwhile has passed for all now. */
+export const startClock = (): void => {
+  stoppedAt = undefined;
 };
 
 /** Sets the wall clock ahead, or back where `ms` is negative, while no time passes. Until `resetClock`. */

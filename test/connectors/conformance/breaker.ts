@@ -1,11 +1,14 @@
-import { describe, expect, test } from 'vitest';
-import { skipAhead } from '../../kit/clock.ts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { skipAhead, startClock, stopClock } from '../../kit/clock.ts';
 import { codeOf, type Harness } from './harness.ts';
 
 /** What is down is left alone, and found again. */
 export const breaker = ({ of, one, two, three, withStack, ask, reads, fail, reset }: Harness): void => {
   describe('breaker', () => {
     withStack();
+    // It is left alone for as long as a test says, however slow the machine.
+    beforeEach(() => stopClock());
+    afterEach(() => startClock());
 
     test('given five failures in a row, then it is left alone; a probe finds it back', async () => {
       fail({ status: 500 });

@@ -56,8 +56,11 @@ export const createHarness = (of: Subject) => {
     sandbox,
     callsOf,
     reads: () => callsOf(of.readOperation),
-    /** Runs `work` while reads are answered no sooner than that many of its requests have come to where they read. */
-    holdingReads: async <T>(requests: number, work: () => Promise<T>): Promise<T> => {
+    /**
+     * Runs `work` while reads are answered no sooner than that many of its requests have come to where they read, and calls
+     * `whileHeld` then.
+     */
+    holdingReads: async <T>(requests: number, work: () => Promise<T>, whileHeld?: () => void): Promise<T> => {
       const gate = Promise.withResolvers<void>();
       sandbox().fail({ on: of.readOperation, until: gate.promise });
       let started = 0;
@@ -71,6 +74,7 @@ export const createHarness = (of: Subject) => {
         await expect.poll(() => started, { timeout: 20_000 }).toBeGreaterThanOrEqual(requests);
         // What follows the arrival of a request is work of this process, and it is done before that of later requests is.
         for (let round = 0; round < 10; round += 1) await stack.ask('{ __typename }');
+        whileHeld?.();
         gate.resolve();
         return await done;
       } finally {
