@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { SandboxAnswer } from '../server.ts';
-import { json } from './errors.ts';
-import { type Context, parse, TYPES } from './records.ts';
-import type { ObjectType } from './state.ts';
+import { type BatchError, batchAnswer, batchError, validationError } from './errors.ts';
+import { type Context, parse, TYPES, typeNamed } from './records.ts';
+import { type HubSpotState, type ObjectType, TYPE_IDS } from './state.ts';
 
 const MAX_ASSOCIATIONS = 1_000;
 
@@ -13,26 +13,49 @@ const ReadAssociations = z.strictObject({
     .max(MAX_ASSOCIATIONS),
 });
 
-/** `POST /crm/v4/associations/{from}/{to}/batch/read` */
+/** The associations that a read of one record is asked for, by types of object: one entry for each kind of link. */
+export const associationsOf = (
+  from: ObjectType,
+  id: string,
+  names: readonly string[],
+  { associations }: HubSpotState,
+): Record<string, { results: { id: string; type: string }[] }> => {
+  const entries = names.flatMap((name) => {
+    const to = typeNamed(name);
+    if (!to) throw validationError(`Unable to infer object type from: ${name}`);
+    const links = associations.get(`${from}>${to}:${id}`) ?? [];
+    if (links.length === 0) return [];
+    const type = `${TYPES[from]}_to_${TYPES[to]}`.toLowerCase();
+    // Of two kinds of links between the same types, the second is the one without a label.
+    const unlabelled = TYPE_IDS[`${from}>${to}`]?.[1];
+    const results = links.flatMap(({ toId, typeIds }) =>
+      typeIds.map((typeId) => ({ id: toId, type: typeId === unlabelled ? `${type}_unlabeled` : type })),
+    );
+    return [[to.replace('_', ' '), { results }]];
+  });
+  return Object.fromEntries(entries);
+};
+
+/**
+ * `POST /crm/associations/{version}/{from}/{to}/batch/read`. Ids are text, as the OpenAPI document has them; v4 gives numbers, as the
+ * examples of its guide do.
+ */
 export const readAssociations = (
   from: ObjectType,
   to: ObjectType,
   body: string,
-  { state: { associations }, linksPerAnswer }: Context,
+  isV4: boolean,
+  { state: { associations }, now, linksPerAnswer }: Context,
 ): SandboxAnswer => {
   const { inputs } = parse(ReadAssociations, body);
   const results: object[] = [];
-  const errors: object[] = [];
+  const errors: BatchError[] = [];
   for (const { id, after } of inputs) {
     const links = associations.get(`${from}>${to}:${id}`) ?? [];
     if (links.length === 0) {
-      errors.push({
-        status: 'error',
-        category: 'OBJECT_NOT_FOUND',
-        subCategory: 'crm.associations.NO_ASSOCIATIONS_FOUND',
-        message: `No ${TYPES[to].toLowerCase()} is associated with ${TYPES[from].toLowerCase()} ${id}.`,
-        context: { fromObjectId: [id] },
-      });
+      const message = `No ${TYPES[to].toLowerCase()} is associated with ${TYPES[from].toLowerCase()} ${id}.`;
+      const subCategory = 'crm.associations.NO_ASSOCIATIONS_FOUND';
+      errors.push(batchError('OBJECT_NOT_FOUND', message, { fromObjectId: [id] }, subCategory));
       continue;
     }
     const start = Number(after ?? 0);
@@ -40,16 +63,15 @@ export const readAssociations = (
     results.push({
       from: { id },
       to: page.map(({ toId, typeIds }) => ({
-        toObjectId: Number(toId),
+        toObjectId: isV4 ? Number(toId) : toId,
         associationTypes: typeIds.map((typeId) => ({
           category: 'HUBSPOT_DEFINED',
           typeId,
-          label: [1, 2, 5].includes(typeId) ? 'Primary' : null,
+          label: [1, 2, 5, 6].includes(typeId) ? 'Primary' : null,
         })),
       })),
       ...(start + linksPerAnswer < links.length && { paging: { next: { after: String(start + linksPerAnswer) } } }),
     });
   }
-  const answer = { status: 'COMPLETE', results };
-  return errors.length === 0 ? json(200, answer) : json(207, { ...answer, numErrors: errors.length, errors });
+  return batchAnswer(200, now, results, errors);
 };

@@ -8,6 +8,11 @@ export class HubSpotError extends Error {
   readonly status: number;
   readonly category: string;
 
+  /** As an entry of a batch's `errors`. */
+  toBatchError(context: BatchError['context']): BatchError {
+    return batchError(this.category, this.message, context);
+  }
+
   constructor(status: number, category: string, message: string) {
     super(message);
     this.status = status;
@@ -31,6 +36,48 @@ export const json = (status: number, body: unknown): SandboxAnswer => ({
   body: JSON.stringify(body),
 });
 
+/** What a batch says of inputs that it did not carry out. */
+export type BatchError = {
+  readonly status: string;
+  readonly category: string;
+  readonly subCategory?: string;
+  readonly message: string;
+  readonly context: Readonly<Record<string, readonly string[]>>;
+  readonly errors: readonly object[];
+  readonly links: Readonly<Record<string, string>>;
+};
+
+export const batchError = (
+  category: string,
+  message: string,
+  context: BatchError['context'],
+  subCategory?: string,
+): BatchError => ({
+  status: 'error',
+  category,
+  ...(subCategory !== undefined && { subCategory }),
+  message,
+  context,
+  errors: [],
+  links: {},
+});
+
+/** The answer of a batch: `status` where all of it was carried out, and 207 where not. */
+export const batchAnswer = (
+  status: number,
+  now: () => number,
+  results: readonly object[],
+  errors: readonly BatchError[] = [],
+): SandboxAnswer => {
+  const at = new Date(now()).toISOString();
+  const answer = { status: 'COMPLETE', results, startedAt: at, completedAt: at };
+  return errors.length === 0 ? json(status, answer) : json(207, { ...answer, numErrors: errors.length, errors });
+};
+
+/** 404: no such record, or no such endpoint. */
+export const notFound = (message = 'resource not found'): HubSpotError =>
+  new HubSpotError(404, 'OBJECT_NOT_FOUND', message);
+
 /** 400: something about the input. */
 export const validationError = (message: string): HubSpotError => new HubSpotError(400, 'VALIDATION_ERROR', message);
 
@@ -39,6 +86,7 @@ export const rateLimited = (policyName: 'TEN_SECONDLY_ROLLING' | 'SECONDLY'): Sa
   json(429, {
     status: 'error',
     message: `You have reached your ${policyName.toLowerCase()} limit.`,
+    category: 'RATE_LIMITS',
     errorType: 'RATE_LIMIT',
     correlationId: CORRELATION_ID,
     policyName,

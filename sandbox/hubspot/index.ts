@@ -11,8 +11,8 @@ import {
   type SandboxRequest,
   startSandboxServer,
 } from '../server.ts';
-import { HubSpotError, json, rateLimited } from './errors.ts';
-import { ROUTES, type Route } from './routes.ts';
+import { HubSpotError, json, notFound, rateLimited } from './errors.ts';
+import { findRoute, isTokenRequest } from './routes.ts';
 import { createState } from './state.ts';
 
 export type HubSpotSandboxOptions = ListenOptions & {
@@ -57,7 +57,7 @@ export const startHubSpotSandbox = ({
       form.get('client_id') === oauth.clientId &&
       form.get('client_secret') === oauth.clientSecret &&
       form.get('refresh_token') === oauth.refreshToken;
-    if (!granted) return json(400, { status: 'BAD_REFRESH_TOKEN', message: 'missing or invalid refresh token' });
+    if (!granted) return json(400, BAD_REFRESH_TOKEN);
     const token = random.token(40);
     issued.set(token, now() + tokenLifetimeS * 1000);
     return json(200, {
@@ -65,6 +65,8 @@ export const startHubSpotSandbox = ({
       refresh_token: oauth.refreshToken,
       expires_in: tokenLifetimeS,
       token_type: 'bearer',
+      hub_id: 62515,
+      scopes: ['oauth', 'crm.objects.contacts.read', 'crm.objects.contacts.write'],
     });
   };
 
@@ -85,18 +87,19 @@ export const startHubSpotSandbox = ({
   const answerRoute = (request: SandboxRequest, operation: string): SandboxAnswer => {
     authorise(request);
     if (!account.take()) return rateLimited('TEN_SECONDLY_ROLLING');
-    if (operation.endsWith('/search') && !searches.take()) return rateLimited('SECONDLY');
-    const found = findRoute(request);
-    if (!found) return { status: 404, body: '<html><body>Not found</body></html>' };
-    return found.route.answer(found.match, request, { state, now, linksPerAnswer });
+    if (isSearch(operation) && !searches.take()) return rateLimited('SECONDLY');
+    const route = findRoute(request);
+    if (!route) throw notFound();
+    return route.answer(request, { state, now, linksPerAnswer });
   };
 
   const provider: Provider = {
     describe,
     handle: (request, { operation }) => {
-      if (operation === TOKEN_OPERATION) return refresh(request);
+      if (isTokenRequest(request)) return refresh(request);
       const answer = answering(() => answerRoute(request, operation));
-      return { ...answer, headers: { ...answer.headers, ...rateHeaders() } };
+      // As HubSpot's usage guidelines say, a search's answer does not tell the account's state.
+      return isSearch(operation) ? answer : { ...answer, headers: { ...answer.headers, ...rateHeaders() } };
     },
     errorAnswer: (status) =>
       status === 429
@@ -106,28 +109,25 @@ export const startHubSpotSandbox = ({
   return startSandboxServer(provider, listen);
 };
 
-const TOKEN_OPERATION = 'POST /oauth/v1/token';
-
-const findRoute = ({ method, path }: SandboxRequest): { route: Route; match: RegExpExecArray } | undefined => {
-  for (const route of ROUTES) {
-    const match = route.method === method ? route.path.exec(path) : null;
-    if (match) return { route, match };
-  }
-  return undefined;
+// Source: https://developers.hubspot.com/changelog/new-oauth-v3-api-endpoints-and-standardized-error-responses
+const BAD_REFRESH_TOKEN = {
+  error: 'invalid_grant',
+  error_description: 'refresh token is invalid, expired or revoked',
+  status: 'BAD_REFRESH_TOKEN',
+  message: 'refresh token is invalid, expired or revoked',
 };
 
-const describe = (request: SandboxRequest): Described => {
-  const found = findRoute(request);
-  return {
-    operation: found ? found.route.name(found.match) : `${request.method} ${request.path}`,
-    keys: idsIn(request.body),
-  };
-};
+const isSearch = (operation: string): boolean => operation.endsWith('/search');
+
+const describe = (request: SandboxRequest): Described => ({
+  operation: findRoute(request)?.operation ?? `${request.method} ${request.path}`,
+  keys: idsIn(request.body),
+});
 
 const idsIn = (body: string): string[] => {
   try {
-    const { inputs } = JSON.parse(body) as { inputs?: { id: string }[] };
-    return inputs?.map(({ id }) => id) ?? [];
+    const { inputs } = JSON.parse(body) as { inputs?: { id?: unknown }[] };
+    return inputs?.flatMap(({ id }) => (typeof id === 'string' ? [id] : [])) ?? [];
   } catch {
     return [];
   }

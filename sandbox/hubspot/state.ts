@@ -8,6 +8,7 @@ export type CrmObject = {
   readonly properties: Record<string, string | null>;
   readonly createdAt: string;
   updatedAt: string;
+  archivedAt?: string;
 };
 
 /** A link from one record to another, with the provider's number for its kind. */
@@ -15,19 +16,26 @@ export type Association = { readonly toId: string; readonly typeIds: readonly nu
 
 export type HubSpotState = {
   readonly objects: Record<ObjectType, Map<string, CrmObject>>;
+  readonly archived: Record<ObjectType, Map<string, CrmObject>>;
   /** By `contacts>companies:101`: from type, to type and from id. */
   readonly associations: Map<string, Association[]>;
   readonly link: (from: ObjectType, fromId: string, to: ObjectType, toId: string, isPrimary?: boolean) => void;
+  /** Moves a record to the archive, without its associations. An unknown id changes nothing. */
+  readonly archive: (type: ObjectType, id: string, at: string) => void;
+  /** Removes a record and its associations. */
+  readonly forget: (type: ObjectType, id: string) => void;
 };
 
 // The provider's own numbers for the kinds of links: with a primary company there are two on one link.
-const TYPE_IDS: Readonly<Record<string, readonly number[]>> = {
+export const TYPE_IDS: Readonly<Record<string, readonly number[]>> = {
   'contacts>companies': [1, 279],
   'companies>contacts': [2, 280],
   'contacts>deals': [4],
   'deals>contacts': [3],
   'deals>companies': [5, 341],
+  'companies>deals': [6, 342],
   'deals>line_items': [19],
+  'line_items>deals': [20],
 };
 
 const object = (id: string, createdAt: Date, properties: Record<string, string | null>): CrmObject => {
@@ -86,6 +94,7 @@ export const createState = (company: Company): HubSpotState => {
         ),
       ),
     },
+    archived: { contacts: new Map(), companies: new Map(), deals: new Map(), line_items: new Map() },
     associations: new Map(),
     link: (from, fromId, to, toId, isPrimary = true) => {
       for (const [a, aId, b, bId] of [
@@ -98,6 +107,25 @@ export const createState = (company: Company): HubSpotState => {
         const key = `${a}>${b}:${aId}`;
         const links = state.associations.get(key) ?? [];
         if (!links.some((link) => link.toId === bId)) state.associations.set(key, [...links, { toId: bId, typeIds }]);
+      }
+    },
+    archive: (type, id, at) => {
+      const found = state.objects[type].get(id);
+      if (!found) return;
+      state.forget(type, id);
+      state.archived[type].set(id, Object.assign(found, { archivedAt: at }));
+    },
+    forget: (type, id) => {
+      state.objects[type].delete(id);
+      for (const [key, links] of state.associations) {
+        const [types, fromId] = key.split(':');
+        const [from, to] = (types ?? '').split('>');
+        if (from === type && fromId === id) state.associations.delete(key);
+        else if (to === type)
+          state.associations.set(
+            key,
+            links.filter(({ toId }) => toId !== id),
+          );
       }
     },
   };

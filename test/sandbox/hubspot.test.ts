@@ -26,7 +26,7 @@ const batch = (ids: string[], more: object = {}) => ({
 });
 
 test('a batch read answers 200 in an order of its own, with the properties asked and no others', async () => {
-  const response = await call('/crm/v3/objects/contacts/batch/read', batch(['101', '105', '103']));
+  const response = await call('/crm/objects/2026-09/contacts/batch/read', batch(['101', '105', '103']));
   expect(response.status).toBe(200);
   const { results } = (await response.json()) as { results: { id: string; properties: object }[] };
   expect(results.map(({ id }) => id)).toEqual(['105', '103', '101']);
@@ -39,7 +39,7 @@ test('a batch read answers 200 in an order of its own, with the properties asked
 });
 
 test('a batch read with a missing id answers 207 and names it', async () => {
-  const response = await call('/crm/v3/objects/contacts/batch/read', batch(['101', '999999']));
+  const response = await call('/crm/objects/2026-09/contacts/batch/read', batch(['101', '999999']));
   expect(response.status).toBe(207);
   expect(await response.json()).toMatchObject({
     status: 'COMPLETE',
@@ -51,19 +51,20 @@ test('a batch read with a missing id answers 207 and names it', async () => {
 
 test('reads by address in any mix of capitals', async () => {
   const response = await call(
-    '/crm/v3/objects/contacts/batch/read',
+    '/crm/objects/2026-09/contacts/batch/read',
     batch(['ADA.lindqvist@customers.example'], { idProperty: 'email' }),
   );
   expect(await response.json()).toMatchObject({ results: [{ id: '101' }] });
 });
 
-test('associations answer numbers for ids, and 207 for who has none', async () => {
-  const response = await call('/crm/v4/associations/contacts/companies/batch/read', {
-    inputs: [{ id: '101' }, { id: '115' }],
-  });
+test.each([
+  ['2026-09', 'text', '/crm/associations/2026-09', '9001'],
+  ['v4', 'numbers', '/crm/v4/associations', 9001],
+])('associations of %s answer %s for ids, and 207 for who has none', async (_, __, root, toObjectId) => {
+  const response = await call(`${root}/contacts/companies/batch/read`, { inputs: [{ id: '101' }, { id: '115' }] });
   expect(response.status).toBe(207);
   expect(await response.json()).toMatchObject({
-    results: [{ from: { id: '101' }, to: [{ toObjectId: 9001, associationTypes: [{ label: 'Primary' }, {}] }] }],
+    results: [{ from: { id: '101' }, to: [{ toObjectId, associationTypes: [{ label: 'Primary' }, {}] }] }],
     errors: [{ subCategory: 'crm.associations.NO_ASSOCIATIONS_FOUND', context: { fromObjectId: ['115'] } }],
   });
 });
@@ -71,19 +72,26 @@ test('associations answer numbers for ids, and 207 for who has none', async () =
 describe('refuses', () => {
   const ids = (count: number) => Array.from({ length: count }, (_, index) => String(index));
   test.each([
-    ['101 ids', '/crm/v3/objects/contacts/batch/read', batch(ids(101)), 'POST', 400, 'VALIDATION_ERROR'],
+    ['101 ids', '/crm/objects/2026-09/contacts/batch/read', batch(ids(101)), 'POST', 400, 'VALIDATION_ERROR'],
     [
       'an unknown property',
-      '/crm/v3/objects/contacts',
+      '/crm/objects/2026-09/contacts',
       { properties: { shoe_size: '44' } },
       'POST',
       400,
       'VALIDATION_ERROR',
     ],
-    ['a broken address', '/crm/v3/objects/contacts', { properties: { email: 'x' } }, 'POST', 400, 'VALIDATION_ERROR'],
+    [
+      'a broken address',
+      '/crm/objects/2026-09/contacts',
+      { properties: { email: 'x' } },
+      'POST',
+      400,
+      'VALIDATION_ERROR',
+    ],
     [
       'an address twice',
-      '/crm/v3/objects/contacts',
+      '/crm/objects/2026-09/contacts',
       { properties: { email: 'ada.lindqvist@customers.example' } },
       'POST',
       409,
@@ -91,7 +99,7 @@ describe('refuses', () => {
     ],
     [
       'an unknown record',
-      '/crm/v3/objects/deals/1',
+      '/crm/objects/2026-09/deals/1',
       { properties: { dealname: 'x' } },
       'PATCH',
       404,
@@ -99,7 +107,7 @@ describe('refuses', () => {
     ],
     [
       'a search of 6 groups',
-      '/crm/v3/objects/deals/search',
+      '/crm/objects/2026-09/deals/search',
       { filterGroups: Array(6).fill({ filters: [] }) },
       'POST',
       400,
@@ -107,7 +115,7 @@ describe('refuses', () => {
     ],
     [
       'the 10,001st result',
-      '/crm/v3/objects/deals/search',
+      '/crm/objects/2026-09/deals/search',
       { limit: 100, after: '9950' },
       'POST',
       400,
@@ -120,7 +128,7 @@ describe('refuses', () => {
   });
 
   test('another token', async () => {
-    const response = await call('/crm/v3/objects/contacts', undefined, { token: 'other' });
+    const response = await call('/crm/objects/2026-09/contacts', undefined, { token: 'other' });
     expect(response.status).toBe(401);
     expect(await response.json()).toMatchObject({ category: 'INVALID_AUTHENTICATION' });
   });
@@ -132,10 +140,11 @@ test('over its quota: 429 with the policy, headers that count down, and answers 
     now: () => now,
     quota: { account: { calls: 3, windowMs: 10_000 }, search: { calls: 1, windowMs: 1_000 } },
   });
-  const get = () => call('/crm/v3/objects/contacts?limit=1', undefined, { at: strict });
+  const get = () => call('/crm/objects/2026-09/contacts?limit=1', undefined, { at: strict });
   expect((await get()).headers.get('x-hubspot-ratelimit-remaining')).toBe('2');
-  const find = () => call('/crm/v3/objects/contacts/search', { limit: 1 }, { at: strict });
-  expect((await find()).status).toBe(200);
+  const find = () => call('/crm/objects/2026-09/contacts/search', { limit: 1 }, { at: strict });
+  const found = await find();
+  expect([found.status, found.headers.get('x-hubspot-ratelimit-remaining')]).toEqual([200, null]);
   expect(await (await find()).json()).toMatchObject({ errorType: 'RATE_LIMIT', policyName: 'SECONDLY' });
   const over = await get();
   expect(over.status).toBe(429);

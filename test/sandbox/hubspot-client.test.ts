@@ -1,0 +1,451 @@
+import { Client } from '@hubspot/api-client';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createCompany } from '../../sandbox/company.ts';
+import { HUBSPOT_SANDBOX_TOKEN, type HubSpotSandboxOptions, startHubSpotSandbox } from '../../sandbox/hubspot/index.ts';
+import type { Sandbox } from '../../sandbox/server.ts';
+import { answerProblems, requestProblems } from '../kit/hubspot-contract.ts';
+import { startRecorder } from '../kit/recorder.ts';
+
+/* HubSpot's own client uses the sandbox, and the sandbox's answers in the dated version are held against the client's models. */
+
+const company = createCompany();
+const OAUTH = { clientId: 'app', clientSecret: 'app-secret', refreshToken: 'refresh-me' };
+
+let sandbox: Sandbox;
+let recorder: Awaited<ReturnType<typeof startRecorder>>;
+let hubspot: Client;
+
+const start = async (options: HubSpotSandboxOptions = {}) => {
+  sandbox = await startHubSpotSandbox({ oauth: OAUTH, ...options });
+  recorder = await startRecorder(sandbox.url);
+  hubspot = new Client({
+    accessToken: HUBSPOT_SANDBOX_TOKEN,
+    basePath: recorder.url,
+    numberOfApiCallRetries: 3,
+    // Its own limiter would leave a ninth of a second between any two requests.
+    limiterOptions: { maxConcurrent: 6 },
+  });
+};
+const stop = async () => {
+  await recorder.close();
+  await sandbox.close();
+};
+
+beforeEach(() => start());
+afterEach(stop);
+
+const read = (ids: readonly string[], more: object = {}) => ({
+  inputs: ids.map((id) => ({ id })),
+  properties: ['email'],
+  propertiesWithHistory: [],
+  ...more,
+});
+
+/** Runs what is meant to fail and says how. */
+const failureOf = async (work: Promise<unknown>) =>
+  work.then(
+    () => expect.fail('It did not fail.'),
+    ({ code, body, headers }) => ({ code, body, type: headers['content-type'] }),
+  );
+
+const contacts = () => hubspot.crm.contacts;
+const companies = () => hubspot.crm.companies;
+const deals = () => hubspot.crm.deals;
+const lineItems = () => hubspot.crm.lineItems;
+
+test('reads a batch, and what is missing of it', async () => {
+  const whole = await contacts().batchApi.read(read(['101', '102']));
+  expect(whole.results.map(({ id }) => id).sort()).toEqual(['101', '102']);
+  expect(whole.results[0]?.createdAt).toBeInstanceOf(Date);
+  expect(whole.startedAt).toBeInstanceOf(Date);
+  const partial = await contacts().batchApi.read(read(['101', '9999999']));
+  expect(partial).toMatchObject({
+    status: 'COMPLETE',
+    completedAt: expect.any(Date),
+    numErrors: 1,
+    errors: [{ category: 'OBJECT_NOT_FOUND', context: { ids: ['9999999'] }, errors: [], links: {} }],
+  });
+  const { results } = await contacts().batchApi.read(
+    read(['Ada.Lindqvist@customers.example'], { idProperty: 'email' }),
+  );
+  expect(results.map(({ id }) => id)).toEqual(['101']);
+});
+
+test('reads what a property was before', async () => {
+  const { results } = await contacts().batchApi.read(read(['101'], { propertiesWithHistory: ['phone', 'email'] }));
+  expect(results[0]?.propertiesWithHistory?.['email']).toEqual([
+    { value: 'ada.lindqvist@customers.example', timestamp: expect.any(Date), sourceType: expect.any(String) },
+  ]);
+});
+
+describe('searches', () => {
+  const search = async (more: object) => {
+    const { results, total, paging } = await contacts().searchApi.doSearch({
+      filterGroups: [],
+      properties: ['lastname'],
+      sorts: ['hs_object_id'],
+      limit: 3,
+      after: '0',
+      ...more,
+    });
+    return { ids: results.map(({ id }) => id), total, after: paging?.next?.after };
+  };
+  const ids = company.people.map(({ id }) => id).sort((a, b) => Number(a) - Number(b));
+  const filter = (operator: string, more: object) => ({
+    filterGroups: [{ filters: [{ propertyName: 'hs_object_id', operator, ...more }] }],
+    limit: 200,
+  });
+
+  test.each([
+    ['a property', 'hs_object_id', ids],
+    ['a property with a minus', '-hs_object_id', [...ids].reverse()],
+    ['an object', { propertyName: 'hs_object_id', direction: 'DESCENDING' }, [...ids].reverse()],
+    ['an object without a direction', { propertyName: 'hs_object_id' }, ids],
+  ])('sorted by %s, a page after another', async (_, sort, expected) => {
+    const first = await search({ sorts: [sort] });
+    expect(first).toEqual({ ids: expected.slice(0, 3), total: ids.length, after: '3' });
+    expect((await search({ sorts: [sort], after: first.after })).ids).toEqual(expected.slice(3, 6));
+  });
+
+  test.each([
+    ['LT', { value: ids[2] }, ids.slice(0, 2)],
+    ['LTE', { value: ids[2] }, ids.slice(0, 3)],
+    ['GT', { value: ids.at(-3) }, ids.slice(-2)],
+    ['GTE', { value: ids.at(-3) }, ids.slice(-3)],
+    ['BETWEEN', { value: ids[1], highValue: ids[3] }, ids.slice(1, 4)],
+    ['IN', { values: [ids[0], ids[4]] }, [ids[0], ids[4]]],
+    ['NOT_IN', { values: ids.slice(2) }, ids.slice(0, 2)],
+    ['EQ', { value: ids[1] }, [ids[1]]],
+    ['NEQ', { value: ids[0] }, ids.slice(1)],
+    ['HAS_PROPERTY', {}, ids],
+    ['NOT_HAS_PROPERTY', {}, []],
+    ['CONTAINS_TOKEN', { value: `*${ids[0]}*` }, [ids[0]]],
+    ['NOT_CONTAINS_TOKEN', { value: `*${ids[0]}*` }, ids.slice(1)],
+  ])('with %s', async (operator, more, expected) => {
+    expect((await search(filter(operator, more))).ids).toEqual(expected.slice(0, 200));
+  });
+});
+
+test('reads one record, by id or by a property, with what is asked for of it', async () => {
+  const { id, properties } = await contacts().basicApi.getById('101', ['email', 'firstname']);
+  expect({ id, properties }).toMatchObject({
+    id: '101',
+    properties: { email: 'ada.lindqvist@customers.example', firstname: 'Ada' },
+  });
+  const byEmail = await contacts().basicApi.getById(
+    'ada.lindqvist@customers.example',
+    undefined,
+    undefined,
+    undefined,
+    false,
+    'email',
+  );
+  expect(byEmail.id).toBe('101');
+  const linked = await contacts().basicApi.getById('101', undefined, undefined, ['companies', 'deals']);
+  expect(linked.associations?.['companies']?.results).toEqual([
+    { id: '9001', type: 'contact_to_company' },
+    { id: '9001', type: 'contact_to_company_unlabeled' },
+  ]);
+  expect(linked.associations?.['deals']?.results[0]).toMatchObject({ type: 'contact_to_deal' });
+});
+
+test('pages through what is associated', async () => {
+  const all = await lineItems().getAll(undefined, undefined, undefined, undefined, ['deal']);
+  expect(all.map(({ associations }) => associations?.['deals']?.results)).toEqual(
+    company.deals.flatMap(({ id, lineItems: lines }) => lines.map(() => [{ id, type: 'line_item_to_deal' }])),
+  );
+  const [deal] = await deals().getAll(undefined, undefined, undefined, undefined, ['line_items', 'companies']);
+  expect(Object.keys(deal?.associations ?? {})).toEqual(['line items', 'companies']);
+});
+
+test('pages through everything', async () => {
+  const everyone = await contacts().getAll(7, undefined, ['email', 'lastname']);
+  expect(everyone.map(({ id }) => id)).toEqual(company.people.map(({ id }) => id));
+  expect(Object.keys(everyone[0]?.properties ?? {})).toEqual(expect.arrayContaining(['email', 'lastname']));
+  expect((await companies().getAll()).length).toBe(company.organisations.length);
+  expect((await deals().getAll()).length).toBe(company.deals.length);
+  expect((await lineItems().getAll()).length).toBe(company.deals.flatMap((deal) => deal.lineItems).length);
+});
+
+test('creates, changes and archives', async () => {
+  const created = await contacts().basicApi.create({
+    properties: { email: 'new@customers.example' },
+    associations: [
+      { to: { id: '9001' }, types: [{ associationCategory: 'HUBSPOT_DEFINED' as never, associationTypeId: 1 }] },
+    ],
+  });
+  const updated = await contacts().basicApi.update(created.id, { properties: { phone: '+46 70 1' } });
+  expect(updated.properties['phone']).toBe('+46 70 1');
+  const byEmail = await contacts().basicApi.update('NEW@customers.example', { properties: {} }, 'email');
+  expect(byEmail.id).toBe(created.id);
+  const links = () =>
+    hubspot.crm.associations.v4.batchApi.getPage('contacts', 'companies', { inputs: [{ id: created.id }] });
+  expect((await links()).results).toHaveLength(1);
+
+  await contacts().basicApi.archive(created.id);
+  expect(await failureOf(contacts().basicApi.getById(created.id))).toMatchObject({ code: 404 });
+  expect((await links()).results).toHaveLength(0);
+  const archived = await contacts().basicApi.getById(created.id, undefined, undefined, undefined, true);
+  expect(archived).toMatchObject({ archived: true, archivedAt: expect.any(Date) });
+  await contacts().batchApi.archive({ inputs: [{ id: '101' }, { id: '102' }] });
+  expect(await contacts().getAll()).toHaveLength(company.people.length - 2);
+  expect(await contacts().getAll(undefined, undefined, undefined, undefined, undefined, true)).toHaveLength(3);
+});
+
+describe('creates a batch', () => {
+  const inputs = [
+    { properties: { email: 'one@customers.example' }, associations: [] },
+    { properties: { email: 'ada.lindqvist@customers.example' }, associations: [] },
+    { properties: { email: 'two@customers.example' }, associations: [] },
+  ];
+
+  test('of what can be created', async () => {
+    const { results, status } = await contacts().batchApi.create({ inputs: inputs.filter((_, index) => index !== 1) });
+    expect(status).toBe('COMPLETE');
+    expect(results.map(({ properties }) => properties['email'])).toEqual([
+      'one@customers.example',
+      'two@customers.example',
+    ]);
+  });
+
+  test('as a whole, or nothing of it', async () => {
+    expect(await failureOf(contacts().batchApi.create({ inputs }))).toMatchObject({
+      code: 409,
+      body: { category: 'CONFLICT' },
+    });
+    expect(await contacts().getAll()).toHaveLength(company.people.length);
+  });
+
+  test('in part, where each input can be told from the others', async () => {
+    const traced = inputs.map((input, index) => ({ ...input, objectWriteTraceId: `trace-${index}` }));
+    expect(await contacts().batchApi.create({ inputs: traced })).toMatchObject({
+      results: [{ objectWriteTraceId: 'trace-0' }, { objectWriteTraceId: 'trace-2' }],
+      numErrors: 1,
+      errors: [{ status: 'error', category: 'CONFLICT', context: { objectWriteTraceId: ['trace-1'] } }],
+    });
+  });
+});
+
+test('reads associations, by types in the singular and by their numbers too', async () => {
+  const batch = { inputs: [{ id: '101' }, { id: '115' }] };
+  const api = hubspot.crm.associations.v4.batchApi;
+  const [plural, singular, numbered] = await Promise.all([
+    api.getPage('contacts', 'companies', batch),
+    api.getPage('contact', 'company', batch),
+    api.getPage('0-1', '0-2', batch),
+  ]);
+  expect(plural).toMatchObject({ results: [{ _from: { id: '101' } }], numErrors: 1 });
+  expect(singular.results).toEqual(plural.results);
+  expect(numbered.results).toEqual(plural.results);
+});
+
+test('gets tokens', async () => {
+  const { clientId, clientSecret, refreshToken } = OAUTH;
+  const get = (token: string) =>
+    hubspot.oauth.tokensApi.create('refresh_token', undefined, undefined, clientId, clientSecret, token);
+  const token = await get(refreshToken);
+  expect(token).toMatchObject({ tokenType: 'bearer', expiresIn: 1_800, refreshToken });
+  hubspot.setAccessToken(token.accessToken);
+  expect((await contacts().basicApi.getById('101')).id).toBe('101');
+  expect(await failureOf(get('another'))).toMatchObject({
+    code: 400,
+    type: expect.stringContaining('application/json'),
+  });
+  expect(JSON.parse(recorder.exchanges.at(-1)?.answer ?? '')).toMatchObject({
+    error: 'invalid_grant',
+    error_description: expect.any(String),
+    status: 'BAD_REFRESH_TOKEN',
+  });
+});
+
+describe('errors are HubSpot’s own, in JSON', () => {
+  test.each<[string, number, string, () => Promise<unknown>]>([
+    ['no such record', 404, 'OBJECT_NOT_FOUND', () => contacts().basicApi.getById('9999999')],
+    ['an id that cannot be decoded', 404, 'OBJECT_NOT_FOUND', () => contacts().basicApi.getById('9999999%')],
+    ['no such record to change', 404, 'OBJECT_NOT_FOUND', () => deals().basicApi.update('1', { properties: {} })],
+    ['no such endpoint', 404, 'OBJECT_NOT_FOUND', () => hubspot.crm.tickets.basicApi.getPage()],
+    [
+      'a value that is not taken',
+      400,
+      'VALIDATION_ERROR',
+      () => contacts().basicApi.create({ properties: { email: 'x' }, associations: [] }),
+    ],
+    [
+      'an address that is taken',
+      409,
+      'CONFLICT',
+      () => contacts().basicApi.update('102', { properties: { email: 'ada.lindqvist@customers.example' } }),
+    ],
+    [
+      'associations with an unknown type',
+      400,
+      'VALIDATION_ERROR',
+      () => contacts().basicApi.getById('101', undefined, undefined, ['boats']),
+    ],
+    ['more than a page', 400, 'VALIDATION_ERROR', () => contacts().basicApi.getPage(101)],
+    [
+      'more history than a batch holds',
+      400,
+      'VALIDATION_ERROR',
+      () => contacts().batchApi.read(read(Array(51).fill('101'), { propertiesWithHistory: ['email'] })),
+    ],
+    [
+      'an unknown kind of association',
+      400,
+      'VALIDATION_ERROR',
+      () =>
+        contacts().basicApi.create({
+          properties: {},
+          associations: [
+            { to: { id: '9001' }, types: [{ associationCategory: 'HUBSPOT_DEFINED' as never, associationTypeId: 77 }] },
+          ],
+        }),
+    ],
+  ])('%s', async (_, code, category, work) => {
+    expect(await failureOf(work())).toEqual({
+      code,
+      type: 'application/json;charset=utf-8',
+      body: expect.objectContaining({ category, message: expect.any(String), correlationId: expect.any(String) }),
+    });
+  });
+
+  test('another token', async () => {
+    hubspot.setAccessToken('another');
+    expect(await failureOf(contacts().basicApi.getById('101'))).toMatchObject({
+      code: 401,
+      body: { category: 'INVALID_AUTHENTICATION' },
+    });
+  });
+});
+
+describe('the client repeats what the sandbox refuses for a while', () => {
+  /** Takes the client's waits away and says how long they would have been. */
+  const skipWaits = (whileWaiting: () => void = () => {}) => {
+    const waits: number[] = [];
+    const real = globalThis.setTimeout;
+    // The client says on the console that it is about to wait.
+    vi.spyOn(console, 'error').mockImplementation(() => {
+      const stub = vi.spyOn(globalThis, 'setTimeout').mockImplementation(((done: () => void, ms: number) => {
+        stub.mockRestore();
+        waits.push(ms);
+        whileWaiting();
+        return real(done, 0);
+      }) as never);
+    });
+    return waits;
+  };
+  afterEach(() => void vi.restoreAllMocks());
+
+  test.each([500, 502, 503])('a %i', async (status) => {
+    const waits = skipWaits();
+    sandbox.fail({ status, times: 2 });
+    expect((await contacts().basicApi.getById('101')).id).toBe('101');
+    expect(waits).toEqual([200, 400]);
+  });
+
+  test('a 429 of the ten seconds’ limit, with or without Retry-After', async () => {
+    const waits = skipWaits();
+    sandbox.fail({ status: 429, times: 1, headers: { 'retry-after': '1' } });
+    sandbox.fail({ status: 429, times: 1 });
+    expect((await contacts().basicApi.getById('101')).id).toBe('101');
+    expect(waits).toEqual([10_000, 20_000]);
+  });
+
+  test('a 429 of the searches’ limit, until its second is over', async () => {
+    await stop();
+    let now = Date.UTC(2026, 10, 1);
+    const ANY = { calls: 1_000, windowMs: 1 };
+    await start({ now: () => now, quota: { account: ANY, search: { calls: 1, windowMs: 1_000 } } });
+    const waits = skipWaits(() => {
+      now += 1_001;
+    });
+    const search = () =>
+      deals().searchApi.doSearch({ filterGroups: [], sorts: [], properties: [], limit: 1, after: '0' });
+    await search();
+    expect((await search()).results).toHaveLength(1);
+    expect(waits).toEqual([1_000]);
+  });
+
+  test('and gives up on a limit of another kind', async () => {
+    sandbox.fail({ status: 429, times: 1, body: '{"policyName":"DAILY","category":"RATE_LIMITS"}' });
+    expect(await failureOf(contacts().basicApi.getById('101'))).toMatchObject({ code: 429 });
+  });
+});
+
+const call = async (method: string, path: string, body?: object, authorization = `Bearer ${HUBSPOT_SANDBOX_TOKEN}`) =>
+  fetch(`${recorder.url}${path}`, {
+    method,
+    headers: { authorization, 'content-type': 'application/json' },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+
+test.each([
+  ['lacks something', (answer: string) => answer.replace(/,"completedAt":"[^"]+"/, ''), /: completedAt: /],
+  ['has an unknown property', (answer: string) => answer.replace('"id":', '"shoeSize":44,"id":'), /"shoeSize"/],
+  ['has a number for a text', (answer: string) => answer.replace('"id":"101"', '"id":101'), /: results.0.id: /],
+])('an answer that %s is not one of the client’s models', async (_, rewrite, problem) => {
+  sandbox.fail({ rewrite, times: 1 });
+  await contacts().batchApi.read(read(['101']));
+  expect(recorder.exchanges.flatMap(answerProblems)).toEqual([expect.stringMatching(problem)]);
+});
+
+/* The client calls the versions that end; these are the dated ones. */
+test.each(['contacts', 'companies', 'deals', 'line_items'])(
+  'every answer about %s has what the models of HubSpot’s client require',
+  async (type) => {
+    const root = `/crm/objects/2026-09/${type}`;
+    const listed = (await (
+      await call('GET', `${root}?limit=2&properties=name,email&associations=companies`)
+    ).json()) as {
+      results: { id: string }[];
+    };
+    const [first, second] = listed.results.map(({ id }) => id) as [string, string];
+    const create = { properties: {}, associations: [] };
+    const read = { properties: ['name'], propertiesWithHistory: [] };
+    const search = { filterGroups: [], sorts: ['-hs_object_id'], properties: [], limit: 2, after: '0' };
+    await call('GET', `${root}/${first}?properties=name&propertiesWithHistory=name&associations=deals,line_items`);
+    await call('GET', `${root}/9999999`);
+    await call('GET', root, undefined, 'Bearer another');
+    await call('GET', `${root}?limit=1000`);
+    await call('POST', `${root}/batch/read`, { inputs: [{ id: first }], ...read });
+    await call('POST', `${root}/batch/read`, { inputs: [{ id: first }, { id: '9999999' }], ...read });
+    await call('POST', `${root}/search`, search);
+    await call('POST', `${root}/search`, { ...search, limit: 1_000 });
+    await call('POST', root, create);
+    await call('POST', root, { ...create, properties: { shoe_size: '44' } });
+    await call('PATCH', `${root}/${first}`, { properties: {} });
+    await call('PATCH', `${root}/9999999`, { properties: {} });
+    await call('POST', `${root}/batch/create`, { inputs: [create, create] });
+    await call('POST', `${root}/batch/create`, {
+      inputs: [
+        { ...create, objectWriteTraceId: 'a' },
+        { ...create, properties: { shoe_size: '44' }, objectWriteTraceId: 'b' },
+      ],
+    });
+    await call('DELETE', `${root}/${first}`);
+    await call('GET', `${root}/${first}?archived=true`);
+    await call('POST', `${root}/batch/archive`, { inputs: [{ id: second }] });
+    await call('POST', `/crm/associations/2026-09/${type}/deals/batch/read`, {
+      inputs: [{ id: '9999999' }, { id: '103' }],
+    });
+    for (const status of [429, 500, 503]) {
+      sandbox.fail({ status, times: 1 });
+      await call('GET', root);
+    }
+    expect(recorder.exchanges.flatMap(requestProblems)).toEqual([]);
+    expect(recorder.exchanges.flatMap(answerProblems)).toEqual([]);
+    expect(new Set(recorder.exchanges.map(({ status }) => status))).toEqual(
+      new Set([200, 201, 204, 207, 400, 401, 404, 429, 500, 503]),
+    );
+  },
+);
+test('a path that is nobody’s is a 404 in JSON', async () => {
+  for (const path of ['/', '/crm/v3/objects/tickets', '/crm/objects/2020-01/contacts', '/oauth/2020-01/token']) {
+    const response = await fetch(`${sandbox.url}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${HUBSPOT_SANDBOX_TOKEN}` },
+    });
+    expect([response.status, response.headers.get('content-type')]).toEqual([404, 'application/json;charset=utf-8']);
+    expect(await response.json()).toMatchObject({ category: 'OBJECT_NOT_FOUND', correlationId: expect.any(String) });
+  }
+});
