@@ -26,13 +26,13 @@ const CLIENTS = Number(values.clients);
 
 // What one call of each operation may carry, from the providers' documentation; 1 where it is not here.
 const CAPACITY: Readonly<Record<string, number>> = {
-  'POST /crm/v3/objects/contacts/batch/read': 100,
-  'POST /crm/v3/objects/companies/batch/read': 100,
-  'POST /crm/v3/objects/deals/batch/read': 100,
-  'POST /crm/v3/objects/line_items/batch/read': 100,
-  'POST /crm/v4/associations/contacts/companies/batch/read': 1_000,
-  'POST /crm/v4/associations/contacts/deals/batch/read': 1_000,
-  'POST /crm/v4/associations/deals/line_items/batch/read': 1_000,
+  'POST /crm/objects/2026-09/contacts/batch/read': 100,
+  'POST /crm/objects/2026-09/companies/batch/read': 100,
+  'POST /crm/objects/2026-09/deals/batch/read': 100,
+  'POST /crm/objects/2026-09/line_items/batch/read': 100,
+  'POST /crm/associations/2026-09/contacts/companies/batch/read': 1_000,
+  'POST /crm/associations/2026-09/contacts/deals/batch/read': 1_000,
+  'POST /crm/associations/2026-09/deals/line_items/batch/read': 1_000,
   'GET /v1/customers/search': 10,
   'GET /v1/payment_intents/search': 10,
   catalogInventoryStockItemList: 200,

@@ -35,7 +35,7 @@ export type CallOptions = {
 
 /** One call to a provider, as the links of the chain see it. */
 export type Call = CallOptions & {
-  /** Names the endpoint without ids or values: `POST /crm/v3/objects/contacts/batch/read`, `catalogInventoryStockItemList`. */
+  /** Names the endpoint without ids or values: `POST /crm/objects/2026-09/contacts/batch/read`, `catalogInventoryStockItemList`. */
   readonly operation: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: string;

@@ -3,25 +3,32 @@ import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
 import type { HttpConnector } from '../../connectors/http.ts';
 import { parseJson } from '../../connectors/parse.ts';
 import type { HubSpotConfig, OAuthApp } from './config.ts';
+import type { Endpoint } from './endpoints.ts';
 import { Token } from './shapes.ts';
-import type { HubSpotOperation } from './upstream.ts';
-
-const OPERATION: HubSpotOperation = 'POST /oauth/v1/token';
 
 /** The token that calls carry: a private app's own, or an OAuth access token, renewed once for all callers. */
-export const createAccess = (http: HttpConnector, { access, baseUrl }: HubSpotConfig): SharedCredential => {
+export const createAccess = (
+  http: HttpConnector,
+  { access, baseUrl }: HubSpotConfig,
+  endpoint: Endpoint,
+): SharedCredential => {
   const { upstream } = http;
   if ('token' in access) {
     return createSharedCredential({ upstream, obtain: async () => ({ value: access.token }), isRefused: () => false });
   }
   return createSharedCredential({
     upstream,
-    obtain: () => refresh(http, baseUrl, access),
+    obtain: () => refresh(http, `${baseUrl}${endpoint.path}`, endpoint, access),
     isRefused: (error) => isUpstreamError(error, 'UPSTREAM_UNAUTHORIZED') && error.details.status === 401,
   });
 };
 
-const refresh = async (http: HttpConnector, baseUrl: string, { clientId, clientSecret, refreshToken }: OAuthApp) => {
+const refresh = async (
+  http: HttpConnector,
+  url: string,
+  { method, operation }: Endpoint,
+  { clientId, clientSecret, refreshToken }: OAuthApp,
+) => {
   const form = {
     grant_type: 'refresh_token',
     client_id: clientId,
@@ -30,21 +37,21 @@ const refresh = async (http: HttpConnector, baseUrl: string, { clientId, clientS
   };
   try {
     const { body } = await http.send({
-      operation: OPERATION,
-      method: 'POST',
-      url: `${baseUrl}/oauth/v1/token`,
+      operation,
+      method,
+      url,
       headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
       body: new URLSearchParams(form).toString(),
       write: false,
       isPrerequisite: true,
     });
-    const token = parseJson(Token, body, { upstream: http.upstream, operation: OPERATION });
+    const token = parseJson(Token, body, { upstream: http.upstream, operation });
     return { value: token.access_token, expiresInMs: token.expires_in * 1000 };
   } catch (error) {
     if (!isUpstreamError(error, 'UPSTREAM_REJECTED')) throw error;
     // A refresh token that was revoked answers 400.
     throw new UpstreamError('UPSTREAM_UNAUTHORIZED', http.upstream, 'the refresh token is no longer taken', {
-      operation: OPERATION,
+      operation,
       status: error.details.status,
       cause: error,
     });

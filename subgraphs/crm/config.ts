@@ -3,6 +3,7 @@ import type { Lifetime } from '../../connectors/cache.ts';
 import type { LimitRule } from '../../connectors/limits.ts';
 import { ConfigError, type Env, readEach, readEnv } from '../../runtime/env.ts';
 import { concurrencyVariable, lifetimesVariable, quotaVariable } from '../provider-env.ts';
+import { API_VERSION } from './endpoints.ts';
 import { LIFETIMES, LIMITS, type LifetimeName } from './terms.ts';
 
 /** The variables of the crm subgraph. */
@@ -14,6 +15,10 @@ export const HubSpotEnv = z.object({
   HUBSPOT_BASE_URL: z
     .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
     .default('https://api.hubapi.com'),
+  HUBSPOT_API_VERSION: z
+    .string()
+    .regex(/^\d{4}-\d{2}(-beta)?$/, `must be a dated version, e.g. ${API_VERSION}`)
+    .default(API_VERSION),
   HUBSPOT_TIMEOUT_MS: z.coerce.number().int().positive().default(10_000),
   HUBSPOT_CURRENCY: z
     .string()
@@ -32,6 +37,8 @@ export type HubSpotConfig = {
   /** A private app's token, or the OAuth app that gets tokens. */
   readonly access: { readonly token: string } | OAuthApp;
   readonly baseUrl: string;
+  /** A dated version of the API, e.g. `2026-09`. */
+  readonly apiVersion: string;
   readonly timeoutMs: number;
   /** For deals that name no currency. */
   readonly defaultCurrency: string | undefined;
@@ -50,6 +57,7 @@ export const readConfig = (env: Env): HubSpotConfig => {
   return {
     access,
     baseUrl: values.HUBSPOT_BASE_URL.replace(/\/$/, ''),
+    apiVersion: values.HUBSPOT_API_VERSION,
     timeoutMs: values.HUBSPOT_TIMEOUT_MS,
     defaultCurrency: values.HUBSPOT_CURRENCY,
     limits: values.HUBSPOT_QUOTA,

@@ -4,11 +4,11 @@ import type { Tag } from '../../connectors/tag.ts';
 import { badInput } from '../errors.ts';
 import { findOut } from '../find-out.ts';
 import { DateTime, Decimal, Email, readInput, text } from '../inputs.ts';
+import type { Endpoint } from './endpoints.ts';
 import type { MutationResolvers } from './generated.ts';
 import type { Context } from './loaders.ts';
 import { API_LIFECYCLE_STAGE } from './mapping.ts';
 import { tags } from './tags.ts';
-import type { HubSpotOperation } from './upstream.ts';
 import { readBack, toPartlyContact, toPartlyDeal } from './written.ts';
 
 /** HubSpot numbers its records. */
@@ -58,7 +58,7 @@ const requireChange = (properties: Readonly<Record<string, string>>): void => {
   if (Object.keys(properties).length === 0) throw badInput('input', 'changes nothing');
 };
 
-const gone = (operation: HubSpotOperation): Error =>
+const gone = ({ operation }: Endpoint): Error =>
   unusableAnswer({ upstream: 'crm', operation }, 'nothing of a record that was just written');
 
 /** Runs a write of a record and invalidates what it changes: also where it failed, since it may have been carried out. */
@@ -92,7 +92,7 @@ export const mutations: MutationResolvers = {
     // Somebody may have asked for this id before there was one.
     await invalidate([tags.contact(id)]);
     const read = () => loaders.contact.load(id);
-    return { customer: await readBack(written, read, toPartlyContact, gone('POST /crm/v3/objects/contacts')) };
+    return { customer: await readBack(written, read, toPartlyContact, gone(api.endpoints.create('contacts'))) };
   },
 
   updateCustomer: async (_, args, context) => {
@@ -112,7 +112,9 @@ export const mutations: MutationResolvers = {
     // The contact that it has been merged into.
     if (writtenId !== id) await invalidate([tags.contact(writtenId)]);
     const read = () => loaders.contact.load(writtenId);
-    return { customer: await readBack(written, read, toPartlyContact, gone('PATCH /crm/v3/objects/contacts/{id}')) };
+    return {
+      customer: await readBack(written, read, toPartlyContact, gone(api.endpoints.update('contacts', writtenId))),
+    };
   },
 
   updateDeal: async (_, args, context) => {
@@ -129,6 +131,6 @@ export const mutations: MutationResolvers = {
     const { id: writtenId } = written.record;
     if (writtenId !== id) await invalidate([tags.deal(writtenId)]);
     const read = () => loaders.deal.load(writtenId);
-    return { deal: await readBack(written, read, toPartlyDeal, gone('PATCH /crm/v3/objects/deals/{id}')) };
+    return { deal: await readBack(written, read, toPartlyDeal, gone(api.endpoints.update('deals', writtenId))) };
   },
 };

@@ -5,6 +5,7 @@ import type { CreateReader } from '../../connectors/provider.ts';
 import type { Reader } from '../../connectors/reader.ts';
 import type { Tag } from '../../connectors/tag.ts';
 import type { ProviderPage } from '../connection.ts';
+import type { HubSpotOperation, RecordType } from './endpoints.ts';
 import { tags } from './tags.ts';
 import type { LifetimeName } from './terms.ts';
 import {
@@ -14,12 +15,10 @@ import {
   type ApiLineItem,
   type ApiLink,
   type HubSpotApi,
-  type HubSpotOperation,
   type ListQuery,
   MAX_ASSOCIATIONS,
   MAX_BATCH,
   type ObjectType,
-  type RecordType,
 } from './upstream.ts';
 
 /** A page of a list: what it lists, and which page. */
@@ -33,6 +32,7 @@ export const pageKey = (page: ListPage): string => JSON.stringify(page);
 
 /** What is read of HubSpot by key, on behalf of all requests: how much one call carries, and what changes it. */
 export const createReaders = (createReader: CreateReader<HubSpotOperation, LifetimeName>, api: HubSpotApi) => {
+  const { endpoints } = api;
   const objectsOf = <Value>(
     type: ObjectType,
     lifetime: LifetimeName,
@@ -41,7 +41,7 @@ export const createReaders = (createReader: CreateReader<HubSpotOperation, Lifet
     createReader<Value>({
       type: lifetime,
       lifetime,
-      operation: `POST /crm/v3/objects/${type}/batch/read`,
+      operation: endpoints.batchRead(type).operation,
       maxBatch: MAX_BATCH,
       ask: (ids, call) => api.byIds(type, ids, call) as Promise<Map<string, Value | Error>>,
       tagsOf,
@@ -51,7 +51,7 @@ export const createReaders = (createReader: CreateReader<HubSpotOperation, Lifet
     createReader<readonly (ApiLink | Unusable)[]>({
       type: `links ${from} ${to}`,
       lifetime: 'links',
-      operation: `POST /crm/v4/associations/${from}/${to}/batch/read`,
+      operation: endpoints.associations(from, to).operation,
       maxBatch: MAX_ASSOCIATIONS,
       ask: (ids, call) => api.links(from, to, ids, call),
     });
@@ -65,7 +65,7 @@ export const createReaders = (createReader: CreateReader<HubSpotOperation, Lifet
     createReader<ProviderPage<Item | Unusable>>({
       type,
       lifetime: 'lists',
-      operation: `GET /crm/v3/objects/${object}`,
+      operation: endpoints.list(object).operation,
       maxBatch: 1,
       ask: async ([key = ''], call) => {
         const { query, page } = JSON.parse(key) as ListPage;
@@ -79,7 +79,7 @@ export const createReaders = (createReader: CreateReader<HubSpotOperation, Lifet
     contactByEmail: createReader<ApiContact>({
       type: 'contactsByEmail',
       lifetime: 'contacts',
-      operation: 'POST /crm/v3/objects/contacts/batch/read',
+      operation: endpoints.batchRead('contacts').operation,
       maxBatch: MAX_BATCH,
       ask: api.contactsByEmails,
       tagsOf: (email) => [tags.contactByEmail(email)],

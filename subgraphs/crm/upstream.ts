@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Call, CallOptions } from '../../connectors/chain.ts';
+import type { CallOptions } from '../../connectors/chain.ts';
 import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
 import type { HttpConnector } from '../../connectors/http.ts';
 import { isUnusable, itemOrError, parseItem, toItemError, type Unusable } from '../../connectors/items.ts';
@@ -9,6 +9,7 @@ import { toAsciiLowerCase } from '../ascii.ts';
 import type { ProviderPage } from '../connection.ts';
 import { createAccess } from './access.ts';
 import type { HubSpotConfig } from './config.ts';
+import { createEndpoints, type Endpoint, type RecordType } from './endpoints.ts';
 import {
   type ApiContact,
   type ApiDeal,
@@ -46,43 +47,31 @@ export type Properties = Readonly<Record<string, string>>;
 type Shapes = ReturnType<typeof createShapes>;
 type Shape<Type extends ObjectType> = z.output<Shapes[Type]>;
 
-/** The types that are listed and written. */
-export type RecordType = 'contacts' | 'deals';
-
-/** The calls that the graph makes, by the names that limits and reports know them by. */
-export type HubSpotOperation =
-  | `POST /crm/v3/objects/${ObjectType}/batch/read`
-  | `POST /crm/v4/associations/${ObjectType}/${ObjectType}/batch/read`
-  | `GET /crm/v3/objects/${RecordType}`
-  | `POST /crm/v3/objects/${RecordType}/search`
-  | 'POST /crm/v3/objects/contacts'
-  | `PATCH /crm/v3/objects/${RecordType}/{id}`
-  | 'POST /oauth/v1/token';
-
 type Request = CallOptions & {
-  readonly operation: HubSpotOperation;
-  readonly method: Call['method'];
-  readonly path: string;
+  readonly endpoint: Endpoint;
+  readonly query?: URLSearchParams;
   readonly json?: unknown;
   readonly write?: boolean;
 };
 
 /**
  * The calls of HubSpot's CRM API that the graph needs. Every call throws UpstreamError.
- * Source: https://developers.hubspot.com/docs/api/crm
+ * Requests have all that HubSpot's OpenAPI documents require of them, also where HubSpot has a default for it.
  */
 export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => {
   const { upstream } = http;
-  const access = createAccess(http, config);
+  const endpoints = createEndpoints(config.apiVersion);
+  const access = createAccess(http, config, endpoints.token);
   const shapes = createShapes(config.defaultCurrency);
 
   const ask = async <Schema extends z.ZodType>(schema: Schema, request: Request): Promise<z.output<Schema>> => {
-    const { operation, method, path, json, write = false, ...call } = request;
+    const { endpoint, query, json, write = false, ...call } = request;
+    const { method, path, operation } = endpoint;
     const send = (token: string) =>
       http.send({
         operation,
         method,
-        url: `${config.baseUrl}${path}`,
+        url: `${config.baseUrl}${path}${query ? `?${query}` : ''}`,
         headers: {
           authorization: `Bearer ${token}`,
           accept: 'application/json',
@@ -106,22 +95,15 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     call: CallOptions,
     idProperty?: string,
   ): Promise<Map<string, Shape<Type> | Error>> => {
-    const path = `/crm/v3/objects/${type}/batch/read` as const;
-    const operation = `POST ${path}` as const;
-    const { results, errors } = await ask(BatchAnswer, {
-      ...call,
-      operation,
-      method: 'POST',
-      path,
-      json: { inputs: ids.map((id) => ({ id })), properties: PROPERTIES[type], ...(idProperty && { idProperty }) },
-    });
-    const origin = { upstream, operation };
+    const endpoint = endpoints.batchRead(type);
+    const { results, errors } = await ask(BatchAnswer, { ...call, endpoint, json: toBatchRead(type, ids, idProperty) });
+    const origin = { upstream, operation: endpoint.operation };
     const found = new Map<string, Shape<Type> | Error>();
     let isWhole = true;
     for (const result of results) {
       const key = idProperty ? emailOf(result) : idOf(result);
       if (key === undefined) isWhole = false;
-      else found.set(key, itemOrError(upstream, parseItem(shapes[type], result, operation)) as Shape<Type>);
+      else found.set(key, itemOrError(upstream, parseItem(shapes[type], result, endpoint.operation)) as Shape<Type>);
     }
     addFailures(found, ids, failuresOf(errors ?? [], 'ids'), isWhole, origin);
     return found;
@@ -133,29 +115,23 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     { token, limit }: { token: string | undefined; limit: number },
     call: CallOptions,
   ): Promise<ProviderPage<Shape<Type> | Unusable>> => {
-    const path = `/crm/v3/objects/${type}` as const;
     const isSearch = filters.length > 0 || text !== undefined;
+    const endpoint = isSearch ? endpoints.search(type) : endpoints.list(type);
     const query = new URLSearchParams({ limit: String(limit), properties: PROPERTIES[type].join(',') });
     if (token !== undefined) query.set('after', token);
-    const operation: HubSpotOperation = isSearch ? `POST ${path}/search` : `GET ${path}`;
-    const { results, paging } = isSearch
-      ? await ask(PageAnswer, {
-          ...call,
-          operation,
-          method: 'POST',
-          path: `${path}/search`,
-          json: {
-            filterGroups: filters.length > 0 ? [{ filters }] : [],
-            ...(text !== undefined && { query: text }),
-            // As the list has it: in the order of entry.
-            sorts: [{ propertyName: 'hs_object_id', direction: 'ASCENDING' }],
-            properties: PROPERTIES[type],
-            limit,
-            ...(token !== undefined && { after: token }),
-          },
-        })
-      : await ask(PageAnswer, { ...call, operation, method: 'GET', path: `${path}?${query}` });
-    const items = results.map((result) => parseItem(shapes[type], result, operation) as Shape<Type> | Unusable);
+    const json = {
+      filterGroups: filters.length > 0 ? [{ filters }] : [],
+      ...(text !== undefined && { query: text }),
+      // Ascending, as the list has it: in the order of entry.
+      sorts: ['hs_object_id'],
+      properties: PROPERTIES[type],
+      limit,
+      after: token ?? FIRST_PAGE,
+    };
+    const { results, paging } = await ask(PageAnswer, { ...call, endpoint, ...(isSearch ? { json } : { query }) });
+    const items = results.map(
+      (result) => parseItem(shapes[type], result, endpoint.operation) as Shape<Type> | Unusable,
+    );
     return { items, next: paging?.next?.after };
   };
 
@@ -164,10 +140,8 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     input: { id: string; idProperty?: string },
     call: CallOptions,
   ): Promise<RawRecord | undefined> => {
-    const { id, idProperty } = input;
-    const path = `/crm/v3/objects/${type}/batch/read` as const;
-    const json = { inputs: [{ id }], properties: PROPERTIES[type], ...(idProperty && { idProperty }) };
-    const { results } = await ask(BatchAnswer, { ...call, operation: `POST ${path}`, method: 'POST', path, json });
+    const json = toBatchRead(type, [input.id], input.idProperty);
+    const { results } = await ask(BatchAnswer, { ...call, endpoint: endpoints.batchRead(type), json });
     return RawRecord.safeParse(results[0]).data;
   };
 
@@ -198,9 +172,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
   ): Promise<Written<Shape<Type>>> => {
     const answer = await ask(RawRecord, {
       ...call,
-      operation: `PATCH /crm/v3/objects/${type}/{id}`,
-      method: 'PATCH',
-      path: `/crm/v3/objects/${type}/${id}`,
+      endpoint: endpoints.update(type, id),
       json: { properties },
       write: true,
     });
@@ -219,6 +191,8 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
   };
 
   return {
+    endpoints,
+
     /** Up to 100 records by id. Leaves out the unknown ones; a record that cannot be read is an Error. */
     byIds: <Type extends ObjectType>(type: Type, ids: readonly string[], call: CallOptions) =>
       readBatch(type, ids, call),
@@ -232,17 +206,10 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
      */
     links: async (from: ObjectType, to: ObjectType, ids: readonly string[], call: CallOptions) => {
       const found = new Map<string, (ApiLink | Unusable)[] | Error>();
-      const path = `/crm/v4/associations/${from}/${to}/batch/read` as const;
-      const operation = `POST ${path}` as const;
-      const origin = { upstream, operation };
+      const endpoint = endpoints.associations(from, to);
+      const origin = { upstream, operation: endpoint.operation };
       const askPage = async (inputs: readonly { id: string; after?: string }[]) => {
-        const { results, errors } = await ask(BatchAnswer, {
-          ...call,
-          operation,
-          method: 'POST',
-          path,
-          json: { inputs },
-        });
+        const { results, errors } = await ask(BatchAnswer, { ...call, endpoint, json: { inputs } });
         const next: { id: string; after: string }[] = [];
         let isWhole = true;
         const answered = new Map<string, (ApiLink | Unusable)[] | Error>();
@@ -250,12 +217,12 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
           const owner = LinksOwner.safeParse(result).data;
           if (owner === undefined) isWhole = false;
           else {
-            const page = parseItem(LinksPage, result, operation);
+            const page = parseItem(LinksPage, result, endpoint.operation);
             if (isUnusable(page)) answered.set(owner, toItemError(upstream, page));
             else {
               answered.set(
                 owner,
-                page.to.map((link) => parseItem(Link, link, operation)),
+                page.to.map((link) => parseItem(Link, link, endpoint.operation)),
               );
               const after = page.paging?.next?.after;
               if (after !== undefined) next.push({ id: owner, after });
@@ -291,9 +258,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     ): Promise<Written<ApiContact>> => {
       const answer = await ask(RawRecord, {
         ...call,
-        operation: 'POST /crm/v3/objects/contacts',
-        method: 'POST',
-        path: '/crm/v3/objects/contacts',
+        endpoint: endpoints.create('contacts'),
         json: {
           properties,
           // 1: a contact's primary company.
@@ -333,6 +298,16 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
 };
 
 export type HubSpotApi = ReturnType<typeof createHubSpotApi>;
+
+// The OpenAPI document requires a cursor of every search, and the README of @hubspot/api-client names this one for the first page.
+const FIRST_PAGE = '0';
+
+const toBatchRead = (type: ObjectType, ids: readonly string[], idProperty: string | undefined) => ({
+  inputs: ids.map((id) => ({ id })),
+  properties: PROPERTIES[type],
+  propertiesWithHistory: [],
+  ...(idProperty !== undefined && { idProperty }),
+});
 
 // Numbers and times come back written in another way.
 const READ_AS: Readonly<Record<string, (value: string) => number>> = { amount: Number, closedate: Date.parse };

@@ -118,7 +118,7 @@ describe('createCustomer', () => {
     const email = 'zita.lost@customers.example';
     await expectEffect({
       write: async () => {
-        stack.hubspot.fail({ on: 'POST /crm/v3/objects/contacts', times: 1, drop: 'after' });
+        stack.hubspot.fail({ on: 'POST /crm/objects/2026-09/contacts', times: 1, drop: 'after' });
         stack.hubspot.fail({ on: 'batch/read', status: 500 });
         const { errors } = await stack.ask(
           `mutation { createCustomer(input: { email: "${email}", firstName: "Zita" }) { customer { id } } }`,
@@ -181,7 +181,7 @@ describe('updateCustomer', () => {
       updateCustomer: { customer: { id: '104', lastName: dilnoza?.lastName } },
     });
     expect(stack.hubspot.calls.map(({ operation, keys }) => [operation, keys])).toContainEqual([
-      'POST /crm/v3/objects/contacts/batch/read',
+      'POST /crm/objects/2026-09/contacts/batch/read',
       ['104'],
     ]);
   });
@@ -233,7 +233,7 @@ describe('updateDeal', () => {
       updateDeal: { deal: { id: '50004', name: company.deals[3]?.name } },
     });
     expect(stack.hubspot.calls.map(({ operation, keys }) => [operation, keys])).toContainEqual([
-      'POST /crm/v3/objects/deals/batch/read',
+      'POST /crm/objects/2026-09/deals/batch/read',
       ['50004'],
     ]);
   });

@@ -49,12 +49,17 @@ const [ada] = company.accounts;
 
 /** A list, the call that answers it, and what makes its second item odd. */
 const LISTS: readonly (readonly [list: string, selection: string, on: string, odd: (body: string) => string])[] = [
-  ['customers', 'id', 'GET /crm/v3/objects/contacts', set(1, 'createdAt', 12)],
-  ['customers', 'id', 'GET /crm/v3/objects/contacts', set(1, 'properties', { email: 7 })],
-  ['customers', 'id', 'GET /crm/v3/objects/contacts', set(1, 'id', undefined)],
-  ['customers', 'id', 'GET /crm/v3/objects/contacts', edit((items) => void items.splice(1, 1, null as never))],
+  ['customers', 'id', 'GET /crm/objects/2026-09/contacts', set(1, 'createdAt', 12)],
+  ['customers', 'id', 'GET /crm/objects/2026-09/contacts', set(1, 'properties', { email: 7 })],
+  ['customers', 'id', 'GET /crm/objects/2026-09/contacts', set(1, 'id', undefined)],
+  ['customers', 'id', 'GET /crm/objects/2026-09/contacts', edit((items) => void items.splice(1, 1, null as never))],
   ['customers(filter: { lifecycleStage: CUSTOMER })', 'id', 'contacts/search', set(1, 'createdAt', undefined)],
-  ['deals', 'id', 'GET /crm/v3/objects/deals', set(1, 'properties', { amount: 'lots', deal_currency_code: 'EUR' })],
+  [
+    'deals',
+    'id',
+    'GET /crm/objects/2026-09/deals',
+    set(1, 'properties', { amount: 'lots', deal_currency_code: 'EUR' }),
+  ],
   ['deals(filter: { status: WON })', 'id', 'deals/search', set(1, 'createdAt', '')],
   ['payments', 'id', 'GET /v1/payment_intents', set(1, 'status', 'by_pigeon')],
   ['payments', 'id', 'GET /v1/payment_intents', set(1, 'created', 1e15)],

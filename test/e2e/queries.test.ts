@@ -61,13 +61,13 @@ describe('CustomerOverview', () => {
     await stack.ask(CustomerOverviewDocument, { email: EMAIL });
 
     expect(operationsOf(stack.hubspot)).toEqual([
-      'POST /crm/v3/objects/companies/batch/read',
-      'POST /crm/v3/objects/contacts/batch/read',
-      'POST /crm/v3/objects/deals/batch/read',
-      'POST /crm/v3/objects/line_items/batch/read',
-      'POST /crm/v4/associations/contacts/companies/batch/read',
-      'POST /crm/v4/associations/contacts/deals/batch/read',
-      'POST /crm/v4/associations/deals/line_items/batch/read',
+      'POST /crm/associations/2026-09/contacts/companies/batch/read',
+      'POST /crm/associations/2026-09/contacts/deals/batch/read',
+      'POST /crm/associations/2026-09/deals/line_items/batch/read',
+      'POST /crm/objects/2026-09/companies/batch/read',
+      'POST /crm/objects/2026-09/contacts/batch/read',
+      'POST /crm/objects/2026-09/deals/batch/read',
+      'POST /crm/objects/2026-09/line_items/batch/read',
     ]);
     expect(operationsOf(stack.stripe)).toEqual(['GET /v1/customers/search', 'GET /v1/payment_intents']);
     // The session of the first test goes on.
@@ -83,7 +83,7 @@ describe('CustomerOverview', () => {
     const { data, errors } = await stack.ask(CustomerOverviewDocument, { email: 'nobody@customers.example' });
     expect({ data, errors }).toEqual({ data: { customer: null }, errors: undefined });
     expect([...operationsOf(stack.hubspot), ...operationsOf(stack.stripe)]).toEqual([
-      'POST /crm/v3/objects/contacts/batch/read',
+      'POST /crm/objects/2026-09/contacts/batch/read',
     ]);
   });
 });
@@ -106,9 +106,9 @@ describe('Customers', () => {
       );
     }
     expect(operationsOf(stack.hubspot)).toEqual([
-      'POST /crm/v3/objects/companies/batch/read',
-      'POST /crm/v3/objects/contacts/search',
-      'POST /crm/v4/associations/contacts/companies/batch/read',
+      'POST /crm/associations/2026-09/contacts/companies/batch/read',
+      'POST /crm/objects/2026-09/companies/batch/read',
+      'POST /crm/objects/2026-09/contacts/search',
     ]);
     const emails = new Set(customers.flatMap(({ email }) => email ?? []));
     const accounts = company.accounts.filter(({ email }) => emails.has(email?.toLowerCase() ?? ''));
@@ -247,13 +247,13 @@ test('given 30 deals with customers, companies and lines, then each kind is one 
   expect(errors).toBeUndefined();
   expect(data?.deals.edges.every(({ node }) => node.customers.length === 1)).toBe(true);
   expect(operationsOf(stack.hubspot)).toEqual([
-    'GET /crm/v3/objects/deals',
-    'POST /crm/v3/objects/companies/batch/read',
-    'POST /crm/v3/objects/contacts/batch/read',
-    'POST /crm/v3/objects/line_items/batch/read',
-    'POST /crm/v4/associations/deals/companies/batch/read',
-    'POST /crm/v4/associations/deals/contacts/batch/read',
-    'POST /crm/v4/associations/deals/line_items/batch/read',
+    'GET /crm/objects/2026-09/deals',
+    'POST /crm/associations/2026-09/deals/companies/batch/read',
+    'POST /crm/associations/2026-09/deals/contacts/batch/read',
+    'POST /crm/associations/2026-09/deals/line_items/batch/read',
+    'POST /crm/objects/2026-09/companies/batch/read',
+    'POST /crm/objects/2026-09/contacts/batch/read',
+    'POST /crm/objects/2026-09/line_items/batch/read',
   ]);
 });
 

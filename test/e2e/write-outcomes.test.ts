@@ -54,7 +54,7 @@ const stripe = async (path: string, form?: Readonly<Record<string, string>>): Pr
 const listed = async (path: string): Promise<unknown[]> => (await stripe(path))['data'] as unknown[];
 
 const hubspot = async (type: string, input: object): Promise<Record<string, string>[]> => {
-  const response = await fetch(`${stack.hubspot.url}/crm/v3/objects/${type}/batch/read`, {
+  const response = await fetch(`${stack.hubspot.url}/crm/objects/2026-09/${type}/batch/read`, {
     method: 'POST',
     headers: { authorization: `Bearer ${HUBSPOT_SANDBOX_TOKEN}` },
     body: JSON.stringify(input),
@@ -227,7 +227,7 @@ const WRITES: readonly Write[] = [
   {
     name: 'createCustomer',
     provider: 'hubspot',
-    on: 'POST /crm/v3/objects/contacts',
+    on: 'POST /crm/objects/2026-09/contacts',
     refused: (body) => body.replace(/"createdAt":"[^"]+"/, '"createdAt":12'),
     repeated: [['UPSTREAM_REJECTED', 'ALREADY_EXISTS']],
     attempt: async () => {
@@ -252,7 +252,7 @@ const WRITES: readonly Write[] = [
   {
     name: 'updateCustomer',
     provider: 'hubspot',
-    on: 'PATCH /crm/v3/objects/contacts/{id}',
+    on: 'PATCH /crm/objects/2026-09/contacts/{id}',
     refused: (body) => body.replace('"id":', '"di":'),
     attempt: async () => {
       const phone = `+46 70 ${1000 + round}`;
@@ -270,7 +270,7 @@ const WRITES: readonly Write[] = [
   {
     name: 'updateDeal',
     provider: 'hubspot',
-    on: 'PATCH /crm/v3/objects/deals/{id}',
+    on: 'PATCH /crm/objects/2026-09/deals/{id}',
     refused: (body) => body.replace('"id":', '"di":'),
     attempt: async () => {
       const name = `Deal ${round}`;

@@ -101,7 +101,7 @@ test('given a write’s answer with all that is asked for, then nothing is read'
     email: "whole@customers.example", firstName: "A", lastName: "B", phone: "1", lifecycleStage: LEAD
   }) { customer { email lastName lifecycleStage } } }`);
   expect(errors).toBeUndefined();
-  expect(operationsOf(stack.hubspot)).toEqual(['POST /crm/v3/objects/contacts']);
+  expect(operationsOf(stack.hubspot)).toEqual(['POST /crm/objects/2026-09/contacts']);
 });
 
 test('given a contact that was merged into another, then that is the one that was changed', async () => {

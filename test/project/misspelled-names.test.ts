@@ -16,13 +16,15 @@ const FILES = [
 // Where the names are used; what is misspelled has an x at that place.
 const USES: Readonly<Record<string, RegExp>> = {
   tags: /\btags\.(?!ts')\w+/g,
-  operations: /\b(operation: ['`]|gone\('|unusableOf\('|OPERATION: \w+ = ')/g,
+  operations: /\b(operation: ['`]|endpoints\.(?!ts')\w+|gone\('|unusableOf\('|OPERATION: \w+ = ')/g,
   lifetimes: /\blifetime: '/g,
 };
 
 const TEXTS = `import type { Provider } from '../connectors/provider.ts';
+import type { HubSpotOperation } from './crm/endpoints.ts';
 export const byText = ({ invalidate }: Provider) => invalidate(['dealLists']);
 export const byKey = ({ invalidate }: Provider) => invalidate([\`deals \${1}\`]);
+export const operation: HubSpotOperation = 'GET /crm/objects/2026-09/deals';
 `;
 
 describe.skipIf(!hasTool('git'))('the compiler', () => {
@@ -62,9 +64,9 @@ describe.skipIf(!hasTool('git'))('the compiler', () => {
     expect(lines.filter((line) => !refused.has(line))).toEqual([]);
   });
 
-  test('refuses a text in the place of a tag', () => {
+  test('refuses a text in the place of a tag or of one of HubSpot’s operations', () => {
     const texts = [...refused].filter((line) => line.startsWith('subgraphs/texts.ts'));
-    expect(texts).toEqual(['subgraphs/texts.ts:2', 'subgraphs/texts.ts:3']);
+    expect(texts).toEqual(['subgraphs/texts.ts:3', 'subgraphs/texts.ts:4', 'subgraphs/texts.ts:5']);
   });
 
   test('refuses nothing else', () => {

@@ -9,7 +9,7 @@ const ENV = {
   HUBSPOT_REFRESH_TOKEN: OAUTH.refreshToken,
 };
 const ASK = '{ customer(id: "101") { firstName } }';
-const TOKEN = 'POST /oauth/v1/token';
+const TOKEN = 'POST /oauth/2026-09/token';
 
 let stack: Stack;
 const start = async (options: StackOptions) => {

@@ -7,7 +7,7 @@ export const hubspot: Subject = {
   provider: 'hubspot',
   service: 'crm',
   read: (id) => `customer(id: "${id}") { id phone }`,
-  readOperation: 'POST /crm/v3/objects/contacts/batch/read',
+  readOperation: 'POST /crm/objects/2026-09/contacts/batch/read',
   keys: company.people.map(({ id }) => id).slice(0, 80),
   absentKey: '9999999',
   maxBatch: 100,
@@ -18,7 +18,7 @@ export const hubspot: Subject = {
       mutation: `updateCustomer(input: { id: "${key}", phone: "+46 70 ${1000 + round}" }) { customer { id } }`,
     };
   },
-  writeOperation: 'PATCH /crm/v3/objects/contacts/{id}',
+  writeOperation: 'PATCH /crm/objects/2026-09/contacts/{id}',
   isKeyed: false,
   quota: { variable: 'HUBSPOT_QUOTA', value: 'account=N/S,search=N/S' },
   cache: { variable: 'HUBSPOT_CACHE', type: 'contacts' },

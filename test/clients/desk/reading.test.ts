@@ -106,7 +106,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     };
     const createdAt = edit('results', (item) => Object.assign(item, { createdAt: 1 }));
     stack().hubspot.fail({ on: 'contacts/search', rewrite: createdAt });
-    stack().hubspot.fail({ on: 'GET /crm/v3/objects/contacts', rewrite: createdAt });
+    stack().hubspot.fail({ on: 'GET /crm/objects/2026-09/contacts', rewrite: createdAt });
     stack().hubspot.fail({ on: 'deals/batch/read', rewrite: createdAt });
     stack().hubspot.fail({
       on: 'line_items/batch/read',

@@ -14,7 +14,7 @@ afterAll(() => stack.close());
 afterEach(() => stack.reset());
 
 test('given a large answer in the making, then another waits for it, and a small one does not', async () => {
-  stack.hubspot.fail({ on: 'GET /crm/v3/objects/contacts', delayMs: 300, times: 1 });
+  stack.hubspot.fail({ on: 'GET /crm/objects/2026-09/contacts', delayMs: 300, times: 1 });
   const order: string[] = [];
   const note = async (name: string, query: string) => {
     const { errors } = await stack.ask(query);
@@ -29,7 +29,7 @@ test('given a large answer in the making, then another waits for it, and a small
 
 test('given a large answer that never comes, then another is refused when its time is up, and the next is made', async () => {
   const hasty = await stack.startAnother({ REQUEST_TIMEOUT_MS: '1500' });
-  stack.hubspot.fail({ on: 'GET /crm/v3/objects/contacts', hang: true, times: 1 });
+  stack.hubspot.fail({ on: 'GET /crm/objects/2026-09/contacts', hang: true, times: 1 });
   const first = hasty.ask(LARGE);
   await expect.poll(() => stack.hubspot.calls.length).toBe(1);
   const controller = new AbortController();
