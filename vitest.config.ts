@@ -1,4 +1,6 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/kit/longest-first.ts';
 
 export default defineConfig({
   test: {
@@ -8,7 +10,11 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 30_000 } },
-    maxWorkers: 2,
+    // Half of the time tests wait for something. The product is loaded once for each of these processes and not for each file:
+    // a file leaves nothing behind, no clock that is set and no server that listens.
+    maxWorkers: 2 * availableParallelism(),
+    isolate: false,
+    sequence: { sequencer: LongestFirst },
     // Node runs the sources as they are, in the tests as in production. Vite's own module loader would also give them
     // another copy of `graphql` than the packages that are loaded by Node.
     experimental: { viteModuleRunner: false },

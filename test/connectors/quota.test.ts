@@ -187,7 +187,7 @@ describe('of Stripe', () => {
 });
 
 test.each([
-  ['STRIPE_QUOTA', 'accont=10/1', 'accont'],
+  ['STRIPE_QUOTA', 'accont=10/1', 'account'],
   ['HUBSPOT_QUOTA', 'search=4', 'search'],
   ['HUBSPOT_QUOTA', 'account=0/1', 'account'],
   ['STRIPE_CACHE', 'payment=5', 'payment'],
