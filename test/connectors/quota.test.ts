@@ -3,7 +3,6 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import { resetClock, skipAhead } from '../kit/clock.ts';
 import { startHttpServer } from '../kit/http-server.ts';
-import { startProcess } from '../kit/processes.ts';
 import { type Stack, type StackOptions, startStack } from '../kit/stack.ts';
 import { busiest } from './conformance/harness.ts';
 
@@ -184,19 +183,4 @@ describe('of Stripe', () => {
     expect(errors).toBeUndefined();
     expect(stack.stripe.calls.map(({ status }) => status)).toEqual(Array(60).fill(200));
   });
-});
-
-test.each([
-  ['STRIPE_QUOTA', 'accont=10/1', 'account'],
-  ['HUBSPOT_QUOTA', 'search=4', 'search'],
-  ['HUBSPOT_QUOTA', 'account=0/1', 'account'],
-  ['STRIPE_CACHE', 'payment=5', 'payment'],
-  ['OPENMAGE_CACHE', 'stock=60/30', 'stock'],
-  ['OPENMAGE_CONCURRENCY', '0', 'OPENMAGE_CONCURRENCY'],
-])('given %s=%s, then the start is refused with its name', async (variable, value, named) => {
-  await start({});
-  const process = startProcess(['node', 'gateway/main.ts'], { PORT: '0', [variable]: value });
-  expect(await process.ended).toBe(78);
-  expect(process.output()).toContain(variable);
-  expect(process.output()).toContain(named);
 });
