@@ -14,8 +14,11 @@ export type ProjectCopy = {
   readonly remove: () => void;
 };
 
-/** A copy of the project as it is on the disk, for what changes files of it. The packages are the project's own. */
-export const copyProject = (): ProjectCopy => {
+/**
+ * A copy of the project as it is on the disk, for what changes files of it. The packages are the project's own; `built` pages
+ * are those that the tests have been started with.
+ */
+export const copyProject = ({ built = false } = {}): ProjectCopy => {
   const root = mkdtempSync(join(tmpdir(), 'copy-'));
   const git = (...args: string[]) =>
     execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).split('\0').filter(Boolean);
@@ -26,6 +29,9 @@ export const copyProject = (): ProjectCopy => {
     cpSync(join(ROOT, file), join(root, file));
   }
   symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+  for (const page of built ? ['clients/explorer/dist', 'clients/web/dist'] : []) {
+    cpSync(join(ROOT, page), join(root, page), { recursive: true });
+  }
   const read = (file: string) => readFileSync(join(root, file), 'utf8');
   const write = (file: string, text: string) => writeFileSync(join(root, file), text);
   return {

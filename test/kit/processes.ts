@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export const ROOT = join(import.meta.dirname, '../..');
@@ -18,8 +19,14 @@ export const startProcess = (command: readonly string[], env: Record<string, str
   const [program = '', ...args] = command;
   const child = spawn(program === 'node' ? process.execPath : program, args, {
     cwd,
-    // Not with what a developer's own `.env` says.
-    env: { PATH: process.env['PATH'] ?? '', ENV_FILE: '/dev/null', ...env },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      // Not with what a developer's own `.env` says.
+      ENV_FILE: '/dev/null',
+      // Where the gateway keeps compiled code too.
+      NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -13,7 +13,7 @@ const guide = readFileSync(join(ROOT, 'docs/add-a-subgraph.md'), 'utf8');
 describe.skipIf(!hasTool('git'))('npm run new:subgraph', { timeout: 240_000 }, () => {
   let project: ProjectCopy;
   beforeAll(() => {
-    project = copyProject();
+    project = copyProject({ built: true });
   });
   afterAll(() => project.remove());
 
@@ -23,12 +23,14 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', { timeout: 240_000 }, (
   };
   const bin = (name: string, ...args: string[]) => run(join(ROOT, 'node_modules/.bin', name), ...args);
   const make = (...args: string[]) => run('scripts/new-subgraph/main.ts', ...args);
+  // One process for all, as each has to load the product.
+  const runTests = (...args: string[]) => bin('vitest', 'run', '--maxWorkers=1', ...args);
   const expectGreen = async (...tests: string[]) => {
     expect(await bin('tsc')).toEqual({ code: 0, output: '' });
     expect(await bin('biome', 'check', '--error-on-warnings')).toMatchObject({ code: 0 });
     expect(await run('scripts/supergraph.ts', '--check')).toEqual({ code: 0, output: '' });
     expect(await bin('graphql-codegen', '--config', 'codegen.ts', '--check')).toMatchObject({ code: 0 });
-    const { code, output } = await bin('vitest', 'run', ...tests);
+    const { code, output } = await runTests(...tests);
     expect([code, code === 0 ? '' : output]).toEqual([0, '']);
   };
 
@@ -92,14 +94,7 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', { timeout: 240_000 }, (
   test('each survives what every provider has to survive, and keeps to what all keep to', async () => {
     // What depends on the code that was written; the rest is the kit's own, and takes its time.
     const names = '(bonus|tickets|stars).* (answers with|batching|deadline|writes) ';
-    const { code, output } = await bin(
-      'vitest',
-      'run',
-      'test/e2e/failures',
-      'test/connectors/conformance',
-      '-t',
-      names,
-    );
+    const { code, output } = await runTests('test/e2e/failures', 'test/connectors/conformance', '-t', names);
     expect([code, code === 0 ? '' : output]).toEqual([0, '']);
     expect(Number(/(\d+) passed/.exec(output.split('Tests')[1] ?? '')?.[1])).toBeGreaterThan(100);
   });
