@@ -5,14 +5,15 @@ import { LongestFirst } from './test/kit/longest-first.ts';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/kit/leave-nothing.ts'],
     globalSetup: ['test/kit/say-what-is-missing.ts', 'test/kit/build-pages.ts'],
     // Generous, as a machine with other work takes its time; nothing waits this long where all is well.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    expect: { poll: { timeout: 30_000 } },
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: 60_000 } },
     // Half of the time tests wait for something. The product is loaded once for each of these processes and not for each file:
     // a file leaves nothing behind, no clock that is set and no server that listens.
-    maxWorkers: 2 * availableParallelism(),
+    maxWorkers: Math.min(2 * availableParallelism(), 8),
     isolate: false,
     // A ninth less processor time.
     execArgv: ['--max-semi-space-size=32'],

@@ -11,6 +11,7 @@ import {
   printSchema,
 } from 'graphql';
 import { UPSTREAM_ERROR_CODES } from '../connectors/errors.ts';
+import { ROUTE_ERROR_CODES } from '../runtime/http-errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { TurnQueue } from '../runtime/turn-queue.ts';
 import { graphqlOverHttp } from '../subgraphs/graphql-over-http.ts';
@@ -44,8 +45,7 @@ export type ApolloOptions = {
 export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   ...Object.values(ApolloServerErrorCode),
   ...UPSTREAM_ERROR_CODES,
-  'NOT_FOUND',
-  'METHOD_NOT_ALLOWED',
+  ...ROUTE_ERROR_CODES,
   'PAYLOAD_TOO_LARGE',
   'OVERLOADED',
   'ERRORS_OMITTED',

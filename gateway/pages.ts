@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { FastifyStaticOptions } from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
 import { hostNameOf } from '../runtime/hosts.ts';
-import { sendError } from '../runtime/http-app.ts';
+import { sendError } from '../runtime/send-refusal.ts';
 import type { GatewayConfig } from './config.ts';
 
 const CLIENTS = join(import.meta.dirname, '../clients');

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { ConfigError, type Env, readEach } from '../runtime/env.ts';
+import type { Kit } from '../connectors/provider.ts';
+import { ConfigError, type Env, namesOfSet, readEach } from '../runtime/env.ts';
 import { createLog, type Log } from '../runtime/log.ts';
 import { type SandboxedProvider, sandboxOf } from '../sandbox/index.ts';
 import type { Sandbox } from '../sandbox/server.ts';
@@ -28,101 +29,110 @@ export type WatchProduct = (apply: (next: ProductParts) => void) => () => void;
  * Throws ConfigError naming every variable at fault: the gateway's own first, then those of the providers.
  */
 export const startProduct = async (env: Env, watch?: WatchProduct): Promise<StartedGateway> => {
-  const { local, standIns, real } = placesOf(env);
+  const local = subgraphs.filter(({ name }) => !env[urlVariable(name)]);
+  const sandboxed = isSandboxAllowed(env) ? findSandboxed(local, env) : new Map<SubgraphModule, SandboxedProvider>();
   const names = subgraphs.map(({ name }) => name);
   const [config] = readEach(
     () => readConfig(env, names),
     () => readKitConfig(env),
-    ...real.map((module) => () => module.readConfig(env)),
+    () => checkWorkers(env, { local: local.length, sandboxed: sandboxed.size }),
+    ...local.map((module) => () => {
+      // The sandboxes have no addresses yet.
+      module.readConfig({ ...env, ...sandboxed.get(module)?.environment({ url: 'http://127.0.0.1' }) });
+    }),
   );
   const log = createLog(config.logLevel);
-  if (config.workers > 1 && local.length > 0) checkWorkers(env, standIns.size);
   const { kit, redis, health } = createProcessKit(env, log);
-  const started: Sandbox[] = [];
+  const sandboxes: Sandbox[] = [];
   const environments = new Map<string, Env>();
-  const environmentOf = ({ name }: SubgraphModule): Env => environments.get(name) ?? env;
+  const created: Subgraph[] = [];
+  const create = (modules: readonly SubgraphModule[], on: Kit, into: Subgraph[]): void => {
+    for (const module of modules) into.push(module.create(environments.get(module.name) ?? env, on));
+  };
   try {
-    for (const [module, standIn] of standIns) {
-      const sandbox = await standIn.start();
-      started.push(sandbox);
-      environments.set(module.name, { ...env, ...standIn.environment(sandbox) });
+    for (const [module, provider] of sandboxed) {
+      const sandbox = await provider.start();
+      sandboxes.push(sandbox);
+      environments.set(module.name, { ...env, ...provider.environment(sandbox) });
     }
-    const made = readEach(...local.map((module) => () => module.create(environmentOf(module), kit)));
-    const ways = new Map(made.map((one) => [one.name, createReplaceable(createLocalTransport(one, log))]));
-    const recreate = (modules: readonly SubgraphModule[]): Subgraph[] => {
-      // What is kept may have another shape for the code that comes.
-      const fresh = redis ? kit : createProcessKit(env, log).kit;
-      const own = modules.filter(({ name }) => ways.has(name));
-      return own.map((module) => module.create(environmentOf(module), fresh));
+    create(local, kit, created);
+    const transports = new Map(created.map((one) => [one.name, createReplaceable(createLocalTransport(one, log))]));
+    const change = ({ modules, supergraphSdl }: ProductParts, changeSupergraph: (sdl: string) => void): void => {
+      const next: Subgraph[] = [];
+      try {
+        // What is kept may have another shape for the code that comes.
+        const fresh = redis ? kit : createProcessKit(env, log).kit;
+        const own = modules.filter(({ name }) => transports.has(name));
+        // Both can fail, and then nothing is replaced.
+        create(own, fresh, next);
+        changeSupergraph(supergraphSdl);
+      } catch (error) {
+        void closeAll(next);
+        throw error;
+      }
+      replaceAll(transports, next, { log, graceMs: config.requestTimeoutMs });
     };
     const server = await startGatewayServer({
       config,
       log,
       supergraph: {
         sdl: await readFile(SUPERGRAPH_FILE, 'utf8'),
-        ...(watch && {
-          watch: (changeSupergraph) =>
-            watch(({ modules, supergraphSdl }) => {
-              // Both can fail, and then nothing is replaced.
-              const next = recreate(modules);
-              changeSupergraph(supergraphSdl);
-              replaceAll(ways, next, { log, graceMs: config.requestTimeoutMs });
-            }),
-        }),
+        ...(watch && { watch: (changeSupergraph) => watch((next) => change(next, changeSupergraph)) }),
       },
-      transports: createTransports(config, ways, log),
+      transports: createTransports(config, transports, log),
       redis,
       health,
     });
-    for (const { warmUp } of made) void warmUp?.();
+    for (const { warmUp } of created) void warmUp?.();
     return {
       url: server.url,
       config,
-      sources: sourcesOf(config, standIns),
+      sources: sourcesOf(config, sandboxed),
       close: async () => {
         await server.close();
         redis?.close();
-        await Promise.all(started.map((sandbox) => sandbox.close()));
+        await closeAll(sandboxes);
       },
     };
   } catch (error) {
+    await closeAll(created);
     redis?.close();
-    await Promise.all(started.map((sandbox) => sandbox.close()));
+    await closeAll(sandboxes);
     throw error;
   }
 };
 
-/** Which subgraphs run in this process, and what is behind each: its provider's sandbox or, `real`, the provider. */
-const placesOf = (env: Env) => {
-  const local = subgraphs.filter(({ name }) => !env[urlVariable(name)]);
-  const standIns = isSandboxAllowed(env) ? findStandIns(local, env) : new Map<SubgraphModule, SandboxedProvider>();
-  return { local, standIns, real: local.filter((module) => !standIns.has(module)) };
+const closeAll = async (parts: readonly { readonly close: () => Promise<void> }[]): Promise<void> => {
+  await Promise.all(parts.map((part) => part.close()));
 };
 
-const checkWorkers = (env: Env, sandboxes: number): void => {
+const checkWorkers = (env: Env, subgraphs: { readonly local: number; readonly sandboxed: number }): void => {
+  if (!(Number(env['CLUSTER_WORKERS']) > 1) || subgraphs.local === 0) return;
   const refuse = (why: string): never => {
     throw new ConfigError(`CLUSTER_WORKERS: ${why}`);
   };
-  if (sandboxes > 0) refuse('each worker would have sandboxes of its own. Run them with `npm run sandbox`.');
-  if (!env['REDIS_URL'] && !env['REDIS_URL_FILE']) {
-    refuse('workers keep to quotas together by way of Redis: set REDIS_URL.');
+  if (subgraphs.sandboxed > 0) {
+    refuse('must be 1 while sandboxes run in this process, or each worker would have its own. Use `npm run sandbox`.');
+  }
+  if (namesOfSet(['REDIS_URL'], env).length === 0) {
+    refuse('must be 1 without REDIS_URL, as workers keep to quotas together by way of Redis.');
   }
 };
 
 /** The sandboxes to use: of the providers that have one and that nothing in the environment gives access to. */
-const findStandIns = (modules: readonly SubgraphModule[], env: Env): Map<SubgraphModule, SandboxedProvider> => {
+const findSandboxed = (modules: readonly SubgraphModule[], env: Env): Map<SubgraphModule, SandboxedProvider> => {
   const found = new Map<SubgraphModule, SandboxedProvider>();
   for (const module of modules) {
-    const standIn = sandboxOf(module.provider);
-    if (standIn && !hasCredentials(module, env)) found.set(module, standIn);
+    const sandboxed = sandboxOf(module.provider);
+    if (sandboxed && !hasCredentials(module, env)) found.set(module, sandboxed);
   }
   return found;
 };
 
-const createTransports = (config: GatewayConfig, ways: ReadonlyMap<string, Transport>, log: Log): Transports =>
+const createTransports = (config: GatewayConfig, local: ReadonlyMap<string, Transport>, log: Log): Transports =>
   createFixedTransports(
     Object.fromEntries([
-      ...ways,
+      ...local,
       ...[...config.subgraphUrls].map(
         ([name, url]) => [name, createRemoteTransport(config.remote(name, url), log)] as const,
       ),
@@ -131,11 +141,11 @@ const createTransports = (config: GatewayConfig, ways: ReadonlyMap<string, Trans
 
 const sourcesOf = (
   { subgraphUrls }: GatewayConfig,
-  standIns: ReadonlyMap<SubgraphModule, SandboxedProvider>,
+  sandboxed: ReadonlyMap<SubgraphModule, SandboxedProvider>,
 ): StartedGateway['sources'] => {
   const sourceOf = (module: SubgraphModule) => {
     if (subgraphUrls.has(module.name)) return 'remote';
-    return standIns.has(module) ? 'sandbox' : 'provider';
+    return sandboxed.has(module) ? 'sandbox' : 'provider';
   };
   return Object.fromEntries(subgraphs.map((module) => [module.name, sourceOf(module)]));
 };

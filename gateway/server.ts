@@ -1,9 +1,11 @@
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import cors from '@fastify/cors';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { createAdmission, withAdmission } from '../runtime/admission.ts';
 import { monotonicNow } from '../runtime/clock.ts';
-import { createHttpApp, requestSignal, sendError } from '../runtime/http-app.ts';
+import { createHttpApp, requestSignal } from '../runtime/http-app.ts';
+import { addHeader } from '../runtime/reply-header.ts';
+import { sendError } from '../runtime/send-refusal.ts';
 import { createTurnQueue } from '../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../subgraphs/graphql-over-http.ts';
 import type { ProcessKit } from '../subgraphs/kit.ts';
@@ -119,14 +121,6 @@ const searchOf = (url: string): object => Object.fromEntries(new URL(url, 'http:
 
 /** By what Apollo's clients tell who they are. */
 const CLIENT_NAMES = ['apollographql-client-name', 'apollographql-client-version'];
-
-/** Several subgraphs can send one header: the values become a list, but for cookies, which have to stay apart. */
-const addHeader = (reply: FastifyReply, name: string, value: string): void => {
-  const before = reply.getHeader(name);
-  const known = [before ?? []].flat().map(String);
-  if (known.includes(value)) return;
-  reply.header(name, name === 'set-cookie' ? value : [...known, value].join(', '));
-};
 
 const pick = (headers: FastifyRequest['headers'], names: readonly string[]): Record<string, string> =>
   Object.fromEntries(

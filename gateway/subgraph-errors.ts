@@ -1,5 +1,6 @@
 import { GraphQLError } from 'graphql';
 import { UpstreamError } from '../connectors/errors.ts';
+import { ROUTE_ERROR_CODES } from '../runtime/http-errors.ts';
 import type { Log } from '../runtime/log.ts';
 import { toPublicError } from '../subgraphs/errors.ts';
 import type { SubgraphErrorPolicy } from './config.ts';
@@ -116,7 +117,7 @@ const OF_CLIENT_REQUEST: ReadonlySet<string> = new Set([
  * Codes of a server that has no subgraph at the URL. With the status of a failure they say that the URL is wrong, and the
  * status says it in the gateway's own words; in a response that was executed, `NOT_FOUND` is about a record.
  */
-const OF_ADDRESS: ReadonlySet<unknown> = new Set(['NOT_FOUND', 'METHOD_NOT_ALLOWED']);
+const OF_ADDRESS: ReadonlySet<unknown> = new Set(ROUTE_ERROR_CODES);
 
 const readCode = (code: unknown, policy: SubgraphErrorPolicy): string | undefined => {
   if (typeof code !== 'string' || !CODE.test(code)) return undefined;

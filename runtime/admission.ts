@@ -1,6 +1,6 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify';
-import { sendRefusal } from './http-app.ts';
 import { OVERLOADED } from './http-errors.ts';
+import { sendRefusal } from './send-refusal.ts';
 
 /** Thrown where too many requests wait already, or the request's time was up before its turn. */
 export class OverloadedError extends Error {}

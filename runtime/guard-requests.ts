@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { monotonicNow } from './clock.ts';
 import { type HostPolicy, hostNameOf } from './hosts.ts';
-import { HEADERS_TOO_LARGE, type Refusal, RequestRefused, toErrorBody, tooManyValues } from './http-errors.ts';
+import { HEADERS_TOO_LARGE, type Refusal, RequestRefused, tooManyValues } from './http-errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import { exceededJsonBound } from './json-bounds.ts';
-import { isUtf8, JSON_TYPE, responseTypeFor } from './response-type.ts';
+import { isUtf8 } from './response-type.ts';
+import { sendRefusal } from './send-refusal.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
 const MALFORMED_HOST: Refusal = {
@@ -91,8 +92,7 @@ export const guardRequests = (
 
 const refuse = (reply: FastifyReply, refusal: Refusal): void => {
   // The rest of such a request is not read.
-  const type = responseTypeFor(reply.request.headers.accept) ?? JSON_TYPE;
-  reply.header('connection', 'close').type(type).code(refusal.status).send(toErrorBody(refusal));
+  sendRefusal(reply.header('connection', 'close'), refusal);
 };
 
 type Message = { readonly rawHeaders: readonly string[]; readonly httpVersionMinor: number };

@@ -4,17 +4,10 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } f
 import { watchConnections } from './connections.ts';
 import { guardRequests } from './guard-requests.ts';
 import type { HostPolicy } from './hosts.ts';
-import {
-  OVERLOADED,
-  type Refusal,
-  RequestRefused,
-  SHUTTING_DOWN,
-  toErrorBody,
-  UNSUPPORTED_MEDIA_TYPE,
-} from './http-errors.ts';
+import { OVERLOADED, type Refusal, RequestRefused, SHUTTING_DOWN, UNSUPPORTED_MEDIA_TYPE } from './http-errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import type { Log } from './log.ts';
-import { JSON_TYPE, responseTypeFor } from './response-type.ts';
+import { sendError, sendRefusal } from './send-refusal.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
 export type HttpApp = {
@@ -213,14 +206,3 @@ const refusalOf = (status: number): Refusal => {
   }
   return { status, message: 'Something went wrong on our side.', code: 'INTERNAL_SERVER_ERROR' };
 };
-
-/** Answers with an error in the one form that all have, of the media type that the client prefers. */
-export const sendError = (reply: FastifyReply, status: number, message: string, code: string) =>
-  reply
-    .code(status)
-    .type(responseTypeFor(reply.request.headers.accept) ?? JSON_TYPE)
-    .send(toErrorBody({ message, code }));
-
-/** Answers with a refusal; with 503 it says when to come again. */
-export const sendRefusal = (reply: FastifyReply, { status, message, code }: Refusal) =>
-  sendError(status === OVERLOADED.status ? reply.header('retry-after', '1') : reply, status, message, code);

@@ -40,8 +40,13 @@ export const run = async (env: Env, start: () => Promise<Running>): Promise<void
       return;
     }
     stoppingSince = monotonicNow();
-    await running.close();
-    process.exit(0);
+    try {
+      await running.close();
+      process.exit(0);
+    } catch (error) {
+      console.error(error);
+      process.exit(1);
+    }
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

@@ -2,9 +2,9 @@ import type { ApolloServerPlugin, BaseContext } from '@apollo/server';
 import { ApolloServerErrorCode } from '@apollo/server/errors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FormattedExecutionResult } from 'graphql';
-import { sendRefusal } from '../runtime/http-app.ts';
 import { NOT_ACCEPTABLE } from '../runtime/http-errors.ts';
 import { acceptsHtml, JSON_TYPE, responseTypeFor } from '../runtime/response-type.ts';
+import { sendRefusal } from '../runtime/send-refusal.ts';
 
 /*
  * The parts of GraphQL over HTTP that Apollo Server leaves out: https://graphql.github.io/graphql-over-http/

@@ -49,12 +49,13 @@ export const watchFiles = async (root: string, take: (files: readonly string[]) 
     const file = relative(root, path);
     if (!event.endsWith('Dir') && SOURCE.test(file)) note(file);
   });
+  watcher.on('error', (error) => console.error(unwatchable(error)));
   try {
     await once(watcher, 'ready');
   } catch (error) {
+    await watcher.close();
     throw new ConfigError(unwatchable(error), { cause: error });
   }
-  watcher.on('error', (error) => console.error(unwatchable(error)));
   return {
     close: async (): Promise<void> => {
       clearTimeout(timer);

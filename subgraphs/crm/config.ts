@@ -3,7 +3,7 @@ import type { Lifetime } from '../../connectors/cache.ts';
 import type { LimitRule } from '../../connectors/limits.ts';
 import { ConfigError, type Env, readEach, readEnv } from '../../runtime/env.ts';
 import { concurrencyVariable, lifetimesVariable, quotaVariable } from '../provider-env.ts';
-import { API_VERSION } from './endpoints.ts';
+import { API_VERSION, FIRST_API_VERSION } from './endpoints.ts';
 import { LIFETIMES, LIMITS, type LifetimeName } from './terms.ts';
 
 /** The variables of the crm subgraph. */
@@ -17,7 +17,8 @@ export const HubSpotEnv = z.object({
     .default('https://api.hubapi.com'),
   HUBSPOT_API_VERSION: z
     .string()
-    .regex(/^\d{4}-\d{2}(-beta)?$/, `must be a dated version, e.g. ${API_VERSION}`)
+    .regex(/^\d{4}-(0[1-9]|1[0-2])(-beta)?$/, `must be a dated version, e.g. ${API_VERSION}`)
+    .refine((version) => version >= FIRST_API_VERSION, `must be ${FIRST_API_VERSION} or later`)
     .default(API_VERSION),
   HUBSPOT_TIMEOUT_MS: z.coerce.number().int().positive().default(10_000),
   HUBSPOT_CURRENCY: z

@@ -4,6 +4,9 @@ import type { ObjectType } from './shapes.ts';
 /** The version of HubSpot's API that is called unless `HUBSPOT_API_VERSION` names another. */
 export const API_VERSION = '2026-09';
 
+/** The first version that has all endpoints below; 2025-09 has no OAuth. */
+export const FIRST_API_VERSION = '2026-03';
+
 /** The types that are listed and written. */
 export type RecordType = 'contacts' | 'deals';
 
@@ -29,7 +32,7 @@ const endpoint = (method: Call['method'], path: string, template = path): Endpoi
 });
 
 /**
- * The endpoints that the graph needs, in a dated version such as `2026-09`. They have been there since 2026-03; 2025-09 has no OAuth.
+ * The endpoints that the graph needs, in a dated version such as `2026-09`.
  * Sources: https://developers.hubspot.com/docs/api-reference/legacy/migration-guide, and the OpenAPI documents CRM/Objects,
  * CRM/Associations and Auth/Oauth in https://github.com/HubSpot/HubSpot-public-api-spec-collection
  */

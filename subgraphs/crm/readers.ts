@@ -30,7 +30,7 @@ export type ListPage = {
 /** The key of a list's page, for readers. */
 export const pageKey = (page: ListPage): string => JSON.stringify(page);
 
-/** What is read of HubSpot by key, on behalf of all requests: how much one call carries, and what changes it. */
+/** Readers for HubSpot, shared by all requests: how much one call carries, and the tags of each key. */
 export const createReaders = (createReader: CreateReader<HubSpotOperation, LifetimeName>, api: HubSpotApi) => {
   const { endpoints } = api;
   const objectsOf = <Value>(

@@ -1,6 +1,6 @@
 import { createKeyedTag, createTag } from '../../connectors/tag.ts';
 
-/** What writes change of HubSpot: readers tag what they read with these, and mutations invalidate them. */
+/** Cache tags of HubSpot's data: readers attach them, mutations invalidate them. */
 export const tags = {
   /** By id. */
   contact: createKeyedTag('contacts'),

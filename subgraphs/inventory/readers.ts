@@ -3,7 +3,7 @@ import { tags } from './tags.ts';
 import type { LifetimeName } from './terms.ts';
 import { type ApiStockItem, MAX_SKUS, type OpenMageApi, type OpenMageOperation } from './upstream.ts';
 
-/** What is read of the shop by SKU, on behalf of all requests. */
+/** Readers for the shop by SKU, shared by all requests. */
 export const createReaders = (createReader: CreateReader<OpenMageOperation, LifetimeName>, api: OpenMageApi) => ({
   stock: createReader<ApiStockItem>({
     type: 'stock',

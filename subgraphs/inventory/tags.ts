@@ -1,6 +1,6 @@
 import { createKeyedTag } from '../../connectors/tag.ts';
 
-/** What writes change of the shop: readers tag what they read with these, and mutations invalidate them. */
+/** Cache tags of the shop's data: readers attach them, mutations invalidate them. */
 export const tags = {
   /** By SKU. */
   stock: createKeyedTag('stock'),

@@ -39,7 +39,7 @@ export const paymentListKey = (page: PaymentListPage): string => JSON.stringify(
 
 const paymentsOf = (account: string) => [tags.paymentsOf(account), tags.paymentsOfAll];
 
-/** What is read of Stripe by key, on behalf of all requests: how much one call carries, and what changes it. */
+/** Readers for Stripe, shared by all requests: how much one call carries, and the tags of each key. */
 export const createReaders = (createReader: CreateReader<StripeOperation, LifetimeName>, api: StripeApi) => {
   /** There is no way to ask for several at once. */
   const singly = <Value>(

@@ -1,6 +1,6 @@
 import { createKeyedTag, createTag } from '../../connectors/tag.ts';
 
-/** What writes change of Stripe: readers tag what they read with these, and mutations invalidate them. */
+/** Cache tags of Stripe's data: readers attach them, mutations invalidate them. */
 export const tags = {
   /** By address in lower case: a person's accounts. */
   accounts: createKeyedTag('accounts'),

@@ -41,7 +41,7 @@ test('given one client with 40 calls in line, when another comes with one, then 
 test('given refreshes that nobody waits for, then a client’s call goes before them', async () => {
   skipAhead(0);
   await start({
-    env: { CACHE_MAX_MIB: '16', STRIPE_CACHE: 'payments=1/3600/3600', STRIPE_QUOTA: 'account=10/1,endpoint=10/1' },
+    env: { CACHE_MAX_MIB: '16', STRIPE_CACHE: 'payments=1/3600/3600', STRIPE_QUOTA: 'account=10/2,endpoint=10/2' },
   });
   const old = payments.slice(0, 20);
   await stack.ask(paymentsOf(old));
@@ -85,7 +85,7 @@ test('given a network that delivers calls late, then they are still no more than
 });
 
 test('given calls that wait for their turn, then they take on the keys that are asked for meanwhile', async () => {
-  await start({ env: { HUBSPOT_QUOTA: 'account=4/2' } });
+  await start({ env: { HUBSPOT_QUOTA: 'account=4/8' } });
   for (const id of people.slice(0, 4)) await stack.ask(customer(id));
   stack.reset();
   const answers = [];

@@ -36,9 +36,9 @@ beforeAll(async () => {
   uncached = await stack.startAnother({ CACHE_MAX_MIB: '0' });
 });
 afterAll(async () => {
-  await uncached.close();
-  await stack.close();
   resetClock();
+  await uncached?.close();
+  await stack?.close();
 });
 beforeEach(() => stack.reset());
 

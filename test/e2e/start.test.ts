@@ -249,7 +249,7 @@ test.each<[string, string, Record<string, string>, string[]]>([
     'a gateway of several processes',
     'gateway/main.ts',
     { CLUSTER_WORKERS: '2', LOG_LEVEL: 'loud', HUBSPOT_CURRENCY: 'euro', HUBSPOT_CLIENT_ID: 'hush' },
-    ['LOG_LEVEL', 'HUBSPOT_CURRENCY', 'HUBSPOT_CLIENT_SECRET, HUBSPOT_REFRESH_TOKEN'],
+    ['CLUSTER_WORKERS', 'LOG_LEVEL', 'HUBSPOT_CURRENCY', 'HUBSPOT_CLIENT_SECRET, HUBSPOT_REFRESH_TOKEN'],
   ],
   [
     'a gateway of another supergraph',
@@ -260,8 +260,8 @@ test.each<[string, string, Record<string, string>, string[]]>([
   [
     'a gateway with sandboxes',
     'gateway/main.ts',
-    { STRIPE_QUOTA: 'hush', HUBSPOT_CURRENCY: 'hush' },
-    ['STRIPE_QUOTA', 'HUBSPOT_CURRENCY'],
+    { PORT: 'http', STRIPE_QUOTA: 'hush', HUBSPOT_CURRENCY: 'hush', HUBSPOT_API_VERSION: '2025-09' },
+    ['PORT', 'STRIPE_QUOTA', 'HUBSPOT_CURRENCY', 'HUBSPOT_API_VERSION'],
   ],
   [
     'subgraphs',

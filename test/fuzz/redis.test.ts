@@ -48,7 +48,7 @@ const isUp = ({ gateway }: Lane) =>
   vi.waitFor(async () => {
     const health = await (await fetch(`${gateway.url()}/health/ready`)).json();
     expect(health).toMatchObject({ redis: 'ok' });
-  }, 20_000);
+  }, 60_000);
 
 /** What goes wrong where Redis replies so, if anything. */
 const tryReply = async (lane: Lane, [name, reply]: (typeof ODD_REPLIES)[number], quantity: number) => {

@@ -209,8 +209,8 @@ describe('CLUSTER_WORKERS', () => {
   });
 
   test.each([
-    ['providers without credentials', { CLUSTER_WORKERS: '2' }, 'sandboxes of its own'],
-    ['no Redis', { CLUSTER_WORKERS: '2', ...CREDENTIALS }, 'set REDIS_URL'],
+    ['providers without credentials', { CLUSTER_WORKERS: '2' }, 'must be 1 while sandboxes run in this process'],
+    ['no Redis', { CLUSTER_WORKERS: '2', ...CREDENTIALS }, 'must be 1 without REDIS_URL'],
   ])('given %s, then the start is refused and says so, once', async (_, env, why) => {
     const spawned = startCluster(env);
     expect(await spawned.ended).toBe(78);

@@ -98,8 +98,12 @@ export const createContainers = async (): Promise<Containers> => {
     const command = name === 'redis' ? [...service.command, '--port', String(ports.get(name))] : service.command;
     const started = startProcess(command, Object.fromEntries(env));
     running.set(name, started);
-    for (let tries = 0; !(await isHealthy(name)); tries += 1) {
-      if (tries > 200) throw new Error(`${name} does not become healthy:\n${started.output()}`);
+    let hasEnded = false;
+    void started.ended.then(() => {
+      hasEnded = true;
+    });
+    while (!(await isHealthy(name))) {
+      if (hasEnded) throw new Error(`${name} has ended:\n${started.output()}`);
     }
     return started;
   };

@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** The files that take longest, for want of figures from a run before. */
+/** The files that take longest. In a fresh clone there are no figures from a run before. */
 const LONGEST = [
   'e2e/start',
   'project/new-subgraph',

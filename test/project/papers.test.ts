@@ -12,7 +12,6 @@ import { describe, expect, test } from 'vitest';
 import { REJECTION_REASONS } from '../../connectors/errors.ts';
 import { PUBLIC_ERROR_CODES } from '../../gateway/apollo.ts';
 import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
-import { ROUTE_ERROR_CODES } from '../../runtime/http-errors.ts';
 import { SandboxProcessEnv } from '../../sandbox/config.ts';
 import { SubgraphProcessEnv } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
@@ -27,7 +26,7 @@ const namesInTables = (text: string): string[] =>
 
 test('docs/errors.md has every code and every reason, and no other', () => {
   expect(new Set(namesInTables(read('docs/errors.md')))).toEqual(
-    new Set([...PUBLIC_ERROR_CODES, ...ROUTE_ERROR_CODES, ...REJECTION_REASONS]),
+    new Set([...PUBLIC_ERROR_CODES, ...REJECTION_REASONS]),
   );
 });
 
@@ -72,7 +71,7 @@ describe('configuration', () => {
   });
 
   test('docker-compose.yml sets no variable that does not exist', () => {
-    const set = [...read('docker-compose.yml').matchAll(/\b([A-Z][A-Z_]+): /g)].map(([, name = '']) => name);
+    const set = [...read('docker-compose.yml').matchAll(/^ +([A-Z][A-Z0-9_]*):/gm)].map(([, name = '']) => name);
     expect(set.filter((name) => !variables.has(name))).toEqual([]);
   });
 });

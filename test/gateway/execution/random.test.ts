@@ -142,7 +142,7 @@ describe.each([
           expect(problems, `${[...failed]} failed: ${where}\n${answer.text}`).toEqual([]);
           continue;
         }
-        expect(answer.data, where).toEqual(JSON.parse(JSON.stringify(expected.data)));
+        expect(answer.data, `${where}\n${answer.text}`).toEqual(JSON.parse(JSON.stringify(expected.data)));
 
         const possible = await execute({ schema: nullable, document, variableValues: variables });
         const allowed = new Set([...pathsOf(possible.errors), ...pathsOf(expected.errors)]);
