@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { pipeline, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { MAX_KEPT } from './bounds.ts';
 import { createFaults, type Fault } from './faults.ts';
 
 export type SandboxRequest = {
@@ -77,9 +78,6 @@ export type ListenOptions = {
   readonly host?: string | undefined;
 };
 
-/** A sandbox may run for days; what is asserted or looked at is recent. */
-const MAX_LOGGED_CALLS = 10_000;
-
 /**
  * Serves a provider's stand-in on a real socket.
  *
@@ -131,7 +129,7 @@ export const startSandboxServer = async (
       call.wasGivenUp = !response.writableFinished;
     });
     calls.push(call);
-    if (calls.length > MAX_LOGGED_CALLS) calls.shift();
+    if (calls.length > MAX_KEPT) calls.shift();
 
     const fault = faults.take(call.operation, call.keys) ?? {};
     if (fault.drop === 'before') return message.socket.destroy();

@@ -1,3 +1,4 @@
+import { keep } from '../bounds.ts';
 import { createCompany, type Product } from '../company.ts';
 import type { Random } from '../random.ts';
 import { OPERATIONS } from './contract.ts';
@@ -46,7 +47,7 @@ export const createShop = ({ username, apiKey, sessionLifetimeS, now, random, pr
       if (!input['username'] || !input['apiKey']) throw missingParameter();
       if (input['username'] !== username || input['apiKey'] !== apiKey) throw new Fault(2, 'Access denied.');
       const session = random.token(32).toLowerCase();
-      sessions.set(session, now() + sessionLifetimeS * 1000);
+      keep(sessions, session, now() + sessionLifetimeS * 1000);
       return session;
     },
     endSession: (input) => {

@@ -1,7 +1,7 @@
 import type Stripe from 'stripe';
+import type { Context } from './context.ts';
 import { change, record } from './events.ts';
 import { toCustomer } from './objects.ts';
-import type { Context } from './routes.ts';
 
 const TEXTS = ['email', 'name', 'phone', 'description'] as const;
 

@@ -1,11 +1,8 @@
 import type Stripe from 'stripe';
-import type { Context } from './routes.ts';
+import type { Context } from './context.ts';
 
 /** The version of the API whose shapes the stand-in answers with. */
 export const API_VERSION = '2026-10-28.endive';
-
-/** The provider keeps events for 30 days. */
-const MAX_EVENTS = 10_000;
 
 /** Notes what a write has done: the object as it is now, and for an update what its changed fields held before. */
 export const record = (
@@ -28,8 +25,7 @@ export const record = (
     request: { id: requestId, idempotency_key: idempotencyKey ?? null },
     type,
   };
-  state.events.unshift(event);
-  if (state.events.length > MAX_EVENTS) state.events.pop();
+  state.addEvent(event);
 };
 
 /** Changes an object and gives what its changed fields held before; undefined where nothing is different. */

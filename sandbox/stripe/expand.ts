@@ -4,79 +4,112 @@ import type { StripeState } from './state.ts';
 
 type Json = Record<string, unknown>;
 
-/** Which references of an object can be replaced by what they name, and which parts come only where they are asked for. */
-const EXPANDABLE: ReadonlyMap<unknown, ReadonlySet<string>> = new Map(
-  Object.entries({
-    customer: ['cash_balance', 'default_source', 'sources', 'subscriptions', 'tax_ids', 'test_clock'],
-    payment_intent: ['application', 'customer', 'latest_charge', 'on_behalf_of', 'payment_method', 'review'],
-    charge: [
-      'application',
-      'application_fee',
-      'balance_transaction',
-      'customer',
-      'failure_balance_transaction',
-      'on_behalf_of',
-      'payment_intent',
-      'refunds',
-      'review',
-      'source_transfer',
-    ],
-    refund: [
-      'balance_transaction',
-      'charge',
-      'customer',
-      'payment_intent',
-      'payment_method',
-      'source_transfer_reversal',
-      'transfer_reversal',
-    ],
-    invoice: [
-      'application',
-      'customer',
-      'default_payment_method',
-      'default_source',
-      'discounts',
-      'latest_revision',
-      'on_behalf_of',
-      'payments',
-      'test_clock',
-    ],
-    payment_method: ['customer'],
-    line_item: ['discounts', 'subscription'],
-  }).map(([object, fields]) => [object, new Set(fields)]),
-);
+/** What the account has none of, so that nothing is known of it either. */
+const NONE = '';
 
 /**
- * Replaces references by the objects they name, along paths such as `data.latest_charge.refunds`, at most four deep.
- * Works on a copy.
+ * By kind of object, the references that can be replaced by what they name, and the parts that come only where they are
+ * asked for, each with the kind of what is there then. Lists are of the kind `list:` and what is in them.
  */
-export const expand = (object: object, paths: readonly string[], state: StripeState): Json => {
-  const copy = structuredClone(object) as Json;
+const EXPANDABLE: ReadonlyMap<unknown, ReadonlyMap<string, string>> = new Map(
+  Object.entries({
+    customer: {
+      cash_balance: NONE,
+      default_source: NONE,
+      sources: NONE,
+      subscriptions: NONE,
+      tax_ids: NONE,
+      test_clock: NONE,
+    },
+    payment_intent: {
+      application: NONE,
+      customer: 'customer',
+      latest_charge: 'charge',
+      on_behalf_of: NONE,
+      payment_method: 'payment_method',
+      review: NONE,
+    },
+    charge: {
+      application: NONE,
+      application_fee: NONE,
+      balance_transaction: NONE,
+      customer: 'customer',
+      failure_balance_transaction: NONE,
+      on_behalf_of: NONE,
+      payment_intent: 'payment_intent',
+      refunds: 'list:refund',
+      review: NONE,
+      source_transfer: NONE,
+    },
+    refund: {
+      balance_transaction: NONE,
+      charge: 'charge',
+      customer: 'customer',
+      payment_intent: 'payment_intent',
+      payment_method: 'payment_method',
+      source_transfer_reversal: NONE,
+      transfer_reversal: NONE,
+    },
+    invoice: {
+      application: NONE,
+      customer: 'customer',
+      default_payment_method: 'payment_method',
+      default_source: NONE,
+      discounts: NONE,
+      latest_revision: NONE,
+      lines: 'list:line_item',
+      on_behalf_of: NONE,
+      payments: NONE,
+      test_clock: NONE,
+    },
+    payment_method: { customer: 'customer' },
+    line_item: { discounts: NONE, subscription: NONE },
+  }).map(([kind, fields]) => [kind, new Map(Object.entries(fields))]),
+);
+
+/** Parts that are always there: paths lead through them, but do not end in them. */
+const PARTS: readonly (string | undefined)[] = ['data', 'lines'];
+
+const kindAt = (kind: string, step: string): string | undefined => {
+  const [container, item] = kind.split(':');
+  if (item === undefined) return EXPANDABLE.get(kind)?.get(step);
+  if (step === 'data') return item;
+  return container === 'search_result' && step === 'total_count' ? NONE : undefined;
+};
+
+/** Refuses paths that cannot be expanded in an answer of this kind: before anything is done, as it needs no object. */
+export const checkPaths = (kind: string, paths: readonly string[]): void => {
   for (const path of paths) {
     const steps = path.split('.');
     if (steps.filter((step) => step !== 'data').length > 4) {
       throw invalid('You cannot expand more than 4 levels of a property.', { param: 'expand' });
     }
-    expandPath(copy, steps, path, state);
+    let reached: string | undefined = kind;
+    for (const step of steps) reached = reached && kindAt(reached, step);
+    if (reached === undefined || PARTS.includes(steps.at(-1))) {
+      throw invalid(`This property cannot be expanded (${path}).`, { param: 'expand' });
+    }
   }
+};
+
+/**
+ * Replaces references by the objects they name, along paths such as `data.latest_charge.refunds`, which `checkPaths` has
+ * let pass. Works on a copy.
+ */
+export const expand = (object: object, paths: readonly string[], state: StripeState): Json => {
+  const copy = structuredClone(object) as Json;
+  for (const path of paths) expandPath(copy, path.split('.'), state);
   return copy;
 };
 
-const isObject = (value: unknown): value is Json => value !== null && typeof value === 'object';
-
-const expandPath = (target: Json, [step, ...rest]: readonly string[], path: string, state: StripeState): void => {
-  if (step === undefined) return;
-  if (step === 'data' && Array.isArray(target['data'])) {
-    for (const item of target['data']) expandPath(item as Json, rest, path, state);
-    return;
-  }
+const expandPath = (target: unknown, [step, ...rest]: readonly string[], state: StripeState): void => {
+  if (step === undefined || !isObject(target)) return;
   if (EXPANDABLE.get(target['object'])?.has(step)) target[step] = resolve(target, step, state);
-  else if (rest.length === 0 || !isObject(target[step])) {
-    throw invalid(`This property cannot be expanded (${path}).`, { param: 'expand' });
-  }
-  const expanded = target[step];
-  if (isObject(expanded) && !Array.isArray(expanded)) expandPath(expanded, rest, path, state);
+  const reached = target[step];
+  for (const next of Array.isArray(reached) ? reached : [reached]) expandPath(next, rest, state);
 };
+
+const isObject = (value: unknown): value is Json => value !== null && typeof value === 'object';
 
 const resolve = (target: Json, step: string, state: StripeState): unknown => {
   const value = target[step];

@@ -1,3 +1,4 @@
+import { keep, MAX_KEPT } from '../bounds.ts';
 import { createCompany } from '../company.ts';
 import { createMeters, type Quota } from '../quota.ts';
 import { createRandom } from '../random.ts';
@@ -11,10 +12,12 @@ import {
   type SandboxRequest,
   startSandboxServer,
 } from '../server.ts';
+import type { Context } from './context.ts';
 import { invalid, isValidationError, json, StripeError } from './errors.ts';
 import { API_VERSION } from './events.ts';
+import { checkPaths } from './expand.ts';
 import { Params } from './params.ts';
-import { type Context, ROUTES, type Route } from './routes.ts';
+import { ROUTES, type Route } from './routes.ts';
 import { createState } from './state.ts';
 
 export type StripeSandboxOptions = ListenOptions & {
@@ -24,6 +27,8 @@ export type StripeSandboxOptions = ListenOptions & {
   readonly quota?: { readonly account: Quota; readonly endpoint: Quota; readonly search: Quota };
   /** How long a new object stays out of the search index, in milliseconds. Default 5,000; the provider says under a minute. */
   readonly searchLagMs?: number;
+  /** How many objects of a kind, events and idempotency keys it holds before the oldest goes. Default 10,000. */
+  readonly maxKept?: number;
   readonly now?: () => number;
 };
 
@@ -46,10 +51,11 @@ export const startStripeSandbox = ({
   apiKey = STRIPE_SANDBOX_KEY,
   quota = LIVE_QUOTA,
   searchLagMs = 5_000,
+  maxKept = MAX_KEPT,
   now = Date.now,
   ...listen
 }: StripeSandboxOptions = {}): Promise<Sandbox> => {
-  const state = createState(createCompany());
+  const state = createState(createCompany(), maxKept);
   const random = createRandom(77);
   const requestIds = createRandom(78);
   const account = createMeters(quota.account, now);
@@ -71,16 +77,19 @@ export const startStripeSandbox = ({
     });
   };
 
-  const answerRoute = (request: SandboxRequest, { route, id }: Found, requestId: string): SandboxAnswer => {
+  /** Refuses what can be refused without a look at the account, before anything is done. */
+  const prepare = (request: SandboxRequest, { route }: Found, requestId: string): Context => {
     if (request.method === 'POST' && !isForm(request)) {
       throw invalid('Invalid request (check that your POST content type is application/x-www-form-urlencoded).');
     }
     const params = new Params(request);
     params.allowOnly(route.params);
+    checkPaths(route.returns, params.list('expand'));
     const idempotencyKey = idempotencyKeyOf(request);
-    const context: Context = { state, params, random, now, searchLagMs, requestId, idempotencyKey };
-    return json(200, route.answer(id, context));
+    return { state, params, random, now, searchLagMs, requestId, idempotencyKey };
   };
+
+  const answerRoute = ({ route, id }: Found, context: Context): SandboxAnswer => json(200, route.answer(id, context));
 
   /**
    * A write that carries a key it was seen with before is answered as it was then, errors of the card included. One that
@@ -100,9 +109,10 @@ export const startStripeSandbox = ({
       });
     }
     if (seen) return { ...seen.answer, headers: { ...seen.answer.headers, 'idempotent-replayed': 'true' } };
-    const plain = storable(() => answerRoute(request, found, requestId));
+    const context = prepare(request, found, requestId);
+    const plain = storable(() => answerRoute(found, context));
     const answer = { ...plain, headers: { ...plain.headers, 'idempotency-key': key, 'original-request': requestId } };
-    idempotent.set(key, { fingerprint, answer, at: now() });
+    keep(idempotent, key, { fingerprint, answer, at: now() }, maxKept);
     return answer;
   };
 
@@ -112,7 +122,8 @@ export const startStripeSandbox = ({
     const limit = overQuota(operation);
     if (limit) return { ...errorAnswer(429), headers: { ...JSON_HEADERS, 'stripe-rate-limited-reason': limit } };
     const key = idempotencyKeyOf(request);
-    return key === undefined ? answerRoute(request, found, requestId) : answerOnce(request, found, key, requestId);
+    if (key !== undefined) return answerOnce(request, found, key, requestId);
+    return answerRoute(found, prepare(request, found, requestId));
   };
 
   const identify = (answer: SandboxAnswer, requestId: string, version: string = API_VERSION): SandboxAnswer => ({

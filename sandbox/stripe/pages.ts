@@ -1,6 +1,6 @@
+import type { Context } from './context.ts';
 import { invalid, missing } from './errors.ts';
 import { expand } from './expand.ts';
-import type { Context } from './routes.ts';
 import { type Fields, parseSearch } from './search.ts';
 
 export type Listed = { readonly id: string; readonly created?: number };
@@ -81,7 +81,7 @@ export const searchPage = (objects: readonly Listed[], fields: Fields, url: stri
       data: found.slice(start, start + limit),
       ...(paths.includes('total_count') && { total_count: found.length }),
     },
-    paths.filter((path) => path !== 'total_count'),
+    paths,
     state,
   );
 };

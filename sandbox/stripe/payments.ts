@@ -1,9 +1,9 @@
 import type Stripe from 'stripe';
 import { checkAmount } from './amounts.ts';
+import type { Context } from './context.ts';
 import { invalid, missing, StripeError } from './errors.ts';
 import { change, record } from './events.ts';
 import { type Decline, type PaymentSource, toCharge, toPaymentIntent, toPaymentMethod } from './objects.ts';
-import type { Context } from './routes.ts';
 
 const CAPTURE_METHODS = ['automatic', 'automatic_async', 'manual'] as const;
 const CANCELLATION_REASONS = ['duplicate', 'fraudulent', 'requested_by_customer', 'abandoned'] as const;
@@ -140,7 +140,11 @@ export const capturePayment = (intent: Stripe.PaymentIntent, context: Context): 
   return intent;
 };
 
-/** `POST /v1/payment_intents/{id}/cancel` */
+/**
+ * `POST /v1/payment_intents/{id}/cancel`. The charge of a held payment stays as it is, neither captured nor refunded: since
+ * the API's version 2025-03-31.basil, no cancellation is a refund.
+ * Source: https://docs.stripe.com/changelog/basil/2025-03-31/remove-refund-from-partial-capture-and-payment-cancellation-flow
+ */
 export const cancelPayment = (intent: Stripe.PaymentIntent, context: Context): Stripe.PaymentIntent => {
   const reason = context.params.choice('cancellation_reason', CANCELLATION_REASONS) ?? null;
   if (!['requires_payment_method', 'requires_capture', 'requires_confirmation'].includes(intent.status)) {

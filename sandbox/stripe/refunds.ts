@@ -1,9 +1,9 @@
 import type Stripe from 'stripe';
+import type { Context } from './context.ts';
 import { invalid, missing } from './errors.ts';
 import { change, record } from './events.ts';
 import { toRefund } from './objects.ts';
 import { wrongState } from './payments.ts';
-import type { Context } from './routes.ts';
 
 const REASONS = ['duplicate', 'fraudulent', 'requested_by_customer'] as const;
 

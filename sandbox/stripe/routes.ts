@@ -1,30 +1,20 @@
-import type { Random } from '../random.ts';
+import type { Context } from './context.ts';
 import { createCustomer, updateCustomer } from './customers.ts';
 import { missing } from './errors.ts';
 import { expand } from './expand.ts';
 import { type Listed, listPage, searchPage } from './pages.ts';
-import type { Params } from './params.ts';
 import { cancelPayment, capturePayment, createPayment, updatePayment } from './payments.ts';
 import { createRefund, updateRefund } from './refunds.ts';
 import type { Fields } from './search.ts';
 import type { StripeState } from './state.ts';
-
-export type Context = {
-  readonly state: StripeState;
-  readonly params: Params;
-  readonly random: Random;
-  readonly now: () => number;
-  /** How long a new object stays out of the search index, in milliseconds. */
-  readonly searchLagMs: number;
-  readonly requestId: string;
-  readonly idempotencyKey: string | undefined;
-};
 
 export type Route = {
   readonly method: 'GET' | 'POST';
   /** With `{id}` where the id stands. */
   readonly path: string;
   readonly params: readonly string[];
+  /** The kind of object it answers with, or `list:` or `search_result:` and the kind of what is in it. */
+  readonly returns: string;
   readonly answer: (id: string, context: Context) => object;
 };
 
@@ -56,6 +46,7 @@ const list = (path: string, kind: Kind, filters: readonly string[]): Route => ({
   method: 'GET',
   path,
   params: [...CURSORS, 'created', ...filters],
+  returns: `list:${kind.what}`,
   answer: (_, context) => listPage(kind.objects(context.state), { what: kind.what, url: path, filters }, context),
 });
 
@@ -63,6 +54,7 @@ const search = (path: string, kind: Kind, fields: Fields): Route => ({
   method: 'GET',
   path,
   params: ['query', 'limit', 'page', 'expand'],
+  returns: `search_result:${kind.what}`,
   answer: (_, context) => searchPage(kind.objects(context.state), fields, path, context),
 });
 
@@ -70,6 +62,7 @@ const retrieve = (path: string, kind: Kind): Route => ({
   method: 'GET',
   path,
   params: ['expand'],
+  returns: kind.what,
   answer: (id, context) => expandOne(findOne(kind, id, context), context),
 });
 
@@ -83,14 +76,21 @@ const sublist = (
   method: 'GET',
   path,
   params: CURSORS,
+  returns: `list:${what}`,
   answer: (id, context) =>
     listPage(itemsOf(findOne(owner, id, context), context.state), { what, url: path.replace('{id}', id) }, context),
 });
 
-const create = (path: string, params: readonly string[], make: (context: Context) => object): Route => ({
+const create = (
+  path: string,
+  { what }: Kind,
+  params: readonly string[],
+  make: (context: Context) => object,
+): Route => ({
   method: 'POST',
   path,
   params: [...params, 'metadata', 'expand'],
+  returns: what,
   answer: (_, context) => expandOne(make(context), context),
 });
 
@@ -104,6 +104,7 @@ const write = <Item extends Listed>(
   method: 'POST',
   path,
   params: [...params, 'expand'],
+  returns: kind.what,
   answer: (id, context) => expandOne(change(findOne(kind, id, context) as Item, context), context),
 });
 
@@ -114,7 +115,7 @@ export const ROUTES: readonly Route[] = [
   search('/v1/customers/search', CUSTOMERS, { created: 'number', email: 'text', name: 'text', phone: 'text' }),
   // Unlike the search, this filter minds capitals.
   list('/v1/customers', CUSTOMERS, ['email']),
-  create('/v1/customers', CUSTOMER_FIELDS, createCustomer),
+  create('/v1/customers', CUSTOMERS, CUSTOMER_FIELDS, createCustomer),
   retrieve('/v1/customers/{id}', CUSTOMERS),
   write('/v1/customers/{id}', CUSTOMERS, [...CUSTOMER_FIELDS, 'metadata'], updateCustomer),
 
@@ -128,6 +129,7 @@ export const ROUTES: readonly Route[] = [
   list('/v1/payment_intents', PAYMENTS, ['customer']),
   create(
     '/v1/payment_intents',
+    PAYMENTS,
     [
       'amount',
       'currency',
@@ -166,7 +168,7 @@ export const ROUTES: readonly Route[] = [
   ),
 
   list('/v1/refunds', REFUNDS, ['payment_intent', 'charge']),
-  create('/v1/refunds', ['payment_intent', 'charge', 'amount', 'reason'], createRefund),
+  create('/v1/refunds', REFUNDS, ['payment_intent', 'charge', 'amount', 'reason'], createRefund),
   retrieve('/v1/refunds/{id}', REFUNDS),
   write('/v1/refunds/{id}', REFUNDS, ['metadata'], updateRefund),
 
@@ -188,6 +190,7 @@ export const ROUTES: readonly Route[] = [
     method: 'GET',
     path: '/v1/events',
     params: [...CURSORS, 'created', 'type', 'types'],
+    returns: 'list:event',
     answer: (_, context) => listEvents(context),
   },
   retrieve('/v1/events/{id}', EVENTS),

@@ -1,4 +1,5 @@
 import type Stripe from 'stripe';
+import { MAX_KEPT } from '../bounds.ts';
 import type { Company } from '../company.ts';
 import { createRandom } from '../random.ts';
 import { toInvoice } from './invoices.ts';
@@ -14,12 +15,13 @@ export type StripeLists = {
 };
 
 export type StripeState = StripeLists & {
-  /** What has been written, the last 10,000 of it. */
+  /** What has been written, newest first. The provider keeps events for 30 days; here their number bounds memory. */
   readonly events: Stripe.EventBase[];
   /** Every object but the events. */
   readonly byId: ReadonlyMap<string, object>;
-  /** Adds a new object to its list. */
+  /** Adds a new object to its list. One too many for the bound on memory and the oldest is gone. */
   readonly add: <Kind extends keyof StripeLists>(kind: Kind, object: StripeLists[Kind][number]) => void;
+  readonly addEvent: (event: Stripe.EventBase) => void;
   /** Makes an id as the provider would: `re_3…`. */
   readonly newId: (prefix: string) => string;
 };
@@ -27,8 +29,11 @@ export type StripeState = StripeLists & {
 const newestFirst = (a: { created: number; id: string }, b: { created: number; id: string }): number =>
   b.created - a.created || (a.id < b.id ? 1 : -1);
 
-/** The company as its payment provider holds it. A fresh copy each time, so that one sandbox does not change another. */
-export const createState = ({ accounts }: Pick<Company, 'accounts'>): StripeState => {
+/**
+ * The company as its payment provider holds it, with up to `maxKept` objects of a kind once more are made. A fresh copy each
+ * time, so that one sandbox does not change another.
+ */
+export const createState = ({ accounts }: Pick<Company, 'accounts'>, maxKept = MAX_KEPT): StripeState => {
   const random = createRandom(4242);
   const lists: StripeLists = {
     customers: accounts.map(toCustomer),
@@ -60,14 +65,22 @@ export const createState = ({ accounts }: Pick<Company, 'accounts'>): StripeStat
     list.sort(newestFirst);
     for (const object of list) byId.set(object.id, object);
   }
+  /** Adds to a list that is newest first, and gives what goes for it. */
+  const prepend = <Item>(list: Item[], item: Item): Item | undefined => {
+    list.unshift(item);
+    return list.length > maxKept ? list.pop() : undefined;
+  };
+  const events: Stripe.EventBase[] = [];
   return {
     ...lists,
-    events: [],
+    events,
     byId,
     add: (kind, object) => {
-      (lists[kind] as object[]).unshift(object);
+      const oldest = prepend<{ readonly id: string }>(lists[kind], object);
+      if (oldest) byId.delete(oldest.id);
       byId.set(object.id, object);
     },
+    addEvent: (event) => void prepend(events, event),
     newId: (prefix) => `${prefix}_3${random.token(23)}`,
   };
 };

@@ -282,6 +282,151 @@ test('a payment’s life is told by its events, the latest first', async () => {
   expect(created?.data.object).toMatchObject({ id: held.id, status: 'requires_payment_method' });
 });
 
+test('a held payment that is canceled: its charge is neither captured nor refunded', async () => {
+  const held = await sdk.paymentIntents.create({
+    amount: 1000,
+    currency: 'eur',
+    payment_method: 'pm_card_visa',
+    confirm: true,
+    capture_method: 'manual',
+  });
+  const [last] = (await sdk.events.list({ limit: 1 })).data;
+  const canceled = await sdk.paymentIntents.cancel(held.id, { expand: ['latest_charge.refunds'] });
+  expect(canceled).toMatchObject({
+    status: 'canceled',
+    amount_capturable: 0,
+    latest_charge: { captured: false, amount_captured: 0, refunded: false, amount_refunded: 0, refunds: { data: [] } },
+  });
+  expect((await sdk.events.list({ ending_before: last?.id ?? '' })).data.map(({ type }) => type)).toEqual([
+    'payment_intent.canceled',
+  ]);
+});
+
+describe('a path that cannot be expanded is refused before anything is done:', () => {
+  const expand = ['nonsense'];
+  const payment = { amount: 1000, currency: 'eur', payment_method: 'pm_card_visa', confirm: true };
+  const held = async () => (await sdk.paymentIntents.create({ ...payment, capture_method: 'manual' })).id;
+  const paid = async () => (await sdk.paymentIntents.create(payment)).id;
+  const options = { idempotencyKey: 'expanded' };
+
+  type Write = (expand: string[]) => Promise<object>;
+  test.each<[string, () => Promise<Write>]>([
+    ['a new customer', async () => (expand) => sdk.customers.create({ name: 'Ada', expand }, options)],
+    [
+      'a customer',
+      async () => {
+        const { id } = await sdk.customers.create({});
+        return (expand) => sdk.customers.update(id, { name: 'Ada', expand }, options);
+      },
+    ],
+    ['a new payment', async () => (expand) => sdk.paymentIntents.create({ ...payment, expand }, options)],
+    [
+      'a payment',
+      async () => {
+        const id = await paid();
+        return (expand) => sdk.paymentIntents.update(id, { description: 'New', expand }, options);
+      },
+    ],
+    [
+      'a capture',
+      async () => {
+        const id = await held();
+        return (expand) => sdk.paymentIntents.capture(id, { expand }, options);
+      },
+    ],
+    [
+      'a cancellation',
+      async () => {
+        const id = await held();
+        return (expand) => sdk.paymentIntents.cancel(id, { expand }, options);
+      },
+    ],
+    [
+      'a new refund',
+      async () => {
+        const id = await paid();
+        return (expand) => sdk.refunds.create({ payment_intent: id, expand }, options);
+      },
+    ],
+    [
+      'a refund',
+      async () => {
+        const { id } = await sdk.refunds.create({ payment_intent: await paid() });
+        return (expand) => sdk.refunds.update(id, { metadata: { order: '7' }, expand }, options);
+      },
+    ],
+  ])('%s, and its idempotency key is as good as new', async (_, prepare) => {
+    const write = await prepare();
+    const everything = async () =>
+      Promise.all([
+        sdk.customers.list({ limit: 5 }),
+        sdk.paymentIntents.list({ limit: 5 }),
+        sdk.charges.list({ limit: 5 }),
+        sdk.refunds.list({ limit: 5 }),
+        sdk.events.list({ limit: 5 }),
+      ]).then((lists) => lists.map(({ data }) => data));
+    const before = await everything();
+    expect(await failureOf(write(expand))).toMatchObject({ status: 400, param: 'expand' });
+    expect(await everything()).toEqual(before);
+    await write([]);
+    expect(await everything()).not.toEqual(before);
+  });
+
+  test.each([
+    'nonsense',
+    'data',
+    'data.nonsense',
+    'has_more',
+    'data.latest_charge.nonsense',
+    'data.latest_charge.refunds.charge',
+  ])('a list of nothing, %s', async (path) => {
+    const { id } = await sdk.customers.create({});
+    expect(await failureOf(sdk.paymentIntents.list({ customer: id, expand: [path] }))).toMatchObject({
+      status: 400,
+      param: 'expand',
+    });
+  });
+
+  test('what can be expanded further down', async () => {
+    const { data } = await sdk.refunds.list({ limit: 1, expand: ['data.charge.refunds.data.payment_intent'] });
+    expect(data[0]).toMatchObject({
+      charge: {
+        object: 'charge',
+        refunds: {
+          data: expect.arrayContaining([
+            expect.objectContaining({ payment_intent: expect.objectContaining({ object: 'payment_intent' }) }),
+          ]),
+        },
+      },
+    });
+    const invoice = (await sdk.invoices.list({ limit: 1, expand: ['data.customer', 'data.lines.data.discounts'] }))
+      .data[0];
+    expect(invoice).toMatchObject({ customer: { object: 'customer' }, lines: { data: [{ discounts: [] }] } });
+    expect(await failureOf(sdk.invoices.list({ expand: ['data.lines'] }))).toMatchObject({ param: 'expand' });
+  });
+});
+
+test('holds so many objects of a kind, events and idempotency keys, and forgets the oldest', async () => {
+  const max = company.accounts.length;
+  const small = await startStripeSandbox({
+    maxKept: max,
+    quota: { account: PLENTY, endpoint: PLENTY, search: PLENTY },
+  });
+  const api = sdkFor(small);
+  const all = () => api.customers.list({ limit: 100 }).autoPagingToArray({ limit: 10_000 });
+  const before = await all();
+  const create = (index: number) => api.customers.create({ name: String(index) }, { idempotencyKey: `key-${index}` });
+  const first = await create(0);
+  expect((await all()).map(({ id }) => id)).toEqual([first.id, ...before.slice(0, -1).map(({ id }) => id)]);
+  expect(await failureOf(api.customers.retrieve(before.at(-1)?.id ?? ''))).toMatchObject({ code: 'resource_missing' });
+  for (let index = 1; index < max; index += 1) await create(index);
+  expect((await create(0)).id).toBe(first.id);
+  await create(max);
+  expect(await api.events.list({ limit: 100 }).autoPagingToArray({ limit: 10_000 })).toHaveLength(max);
+  expect((await create(0)).id).not.toBe(first.id);
+  await small.close();
+});
+
 test('a declined payment stays, with the error that the card gave', async () => {
   const error = await sdk.paymentIntents
     .create({ amount: 1000, currency: 'eur', payment_method: 'pm_card_chargeDeclinedExpiredCard', confirm: true })
