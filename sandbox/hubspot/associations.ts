@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { SandboxAnswer } from '../server.ts';
+import type { Context } from './context.ts';
 import { type BatchError, batchAnswer, batchError, validationError } from './errors.ts';
-import { type Context, parse, TYPES, typeNamed } from './records.ts';
+import { parse, positionOf, TYPES, typeNamed } from './records.ts';
 import { type HubSpotState, type ObjectType, TYPE_IDS } from './state.ts';
 
 const MAX_ASSOCIATIONS = 1_000;
@@ -58,7 +59,7 @@ export const readAssociations = (
       errors.push(batchError('OBJECT_NOT_FOUND', message, { fromObjectId: [id] }, subCategory));
       continue;
     }
-    const start = Number(after ?? 0);
+    const start = positionOf(after);
     const page = links.slice(start, start + linksPerAnswer);
     results.push({
       from: { id },

@@ -8,11 +8,6 @@ export class HubSpotError extends Error {
   readonly status: number;
   readonly category: string;
 
-  /** As an entry of a batch's `errors`. */
-  toBatchError(context: BatchError['context']): BatchError {
-    return batchError(this.category, this.message, context);
-  }
-
   constructor(status: number, category: string, message: string) {
     super(message);
     this.status = status;

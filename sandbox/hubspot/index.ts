@@ -1,3 +1,4 @@
+import { keep, MAX_KEPT } from '../bounds.ts';
 import { createCompany } from '../company.ts';
 import { createMeter, type Quota } from '../quota.ts';
 import { createRandom } from '../random.ts';
@@ -26,6 +27,8 @@ export type HubSpotSandboxOptions = ListenOptions & {
   readonly quota?: { readonly account: Quota; readonly search: Quota };
   /** How many links of one record an answer holds before it is paged. Default 500. */
   readonly linksPerAnswer?: number;
+  /** How many records of a type and tokens it holds before the oldest goes. Default 10,000. */
+  readonly maxKept?: number;
   readonly now?: () => number;
 };
 
@@ -40,10 +43,11 @@ export const startHubSpotSandbox = ({
   tokenLifetimeS = 1_800,
   quota = FREE_QUOTA,
   linksPerAnswer = 500,
+  maxKept = MAX_KEPT,
   now = Date.now,
   ...listen
 }: HubSpotSandboxOptions = {}): Promise<Sandbox> => {
-  const state = createState(createCompany());
+  const state = createState(createCompany(), maxKept);
   const random = createRandom(99);
   const account = createMeter(quota.account, now);
   const searches = createMeter(quota.search, now);
@@ -59,7 +63,7 @@ export const startHubSpotSandbox = ({
       form.get('refresh_token') === oauth.refreshToken;
     if (!granted) return json(400, BAD_REFRESH_TOKEN);
     const token = random.token(40);
-    issued.set(token, now() + tokenLifetimeS * 1000);
+    keep(issued, token, now() + tokenLifetimeS * 1000, maxKept);
     return json(200, {
       access_token: token,
       refresh_token: oauth.refreshToken,

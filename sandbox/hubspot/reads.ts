@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { SandboxAnswer, SandboxRequest } from '../server.ts';
 import { associationsOf } from './associations.ts';
+import type { Context } from './context.ts';
 import { batchAnswer, batchError, json, notFound, validationError } from './errors.ts';
-import { type Context, findBy, namesIn, parse, show, TYPES } from './records.ts';
+import { findBy, namesIn, parse, positionOf, show, TYPES } from './records.ts';
 import { SearchRequest, search } from './search.ts';
 import type { CrmObject, HubSpotState, ObjectType } from './state.ts';
 
@@ -79,7 +80,7 @@ export const listObjects = (type: ObjectType, query: URLSearchParams, { state }:
   const limit = Number(query.get('limit') ?? 10);
   if (!Number.isInteger(limit) || limit < 1 || limit > 100) throw validationError('limit must be 1 to 100');
   // The cursor is the id to go on from.
-  const after = Number(query.get('after') ?? 0);
+  const after = positionOf(query.get('after'));
   const all = [...recordsFor(type, query, state).values()].sort((a, b) => Number(a.id) - Number(b.id));
   const rest = all.filter(({ id }) => Number(id) >= after);
   const next = rest[limit];

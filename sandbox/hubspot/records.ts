@@ -1,13 +1,6 @@
 import { z } from 'zod';
 import { validationError } from './errors.ts';
-import type { CrmObject, HubSpotState, ObjectType } from './state.ts';
-
-export type Context = {
-  readonly state: HubSpotState;
-  readonly now: () => number;
-  /** How many links of one record an answer holds before it is paged. */
-  readonly linksPerAnswer: number;
-};
+import type { CrmObject, ObjectType } from './state.ts';
 
 /** What the provider's messages call the types. */
 export const TYPES: Readonly<Record<ObjectType, string>> = {
@@ -28,6 +21,10 @@ const NUMBERS: Readonly<Record<ObjectType, string>> = {
 export const typeNamed = (name: string): ObjectType | undefined =>
   (Object.keys(TYPES) as ObjectType[]).find((type) => [type, TYPES[type].toLowerCase(), NUMBERS[type]].includes(name));
 
+/** The value of a property; null where there is none. */
+export const propertyOf = ({ properties }: Pick<CrmObject, 'properties'>, name: string): string | null =>
+  (Object.hasOwn(properties, name) ? properties[name] : null) ?? null;
+
 /** The record with this id, or with this value of another property. */
 export const findBy = (
   records: ReadonlyMap<string, CrmObject>,
@@ -36,7 +33,7 @@ export const findBy = (
 ): CrmObject | undefined =>
   idProperty == null
     ? records.get(id)
-    : [...records.values()].find((one) => one.properties[idProperty]?.toLowerCase() === id.toLowerCase());
+    : [...records.values()].find((one) => propertyOf(one, idProperty)?.toLowerCase() === id.toLowerCase());
 
 /** Reads a JSON body; what cannot be used is answered with the provider's validation error. */
 export const parse = <Schema extends z.ZodType>(schema: Schema, body: string): z.output<Schema> => {
@@ -55,30 +52,34 @@ export const parse = <Schema extends z.ZodType>(schema: Schema, body: string): z
 export type Shown = { readonly properties: readonly string[]; readonly propertiesWithHistory?: readonly string[] };
 
 /** A record with the properties asked for, and the three that always come. */
-export const show = (
-  { id, properties, createdAt, updatedAt, archivedAt }: CrmObject,
-  { properties: names, propertiesWithHistory = [] }: Shown,
-) => ({
-  id,
-  properties: Object.fromEntries(
-    [...new Set([...names, ...propertiesWithHistory, 'createdate', 'hs_lastmodifieddate', 'hs_object_id'])].map(
-      (name) => [name, properties[name] ?? null],
-    ),
-  ),
-  ...(propertiesWithHistory.length > 0 && {
-    // The stand-in remembers no value but the last.
-    propertiesWithHistory: Object.fromEntries(
-      propertiesWithHistory.map((name) => [
-        name,
-        properties[name] == null ? [] : [{ value: properties[name], timestamp: updatedAt, sourceType: 'INTEGRATION' }],
-      ]),
-    ),
-  }),
-  createdAt,
-  updatedAt,
-  archived: archivedAt !== undefined,
-  ...(archivedAt !== undefined && { archivedAt }),
-});
+export const show = (record: CrmObject, { properties: names, propertiesWithHistory = [] }: Shown) => {
+  const { id, createdAt, updatedAt, archivedAt } = record;
+  const shown = new Set([...names, ...propertiesWithHistory, 'createdate', 'hs_lastmodifieddate', 'hs_object_id']);
+  return {
+    id,
+    properties: Object.fromEntries([...shown].map((name) => [name, propertyOf(record, name)])),
+    ...(propertiesWithHistory.length > 0 && {
+      // The stand-in remembers no value but the last.
+      propertiesWithHistory: Object.fromEntries(
+        propertiesWithHistory.map((name) => {
+          const value = propertyOf(record, name);
+          return [name, value === null ? [] : [{ value, timestamp: updatedAt, sourceType: 'INTEGRATION' }]];
+        }),
+      ),
+    }),
+    createdAt,
+    updatedAt,
+    archived: archivedAt !== undefined,
+    ...(archivedAt !== undefined && { archivedAt }),
+  };
+};
+
+/** The place that a cursor stands for: the start without one. */
+export const positionOf = (after: string | number | null | undefined): number => {
+  if (after == null) return 0;
+  if (!/^\d{1,15}$/.test(String(after))) throw validationError(`Invalid value for after: ${after}`);
+  return Number(after);
+};
 
 /** The names in a query's parameter: repeated, as the client writes them, or with commas between them, as the documentation does. */
 export const namesIn = (query: URLSearchParams, parameter: string): string[] =>

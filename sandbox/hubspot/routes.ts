@@ -1,8 +1,9 @@
 import type { SandboxAnswer, SandboxRequest } from '../server.ts';
 import { readAssociations } from './associations.ts';
+import type { Context } from './context.ts';
 import { notFound } from './errors.ts';
 import { batchRead, listObjects, readObject, searchObjects } from './reads.ts';
-import { type Context, typeNamed } from './records.ts';
+import { typeNamed } from './records.ts';
 import type { ObjectType } from './state.ts';
 import { archiveObject, batchArchive, batchCreate, createObject, updateObject } from './writes.ts';
 

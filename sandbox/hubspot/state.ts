@@ -1,3 +1,4 @@
+import { keep, MAX_KEPT } from '../bounds.ts';
 import type { Company } from '../company.ts';
 
 export type ObjectType = 'contacts' | 'companies' | 'deals' | 'line_items';
@@ -19,6 +20,10 @@ export type HubSpotState = {
   readonly archived: Record<ObjectType, Map<string, CrmObject>>;
   /** By `contacts>companies:101`: from type, to type and from id. */
   readonly associations: Map<string, Association[]>;
+  /** The next id of a type, which no record had before. */
+  readonly newId: (type: ObjectType) => string;
+  /** Adds a new record. One too many for the bound on memory and the oldest is forgotten. */
+  readonly add: (type: ObjectType, record: CrmObject) => void;
   readonly link: (from: ObjectType, fromId: string, to: ObjectType, toId: string, isPrimary?: boolean) => void;
   /** Moves a record to the archive, without its associations. An unknown id changes nothing. */
   readonly archive: (type: ObjectType, id: string, at: string) => void;
@@ -48,8 +53,11 @@ const object = (id: string, createdAt: Date, properties: Record<string, string |
   };
 };
 
-/** The company as its CRM holds it. A fresh copy each time, so that one sandbox does not change another. */
-export const createState = (company: Company): HubSpotState => {
+/**
+ * The company as its CRM holds it, with up to `maxKept` records of a type once more are made. A fresh copy each time, so that
+ * one sandbox does not change another.
+ */
+export const createState = (company: Company, maxKept = MAX_KEPT): HubSpotState => {
   const byId = (objects: CrmObject[]) => new Map(objects.map((one) => [one.id, one]));
   const epoch = new Date(Date.UTC(2023, 0, 9));
   const state: HubSpotState = {
@@ -96,6 +104,15 @@ export const createState = (company: Company): HubSpotState => {
     },
     archived: { contacts: new Map(), companies: new Map(), deals: new Map(), line_items: new Map() },
     associations: new Map(),
+    newId: (type) => {
+      lastIds[type] += 1;
+      return String(lastIds[type]);
+    },
+    add: (type, record) => {
+      const records = state.objects[type].set(record.id, record);
+      const [oldest] = records.keys();
+      if (records.size > maxKept && oldest !== undefined) state.forget(type, oldest);
+    },
     link: (from, fromId, to, toId, isPrimary = true) => {
       for (const [a, aId, b, bId] of [
         [from, fromId, to, toId],
@@ -113,7 +130,7 @@ export const createState = (company: Company): HubSpotState => {
       const found = state.objects[type].get(id);
       if (!found) return;
       state.forget(type, id);
-      state.archived[type].set(id, Object.assign(found, { archivedAt: at }));
+      keep(state.archived[type], id, Object.assign(found, { archivedAt: at }), maxKept);
     },
     forget: (type, id) => {
       state.objects[type].delete(id);
@@ -128,6 +145,14 @@ export const createState = (company: Company): HubSpotState => {
           );
       }
     },
+  };
+  const lastIdOf = (type: ObjectType) =>
+    [...state.objects[type].keys()].reduce((last, id) => Math.max(last, Number(id)), 0);
+  const lastIds: Record<ObjectType, number> = {
+    contacts: lastIdOf('contacts'),
+    companies: lastIdOf('companies'),
+    deals: lastIdOf('deals'),
+    line_items: lastIdOf('line_items'),
   };
   for (const person of company.people) {
     if (person.otherOrganisationId) {

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { SandboxAnswer, SandboxRequest } from '../server.ts';
-import { type BatchError, batchAnswer, HubSpotError, json, notFound, validationError } from './errors.ts';
+import type { Context } from './context.ts';
+import { type BatchError, batchAnswer, batchError, HubSpotError, json, notFound, validationError } from './errors.ts';
 import { MAX_BATCH } from './reads.ts';
-import { type Context, findBy, parse, show } from './records.ts';
+import { findBy, parse, show } from './records.ts';
 import { type CrmObject, closed, type ObjectType, TYPE_IDS } from './state.ts';
 
 // What may be asked and set; the provider refuses to set what it does not know.
@@ -65,7 +66,7 @@ const create = (type: ObjectType, input: Create, context: Context): CrmObject =>
   const existing = email && [...all.values()].find((one) => one.properties['email'] === email);
   if (existing) throw contactExists(existing);
   const links = linksOf(type, input, context);
-  const id = String(Math.max(...[...all.keys(), ...state.archived[type].keys()].map(Number)) + 1);
+  const id = state.newId(type);
   const at = new Date(now()).toISOString();
   const stage = properties['dealstage'];
   const created: CrmObject = {
@@ -81,7 +82,7 @@ const create = (type: ObjectType, input: Create, context: Context): CrmObject =>
       hs_lastmodifieddate: at,
     },
   };
-  all.set(id, created);
+  state.add(type, created);
   for (const link of links) state.link(type, id, link.target, link.id, link.isPrimary);
   return created;
 };
@@ -113,7 +114,8 @@ export const batchCreate = (type: ObjectType, body: string, context: Context): S
       created.push({ record: create(type, input, context), input });
     } catch (error) {
       if (isMultiStatus && error instanceof HubSpotError) {
-        errors.push(error.toBatchError({ objectWriteTraceId: [input.objectWriteTraceId ?? ''] }));
+        const { category, message } = error;
+        errors.push(batchError(category, message, { objectWriteTraceId: [input.objectWriteTraceId ?? ''] }));
         continue;
       }
       for (const { record } of created) context.state.forget(type, record.id);

@@ -124,6 +124,106 @@ describe('searches', () => {
   ])('with %s', async (operator, more, expected) => {
     expect((await search(filter(operator, more))).ids).toEqual(expected.slice(0, 200));
   });
+
+  describe('by the kind of a property:', () => {
+    const found = async (type: 'contacts' | 'deals', filters: object[], sorts: string[] = []) => {
+      const { results } = await hubspot.crm[type].searchApi.doSearch({
+        filterGroups: [{ filters: filters as never }],
+        properties: ['amount', 'closedate', 'firstname', 'lastname', 'email'],
+        sorts,
+        limit: 200,
+        after: '0',
+      });
+      return results.map(({ properties }) => properties);
+    };
+
+    test.each<[string, object, string[]]>([
+      ['GT', { value: '99.25' }, ['99.5', '1000']],
+      ['GTE', { value: '99.50' }, ['99.5', '1000']],
+      ['LT', { value: '-3' }, ['-5']],
+      ['LTE', { value: '-3.0' }, ['-5', '-3']],
+      ['BETWEEN', { value: '-4', highValue: '99.3' }, ['-3', '99.25']],
+      ['EQ', { value: '99.250' }, ['99.25']],
+      ['NEQ', { value: '99.250' }, ['-5', '-3', '99.5', '1000']],
+      ['IN', { values: ['-3.0', '1000.00'] }, ['-3', '1000']],
+      ['NOT_IN', { values: ['-3.0', '1000.00'] }, ['-5', '99.25', '99.5']],
+    ])('numbers with %s', async (operator, more, expected) => {
+      await deals().batchApi.create({
+        inputs: ['99.5', '-3', '1000', '-5', '99.25'].map((amount) => ({ properties: { amount }, associations: [] })),
+      });
+      const isNew = { propertyName: 'hs_object_id', operator: 'GT', value: company.deals.at(-1)?.id };
+      const results = await found('deals', [isNew, { propertyName: 'amount', operator, ...more }], ['amount']);
+      expect(results.map(({ amount }) => amount)).toEqual(expected);
+    });
+
+    const closed = company.deals.map(({ closeDate }) => closeDate.getTime()).sort((a, b) => a - b);
+    const [early, late] = [closed[20], closed[60]] as [number, number];
+    const day = (time: number) => new Date(time).toISOString().slice(0, 10);
+    test.each<[string, object, (time: number) => boolean]>([
+      ['LT', { value: String(early) }, (time) => time < early],
+      ['LTE', { value: new Date(early).toISOString() }, (time) => time <= early],
+      ['LT', { value: day(early) }, (time) => time < Date.parse(day(early))],
+      ['BETWEEN', { value: String(early), highValue: String(late) }, (time) => time >= early && time <= late],
+      ['EQ', { value: String(early) }, (time) => time === early],
+      ['IN', { values: [String(early), new Date(late).toISOString()] }, (time) => [early, late].includes(time)],
+    ])('dates with %s %o', async (operator, more, matches) => {
+      const results = await found('deals', [{ propertyName: 'closedate', operator, ...more }], ['closedate']);
+      const expected = closed.filter(matches).map((time) => new Date(time).toISOString());
+      expect(expected.length).toBeGreaterThan(0);
+      expect(results.map(({ closedate }) => closedate)).toEqual(expected);
+    });
+
+    test.each<[string, string, object, (person: (typeof company.people)[number]) => boolean]>([
+      ['lastname', 'EQ', { value: 'Rossi' }, ({ lastName }) => lastName === 'Rossi'],
+      ['lastname', 'GT', { value: 'Rossi' }, ({ lastName }) => ['Şahin', 'van der Berg'].includes(lastName)],
+      [
+        'lastname',
+        'BETWEEN',
+        { value: 'Lefèvre', highValue: 'Müller' },
+        ({ lastName }) => ['Lefèvre', 'Lindqvist', 'Müller'].includes(lastName),
+      ],
+      ['lastname', 'CONTAINS_TOKEN', { value: 'DER' }, ({ lastName }) => lastName === 'van der Berg'],
+      ['lastname', 'CONTAINS_TOKEN', { value: 'berg van' }, ({ lastName }) => lastName === 'van der Berg'],
+      ['lastname', 'CONTAINS_TOKEN', { value: 'li*q*t' }, ({ lastName }) => lastName === 'Lindqvist'],
+      ['lastname', 'CONTAINS_TOKEN', { value: 'lind' }, () => false],
+      ['lastname', 'CONTAINS_TOKEN', { value: 'ros*ssi' }, () => false],
+      ['lastname', 'NOT_CONTAINS_TOKEN', { value: 'r*' }, ({ lastName }) => lastName !== 'Rossi'],
+      ['email', 'CONTAINS_TOKEN', { value: 'da.lind' }, () => false],
+      ['email', 'CONTAINS_TOKEN', { value: 'ada.lindqvist' }, ({ id }) => id === '101'],
+      ['email', 'CONTAINS_TOKEN', { value: '*da.lind*@CUSTOMERS.example' }, ({ id }) => id === '101'],
+      ['email', 'CONTAINS_TOKEN', { value: '*' }, ({ email }) => email !== null],
+      ['constructor', 'HAS_PROPERTY', {}, () => false],
+      ['constructor', 'EQ', { value: 'x' }, () => false],
+      ['__proto__', 'CONTAINS_TOKEN', { value: '*' }, () => false],
+    ])('text: %s %s %o', async (propertyName, operator, more, matches) => {
+      const results = await found('contacts', [{ propertyName, operator, ...more }], ['hs_object_id']);
+      expect(results.map(({ hs_object_id: id }) => id)).toEqual(
+        company.people
+          .filter(matches)
+          .map(({ id }) => id)
+          .slice(0, 200),
+      );
+    });
+
+    test.each([
+      'EQ',
+      'NEQ',
+      'LT',
+      'LTE',
+      'GT',
+      'GTE',
+      'BETWEEN',
+      'IN',
+      'NOT_IN',
+      'CONTAINS_TOKEN',
+      'NOT_CONTAINS_TOKEN',
+    ])('%s without a value is refused', async (operator) => {
+      expect(await failureOf(found('contacts', [{ propertyName: 'lastname', operator }]))).toMatchObject({
+        code: 400,
+        body: { category: 'VALIDATION_ERROR' },
+      });
+    });
+  });
 });
 
 test('reads one record, by id or by a property, with what is asked for of it', async () => {
@@ -226,6 +326,47 @@ describe('creates a batch', () => {
   });
 });
 
+test('gives a new record an id that no other had, not even one of a batch that was refused', async () => {
+  const create = (email: string) => ({ properties: { email }, associations: [] });
+  const first = Number((await contacts().basicApi.create(create('one@customers.example'))).id);
+  await contacts().basicApi.archive(String(first));
+  const refused = { inputs: [create('two@customers.example'), create('ada.lindqvist@customers.example')] };
+  expect(await failureOf(contacts().batchApi.create(refused))).toMatchObject({ code: 409 });
+  const { results } = await contacts().batchApi.create({
+    inputs: [create('three@x.example'), create('four@x.example')],
+  });
+  expect(results.map(({ id }) => Number(id))).toEqual([first + 2, first + 3]);
+});
+
+test('holds so many records of a type and so many tokens, and forgets the oldest', async () => {
+  await stop();
+  const max = company.people.length;
+  await start({ maxKept: max });
+  const { id } = await contacts().basicApi.create({ properties: {}, associations: [] });
+  expect((await contacts().getAll()).map((one) => one.id)).toEqual([
+    ...company.people.slice(1).map((one) => one.id),
+    id,
+  ]);
+  expect((await deals().getAll()).length).toBe(company.deals.length);
+  await stop();
+  await start({ maxKept: 2 });
+  await contacts().batchApi.archive({ inputs: [{ id: '101' }, { id: '102' }, { id: '103' }] });
+  const archived = await contacts().getAll(undefined, undefined, undefined, undefined, undefined, true);
+  expect(archived.map((one) => one.id)).toEqual(['102', '103']);
+  const { clientId, clientSecret, refreshToken } = OAUTH;
+  const tokens = [];
+  for (let index = 0; index < 3; index += 1) {
+    tokens.push(
+      await hubspot.oauth.tokensApi.create('refresh_token', undefined, undefined, clientId, clientSecret, refreshToken),
+    );
+  }
+  const statuses = [];
+  for (const { accessToken } of tokens) {
+    statuses.push((await call('GET', '/crm/objects/2026-09/deals', undefined, `Bearer ${accessToken}`)).status);
+  }
+  expect(statuses).toEqual([401, 200, 200]);
+});
+
 test('reads associations, by types in the singular and by their numbers too', async () => {
   const batch = { inputs: [{ id: '101' }, { id: '115' }] };
   const api = hubspot.crm.associations.v4.batchApi;
@@ -283,6 +424,41 @@ describe('errors are HubSpot’s own, in JSON', () => {
       () => contacts().basicApi.getById('101', undefined, undefined, ['boats']),
     ],
     ['more than a page', 400, 'VALIDATION_ERROR', () => contacts().basicApi.getPage(101)],
+    ['a cursor of a page that is none', 400, 'VALIDATION_ERROR', () => contacts().basicApi.getPage(10, 'abc')],
+    [
+      'a cursor of associations that is none',
+      400,
+      'VALIDATION_ERROR',
+      () =>
+        hubspot.crm.associations.v4.batchApi.getPage('contacts', 'companies', {
+          inputs: [{ id: '101', after: 'abc' }],
+        }),
+    ],
+    [
+      'a cursor of a search that is none',
+      400,
+      'VALIDATION_ERROR',
+      () => contacts().searchApi.doSearch({ filterGroups: [], sorts: [], properties: [], limit: 1, after: '-1' }),
+    ],
+    [
+      'a date that is none',
+      400,
+      'VALIDATION_ERROR',
+      () =>
+        deals().searchApi.doSearch({
+          filterGroups: [{ filters: [{ propertyName: 'closedate', operator: 'LT' as never, value: 'soon' }] }],
+          sorts: [],
+          properties: [],
+          limit: 1,
+          after: '0',
+        }),
+    ],
+    [
+      'no such record by a property of every object of JavaScript',
+      404,
+      'OBJECT_NOT_FOUND',
+      () => contacts().basicApi.getById('x', undefined, undefined, undefined, false, 'constructor'),
+    ],
     [
       'more history than a batch holds',
       400,
