@@ -246,7 +246,7 @@ export const createGatherer = <Value>({
   };
 
   const isOldFor = ({ batch }: Flight<Value>, { notBefore = 0 }: CallOptions) =>
-    batch.askedAt !== undefined && batch.askedAt < notBefore;
+    batch.askedAt !== undefined && batch.askedAt <= notBefore;
 
   return {
     load: async (keys, call) => {

@@ -18,7 +18,7 @@ type State =
   /** One call is under way that shows whether the endpoint is back; `decided` is when it has. */
   | { readonly kind: 'half open'; readonly decided: PromiseWithResolvers<void>; readonly backoff: IBackoff<unknown> };
 
-type Circuit = { failures: number; state: State };
+type Circuit = { failures: number; state: State; lastFailure?: unknown };
 
 /**
  * Leaves an endpoint alone that has failed several times in a row: calls fail at once with UPSTREAM_UNAVAILABLE, and
@@ -52,14 +52,16 @@ export const withBreaker = (
 
   const close = (circuit: Circuit): void => {
     circuit.failures = 0;
+    circuit.lastFailure = undefined;
     circuit.state = { kind: 'closed' };
   };
 
-  const openError = (operation: string) =>
+  const openError = (operation: string, { lastFailure }: Circuit) =>
     new UpstreamError('UPSTREAM_UNAVAILABLE', upstream, `${operation} has failed too often and is left alone`, {
       operation,
       mayHaveArrived: false,
       isFutile: true,
+      cause: lastFailure,
     });
 
   return (next) => {
@@ -72,8 +74,10 @@ export const withBreaker = (
         return answer;
       } catch (error) {
         // A probe that its caller gave up has shown nothing, so it counts with the failures.
-        if (isFailure(error)) open(circuit, backoff.next(undefined));
-        else close(circuit);
+        if (isFailure(error)) {
+          circuit.lastFailure = error;
+          open(circuit, backoff.next(undefined));
+        } else close(circuit);
         throw error;
       } finally {
         decided.resolve();
@@ -85,9 +89,9 @@ export const withBreaker = (
       const circuit = circuitOf(operation);
       if (circuit.state.kind === 'half open') await outcomeOf(circuit.state.decided.promise);
       const { state } = circuit;
-      if (state.kind === 'half open') throw openError(operation);
+      if (state.kind === 'half open') throw openError(operation, circuit);
       if (state.kind === 'open') {
-        if (now() < state.until) throw openError(operation);
+        if (now() < state.until) throw openError(operation, circuit);
         return probe(circuit, state.backoff, call);
       }
       try {
@@ -97,6 +101,7 @@ export const withBreaker = (
       } catch (error) {
         if (circuit.state.kind === 'closed' && isFailure(error) && !signal?.aborted) {
           circuit.failures += 1;
+          circuit.lastFailure = error;
           if (circuit.failures >= failures) open(circuit, backoffs.next());
         }
         throw error;

@@ -31,14 +31,22 @@ export type CacheItem<Value> = {
  * no longer taken: also not where an answer from before the write arrives after it, in this process or in another.
  */
 export type Cache = {
-  /** What is known of each key, in their order. `tagsOf` says what a key is changed by. */
+  /**
+   * What is known of each key, in their order, and when any of them was last changed by a write, as far as their keys tell.
+   * `tagsOf` says what a key is changed by.
+   */
   readonly get: <Value>(
     keys: readonly string[],
     tagsOf: (key: string) => readonly Tag[],
     tagsOfValue?: ((value: Value) => readonly Tag[]) | undefined,
-  ) => Promise<(Told<Value> | undefined)[]>;
+  ) => Promise<Known<Value>>;
   readonly set: (items: readonly CacheItem<unknown>[]) => Promise<void>;
   readonly mark: (tags: readonly Tag[]) => Promise<void>;
+};
+
+export type Known<Value> = {
+  readonly told: readonly (Told<Value> | undefined)[];
+  readonly changedAt: number;
 };
 
 export type CacheOptions = {
@@ -125,7 +133,8 @@ export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): C
       if (more.length > 0) {
         for (const [tag, at] of toMarks(more, await store.getMany(namesOf(more)))) marks.set(tag, at);
       }
-      return told.map((one, index) => {
+      const changes = tags.map((tag) => marks.get(tag) ?? 0).filter(Number.isFinite);
+      const unchanged = told.map((one, index) => {
         if (!one) return undefined;
         const isChanged = [...tagsOf(keys[index] ?? ''), ...ownTags(one)].some((tag) => {
           const at = marks.get(tag);
@@ -133,6 +142,7 @@ export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): C
         });
         return isChanged ? undefined : one;
       });
+      return { told: unchanged, changedAt: Math.max(0, ...changes) };
     },
     set: (items) =>
       store.setMany(

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { monotonicNow } from '../runtime/clock.ts';
 import { type Answer, type Link, MAX_OPERATIONS } from './chain.ts';
 import { isUpstreamError } from './errors.ts';
 import { enter, type Ledger } from './ledger.ts';
@@ -76,9 +77,14 @@ export type TurnLinkOptions = {
  * means to leave it alone for as long as it says, or else for longer each time.
  */
 export const withTurns = ({ upstream, turns, limiter, limits, readLessons, ledger }: TurnLinkOptions): Link => {
-  const refusals = new LRUCache<string, number>({ max: MAX_OPERATIONS });
+  /** How often in a row each bucket has been refused, and since when. */
+  const refusals = new LRUCache<string, { readonly times: number; readonly at: number }>({ max: MAX_OPERATIONS });
 
-  const learn = (operation: string, answer: Parameters<ReadLessons>[0], retryAfterMs?: number) => {
+  const learn = (
+    operation: string,
+    answer: Parameters<ReadLessons>[0],
+    { sentAt, retryAfterMs }: { readonly sentAt: number; readonly retryAfterMs?: number | undefined },
+  ) => {
     const buckets = limits.bucketsOf(operation);
     const pauses = new Map<Bucket, number>();
     for (const [name, { pauseMs, ...lesson }] of Object.entries(readLessons?.(answer) ?? {})) {
@@ -95,9 +101,12 @@ export const withTurns = ({ upstream, turns, limiter, limits, readLessons, ledge
     // Where the answer does not tell which limit it is about, it may be any.
     if (pauses.size === 0) for (const bucket of buckets) pauses.set(bucket, bucket.windowMs);
     for (const [bucket, pauseMs] of pauses) {
-      const times = refusals.get(bucket.key) ?? 0;
-      refusals.set(bucket.key, times + 1);
-      const longerEachTime = Math.max(pauseMs, Math.min(MAX_UNSAID_PAUSE_MS, pauseMs * 2 ** times));
+      // Calls that were under way already when one was refused say nothing more by being refused too.
+      const before = refusals.get(bucket.key);
+      const isNew = !before || sentAt > before.at;
+      const { times } = isNew ? { times: (before?.times ?? 0) + 1 } : before;
+      if (isNew) refusals.set(bucket.key, { times, at: monotonicNow() });
+      const longerEachTime = Math.max(pauseMs, Math.min(MAX_UNSAID_PAUSE_MS, pauseMs * 2 ** (times - 1)));
       limiter.learn(bucket, { pauseMs: retryAfterMs ?? longerEachTime });
     }
   };
@@ -107,15 +116,16 @@ export const withTurns = ({ upstream, turns, limiter, limits, readLessons, ledge
     const turn = call.turn?.claim(call.operation) ? call.turn : await turns.take(call);
     if (turn.waitedMs > 0) enter(call, ledger, upstream, { waitMs: turn.waitedMs });
     let wasSent = true;
+    const sentAt = monotonicNow();
     try {
       const answer = await next(call);
-      learn(call.operation, answer);
+      learn(call.operation, answer, { sentAt });
       return answer;
     } catch (error) {
       if (isUpstreamError(error)) {
         const { status, headers = {}, body = '', retryAfterMs, mayHaveArrived } = error.details;
         wasSent = mayHaveArrived !== false;
-        if (status !== undefined) learn(call.operation, { status, headers, body }, retryAfterMs);
+        if (status !== undefined) learn(call.operation, { status, headers, body }, { sentAt, retryAfterMs });
       }
       throw error;
     } finally {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { monotonicNow } from '../runtime/clock.ts';
 import { type BatchAnswer, createGatherer, type Told } from './batch.ts';
-import type { Cache, Lifetime } from './cache.ts';
+import type { Cache, Known, Lifetime } from './cache.ts';
 import type { CallOptions } from './chain.ts';
 import { OUTAGE_CODES, outageCodeOf } from './errors.ts';
 import { enter, type Ledger } from './ledger.ts';
@@ -167,9 +167,11 @@ export const createReader = <Value>(
       const missing: string[] = [];
       const stale: string[] = [];
       const kept = new Map<string, Told<Value>>();
-      const known = cache
+      const { told: known, changedAt } = cache
         ? await cache.get<Value>(keys.map(nameOf), (name) => tagsOf(name.slice(type.length + 1)), tagsOfValue)
-        : [];
+        : NOTHING_KNOWN;
+      // A call that is under way since before a write of any process is not joined.
+      const anew = changedAt < (call.notBefore ?? 0) ? call : { ...call, notBefore: changedAt };
       for (const [index, key] of keys.entries()) {
         const told = known[index];
         if (!told || told.askedAt < (call.notBefore ?? 0)) {
@@ -193,8 +195,8 @@ export const createReader = <Value>(
       if (stale.length > 0) refresh(stale);
       const keptKeys = [...kept.keys()];
       const [answers, keptAnswers] = await Promise.all([
-        missing.length > 0 ? gatherer.load(missing, call) : [],
-        keptKeys.length > 0 ? loadKept(keptKeys, [...kept.values()], call) : [],
+        missing.length > 0 ? gatherer.load(missing, anew) : [],
+        keptKeys.length > 0 ? loadKept(keptKeys, [...kept.values()], anew) : [],
       ]);
       for (const [index, key] of missing.entries()) {
         note(answers[index]);
@@ -216,6 +218,8 @@ export const createReader = <Value>(
     },
   };
 };
+
+const NOTHING_KNOWN: Known<never> = { told: [], changedAt: 0 };
 
 const toFound = <Value>(answer: Told<Value> | Found<Value> | Error | undefined): Found<Value> | Error => {
   if (answer === undefined || answer instanceof Error) return answer ?? { value: null };

@@ -68,6 +68,9 @@ const OF_ONE_CONNECTION = new Set([
   'upgrade',
 ]);
 
+/** Of one request's connection, body or destination; the gateway's own request to a subgraph has its own. */
+const OF_ONE_REQUEST = new Set([...OF_ONE_CONNECTION, 'accept', 'accept-encoding', 'expect', 'host', 'te', 'trailer']);
+
 /** The variables of the gateway, beside those that say where subgraphs are. */
 export const GatewayEnv = HttpEnv.extend({
   PORT: Port.default(4000),
@@ -79,7 +82,10 @@ export const GatewayEnv = HttpEnv.extend({
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
   SUBGRAPH_TIMEOUTS_MS: Timeouts.default(new Map()),
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
-  FORWARD_HEADERS: HeaderNames.default(['x-request-id', 'traceparent', 'tracestate', 'accept-language']),
+  FORWARD_HEADERS: HeaderNames.refine(
+    (names) => !names.some((name) => OF_ONE_REQUEST.has(name.toLowerCase())),
+    'must not name a header of one connection or request',
+  ).default(['x-request-id', 'traceparent', 'tracestate', 'accept-language']),
   RETURN_HEADERS: HeaderNames.transform((names) => names.map((name) => name.toLowerCase()))
     .refine(
       (names) => !names.some((name) => OF_ONE_CONNECTION.has(name)),

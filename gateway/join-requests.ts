@@ -8,6 +8,8 @@ import type { Reply } from './graphql-reply.ts';
  *
  * One that fails because the request it was sent for was given up, or ran out of time, is sent again, once for all that
  * still wait.
+ *
+ * `forget` is for a mutation: what is asked after it must not be answered with what was asked before.
  */
 export const createJoiner = () => {
   const inFlight = new Map<string, Promise<Reply>>();
@@ -26,12 +28,14 @@ export const createJoiner = () => {
     }
     const sent = send();
     inFlight.set(key, sent);
-    const forget = () => void inFlight.delete(key);
+    const end = () => {
+      if (inFlight.get(key) === sent) inFlight.delete(key);
+    };
     // Before anybody else hears of it: who asks again after a failure must not find this one.
-    sent.then(forget, forget);
+    sent.then(end, end);
     return sent;
   };
-  return join;
+  return { join, forget: () => inFlight.clear() };
 };
 
 const GIVEN_UP: ReadonlySet<string> = new Set(['UPSTREAM_CANCELLED', 'UPSTREAM_TIMEOUT']);

@@ -63,6 +63,10 @@ export const startProduct = async (env: Env, watch?: WatchProduct): Promise<Star
         // What is kept may have another shape for the code that comes.
         const fresh = redis ? kit : createProcessKit(env, log).kit;
         const own = modules.filter(({ name }) => transports.has(name));
+        const added = modules.filter(({ name }) => !transports.has(name) && !config.subgraphUrls.has(name));
+        if (added.length > 0) {
+          throw new ConfigError(`A new subgraph needs a restart: ${added.map(({ name }) => name).join(', ')}.`);
+        }
         // Both can fail, and then nothing is replaced.
         create(own, fresh, next);
         changeSupergraph(supergraphSdl);

@@ -136,14 +136,14 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     return answer;
   };
 
-  const joined = createJoiner();
+  const joiner = createJoiner();
 
   const ask = async (body: string, isMutation: boolean, context: RequestContext): Promise<SubgraphAnswer> => {
     const startMs = context.notes.ledger?.ageMs() ?? 0;
     if (isMutation) {
       // What was read before may no longer be so.
       context.asked.clear();
-      const reply = await send(body, true, context);
+      const reply = await send(body, true, context).finally(joiner.forget);
       try {
         return readAnswer(count(reply, context), context.notes, startMs);
       } catch (cause) {
@@ -157,7 +157,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     if (before) return readAnswer(await before);
     // Headers are for one client.
     const sendOwn = () => send(body, false, context);
-    const reply = returnHeaders.length > 0 ? sendOwn() : joined(body, context, sendOwn);
+    const reply = returnHeaders.length > 0 ? sendOwn() : joiner.join(body, context, sendOwn);
     context.asked.set(key, reply);
     return readAnswer(count(await reply, context), context.notes, startMs);
   };

@@ -46,12 +46,12 @@ export const acceptsHtml = (accept: Header): boolean => Boolean(accept && prefer
 const preferredOf = (accept: string, types: string[]): string | undefined =>
   new Negotiator({ headers: { accept: accept.replace(UTF8_PARAMETER, '') } }).mediaType(types);
 
-const UTF8_PARAMETER = /; *charset="?utf-?8"?(?= *(?:[,;]|$))/gi;
+const UTF8_PARAMETER = /;[ \t]*charset="?utf-?8"?(?=[ \t]*(?:[,;]|$))/gi;
 
 const JSON_REQUEST = 'application/json';
 
 /** Whether a request body of JSON is in UTF-8, as far as its `Content-Type` says. ASCII is a part of UTF-8. */
-export const isUtf8 = (contentType: Header): boolean => {
+export const isUtf8Type = (contentType: Header): boolean => {
   if (contentType === undefined || contentType.length === JSON_REQUEST.length) return true;
   const [, charset = 'utf-8'] = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(contentType) ?? [];
   return /^(?:utf-?8|us-ascii)$/i.test(charset);

@@ -8,7 +8,10 @@ import { LIFETIMES, LIMITS, type LifetimeName } from './terms.ts';
 
 /** The variables of the crm subgraph. */
 export const HubSpotEnv = z.object({
-  HUBSPOT_ACCESS_TOKEN: z.string().optional(),
+  HUBSPOT_ACCESS_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'must be a token, in one line and without spaces')
+    .optional(),
   HUBSPOT_CLIENT_ID: z.string().optional(),
   HUBSPOT_CLIENT_SECRET: z.string().optional(),
   HUBSPOT_REFRESH_TOKEN: z.string().optional(),

@@ -43,8 +43,9 @@ export const pageThroughAccounts = async <Item extends Listed>(
     return { cursor: writeCursor(positions), node: itemOrError('payments', node) };
   });
   const hasMore = merged.length > first || pages.some(({ page }) => page.has_more);
-  // The next page would be this one again.
-  if (hasMore && edges.at(-1)?.cursor === writeCursor(start)) {
+  // The next page would be this one again, or the first.
+  const last = edges.at(-1);
+  if (hasMore && (!last || last.cursor === writeCursor(start))) {
     throw unusableOf(OPERATION[list], 'a page without an id to go on after');
   }
   return toConnection(edges, { after, hasNextPage: hasMore });

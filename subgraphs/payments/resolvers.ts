@@ -38,7 +38,8 @@ const accountIdsOf = async (customer: CustomerRef, context: Context): Promise<st
   // Of an account without an id nobody can say what it holds: the list would be incomplete.
   (await accountsOf(customer, context)).map((account) => idOfItem('payments', account));
 
-const toSeconds = (date: Date): number => Math.floor(date.getTime() / 1000);
+// Stripe's times are whole seconds. The first one at or after the date is right for both ends: from it on, and before it.
+const toSeconds = (date: Date): number => Math.ceil(date.getTime() / 1000);
 
 const Query: QueryResolvers = {
   payment: (_, { id }, { loaders }) => loaders.payment.load(readInput(PaymentId, id, 'id')),

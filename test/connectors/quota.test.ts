@@ -147,6 +147,24 @@ describe('does not believe', () => {
     expect(performance.now() - before).toBeLessThan(4_000);
   });
 
+  test('a 429 to each of many calls at once is one refusal', async () => {
+    await start({ env: { HUBSPOT_QUOTA: 'account=100/10' } });
+    const gate = Promise.withResolvers<void>();
+    stack.hubspot.fail({ status: 429, until: gate.promise });
+    const many = ['deals', 'customers'].flatMap((list) =>
+      [1, 2, 3].map((first) => stack.ask(`{ ${list}(first: ${first}) { edges { cursor } } }`)),
+    );
+    await expect.poll(() => stack.hubspot.calls.length).toBe(6);
+    gate.resolve();
+    for (const { errors } of await Promise.all(many)) {
+      expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_RATE_LIMITED');
+      expect(errors?.[0]?.extensions?.['retryAfterMs'] ?? 0).toBeLessThanOrEqual(10_000);
+    }
+    stack.reset();
+    // It waits for the ten seconds at most, and is not told to come again in half a minute.
+    expect((await stack.ask('{ deals(first: 4) { edges { cursor } } }')).errors).toBeUndefined();
+  });
+
   test('a Retry-After of three hundred years', async () => {
     skipAhead(0);
     await start({ env: { STRIPE_QUOTA: 'account=10/1' } });

@@ -64,6 +64,30 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     expect((await one.ask(STOCK)).data).toEqual(stockIs(77));
   });
 
+  test.each([
+    ['a deal', 'updateDeal', '{ deal(id: "50001") { name } }', '{ id name }'],
+    ['a list', 'updateDeal', '{ deals(first: 2) { edges { node { name } } } }', '{ id name }'],
+  ])(
+    'given the other reads %s while one writes it, then who reads next does not get what was before',
+    async (...args) => {
+      const [, mutation, query] = args;
+      await start();
+      const gate = Promise.withResolvers<void>();
+      one.hubspot.fail({ on: '/deals', times: 1, until: gate.promise });
+      const early = other.ask(query);
+      await expect.poll(() => one.hubspot.calls.length).toBe(1);
+      const { errors } = await one.ask(
+        `mutation { ${mutation}(input: { id: "50001", name: "After" }) { deal { id } } }`,
+      );
+      expect(errors).toBeUndefined();
+      const next = other.ask(query);
+      // It does not wait for the one that is under way.
+      expect(JSON.stringify((await next).data)).toContain('"After"');
+      gate.resolve();
+      expect(JSON.stringify((await early).data)).not.toContain('"After"');
+    },
+  );
+
   test('given payments that are kept, then nothing is kept by which somebody could act on them', async () => {
     await start();
     const [{ id } = { id: '' }] = company.accounts.flatMap((account) => account.payments);

@@ -97,6 +97,19 @@ test('payments of a time: only those, and Stripe filters', async () => {
   expect([...ids].sort()).toEqual(expected.map(({ id }) => id).sort());
 });
 
+test('payments of a time between two seconds: from the next one on, and before it', async () => {
+  const [{ createdAt } = { createdAt: new Date() }] = company.accounts.flatMap((account) => account.payments);
+  const within = new Date(createdAt.getTime() + 500).toISOString();
+  const countOf = async (filter: string) => (await readAll(list('payments', `filter: { ${filter} }`))).ids.length;
+  const all = await countOf('');
+  const [from, before] = [await countOf(`createdFrom: "${within}"`), await countOf(`createdBefore: "${within}"`)];
+  const isEarlier = (one: { createdAt: Date }) => one.createdAt <= createdAt;
+  expect([from + before, before]).toEqual([
+    all,
+    company.accounts.flatMap((account) => account.payments).filter(isEarlier).length,
+  ]);
+});
+
 describe('a customer with two accounts', () => {
   const owner = company.accounts.find(
     ({ email, id }) => email && company.accounts.some((other) => other.email === email && other.id !== id),

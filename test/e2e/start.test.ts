@@ -314,6 +314,8 @@ test.each<[string, Record<string, string>, string]>([
   ['an origin with the default port', { CORS_ORIGINS: 'https://a.example:443' }, 'CORS_ORIGINS: must be origins'],
   ['a returned header of two words', { RETURN_HEADERS: 'x shop' }, 'RETURN_HEADERS: must be names of headers'],
   ['a Redis’s password with a percent sign', { REDIS_URL: 'redis://:5%@127.0.0.1' }, 'REDIS_URL: must be a redis or'],
+  ['a forwarded header of one request', { FORWARD_HEADERS: 'Host' }, 'FORWARD_HEADERS: must not name a header of one'],
+  ['a token of two lines', { HUBSPOT_ACCESS_TOKEN: 'pat-1\n2' }, 'HUBSPOT_ACCESS_TOKEN: must be a token, in one line'],
   ['a limit that there is not', { STRIPE_QUOTA: 'accont=10/1' }, 'STRIPE_QUOTA: must name limits of account, endpoint'],
   ['half a limit', { HUBSPOT_QUOTA: 'search=4' }, 'HUBSPOT_QUOTA: search must be calls and seconds'],
   ['a limit of nothing', { HUBSPOT_QUOTA: 'account=0/1' }, 'HUBSPOT_QUOTA: account must be calls and seconds'],
@@ -358,6 +360,20 @@ test('a credential that a provider refuses is named in the log by its variable, 
   expect(gateway.output()).not.toContain('not-the-key');
   await shop.close();
   rmSync(folder, { recursive: true });
+});
+
+test('a provider that is not there is named in the log with the reason, each time', async () => {
+  const port = await freePort();
+  const { gateway, ask } = await start({
+    OPENMAGE_WSDL_URL: `http://127.0.0.1:${port}/?wsdl`,
+    OPENMAGE_USERNAME: 'u',
+    OPENMAGE_API_KEY: 'k',
+  });
+  // The first have been tried at the start already, and it is left alone by now.
+  for (const count of [1, 2, 3]) {
+    await ask('{ product(sku: "OABR-S") { stock { quantity } } }');
+    await expect.poll(() => gateway.output().match(/"why":"ECONNREFUSED"/g)?.length).toBe(count);
+  }
 });
 
 test('a Redis that is not there is said once, without its password', async () => {

@@ -86,6 +86,7 @@ describe('the media type of a response', () => {
     ['APPLICATION/JSON', JSON_TYPE],
     ['application/json; charset=utf-8', JSON_TYPE],
     ['application/json;charset="UTF-8"', JSON_TYPE],
+    ['application/json;\tcharset=utf-8', JSON_TYPE],
     ['text/html, application/json;q=0.1', JSON_TYPE],
     ['application/graphql-response+json', GRAPHQL_TYPE],
     ['application/graphql-response+json;charset=utf8', GRAPHQL_TYPE],
@@ -227,6 +228,24 @@ describe('a body in another encoding than UTF-8', () => {
     const response = await post({ query: QUERY }, { 'content-type': `application/json; charset=${charset}` });
     expect(await response.json()).toEqual(DATA);
   });
+});
+
+test('a body that is not UTF-8 is refused, not written with signs in the place of letters', async () => {
+  const body = Buffer.from(JSON.stringify({ query: `${QUERY} # Ren\u00e9` }), 'latin1');
+  const headers = { 'content-type': 'application/json' };
+  const response = await fetch(`${stack.url}/graphql`, { method: 'POST', headers, body });
+  expect([response.status, await codeOf(response)]).toEqual([415, 'BAD_REQUEST']);
+});
+
+test.each(['POST', 'GET'])('%s with a long Content-Type is refused before anybody parses it', async (method) => {
+  const type = `application/json;a=b${' '.repeat(15_000)}c`;
+  const body = method === 'POST' ? JSON.stringify({ query: QUERY }) : undefined;
+  const response = await fetch(`${stack.url}/graphql?query=${encodeURIComponent(QUERY)}`, {
+    method,
+    headers: { 'content-type': type },
+    ...(body && { body }),
+  });
+  expect([response.status, await codeOf(response)]).toEqual([415, 'BAD_REQUEST']);
 });
 
 describe('GET', () => {
