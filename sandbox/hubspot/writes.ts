@@ -14,12 +14,46 @@ const WRITABLE: Readonly<Record<ObjectType, readonly string[]>> = {
   line_items: ['name', 'hs_sku', 'quantity', 'price'],
 };
 
+// What a new account has: https://knowledge.hubspot.com/object-settings/set-up-and-customize-pipelines and
+// https://knowledge.hubspot.com/records/use-lifecycle-stages
+const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  dealstage: [
+    'appointmentscheduled',
+    'qualifiedtobuy',
+    'presentationscheduled',
+    'decisionmakerboughtin',
+    'contractsent',
+    'closedwon',
+    'closedlost',
+  ],
+  pipeline: ['default'],
+  lifecyclestage: [
+    'subscriber',
+    'lead',
+    'marketingqualifiedlead',
+    'salesqualifiedlead',
+    'opportunity',
+    'customer',
+    'evangelist',
+    'other',
+  ],
+};
+
 const Properties = z.record(z.string(), z.union([z.string(), z.null()]));
 
 const checkProperties = (type: ObjectType, properties: z.output<typeof Properties>): void => {
   const unknown = Object.keys(properties).find((name) => !WRITABLE[type].includes(name));
   if (unknown) throw validationError(`Property "${unknown}" does not exist`);
-  const { email, amount } = properties;
+  for (const [name, options] of Object.entries(OPTIONS)) {
+    const value = properties[name];
+    if (value && !options.includes(value)) {
+      throw validationError(`${value} was not one of the allowed options: [${options.join(', ')}]`);
+    }
+  }
+  const { email, amount, closedate } = properties;
+  if (closedate && !/^\d+$/.test(closedate) && Number.isNaN(Date.parse(closedate))) {
+    throw validationError(`${closedate} was not a valid long.`);
+  }
   if (email && !/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email)) throw validationError(`Email address ${email} is invalid`);
   if (amount && !/^-?\d+(\.\d+)?$/.test(amount)) throw validationError(`${amount} was not a valid number.`);
 };

@@ -17,7 +17,7 @@ export const startOverHttp = async (
     ...env,
   });
   const answersAt = (name: string) => new RegExp(`${name} answers at (\\S+)`).exec(subgraphs.output())?.[1] ?? '';
-  await vi.waitFor(() => expect([answersAt('payments'), answersAt('crm')]).not.toContain(''), 20_000);
+  await vi.waitFor(() => expect([answersAt('payments'), answersAt('crm')]).not.toContain(''), 60_000);
   const gateway = await stack.startAnother({ PAYMENTS_URL: answersAt('payments'), CRM_URL: answersAt('crm') });
   return {
     ask: gateway.ask,

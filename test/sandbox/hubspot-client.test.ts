@@ -412,6 +412,24 @@ describe('errors are HubSpot’s own, in JSON', () => {
       () => contacts().basicApi.create({ properties: { email: 'x' }, associations: [] }),
     ],
     [
+      'a stage that no pipeline has',
+      400,
+      'VALIDATION_ERROR',
+      () => deals().basicApi.update('50001', { properties: { dealstage: 'nostage' } }),
+    ],
+    [
+      'a lifecycle stage that there is not',
+      400,
+      'VALIDATION_ERROR',
+      () => contacts().basicApi.update('102', { properties: { lifecyclestage: 'nostage' } }),
+    ],
+    [
+      'a date that is none',
+      400,
+      'VALIDATION_ERROR',
+      () => deals().basicApi.update('50001', { properties: { closedate: 'abc' } }),
+    ],
+    [
       'an address that is taken',
       409,
       'CONFLICT',
