@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Kit } from '../connectors/provider.ts';
 import { ConfigError, type Env, namesOfSet, readEach } from '../runtime/env.ts';
 import { createLog, type Log } from '../runtime/log.ts';
-import { type SandboxedProvider, sandboxOf } from '../sandbox/index.ts';
+import type { SandboxedProvider } from '../sandbox/index.ts';
 import type { Sandbox } from '../sandbox/server.ts';
 import { subgraphs } from '../subgraphs/index.ts';
 import { createProcessKit, readKitConfig } from '../subgraphs/kit.ts';
@@ -30,7 +30,7 @@ export type WatchProduct = (apply: (next: ProductParts) => void) => () => void;
  */
 export const startProduct = async (env: Env, watch?: WatchProduct): Promise<StartedGateway> => {
   const local = subgraphs.filter(({ name }) => !env[urlVariable(name)]);
-  const sandboxed = isSandboxAllowed(env) ? findSandboxed(local, env) : new Map<SubgraphModule, SandboxedProvider>();
+  const sandboxed = isSandboxAllowed(env) ? await findSandboxed(local, env) : NO_SANDBOXES;
   const names = subgraphs.map(({ name }) => name);
   const [config] = readEach(
     () => readConfig(env, names),
@@ -123,8 +123,13 @@ const checkWorkers = (env: Env, subgraphs: { readonly local: number; readonly sa
   }
 };
 
+type Sandboxed = ReadonlyMap<SubgraphModule, SandboxedProvider>;
+
+const NO_SANDBOXES: Sandboxed = new Map();
+
 /** The sandboxes to use: of the providers that have one and that nothing in the environment gives access to. */
-const findSandboxed = (modules: readonly SubgraphModule[], env: Env): Map<SubgraphModule, SandboxedProvider> => {
+const findSandboxed = async (modules: readonly SubgraphModule[], env: Env): Promise<Sandboxed> => {
+  const { sandboxOf } = await import('../sandbox/index.ts');
   const found = new Map<SubgraphModule, SandboxedProvider>();
   for (const module of modules) {
     const sandboxed = sandboxOf(module.provider);
@@ -143,10 +148,7 @@ const createTransports = (config: GatewayConfig, local: ReadonlyMap<string, Tran
     ]),
   );
 
-const sourcesOf = (
-  { subgraphUrls }: GatewayConfig,
-  sandboxed: ReadonlyMap<SubgraphModule, SandboxedProvider>,
-): StartedGateway['sources'] => {
+const sourcesOf = ({ subgraphUrls }: GatewayConfig, sandboxed: Sandboxed): StartedGateway['sources'] => {
   const sourceOf = (module: SubgraphModule) => {
     if (subgraphUrls.has(module.name)) return 'remote';
     return sandboxed.has(module) ? 'sandbox' : 'provider';

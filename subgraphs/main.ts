@@ -1,15 +1,17 @@
 import { type Env, readEach } from '../runtime/env.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
-import { sandboxOf } from '../sandbox/index.ts';
 import { readConfig, readServed } from './config.ts';
 import { subgraphs } from './index.ts';
 import { createProcessKit, readKitConfig } from './kit.ts';
 import { serve } from './serve.ts';
 import { hasCredentials, type SubgraphModule } from './subgraph.ts';
 
+// The sandboxes are loaded only where they are used.
+const sandboxOf = process.env['SANDBOX_URLS'] ? (await import('../sandbox/index.ts')).sandboxOf : () => undefined;
+
 /** The variables that point a subgraph at its provider's sandbox, if there is one and nothing gives access to the provider. */
-const standInOf = (module: SubgraphModule, env: Env, sandboxUrls: ReadonlyMap<string, string>): Env | undefined => {
+const sandboxVariables = (module: SubgraphModule, env: Env, sandboxUrls: ReadonlyMap<string, string>) => {
   const url = sandboxUrls.get(module.provider);
   return url && !hasCredentials(module, env) ? sandboxOf(module.provider)?.environment({ url }) : undefined;
 };
@@ -20,8 +22,8 @@ const chooseSubgraphs = (env: Env) => {
   const chosen = subgraphs
     .filter(({ name }) => names.includes(name))
     .map((module) => {
-      const standIn = standInOf(module, env, sandboxUrls);
-      return { module, standIn, env: { ...env, ...standIn } };
+      const sandbox = sandboxVariables(module, env, sandboxUrls);
+      return { module, isSandbox: sandbox !== undefined, env: { ...env, ...sandbox } };
     });
   readEach(...chosen.map((one) => () => one.module.readConfig(one.env)));
   return chosen;
@@ -37,8 +39,8 @@ await run(process.env, async () => {
   const { kit, redis, health } = createProcessKit(process.env, log);
   const made = chosen.map(({ module, env }) => module.create(env, kit));
   const served = await serve(made, { ...at, log, health });
-  for (const { module, standIn } of chosen) {
-    const source = standIn ? 'its provider’s sandbox, with sample data' : 'its provider, for real';
+  for (const { module, isSandbox } of chosen) {
+    const source = isSandbox ? 'its provider’s sandbox, with sample data' : 'its provider, for real';
     console.log(`The subgraph ${module.name} answers at ${served.url}/${module.name} and calls ${source}`);
   }
   return {
