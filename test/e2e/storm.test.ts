@@ -273,8 +273,8 @@ test(`${CLIENTS} clients while the providers fail in turn`, { timeout: 150_000 }
   // Back within seconds of the provider.
   expect(Math.max(...recovery)).toBeLessThan(8_000);
 
-  // No provider is asked more than its quota. What a busy machine delivers late can arrive together with what comes after it.
-  expect(refused.length).toBeLessThan(seen.stripe / 50);
+  // No provider was asked more than its quota: none has had to say so.
+  expect(refused).toEqual([]);
   expect(Math.min(...Object.values(seen))).toBeGreaterThan(100);
 
   const [, early = 0] = memory;
