@@ -31,10 +31,7 @@ export type CacheItem<Value> = {
  * no longer taken: also not where an answer from before the write arrives after it, in this process or in another.
  */
 export type Cache = {
-  /**
-   * What is known of each key, in their order, and when any of them was last changed by a write, as far as their keys tell.
-   * `tagsOf` says what a key is changed by.
-   */
+  /** Reads the values of keys, in their order, leaving out those that a write has invalidated since they were read. */
   readonly get: <Value>(
     keys: readonly string[],
     tagsOf: (key: string) => readonly Tag[],
@@ -46,6 +43,7 @@ export type Cache = {
 
 export type Known<Value> = {
   readonly told: readonly (Told<Value> | undefined)[];
+  /** When a tag of any of these keys was last invalidated; 0 where none was. In the store's time. */
   readonly changedAt: number;
 };
 
@@ -133,7 +131,8 @@ export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): C
       if (more.length > 0) {
         for (const [tag, at] of toMarks(more, await store.getMany(namesOf(more)))) marks.set(tag, at);
       }
-      const changes = tags.map((tag) => marks.get(tag) ?? 0).filter(Number.isFinite);
+      let changedAt = 0;
+      for (const at of marks.values()) if (Number.isFinite(at) && at > changedAt) changedAt = at;
       const unchanged = told.map((one, index) => {
         if (!one) return undefined;
         const isChanged = [...tagsOf(keys[index] ?? ''), ...ownTags(one)].some((tag) => {
@@ -142,7 +141,7 @@ export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): C
         });
         return isChanged ? undefined : one;
       });
-      return { told: unchanged, changedAt: Math.max(0, ...changes) };
+      return { told: unchanged, changedAt };
     },
     set: (items) =>
       store.setMany(

@@ -77,7 +77,7 @@ export type TurnLinkOptions = {
  * means to leave it alone for as long as it says, or else for longer each time.
  */
 export const withTurns = ({ upstream, turns, limiter, limits, readLessons, ledger }: TurnLinkOptions): Link => {
-  /** How often in a row each bucket has been refused, and since when. */
+  /** By bucket: consecutive refusals, and when the last of them was counted. */
   const refusals = new LRUCache<string, { readonly times: number; readonly at: number }>({ max: MAX_OPERATIONS });
 
   const learn = (
@@ -101,7 +101,7 @@ export const withTurns = ({ upstream, turns, limiter, limits, readLessons, ledge
     // Where the answer does not tell which limit it is about, it may be any.
     if (pauses.size === 0) for (const bucket of buckets) pauses.set(bucket, bucket.windowMs);
     for (const [bucket, pauseMs] of pauses) {
-      // Calls that were under way already when one was refused say nothing more by being refused too.
+      // Concurrent calls that are all refused count as one refusal.
       const before = refusals.get(bucket.key);
       const isNew = !before || sentAt > before.at;
       const { times } = isNew ? { times: (before?.times ?? 0) + 1 } : before;

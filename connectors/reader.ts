@@ -9,11 +9,11 @@ import type { Tag } from './tag.ts';
 import type { Turns } from './turns.ts';
 
 /**
- * What is read of a provider by key: one type of object, or one list. `Operation` and `LifetimeName` are the names that the
- * provider's calls and lifetimes have.
+ * How one type of object, or one list, is read from a provider by key. `Operation` and `LifetimeName` are the names of the
+ * provider's operations and lifetimes.
  */
 export type ReaderDefinition<Value, Operation extends string = string, LifetimeName extends string = string> = {
-  /** Tells what is read from all else that is read of this provider, e.g. `contacts`. */
+  /** Unique among this provider's readers, e.g. `contacts`. */
   readonly type: string;
   /** The name that its lifetime is configured by. */
   readonly lifetime: LifetimeName;
@@ -23,20 +23,20 @@ export type ReaderDefinition<Value, Operation extends string = string, LifetimeN
   readonly maxBatch: number;
   /** One call. Leaves out what the provider knows nothing of; one key's failure is an Error. Values are plain data. */
   readonly ask: (keys: readonly string[], call: CallOptions) => Promise<BatchAnswer<Value>>;
-  /** What a key is changed by. Default: no write changes it. */
+  /** The tags of a key: a write that invalidates one of them makes the cached value unusable. Default: none. */
   readonly tagsOf?: ((key: string) => readonly Tag[]) | undefined;
-  /** What a value is changed by that its key does not tell. Costs a second look into the cache. */
+  /** Further tags, which depend on the value. They cost a second read of the cache. */
   readonly tagsOfValue?: (value: Value) => readonly Tag[];
 };
 
 /**
- * Why a value is past its time: it is being refreshed in the background, or the provider could not be asked, by the code
+ * Why a value is stale: it is being refreshed in the background, or the provider could not be asked; then it is the code
  * that the error would have had. A provider that takes longer than a caller waits for is UPSTREAM_TIMEOUT.
  */
 export const STALE_REASONS = ['REFRESHING', ...OUTAGE_CODES] as const;
 export type StaleReason = (typeof STALE_REASONS)[number];
 
-/** How old a value is that is past its time, in milliseconds, and why it was given all the same. */
+/** The age of a stale value, in milliseconds, and why it was served. */
 export type Staleness = { readonly ageMs: number; readonly reason: StaleReason };
 
 /** What is known of a key: `null` where the provider has nothing. */
@@ -170,7 +170,7 @@ export const createReader = <Value>(
       const { told: known, changedAt } = cache
         ? await cache.get<Value>(keys.map(nameOf), (name) => tagsOf(name.slice(type.length + 1)), tagsOfValue)
         : NOTHING_KNOWN;
-      // A call that is under way since before a write of any process is not joined.
+      // A call that was sent before a write, of this process or another, is not joined.
       const anew = changedAt < (call.notBefore ?? 0) ? call : { ...call, notBefore: changedAt };
       for (const [index, key] of keys.entries()) {
         const told = known[index];
