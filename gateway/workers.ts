@@ -4,7 +4,7 @@ import type { Log } from '../runtime/log.ts';
 import type { StartedGateway } from './start.ts';
 
 /*
- * One gateway on several cores: Node's cluster. The first process holds the port and answers nothing itself.
+ * One gateway on several cores: Node's cluster. The first process answers nothing itself, it only starts the others.
  */
 
 /** What a worker tells when it can answer. */
@@ -26,10 +26,12 @@ const RESTART_AFTER_MS = 1_000;
 export const startWorkers = async (count: number, openLog: () => Log): Promise<Running & Ready> => {
   const workers = new Set<Worker>();
   let isStopping = false;
+  // The first may have been given any free one.
+  let port: string | undefined;
 
   const startOne = (): Promise<Ready> =>
     new Promise((resolve, reject) => {
-      const worker = cluster.fork();
+      const worker = cluster.fork(port && { PORT: port });
       let isReady = false;
       workers.add(worker);
       worker.once('message', (ready: Ready) => {
@@ -52,6 +54,7 @@ export const startWorkers = async (count: number, openLog: () => Log): Promise<R
 
   // What keeps one from starting keeps all of them, and should be said once.
   const ready = await startOne();
+  port = new URL(ready.url).port;
   await Promise.all(Array.from({ length: count - 1 }, startOne));
   return {
     ...ready,

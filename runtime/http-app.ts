@@ -6,6 +6,7 @@ import { guardRequests } from './guard-requests.ts';
 import type { HostPolicy } from './hosts.ts';
 import { OVERLOADED, type Refusal, RequestRefused, SHUTTING_DOWN, UNSUPPORTED_MEDIA_TYPE } from './http-errors.ts';
 import type { HttpLimits } from './http-limits.ts';
+import { type Address, checkIsFree, listenOptions } from './listen.ts';
 import type { Log } from './log.ts';
 import { sendError, sendRefusal } from './send-refusal.ts';
 import type { TurnQueue } from './turn-queue.ts';
@@ -13,7 +14,7 @@ import type { TurnQueue } from './turn-queue.ts';
 export type HttpApp = {
   readonly app: FastifyInstance;
   /** Gives the URL it listens at; port 0 takes any free one. */
-  readonly listen: (at: { port: number; host: string }) => Promise<string>;
+  readonly listen: (at: Address) => Promise<string>;
   /**
    * Takes no more requests and breaks every connection that no request is running on, but for responses that are being
    * read. Running requests may finish within the grace period; then their connections are broken too.
@@ -112,7 +113,8 @@ export const createHttpApp = ({
     app,
     listen: async ({ port, host }) => {
       const [address = host, ...rest] = host === 'localhost' ? LOOPBACK : [host];
-      await app.listen({ port, host: address });
+      await checkIsFree({ port, host: address });
+      await app.listen(listenOptions({ port, host: address }));
       const bound = app.server.address() as AddressInfo;
       others = await Promise.all(rest.map((other) => forward(app, { port: bound.port, host: other })));
       return `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
@@ -166,11 +168,11 @@ const refuseOtherRoutes = (app: FastifyInstance): void => {
 const LOOPBACK = ['127.0.0.1', '::1'];
 
 /** Listens at one more address for the same server; does nothing where the machine has no such address. */
-const forward = async (app: FastifyInstance, at: { port: number; host: string }): Promise<Server> => {
+const forward = async (app: FastifyInstance, at: Address): Promise<Server> => {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) =>
     app.server.emit('connection', socket),
   );
-  await once(server.listen(at), 'listening').catch(() => {});
+  await once(server.listen(listenOptions(at)), 'listening').catch(() => {});
   return server;
 };
 

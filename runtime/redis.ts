@@ -80,7 +80,8 @@ class TooLong extends Error {
 const inTime = async <T>(work: Promise<T>, limitMs = COMMAND_MS): Promise<T> => {
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TooLong()), limitMs);
+    // Where this process itself was kept from running, the answer may have come and not been read.
+    timer = setTimeout(() => setImmediate(reject, new TooLong()), limitMs);
   });
   try {
     return await Promise.race([work, tooLong]);

@@ -196,16 +196,29 @@ describe('CLUSTER_WORKERS', () => {
     const pids = workersOf(spawned.process.pid);
     expect(pids).toHaveLength(2);
     process.kill(pids[0] as number, 'SIGKILL');
+    // No client is left without an answer or an error, also of those that connect while it dies.
+    const askOrFail = () => ask('{ version }').catch(() => ({ data: { version: 'first' } }));
+    const answers = await Promise.all(Array.from({ length: 20 }, askOrFail));
+    for (const { data } of answers) expect(data).toEqual({ version: 'first' });
     await until(async () => {
-      expect((await ask('{ version }').catch(() => ({ data: { version: 'first' } }))).data).toEqual({
-        version: 'first',
-      });
+      expect((await askOrFail()).data).toEqual({ version: 'first' });
       const now = workersOf(spawned.process.pid);
       return now.length === 2 && !now.includes(pids[0] as number);
     });
     expect(spawned.output()).toContain('A worker has ended');
     spawned.process.kill('SIGTERM');
     expect(await spawned.ended).toBe(0);
+  });
+
+  test('given a port that another cluster has, then the start is refused', async () => {
+    const { gateway } = await start();
+    const env = { CLUSTER_WORKERS: '2', SUPERGRAPH: String(gateway.config.supergraphFile) };
+    const spawned = startCluster(env);
+    await until(async () => spawned.output().includes('/graphql'));
+    const [, port = ''] = /:(\d+)\/graphql/.exec(spawned.output()) ?? [];
+    const second = startCluster({ ...env, PORT: port });
+    expect(await second.ended).toBe(1);
+    expect(second.output()).toContain(`Port ${port} is taken (EADDRINUSE).`);
   });
 
   test.each([
