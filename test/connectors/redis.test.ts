@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { createClient } from '@keyv/redis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
@@ -170,6 +172,32 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     isOver = true;
     await Promise.all(clients);
     expect(failures).toEqual([]);
+  });
+
+  test('given the process itself is kept from running, then a Redis that has answered is not taken for one that has not', async () => {
+    let isArmed = false;
+    // Writes what Redis says, and lets nothing else of this process run before it should have been read.
+    const relay = createServer((socket) => {
+      const upstream = connect(port, '127.0.0.1');
+      socket.on('error', () => {}).pipe(upstream.on('error', () => {}));
+      upstream
+        .on('close', () => socket.destroy())
+        .on('data', (chunk) => {
+          socket.write(chunk);
+          if (!isArmed) return;
+          isArmed = false;
+          const end = performance.now() + 700;
+          while (performance.now() < end);
+        });
+      socket.on('close', () => upstream.destroy());
+    }).listen(0, '127.0.0.1');
+    await once(relay, 'listening');
+    await start({ env: { REDIS_URL: `redis://127.0.0.1:${(relay.address() as AddressInfo).port}` } });
+    isArmed = true;
+    await one.ask(STOCK);
+    expect(isArmed).toBe(false);
+    expect([await healthOf(one), await healthOf(other)]).toEqual(['ok', 'ok']);
+    relay.close();
   });
 
   test('given Redis is away, then each keeps what it gets by itself', async () => {
