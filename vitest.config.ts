@@ -11,9 +11,9 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     expect: { poll: { timeout: 60_000 } },
-    // Half of the time tests wait for something. The product is loaded once for each of these processes and not for each file:
+    // Tests wait for two thirds of their time. The product is loaded once for each of these processes and not for each file:
     // a file leaves nothing behind, no clock that is set and no server that listens.
-    maxWorkers: Math.min(2 * availableParallelism(), 8),
+    maxWorkers: Math.min(3 * availableParallelism(), 8),
     isolate: false,
     // A ninth less processor time.
     execArgv: ['--max-semi-space-size=32'],

@@ -2,14 +2,21 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The files that take longest. In a fresh clone there are no figures from a run before. */
 const LONGEST = [
-  'e2e/start',
   'project/new-subgraph',
+  'e2e/start',
   'fuzz/providers',
   'e2e/storm',
-  'e2e/write-outcomes',
   'connectors/conformance',
-  'gateway/execution/random',
+  'e2e/write-outcomes',
   'connectors/quota',
+  'connectors/redis-values',
+  'e2e/dev',
+  'fuzz/redis',
+  'gateway/execution/random',
+  'e2e/odd-bodies',
+  'gateway/sockets',
+  'connectors/clock',
+  'subgraphs/inventory-outcomes',
 ];
 
 /** Starts the files that take longest first, so that none of them runs alone in the end. */
