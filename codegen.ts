@@ -49,21 +49,21 @@ const documents = (source: string): CodegenConfig['generates'] => {
 const config: CodegenConfig = {
   generates: {
     ...subgraph('payments', {
-      Customer: './mapping.ts#CustomerRef',
-      PaymentAccount: './upstream.ts#ApiAccount',
-      Payment: './upstream.ts#ApiPayment',
-      Refund: './upstream.ts#ApiRefund',
-      Invoice: './upstream.ts#ApiInvoice',
+      Customer: './stripe/mapping.ts#CustomerRef',
+      PaymentAccount: './stripe/api.ts#ApiAccount',
+      Payment: './stripe/api.ts#ApiPayment',
+      Refund: './stripe/api.ts#ApiRefund',
+      Invoice: './stripe/api.ts#ApiInvoice',
     }),
     ...subgraph('crm', {
-      Customer: './written.ts#PartlyContact',
-      Company: './upstream.ts#ApiCompany',
-      Deal: './written.ts#PartlyDeal',
-      LineItem: './upstream.ts#ApiLineItem',
+      Customer: './hubspot/written.ts#PartlyContact',
+      Company: './hubspot/api.ts#ApiCompany',
+      Deal: './hubspot/written.ts#PartlyDeal',
+      LineItem: './hubspot/api.ts#ApiLineItem',
     }),
     ...subgraph('inventory', {
-      Product: './mapping.ts#ProductRef',
-      Stock: './upstream.ts#ApiStockItem',
+      Product: './openmage/mapping.ts#ProductRef',
+      Stock: './openmage/api.ts#ApiStockItem',
     }),
     ...client('clients/web/src'),
     ...documents('clients/explorer/src'),

@@ -1,16 +1,16 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
-import { LongestFirst } from './test/kit/longest-first.ts';
+import { LongestFirst } from './test/helpers/longest-first.ts';
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    setupFiles: ['test/kit/leave-nothing.ts'],
-    globalSetup: ['test/kit/say-what-is-missing.ts', 'test/kit/build-pages.ts'],
+    setupFiles: ['test/helpers/leave-nothing.ts'],
+    globalSetup: ['test/helpers/report-missing-tools.ts', 'test/helpers/build-pages.ts'],
     // Generous, as a machine with other work takes its time; nothing waits this long where all is well.
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
-    expect: { poll: { timeout: 60_000 } },
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 120_000 } },
     // Tests wait for two thirds of their time. The product is loaded once for each of these processes and not for each file:
     // a file leaves nothing behind, no clock that is set and no server that listens.
     maxWorkers: Math.min(3 * availableParallelism(), 8),

@@ -4,11 +4,11 @@ import { CustomersDocument, PaymentDocument, ProductsDocument } from '../clients
 import { CustomerOverviewDocument } from '../clients/web/src/generated/graphql.ts';
 import { startGateway } from '../gateway/start.ts';
 import { createCompany } from '../sandbox/company.ts';
-import { startHubSpotSandbox } from '../sandbox/hubspot/index.ts';
 import { sandboxes } from '../sandbox/index.ts';
-import { startOpenMageSandbox } from '../sandbox/openmage/index.ts';
 import type { SandboxCall } from '../sandbox/server.ts';
-import { startStripeSandbox } from '../sandbox/stripe/index.ts';
+import { startHubSpotSandbox } from '../subgraphs/crm/hubspot/sandbox/index.ts';
+import { startOpenMageSandbox } from '../subgraphs/inventory/openmage/sandbox/index.ts';
+import { startStripeSandbox } from '../subgraphs/payments/stripe/sandbox/index.ts';
 
 /*
  * How many provider calls the product's queries cost, counted by the sandboxes: for one query with nothing kept, and for

@@ -1,16 +1,16 @@
-import { createStamps } from '../connectors/batch.ts';
-import { withBreaker } from '../connectors/breaker.ts';
-import { createCache } from '../connectors/cache.ts';
-import { type Answer, type Call, chain, type Link } from '../connectors/chain.ts';
-import { createLedger, withMeter } from '../connectors/ledger.ts';
-import { createLimits, withTurns } from '../connectors/limits.ts';
-import { createMemoryLimiter } from '../connectors/quota.ts';
-import { createReader } from '../connectors/reader.ts';
-import { withHonestOutcome } from '../connectors/resilience.ts';
-import { createRetryBudget, withRetry } from '../connectors/retry.ts';
-import { withStatusErrors } from '../connectors/status.ts';
-import { createMemoryStore } from '../connectors/store.ts';
-import { createTurns } from '../connectors/turns.ts';
+import { createLedger, withMeter } from '../connectors/call-stats.ts';
+import { type Answer, type Call, chain, type Link } from '../connectors/middleware/chain.ts';
+import { withBreaker } from '../connectors/middleware/circuit-breaker.ts';
+import { createLimits, withTurns } from '../connectors/middleware/rate-limit.ts';
+import { createRetryBudget, withRetry } from '../connectors/middleware/retry.ts';
+import { withStatusErrors } from '../connectors/middleware/status.ts';
+import { withHonestOutcome } from '../connectors/middleware/unknown-outcome.ts';
+import { createMemoryLimiter } from '../connectors/rate-limits/memory.ts';
+import { createTurns } from '../connectors/rate-limits/scheduler.ts';
+import { createStamps } from '../connectors/reads/batcher.ts';
+import { createCache } from '../connectors/reads/cache.ts';
+import { createReader } from '../connectors/reads/reader.ts';
+import { createMemoryStore } from '../connectors/reads/store.ts';
 import { monotonicNow } from '../runtime/clock.ts';
 
 /*

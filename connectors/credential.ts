@@ -1,6 +1,6 @@
 import { monotonicNow } from '../runtime/clock.ts';
 import { untilAborted } from './abort.ts';
-import type { CallOptions } from './chain.ts';
+import type { CallOptions } from './middleware/chain.ts';
 
 /** A credential that a provider hands out for a while: an OAuth access token, a SOAP session. */
 export type SharedCredential = {

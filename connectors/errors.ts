@@ -1,4 +1,4 @@
-import type { Answer } from './chain.ts';
+import type { Answer } from './middleware/chain.ts';
 
 /** Every way in which a provider call can fail. `docs/errors.md` says what each means to a client. */
 export const UPSTREAM_ERROR_CODES = [

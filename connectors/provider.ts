@@ -1,21 +1,21 @@
 import { createHash } from 'node:crypto';
 import { monotonicNow } from '../runtime/clock.ts';
 import type { Redis } from '../runtime/redis.ts';
-import { createStamps } from './batch.ts';
-import { type BreakerOptions, withBreaker } from './breaker.ts';
-import { createCache, type Lifetime } from './cache.ts';
-import type { Answer, Link } from './chain.ts';
-import { createHttpConnector, type HttpConnector } from './http.ts';
-import { createLedger, type Ledger } from './ledger.ts';
-import { createLimits, type LimitRule, type ReadLessons, withTurns } from './limits.ts';
-import { createMemoryLimiter, type Limiter } from './quota.ts';
-import { createReader, type Reader, type ReaderDefinition } from './reader.ts';
-import { createSharedLimiter } from './redis-quota.ts';
-import { createRetryBudget, withRetry } from './retry.ts';
-import { createSeal } from './seal.ts';
-import { createMemoryStore, createRedisStore, type OpenStore } from './store.ts';
-import type { Tag } from './tag.ts';
-import { createTurns } from './turns.ts';
+import { createLedger, type Ledger } from './call-stats.ts';
+import type { Answer, Link } from './middleware/chain.ts';
+import { type BreakerOptions, withBreaker } from './middleware/circuit-breaker.ts';
+import { createLimits, type LimitRule, type ReadLessons, withTurns } from './middleware/rate-limit.ts';
+import { createRetryBudget, withRetry } from './middleware/retry.ts';
+import { createMemoryLimiter, type Limiter } from './rate-limits/memory.ts';
+import { createSharedLimiter } from './rate-limits/redis.ts';
+import { createTurns } from './rate-limits/scheduler.ts';
+import { createStamps } from './reads/batcher.ts';
+import { createCache, type Lifetime } from './reads/cache.ts';
+import { createReader, type Reader, type ReaderDefinition } from './reads/reader.ts';
+import { createSeal } from './reads/seal.ts';
+import { createMemoryStore, createRedisStore, type OpenStore } from './reads/store.ts';
+import type { Tag } from './reads/tag.ts';
+import { createHttpConnector, type HttpConnector } from './transports/http.ts';
 
 /** What all connectors of a process stand on. */
 export type Kit = {

@@ -5,8 +5,8 @@ import { ConfigError, type Env, readEach, readEnv } from '../runtime/env.ts';
 import { createHostPolicy, type HostPolicy } from '../runtime/hosts.ts';
 import { allowedHosts, HttpEnv, type HttpLimits, Milliseconds, toHttpLimits } from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
-import type { DocumentLimits } from '../subgraphs/limits/document-limits.ts';
-import { CLIENT_LIMITS, createLimitsShape, readLimits } from '../subgraphs/limits/limits-env.ts';
+import type { DocumentLimits } from '../subgraphs/kit/limits/document-limits.ts';
+import { CLIENT_LIMITS, createLimitsShape, readLimits } from '../subgraphs/kit/limits/limits-env.ts';
 import type { EstimateLimits } from './cost/estimate-limits.ts';
 import type { FetchedBytesLimits } from './cost/fetched-bytes.ts';
 

@@ -167,7 +167,7 @@ export const createRedis = (url: string, log: Log): Redis => {
     );
     own.on('error', (error: unknown) =>
       ifOwn(() => {
-        clearTimeout(handshake);
+        // The handshake's time goes on: garbage is an error that leaves the connection open, and its answers will not come.
         goAway(error);
         // An error of a connection that stays: what came is no answer, and nobody knows where the next one begins.
         if (own.isReady) replaceClient();

@@ -1,7 +1,12 @@
-import { HUBSPOT_SANDBOX_TOKEN, startHubSpotSandbox } from './hubspot/index.ts';
-import { OPENMAGE_PATH, OPENMAGE_SANDBOX_KEY, OPENMAGE_SANDBOX_USER, startOpenMageSandbox } from './openmage/index.ts';
+import { HUBSPOT_SANDBOX_TOKEN, startHubSpotSandbox } from '../subgraphs/crm/hubspot/sandbox/index.ts';
+import {
+  OPENMAGE_PATH,
+  OPENMAGE_SANDBOX_KEY,
+  OPENMAGE_SANDBOX_USER,
+  startOpenMageSandbox,
+} from '../subgraphs/inventory/openmage/sandbox/index.ts';
+import { STRIPE_SANDBOX_KEY, startStripeSandbox } from '../subgraphs/payments/stripe/sandbox/index.ts';
 import type { ListenOptions, Sandbox } from './server.ts';
-import { STRIPE_SANDBOX_KEY, startStripeSandbox } from './stripe/index.ts';
 
 /** A provider's stand-in and the environment that points a subgraph at it. */
 export type SandboxedProvider = {

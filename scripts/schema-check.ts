@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { CompositionError } from '../gateway/compose.ts';
+import { CompositionError } from '../gateway/supergraph/compose.ts';
 import { checkSchema, tell } from './schema/check.ts';
 
 // `npm run schema:check` says whether the composed schema breaks operations that were committed: `-- <commit>`, by default HEAD.

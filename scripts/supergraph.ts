@@ -1,4 +1,4 @@
-import { CompositionError, updateSupergraphFiles } from '../gateway/compose.ts';
+import { CompositionError, updateSupergraphFiles } from '../gateway/supergraph/compose.ts';
 
 // `npm run supergraph` writes the composed supergraph; with `--check` it only says whether the committed one is up to date.
 const check = process.argv.includes('--check');

@@ -4,7 +4,7 @@ import { createHostPolicy } from '../runtime/hosts.ts';
 import { allowedHosts, HttpEnv, Milliseconds, toHttpLimits } from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
 import { subgraphs } from './index.ts';
-import { createLimitsShape, readLimits, SUBGRAPH_LIMITS } from './limits/limits-env.ts';
+import { createLimitsShape, readLimits, SUBGRAPH_LIMITS } from './kit/limits/limits-env.ts';
 
 const NAMES = subgraphs.map(({ name }) => name);
 const PROVIDERS = new Set(subgraphs.map(({ provider }) => provider));

@@ -3,9 +3,9 @@ import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
 import { readConfig, readServed } from './config.ts';
 import { subgraphs } from './index.ts';
-import { createProcessKit, readKitConfig } from './kit.ts';
-import { serve } from './serve.ts';
-import { hasCredentials, type SubgraphModule } from './subgraph.ts';
+import { createProcessKit, readKitConfig } from './kit/infrastructure.ts';
+import { serve } from './kit/serve.ts';
+import { hasCredentials, type SubgraphModule } from './kit/subgraph.ts';
 
 // The sandboxes are loaded only where they are used.
 const sandboxOf = process.env['SANDBOX_URLS'] ? (await import('../sandbox/index.ts')).sandboxOf : () => undefined;

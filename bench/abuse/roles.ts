@@ -1,9 +1,9 @@
 import { fork } from 'node:child_process';
 import { Pool } from 'undici';
-import { startHubSpotSandbox } from '../../sandbox/hubspot/index.ts';
 import { sandboxes } from '../../sandbox/index.ts';
-import { startOpenMageSandbox } from '../../sandbox/openmage/index.ts';
-import { startStripeSandbox } from '../../sandbox/stripe/index.ts';
+import { startHubSpotSandbox } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
+import { startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
+import { startStripeSandbox } from '../../subgraphs/payments/stripe/sandbox/index.ts';
 import { POLITE, WORST } from './operations.ts';
 
 /*

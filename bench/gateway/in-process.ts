@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { readConfig } from '../../gateway/config.ts';
-import { createLocalTransport } from '../../gateway/local-transport.ts';
-import { startGatewayServer } from '../../gateway/server.ts';
-import { createFixedTransports } from '../../gateway/transport.ts';
+import { startGatewayServer } from '../../gateway/http/server.ts';
+import { createLocalTransport } from '../../gateway/transports/in-process.ts';
+import { createFixedTransports } from '../../gateway/transports/transport.ts';
 import { createLog } from '../../runtime/log.ts';
 import { createSchema, SCHEMAS } from './shop.ts';
 

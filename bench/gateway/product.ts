@@ -7,8 +7,8 @@ import { createCompany } from '../../sandbox/company.ts';
 import { sandboxOf } from '../../sandbox/index.ts';
 import { readConfig } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
-import { createProcessKit } from '../../subgraphs/kit.ts';
-import { serve } from '../../subgraphs/serve.ts';
+import { createProcessKit } from '../../subgraphs/kit/infrastructure.ts';
+import { serve } from '../../subgraphs/kit/serve.ts';
 import type { Question } from './load.ts';
 
 /*

@@ -1,6 +1,6 @@
 import { monotonicNow } from '../../runtime/clock.ts';
-import { limitError } from '../../subgraphs/limits/limit-error.ts';
-import { timedOut } from '../../subgraphs/limits/timed-out.ts';
+import { limitError } from '../../subgraphs/kit/limits/limit-error.ts';
+import { timedOut } from '../../subgraphs/kit/limits/timed-out.ts';
 
 /** What one answer may take while it is shaped. */
 export type AnswerBudget = {

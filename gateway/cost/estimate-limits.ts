@@ -1,4 +1,4 @@
-import { limitError } from '../../subgraphs/limits/limit-error.ts';
+import { limitError } from '../../subgraphs/kit/limits/limit-error.ts';
 import type { Estimate } from './estimate.ts';
 
 /** The largest answer that an operation may be for. Limits are inclusive. */

@@ -1,4 +1,4 @@
-import { overloaded } from '../overloaded.ts';
+import { overloaded } from '../http/overloaded.ts';
 
 /** Bounds the values of all answers that are being made at once, and so the memory that they take. */
 export type RunningValues = {

@@ -1,7 +1,7 @@
+import { placeErrors } from './attribute-errors.ts';
 import { isData } from './data.ts';
+import { queryOf } from './explain.ts';
 import { createInput, type FetchOptions, type Gathered, NO_ANSWER, type Run, withService } from './input.ts';
-import { queryOf } from './outline.ts';
-import { placeErrors } from './place-errors.ts';
 import { createSelectionTree } from './selection-tree.ts';
 import { fragmentMap } from './selections.ts';
 import { type Fetch, fragmentsIn, operationIn } from './steps.ts';

@@ -4,13 +4,13 @@ import type { ApolloServerOptionsWithGateway, BaseContext } from '@apollo/server
 import { type DocumentNode, GraphQLError, type GraphQLSchema, parse } from 'graphql';
 import type { Log } from '../../runtime/log.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
-import type { StaleNote } from '../../subgraphs/field.ts';
+import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { EstimateLimits } from '../cost/estimate-limits.ts';
 import { createRunningValues } from '../cost/running-values.ts';
 import { PLANNER_CONFIG } from '../planning/plan.ts';
 import { createPlanningThread, type PlanningThread } from '../planning/planning-thread.ts';
+import type { PlanNode } from './explain.ts';
 import { type ClientOperation, createGraph, type Graph, type RequestTime } from './graph.ts';
-import type { PlanNode } from './outline.ts';
 import { findUnknownLabels } from './overrides.ts';
 import { toPlannable } from './plannable.ts';
 import type { SubgraphClient } from './subgraph-request.ts';

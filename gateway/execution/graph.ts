@@ -9,7 +9,7 @@ import {
 import { monotonicNow } from '../../runtime/clock.ts';
 import { raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
-import { timedOut } from '../../subgraphs/limits/timed-out.ts';
+import { timedOut } from '../../subgraphs/kit/limits/timed-out.ts';
 import { createAnswerBudget } from '../cost/answer-budget.ts';
 import { readCostDirectives } from '../cost/cost-directives.ts';
 import { createEstimate, type Estimate } from '../cost/estimate.ts';

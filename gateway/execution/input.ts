@@ -1,5 +1,5 @@
 import type { GraphQLSchema } from 'graphql';
-import type { StaleNote } from '../../subgraphs/field.ts';
+import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import { copy, type Data, isData, own, setOwn, TYPE_FAILURE } from './data.ts';
 import { Failure, type FetchError } from './failure.ts';
 import { combineFailure, createMerge, extendFailures, failFields } from './merge.ts';

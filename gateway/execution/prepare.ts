@@ -8,12 +8,12 @@ import {
   visit,
 } from 'graphql';
 import { type ConditionValues, foldConditions } from './conditions.ts';
-import { giveOwnNames } from './own-names.ts';
+import { tellApart } from './disambiguate-aliases.ts';
+import { giveOwnNames } from './internal-aliases.ts';
 import type { Requirements } from './requirements.ts';
 import { type Fragments, fragmentMap } from './selections.ts';
 import { findSelected, split } from './split.ts';
 import { fragmentsIn, operationIn } from './steps.ts';
-import { tellApart } from './tell-apart.ts';
 
 /** An operation as it is planned and executed. */
 export type Prepared = {

@@ -1,15 +1,15 @@
 import { executeSync, GraphQLError, type GraphQLSchema, Kind } from 'graphql';
-import { isAboutArgument } from '../../subgraphs/errors.ts';
-import type { StaleNote } from '../../subgraphs/field.ts';
+import { isAboutArgument } from '../../subgraphs/kit/errors.ts';
+import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { AnswerBudget } from '../cost/answer-budget.ts';
 import { createToClientErrors } from './client-errors.ts';
 import type { Data } from './data.ts';
+import { outlineOf, type PlanNode } from './explain.ts';
 import { createSend } from './fetch.ts';
 import type { FetchOptions } from './input.ts';
 import { joinFetches } from './join-fetches.ts';
 import { mergeParts } from './merge-parts.ts';
 import type { Path } from './objects-at.ts';
-import { outlineOf, type PlanNode } from './outline.ts';
 import type { Prepared } from './prepare.ts';
 import { createWork, type Running } from './schedule.ts';
 import { collectFields, isSelected } from './selections.ts';

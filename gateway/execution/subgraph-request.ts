@@ -1,5 +1,5 @@
 import type { DocumentNode, OperationTypeNode } from 'graphql';
-import type { StaleNote } from '../../subgraphs/field.ts';
+import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { Data } from './data.ts';
 
 /** What a program asks a subgraph, known before any request. */

@@ -9,7 +9,7 @@ import {
   type VariableDefinitionNode,
   valueFromAST,
 } from 'graphql';
-import { toClientText } from '../../subgraphs/limits/client-text.ts';
+import { toClientText } from '../../subgraphs/kit/limits/client-text.ts';
 
 export type CoercedVariables =
   | { readonly coerced: Readonly<Record<string, unknown>>; readonly errors?: undefined }

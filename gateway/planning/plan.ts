@@ -1,7 +1,7 @@
 import { operationFromDocument, type Schema } from '@apollo/federation-internals';
 import type { QueryPlan, QueryPlanner, QueryPlannerConfig } from '@apollo/query-planner';
 import { type DocumentNode, print } from 'graphql';
-import { countSelections } from '../../subgraphs/limits/document-limits.ts';
+import { countSelections } from '../../subgraphs/kit/limits/document-limits.ts';
 import { toPlanningError } from './planning-errors.ts';
 import type { PlanningThread } from './planning-thread.ts';
 

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { QueryPlan } from '@apollo/query-planner';
 import { GraphQLError, Source } from 'graphql';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { overloaded } from '../overloaded.ts';
+import { overloaded } from '../http/overloaded.ts';
 import type { PlanningJob, PlanningMessage, PlanningThreadData } from './messages.ts';
 import { PlannerError, tooComplex } from './planning-errors.ts';
 

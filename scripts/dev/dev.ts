@@ -2,24 +2,26 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createServer } from 'vite';
-import { CompositionError, updateSupergraphFiles } from '../../gateway/compose.ts';
-import { type ProductParts, startProduct } from '../../gateway/product.ts';
+import { type ProductParts, startProduct } from '../../gateway/supergraph/bundled-graph.ts';
+import { CompositionError, updateSupergraphFiles } from '../../gateway/supergraph/compose.ts';
 import { ConfigError, type Env } from '../../runtime/env.ts';
 import type { Running } from '../../runtime/lifecycle.ts';
 import { checkSchema, tell } from '../schema/check.ts';
+import { inWords } from './format.ts';
 import { loadSubgraphs } from './reload.ts';
 import { ROOT } from './root.ts';
 import { watchFiles } from './watch.ts';
-import { inWords } from './words.ts';
 
 const run = promisify(execFile);
 
 /** What has to be done for a file that has changed. */
 const isSchema = (file: string): boolean => /^subgraphs\/[^/]+\/schema\.graphql$|^supergraph\.yaml$/.test(file);
 const isDocument = (file: string): boolean => /^clients\/.*\.graphql$|^clients\/codegen\.mjs$|^codegen\.ts$/.test(file);
-const isSubgraph = (file: string): boolean => /^subgraphs\/(index\.ts$|[^/]+\/)/.test(file);
+const isSubgraph = (file: string): boolean => /^subgraphs\/(index\.ts$|[^/]+\/)/.test(file) && !isFixed(file);
+const isFixed = (file: string): boolean =>
+  /^subgraphs\/(kit\/|(main|config)\.ts$|[^/]+\/[^/]+\/sandbox\/).*\.ts$/.test(file);
 const needsRestart = (file: string): boolean =>
-  /^(gateway|runtime|connectors|sandbox|scripts)\/.*\.ts$|^subgraphs\/[^/]+\.ts$/.test(file) && !isSubgraph(file);
+  /^(gateway|runtime|connectors|sandbox|scripts)\/.*\.ts$/.test(file) || isFixed(file);
 
 const say = (text: string): void => console.log(`${new Date().toLocaleTimeString('en-GB')} ${text}`);
 

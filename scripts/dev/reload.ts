@@ -1,7 +1,7 @@
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { SubgraphModule } from '../../subgraphs/subgraph.ts';
+import type { SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import { ROOT } from './root.ts';
 
 /*
@@ -12,9 +12,9 @@ import { ROOT } from './root.ts';
 
 const SUBGRAPHS = pathToFileURL(join(ROOT, 'subgraphs/')).href;
 
-/** The list, and whatever lies in a folder of its own. */
+/** The list and the folders of the domains. The sandboxes go on as they run: what was written to them stays. */
 const isReloaded = (url: string): boolean =>
-  url.startsWith(SUBGRAPHS) && (url === `${SUBGRAPHS}index.ts` || url.slice(SUBGRAPHS.length).includes('/'));
+  url.startsWith(SUBGRAPHS) && /^(index\.ts$|(?!kit\/)[\w-]+\/(?![\w-]+\/sandbox\/))/.test(url.slice(SUBGRAPHS.length));
 
 let load = 0;
 

@@ -25,7 +25,7 @@ const edits = (names: Names): Readonly<Record<string, readonly Edit[]>> => {
     'codegen.ts': [
       {
         at: / {4}\.\.\.client\('clients\/web\/src'\)/,
-        before: `    ...subgraph('${name}', { Customer: './mapping.ts#CustomerRef', ${Name}: './upstream.ts#ApiRecord' }),\n`,
+        before: `    ...subgraph('${name}', { Customer: './${provider}/mapping.ts#CustomerRef', ${Name}: './${provider}/api.ts#ApiRecord' }),\n`,
       },
     ],
     'subgraphs/index.ts': [
@@ -35,7 +35,7 @@ const edits = (names: Names): Readonly<Record<string, readonly Edit[]>> => {
     'sandbox/index.ts': [
       {
         at: /import .*\n/,
-        after: `import { ${kind === 'soap' ? `${PROVIDER}_PATH, ` : ''}${PROVIDER}_SANDBOX_KEY, start${Provider}Sandbox } from './${provider}/index.ts';\n`,
+        after: `import { ${kind === 'soap' ? `${PROVIDER}_PATH, ` : ''}${PROVIDER}_SANDBOX_KEY, start${Provider}Sandbox } from '../subgraphs/${name}/${provider}/sandbox/index.ts';\n`,
       },
       {
         at: /\} as const satisfies/,
@@ -46,7 +46,7 @@ const edits = (names: Names): Readonly<Record<string, readonly Edit[]>> => {
 `,
       },
     ],
-    'test/subjects/index.ts': [
+    'test/contracts/index.ts': [
       { at: /import .*\n/, after: `import { ${provider} } from './${provider}.ts';\n` },
       { at: /\];/, before: `, ${provider}` },
     ],

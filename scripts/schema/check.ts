@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { buildSchema, concatAST, type DocumentNode, Kind, parse, print } from 'graphql';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { composeSupergraph } from '../../gateway/compose.ts';
+import { composeSupergraph } from '../../gateway/supergraph/compose.ts';
 import { type BreakingChange, findBreakingChanges } from './breaking.ts';
 
 const run = promisify(execFile);

@@ -1,12 +1,12 @@
 import { createProvider } from '../../connectors/provider.ts';
 import { namesOfSet } from '../../runtime/env.ts';
-import { buildSchema, type SubgraphModule } from '../subgraph.ts';
-import { HUBSPOT_SECRETS, HubSpotEnv, readConfig } from './config.ts';
+import { buildSchema, type SubgraphModule } from '../kit/subgraph.ts';
+import { createHubSpotApi } from './hubspot/api.ts';
+import { HUBSPOT_SECRETS, HubSpotEnv, readConfig } from './hubspot/config.ts';
+import { readLessons } from './hubspot/limits.ts';
+import { createReaders } from './hubspot/reads.ts';
 import { createLoaders } from './loaders.ts';
-import { createReaders } from './readers.ts';
 import { resolvers } from './resolvers.ts';
-import { readLessons } from './terms.ts';
-import { createHubSpotApi } from './upstream.ts';
 
 const CREDENTIALS = [...HUBSPOT_SECRETS, 'HUBSPOT_CLIENT_ID', 'HUBSPOT_BASE_URL'];
 

@@ -1,8 +1,8 @@
-import type { CallOptions } from '../../connectors/chain.ts';
+import type { CallOptions } from '../../connectors/middleware/chain.ts';
 import type { Provider } from '../../connectors/provider.ts';
-import { createLoader, forgettable } from '../loader.ts';
-import { pageKey, type Readers } from './readers.ts';
-import type { HubSpotApi } from './upstream.ts';
+import { createLoader, forgettable } from '../kit/loader.ts';
+import type { HubSpotApi } from './hubspot/api.ts';
+import { pageKey, type Readers } from './hubspot/reads.ts';
 
 /** What the crm resolvers are given: one for each client request. */
 export type Context = {

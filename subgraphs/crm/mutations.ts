@@ -1,15 +1,15 @@
 import { z } from 'zod';
-import { unusableAnswer } from '../../connectors/parse.ts';
-import type { Tag } from '../../connectors/tag.ts';
-import { badInput } from '../errors.ts';
-import { findOut } from '../find-out.ts';
-import { DateTime, Decimal, Email, readInput, text } from '../inputs.ts';
-import type { Endpoint } from './endpoints.ts';
+import type { Tag } from '../../connectors/reads/tag.ts';
+import { unusableAnswer } from '../../connectors/transports/parse.ts';
+import { badInput } from '../kit/errors.ts';
+import { DateTime, Decimal, Email, readInput, text } from '../kit/inputs.ts';
+import { findOut } from '../kit/reconcile.ts';
 import type { MutationResolvers } from './generated.ts';
+import type { Endpoint } from './hubspot/endpoints.ts';
+import { API_LIFECYCLE_STAGE } from './hubspot/mapping.ts';
+import { tags } from './hubspot/tags.ts';
+import { readBack, toPartlyContact, toPartlyDeal } from './hubspot/written.ts';
 import type { Context } from './loaders.ts';
-import { API_LIFECYCLE_STAGE } from './mapping.ts';
-import { tags } from './tags.ts';
-import { readBack, toPartlyContact, toPartlyDeal } from './written.ts';
 
 /** HubSpot numbers its records. */
 export const RecordId = z.string().regex(/^[1-9]\d{0,18}$/, 'must be an id, which is a number');

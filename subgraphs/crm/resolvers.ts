@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import { isUnusable, toItemError, type Unusable } from '../../connectors/items.ts';
-import { toAsciiLowerCase } from '../ascii.ts';
-import { pageThrough, readCursor, toConnection, writeCursor } from '../connection.ts';
-import { badInput } from '../errors.ts';
-import { Email, readInput, readPageSize, text } from '../inputs.ts';
-import { presentOf } from '../present.ts';
+import { isUnusable, toItemError, type Unusable } from '../../connectors/reads/items.ts';
+import { toAsciiLowerCase } from '../kit/ascii.ts';
+import { pageThrough, readCursor, toConnection, writeCursor } from '../kit/connection.ts';
+import { badInput } from '../kit/errors.ts';
+import { Email, readInput, readPageSize, text } from '../kit/inputs.ts';
+import { presentOf } from '../kit/present.ts';
 import type { CustomerResolvers, DealResolvers, QueryResolvers, Resolvers } from './generated.ts';
+import type { ApiLink, Filter } from './hubspot/api.ts';
 import {
   DEAL_STATUS_PROPERTIES,
   primaryOf,
@@ -13,9 +14,8 @@ import {
   toExternalIds,
   toLifecycleStage,
   toMoney,
-} from './mapping.ts';
+} from './hubspot/mapping.ts';
 import { LifecycleStage, mutations, RecordId } from './mutations.ts';
-import type { ApiLink, Filter } from './upstream.ts';
 
 const searchText = text(200)
   .transform((words) => words || undefined)

@@ -1,12 +1,12 @@
 import { createProvider } from '../../connectors/provider.ts';
-import { createSoapConnector, isSoapAnswer } from '../../connectors/soap.ts';
+import { createSoapConnector, isSoapAnswer } from '../../connectors/transports/soap.ts';
 import { namesOfSet } from '../../runtime/env.ts';
-import { buildSchema, type SubgraphModule } from '../subgraph.ts';
-import { OPENMAGE_SECRETS, OpenMageEnv, readConfig } from './config.ts';
+import { buildSchema, type SubgraphModule } from '../kit/subgraph.ts';
 import { createLoaders } from './loaders.ts';
-import { createReaders } from './readers.ts';
+import { createOpenMageApi, type OpenMageOperation, REQUIRED_OPERATIONS, SERVER_FAULTS } from './openmage/api.ts';
+import { OPENMAGE_SECRETS, OpenMageEnv, readConfig } from './openmage/config.ts';
+import { createReaders } from './openmage/reads.ts';
 import { resolvers } from './resolvers.ts';
-import { createOpenMageApi, type OpenMageOperation, REQUIRED_OPERATIONS, SERVER_FAULTS } from './upstream.ts';
 
 const CREDENTIALS = [...OPENMAGE_SECRETS, 'OPENMAGE_WSDL_URL', 'OPENMAGE_USERNAME', 'OPENMAGE_ENDPOINT_URL'];
 

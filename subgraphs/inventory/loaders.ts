@@ -1,8 +1,8 @@
-import type { CallOptions } from '../../connectors/chain.ts';
+import type { CallOptions } from '../../connectors/middleware/chain.ts';
 import type { Provider } from '../../connectors/provider.ts';
-import { createLoader, forgettable } from '../loader.ts';
-import type { Readers } from './readers.ts';
-import type { OpenMageApi } from './upstream.ts';
+import { createLoader, forgettable } from '../kit/loader.ts';
+import type { OpenMageApi } from './openmage/api.ts';
+import type { Readers } from './openmage/reads.ts';
 
 /** What the inventory resolvers are given: one for each client request. */
 export type Context = {

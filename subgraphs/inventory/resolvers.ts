@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { badInput } from '../errors.ts';
-import { readInput } from '../inputs.ts';
+import { badInput } from '../kit/errors.ts';
+import { readInput } from '../kit/inputs.ts';
 import type { Resolvers } from './generated.ts';
-import { API_BACKORDERS, toBackorders, toOnHand } from './mapping.ts';
-import { setStock } from './set-stock.ts';
+import { API_BACKORDERS, toBackorders, toOnHand } from './openmage/mapping.ts';
+import { setStock } from './openmage/set-stock.ts';
 import { Sku } from './sku.ts';
 
 const Skus = z.array(Sku).max(500, 'must be at most 500');

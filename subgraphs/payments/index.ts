@@ -1,12 +1,12 @@
 import { createProvider } from '../../connectors/provider.ts';
 import { namesOfSet } from '../../runtime/env.ts';
-import { buildSchema, type SubgraphModule } from '../subgraph.ts';
-import { readConfig, STRIPE_SECRETS, StripeEnv } from './config.ts';
+import { buildSchema, type SubgraphModule } from '../kit/subgraph.ts';
 import { createLoaders } from './loaders.ts';
-import { createReaders } from './readers.ts';
 import { resolvers } from './resolvers.ts';
-import { readLessons } from './terms.ts';
-import { createStripeApi } from './upstream.ts';
+import { createStripeApi } from './stripe/api.ts';
+import { readConfig, STRIPE_SECRETS, StripeEnv } from './stripe/config.ts';
+import { readLessons } from './stripe/limits.ts';
+import { createReaders } from './stripe/reads.ts';
 
 const CREDENTIALS = [...STRIPE_SECRETS, 'STRIPE_BASE_URL'];
 

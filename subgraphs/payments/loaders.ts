@@ -1,10 +1,10 @@
-import type { CallOptions } from '../../connectors/chain.ts';
-import type { Unusable } from '../../connectors/items.ts';
+import type { CallOptions } from '../../connectors/middleware/chain.ts';
 import type { Provider } from '../../connectors/provider.ts';
-import type { Found, Reader } from '../../connectors/reader.ts';
-import { createLoader, forgettable } from '../loader.ts';
-import { type AccountPage, type Accounts, accountPageKey, paymentListKey, type Readers } from './readers.ts';
-import type { ApiPayment, PageOfAccount, StripeApi } from './upstream.ts';
+import type { Unusable } from '../../connectors/reads/items.ts';
+import type { Found, Reader } from '../../connectors/reads/reader.ts';
+import { createLoader, forgettable } from '../kit/loader.ts';
+import type { ApiPayment, PageOfAccount, StripeApi } from './stripe/api.ts';
+import { type AccountPage, type Accounts, accountPageKey, paymentListKey, type Readers } from './stripe/reads.ts';
 
 /** What the payments resolvers are given: one for each client request. */
 export type Context = {

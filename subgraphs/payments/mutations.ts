@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
-import { idOfItem } from '../../connectors/items.ts';
-import { toAsciiUpperCase } from '../ascii.ts';
-import { badInput } from '../errors.ts';
-import { Currency, Email, PositiveDecimal, readInput, text } from '../inputs.ts';
-import { unusableOf } from './failures.ts';
+import { idOfItem } from '../../connectors/reads/items.ts';
+import { toAsciiUpperCase } from '../kit/ascii.ts';
+import { badInput } from '../kit/errors.ts';
+import { Currency, Email, PositiveDecimal, readInput, text } from '../kit/inputs.ts';
 import type { MutationResolvers } from './generated.ts';
 import type { Context } from './loaders.ts';
-import { API_CANCELLATION_REASON, API_CAPTURE_METHOD, API_REFUND_REASON, toUnits } from './mapping.ts';
-import { tags } from './tags.ts';
-import type { ApiPayment } from './upstream.ts';
+import type { ApiPayment } from './stripe/api.ts';
+import { unusableOf } from './stripe/error-reasons.ts';
+import { API_CANCELLATION_REASON, API_CAPTURE_METHOD, API_REFUND_REASON, toUnits } from './stripe/mapping.ts';
+import { tags } from './stripe/tags.ts';
 
 export const PaymentId = z.string().regex(/^pi_\w{1,250}$/, 'must be the id of a payment, pi_…');
 

@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import { idOfItem, itemOrError } from '../../connectors/items.ts';
-import { toAsciiLowerCase } from '../ascii.ts';
-import { pageThrough } from '../connection.ts';
-import { DateTime, readInput, readPageSize } from '../inputs.ts';
-import { pageThroughAccounts } from './account-pages.ts';
+import { idOfItem, itemOrError } from '../../connectors/reads/items.ts';
+import { toAsciiLowerCase } from '../kit/ascii.ts';
+import { pageThrough } from '../kit/connection.ts';
+import { DateTime, readInput, readPageSize } from '../kit/inputs.ts';
 import type { CustomerResolvers, QueryResolvers, Resolvers } from './generated.ts';
 import type { Context } from './loaders.ts';
+import { mutations, PaymentId } from './mutations.ts';
+import { pageThroughAccounts } from './stripe/account-pages.ts';
 import {
   API_PAYMENT_STATUS,
   type CustomerRef,
@@ -21,8 +22,7 @@ import {
   toMoney,
   toMoneyOrNull,
   toRefByEmail,
-} from './mapping.ts';
-import { mutations, PaymentId } from './mutations.ts';
+} from './stripe/mapping.ts';
 
 const InvoiceId = z.string().regex(/^in_\w{1,250}$/, 'must be the id of an invoice, in_…');
 const Filter = z.object({

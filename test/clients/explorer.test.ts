@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import variables from '../../clients/explorer/src/examples/variables.json' with { type: 'json' };
-import { type OpenPage, type StartedBrowser, startBrowser } from '../kit/browser.ts';
-import { startForeign } from '../kit/foreign.ts';
-import { ROOT } from '../kit/processes.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
-import { hasTool } from '../kit/tools.ts';
+import { type OpenPage, type StartedBrowser, startBrowser } from '../helpers/browser.ts';
+import { startForeign } from '../helpers/foreign.ts';
+import { ROOT } from '../helpers/processes.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
+import { hasTool } from '../helpers/tools.ts';
 
 const EXAMPLES = join(ROOT, 'clients/explorer/src/examples');
 

@@ -2,7 +2,7 @@ import { ApolloClient, ApolloLink, CombinedGraphQLErrors, gql, HttpLink, InMemor
 import { Client, cacheExchange, fetchExchange } from '@urql/core';
 import { ClientError, GraphQLClient } from 'graphql-request';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Stack, startStack } from '../kit/stack.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
 
 /* The client libraries that docs/clients.md names, each with the options that it names, against the gateway. */
 

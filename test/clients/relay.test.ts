@@ -17,9 +17,9 @@ import {
 } from 'relay-runtime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { ROOT } from '../kit/processes.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
-import { hasTool, RELAY_COMPILER } from '../kit/tools.ts';
+import { ROOT } from '../helpers/processes.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
+import { hasTool, RELAY_COMPILER } from '../helpers/tools.ts';
 
 /* Relay, with its own compiler and its own runtime: every list of the graph is one that it can page through. */
 

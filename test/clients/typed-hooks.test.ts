@@ -5,10 +5,10 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { build, preview } from 'vite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startBrowser } from '../kit/browser.ts';
-import { ROOT } from '../kit/processes.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
-import { hasTool } from '../kit/tools.ts';
+import { startBrowser } from '../helpers/browser.ts';
+import { ROOT } from '../helpers/processes.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
+import { hasTool } from '../helpers/tools.ts';
 
 /* An empty React project that does what docs/clients.md says: its commands, its files. */
 

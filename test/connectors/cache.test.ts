@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Stack, startStack } from '../kit/stack.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
 
 let stack: Stack;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { sandboxes } from '../../sandbox/index.ts';
-import { resetClock, skipAhead, stepClock, stopClock } from '../kit/clock.ts';
-import { type Spawned, startProcess } from '../kit/processes.ts';
-import { operationsOf, type Stack, type StackOptions, startStack } from '../kit/stack.ts';
+import { resetClock, skipAhead, stepClock, stopClock } from '../helpers/clock.ts';
+import { type Spawned, startProcess } from '../helpers/processes.ts';
+import { operationsOf, type Stack, type StackOptions, startStack } from '../helpers/stack.ts';
 
 /* The wall clock is set ahead or back while requests run. No time passes by that. */
 

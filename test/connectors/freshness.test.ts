@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { CallOptions } from '../../connectors/chain.ts';
+import type { CallOptions } from '../../connectors/middleware/chain.ts';
 import { createKit, createProvider } from '../../connectors/provider.ts';
-import { resetClock, skipAhead } from '../kit/clock.ts';
-import { startHttpServer } from '../kit/http-server.ts';
+import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { startHttpServer } from '../helpers/http-server.ts';
 
 /* What a request is told of how long its answer is good. */
 

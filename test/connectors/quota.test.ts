@@ -1,9 +1,9 @@
 import { request as requestOverHttp } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { resetClock, skipAhead } from '../kit/clock.ts';
-import { startHttpServer } from '../kit/http-server.ts';
-import { type Stack, type StackOptions, startStack } from '../kit/stack.ts';
+import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { startHttpServer } from '../helpers/http-server.ts';
+import { type Stack, type StackOptions, startStack } from '../helpers/stack.ts';
 import { busiest } from './conformance/harness.ts';
 
 const company = createCompany();

@@ -3,10 +3,10 @@ import { createClient } from '@keyv/redis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import { sandboxes } from '../../sandbox/index.ts';
-import { resetClock, skipAhead, stepClock } from '../kit/clock.ts';
-import { freePort, type Spawned, startProcess } from '../kit/processes.ts';
-import { createAsk, operationsOf, type Stack, startStack } from '../kit/stack.ts';
-import { hasTool } from '../kit/tools.ts';
+import { resetClock, skipAhead, stepClock } from '../helpers/clock.ts';
+import { freePort, type Spawned, startProcess } from '../helpers/processes.ts';
+import { createAsk, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
+import { hasTool } from '../helpers/tools.ts';
 
 /* What stands in Redis may be anybody's. Nothing of it is taken for true, obeyed for longer than a limit, or an error. */
 
@@ -52,7 +52,8 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
 
   const healthOf = async (gateway: { url: string }) =>
     ((await (await fetch(`${gateway.url}/health/ready`)).json()) as { redis: string }).redis;
-  const isUp = (gateway: { url: string }) => vi.waitFor(async () => expect(await healthOf(gateway)).toBe('ok'), 10_000);
+  const isUp = (gateway: { url: string }) =>
+    vi.waitFor(async () => expect(await healthOf(gateway)).toBe('ok'), 120_000);
   const start = async (env: Record<string, string> = {}) => {
     const name = JSON.stringify(env);
     stack =
@@ -287,7 +288,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
         OPENMAGE_CACHE: 'stock=600/600/3600',
         ...sandboxes.openmage.environment(stack.openmage),
       });
-      await vi.waitFor(() => expect(process.output()).toMatch(/answers at \S+/), 20_000);
+      await vi.waitFor(() => expect(process.output()).toMatch(/answers at \S+/), 120_000);
       const otherUrl = new URL(/answers at (\S+)/.exec(process.output())?.[1] ?? '');
       await isUp({ url: otherUrl.origin });
       other = { ask: createAsk(otherUrl.href) };

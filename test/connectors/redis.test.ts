@@ -3,10 +3,10 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { createClient } from '@keyv/redis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { resetClock, skipAhead } from '../kit/clock.ts';
-import { freePort, type Spawned, startProcess } from '../kit/processes.ts';
-import { operationsOf, type Stack, type StackOptions, startStack } from '../kit/stack.ts';
-import { hasTool } from '../kit/tools.ts';
+import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { freePort, type Spawned, startProcess } from '../helpers/processes.ts';
+import { operationsOf, type Stack, type StackOptions, startStack } from '../helpers/stack.ts';
+import { hasTool } from '../helpers/tools.ts';
 import { busiest } from './conformance/harness.ts';
 
 const company = createCompany();
@@ -26,7 +26,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
   const healthOf = async ({ url }: { url: string }) =>
     ((await (await fetch(`${url}/health/ready`)).json()) as { redis: string }).redis;
   const bothAre = async (state: string) => {
-    for (const gateway of [one, other]) await expect.poll(() => healthOf(gateway), { timeout: 8_000 }).toBe(state);
+    for (const gateway of [one, other]) await expect.poll(() => healthOf(gateway)).toBe(state);
   };
 
   const start = async ({ env, ...options }: StackOptions = {}) => {
@@ -197,6 +197,27 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     await one.ask(STOCK);
     expect(isArmed).toBe(false);
     expect([await healthOf(one), await healthOf(other)]).toEqual(['ok', 'ok']);
+    relay.close();
+  });
+
+  test('given a connection that begins with garbage and stays open, then another is made', async () => {
+    let connections = 0;
+    const relay = createServer((socket) => {
+      connections += 1;
+      if (connections === 1) return void socket.on('error', () => {}).write('HTTP/1.1 400 Bad Request\r\n\r\n');
+      const upstream = connect(port, '127.0.0.1');
+      socket.on('error', () => {}).on('close', () => upstream.destroy());
+      upstream.on('error', () => {}).on('close', () => socket.destroy());
+      socket.pipe(upstream).pipe(socket);
+    }).listen(0, '127.0.0.1');
+    await once(relay, 'listening');
+    await start();
+    const elsewhere = await startStack({
+      env: { REDIS_URL: `redis://127.0.0.1:${(relay.address() as AddressInfo).port}`, CACHE_MAX_MIB: '16' },
+    });
+    await expect.poll(() => healthOf(elsewhere)).toBe('ok');
+    expect(connections).toBeGreaterThan(1);
+    await elsewhere.close();
     relay.close();
   });
 

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Fault } from '../../sandbox/faults.ts';
-import { HUBSPOT_SANDBOX_TOKEN } from '../../sandbox/hubspot/index.ts';
 import { sandboxes } from '../../sandbox/index.ts';
-import { OPENMAGE_SANDBOX_KEY } from '../../sandbox/openmage/index.ts';
-import { STRIPE_SANDBOX_KEY } from '../../sandbox/stripe/index.ts';
-import { type Spawned, startProcess } from '../kit/processes.ts';
-import { createAsk, type Stack, startStack } from '../kit/stack.ts';
+import { HUBSPOT_SANDBOX_TOKEN } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
+import { OPENMAGE_SANDBOX_KEY } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
+import { STRIPE_SANDBOX_KEY } from '../../subgraphs/payments/stripe/sandbox/index.ts';
+import { type Spawned, startProcess } from '../helpers/processes.ts';
+import { createAsk, type Stack, startStack } from '../helpers/stack.ts';
 
 const EMAIL = 'ada.lindqvist@customers.example';
 const REDIS_PASSWORD = 'redis-secret-password';
@@ -46,7 +46,7 @@ beforeAll(async () => {
     ...sandboxes.hubspot.environment(stack.hubspot),
     ...sandboxes.openmage.environment(stack.openmage),
   });
-  await vi.waitFor(() => expect(gateway.output()).toContain('answers at'), 10_000);
+  await vi.waitFor(() => expect(gateway.output()).toContain('answers at'), 120_000);
 });
 afterAll(async () => {
   await gateway.stop();

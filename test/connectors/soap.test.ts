@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { sandboxes } from '../../sandbox/index.ts';
-import { OPENMAGE_PATH } from '../../sandbox/openmage/index.ts';
-import { createWsdl } from '../../sandbox/openmage/wsdl.ts';
-import { resetClock, skipAhead } from '../kit/clock.ts';
-import { startHttpServer } from '../kit/http-server.ts';
-import { type InventoryStack, PATHS, startInventory } from '../kit/inventory-paths.ts';
-import { startProcess } from '../kit/processes.ts';
-import { codesOf, createAsk, type Stack, startStack } from '../kit/stack.ts';
+import { OPENMAGE_PATH } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
+import { createWsdl } from '../../subgraphs/inventory/openmage/sandbox/wsdl.ts';
+import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { startHttpServer } from '../helpers/http-server.ts';
+import { type InventoryStack, PATHS, startInventory } from '../helpers/inventory-paths.ts';
+import { startProcess } from '../helpers/processes.ts';
+import { codesOf, createAsk, type Stack, startStack } from '../helpers/stack.ts';
 
 const ASK = '{ product(sku: "OABR-S") { sku stock { quantity } } }';
 const LIST = 'catalogInventoryStockItemList';
@@ -246,12 +246,12 @@ describe('a WSDL that leads elsewhere', () => {
       ...sandboxes.openmage.environment(stack.openmage),
       OPENMAGE_WSDL_URL: `${shop.url}/wsdl`,
     });
-    await vi.waitFor(() => expect(gateway.output()).toContain('answers at'), 60_000);
+    await vi.waitFor(() => expect(gateway.output()).toContain('answers at'), 120_000);
     await createAsk(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '')(ASK);
-    await vi.waitFor(() => expect(gateway.output()).toContain(`the WSDL leads to ${elsewhere.url}`), 30_000);
+    await vi.waitFor(() => expect(gateway.output()).toContain(`the WSDL leads to ${elsewhere.url}`), 120_000);
     expect(gateway.output()).not.toContain('secret-path');
     await gateway.stop();
     expect(visits).toEqual([]);
     // A process takes its time to start where the machine is busy.
-  }, 120_000);
+  });
 });

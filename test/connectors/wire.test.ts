@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Call } from '../../connectors/chain.ts';
-import { createHttpConnector, type HttpConnector } from '../../connectors/http.ts';
-import { startHttpServer } from '../kit/http-server.ts';
+import type { Call } from '../../connectors/middleware/chain.ts';
+import { createHttpConnector, type HttpConnector } from '../../connectors/transports/http.ts';
+import { startHttpServer } from '../helpers/http-server.ts';
 
 /* One connection, and calls that wait for it. */
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { writeCursor } from '../../subgraphs/connection.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
+import { writeCursor } from '../../subgraphs/kit/connection.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
 
 let stack: Stack;
 beforeAll(async () => {

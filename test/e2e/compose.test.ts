@@ -3,8 +3,15 @@ import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
 import { HttpEnv } from '../../runtime/http-limits.ts';
 import { sandboxes } from '../../sandbox/index.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
-import { KitEnv } from '../../subgraphs/kit.ts';
-import { type Containers, createContainers, environmentOf, type Host, interpolate, services } from '../kit/compose.ts';
+import { KitEnv } from '../../subgraphs/kit/infrastructure.ts';
+import {
+  type Containers,
+  createContainers,
+  environmentOf,
+  type Host,
+  interpolate,
+  services,
+} from '../helpers/compose.ts';
 
 /* What docker-compose.yml makes of the variables that are set where it is run. */
 

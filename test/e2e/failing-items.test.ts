@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import { sandboxes } from '../../sandbox/index.ts';
-import { type Spawned, startProcess } from '../kit/processes.ts';
-import { codesOf, type Stack, startStack } from '../kit/stack.ts';
+import { type Spawned, startProcess } from '../helpers/processes.ts';
+import { codesOf, type Stack, startStack } from '../helpers/stack.ts';
 
 const [failing = '', first = '', second = ''] = createCompany().products.map(({ sku }) => sku);
 
@@ -25,7 +25,7 @@ describe.each(['in process', 'over HTTP'])('products, with the inventory %s, of 
         CACHE_MAX_MIB: '0',
         ...sandboxes.openmage.environment(stack.openmage),
       });
-      await vi.waitFor(() => expect(remote?.output()).toMatch(/inventory answers at/), 10_000);
+      await vi.waitFor(() => expect(remote?.output()).toMatch(/inventory answers at/), 120_000);
       const url = /inventory answers at (\S+)/.exec(remote.output())?.[1] ?? '';
       gateway = await stack.startAnother({ INVENTORY_URL: url });
     }

@@ -2,10 +2,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { CustomersDocument } from '../../clients/explorer/src/generated/graphql.ts';
 import { CustomerOverviewDocument } from '../../clients/web/src/generated/graphql.ts';
 import type { Fault } from '../../sandbox/faults.ts';
-import { resetClock, skipAhead } from '../kit/clock.ts';
-import { type Answer, type Stack, startStack } from '../kit/stack.ts';
-import { SUBJECTS } from '../subjects/index.ts';
-import type { FailureCase } from '../subjects/subject.ts';
+import { SUBJECTS } from '../contracts/index.ts';
+import type { FailureCase } from '../contracts/subject.ts';
+import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { type Answer, type Stack, startStack } from '../helpers/stack.ts';
 
 const EMAIL = 'ada.lindqvist@customers.example';
 

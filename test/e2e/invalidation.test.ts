@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
-import { LIFETIMES as HUBSPOT } from '../../subgraphs/crm/terms.ts';
-import { LIFETIMES as OPENMAGE } from '../../subgraphs/inventory/terms.ts';
-import { LIFETIMES as STRIPE } from '../../subgraphs/payments/terms.ts';
-import { resetClock, stopClock } from '../kit/clock.ts';
-import { codesOf, operationsOf, type Stack, startStack } from '../kit/stack.ts';
+import { LIFETIMES as HUBSPOT } from '../../subgraphs/crm/hubspot/limits.ts';
+import { LIFETIMES as OPENMAGE } from '../../subgraphs/inventory/openmage/limits.ts';
+import { LIFETIMES as STRIPE } from '../../subgraphs/payments/stripe/limits.ts';
+import { resetClock, stopClock } from '../helpers/clock.ts';
+import { codesOf, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 
 /*
  * What each mutation does to what is kept: every field and list that shows what it writes is read before it, so that it is kept,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type InventoryStack, PATHS, startInventory } from '../kit/inventory-paths.ts';
+import { type InventoryStack, PATHS, startInventory } from '../helpers/inventory-paths.ts';
 
 /* Null in a variable that stands where null is not allowed: valid, because the variable or the argument has a default. */
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { STRIPE_SANDBOX_KEY } from '../../sandbox/stripe/index.ts';
-import { startHttpServer } from '../kit/http-server.ts';
-import { type Spawned, startProcess } from '../kit/processes.ts';
-import { createAsk } from '../kit/stack.ts';
+import { STRIPE_SANDBOX_KEY } from '../../subgraphs/payments/stripe/sandbox/index.ts';
+import { startHttpServer } from '../helpers/http-server.ts';
+import { type Spawned, startProcess } from '../helpers/processes.ts';
+import { createAsk } from '../helpers/stack.ts';
 
 /* A gateway in a process of its own, and a Stripe that answers whatever there is. No body ends the process. */
 
@@ -77,7 +77,7 @@ beforeAll(async () => {
     STRIPE_API_KEY: STRIPE_SANDBOX_KEY,
     STRIPE_QUOTA: 'account=100000/1,endpoint=100000/1,search=100000/1',
   });
-  await vi.waitFor(() => expect(gateway.output()).toMatch(/answers at (\S+)/), 25_000);
+  await vi.waitFor(() => expect(gateway.output()).toMatch(/answers at (\S+)/), 120_000);
   url = /answers at (\S+)/.exec(gateway.output())?.[1] ?? '';
 });
 afterAll(async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { startOverHttp } from '../kit/over-http.ts';
-import { type Answer, type Ask, type Stack, startStack } from '../kit/stack.ts';
+import { startOverHttp } from '../helpers/over-http.ts';
+import { type Answer, type Ask, type Stack, startStack } from '../helpers/stack.ts';
 
 /* One odd record among good ones: it is null at its own place, with an error there, and its neighbours arrive. */
 

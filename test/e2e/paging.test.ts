@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
 
 const company = createCompany();
 

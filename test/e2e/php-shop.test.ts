@@ -2,10 +2,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createWsdl } from '../../sandbox/openmage/wsdl.ts';
-import { freePort, ROOT, type Spawned, startProcess } from '../kit/processes.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
-import { hasTool } from '../kit/tools.ts';
+import { createWsdl } from '../../subgraphs/inventory/openmage/sandbox/wsdl.ts';
+import { freePort, ROOT, type Spawned, startProcess } from '../helpers/processes.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
+import { hasTool } from '../helpers/tools.ts';
 
 /*
  * The inventory subgraph against a SOAP server that somebody else wrote: PHP's own, the one a real shop runs on. It
@@ -31,7 +31,7 @@ describe.skipIf(!hasTool('php with ext-soap')).each(wsdls)('a shop of PHP that s
     writeFileSync(file, wsdl);
     const port = await freePort();
     const url = `http://127.0.0.1:${port}/api/v2_soap/`;
-    php = startProcess(['php', '-S', `127.0.0.1:${port}`, join(ROOT, 'test/kit/php/shop.php')], {
+    php = startProcess(['php', '-S', `127.0.0.1:${port}`, join(ROOT, 'test/helpers/php/shop.php')], {
       SHOP_WSDL: file,
       SHOP_STATE: state,
     });

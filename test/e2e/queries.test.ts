@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { CustomersDocument, PaymentDocument, ProductsDocument } from '../../clients/explorer/src/generated/graphql.ts';
 import { CustomerOverviewDocument } from '../../clients/web/src/generated/graphql.ts';
 import { createCompany } from '../../sandbox/company.ts';
-import { operationsOf, type Stack, startStack } from '../kit/stack.ts';
+import { operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 
 const company = createCompany();
 const EMAIL = 'ada.lindqvist@customers.example';

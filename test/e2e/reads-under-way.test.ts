@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startOverHttp } from '../kit/over-http.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
+import { startOverHttp } from '../helpers/over-http.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
 
 /* A write while the same is being read: whoever reads after the write waits for no answer from before it. */
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import { sandboxes } from '../../sandbox/index.ts';
-import { resetClock, skipAhead } from '../kit/clock.ts';
-import { type Spawned, startProcess } from '../kit/processes.ts';
-import { type Answer, type Stack, startStack } from '../kit/stack.ts';
+import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { type Spawned, startProcess } from '../helpers/processes.ts';
+import { type Answer, type Stack, startStack } from '../helpers/stack.ts';
 
 const PAGE = `{
   customers(first: 12) { edges { node { email company { name } payments(first: 2) { edges { node { id } } } } } }
@@ -50,7 +50,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
         ...sandboxes.stripe.environment(stack.stripe),
         ...sandboxes.hubspot.environment(stack.hubspot),
       });
-      await vi.waitFor(() => expect(remote?.output()).toMatch(/crm answers at/), 10_000);
+      await vi.waitFor(() => expect(remote?.output()).toMatch(/crm answers at/), 120_000);
       const urlOf = (name: string) => new RegExp(`${name} answers at (\\S+)`).exec(remote?.output() ?? '')?.[1] ?? '';
       gateway = await stack.startAnother({ PAYMENTS_URL: urlOf('payments'), CRM_URL: urlOf('crm') });
     }

@@ -4,8 +4,8 @@ import { CustomersDocument, PaymentDocument, ProductsDocument } from '../../clie
 import { CustomerOverviewDocument } from '../../clients/web/src/generated/graphql.ts';
 import { createCompany } from '../../sandbox/company.ts';
 import { sandboxes } from '../../sandbox/index.ts';
-import { type Containers, createContainers, services } from '../kit/compose.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
+import { type Containers, createContainers, services } from '../helpers/compose.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
 
 /* The product as docker-compose.yml runs it, without a single variable, beside the embedded one. */
 
@@ -17,7 +17,7 @@ beforeAll(async () => {
   for (const name of Object.keys(sandboxes)) await containers.up(name);
   await containers.up('gateway');
   embedded = await startStack();
-}, 60_000);
+});
 
 afterAll(async () => {
   await embedded?.close();

@@ -6,11 +6,11 @@ import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { startGateway } from '../../gateway/start.ts';
 import { ConfigError } from '../../runtime/env.ts';
 import { sandboxes } from '../../sandbox/index.ts';
-import { startOpenMageSandbox } from '../../sandbox/openmage/index.ts';
-import { copyProject } from '../kit/copy.ts';
-import { freePort, ROOT, type Spawned, startProcess } from '../kit/processes.ts';
-import { createAsk } from '../kit/stack.ts';
-import { hasTool } from '../kit/tools.ts';
+import { startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
+import { copyProject } from '../helpers/copy.ts';
+import { freePort, ROOT, type Spawned, startProcess } from '../helpers/processes.ts';
+import { createAsk } from '../helpers/stack.ts';
+import { hasTool } from '../helpers/tools.ts';
 
 /* The product as somebody starts it: as a process, with an environment. */
 

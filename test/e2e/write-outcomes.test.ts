@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import type { Fault } from '../../sandbox/faults.ts';
-import { HUBSPOT_SANDBOX_TOKEN } from '../../sandbox/hubspot/index.ts';
-import { STRIPE_SANDBOX_KEY } from '../../sandbox/stripe/index.ts';
-import { resetClock, skipAhead } from '../kit/clock.ts';
-import { startOverHttp } from '../kit/over-http.ts';
-import { type Answer, type Ask, codesOf, type Stack, startStack } from '../kit/stack.ts';
+import { HUBSPOT_SANDBOX_TOKEN } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
+import { STRIPE_SANDBOX_KEY } from '../../subgraphs/payments/stripe/sandbox/index.ts';
+import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { startOverHttp } from '../helpers/over-http.ts';
+import { type Answer, type Ask, codesOf, type Stack, startStack } from '../helpers/stack.ts';
 
 /*
  * Every write of Stripe's and HubSpot's, with a fault at each step after the provider has accepted it. Whatever goes wrong then,

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import type { Fault } from '../../sandbox/faults.ts';
-import { resetClock, skipAhead } from '../kit/clock.ts';
-import { startOverHttp } from '../kit/over-http.ts';
-import { type Ask, operationsOf, type Stack, startStack } from '../kit/stack.ts';
+import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { startOverHttp } from '../helpers/over-http.ts';
+import { type Ask, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 
 /* A write whose answer can be read, and then whatever is asked after it fails: what the answer says is there. */
 

@@ -1,7 +1,7 @@
 import { expect, vi } from 'vitest';
 import { z } from 'zod';
-import { PUBLIC_ERROR_CODES } from '../../gateway/apollo.ts';
-import { type Spawned, startProcess } from '../kit/processes.ts';
+import { PUBLIC_ERROR_CODES } from '../../gateway/http/apollo.ts';
+import { type Spawned, startProcess } from '../helpers/processes.ts';
 
 /** How long an answer may take, in milliseconds, before it counts as none. */
 const PATIENCE_MS = 60_000;
@@ -56,7 +56,7 @@ export const startFuzzedGateway = async (env: Record<string, string>): Promise<F
     void started.ended.then(() => {
       hasEnded = true;
     });
-    await vi.waitFor(() => expect(started.output()).toMatch(/answers at \S+\/graphql/), 60_000);
+    await vi.waitFor(() => expect(started.output()).toMatch(/answers at \S+\/graphql/), 120_000);
     url = /answers at (\S+)\/graphql/.exec(started.output())?.[1] ?? '';
   };
   await start();

@@ -16,7 +16,13 @@ const ANSWERS: Readonly<Record<string, () => string>> = {
   PING: () => '+PONG\r\n',
   CLIENT: () => '+OK\r\n',
   HELLO: () => '-ERR unknown command\r\n',
-  TIME: () => `*2\r\n$10\r\n${Math.floor(Date.now() / 1_000)}\r\n$1\r\n0\r\n`,
+  TIME: () => {
+    const now = Date.now();
+    const micros = `${now % 1_000}000`;
+    return `*2\r\n$10\r\n${Math.floor(now / 1_000)}\r\n$${micros.length}\r\n${micros}\r\n`;
+  },
+  // A busy machine can make its clock look as if it had been set back, whereupon it is emptied.
+  SCAN: () => '*2\r\n$1\r\n0\r\n*0\r\n',
 };
 
 /** An empty Redis that forgets everything. */

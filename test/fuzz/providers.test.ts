@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { startHubSpotSandbox } from '../../sandbox/hubspot/index.ts';
 import { sandboxes } from '../../sandbox/index.ts';
-import { startOpenMageSandbox } from '../../sandbox/openmage/index.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
-import { startStripeSandbox } from '../../sandbox/stripe/index.ts';
+import { startHubSpotSandbox } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
+import { startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
+import { startStripeSandbox } from '../../subgraphs/payments/stripe/sandbox/index.ts';
 import { type FuzzedGateway, faultOf, startFuzzedGateway } from './fuzzed-gateway.ts';
 import { mutatedBytes, mutatedJson, ODD_JSON, ODD_STATUSES, type Odd } from './odd-bodies.ts';
 import { ODD_HTTP, type OddServer, startOddServer } from './odd-server.ts';
@@ -115,15 +115,15 @@ describe.each(Object.entries(PROVIDERS))('%s', (name, { start, environmentOf, re
     return `then ${faultOf(text, false) ?? 'another answer'}`;
   };
 
-  test('odd bodies', { timeout: 300_000 }, async () => {
+  test('odd bodies', async () => {
     expect(await tryAll(odd, (index) => gateway.ask(read(index)))).toEqual([]);
   });
 
-  test('odd HTTP', { timeout: 120_000 }, async () => {
+  test('odd HTTP', async () => {
     expect(await tryAll(ODD_HTTP, (index) => gateway.ask(read(index)))).toEqual([]);
   });
 
-  test('odd answers to a write', { timeout: 120_000 }, async () => {
+  test('odd answers to a write', async () => {
     // Done once, it changes nothing the next time.
     expect(faultOf(await gateway.ask(write), false)).toBeUndefined();
     right = await Promise.all(reads.map(gateway.ask));
@@ -131,14 +131,14 @@ describe.each(Object.entries(PROVIDERS))('%s', (name, { start, environmentOf, re
     expect(await tryAll(some, () => gateway.ask(write))).toEqual([]);
   });
 
-  test('odd statuses', { timeout: 120_000 }, async () => {
+  test('odd statuses', async () => {
     expect(await tryAll(ODD_STATUSES, (index) => gateway.ask(read(index)))).toEqual([]);
   });
 });
 
 /* What is asked for before anything else can be. */
 
-test('an odd token', { timeout: 120_000 }, async () => {
+test('an odd token', async () => {
   const oauth = { clientId: 'app', clientSecret: 'app-secret', refreshToken: 'refresh-me' };
   const sandbox = await startHubSpotSandbox({
     oauth,
@@ -167,7 +167,7 @@ test('an odd token', { timeout: 120_000 }, async () => {
   expect(JSON.parse(text)).toEqual({ data: { customer: { id: '101' } } });
 });
 
-test('an odd description of the shop, an odd session', { timeout: 120_000 }, async () => {
+test('an odd description of the shop, an odd session', async () => {
   const sandbox = await startOpenMageSandbox();
   const faults: string[] = [];
   const tryOne = async (odd: Odd, isMeant: OddServer['isMeant']) => {

@@ -8,8 +8,8 @@ import { graphql, parse } from 'graphql';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type StartedGateway, startGateway } from '../../gateway/start.ts';
 import { ConfigError } from '../../runtime/env.ts';
-import { startHttpServer } from '../kit/http-server.ts';
-import { createAsk } from '../kit/stack.ts';
+import { startHttpServer } from '../helpers/http-server.ts';
+import { createAsk } from '../helpers/stack.ts';
 
 /* A graph that is none of ours: books, and what somebody else says of them. */
 

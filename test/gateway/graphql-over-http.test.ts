@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { auditServer } from '../kit/audits.ts';
-import { bodyOf, connectRaw, postText } from '../kit/raw-socket.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
+import { auditServer } from '../helpers/audits.ts';
+import { bodyOf, connectRaw, postText } from '../helpers/raw-socket.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
 
 /* GraphQL over HTTP (https://graphql.github.io/graphql-over-http/), and where a client's headers decide. */
 

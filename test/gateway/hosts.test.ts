@@ -2,8 +2,8 @@ import { get, type IncomingMessage } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bodyOf, connectRaw } from '../kit/raw-socket.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
+import { bodyOf, connectRaw } from '../helpers/raw-socket.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
 
 /* The names that a gateway is reached by: a page of another site must not reach it by a name that it makes lead here. */
 

@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRandom } from '../../sandbox/random.ts';
-import { type Foreign, startForeign } from '../kit/foreign.ts';
-import { bodyOf, connectRaw, postText } from '../kit/raw-socket.ts';
+import { type Foreign, startForeign } from '../helpers/foreign.ts';
+import { bodyOf, connectRaw, postText } from '../helpers/raw-socket.ts';
 
 /* Requests that are malformed, or well-formed and of no use: each is refused in the one form of errors, and none does harm. */
 
@@ -310,5 +310,5 @@ describe('malformed requests', () => {
     expect(crashes).toEqual([]);
     expect(statuses.size).toBeGreaterThan(4);
     expect((await foreign.ask(VERSION)).data).toEqual({ version: 'first' });
-  }, 60_000);
+  });
 });

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../kit/foreign.ts';
-import { startProcess } from '../kit/processes.ts';
-import { createAsk } from '../kit/stack.ts';
-import { composeSubgraphs, type SubgraphServer, startSubgraph } from '../kit/subgraph-server.ts';
+import { type Foreign, startForeign } from '../helpers/foreign.ts';
+import { startProcess } from '../helpers/processes.ts';
+import { createAsk } from '../helpers/stack.ts';
+import { composeSubgraphs, type SubgraphServer, startSubgraph } from '../helpers/subgraph-server.ts';
 
 /* The gateway while things change around it. */
 

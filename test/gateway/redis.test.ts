@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { freePort, type Spawned, startProcess } from '../kit/processes.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
-import { hasTool } from '../kit/tools.ts';
+import { freePort, type Spawned, startProcess } from '../helpers/processes.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
+import { hasTool } from '../helpers/tools.ts';
 
 const QUERY = '{ product(sku: "OABR-S") { sku } }';
 const HASH = createHash('sha256').update(QUERY).digest('hex');

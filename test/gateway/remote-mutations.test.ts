@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../kit/foreign.ts';
+import { type Foreign, startForeign } from '../helpers/foreign.ts';
 
 /* A mutation that a subgraph has taken, and whose answer cannot be used. */
 

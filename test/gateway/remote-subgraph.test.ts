@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startHttpServer } from '../kit/http-server.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
+import { startHttpServer } from '../helpers/http-server.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
 
 /* A payments subgraph of somebody else, which answers whatever a test wants. */
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import desk from '../../clients/web/src/generated/operations.json' with { type: 'json' };
-import { type Spawned, startProcess } from '../kit/processes.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
+import { type Spawned, startProcess } from '../helpers/processes.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
 
 const FOLDER = mkdtempSync(join(tmpdir(), 'safelist-'));
 afterAll(() => rmSync(FOLDER, { recursive: true }));

@@ -10,8 +10,8 @@ import {
   printSchema,
 } from 'graphql';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ROOT } from '../kit/processes.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
+import { ROOT } from '../helpers/processes.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
 
 const ASK = '{ product(sku: "OABR-S") { sku } }';
 

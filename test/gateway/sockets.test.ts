@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../kit/foreign.ts';
-import { bodyOf, connectRaw, postText, type RawSocket } from '../kit/raw-socket.ts';
+import { type Foreign, startForeign } from '../helpers/foreign.ts';
+import { bodyOf, connectRaw, postText, type RawSocket } from '../helpers/raw-socket.ts';
 
 /* Peers that are slow or silent: they cost others nothing, and each is given up in time. */
 

@@ -4,8 +4,8 @@ import { startStandaloneServer } from '@apollo/server/standalone';
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { GraphQLError, parse } from 'graphql';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type SupergraphGateway, serveSupergraph, startForeign } from '../kit/foreign.ts';
-import { composeSubgraphs } from '../kit/subgraph-server.ts';
+import { type SupergraphGateway, serveSupergraph, startForeign } from '../helpers/foreign.ts';
+import { composeSubgraphs } from '../helpers/subgraph-server.ts';
 
 /* What clients receive of the errors of external subgraphs, whatever these answer. */
 

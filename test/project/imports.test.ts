@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { importsOf } from '../kit/imports.ts';
+import { importsOf } from '../helpers/imports.ts';
 
 /* What the tests of the architecture read imports with. */
 

@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { copyProject, type ProjectCopy } from '../kit/copy.ts';
-import { hasTool } from '../kit/tools.ts';
+import { copyProject, type ProjectCopy } from '../helpers/copy.ts';
+import { hasTool } from '../helpers/tools.ts';
 
 /* Names on which reads and writes have to agree: the compiler refuses each of them where it is misspelled. */
 
 const FILES = [
-  'subgraphs/crm/readers.ts',
+  'subgraphs/crm/hubspot/reads.ts',
   'subgraphs/crm/mutations.ts',
-  'subgraphs/inventory/readers.ts',
-  'subgraphs/inventory/set-stock.ts',
-  'subgraphs/payments/readers.ts',
+  'subgraphs/inventory/openmage/reads.ts',
+  'subgraphs/inventory/openmage/set-stock.ts',
+  'subgraphs/payments/stripe/reads.ts',
   'subgraphs/payments/mutations.ts',
 ];
 
@@ -21,7 +21,7 @@ const USES: Readonly<Record<string, RegExp>> = {
 };
 
 const TEXTS = `import type { Provider } from '../connectors/provider.ts';
-import type { HubSpotOperation } from './crm/endpoints.ts';
+import type { HubSpotOperation } from './crm/hubspot/endpoints.ts';
 export const byText = ({ invalidate }: Provider) => invalidate(['dealLists']);
 export const byKey = ({ invalidate }: Provider) => invalidate([\`deals \${1}\`]);
 export const operation: HubSpotOperation = 'GET /crm/objects/2026-09/deals';
@@ -55,7 +55,7 @@ describe.skipIf(!hasTool('git'))('the compiler', () => {
     ]);
     await ended;
     for (const [, file, line] of output().matchAll(/^(\S+?)\((\d+),\d+\): error/gm)) refused.add(`${file}:${line}`);
-  }, 240_000);
+  });
   afterAll(() => project.remove());
 
   test.each(Object.keys(USES))('refuses misspelled %s, wherever they are used', (names) => {

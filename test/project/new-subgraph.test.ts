@@ -2,15 +2,15 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { copyProject, type ProjectCopy } from '../kit/copy.ts';
-import { ROOT } from '../kit/processes.ts';
-import { hasTool } from '../kit/tools.ts';
+import { copyProject, type ProjectCopy } from '../helpers/copy.ts';
+import { ROOT } from '../helpers/processes.ts';
+import { hasTool } from '../helpers/tools.ts';
 
 /* `npm run new:subgraph` in a copy of the project: one of each kind, all at once. */
 
 const guide = readFileSync(join(ROOT, 'docs/add-a-subgraph.md'), 'utf8');
 
-describe.skipIf(!hasTool('git'))('npm run new:subgraph', { timeout: 240_000 }, () => {
+describe.skipIf(!hasTool('git'))('npm run new:subgraph', () => {
   let project: ProjectCopy;
   beforeAll(() => {
     project = copyProject({ built: true });
@@ -67,12 +67,12 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', { timeout: 240_000 }, (
   });
 
   test('given a file that would be overwritten, then it is named, and nothing is written', async () => {
-    project.write('test/subjects/loyalty.ts', '// mine');
+    project.write('test/contracts/loyalty.ts', '// mine');
     const { code, output } = await make('loyalty', '--rest');
     expect(code).toBe(2);
-    expect(output).toContain('There is a test/subjects/loyalty.ts already');
+    expect(output).toContain('There is a test/contracts/loyalty.ts already');
     expect(project.read('supergraph.yaml')).toBe(readFileSync(join(ROOT, 'supergraph.yaml'), 'utf8'));
-    rmSync(join(project.root, 'test/subjects/loyalty.ts'));
+    rmSync(join(project.root, 'test/contracts/loyalty.ts'));
   });
 
   test('one of each kind is green at once', async () => {
@@ -88,7 +88,7 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', { timeout: 240_000 }, (
       expect(services[name].command).toEqual(['node', 'subgraphs/main.ts']);
       expect(services[sandbox].command).toEqual(['node', 'sandbox/main.ts']);
     }
-    await expectGreen('test/project/papers', 'test/project/arrows', 'test/subgraphs/{loyalty,tickets,reviews}');
+    await expectGreen('test/project/docs', 'test/project/architecture', 'test/subgraphs/{loyalty,tickets,reviews}');
   });
 
   test('each survives what every provider has to survive, and keeps to what all keep to', async () => {

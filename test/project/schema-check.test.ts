@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { composeSupergraph } from '../../gateway/compose.ts';
-import { startProcess } from '../kit/processes.ts';
-import { hasTool } from '../kit/tools.ts';
+import { composeSupergraph } from '../../gateway/supergraph/compose.ts';
+import { startProcess } from '../helpers/processes.ts';
+import { hasTool } from '../helpers/tools.ts';
 
 /* A repository of its own, with a schema, the operations of two apps, and changes that are tried on it. */
 

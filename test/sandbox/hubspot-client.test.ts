@@ -1,10 +1,14 @@
 import { Client } from '@hubspot/api-client';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { HUBSPOT_SANDBOX_TOKEN, type HubSpotSandboxOptions, startHubSpotSandbox } from '../../sandbox/hubspot/index.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
-import { answerProblems, requestProblems } from '../kit/hubspot-contract.ts';
-import { startRecorder } from '../kit/recorder.ts';
+import {
+  HUBSPOT_SANDBOX_TOKEN,
+  type HubSpotSandboxOptions,
+  startHubSpotSandbox,
+} from '../../subgraphs/crm/hubspot/sandbox/index.ts';
+import { answerProblems, requestProblems } from '../helpers/hubspot-contract.ts';
+import { startRecorder } from '../helpers/recorder.ts';
 
 /* HubSpot's own client uses the sandbox, and the sandbox's answers in the dated version are held against the client's models. */
 

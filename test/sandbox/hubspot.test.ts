@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { HUBSPOT_SANDBOX_TOKEN, startHubSpotSandbox } from '../../sandbox/hubspot/index.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
+import { HUBSPOT_SANDBOX_TOKEN, startHubSpotSandbox } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
 
 let sandbox: Sandbox;
 beforeEach(async () => {

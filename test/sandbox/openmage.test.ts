@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import { XMLParser } from 'fast-xml-parser';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany, type Product } from '../../sandbox/company.ts';
+import type { Sandbox } from '../../sandbox/server.ts';
 import {
   OPENMAGE_PATH,
   OPENMAGE_SANDBOX_KEY,
   OPENMAGE_SANDBOX_USER,
   startOpenMageSandbox,
-} from '../../sandbox/openmage/index.ts';
-import { createWsdl } from '../../sandbox/openmage/wsdl.ts';
-import type { Sandbox } from '../../sandbox/server.ts';
-import { ROOT, startProcess } from '../kit/processes.ts';
-import { hasTool } from '../kit/tools.ts';
+} from '../../subgraphs/inventory/openmage/sandbox/index.ts';
+import { createWsdl } from '../../subgraphs/inventory/openmage/sandbox/wsdl.ts';
+import { ROOT, startProcess } from '../helpers/processes.ts';
+import { hasTool } from '../helpers/tools.ts';
 
 /** Goods that are hard to name. */
 const ODD: readonly Product[] = [
@@ -128,8 +128,8 @@ const FAULTS: readonly [code: string, call: Call][] = [
 ];
 
 const CLIENTS = [
-  ['zeep', 'python3 with zeep', ['/usr/bin/python3', join(ROOT, 'test/kit/soap_client.py')]],
-  ['PHP’s client', 'php with ext-soap', ['php', join(ROOT, 'test/kit/php/client.php')]],
+  ['zeep', 'python3 with zeep', ['/usr/bin/python3', join(ROOT, 'test/helpers/soap_client.py')]],
+  ['PHP’s client', 'php with ext-soap', ['php', join(ROOT, 'test/helpers/php/client.php')]],
 ] as const;
 
 for (const [name, tool, command] of CLIENTS) {

@@ -3,9 +3,9 @@ import Stripe from 'stripe';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
-import { STRIPE_SANDBOX_KEY, startStripeSandbox } from '../../sandbox/stripe/index.ts';
-import { createState } from '../../sandbox/stripe/state.ts';
-import { ApiAccount, ApiInvoice, ApiPayment, ApiRefund } from '../../subgraphs/payments/shapes.ts';
+import { STRIPE_SANDBOX_KEY, startStripeSandbox } from '../../subgraphs/payments/stripe/sandbox/index.ts';
+import { createState } from '../../subgraphs/payments/stripe/sandbox/state.ts';
+import { ApiAccount, ApiInvoice, ApiPayment, ApiRefund } from '../../subgraphs/payments/stripe/wire-types.ts';
 
 /* The stand-in as Stripe's own SDK sees it, with the SDK's own HTTP client. */
 

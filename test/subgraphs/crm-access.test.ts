@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { operationsOf, type Stack, type StackOptions, startStack } from '../kit/stack.ts';
+import { operationsOf, type Stack, type StackOptions, startStack } from '../helpers/stack.ts';
 
 const OAUTH = { clientId: 'app', clientSecret: 'app-secret', refreshToken: 'refresh-me' };
 const ENV = {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { answerProblems, requestProblems } from '../kit/hubspot-contract.ts';
-import { startRecorder } from '../kit/recorder.ts';
-import { type Stack, startStack } from '../kit/stack.ts';
+import { answerProblems, requestProblems } from '../helpers/hubspot-contract.ts';
+import { startRecorder } from '../helpers/recorder.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
 
 /* Every request that is sent to HubSpot, and the sandbox's answer to it, beside what HubSpot's own software expects. */
 

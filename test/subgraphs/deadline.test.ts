@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { sandboxes } from '../../sandbox/index.ts';
-import { startOpenMageSandbox } from '../../sandbox/openmage/index.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
-import { type Spawned, startProcess } from '../kit/processes.ts';
-import { createAsk } from '../kit/stack.ts';
+import { startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
+import { type Spawned, startProcess } from '../helpers/processes.ts';
+import { createAsk } from '../helpers/stack.ts';
 
 let shop: Sandbox;
 let subgraph: Spawned;
@@ -11,7 +11,7 @@ beforeAll(async () => {
   shop = await startOpenMageSandbox();
   const environment = sandboxes.openmage.environment(shop);
   subgraph = startProcess(['node', 'subgraphs/main.ts'], { SUBGRAPHS: 'inventory', PORT: '0', ...environment });
-  await vi.waitFor(() => expect(subgraph.output()).toContain('answers at'), 10_000);
+  await vi.waitFor(() => expect(subgraph.output()).toContain('answers at'), 120_000);
 });
 afterAll(async () => {
   await subgraph.stop();

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from '../../sandbox/faults.ts';
-import { resetClock, skipAhead } from '../kit/clock.ts';
-import { type InventoryStack, PATHS, startInventory } from '../kit/inventory-paths.ts';
-import { codesOf } from '../kit/stack.ts';
+import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { type InventoryStack, PATHS, startInventory } from '../helpers/inventory-paths.ts';
+import { codesOf } from '../helpers/stack.ts';
 
 /* What a client is told of a setStock whose update the shop has taken, whatever fails from then on. */
 

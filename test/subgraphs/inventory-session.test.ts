@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { operationsOf, startStack } from '../kit/stack.ts';
+import { operationsOf, startStack } from '../helpers/stack.ts';
 
 test('given the session has expired, when five ask at once, then one logs in and all are answered', async () => {
   let now = Date.now();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { type InventoryStack, PATHS, startInventory } from '../kit/inventory-paths.ts';
-import { codesOf, operationsOf } from '../kit/stack.ts';
+import { type InventoryStack, PATHS, startInventory } from '../helpers/inventory-paths.ts';
+import { codesOf, operationsOf } from '../helpers/stack.ts';
 
 /*
  * Which product a SKU reaches, in a shop that takes an unknown SKU for an id and compares SKUs without regard to case,

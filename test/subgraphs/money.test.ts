@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { moneyFromDecimal, moneyFromUnits, unitsFromDecimal } from '../../subgraphs/money.ts';
-import { toMoney, toUnits } from '../../subgraphs/payments/mapping.ts';
+import { moneyFromDecimal, moneyFromUnits, unitsFromDecimal } from '../../subgraphs/kit/money.ts';
+import { toMoney, toUnits } from '../../subgraphs/payments/stripe/mapping.ts';
 
 test.each([
   ['12.5', 'EUR', '12.50', 1250],

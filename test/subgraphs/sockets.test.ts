@@ -1,13 +1,13 @@
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { parse } from 'graphql';
 import { afterEach, expect, test } from 'vitest';
-import type { CallOptions } from '../../connectors/chain.ts';
+import type { CallOptions } from '../../connectors/middleware/chain.ts';
 import { createLog } from '../../runtime/log.ts';
 import { readConfig } from '../../subgraphs/config.ts';
-import { serve } from '../../subgraphs/serve.ts';
-import type { Subgraph } from '../../subgraphs/subgraph.ts';
-import { auditServer } from '../kit/audits.ts';
-import { bodyOf, connectRaw, postText } from '../kit/raw-socket.ts';
+import { serve } from '../../subgraphs/kit/serve.ts';
+import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
+import { auditServer } from '../helpers/audits.ts';
+import { bodyOf, connectRaw, postText } from '../helpers/raw-socket.ts';
 
 /* A process that serves subgraphs has the bounds that the gateway has. */
 

@@ -1,8 +1,8 @@
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { createCompany } from '../../../sandbox/company.ts';
-import { type OpenPage, type StartedBrowser, startBrowser } from '../../kit/browser.ts';
-import { type Stack, startStack } from '../../kit/stack.ts';
+import { type OpenPage, type StartedBrowser, startBrowser } from '../../helpers/browser.ts';
+import { type Stack, startStack } from '../../helpers/stack.ts';
 
 export const company = createCompany();
 

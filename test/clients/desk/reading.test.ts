@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { operationsOf } from '../../kit/stack.ts';
-import { hasTool } from '../../kit/tools.ts';
+import { operationsOf } from '../../helpers/stack.ts';
+import { hasTool } from '../../helpers/tools.ts';
 import { adasPage, company, isVisible, textOf, withDesk } from './desk.ts';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

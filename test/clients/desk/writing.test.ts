@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { hasTool } from '../../kit/tools.ts';
+import { hasTool } from '../../helpers/tools.ts';
 import { adasPage, isVisible, plain, withDesk } from './desk.ts';
 
 describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {

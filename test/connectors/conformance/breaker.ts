@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { skipAhead, startClock, stopClock } from '../../kit/clock.ts';
+import { skipAhead, startClock, stopClock } from '../../helpers/clock.ts';
 import { codeOf, type Harness } from './harness.ts';
 
 /** What is down is left alone, and found again. */

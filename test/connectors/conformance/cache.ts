@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { skipAhead } from '../../kit/clock.ts';
+import { skipAhead } from '../../helpers/clock.ts';
 import { codeOf, type Harness, reportOf } from './harness.ts';
 
 /** What is known is not asked again, nor believed for too long. */

@@ -2,9 +2,9 @@ import { type ChannelListener, subscribe, unsubscribe } from 'node:diagnostics_c
 import type { IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import type { SandboxCall } from '../../../sandbox/server.ts';
-import { resetClock, skipAhead } from '../../kit/clock.ts';
-import { type Answer, codesOf, type Stack, startStack } from '../../kit/stack.ts';
-import type { Subject } from '../../subjects/subject.ts';
+import type { Subject } from '../../contracts/subject.ts';
+import { resetClock, skipAhead } from '../../helpers/clock.ts';
+import { type Answer, codesOf, type Stack, startStack } from '../../helpers/stack.ts';
 
 /** What a suite asks and sees of a subject. */
 export type Harness = ReturnType<typeof createHarness>;
@@ -71,7 +71,7 @@ export const createHarness = (of: Subject) => {
       subscribe(REQUEST_START, count as ChannelListener);
       try {
         const done = work();
-        await expect.poll(() => started, { timeout: 20_000 }).toBeGreaterThanOrEqual(requests);
+        await expect.poll(() => started).toBeGreaterThanOrEqual(requests);
         // What follows the arrival of a request is work of this process, and it is done before that of later requests is.
         for (let round = 0; round < 10; round += 1) await stack.ask('{ __typename }');
         whileHeld?.();

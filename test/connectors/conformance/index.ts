@@ -1,4 +1,4 @@
-import type { Subject } from '../../subjects/subject.ts';
+import type { Subject } from '../../contracts/subject.ts';
 import { batching } from './batching.ts';
 import { breaker } from './breaker.ts';
 import { cache } from './cache.ts';

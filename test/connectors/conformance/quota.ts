@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { skipAhead } from '../../kit/clock.ts';
+import { skipAhead } from '../../helpers/clock.ts';
 import { busiest, codeOf, type Harness } from './harness.ts';
 
 /** The provider is asked no more than it takes, and clients are told at once. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { codesOf } from '../../kit/stack.ts';
+import { codesOf } from '../../helpers/stack.ts';
 import { codeOf, type Harness } from './harness.ts';
 
 /** A write is carried out once, or said not to be known. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { FaultOf } from './failing.ts';
-import { type Stand, startStand } from './stand.ts';
+import { type Stand, startStand } from './federation-harness.ts';
 
 /* Fetches that fail, or contradict each other, where several subgraphs contribute to one value. */
 

@@ -1,4 +1,4 @@
-import type { Transport } from '../../../gateway/transport.ts';
+import type { Transport } from '../../../gateway/transports/transport.ts';
 
 /** How a fetch fails. In this process a connection cannot: there, such a fetch fails as a subgraph that throws does. */
 export const FAULTS = [

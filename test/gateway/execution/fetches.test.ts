@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../../kit/foreign.ts';
+import { type Foreign, startForeign } from '../../helpers/foreign.ts';
 
 /* What subgraphs over HTTP are asked, and how often. */
 

@@ -10,7 +10,7 @@ import { PLANNER_CONFIG } from '../../../gateway/planning/plan.ts';
 import { createPlanningThread } from '../../../gateway/planning/planning-thread.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { createTurnQueue } from '../../../runtime/turn-queue.ts';
-import { SCHEMAS } from './library.ts';
+import { SCHEMAS } from './fixture-graph.ts';
 
 /* How often an operation is planned: Apollo's planner is counted, and subgraphs answer nothing. */
 

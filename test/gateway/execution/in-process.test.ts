@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createResolvers, SCHEMAS } from './library.ts';
-import { type Stand, startStand } from './stand.ts';
+import { type Stand, startStand } from './federation-harness.ts';
+import { createResolvers, SCHEMAS } from './fixture-graph.ts';
 
 /* What graphql-jit got wrong when it executed subgraphs in this process. */
 

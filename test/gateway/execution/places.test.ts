@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../../kit/foreign.ts';
+import { type Foreign, startForeign } from '../../helpers/foreign.ts';
 
 /* One entity at several places of an answer, and by several keys. */
 

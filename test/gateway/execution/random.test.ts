@@ -14,11 +14,11 @@ import {
   validate,
 } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NO_ANSWER_LIMITS } from '../../kit/no-limits.ts';
+import { NO_ANSWER_LIMITS } from '../../helpers/no-limits.ts';
 import { FAULTS, type FaultOf } from './failing.ts';
+import { attach, type Stand, startStand } from './federation-harness.ts';
+import { createResolvers, type Faults, SCHEMAS } from './fixture-graph.ts';
 import { createRandom, generateOperation } from './generate.ts';
-import { createResolvers, type Faults, SCHEMAS } from './library.ts';
-import { attach, type Stand, startStand } from './stand.ts';
 
 /*
  * Random operations, once by the gateway and once by graphql-js over one schema with the same resolvers. In some of them

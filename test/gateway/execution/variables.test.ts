@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createResolvers, SCHEMAS } from './library.ts';
-import { type Stand, startStand } from './stand.ts';
+import { type Stand, startStand } from './federation-harness.ts';
+import { createResolvers, SCHEMAS } from './fixture-graph.ts';
 
 /* What a subgraph gets of a client's variables. */
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Stand, startStand } from '../execution/stand.ts';
+import { type Stand, startStand } from '../execution/federation-harness.ts';
 
 /* What bounds an answer that is larger than its estimate. */
 

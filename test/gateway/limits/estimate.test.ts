@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../../kit/foreign.ts';
+import { type Foreign, startForeign } from '../../helpers/foreign.ts';
 
 /* How an answer's size is estimated in supergraphs that are none of the product's, seen by what is refused. */
 

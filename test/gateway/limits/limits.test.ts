@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Stack, startStack } from '../../kit/stack.ts';
+import { type Stack, startStack } from '../../helpers/stack.ts';
 
 /* What is refused before anything is fetched: documents, estimates, variables. */
 

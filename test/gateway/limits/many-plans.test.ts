@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../../kit/foreign.ts';
-import type { SubgraphDefinition } from '../../kit/subgraph-server.ts';
+import { type Foreign, startForeign } from '../../helpers/foreign.ts';
+import type { SubgraphDefinition } from '../../helpers/subgraph-server.ts';
 
 /* Subgraphs that share so many fields that a short operation has thousands of possible plans. */
 

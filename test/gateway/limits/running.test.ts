@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Stack, startStack } from '../../kit/stack.ts';
+import { type Stack, startStack } from '../../helpers/stack.ts';
 
 /* What is bounded while requests run: all large answers together, and the time that planning takes from a request. */
 

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { buildSchema, execute, type GraphQLSchema, isObjectType, parse } from 'graphql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { compileOperation } from '../../../gateway/subgraph-executor/executor.ts';
+import { compileOperation } from '../../../gateway/transports/subgraph-executor/executor.ts';
 import { watchRejections } from './rejections.ts';
 
 /* What random operations seldom meet, each compared with graphql-js. */

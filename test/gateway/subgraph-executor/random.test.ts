@@ -1,6 +1,6 @@
 import { type ExecutionResult, execute, type GraphQLError, parse, validate } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { compileOperation } from '../../../gateway/subgraph-executor/executor.ts';
+import { compileOperation } from '../../../gateway/transports/subgraph-executor/executor.ts';
 import { createRandom, type Operation } from '../execution/generate.ts';
 import { generateOperation } from './generate.ts';
 import { nullsOf } from './outcome.ts';

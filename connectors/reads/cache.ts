@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import product from '../../package.json' with { type: 'json' };
+import type { Told } from './batcher.ts';
+import type { Store } from './store.ts';
+import type { Tag } from './tag.ts';
+
+/** For how long what a provider has said is used. Ages since it was asked, in milliseconds. */
+export type Lifetime = {
+  /** Up to this age it is as good as asking. */
+  readonly freshMs: number;
+  /** Up to this age it is used while the provider is asked anew in the background. */
+  readonly refreshMs: number;
+  /** Up to this age it is used where the provider cannot be asked or takes long. */
+  readonly keepMs: number;
+  /** Up to this age it is believed without asking that the provider has nothing of that key. */
+  readonly absentMs: number;
+};
+
+/** What was said of one thing, and for how long it may be of use. */
+export type CacheItem<Value> = {
+  readonly key: string;
+  readonly told: Told<Value>;
+  readonly keepMs: number;
+};
+
+/**
+ * Keeps what one account's provider has said.
+ *
+ * Nothing is ever deleted. A write leaves a mark with its time instead, under a tag, and what was asked before the mark is
+ * no longer taken: also not where an answer from before the write arrives after it, in this process or in another.
+ */
+export type Cache = {
+  /** Reads the values of keys, in their order, leaving out those that a write has invalidated since they were read. */
+  readonly get: <Value>(
+    keys: readonly string[],
+    tagsOf: (key: string) => readonly Tag[],
+    tagsOfValue?: ((value: Value) => readonly Tag[]) | undefined,
+  ) => Promise<Known<Value>>;
+  readonly set: (items: readonly CacheItem<unknown>[]) => Promise<void>;
+  readonly mark: (tags: readonly Tag[]) => Promise<void>;
+};
+
+export type Known<Value> = {
+  readonly told: readonly (Told<Value> | undefined)[];
+  /** When a tag of any of these keys was last invalidated; 0 where none was. In the store's time. */
+  readonly changedAt: number;
+};
+
+export type CacheOptions = {
+  readonly store: Store;
+  /** Whose data they are: provider and account. Nothing is shared across this. */
+  readonly owner: string;
+  /** The longest that anything is kept, in milliseconds: a mark has to outlive all that it forbids. */
+  readonly maxKeepMs: number;
+  /** The store's clock, as moments that all differ. */
+  readonly stamp: () => number;
+};
+
+// The seal says who wrote it; these, that it is what is written today.
+const Mark = z.object({ at: z.number() });
+type Mark = z.output<typeof Mark>;
+const Kept = z.object({ value: z.unknown(), askedAt: z.number() });
+
+/** How far a moment of another process may be ahead of this one's clock, in milliseconds; further, it is no moment. */
+const MAX_AHEAD_MS = 1_000;
+
+// Another version may read the providers' answers into another shape. Marks are for all of them.
+const VALUE = `value ${product.version}`;
+
+/** Keys are stored in full up to this length, and beyond it as a digest. */
+const MAX_KEY = 200;
+
+export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): Cache => {
+  const named = (kind: string, name: string) =>
+    `${owner}:${kind}:${name.length > MAX_KEY ? createHash('sha256').update(name).digest('base64url') : name}`;
+
+  const isAhead = (at: number): boolean => at > store.now() + MAX_AHEAD_MS;
+
+  const mark = (tags: readonly Tag[]): Promise<void> =>
+    store.setSurely(
+      tags.map((tag) => ({
+        key: named('mark', tag),
+        makeValue: () => ({ at: stamp() }) satisfies Mark,
+        ttlMs: maxKeepMs,
+      })),
+    );
+
+  const toTold = <Value>(found: object | null | undefined): Told<Value> | undefined => {
+    if (!found) return undefined;
+    const kept = Kept.safeParse(found);
+    // One of the future is from before a clock was set back, and its age is not known.
+    return kept.success && !isAhead(kept.data.askedAt) ? (found as Told<Value>) : undefined;
+  };
+
+  /**
+   * Up to when something under each tag may have changed. A mark that cannot be read, or is of the future, forbids all that
+   * there is now; it is replaced by one that says so, or nothing would ever be kept again.
+   */
+  const toMarks = (tags: readonly Tag[], found: readonly (object | null | undefined)[]): Map<Tag, number> => {
+    const broken: Tag[] = [];
+    const marks = new Map(
+      tags.map((tag, index) => {
+        const one = found[index];
+        if (one === undefined) return [tag, Number.NEGATIVE_INFINITY];
+        const read = Mark.safeParse(one);
+        if (read.success && !isAhead(read.data.at)) return [tag, read.data.at];
+        broken.push(tag);
+        return [tag, Number.POSITIVE_INFINITY];
+      }),
+    );
+    if (broken.length > 0) void mark(broken);
+    return marks;
+  };
+
+  return {
+    get: async <Value>(
+      keys: readonly string[],
+      tagsOf: (key: string) => readonly Tag[],
+      tagsOfValue?: (value: Value) => readonly Tag[],
+    ) => {
+      const tags = [...new Set(keys.flatMap(tagsOf))];
+      const namesOf = (some: readonly Tag[]) => some.map((tag) => named('mark', tag));
+      // The marks come after what they are about: where memory is short, the store drops what was read first.
+      const found = await store.getMany([...keys.map((key) => named(VALUE, key)), ...namesOf(tags)]);
+      const told = found.slice(0, keys.length).map((one) => toTold<Value>(one));
+      const marks = toMarks(tags, found.slice(keys.length));
+      const ownTags = (one: Told<Value> | undefined) =>
+        one && one.value !== null && tagsOfValue ? tagsOfValue(one.value) : [];
+      const more = [...new Set(told.flatMap(ownTags))];
+      if (more.length > 0) {
+        for (const [tag, at] of toMarks(more, await store.getMany(namesOf(more)))) marks.set(tag, at);
+      }
+      let changedAt = 0;
+      for (const at of marks.values()) if (Number.isFinite(at) && at > changedAt) changedAt = at;
+      const unchanged = told.map((one, index) => {
+        if (!one) return undefined;
+        const isChanged = [...tagsOf(keys[index] ?? ''), ...ownTags(one)].some((tag) => {
+          const at = marks.get(tag);
+          return at !== undefined && at >= one.askedAt;
+        });
+        return isChanged ? undefined : one;
+      });
+      return { told: unchanged, changedAt };
+    },
+    set: (items) =>
+      store.setMany(
+        items
+          // The clock has been set back while it was asked for.
+          .filter(({ told }) => !isAhead(told.askedAt))
+          .map(({ key, told, keepMs }) => ({ key: named(VALUE, key), value: told, ttlMs: keepMs })),
+      ),
+    mark,
+  };
+};

@@ -1,0 +1,226 @@
+import { type Client, createClientAsync, type IHttpClient } from 'soap';
+import type { z } from 'zod';
+import { untilAborted } from '../abort.ts';
+import { isUpstreamError, UpstreamError } from '../errors.ts';
+import type { Answer, Call, CallOptions } from '../middleware/chain.ts';
+import type { HttpConnector } from './http.ts';
+import { parseAnswer } from './parse.ts';
+import { createSoapOrigins, type SoapOrigins } from './soap-origins.ts';
+import { findXmlViolation, protectTexts, readFaultCode } from './soap-xml.ts';
+
+export type SoapConnectorOptions<Operation extends string> = {
+  /** Carries the messages. Its `isAnswer` has to be made by `isSoapAnswer`. */
+  readonly http: HttpConnector;
+  readonly wsdlUrl: string;
+  /**
+   * Where calls go, if not to the address in the WSDL. To be given where that is of another origin than the WSDL itself:
+   * nothing is sent to an origin that neither of the two URLs has.
+   */
+  readonly endpointUrl?: string | undefined;
+  /** Operations that the WSDL has to describe. Default: none. */
+  readonly operations?: readonly Operation[];
+};
+
+/**
+ * Tells what a SOAP provider answers on purpose. A fault comes with status 500, and so does a broken web server's page; and
+ * a fault of the `Server` is one that the same message may not meet later (SOAP 1.1, 4.4.1), so it is a failure like any
+ * 500. `serverFaults` are the codes by which this provider says the same.
+ */
+export const isSoapAnswer =
+  (serverFaults: readonly string[] = []) =>
+  ({ status, body }: Answer): boolean => {
+    if (status >= 200 && status < 300) return true;
+    if (status !== 500 || !body.includes('Envelope')) return false;
+    const code = readFaultCode(body);
+    return code !== undefined && code !== 'Server' && !serverFaults.includes(code);
+  };
+
+export type SoapCall<Operation extends string, Schema extends z.ZodType> = CallOptions &
+  Pick<Call, 'isPrerequisite'> & {
+    readonly operation: Operation;
+    readonly input: Readonly<Record<string, unknown>>;
+    /** What the answer's body has to look like. */
+    readonly answer: Schema;
+    readonly write: boolean;
+  };
+
+/** `Operation`: the names of the operations that are called. */
+export type SoapConnector<Operation extends string> = {
+  /**
+   * Calls an operation. A fault throws UPSTREAM_REJECTED with the fault's code as `details.fault`; what is no SOAP
+   * answer, or exceeds the bounds of `soap-xml.ts`, throws UPSTREAM_BAD_RESPONSE, and after a write
+   * UPSTREAM_OUTCOME_UNKNOWN: the provider may have carried it out. White space around texts is part of them.
+   */
+  readonly call: <Schema extends z.ZodType>(call: SoapCall<Operation, Schema>) => Promise<z.output<Schema>>;
+  /** Whether the provider's WSDL describes this operation. */
+  readonly offers: (operation: Operation, options?: CallOptions) => Promise<boolean>;
+};
+
+// What `soap` hands through to its HTTP client untouched, beside the message itself.
+type Exchange = CallOptions &
+  Pick<Call, 'operation' | 'write' | 'isPrerequisite'> & { readonly progress: { wasSent: boolean } };
+
+const WSDL = { operation: 'WSDL', write: false, isPrerequisite: true } as const;
+
+/** Documents of one WSDL, its imports among them, and their characters. A whole shop's has 0.3 million in one. */
+const MAX_WSDL_DOCUMENTS = 32;
+const MAX_WSDL_CHARACTERS = 8 * 1024 * 1024;
+
+/**
+ * Speaks SOAP by a provider's WSDL over an HTTP connector.
+ *
+ * The WSDL is read once, at the first call, and shared by all callers; where that fails the next call tries again.
+ * The message bodies are made and read by the npm package `soap`; everything on the wire is the HTTP connector's.
+ * Documents that the WSDL imports and the address that it names must be of the origin of `wsdlUrl` or `endpointUrl`.
+ */
+export const createSoapConnector = <Operation extends string>({
+  http,
+  wsdlUrl,
+  endpointUrl,
+  operations = [],
+}: SoapConnectorOptions<Operation>): SoapConnector<Operation> => {
+  const { upstream } = http;
+  const origins = createSoapOrigins(upstream, [wsdlUrl, endpointUrl]);
+  let client: Promise<Client> | undefined;
+
+  const getClient = (): Promise<Client> => {
+    if (client) return client;
+    const creating = createClientAsync(wsdlUrl, {
+      httpClient: createHttpClient(http, origins),
+      // The package would otherwise cache WSDLs for the whole process by URL, failures of others included.
+      disableCache: true,
+      preserveWhitespace: true,
+      // It would otherwise fetch whatever URL an import names, and read files.
+      wsdl_options: {
+        overrideImportLocation: (url: string) => {
+          origins.check(url, WSDL.operation);
+          return url;
+        },
+      },
+      ...(endpointUrl && { endpoint: endpointUrl }),
+    })
+      .then(requireOperations)
+      .catch((cause: unknown) => {
+        client = undefined;
+        throw asUpstreamError(cause, upstream, WSDL.operation);
+      });
+    client = creating;
+    return creating;
+  };
+
+  /** A document that describes nothing is not kept: the provider may answer with its own the next time. */
+  const requireOperations = (created: Client): Client => {
+    const isUsable = operations.every((operation) => typeof created[`${operation}Async`] === 'function');
+    if (isUsable) return created;
+    throw new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, 'the WSDL lacks operations', {
+      operation: WSDL.operation,
+    });
+  };
+
+  return {
+    offers: async (operation, { signal } = {}) => {
+      const soap = await untilAborted(getClient(), { upstream, operation: WSDL.operation, signal });
+      return typeof soap[`${operation}Async`] === 'function';
+    },
+    call: async ({ operation, input, answer, write, ...options }) => {
+      const soap = await untilAborted(getClient(), { upstream, operation: WSDL.operation, signal: options.signal });
+      const exchange: Exchange = { ...options, operation, write, progress: { wasSent: false } };
+      try {
+        const [result] = await soap[`${operation}Async`](protectTexts(input), exchange);
+        // The elements of a message are counted before it is read.
+        return parseAnswer(answer, result, { upstream, operation, maxItems: Number.POSITIVE_INFINITY });
+      } catch (cause) {
+        const error = asUpstreamError(cause, upstream, operation);
+        throw write && exchange.progress.wasSent ? asWriteError(error) : error;
+      }
+    },
+  };
+};
+
+const createHttpClient = ({ upstream, send }: HttpConnector, origins: SoapOrigins): IHttpClient => {
+  const wsdl = { documents: 0, characters: 0 };
+
+  const readWsdl = async (url: string, headers: Readonly<Record<string, string>>): Promise<Answer> => {
+    wsdl.documents += 1;
+    if (wsdl.documents > MAX_WSDL_DOCUMENTS) throw tooLarge(`more than ${MAX_WSDL_DOCUMENTS} documents`);
+    origins.check(url, WSDL.operation);
+    const answer = await send({ ...WSDL, url, method: 'GET', headers });
+    wsdl.characters += answer.body.length;
+    if (wsdl.characters > MAX_WSDL_CHARACTERS) throw tooLarge(`more than ${MAX_WSDL_CHARACTERS} characters`);
+    return checked(answer, WSDL.operation, 'wsdl');
+  };
+
+  const exchangeMessage = async (
+    url: string,
+    message: string,
+    { progress, ...call }: Exchange,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<Answer> => {
+    origins.check(url, call.operation);
+    progress.wasSent = true;
+    const answer = await send({ ...call, url, method: 'POST', headers, body: message });
+    return checked(answer, call.operation, 'message');
+  };
+
+  const checked = (answer: Answer, operation: string, kind: 'message' | 'wsdl'): Answer => {
+    const violation = findXmlViolation(answer.body, kind);
+    if (violation === undefined) return answer;
+    throw new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, `${operation} answered with ${violation}`, {
+      operation,
+      status: answer.status,
+    });
+  };
+
+  const tooLarge = (what: string): UpstreamError =>
+    new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, `the WSDL has ${what}`, { operation: WSDL.operation });
+
+  const request: IHttpClient['request'] = (url, message, callback, headers, options) => {
+    const sent = (headers ?? {}) as Record<string, string>;
+    const answering = message
+      ? exchangeMessage(url, message, options as unknown as Exchange, sent)
+      : readWsdl(url, sent);
+    answering
+      .then((answer) =>
+        callback(null, { status: answer.status, headers: answer.headers, data: answer.body }, answer.body),
+      )
+      // Also for what the callback itself throws: `soap` trips over a message without a body (a bare `<Envelope/>`).
+      .catch(callback);
+    // The callback is what `soap` goes by; the return type asks for its own HTTP library's promise, which nothing reads.
+    return undefined as never;
+  };
+  return { request };
+};
+
+/**
+ * How a write fails that was answered with what cannot be used. A redirect is no such answer: whoever sends one has not
+ * carried out the request.
+ */
+const asWriteError = (error: UpstreamError): UpstreamError => {
+  const { code, upstream, details } = error;
+  const { operation, status = 200 } = details;
+  if (code !== 'UPSTREAM_BAD_RESPONSE' || (status >= 300 && status < 400)) return error;
+  return new UpstreamError('UPSTREAM_OUTCOME_UNKNOWN', upstream, `${operation} may have been carried out`, {
+    operation,
+    status: details.status,
+    cause: error,
+  });
+};
+
+const asUpstreamError = (cause: unknown, upstream: string, operation: string): UpstreamError => {
+  if (isUpstreamError(cause)) return cause;
+  const fault = (cause as { root?: { Envelope?: { Body?: { Fault?: { faultcode?: unknown } } } } } | undefined)?.root
+    ?.Envelope?.Body?.Fault;
+  if (fault) {
+    // Codes come as `5`, or qualified as in `SOAP-ENV:Server`.
+    const code = String(fault.faultcode).split(':').pop()?.trim();
+    return new UpstreamError('UPSTREAM_REJECTED', upstream, `${operation} answered with fault ${code}`, {
+      operation,
+      fault: code,
+      cause,
+    });
+  }
+  return new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, `${operation} answered with no SOAP message`, {
+    operation,
+    cause,
+  });
+};

@@ -1,0 +1,146 @@
+import type { Agent, Dispatcher } from 'undici';
+import { toAbortError, UpstreamError, type UpstreamErrorDetails } from '../errors.ts';
+import type { Answer, Call, Send } from '../middleware/chain.ts';
+import { onAbort } from '../on-abort.ts';
+
+// Failures of undici and of the operating system that come before the first byte of the request is sent.
+const BEFORE_SENDING = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+  // A request that undici does not send, e.g. with a line break in a header.
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+]);
+
+export type WireOptions = {
+  readonly upstream: string;
+  readonly agent: Agent;
+  readonly maxAnswerBytes: number;
+  readonly timeoutMs: number;
+};
+
+/**
+ * The end of every chain: one HTTP exchange over a pool of kept-alive connections.
+ *
+ * UPSTREAM_TIMEOUT when `timeoutMs` or the caller's deadline have passed, UPSTREAM_CANCELLED when the caller left.
+ * Reads at most `maxAnswerBytes` of an answer (UPSTREAM_BAD_RESPONSE with its status beyond) and asks for no compression, so a small
+ * answer cannot unfold into a large one. A connection that fails gives UPSTREAM_UNAVAILABLE. Follows no redirects.
+ */
+export const createWire = (options: WireOptions): Send => {
+  const locate = createLocate();
+  return (call) =>
+    new Promise((resolve, reject) => {
+      const { origin, path } = locate(call.url);
+      const exchange = new Exchange(options, call, resolve, reject);
+      if (call.signal?.aborted) exchange.leave();
+      else {
+        const { method, headers, body = null } = call;
+        options.agent.dispatch({ origin, path, method, headers, body }, exchange);
+      }
+    });
+};
+
+/**
+ * One call's way through undici. Not its `request`: the stream that gives the answer's body costs as much as the rest
+ * of the exchange together, and the body is always read whole.
+ */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #options: WireOptions;
+  readonly #call: Call;
+  readonly #resolve: (answer: Answer) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #timer: NodeJS.Timeout;
+  readonly #stopListening: (() => void) | undefined;
+  #controller: Dispatcher.DispatchController | undefined;
+  #failure: UpstreamError | undefined;
+  #status = 0;
+  #headers: Answer['headers'] = {};
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(options: WireOptions, call: Call, resolve: (answer: Answer) => void, reject: (error: unknown) => void) {
+    this.#options = options;
+    this.#call = call;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#timer = setTimeout(() => this.#timeOut(), options.timeoutMs);
+    this.#stopListening = call.signal && onAbort(call.signal, () => this.leave());
+  }
+
+  /** Ends the exchange because the caller's signal has fired. */
+  leave(): void {
+    const { operation, signal } = this.#call;
+    if (signal) this.#giveUp(toAbortError(signal, this.#options.upstream, { operation }));
+  }
+
+  #timeOut(): void {
+    this.#giveUp(this.#errorOf('UPSTREAM_TIMEOUT', `${this.#call.operation} gave no answer in time`, {}));
+  }
+
+  #errorOf(code: UpstreamError['code'], message: string, details: UpstreamErrorDetails): UpstreamError {
+    return new UpstreamError(code, this.#options.upstream, message, { operation: this.#call.operation, ...details });
+  }
+
+  #giveUp(failure: UpstreamError): void {
+    if (this.#failure) return;
+    this.#failure = failure;
+    this.#end();
+    this.#reject(failure);
+    // Breaks the connection: what is still to come of the answer is not read.
+    this.#controller?.abort(failure);
+  }
+
+  #end(): void {
+    clearTimeout(this.#timer);
+    this.#stopListening?.();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    // Given up while it waited for a connection.
+    if (this.#failure) controller.abort(this.#failure);
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Answer['headers']): void {
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    this.#chunks.push(chunk);
+    const { maxAnswerBytes } = this.#options;
+    if (this.#bytes <= maxAnswerBytes) return;
+    const details = { status: this.#status };
+    this.#giveUp(this.#errorOf('UPSTREAM_BAD_RESPONSE', `answered with more than ${maxAnswerBytes} bytes`, details));
+  }
+
+  onResponseEnd(): void {
+    this.#end();
+    const [first] = this.#chunks;
+    const whole = this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks);
+    this.#resolve({ status: this.#status, headers: this.#headers, body: whole.toString('utf8') });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
+    if (this.#failure) return;
+    const mayHaveArrived = !BEFORE_SENDING.has(String((cause as { code?: unknown }).code));
+    const message = `${this.#call.operation}: the connection failed`;
+    this.#giveUp(this.#errorOf('UPSTREAM_UNAVAILABLE', message, { mayHaveArrived, cause }));
+  }
+}
+
+/** Splits URLs into what a pool is for and what is asked of it. Many calls in a row have the same one. */
+const createLocate = () => {
+  let last: { readonly url: string; readonly origin: string; readonly path: string } | undefined;
+  return (url: string) => {
+    if (last?.url === url) return last;
+    const { origin, pathname, search } = new URL(url);
+    last = { url, origin, path: pathname + search };
+    return last;
+  };
+};

@@ -1,0 +1,157 @@
+import { readFile } from 'node:fs/promises';
+import type { Kit } from '../../connectors/provider.ts';
+import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.ts';
+import { createLog, type Log } from '../../runtime/log.ts';
+import type { SandboxedProvider } from '../../sandbox/index.ts';
+import type { Sandbox } from '../../sandbox/server.ts';
+import { subgraphs } from '../../subgraphs/index.ts';
+import { createProcessKit, readKitConfig } from '../../subgraphs/kit/infrastructure.ts';
+import { hasCredentials, type Subgraph, type SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
+import { type GatewayConfig, isSandboxAllowed, readConfig, urlVariable } from '../config.ts';
+import { startGatewayServer } from '../http/server.ts';
+import type { StartedGateway } from '../start.ts';
+import { createLocalTransport } from '../transports/in-process.ts';
+import { createRemoteTransport } from '../transports/remote.ts';
+import { createReplaceable, replaceAll } from '../transports/replaceable.ts';
+import { createFixedTransports, type Transport, type Transports } from '../transports/transport.ts';
+import { SUPERGRAPH_FILE } from './files.ts';
+
+/** The parts of the product that can change while it runs. */
+export type ProductParts = { readonly modules: readonly SubgraphModule[]; readonly supergraphSdl: string };
+
+/** Calls `apply` with each change, which throws where it cannot be used and leaves what was before; gives what ends that. */
+export type WatchProduct = (apply: (next: ProductParts) => void) => () => void;
+
+/**
+ * Starts the gateway in front of the product's graph: each subgraph in this process unless it has a URL, each provider for real
+ * where it has credentials and by its sandbox where it has none. With `watch`, subgraphs and supergraph may change meanwhile.
+ *
+ * Throws ConfigError naming every variable at fault: the gateway's own first, then those of the providers.
+ */
+export const startProduct = async (env: Env, watch?: WatchProduct): Promise<StartedGateway> => {
+  const local = subgraphs.filter(({ name }) => !env[urlVariable(name)]);
+  const sandboxed = isSandboxAllowed(env) ? await findSandboxed(local, env) : NO_SANDBOXES;
+  const names = subgraphs.map(({ name }) => name);
+  const [config] = readEach(
+    () => readConfig(env, names),
+    () => readKitConfig(env),
+    () => checkWorkers(env, { local: local.length, sandboxed: sandboxed.size }),
+    ...local.map((module) => () => {
+      // The sandboxes have no addresses yet.
+      module.readConfig({ ...env, ...sandboxed.get(module)?.environment({ url: 'http://127.0.0.1' }) });
+    }),
+  );
+  const log = createLog(config.logLevel);
+  const { kit, redis, health } = createProcessKit(env, log);
+  const sandboxes: Sandbox[] = [];
+  const environments = new Map<string, Env>();
+  const created: Subgraph[] = [];
+  const create = (modules: readonly SubgraphModule[], on: Kit, into: Subgraph[]): void => {
+    for (const module of modules) into.push(module.create(environments.get(module.name) ?? env, on));
+  };
+  try {
+    for (const [module, provider] of sandboxed) {
+      const sandbox = await provider.start();
+      sandboxes.push(sandbox);
+      environments.set(module.name, { ...env, ...provider.environment(sandbox) });
+    }
+    create(local, kit, created);
+    const transports = new Map(created.map((one) => [one.name, createReplaceable(createLocalTransport(one, log))]));
+    const change = ({ modules, supergraphSdl }: ProductParts, changeSupergraph: (sdl: string) => void): void => {
+      const next: Subgraph[] = [];
+      try {
+        // What is kept may have another shape for the code that comes.
+        const fresh = redis ? kit : createProcessKit(env, log).kit;
+        const own = modules.filter(({ name }) => transports.has(name));
+        const added = modules.filter(({ name }) => !transports.has(name) && !config.subgraphUrls.has(name));
+        if (added.length > 0) {
+          throw new ConfigError(`A new subgraph needs a restart: ${added.map(({ name }) => name).join(', ')}.`);
+        }
+        // Both can fail, and then nothing is replaced.
+        create(own, fresh, next);
+        changeSupergraph(supergraphSdl);
+      } catch (error) {
+        void closeAll(next);
+        throw error;
+      }
+      replaceAll(transports, next, { log, graceMs: config.requestTimeoutMs });
+    };
+    const server = await startGatewayServer({
+      config,
+      log,
+      supergraph: {
+        sdl: await readFile(SUPERGRAPH_FILE, 'utf8'),
+        ...(watch && { watch: (changeSupergraph) => watch((next) => change(next, changeSupergraph)) }),
+      },
+      transports: createTransports(config, transports, log),
+      redis,
+      health,
+    });
+    for (const { warmUp } of created) void warmUp?.();
+    return {
+      url: server.url,
+      config,
+      sources: sourcesOf(config, sandboxed),
+      close: async () => {
+        await server.close();
+        redis?.close();
+        await closeAll(sandboxes);
+      },
+    };
+  } catch (error) {
+    await closeAll(created);
+    redis?.close();
+    await closeAll(sandboxes);
+    throw error;
+  }
+};
+
+const closeAll = async (parts: readonly { readonly close: () => Promise<void> }[]): Promise<void> => {
+  await Promise.all(parts.map((part) => part.close()));
+};
+
+const checkWorkers = (env: Env, subgraphs: { readonly local: number; readonly sandboxed: number }): void => {
+  if (!(Number(env['CLUSTER_WORKERS']) > 1) || subgraphs.local === 0) return;
+  const refuse = (why: string): never => {
+    throw new ConfigError(`CLUSTER_WORKERS: ${why}`);
+  };
+  if (subgraphs.sandboxed > 0) {
+    refuse('must be 1 while sandboxes run in this process, or each worker would have its own. Use `npm run sandbox`.');
+  }
+  if (namesOfSet(['REDIS_URL'], env).length === 0) {
+    refuse('must be 1 without REDIS_URL, as workers keep to quotas together by way of Redis.');
+  }
+};
+
+type Sandboxed = ReadonlyMap<SubgraphModule, SandboxedProvider>;
+
+const NO_SANDBOXES: Sandboxed = new Map();
+
+/** The sandboxes to use: of the providers that have one and that nothing in the environment gives access to. */
+const findSandboxed = async (modules: readonly SubgraphModule[], env: Env): Promise<Sandboxed> => {
+  const { sandboxOf } = await import('../../sandbox/index.ts');
+  const found = new Map<SubgraphModule, SandboxedProvider>();
+  for (const module of modules) {
+    const sandboxed = sandboxOf(module.provider);
+    if (sandboxed && !hasCredentials(module, env)) found.set(module, sandboxed);
+  }
+  return found;
+};
+
+const createTransports = (config: GatewayConfig, local: ReadonlyMap<string, Transport>, log: Log): Transports =>
+  createFixedTransports(
+    Object.fromEntries([
+      ...local,
+      ...[...config.subgraphUrls].map(
+        ([name, url]) => [name, createRemoteTransport(config.remote(name, url), log)] as const,
+      ),
+    ]),
+  );
+
+const sourcesOf = ({ subgraphUrls }: GatewayConfig, sandboxed: Sandboxed): StartedGateway['sources'] => {
+  const sourceOf = (module: SubgraphModule) => {
+    if (subgraphUrls.has(module.name)) return 'remote';
+    return sandboxed.has(module) ? 'sandbox' : 'provider';
+  };
+  return Object.fromEntries(subgraphs.map((module) => [module.name, sourceOf(module)]));
+};

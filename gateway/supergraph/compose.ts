@@ -1,0 +1,111 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import { composeServices } from '@apollo/composition';
+import { type DocumentNode, GraphQLError, Kind, lexicographicSortSchema, parse, printSchema, Source } from 'graphql';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { API_SCHEMA_FILE, SUPERGRAPH_FILE } from './files.ts';
+
+const SupergraphConfig = z.object({
+  federation_version: z.string(),
+  subgraphs: z.record(z.string(), z.object({ routing_url: z.url(), schema: z.object({ file: z.string() }) })),
+});
+
+export type Composed = {
+  /** The supergraph, as a gateway loads it. */
+  readonly supergraphSdl: string;
+  /** The schema that clients see. */
+  readonly apiSdl: string;
+};
+
+/** Schemas that cannot be composed. The message has a line for each problem, with file and line where there is one. */
+export class CompositionError extends Error {}
+
+const GENERATED = '# Generated from supergraph.yaml by `npm run supergraph`. Do not edit.\n';
+
+/**
+ * Composes the subgraphs that a file in rover's `supergraph.yaml` format names; paths in it are relative to the file.
+ * Throws CompositionError.
+ */
+export const composeSupergraph = async (configPath: string): Promise<Composed> => {
+  const folder = dirname(configPath);
+  const { data, error } = SupergraphConfig.safeParse(parseYaml(await read(configPath, folder)));
+  if (!data) throw new CompositionError(`${relative(folder, configPath)}: ${z.prettifyError(error)}`);
+  const services = await Promise.all(
+    Object.entries(data.subgraphs).map(async ([name, { routing_url: url, schema }]) => {
+      const file = resolve(folder, schema.file);
+      return { name, url, typeDefs: parseFile(await read(file, folder), relative(folder, file)) };
+    }),
+  );
+  const { errors, supergraphSdl, schema } = composeServices(services);
+  if (errors) {
+    const documents = services.map(({ typeDefs }) => typeDefs);
+    throw new CompositionError(errors.map((problem) => describe(problem, documents)).join('\n'));
+  }
+  const apiSchema = schema.toAPISchema().toGraphQLJSSchema();
+  return {
+    supergraphSdl: `${GENERATED}${supergraphSdl}\n`,
+    apiSdl: `${GENERATED}${printSchema(lexicographicSortSchema(apiSchema))}\n`,
+  };
+};
+
+const read = async (file: string, folder: string): Promise<string> =>
+  readFile(file, 'utf8').catch((cause) => {
+    throw new CompositionError(`${relative(folder, file)}: it cannot be read`, { cause });
+  });
+
+const parseFile = (text: string, name: string): DocumentNode => {
+  try {
+    return parse(new Source(text, name));
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error;
+    const [at] = error.locations ?? [];
+    throw new CompositionError(`${name}:${at?.line}:${at?.column}: ${error.message}`, { cause: error });
+  }
+};
+
+/** A problem with the places that it is about, the first one in front. */
+const describe = (error: GraphQLError, documents: readonly DocumentNode[]): string => {
+  const nodes = error.nodes?.length ? error.nodes : namedIn(error.message, documents);
+  const places = nodes.flatMap(({ loc }) =>
+    loc ? [`${loc.source.name}:${loc.startToken.line}:${loc.startToken.column}`] : [],
+  );
+  const [first, ...others] = [...new Set(places)];
+  return `${first ? `${first}: ` : ''}${error.message}${others.map((place) => `\n  see also ${place}`).join('')}`;
+};
+
+/** Where what a message names as `"Type.field"` is defined: what cannot be reached is told without a place. */
+const namedIn = (message: string, documents: readonly DocumentNode[]) => {
+  const named = new Set([...message.matchAll(/"(\w+\.\w+)"/g)].map(([, coordinate]) => coordinate));
+  return documents.flatMap(({ definitions }) =>
+    definitions.flatMap((definition) => {
+      if (definition.kind !== Kind.OBJECT_TYPE_DEFINITION && definition.kind !== Kind.OBJECT_TYPE_EXTENSION) return [];
+      return (definition.fields ?? []).filter(({ name }) => named.has(`${definition.name.value}.${name.value}`));
+    }),
+  );
+};
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+/** The subgraphs of the product. */
+const SUPERGRAPH_CONFIG = join(ROOT, 'supergraph.yaml');
+
+export type Updated = Composed & {
+  /** The files that were not up to date. */
+  readonly outdated: readonly string[];
+};
+
+/** Composes the product's supergraph and, but for `check`, writes both files where they are not up to date. Throws CompositionError. */
+export const updateSupergraphFiles = async ({ check }: { check: boolean }): Promise<Updated> => {
+  const composed = await composeSupergraph(SUPERGRAPH_CONFIG);
+  const outdated: string[] = [];
+  for (const [path, content] of [
+    [SUPERGRAPH_FILE, composed.supergraphSdl],
+    [API_SCHEMA_FILE, composed.apiSdl],
+  ] as const) {
+    if ((await readFile(path, 'utf8').catch(() => '')) === content) continue;
+    outdated.push(path);
+    if (!check) await writeFile(path, content);
+  }
+  return { ...composed, outdated };
+};

@@ -1,0 +1,120 @@
+import { unwatchFile, watchFile } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.ts';
+import { createLog, type Log } from '../../runtime/log.ts';
+import type { ProcessKit } from '../../subgraphs/kit/infrastructure.ts';
+import { type GatewayConfig, readConfig } from '../config.ts';
+import { SupergraphError, type SupergraphSource } from '../execution/gateway.ts';
+import { startGatewayServer } from '../http/server.ts';
+import type { StartedGateway } from '../start.ts';
+import { createRemoteTransport } from '../transports/remote.ts';
+import type { Transport, Transports } from '../transports/transport.ts';
+import { checkSpecifications, subgraphsOf } from './files.ts';
+
+/*
+ * A supergraph that is none of the product's own: a file that may change, whose subgraphs are where it says they are.
+ */
+
+/** Starts the gateway in front of somebody else's supergraph: every subgraph is where the supergraph says it is. */
+export const startForeign = async (env: Env, file: string): Promise<StartedGateway> => {
+  // What belongs to a Redis is loaded only where there is one.
+  const kit =
+    namesOfSet(['REDIS_URL'], env).length > 0 ? await import('../../subgraphs/kit/infrastructure.ts') : undefined;
+  const [config] = readEach(
+    () => readConfig(env, []),
+    () => kit?.readKitConfig(env),
+  );
+  const log = createLog(config.logLevel);
+  const supergraph = await openSupergraph(file, log);
+  const { redis, health } = kit?.createProcessKit(env, log) ?? NO_KIT;
+  const transports = createForeignTransports(config, log);
+  try {
+    const server = await startGatewayServer({ config, log, supergraph, transports, redis, health });
+    return {
+      url: server.url,
+      config,
+      sources: Object.fromEntries([...subgraphsOf(supergraph.sdl).keys()].map((name) => [name, 'remote'])),
+      close: async () => {
+        await server.close();
+        redis?.close();
+      },
+    };
+  } catch (error) {
+    await transports.close();
+    redis?.close();
+    throw error instanceof SupergraphError ? cannotBeUsed(file, error.message) : error;
+  }
+};
+
+const NO_KIT: Pick<ProcessKit, 'redis' | 'health'> = { redis: undefined, health: () => ({}) };
+
+const cannotBeUsed = (file: string, why: string): ConfigError =>
+  new ConfigError(`SUPERGRAPH: ${file} cannot be used: ${why.replace(/\.$/, '')}.`);
+
+/** Reads a file with a supergraph and the URLs in it. Throws ConfigError. */
+const readSupergraph = async (file: string): Promise<string> => {
+  const sdl = await readFile(file, 'utf8').catch(() => {
+    throw cannotBeUsed(file, 'it cannot be read');
+  });
+  let urls: ReadonlyMap<string, string>;
+  try {
+    urls = subgraphsOf(sdl);
+    checkSpecifications(sdl);
+  } catch (error) {
+    throw cannotBeUsed(file, error instanceof Error ? error.message : String(error));
+  }
+  for (const [name, url] of urls) {
+    if (!isHttpUrl(url)) throw cannotBeUsed(file, `the subgraph ${name} has no http or https URL`);
+  }
+  return sdl;
+};
+
+const isHttpUrl = (url: string): boolean => /^https?:$/.test(URL.parse(url)?.protocol ?? '');
+
+// Polled: file events miss Kubernetes symlink swaps.
+const LOOK_EVERY_MS = 500;
+
+/** Opens the file and goes on watching it; a change that cannot be used is logged and passed over. Throws ConfigError. */
+export const openSupergraph = async (file: string, log: Log): Promise<SupergraphSource> => ({
+  sdl: await readSupergraph(file),
+  watch: (change) => {
+    const look = async (): Promise<void> => {
+      try {
+        change(await readSupergraph(file));
+        log.info({ file }, 'The supergraph has changed.');
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        log.error({ file, why }, 'The changed supergraph cannot be used; the one before stays.');
+      }
+    };
+    const listener = () => void look();
+    watchFile(file, { interval: LOOK_EVERY_MS }, listener);
+    return () => unwatchFile(file, listener);
+  },
+});
+
+/** The ways to the subgraphs where supergraphs say they are. Those that no supergraph names any more are closed in time. */
+export const createForeignTransports = (config: GatewayConfig, log: Log): Transports => {
+  const open = new Map<string, Transport>();
+  const keyOf = (name: string, url: string): string => `${name} ${url}`;
+  return {
+    of: (sdl) => {
+      const urls = subgraphsOf(sdl);
+      const wanted = new Set([...urls].map(([name, url]) => keyOf(name, url)));
+      for (const [key, transport] of open) {
+        if (wanted.has(key)) continue;
+        open.delete(key);
+        // Requests that began before may still need it, for as long as a request may take.
+        setTimeout(() => void transport.close(), config.requestTimeoutMs).unref();
+      }
+      for (const [name, url] of urls) {
+        const key = keyOf(name, url);
+        if (!open.has(key)) open.set(key, createRemoteTransport(config.remote(name, url), log));
+      }
+      return (name) => open.get(keyOf(name, urls.get(name) ?? '')) as Transport;
+    },
+    close: async () => {
+      await Promise.all([...open.values()].map((transport) => transport.close()));
+    },
+  };
+};

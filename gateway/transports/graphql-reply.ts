@@ -1,0 +1,44 @@
+import { isUpstreamError, type UpstreamError } from '../../connectors/errors.ts';
+import type { Answer } from '../../connectors/middleware/chain.ts';
+import { isData } from '../execution/data.ts';
+
+/** A subgraph's response: its body, and the code of those errors in it that have none themselves. */
+export type Reply = { readonly body: string; readonly fallbackCode?: string };
+
+/**
+ * Finds the GraphQL response in an exchange that failed for its status; undefined where there is none.
+ * Source: GraphQL over HTTP, section 6.4 (https://graphql.github.io/graphql-over-http/draft/).
+ */
+export const readFailedReply = (
+  error: UpstreamError,
+  isMutation: boolean,
+): (Reply & Pick<Answer, 'headers'>) | undefined => {
+  // A mutation with an unknown outcome carries the failure that it was at first.
+  const refusal = error.code === 'UPSTREAM_OUTCOME_UNKNOWN' ? error.details.cause : error;
+  if (!isUpstreamError(refusal)) return undefined;
+  const { status, headers, body } = refusal.details;
+  if (status === undefined || !headers || body === undefined) return undefined;
+  return isGraphQLResponse({ status, headers, body }, isMutation) ? { headers, body } : undefined;
+};
+
+const isGraphQLResponse = ({ status, headers, body }: Answer, isMutation: boolean): boolean => {
+  const mediaType = String(headers['content-type'] ?? '').toLowerCase();
+  if (!mediaType.includes('json')) return false;
+  const value = parse(body);
+  if (!isData(value)) return false;
+  const isExecuted = isData(value['data']);
+  if (mediaType.startsWith('application/graphql-response+json')) return isExecuted || Array.isArray(value['errors']);
+  // The specification warns of `application/json` here: it may be a proxy's. What is said of a mutation has to be the subgraph's.
+  if (isMutation && status >= 500) return 'data' in value;
+  return isExecuted || (Array.isArray(value['errors']) && value['errors'].some(hasMessage));
+};
+
+const hasMessage = (error: unknown): boolean => isData(error) && typeof error['message'] === 'string';
+
+const parse = (body: string): unknown => {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+};

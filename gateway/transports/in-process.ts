@@ -1,0 +1,30 @@
+import { GraphQLError } from 'graphql';
+import type { Log } from '../../runtime/log.ts';
+import { toPublicError } from '../../subgraphs/kit/errors.ts';
+import type { StaleNote } from '../../subgraphs/kit/field.ts';
+import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
+import { compileOperation } from './subgraph-executor/executor.ts';
+import type { Transport } from './transport.ts';
+
+/** The way to a subgraph in this process: its schema is executed directly, nothing is serialised. */
+export const createLocalTransport = (subgraph: Subgraph, log: Log): Transport => ({
+  takes: 'values',
+  prepare: (operation) => {
+    const run = compileOperation(subgraph.schema, operation.document);
+    return async ({ variables, representations }, context) => {
+      const stale: StaleNote[] = [];
+      const all: Record<string, unknown> = { ...variables };
+      for (const { variable, values } of representations) all[variable] = values;
+      try {
+        const { data, errors } = await run(all, { ...context.contextOf(subgraph), stale });
+        return { data, errors: errors?.map((error) => toPublicError(error, log, subgraph.credentials)), stale };
+      } catch (error) {
+        return {
+          data: null,
+          errors: [toPublicError(new GraphQLError('', { originalError: error as Error }), log, subgraph.credentials)],
+        };
+      }
+    };
+  },
+  close: subgraph.close,
+});

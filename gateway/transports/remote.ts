@@ -1,0 +1,249 @@
+import { GraphQLError } from 'graphql';
+import { z } from 'zod';
+import { LEDGER_COLUMNS } from '../../connectors/call-stats.ts';
+import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
+import type { Answer, Call } from '../../connectors/middleware/chain.ts';
+import { STALE_REASONS } from '../../connectors/reads/reader.ts';
+import { createHttpConnector } from '../../connectors/transports/http.ts';
+import { parseJson, unusableAnswer } from '../../connectors/transports/parse.ts';
+import type { Log } from '../../runtime/log.ts';
+import { toPublicError } from '../../subgraphs/kit/errors.ts';
+import { type RequestNotes, toTermHeaders } from '../../subgraphs/kit/protocol.ts';
+import type { RemoteSubgraph } from '../config.ts';
+import { isData } from '../execution/data.ts';
+import type {
+  SubgraphAnswer,
+  SubgraphError,
+  SubgraphOperation,
+  SubgraphRequest,
+} from '../execution/subgraph-request.ts';
+import type { RequestContext } from '../http/context.ts';
+import { type Reply, readFailedReply } from './graphql-reply.ts';
+import { createJoiner } from './join-requests.ts';
+import { createErrorReader, maskedMessage } from './subgraph-errors.ts';
+import type { Transport } from './transport.ts';
+
+const Path = z.array(z.union([z.string(), z.number()]));
+
+const Stale = z.object({
+  path: Path,
+  provider: z.string(),
+  ageMs: z.number(),
+  // Of another version's reason no more is known than that something is wrong.
+  reason: z.enum(STALE_REASONS).catch('UPSTREAM_UNAVAILABLE'),
+});
+
+const Row = z.object({
+  upstream: z.string(),
+  operation: z.string(),
+  ...Object.fromEntries(LEDGER_COLUMNS.map((column) => [column, z.number().default(0)])),
+});
+
+const CallSpan = z.object({
+  upstream: z.string(),
+  operation: z.string(),
+  kind: z.enum(['call', 'wait']),
+  startMs: z.number(),
+  timeMs: z.number(),
+  isFailed: z.boolean(),
+});
+
+const Extensions = z
+  .object({
+    tributary: z
+      .object({
+        stale: z.array(Stale).default([]),
+        calls: z.array(Row).default([]),
+        spans: z.array(CallSpan).default([]),
+        freshForMs: z.number().nonnegative().nullable().default(0),
+      })
+      .optional()
+      .catch(undefined),
+  })
+  .optional()
+  .catch(undefined);
+
+const NOTHING_TOLD: NonNullable<NonNullable<z.output<typeof Extensions>>['tributary']> = {
+  stale: [],
+  calls: [],
+  spans: [],
+  freshForMs: 0,
+};
+
+// Data is not looked into here: the answer is shaped by the graph's own schema.
+const ResponseBody = z.object({
+  data: z.unknown().optional(),
+  errors: z.unknown().optional(),
+  extensions: z.unknown().optional(),
+});
+
+/**
+ * Creates the transport to a subgraph over HTTP, as the GraphQL over HTTP specification has it: a response is used whatever
+ * its status where its body is one of GraphQL. Any other status, and whatever fails on the way, becomes one error.
+ */
+export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Transport => {
+  const { name, url, timeoutMs, returnHeaders } = subgraph;
+  // A request that the subgraph will not execute is answered with 400 and the reason.
+  const http = createHttpConnector({
+    upstream: name,
+    timeoutMs,
+    maxAnswerBytes: 32 * 1024 * 1024,
+    connections: 64,
+    isAnswer: ({ status }) => status === 200 || status === 400,
+  });
+  const origin = { upstream: name, operation: `POST ${name}` };
+  const readErrors = createErrorReader({ subgraph: name, policy: subgraph.errors, log });
+  const codeOf = (error: UpstreamError): string =>
+    (subgraph.receivesCredentials && credentialCode(error)) || error.code;
+
+  const exchange = async (call: Call): Promise<Reply & Pick<Answer, 'headers'>> => {
+    try {
+      return await http.send(call).catch((error: unknown) => {
+        if (mayBeSentAgain(error, call)) return http.send(call);
+        throw error;
+      });
+    } catch (error) {
+      if (!isUpstreamError(error)) throw error;
+      const reply = readFailedReply(error, call.write);
+      if (!reply) throw error;
+      return { ...reply, fallbackCode: codeOf(error) };
+    }
+  };
+
+  const send = async (body: string, isMutation: boolean, context: RequestContext): Promise<Reply> => {
+    const { terms, headers, returnHeader, notes } = context;
+    const answer = await exchange({
+      operation: origin.operation,
+      method: 'POST',
+      url,
+      headers: {
+        ...headers,
+        ...toTermHeaders(terms),
+        'content-type': 'application/json',
+        accept: 'application/graphql-response+json, application/json',
+      },
+      body,
+      write: isMutation,
+      signal: terms.signal,
+    });
+    for (const header of returnHeaders) {
+      for (const value of [answer.headers[header] ?? []].flat()) {
+        returnHeader(header, value);
+        // A cookie is for one client: whoever keeps the response would give it to the next.
+        if (header === 'set-cookie' && notes.freshness) notes.freshness.leftMs = 0;
+      }
+    }
+    return answer;
+  };
+
+  const joiner = createJoiner();
+
+  const ask = async (body: string, isMutation: boolean, context: RequestContext): Promise<SubgraphAnswer> => {
+    const startMs = context.notes.ledger?.ageMs() ?? 0;
+    if (isMutation) {
+      // What was read before may no longer be so.
+      context.asked.clear();
+      const reply = await send(body, true, context).finally(joiner.forget);
+      try {
+        return readAnswer(count(reply, context), context.notes, startMs);
+      } catch (cause) {
+        // The subgraph has taken it: that its answer cannot be used does not mean that nothing was done.
+        throw unusableAnswer({ ...origin, write: true }, 'what cannot be used', cause);
+      }
+    }
+    // Different parts of one operation often come to ask the same.
+    const key = `${name} ${body}`;
+    const before = context.asked.get(key);
+    if (before) return readAnswer(await before);
+    // Headers are for one client.
+    const sendOwn = () => send(body, false, context);
+    const reply = returnHeaders.length > 0 ? sendOwn() : joiner.join(body, context, sendOwn);
+    context.asked.set(key, reply);
+    return readAnswer(count(await reply, context), context.notes, startMs);
+  };
+
+  const count = (reply: Reply, { fetched }: RequestContext): Reply => {
+    const exceeded = fetched.add(reply.body.length);
+    if (exceeded === undefined) return reply;
+    throw exceeded === 'total'
+      ? new UpstreamError('UPSTREAM_UNAVAILABLE', name, 'running requests hold too much of answers', origin)
+      : new UpstreamError('UPSTREAM_BAD_RESPONSE', name, 'answered one request with too much in all', origin);
+  };
+
+  const readAnswer = (reply: Reply, notes?: RequestNotes, startMs = 0): SubgraphAnswer => {
+    const { data, errors, extensions } = parseJson(ResponseBody, reply.body, {
+      ...origin,
+      maxItems: Number.POSITIVE_INFINITY,
+    });
+    if (data !== null && data !== undefined && !isData(data)) {
+      throw new UpstreamError(
+        'UPSTREAM_BAD_RESPONSE',
+        name,
+        `${origin.operation} answered with unexpected data`,
+        origin,
+      );
+    }
+    const told = (extensions ? Extensions.parse(extensions)?.tributary : undefined) ?? NOTHING_TOLD;
+    if (notes) takeNotes(notes, told, startMs);
+    if (errors === undefined && !extensions) return { data };
+    return { data, errors: readErrors(errors, reply.fallbackCode), stale: told.stale };
+  };
+
+  const toError = (error: UpstreamError): SubgraphError => {
+    const code = codeOf(error);
+    if (code === error.code) return toPublicError(new GraphQLError('', { originalError: error }), log);
+    log.info({ code, upstream: name, status: error.details.status }, error.message);
+    return { message: maskedMessage(name, code), extensions: { code } };
+  };
+
+  return {
+    takes: 'texts',
+    prepare: (operation) => {
+      const write = createBodyWriter(operation);
+      return async (request, context) => {
+        try {
+          return await ask(write(request), operation.kind === 'mutation', context);
+        } catch (error) {
+          if (!isUpstreamError(error)) throw error;
+          return { data: null, errors: [toError(error)] };
+        }
+      };
+    },
+    close: http.close,
+  };
+};
+
+/** The code for a client whose own credentials a subgraph has refused. */
+const credentialCode = ({ details: { status } }: UpstreamError): string | undefined => {
+  if (status === 401) return 'UNAUTHENTICATED';
+  return status === 403 ? 'FORBIDDEN' : undefined;
+};
+
+/** Takes over what a subgraph has noted of its part of a request. Its times are since that part's start. */
+const takeNotes = ({ ledger, freshness }: RequestNotes, told: typeof NOTHING_TOLD, startMs: number): void => {
+  for (const { upstream, operation, ...row } of told.calls) ledger?.addRow(upstream, operation, row);
+  // One by one: as arguments of one call, 150,000 of them overflow the stack.
+  for (const span of told.spans) ledger?.spans?.push({ ...span, startMs: span.startMs + startMs });
+  if (freshness && told.freshForMs !== null) freshness.leftMs = Math.min(freshness.leftMs, told.freshForMs);
+};
+
+/**
+ * A kept-alive connection can be closed by the other side just when it is used again. Nothing came back then, and the
+ * request may be sent once more. A mutation that may have arrived is none of these: that has a code of its own.
+ */
+const mayBeSentAgain = (error: unknown, { signal }: Call): boolean =>
+  isUpstreamError(error) &&
+  !signal?.aborted &&
+  (error.details.mayHaveArrived === false ||
+    (error.code === 'UPSTREAM_UNAVAILABLE' && error.details.status === undefined));
+
+/** Writes request bodies: what is the same for all is written once, and representations come as text already. */
+const createBodyWriter = ({ query, operationName }: SubgraphOperation) => {
+  const start = `{"query":${JSON.stringify(query)}${operationName ? `,"operationName":${JSON.stringify(operationName)}` : ''},"variables":{`;
+  return ({ variables, representations }: SubgraphRequest): string => {
+    const own = JSON.stringify(variables);
+    const parts = representations.map(({ variable, texts }) => `${JSON.stringify(variable)}:[${texts.join(',')}]`);
+    if (own !== '{}') parts.unshift(own.slice(1, -1));
+    return `${start}${parts.join(',')}}}`;
+  };
+};

@@ -1,0 +1,49 @@
+import type { Log } from '../../runtime/log.ts';
+import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
+import type { SubgraphOperation } from '../execution/subgraph-request.ts';
+import { createLocalTransport } from './in-process.ts';
+import type { Transport } from './transport.ts';
+
+/** A way to a subgraph that can be replaced by another while requests run. */
+export type ReplaceableTransport = Transport & {
+  /** Gives the one before. Who has begun with it goes on with it. */
+  readonly replace: (next: Transport) => Transport;
+};
+
+export const createReplaceable = (first: Transport): ReplaceableTransport => {
+  let current = first;
+  return {
+    takes: first.takes,
+    prepare: (operation: SubgraphOperation) => {
+      let of = current;
+      let send = of.prepare(operation);
+      return (request, context) => {
+        if (of !== current) {
+          of = current;
+          send = of.prepare(operation);
+        }
+        return send(request, context);
+      };
+    },
+    close: () => current.close(),
+    replace: (next) => {
+      const before = current;
+      current = next;
+      return before;
+    },
+  };
+};
+
+/** Puts subgraphs in the place of those of their names. */
+export const replaceAll = (
+  ways: ReadonlyMap<string, ReplaceableTransport>,
+  subgraphs: readonly Subgraph[],
+  { log, graceMs }: { log: Log; graceMs: number },
+): void => {
+  for (const subgraph of subgraphs) {
+    const before = ways.get(subgraph.name)?.replace(createLocalTransport(subgraph, log));
+    // Requests that began before may still need it, for as long as a request may take.
+    setTimeout(() => void before?.close(), graceMs).unref();
+    void subgraph.warmUp?.();
+  }
+};

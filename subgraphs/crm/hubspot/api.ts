@@ -1,0 +1,360 @@
+import { z } from 'zod';
+import { isUpstreamError, UpstreamError } from '../../../connectors/errors.ts';
+import type { CallOptions } from '../../../connectors/middleware/chain.ts';
+import { isUnusable, itemOrError, parseItem, toItemError, type Unusable } from '../../../connectors/reads/items.ts';
+import { readPages } from '../../../connectors/reads/paginate.ts';
+import type { HttpConnector } from '../../../connectors/transports/http.ts';
+import { type Origin, parseJson, unusableAnswer } from '../../../connectors/transports/parse.ts';
+import { toAsciiLowerCase } from '../../kit/ascii.ts';
+import type { ProviderPage } from '../../kit/connection.ts';
+import { createAccess } from './access.ts';
+import type { HubSpotConfig } from './config.ts';
+import { createEndpoints, type Endpoint, type RecordType } from './endpoints.ts';
+import {
+  type ApiContact,
+  type ApiDeal,
+  type ApiLink,
+  BatchAnswer,
+  type BatchFailures,
+  createShapes,
+  failuresOf,
+  Link,
+  LinksOwner,
+  LinksPage,
+  type ObjectType,
+  PageAnswer,
+  PROPERTIES,
+  RawRecord,
+} from './wire-types.ts';
+import type { Written } from './written.ts';
+
+export type { ApiCompany, ApiContact, ApiDeal, ApiLineItem, ApiLink, ApiMoney, ObjectType } from './wire-types.ts';
+
+/** Records in one batch read. */
+export const MAX_BATCH = 100;
+
+/** Records whose links one call can ask for. */
+export const MAX_ASSOCIATIONS = 1_000;
+
+export type Filter = { readonly propertyName: string; readonly operator: 'EQ'; readonly value: string };
+
+/** What to list: everything, or what a search finds. */
+export type ListQuery = { readonly filters: readonly Filter[]; readonly text?: string | undefined };
+
+/** HubSpot's own names and values. An empty text clears a property. */
+export type Properties = Readonly<Record<string, string>>;
+
+type Shapes = ReturnType<typeof createShapes>;
+type Shape<Type extends ObjectType> = z.output<Shapes[Type]>;
+
+type Request = CallOptions & {
+  readonly endpoint: Endpoint;
+  readonly query?: URLSearchParams;
+  readonly json?: unknown;
+  readonly write?: boolean;
+};
+
+/**
+ * The calls of HubSpot's CRM API that the graph needs. Every call throws UpstreamError.
+ * Requests have all that HubSpot's OpenAPI documents require of them, also where HubSpot has a default for it.
+ */
+export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => {
+  const { upstream } = http;
+  const endpoints = createEndpoints(config.apiVersion);
+  const access = createAccess(http, config, endpoints.token);
+  const shapes = createShapes(config.defaultCurrency);
+
+  const ask = async <Schema extends z.ZodType>(schema: Schema, request: Request): Promise<z.output<Schema>> => {
+    const { endpoint, query, json, write = false, ...call } = request;
+    const { method, path, operation } = endpoint;
+    const send = (token: string) =>
+      http.send({
+        operation,
+        method,
+        url: `${config.baseUrl}${path}${query ? `?${query}` : ''}`,
+        headers: {
+          authorization: `Bearer ${token}`,
+          accept: 'application/json',
+          ...(json !== undefined && { 'content-type': 'application/json' }),
+        },
+        body: json === undefined ? undefined : JSON.stringify(json),
+        write,
+        ...call,
+      });
+    try {
+      const { body } = await access.use(send, call);
+      return parseJson(schema, body, { upstream, operation, write });
+    } catch (error) {
+      throw withReason(error);
+    }
+  };
+
+  const readBatch = async <Type extends ObjectType>(
+    type: Type,
+    ids: readonly string[],
+    call: CallOptions,
+    idProperty?: string,
+  ): Promise<Map<string, Shape<Type> | Error>> => {
+    const endpoint = endpoints.batchRead(type);
+    const { results, errors } = await ask(BatchAnswer, { ...call, endpoint, json: toBatchRead(type, ids, idProperty) });
+    const origin = { upstream, operation: endpoint.operation };
+    const found = new Map<string, Shape<Type> | Error>();
+    let isWhole = true;
+    for (const result of results) {
+      const key = idProperty ? emailOf(result) : idOf(result);
+      if (key === undefined) isWhole = false;
+      else found.set(key, itemOrError(upstream, parseItem(shapes[type], result, endpoint.operation)) as Shape<Type>);
+    }
+    addFailures(found, ids, failuresOf(errors ?? [], 'ids'), isWhole, origin);
+    return found;
+  };
+
+  const list = async <Type extends RecordType>(
+    type: Type,
+    { filters, text }: ListQuery,
+    { token, limit }: { token: string | undefined; limit: number },
+    call: CallOptions,
+  ): Promise<ProviderPage<Shape<Type> | Unusable>> => {
+    const isSearch = filters.length > 0 || text !== undefined;
+    const endpoint = isSearch ? endpoints.search(type) : endpoints.list(type);
+    const query = new URLSearchParams({ limit: String(limit), properties: PROPERTIES[type].join(',') });
+    if (token !== undefined) query.set('after', token);
+    const json = {
+      filterGroups: filters.length > 0 ? [{ filters }] : [],
+      ...(text !== undefined && { query: text }),
+      // Ascending, as the list has it: in the order of entry.
+      sorts: ['hs_object_id'],
+      properties: PROPERTIES[type],
+      limit,
+      after: token ?? FIRST_PAGE,
+    };
+    const { results, paging } = await ask(PageAnswer, { ...call, endpoint, ...(isSearch ? { json } : { query }) });
+    const items = results.map(
+      (result) => parseItem(shapes[type], result, endpoint.operation) as Shape<Type> | Unusable,
+    );
+    return { items, next: paging?.next?.after };
+  };
+
+  const readRaw = async (
+    type: ObjectType,
+    input: { id: string; idProperty?: string },
+    call: CallOptions,
+  ): Promise<RawRecord | undefined> => {
+    const json = toBatchRead(type, [input.id], input.idProperty);
+    const { results } = await ask(BatchAnswer, { ...call, endpoint: endpoints.batchRead(type), json });
+    return RawRecord.safeParse(results[0]).data;
+  };
+
+  /** What a write answers of a record. A property of an unexpected kind is one that it does not have. */
+  const toWritten = <Type extends ObjectType>(
+    type: Type,
+    { id, createdAt, properties: raw }: RawRecord,
+  ): Written<Shape<Type>> => {
+    const properties = Object.fromEntries(
+      PROPERTIES[type].flatMap((name) => {
+        const value = Object.hasOwn(raw, name) ? raw[name] : undefined;
+        return typeof value === 'string' || value === null ? [[name, value]] : [];
+      }),
+    );
+    // An amount says nothing without the deal's own currency.
+    if (type === 'deals' && !Object.hasOwn(properties, 'deal_currency_code')) delete properties['amount'];
+    const parsed = shapes[type].safeParse({ id, createdAt, properties });
+    const has = new Set(parsed.success ? Object.keys(properties) : []);
+    const record = parsed.success ? parsed.data : shapes[type].parse({ id, createdAt, properties: {} });
+    return { record: record as Shape<Type>, has, isWhole: has.size === PROPERTIES[type].length };
+  };
+
+  const update = async <Type extends RecordType>(
+    type: Type,
+    id: string,
+    properties: Properties,
+    call: CallOptions,
+  ): Promise<Written<Shape<Type>>> => {
+    const answer = await ask(RawRecord, {
+      ...call,
+      endpoint: endpoints.update(type, id),
+      json: { properties },
+      write: true,
+    });
+    return toWritten(type, answer);
+  };
+
+  /** The record where it has all of these values, and undefined where it has not. */
+  const recordWith = async <Type extends ObjectType>(
+    type: Type,
+    id: string,
+    properties: Properties,
+    call: CallOptions,
+  ): Promise<Written<Shape<Type>> | undefined> => {
+    const record = await readRaw(type, { id }, call);
+    return record && hasAll(record.properties, properties) ? toWritten(type, record) : undefined;
+  };
+
+  return {
+    endpoints,
+
+    /** Up to 100 records by id. Leaves out the unknown ones; a record that cannot be read is an Error. */
+    byIds: <Type extends ObjectType>(type: Type, ids: readonly string[], call: CallOptions) =>
+      readBatch(type, ids, call),
+
+    /** Up to 100 contacts by their primary address, by address in lower case. */
+    contactsByEmails: (emails: readonly string[], call: CallOptions) => readBatch('contacts', emails, call, 'email'),
+
+    /**
+     * What up to 1,000 records are linked to, by id. Leaves out who is linked to nothing; what failed is an Error, and a link
+     * that cannot be read is `Unusable`.
+     */
+    links: async (from: ObjectType, to: ObjectType, ids: readonly string[], call: CallOptions) => {
+      const found = new Map<string, (ApiLink | Unusable)[] | Error>();
+      const endpoint = endpoints.associations(from, to);
+      const origin = { upstream, operation: endpoint.operation };
+      const askPage = async (inputs: readonly { id: string; after?: string }[]) => {
+        const { results, errors } = await ask(BatchAnswer, { ...call, endpoint, json: { inputs } });
+        const next: { id: string; after: string }[] = [];
+        let isWhole = true;
+        const answered = new Map<string, (ApiLink | Unusable)[] | Error>();
+        for (const result of results) {
+          const owner = LinksOwner.safeParse(result).data;
+          if (owner === undefined) isWhole = false;
+          else {
+            const page = parseItem(LinksPage, result, endpoint.operation);
+            if (isUnusable(page)) answered.set(owner, toItemError(upstream, page));
+            else {
+              answered.set(
+                owner,
+                page.to.map((link) => parseItem(Link, link, endpoint.operation)),
+              );
+              const after = page.paging?.next?.after;
+              if (after !== undefined) next.push({ id: owner, after });
+            }
+          }
+        }
+        const asked = inputs.map(({ id }) => id);
+        addFailures(answered, asked, failuresOf(errors ?? [], 'fromObjectId'), isWhole, origin);
+        for (const [id, links] of answered) {
+          const before = found.get(id) ?? [];
+          // Of links that are there only in part none may pass for all.
+          if (links instanceof Error || before instanceof Error) found.set(id, links instanceof Error ? links : before);
+          else found.set(id, [...before, ...links]);
+        }
+        return next.length > 0 ? next : undefined;
+      };
+      const inputs: readonly { id: string; after?: string }[] = ids.map((id) => ({ id }));
+      await readPages(inputs, askPage, origin);
+      return found;
+    },
+
+    contacts: (query: ListQuery, page: { token: string | undefined; limit: number }, call: CallOptions) =>
+      list('contacts', query, page, call) as Promise<ProviderPage<ApiContact | Unusable>>,
+
+    deals: (query: ListQuery, page: { token: string | undefined; limit: number }, call: CallOptions) =>
+      list('deals', query, page, call) as Promise<ProviderPage<ApiDeal | Unusable>>,
+
+    /** Creates a contact. Refused with the reason ALREADY_EXISTS where the address is taken. */
+    createContact: async (
+      properties: Properties,
+      companyId: string | undefined,
+      call: CallOptions,
+    ): Promise<Written<ApiContact>> => {
+      const answer = await ask(RawRecord, {
+        ...call,
+        endpoint: endpoints.create('contacts'),
+        json: {
+          properties,
+          // 1: a contact's primary company.
+          associations: companyId
+            ? [{ to: { id: companyId }, types: [{ associationCategory: 'HUBSPOT_DEFINED', associationTypeId: 1 }] }]
+            : [],
+        },
+        write: true,
+      });
+      return toWritten('contacts', answer);
+    },
+
+    /** The id in the answer is another one where the contact has been merged into another. */
+    updateContact: (id: string, properties: Properties, call: CallOptions) => update('contacts', id, properties, call),
+
+    updateDeal: (id: string, properties: Properties, call: CallOptions) => update('deals', id, properties, call),
+
+    /** The contact where it has all of these values, and undefined where it has not. */
+    contactWith: (id: string, properties: Properties, call: CallOptions) =>
+      recordWith('contacts', id, properties, call),
+
+    /** The deal where it has all of these values, and undefined where it has not. */
+    dealWith: (id: string, properties: Properties, call: CallOptions) => recordWith('deals', id, properties, call),
+
+    /** The contact with this address, if it was made since then (milliseconds since 1970) and with these values. */
+    contactMadeSince: async (
+      since: number,
+      properties: Properties,
+      call: CallOptions,
+    ): Promise<Written<ApiContact> | undefined> => {
+      const record = await readRaw('contacts', { id: properties['email'] ?? '', idProperty: 'email' }, call);
+      // A minute, for clocks that differ.
+      const isNew = record !== undefined && Date.parse(record.createdAt) > since - 60_000;
+      return isNew && hasAll(record.properties, properties) ? toWritten('contacts', record) : undefined;
+    },
+  };
+};
+
+export type HubSpotApi = ReturnType<typeof createHubSpotApi>;
+
+// The OpenAPI document requires a cursor of every search, and the README of @hubspot/api-client names this one for the first page.
+const FIRST_PAGE = '0';
+
+const toBatchRead = (type: ObjectType, ids: readonly string[], idProperty: string | undefined) => ({
+  inputs: ids.map((id) => ({ id })),
+  properties: PROPERTIES[type],
+  propertiesWithHistory: [],
+  ...(idProperty !== undefined && { idProperty }),
+});
+
+// Numbers and times come back written in another way.
+const READ_AS: Readonly<Record<string, (value: string) => number>> = { amount: Number, closedate: Date.parse };
+
+/** Compares as HubSpot stores: nothing and empty text are one. */
+const hasAll = (found: RawRecord['properties'], wanted: Properties): boolean =>
+  Object.entries(wanted).every(([name, value]) => {
+    const text = found[name] ?? '';
+    if (typeof text !== 'string') return false;
+    const read = READ_AS[name];
+    return text === value || (read !== undefined && text !== '' && value !== '' && read(text) === read(value));
+  });
+
+const Keyed = z.object({ id: z.string().min(1) });
+const KeyedByEmail = z.object({ properties: z.object({ email: z.string().min(1) }) });
+
+/** The key that an item of a batch answers; undefined where that cannot be read. */
+const idOf = (item: unknown): string | undefined => Keyed.safeParse(item).data?.id;
+const emailOf = (item: unknown): string | undefined => {
+  const { data } = KeyedByEmail.safeParse(item);
+  return data && toAsciiLowerCase(data.properties.email);
+};
+
+/**
+ * Adds an Error for each input of a batch that failed. Where part of the answer cannot be told to belong to any input, it is
+ * about one of those that it otherwise says nothing of: they fail as well, so that none of them passes for missing.
+ */
+const addFailures = <Value>(
+  found: Map<string, Value | Error>,
+  asked: readonly string[],
+  { failed, missing, isWhole }: BatchFailures,
+  isAnswerWhole: boolean,
+  origin: Origin,
+): void => {
+  for (const [id, category] of failed) found.set(id, partOfBatchFailed(origin, category));
+  if (isWhole && isAnswerWhole) return;
+  for (const id of asked) {
+    if (!found.has(id) && !missing.has(id)) found.set(id, unusableAnswer(origin, 'parts that name no input'));
+  }
+};
+
+const partOfBatchFailed = ({ upstream, operation }: Origin, category: string): UpstreamError =>
+  new UpstreamError('UPSTREAM_UNAVAILABLE', upstream, `${operation} left an input out: ${category}`, { operation });
+
+/** Adds why the provider refused, in our words, by the status that it documents for it. */
+const withReason = (error: unknown): unknown => {
+  if (!isUpstreamError(error, 'UPSTREAM_REJECTED') || error.details.reason) return error;
+  const reason = error.details.status === 409 ? 'ALREADY_EXISTS' : 'INVALID_VALUE';
+  return new UpstreamError(error.code, error.upstream, error.message, { ...error.details, reason, cause: error });
+};

@@ -1,0 +1,138 @@
+import { keep, MAX_KEPT } from '../../../../sandbox/bounds.ts';
+import { createCompany } from '../../../../sandbox/company.ts';
+import { createMeter, type Quota } from '../../../../sandbox/quota.ts';
+import { createRandom } from '../../../../sandbox/random.ts';
+import {
+  answering,
+  type Described,
+  type ListenOptions,
+  type Provider,
+  type Sandbox,
+  type SandboxAnswer,
+  type SandboxRequest,
+  startSandboxServer,
+} from '../../../../sandbox/server.ts';
+import { HubSpotError, json, notFound, rateLimited } from './errors.ts';
+import { findRoute, isTokenRequest } from './routes.ts';
+import { createState } from './state.ts';
+
+export type HubSpotSandboxOptions = ListenOptions & {
+  /** The private app's token that calls may carry. */
+  readonly accessToken?: string;
+  /** The OAuth app that may refresh tokens. */
+  readonly oauth?: { readonly clientId: string; readonly clientSecret: string; readonly refreshToken: string };
+  /** How long a refreshed access token lives, in seconds. Default 1,800. */
+  readonly tokenLifetimeS?: number;
+  /** Default: a private app of the free edition, 100 calls in 10 seconds, of which 4 searches a second. */
+  readonly quota?: { readonly account: Quota; readonly search: Quota };
+  /** How many links of one record an answer holds before it is paged. Default 500. */
+  readonly linksPerAnswer?: number;
+  /** How many records of a type and tokens it holds before the oldest goes. Default 10,000. */
+  readonly maxKept?: number;
+  readonly now?: () => number;
+};
+
+export const HUBSPOT_SANDBOX_TOKEN = 'pat-sandbox-tributary';
+
+const FREE_QUOTA = { account: { calls: 100, windowMs: 10_000 }, search: { calls: 4, windowMs: 1_000 } };
+
+/** Starts a stand-in for the HubSpot API on the company's CRM. */
+export const startHubSpotSandbox = ({
+  accessToken = HUBSPOT_SANDBOX_TOKEN,
+  oauth,
+  tokenLifetimeS = 1_800,
+  quota = FREE_QUOTA,
+  linksPerAnswer = 500,
+  maxKept = MAX_KEPT,
+  now = Date.now,
+  ...listen
+}: HubSpotSandboxOptions = {}): Promise<Sandbox> => {
+  const state = createState(createCompany(), maxKept);
+  const random = createRandom(99);
+  const account = createMeter(quota.account, now);
+  const searches = createMeter(quota.search, now);
+  const issued = new Map<string, number>();
+
+  const refresh = ({ body }: SandboxRequest): SandboxAnswer => {
+    const form = new URLSearchParams(body);
+    const granted =
+      oauth &&
+      form.get('grant_type') === 'refresh_token' &&
+      form.get('client_id') === oauth.clientId &&
+      form.get('client_secret') === oauth.clientSecret &&
+      form.get('refresh_token') === oauth.refreshToken;
+    if (!granted) return json(400, BAD_REFRESH_TOKEN);
+    const token = random.token(40);
+    keep(issued, token, now() + tokenLifetimeS * 1000, maxKept);
+    return json(200, {
+      access_token: token,
+      refresh_token: oauth.refreshToken,
+      expires_in: tokenLifetimeS,
+      token_type: 'bearer',
+      hub_id: 62515,
+      scopes: ['oauth', 'crm.objects.contacts.read', 'crm.objects.contacts.write'],
+    });
+  };
+
+  const authorise = ({ headers }: SandboxRequest): void => {
+    const token = headers.authorization?.replace(/^Bearer /, '') ?? '';
+    if (token === accessToken || (issued.get(token) ?? 0) > now()) return;
+    throw new HubSpotError(401, 'INVALID_AUTHENTICATION', 'Authentication credentials not found.');
+  };
+
+  const rateHeaders = (): Record<string, string> => ({
+    'x-hubspot-ratelimit-max': String(quota.account.calls),
+    'x-hubspot-ratelimit-remaining': String(account.remaining()),
+    'x-hubspot-ratelimit-interval-milliseconds': String(quota.account.windowMs),
+    'x-hubspot-ratelimit-daily': '250000',
+    'x-hubspot-ratelimit-daily-remaining': '249000',
+  });
+
+  const answerRoute = (request: SandboxRequest, operation: string): SandboxAnswer => {
+    authorise(request);
+    if (!account.take()) return rateLimited('TEN_SECONDLY_ROLLING');
+    if (isSearch(operation) && !searches.take()) return rateLimited('SECONDLY');
+    const route = findRoute(request);
+    if (!route) throw notFound();
+    return route.answer(request, { state, now, linksPerAnswer });
+  };
+
+  const provider: Provider = {
+    describe,
+    handle: (request, { operation }) => {
+      if (isTokenRequest(request)) return refresh(request);
+      const answer = answering(() => answerRoute(request, operation));
+      // As HubSpot's usage guidelines say, a search's answer does not tell the account's state.
+      return isSearch(operation) ? answer : { ...answer, headers: { ...answer.headers, ...rateHeaders() } };
+    },
+    errorAnswer: (status) =>
+      status === 429
+        ? rateLimited('TEN_SECONDLY_ROLLING')
+        : new HubSpotError(status, 'INTERNAL_ERROR', `The sandbox was asked to answer ${status}.`).toAnswer(),
+  };
+  return startSandboxServer(provider, listen);
+};
+
+// Source: https://developers.hubspot.com/changelog/new-oauth-v3-api-endpoints-and-standardized-error-responses
+const BAD_REFRESH_TOKEN = {
+  error: 'invalid_grant',
+  error_description: 'refresh token is invalid, expired or revoked',
+  status: 'BAD_REFRESH_TOKEN',
+  message: 'refresh token is invalid, expired or revoked',
+};
+
+const isSearch = (operation: string): boolean => operation.endsWith('/search');
+
+const describe = (request: SandboxRequest): Described => ({
+  operation: findRoute(request)?.operation ?? `${request.method} ${request.path}`,
+  keys: idsIn(request.body),
+});
+
+const idsIn = (body: string): string[] => {
+  try {
+    const { inputs } = JSON.parse(body) as { inputs?: { id?: unknown }[] };
+    return inputs?.flatMap(({ id }) => (typeof id === 'string' ? [id] : [])) ?? [];
+  } catch {
+    return [];
+  }
+};

@@ -1,0 +1,175 @@
+import { keep, MAX_KEPT } from '../../../../sandbox/bounds.ts';
+import type { Company } from '../../../../sandbox/company.ts';
+
+export type ObjectType = 'contacts' | 'companies' | 'deals' | 'line_items';
+
+/** One record. Every property is text or null, as the API gives them. */
+export type CrmObject = {
+  readonly id: string;
+  readonly properties: Record<string, string | null>;
+  readonly createdAt: string;
+  updatedAt: string;
+  archivedAt?: string;
+};
+
+/** A link from one record to another, with the provider's number for its kind. */
+export type Association = { readonly toId: string; readonly typeIds: readonly number[] };
+
+export type HubSpotState = {
+  readonly objects: Record<ObjectType, Map<string, CrmObject>>;
+  readonly archived: Record<ObjectType, Map<string, CrmObject>>;
+  /** By `contacts>companies:101`: from type, to type and from id. */
+  readonly associations: Map<string, Association[]>;
+  /** The next id of a type, which no record had before. */
+  readonly newId: (type: ObjectType) => string;
+  /** Adds a new record. One too many for the bound on memory and the oldest is forgotten. */
+  readonly add: (type: ObjectType, record: CrmObject) => void;
+  readonly link: (from: ObjectType, fromId: string, to: ObjectType, toId: string, isPrimary?: boolean) => void;
+  /** Moves a record to the archive, without its associations. An unknown id changes nothing. */
+  readonly archive: (type: ObjectType, id: string, at: string) => void;
+  /** Removes a record and its associations. */
+  readonly forget: (type: ObjectType, id: string) => void;
+};
+
+// The provider's own numbers for the kinds of links: with a primary company there are two on one link.
+export const TYPE_IDS: Readonly<Record<string, readonly number[]>> = {
+  'contacts>companies': [1, 279],
+  'companies>contacts': [2, 280],
+  'contacts>deals': [4],
+  'deals>contacts': [3],
+  'deals>companies': [5, 341],
+  'companies>deals': [6, 342],
+  'deals>line_items': [19],
+  'line_items>deals': [20],
+};
+
+const object = (id: string, createdAt: Date, properties: Record<string, string | null>): CrmObject => {
+  const at = createdAt.toISOString();
+  return {
+    id,
+    createdAt: at,
+    updatedAt: at,
+    properties: { ...properties, hs_object_id: id, createdate: at, hs_lastmodifieddate: at },
+  };
+};
+
+/**
+ * The company as its CRM holds it, with up to `maxKept` records of a type once more are made. A fresh copy each time, so that
+ * one sandbox does not change another.
+ */
+export const createState = (company: Company, maxKept = MAX_KEPT): HubSpotState => {
+  const byId = (objects: CrmObject[]) => new Map(objects.map((one) => [one.id, one]));
+  const epoch = new Date(Date.UTC(2023, 0, 9));
+  const state: HubSpotState = {
+    objects: {
+      contacts: byId(
+        company.people.map((person) =>
+          object(person.id, person.createdAt, {
+            email: person.email,
+            firstname: person.firstName,
+            lastname: person.lastName,
+            phone: person.phone,
+            lifecyclestage: person.lifecycleStage,
+          }),
+        ),
+      ),
+      companies: byId(company.organisations.map(({ id, name, domain }) => object(id, epoch, { name, domain }))),
+      deals: byId(
+        company.deals.map((deal) =>
+          object(deal.id, deal.createdAt, {
+            dealname: deal.name,
+            dealstage: deal.stage,
+            pipeline: 'default',
+            amount: deal.amount,
+            deal_currency_code: deal.currency,
+            closedate: deal.closeDate.toISOString(),
+            ...closed(deal.stage),
+          }),
+        ),
+      ),
+      line_items: byId(
+        company.deals.flatMap((deal) =>
+          deal.lineItems.map((line) =>
+            object(line.id, deal.createdAt, {
+              name: line.name,
+              hs_sku: line.sku,
+              quantity: line.quantity,
+              price: line.unitPrice,
+              amount: String(Number(line.quantity) * Number(line.unitPrice)),
+              hs_line_item_currency_code: deal.currency,
+            }),
+          ),
+        ),
+      ),
+    },
+    archived: { contacts: new Map(), companies: new Map(), deals: new Map(), line_items: new Map() },
+    associations: new Map(),
+    newId: (type) => {
+      lastIds[type] += 1;
+      return String(lastIds[type]);
+    },
+    add: (type, record) => {
+      const records = state.objects[type].set(record.id, record);
+      const [oldest] = records.keys();
+      if (records.size > maxKept && oldest !== undefined) state.forget(type, oldest);
+    },
+    link: (from, fromId, to, toId, isPrimary = true) => {
+      for (const [a, aId, b, bId] of [
+        [from, fromId, to, toId],
+        [to, toId, from, fromId],
+      ] as const) {
+        const kinds = TYPE_IDS[`${a}>${b}`];
+        if (!kinds) continue;
+        const typeIds = isPrimary ? kinds : kinds.slice(-1);
+        const key = `${a}>${b}:${aId}`;
+        const links = state.associations.get(key) ?? [];
+        if (!links.some((link) => link.toId === bId)) state.associations.set(key, [...links, { toId: bId, typeIds }]);
+      }
+    },
+    archive: (type, id, at) => {
+      const found = state.objects[type].get(id);
+      if (!found) return;
+      state.forget(type, id);
+      keep(state.archived[type], id, Object.assign(found, { archivedAt: at }), maxKept);
+    },
+    forget: (type, id) => {
+      state.objects[type].delete(id);
+      for (const [key, links] of state.associations) {
+        const [types, fromId] = key.split(':');
+        const [from, to] = (types ?? '').split('>');
+        if (from === type && fromId === id) state.associations.delete(key);
+        else if (to === type)
+          state.associations.set(
+            key,
+            links.filter(({ toId }) => toId !== id),
+          );
+      }
+    },
+  };
+  const lastIdOf = (type: ObjectType) =>
+    [...state.objects[type].keys()].reduce((last, id) => Math.max(last, Number(id)), 0);
+  const lastIds: Record<ObjectType, number> = {
+    contacts: lastIdOf('contacts'),
+    companies: lastIdOf('companies'),
+    deals: lastIdOf('deals'),
+    line_items: lastIdOf('line_items'),
+  };
+  for (const person of company.people) {
+    if (person.otherOrganisationId) {
+      state.link('contacts', person.id, 'companies', person.otherOrganisationId, false);
+    }
+    if (person.organisationId) state.link('contacts', person.id, 'companies', person.organisationId);
+  }
+  for (const deal of company.deals) {
+    state.link('contacts', deal.personId, 'deals', deal.id);
+    if (deal.organisationId) state.link('deals', deal.id, 'companies', deal.organisationId);
+    for (const line of deal.lineItems) state.link('deals', deal.id, 'line_items', line.id);
+  }
+  return state;
+};
+
+/** The properties that the provider works out from a deal's stage. */
+export const closed = (stage: string): Record<string, string> => ({
+  hs_is_closed: String(stage.startsWith('closed')),
+  hs_is_closed_won: String(stage === 'closedwon'),
+});

@@ -1,0 +1,270 @@
+import { z } from 'zod';
+import { toAsciiLowerCase } from '../../kit/ascii.ts';
+
+/*
+ * What is read of HubSpot's objects. Every property is text or null. HubSpot's OpenAPI description requires an object's id and
+ * times and none of its properties, so an absent one is null.
+ * Source: https://github.com/HubSpot/HubSpot-public-api-spec-collection, SimplePublicObject
+ */
+
+// A property that was cleared comes back as an empty text.
+const Text = z
+  .string()
+  .nullish()
+  .transform((value) => value || null);
+
+const Decimal = Text.pipe(
+  z
+    .string()
+    .regex(/^-?\d{1,18}(\.\d{1,18})?$/)
+    .nullable(),
+);
+
+const Flag = Text.pipe(z.enum(['true', 'false']).nullable()).transform((value) =>
+  value === null ? null : value === 'true',
+);
+
+const Time = Text.pipe(
+  z
+    .string()
+    .refine((value) => Number.isFinite(Date.parse(value)))
+    .transform((value) => new Date(value).toISOString())
+    .nullable(),
+);
+
+const CurrencyCode = Text.pipe(
+  z
+    .string()
+    .regex(/^[A-Z]{3}$/)
+    .nullable(),
+);
+
+const Id = z.string().min(1);
+const CreatedAt = z.iso.datetime({ offset: true }).transform((value) => new Date(value).toISOString());
+
+/** The properties to ask for, by type of object. */
+export const PROPERTIES = {
+  contacts: ['email', 'firstname', 'lastname', 'phone', 'lifecyclestage'],
+  companies: ['name', 'domain'],
+  deals: ['dealname', 'dealstage', 'amount', 'deal_currency_code', 'closedate', 'hs_is_closed', 'hs_is_closed_won'],
+  line_items: ['name', 'hs_sku', 'quantity', 'price', 'amount', 'hs_line_item_currency_code'],
+} as const;
+
+export type ObjectType = keyof typeof PROPERTIES;
+
+export type ApiContact = {
+  readonly id: string;
+  readonly email: string | null;
+  readonly firstName: string | null;
+  readonly lastName: string | null;
+  readonly phone: string | null;
+  readonly lifecycleStage: string | null;
+  readonly createdAt: string;
+};
+
+export type ApiCompany = { readonly id: string; readonly name: string | null; readonly domain: string | null };
+
+/** A decimal in major units with its currency. */
+export type ApiMoney = { readonly amount: string; readonly currency: string };
+
+export type ApiDeal = {
+  readonly id: string;
+  readonly name: string | null;
+  readonly stage: string | null;
+  readonly amount: ApiMoney | null;
+  readonly closeDate: string | null;
+  /** Null where HubSpot does not say. */
+  readonly isClosed: boolean | null;
+  readonly isWon: boolean | null;
+  readonly createdAt: string;
+};
+
+export type ApiLineItem = {
+  readonly id: string;
+  readonly name: string | null;
+  readonly sku: string | null;
+  readonly quantity: number | null;
+  readonly unitPrice: ApiMoney | null;
+  readonly amount: ApiMoney | null;
+};
+
+const Contact = z
+  .object({
+    id: Id,
+    createdAt: CreatedAt,
+    properties: z.object({ email: Text, firstname: Text, lastname: Text, phone: Text, lifecyclestage: Text }),
+  })
+  .transform(
+    ({ id, createdAt, properties }): ApiContact => ({
+      id,
+      createdAt,
+      email: properties.email === null ? null : toAsciiLowerCase(properties.email),
+      firstName: properties.firstname,
+      lastName: properties.lastname,
+      phone: properties.phone,
+      lifecycleStage: properties.lifecyclestage,
+    }),
+  );
+
+const Company = z
+  .object({ id: Id, properties: z.object({ name: Text, domain: Text }) })
+  .transform(({ id, properties }): ApiCompany => ({ id, ...properties }));
+
+/**
+ * The shapes of the objects. An amount without a currency takes `defaultCurrency`; without that it is refused, since a
+ * guess would be a wrong value.
+ */
+export const createShapes = (defaultCurrency: string | undefined) => {
+  const money = (amount: string | null, currency: string | null): ApiMoney | null => {
+    const code = currency ?? defaultCurrency;
+    return amount !== null && code ? { amount, currency: code } : null;
+  };
+  const lacksCurrency = (currency: string | null, ...amounts: (string | null)[]) =>
+    !currency && !defaultCurrency && amounts.some((amount) => amount !== null);
+
+  const Deal = z
+    .object({
+      id: Id,
+      createdAt: CreatedAt,
+      properties: z.object({
+        dealname: Text,
+        dealstage: Text,
+        amount: Decimal,
+        deal_currency_code: CurrencyCode,
+        closedate: Time,
+        hs_is_closed: Flag,
+        hs_is_closed_won: Flag,
+      }),
+    })
+    .refine(({ properties: { amount, deal_currency_code } }) => !lacksCurrency(deal_currency_code, amount), {
+      path: ['properties', 'deal_currency_code'],
+    })
+    .transform(
+      ({ id, createdAt, properties }): ApiDeal => ({
+        id,
+        createdAt,
+        name: properties.dealname,
+        stage: properties.dealstage,
+        amount: money(properties.amount, properties.deal_currency_code),
+        closeDate: properties.closedate,
+        isClosed: properties.hs_is_closed,
+        isWon: properties.hs_is_closed_won,
+      }),
+    );
+
+  const LineItem = z
+    .object({
+      id: Id,
+      properties: z.object({
+        name: Text,
+        hs_sku: Text,
+        quantity: Decimal,
+        price: Decimal,
+        amount: Decimal,
+        hs_line_item_currency_code: CurrencyCode,
+      }),
+    })
+    .refine(
+      ({ properties: { price, amount, hs_line_item_currency_code } }) =>
+        !lacksCurrency(hs_line_item_currency_code, price, amount),
+      { path: ['properties', 'hs_line_item_currency_code'] },
+    )
+    .transform(
+      ({ id, properties }): ApiLineItem => ({
+        id,
+        name: properties.name,
+        sku: properties.hs_sku,
+        quantity: properties.quantity === null ? null : Number(properties.quantity),
+        unitPrice: money(properties.price, properties.hs_line_item_currency_code),
+        amount: money(properties.amount, properties.hs_line_item_currency_code),
+      }),
+    );
+
+  return { contacts: Contact, companies: Company, deals: Deal, line_items: LineItem };
+};
+
+// More than any answer here is asked for.
+const MAX_ITEMS = 1_000;
+
+/** The items of an answer, to be parsed one by one, so that a broken one costs only itself. */
+const Items = z.array(z.unknown()).max(MAX_ITEMS);
+
+const Paging = z.object({ next: z.object({ after: z.string() }).nullish() }).nullish();
+
+/** A batch's answer. `errors` says what became of the inputs that it did not answer; see `failuresOf`. */
+export const BatchAnswer = z.object({ results: Items, errors: Items.nullish() });
+
+/** A page of a list or a search. */
+export const PageAnswer = z.object({ results: Items, paging: Paging });
+
+const Ids = z.array(z.union([z.string(), z.number().transform(String)]));
+
+const BatchError = z.object({
+  category: z.string(),
+  subCategory: z.unknown().optional(),
+  context: z.record(z.string(), z.unknown()).default({}),
+});
+
+/** What a batch says of the inputs that it did not answer. */
+export type BatchFailures = {
+  /** The inputs that failed, by id, with the provider's category. Not one of them may pass for an empty answer. */
+  readonly failed: ReadonlyMap<string, string>;
+  /** The inputs that there is nothing of. */
+  readonly missing: ReadonlySet<string>;
+  /** False where inputs failed and it cannot be read which. */
+  readonly isWhole: boolean;
+};
+
+/** Reads what a batch says of the inputs that it did not answer. Missing records and links are no failure. */
+export const failuresOf = (errors: readonly unknown[], idsIn: 'ids' | 'fromObjectId'): BatchFailures => {
+  const failed = new Map<string, string>();
+  const missing = new Set<string>();
+  let isWhole = true;
+  for (const error of errors) {
+    const { data } = BatchError.safeParse(error);
+    const ids = Ids.safeParse(data?.context[idsIn]).data ?? [];
+    const isMissing =
+      data?.category === 'OBJECT_NOT_FOUND' || data?.subCategory === 'crm.associations.NO_ASSOCIATIONS_FOUND';
+    for (const id of ids) {
+      if (isMissing) missing.add(id);
+      else failed.set(id, data?.category ?? '');
+    }
+    if (!isMissing && ids.length === 0) isWhole = false;
+  }
+  return { failed, missing, isWhole };
+};
+
+// Ids are numbers in some versions of this one API, and text of digits in others.
+const LinkedId = z
+  .union([z.string(), z.number()])
+  .transform(String)
+  .pipe(z.string().regex(/^\d{1,19}$/));
+
+const AssociationTypes = z.array(z.object({ label: z.string().nullish() })).max(MAX_ITEMS);
+
+/** A link to another record. */
+export const Link = z
+  .object({ toObjectId: LinkedId, associationTypes: z.unknown().optional() })
+  .transform((link): ApiLink => {
+    const types = AssociationTypes.safeParse(link.associationTypes).data;
+    return { id: link.toObjectId, isPrimary: types ? types.some(({ label }) => label === 'Primary') : null };
+  });
+
+/** A link to another record; `isPrimary` marks the one company that counts, and is null where HubSpot does not say. */
+export type ApiLink = { readonly id: string; readonly isPrimary: boolean | null };
+
+/** Whose links an item of an association batch has. */
+export const LinksOwner = z.object({ from: z.object({ id: Id }) }).transform(({ from }) => from.id);
+
+/** The links in it, which are at most 500 a page. */
+export const LinksPage = z.object({ to: Items, paging: Paging });
+
+export const Token = z.object({ access_token: z.string().min(1), expires_in: z.number().positive() });
+
+/** A record as a write answers it: with some of its properties, and what they are is looked at one by one. */
+export const RawRecord = z.object({
+  id: Id,
+  createdAt: CreatedAt,
+  properties: z.record(z.string(), z.unknown()).catch({}),
+});
+export type RawRecord = z.output<typeof RawRecord>;

@@ -1,0 +1,72 @@
+import type { Product } from '../../../../sandbox/company.ts';
+import { createRandom } from '../../../../sandbox/random.ts';
+import {
+  answering,
+  type ListenOptions,
+  type Provider,
+  type Sandbox,
+  startSandboxServer,
+} from '../../../../sandbox/server.ts';
+import { faultMessage, readMessage, resultMessage } from './messages.ts';
+import { createShop, keysOf } from './shop.ts';
+import { createWsdl } from './wsdl.ts';
+
+export type OpenMageSandboxOptions = ListenOptions & {
+  readonly username?: string;
+  readonly apiKey?: string;
+  /** How long a session lives, in seconds. Default 3,600, as in a shop nobody has configured. */
+  readonly sessionLifetimeS?: number;
+  readonly now?: () => number;
+  /** Goods beside the company's. Default: none. */
+  readonly products?: readonly Product[];
+};
+
+export const OPENMAGE_SANDBOX_USER = 'tributary';
+export const OPENMAGE_SANDBOX_KEY = 'sandbox-api-key';
+export const OPENMAGE_PATH = '/api/v2_soap/';
+
+const WSDL_OPERATION = 'WSDL';
+
+/** Starts a stand-in for an OpenMage shop's SOAP interface on the company's goods. The WSDL is at `/api/v2_soap/?wsdl`. */
+export const startOpenMageSandbox = ({
+  username = OPENMAGE_SANDBOX_USER,
+  apiKey = OPENMAGE_SANDBOX_KEY,
+  sessionLifetimeS = 3_600,
+  now = Date.now,
+  products = [],
+  ...listen
+}: OpenMageSandboxOptions = {}): Promise<Sandbox> => {
+  const shop = createShop({ username, apiKey, sessionLifetimeS, now, random: createRandom(11), products });
+
+  const provider: Provider = {
+    describe: ({ path, query, method, body }) => {
+      if (method === 'GET' && path === OPENMAGE_PATH && query.has('wsdl'))
+        return { operation: WSDL_OPERATION, keys: [] };
+      const message = readMessage(body);
+      return message
+        ? { operation: message.operation, keys: keysOf(message.input) }
+        : { operation: `${method} ${path}`, keys: [] };
+    },
+    handle: ({ headers, path, body }, { operation }) => {
+      if (operation === WSDL_OPERATION) {
+        return {
+          status: 200,
+          headers: { 'content-type': 'text/xml; charset=utf-8' },
+          body: createWsdl(`http://${headers.host}${OPENMAGE_PATH}`),
+        };
+      }
+      const message = path === OPENMAGE_PATH ? readMessage(body) : undefined;
+      if (!message) return faultMessage('SOAP-ENV:Client', 'Bad Request');
+      return answering(() => resultMessage(message.operation, shop.call(message.operation, message.input)));
+    },
+    errorAnswer: (status) =>
+      status === 500
+        ? faultMessage('SOAP-ENV:Server', 'Internal Error')
+        : {
+            status,
+            headers: { 'content-type': 'text/html' },
+            body: `<html><head><title>${status}</title></head><body><h1>Apache</h1></body></html>`,
+          },
+  };
+  return startSandboxServer(provider, listen);
+};

@@ -1,0 +1,75 @@
+import { XMLParser } from 'fast-xml-parser';
+import type { SandboxAnswer } from '../../../../sandbox/server.ts';
+import { NAMESPACE, OPERATIONS } from './contract.ts';
+
+export type XmlValue =
+  | string
+  | number
+  | boolean
+  | { readonly [name: string]: XmlValue | readonly XmlValue[] | undefined };
+
+/** Ends a call with a SOAP fault. */
+export class Fault extends Error {
+  override readonly name = 'Fault';
+  readonly code: number | 'SOAP-ENV:Server';
+
+  constructor(code: Fault['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+
+  toAnswer(): SandboxAnswer {
+    return faultMessage(this.code, this.message);
+  }
+}
+
+const parser = new XMLParser({
+  removeNSPrefix: true,
+  parseTagValue: false,
+  // A SKU may begin or end with a space.
+  trimValues: false,
+  ignoreAttributes: true,
+  isArray: (name) => name === 'complexObjectArray',
+});
+
+/** Which operation a message is for, and its fields. An empty element is an empty text. */
+export const readMessage = (xml: string): { operation: string; input: Record<string, unknown> } | undefined => {
+  let body: Record<string, unknown>;
+  try {
+    body = (parser.parse(xml) as { Envelope?: { Body?: Record<string, unknown> } }).Envelope?.Body ?? {};
+  } catch {
+    return undefined;
+  }
+  // White space between elements is a text of its own.
+  const element = Object.keys(body).find((name) => name !== '#text');
+  const found = Object.entries(OPERATIONS).find(([, { request }]) => `${request}Param` === element);
+  return found && { operation: found[0], input: body[String(element)] as Record<string, unknown> };
+};
+
+const escapeXml = (text: string): string =>
+  text.replace(/[&<>"]/g, (char) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[char] ?? char);
+
+const write = (name: string, value: XmlValue | readonly XmlValue[] | undefined): string => {
+  if (value === undefined) return '';
+  if (Array.isArray(value)) return value.map((item) => write(name, item as XmlValue)).join('');
+  if (typeof value !== 'object') return `<${name}>${escapeXml(String(value))}</${name}>`;
+  const children = Object.entries(value as Record<string, XmlValue>);
+  return `<${name}>${children.map(([child, inner]) => write(child, inner)).join('')}</${name}>`;
+};
+
+const envelope = (status: number, body: string): SandboxAnswer => ({
+  status,
+  headers: { 'content-type': 'text/xml; charset=utf-8' },
+  body: `<?xml version="1.0" encoding="UTF-8"?>\n<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/" xmlns:ns1="${NAMESPACE}"><SOAP-ENV:Body>${body}</SOAP-ENV:Body></SOAP-ENV:Envelope>\n`,
+});
+
+// Only the top element is in the shop's namespace: its schema leaves elementFormDefault at unqualified.
+export const resultMessage = (operation: string, result: XmlValue): SandboxAnswer =>
+  envelope(200, `<ns1:${operation}ResponseParam>${write('result', result)}</ns1:${operation}ResponseParam>`);
+
+/** A SOAP fault, which comes with status 500. */
+export const faultMessage = (code: number | string, message: string): SandboxAnswer =>
+  envelope(
+    500,
+    `<SOAP-ENV:Fault><faultcode>${code}</faultcode><faultstring>${escapeXml(message)}</faultstring></SOAP-ENV:Fault>`,
+  );

@@ -1,0 +1,91 @@
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { UpstreamError, type UpstreamErrorCode } from '../../connectors/errors.ts';
+import type { Log } from '../../runtime/log.ts';
+import { toClientText } from './limits/client-text.ts';
+
+/** Something in the request cannot be used. `argument` names it, e.g. `input.amount`. */
+export const badInput = (argument: string, message: string): GraphQLError =>
+  new GraphQLError(`${argument}: ${message}`, { extensions: { code: 'BAD_USER_INPUT', argument } });
+
+const MESSAGES: Readonly<Record<UpstreamErrorCode, (service: string) => string>> = {
+  UPSTREAM_TIMEOUT: (service) => `The ${service} service did not answer in time.`,
+  UPSTREAM_UNAVAILABLE: (service) => `The ${service} service did not answer.`,
+  UPSTREAM_RATE_LIMITED: (service) => `The ${service} service takes no more requests for now.`,
+  UPSTREAM_UNAUTHORIZED: (service) => `The ${service} service does not accept our credentials.`,
+  UPSTREAM_NOT_FOUND: (service) => `The ${service} service does not know what this is about.`,
+  UPSTREAM_REJECTED: (service) => `The ${service} service refused this.`,
+  UPSTREAM_BAD_RESPONSE: (service) => `The ${service} service gave an answer that cannot be used.`,
+  UPSTREAM_OUTCOME_UNKNOWN: (service) =>
+    `The ${service} service did not say whether this was done. Ask before doing it again, or repeat it with the same key.`,
+  UPSTREAM_CANCELLED: (service) => `The request to the ${service} service was given up.`,
+};
+
+const INTERNAL: GraphQLFormattedError = {
+  message: 'Something went wrong on our side.',
+  extensions: { code: 'INTERNAL_SERVER_ERROR' },
+};
+
+/**
+ * The only place where an error becomes something a client sees: a message, the path, a stable code, and no URL,
+ * credential or words of a provider. What is kept from clients is logged; where a provider refuses who we are, with the names of
+ * the variables in `credentials`.
+ */
+export const toPublicError = (
+  error: GraphQLError,
+  log: Log,
+  credentials?: readonly string[],
+): GraphQLFormattedError => {
+  const path = error.path && { path: error.path };
+  const cause = causeOf(error);
+  if (cause instanceof UpstreamError) {
+    const { code, upstream, details } = cause;
+    const { operation, status, retryAfterMs, reason } = details;
+    // A caller that left, or a thing that is refused for a good reason, is no fault of the provider.
+    const level = code === 'UPSTREAM_CANCELLED' || code === 'UPSTREAM_REJECTED' ? 'info' : 'warn';
+    const refused = code === 'UPSTREAM_UNAUTHORIZED' && credentials ? { variables: credentials } : undefined;
+    log[level](
+      { code, upstream, operation, status, reason, path: error.path, why: whyOf(cause), ...refused },
+      refused ? `${cause.message}. Check ${credentials?.join(', ')}.` : cause.message,
+    );
+    return {
+      message: MESSAGES[code](upstream),
+      ...path,
+      extensions: {
+        code,
+        ...(retryAfterMs !== undefined && { retryAfterMs }),
+        ...(reason !== undefined && { reason }),
+      },
+    };
+  }
+  // GraphQL's own errors have no code. Without a path they are about the request's variables; with one, about a value
+  // that a resolver gave and the schema does not allow.
+  if (cause instanceof GraphQLError && (cause.extensions['code'] || !error.path || isAboutArgument(cause))) {
+    const { code = 'BAD_USER_INPUT', argument } = cause.extensions;
+    return {
+      message: toClientText(cause.message),
+      ...path,
+      extensions: { code, ...(argument !== undefined && { argument }) },
+    };
+  }
+  log.error({ err: cause, path: error.path }, 'A resolver failed.');
+  return { ...INTERNAL, ...path };
+};
+
+/**
+ * Whether graphql-js refused an argument's value: null in a variable that may be null because of a default. The
+ * specification makes that an error of the field (6.4.1).
+ */
+export const isAboutArgument = ({ message, originalError }: GraphQLError): boolean =>
+  !originalError && /^Argument "\w+" (of required type|of non-null type|has invalid value)/.test(message);
+
+/** What was thrown, under the GraphQLErrors that the execution wraps it in. */
+const causeOf = (error: Error): Error => {
+  const original = error instanceof GraphQLError ? error.originalError : undefined;
+  return original ? causeOf(original) : error;
+};
+
+/** The error code of the operating system or the HTTP client at the bottom, e.g. `ECONNREFUSED`. */
+const whyOf = ({ cause }: Error): unknown => {
+  if (!(cause instanceof Error)) return undefined;
+  return cause instanceof UpstreamError ? whyOf(cause) : ((cause as { code?: unknown }).code ?? cause.name);
+};

@@ -1,0 +1,132 @@
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
+import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
+import { fastifyApolloHandler } from '@as-integrations/fastify';
+import type { FastifyRequest } from 'fastify';
+import { GraphQLError, specifiedRules, validate } from 'graphql';
+import { type AdmissionLimits, createAdmission, withAdmission } from '../../runtime/admission.ts';
+import { monotonicNow } from '../../runtime/clock.ts';
+import type { HostPolicy } from '../../runtime/hosts.ts';
+import { createHttpApp, requestSignal } from '../../runtime/http-app.ts';
+import type { HttpLimits } from '../../runtime/http-limits.ts';
+import type { Running } from '../../runtime/lifecycle.ts';
+import type { Log } from '../../runtime/log.ts';
+import { createTurnQueue } from '../../runtime/turn-queue.ts';
+import { toPublicError } from './errors.ts';
+import type { FieldContext } from './field.ts';
+import { graphqlOverHttp, refuseUnacceptable } from './graphql-over-http.ts';
+import { createDocumentGuard } from './limits/document-guard.ts';
+import type { DocumentLimits } from './limits/document-limits.ts';
+import { createCallOptions, type RequestNotes, type RequestTerms, readTermHeaders, toReport } from './protocol.ts';
+import type { Subgraph } from './subgraph.ts';
+
+type FetchContext = FieldContext & { readonly notes: RequestNotes; readonly signal: AbortSignal };
+
+/** Tells the gateway what of an answer is stale, and where it asks, what it has cost and how long it is good. */
+const reportPlugin: ApolloServerPlugin<FetchContext> = {
+  requestDidStart: async () => ({
+    willSendResponse: async ({ response, contextValue }) => {
+      const report = toReport(contextValue.stale, contextValue.notes);
+      if (!report || response.body.kind !== 'single') return;
+      response.body.singleResult.extensions = { tributary: report };
+    },
+  }),
+};
+
+export type ServeOptions = {
+  readonly port: number;
+  readonly host: string;
+  readonly shutdownGraceMs: number;
+  /** How long a request may take that states no deadline of its own, in milliseconds. */
+  readonly requestTimeoutMs: number;
+  /** How many requests run at once, for all subgraphs together, and how many more wait. */
+  readonly admission: AdmissionLimits;
+  readonly http: HttpLimits;
+  /** The largest document that a gateway may send. */
+  readonly documentLimits: DocumentLimits;
+  /** The names that the gateway may reach the process by. */
+  readonly hosts: HostPolicy;
+  readonly log: Log;
+  /** What `/health/ready` says beside the status. */
+  readonly health: () => Readonly<Record<string, string>>;
+};
+
+/** Errors that one document, or the variables of one request, are reported at most. */
+const MAX_ERRORS = 10;
+
+/** Serves subgraphs over HTTP, each at `/<its name>`. */
+export const serve = async (
+  subgraphs: readonly Subgraph[],
+  options: ServeOptions,
+): Promise<Running & { readonly url: string }> => {
+  const {
+    port,
+    host,
+    shutdownGraceMs,
+    requestTimeoutMs,
+    admission: admissionLimits,
+    http,
+    hosts,
+    log,
+    health,
+  } = options;
+  const turns = createTurnQueue();
+  const { app, listen, close } = createHttpApp({ log, shutdownGraceMs, limits: http, hosts, turns, health });
+  const admission = createAdmission(admissionLimits);
+  const arrivals = new WeakMap<FastifyRequest, RequestTerms>();
+  const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as RequestTerms;
+  const servers: ApolloServer<FetchContext>[] = [];
+  const documents = createDocumentGuard<FetchContext>({
+    limits: options.documentLimits,
+    validate: (schema, document) => validate(schema, document, specifiedRules, { maxErrors: MAX_ERRORS }),
+    signalOf: ({ signal }) => signal,
+    turns,
+  });
+  for (const { name, schema, credentials, createContext, warmUp } of subgraphs) {
+    const apollo = new ApolloServer<FetchContext>({
+      schema,
+      logger: log,
+      introspection: true,
+      ...documents.options,
+      executionOptions: { maxCoercionErrors: MAX_ERRORS },
+      includeStacktraceInErrorResponses: false,
+      stopOnTerminationSignals: false,
+      formatError: (formatted, error) =>
+        error instanceof GraphQLError ? toPublicError(error, log, credentials) : formatted,
+      plugins: [documents.plugin, graphqlOverHttp, ApolloServerPluginLandingPageDisabled(), reportPlugin],
+    });
+    await apollo.start();
+    servers.push(apollo);
+    app.route({
+      url: `/${name}`,
+      method: ['GET', 'POST'],
+      exposeHeadRoute: false,
+      onRequest: (request, reply, done) => {
+        if (refuseUnacceptable(request, reply)) return;
+        const { timeoutMs = requestTimeoutMs, ...terms } = readTermHeaders(request.headers);
+        const signal = requestSignal(reply, timeoutMs);
+        arrivals.set(request, { ...terms, signal, deadlineAt: monotonicNow() + timeoutMs });
+        done();
+      },
+      handler: withAdmission(
+        admission,
+        (request) => arrivalOf(request).signal,
+        fastifyApolloHandler(apollo, {
+          context: async (request) => {
+            const arrival = arrivalOf(request);
+            const { call, ...notes } = createCallOptions(arrival);
+            return { ...createContext(call), notes, stale: [], signal: arrival.signal };
+          },
+        }),
+      ),
+    });
+    void warmUp?.();
+  }
+  return {
+    url: await listen({ port, host }),
+    close: async () => {
+      await close();
+      await Promise.all(servers.map((server) => server.stop()));
+      await Promise.all(subgraphs.map((subgraph) => subgraph.close()));
+    },
+  };
+};

@@ -1,0 +1,56 @@
+import type Stripe from 'stripe';
+import type { SandboxAnswer } from '../../../../sandbox/server.ts';
+
+export type StripeErrorBody = {
+  readonly type: 'invalid_request_error' | 'card_error' | 'idempotency_error' | 'api_error';
+  readonly message: string;
+  readonly code?: string;
+  readonly decline_code?: string;
+  readonly param?: string;
+  /** The charge that failed, and the payment it was for. */
+  readonly charge?: string;
+  readonly payment_intent?: Stripe.PaymentIntent;
+};
+
+/** An answer of the kind `{"error": {...}}`, thrown to end a call. */
+export class StripeError extends Error {
+  override readonly name = 'StripeError';
+  readonly status: number;
+  readonly body: StripeErrorBody;
+
+  constructor(status: number, body: StripeErrorBody) {
+    super(body.message);
+    this.status = status;
+    this.body = body;
+  }
+
+  toAnswer(): SandboxAnswer {
+    return json(this.status, { error: { ...this.body, ...documentationOf(this.body) } });
+  }
+}
+
+const documentationOf = ({ code }: StripeErrorBody): { readonly doc_url?: string } =>
+  code ? { doc_url: `https://stripe.com/docs/error-codes/${code.replaceAll('_', '-')}` } : {};
+
+/** An answer with a JSON body. */
+export const json = (status: number, body: unknown): SandboxAnswer => ({
+  status,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(body),
+});
+
+/** 400: something about a parameter. */
+export const invalid = (message: string, more: Pick<StripeErrorBody, 'code' | 'param'> = {}): StripeError =>
+  new StripeError(400, { type: 'invalid_request_error', message, ...more });
+
+/** Whether a request was refused for its parameters alone, before anything was done. */
+export const isValidationError = ({ body }: StripeError): boolean => body.code?.startsWith('parameter') === true;
+
+/** There is no such object: 404 for the one asked for, 400 for one that a parameter names. */
+export const missing = (what: string, id: string, status: 400 | 404, param = 'id'): StripeError =>
+  new StripeError(status, {
+    type: 'invalid_request_error',
+    code: 'resource_missing',
+    message: `No such ${what}: '${id}'`,
+    param,
+  });

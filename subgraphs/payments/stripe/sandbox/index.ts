@@ -1,0 +1,218 @@
+import { keep, MAX_KEPT } from '../../../../sandbox/bounds.ts';
+import { createCompany } from '../../../../sandbox/company.ts';
+import { createMeters, type Quota } from '../../../../sandbox/quota.ts';
+import { createRandom } from '../../../../sandbox/random.ts';
+import {
+  answering,
+  type Described,
+  type ListenOptions,
+  type Provider,
+  type Sandbox,
+  type SandboxAnswer,
+  type SandboxRequest,
+  startSandboxServer,
+} from '../../../../sandbox/server.ts';
+import type { Context } from './context.ts';
+import { invalid, isValidationError, json, StripeError } from './errors.ts';
+import { API_VERSION } from './events.ts';
+import { checkPaths } from './expand.ts';
+import { Params } from './params.ts';
+import { ROUTES, type Route } from './routes.ts';
+import { createState } from './state.ts';
+
+export type StripeSandboxOptions = ListenOptions & {
+  /** The key that calls have to carry. */
+  readonly apiKey?: string;
+  /** What the account may call in all, and each endpoint by itself. Default: the provider's limits in live mode. */
+  readonly quota?: { readonly account: Quota; readonly endpoint: Quota; readonly search: Quota };
+  /** How long a new object stays out of the search index, in milliseconds. Default 5,000; the provider says under a minute. */
+  readonly searchLagMs?: number;
+  /** How many objects of a kind, events and idempotency keys it holds before the oldest goes. Default 10,000. */
+  readonly maxKept?: number;
+  readonly now?: () => number;
+};
+
+export const STRIPE_SANDBOX_KEY = 'sk_test_tributary_sandbox';
+
+const LIVE_QUOTA = {
+  account: { calls: 100, windowMs: 1000 },
+  endpoint: { calls: 25, windowMs: 1000 },
+  search: { calls: 20, windowMs: 1000 },
+};
+
+/** How long the provider knows an idempotency key, and how long one may be. */
+const KEY_LIFETIME_MS = 24 * 3_600_000;
+const MAX_KEY_LENGTH = 255;
+
+const isSearch = (operation: string): boolean => operation.endsWith('/search');
+
+/** Starts a stand-in for the Stripe API on the company's accounts. */
+export const startStripeSandbox = ({
+  apiKey = STRIPE_SANDBOX_KEY,
+  quota = LIVE_QUOTA,
+  searchLagMs = 5_000,
+  maxKept = MAX_KEPT,
+  now = Date.now,
+  ...listen
+}: StripeSandboxOptions = {}): Promise<Sandbox> => {
+  const state = createState(createCompany(), maxKept);
+  const random = createRandom(77);
+  const requestIds = createRandom(78);
+  const account = createMeters(quota.account, now);
+  const endpoints = createMeters(quota.endpoint, now);
+  const searches = createMeters(quota.search, now);
+  const idempotent = new Map<string, { fingerprint: string; answer: SandboxAnswer; at: number }>();
+
+  const overQuota = (operation: string): string | undefined => {
+    if (!account('').take()) return 'global-rate';
+    if (isSearch(operation)) return searches('').take() ? undefined : 'endpoint-rate';
+    return endpoints(operation).take() ? undefined : 'endpoint-rate';
+  };
+
+  const authorise = ({ headers }: SandboxRequest): void => {
+    if (keyOf(headers.authorization) === apiKey) return;
+    throw new StripeError(401, {
+      type: 'invalid_request_error',
+      message: headers.authorization ? 'Invalid API Key provided' : 'You did not provide an API key.',
+    });
+  };
+
+  /** Refuses what can be refused without a look at the account, before anything is done. */
+  const prepare = (request: SandboxRequest, { route }: Found, requestId: string): Context => {
+    if (request.method === 'POST' && !isForm(request)) {
+      throw invalid('Invalid request (check that your POST content type is application/x-www-form-urlencoded).');
+    }
+    const params = new Params(request);
+    params.allowOnly(route.params);
+    checkPaths(route.returns, params.list('expand'));
+    const idempotencyKey = idempotencyKeyOf(request);
+    return { state, params, random, now, searchLagMs, requestId, idempotencyKey };
+  };
+
+  const answerRoute = ({ route, id }: Found, context: Context): SandboxAnswer => json(200, route.answer(id, context));
+
+  /**
+   * A write that carries a key it was seen with before is answered as it was then, errors of the card included. One that
+   * was refused for its parameters was never carried out, and its key is as good as new.
+   */
+  const answerOnce = (request: SandboxRequest, found: Found, key: string, requestId: string): SandboxAnswer => {
+    const fingerprint = `${request.path} ${new Params(request).fingerprint()}`;
+    for (const [old, { at }] of idempotent) {
+      if (at > now() - KEY_LIFETIME_MS) break;
+      idempotent.delete(old);
+    }
+    const seen = idempotent.get(key);
+    if (seen && seen.fingerprint !== fingerprint) {
+      throw new StripeError(400, {
+        type: 'idempotency_error',
+        message: `Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '${key}' if you meant to execute a different request.`,
+      });
+    }
+    if (seen) return { ...seen.answer, headers: { ...seen.answer.headers, 'idempotent-replayed': 'true' } };
+    const context = prepare(request, found, requestId);
+    const plain = storable(() => answerRoute(found, context));
+    const answer = { ...plain, headers: { ...plain.headers, 'idempotency-key': key, 'original-request': requestId } };
+    keep(idempotent, key, { fingerprint, answer, at: now() }, maxKept);
+    return answer;
+  };
+
+  const handle = (request: SandboxRequest, operation: string, requestId: string): SandboxAnswer => {
+    const found = findRoute(request);
+    authorise(request);
+    const limit = overQuota(operation);
+    if (limit) return { ...errorAnswer(429), headers: { ...JSON_HEADERS, 'stripe-rate-limited-reason': limit } };
+    const key = idempotencyKeyOf(request);
+    if (key !== undefined) return answerOnce(request, found, key, requestId);
+    return answerRoute(found, prepare(request, found, requestId));
+  };
+
+  const identify = (answer: SandboxAnswer, requestId: string, version: string = API_VERSION): SandboxAnswer => ({
+    ...answer,
+    headers: { ...answer.headers, 'request-id': requestId, 'stripe-version': version },
+  });
+
+  const newRequestId = () => `req_${requestIds.token(14)}`;
+
+  const provider: Provider = {
+    describe,
+    handle: (request, { operation }) => {
+      const requestId = newRequestId();
+      const version = request.headers['stripe-version'];
+      return identify(
+        answering(() => handle(request, operation, requestId)),
+        requestId,
+        version?.toString(),
+      );
+    },
+    errorAnswer: (status) => identify(errorAnswer(status), newRequestId()),
+  };
+  return startSandboxServer(provider, listen);
+};
+
+/** The answer of a write, errors included but for those of its parameters, which are thrown on. */
+const storable = (work: () => SandboxAnswer): SandboxAnswer => {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof StripeError) || isValidationError(error)) throw error;
+    return error.toAnswer();
+  }
+};
+
+const JSON_HEADERS = { 'content-type': 'application/json' };
+
+/** What the provider says of a failure that is not of the request's making. */
+const errorAnswer = (status: number): SandboxAnswer => {
+  const message = status === 429 ? 'Request rate limit exceeded.' : `The sandbox was asked to answer ${status}.`;
+  const code = status === 429 ? { code: 'rate_limit' } : {};
+  const type = status >= 500 ? 'api_error' : 'invalid_request_error';
+  return new StripeError(status, { type, message, ...code }).toAnswer();
+};
+
+/** The key of a bearer, or the user name of basic authentication. */
+const keyOf = (authorization = ''): string => {
+  const [, scheme = '', credentials = ''] = /^(\w+) (.*)$/.exec(authorization) ?? [];
+  if (scheme.toLowerCase() !== 'basic') return credentials;
+  return Buffer.from(credentials, 'base64').toString().replace(/:.*$/s, '');
+};
+
+const isForm = ({ headers, body }: SandboxRequest): boolean =>
+  body === '' || headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true;
+
+/** The key of a write; reads are the same however often they come. */
+const idempotencyKeyOf = ({ method, headers }: SandboxRequest): string | undefined => {
+  const key = method === 'POST' ? headers['idempotency-key']?.toString() : undefined;
+  if (key && key.length > MAX_KEY_LENGTH) {
+    throw invalid(`Idempotency keys have up to ${MAX_KEY_LENGTH} characters.`);
+  }
+  return key || undefined;
+};
+
+type Found = { readonly route: Route; readonly id: string };
+
+const PATTERNS = ROUTES.map((route) => ({ route, pattern: new RegExp(`^${route.path.replace('{id}', '([^/]+)')}$`) }));
+
+const findRoute = ({ method, path }: Pick<SandboxRequest, 'method' | 'path'>): Found => {
+  for (const { route, pattern } of PATTERNS) {
+    const match = route.method === method ? pattern.exec(path) : null;
+    if (match) return { route, id: match[1] ?? '' };
+  }
+  throw new StripeError(404, {
+    type: 'invalid_request_error',
+    message: `Unrecognized request URL (${method}: ${path}). Please see https://stripe.com/docs or we can help at https://support.stripe.com/.`,
+  });
+};
+
+const describe = (request: SandboxRequest): Described => {
+  try {
+    const { route, id } = findRoute(request);
+    const params = new Params(request);
+    const asked = ['customer', 'email', 'query', 'payment_intent', 'charge'].map((name) => params.text(name));
+    return {
+      operation: `${route.method} ${route.path}`,
+      keys: [id, ...asked].filter((key): key is string => Boolean(key)),
+    };
+  } catch {
+    return { operation: `${request.method} ${request.path}`, keys: [] };
+  }
+};

@@ -1,0 +1,41 @@
+import { createLog } from '../../runtime/log.ts';
+import { sandboxes } from '../../sandbox/index.ts';
+import { readConfig } from '../../subgraphs/config.ts';
+import { inventory } from '../../subgraphs/inventory/index.ts';
+import type { OpenMageSandboxOptions } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
+import { createProcessKit } from '../../subgraphs/kit/infrastructure.ts';
+import { serve } from '../../subgraphs/kit/serve.ts';
+import { type Ask, type Stack, startStack } from './stack.ts';
+
+/** The two ways to the inventory subgraph: in the gateway's process, and in one of its own. */
+export const PATHS = ['in process', 'over HTTP'] as const;
+
+export type InventoryStack = {
+  readonly openmage: Stack['openmage'];
+  readonly ask: Ask;
+  readonly close: () => Promise<void>;
+};
+
+/** A gateway with the inventory subgraph at the end of one of the paths, and a sandbox of the shop behind it. */
+export const startInventory = async (
+  path: (typeof PATHS)[number],
+  { openmage, env = {} }: { openmage?: OpenMageSandboxOptions; env?: Record<string, string> } = {},
+): Promise<InventoryStack> => {
+  const stack = await startStack({ env, openmage: { sessionLifetimeS: 1e9, ...openmage } });
+  if (path === 'in process') return stack;
+  const log = createLog('silent');
+  const whole = { CACHE_MAX_MIB: '0', ...sandboxes.openmage.environment(stack.openmage), ...env };
+  const { kit } = createProcessKit(whole, log);
+  const config = readConfig({ SUBGRAPHS: 'inventory', PORT: '0', SHUTDOWN_GRACE_MS: '100' });
+  const subgraph = await serve([inventory.create(whole, kit)], { ...config, log, health: () => ({}) });
+  const gateway = await stack.startAnother({ ...env, INVENTORY_URL: `${subgraph.url}/inventory` });
+  return {
+    openmage: stack.openmage,
+    ask: gateway.ask,
+    close: async () => {
+      await gateway.close();
+      await subgraph.close();
+      await stack.close();
+    },
+  };
+};

@@ -1,0 +1,29 @@
+import { expect, vi } from 'vitest';
+import { sandboxes } from '../../sandbox/index.ts';
+import { startProcess } from './processes.ts';
+import type { Stack } from './stack.ts';
+
+/** A gateway whose payments and crm subgraphs are a process of their own, in front of a stack's sandboxes. */
+export const startOverHttp = async (
+  stack: Stack,
+  env: Readonly<Record<string, string>>,
+): Promise<Pick<Stack, 'ask' | 'close'>> => {
+  const subgraphs = startProcess(['node', 'subgraphs/main.ts'], {
+    SUBGRAPHS: 'payments,crm',
+    PORT: '0',
+    LOG_LEVEL: 'silent',
+    ...sandboxes.stripe.environment(stack.stripe),
+    ...sandboxes.hubspot.environment(stack.hubspot),
+    ...env,
+  });
+  const answersAt = (name: string) => new RegExp(`${name} answers at (\\S+)`).exec(subgraphs.output())?.[1] ?? '';
+  await vi.waitFor(() => expect([answersAt('payments'), answersAt('crm')]).not.toContain(''), 120_000);
+  const gateway = await stack.startAnother({ PAYMENTS_URL: answersAt('payments'), CRM_URL: answersAt('crm') });
+  return {
+    ask: gateway.ask,
+    close: async () => {
+      await gateway.close();
+      await subgraphs.stop();
+    },
+  };
+};

@@ -1,0 +1,141 @@
+import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
+import { type GraphQLFormattedError, print } from 'graphql';
+import { type StartedGateway, startGateway } from '../../gateway/start.ts';
+import { sandboxes } from '../../sandbox/index.ts';
+import type { Sandbox } from '../../sandbox/server.ts';
+import { type HubSpotSandboxOptions, startHubSpotSandbox } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
+import { type OpenMageSandboxOptions, startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
+import { type StripeSandboxOptions, startStripeSandbox } from '../../subgraphs/payments/stripe/sandbox/index.ts';
+import { SUBJECTS } from '../contracts/index.ts';
+
+export type Answer<Data> = {
+  readonly status: number;
+  readonly data: Data | null | undefined;
+  readonly errors: readonly GraphQLFormattedError[] | undefined;
+  readonly text: string;
+};
+
+export type Ask = <Data = Record<string, unknown>, Variables = Record<string, unknown>>(
+  query: string | TypedDocumentNode<Data, Variables>,
+  variables?: Variables,
+  init?: { headers?: Record<string, string>; signal?: AbortSignal },
+) => Promise<Answer<Data>>;
+
+export type Stack = {
+  readonly url: string;
+  readonly sandboxes: Readonly<Record<keyof typeof sandboxes, Sandbox>>;
+  readonly stripe: Sandbox;
+  readonly hubspot: Sandbox;
+  readonly openmage: Sandbox;
+  readonly ask: Ask;
+  /** Starts another gateway in front of the same sandboxes, with the same environment but for `env`. */
+  readonly startAnother: (env?: Record<string, string>) => Promise<Pick<Stack, 'url' | 'ask' | 'close'>>;
+  /** Forgets the calls and the faults of all. */
+  readonly reset: () => void;
+  readonly close: () => Promise<void>;
+};
+
+export type StackOptions = {
+  readonly env?: Record<string, string>;
+  readonly stripe?: StripeSandboxOptions;
+  readonly hubspot?: HubSpotSandboxOptions;
+  readonly openmage?: OpenMageSandboxOptions;
+};
+
+const ANY = { calls: Number.POSITIVE_INFINITY, windowMs: 1 };
+
+/** Asks a GraphQL endpoint as a client does. */
+export const createAsk =
+  (url: string): Ask =>
+  async (query, variables, { headers, signal } = {}) => {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json', ...headers },
+      body: JSON.stringify({ query: typeof query === 'string' ? query : print(query), variables }),
+      ...(signal && { signal }),
+    });
+    const text = await response.text();
+    const { data, errors } = JSON.parse(text);
+    return { status: response.status, data, errors, text };
+  };
+
+/** Nothing kept between requests and no quota to wait for, so that a test sees every call. */
+const UNHINDERED = {
+  CACHE_MAX_MIB: '0',
+  ...Object.fromEntries(
+    SUBJECTS.map(({ quota: { variable, value } }) => [variable, value.replaceAll('N', '100000').replaceAll('S', '1')]),
+  ),
+};
+
+/**
+ * The sandboxes and the gateway in front of them, on free ports. The sandboxes have no quota unless one is given, and
+ * the gateway knows of none and keeps nothing unless `env` says so.
+ */
+export const startStack = async ({ env, stripe, hubspot, openmage }: StackOptions = {}): Promise<Stack> => {
+  const starts: Record<keyof typeof sandboxes, () => Promise<Sandbox>> = {
+    ...mapValues(sandboxes, ({ start }) => start),
+    stripe: () =>
+      startStripeSandbox({ quota: { account: ANY, endpoint: ANY, search: ANY }, searchLagMs: 0, ...stripe }),
+    hubspot: () => startHubSpotSandbox({ quota: { account: ANY, search: ANY }, ...hubspot }),
+    openmage: () => startOpenMageSandbox(openmage),
+  };
+  const started = await Promise.all(Object.entries(starts).map(async ([name, start]) => [name, await start()]));
+  const providers = Object.fromEntries(started) as Stack['sandboxes'];
+  const all = Object.values(providers);
+  const whole = {
+    PORT: '0',
+    LOG_LEVEL: 'silent',
+    ...UNHINDERED,
+    ...Object.assign(
+      {},
+      ...Object.values(mapValues(sandboxes, ({ environment }, name) => environment(providers[name]))),
+    ),
+    ...env,
+  };
+  let gateway: StartedGateway;
+  try {
+    gateway = await startGateway(whole);
+  } catch (error) {
+    await Promise.all(all.map((sandbox) => sandbox.close()));
+    throw error;
+  }
+  return {
+    url: gateway.url,
+    sandboxes: providers,
+    stripe: providers.stripe,
+    hubspot: providers.hubspot,
+    openmage: providers.openmage,
+    ask: createAsk(`${gateway.url}/graphql`),
+    startAnother: async (other) => {
+      const { url, close } = await startGateway({ ...whole, ...other });
+      return { url, ask: createAsk(`${url}/graphql`), close };
+    },
+    reset: () => {
+      for (const sandbox of all) sandbox.reset();
+    },
+    close: async () => {
+      await gateway.close();
+      await Promise.all(all.map((sandbox) => sandbox.close()));
+    },
+  };
+};
+
+const mapValues = <Key extends string, From, To>(
+  object: Readonly<Record<Key, From>>,
+  change: (value: From, key: Key) => To,
+): Record<Key, To> =>
+  Object.fromEntries(Object.entries<From>(object).map(([key, value]) => [key, change(value, key as Key)])) as Record<
+    Key,
+    To
+  >;
+
+/** The calls that a sandbox has seen, as `operation`, sorted; the reading of the WSDL left out. */
+export const operationsOf = ({ calls }: Sandbox): string[] =>
+  calls
+    .map(({ operation }) => operation)
+    .filter((operation) => operation !== 'WSDL')
+    .sort();
+
+/** The code and the reason of each error. */
+export const codesOf = (errors: readonly GraphQLFormattedError[] | undefined): unknown[][] | undefined =>
+  errors?.map(({ extensions }) => [extensions?.['code'], extensions?.['reason']]);

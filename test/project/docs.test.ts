@@ -1,0 +1,115 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import {
+  buildSchema,
+  isEnumType,
+  isInputObjectType,
+  isIntrospectionType,
+  isObjectType,
+  isSpecifiedScalarType,
+} from 'graphql';
+import { describe, expect, test } from 'vitest';
+import { REJECTION_REASONS } from '../../connectors/errors.ts';
+import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
+import { PUBLIC_ERROR_CODES } from '../../gateway/http/apollo.ts';
+import { SandboxProcessEnv } from '../../sandbox/config.ts';
+import { SubgraphProcessEnv } from '../../subgraphs/config.ts';
+import { subgraphs } from '../../subgraphs/index.ts';
+import { KIT_SECRETS, KitEnv } from '../../subgraphs/kit/infrastructure.ts';
+import { ROOT } from '../helpers/processes.ts';
+
+const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+
+/** The names in the first column of a document's tables: `| `NAME` | …`. */
+const namesInTables = (text: string): string[] =>
+  [...text.matchAll(/^\| `([A-Z][A-Z_]+)`/gm)].map(([, name = '']) => name);
+
+test('docs/errors.md has every code and every reason, and no other', () => {
+  expect(new Set(namesInTables(read('docs/errors.md')))).toEqual(
+    new Set([...PUBLIC_ERROR_CODES, ...REJECTION_REASONS]),
+  );
+});
+
+test('of every package it is said whether it may run a script when it is installed', () => {
+  const { packages } = JSON.parse(read('package-lock.json')) as {
+    packages: Record<string, { hasInstallScript?: true }>;
+  };
+  const { allowScripts } = JSON.parse(read('package.json')) as { allowScripts: Record<string, boolean> };
+  const running = Object.entries(packages).flatMap(([path, { hasInstallScript }]) =>
+    hasInstallScript ? [path.replace(/^.*node_modules\//, '')] : [],
+  );
+  expect(running.filter((name) => !(name in allowScripts))).toEqual([]);
+  // It puts the binary in its place that came as a package of the platform.
+  expect(Object.keys(allowScripts).filter((name) => allowScripts[name])).toEqual(['node']);
+});
+
+describe('configuration', () => {
+  const urls = createSubgraphUrlsEnv(subgraphs.map(({ name }) => name));
+  const schemas = [
+    GatewayEnv,
+    KitEnv,
+    urls,
+    SubgraphProcessEnv,
+    SandboxProcessEnv,
+    ...subgraphs.map((one) => one.variables),
+  ];
+  const variables = new Set(schemas.flatMap(({ shape }) => Object.keys(shape)));
+
+  test('docs/configuration.md has every variable, and no other', () => {
+    expect(new Set(namesInTables(read('docs/configuration.md')))).toEqual(variables);
+  });
+
+  test('docs/configuration.md says which may come from files', () => {
+    for (const name of [...KIT_SECRETS, ...subgraphs.flatMap(({ secrets }) => secrets)]) {
+      expect(read('docs/configuration.md')).toContain(`\`${name}_FILE\``);
+    }
+  });
+
+  test('.env.example has every variable, and no other', () => {
+    const named = [...read('.env.example').matchAll(/^#? ?([A-Z][A-Z_]+)=/gm)].map(([, name = '']) => name);
+    expect(new Set(named)).toEqual(variables);
+  });
+
+  test('docker-compose.yml sets no variable that does not exist', () => {
+    const set = [...read('docker-compose.yml').matchAll(/^ +([A-Z][A-Z0-9_]*):/gm)].map(([, name = '']) => name);
+    expect(set.filter((name) => !variables.has(name))).toEqual([]);
+  });
+});
+
+test('every type, field, argument and value of the graph has a description', () => {
+  const schema = buildSchema(read('gateway/schema.graphql'));
+  const bare: string[] = [];
+  const note = (name: string, { description }: { description?: string | null | undefined }) => {
+    if (!description) bare.push(name);
+  };
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (isIntrospectionType(type) || isSpecifiedScalarType(type)) continue;
+    if (!['Query', 'Mutation'].includes(type.name)) note(type.name, type);
+    if (isEnumType(type)) for (const value of type.getValues()) note(`${type.name}.${value.name}`, value);
+    if (isInputObjectType(type) || isObjectType(type)) {
+      for (const field of Object.values(type.getFields())) {
+        // What `input` is, its type says.
+        note(`${type.name}.${field.name}`, field);
+        for (const arg of 'args' in field ? field.args : []) {
+          if (!['input', 'filter'].includes(arg.name)) note(`${type.name}.${field.name}(${arg.name})`, arg);
+        }
+      }
+    }
+  }
+  expect(bare).toEqual([]);
+});
+
+const markdown = readdirSync(ROOT, { recursive: true, encoding: 'utf8' }).filter(
+  (file) => file.endsWith('.md') && !file.includes('node_modules'),
+);
+
+test.each(markdown)('%s: the files it names are there', (file) => {
+  const links = [...read(file).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path = '']) => path);
+  expect(links.filter((path) => !existsSync(join(ROOT, dirname(file), path)))).toEqual([]);
+});
+
+test('the scripts that the papers name are there', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  const named = markdown.flatMap((file) => [...read(file).matchAll(/npm run ([a-z:]+)/g)].map(([, name = '']) => name));
+  expect([...new Set(named)].filter((name) => !(name in scripts))).toEqual([]);
+});
