@@ -50,7 +50,7 @@ const config: CodegenConfig = {
   generates: {
     ...subgraph('payments', {
       Customer: './stripe/mapping.ts#CustomerRef',
-      PaymentAccount: './stripe/api.ts#ApiAccount',
+      PaymentAccount: './stripe/api.ts#StripeCustomer',
       Payment: './stripe/api.ts#ApiPayment',
       Refund: './stripe/api.ts#ApiRefund',
       Invoice: './stripe/api.ts#ApiInvoice',

@@ -1,13 +1,13 @@
-import { createLedger, withMeter } from '../connectors/call-stats.ts';
-import { type Answer, type Call, chain, type Link } from '../connectors/middleware/chain.ts';
+import { createCallStats, withCallStats } from '../connectors/call-stats.ts';
+import { chain, type Middleware, type ProviderRequest, type ProviderResponse } from '../connectors/middleware/chain.ts';
 import { withBreaker } from '../connectors/middleware/circuit-breaker.ts';
-import { createLimits, withTurns } from '../connectors/middleware/rate-limit.ts';
+import { createRateLimits, withRateLimit } from '../connectors/middleware/rate-limit.ts';
 import { createRetryBudget, withRetry } from '../connectors/middleware/retry.ts';
 import { withStatusErrors } from '../connectors/middleware/status.ts';
-import { withHonestOutcome } from '../connectors/middleware/unknown-outcome.ts';
-import { createMemoryLimiter } from '../connectors/rate-limits/memory.ts';
-import { createTurns } from '../connectors/rate-limits/scheduler.ts';
-import { createStamps } from '../connectors/reads/batcher.ts';
+import { withUnknownOutcome } from '../connectors/middleware/unknown-outcome.ts';
+import { createMemoryRateLimiter } from '../connectors/rate-limits/memory.ts';
+import { createRequestScheduler } from '../connectors/rate-limits/scheduler.ts';
+import { createMonotonicClock } from '../connectors/reads/batcher.ts';
 import { createCache } from '../connectors/reads/cache.ts';
 import { createReader } from '../connectors/reads/reader.ts';
 import { createMemoryStore } from '../connectors/reads/store.ts';
@@ -23,28 +23,32 @@ const CALLS = 20_000;
 const AT_ONCE = 20;
 
 const upstream = 'bench';
-const ledger = createLedger();
-const limiter = createMemoryLimiter();
-const limits = createLimits(
+const callStats = createCallStats();
+const rateLimiter = createMemoryRateLimiter();
+const limits = createRateLimits(
   [
     { name: 'account', calls: 1e9, windowMs: 1_000 },
     { name: 'endpoint', calls: 1e9, windowMs: 1_000, isPerOperation: true },
   ],
   { upstream, account: 'a' },
 );
-const turns = createTurns({ upstream, limiter, bucketsOf: limits.bucketsOf, concurrency: 100 });
+const scheduler = createRequestScheduler({ upstream, rateLimiter, windowsOf: limits.windowsOf, concurrency: 100 });
 
-const LINKS: readonly (readonly [name: string, link: Link])[] = [
+const LINKS: readonly (readonly [name: string, link: Middleware])[] = [
   ['statuses', withStatusErrors(upstream)],
-  ['ledger', withMeter(upstream, ledger)],
+  ['ledger', withCallStats(upstream, callStats)],
   ['circuit breaker', withBreaker(upstream)],
-  ['quota and line', withTurns({ upstream, turns, limiter, limits, ledger })],
-  ['retry', withRetry({ upstream, ledger, budget: createRetryBudget() })],
-  ['honest outcome', withHonestOutcome],
+  ['quota and line', withRateLimit({ upstream, scheduler, rateLimiter, limits, callStats })],
+  ['retry', withRetry({ upstream, callStats, budget: createRetryBudget() })],
+  ['honest outcome', withUnknownOutcome],
 ];
 
-const ANSWER: Answer = { status: 200, headers: { 'content-type': 'application/json' }, body: '{"results":[]}' };
-const CALL: Call = {
+const ANSWER: ProviderResponse = {
+  status: 200,
+  headers: { 'content-type': 'application/json' },
+  body: '{"results":[]}',
+};
+const CALL: ProviderRequest = {
   operation: 'POST /things/batch/read',
   method: 'POST',
   url: 'https://api.example/things/batch/read',
@@ -52,10 +56,10 @@ const CALL: Call = {
   body: '{}',
   write: false,
   signal: new AbortController().signal,
-  standing: { deadlineAt: Number.POSITIVE_INFINITY, isBackground: false, flow: {} },
+  priority: { deadlineAt: Number.POSITIVE_INFINITY, isBackground: false, flow: {} },
 };
 // As the network: the answer comes in another turn of the event loop.
-const wire = () => new Promise<Answer>((resolve) => setImmediate(resolve, ANSWER));
+const wire = () => new Promise<ProviderResponse>((resolve) => setImmediate(resolve, ANSWER));
 
 const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? 0;
 
@@ -113,22 +117,27 @@ console.table(
 );
 console.log(`The whole chain: ${added(costs)} µs of CPU and ${added(times)} µs of time a call.\n`);
 
-const stamp = createStamps(monotonicNow);
-const lifetime = { freshMs: 3_600_000, refreshMs: 3_600_000, keepMs: 3_600_000, absentMs: 1_000 };
+const timestamp = createMonotonicClock(monotonicNow);
+const cachePolicy = {
+  maxAgeMs: 3_600_000,
+  staleWhileRevalidateMs: 3_600_000,
+  staleIfErrorMs: 3_600_000,
+  negativeTtlMs: 1_000,
+};
 const cache = createCache({
   store: createMemoryStore({ maxBytes: 64 * 1024 * 1024 }),
   owner: 'bench:a',
-  maxKeepMs: 3_600_000,
-  stamp,
+  longestTtlMs: 3_600_000,
+  timestamp,
 });
 const reader = createReader<object>(
   {
     type: 'things',
     operation: 'POST /things/batch/read',
     maxBatch: 100,
-    ask: async (keys) => new Map(keys.map((key) => [key, { id: key, name: 'A thing', amount: '12.50' }])),
+    fetch: async (keys) => new Map(keys.map((key) => [key, { id: key, name: 'A thing', amount: '12.50' }])),
   },
-  { upstream, ledger, turns, cache, lifetime, stamp, now: monotonicNow },
+  { upstream, callStats, scheduler, cache, cachePolicy, timestamp, now: monotonicNow },
 );
 const page = Array.from({ length: 50 }, (_, index) => String(index));
 await reader.load(page, {});

@@ -1,8 +1,8 @@
 import { isUpstreamError } from './errors.ts';
-import { type Link, MAX_OPERATIONS } from './middleware/chain.ts';
+import { MAX_OPERATIONS, type Middleware } from './middleware/chain.ts';
 
 /** What one operation of a provider has cost. Sums, all of them. */
-export type LedgerRow = {
+export type CallStatsRow = {
   readonly upstream: string;
   readonly operation: string;
   /** Requests sent to the provider, repeated ones included. */
@@ -38,21 +38,21 @@ export type Span = {
   readonly isFailed: boolean;
 };
 
-export type LedgerEntry = Partial<Omit<LedgerRow, 'upstream' | 'operation'>>;
+export type CallStatsEntry = Partial<Omit<CallStatsRow, 'upstream' | 'operation'>>;
 
 /** Counts what providers are asked, per provider and operation: for one client request, or for the whole process. */
-export type Ledger = {
-  readonly add: (upstream: string, operation: string, entry: LedgerEntry) => void;
+export type CallStats = {
+  readonly add: (upstream: string, operation: string, entry: CallStatsEntry) => void;
   /** Adds to the sums alone, for calls whose spans are known otherwise. */
-  readonly addRow: (upstream: string, operation: string, entry: LedgerEntry) => void;
-  readonly rows: () => readonly Readonly<LedgerRow>[];
+  readonly addRow: (upstream: string, operation: string, entry: CallStatsEntry) => void;
+  readonly rows: () => readonly Readonly<CallStatsRow>[];
   /** Each call by itself, where the ledger keeps them. */
   readonly spans: Span[] | undefined;
   /** How long ago it was opened, in milliseconds. */
   readonly ageMs: () => number;
 };
 
-const EMPTY: Required<LedgerEntry> = {
+const EMPTY: Required<CallStatsEntry> = {
   calls: 0,
   retries: 0,
   failures: 0,
@@ -67,7 +67,7 @@ const EMPTY: Required<LedgerEntry> = {
 };
 
 /** The columns of a row. */
-export const LEDGER_COLUMNS = Object.keys(EMPTY) as (keyof LedgerEntry)[];
+export const CALL_STATS_COLUMNS = Object.keys(EMPTY) as (keyof CallStatsEntry)[];
 
 /** The calls and waits that a ledger keeps one by one; those beyond are in the sums alone. */
 const MAX_SPANS = 10_000;
@@ -76,8 +76,8 @@ const MAX_SPANS = 10_000;
 const OTHERS = '(others)';
 
 /** A ledger of sums. With `keepsSpans` it grows with every call, so it should be one client request's. */
-export const createLedger = ({ keepsSpans = false } = {}): Ledger => {
-  const rows = new Map<string, LedgerRow>();
+export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
+  const rows = new Map<string, CallStatsRow>();
   const openedAt = performance.now();
   const spans: Span[] | undefined = keepsSpans ? [] : undefined;
   const ageMs = () => performance.now() - openedAt;
@@ -88,7 +88,7 @@ export const createLedger = ({ keepsSpans = false } = {}): Ledger => {
     spans.push({ upstream, operation, kind, startMs: Math.max(0, ageMs() - timeMs), timeMs, isFailed });
   };
 
-  const rowOf = (upstream: string, operation: string): LedgerRow => {
+  const rowOf = (upstream: string, operation: string): CallStatsRow => {
     const name = `${upstream} ${operation}`;
     let row = rows.get(name);
     if (row) return row;
@@ -98,11 +98,11 @@ export const createLedger = ({ keepsSpans = false } = {}): Ledger => {
     return row;
   };
 
-  const addRow = (upstream: string, operation: string, entry: LedgerEntry): void => {
+  const addRow = (upstream: string, operation: string, entry: CallStatsEntry): void => {
     const row = rowOf(upstream, operation);
     for (const column in entry) {
-      const count = column as keyof LedgerEntry;
-      row[count] += entry[count] ?? 0;
+      const state = column as keyof CallStatsEntry;
+      row[state] += entry[state] ?? 0;
     }
   };
 
@@ -122,8 +122,8 @@ export const createLedger = ({ keepsSpans = false } = {}): Ledger => {
 };
 
 /** Enters every request to the provider, with its bytes and its time. Stands next to the wire: a retry is a call too. */
-export const withMeter =
-  (upstream: string, ledger: Ledger): Link =>
+export const withCallStats =
+  (upstream: string, callStats: CallStats): Middleware =>
   (next) =>
   async (call) => {
     const start = performance.now();
@@ -132,26 +132,26 @@ export const withMeter =
     let bytesReceived = 0;
     let failures = 0;
     try {
-      const answer = await next(call);
-      bytesReceived = answer.body.length;
-      return answer;
+      const response = await next(call);
+      bytesReceived = response.body.length;
+      return response;
     } catch (error) {
       failures = 1;
       if (isUpstreamError(error)) bytesReceived = error.details.body?.length ?? 0;
       throw error;
     } finally {
       const timeMs = performance.now() - start;
-      enter(call, ledger, upstream, { calls: 1, failures, timeMs, bytesSent, bytesReceived });
+      recordCall(call, callStats, upstream, { calls: 1, failures, timeMs, bytesSent, bytesReceived });
     }
   };
 
 /** Adds an entry about a call to the process's ledger and to those of the requests that it is made for. */
-export const enter = (
-  { operation, ledgers }: { operation: string; ledgers?: ReadonlySet<Ledger> | undefined },
-  ledger: Ledger,
+export const recordCall = (
+  { operation, requestStats }: { operation: string; requestStats?: ReadonlySet<CallStats> | undefined },
+  callStats: CallStats,
   upstream: string,
-  entry: LedgerEntry,
+  entry: CallStatsEntry,
 ): void => {
-  ledger.add(upstream, operation, entry);
-  if (ledgers) for (const one of ledgers) one.add(upstream, operation, entry);
+  callStats.add(upstream, operation, entry);
+  if (requestStats) for (const one of requestStats) one.add(upstream, operation, entry);
 };

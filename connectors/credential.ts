@@ -1,15 +1,15 @@
 import { monotonicNow } from '../runtime/clock.ts';
 import { untilAborted } from './abort.ts';
-import type { CallOptions } from './middleware/chain.ts';
+import type { RequestOptions } from './middleware/chain.ts';
 
 /** A credential that a provider hands out for a while: an OAuth access token, a SOAP session. */
-export type SharedCredential = {
+export type CachedCredential = {
   /**
    * Runs `work` with the current credential. Where `work` fails because the provider no longer takes the credential,
    * a new one is obtained and `work` runs once more: the provider did nothing the first time, so this is safe for
    * writes too.
    */
-  readonly use: <T>(work: (credential: string) => Promise<T>, options?: CallOptions) => Promise<T>;
+  readonly use: <T>(work: (credential: string) => Promise<T>, options?: RequestOptions) => Promise<T>;
 };
 
 export type Credential = {
@@ -18,12 +18,12 @@ export type Credential = {
   readonly expiresInMs?: number;
 };
 
-export type SharedCredentialOptions = {
+export type CachedCredentialOptions = {
   readonly upstream: string;
   /** Gets a new credential from the provider. Serves every caller, so it must not depend on any caller's signal. */
-  readonly obtain: () => Promise<Credential>;
+  readonly acquire: () => Promise<Credential>;
   /** Whether an error of `work` means that the credential is no longer taken. */
-  readonly isRefused: (error: unknown) => boolean;
+  readonly isRejected: (error: unknown) => boolean;
   /** How long before its expiry a credential is replaced, in milliseconds. Default one minute. */
   readonly renewBeforeMs?: number;
   readonly now?: () => number;
@@ -32,29 +32,29 @@ export type SharedCredentialOptions = {
 type Held = { readonly credential: Promise<Credential>; expiresAtMs: number };
 
 /** Shares one credential between all callers: however many need it at once, one obtains it and the others wait. */
-export const createSharedCredential = ({
+export const createCachedCredential = ({
   upstream,
-  obtain,
-  isRefused,
+  acquire,
+  isRejected,
   renewBeforeMs = 60_000,
   now = monotonicNow,
-}: SharedCredentialOptions): SharedCredential => {
+}: CachedCredentialOptions): CachedCredential => {
   let held: Held | undefined;
 
-  const forget = (old: Held) => {
+  const clear = (old: Held) => {
     if (held === old) held = undefined;
   };
 
   const current = (): Held => {
     if (held && held.expiresAtMs - renewBeforeMs > now()) return held;
-    const askedAtMs = now();
-    const fresh: Held = { credential: obtain(), expiresAtMs: Number.POSITIVE_INFINITY };
+    const requestedAtMs = now();
+    const fresh: Held = { credential: acquire(), expiresAtMs: Number.POSITIVE_INFINITY };
     held = fresh;
     fresh.credential.then(
       ({ expiresInMs }) => {
-        if (expiresInMs !== undefined) fresh.expiresAtMs = askedAtMs + expiresInMs;
+        if (expiresInMs !== undefined) fresh.expiresAtMs = requestedAtMs + expiresInMs;
       },
-      () => forget(fresh),
+      () => clear(fresh),
     );
     return fresh;
   };
@@ -67,8 +67,8 @@ export const createSharedCredential = ({
       try {
         return await work(await readValue(first));
       } catch (error) {
-        if (!isRefused(error)) throw error;
-        forget(first);
+        if (!isRejected(error)) throw error;
+        clear(first);
         return await work(await readValue(current()));
       }
     },

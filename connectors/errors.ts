@@ -1,4 +1,4 @@
-import type { Answer } from './middleware/chain.ts';
+import type { ProviderResponse } from './middleware/chain.ts';
 
 /** Every way in which a provider call can fail. `docs/errors.md` says what each means to a client. */
 export const UPSTREAM_ERROR_CODES = [
@@ -47,7 +47,7 @@ export type UpstreamErrorDetails = {
    */
   readonly body?: string | undefined;
   /** The headers of the provider's answer, for the same code. Never logged either. */
-  readonly headers?: Answer['headers'] | undefined;
+  readonly headers?: ProviderResponse['headers'] | undefined;
   /** The code of a SOAP fault, e.g. `101` or `Server`. */
   readonly fault?: string | undefined;
   readonly reason?: RejectionReason | undefined;

@@ -16,6 +16,6 @@ export type StartedGateway = {
 export const startGateway = async (env: Env): Promise<StartedGateway> => {
   // Each loads what only it needs: a gateway whose subgraphs are elsewhere starts without any provider's client.
   if (env['SUPERGRAPH'])
-    return (await import('./supergraph/external-supergraph.ts')).startForeign(env, env['SUPERGRAPH']);
-  return (await import('./supergraph/bundled-graph.ts')).startProduct(env);
+    return (await import('./supergraph/external-supergraph.ts')).startExternalSupergraph(env, env['SUPERGRAPH']);
+  return (await import('./supergraph/bundled-graph.ts')).startBundledGraph(env);
 };

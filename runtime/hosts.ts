@@ -16,7 +16,7 @@ export const hostNameOf = (header: string): string | undefined => {
  * DNS rebinding needs a name whose address its owner can change: a page on that name then counts as of the same origin
  * as a server on this machine. An IP address is no such name, and neither is `localhost` (RFC 6761, section 6.3).
  */
-const isFixed = (name: string): boolean =>
+const isOperatorSet = (name: string): boolean =>
   name.startsWith('[') || isIP(name) === 4 || name === 'localhost' || name.endsWith('.localhost');
 
 export type HostPolicy = {
@@ -29,6 +29,6 @@ export type HostPolicy = {
 /** Allows IP addresses, `localhost` and the given names; `*` allows every name, and makes none of them known. */
 export const createHostPolicy = (names: readonly string[]): HostPolicy => {
   const own = new Set(names);
-  const isKnown = (name: string) => isFixed(name) || own.has(name);
+  const isKnown = (name: string) => isOperatorSet(name) || own.has(name);
   return { isKnown, isAllowed: own.has('*') ? () => true : isKnown };
 };

@@ -36,21 +36,21 @@ export type Redis = {
    * first connection by this process's clock. Never steps but where Redis's clock does.
    */
   readonly now: () => number;
-  /** Leaves Redis alone until all `onReturn` work has succeeded. */
+  /** Leaves Redis alone until all `onReconnect` work has succeeded. */
   readonly suspend: () => void;
   /** Runs `work` each time Redis is there again, before anything else is asked of it. Throwing puts the return off. */
-  readonly onReturn: (work: ReturnWork) => void;
+  readonly onReconnect: (work: ReconnectListener) => void;
   readonly close: () => void;
 };
 
 /** What is known of a Redis that is there again. */
-export type ReturnState = {
+export type ReconnectState = {
   readonly client: RedisClient;
   /** Its clock has been set back since it was last seen, so that the order of the times kept in it is lost. */
   readonly isClockSetBack: boolean;
 };
 
-type ReturnWork = (state: ReturnState) => Promise<void>;
+type ReconnectListener = (state: ReconnectState) => Promise<void>;
 
 /** How long one command may take, in milliseconds. A Redis in the same network answers in one. */
 const COMMAND_MS = 500;
@@ -65,7 +65,7 @@ const MAX_SILENCES = 3;
 const HANDSHAKE_MS = 5_000;
 
 /** How long all work of a return may take, in milliseconds. */
-const RETURN_MS = 10_000;
+const RECONNECT_WORK_MS = 10_000;
 
 /** How often the clock is compared with that of Redis, in milliseconds. */
 const CLOCK_CHECK_MS = 5_000;
@@ -92,7 +92,7 @@ const inTime = async <T>(work: Promise<T>, limitMs = COMMAND_MS): Promise<T> => 
 
 /** Connects to a Redis, and goes on trying for as long as the process lives. */
 export const createRedis = (url: string, log: Log): Redis => {
-  const returns: ReturnWork[] = [];
+  const reconnectListeners: ReconnectListener[] = [];
   const clock = createRemoteClock();
   let client = createReconnectingClient(url);
   /** Undefined until it is known, so that one that is not there from the start is said too. */
@@ -103,7 +103,7 @@ export const createRedis = (url: string, log: Log): Redis => {
   let attempt: NodeJS.Timeout | undefined;
   let handshake: NodeJS.Timeout | undefined;
 
-  const become = (next: boolean, why?: unknown) => {
+  const setStatus = (next: boolean, why?: unknown) => {
     if (isUp === next) return;
     // Said as loudly as its absence: who has read of that should read of the end.
     const level = isUp === false ? 'warn' : 'info';
@@ -114,36 +114,36 @@ export const createRedis = (url: string, log: Log): Redis => {
   };
 
   const compareClocks = async () => {
-    const askedAt = monotonicNow();
+    const fetchedAt = monotonicNow();
     const time: unknown = await inTime(client.sendCommand(['TIME']));
-    if (clock.learn(time, askedAt) < -MAX_CLOCK_SKEW_MS) isClockSetBack = true;
+    if (clock.learn(time, fetchedAt) < -MAX_CLOCK_SKEW_MS) isClockSetBack = true;
   };
 
-  const comeBack = async () => {
+  const reconnect = async () => {
     clearTimeout(attempt);
     const own = client;
     if (!own.isReady) return;
     try {
       await compareClocks();
       const state = { client: own, isClockSetBack };
-      for (const work of returns) await inTime(work(state), RETURN_MS);
+      for (const work of reconnectListeners) await inTime(work(state), RECONNECT_WORK_MS);
       if (own !== client || !own.isReady) return;
       isClockSetBack &&= !state.isClockSetBack;
       silences = 0;
-      become(true);
+      setStatus(true);
     } catch (error) {
       if (own !== client || !own.isReady) return;
       silences += 1;
       if (silences >= MAX_SILENCES) replaceClient(error);
-      else attempt = setTimeout(comeBack, SUSPENSION_MS).unref();
+      else attempt = setTimeout(reconnect, SUSPENSION_MS).unref();
     }
   };
 
-  const goAway = (why?: unknown) => {
-    become(false, why);
+  const markDown = (why?: unknown) => {
+    setStatus(false, why);
     // Where the connection itself is lost, `ready` says when it is back.
     clearTimeout(attempt);
-    if (client.isReady) attempt = setTimeout(comeBack, SUSPENSION_MS).unref();
+    if (client.isReady) attempt = setTimeout(reconnect, SUSPENSION_MS).unref();
   };
 
   const connect = () => {
@@ -162,20 +162,20 @@ export const createRedis = (url: string, log: Log): Redis => {
       'ready',
       ifOwn(() => {
         clearTimeout(handshake);
-        void comeBack();
+        void reconnect();
       }),
     );
     own.on('error', (error: unknown) =>
       ifOwn(() => {
         // The handshake's time goes on: garbage is an error that leaves the connection open, and its answers will not come.
-        goAway(error);
+        markDown(error);
         // An error of a connection that stays: what came is no answer, and nobody knows where the next one begins.
         if (own.isReady) replaceClient();
       })(),
     );
     own.on(
       'end',
-      ifOwn(() => goAway()),
+      ifOwn(() => markDown()),
     );
     own.connect().catch(() => {});
   };
@@ -183,7 +183,7 @@ export const createRedis = (url: string, log: Log): Redis => {
   /** Gives a connection up that cannot be trusted to give each command its own answer. */
   const replaceClient = (why?: unknown) => {
     if (client.isOpen) client.destroy();
-    become(false, why);
+    setStatus(false, why);
     silences = 0;
     client = createReconnectingClient(url);
     clearTimeout(handshake);
@@ -196,11 +196,11 @@ export const createRedis = (url: string, log: Log): Redis => {
     try {
       await compareClocks();
     } catch (error) {
-      return goAway(error);
+      return markDown(error);
     }
     if (!isClockSetBack) return;
-    become(false);
-    await comeBack();
+    setStatus(false);
+    await reconnect();
   }, CLOCK_CHECK_MS).unref();
 
   connect();
@@ -212,14 +212,14 @@ export const createRedis = (url: string, log: Log): Redis => {
       try {
         return await inTime(work(client));
       } catch (error) {
-        if (error instanceof TooLong) goAway(error);
+        if (error instanceof TooLong) markDown(error);
         return undefined;
       }
     },
     now: clock.now,
-    suspend: () => goAway(),
-    onReturn: (work) => {
-      returns.push(work);
+    suspend: () => markDown(),
+    onReconnect: (work) => {
+      reconnectListeners.push(work);
     },
     close: () => {
       isClosed = true;
@@ -248,11 +248,11 @@ const createRemoteClock = () => {
   return {
     now: () => monotonicNow() + (offset ?? untilKnown),
     /** Takes a reading of Redis's `TIME`; gives by how much the clock was corrected, in milliseconds, 0 for the first. */
-    learn: (time: unknown, askedAt: number): number => {
+    learn: (time: unknown, fetchedAt: number): number => {
       const [seconds, micros] = Array.isArray(time) ? time.map(Number) : [];
       const at = Number(seconds) * 1_000 + Number(micros) / 1_000;
       if (!Number.isFinite(at)) throw new Error('Redis does not tell its time.');
-      const [least, most] = [at - monotonicNow(), at - askedAt];
+      const [least, most] = [at - monotonicNow(), at - fetchedAt];
       const known = offset;
       offset = known === undefined ? (least + most) / 2 : Math.min(most, Math.max(least, known));
       return known === undefined ? 0 : offset - known;

@@ -13,7 +13,7 @@ export type SandboxRequest = {
   readonly body: string;
 };
 
-export type SandboxAnswer = {
+export type SandboxResponse = {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body: string;
@@ -35,32 +35,32 @@ export type SandboxCall = Described & {
   status: number | null;
   readonly idempotencyKey: string | undefined;
   /** Whether the caller hung up before it had its answer. */
-  wasGivenUp: boolean;
+  clientAborted: boolean;
 };
 
 /** A stand-in for one provider, without its HTTP server. */
-export type Provider = {
+export type FakeProvider = {
   readonly describe: (request: SandboxRequest) => Described;
-  readonly handle: (request: SandboxRequest, call: Described) => SandboxAnswer;
+  readonly handle: (request: SandboxRequest, call: Described) => SandboxResponse;
   /** The provider's own way to say that something went wrong with this status. */
-  readonly errorAnswer: (status: number) => SandboxAnswer;
+  readonly errorResponse: (status: number) => SandboxResponse;
 };
 
 /**
  * Runs the work of a call. What is thrown to end it, an error that knows its answer, is answered; anything else is a
  * fault of the stand-in.
  */
-export const answering = (work: () => SandboxAnswer): SandboxAnswer => {
+export const catchResponse = (work: () => SandboxResponse): SandboxResponse => {
   try {
     return work();
   } catch (error) {
-    if (error instanceof Error && 'toAnswer' in error) return (error as Error & AnswersItself).toAnswer();
+    if (error instanceof Error && 'toResponse' in error) return (error as Error & ResponseError).toResponse();
     throw error;
   }
 };
 
 /** An error that ends a call in the provider's own way. */
-export type AnswersItself = { readonly toAnswer: () => SandboxAnswer };
+export type ResponseError = { readonly toResponse: () => SandboxResponse };
 
 export type Sandbox = {
   readonly url: string;
@@ -85,7 +85,7 @@ export type ListenOptions = {
  * as JSON) and `/_sandbox` (DELETE forgets both); `/_sandbox/health` says that it runs.
  */
 export const startSandboxServer = async (
-  provider: Provider,
+  provider: FakeProvider,
   { port = 0, host = '127.0.0.1' }: ListenOptions = {},
 ): Promise<Sandbox> => {
   const faults = createFaults();
@@ -96,7 +96,7 @@ export const startSandboxServer = async (
     calls.length = 0;
   };
 
-  const control = (request: SandboxRequest): SandboxAnswer => {
+  const control = (request: SandboxRequest): SandboxResponse => {
     if (request.path === '/_sandbox/health') return { status: 200, body: '{"status":"ok"}' };
     if (request.path === '/_sandbox/calls') return { status: 200, body: JSON.stringify(calls) };
     if (request.path === '/_sandbox/faults' && request.method === 'POST') faults.add(JSON.parse(request.body) as Fault);
@@ -123,10 +123,10 @@ export const startSandboxServer = async (
       at: performance.now(),
       status: null,
       idempotencyKey: typeof key === 'string' ? key : undefined,
-      wasGivenUp: false,
+      clientAborted: false,
     };
     response.once('close', () => {
-      call.wasGivenUp = !response.writableFinished;
+      call.clientAborted = !response.writableFinished;
     });
     calls.push(call);
     if (calls.length > MAX_KEPT) calls.shift();
@@ -136,14 +136,14 @@ export const startSandboxServer = async (
     let answer =
       fault.status === undefined && fault.body === undefined
         ? provider.handle(request, described)
-        : { ...provider.errorAnswer(fault.status ?? 200), ...(fault.body !== undefined && { body: fault.body }) };
+        : { ...provider.errorResponse(fault.status ?? 200), ...(fault.body !== undefined && { body: fault.body }) };
     if (fault.drop === 'after') return message.socket.destroy();
     if (fault.hang) return undefined;
     if (fault.rewrite) answer = { ...answer, body: fault.rewrite(answer.body) };
     answer = { ...answer, headers: { ...answer.headers, ...fault.headers } };
     call.status = answer.status;
     await fault.until;
-    if (fault.bytes) return pour(response, answer, fault.bytes);
+    if (fault.bytes) return streamBytes(response, answer, fault.bytes);
     if (!fault.delayMs) return write(response, answer);
     const timer = setTimeout(() => {
       timers.delete(timer);
@@ -158,7 +158,7 @@ export const startSandboxServer = async (
       // A caller that gives up while sending is its own business; anything else is a fault of the sandbox.
       if (message.destroyed && !message.complete) return;
       console.error('The sandbox failed:', error);
-      write(response, provider.errorAnswer(500));
+      write(response, provider.errorResponse(500));
     });
   });
   await new Promise<void>((resolve, reject) => {
@@ -182,7 +182,7 @@ export const startSandboxServer = async (
 };
 
 /** Sends as many bytes as asked, no faster than they are taken. */
-const pour = (response: ServerResponse, { status, headers }: SandboxAnswer, bytes: number): void => {
+const streamBytes = (response: ServerResponse, { status, headers }: SandboxResponse, bytes: number): void => {
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
   const chunk = Buffer.alloc(64 * 1024, 'x');
   function* chunks() {
@@ -192,7 +192,7 @@ const pour = (response: ServerResponse, { status, headers }: SandboxAnswer, byte
   pipeline(Readable.from(chunks()), response, () => {});
 };
 
-const write = (response: ServerResponse, { status, headers, body }: SandboxAnswer): void => {
+const write = (response: ServerResponse, { status, headers, body }: SandboxResponse): void => {
   response.writeHead(status, { 'content-length': Buffer.byteLength(body), ...headers });
   response.end(body);
 };

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { CompositionError } from '../gateway/supergraph/compose.ts';
-import { checkSchema, tell } from './schema/check.ts';
+import { checkSchema, formatReport } from './schema/check.ts';
 
 // `npm run schema:check` says whether the composed schema breaks operations that were committed: `-- <commit>`, by default HEAD.
 const [base = 'HEAD', root = join(import.meta.dirname, '..')] = process.argv.slice(2);
 try {
-  const { text, fails } = tell(await checkSchema(root, base), base);
+  const { text, fails } = formatReport(await checkSchema(root, base), base);
   console.log(text);
   if (fails) process.exitCode = 1;
 } catch (error) {

@@ -3,7 +3,7 @@ import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
 import { readConfig, readServed } from './config.ts';
 import { subgraphs } from './index.ts';
-import { createProcessKit, readKitConfig } from './kit/infrastructure.ts';
+import { createProcessInfrastructure, readInfrastructureConfig } from './kit/infrastructure.ts';
 import { serve } from './kit/serve.ts';
 import { hasCredentials, type SubgraphModule } from './kit/subgraph.ts';
 
@@ -32,12 +32,12 @@ const chooseSubgraphs = (env: Env) => {
 await run(process.env, async () => {
   const [{ logLevel, ...at }, , chosen] = readEach(
     () => readConfig(process.env),
-    () => readKitConfig(process.env),
+    () => readInfrastructureConfig(process.env),
     () => chooseSubgraphs(process.env),
   );
   const log = createLog(logLevel);
-  const { kit, redis, health } = createProcessKit(process.env, log);
-  const made = chosen.map(({ module, env }) => module.create(env, kit));
+  const { infrastructure, redis, health } = createProcessInfrastructure(process.env, log);
+  const made = chosen.map(({ module, env }) => module.create(env, infrastructure));
   const served = await serve(made, { ...at, log, health });
   for (const { module, isSandbox } of chosen) {
     const source = isSandbox ? 'its provider’s sandbox, with sample data' : 'its provider, for real';

@@ -7,7 +7,7 @@ import { createCompany } from '../../sandbox/company.ts';
 import { sandboxOf } from '../../sandbox/index.ts';
 import { readConfig } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
-import { createProcessKit } from '../../subgraphs/kit/infrastructure.ts';
+import { createProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { serve } from '../../subgraphs/kit/serve.ts';
 import type { Question } from './load.ts';
 
@@ -32,7 +32,7 @@ export const QUESTIONS: readonly Question[] = [0, 1, 2, 3, 4].flatMap((index) =>
 /** Starts them; the URL of each is `url` and its name. */
 const start = async (port: number): Promise<void> => {
   const log = createLog('error');
-  const { kit, health } = createProcessKit({}, log);
+  const { infrastructure, health } = createProcessInfrastructure({}, log);
   const environments = await Promise.all(
     subgraphs.map(async ({ provider }) => {
       const standIn = sandboxOf(provider);
@@ -41,7 +41,7 @@ const start = async (port: number): Promise<void> => {
   );
   const env = Object.assign({}, ...environments);
   const served = await serve(
-    subgraphs.map(({ create }) => create(env, kit)),
+    subgraphs.map(({ create }) => create(env, infrastructure)),
     { ...readConfig({ SUBGRAPHS: 'payments', PORT: '0' }), log, health },
   );
   const answers = new Map<string, Promise<Buffer>>();

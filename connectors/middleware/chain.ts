@@ -1,11 +1,11 @@
-import type { Ledger } from '../call-stats.ts';
-import type { Turn } from '../rate-limits/scheduler.ts';
+import type { CallStats } from '../call-stats.ts';
+import type { Permit } from '../rate-limits/scheduler.ts';
 
 /**
  * Where a call stands in line while a provider takes no more for now. Shared by all who wait for the call and read anew
  * each time a place is free, because somebody in more of a hurry may join.
  */
-export type Standing = {
+export type Priority = {
   /** When the answer is of no more use, by `monotonicNow`. */
   deadlineAt: number;
   /** Nobody waits for it: it goes after every call that somebody waits for. */
@@ -18,23 +18,23 @@ export type Standing = {
 export type Freshness = { leftMs: number };
 
 /** What every provider call can be told by the request that needs it. */
-export type CallOptions = {
+export type RequestOptions = {
   /** Ends the call early. A signal whose reason is a `TimeoutError` counts as a deadline that has passed. */
   readonly signal?: AbortSignal | undefined;
   /** Default: no deadline, and a client waits for it. */
-  readonly standing?: Standing | undefined;
+  readonly priority?: Priority | undefined;
   /** What was asked of the provider before this moment will not do, by `monotonicNow`. */
   readonly notBefore?: number | undefined;
   /** Where the call is entered, beside the process's own ledger: one for each request that it is made for. */
-  readonly ledgers?: ReadonlySet<Ledger> | undefined;
+  readonly requestStats?: ReadonlySet<CallStats> | undefined;
   /** Told by what is read; a call that nothing keeps the answer of leaves no time. Default: nobody wants to know. */
   readonly freshness?: Freshness | undefined;
   /** A turn that was taken for it beforehand. */
-  readonly turn?: Turn | undefined;
+  readonly permit?: Permit | undefined;
 };
 
 /** One call to a provider, as the links of the chain see it. */
-export type Call = CallOptions & {
+export type ProviderRequest = RequestOptions & {
   /** Names the endpoint without ids or values: `POST /crm/objects/2026-09/contacts/batch/read`, `catalogInventoryStockItemList`. */
   readonly operation: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -46,11 +46,11 @@ export type Call = CallOptions & {
   /** What the provider knows a repeated write by. Without it a write is never sent again. */
   readonly idempotencyKey?: string | undefined;
   /** Other calls cannot be sent before this one is answered (a login), so it does not stand in line with them. */
-  readonly isPrerequisite?: boolean | undefined;
+  readonly skipRateLimit?: boolean | undefined;
 };
 
 /** A provider's answer, whole. `headers` have lower-case names. */
-export type Answer = {
+export type ProviderResponse = {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body: string;
@@ -63,10 +63,11 @@ export type Answer = {
 export const MAX_OPERATIONS = 1_000;
 
 /** Sends a call and gives the answer, or throws an UpstreamError. */
-export type Send = (call: Call) => Promise<Answer>;
+export type Handler = (call: ProviderRequest) => Promise<ProviderResponse>;
 
 /** One concern of the way to a provider. It may answer by itself, change the call, watch it or send it again. */
-export type Link = (next: Send) => Send;
+export type Middleware = (next: Handler) => Handler;
 
 /** Puts the links before the wire; the first link is the outermost. */
-export const chain = (links: readonly Link[], wire: Send): Send => links.reduceRight((next, link) => link(next), wire);
+export const chain = (links: readonly Middleware[], wire: Handler): Handler =>
+  links.reduceRight((next, link) => link(next), wire);

@@ -2,7 +2,7 @@ import { ExponentialBackoff, halfJitterGenerator, type IBackoff } from 'cockatie
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { isUpstreamError, UpstreamError } from '../errors.ts';
-import { type Answer, type Call, type Link, MAX_OPERATIONS } from './chain.ts';
+import { MAX_OPERATIONS, type Middleware, type ProviderRequest, type ProviderResponse } from './chain.ts';
 
 export type BreakerOptions = {
   /** Failures in a row after which an endpoint is left alone. Default 5. */
@@ -29,7 +29,7 @@ type Circuit = { failures: number; state: State; lastFailure?: unknown };
 export const withBreaker = (
   upstream: string,
   { failures = 5, breakMs = 500, now = monotonicNow }: BreakerOptions = {},
-): Link => {
+): Middleware => {
   const circuits = new LRUCache<string, Circuit>({ max: MAX_OPERATIONS });
   const backoffs = new ExponentialBackoff({
     initialDelay: breakMs,
@@ -65,13 +65,17 @@ export const withBreaker = (
     });
 
   return (next) => {
-    const probe = async (circuit: Circuit, backoff: IBackoff<unknown>, call: Call): Promise<Answer> => {
+    const probe = async (
+      circuit: Circuit,
+      backoff: IBackoff<unknown>,
+      call: ProviderRequest,
+    ): Promise<ProviderResponse> => {
       const decided = Promise.withResolvers<void>();
       circuit.state = { kind: 'half open', decided, backoff };
       try {
-        const answer = await next(call);
+        const response = await next(call);
         close(circuit);
-        return answer;
+        return response;
       } catch (error) {
         // A probe that its caller gave up has shown nothing, so it counts with the failures.
         if (isFailure(error)) {
@@ -95,9 +99,9 @@ export const withBreaker = (
         return probe(circuit, state.backoff, call);
       }
       try {
-        const answer = await next(call);
+        const response = await next(call);
         if (circuit.state.kind === 'closed') circuit.failures = 0;
-        return answer;
+        return response;
       } catch (error) {
         if (circuit.state.kind === 'closed' && isFailure(error) && !signal?.aborted) {
           circuit.failures += 1;

@@ -1,135 +1,144 @@
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { enter, type Ledger } from '../call-stats.ts';
+import { type CallStats, recordCall } from '../call-stats.ts';
 import { isUpstreamError } from '../errors.ts';
-import type { Bucket, Lesson, Limiter, Quota } from '../rate-limits/memory.ts';
-import type { Turns } from '../rate-limits/scheduler.ts';
-import { type Answer, type Link, MAX_OPERATIONS } from './chain.ts';
+import type { Quota, RateLimiter, RateLimitUpdate, RateWindow } from '../rate-limits/memory.ts';
+import type { RequestScheduler } from '../rate-limits/scheduler.ts';
+import { MAX_OPERATIONS, type Middleware, type ProviderResponse } from './chain.ts';
 
 /** A limit of a provider, as its documentation has it. Infinitely many calls: none, until the operator sets one. */
-export type LimitRule = Quota & {
+export type RateLimitRule = Quota & {
   /** What the operator and the provider's answers call it, e.g. `account`. */
   readonly name: string;
   /** Whether each operation has this limit for itself. Default: all that it counts share it. */
   readonly isPerOperation?: boolean | undefined;
   /** The operations that it counts. Default: all. */
-  readonly counts?: ((operation: string) => boolean) | undefined;
+  readonly appliesTo?: ((operation: string) => boolean) | undefined;
   /** The operator has set the number, so the provider's own saying does not raise it. */
-  readonly isFixed?: boolean | undefined;
+  readonly isOperatorSet?: boolean | undefined;
 };
 
 /** What a provider's answer says about its limits, by the limit's name. */
-export type ReadLessons = (answer: Pick<Answer, 'status' | 'headers' | 'body'>) => Readonly<Record<string, Lesson>>;
+export type ParseRateLimit = (
+  response: Pick<ProviderResponse, 'status' | 'headers' | 'body'>,
+) => Readonly<Record<string, RateLimitUpdate>>;
 
-export type Limits = {
-  readonly bucketsOf: (operation: string) => readonly Bucket[];
+export type RateLimits = {
+  readonly windowsOf: (operation: string) => readonly RateWindow[];
   /** The operation's bucket under this limit; undefined where the limit does not count it. */
-  readonly bucketOf: (name: string, operation: string) => Bucket | undefined;
+  readonly windowOf: (name: string, operation: string) => RateWindow | undefined;
 };
 
 /** The limits of one account at one provider. `account` tells accounts apart and holds no credential. */
-export const createLimits = (
-  rules: readonly LimitRule[],
+export const createRateLimits = (
+  rules: readonly RateLimitRule[],
   { upstream, account }: { upstream: string; account: string },
-): Limits => {
-  const known = new LRUCache<string, ReadonlyMap<string, Bucket>>({ max: MAX_OPERATIONS });
-  const find = (operation: string): ReadonlyMap<string, Bucket> => {
-    let buckets = known.get(operation);
-    if (!buckets) {
-      buckets = new Map(
+): RateLimits => {
+  const known = new LRUCache<string, ReadonlyMap<string, RateWindow>>({ max: MAX_OPERATIONS });
+  const find = (operation: string): ReadonlyMap<string, RateWindow> => {
+    let windows = known.get(operation);
+    if (!windows) {
+      windows = new Map(
         rules
-          .filter(({ counts, calls }) => Number.isFinite(calls) && (counts?.(operation) ?? true))
-          .map(({ name, isPerOperation, calls, windowMs, isFixed }) => [
+          .filter(({ appliesTo, calls }) => Number.isFinite(calls) && (appliesTo?.(operation) ?? true))
+          .map(({ name, isPerOperation, calls, windowMs, isOperatorSet }) => [
             name,
             // In braces: what has to be together in a Redis cluster.
             {
               key: `{${upstream}:${account}}:${name}${isPerOperation ? `:${operation}` : ''}`,
               calls,
               windowMs,
-              isFixed,
+              isOperatorSet,
             },
           ]),
       );
-      known.set(operation, buckets);
+      known.set(operation, windows);
     }
-    return buckets;
+    return windows;
   };
   return {
-    bucketsOf: (operation) => [...find(operation).values()],
-    bucketOf: (name, operation) => find(operation).get(name),
+    windowsOf: (operation) => [...find(operation).values()],
+    windowOf: (name, operation) => find(operation).get(name),
   };
 };
 
 /** The longest that calls are held back after refusals that do not say for how long, in milliseconds. */
 const MAX_UNSAID_PAUSE_MS = 60_000;
 
-export type TurnLinkOptions = {
+export type RateLimitOptions = {
   readonly upstream: string;
-  readonly turns: Turns;
-  readonly limiter: Limiter;
-  readonly limits: Limits;
-  readonly readLessons?: ReadLessons | undefined;
-  readonly ledger: Ledger;
+  readonly scheduler: RequestScheduler;
+  readonly rateLimiter: RateLimiter;
+  readonly limits: RateLimits;
+  readonly parseRateLimit?: ParseRateLimit | undefined;
+  readonly callStats: CallStats;
 };
 
 /**
  * Lets a call wait for its turn, and learns from its answer: what the provider says about its limits, and that a 429
  * means to leave it alone for as long as it says, or else for longer each time.
  */
-export const withTurns = ({ upstream, turns, limiter, limits, readLessons, ledger }: TurnLinkOptions): Link => {
+export const withRateLimit = ({
+  upstream,
+  scheduler,
+  rateLimiter,
+  limits,
+  parseRateLimit,
+  callStats,
+}: RateLimitOptions): Middleware => {
   /** By bucket: consecutive refusals, and when the last of them was counted. */
   const refusals = new LRUCache<string, { readonly times: number; readonly at: number }>({ max: MAX_OPERATIONS });
 
-  const learn = (
+  const update = (
     operation: string,
-    answer: Parameters<ReadLessons>[0],
+    response: Parameters<ParseRateLimit>[0],
     { sentAt, retryAfterMs }: { readonly sentAt: number; readonly retryAfterMs?: number | undefined },
   ) => {
-    const buckets = limits.bucketsOf(operation);
-    const pauses = new Map<Bucket, number>();
-    for (const [name, { pauseMs, ...lesson }] of Object.entries(readLessons?.(answer) ?? {})) {
-      const bucket = limits.bucketOf(name, operation);
-      if (!bucket) continue;
-      if (pauseMs !== undefined) pauses.set(bucket, pauseMs);
-      if (lesson.calls === undefined && lesson.remaining === undefined) continue;
-      limiter.learn(bucket, lesson);
+    const windows = limits.windowsOf(operation);
+    const pauses = new Map<RateWindow, number>();
+    for (const [name, { pauseMs, ...update }] of Object.entries(parseRateLimit?.(response) ?? {})) {
+      const window = limits.windowOf(name, operation);
+      if (!window) continue;
+      if (pauseMs !== undefined) pauses.set(window, pauseMs);
+      if (update.calls === undefined && update.remaining === undefined) continue;
+      rateLimiter.update(window, update);
     }
-    if (answer.status !== 429) {
-      if (refusals.size > 0) for (const { key } of buckets) refusals.delete(key);
+    if (response.status !== 429) {
+      if (refusals.size > 0) for (const { key } of windows) refusals.delete(key);
       return;
     }
     // Where the answer does not tell which limit it is about, it may be any.
-    if (pauses.size === 0) for (const bucket of buckets) pauses.set(bucket, bucket.windowMs);
-    for (const [bucket, pauseMs] of pauses) {
+    if (pauses.size === 0) for (const window of windows) pauses.set(window, window.windowMs);
+    for (const [window, pauseMs] of pauses) {
       // Concurrent calls that are all refused count as one refusal.
-      const before = refusals.get(bucket.key);
+      const before = refusals.get(window.key);
       const isNew = !before || sentAt > before.at;
       const { times } = isNew ? { times: (before?.times ?? 0) + 1 } : before;
-      if (isNew) refusals.set(bucket.key, { times, at: monotonicNow() });
+      if (isNew) refusals.set(window.key, { times, at: monotonicNow() });
       const longerEachTime = Math.max(pauseMs, Math.min(MAX_UNSAID_PAUSE_MS, pauseMs * 2 ** (times - 1)));
-      limiter.learn(bucket, { pauseMs: retryAfterMs ?? longerEachTime });
+      rateLimiter.update(window, { pauseMs: retryAfterMs ?? longerEachTime });
     }
   };
 
   return (next) => async (call) => {
-    if (call.isPrerequisite) return next(call);
-    const turn = call.turn?.claim(call.operation) ? call.turn : await turns.take(call);
-    if (turn.waitedMs > 0) enter(call, ledger, upstream, { waitMs: turn.waitedMs });
+    if (call.skipRateLimit) return next(call);
+    const permit = call.permit?.claim(call.operation) ? call.permit : await scheduler.acquire(call);
+    if (permit.waitedMs > 0) recordCall(call, callStats, upstream, { waitMs: permit.waitedMs });
     let wasSent = true;
     const sentAt = monotonicNow();
     try {
-      const answer = await next(call);
-      learn(call.operation, answer, { sentAt });
-      return answer;
+      const response = await next(call);
+      update(call.operation, response, { sentAt });
+      return response;
     } catch (error) {
       if (isUpstreamError(error)) {
         const { status, headers = {}, body = '', retryAfterMs, mayHaveArrived } = error.details;
         wasSent = mayHaveArrived !== false;
-        if (status !== undefined) learn(call.operation, { status, headers, body }, { sentAt, retryAfterMs });
+        if (status !== undefined) update(call.operation, { status, headers, body }, { sentAt, retryAfterMs });
       }
       throw error;
     } finally {
-      turn.end(wasSent);
+      permit.end(wasSent);
     }
   };
 };

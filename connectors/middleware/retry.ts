@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ExponentialBackoff } from 'cockatiel';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { enter, type Ledger } from '../call-stats.ts';
+import { type CallStats, recordCall } from '../call-stats.ts';
 import { isUpstreamError, toAbortError, UpstreamError } from '../errors.ts';
-import type { Call, Link } from './chain.ts';
+import type { Middleware, ProviderRequest } from './chain.ts';
 
 /** How many calls may be sent again. */
 export type RetryBudget = {
@@ -43,7 +43,7 @@ export const createRetryBudget = ({
 
 export type RetryOptions = {
   readonly upstream: string;
-  readonly ledger: Ledger;
+  readonly callStats: CallStats;
   readonly budget: RetryBudget;
   /** How often a call is sent at most. Default 3; a call that ran out of its own time is sent twice at most. */
   readonly maxAttempts?: number;
@@ -61,7 +61,7 @@ const MAX_WAIT_MS = 10_000;
  * spent, and not where the wait would outlast the deadline.
  */
 export const withRetry =
-  ({ upstream, ledger, budget, maxAttempts = 3, backoffMs = 100, now = monotonicNow }: RetryOptions): Link =>
+  ({ upstream, callStats, budget, maxAttempts = 3, backoffMs = 100, now = monotonicNow }: RetryOptions): Middleware =>
   (next) => {
     const backoffs = new ExponentialBackoff({ initialDelay: backoffMs, maxDelay: 20 * backoffMs });
     return async (call) => {
@@ -78,10 +78,10 @@ export const withRetry =
           const isWorthIt =
             mayBeRepeated &&
             attempt < maxAttempts &&
-            isPassing(error, call, attempt) &&
-            now() + waitMs < (call.standing?.deadlineAt ?? now() + MAX_WAIT_MS) &&
+            isTransient(error, call, attempt) &&
+            now() + waitMs < (call.priority?.deadlineAt ?? now() + MAX_WAIT_MS) &&
             budget.withdraw();
-          if (!isWorthIt) throw isUncertain ? whetherDone(error, call) : error;
+          if (!isWorthIt) throw isUncertain ? toUnknownOutcome(error, call) : error;
           isUncertain ||= call.write && mayHaveBeenDone(error);
           try {
             await pause(waitMs, undefined, { signal: call.signal });
@@ -89,17 +89,21 @@ export const withRetry =
             const left = call.signal
               ? toAbortError(call.signal, upstream, { operation: call.operation, cause })
               : error;
-            throw isUncertain ? whetherDone(left, call) : left;
+            throw isUncertain ? toUnknownOutcome(left, call) : left;
           }
           backoff = backoff.next(undefined);
-          enter(call, ledger, upstream, { retries: 1 });
+          recordCall(call, callStats, upstream, { retries: 1 });
         }
       }
     };
   };
 
 /** Whether the failure may be over the next time. */
-const isPassing = ({ code, details }: UpstreamError, { signal, idempotencyKey }: Call, attempt: number): boolean => {
+const isTransient = (
+  { code, details }: UpstreamError,
+  { signal, idempotencyKey }: ProviderRequest,
+  attempt: number,
+): boolean => {
   if (details.isFutile || signal?.aborted) return false;
   if (code === 'UPSTREAM_UNAVAILABLE') return true;
   if (code === 'UPSTREAM_TIMEOUT') return attempt === 1;
@@ -113,7 +117,7 @@ const mayHaveBeenDone = ({ code, details }: UpstreamError): boolean =>
   (code === 'UPSTREAM_UNAVAILABLE' || code === 'UPSTREAM_TIMEOUT') && details.mayHaveArrived !== false;
 
 /** How a repeated write ends whose earlier attempt may have been carried out: by the provider's word, or unknown. */
-const whetherDone = (error: UpstreamError, { operation }: Call): UpstreamError => {
+const toUnknownOutcome = (error: UpstreamError, { operation }: ProviderRequest): UpstreamError => {
   const isTheProvidersWord = error.code === 'UPSTREAM_REJECTED' && error.details.status !== 409;
   return isTheProvidersWord
     ? error

@@ -1,26 +1,26 @@
 import { UpstreamError, type UpstreamErrorCode } from '../errors.ts';
-import type { Answer, Link } from './chain.ts';
+import type { Middleware, ProviderResponse } from './chain.ts';
 
 /**
  * Turns the statuses that are no regular answer into UpstreamErrors, which carry the body for the code that knows
- * this provider. `isAnswer` tells the regular ones; by default 200 to 299.
+ * this provider. `isSuccess` tells the regular ones; by default 200 to 299.
  */
 export const withStatusErrors =
-  (upstream: string, isAnswer: (answer: Answer) => boolean = isSuccess): Link =>
+  (upstream: string, isSuccess: (response: ProviderResponse) => boolean = isOk): Middleware =>
   (next) =>
   async (call) => {
-    const answer = await next(call);
-    if (isAnswer(answer)) return answer;
-    throw new UpstreamError(codeOf(answer.status), upstream, `${call.operation} answered ${answer.status}`, {
+    const response = await next(call);
+    if (isSuccess(response)) return response;
+    throw new UpstreamError(codeOf(response.status), upstream, `${call.operation} answered ${response.status}`, {
       operation: call.operation,
-      status: answer.status,
-      retryAfterMs: retryAfterMs(answer),
-      body: answer.body,
-      headers: answer.headers,
+      status: response.status,
+      retryAfterMs: retryAfterMs(response),
+      body: response.body,
+      headers: response.headers,
     });
   };
 
-const isSuccess = ({ status }: Answer): boolean => status >= 200 && status < 300;
+const isOk = ({ status }: ProviderResponse): boolean => status >= 200 && status < 300;
 
 const codeOf = (status: number): UpstreamErrorCode => {
   if (status === 401 || status === 403) return 'UPSTREAM_UNAUTHORIZED';
@@ -35,7 +35,7 @@ const codeOf = (status: number): UpstreamErrorCode => {
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /** `Retry-After` in milliseconds, in seconds or as a date (RFC 9110, 10.2.3); undefined where it is missing or unreadable. */
-const retryAfterMs = ({ headers }: Answer): number | undefined => {
+const retryAfterMs = ({ headers }: ProviderResponse): number | undefined => {
   const value = headers['retry-after'];
   if (typeof value !== 'string') return undefined;
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();

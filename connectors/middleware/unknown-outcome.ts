@@ -1,11 +1,11 @@
 import { isUpstreamError, UpstreamError } from '../errors.ts';
-import type { Link } from './chain.ts';
+import type { Middleware } from './chain.ts';
 
 /**
  * Reports a write that may have been carried out as UPSTREAM_OUTCOME_UNKNOWN instead of a plain failure: after a timeout, a
  * broken connection or a 5xx, and after an answer that cannot be read, unless its status (4xx) refuses the write.
  */
-export const withHonestOutcome: Link = (next) => async (call) => {
+export const withUnknownOutcome: Middleware = (next) => async (call) => {
   try {
     return await next(call);
   } catch (error) {

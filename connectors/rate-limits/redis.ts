@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from '../../runtime/redis.ts';
 import {
-  type Bucket,
-  createMemoryLimiter,
-  type Limiter,
-  MAX_OUTSIDERS,
+  clampUpdate,
+  createMemoryRateLimiter,
+  MAX_EXTERNAL_USAGE,
   MAX_PAUSE_MS,
   MAX_RAISE,
   MAX_SPACING_MS,
-  type Place,
-  toBelievable,
+  type RateLimiter,
+  type RateWindow,
+  type Reservation,
 } from './memory.ts';
 
 // The longest a call can take. A place whose process died is free a window after this.
@@ -104,7 +104,7 @@ end
 redis.call('PEXPIRE', KEYS[2], ${MAX_PAUSE_MS})
 if remaining then
   calls = number(redis.call('HGET', KEYS[2], 'calls'), 1, tonumber(ARGV[6]) * ${MAX_RAISE}) or tonumber(ARGV[6])
-  for i = 1, math.min(${MAX_OUTSIDERS}, calls - redis.call('ZCARD', KEYS[1]) - remaining) do
+  for i = 1, math.min(${MAX_EXTERNAL_USAGE}, calls - redis.call('ZCARD', KEYS[1]) - remaining) do
     redis.call('ZADD', KEYS[1], now + window, 'outsider ' .. ARGV[1] .. ' ' .. i)
   end
   redis.call('PEXPIRE', KEYS[1], ${MAX_HOLD_MS} + window)
@@ -112,15 +112,15 @@ end
 return 0`;
 
 // What stands in braces decides where a Redis cluster keeps a key; the buckets of one call have to be together.
-const placesKey = ({ key }: Bucket): string => `tributary:quota:${key}`;
-const stateKey = (bucket: Bucket): string => `${placesKey(bucket)}:state`;
-const keysOf = (buckets: readonly Bucket[]): string[] =>
-  buckets.flatMap((bucket) => [placesKey(bucket), stateKey(bucket)]);
+const reservationsKey = ({ key }: RateWindow): string => `tributary:quota:${key}`;
+const stateKey = (window: RateWindow): string => `${reservationsKey(window)}:state`;
+const keysOf = (windows: readonly RateWindow[]): string[] =>
+  windows.flatMap((window) => [reservationsKey(window), stateKey(window)]);
 
 /** How long Redis says to wait, in milliseconds. A time that no limit can ask for is none: this process's own limits hold. */
-const toWait = (answer: unknown, buckets: readonly Bucket[]): number => {
-  const most = Math.max(MAX_PAUSE_MS, ...buckets.map(({ windowMs }) => windowMs));
-  return typeof answer === 'number' && answer > 0 && answer <= most ? answer : 0;
+const toWait = (response: unknown, windows: readonly RateWindow[]): number => {
+  const most = Math.max(MAX_PAUSE_MS, ...windows.map(({ windowMs }) => windowMs));
+  return typeof response === 'number' && response > 0 && response <= most ? response : 0;
 };
 
 /**
@@ -129,46 +129,50 @@ const toWait = (answer: unknown, buckets: readonly Bucket[]): number => {
  * A place is taken in this process first: that is no different where Redis agrees, spares asking it where it cannot, and
  * is what is left while Redis is away. Each process then keeps to the limits by itself.
  */
-export const createSharedLimiter = (redis: Redis): Limiter => {
-  const own = createMemoryLimiter();
+export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
+  const own = createMemoryRateLimiter();
   const self = randomUUID();
-  let lessons = 0;
+  let updates = 0;
 
-  const shared = async ({ id, buckets }: Place): Promise<number> => {
-    const limits = buckets.flatMap(({ calls, windowMs, isFixed }) => [`${calls}`, `${windowMs}`, isFixed ? '1' : '0']);
-    const answer = await redis.attempt((client) =>
-      client.eval(TAKE, { keys: keysOf(buckets), arguments: [id, `${MAX_HOLD_MS}`, ...limits] }),
+  const shared = async ({ id, windows }: Reservation): Promise<number> => {
+    const limits = windows.flatMap(({ calls, windowMs, isOperatorSet }) => [
+      `${calls}`,
+      `${windowMs}`,
+      isOperatorSet ? '1' : '0',
+    ]);
+    const response = await redis.attempt((client) =>
+      client.eval(TAKE, { keys: keysOf(windows), arguments: [id, `${MAX_HOLD_MS}`, ...limits] }),
     );
-    return toWait(answer, buckets);
+    return toWait(response, windows);
   };
 
   return {
-    take: (place) => {
-      const waitMs = own.take(place);
+    acquire: (reservation) => {
+      const waitMs = own.acquire(reservation);
       if (waitMs !== 0 || !redis.isUp()) return waitMs;
-      return shared(place).then((sharedWaitMs) => {
-        if (sharedWaitMs > 0) own.settle(place, false);
+      return shared(reservation).then((sharedWaitMs) => {
+        if (sharedWaitMs > 0) own.settle(reservation, false);
         return sharedWaitMs;
       });
     },
-    settle: (place, wasSent) => {
-      own.settle(place, wasSent);
-      const { id, buckets } = place;
-      const windows = buckets.map(({ windowMs }) => `${windowMs}`);
+    settle: (reservation, wasSent) => {
+      own.settle(reservation, wasSent);
+      const { id, windows } = reservation;
+      const lengths = windows.map(({ windowMs }) => `${windowMs}`);
       // Nobody waits for it. What gets lost is free after the longest time that a call can take.
       void redis.attempt((client) =>
-        client.eval(SETTLE, { keys: keysOf(buckets), arguments: [id, wasSent ? '1' : '0', ...windows] }),
+        client.eval(SETTLE, { keys: keysOf(windows), arguments: [id, wasSent ? '1' : '0', ...lengths] }),
       );
     },
-    learn: (bucket, lesson) => {
-      const { calls, remaining, pauseMs } = toBelievable(bucket, lesson);
+    update: (window, update) => {
+      const { calls, remaining, pauseMs } = clampUpdate(window, update);
       // How much is left counts for all who share the limit; this process's own part of it says nothing.
-      own.learn(bucket, { calls, pauseMs, ...(!redis.isUp() && { remaining }) });
-      lessons += 1;
-      const figures = [bucket.windowMs, calls ?? '', remaining ?? '', pauseMs ?? '', bucket.calls].map(String);
-      const id = `${self} ${lessons}`;
+      own.update(window, { calls, pauseMs, ...(!redis.isUp() && { remaining }) });
+      updates += 1;
+      const figures = [window.windowMs, calls ?? '', remaining ?? '', pauseMs ?? '', window.calls].map(String);
+      const id = `${self} ${updates}`;
       void redis.attempt((client) =>
-        client.eval(LEARN, { keys: [placesKey(bucket), stateKey(bucket)], arguments: [id, ...figures] }),
+        client.eval(LEARN, { keys: [reservationsKey(window), stateKey(window)], arguments: [id, ...figures] }),
       );
     },
   };

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { toAbortError, UpstreamError } from '../errors.ts';
-import type { Call, Standing } from '../middleware/chain.ts';
-import type { Bucket, Limiter, Place } from './memory.ts';
+import type { Priority, ProviderRequest } from '../middleware/chain.ts';
+import type { RateLimiter, RateWindow, Reservation } from './memory.ts';
 
-export type TurnsOptions = {
+export type RequestSchedulerOptions = {
   readonly upstream: string;
-  readonly limiter: Limiter;
+  readonly rateLimiter: RateLimiter;
   /** The limits that an operation falls under. */
-  readonly bucketsOf: (operation: string) => readonly Bucket[];
+  readonly windowsOf: (operation: string) => readonly RateWindow[];
   /** Calls that may run at once. */
   readonly concurrency: number;
   /** Calls that may wait; one more is refused. Default 2,000. */
@@ -17,7 +17,7 @@ export type TurnsOptions = {
 };
 
 /** A call's permission to go. */
-export type Turn = {
+export type Permit = {
   readonly waitedMs: number;
   /** Says that a call goes by it. False where one has done so before, or it is for another operation. */
   readonly claim: (operation: string) => boolean;
@@ -33,57 +33,57 @@ export type Turn = {
  * 1996). A call that cannot have its turn before its deadline is refused as soon as that is known, with
  * UPSTREAM_RATE_LIMITED and the time after which it is worth trying again.
  */
-export type Turns = {
-  readonly take: (call: Pick<Call, 'operation' | 'signal' | 'standing'>) => Promise<Turn>;
+export type RequestScheduler = {
+  readonly acquire: (call: Pick<ProviderRequest, 'operation' | 'signal' | 'priority'>) => Promise<Permit>;
   /** The error of an operation whose quota had no room when it was last tried; undefined where it had. */
-  readonly whyFull: (operation: string) => UpstreamError | undefined;
+  readonly rateLimitError: (operation: string) => UpstreamError | undefined;
 };
 
-type Waiter = {
-  readonly place: Place;
+type QueuedRequest = {
+  readonly reservation: Reservation;
   readonly operation: string;
-  readonly standing: Standing;
+  readonly priority: Priority;
   readonly since: number;
   /** Its place in the fair order. */
   readonly tag: number;
-  readonly start: (turn: Turn) => void;
+  readonly start: (permit: Permit) => void;
   readonly refuse: (error: UpstreamError) => void;
 };
 
-const NO_DEADLINE = (): Standing => ({ deadlineAt: Number.POSITIVE_INFINITY, isBackground: false, flow: {} });
+const NO_DEADLINE = (): Priority => ({ deadlineAt: Number.POSITIVE_INFINITY, isBackground: false, flow: {} });
 
-export const createTurns = ({
+export const createRequestScheduler = ({
   upstream,
-  limiter,
-  bucketsOf,
+  rateLimiter,
+  windowsOf,
   concurrency,
   maxWaiting = 2_000,
   now = monotonicNow,
-}: TurnsOptions): Turns => {
-  const waiting = new Set<Waiter>();
+}: RequestSchedulerOptions): RequestScheduler => {
+  const waiting = new Set<QueuedRequest>();
   // The tag of the call that went last, and of each flow's latest call; a flow is forgotten with its request.
   let lastTag = 0;
   const tags = new WeakMap<object, number>();
   // Replicas in containers share process ids.
   const self = randomUUID();
-  let places = 0;
+  let reservations = 0;
   let running = 0;
-  let isPumping = false;
+  let isDispatching = false;
   let isCalledAgain = false;
   let timer: NodeJS.Timeout | undefined;
   // The operations that had no room when they were last tried, and for how long.
   let full: ReadonlyMap<string, number> = new Map();
 
-  const grant = (waiter: Waiter) => {
-    waiting.delete(waiter);
+  const grant = (queued: QueuedRequest) => {
+    waiting.delete(queued);
     running += 1;
-    lastTag = Math.max(lastTag, waiter.tag);
+    lastTag = Math.max(lastTag, queued.tag);
     let isOver = false;
     let isClaimed = false;
-    waiter.start({
-      waitedMs: now() - waiter.since,
+    queued.start({
+      waitedMs: now() - queued.since,
       claim: (operation) => {
-        if (isClaimed || isOver || operation !== waiter.operation) return false;
+        if (isClaimed || isOver || operation !== queued.operation) return false;
         isClaimed = true;
         return true;
       },
@@ -91,15 +91,15 @@ export const createTurns = ({
         if (isOver) return;
         isOver = true;
         running -= 1;
-        limiter.settle(waiter.place, wasSent);
-        if (waiting.size > 0) void pump();
+        rateLimiter.settle(queued.reservation, wasSent);
+        if (waiting.size > 0) void dispatch();
       },
     });
   };
 
   // The set is in order of arrival, so equals stay in it.
-  const goesBefore = (one: Waiter, other: Waiter): boolean =>
-    one.standing.isBackground === other.standing.isBackground ? one.tag < other.tag : other.standing.isBackground;
+  const goesBefore = (one: QueuedRequest, other: QueuedRequest): boolean =>
+    one.priority.isBackground === other.priority.isBackground ? one.tag < other.tag : other.priority.isBackground;
 
   const nextTag = (flow: object): number => {
     const tag = Math.max(lastTag, tags.get(flow) ?? 0) + 1;
@@ -107,26 +107,26 @@ export const createTurns = ({
     return tag;
   };
 
-  const nextOf = (blocked: ReadonlyMap<string, number>): Waiter | undefined => {
-    let first: Waiter | undefined;
-    for (const waiter of waiting) {
-      if (!blocked.has(waiter.operation) && (!first || goesBefore(waiter, first))) first = waiter;
+  const nextOf = (blocked: ReadonlyMap<string, number>): QueuedRequest | undefined => {
+    let first: QueuedRequest | undefined;
+    for (const queued of waiting) {
+      if (!blocked.has(queued.operation) && (!first || goesBefore(queued, first))) first = queued;
     }
     return first;
   };
 
   const refuseHopeless = (blocked: ReadonlyMap<string, number>) => {
     const positions = new Map<string, number>();
-    for (const waiter of waiting) {
-      const waitMs = blocked.get(waiter.operation);
+    for (const queued of waiting) {
+      const waitMs = blocked.get(queued.operation);
       if (waitMs === undefined) continue;
-      const position = positions.get(waiter.operation) ?? 0;
-      positions.set(waiter.operation, position + 1);
-      const before = waiter.place.buckets.map(({ calls, windowMs }) => (position / calls) * windowMs);
+      const position = positions.get(queued.operation) ?? 0;
+      positions.set(queued.operation, position + 1);
+      const before = queued.reservation.windows.map(({ calls, windowMs }) => (position / calls) * windowMs);
       const retryAfterMs = Math.ceil(waitMs + Math.max(0, ...before));
-      if (now() + retryAfterMs < waiter.standing.deadlineAt) continue;
-      waiting.delete(waiter);
-      waiter.refuse(overQuota(waiter.operation, retryAfterMs));
+      if (now() + retryAfterMs < queued.priority.deadlineAt) continue;
+      waiting.delete(queued);
+      queued.refuse(overQuota(queued.operation, retryAfterMs));
     }
   };
 
@@ -137,71 +137,71 @@ export const createTurns = ({
       mayHaveArrived: false,
     });
 
-  const pumpOnce = async () => {
+  const dispatchOnce = async () => {
     const blocked = new Map<string, number>();
     while (running < concurrency) {
-      const waiter = nextOf(blocked);
-      if (!waiter) break;
-      const answer = limiter.take(waiter.place);
-      const waitMs = typeof answer === 'number' ? answer : await answer;
-      if (waitMs > 0) blocked.set(waiter.operation, waitMs);
-      else if (waiting.has(waiter)) grant(waiter);
+      const queued = nextOf(blocked);
+      if (!queued) break;
+      const response = rateLimiter.acquire(queued.reservation);
+      const waitMs = typeof response === 'number' ? response : await response;
+      if (waitMs > 0) blocked.set(queued.operation, waitMs);
+      else if (waiting.has(queued)) grant(queued);
       // It left while the limiter was asked.
-      else limiter.settle(waiter.place, false);
+      else rateLimiter.settle(queued.reservation, false);
     }
     full = blocked;
     if (blocked.size === 0) return;
     refuseHopeless(blocked);
     clearTimeout(timer);
-    timer = setTimeout(() => void pump(), Math.max(1, Math.min(...blocked.values())));
+    timer = setTimeout(() => void dispatch(), Math.max(1, Math.min(...blocked.values())));
     timer.unref();
   };
 
-  const pump = async () => {
-    if (isPumping) {
+  const dispatch = async () => {
+    if (isDispatching) {
       isCalledAgain = true;
       return;
     }
-    isPumping = true;
+    isDispatching = true;
     try {
       do {
         isCalledAgain = false;
-        await pumpOnce();
+        await dispatchOnce();
       } while (isCalledAgain);
     } finally {
-      isPumping = false;
+      isDispatching = false;
     }
   };
 
-  const whyFull = (operation: string): UpstreamError | undefined => {
+  const rateLimitError = (operation: string): UpstreamError | undefined => {
     const waitMs = full.get(operation);
     return waitMs === undefined ? undefined : overQuota(operation, Math.ceil(waitMs));
   };
 
   return {
-    whyFull,
-    take: async ({ operation, signal, standing = NO_DEADLINE() }) => {
+    rateLimitError,
+    acquire: async ({ operation, signal, priority = NO_DEADLINE() }) => {
       if (signal?.aborted) throw toAbortError(signal, upstream, { operation });
       if (waiting.size >= maxWaiting) throw overQuota(operation, 1_000);
-      places += 1;
-      const place = { id: `${self} ${places}`, buckets: bucketsOf(operation) };
-      const turn = Promise.withResolvers<Turn>();
-      const waiter: Waiter = {
-        place,
+      reservations += 1;
+      const reservation = { id: `${self} ${reservations}`, windows: windowsOf(operation) };
+      const permit = Promise.withResolvers<Permit>();
+      const queued: QueuedRequest = {
+        reservation,
         operation,
-        standing,
+        priority,
         since: now(),
-        tag: nextTag(standing.flow),
-        start: turn.resolve,
-        refuse: turn.reject,
+        tag: nextTag(priority.flow),
+        start: permit.resolve,
+        refuse: permit.reject,
       };
-      waiting.add(waiter);
+      waiting.add(queued);
       const leave = () => {
-        if (!waiting.delete(waiter) || !signal) return undefined;
+        if (!waiting.delete(queued) || !signal) return undefined;
         const error = toAbortError(signal, upstream, { operation });
-        const refusal = error.code === 'UPSTREAM_TIMEOUT' ? whyFull(operation) : undefined;
-        if (refusal) return waiter.refuse(refusal);
-        return waiter.refuse(
+        const refusal = error.code === 'UPSTREAM_TIMEOUT' ? rateLimitError(operation) : undefined;
+        if (refusal) return queued.refuse(refusal);
+        return queued.refuse(
           new UpstreamError(error.code, upstream, `${operation} was still waiting for its turn`, {
             operation,
             mayHaveArrived: false,
@@ -210,9 +210,9 @@ export const createTurns = ({
         );
       };
       signal?.addEventListener('abort', leave, { once: true });
-      void pump();
+      void dispatch();
       try {
-        return await turn.promise;
+        return await permit.promise;
       } finally {
         signal?.removeEventListener('abort', leave);
       }

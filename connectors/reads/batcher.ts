@@ -1,8 +1,8 @@
 import { untilAborted } from '../abort.ts';
-import type { Ledger } from '../call-stats.ts';
+import type { CallStats } from '../call-stats.ts';
 import { isUpstreamError, type UpstreamError } from '../errors.ts';
-import type { CallOptions, Standing } from '../middleware/chain.ts';
-import type { Turn } from '../rate-limits/scheduler.ts';
+import type { Priority, RequestOptions } from '../middleware/chain.ts';
+import type { Permit } from '../rate-limits/scheduler.ts';
 
 /** Cuts `items` into lists of at most `size`, in order. */
 export const chunksOf = <T>(items: readonly T[], size: number): T[][] => {
@@ -12,57 +12,57 @@ export const chunksOf = <T>(items: readonly T[], size: number): T[][] => {
 };
 
 /** What one call says of its keys: leaves out what the provider knows nothing of; one key's failure is an Error. */
-export type BatchAnswer<Value> = ReadonlyMap<string, Value | Error>;
+export type BatchResult<Value> = ReadonlyMap<string, Value | Error>;
 
 /** What the provider says of one key, `null` for nothing, and when it was asked, by `stamp`. */
-export type Told<Value> = { readonly value: Value | null; readonly askedAt: number };
+export type Fetched<Value> = { readonly value: Value | null; readonly fetchedAt: number };
 
-export type GathererOptions<Value> = {
+export type BatcherOptions<Value> = {
   readonly upstream: string;
   readonly operation: string;
   /** Keys that one call may carry. */
   readonly maxBatch: number;
   /** One call. */
-  readonly ask: (keys: readonly string[], call: CallOptions) => Promise<BatchAnswer<Value>>;
+  readonly fetch: (keys: readonly string[], call: RequestOptions) => Promise<BatchResult<Value>>;
   /** Takes a turn for a call before it is known what it carries: while it waits in line, keys are still gathered. */
-  readonly takeTurn: (call: CallOptions) => Promise<Turn>;
+  readonly acquirePermit: (call: RequestOptions) => Promise<Permit>;
   /** What to tell whose time is up while the call is in line. */
-  readonly whyInLine: () => UpstreamError | undefined;
+  readonly rateLimitError: () => UpstreamError | undefined;
   /** Keeps what was said of keys. Until it has, they are not asked again. */
-  readonly onAnswer?: ((told: ReadonlyMap<string, Told<Value>>) => Promise<void>) | undefined;
+  readonly onResult?: ((fetched: ReadonlyMap<string, Fetched<Value>>) => Promise<void>) | undefined;
   /** How long keys are gathered while another call of this kind is running, in milliseconds. Default 5. */
-  readonly gatherMs?: number;
-  /** A clock that never gives the same moment twice; see `createStamps`. */
-  readonly stamp: () => number;
+  readonly batchWindowMs?: number;
+  /** A clock that never gives the same moment twice; see `createMonotonicClock`. */
+  readonly timestamp: () => number;
 };
 
 /** Asks a provider for keys on behalf of all running requests. */
-export type Gatherer<Value> = {
+export type Batcher<Value> = {
   /**
    * What the provider says of each key, in their order; an Error where a key failed by itself or with its whole call.
    * Throws UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED when the caller's signal ends before that.
    */
-  readonly load: (keys: readonly string[], call: CallOptions) => Promise<(Told<Value> | Error)[]>;
+  readonly load: (keys: readonly string[], call: RequestOptions) => Promise<(Fetched<Value> | Error)[]>;
   /** These keys have changed: whoever asks from now on does not join a call that is under way. */
-  readonly forget: (isMeant: (key: string) => boolean) => void;
+  readonly invalidate: (isMeant: (key: string) => boolean) => void;
 };
 
-type Flight<Value> = {
+type InFlightKey<Value> = {
   readonly batch: Batch<Value>;
-  readonly answer: PromiseWithResolvers<Told<Value> | Error>;
+  readonly response: PromiseWithResolvers<Fetched<Value> | Error>;
   waiters: number;
 };
 
 type Batch<Value> = {
   /** Those that have no answer yet. */
-  readonly flights: Map<string, Flight<Value>>;
+  readonly inFlight: Map<string, InFlightKey<Value>>;
   readonly controller: AbortController;
-  readonly standing: Standing;
-  readonly ledgers: Set<Ledger>;
+  readonly priority: Priority;
+  readonly requestStats: Set<CallStats>;
   /** Whether it waits for its turn. */
-  isInLine: boolean;
+  isQueued: boolean;
   /** When it was sent; undefined while keys can still be added. */
-  askedAt: number | undefined;
+  fetchedAt: number | undefined;
   waiters: number;
 };
 
@@ -73,24 +73,24 @@ const ENDLESS = Number.POSITIVE_INFINITY;
  * not asked again.
  *
  * While nothing of this kind is running a call goes out within the same turn of the event loop; while something is, keys
- * are gathered for `gatherMs`, or until a call is full. A call that has to wait for its turn takes on more keys as long as
+ * are gathered for `batchWindowMs`, or until a call is full. A call that has to wait for its turn takes on more keys as long as
  * it waits, so the scarcer the turns, the fuller the calls. A caller that leaves takes nobody with it: a call is given up
  * when all who waited for it have left. Keys that a provider refuses only together are asked for in halves, so that
  * one of them cannot spoil the others' answer.
  */
-export const createGatherer = <Value>({
+export const createBatcher = <Value>({
   upstream,
   operation,
   maxBatch,
-  ask,
-  onAnswer,
-  takeTurn,
-  whyInLine,
-  gatherMs = 5,
-  stamp,
-}: GathererOptions<Value>): Gatherer<Value> => {
-  const flights = new Map<string, Flight<Value>>();
-  let gathering: Batch<Value> | undefined;
+  fetch,
+  onResult,
+  acquirePermit,
+  rateLimitError,
+  batchWindowMs = 5,
+  timestamp,
+}: BatcherOptions<Value>): Batcher<Value> => {
+  const inFlight = new Map<string, InFlightKey<Value>>();
+  let openBatch: Batch<Value> | undefined;
   let running = 0;
   let timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
 
@@ -100,181 +100,181 @@ export const createGatherer = <Value>({
     timer = undefined;
   };
 
-  const drop = (key: string, flight: Flight<Value>) => {
-    if (flights.get(key) === flight) flights.delete(key);
+  const remove = (key: string, inFlightKey: InFlightKey<Value>) => {
+    if (inFlight.get(key) === inFlightKey) inFlight.delete(key);
   };
 
   const settle = (
     batch: Batch<Value>,
     keys: readonly string[],
-    answer: BatchAnswer<Value> | Error,
-    askedAt: number,
+    response: BatchResult<Value> | Error,
+    fetchedAt: number,
   ) => {
-    const told = new Map<string, Told<Value>>();
-    const landed: [key: string, flight: Flight<Value>][] = [];
+    const fetched = new Map<string, Fetched<Value>>();
+    const landed: [key: string, inFlightKey: InFlightKey<Value>][] = [];
     for (const key of keys) {
-      const flight = batch.flights.get(key);
-      if (!flight) continue;
-      landed.push([key, flight]);
-      batch.flights.delete(key);
-      const value = answer instanceof Error ? answer : (answer.get(key) ?? null);
-      if (!(value instanceof Error)) told.set(key, { value, askedAt });
-      flight.answer.resolve(told.get(key) ?? (value as Error));
+      const inFlightKey = batch.inFlight.get(key);
+      if (!inFlightKey) continue;
+      landed.push([key, inFlightKey]);
+      batch.inFlight.delete(key);
+      const value = response instanceof Error ? response : (response.get(key) ?? null);
+      if (!(value instanceof Error)) fetched.set(key, { value, fetchedAt });
+      inFlightKey.response.resolve(fetched.get(key) ?? (value as Error));
     }
     const dropAll = () => {
-      for (const [key, flight] of landed) drop(key, flight);
+      for (const [key, inFlightKey] of landed) remove(key, inFlightKey);
     };
     // Who looked for it in the cache just before it was there finds it here, and does not ask again.
-    if (onAnswer && told.size > 0) void onAnswer(told).then(dropAll, dropAll);
+    if (onResult && fetched.size > 0) void onResult(fetched).then(dropAll, dropAll);
     else dropAll();
   };
 
-  const optionsOf = ({ controller, standing, ledgers }: Batch<Value>): CallOptions => ({
+  const optionsOf = ({ controller, priority, requestStats }: Batch<Value>): RequestOptions => ({
     signal: controller.signal,
-    standing,
-    ledgers,
+    priority,
+    requestStats,
   });
 
   /** Asks in halves what is refused as a whole. `left` bounds how many more calls that may cost. */
-  const askFor = async (
+  const fetchInHalves = async (
     batch: Batch<Value>,
     keys: readonly string[],
     left: { calls: number },
-    turn?: Turn,
+    permit?: Permit,
   ): Promise<void> => {
-    const askedAt = stamp();
+    const fetchedAt = timestamp();
     try {
-      settle(batch, keys, await ask(keys, { ...optionsOf(batch), turn }), askedAt);
+      settle(batch, keys, await fetch(keys, { ...optionsOf(batch), permit }), fetchedAt);
     } catch (cause) {
       if (isUpstreamError(cause, 'UPSTREAM_REJECTED') && keys.length > 1 && left.calls >= 2) {
         left.calls -= 2;
         const halves = chunksOf(keys, Math.ceil(keys.length / 2));
-        await Promise.all(halves.map((half) => askFor(batch, half, left)));
+        await Promise.all(halves.map((half) => fetchInHalves(batch, half, left)));
         return;
       }
-      settle(batch, keys, cause instanceof Error ? cause : new Error('A call failed.', { cause }), askedAt);
+      settle(batch, keys, cause instanceof Error ? cause : new Error('A call failed.', { cause }), fetchedAt);
     }
   };
 
   /** No more keys are added to it. */
   const close = (batch: Batch<Value>): readonly string[] => {
-    if (gathering === batch) {
+    if (openBatch === batch) {
       cancelTimer();
-      gathering = undefined;
+      openBatch = undefined;
     }
-    batch.askedAt = stamp();
-    return [...batch.flights.keys()];
+    batch.fetchedAt = timestamp();
+    return [...batch.inFlight.keys()];
   };
 
   const send = async (batch: Batch<Value>): Promise<void> => {
-    let turn: Turn | undefined;
+    let permit: Permit | undefined;
     try {
       // A call that carries one key has nothing to gather, and may be of another operation.
-      if (maxBatch > 1) turn = await takeTurn(optionsOf(batch));
+      if (maxBatch > 1) permit = await acquirePermit(optionsOf(batch));
       const keys = close(batch);
       // Everybody left in the moment that its turn came.
       if (keys.length === 0) return;
       // Enough to find two bad keys in a full batch.
-      await askFor(batch, keys, { calls: 4 * Math.ceil(Math.log2(keys.length + 1)) }, turn);
+      await fetchInHalves(batch, keys, { calls: 4 * Math.ceil(Math.log2(keys.length + 1)) }, permit);
     } catch (cause) {
-      settle(batch, close(batch), cause instanceof Error ? cause : new Error('A call failed.', { cause }), stamp());
+      settle(batch, close(batch), cause instanceof Error ? cause : new Error('A call failed.', { cause }), timestamp());
     } finally {
-      turn?.end(false);
+      permit?.end(false);
     }
   };
 
   const dispatch = (batch: Batch<Value>) => {
-    if (batch.isInLine) return;
-    batch.isInLine = true;
-    if (gathering === batch) cancelTimer();
+    if (batch.isQueued) return;
+    batch.isQueued = true;
+    if (openBatch === batch) cancelTimer();
     running += 1;
     void send(batch).finally(() => {
       running -= 1;
-      if (running === 0 && gathering) dispatch(gathering);
+      if (running === 0 && openBatch) dispatch(openBatch);
     });
   };
 
-  const add = (key: string, call: CallOptions): Flight<Value> => {
-    if (!gathering) {
-      const { deadlineAt = ENDLESS, isBackground = false, flow = {} } = call.standing ?? {};
+  const add = (key: string, call: RequestOptions): InFlightKey<Value> => {
+    if (!openBatch) {
+      const { deadlineAt = ENDLESS, isBackground = false, flow = {} } = call.priority ?? {};
       const batch: Batch<Value> = {
-        flights: new Map(),
+        inFlight: new Map(),
         controller: new AbortController(),
-        standing: { deadlineAt, isBackground, flow },
-        ledgers: new Set(),
-        isInLine: false,
-        askedAt: undefined,
+        priority: { deadlineAt, isBackground, flow },
+        requestStats: new Set(),
+        isQueued: false,
+        fetchedAt: undefined,
         waiters: 0,
       };
-      gathering = batch;
+      openBatch = batch;
       if (maxBatch > 1) {
-        timer = running > 0 ? setTimeout(dispatch, gatherMs, batch) : setImmediate(dispatch, batch);
+        timer = running > 0 ? setTimeout(dispatch, batchWindowMs, batch) : setImmediate(dispatch, batch);
       }
     }
-    const batch = gathering;
-    const flight: Flight<Value> = { batch, answer: Promise.withResolvers(), waiters: 0 };
-    batch.flights.set(key, flight);
-    flights.set(key, flight);
-    return flight;
+    const batch = openBatch;
+    const inFlightKey: InFlightKey<Value> = { batch, response: Promise.withResolvers(), waiters: 0 };
+    batch.inFlight.set(key, inFlightKey);
+    inFlight.set(key, inFlightKey);
+    return inFlightKey;
   };
 
-  const join = (flight: Flight<Value>, { standing, ledgers }: CallOptions) => {
-    const { batch } = flight;
-    flight.waiters += 1;
+  const join = (inFlightKey: InFlightKey<Value>, { priority, requestStats }: RequestOptions) => {
+    const { batch } = inFlightKey;
+    inFlightKey.waiters += 1;
     batch.waiters += 1;
-    batch.standing.deadlineAt = Math.max(batch.standing.deadlineAt, standing?.deadlineAt ?? ENDLESS);
-    batch.standing.isBackground &&= standing?.isBackground ?? false;
-    if (ledgers) for (const ledger of ledgers) batch.ledgers.add(ledger);
+    batch.priority.deadlineAt = Math.max(batch.priority.deadlineAt, priority?.deadlineAt ?? ENDLESS);
+    batch.priority.isBackground &&= priority?.isBackground ?? false;
+    if (requestStats) for (const callStats of requestStats) batch.requestStats.add(callStats);
   };
 
-  const leave = (key: string, flight: Flight<Value>) => {
-    const { batch } = flight;
-    flight.waiters -= 1;
+  const leave = (key: string, inFlightKey: InFlightKey<Value>) => {
+    const { batch } = inFlightKey;
+    inFlightKey.waiters -= 1;
     batch.waiters -= 1;
-    if (flight.waiters === 0 && batch.askedAt === undefined) {
-      batch.flights.delete(key);
-      drop(key, flight);
+    if (inFlightKey.waiters === 0 && batch.fetchedAt === undefined) {
+      batch.inFlight.delete(key);
+      remove(key, inFlightKey);
     }
-    if (batch.waiters > 0 || (batch.flights.size === 0 && batch.askedAt !== undefined)) return;
+    if (batch.waiters > 0 || (batch.inFlight.size === 0 && batch.fetchedAt !== undefined)) return;
     // Nobody may join what is being given up.
-    for (const [left, one] of batch.flights) drop(left, one);
-    if (gathering === batch) {
+    for (const [left, one] of batch.inFlight) remove(left, one);
+    if (openBatch === batch) {
       cancelTimer();
-      gathering = undefined;
+      openBatch = undefined;
     }
     batch.controller.abort();
   };
 
-  const isOldFor = ({ batch }: Flight<Value>, { notBefore = 0 }: CallOptions) =>
-    batch.askedAt !== undefined && batch.askedAt <= notBefore;
+  const isOldFor = ({ batch }: InFlightKey<Value>, { notBefore = 0 }: RequestOptions) =>
+    batch.fetchedAt !== undefined && batch.fetchedAt <= notBefore;
 
   return {
     load: async (keys, call) => {
       const joined = keys.map((key) => {
-        const known = flights.get(key);
-        const flight = known && !isOldFor(known, call) ? known : add(key, call);
-        join(flight, call);
-        if (gathering && gathering.flights.size >= maxBatch) {
-          const full = gathering;
-          gathering = undefined;
+        const lookedUp = inFlight.get(key);
+        const inFlightKey = lookedUp && !isOldFor(lookedUp, call) ? lookedUp : add(key, call);
+        join(inFlightKey, call);
+        if (openBatch && openBatch.inFlight.size >= maxBatch) {
+          const full = openBatch;
+          openBatch = undefined;
           cancelTimer();
           dispatch(full);
         }
-        return flight;
+        return inFlightKey;
       });
       try {
-        const answers = Promise.all(joined.map(({ answer }) => answer.promise));
-        return await untilAborted(answers, { upstream, operation, signal: call.signal });
+        const responses = Promise.all(joined.map(({ response }) => response.promise));
+        return await untilAborted(responses, { upstream, operation, signal: call.signal });
       } catch (error) {
-        const isInLine = joined.some(({ batch }) => batch.isInLine && batch.askedAt === undefined);
-        throw (isInLine && isUpstreamError(error, 'UPSTREAM_TIMEOUT') && whyInLine()) || error;
+        const isQueued = joined.some(({ batch }) => batch.isQueued && batch.fetchedAt === undefined);
+        throw (isQueued && isUpstreamError(error, 'UPSTREAM_TIMEOUT') && rateLimitError()) || error;
       } finally {
-        for (const [index, flight] of joined.entries()) leave(keys[index] ?? '', flight);
+        for (const [index, inFlightKey] of joined.entries()) leave(keys[index] ?? '', inFlightKey);
       }
     },
-    forget: (isMeant) => {
-      for (const [key, flight] of flights) {
-        if (isMeant(key) && flight.batch.askedAt !== undefined) drop(key, flight);
+    invalidate: (isMeant) => {
+      for (const [key, inFlightKey] of inFlight) {
+        if (isMeant(key) && inFlightKey.batch.fetchedAt !== undefined) remove(key, inFlightKey);
       }
     },
   };
@@ -288,7 +288,7 @@ const MAX_LEAD_MS = 1_000;
  * millisecond it is known which came first. Only where `now` is set back do the moments go back with it: they would
  * otherwise stand still until it has caught up.
  */
-export const createStamps = (now: () => number): (() => number) => {
+export const createMonotonicClock = (now: () => number): (() => number) => {
   let last = Number.NEGATIVE_INFINITY;
   return () => {
     const at = now();
@@ -298,5 +298,5 @@ export const createStamps = (now: () => number): (() => number) => {
 };
 
 /** An answer with one key left out of it that was asked for by itself. */
-export const onlyOf = <Value>(key: string, value: Value | null): Map<string, Value> =>
+export const singleResult = <Value>(key: string, value: Value | null): Map<string, Value> =>
   new Map(value === null ? [] : [[key, value]]);

@@ -1,27 +1,27 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import product from '../../package.json' with { type: 'json' };
-import type { Told } from './batcher.ts';
+import type { Fetched } from './batcher.ts';
 import type { Store } from './store.ts';
 import type { Tag } from './tag.ts';
 
 /** For how long what a provider has said is used. Ages since it was asked, in milliseconds. */
-export type Lifetime = {
+export type CachePolicy = {
   /** Up to this age it is as good as asking. */
-  readonly freshMs: number;
+  readonly maxAgeMs: number;
   /** Up to this age it is used while the provider is asked anew in the background. */
-  readonly refreshMs: number;
+  readonly staleWhileRevalidateMs: number;
   /** Up to this age it is used where the provider cannot be asked or takes long. */
-  readonly keepMs: number;
+  readonly staleIfErrorMs: number;
   /** Up to this age it is believed without asking that the provider has nothing of that key. */
-  readonly absentMs: number;
+  readonly negativeTtlMs: number;
 };
 
 /** What was said of one thing, and for how long it may be of use. */
 export type CacheItem<Value> = {
   readonly key: string;
-  readonly told: Told<Value>;
-  readonly keepMs: number;
+  readonly fetched: Fetched<Value>;
+  readonly staleIfErrorMs: number;
 };
 
 /**
@@ -36,15 +36,15 @@ export type Cache = {
     keys: readonly string[],
     tagsOf: (key: string) => readonly Tag[],
     tagsOfValue?: ((value: Value) => readonly Tag[]) | undefined,
-  ) => Promise<Known<Value>>;
+  ) => Promise<CacheLookup<Value>>;
   readonly set: (items: readonly CacheItem<unknown>[]) => Promise<void>;
-  readonly mark: (tags: readonly Tag[]) => Promise<void>;
+  readonly invalidate: (tags: readonly Tag[]) => Promise<void>;
 };
 
-export type Known<Value> = {
-  readonly told: readonly (Told<Value> | undefined)[];
+export type CacheLookup<Value> = {
+  readonly fetched: readonly (Fetched<Value> | undefined)[];
   /** When a tag of any of these keys was last invalidated; 0 where none was. In the store's time. */
-  readonly changedAt: number;
+  readonly invalidatedAt: number;
 };
 
 export type CacheOptions = {
@@ -52,15 +52,15 @@ export type CacheOptions = {
   /** Whose data they are: provider and account. Nothing is shared across this. */
   readonly owner: string;
   /** The longest that anything is kept, in milliseconds: a mark has to outlive all that it forbids. */
-  readonly maxKeepMs: number;
+  readonly longestTtlMs: number;
   /** The store's clock, as moments that all differ. */
-  readonly stamp: () => number;
+  readonly timestamp: () => number;
 };
 
 // The seal says who wrote it; these, that it is what is written today.
-const Mark = z.object({ at: z.number() });
-type Mark = z.output<typeof Mark>;
-const Kept = z.object({ value: z.unknown(), askedAt: z.number() });
+const Invalidation = z.object({ at: z.number() });
+type Invalidation = z.output<typeof Invalidation>;
+const CachedValue = z.object({ value: z.unknown(), fetchedAt: z.number() });
 
 /** How far a moment of another process may be ahead of this one's clock, in milliseconds; further, it is no moment. */
 const MAX_AHEAD_MS = 1_000;
@@ -71,46 +71,46 @@ const VALUE = `value ${product.version}`;
 /** Keys are stored in full up to this length, and beyond it as a digest. */
 const MAX_KEY = 200;
 
-export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): Cache => {
+export const createCache = ({ store, owner, longestTtlMs, timestamp }: CacheOptions): Cache => {
   const named = (kind: string, name: string) =>
     `${owner}:${kind}:${name.length > MAX_KEY ? createHash('sha256').update(name).digest('base64url') : name}`;
 
   const isAhead = (at: number): boolean => at > store.now() + MAX_AHEAD_MS;
 
-  const mark = (tags: readonly Tag[]): Promise<void> =>
-    store.setSurely(
+  const invalidate = (tags: readonly Tag[]): Promise<void> =>
+    store.setReliably(
       tags.map((tag) => ({
         key: named('mark', tag),
-        makeValue: () => ({ at: stamp() }) satisfies Mark,
-        ttlMs: maxKeepMs,
+        makeValue: () => ({ at: timestamp() }) satisfies Invalidation,
+        ttlMs: longestTtlMs,
       })),
     );
 
-  const toTold = <Value>(found: object | null | undefined): Told<Value> | undefined => {
+  const toFetched = <Value>(found: object | null | undefined): Fetched<Value> | undefined => {
     if (!found) return undefined;
-    const kept = Kept.safeParse(found);
+    const fallbacks = CachedValue.safeParse(found);
     // One of the future is from before a clock was set back, and its age is not known.
-    return kept.success && !isAhead(kept.data.askedAt) ? (found as Told<Value>) : undefined;
+    return fallbacks.success && !isAhead(fallbacks.data.fetchedAt) ? (found as Fetched<Value>) : undefined;
   };
 
   /**
    * Up to when something under each tag may have changed. A mark that cannot be read, or is of the future, forbids all that
    * there is now; it is replaced by one that says so, or nothing would ever be kept again.
    */
-  const toMarks = (tags: readonly Tag[], found: readonly (object | null | undefined)[]): Map<Tag, number> => {
+  const toInvalidations = (tags: readonly Tag[], found: readonly (object | null | undefined)[]): Map<Tag, number> => {
     const broken: Tag[] = [];
-    const marks = new Map(
+    const invalidations = new Map(
       tags.map((tag, index) => {
         const one = found[index];
         if (one === undefined) return [tag, Number.NEGATIVE_INFINITY];
-        const read = Mark.safeParse(one);
+        const read = Invalidation.safeParse(one);
         if (read.success && !isAhead(read.data.at)) return [tag, read.data.at];
         broken.push(tag);
         return [tag, Number.POSITIVE_INFINITY];
       }),
     );
-    if (broken.length > 0) void mark(broken);
-    return marks;
+    if (broken.length > 0) void invalidate(broken);
+    return invalidations;
   };
 
   return {
@@ -123,33 +123,37 @@ export const createCache = ({ store, owner, maxKeepMs, stamp }: CacheOptions): C
       const namesOf = (some: readonly Tag[]) => some.map((tag) => named('mark', tag));
       // The marks come after what they are about: where memory is short, the store drops what was read first.
       const found = await store.getMany([...keys.map((key) => named(VALUE, key)), ...namesOf(tags)]);
-      const told = found.slice(0, keys.length).map((one) => toTold<Value>(one));
-      const marks = toMarks(tags, found.slice(keys.length));
-      const ownTags = (one: Told<Value> | undefined) =>
+      const fetched = found.slice(0, keys.length).map((one) => toFetched<Value>(one));
+      const invalidations = toInvalidations(tags, found.slice(keys.length));
+      const ownTags = (one: Fetched<Value> | undefined) =>
         one && one.value !== null && tagsOfValue ? tagsOfValue(one.value) : [];
-      const more = [...new Set(told.flatMap(ownTags))];
+      const more = [...new Set(fetched.flatMap(ownTags))];
       if (more.length > 0) {
-        for (const [tag, at] of toMarks(more, await store.getMany(namesOf(more)))) marks.set(tag, at);
+        for (const [tag, at] of toInvalidations(more, await store.getMany(namesOf(more)))) invalidations.set(tag, at);
       }
-      let changedAt = 0;
-      for (const at of marks.values()) if (Number.isFinite(at) && at > changedAt) changedAt = at;
-      const unchanged = told.map((one, index) => {
+      let invalidatedAt = 0;
+      for (const at of invalidations.values()) if (Number.isFinite(at) && at > invalidatedAt) invalidatedAt = at;
+      const unchanged = fetched.map((one, index) => {
         if (!one) return undefined;
         const isChanged = [...tagsOf(keys[index] ?? ''), ...ownTags(one)].some((tag) => {
-          const at = marks.get(tag);
-          return at !== undefined && at >= one.askedAt;
+          const at = invalidations.get(tag);
+          return at !== undefined && at >= one.fetchedAt;
         });
         return isChanged ? undefined : one;
       });
-      return { told: unchanged, changedAt };
+      return { fetched: unchanged, invalidatedAt };
     },
     set: (items) =>
       store.setMany(
         items
           // The clock has been set back while it was asked for.
-          .filter(({ told }) => !isAhead(told.askedAt))
-          .map(({ key, told, keepMs }) => ({ key: named(VALUE, key), value: told, ttlMs: keepMs })),
+          .filter(({ fetched }) => !isAhead(fetched.fetchedAt))
+          .map(({ key, fetched, staleIfErrorMs }) => ({
+            key: named(VALUE, key),
+            value: fetched,
+            ttlMs: staleIfErrorMs,
+          })),
       ),
-    mark,
+    invalidate,
   };
 };

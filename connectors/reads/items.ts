@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { UpstreamError } from '../errors.ts';
-import { fieldsOf, unusableAnswer } from '../transports/parse.ts';
+import { fieldsOf, unusableResponse } from '../transports/parse.ts';
 
 /**
  * An item of a provider's list that cannot be used. Plain data, so that it is cached with its list; `toItemError` makes the
@@ -32,7 +32,7 @@ export const isUnusable = <Item>(item: Item | Unusable): item is Unusable =>
 
 /** UPSTREAM_BAD_RESPONSE for an unusable item, naming the fields at fault. */
 export const toItemError = (upstream: string, { unusable: { operation, fields } }: Unusable): UpstreamError =>
-  unusableAnswer({ upstream, operation }, `unexpected ${fields}`);
+  unusableResponse({ upstream, operation }, `unexpected ${fields}`);
 
 /** The id of an item, also of an unusable one. Throws UPSTREAM_BAD_RESPONSE where not even that can be read. */
 export const idOfItem = (upstream: string, item: { readonly id: string } | Unusable): string => {

@@ -10,12 +10,12 @@ const MAX_PAGES = 50;
  */
 export const readPages = async <Token>(
   first: Token,
-  ask: (token: Token) => Promise<Token | undefined>,
+  fetch: (token: Token) => Promise<Token | undefined>,
   { upstream, operation }: Origin,
 ): Promise<void> => {
   let token: Token | undefined = first;
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    token = await ask(token);
+    token = await fetch(token);
     if (token === undefined) return;
   }
   throw new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, `${operation} has no last page`, { operation });

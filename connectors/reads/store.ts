@@ -7,7 +7,7 @@ import type { Seal } from './seal.ts';
 export type StoreEntry = { readonly key: string; readonly value: object; readonly ttlMs: number };
 
 /** What is kept and must not get lost. The value is made when it is written, which may be later than it should be. */
-export type SureEntry = Omit<StoreEntry, 'value'> & { readonly makeValue: () => object };
+export type ReliableEntry = Omit<StoreEntry, 'value'> & { readonly makeValue: () => object };
 
 /** Keeps plain data by key for a while. Never fails. */
 export type Store = {
@@ -18,7 +18,7 @@ export type Store = {
   /** Writes what may get lost. */
   readonly setMany: (entries: readonly StoreEntry[]) => Promise<void>;
   /** Writes what no reader may miss: as soon as it can, and before anybody reads again. */
-  readonly setSurely: (entries: readonly SureEntry[]) => Promise<void>;
+  readonly setReliably: (entries: readonly ReliableEntry[]) => Promise<void>;
 };
 
 /** Opens the store for one account, whose seal is on all that leaves the process. */
@@ -32,7 +32,7 @@ const MAX_TTL_MS = 366 * 86_400_000;
 
 const toTtl = (ttlMs: number): number => Math.min(MAX_TTL_MS, Math.ceil(ttlMs));
 
-const made = ({ makeValue, ...entry }: SureEntry): StoreEntry => ({ ...entry, value: makeValue() });
+const made = ({ makeValue, ...entry }: ReliableEntry): StoreEntry => ({ ...entry, value: makeValue() });
 
 /** Keeps data in this process, at most `maxBytes` of it: what was not used for longest goes first. */
 export const createMemoryStore = ({
@@ -55,7 +55,7 @@ export const createMemoryStore = ({
     now,
     getMany: async (keys) => keys.map((key) => lru.get(key)),
     setMany,
-    setSurely: (entries) => setMany(entries.map(made)),
+    setReliably: (entries) => setMany(entries.map(made)),
     clear: () => lru.clear(),
   };
 };
@@ -82,7 +82,7 @@ end
 return found`;
 
 /** What Redis still has to be told is kept up to this number; with more of it everything in there is dropped. */
-const MAX_OWED = 10_000;
+const MAX_PENDING_WRITES = 10_000;
 
 /** Keys that are written or deleted at once when Redis is there again. */
 const WRITE_BATCH = 1_000;
@@ -94,8 +94,8 @@ const WRITE_BATCH = 1_000;
  * size, and expire by Redis's clock, which no process's own clock can end early for the others.
  */
 export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore => {
-  type Owed = { readonly ttlMs: number; readonly write: () => string };
-  const owed = new Map<string, Owed>();
+  type PendingWrite = { readonly ttlMs: number; readonly write: () => string };
+  const pendingWrites = new Map<string, PendingWrite>();
 
   type Text = { readonly key: string; readonly ttlMs: number; readonly text: string };
 
@@ -113,24 +113,24 @@ export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore =
     }
   };
 
-  redis.onReturn(async ({ client, isClockSetBack }) => {
+  redis.onReconnect(async ({ client, isClockSetBack }) => {
     // Of two times it is no longer known which came first, and with too many changes missing nothing is known at all.
-    if (isClockSetBack || owed.size >= MAX_OWED) await clear(client);
+    if (isClockSetBack || pendingWrites.size >= MAX_PENDING_WRITES) await clear(client);
     // More of it can come while it is written.
-    while (owed.size > 0) {
-      const batch = [...owed].slice(0, WRITE_BATCH);
+    while (pendingWrites.size > 0) {
+      const batch = [...pendingWrites].slice(0, WRITE_BATCH);
       await write(
         client,
         batch.map(([key, one]) => ({ key, ttlMs: one.ttlMs, text: one.write() })),
       );
-      for (const [key, one] of batch) if (owed.get(key) === one) owed.delete(key);
+      for (const [key, one] of batch) if (pendingWrites.get(key) === one) pendingWrites.delete(key);
     }
     memory.clear();
   });
 
   /** A Redis that answers and has not taken a change (it is full, or a replica) must not be read from before it does. */
-  const suspendWhileOwing = () => {
-    if (owed.size > 0 && redis.isUp()) redis.suspend();
+  const suspendWhilePending = () => {
+    if (pendingWrites.size > 0 && redis.isUp()) redis.suspend();
   };
 
   return (seal) => {
@@ -161,7 +161,7 @@ export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore =
         // Where Redis is there and only this failed, what is kept here would outlive the changes that it is told of.
         if (!redis.isUp()) await memory.setMany(entries);
       },
-      setSurely: async (entries) => {
+      setReliably: async (entries) => {
         const texts = entries
           .filter(({ ttlMs }) => ttlMs > 0)
           .map(({ key, ttlMs, makeValue }) => ({ key, ttlMs, write: () => seal.write(key, makeValue()) }));
@@ -174,12 +174,13 @@ export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore =
         );
         if (isWritten) return;
         for (const { key, ttlMs, write } of texts) {
-          if (owed.size < MAX_OWED || owed.has(key)) owed.set(key, { ttlMs, write });
+          if (pendingWrites.size < MAX_PENDING_WRITES || pendingWrites.has(key))
+            pendingWrites.set(key, { ttlMs, write });
         }
-        suspendWhileOwing();
+        suspendWhilePending();
         // Redis may be there again by now, and have been told all but this.
-        setImmediate(suspendWhileOwing);
-        await memory.setSurely(entries);
+        setImmediate(suspendWhilePending);
+        await memory.setReliably(entries);
       },
     };
   };

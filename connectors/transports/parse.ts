@@ -15,7 +15,7 @@ export type Origin = {
  * The error for an answer that cannot be used: UPSTREAM_BAD_RESPONSE; for a write, which the provider has accepted by then,
  * UPSTREAM_OUTCOME_UNKNOWN. `problem` completes "The operation answered with …" and holds no values.
  */
-export const unusableAnswer = (
+export const unusableResponse = (
   { upstream, operation, write = false }: Origin,
   problem: string,
   cause?: unknown,
@@ -27,15 +27,15 @@ export const unusableAnswer = (
     { operation, ...(write && { isAccepted: true }), cause },
   );
 
-/** Parses JSON text by a schema. Throws `unusableAnswer` where the text is not JSON or not of that shape. */
+/** Parses JSON text by a schema. Throws `unusableResponse` where the text is not JSON or not of that shape. */
 export const parseJson = <Schema extends z.ZodType>(schema: Schema, text: string, origin: Origin): z.output<Schema> => {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw unusableAnswer(origin, 'no JSON', cause);
+    throw unusableResponse(origin, 'no JSON', cause);
   }
-  return parseAnswer(schema, value, origin);
+  return parseResponse(schema, value, origin);
 };
 
 /**
@@ -55,19 +55,19 @@ const hasHugeArray = (value: unknown, maxItems: number, levels: number): boolean
 
 /**
  * Parses a provider's answer by a schema, so that inside the types are true.
- * Throws `unusableAnswer` naming the fields at fault, never their values.
+ * Throws `unusableResponse` naming the fields at fault, never their values.
  */
-export const parseAnswer = <Schema extends z.ZodType>(
+export const parseResponse = <Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
   origin: Origin,
 ): z.output<Schema> => {
   const { maxItems = MAX_ITEMS } = origin;
   if (maxItems < Number.POSITIVE_INFINITY && hasHugeArray(value, maxItems, MAX_LEVELS))
-    throw unusableAnswer(origin, `more than ${maxItems} items in one list`);
+    throw unusableResponse(origin, `more than ${maxItems} items in one list`);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw unusableAnswer(origin, `unexpected ${fieldsOf(parsed.error)}`);
+  throw unusableResponse(origin, `unexpected ${fieldsOf(parsed.error)}`);
 };
 
 /** The names of up to five fields that a schema refuses. */

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Call, CallOptions } from '../middleware/chain.ts';
+import type { ProviderRequest, RequestOptions } from '../middleware/chain.ts';
 import type { HttpConnector } from './http.ts';
-import { unusableAnswer } from './parse.ts';
+import { unusableResponse } from './parse.ts';
 
 /** The `fetch` that a provider's own SDK is given, and the way to say which call it is for. */
 export type ConnectorFetch = {
@@ -10,7 +10,10 @@ export type ConnectorFetch = {
    * Runs `work` so that the fetches it makes are this operation. SDKs have no parameter for an abort signal or a name,
    * which is why these travel beside the SDK instead of through it.
    */
-  readonly as: <T>(operation: Pick<Call, 'operation' | 'write'> & CallOptions, work: () => Promise<T>) => Promise<T>;
+  readonly as: <T>(
+    operation: Pick<ProviderRequest, 'operation' | 'write'> & RequestOptions,
+    work: () => Promise<T>,
+  ) => Promise<T>;
 };
 
 /**
@@ -21,24 +24,24 @@ export type ConnectorFetch = {
  * UPSTREAM_OUTCOME_UNKNOWN. stripe 23 fails on a body of `1`, `"x"` or `true` outside of every promise, which ends the process.
  */
 export const createFetch = ({ upstream, send }: Pick<HttpConnector, 'upstream' | 'send'>): ConnectorFetch => {
-  const current = new AsyncLocalStorage<Pick<Call, 'operation' | 'write'> & CallOptions>();
+  const current = new AsyncLocalStorage<Pick<ProviderRequest, 'operation' | 'write'> & RequestOptions>();
   return {
     as: (operation, work) => current.run(operation, work),
     fetch: async (input, init = {}) => {
       const operation = current.getStore();
       if (!operation) throw new Error('A fetch outside of a named operation.');
       const sent = Object.fromEntries(new Headers(init.headers));
-      const answer = await send({
+      const response = await send({
         ...operation,
-        method: (init.method ?? 'GET') as Call['method'],
+        method: (init.method ?? 'GET') as ProviderRequest['method'],
         url: String(input instanceof Request ? input.url : input),
         headers: sent,
         idempotencyKey: sent['idempotency-key'],
         body: typeof init.body === 'string' ? init.body : undefined,
       });
-      if (!JSON_OBJECT.test(answer.body)) throw unusableAnswer({ upstream, ...operation }, 'no JSON object');
+      if (!JSON_OBJECT.test(response.body)) throw unusableResponse({ upstream, ...operation }, 'no JSON object');
       // Neither its status (a Response of 204 takes no body) nor its headers (the SDK prints one of them) are passed on.
-      return new Response(answer.body, { headers: { 'content-type': 'application/json' } });
+      return new Response(response.body, { headers: { 'content-type': 'application/json' } });
     },
   };
 };

@@ -2,14 +2,14 @@ import { type Client, createClientAsync, type IHttpClient } from 'soap';
 import type { z } from 'zod';
 import { untilAborted } from '../abort.ts';
 import { isUpstreamError, UpstreamError } from '../errors.ts';
-import type { Answer, Call, CallOptions } from '../middleware/chain.ts';
+import type { ProviderRequest, ProviderResponse, RequestOptions } from '../middleware/chain.ts';
 import type { HttpConnector } from './http.ts';
-import { parseAnswer } from './parse.ts';
+import { parseResponse } from './parse.ts';
 import { createSoapOrigins, type SoapOrigins } from './soap-origins.ts';
 import { findXmlViolation, protectTexts, readFaultCode } from './soap-xml.ts';
 
 export type SoapConnectorOptions<Operation extends string> = {
-  /** Carries the messages. Its `isAnswer` has to be made by `isSoapAnswer`. */
+  /** Carries the messages. Its `isSuccess` has to be made by `isSoapResponse`. */
   readonly http: HttpConnector;
   readonly wsdlUrl: string;
   /**
@@ -26,21 +26,21 @@ export type SoapConnectorOptions<Operation extends string> = {
  * a fault of the `Server` is one that the same message may not meet later (SOAP 1.1, 4.4.1), so it is a failure like any
  * 500. `serverFaults` are the codes by which this provider says the same.
  */
-export const isSoapAnswer =
+export const isSoapResponse =
   (serverFaults: readonly string[] = []) =>
-  ({ status, body }: Answer): boolean => {
+  ({ status, body }: ProviderResponse): boolean => {
     if (status >= 200 && status < 300) return true;
     if (status !== 500 || !body.includes('Envelope')) return false;
     const code = readFaultCode(body);
     return code !== undefined && code !== 'Server' && !serverFaults.includes(code);
   };
 
-export type SoapCall<Operation extends string, Schema extends z.ZodType> = CallOptions &
-  Pick<Call, 'isPrerequisite'> & {
+export type SoapCall<Operation extends string, Schema extends z.ZodType> = RequestOptions &
+  Pick<ProviderRequest, 'skipRateLimit'> & {
     readonly operation: Operation;
     readonly input: Readonly<Record<string, unknown>>;
     /** What the answer's body has to look like. */
-    readonly answer: Schema;
+    readonly response: Schema;
     readonly write: boolean;
   };
 
@@ -53,14 +53,14 @@ export type SoapConnector<Operation extends string> = {
    */
   readonly call: <Schema extends z.ZodType>(call: SoapCall<Operation, Schema>) => Promise<z.output<Schema>>;
   /** Whether the provider's WSDL describes this operation. */
-  readonly offers: (operation: Operation, options?: CallOptions) => Promise<boolean>;
+  readonly offers: (operation: Operation, options?: RequestOptions) => Promise<boolean>;
 };
 
 // What `soap` hands through to its HTTP client untouched, beside the message itself.
-type Exchange = CallOptions &
-  Pick<Call, 'operation' | 'write' | 'isPrerequisite'> & { readonly progress: { wasSent: boolean } };
+type Exchange = RequestOptions &
+  Pick<ProviderRequest, 'operation' | 'write' | 'skipRateLimit'> & { readonly progress: { wasSent: boolean } };
 
-const WSDL = { operation: 'WSDL', write: false, isPrerequisite: true } as const;
+const WSDL = { operation: 'WSDL', write: false, skipRateLimit: true } as const;
 
 /** Documents of one WSDL, its imports among them, and their characters. A whole shop's has 0.3 million in one. */
 const MAX_WSDL_DOCUMENTS = 32;
@@ -122,13 +122,13 @@ export const createSoapConnector = <Operation extends string>({
       const soap = await untilAborted(getClient(), { upstream, operation: WSDL.operation, signal });
       return typeof soap[`${operation}Async`] === 'function';
     },
-    call: async ({ operation, input, answer, write, ...options }) => {
+    call: async ({ operation, input, response, write, ...options }) => {
       const soap = await untilAborted(getClient(), { upstream, operation: WSDL.operation, signal: options.signal });
       const exchange: Exchange = { ...options, operation, write, progress: { wasSent: false } };
       try {
         const [result] = await soap[`${operation}Async`](protectTexts(input), exchange);
         // The elements of a message are counted before it is read.
-        return parseAnswer(answer, result, { upstream, operation, maxItems: Number.POSITIVE_INFINITY });
+        return parseResponse(response, result, { upstream, operation, maxItems: Number.POSITIVE_INFINITY });
       } catch (cause) {
         const error = asUpstreamError(cause, upstream, operation);
         throw write && exchange.progress.wasSent ? asWriteError(error) : error;
@@ -140,14 +140,14 @@ export const createSoapConnector = <Operation extends string>({
 const createHttpClient = ({ upstream, send }: HttpConnector, origins: SoapOrigins): IHttpClient => {
   const wsdl = { documents: 0, characters: 0 };
 
-  const readWsdl = async (url: string, headers: Readonly<Record<string, string>>): Promise<Answer> => {
+  const readWsdl = async (url: string, headers: Readonly<Record<string, string>>): Promise<ProviderResponse> => {
     wsdl.documents += 1;
     if (wsdl.documents > MAX_WSDL_DOCUMENTS) throw tooLarge(`more than ${MAX_WSDL_DOCUMENTS} documents`);
     origins.check(url, WSDL.operation);
-    const answer = await send({ ...WSDL, url, method: 'GET', headers });
-    wsdl.characters += answer.body.length;
+    const response = await send({ ...WSDL, url, method: 'GET', headers });
+    wsdl.characters += response.body.length;
     if (wsdl.characters > MAX_WSDL_CHARACTERS) throw tooLarge(`more than ${MAX_WSDL_CHARACTERS} characters`);
-    return checked(answer, WSDL.operation, 'wsdl');
+    return checked(response, WSDL.operation, 'wsdl');
   };
 
   const exchangeMessage = async (
@@ -155,19 +155,19 @@ const createHttpClient = ({ upstream, send }: HttpConnector, origins: SoapOrigin
     message: string,
     { progress, ...call }: Exchange,
     headers: Readonly<Record<string, string>>,
-  ): Promise<Answer> => {
+  ): Promise<ProviderResponse> => {
     origins.check(url, call.operation);
     progress.wasSent = true;
-    const answer = await send({ ...call, url, method: 'POST', headers, body: message });
-    return checked(answer, call.operation, 'message');
+    const response = await send({ ...call, url, method: 'POST', headers, body: message });
+    return checked(response, call.operation, 'message');
   };
 
-  const checked = (answer: Answer, operation: string, kind: 'message' | 'wsdl'): Answer => {
-    const violation = findXmlViolation(answer.body, kind);
-    if (violation === undefined) return answer;
+  const checked = (response: ProviderResponse, operation: string, kind: 'message' | 'wsdl'): ProviderResponse => {
+    const violation = findXmlViolation(response.body, kind);
+    if (violation === undefined) return response;
     throw new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, `${operation} answered with ${violation}`, {
       operation,
-      status: answer.status,
+      status: response.status,
     });
   };
 
@@ -180,8 +180,8 @@ const createHttpClient = ({ upstream, send }: HttpConnector, origins: SoapOrigin
       ? exchangeMessage(url, message, options as unknown as Exchange, sent)
       : readWsdl(url, sent);
     answering
-      .then((answer) =>
-        callback(null, { status: answer.status, headers: answer.headers, data: answer.body }, answer.body),
+      .then((response) =>
+        callback(null, { status: response.status, headers: response.headers, data: response.body }, response.body),
       )
       // Also for what the callback itself throws: `soap` trips over a message without a body (a bare `<Envelope/>`).
       .catch(callback);

@@ -1,6 +1,6 @@
 import type { Agent, Dispatcher } from 'undici';
 import { toAbortError, UpstreamError, type UpstreamErrorDetails } from '../errors.ts';
-import type { Answer, Call, Send } from '../middleware/chain.ts';
+import type { Handler, ProviderRequest, ProviderResponse } from '../middleware/chain.ts';
 import { onAbort } from '../on-abort.ts';
 
 // Failures of undici and of the operating system that come before the first byte of the request is sent.
@@ -19,7 +19,7 @@ const BEFORE_SENDING = new Set([
 export type WireOptions = {
   readonly upstream: string;
   readonly agent: Agent;
-  readonly maxAnswerBytes: number;
+  readonly maxResponseBytes: number;
   readonly timeoutMs: number;
 };
 
@@ -27,10 +27,10 @@ export type WireOptions = {
  * The end of every chain: one HTTP exchange over a pool of kept-alive connections.
  *
  * UPSTREAM_TIMEOUT when `timeoutMs` or the caller's deadline have passed, UPSTREAM_CANCELLED when the caller left.
- * Reads at most `maxAnswerBytes` of an answer (UPSTREAM_BAD_RESPONSE with its status beyond) and asks for no compression, so a small
+ * Reads at most `maxResponseBytes` of an answer (UPSTREAM_BAD_RESPONSE with its status beyond) and asks for no compression, so a small
  * answer cannot unfold into a large one. A connection that fails gives UPSTREAM_UNAVAILABLE. Follows no redirects.
  */
-export const createWire = (options: WireOptions): Send => {
+export const createWire = (options: WireOptions): Handler => {
   const locate = createLocate();
   return (call) =>
     new Promise((resolve, reject) => {
@@ -50,19 +50,24 @@ export const createWire = (options: WireOptions): Send => {
  */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: WireOptions;
-  readonly #call: Call;
-  readonly #resolve: (answer: Answer) => void;
+  readonly #call: ProviderRequest;
+  readonly #resolve: (response: ProviderResponse) => void;
   readonly #reject: (error: unknown) => void;
   readonly #timer: NodeJS.Timeout;
   readonly #stopListening: (() => void) | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #failure: UpstreamError | undefined;
   #status = 0;
-  #headers: Answer['headers'] = {};
+  #headers: ProviderResponse['headers'] = {};
   #chunks: Buffer[] = [];
   #bytes = 0;
 
-  constructor(options: WireOptions, call: Call, resolve: (answer: Answer) => void, reject: (error: unknown) => void) {
+  constructor(
+    options: WireOptions,
+    call: ProviderRequest,
+    resolve: (response: ProviderResponse) => void,
+    reject: (error: unknown) => void,
+  ) {
     this.#options = options;
     this.#call = call;
     this.#resolve = resolve;
@@ -105,7 +110,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#failure) controller.abort(this.#failure);
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Answer['headers']): void {
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: ProviderResponse['headers'],
+  ): void {
     this.#status = status;
     this.#headers = headers;
   }
@@ -113,10 +122,10 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#bytes += chunk.length;
     this.#chunks.push(chunk);
-    const { maxAnswerBytes } = this.#options;
-    if (this.#bytes <= maxAnswerBytes) return;
+    const { maxResponseBytes } = this.#options;
+    if (this.#bytes <= maxResponseBytes) return;
     const details = { status: this.#status };
-    this.#giveUp(this.#errorOf('UPSTREAM_BAD_RESPONSE', `answered with more than ${maxAnswerBytes} bytes`, details));
+    this.#giveUp(this.#errorOf('UPSTREAM_BAD_RESPONSE', `answered with more than ${maxResponseBytes} bytes`, details));
   }
 
   onResponseEnd(): void {

@@ -17,7 +17,7 @@ export type PlanNode =
 export const queryOf = ({ document }: Fetch): string => stripIgnoredCharacters(print(document));
 
 /** Draws the outline of a program. What several steps wait for stands where the first of them does. */
-export const outlineOf = (steps: readonly Step[]): PlanNode | undefined => {
+export const explainPlan = (steps: readonly Step[]): PlanNode | undefined => {
   const drawn = new Set<Fetch>();
 
   const drawFetch = (fetch: Fetch): PlanNode[] => {

@@ -1,7 +1,14 @@
 import { placeErrors } from './attribute-errors.ts';
 import { isData } from './data.ts';
 import { queryOf } from './explain.ts';
-import { createInput, type FetchOptions, type Gathered, NO_ANSWER, type Run, withService } from './input.ts';
+import {
+  type CollectedEntities,
+  createFetchTarget,
+  type FetchOptions,
+  NO_ANSWER,
+  type Run,
+  withService,
+} from './input.ts';
 import { createSelectionTree } from './selection-tree.ts';
 import { fragmentMap } from './selections.ts';
 import { type Fetch, fragmentsIn, operationIn } from './steps.ts';
@@ -19,14 +26,14 @@ export const createSend = <Context>(
   const { subgraph, document, kind, operationName } = fetch;
   const fragments = fragmentMap(fragmentsIn(document));
   const send = client.prepare({ query: queryOf(fetch), document, kind, operationName });
-  const inputOptions = { ...options, subgraph, fragments, takes: client.takes };
-  const inputs = fetch.inputs.map((input) => createInput(inputOptions, input));
+  const inputOptions = { ...options, subgraph, fragments, encoding: client.encoding };
+  const inputs = fetch.inputs.map((input) => createFetchTarget(inputOptions, input));
   const entityLists = new Set(fetch.inputs.flatMap(({ entities }) => entities?.name ?? []));
   const isEntityList = (name: string): boolean => entityLists.has(name);
   const renamed = fetch.inputs.flatMap((input) => input.renamed);
   const tree = createSelectionTree(options.supergraphSchema, operationIn(document).selectionSet, fragments, renamed);
 
-  const receive = (run: Run<Context>, gathered: readonly Gathered[], answer: SubgraphAnswer): void => {
+  const receive = (run: Run<Context>, collected: readonly CollectedEntities[], answer: SubgraphAnswer): void => {
     const errors = (answer.errors ?? []).map((error) => withService(error, subgraph));
     const data = isData(answer.data) ? answer.data : undefined;
     if (errors.length > 0 || !data) run.hasFailures = true;
@@ -34,7 +41,7 @@ export const createSend = <Context>(
     const unplaced = data && errors.length > 0 ? placeErrors(data, errors, { tree, isEntityList, variables }) : errors;
     const unseen = new Set(unplaced);
     for (const [index, input] of inputs.entries()) {
-      const own = gathered[index] as Gathered;
+      const own = collected[index] as CollectedEntities;
       if (data && input.isUsable(own, data)) input.receive(run, own, data);
       else {
         const about = errors.filter(input.isAbout);
@@ -46,21 +53,23 @@ export const createSend = <Context>(
     // Errors that are the reason of no null.
     for (const { path, ...error } of unseen) {
       const located = path
-        ? inputs.flatMap((input, index) => input.toClient(run, gathered[index] as Gathered, { ...error, path }))
+        ? inputs.flatMap((input, index) =>
+            input.toClient(run, collected[index] as CollectedEntities, { ...error, path }),
+          )
         : [];
       run.errors.push(...(located.length > 0 ? located : [error]));
     }
   };
 
   return (run) => {
-    const gathered = inputs.map((input) => input.gather(run));
-    if (gathered.every(({ isEmpty }) => isEmpty)) return undefined;
+    const collected = inputs.map((input) => input.collect(run));
+    if (collected.every(({ isEmpty }) => isEmpty)) return undefined;
     const variables: Record<string, unknown> = {};
     for (const name of fetch.variables) if (run.sent[name] !== undefined) variables[name] = run.sent[name];
-    const representations = gathered.flatMap(({ representations: one }) => one ?? []);
+    const representations = collected.flatMap(({ representations: one }) => one ?? []);
     return send({ variables, representations }, run.context).then((answer) => {
       const turn = run.takeTurn?.();
-      return turn ? turn.then(() => receive(run, gathered, answer)) : receive(run, gathered, answer);
+      return turn ? turn.then(() => receive(run, collected, answer)) : receive(run, collected, answer);
     });
   };
 };

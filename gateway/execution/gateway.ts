@@ -18,7 +18,7 @@ import type { SubgraphClient } from './subgraph-request.ts';
 type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway'];
 
 /** What an execution tells beside its answer. */
-export type Noted = {
+export type ExecutionTelemetry = {
   readonly stale: StaleNote[];
   /** Ends the execution early. */
   readonly terms?: RequestTime;
@@ -73,7 +73,7 @@ type SchemaContext = Parameters<Parameters<Gateway['onSchemaLoadOrUpdate']>[0]>[
  * operations are executed here, each by its compiled program. `load` and a change throw SupergraphError where the
  * supergraph cannot be served; after a change that failed, the one before is served.
  */
-export const createCompiledGateway = <Context extends Noted>(
+export const createCompiledGateway = <Context extends ExecutionTelemetry>(
   options: CompiledGatewayOptions<Context>,
 ): CompiledGateway => {
   const { supergraph, clientsOf, log } = options;
@@ -108,7 +108,7 @@ export const createCompiledGateway = <Context extends Noted>(
   let planningThread: PlanningThread | undefined;
   const runningValues = createRunningValues(options.maxRunningValues);
 
-  const takeOver = ({ apiSchema, coreSupergraphSdl }: SchemaContext): void => {
+  const applyChanges = ({ apiSchema, coreSupergraphSdl }: SchemaContext): void => {
     // The one before ends with its last job.
     planningThread = createPlanningThread({
       supergraphSdl: coreSupergraphSdl,
@@ -145,7 +145,7 @@ export const createCompiledGateway = <Context extends Noted>(
   };
   apollo.onSchemaLoadOrUpdate((context) => {
     try {
-      takeOver(context);
+      applyChanges(context);
     } catch (error) {
       failure = { error };
     }

@@ -10,7 +10,7 @@ import type { Requirements } from './requirements.ts';
 import { createSelectionTree } from './selection-tree.ts';
 import { type Fragments, isSelected } from './selections.ts';
 import { sortRepresentations } from './sort-representations.ts';
-import type { Input, Target } from './steps.ts';
+import type { FetchTarget, Target } from './steps.ts';
 import type { Representations, SubgraphClient, SubgraphError } from './subgraph-request.ts';
 
 /** One execution of a program. */
@@ -46,7 +46,7 @@ export const withService = <E extends SubgraphError>(error: E, serviceName: stri
 });
 
 /** What one input of a fetch is about, in one execution. */
-export type Gathered = {
+export type CollectedEntities = {
   readonly isEmpty: boolean;
   readonly representations: Representations | undefined;
   /** For each target, its objects, and which representation each has. */
@@ -56,16 +56,16 @@ export type Gathered = {
   readonly refused: Map<Data, ReadonlyMap<string, Failure>>;
 };
 
-export type InputOptions = FetchOptions & {
+export type FetchTargetOptions = FetchOptions & {
   readonly subgraph: string;
   readonly fragments: Fragments;
-  readonly takes: SubgraphClient<never>['takes'];
+  readonly encoding: SubgraphClient<never>['encoding'];
 };
 
 /** Compiles what a request does for one of its inputs: gathers the objects, and receives what is given for them. */
-export const createInput = (
-  { supergraphSchema: schema, requiredBy, subgraph, fragments, takes }: InputOptions,
-  { entities, selectionSet, targets, renamed }: Input,
+export const createFetchTarget = (
+  { supergraphSchema: schema, requiredBy, subgraph, fragments, encoding }: FetchTargetOptions,
+  { entities, selectionSet, targets, renamed }: FetchTarget,
 ) => {
   const tree = createSelectionTree(schema, selectionSet, fragments, renamed);
   const places = targets.map((target) => createPlace(schema, target));
@@ -78,11 +78,11 @@ export const createInput = (
   const failObject = (run: Run<unknown>, object: Data, failure: Failure): void =>
     failFields(object, failure, tree, run);
 
-  const gather = (run: Run<unknown>): Gathered => {
+  const collect = (run: Run<unknown>): CollectedEntities => {
     const texts: string[] = [];
     const values: Data[] = [];
     const byText = new Map<string, number>();
-    const refused: Gathered['refused'] = new Map();
+    const refused: CollectedEntities['refused'] = new Map();
     const objects: Data[][] = [];
     const positions: number[][] = [];
     if (run.hasFailures) for (const lost of lostAt) extendFailures(run.data, lost);
@@ -95,7 +95,7 @@ export const createInput = (
         // Another place may have an entity of the same representation.
         const known = places.length > 1 ? byText.get(text) : undefined;
         if (known !== undefined) return known;
-        if (takes === 'values') values.push((representerOf(entity['__typename']) as Representer).toValue(entity));
+        if (encoding === 'values') values.push((representerOf(entity['__typename']) as Representer).toValue(entity));
         byText.set(text, texts.length);
         return texts.push(text) - 1;
       });
@@ -114,7 +114,7 @@ export const createInput = (
     object: Data,
     representer: Representer | undefined,
     batch: Batch,
-    refused: Gathered['refused'],
+    refused: CollectedEntities['refused'],
     run: Run<unknown>,
   ): number | undefined => {
     if (!representer) {
@@ -158,12 +158,12 @@ export const createInput = (
   };
 
   /** Whether an answer has something for every object that was asked for. */
-  const isUsable = ({ representations }: Gathered, data: Data): boolean => {
+  const isUsable = ({ representations }: CollectedEntities, data: Data): boolean => {
     const list = entities ? own(data, entities.name) : [data];
     return list instanceof Failure || (Array.isArray(list) && list.length === (representations?.texts.length ?? 1));
   };
 
-  const receive = (run: Run<unknown>, { objects, positions, refused }: Gathered, data: Data): void => {
+  const receive = (run: Run<unknown>, { objects, positions, refused }: CollectedEntities, data: Data): void => {
     const list = entities ? own(data, entities.name) : [data];
     if (!Array.isArray(list)) {
       const failure = list instanceof Failure ? list.forDependent() : unusable();
@@ -225,7 +225,7 @@ export const createInput = (
     };
   };
 
-  const fail = (run: Run<unknown>, { objects }: Gathered, errors: readonly SubgraphError[]): void => {
+  const fail = (run: Run<unknown>, { objects }: CollectedEntities, errors: readonly SubgraphError[]): void => {
     const reasons = errors.map(({ message, extensions = {}, path = [] }): FetchError => {
       return { message, extensions, path: entities ? [] : path };
     });
@@ -236,7 +236,7 @@ export const createInput = (
   /** The same with paths from the root of the data: one for each place where the entity is. */
   const toClient = <T extends { readonly path?: Path | undefined }>(
     run: Run<unknown>,
-    { objects, positions }: Gathered,
+    { objects, positions }: CollectedEntities,
     { path = [], ...rest }: T,
   ): (Omit<T, 'path'> & { readonly path: Path })[] => {
     if (entities && path[0] !== entities.name) return [];
@@ -253,7 +253,7 @@ export const createInput = (
   const isAbout = ({ path = [] }: SubgraphError): boolean =>
     !entities || path.length === 0 || path[0] === entities.name;
 
-  return { gather, isUsable, receive, fail, toClient, isAbout };
+  return { collect, isUsable, receive, fail, toClient, isAbout };
 };
 
 type Place = { readonly objectsAt: ObjectsAt; readonly representerOf: ReturnType<typeof createRepresenters> };

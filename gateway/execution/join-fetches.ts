@@ -1,5 +1,5 @@
 import { Kind, print, type VariableDefinitionNode, visit } from 'graphql';
-import { type Fetch, fragmentsIn, type Input, operationIn, type Step } from './steps.ts';
+import { type Fetch, type FetchTarget, fragmentsIn, operationIn, type Step } from './steps.ts';
 
 /**
  * Makes one request of entity fetches that would go to one subgraph at the same time. Where they ask for the same
@@ -54,7 +54,7 @@ const firstFetch = (step: Step | undefined): Fetch | undefined => {
 /** One fetch that does what several entity fetches do. */
 const join = (fetches: readonly Fetch[]): Fetch => {
   const [first] = fetches as readonly [Fetch];
-  const groups = new Map<string, Input>();
+  const groups = new Map<string, FetchTarget>();
   const fragments = new Map<string, ReturnType<typeof fragmentsIn>[number]>();
   for (const [index, fetch] of fetches.entries()) {
     const own = fragmentsIn(fetch.document);
@@ -124,7 +124,7 @@ const define = (variable: string): VariableDefinitionNode => ({
   },
 });
 
-const toField = ({ entities, selectionSet }: Input & { entities: NonNullable<Input['entities']> }) =>
+const toField = ({ entities, selectionSet }: FetchTarget & { entities: NonNullable<FetchTarget['entities']> }) =>
   ({
     kind: Kind.FIELD,
     name: name('_entities'),

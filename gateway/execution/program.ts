@@ -4,14 +4,14 @@ import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { AnswerBudget } from '../cost/answer-budget.ts';
 import { createToClientErrors } from './client-errors.ts';
 import type { Data } from './data.ts';
-import { outlineOf, type PlanNode } from './explain.ts';
+import { explainPlan, type PlanNode } from './explain.ts';
 import { createSend } from './fetch.ts';
 import type { FetchOptions } from './input.ts';
 import { joinFetches } from './join-fetches.ts';
 import { mergeParts } from './merge-parts.ts';
 import type { Path } from './objects-at.ts';
 import type { Prepared } from './prepare.ts';
-import { createWork, type Running } from './schedule.ts';
+import { createRunner, type ProgramRun } from './schedule.ts';
 import { collectFields, isSelected } from './selections.ts';
 import { createShape, type Shaping } from './shape.ts';
 import { type Fetch, fetchesOf, type Step } from './steps.ts';
@@ -67,8 +67,8 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
   const steps = options.steps.map(joinFetches);
   const fetches = steps.flatMap(fetchesOf);
   const sendOf = (fetch: Fetch) => createSend(options, fetch, clientOf(fetch.subgraph));
-  const works = steps.map((step) => createWork(step, sendOf));
-  const outline = () => outlineOf(steps);
+  const runners = steps.map((step) => createRunner(step, sendOf));
+  const outline = () => explainPlan(steps);
   const shape = createShape(apiSchema, operation, fragments, prepared.clientName);
   const introspect = createIntrospection(options);
   const toOwnNames = createToOwnNames(prepared);
@@ -83,7 +83,7 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
     // Wait before creating anything: objects that wait are promoted to the old generation, with all they refer to later.
     turn = takeTurn?.();
     if (turn) await turn;
-    const runs = works.map((): Running<Context> => {
+    const runs = runners.map((): ProgramRun<Context> => {
       return {
         context,
         sent,
@@ -96,10 +96,10 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
         takeTurn,
       };
     });
-    const [first] = runs as [Running<Context>];
-    if (works.length === 1) await works[0]?.(first);
+    const [first] = runs as [ProgramRun<Context>];
+    if (runners.length === 1) await runners[0]?.(first);
     else {
-      await Promise.all(works.map((work, index) => work(runs[index] as Running<Context>)));
+      await Promise.all(runners.map((work, index) => work(runs[index] as ProgramRun<Context>)));
       const data = runs.map((run) => run.data);
       if (!mergeParts(data, prepared.requiredNames, first)) return CHANGED;
     }

@@ -17,11 +17,11 @@ export type Batch = {
   /** Keeps one that is new, for an entity that has it, and gives its number. */
   readonly add: (text: string, entity: Data) => number;
   /** The numbers of those that are known, by what they are made of: a map for each field within that of the one before. */
-  readonly known: Map<Representer, Numbers>;
+  readonly known: Map<Representer, IndexTrie>;
   /** What stands in those maps for a value that is no scalar, by its JSON. */
   readonly tokens: Map<string, object>;
 };
-type Numbers = Map<unknown, Numbers | number>;
+type IndexTrie = Map<unknown, IndexTrie | number>;
 
 export const createBatch = (add: Batch['add']): Batch => ({ add, known: new Map(), tokens: new Map() });
 
@@ -43,7 +43,7 @@ export const createRepresenters = (
   schema: GraphQLSchema,
   { selections, typenames }: Requirement,
 ): ((typename: unknown) => Representer | undefined) =>
-  remember((typename) => {
+  memoize((typename) => {
     const fields = typeof typename === 'string' ? fieldsOf(schema, selections, typename, typenames) : [];
     return fields.some(({ name }) => name === '__typename') ? createRepresenter(fields) : undefined;
   });
@@ -100,10 +100,10 @@ const createRepresenter = (fields: readonly Field[]): Representer => {
   return representer;
 };
 
-const numbersOf = (representer: Representer, { known }: Batch): Numbers => {
+const numbersOf = (representer: Representer, { known }: Batch): IndexTrie => {
   const before = known.get(representer);
   if (before) return before;
-  const fresh: Numbers = new Map();
+  const fresh: IndexTrie = new Map();
   known.set(representer, fresh);
   return fresh;
 };
@@ -114,7 +114,7 @@ const numbersOf = (representer: Representer, { known }: Batch): Numbers => {
  */
 const writeFind = (
   fields: readonly Field[],
-): ((entity: Data, batch: Batch, numbers: Numbers) => number | undefined) => {
+): ((entity: Data, batch: Batch, numbers: IndexTrie) => number | undefined) => {
   const code = createCode();
   const texts: string[] = [];
   const keys: string[] = [];
@@ -132,7 +132,7 @@ const writeFind = (
     if (name === '__typename') continue;
     keys.push(code.name('key'));
     code.add(
-      `const ${keys.at(-1)} = typeof ${value} === 'object' ? ${code.constant(tokenOf)}(${value}, ${toText}, batch) : ${value};`,
+      `const ${keys.at(-1)} = typeof ${value} === 'object' ? ${code.constant(intern)}(${value}, ${toText}, batch) : ${value};`,
     );
   }
   const last = keys.pop() ?? 'undefined';
@@ -151,7 +151,7 @@ const writeFind = (
   return code.toFunction('findRepresentation', ['entity', 'batch', 'numbers'], found);
 };
 
-const tokenOf = (value: unknown, toText: (value: unknown) => string, { tokens }: Batch): object => {
+const intern = (value: unknown, toText: (value: unknown) => string, { tokens }: Batch): object => {
   const text = toText(value);
   const known = tokens.get(text);
   if (known) return known;
@@ -198,7 +198,7 @@ const scalarText = (value: unknown): string => {
 };
 
 const createNested = (schema: GraphQLSchema, selections: readonly QueryPlanSelectionNode[]): Nested => {
-  const fieldsFor = remember((typename) => fieldsOf(schema, selections, typename));
+  const fieldsFor = memoize((typename) => fieldsOf(schema, selections, typename));
   // What an object within an entity lacks makes that object unknown, not the entity.
   const knownFields = (value: Data): readonly Field[] | undefined => {
     const fields = fieldsFor(value['__typename']);
@@ -226,16 +226,16 @@ const createNested = (schema: GraphQLSchema, selections: readonly QueryPlanSelec
 // Types are the schema's, so there are not many; but a subgraph that answers nonsense must not fill the memory.
 const MAX_TYPES = 1_000;
 
-const remember = <T>(make: (typename: unknown) => T): ((typename: unknown) => T) => {
+const memoize = <T>(make: (typename: unknown) => T): ((typename: unknown) => T) => {
   const known = new Map<unknown, T>();
   let last: unknown;
   let ofLast: T | undefined;
   const find = (typename: unknown): T => {
     const before = known.get(typename);
     if (before !== undefined || known.has(typename)) return before as T;
-    const made = make(typename);
-    if (known.size < MAX_TYPES) known.set(typename, made);
-    return made;
+    const value = make(typename);
+    if (known.size < MAX_TYPES) known.set(typename, value);
+    return value;
   };
   // Most lists are of one type.
   return (typename) => {

@@ -3,13 +3,13 @@ import type { Run } from './input.ts';
 import type { Fetch, Step } from './steps.ts';
 
 /** Does a step; undefined where it is done already. */
-export type Work<Context> = (run: Running<Context>) => Promise<void> | undefined;
+export type Runner<Context> = (run: ProgramRun<Context>) => Promise<void> | undefined;
 
 /** An execution, with the requests that several of its steps wait for. */
-export type Running<Context> = Run<Context> & { readonly shared: Map<Fetch, Promise<void> | undefined> };
+export type ProgramRun<Context> = Run<Context> & { readonly shared: Map<Fetch, Promise<void> | undefined> };
 
 /** Compiles the order of a program's fetches: what waits for what. */
-export const createWork = <Context>(step: Step, sendOf: (fetch: Fetch) => Send<Context>): Work<Context> => {
+export const createRunner = <Context>(step: Step, sendOf: (fetch: Fetch) => Send<Context>): Runner<Context> => {
   switch (step.kind) {
     case 'nothing':
       return () => undefined;
@@ -18,29 +18,29 @@ export const createWork = <Context>(step: Step, sendOf: (fetch: Fetch) => Send<C
     case 'shared':
       return ({ shared }) => shared.get(step.fetch);
     case 'condition': {
-      const whenTrue = createWork(step.whenTrue, sendOf);
-      const whenFalse = createWork(step.whenFalse, sendOf);
+      const whenTrue = createRunner(step.whenTrue, sendOf);
+      const whenFalse = createRunner(step.whenFalse, sendOf);
       return (run) => (run.variables[step.variable] === true ? whenTrue(run) : whenFalse(run));
     }
     case 'sequence':
-      return createSequence(step.steps.map((one) => createWork(one, sendOf)));
+      return createSequence(step.steps.map((one) => createRunner(one, sendOf)));
     case 'parallel': {
       const shared = step.shared.map((fetch) => [fetch, sendOf(fetch)] as const);
-      const works = step.steps.map((one) => createWork(one, sendOf));
+      const runners = step.steps.map((one) => createRunner(one, sendOf));
       return (run) => {
         for (const [fetch, send] of shared) run.shared.set(fetch, send(run));
-        const running = works.flatMap((work) => work(run) ?? []);
+        const running = runners.flatMap((work) => work(run) ?? []);
         return running.length > 1 ? Promise.all(running).then(nothing) : running[0];
       };
     }
   }
 };
 
-const createSequence = <Context>(works: readonly Work<Context>[]): Work<Context> => {
-  const from = (start: number, run: Running<Context>): Promise<void> | undefined => {
-    for (let index = start; index < works.length; index++) {
-      const running = works[index]?.(run);
-      if (running) return index + 1 < works.length ? running.then(() => from(index + 1, run)) : running;
+const createSequence = <Context>(runners: readonly Runner<Context>[]): Runner<Context> => {
+  const from = (start: number, run: ProgramRun<Context>): Promise<void> | undefined => {
+    for (let index = start; index < runners.length; index++) {
+      const running = runners[index]?.(run);
+      if (running) return index + 1 < runners.length ? running.then(() => from(index + 1, run)) : running;
     }
     return undefined;
   };

@@ -30,11 +30,11 @@ export type Fetch = {
   readonly operationName: string | undefined;
   /** The operation's variables that it needs, without those for representations. */
   readonly variables: readonly string[];
-  readonly inputs: readonly Input[];
+  readonly inputs: readonly FetchTarget[];
 };
 
 /** What one request asks for: some root fields, or some fields of some entities. */
-export type Input = {
+export type FetchTarget = {
   readonly selectionSet: SelectionSetNode;
   /** Where entities are asked for: the field's name in the answer, and the variable with the representations. */
   readonly entities: { readonly name: string; readonly variable: string } | undefined;

@@ -43,7 +43,7 @@ export type SubgraphAnswer = {
 /** How programs reach one subgraph. `Context` is what belongs to one client request. */
 export type SubgraphClient<Context> = {
   /** The form that it takes representations in. */
-  readonly takes: 'texts' | 'values';
+  readonly encoding: 'texts' | 'values';
   /** Gets an operation ready to be sent many times. What it gives never throws: what failed is among the errors. */
   readonly prepare: (
     operation: SubgraphOperation,

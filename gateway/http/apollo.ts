@@ -101,7 +101,7 @@ export const createApollo = async ({
     limits: config.documentLimits,
     validate,
     turns,
-    signalOf: ({ terms }) => terms.signal,
+    signalOf: ({ options }) => options.signal,
   });
   const apollo = new ApolloServer<RequestContext>({
     gateway,

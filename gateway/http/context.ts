@@ -1,6 +1,6 @@
-import type { CallOptions } from '../../connectors/middleware/chain.ts';
+import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
-import { createCallOptions, type RequestNotes, type RequestTerms } from '../../subgraphs/kit/protocol.ts';
+import { createRequestOptions, type OperationOptions, type RequestTelemetry } from '../../subgraphs/kit/protocol.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
 import type { Reply } from '../transports/graphql-reply.ts';
@@ -8,16 +8,16 @@ import type { Trace } from '../transports/trace.ts';
 
 /** What belongs to one client request, from its arrival to its answer. */
 export type RequestContext = {
-  readonly terms: RequestTerms;
+  readonly options: OperationOptions;
   /** The client's headers that subgraphs receive. */
   readonly headers: Readonly<Record<string, string>>;
   /** Sends a header to the client with the answer. */
   readonly returnHeader: (name: string, value: string) => void;
   /** What the request has cost and how long its answer is good, where the client has asked. */
-  readonly notes: RequestNotes;
+  readonly telemetry: RequestTelemetry;
   /** What is done for the request and when, where the client has asked. */
   readonly trace: Trace | undefined;
-  readonly call: CallOptions;
+  readonly call: RequestOptions;
   /** What of the answer is older than it should be; filled when the answer is made. */
   readonly stale: StaleNote[];
   /** What subgraphs over HTTP have answered this request, or are about to, by what they were asked. */
@@ -30,19 +30,19 @@ export type RequestContext = {
 
 /** Made once for each client request. */
 export const createRequestContext = ({
-  terms,
+  options,
   headers,
   returnHeader,
   fetched,
-}: Pick<RequestContext, 'terms' | 'headers' | 'returnHeader' | 'fetched'>): RequestContext => {
+}: Pick<RequestContext, 'options' | 'headers' | 'returnHeader' | 'fetched'>): RequestContext => {
   const contexts = new Map<Subgraph, object>();
-  const { call, ...notes } = createCallOptions(terms);
+  const { call, ...telemetry } = createRequestOptions(options);
   return {
-    terms,
+    options,
     headers,
     returnHeader,
-    notes,
-    trace: terms.report === 'trace' ? { fetches: [] } : undefined,
+    telemetry,
+    trace: options.report === 'trace' ? { fetches: [] } : undefined,
     call,
     stale: [],
     asked: new Map(),

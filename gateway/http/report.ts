@@ -31,7 +31,7 @@ const YEAR_S = 31_536_000;
 export const createFreshnessPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloServerPlugin<RequestContext> => ({
   requestDidStart: async () => ({
     willSendResponse: async ({ overallCachePolicy, contextValue }) => {
-      const { freshness } = contextValue.notes;
+      const { freshness } = contextValue.telemetry;
       // Infinity: nothing was read that ages, such as for an introspection.
       if (!freshness || !Number.isFinite(freshness.leftMs)) return;
       overallCachePolicy.replace({ maxAge: Math.min(Math.floor(freshness.leftMs / 1000), YEAR_S), scope });
@@ -39,13 +39,13 @@ export const createFreshnessPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloServer
   }),
 });
 
-const toClientReport = ({ stale, notes: { ledger }, trace }: RequestContext): ClientReport | undefined => {
-  const report = toReport(stale, { ledger, freshness: undefined });
-  if (!report || !ledger) return report;
+const toClientReport = ({ stale, telemetry: { callStats }, trace }: RequestContext): ClientReport | undefined => {
+  const report = toReport(stale, { callStats, freshness: undefined });
+  if (!report || !callStats) return report;
   const { spans = [], ...rest } = report;
   const { plan, fetches } = trace ?? { fetches: [] };
   return {
-    timeMs: inHundredths(ledger.ageMs()),
+    timeMs: inHundredths(callStats.ageMs()),
     ...rest,
     ...(trace && { trace: { plan, fetches: fetches.map(withShortTimes), calls: spans.map(withShortTimes) } }),
   };

@@ -109,7 +109,7 @@ const MAX_NAMED = 1_000;
  * Tells whether an operation is refused for not being on the list, and names it in the log, once for each operation.
  * While it is only learning nothing is refused.
  */
-export const createDoor = (safelist: Safelist, { isLearning, log }: { isLearning: boolean; log: Log }) => {
+export const createSafelistGuard = (safelist: Safelist, { reportOnly, log }: { reportOnly: boolean; log: Log }) => {
   const named = new LRUCache<string, true>({ max: MAX_NAMED });
 
   const name = ({ query, operationName, hash = query && hashOf(query) }: NamedOperation, client: object): void => {
@@ -120,7 +120,7 @@ export const createDoor = (safelist: Safelist, { isLearning, log }: { isLearning
     named.set(known, true);
     log.warn(
       { operationName, hash, ...client },
-      isLearning ? 'An operation is not on the safelist.' : 'Refused: an operation is not on the safelist.',
+      reportOnly ? 'An operation is not on the safelist.' : 'Refused: an operation is not on the safelist.',
     );
   };
 
@@ -130,7 +130,7 @@ export const createDoor = (safelist: Safelist, { isLearning, log }: { isLearning
     if (query === undefined && hash === undefined) return undefined;
     if (query === undefined ? safelist.textOf(hash ?? '') !== undefined : safelist.hasText(query)) return undefined;
     name(operation, client);
-    if (isLearning) return undefined;
+    if (reportOnly) return undefined;
     return query === undefined
       ? { status: 404, message: 'No operation of this id is known here.', code: 'PERSISTED_QUERY_NOT_IN_LIST' }
       : { status: 403, message: 'Only known operations are served here.', code: 'QUERY_NOT_IN_SAFELIST' };

@@ -8,12 +8,12 @@ import { addHeader } from '../../runtime/reply-header.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
-import type { ProcessKit } from '../../subgraphs/kit/infrastructure.ts';
-import { asksForFresh, type RequestTerms, readReportHeader } from '../../subgraphs/kit/protocol.ts';
+import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
+import { type OperationOptions, readReportHeader, requestsNoCache } from '../../subgraphs/kit/protocol.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
-import { createDoor, hasUnreadableHash, readNamedOperation, readSafelist } from './safelist.ts';
+import { createSafelistGuard, hasUnreadableHash, readNamedOperation, readSafelist } from './safelist.ts';
 import { registerPages } from './static-pages.ts';
 
 export type GatewayServer = {
@@ -28,14 +28,16 @@ export const startGatewayServer = async ({
   health,
   ...options
 }: Omit<ApolloOptions, 'cache' | 'safelist' | 'turns'> &
-  Pick<ProcessKit, 'redis' | 'health'>): Promise<GatewayServer> => {
+  Pick<ProcessInfrastructure, 'redis' | 'health'>): Promise<GatewayServer> => {
   const { config, transports, log } = options;
   // Loaded where there is a Redis: its client takes its time.
   const cache = redis && (await import('./apq-cache.ts')).createSharedCache(redis);
   // Known from the start also where anything is served: an app need not send its texts first.
   const safelist = await readSafelist(config.safelistManifests);
   const refusalOf =
-    config.safelist === 'off' ? undefined : createDoor(safelist, { isLearning: config.safelist === 'learn', log });
+    config.safelist === 'off'
+      ? undefined
+      : createSafelistGuard(safelist, { reportOnly: config.safelist === 'learn', log });
   const turns = createTurnQueue();
   const { apollo, schemaText } = await createApollo({ ...options, turns, cache, safelist });
   const { app, listen, close } = createHttpApp({
@@ -52,8 +54,9 @@ export const startGatewayServer = async ({
     maxAge: 86_400,
   });
   const openFetched = createFetchedBytes(config.fetchedBytes);
-  const arrivals = new WeakMap<FastifyRequest, Pick<RequestTerms, 'signal' | 'deadlineAt'>>();
-  const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Pick<RequestTerms, 'signal' | 'deadlineAt'>;
+  const arrivals = new WeakMap<FastifyRequest, Pick<OperationOptions, 'signal' | 'deadlineAt'>>();
+  const arrivalOf = (request: FastifyRequest) =>
+    arrivals.get(request) as Pick<OperationOptions, 'signal' | 'deadlineAt'>;
   app.route({
     url: '/graphql',
     method: ['GET', 'POST'],
@@ -88,11 +91,11 @@ export const startGatewayServer = async ({
           const fetched = openFetched();
           reply.raw.once('close', fetched.release);
           return createRequestContext({
-            terms: {
+            options: {
               ...arrivalOf(request),
-              isFresh: config.freshAllowed && asksForFresh(request.headers['cache-control']),
+              noCache: config.freshAllowed && requestsNoCache(request.headers['cache-control']),
               report: config.reportAllowed ? readReportHeader(request.headers) : undefined,
-              isTimed: request.method === 'GET',
+              reportMaxAge: request.method === 'GET',
             },
             headers: pick(request.headers, config.forwardHeaders),
             returnHeader: (name, value) => addHeader(reply, name, value),

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import type { Kit } from '../../connectors/provider.ts';
+import type { Infrastructure } from '../../connectors/provider.ts';
 import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.ts';
 import { createLog, type Log } from '../../runtime/log.ts';
 import type { SandboxedProvider } from '../../sandbox/index.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
-import { createProcessKit, readKitConfig } from '../../subgraphs/kit/infrastructure.ts';
+import { createProcessInfrastructure, readInfrastructureConfig } from '../../subgraphs/kit/infrastructure.ts';
 import { hasCredentials, type Subgraph, type SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import { type GatewayConfig, isSandboxAllowed, readConfig, urlVariable } from '../config.ts';
 import { startGatewayServer } from '../http/server.ts';
@@ -17,10 +17,10 @@ import { createFixedTransports, type Transport, type Transports } from '../trans
 import { SUPERGRAPH_FILE } from './files.ts';
 
 /** The parts of the product that can change while it runs. */
-export type ProductParts = { readonly modules: readonly SubgraphModule[]; readonly supergraphSdl: string };
+export type BundledGraphParts = { readonly modules: readonly SubgraphModule[]; readonly supergraphSdl: string };
 
 /** Calls `apply` with each change, which throws where it cannot be used and leaves what was before; gives what ends that. */
-export type WatchProduct = (apply: (next: ProductParts) => void) => () => void;
+export type WatchBundledGraph = (apply: (next: BundledGraphParts) => void) => () => void;
 
 /**
  * Starts the gateway in front of the product's graph: each subgraph in this process unless it has a URL, each provider for real
@@ -28,13 +28,13 @@ export type WatchProduct = (apply: (next: ProductParts) => void) => () => void;
  *
  * Throws ConfigError naming every variable at fault: the gateway's own first, then those of the providers.
  */
-export const startProduct = async (env: Env, watch?: WatchProduct): Promise<StartedGateway> => {
+export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Promise<StartedGateway> => {
   const local = subgraphs.filter(({ name }) => !env[urlVariable(name)]);
   const sandboxed = isSandboxAllowed(env) ? await findSandboxed(local, env) : NO_SANDBOXES;
   const names = subgraphs.map(({ name }) => name);
   const [config] = readEach(
     () => readConfig(env, names),
-    () => readKitConfig(env),
+    () => readInfrastructureConfig(env),
     () => checkWorkers(env, { local: local.length, sandboxed: sandboxed.size }),
     ...local.map((module) => () => {
       // The sandboxes have no addresses yet.
@@ -42,11 +42,11 @@ export const startProduct = async (env: Env, watch?: WatchProduct): Promise<Star
     }),
   );
   const log = createLog(config.logLevel);
-  const { kit, redis, health } = createProcessKit(env, log);
+  const { infrastructure, redis, health } = createProcessInfrastructure(env, log);
   const sandboxes: Sandbox[] = [];
   const environments = new Map<string, Env>();
   const created: Subgraph[] = [];
-  const create = (modules: readonly SubgraphModule[], on: Kit, into: Subgraph[]): void => {
+  const create = (modules: readonly SubgraphModule[], on: Infrastructure, into: Subgraph[]): void => {
     for (const module of modules) into.push(module.create(environments.get(module.name) ?? env, on));
   };
   try {
@@ -55,13 +55,13 @@ export const startProduct = async (env: Env, watch?: WatchProduct): Promise<Star
       sandboxes.push(sandbox);
       environments.set(module.name, { ...env, ...provider.environment(sandbox) });
     }
-    create(local, kit, created);
+    create(local, infrastructure, created);
     const transports = new Map(created.map((one) => [one.name, createReplaceable(createLocalTransport(one, log))]));
-    const change = ({ modules, supergraphSdl }: ProductParts, changeSupergraph: (sdl: string) => void): void => {
+    const change = ({ modules, supergraphSdl }: BundledGraphParts, changeSupergraph: (sdl: string) => void): void => {
       const next: Subgraph[] = [];
       try {
         // What is kept may have another shape for the code that comes.
-        const fresh = redis ? kit : createProcessKit(env, log).kit;
+        const fresh = redis ? infrastructure : createProcessInfrastructure(env, log).infrastructure;
         const own = modules.filter(({ name }) => transports.has(name));
         const added = modules.filter(({ name }) => !transports.has(name) && !config.subgraphUrls.has(name));
         if (added.length > 0) {

@@ -2,7 +2,7 @@ import { unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.ts';
 import { createLog, type Log } from '../../runtime/log.ts';
-import type { ProcessKit } from '../../subgraphs/kit/infrastructure.ts';
+import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { type GatewayConfig, readConfig } from '../config.ts';
 import { SupergraphError, type SupergraphSource } from '../execution/gateway.ts';
 import { startGatewayServer } from '../http/server.ts';
@@ -16,18 +16,18 @@ import { checkSpecifications, subgraphsOf } from './files.ts';
  */
 
 /** Starts the gateway in front of somebody else's supergraph: every subgraph is where the supergraph says it is. */
-export const startForeign = async (env: Env, file: string): Promise<StartedGateway> => {
+export const startExternalSupergraph = async (env: Env, file: string): Promise<StartedGateway> => {
   // What belongs to a Redis is loaded only where there is one.
-  const kit =
+  const infrastructure =
     namesOfSet(['REDIS_URL'], env).length > 0 ? await import('../../subgraphs/kit/infrastructure.ts') : undefined;
   const [config] = readEach(
     () => readConfig(env, []),
-    () => kit?.readKitConfig(env),
+    () => infrastructure?.readInfrastructureConfig(env),
   );
   const log = createLog(config.logLevel);
   const supergraph = await openSupergraph(file, log);
-  const { redis, health } = kit?.createProcessKit(env, log) ?? NO_KIT;
-  const transports = createForeignTransports(config, log);
+  const { redis, health } = infrastructure?.createProcessInfrastructure(env, log) ?? NO_INFRASTRUCTURE;
+  const transports = createExternalTransports(config, log);
   try {
     const server = await startGatewayServer({ config, log, supergraph, transports, redis, health });
     return {
@@ -46,7 +46,7 @@ export const startForeign = async (env: Env, file: string): Promise<StartedGatew
   }
 };
 
-const NO_KIT: Pick<ProcessKit, 'redis' | 'health'> = { redis: undefined, health: () => ({}) };
+const NO_INFRASTRUCTURE: Pick<ProcessInfrastructure, 'redis' | 'health'> = { redis: undefined, health: () => ({}) };
 
 const cannotBeUsed = (file: string, why: string): ConfigError =>
   new ConfigError(`SUPERGRAPH: ${file} cannot be used: ${why.replace(/\.$/, '')}.`);
@@ -94,7 +94,7 @@ export const openSupergraph = async (file: string, log: Log): Promise<Supergraph
 });
 
 /** The ways to the subgraphs where supergraphs say they are. Those that no supergraph names any more are closed in time. */
-export const createForeignTransports = (config: GatewayConfig, log: Log): Transports => {
+export const createExternalTransports = (config: GatewayConfig, log: Log): Transports => {
   const open = new Map<string, Transport>();
   const keyOf = (name: string, url: string): string => `${name} ${url}`;
   return {

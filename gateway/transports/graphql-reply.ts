@@ -1,5 +1,5 @@
 import { isUpstreamError, type UpstreamError } from '../../connectors/errors.ts';
-import type { Answer } from '../../connectors/middleware/chain.ts';
+import type { ProviderResponse } from '../../connectors/middleware/chain.ts';
 import { isData } from '../execution/data.ts';
 
 /** A subgraph's response: its body, and the code of those errors in it that have none themselves. */
@@ -12,7 +12,7 @@ export type Reply = { readonly body: string; readonly fallbackCode?: string };
 export const readFailedReply = (
   error: UpstreamError,
   isMutation: boolean,
-): (Reply & Pick<Answer, 'headers'>) | undefined => {
+): (Reply & Pick<ProviderResponse, 'headers'>) | undefined => {
   // A mutation with an unknown outcome carries the failure that it was at first.
   const refusal = error.code === 'UPSTREAM_OUTCOME_UNKNOWN' ? error.details.cause : error;
   if (!isUpstreamError(refusal)) return undefined;
@@ -21,7 +21,7 @@ export const readFailedReply = (
   return isGraphQLResponse({ status, headers, body }, isMutation) ? { headers, body } : undefined;
 };
 
-const isGraphQLResponse = ({ status, headers, body }: Answer, isMutation: boolean): boolean => {
+const isGraphQLResponse = ({ status, headers, body }: ProviderResponse, isMutation: boolean): boolean => {
   const mediaType = String(headers['content-type'] ?? '').toLowerCase();
   if (!mediaType.includes('json')) return false;
   const value = parse(body);

@@ -8,7 +8,7 @@ import type { Transport } from './transport.ts';
 
 /** The way to a subgraph in this process: its schema is executed directly, nothing is serialised. */
 export const createLocalTransport = (subgraph: Subgraph, log: Log): Transport => ({
-  takes: 'values',
+  encoding: 'values',
   prepare: (operation) => {
     const run = compileOperation(subgraph.schema, operation.document);
     return async ({ variables, representations }, context) => {

@@ -14,14 +14,14 @@ import type { Reply } from './graphql-reply.ts';
 export const createJoiner = () => {
   const inFlight = new Map<string, Promise<Reply>>();
   const join = (body: string, context: RequestContext, send: () => Promise<Reply>): Promise<Reply> => {
-    const { terms, headers, notes } = context;
+    const { options, headers, telemetry } = context;
     // An answer that is to be new, or whose cost is to be told, belongs to one request.
-    if (terms.isFresh || notes.ledger) return send();
-    const key = `${identityOf(headers)}${terms.isTimed ? 'timed' : ''}\n${body}`;
+    if (options.noCache || telemetry.callStats) return send();
+    const key = `${identityOf(headers)}${options.reportMaxAge ? 'timed' : ''}\n${body}`;
     const running = inFlight.get(key);
     if (running) {
       return running.catch((error: unknown) => {
-        const isOfOther = isUpstreamError(error) && GIVEN_UP.has(error.code) && !terms.signal.aborted;
+        const isOfOther = isUpstreamError(error) && GIVEN_UP.has(error.code) && !options.signal.aborted;
         if (isOfOther) return join(body, context, send);
         throw error;
       });

@@ -1,14 +1,14 @@
 import { GraphQLError } from 'graphql';
 import { z } from 'zod';
-import { LEDGER_COLUMNS } from '../../connectors/call-stats.ts';
+import { CALL_STATS_COLUMNS } from '../../connectors/call-stats.ts';
 import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
-import type { Answer, Call } from '../../connectors/middleware/chain.ts';
+import type { ProviderRequest, ProviderResponse } from '../../connectors/middleware/chain.ts';
 import { STALE_REASONS } from '../../connectors/reads/reader.ts';
 import { createHttpConnector } from '../../connectors/transports/http.ts';
-import { parseJson, unusableAnswer } from '../../connectors/transports/parse.ts';
+import { parseJson, unusableResponse } from '../../connectors/transports/parse.ts';
 import type { Log } from '../../runtime/log.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
-import { type RequestNotes, toTermHeaders } from '../../subgraphs/kit/protocol.ts';
+import { type RequestTelemetry, toOptionHeaders } from '../../subgraphs/kit/protocol.ts';
 import type { RemoteSubgraph } from '../config.ts';
 import { isData } from '../execution/data.ts';
 import type {
@@ -36,7 +36,7 @@ const Stale = z.object({
 const Row = z.object({
   upstream: z.string(),
   operation: z.string(),
-  ...Object.fromEntries(LEDGER_COLUMNS.map((column) => [column, z.number().default(0)])),
+  ...Object.fromEntries(CALL_STATS_COLUMNS.map((column) => [column, z.number().default(0)])),
 });
 
 const CallSpan = z.object({
@@ -87,16 +87,16 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   const http = createHttpConnector({
     upstream: name,
     timeoutMs,
-    maxAnswerBytes: 32 * 1024 * 1024,
+    maxResponseBytes: 32 * 1024 * 1024,
     connections: 64,
-    isAnswer: ({ status }) => status === 200 || status === 400,
+    isSuccess: ({ status }) => status === 200 || status === 400,
   });
   const origin = { upstream: name, operation: `POST ${name}` };
   const readErrors = createErrorReader({ subgraph: name, policy: subgraph.errors, log });
   const codeOf = (error: UpstreamError): string =>
     (subgraph.receivesCredentials && credentialCode(error)) || error.code;
 
-  const exchange = async (call: Call): Promise<Reply & Pick<Answer, 'headers'>> => {
+  const exchange = async (call: ProviderRequest): Promise<Reply & Pick<ProviderResponse, 'headers'>> => {
     try {
       return await http.send(call).catch((error: unknown) => {
         if (mayBeSentAgain(error, call)) return http.send(call);
@@ -111,26 +111,26 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   };
 
   const send = async (body: string, isMutation: boolean, context: RequestContext): Promise<Reply> => {
-    const { terms, headers, returnHeader, notes } = context;
+    const { options, headers, returnHeader, telemetry } = context;
     const answer = await exchange({
       operation: origin.operation,
       method: 'POST',
       url,
       headers: {
         ...headers,
-        ...toTermHeaders(terms),
+        ...toOptionHeaders(options),
         'content-type': 'application/json',
         accept: 'application/graphql-response+json, application/json',
       },
       body,
       write: isMutation,
-      signal: terms.signal,
+      signal: options.signal,
     });
     for (const header of returnHeaders) {
       for (const value of [answer.headers[header] ?? []].flat()) {
         returnHeader(header, value);
         // A cookie is for one client: whoever keeps the response would give it to the next.
-        if (header === 'set-cookie' && notes.freshness) notes.freshness.leftMs = 0;
+        if (header === 'set-cookie' && telemetry.freshness) telemetry.freshness.leftMs = 0;
       }
     }
     return answer;
@@ -139,16 +139,16 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   const joiner = createJoiner();
 
   const ask = async (body: string, isMutation: boolean, context: RequestContext): Promise<SubgraphAnswer> => {
-    const startMs = context.notes.ledger?.ageMs() ?? 0;
+    const startMs = context.telemetry.callStats?.ageMs() ?? 0;
     if (isMutation) {
       // What was read before may no longer be so.
       context.asked.clear();
       const reply = await send(body, true, context).finally(joiner.forget);
       try {
-        return readAnswer(count(reply, context), context.notes, startMs);
+        return readAnswer(count(reply, context), context.telemetry, startMs);
       } catch (cause) {
         // The subgraph has taken it: that its answer cannot be used does not mean that nothing was done.
-        throw unusableAnswer({ ...origin, write: true }, 'what cannot be used', cause);
+        throw unusableResponse({ ...origin, write: true }, 'what cannot be used', cause);
       }
     }
     // Different parts of one operation often come to ask the same.
@@ -159,7 +159,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     const sendOwn = () => send(body, false, context);
     const reply = returnHeaders.length > 0 ? sendOwn() : joiner.join(body, context, sendOwn);
     context.asked.set(key, reply);
-    return readAnswer(count(await reply, context), context.notes, startMs);
+    return readAnswer(count(await reply, context), context.telemetry, startMs);
   };
 
   const count = (reply: Reply, { fetched }: RequestContext): Reply => {
@@ -170,7 +170,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
       : new UpstreamError('UPSTREAM_BAD_RESPONSE', name, 'answered one request with too much in all', origin);
   };
 
-  const readAnswer = (reply: Reply, notes?: RequestNotes, startMs = 0): SubgraphAnswer => {
+  const readAnswer = (reply: Reply, telemetry?: RequestTelemetry, startMs = 0): SubgraphAnswer => {
     const { data, errors, extensions } = parseJson(ResponseBody, reply.body, {
       ...origin,
       maxItems: Number.POSITIVE_INFINITY,
@@ -184,7 +184,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
       );
     }
     const told = (extensions ? Extensions.parse(extensions)?.tributary : undefined) ?? NOTHING_TOLD;
-    if (notes) takeNotes(notes, told, startMs);
+    if (telemetry) mergeTelemetry(telemetry, told, startMs);
     if (errors === undefined && !extensions) return { data };
     return { data, errors: readErrors(errors, reply.fallbackCode), stale: told.stale };
   };
@@ -197,7 +197,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   };
 
   return {
-    takes: 'texts',
+    encoding: 'texts',
     prepare: (operation) => {
       const write = createBodyWriter(operation);
       return async (request, context) => {
@@ -220,10 +220,14 @@ const credentialCode = ({ details: { status } }: UpstreamError): string | undefi
 };
 
 /** Takes over what a subgraph has noted of its part of a request. Its times are since that part's start. */
-const takeNotes = ({ ledger, freshness }: RequestNotes, told: typeof NOTHING_TOLD, startMs: number): void => {
-  for (const { upstream, operation, ...row } of told.calls) ledger?.addRow(upstream, operation, row);
+const mergeTelemetry = (
+  { callStats, freshness }: RequestTelemetry,
+  told: typeof NOTHING_TOLD,
+  startMs: number,
+): void => {
+  for (const { upstream, operation, ...row } of told.calls) callStats?.addRow(upstream, operation, row);
   // One by one: as arguments of one call, 150,000 of them overflow the stack.
-  for (const span of told.spans) ledger?.spans?.push({ ...span, startMs: span.startMs + startMs });
+  for (const span of told.spans) callStats?.spans?.push({ ...span, startMs: span.startMs + startMs });
   if (freshness && told.freshForMs !== null) freshness.leftMs = Math.min(freshness.leftMs, told.freshForMs);
 };
 
@@ -231,7 +235,7 @@ const takeNotes = ({ ledger, freshness }: RequestNotes, told: typeof NOTHING_TOL
  * A kept-alive connection can be closed by the other side just when it is used again. Nothing came back then, and the
  * request may be sent once more. A mutation that may have arrived is none of these: that has a code of its own.
  */
-const mayBeSentAgain = (error: unknown, { signal }: Call): boolean =>
+const mayBeSentAgain = (error: unknown, { signal }: ProviderRequest): boolean =>
   isUpstreamError(error) &&
   !signal?.aborted &&
   (error.details.mayHaveArrived === false ||

@@ -13,7 +13,7 @@ export type ReplaceableTransport = Transport & {
 export const createReplaceable = (first: Transport): ReplaceableTransport => {
   let current = first;
   return {
-    takes: first.takes,
+    encoding: first.encoding,
     prepare: (operation: SubgraphOperation) => {
       let of = current;
       let send = of.prepare(operation);
@@ -36,12 +36,12 @@ export const createReplaceable = (first: Transport): ReplaceableTransport => {
 
 /** Puts subgraphs in the place of those of their names. */
 export const replaceAll = (
-  ways: ReadonlyMap<string, ReplaceableTransport>,
+  transports: ReadonlyMap<string, ReplaceableTransport>,
   subgraphs: readonly Subgraph[],
   { log, graceMs }: { log: Log; graceMs: number },
 ): void => {
   for (const subgraph of subgraphs) {
-    const before = ways.get(subgraph.name)?.replace(createLocalTransport(subgraph, log));
+    const before = transports.get(subgraph.name)?.replace(createLocalTransport(subgraph, log));
     // Requests that began before may still need it, for as long as a request may take.
     setTimeout(() => void before?.close(), graceMs).unref();
     void subgraph.warmUp?.();

@@ -27,14 +27,14 @@ export const withTrace = (subgraph: string, transport: Transport): Transport => 
     const send = transport.prepare(operation);
 
     const sendTraced: typeof send = async (request, context) => {
-      const { trace, notes } = context;
-      const startMs = notes.ledger?.ageMs() ?? 0;
+      const { trace, telemetry } = context;
+      const startMs = telemetry.callStats?.ageMs() ?? 0;
       const answer = await send(request, context);
       trace?.fetches.push({
         subgraph,
         query: operation.query,
         startMs,
-        timeMs: (notes.ledger?.ageMs() ?? 0) - startMs,
+        timeMs: (telemetry.callStats?.ageMs() ?? 0) - startMs,
         entities: request.representations.reduce((sum, { texts, values }) => sum + (texts.length || values.length), 0),
         errors: answer.errors?.length ?? 0,
       });

@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createServer } from 'vite';
-import { type ProductParts, startProduct } from '../../gateway/supergraph/bundled-graph.ts';
+import { type BundledGraphParts, startBundledGraph } from '../../gateway/supergraph/bundled-graph.ts';
 import { CompositionError, updateSupergraphFiles } from '../../gateway/supergraph/compose.ts';
 import { ConfigError, type Env } from '../../runtime/env.ts';
 import type { Running } from '../../runtime/lifecycle.ts';
-import { checkSchema, tell } from '../schema/check.ts';
-import { inWords } from './format.ts';
+import { checkSchema, formatReport } from '../schema/check.ts';
+import { formatError } from './format.ts';
 import { loadSubgraphs } from './reload.ts';
 import { ROOT } from './root.ts';
 import { watchFiles } from './watch.ts';
@@ -17,13 +17,13 @@ const run = promisify(execFile);
 /** What has to be done for a file that has changed. */
 const isSchema = (file: string): boolean => /^subgraphs\/[^/]+\/schema\.graphql$|^supergraph\.yaml$/.test(file);
 const isDocument = (file: string): boolean => /^clients\/.*\.graphql$|^clients\/codegen\.mjs$|^codegen\.ts$/.test(file);
-const isSubgraph = (file: string): boolean => /^subgraphs\/(index\.ts$|[^/]+\/)/.test(file) && !isFixed(file);
-const isFixed = (file: string): boolean =>
+const isSubgraph = (file: string): boolean => /^subgraphs\/(index\.ts$|[^/]+\/)/.test(file) && !isOperatorSet(file);
+const isOperatorSet = (file: string): boolean =>
   /^subgraphs\/(kit\/|(main|config)\.ts$|[^/]+\/[^/]+\/sandbox\/).*\.ts$/.test(file);
 const needsRestart = (file: string): boolean =>
-  /^(gateway|runtime|connectors|sandbox|scripts)\/.*\.ts$/.test(file) || isFixed(file);
+  /^(gateway|runtime|connectors|sandbox|scripts)\/.*\.ts$/.test(file) || isOperatorSet(file);
 
-const say = (text: string): void => console.log(`${new Date().toLocaleTimeString('en-GB')} ${text}`);
+const log = (text: string): void => console.log(`${new Date().toLocaleTimeString('en-GB')} ${text}`);
 
 /**
  * Starts the product and the pages' own server, and from then on takes over what is changed: schemas are composed and checked,
@@ -32,8 +32,8 @@ const say = (text: string): void => console.log(`${new Date().toLocaleTimeString
 export const startDev = async (env: Env): Promise<Running> => {
   // They may have been changed while nobody was looking.
   await updateFiles();
-  let apply: (next: ProductParts) => void = () => {};
-  const gateway = await startProduct(env, (change) => {
+  let apply: (next: BundledGraphParts) => void = () => {};
+  const gateway = await startBundledGraph(env, (change) => {
     apply = change;
     return () => {};
   });
@@ -45,7 +45,7 @@ export const startDev = async (env: Env): Promise<Running> => {
   });
   await page.listen();
 
-  const takeOver = async (files: readonly string[]): Promise<void> => {
+  const applyChanges = async (files: readonly string[]): Promise<void> => {
     const startMs = performance.now();
     const done: string[] = [];
     if (files.some(isSubgraph) || files.some(isSchema)) {
@@ -54,11 +54,11 @@ export const startDev = async (env: Env): Promise<Running> => {
       apply({ modules: await loadSubgraphs(), supergraphSdl });
       done.push('subgraphs replaced');
     }
-    if (done.length > 0) say(`${done.join(', ')} (${Math.round(performance.now() - startMs)} ms): ${files.join(', ')}`);
+    if (done.length > 0) log(`${done.join(', ')} (${Math.round(performance.now() - startMs)} ms): ${files.join(', ')}`);
     if (files.some(isSchema)) await sayWhatBreaks();
     if (files.some(isSchema) || files.some(isDocument)) {
       await generate();
-      say('types and hooks generated');
+      log('types and hooks generated');
     }
   };
 
@@ -66,13 +66,13 @@ export const startDev = async (env: Env): Promise<Running> => {
   let due: readonly string[] = [];
   const watching = await watchFiles(ROOT, async (files) => {
     const restart = files.filter(needsRestart);
-    if (restart.length > 0) say(`a change of ${restart.join(', ')} needs a restart`);
+    if (restart.length > 0) log(`a change of ${restart.join(', ')} needs a restart`);
     due = [...new Set([...due, ...files])].sort();
     try {
-      await takeOver(due);
+      await applyChanges(due);
       due = [];
     } catch (error) {
-      say(`what was before stays:\n${inWords(error, ROOT)}`);
+      log(`what was before stays:\n${formatError(error, ROOT)}`);
     }
   });
   console.log(
@@ -103,8 +103,8 @@ const updateFiles = async (): Promise<void> => {
 
 /** Says what the change would break if it were committed; nothing stops for it yet. */
 const sayWhatBreaks = async (): Promise<void> => {
-  const { text, fails } = tell(await checkSchema(ROOT, 'HEAD'), 'HEAD');
-  if (fails) say(text);
+  const { text, fails } = formatReport(await checkSchema(ROOT, 'HEAD'), 'HEAD');
+  if (fails) log(text);
 };
 
 const generate = async (): Promise<void> => {

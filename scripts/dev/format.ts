@@ -2,7 +2,7 @@ import { CompositionError } from '../../gateway/supergraph/compose.ts';
 import { ConfigError } from '../../runtime/env.ts';
 
 /** What a developer should read of an error: what is wrong and where, without the way there. */
-export const inWords = (error: unknown, root: string): string => {
+export const formatError = (error: unknown, root: string): string => {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof CompositionError || error instanceof ConfigError) return error.message;
   // A tool that has ended with a failure has said why.

@@ -68,7 +68,7 @@ const operationNames = ({ definitions }: DocumentNode): string[] =>
   );
 
 /** What to say of a check, and whether it fails. */
-export const tell = (
+export const formatReport = (
   check: SchemaCheck | undefined,
   base: string,
 ): { readonly text: string; readonly fails: boolean } => {

@@ -3,7 +3,7 @@ import { namesOfSet } from '../../runtime/env.ts';
 import { buildSchema, type SubgraphModule } from '../kit/subgraph.ts';
 import { createHubSpotApi } from './hubspot/api.ts';
 import { HUBSPOT_SECRETS, HubSpotEnv, readConfig } from './hubspot/config.ts';
-import { readLessons } from './hubspot/limits.ts';
+import { parseRateLimit } from './hubspot/limits.ts';
 import { createReaders } from './hubspot/reads.ts';
 import { createLoaders } from './loaders.ts';
 import { resolvers } from './resolvers.ts';
@@ -18,18 +18,18 @@ export const crm: SubgraphModule = {
   secrets: HUBSPOT_SECRETS,
   credentials: CREDENTIALS,
   readConfig,
-  create: (env, kit) => {
+  create: (env, infrastructure) => {
     const config = readConfig(env);
-    const { access, baseUrl, defaultCurrency = '', timeoutMs, limits, concurrency, lifetimes } = config;
-    const provider = createProvider(kit, {
+    const { access, baseUrl, defaultCurrency = '', timeoutMs, limits, concurrency, cachePolicies } = config;
+    const provider = createProvider(infrastructure, {
       upstream: 'crm',
       // What is kept has the currency in it.
       account: [baseUrl, defaultCurrency, ...Object.values(access)],
       timeoutMs,
       limits,
       concurrency,
-      lifetimes,
-      readLessons,
+      cachePolicies,
+      parseRateLimit,
     });
     const { createReader, invalidate, close } = provider;
     const api = createHubSpotApi(provider.http, config);

@@ -1,13 +1,13 @@
-import type { CallOptions } from '../../connectors/middleware/chain.ts';
+import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import type { Provider } from '../../connectors/provider.ts';
-import { createLoader, forgettable } from '../kit/loader.ts';
+import { createLoader, withClearAll } from '../kit/loader.ts';
 import type { HubSpotApi } from './hubspot/api.ts';
 import { pageKey, type Readers } from './hubspot/reads.ts';
 
 /** What the crm resolvers are given: one for each client request. */
 export type Context = {
   readonly api: HubSpotApi;
-  readonly call: CallOptions;
+  readonly call: RequestOptions;
   readonly loaders: Loaders;
   readonly invalidate: Provider['invalidate'];
 };
@@ -15,8 +15,8 @@ export type Context = {
 export type Loaders = ReturnType<typeof createLoaders>;
 
 /** One client request's view of what is read of HubSpot. */
-export const createLoaders = (readers: Readers, call: CallOptions) =>
-  forgettable({
+export const createLoaders = (readers: Readers, call: RequestOptions) =>
+  withClearAll({
     contact: createLoader(readers.contact, call),
     contactByEmail: createLoader(readers.contactByEmail, call),
     company: createLoader(readers.company, call),

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { Tag } from '../../connectors/reads/tag.ts';
-import { unusableAnswer } from '../../connectors/transports/parse.ts';
+import { unusableResponse } from '../../connectors/transports/parse.ts';
 import { badInput } from '../kit/errors.ts';
 import { DateTime, Decimal, Email, readInput, text } from '../kit/inputs.ts';
-import { findOut } from '../kit/reconcile.ts';
+import { reconcile } from '../kit/reconcile.ts';
 import type { MutationResolvers } from './generated.ts';
 import type { Endpoint } from './hubspot/endpoints.ts';
 import { API_LIFECYCLE_STAGE } from './hubspot/mapping.ts';
@@ -59,10 +59,10 @@ const requireChange = (properties: Readonly<Record<string, string>>): void => {
 };
 
 const gone = ({ operation }: Endpoint): Error =>
-  unusableAnswer({ upstream: 'crm', operation }, 'nothing of a record that was just written');
+  unusableResponse({ upstream: 'crm', operation }, 'nothing of a record that was just written');
 
 /** Runs a write of a record and invalidates what it changes: also where it failed, since it may have been carried out. */
-const invalidating = async <Answer>(
+const withInvalidation = async <Answer>(
   changed: readonly Tag[],
   { invalidate, loaders }: Context,
   write: () => Promise<Answer>,
@@ -71,7 +71,7 @@ const invalidating = async <Answer>(
     return await write();
   } finally {
     await invalidate(changed);
-    loaders.forgetAll();
+    loaders.clearAll();
   }
 };
 
@@ -82,8 +82,8 @@ export const mutations: MutationResolvers = {
     const properties = toPersonProperties(person);
     const since = Date.now();
     const changed = [tags.contactByEmail(person.email), tags.contactLists];
-    const written = await invalidating(changed, context, () =>
-      findOut(
+    const written = await withInvalidation(changed, context, () =>
+      reconcile(
         () => api.createContact(properties, companyId ?? undefined, call),
         () => api.contactMadeSince(since, properties, call),
       ),
@@ -102,8 +102,8 @@ export const mutations: MutationResolvers = {
     requireChange(properties);
     const changed = [tags.contact(id), tags.contactLists];
     if (person.email) changed.push(tags.contactByEmail(person.email));
-    const written = await invalidating(changed, context, () =>
-      findOut(
+    const written = await withInvalidation(changed, context, () =>
+      reconcile(
         () => api.updateContact(id, properties, call),
         () => api.contactWith(id, properties, call),
       ),
@@ -122,8 +122,8 @@ export const mutations: MutationResolvers = {
     const { api, call, loaders, invalidate } = context;
     const properties = toProperties({ dealname: name, dealstage: stage, amount, closedate: closeDate });
     requireChange(properties);
-    const written = await invalidating([tags.deal(id), tags.dealLists], context, () =>
-      findOut(
+    const written = await withInvalidation([tags.deal(id), tags.dealLists], context, () =>
+      reconcile(
         () => api.updateDeal(id, properties, call),
         () => api.dealWith(id, properties, call),
       ),

@@ -6,7 +6,7 @@ import { badInput } from '../kit/errors.ts';
 import { Email, readInput, readPageSize, text } from '../kit/inputs.ts';
 import { presentOf } from '../kit/present.ts';
 import type { CustomerResolvers, DealResolvers, QueryResolvers, Resolvers } from './generated.ts';
-import type { ApiLink, Filter } from './hubspot/api.ts';
+import type { ApiAssociation, Filter } from './hubspot/api.ts';
 import {
   DEAL_STATUS_PROPERTIES,
   primaryOf,
@@ -36,9 +36,12 @@ const toFilters = (properties: Readonly<Record<string, string | null | undefined
 type Load<Item> = (ids: readonly string[]) => Promise<(Item | Error | null)[]>;
 
 /** The linked records, in the order of the links. A link that cannot be read is an Error behind them. */
-const linkedBy = async <Item>(links: readonly (ApiLink | Unusable)[], load: Load<Item>): Promise<(Item | Error)[]> => {
-  const ids = links.flatMap((link) => (isUnusable(link) ? [] : [link.id]));
-  const unusable = links.filter(isUnusable).map((link) => toItemError('crm', link));
+const associatedBy = async <Item>(
+  associations: readonly (ApiAssociation | Unusable)[],
+  load: Load<Item>,
+): Promise<(Item | Error)[]> => {
+  const ids = associations.flatMap((link) => (isUnusable(link) ? [] : [link.id]));
+  const unusable = associations.filter(isUnusable).map((link) => toItemError('crm', link));
   return [...presentOf(await load(ids)), ...unusable];
 };
 
@@ -91,14 +94,14 @@ const Customer: CustomerResolvers = {
   deals: async ({ id }, { first, after }, { loaders }) => {
     const size = readPageSize(first);
     const before = after ? readCursor(RecordId, after) : undefined;
-    const links = (await loaders.dealsOfContact.load(id)) ?? [];
+    const associations = (await loaders.dealsOfContact.load(id)) ?? [];
     // Ids grow with time, so the highest is the newest.
-    const ids = links
+    const ids = associations
       .flatMap((link) => (isUnusable(link) ? [] : [BigInt(link.id)]))
       .sort((a, b) => (a < b ? 1 : -1))
       .filter((dealId) => before === undefined || dealId < BigInt(before))
       .map(String);
-    const unusable = before === LAST_POSITION ? [] : links.filter(isUnusable);
+    const unusable = before === LAST_POSITION ? [] : associations.filter(isUnusable);
     const page = ids.slice(0, size);
     const deals = await loaders.deal.loadMany(page);
     // Throws where the provider failed as a whole.
@@ -126,12 +129,12 @@ const Deal: DealResolvers = {
     return companyId ? loaders.company.load(companyId) : null;
   },
   customers: async ({ id }, _, { loaders }) => {
-    const links = (await loaders.contactsOfDeal.load(id)) ?? [];
-    return linkedBy(links, loaders.contact.loadMany);
+    const associations = (await loaders.contactsOfDeal.load(id)) ?? [];
+    return associatedBy(associations, loaders.contact.loadMany);
   },
   lineItems: async ({ id }, _, { loaders }) => {
-    const links = (await loaders.lineItemsOfDeal.load(id)) ?? [];
-    return linkedBy(links, loaders.lineItem.loadMany);
+    const associations = (await loaders.lineItemsOfDeal.load(id)) ?? [];
+    return associatedBy(associations, loaders.lineItem.loadMany);
   },
   externalIds: toExternalIds,
 };

@@ -1,5 +1,5 @@
 import { createProvider } from '../../connectors/provider.ts';
-import { createSoapConnector, isSoapAnswer } from '../../connectors/transports/soap.ts';
+import { createSoapConnector, isSoapResponse } from '../../connectors/transports/soap.ts';
 import { namesOfSet } from '../../runtime/env.ts';
 import { buildSchema, type SubgraphModule } from '../kit/subgraph.ts';
 import { createLoaders } from './loaders.ts';
@@ -18,13 +18,13 @@ export const inventory: SubgraphModule = {
   secrets: OPENMAGE_SECRETS,
   credentials: CREDENTIALS,
   readConfig,
-  create: (env, kit) => {
+  create: (env, infrastructure) => {
     const { wsdlUrl, endpointUrl, username, apiKey, ...terms } = readConfig(env);
     const account = [endpointUrl ?? wsdlUrl, username, apiKey];
-    const provider = createProvider(kit, {
+    const provider = createProvider(infrastructure, {
       upstream: 'inventory',
       account,
-      isAnswer: isSoapAnswer(SERVER_FAULTS),
+      isSuccess: isSoapResponse(SERVER_FAULTS),
       ...terms,
     });
     const { createReader, invalidate, close } = provider;

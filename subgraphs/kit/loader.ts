@@ -1,6 +1,6 @@
 import DataLoader from 'dataloader';
-import type { CallOptions } from '../../connectors/middleware/chain.ts';
-import type { Found, Reader } from '../../connectors/reads/reader.ts';
+import type { RequestOptions } from '../../connectors/middleware/chain.ts';
+import type { Reader, ReadResult } from '../../connectors/reads/reader.ts';
 import { currentField, noteStale } from './field.ts';
 
 /** Loads by key for one client request: asks once for each key, and keeps the answer as long as the request lives. */
@@ -18,10 +18,10 @@ export type Loader<Key, Value> = {
  */
 export const createLoader = <Value, Key = string>(
   reader: Pick<Reader<Value>, 'upstream' | 'load'>,
-  call: CallOptions,
+  call: RequestOptions,
   keyOf: (key: Key) => string = String,
 ): Loader<Key, Value> => {
-  const loader = new DataLoader<string, Found<Value>>((keys) => reader.load(keys, call));
+  const loader = new DataLoader<string, ReadResult<Value>>((keys) => reader.load(keys, call));
   const load = async (key: Key): Promise<Value | null> => {
     const field = currentField();
     const { value, stale } = await loader.load(keyOf(key));
@@ -41,11 +41,11 @@ export const createLoader = <Value, Key = string>(
 };
 
 /** Adds to a request's loaders the way to forget what they have loaded, for after a write that has changed it. */
-export const forgettable = <Loaders extends Readonly<Record<string, { clearAll: () => unknown }>>>(
+export const withClearAll = <Loaders extends Readonly<Record<string, { clearAll: () => unknown }>>>(
   loaders: Loaders,
 ) => ({
   ...loaders,
-  forgetAll: (): void => {
+  clearAll: (): void => {
     for (const loader of Object.values(loaders)) loader.clearAll();
   },
 });

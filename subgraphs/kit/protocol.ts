@@ -1,26 +1,26 @@
-import { createLedger, type Ledger, type LedgerRow, type Span } from '../../connectors/call-stats.ts';
-import type { CallOptions, Freshness } from '../../connectors/middleware/chain.ts';
+import { type CallStats, type CallStatsRow, createCallStats, type Span } from '../../connectors/call-stats.ts';
+import type { Freshness, RequestOptions } from '../../connectors/middleware/chain.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import type { StaleNote } from './field.ts';
 
 /** What a client, or the gateway for it, asks of the way an answer is come by. */
-export type RequestTerms = {
+export type OperationOptions = {
   /** Ends when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** When the answer is due, by `monotonicNow`. */
   readonly deadlineAt: number;
   /** Nothing from before the request will do. */
-  readonly isFresh: boolean;
+  readonly noCache: boolean;
   /** What the answer is to say of its cost: sums for each operation of a provider, or also when each call was made. */
   readonly report: 'calls' | 'trace' | undefined;
   /** The answer is to say for how much longer it is good. */
-  readonly isTimed: boolean;
+  readonly reportMaxAge: boolean;
 };
 
 /** What is told about an answer, in `extensions.tributary`. */
 export type Report = {
   readonly stale?: readonly StaleNote[];
-  readonly calls?: readonly LedgerRow[];
+  readonly calls?: readonly CallStatsRow[];
   /** Each call by itself, since the request's start. */
   readonly spans?: readonly Span[];
   /** Null where nothing was read that ages. */
@@ -28,38 +28,41 @@ export type Report = {
 };
 
 /** What is noted of a request while it is answered. */
-export type RequestNotes = { readonly ledger: Ledger | undefined; readonly freshness: Freshness | undefined };
+export type RequestTelemetry = { readonly callStats: CallStats | undefined; readonly freshness: Freshness | undefined };
 
 /** The options of all provider calls of one request, and what is noted of them. */
-export const createCallOptions = ({
+export const createRequestOptions = ({
   signal,
   deadlineAt,
-  isFresh,
+  noCache,
   report,
-  isTimed,
-}: RequestTerms): RequestNotes & { readonly call: CallOptions } => {
-  const ledger = report && createLedger({ keepsSpans: report === 'trace' });
-  const freshness = isTimed ? { leftMs: Number.POSITIVE_INFINITY } : undefined;
+  reportMaxAge,
+}: OperationOptions): RequestTelemetry & { readonly call: RequestOptions } => {
+  const callStats = report && createCallStats({ keepsSpans: report === 'trace' });
+  const freshness = reportMaxAge ? { leftMs: Number.POSITIVE_INFINITY } : undefined;
   return {
-    ledger,
+    callStats,
     freshness,
     call: {
       signal,
-      standing: { deadlineAt, isBackground: false, flow: {} },
-      ...(isFresh && { notBefore: monotonicNow() }),
-      ...(ledger && { ledgers: new Set([ledger]) }),
+      priority: { deadlineAt, isBackground: false, flow: {} },
+      ...(noCache && { notBefore: monotonicNow() }),
+      ...(callStats && { requestStats: new Set([callStats]) }),
       ...(freshness && { freshness }),
     },
   };
 };
 
 /** What there is to tell, if anything. */
-export const toReport = (stale: readonly StaleNote[], { ledger, freshness }: RequestNotes): Report | undefined => {
-  if (stale.length === 0 && !ledger && !freshness) return undefined;
+export const toReport = (
+  stale: readonly StaleNote[],
+  { callStats, freshness }: RequestTelemetry,
+): Report | undefined => {
+  if (stale.length === 0 && !callStats && !freshness) return undefined;
   return {
     ...(stale.length > 0 && { stale: mergeNotes(stale) }),
-    ...(ledger && { calls: ledger.rows().map(inWholeNumbers) }),
-    ...(ledger?.spans && { spans: ledger.spans }),
+    ...(callStats && { calls: callStats.rows().map(inWholeNumbers) }),
+    ...(callStats?.spans && { spans: callStats.spans }),
     // Infinity is no JSON.
     ...(freshness && { freshForMs: Number.isFinite(freshness.leftMs) ? freshness.leftMs : null }),
   };
@@ -83,7 +86,7 @@ const mergeNotes = (stale: readonly StaleNote[]): StaleNote[] => {
   return [...merged.values()];
 };
 
-const inWholeNumbers = (row: Readonly<LedgerRow>): LedgerRow => ({
+const inWholeNumbers = (row: Readonly<CallStatsRow>): CallStatsRow => ({
   ...row,
   waitMs: Math.round(row.waitMs),
   timeMs: Math.round(row.timeMs),
@@ -98,31 +101,31 @@ const TIMED = 'x-tributary-freshness';
 const REPORT_HEADER = 'x-tributary-report';
 
 /** What a client wants to be told of the cost: `x-tributary-report: 1` for sums, `trace` for each call. */
-export const readReportHeader = (headers: Readonly<Record<string, unknown>>): RequestTerms['report'] => {
+export const readReportHeader = (headers: Readonly<Record<string, unknown>>): OperationOptions['report'] => {
   const value = headers[REPORT_HEADER];
   if (value === 'trace') return 'trace';
   return value === '1' ? 'calls' : undefined;
 };
 
 /** Whether a client wants nothing that was kept: `Cache-Control: no-cache`. */
-export const asksForFresh = (cacheControl: unknown): boolean =>
+export const requestsNoCache = (cacheControl: unknown): boolean =>
   typeof cacheControl === 'string' && /(^|[\s,])no-cache($|[\s,])/i.test(cacheControl);
 
 /** The headers by which a subgraph is told a request's terms. */
-export const toTermHeaders = ({ deadlineAt, isFresh, report, isTimed }: Omit<RequestTerms, 'signal'>) => ({
+export const toOptionHeaders = ({ deadlineAt, noCache, report, reportMaxAge }: Omit<OperationOptions, 'signal'>) => ({
   ...(Number.isFinite(deadlineAt) && { [DEADLINE]: String(Math.max(0, Math.ceil(deadlineAt - monotonicNow()))) }),
-  ...(isFresh && { 'cache-control': 'no-cache' }),
+  ...(noCache && { 'cache-control': 'no-cache' }),
   ...(report && { [REPORT_HEADER]: report === 'trace' ? 'trace' : '1' }),
-  ...(isTimed && { [TIMED]: '1' }),
+  ...(reportMaxAge && { [TIMED]: '1' }),
 });
 
 /** Reads them back: the time that is left in milliseconds, undefined where nothing is said. */
-export const readTermHeaders = (headers: Readonly<Record<string, unknown>>) => {
+export const readOptionHeaders = (headers: Readonly<Record<string, unknown>>) => {
   const left = headers[DEADLINE];
   return {
     timeoutMs: typeof left === 'string' && /^\d{1,9}$/.test(left) ? Number(left) : undefined,
-    isFresh: asksForFresh(headers['cache-control']),
+    noCache: requestsNoCache(headers['cache-control']),
     report: readReportHeader(headers),
-    isTimed: headers[TIMED] === '1',
+    reportMaxAge: headers[TIMED] === '1',
   };
 };

@@ -1,18 +1,18 @@
 import { z } from 'zod';
-import type { LimitRule } from '../../connectors/middleware/rate-limit.ts';
-import type { Lifetime } from '../../connectors/reads/cache.ts';
+import type { RateLimitRule } from '../../connectors/middleware/rate-limit.ts';
+import type { CachePolicy } from '../../connectors/reads/cache.ts';
 
 /** Ages in seconds: fresh up to, refreshed up to, kept up to. */
-export type LifetimeSeconds = readonly [fresh: number, refresh: number, keep: number];
+export type CachePolicySeconds = readonly [fresh: number, refresh: number, keep: number];
 
 /** It is believed for so long at most that a provider has nothing of a key, in milliseconds. */
 const MAX_ABSENT_MS = 10_000;
 
-const toLifetime = ([fresh, refresh, keep]: LifetimeSeconds): Lifetime => ({
-  freshMs: fresh * 1000,
-  refreshMs: refresh * 1000,
-  keepMs: keep * 1000,
-  absentMs: Math.min(fresh * 1000, MAX_ABSENT_MS),
+const toCachePolicy = ([fresh, refresh, keep]: CachePolicySeconds): CachePolicy => ({
+  maxAgeMs: fresh * 1000,
+  staleWhileRevalidateMs: refresh * 1000,
+  staleIfErrorMs: keep * 1000,
+  negativeTtlMs: Math.min(fresh * 1000, MAX_ABSENT_MS),
 });
 
 /** Reads `a=x,b=y`. */
@@ -32,28 +32,28 @@ const SECONDS = /^\d+(\.\d+)?$/;
  * in seconds fresh, refreshed in the background, and kept for when the provider is down. What is left out follows from
  * what is there; 0 keeps nothing.
  */
-export const lifetimesVariable = <Type extends string>(defaults: Readonly<Record<Type, LifetimeSeconds>>) =>
+export const cachePoliciesVariable = <Type extends string>(defaults: Readonly<Record<Type, CachePolicySeconds>>) =>
   z
     .string()
     .default('')
     .transform((text, { addIssue }) => {
-      const lifetimes = new Map<string, LifetimeSeconds>(Object.entries(defaults));
+      const cachePolicies = new Map<string, CachePolicySeconds>(Object.entries(defaults));
       for (const [type, value] of pairsOf(text)) {
         const ages = value.split('/');
         const [fresh = 0, refresh = fresh, keep = refresh] = ages.map(Number);
         const isUsable =
           ages.length <= 3 && ages.every((age) => SECONDS.test(age)) && fresh <= refresh && refresh <= keep;
-        if (!lifetimes.has(type)) {
+        if (!cachePolicies.has(type)) {
           addIssue({ code: 'custom', message: `must name types of ${Object.keys(defaults).join(', ')}` });
         } else if (!isUsable) {
           addIssue({ code: 'custom', message: `${type} must be ages in seconds that grow, as in ${type}=60/120/3600` });
         } else {
-          lifetimes.set(type, [fresh, refresh, keep]);
+          cachePolicies.set(type, [fresh, refresh, keep]);
         }
       }
-      return Object.fromEntries([...lifetimes].map(([type, ages]) => [type, toLifetime(ages)])) as Record<
+      return Object.fromEntries([...cachePolicies].map(([type, ages]) => [type, toCachePolicy(ages)])) as Record<
         Type,
-        Lifetime
+        CachePolicy
       >;
     });
 
@@ -61,7 +61,7 @@ export const lifetimesVariable = <Type extends string>(defaults: Readonly<Record
  * A variable that changes a provider's limits, as in `account=50/1,search=4/1`: so many calls in so many seconds. What is
  * set here is not raised by what the provider says.
  */
-export const quotaVariable = (defaults: readonly LimitRule[]) =>
+export const quotaVariable = (defaults: readonly RateLimitRule[]) =>
   z
     .string()
     .default('')
@@ -75,7 +75,7 @@ export const quotaVariable = (defaults: readonly LimitRule[]) =>
         } else if (!calls || Number(seconds) <= 0) {
           addIssue({ code: 'custom', message: `${name} must be calls and seconds, as in ${name}=100/10` });
         } else {
-          rules.set(name, { ...rule, calls: Number(calls), windowMs: Number(seconds) * 1000, isFixed: true });
+          rules.set(name, { ...rule, calls: Number(calls), windowMs: Number(seconds) * 1000, isOperatorSet: true });
         }
       }
       return [...rules.values()];

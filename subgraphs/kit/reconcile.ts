@@ -5,7 +5,7 @@ import { isUpstreamError } from '../../connectors/errors.ts';
  * write's answer if so. Where that cannot be found out either, or it has not been carried out by now, it may still be,
  * and the outcome stays unknown.
  */
-export const findOut = async <Answer>(
+export const reconcile = async <Answer>(
   write: () => Promise<Answer>,
   ask: () => Promise<Answer | undefined>,
 ): Promise<Answer> => {
@@ -23,7 +23,7 @@ export const findOut = async <Answer>(
  * Runs a write under an idempotency key, and repeats it once where the provider accepted it and its answer cannot be used: the
  * provider returns the stored result. Where that cannot be used either, the outcome stays unknown.
  */
-export const findOutByRepeating = async <Answer>(write: () => Promise<Answer>): Promise<Answer> => {
+export const reconcileByRepeating = async <Answer>(write: () => Promise<Answer>): Promise<Answer> => {
   try {
     return await write();
   } catch (error) {

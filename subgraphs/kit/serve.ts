@@ -16,16 +16,22 @@ import type { FieldContext } from './field.ts';
 import { graphqlOverHttp, refuseUnacceptable } from './graphql-over-http.ts';
 import { createDocumentGuard } from './limits/document-guard.ts';
 import type { DocumentLimits } from './limits/document-limits.ts';
-import { createCallOptions, type RequestNotes, type RequestTerms, readTermHeaders, toReport } from './protocol.ts';
+import {
+  createRequestOptions,
+  type OperationOptions,
+  type RequestTelemetry,
+  readOptionHeaders,
+  toReport,
+} from './protocol.ts';
 import type { Subgraph } from './subgraph.ts';
 
-type FetchContext = FieldContext & { readonly notes: RequestNotes; readonly signal: AbortSignal };
+type FetchContext = FieldContext & { readonly telemetry: RequestTelemetry; readonly signal: AbortSignal };
 
 /** Tells the gateway what of an answer is stale, and where it asks, what it has cost and how long it is good. */
 const reportPlugin: ApolloServerPlugin<FetchContext> = {
   requestDidStart: async () => ({
     willSendResponse: async ({ response, contextValue }) => {
-      const report = toReport(contextValue.stale, contextValue.notes);
+      const report = toReport(contextValue.stale, contextValue.telemetry);
       if (!report || response.body.kind !== 'single') return;
       response.body.singleResult.extensions = { tributary: report };
     },
@@ -72,8 +78,8 @@ export const serve = async (
   const turns = createTurnQueue();
   const { app, listen, close } = createHttpApp({ log, shutdownGraceMs, limits: http, hosts, turns, health });
   const admission = createAdmission(admissionLimits);
-  const arrivals = new WeakMap<FastifyRequest, RequestTerms>();
-  const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as RequestTerms;
+  const arrivals = new WeakMap<FastifyRequest, OperationOptions>();
+  const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as OperationOptions;
   const servers: ApolloServer<FetchContext>[] = [];
   const documents = createDocumentGuard<FetchContext>({
     limits: options.documentLimits,
@@ -102,9 +108,9 @@ export const serve = async (
       exposeHeadRoute: false,
       onRequest: (request, reply, done) => {
         if (refuseUnacceptable(request, reply)) return;
-        const { timeoutMs = requestTimeoutMs, ...terms } = readTermHeaders(request.headers);
+        const { timeoutMs = requestTimeoutMs, ...options } = readOptionHeaders(request.headers);
         const signal = requestSignal(reply, timeoutMs);
-        arrivals.set(request, { ...terms, signal, deadlineAt: monotonicNow() + timeoutMs });
+        arrivals.set(request, { ...options, signal, deadlineAt: monotonicNow() + timeoutMs });
         done();
       },
       handler: withAdmission(
@@ -113,8 +119,8 @@ export const serve = async (
         fastifyApolloHandler(apollo, {
           context: async (request) => {
             const arrival = arrivalOf(request);
-            const { call, ...notes } = createCallOptions(arrival);
-            return { ...createContext(call), notes, stale: [], signal: arrival.signal };
+            const { call, ...telemetry } = createRequestOptions(arrival);
+            return { ...createContext(call), telemetry, stale: [], signal: arrival.signal };
           },
         }),
       ),

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { type GraphQLSchema, isIntrospectionType, isObjectType, parse } from 'graphql';
 import type { z } from 'zod';
-import type { CallOptions } from '../../connectors/middleware/chain.ts';
-import type { Kit } from '../../connectors/provider.ts';
+import type { RequestOptions } from '../../connectors/middleware/chain.ts';
+import type { Infrastructure } from '../../connectors/provider.ts';
 import { type Env, namesOfSet } from '../../runtime/env.ts';
 import { withEntity, withField } from './field.ts';
 import { scalars } from './scalars.ts';
@@ -20,7 +20,7 @@ export type Subgraph = {
    * What resolvers need for one client request: loaders that live as long as it does. Every fetch that belongs to the
    * same client request should be given the same one, with a `FieldContext` of its own.
    */
-  readonly createContext: (request: CallOptions) => object;
+  readonly createContext: (request: RequestOptions) => object;
   /** Does ahead what the first request would otherwise wait for. Fails silently: that request will try again. */
   readonly warmUp?: () => Promise<unknown>;
   /** Lets running provider calls finish and closes the connections. */
@@ -40,7 +40,7 @@ export type SubgraphModule = {
   /** Reads `variables` from an environment, as `create` does. Throws ConfigError naming each that is missing or malformed. */
   readonly readConfig: (env: Env) => unknown;
   /** Throws ConfigError as `readConfig` does. */
-  readonly create: (env: Env, kit: Kit) => Subgraph;
+  readonly create: (env: Env, infrastructure: Infrastructure) => Subgraph;
 };
 
 /** Whether anything in the environment gives access to the provider, so that it is to be called for real. */

@@ -2,7 +2,7 @@
 
 import type { GraphQLResolveInfo, GraphQLScalarType, GraphQLScalarTypeConfig } from 'graphql';
 import type { CustomerRef } from './stripe/mapping.ts';
-import type { ApiAccount, ApiPayment, ApiRefund, ApiInvoice } from './stripe/api.ts';
+import type { StripeCustomer, ApiPayment, ApiRefund, ApiInvoice } from './stripe/api.ts';
 import type { Context } from './loaders.ts';
 export type Maybe<T> = T | null;
 export type InputMaybe<T> = Maybe<T>;
@@ -573,7 +573,7 @@ export type ResolversTypes = {
   PageInfo: ResolverTypeWrapper<PageInfo>;
   Boolean: ResolverTypeWrapper<Scalars['Boolean']['output']>;
   Payment: ResolverTypeWrapper<ApiPayment>;
-  PaymentAccount: ResolverTypeWrapper<ApiAccount>;
+  PaymentAccount: ResolverTypeWrapper<StripeCustomer>;
   PaymentConnection: ResolverTypeWrapper<Omit<PaymentConnection, 'edges'> & { edges: ReadonlyArray<ResolversTypes['PaymentEdge']> }>;
   PaymentEdge: ResolverTypeWrapper<Omit<PaymentEdge, 'node'> & { node?: Maybe<ResolversTypes['Payment']> }>;
   PaymentFilter: PaymentFilter;
@@ -612,7 +612,7 @@ export type ResolversParentTypes = {
   PageInfo: PageInfo;
   Boolean: Scalars['Boolean']['output'];
   Payment: ApiPayment;
-  PaymentAccount: ApiAccount;
+  PaymentAccount: StripeCustomer;
   PaymentConnection: Omit<PaymentConnection, 'edges'> & { edges: ReadonlyArray<ResolversParentTypes['PaymentEdge']> };
   PaymentEdge: Omit<PaymentEdge, 'node'> & { node?: Maybe<ResolversParentTypes['Payment']> };
   PaymentFilter: PaymentFilter;

@@ -5,7 +5,7 @@ import { createLoaders } from './loaders.ts';
 import { resolvers } from './resolvers.ts';
 import { createStripeApi } from './stripe/api.ts';
 import { readConfig, STRIPE_SECRETS, StripeEnv } from './stripe/config.ts';
-import { readLessons } from './stripe/limits.ts';
+import { parseRateLimit } from './stripe/limits.ts';
 import { createReaders } from './stripe/reads.ts';
 
 const CREDENTIALS = [...STRIPE_SECRETS, 'STRIPE_BASE_URL'];
@@ -18,9 +18,14 @@ export const payments: SubgraphModule = {
   secrets: STRIPE_SECRETS,
   credentials: CREDENTIALS,
   readConfig,
-  create: (env, kit) => {
+  create: (env, infrastructure) => {
     const { apiKey, baseUrl, ...terms } = readConfig(env);
-    const provider = createProvider(kit, { upstream: 'payments', account: [baseUrl, apiKey], readLessons, ...terms });
+    const provider = createProvider(infrastructure, {
+      upstream: 'payments',
+      account: [baseUrl, apiKey],
+      parseRateLimit,
+      ...terms,
+    });
     const { createReader, invalidate, close } = provider;
     const api = createStripeApi({ http: provider.http, apiKey, baseUrl });
     const readers = createReaders(createReader, api);

@@ -1,15 +1,15 @@
-import type { CallOptions } from '../../connectors/middleware/chain.ts';
+import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import type { Provider } from '../../connectors/provider.ts';
 import type { Unusable } from '../../connectors/reads/items.ts';
-import type { Found, Reader } from '../../connectors/reads/reader.ts';
-import { createLoader, forgettable } from '../kit/loader.ts';
+import type { Reader, ReadResult } from '../../connectors/reads/reader.ts';
+import { createLoader, withClearAll } from '../kit/loader.ts';
 import type { ApiPayment, PageOfAccount, StripeApi } from './stripe/api.ts';
 import { type AccountPage, type Accounts, accountPageKey, paymentListKey, type Readers } from './stripe/reads.ts';
 
 /** What the payments resolvers are given: one for each client request. */
 export type Context = {
   readonly api: StripeApi;
-  readonly call: CallOptions;
+  readonly call: RequestOptions;
   readonly loaders: Loaders;
   readonly invalidate: Provider['invalidate'];
 };
@@ -23,8 +23,8 @@ const MAX_LISTED_ACCOUNTS = 3;
 type Source<Value> = Pick<Reader<Value>, 'upstream' | 'load'>;
 
 /** One client request's view of what is read of Stripe. */
-export const createLoaders = (readers: Readers, call: CallOptions) =>
-  forgettable({
+export const createLoaders = (readers: Readers, call: RequestOptions) =>
+  withClearAll({
     /** A person's accounts by address in lower case, oldest first. */
     accounts: createLoader(accountsOf(readers), call),
     payment: createLoader(readers.payment, call),
@@ -54,7 +54,7 @@ const paymentPagesOf = ({ paymentPages, paymentsBySearch }: Readers): Source<Acc
   upstream: paymentPages.upstream,
   load: async (keys, call) => {
     const pages = keys.map((key) => JSON.parse(key) as PageOfAccount);
-    const found = new Map<string, Found<AccountPage<ApiPayment>> | Error>();
+    const found = new Map<string, ReadResult<AccountPage<ApiPayment>> | Error>();
     const accounts = new Set(pages.flatMap(({ account, after }) => (after === undefined ? [account] : [])));
     if (accounts.size > MAX_LISTED_ACCOUNTS) {
       const searched = await paymentsBySearch.load([...accounts], call);
@@ -74,7 +74,7 @@ const paymentPagesOf = ({ paymentPages, paymentsBySearch }: Readers): Source<Acc
 });
 
 const toFirstPage = (
-  { value, ...age }: Found<{ readonly all?: readonly (ApiPayment | Unusable)[] }>,
+  { value, ...age }: ReadResult<{ readonly all?: readonly (ApiPayment | Unusable)[] }>,
   limit: number,
-): Found<AccountPage<ApiPayment>> | undefined =>
+): ReadResult<AccountPage<ApiPayment>> | undefined =>
   value?.all && { ...age, value: { data: value.all.slice(0, limit), has_more: value.all.length > limit } };

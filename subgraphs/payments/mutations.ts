@@ -40,13 +40,13 @@ const CreatePayment = z.object({
 });
 
 const ChangePayment = z.object({ paymentId: PaymentId, idempotencyKey: IdempotencyKey });
-const TakeOrGive = ChangePayment.extend({ amount: MoneyInput.nullish() });
+const CaptureOrRefundInput = ChangePayment.extend({ amount: MoneyInput.nullish() });
 
 /**
  * A part of a payment as Stripe counts it. The currency only travels with the amount so that nobody gives back 10 KWD
  * where 10 JPY were meant; it costs one look at the payment.
  */
-const partOf = async (
+const amountInUnits = async (
   paymentId: string,
   amount: z.output<typeof MoneyInput> | null | undefined,
   { loaders }: Context,
@@ -83,7 +83,7 @@ type Subject = { readonly paymentId?: string; readonly account?: string };
  * Runs a write of a payment and invalidates what it has changed: also where it failed, since it may have been carried out.
  * Where neither the caller nor the answer names the account, all accounts' lists may have changed.
  */
-const invalidating = async <Answer>(
+const withInvalidation = async <Answer>(
   { paymentId, account }: Subject,
   { invalidate, loaders }: Context,
   write: () => Promise<Answer>,
@@ -106,14 +106,14 @@ const invalidating = async <Answer>(
     throw error;
   } finally {
     await invalidate(changed);
-    loaders.forgetAll();
+    loaders.clearAll();
   }
 };
 
 const mayHaveBeenCarriedOut = (error: unknown): boolean =>
   isUpstreamError(error, 'UPSTREAM_OUTCOME_UNKNOWN') || isUpstreamError(error, 'UPSTREAM_CANCELLED');
 
-const itself = (payment: ApiPayment): ApiPayment => payment;
+const identity = (payment: ApiPayment): ApiPayment => payment;
 
 /** The payment that was just refunded, where the refund's own answer does not have it; an Error where it cannot be read. */
 const readRefunded = async (paymentId: string, { loaders }: Context): Promise<ApiPayment | Error> => {
@@ -140,30 +140,30 @@ export const mutations: MutationResolvers = {
       captureMethod: API_CAPTURE_METHOD[input.captureMethod],
     };
     const write = () => context.api.createPayment(newPayment, input.idempotencyKey, context.call);
-    const payment = await invalidating({ account }, context, write, itself);
+    const payment = await withInvalidation({ account }, context, write, identity);
     return { payment, clientSecret: payment.client_secret };
   },
 
   capturePayment: async (_, args, context) => {
-    const { paymentId, amount, idempotencyKey } = readInput(TakeOrGive, args.input, 'input');
-    const units = await partOf(paymentId, amount, context);
+    const { paymentId, amount, idempotencyKey } = readInput(CaptureOrRefundInput, args.input, 'input');
+    const units = await amountInUnits(paymentId, amount, context);
     const write = () => context.api.capturePayment(paymentId, units, idempotencyKey, context.call);
-    return { payment: await invalidating({ paymentId }, context, write, itself) };
+    return { payment: await withInvalidation({ paymentId }, context, write, identity) };
   },
 
   cancelPayment: async (_, args, context) => {
     const { paymentId, idempotencyKey } = readInput(ChangePayment, args.input, 'input');
     const reason = args.input.reason ? API_CANCELLATION_REASON[args.input.reason] : undefined;
     const write = () => context.api.cancelPayment(paymentId, reason, idempotencyKey, context.call);
-    return { payment: await invalidating({ paymentId }, context, write, itself) };
+    return { payment: await withInvalidation({ paymentId }, context, write, identity) };
   },
 
   refundPayment: async (_, args, context) => {
-    const { paymentId, amount, idempotencyKey } = readInput(TakeOrGive, args.input, 'input');
-    const units = await partOf(paymentId, amount, context);
+    const { paymentId, amount, idempotencyKey } = readInput(CaptureOrRefundInput, args.input, 'input');
+    const units = await amountInUnits(paymentId, amount, context);
     const reason = args.input.reason ? API_REFUND_REASON[args.input.reason] : undefined;
     const write = () => context.api.refundPayment(paymentId, { amount: units, reason }, idempotencyKey, context.call);
-    const refund = await invalidating({ paymentId }, context, write, ({ payment_intent }) => payment_intent);
+    const refund = await withInvalidation({ paymentId }, context, write, ({ payment_intent }) => payment_intent);
     return { refund, payment: refund.payment_intent ?? (await readRefunded(paymentId, context)) };
   },
 };

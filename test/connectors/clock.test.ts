@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { sandboxes } from '../../sandbox/index.ts';
-import { resetClock, skipAhead, stepClock, stopClock } from '../helpers/clock.ts';
+import { advanceClock, resetClock, stepClock, stopClock } from '../helpers/clock.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
 import { operationsOf, type Stack, type StackOptions, startStack } from '../helpers/stack.ts';
 
@@ -41,7 +41,7 @@ describe.each([
     for (const id of [101, 102, 103]) expect(await codeOf(customer(id))).toBeUndefined();
     stepClock(ms);
     expect(await codeOf(customer(104))).toBe('UPSTREAM_RATE_LIMITED');
-    skipAhead(30_000);
+    advanceClock(30_000);
     expect(await codeOf(customer(104))).toBeUndefined();
   });
 
@@ -52,7 +52,7 @@ describe.each([
     stepClock(ms);
     expect(await codeOf(customer(101))).toBe('UPSTREAM_RATE_LIMITED');
     expect(stack.hubspot.calls).toHaveLength(1);
-    skipAhead(300_000);
+    advanceClock(300_000);
     expect(await codeOf(customer(101))).toBeUndefined();
   });
 
@@ -66,7 +66,7 @@ describe.each([
     await stack.ask(customer(104));
     expect(stack.hubspot.calls).toHaveLength(5);
     stack.reset();
-    skipAhead(5_000);
+    advanceClock(5_000);
     expect(await codeOf(customer(104))).toBeUndefined();
   });
 
@@ -90,7 +90,7 @@ describe.each([
     stepClock(ms);
     await stack.ask(STOCK);
     expect(reads()).toHaveLength(1);
-    skipAhead(61_000);
+    advanceClock(61_000);
     await stack.ask(STOCK);
     expect(reads()).toHaveLength(2);
   });
@@ -131,7 +131,7 @@ describe.each([
     stepClock(ms);
     await stack.ask(customer(102));
     expect(tokens()).toBe(1);
-    skipAhead(86_341_000);
+    advanceClock(86_341_000);
     await stack.ask(customer(103));
     expect(tokens()).toBe(2);
   });

@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { SUBJECTS } from '../contracts/index.ts';
+import { CONTRACTS } from '../contracts/index.ts';
 import { conformance } from './conformance/index.ts';
 
-describe.each(SUBJECTS)('the connector of $provider', (subject) => conformance(subject));
+describe.each(CONTRACTS)('the connector of $provider', (contract) => conformance(contract));

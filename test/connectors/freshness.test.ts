@@ -1,24 +1,29 @@
 import { expect, test } from 'vitest';
-import type { CallOptions } from '../../connectors/middleware/chain.ts';
-import { createKit, createProvider } from '../../connectors/provider.ts';
-import { resetClock, skipAhead } from '../helpers/clock.ts';
+import type { RequestOptions } from '../../connectors/middleware/chain.ts';
+import { createInfrastructure, createProvider } from '../../connectors/provider.ts';
+import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 
 /* What a request is told of how long its answer is good. */
 
-const DAY = { freshMs: 86_400_000, refreshMs: 172_800_000, keepMs: 172_800_000, absentMs: 10_000 };
+const DAY = {
+  maxAgeMs: 86_400_000,
+  staleWhileRevalidateMs: 172_800_000,
+  staleIfErrorMs: 172_800_000,
+  negativeTtlMs: 10_000,
+};
 
 const start = async (cacheBytes = 1024 * 1024) => {
   const server = await startHttpServer((_request, response) => response.end('{}'));
-  const provider = createProvider(createKit({ cacheBytes }), {
+  const provider = createProvider(createInfrastructure({ cacheBytes }), {
     upstream: 'words',
     account: ['a'],
     timeoutMs: 1_000,
     concurrency: 2,
     limits: [{ name: 'account', calls: 1_000, windowMs: 1_000 }],
-    lifetimes: { words: DAY },
+    cachePolicies: { words: DAY },
   });
-  const send = (options: CallOptions) =>
+  const send = (options: RequestOptions) =>
     provider.http.send({
       ...options,
       operation: 'GET /',
@@ -29,10 +34,10 @@ const start = async (cacheBytes = 1024 * 1024) => {
     });
   const words = provider.createReader<string>({
     type: 'words',
-    lifetime: 'words',
+    cachePolicy: 'words',
     operation: 'GET /',
     maxBatch: 10,
-    ask: async (keys, call) => {
+    fetch: async (keys, call) => {
       await send(call);
       return new Map(keys.flatMap((key) => (key === 'absent' ? [] : [[key, key]])));
     },
@@ -59,10 +64,10 @@ test('what is read is good as long as its lifetime says, new or kept; what is no
 });
 
 test('what is past its time is good for no time, though it is given', async () => {
-  skipAhead(0);
+  advanceClock(0);
   const { words, leftAfter, close } = await start();
   await words.load(['a'], {});
-  skipAhead(86_400_000 + 1_000);
+  advanceClock(86_400_000 + 1_000);
   let found: unknown;
   const left = await leftAfter(async (freshness) => {
     found = await words.load(['a'], { freshness });

@@ -1,7 +1,7 @@
 import { request as requestOverHttp } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 import { type Stack, type StackOptions, startStack } from '../helpers/stack.ts';
 import { busiest } from './conformance/harness.ts';
@@ -39,13 +39,13 @@ test('given one client with 40 calls in line, when another comes with one, then 
 });
 
 test('given refreshes that nobody waits for, then a client’s call goes before them', async () => {
-  skipAhead(0);
+  advanceClock(0);
   await start({
     env: { CACHE_MAX_MIB: '16', STRIPE_CACHE: 'payments=1/3600/3600', STRIPE_QUOTA: 'account=10/2,endpoint=10/2' },
   });
   const old = payments.slice(0, 20);
   await stack.ask(paymentsOf(old));
-  skipAhead(60_000);
+  advanceClock(60_000);
   stack.reset();
   // All of them are answered from what is kept, and asked anew behind the clients' backs.
   const answers = await Promise.all(old.map((id) => stack.ask(paymentsOf([id]))));
@@ -166,7 +166,7 @@ describe('does not believe', () => {
   });
 
   test('a Retry-After of three hundred years', async () => {
-    skipAhead(0);
+    advanceClock(0);
     await start({ env: { STRIPE_QUOTA: 'account=10/1' } });
     stack.stripe.fail({ status: 429, times: 1, headers: { 'retry-after': '9999999999' } });
     const ask = () => stack.ask(paymentsOf([payments[0] ?? '']));
@@ -176,7 +176,7 @@ describe('does not believe', () => {
       expect(errors?.[0]?.extensions?.['retryAfterMs']).toBeLessThanOrEqual(3_600_000);
     }
     expect(stack.stripe.calls).toHaveLength(1);
-    skipAhead(3_600_000);
+    advanceClock(3_600_000);
     expect((await ask()).errors).toBeUndefined();
   });
 });

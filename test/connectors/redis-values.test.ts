@@ -3,7 +3,7 @@ import { createClient } from '@keyv/redis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import { sandboxes } from '../../sandbox/index.ts';
-import { resetClock, skipAhead, stepClock } from '../helpers/clock.ts';
+import { advanceClock, resetClock, stepClock } from '../helpers/clock.ts';
 import { freePort, type Spawned, startProcess } from '../helpers/processes.ts';
 import { createAsk, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
@@ -91,7 +91,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
   type Stored = string | { list: string } | { hash: Record<string, string> } | { zset: Record<string, number> };
 
   describe('instead of what is kept', () => {
-    const aged = (value: unknown) => ({ value: { value, askedAt: Date.now() } });
+    const aged = (value: unknown) => ({ value: { value, fetchedAt: Date.now() } });
     const item = (sku: string) => ({ sku, quantity: 666, isInStock: true });
     const GARBAGE: readonly (readonly [name: string, value: (text: string) => Stored])[] = [
       ['nothing', () => ''],
@@ -316,12 +316,12 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
   });
 
   test('given Redis’s clock is set back, then it is emptied, and used again', async () => {
-    skipAhead(0);
+    advanceClock(0);
     await start({ CACHE_MAX_MIB: '14' });
     await stock();
     await expect.poll(() => keysOf(':value ')).not.toEqual([]);
     // All time passes here and none there.
-    skipAhead(HOUR);
+    advanceClock(HOUR);
     await expect.poll(() => keysOf(':value ')).toEqual([]);
     await isUp(stack);
     const before = reads().length;

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { createClient } from '@keyv/redis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { freePort, type Spawned, startProcess } from '../helpers/processes.ts';
 import { operationsOf, type Stack, type StackOptions, startStack } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
@@ -134,7 +134,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
   });
 
   test('given one was told 429, then the other leaves the provider alone as well', async () => {
-    skipAhead(0);
+    advanceClock(0);
     await start({ env: { STRIPE_QUOTA: 'account=20/1,endpoint=20/1' } });
     one.stripe.fail({ status: 429, times: 1, headers: { 'retry-after': '60' } });
     await one.ask('{ payment(id: "pi_3x") { id } }');

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { sandboxes } from '../../sandbox/index.ts';
 import { OPENMAGE_PATH } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
 import { createWsdl } from '../../subgraphs/inventory/openmage/sandbox/wsdl.ts';
-import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 import { type InventoryStack, PATHS, startInventory } from '../helpers/inventory-paths.ts';
 import { startProcess } from '../helpers/processes.ts';
@@ -28,7 +28,7 @@ const many = (make: (index: number) => string, count = MANY) =>
 describe.each(PATHS)('an answer out of proportion, %s', (path) => {
   let stack: InventoryStack;
   beforeAll(async () => {
-    skipAhead(0);
+    advanceClock(0);
     stack = await startInventory(path);
   });
   afterAll(async () => {
@@ -37,7 +37,7 @@ describe.each(PATHS)('an answer out of proportion, %s', (path) => {
   });
   beforeEach(async () => {
     stack.openmage.reset();
-    skipAhead(86_400_000);
+    advanceClock(86_400_000);
     await stack.ask('{ product(sku: "OABR-M") { sku } }');
   });
 

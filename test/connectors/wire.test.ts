@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Call } from '../../connectors/middleware/chain.ts';
+import type { ProviderRequest } from '../../connectors/middleware/chain.ts';
 import { createHttpConnector, type HttpConnector } from '../../connectors/transports/http.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 
@@ -28,7 +28,7 @@ afterEach(async () => {
   await server.close();
 });
 
-const call = (path: string, signal?: AbortSignal): Call => ({
+const call = (path: string, signal?: AbortSignal): ProviderRequest => ({
   operation: `GET ${path}`,
   method: 'GET',
   url: `${server.url}${path}`,

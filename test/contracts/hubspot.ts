@@ -1,9 +1,9 @@
 import { createCompany } from '../../sandbox/company.ts';
-import type { Subject } from './subject.ts';
+import type { Contract } from './subject.ts';
 
 const company = createCompany();
 
-export const hubspot: Subject = {
+export const hubspot: Contract = {
   provider: 'hubspot',
   service: 'crm',
   read: (id) => `customer(id: "${id}") { id phone }`,
@@ -19,7 +19,7 @@ export const hubspot: Subject = {
     };
   },
   writeOperation: 'PATCH /crm/objects/2026-09/contacts/{id}',
-  isKeyed: false,
+  supportsIdempotencyKey: false,
   quota: { variable: 'HUBSPOT_QUOTA', value: 'account=N/S,search=N/S' },
   cache: { variable: 'HUBSPOT_CACHE', type: 'contacts' },
   timeoutVariable: 'HUBSPOT_TIMEOUT_MS',

@@ -1,9 +1,9 @@
 import { createCompany } from '../../sandbox/company.ts';
-import type { Subject } from './subject.ts';
+import type { Contract } from './subject.ts';
 
 const company = createCompany();
 
-export const openmage: Subject = {
+export const openmage: Contract = {
   provider: 'openmage',
   service: 'inventory',
   read: (sku) => `product(sku: "${sku}") { sku stock { quantity } }`,
@@ -17,7 +17,7 @@ export const openmage: Subject = {
   },
   writeOperation: 'catalogInventoryStockItemUpdate',
   readsBeforeWrite: 2,
-  isKeyed: false,
+  supportsIdempotencyKey: false,
   quota: { variable: 'OPENMAGE_QUOTA', value: 'account=N/S' },
   cache: { variable: 'OPENMAGE_CACHE', type: 'stock' },
   timeoutVariable: 'OPENMAGE_TIMEOUT_MS',

@@ -1,5 +1,5 @@
 import { createCompany } from '../../sandbox/company.ts';
-import type { Subject } from './subject.ts';
+import type { Contract } from './subject.ts';
 
 const company = createCompany();
 
@@ -7,7 +7,7 @@ const succeeded = company.accounts.flatMap(({ payments }) =>
   payments.flatMap(({ id, status, refunds }) => (status === 'succeeded' && refunds.length === 0 ? [id] : [])),
 );
 
-export const stripe: Subject = {
+export const stripe: Contract = {
   provider: 'stripe',
   service: 'payments',
   read: (id) => `payment(id: "${id}") { id description refunds { id } }`,
@@ -22,7 +22,7 @@ export const stripe: Subject = {
     return { key, mutation: `refundPayment(input: ${input}) { refund { id } }` };
   },
   writeOperation: 'POST /v1/refunds',
-  isKeyed: true,
+  supportsIdempotencyKey: true,
   quota: { variable: 'STRIPE_QUOTA', value: 'account=N/S,endpoint=N/S,search=N/S' },
   cache: { variable: 'STRIPE_CACHE', type: 'payments' },
   timeoutVariable: 'STRIPE_TIMEOUT_MS',

@@ -1,7 +1,7 @@
 import type { sandboxes } from '../../sandbox/index.ts';
 
 /** A provider as tests try it: what a client asks so that it is called, and how that shows. */
-export type Subject = {
+export type Contract = {
   readonly provider: keyof typeof sandboxes;
   /** The subgraph, as errors and reports call it. */
   readonly service: string;
@@ -20,7 +20,7 @@ export type Subject = {
   /** Calls of `readOperation` that come before the write is sent. Default: none. */
   readonly readsBeforeWrite?: number;
   /** Whether the provider takes an idempotency key. */
-  readonly isKeyed: boolean;
+  readonly supportsIdempotencyKey: boolean;
   /** The variable for its quota, and its value for N calls in S seconds. */
   readonly quota: { readonly variable: string; readonly value: string };
   /** The variable for how long things are kept, and the type that `read` asks for. */

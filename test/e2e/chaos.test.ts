@@ -141,7 +141,7 @@ beforeAll(async () => {
       HUBSPOT_TIMEOUT_MS: '4000',
       OPENMAGE_TIMEOUT_MS: '4000',
       // As little as the quotas bear, so that the providers are asked all the time.
-      HUBSPOT_CACHE: 'contacts=5/10/30,companies=5/10/30,links=5/10/30,lists=5/5/30',
+      HUBSPOT_CACHE: 'contacts=5/10/30,companies=5/10/30,associations=5/10/30,lists=5/5/30',
       STRIPE_CACHE: 'accounts=5/5/30,paymentLists=5/5/30,payments=5/5/30',
       OPENMAGE_CACHE: 'stock=1/2/30',
       // The sandboxes' own limits.

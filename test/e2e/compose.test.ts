@@ -3,7 +3,7 @@ import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
 import { HttpEnv } from '../../runtime/http-limits.ts';
 import { sandboxes } from '../../sandbox/index.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
-import { KitEnv } from '../../subgraphs/kit/infrastructure.ts';
+import { InfrastructureEnv } from '../../subgraphs/kit/infrastructure.ts';
 import {
   type Containers,
   createContainers,
@@ -64,7 +64,12 @@ describe('variables', () => {
       const reached = (service: string) => own.filter((one) => environmentOf(service, { [one]: 'x' })[one] === 'x');
       expect(reached(name)).toEqual(own);
       for (const other of Object.keys(services)) if (other !== name) expect(reached(other)).toEqual([]);
-      const shared = [...namesOf(KitEnv.shape), ...namesOf(HttpEnv.shape), 'REQUEST_TIMEOUT_MS', 'MAX_REQUESTS'].filter(
+      const shared = [
+        ...namesOf(InfrastructureEnv.shape),
+        ...namesOf(HttpEnv.shape),
+        'REQUEST_TIMEOUT_MS',
+        'MAX_REQUESTS',
+      ].filter(
         // The gateway's is another: it asks for more at once than a client does.
         (one) => one !== 'MAX_BODY_VALUES',
       );

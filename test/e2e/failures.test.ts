@@ -2,20 +2,20 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { CustomersDocument } from '../../clients/explorer/src/generated/graphql.ts';
 import { CustomerOverviewDocument } from '../../clients/web/src/generated/graphql.ts';
 import type { Fault } from '../../sandbox/faults.ts';
-import { SUBJECTS } from '../contracts/index.ts';
+import { CONTRACTS } from '../contracts/index.ts';
 import type { FailureCase } from '../contracts/subject.ts';
-import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { type Answer, type Stack, startStack } from '../helpers/stack.ts';
 
 const EMAIL = 'ada.lindqvist@customers.example';
 
-const FROM_EACH = `{ ${SUBJECTS.map(({ failure }) => failure.ask).join(' ')} }`;
+const FROM_EACH = `{ ${CONTRACTS.map(({ failure }) => failure.ask).join(' ')} }`;
 
 let stack: Stack;
 beforeAll(async () => {
-  skipAhead(0);
+  advanceClock(0);
   stack = await startStack({
-    env: Object.fromEntries(SUBJECTS.map(({ timeoutVariable }) => [timeoutVariable, '1200'])),
+    env: Object.fromEntries(CONTRACTS.map(({ timeoutVariable }) => [timeoutVariable, '1200'])),
   });
   // The WSDL is read and a session opened.
   await stack.ask(FROM_EACH);
@@ -27,7 +27,7 @@ afterAll(async () => {
 beforeEach(() => {
   stack.reset();
   // What a test has made fail is no longer left alone in the next.
-  skipAhead(120_000);
+  advanceClock(120_000);
 });
 
 const SOAP = 'http://schemas.xmlsoap.org/soap/envelope/';
@@ -73,7 +73,7 @@ const expectDiscretion = ({ text }: Answer<unknown>): void => {
   expect(text).not.toMatch(/stripe|hubspot|openmage|soap|stack|at file|node_modules/i);
 };
 
-describe.each(SUBJECTS)('$provider answers with', ({ provider, service, failure }) => {
+describe.each(CONTRACTS)('$provider answers with', ({ provider, service, failure }) => {
   const sandbox = () => stack.sandboxes[provider];
 
   test.each(FAULTS)('%s: its field is one error, the others arrive', async (_, fault, code) => {
@@ -101,7 +101,7 @@ describe.each(SUBJECTS)('$provider answers with', ({ provider, service, failure 
   test('60 MB: the rest of it is not read', async () => {
     sandbox().fail({ bytes: 60_000_000 });
     await stack.ask(FROM_EACH);
-    await expect.poll(() => sandbox().calls[0]?.wasGivenUp).toBe(true);
+    await expect.poll(() => sandbox().calls[0]?.clientAborted).toBe(true);
   });
 
   test('a failure that passes: it is asked again, and the client sees nothing of it', async () => {
@@ -242,7 +242,7 @@ test('given a provider that is not there, then its field is an error', async () 
   const alone = await startStack();
   for (const sandbox of Object.values(alone.sandboxes)) await sandbox.close();
   const { data, errors } = await alone.ask(FROM_EACH);
-  const fields = SUBJECTS.map(({ failure }) => failure.field).sort();
+  const fields = CONTRACTS.map(({ failure }) => failure.field).sort();
   expect(data).toEqual(Object.fromEntries(fields.map((field) => [field, null])));
   expect(errors?.map(({ path, extensions }) => [path?.[0], extensions?.['code']]).sort()).toEqual(
     fields.map((field) => [field, 'UPSTREAM_UNAVAILABLE']),
@@ -261,7 +261,7 @@ test('given a shop that was down at the start, when it is back, then it is asked
 });
 
 test('given 40 answers of 60 MB from each provider, then memory stays flat', async () => {
-  for (const { provider } of SUBJECTS) stack.sandboxes[provider].fail({ bytes: 60_000_000 });
+  for (const { provider } of CONTRACTS) stack.sandboxes[provider].fail({ bytes: 60_000_000 });
   await stack.ask(FROM_EACH);
   const before = process.memoryUsage().rss;
   for (let round = 0; round < 10; round += 1) {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
-import { LIFETIMES as HUBSPOT } from '../../subgraphs/crm/hubspot/limits.ts';
-import { LIFETIMES as OPENMAGE } from '../../subgraphs/inventory/openmage/limits.ts';
-import { LIFETIMES as STRIPE } from '../../subgraphs/payments/stripe/limits.ts';
+import { CACHE_POLICIES as HUBSPOT } from '../../subgraphs/crm/hubspot/limits.ts';
+import { CACHE_POLICIES as OPENMAGE } from '../../subgraphs/inventory/openmage/limits.ts';
+import { CACHE_POLICIES as STRIPE } from '../../subgraphs/payments/stripe/limits.ts';
 import { resetClock, stopClock } from '../helpers/clock.ts';
 import { codesOf, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 
@@ -15,8 +15,8 @@ import { codesOf, operationsOf, type Stack, startStack } from '../helpers/stack.
 
 const company = createCompany();
 
-const forAnHour = (lifetimes: object): string =>
-  Object.keys(lifetimes)
+const forAnHour = (cachePolicies: object): string =>
+  Object.keys(cachePolicies)
     .map((name) => `${name}=3600`)
     .join(',');
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import { sandboxes } from '../../sandbox/index.ts';
-import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
 import { type Answer, type Stack, startStack } from '../helpers/stack.ts';
 
@@ -32,11 +32,11 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
   let remote: Spawned | undefined;
 
   beforeAll(async () => {
-    skipAhead(0);
+    advanceClock(0);
     // Nothing is fresh for long: what is asked twice is asked of the provider twice, while it can be.
     const env = {
       CACHE_MAX_MIB: '16',
-      HUBSPOT_CACHE: 'contacts=0/0/3600,companies=0/0/3600,links=0/0/3600',
+      HUBSPOT_CACHE: 'contacts=0/0/3600,companies=0/0/3600,associations=0/0/3600',
       STRIPE_CACHE: 'accounts=0/0/3600,paymentLists=0/0/3600,payments=0/0/3600',
     };
     stack = await startStack({ env });

@@ -3,7 +3,7 @@ import { createCompany } from '../../sandbox/company.ts';
 import type { Fault } from '../../sandbox/faults.ts';
 import { HUBSPOT_SANDBOX_TOKEN } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
 import { STRIPE_SANDBOX_KEY } from '../../subgraphs/payments/stripe/sandbox/index.ts';
-import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { startOverHttp } from '../helpers/over-http.ts';
 import { type Answer, type Ask, codesOf, type Stack, startStack } from '../helpers/stack.ts';
 
@@ -26,7 +26,7 @@ let overHttp: Pick<Stack, 'ask' | 'close'>;
 let round = 0;
 
 beforeAll(async () => {
-  skipAhead(0);
+  advanceClock(0);
   stack = await startStack({ env: ENV });
   overHttp = await startOverHttp(stack, ENV);
 });
@@ -38,7 +38,7 @@ afterAll(async () => {
 beforeEach(() => {
   stack.reset();
   // No endpoint is left alone for what the test before has done to it.
-  skipAhead(120_000);
+  advanceClock(120_000);
   round += 1;
 });
 
@@ -319,7 +319,7 @@ const carryOut = async (
     if (data === null || path?.length === 1) expect(extensions?.['code']).toBe('UPSTREAM_OUTCOME_UNKNOWN');
   }
   stack.reset();
-  skipAhead(0);
+  advanceClock(0);
   if (write.on !== 'POST /v1/customers') {
     expect(await of.carriedOut()).toEqual(of.expected);
     const after = await ask(`{ ${of.probe} }`);
@@ -336,7 +336,7 @@ type Outcome = Record<string, Record<string, unknown> | null>;
 
 describe.each(WRITES)('$name is accepted by $provider and answered with', (write) => {
   const sandbox = () => stack[write.provider];
-  const isKeyed = write.provider === 'stripe';
+  const supportsIdempotencyKey = write.provider === 'stripe';
 
   test.each(FAULTS)('%s, once: the answer is found out', async (_, fault) => {
     const { answer, of } = await carryOut(
@@ -352,7 +352,7 @@ describe.each(WRITES)('$name is accepted by $provider and answered with', (write
       write,
       () => {
         sandbox().fail({ ...fault(write), on: write.on });
-        if (!isKeyed) sandbox().fail({ on: 'batch/read', status: 503 });
+        if (!supportsIdempotencyKey) sandbox().fail({ on: 'batch/read', status: 503 });
       },
       stack.ask,
     );

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import type { Fault } from '../../sandbox/faults.ts';
-import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { startOverHttp } from '../helpers/over-http.ts';
 import { type Ask, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 
@@ -13,7 +13,7 @@ const ENV = { HUBSPOT_TIMEOUT_MS: '1500', STRIPE_TIMEOUT_MS: '1500' };
 let stack: Stack;
 let overHttp: Pick<Stack, 'ask' | 'close'>;
 beforeAll(async () => {
-  skipAhead(0);
+  advanceClock(0);
   stack = await startStack({ env: ENV });
   overHttp = await startOverHttp(stack, { CACHE_MAX_MIB: '0', ...ENV });
 });
@@ -24,7 +24,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   stack.reset();
-  skipAhead(120_000);
+  advanceClock(120_000);
 });
 
 const waysOf: Readonly<Record<string, () => Ask>> = {

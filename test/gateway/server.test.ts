@@ -191,7 +191,7 @@ test('given a client that hangs up, then the provider is not waited for any long
   await expect.poll(() => stack.stripe.calls.length).toBe(1);
   client.abort();
   await expect(asked).rejects.toThrow();
-  await expect.poll(() => stack.stripe.calls[0]?.wasGivenUp).toBe(true);
+  await expect.poll(() => stack.stripe.calls[0]?.clientAborted).toBe(true);
 });
 
 test('given one client hangs up, then another with the same question is answered', async () => {

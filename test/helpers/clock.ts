@@ -16,7 +16,7 @@ const install = (): void => {
  * Lets time pass for everything in this process that looks at a clock (ages, rate limits, pauses), without waiting for it.
  * Timers are not touched: what they wait for is real. Until `resetClock`.
  */
-export const skipAhead = (ms: number): void => {
+export const advanceClock = (ms: number): void => {
   install();
   passedMs += ms;
 };

@@ -3,7 +3,7 @@ import { sandboxes } from '../../sandbox/index.ts';
 import { readConfig } from '../../subgraphs/config.ts';
 import { inventory } from '../../subgraphs/inventory/index.ts';
 import type { OpenMageSandboxOptions } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
-import { createProcessKit } from '../../subgraphs/kit/infrastructure.ts';
+import { createProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { serve } from '../../subgraphs/kit/serve.ts';
 import { type Ask, type Stack, startStack } from './stack.ts';
 
@@ -25,9 +25,9 @@ export const startInventory = async (
   if (path === 'in process') return stack;
   const log = createLog('silent');
   const whole = { CACHE_MAX_MIB: '0', ...sandboxes.openmage.environment(stack.openmage), ...env };
-  const { kit } = createProcessKit(whole, log);
+  const { infrastructure } = createProcessInfrastructure(whole, log);
   const config = readConfig({ SUBGRAPHS: 'inventory', PORT: '0', SHUTDOWN_GRACE_MS: '100' });
-  const subgraph = await serve([inventory.create(whole, kit)], { ...config, log, health: () => ({}) });
+  const subgraph = await serve([inventory.create(whole, infrastructure)], { ...config, log, health: () => ({}) });
   const gateway = await stack.startAnother({ ...env, INVENTORY_URL: `${subgraph.url}/inventory` });
   return {
     openmage: stack.openmage,

@@ -6,7 +6,7 @@ import type { Sandbox } from '../../sandbox/server.ts';
 import { type HubSpotSandboxOptions, startHubSpotSandbox } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
 import { type OpenMageSandboxOptions, startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
 import { type StripeSandboxOptions, startStripeSandbox } from '../../subgraphs/payments/stripe/sandbox/index.ts';
-import { SUBJECTS } from '../contracts/index.ts';
+import { CONTRACTS } from '../contracts/index.ts';
 
 export type Answer<Data> = {
   readonly status: number;
@@ -63,7 +63,7 @@ export const createAsk =
 const UNHINDERED = {
   CACHE_MAX_MIB: '0',
   ...Object.fromEntries(
-    SUBJECTS.map(({ quota: { variable, value } }) => [variable, value.replaceAll('N', '100000').replaceAll('S', '1')]),
+    CONTRACTS.map(({ quota: { variable, value } }) => [variable, value.replaceAll('N', '100000').replaceAll('S', '1')]),
   ),
 };
 

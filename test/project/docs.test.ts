@@ -15,7 +15,7 @@ import { PUBLIC_ERROR_CODES } from '../../gateway/http/apollo.ts';
 import { SandboxProcessEnv } from '../../sandbox/config.ts';
 import { SubgraphProcessEnv } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
-import { KIT_SECRETS, KitEnv } from '../../subgraphs/kit/infrastructure.ts';
+import { INFRASTRUCTURE_SECRETS, InfrastructureEnv } from '../../subgraphs/kit/infrastructure.ts';
 import { ROOT } from '../helpers/processes.ts';
 
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
@@ -47,7 +47,7 @@ describe('configuration', () => {
   const urls = createSubgraphUrlsEnv(subgraphs.map(({ name }) => name));
   const schemas = [
     GatewayEnv,
-    KitEnv,
+    InfrastructureEnv,
     urls,
     SubgraphProcessEnv,
     SandboxProcessEnv,
@@ -60,7 +60,7 @@ describe('configuration', () => {
   });
 
   test('docs/configuration.md says which may come from files', () => {
-    for (const name of [...KIT_SECRETS, ...subgraphs.flatMap(({ secrets }) => secrets)]) {
+    for (const name of [...INFRASTRUCTURE_SECRETS, ...subgraphs.flatMap(({ secrets }) => secrets)]) {
       expect(read('docs/configuration.md')).toContain(`\`${name}_FILE\``);
     }
   });

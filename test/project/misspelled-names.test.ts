@@ -17,7 +17,7 @@ const FILES = [
 const USES: Readonly<Record<string, RegExp>> = {
   tags: /\btags\.(?!ts')\w+/g,
   operations: /\b(operation: ['`]|endpoints\.(?!ts')\w+|gone\('|unusableOf\('|OPERATION: \w+ = ')/g,
-  lifetimes: /\blifetime: '/g,
+  cachePolicies: /\blifetime: '/g,
 };
 
 const TEXTS = `import type { Provider } from '../connectors/provider.ts';

@@ -5,7 +5,7 @@ import { createCompany } from '../../sandbox/company.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
 import { STRIPE_SANDBOX_KEY, startStripeSandbox } from '../../subgraphs/payments/stripe/sandbox/index.ts';
 import { createState } from '../../subgraphs/payments/stripe/sandbox/state.ts';
-import { ApiAccount, ApiInvoice, ApiPayment, ApiRefund } from '../../subgraphs/payments/stripe/wire-types.ts';
+import { ApiInvoice, ApiPayment, ApiRefund, StripeCustomer } from '../../subgraphs/payments/stripe/wire-types.ts';
 
 /* The stand-in as Stripe's own SDK sees it, with the SDK's own HTTP client. */
 
@@ -861,7 +861,7 @@ describe.skipIf(!samples)('beside Stripe’s own sample objects (REFERENCE_STRIP
   });
 
   test('the payments subgraph can read them', () => {
-    expect(ApiAccount.safeParse(resources['customer']).error).toBeUndefined();
+    expect(StripeCustomer.safeParse(resources['customer']).error).toBeUndefined();
     expect(ApiRefund.safeParse(resources['refund']).error).toBeUndefined();
     expect(ApiInvoice.safeParse(resources['invoice']).error).toBeUndefined();
     expect(ApiPayment.safeParse(resources['payment_intent']).error).toBeUndefined();

@@ -30,5 +30,5 @@ test('given a gateway that says how long its client waits, then a subgraph gives
     { headers: { 'x-tributary-deadline-ms': '300' } },
   );
   expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_TIMEOUT');
-  await expect.poll(() => shop.calls.map(({ wasGivenUp }) => wasGivenUp)).toEqual([true]);
+  await expect.poll(() => shop.calls.map(({ clientAborted }) => clientAborted)).toEqual([true]);
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from '../../sandbox/faults.ts';
-import { resetClock, skipAhead } from '../helpers/clock.ts';
+import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { type InventoryStack, PATHS, startInventory } from '../helpers/inventory-paths.ts';
 import { codesOf } from '../helpers/stack.ts';
 
@@ -73,7 +73,7 @@ describe.each(PATHS)('%s', (path) => {
   let stack: InventoryStack;
   let quantity = 1_000;
   beforeAll(async () => {
-    skipAhead(0);
+    advanceClock(0);
     stack = await startInventory(path);
   });
   afterAll(async () => {
@@ -83,9 +83,9 @@ describe.each(PATHS)('%s', (path) => {
   beforeEach(async () => {
     stack.openmage.reset();
     // No breaker is open, no quota used up and no budget spent.
-    skipAhead(DAY_MS);
+    advanceClock(DAY_MS);
     await stack.ask('{ product(sku: "OABR-M") { sku } }');
-    skipAhead(DAY_MS);
+    advanceClock(DAY_MS);
     quantity += 1;
   });
 
@@ -98,7 +98,7 @@ describe.each(PATHS)('%s', (path) => {
   /** What the shop has, with no fault in force. */
   const inShop = async () => {
     stack.openmage.reset();
-    skipAhead(DAY_MS);
+    advanceClock(DAY_MS);
     const { data } = await stack.ask<{ product: { stock: { quantity: number } } }>(
       `{ product(sku: "${SKU}") { stock { quantity } } }`,
     );
@@ -183,7 +183,7 @@ describe.each(PATHS)('%s', (path) => {
   ] as const)('given %s before the update, then it is said that nothing happened', async (_, fault, code) => {
     for (const reads of [0, 1]) {
       stack.openmage.reset();
-      skipAhead(DAY_MS);
+      advanceClock(DAY_MS);
       if (reads > 0) stack.openmage.fail({ on: LIST, times: reads });
       stack.openmage.fail({ on: LIST, ...fault });
       expect(codesOf((await set()).errors)).toEqual([[code, undefined]]);

@@ -1,7 +1,7 @@
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { parse } from 'graphql';
 import { afterEach, expect, test } from 'vitest';
-import type { CallOptions } from '../../connectors/middleware/chain.ts';
+import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import { createLog } from '../../runtime/log.ts';
 import { readConfig } from '../../subgraphs/config.ts';
 import { serve } from '../../subgraphs/kit/serve.ts';
@@ -40,7 +40,7 @@ const start = async (env: Record<string, string> = {}) => {
   const subgraph: Subgraph = {
     name: 'one',
     schema,
-    createContext: ({ signal }: CallOptions) => ({ signal }),
+    createContext: ({ signal }: RequestOptions) => ({ signal }),
     close: async () => {},
   };
   const { logLevel: _logLevel, ...config } = readConfig({ SUBGRAPHS: 'payments', PORT: '0', ...env });

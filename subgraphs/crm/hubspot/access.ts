@@ -1,4 +1,4 @@
-import { createSharedCredential, type SharedCredential } from '../../../connectors/credential.ts';
+import { type CachedCredential, createCachedCredential } from '../../../connectors/credential.ts';
 import { isUpstreamError, UpstreamError } from '../../../connectors/errors.ts';
 import type { HttpConnector } from '../../../connectors/transports/http.ts';
 import { parseJson } from '../../../connectors/transports/parse.ts';
@@ -7,19 +7,23 @@ import type { Endpoint } from './endpoints.ts';
 import { Token } from './wire-types.ts';
 
 /** The token that calls carry: a private app's own, or an OAuth access token, renewed once for all callers. */
-export const createAccess = (
+export const createAccessToken = (
   http: HttpConnector,
   { access, baseUrl }: HubSpotConfig,
   endpoint: Endpoint,
-): SharedCredential => {
+): CachedCredential => {
   const { upstream } = http;
   if ('token' in access) {
-    return createSharedCredential({ upstream, obtain: async () => ({ value: access.token }), isRefused: () => false });
+    return createCachedCredential({
+      upstream,
+      acquire: async () => ({ value: access.token }),
+      isRejected: () => false,
+    });
   }
-  return createSharedCredential({
+  return createCachedCredential({
     upstream,
-    obtain: () => refresh(http, `${baseUrl}${endpoint.path}`, endpoint, access),
-    isRefused: (error) => isUpstreamError(error, 'UPSTREAM_UNAUTHORIZED') && error.details.status === 401,
+    acquire: () => refresh(http, `${baseUrl}${endpoint.path}`, endpoint, access),
+    isRejected: (error) => isUpstreamError(error, 'UPSTREAM_UNAUTHORIZED') && error.details.status === 401,
   });
 };
 
@@ -43,7 +47,7 @@ const refresh = async (
       headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
       body: new URLSearchParams(form).toString(),
       write: false,
-      isPrerequisite: true,
+      skipRateLimit: true,
     });
     const token = parseJson(Token, body, { upstream: http.upstream, operation });
     return { value: token.access_token, expiresInMs: token.expires_in * 1000 };

@@ -1,26 +1,26 @@
 import { z } from 'zod';
 import { isUpstreamError, UpstreamError } from '../../../connectors/errors.ts';
-import type { CallOptions } from '../../../connectors/middleware/chain.ts';
+import type { RequestOptions } from '../../../connectors/middleware/chain.ts';
 import { isUnusable, itemOrError, parseItem, toItemError, type Unusable } from '../../../connectors/reads/items.ts';
 import { readPages } from '../../../connectors/reads/paginate.ts';
 import type { HttpConnector } from '../../../connectors/transports/http.ts';
-import { type Origin, parseJson, unusableAnswer } from '../../../connectors/transports/parse.ts';
+import { type Origin, parseJson, unusableResponse } from '../../../connectors/transports/parse.ts';
 import { toAsciiLowerCase } from '../../kit/ascii.ts';
 import type { ProviderPage } from '../../kit/connection.ts';
-import { createAccess } from './access.ts';
+import { createAccessToken } from './access.ts';
 import type { HubSpotConfig } from './config.ts';
 import { createEndpoints, type Endpoint, type RecordType } from './endpoints.ts';
 import {
+  type ApiAssociation,
   type ApiContact,
   type ApiDeal,
-  type ApiLink,
-  BatchAnswer,
+  AssociationLink,
+  AssociationsOwner,
+  AssociationsPage,
   type BatchFailures,
+  BatchResult,
   createShapes,
   failuresOf,
-  Link,
-  LinksOwner,
-  LinksPage,
   type ObjectType,
   PageAnswer,
   PROPERTIES,
@@ -28,7 +28,15 @@ import {
 } from './wire-types.ts';
 import type { Written } from './written.ts';
 
-export type { ApiCompany, ApiContact, ApiDeal, ApiLineItem, ApiLink, ApiMoney, ObjectType } from './wire-types.ts';
+export type {
+  ApiAssociation,
+  ApiCompany,
+  ApiContact,
+  ApiDeal,
+  ApiLineItem,
+  ApiMoney,
+  ObjectType,
+} from './wire-types.ts';
 
 /** Records in one batch read. */
 export const MAX_BATCH = 100;
@@ -47,7 +55,7 @@ export type Properties = Readonly<Record<string, string>>;
 type Shapes = ReturnType<typeof createShapes>;
 type Shape<Type extends ObjectType> = z.output<Shapes[Type]>;
 
-type Request = CallOptions & {
+type Request = RequestOptions & {
   readonly endpoint: Endpoint;
   readonly query?: URLSearchParams;
   readonly json?: unknown;
@@ -61,7 +69,7 @@ type Request = CallOptions & {
 export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => {
   const { upstream } = http;
   const endpoints = createEndpoints(config.apiVersion);
-  const access = createAccess(http, config, endpoints.token);
+  const access = createAccessToken(http, config, endpoints.token);
   const shapes = createShapes(config.defaultCurrency);
 
   const ask = async <Schema extends z.ZodType>(schema: Schema, request: Request): Promise<z.output<Schema>> => {
@@ -92,11 +100,11 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
   const readBatch = async <Type extends ObjectType>(
     type: Type,
     ids: readonly string[],
-    call: CallOptions,
+    call: RequestOptions,
     idProperty?: string,
   ): Promise<Map<string, Shape<Type> | Error>> => {
     const endpoint = endpoints.batchRead(type);
-    const { results, errors } = await ask(BatchAnswer, { ...call, endpoint, json: toBatchRead(type, ids, idProperty) });
+    const { results, errors } = await ask(BatchResult, { ...call, endpoint, json: toBatchRead(type, ids, idProperty) });
     const origin = { upstream, operation: endpoint.operation };
     const found = new Map<string, Shape<Type> | Error>();
     let isWhole = true;
@@ -113,7 +121,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     type: Type,
     { filters, text }: ListQuery,
     { token, limit }: { token: string | undefined; limit: number },
-    call: CallOptions,
+    call: RequestOptions,
   ): Promise<ProviderPage<Shape<Type> | Unusable>> => {
     const isSearch = filters.length > 0 || text !== undefined;
     const endpoint = isSearch ? endpoints.search(type) : endpoints.list(type);
@@ -138,10 +146,10 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
   const readRaw = async (
     type: ObjectType,
     input: { id: string; idProperty?: string },
-    call: CallOptions,
+    call: RequestOptions,
   ): Promise<RawRecord | undefined> => {
     const json = toBatchRead(type, [input.id], input.idProperty);
-    const { results } = await ask(BatchAnswer, { ...call, endpoint: endpoints.batchRead(type), json });
+    const { results } = await ask(BatchResult, { ...call, endpoint: endpoints.batchRead(type), json });
     return RawRecord.safeParse(results[0]).data;
   };
 
@@ -168,7 +176,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     type: Type,
     id: string,
     properties: Properties,
-    call: CallOptions,
+    call: RequestOptions,
   ): Promise<Written<Shape<Type>>> => {
     const answer = await ask(RawRecord, {
       ...call,
@@ -184,7 +192,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     type: Type,
     id: string,
     properties: Properties,
-    call: CallOptions,
+    call: RequestOptions,
   ): Promise<Written<Shape<Type>> | undefined> => {
     const record = await readRaw(type, { id }, call);
     return record && hasAll(record.properties, properties) ? toWritten(type, record) : undefined;
@@ -194,35 +202,35 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     endpoints,
 
     /** Up to 100 records by id. Leaves out the unknown ones; a record that cannot be read is an Error. */
-    byIds: <Type extends ObjectType>(type: Type, ids: readonly string[], call: CallOptions) =>
+    byIds: <Type extends ObjectType>(type: Type, ids: readonly string[], call: RequestOptions) =>
       readBatch(type, ids, call),
 
     /** Up to 100 contacts by their primary address, by address in lower case. */
-    contactsByEmails: (emails: readonly string[], call: CallOptions) => readBatch('contacts', emails, call, 'email'),
+    contactsByEmails: (emails: readonly string[], call: RequestOptions) => readBatch('contacts', emails, call, 'email'),
 
     /**
      * What up to 1,000 records are linked to, by id. Leaves out who is linked to nothing; what failed is an Error, and a link
      * that cannot be read is `Unusable`.
      */
-    links: async (from: ObjectType, to: ObjectType, ids: readonly string[], call: CallOptions) => {
-      const found = new Map<string, (ApiLink | Unusable)[] | Error>();
+    associations: async (from: ObjectType, to: ObjectType, ids: readonly string[], call: RequestOptions) => {
+      const found = new Map<string, (ApiAssociation | Unusable)[] | Error>();
       const endpoint = endpoints.associations(from, to);
       const origin = { upstream, operation: endpoint.operation };
       const askPage = async (inputs: readonly { id: string; after?: string }[]) => {
-        const { results, errors } = await ask(BatchAnswer, { ...call, endpoint, json: { inputs } });
+        const { results, errors } = await ask(BatchResult, { ...call, endpoint, json: { inputs } });
         const next: { id: string; after: string }[] = [];
         let isWhole = true;
-        const answered = new Map<string, (ApiLink | Unusable)[] | Error>();
+        const answered = new Map<string, (ApiAssociation | Unusable)[] | Error>();
         for (const result of results) {
-          const owner = LinksOwner.safeParse(result).data;
+          const owner = AssociationsOwner.safeParse(result).data;
           if (owner === undefined) isWhole = false;
           else {
-            const page = parseItem(LinksPage, result, endpoint.operation);
+            const page = parseItem(AssociationsPage, result, endpoint.operation);
             if (isUnusable(page)) answered.set(owner, toItemError(upstream, page));
             else {
               answered.set(
                 owner,
-                page.to.map((link) => parseItem(Link, link, endpoint.operation)),
+                page.to.map((link) => parseItem(AssociationLink, link, endpoint.operation)),
               );
               const after = page.paging?.next?.after;
               if (after !== undefined) next.push({ id: owner, after });
@@ -231,11 +239,12 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
         }
         const asked = inputs.map(({ id }) => id);
         addFailures(answered, asked, failuresOf(errors ?? [], 'fromObjectId'), isWhole, origin);
-        for (const [id, links] of answered) {
+        for (const [id, associations] of answered) {
           const before = found.get(id) ?? [];
           // Of links that are there only in part none may pass for all.
-          if (links instanceof Error || before instanceof Error) found.set(id, links instanceof Error ? links : before);
-          else found.set(id, [...before, ...links]);
+          if (associations instanceof Error || before instanceof Error)
+            found.set(id, associations instanceof Error ? associations : before);
+          else found.set(id, [...before, ...associations]);
         }
         return next.length > 0 ? next : undefined;
       };
@@ -244,17 +253,17 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
       return found;
     },
 
-    contacts: (query: ListQuery, page: { token: string | undefined; limit: number }, call: CallOptions) =>
+    contacts: (query: ListQuery, page: { token: string | undefined; limit: number }, call: RequestOptions) =>
       list('contacts', query, page, call) as Promise<ProviderPage<ApiContact | Unusable>>,
 
-    deals: (query: ListQuery, page: { token: string | undefined; limit: number }, call: CallOptions) =>
+    deals: (query: ListQuery, page: { token: string | undefined; limit: number }, call: RequestOptions) =>
       list('deals', query, page, call) as Promise<ProviderPage<ApiDeal | Unusable>>,
 
     /** Creates a contact. Refused with the reason ALREADY_EXISTS where the address is taken. */
     createContact: async (
       properties: Properties,
       companyId: string | undefined,
-      call: CallOptions,
+      call: RequestOptions,
     ): Promise<Written<ApiContact>> => {
       const answer = await ask(RawRecord, {
         ...call,
@@ -272,22 +281,23 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     },
 
     /** The id in the answer is another one where the contact has been merged into another. */
-    updateContact: (id: string, properties: Properties, call: CallOptions) => update('contacts', id, properties, call),
+    updateContact: (id: string, properties: Properties, call: RequestOptions) =>
+      update('contacts', id, properties, call),
 
-    updateDeal: (id: string, properties: Properties, call: CallOptions) => update('deals', id, properties, call),
+    updateDeal: (id: string, properties: Properties, call: RequestOptions) => update('deals', id, properties, call),
 
     /** The contact where it has all of these values, and undefined where it has not. */
-    contactWith: (id: string, properties: Properties, call: CallOptions) =>
+    contactWith: (id: string, properties: Properties, call: RequestOptions) =>
       recordWith('contacts', id, properties, call),
 
     /** The deal where it has all of these values, and undefined where it has not. */
-    dealWith: (id: string, properties: Properties, call: CallOptions) => recordWith('deals', id, properties, call),
+    dealWith: (id: string, properties: Properties, call: RequestOptions) => recordWith('deals', id, properties, call),
 
     /** The contact with this address, if it was made since then (milliseconds since 1970) and with these values. */
     contactMadeSince: async (
       since: number,
       properties: Properties,
-      call: CallOptions,
+      call: RequestOptions,
     ): Promise<Written<ApiContact> | undefined> => {
       const record = await readRaw('contacts', { id: properties['email'] ?? '', idProperty: 'email' }, call);
       // A minute, for clocks that differ.
@@ -345,7 +355,7 @@ const addFailures = <Value>(
   for (const [id, category] of failed) found.set(id, partOfBatchFailed(origin, category));
   if (isWhole && isAnswerWhole) return;
   for (const id of asked) {
-    if (!found.has(id) && !missing.has(id)) found.set(id, unusableAnswer(origin, 'parts that name no input'));
+    if (!found.has(id) && !missing.has(id)) found.set(id, unusableResponse(origin, 'parts that name no input'));
   }
 };
 

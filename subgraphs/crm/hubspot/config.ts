@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import type { LimitRule } from '../../../connectors/middleware/rate-limit.ts';
-import type { Lifetime } from '../../../connectors/reads/cache.ts';
+import type { RateLimitRule } from '../../../connectors/middleware/rate-limit.ts';
+import type { CachePolicy } from '../../../connectors/reads/cache.ts';
 import { ConfigError, type Env, readEach, readEnv } from '../../../runtime/env.ts';
-import { concurrencyVariable, lifetimesVariable, quotaVariable } from '../../kit/provider-env.ts';
+import { cachePoliciesVariable, concurrencyVariable, quotaVariable } from '../../kit/provider-env.ts';
 import { API_VERSION, FIRST_API_VERSION } from './endpoints.ts';
-import { LIFETIMES, LIMITS, type LifetimeName } from './limits.ts';
+import { CACHE_POLICIES, type CachePolicyName, LIMITS } from './limits.ts';
 
 /** The variables of the crm subgraph. */
 export const HubSpotEnv = z.object({
@@ -30,7 +30,7 @@ export const HubSpotEnv = z.object({
     .optional(),
   HUBSPOT_QUOTA: quotaVariable(LIMITS),
   HUBSPOT_CONCURRENCY: concurrencyVariable(10),
-  HUBSPOT_CACHE: lifetimesVariable(LIFETIMES),
+  HUBSPOT_CACHE: cachePoliciesVariable(CACHE_POLICIES),
 });
 
 export const HUBSPOT_SECRETS = ['HUBSPOT_ACCESS_TOKEN', 'HUBSPOT_CLIENT_SECRET', 'HUBSPOT_REFRESH_TOKEN'] as const;
@@ -46,10 +46,10 @@ export type HubSpotConfig = {
   readonly timeoutMs: number;
   /** For deals that name no currency. */
   readonly defaultCurrency: string | undefined;
-  readonly limits: readonly LimitRule[];
+  readonly limits: readonly RateLimitRule[];
   /** Calls at once. */
   readonly concurrency: number;
-  readonly lifetimes: Readonly<Record<LifetimeName, Lifetime>>;
+  readonly cachePolicies: Readonly<Record<CachePolicyName, CachePolicy>>;
 };
 
 /** Throws ConfigError naming the variable that is missing, malformed or in the way of another. */
@@ -66,7 +66,7 @@ export const readConfig = (env: Env): HubSpotConfig => {
     defaultCurrency: values.HUBSPOT_CURRENCY,
     limits: values.HUBSPOT_QUOTA,
     concurrency: values.HUBSPOT_CONCURRENCY,
-    lifetimes: values.HUBSPOT_CACHE,
+    cachePolicies: values.HUBSPOT_CACHE,
   };
 };
 

@@ -1,4 +1,4 @@
-import type { Call } from '../../../connectors/middleware/chain.ts';
+import type { ProviderRequest } from '../../../connectors/middleware/chain.ts';
 import type { ObjectType } from './wire-types.ts';
 
 /** The version of HubSpot's API that is called unless `HUBSPOT_API_VERSION` names another. */
@@ -20,12 +20,12 @@ export type HubSpotOperation = string & { readonly [OPERATION]: true };
 
 /** One endpoint of HubSpot's API. */
 export type Endpoint = {
-  readonly method: Call['method'];
+  readonly method: ProviderRequest['method'];
   readonly path: string;
   readonly operation: HubSpotOperation;
 };
 
-const endpoint = (method: Call['method'], path: string, template = path): Endpoint => ({
+const endpoint = (method: ProviderRequest['method'], path: string, template = path): Endpoint => ({
   method,
   path,
   operation: `${method} ${template}` as HubSpotOperation,

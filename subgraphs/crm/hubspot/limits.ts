@@ -1,26 +1,26 @@
 import { z } from 'zod';
-import type { LimitRule, ReadLessons } from '../../../connectors/middleware/rate-limit.ts';
-import type { Lesson } from '../../../connectors/rate-limits/memory.ts';
-import type { LifetimeSeconds } from '../../kit/provider-env.ts';
+import type { ParseRateLimit, RateLimitRule } from '../../../connectors/middleware/rate-limit.ts';
+import type { RateLimitUpdate } from '../../../connectors/rate-limits/memory.ts';
+import type { CachePolicySeconds } from '../../kit/provider-env.ts';
 
 /* HubSpot's terms, as far as they bear on how often it is asked. `docs/providers.md` explains them. */
 
 /** A private app of a free account; the answers say where it is more. Source: https://developers.hubspot.com/docs/api/usage-details */
-export const LIMITS: readonly LimitRule[] = [
+export const LIMITS: readonly RateLimitRule[] = [
   { name: 'account', calls: 100, windowMs: 10_000 },
-  { name: 'search', calls: 4, windowMs: 1_000, counts: (operation) => operation.endsWith('/search') },
+  { name: 'search', calls: 4, windowMs: 1_000, appliesTo: (operation) => operation.endsWith('/search') },
 ];
 
-export const LIFETIMES = {
+export const CACHE_POLICIES = {
   contacts: [60, 120, 3_600],
   companies: [60, 120, 3_600],
   deals: [30, 60, 3_600],
   lineItems: [60, 120, 3_600],
-  links: [60, 120, 3_600],
+  associations: [60, 120, 3_600],
   lists: [10, 20, 600],
-} as const satisfies Readonly<Record<string, LifetimeSeconds>>;
+} as const satisfies Readonly<Record<string, CachePolicySeconds>>;
 
-export type LifetimeName = keyof typeof LIFETIMES;
+export type CachePolicyName = keyof typeof CACHE_POLICIES;
 
 const Refusal = z.object({ policyName: z.string() });
 
@@ -35,7 +35,7 @@ const policyOf = (body: string): string | undefined => {
   }
 };
 
-const lessonOf = (policy: string | undefined): Record<string, Lesson> => {
+const updateOf = (policy: string | undefined): Record<string, RateLimitUpdate> => {
   if (policy === 'DAILY') return { account: { pauseMs: DAILY_PAUSE_MS } };
   // The window slides, so there may be room again soon.
   if (policy === 'TEN_SECONDLY_ROLLING') return { account: { pauseMs: 1_000 } };
@@ -43,14 +43,14 @@ const lessonOf = (policy: string | undefined): Record<string, Lesson> => {
 };
 
 /** Every answer but a search's has the state of the ten seconds' limit in its headers; a refusal names its limit. */
-export const readLessons: ReadLessons = ({ status, headers, body }) => {
-  const lessons = status === 429 ? lessonOf(policyOf(body)) : {};
+export const parseRateLimit: ParseRateLimit = ({ status, headers, body }) => {
+  const updates = status === 429 ? updateOf(policyOf(body)) : {};
   const calls = toCount(headers['x-hubspot-ratelimit-max']);
   const remaining = toCount(headers['x-hubspot-ratelimit-remaining']);
   if (calls === undefined || calls === 0 || toCount(headers['x-hubspot-ratelimit-interval-milliseconds']) !== 10_000) {
-    return lessons;
+    return updates;
   }
-  return { ...lessons, account: { ...lessons['account'], calls, remaining } };
+  return { ...updates, account: { ...updates['account'], calls, remaining } };
 };
 
 const toCount = (header: unknown): number | undefined =>

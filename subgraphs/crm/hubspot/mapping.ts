@@ -1,8 +1,8 @@
 import { isUnusable, toItemError, type Unusable } from '../../../connectors/reads/items.ts';
-import { unusableAnswer } from '../../../connectors/transports/parse.ts';
+import { unusableResponse } from '../../../connectors/transports/parse.ts';
 import { type Money, moneyFromDecimal } from '../../kit/money.ts';
 import type * as graph from '../generated.ts';
-import type { ApiDeal, ApiLink, ApiMoney } from './api.ts';
+import type { ApiAssociation, ApiDeal, ApiMoney } from './api.ts';
 
 /** A stage as HubSpot names it. OTHER is many stages and so none. */
 export const API_LIFECYCLE_STAGE: Readonly<Record<Exclude<graph.LifecycleStage, 'OTHER'>, string>> = {
@@ -45,16 +45,16 @@ export const toMoney = (money: ApiMoney | null): Money | null =>
  * The company that counts: the primary one, or the first where none is. Throws UPSTREAM_BAD_RESPONSE where one of the links may
  * be the primary one and does not say so.
  */
-export const primaryOf = (links: readonly (ApiLink | Unusable)[]): string | undefined => {
-  let first: ApiLink | undefined;
+export const primaryOf = (associations: readonly (ApiAssociation | Unusable)[]): string | undefined => {
+  let first: ApiAssociation | undefined;
   let problem: Error | undefined;
-  for (const link of links) {
+  for (const link of associations) {
     if (isUnusable(link)) problem ??= toItemError('crm', link);
     else if (link.isPrimary) return link.id;
     else {
       first ??= link;
-      if (link.isPrimary === null && links.length > 1) {
-        problem ??= unusableAnswer({ upstream: 'crm', operation: 'associations' }, 'unexpected associationTypes');
+      if (link.isPrimary === null && associations.length > 1) {
+        problem ??= unusableResponse({ upstream: 'crm', operation: 'associations' }, 'unexpected associationTypes');
       }
     }
   }

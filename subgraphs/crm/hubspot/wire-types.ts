@@ -192,7 +192,7 @@ const Items = z.array(z.unknown()).max(MAX_ITEMS);
 const Paging = z.object({ next: z.object({ after: z.string() }).nullish() }).nullish();
 
 /** A batch's answer. `errors` says what became of the inputs that it did not answer; see `failuresOf`. */
-export const BatchAnswer = z.object({ results: Items, errors: Items.nullish() });
+export const BatchResult = z.object({ results: Items, errors: Items.nullish() });
 
 /** A page of a list or a search. */
 export const PageAnswer = z.object({ results: Items, paging: Paging });
@@ -243,21 +243,21 @@ const LinkedId = z
 const AssociationTypes = z.array(z.object({ label: z.string().nullish() })).max(MAX_ITEMS);
 
 /** A link to another record. */
-export const Link = z
+export const AssociationLink = z
   .object({ toObjectId: LinkedId, associationTypes: z.unknown().optional() })
-  .transform((link): ApiLink => {
+  .transform((link): ApiAssociation => {
     const types = AssociationTypes.safeParse(link.associationTypes).data;
     return { id: link.toObjectId, isPrimary: types ? types.some(({ label }) => label === 'Primary') : null };
   });
 
 /** A link to another record; `isPrimary` marks the one company that counts, and is null where HubSpot does not say. */
-export type ApiLink = { readonly id: string; readonly isPrimary: boolean | null };
+export type ApiAssociation = { readonly id: string; readonly isPrimary: boolean | null };
 
 /** Whose links an item of an association batch has. */
-export const LinksOwner = z.object({ from: z.object({ id: Id }) }).transform(({ from }) => from.id);
+export const AssociationsOwner = z.object({ from: z.object({ id: Id }) }).transform(({ from }) => from.id);
 
 /** The links in it, which are at most 500 a page. */
-export const LinksPage = z.object({ to: Items, paging: Paging });
+export const AssociationsPage = z.object({ to: Items, paging: Paging });
 
 export const Token = z.object({ access_token: z.string().min(1), expires_in: z.number().positive() });
 

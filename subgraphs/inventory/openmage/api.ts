@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { createSharedCredential } from '../../../connectors/credential.ts';
+import { createCachedCredential } from '../../../connectors/credential.ts';
 import {
   isUpstreamError,
   type RejectionReason,
   UpstreamError,
   type UpstreamErrorCode,
 } from '../../../connectors/errors.ts';
-import type { CallOptions } from '../../../connectors/middleware/chain.ts';
-import { parseAnswer } from '../../../connectors/transports/parse.ts';
+import type { RequestOptions } from '../../../connectors/middleware/chain.ts';
+import { parseResponse } from '../../../connectors/transports/parse.ts';
 import type { SoapConnector } from '../../../connectors/transports/soap.ts';
 import { isSku } from '../sku.ts';
 
@@ -90,36 +90,36 @@ export type OpenMageOptions = {
  * One session is shared by all callers and renewed when the shop says that it has expired.
  */
 export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) => {
-  const session = createSharedCredential({
+  const session = createCachedCredential({
     upstream: 'inventory',
-    obtain: async () => {
+    acquire: async () => {
       const input = { username, apiKey };
       try {
         const { result } = await soap.call({
           operation: 'login',
           input,
-          answer: LoginAnswer,
+          response: LoginAnswer,
           write: false,
-          isPrerequisite: true,
+          skipRateLimit: true,
         });
         return { value: result };
       } catch (error) {
         throw toFailure(error, false);
       }
     },
-    isRefused: (error) => isUpstreamError(error, 'UPSTREAM_REJECTED') && error.details.fault === SESSION_EXPIRED,
+    isRejected: (error) => isUpstreamError(error, 'UPSTREAM_REJECTED') && error.details.fault === SESSION_EXPIRED,
   });
 
   const call = async <Schema extends z.ZodType>(
     operation: OpenMageOperation,
     input: Readonly<Record<string, unknown>>,
-    answer: Schema,
-    options: CallOptions,
+    response: Schema,
+    options: RequestOptions,
     write = false,
   ): Promise<z.output<Schema>> => {
     try {
       return await session.use(
-        (sessionId) => soap.call({ ...options, operation, input: { sessionId, ...input }, answer, write }),
+        (sessionId) => soap.call({ ...options, operation, input: { sessionId, ...input }, response, write }),
         options,
       );
     } catch (error) {
@@ -132,21 +132,21 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
     operation: OpenMageOperation,
     input: Readonly<Record<string, unknown>>,
     item: Schema,
-    options: CallOptions,
+    options: RequestOptions,
   ): Promise<Entry<z.output<Schema>>[]> => {
     const { result } = await call(operation, input, ListAnswer, options);
     return (result?.complexObjectArray ?? []).map((entry) => {
       const named = Named.safeParse(entry);
       const sku = named.success ? named.data.sku : undefined;
       try {
-        return { sku, value: parseAnswer(item, entry, { upstream: 'inventory', operation }) };
+        return { sku, value: parseResponse(item, entry, { upstream: 'inventory', operation }) };
       } catch (error) {
         return { sku, value: error as Error };
       }
     });
   };
 
-  const listStock = (identifiers: readonly string[], options: CallOptions) =>
+  const listStock = (identifiers: readonly string[], options: RequestOptions) =>
     readEntries(
       'catalogInventoryStockItemList',
       { productIds: { complexObjectArray: identifiers } },
@@ -154,7 +154,7 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
       options,
     );
 
-  const listCatalog = (field: 'sku' | 'product_id', values: readonly string[], options: CallOptions) => {
+  const listCatalog = (field: 'sku' | 'product_id', values: readonly string[], options: RequestOptions) => {
     // The value of `in` is cut at its commas, and there is no way to write one within a value.
     const filter = { key: field, value: { key: 'in', value: values.join(',') } };
     const input = { filters: { complex_filter: { complexObjectArray: [filter] } } };
@@ -165,7 +165,7 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
    * The stock of up to 200 SKUs, by SKU. Leaves out the unknown ones; an entry that cannot be read is an Error. A SKU
    * that the shop takes for another product's, by its case or as an id, is unknown.
    */
-  const stockBySkus = async (skus: readonly string[], options: CallOptions) => {
+  const stockBySkus = async (skus: readonly string[], options: RequestOptions) => {
     const askable = skus.filter(isSku);
     return askable.length === 0
       ? new Map<string, ApiStockItem | Error>()
@@ -173,7 +173,7 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
   };
 
   /** Catalogue entries of SKUs with commas, which the filter cannot name: by the product ids of their stock. */
-  const catalogByIds = async (skus: readonly string[], options: CallOptions): Promise<Entry<ApiCatalogEntry>[]> => {
+  const catalogByIds = async (skus: readonly string[], options: RequestOptions): Promise<Entry<ApiCatalogEntry>[]> => {
     const stock = await stockBySkus(skus, options);
     const failed: Entry<never>[] = [];
     const ids: string[] = [];
@@ -192,13 +192,13 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
      * The entries that the shop's stock list has for one text, which it reads as a SKU or else as a product id: the same
      * product that an update with this text would change.
      */
-    stockByIdentifier: (identifier: string, options: CallOptions) => listStock([identifier], options),
+    stockByIdentifier: (identifier: string, options: RequestOptions) => listStock([identifier], options),
 
     /**
      * The catalogue's entries for up to 200 SKUs, by SKU; nothing at all where the shop does not offer its catalogue.
      * One call, and two more where some of them have commas.
      */
-    catalogueBySkus: async (skus: readonly string[], options: CallOptions) => {
+    catalogueBySkus: async (skus: readonly string[], options: RequestOptions) => {
       const askable = skus.filter(isSku);
       if (askable.length === 0 || !(await soap.offers('catalogProductList', options))) {
         return new Map<string, ApiCatalogEntry | Error>();
@@ -225,7 +225,7 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
     updateStock: async (
       identifier: string,
       { quantity, isInStock, backorders }: StockUpdate,
-      options: CallOptions,
+      options: RequestOptions,
     ): Promise<true> => {
       const data = {
         ...(quantity !== undefined && { qty: String(quantity) }),

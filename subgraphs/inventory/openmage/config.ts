@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { LimitRule } from '../../../connectors/middleware/rate-limit.ts';
-import type { Lifetime } from '../../../connectors/reads/cache.ts';
+import type { RateLimitRule } from '../../../connectors/middleware/rate-limit.ts';
+import type { CachePolicy } from '../../../connectors/reads/cache.ts';
 import { type Env, readEnv } from '../../../runtime/env.ts';
-import { concurrencyVariable, lifetimesVariable, quotaVariable } from '../../kit/provider-env.ts';
-import { LIFETIMES, LIMITS, type LifetimeName } from './limits.ts';
+import { cachePoliciesVariable, concurrencyVariable, quotaVariable } from '../../kit/provider-env.ts';
+import { CACHE_POLICIES, type CachePolicyName, LIMITS } from './limits.ts';
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 
@@ -16,7 +16,7 @@ export const OpenMageEnv = z.object({
   OPENMAGE_TIMEOUT_MS: z.coerce.number().int().positive().default(15_000),
   OPENMAGE_QUOTA: quotaVariable(LIMITS),
   OPENMAGE_CONCURRENCY: concurrencyVariable(4),
-  OPENMAGE_CACHE: lifetimesVariable(LIFETIMES),
+  OPENMAGE_CACHE: cachePoliciesVariable(CACHE_POLICIES),
 });
 
 export const OPENMAGE_SECRETS = ['OPENMAGE_API_KEY'] as const;
@@ -28,10 +28,10 @@ export type OpenMageConfig = {
   /** Where calls go, if not to the address in the WSDL. */
   readonly endpointUrl: string | undefined;
   readonly timeoutMs: number;
-  readonly limits: readonly LimitRule[];
+  readonly limits: readonly RateLimitRule[];
   /** Calls at once. */
   readonly concurrency: number;
-  readonly lifetimes: Readonly<Record<LifetimeName, Lifetime>>;
+  readonly cachePolicies: Readonly<Record<CachePolicyName, CachePolicy>>;
 };
 
 /** Throws ConfigError naming the variable that is missing or malformed. */
@@ -45,6 +45,6 @@ export const readConfig = (env: Env): OpenMageConfig => {
     timeoutMs: values.OPENMAGE_TIMEOUT_MS,
     limits: values.OPENMAGE_QUOTA,
     concurrency: values.OPENMAGE_CONCURRENCY,
-    lifetimes: values.OPENMAGE_CACHE,
+    cachePolicies: values.OPENMAGE_CACHE,
   };
 };

@@ -1,5 +1,5 @@
 import { UpstreamError } from '../../../connectors/errors.ts';
-import type { CallOptions } from '../../../connectors/middleware/chain.ts';
+import type { RequestOptions } from '../../../connectors/middleware/chain.ts';
 import type { ApiStockItem, Entry, OpenMageApi } from './api.ts';
 
 /** The product that a write is for, as the shop knew it just before. */
@@ -39,7 +39,7 @@ const identifiersOf = (productId: string): readonly string[] => [
 export const chooseIdentifier = async (
   api: Pick<OpenMageApi, 'stockByIdentifier'>,
   sku: string,
-  call: CallOptions,
+  call: RequestOptions,
 ): Promise<StockTarget> => {
   const before = onlyItemOf(await api.stockByIdentifier(sku, call), sku);
   const { productId } = before;

@@ -1,5 +1,5 @@
 import { isUpstreamError, UpstreamError } from '../../../connectors/errors.ts';
-import { findOut } from '../../kit/reconcile.ts';
+import { reconcile } from '../../kit/reconcile.ts';
 import type { Context } from '../loaders.ts';
 import type { ApiStockItem, OpenMageOperation, StockUpdate } from './api.ts';
 import { chooseIdentifier, type StockTarget } from './identifier.ts';
@@ -19,8 +19,8 @@ export const setStock = async (sku: string, update: StockUpdate, context: Contex
   const { api, call } = context;
   const target = await chooseIdentifier(api, sku, call);
   try {
-    await invalidating(target, context, () =>
-      findOut(
+    await withInvalidation(target, context, () =>
+      reconcile(
         () => api.updateStock(target.identifier, update, call),
         () => isSet(target, update, context),
       ),
@@ -35,11 +35,15 @@ export const setStock = async (sku: string, update: StockUpdate, context: Contex
 /** Makes the next read ask the shop. */
 const invalidateStock = async (skus: readonly string[], { invalidate, loaders }: Context): Promise<void> => {
   await invalidate(skus.map(tags.stock));
-  loaders.forgetAll();
+  loaders.clearAll();
 };
 
 /** Runs the update and invalidates the stock: also where it failed, since it may have been carried out. */
-const invalidating = async (target: StockTarget, context: Context, write: () => Promise<unknown>): Promise<void> => {
+const withInvalidation = async (
+  target: StockTarget,
+  context: Context,
+  write: () => Promise<unknown>,
+): Promise<void> => {
   try {
     await write();
   } finally {

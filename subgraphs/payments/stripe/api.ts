@@ -1,18 +1,17 @@
 import Stripe from 'stripe';
 import type { z } from 'zod';
-import type { CallOptions } from '../../../connectors/middleware/chain.ts';
+import type { RequestOptions } from '../../../connectors/middleware/chain.ts';
 import type { Unusable } from '../../../connectors/reads/items.ts';
 import { readPages } from '../../../connectors/reads/paginate.ts';
 import type { HttpConnector } from '../../../connectors/transports/http.ts';
-import { parseAnswer, unusableAnswer } from '../../../connectors/transports/parse.ts';
+import { parseResponse, unusableResponse } from '../../../connectors/transports/parse.ts';
 import { createFetch } from '../../../connectors/transports/sdk-fetch.ts';
 import { toAsciiLowerCase } from '../../kit/ascii.ts';
 import type { ProviderPage } from '../../kit/connection.ts';
-import { findOutByRepeating } from '../../kit/reconcile.ts';
+import { reconcileByRepeating } from '../../kit/reconcile.ts';
 import { isMissing, toUpstreamError } from './error-reasons.ts';
 import {
   AccountOfPayment,
-  ApiAccount,
   ApiInvoice,
   ApiMadeRefund,
   ApiNewAccount,
@@ -22,10 +21,11 @@ import {
   EmailOfAccount,
   listOf,
   ownedResultOf,
+  StripeCustomer,
   searchResultOf,
 } from './wire-types.ts';
 
-export type { ApiAccount, ApiInvoice, ApiPayment, ApiRefund } from './wire-types.ts';
+export type { ApiInvoice, ApiPayment, ApiRefund, StripeCustomer } from './wire-types.ts';
 
 /** The calls that the graph makes, by the names that limits and reports know them by. */
 export type StripeOperation =
@@ -100,25 +100,25 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
   const ask = async <Schema extends z.ZodType>(
     operation: StripeOperation,
     schema: Schema,
-    call: CallOptions,
+    call: RequestOptions,
     work: () => Promise<unknown>,
   ): Promise<z.output<Schema>> => {
     const origin = { upstream, operation, write: operation.startsWith('POST') };
     try {
       const answer = await connector.as({ ...call, operation, write: origin.write }, work);
-      return parseAnswer(schema, answer, origin);
+      return parseResponse(schema, answer, origin);
     } catch (error) {
       throw toUpstreamError(error, origin);
     }
   };
 
   /** A write under an idempotency key, which Stripe answers with the stored result when it comes again. */
-  const write: typeof ask = (...request) => findOutByRepeating(() => ask(...request));
+  const write: typeof ask = (...request) => reconcileByRepeating(() => ask(...request));
 
   const listPage = <Item extends z.ZodType>(
     operation: StripeOperation,
     item: Item,
-    call: CallOptions,
+    call: RequestOptions,
     work: () => Promise<unknown>,
   ) => ask(operation, listOf(item, operation), call, work);
 
@@ -129,7 +129,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
   ): string | undefined => {
     if (!has_more) return undefined;
     const last = data.findLast(({ id }) => id !== null)?.id;
-    if (!last) throw unusableAnswer({ upstream, operation }, 'a page without an id to go on after');
+    if (!last) throw unusableResponse({ upstream, operation }, 'a page without an id to go on after');
     return last;
   };
 
@@ -152,11 +152,11 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
      * The accounts with any of up to ten addresses, compared without regard to case. One made less than a minute ago
      * may be missing: that is how fresh the search is. Each comes with its address, null where that cannot be read.
      */
-    accountsByEmails: async (emails: readonly string[], call: CallOptions): Promise<Owned<ApiAccount>[]> => {
+    accountsByEmails: async (emails: readonly string[], call: RequestOptions): Promise<Owned<StripeCustomer>[]> => {
       const query = emails.map((email) => `email:${quote(email)}`).join(' OR ');
-      const found: Owned<ApiAccount>[] = [];
+      const found: Owned<StripeCustomer>[] = [];
       const operation = 'GET /v1/customers/search';
-      const result = ownedResultOf(ApiAccount, EmailOfAccount, operation);
+      const result = ownedResultOf(StripeCustomer, EmailOfAccount, operation);
       const askPage = async (page: string) => {
         const { data, has_more, next_page } = await ask(operation, result, call, () =>
           sdk.customers.search({ query, limit: MAX_LIST, ...(page && { page }) }),
@@ -169,11 +169,11 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
     },
 
     /** The accounts with exactly this address, capitals included, up to the moment. */
-    accountsWithEmail: async (email: string, call: CallOptions): Promise<(ApiAccount | Unusable)[]> =>
-      (await listPage('GET /v1/customers', ApiAccount, call, () => sdk.customers.list({ email, limit: MAX_LIST })))
+    accountsWithEmail: async (email: string, call: RequestOptions): Promise<(StripeCustomer | Unusable)[]> =>
+      (await listPage('GET /v1/customers', StripeCustomer, call, () => sdk.customers.list({ email, limit: MAX_LIST })))
         .data,
 
-    payment: (id: string, call: CallOptions): Promise<ApiPayment | null> =>
+    payment: (id: string, call: RequestOptions): Promise<ApiPayment | null> =>
       nullIfMissing(
         ask('GET /v1/payment_intents/{id}', ApiPayment, call, () =>
           sdk.paymentIntents.retrieve(id, { expand: PAYMENT_PARTS }),
@@ -181,7 +181,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
       ),
 
     /** A page of one account's payments, newest first. */
-    paymentsOfAccount: ({ account, ...page }: PageOfAccount, call: CallOptions) =>
+    paymentsOfAccount: ({ account, ...page }: PageOfAccount, call: RequestOptions) =>
       listPage('GET /v1/payment_intents', ApiPayment, call, () =>
         sdk.paymentIntents.list({ customer: account, ...pageOf(page), expand: LISTED_PAYMENT_PARTS }),
       ),
@@ -190,7 +190,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
      * The payments of up to ten accounts, each with the id of its account, null where that cannot be read; `has_more` says
      * that they are not all here. One made less than a minute ago may be missing.
      */
-    paymentsOfAccounts: (accounts: readonly string[], call: CallOptions) => {
+    paymentsOfAccounts: (accounts: readonly string[], call: RequestOptions) => {
       const operation = 'GET /v1/payment_intents/search';
       return ask(operation, ownedResultOf(ApiPayment, AccountOfPayment, operation), call, () =>
         sdk.paymentIntents.search({
@@ -205,7 +205,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
     payments: async (
       { status, createdFrom: from, createdBefore: before }: PaymentSearch,
       { token, limit }: { token: string | undefined; limit: number },
-      call: CallOptions,
+      call: RequestOptions,
     ): Promise<ProviderPage<ApiPayment | Unusable>> => {
       if (status === undefined) {
         const operation = 'GET /v1/payment_intents';
@@ -238,7 +238,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
     },
 
     /** Every refund of a payment, newest first. */
-    refundsOfPayment: async (payment: string, call: CallOptions): Promise<(ApiRefund | Unusable)[]> => {
+    refundsOfPayment: async (payment: string, call: RequestOptions): Promise<(ApiRefund | Unusable)[]> => {
       const refunds: (ApiRefund | Unusable)[] = [];
       const operation = 'GET /v1/refunds';
       const askPage = async (after: string) => {
@@ -252,17 +252,17 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
       return refunds;
     },
 
-    invoice: (id: string, call: CallOptions): Promise<ApiInvoice | null> =>
+    invoice: (id: string, call: RequestOptions): Promise<ApiInvoice | null> =>
       nullIfMissing(ask('GET /v1/invoices/{id}', ApiInvoice, call, () => sdk.invoices.retrieve(id))),
 
     /** A page of one account's invoices, newest first. */
-    invoicesOfAccount: ({ account, ...page }: PageOfAccount, call: CallOptions) =>
+    invoicesOfAccount: ({ account, ...page }: PageOfAccount, call: RequestOptions) =>
       listPage('GET /v1/invoices', ApiInvoice, call, () => sdk.invoices.list({ customer: account, ...pageOf(page) })),
 
-    createAccount: (email: string, idempotencyKey: string, call: CallOptions): Promise<{ readonly id: string }> =>
+    createAccount: (email: string, idempotencyKey: string, call: RequestOptions): Promise<{ readonly id: string }> =>
       write('POST /v1/customers', ApiNewAccount, call, () => sdk.customers.create({ email }, { idempotencyKey })),
 
-    createPayment: (payment: NewPayment, idempotencyKey: string, call: CallOptions): Promise<ApiNewPayment> =>
+    createPayment: (payment: NewPayment, idempotencyKey: string, call: RequestOptions): Promise<ApiNewPayment> =>
       write('POST /v1/payment_intents', ApiNewPayment, call, () =>
         sdk.paymentIntents.create(
           {
@@ -280,7 +280,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
         ),
       ),
 
-    capturePayment: (id: string, amount: number | undefined, idempotencyKey: string, call: CallOptions) =>
+    capturePayment: (id: string, amount: number | undefined, idempotencyKey: string, call: RequestOptions) =>
       write('POST /v1/payment_intents/{id}/capture', ApiPayment, call, () =>
         sdk.paymentIntents.capture(
           id,
@@ -293,7 +293,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
       id: string,
       reason: Stripe.PaymentIntentCancelParams.CancellationReason | undefined,
       idempotencyKey: string,
-      call: CallOptions,
+      call: RequestOptions,
     ) =>
       write('POST /v1/payment_intents/{id}/cancel', ApiPayment, call, () =>
         sdk.paymentIntents.cancel(
@@ -307,7 +307,7 @@ export const createStripeApi = ({ http, apiKey, baseUrl }: StripeOptions) => {
       id: string,
       { amount, reason }: { amount?: number | undefined; reason?: Stripe.RefundCreateParams.Reason | undefined },
       idempotencyKey: string,
-      call: CallOptions,
+      call: RequestOptions,
     ): Promise<ApiMadeRefund> =>
       write('POST /v1/refunds', ApiMadeRefund, call, () =>
         sdk.refunds.create(

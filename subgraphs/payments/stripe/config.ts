@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { LimitRule } from '../../../connectors/middleware/rate-limit.ts';
-import type { Lifetime } from '../../../connectors/reads/cache.ts';
+import type { RateLimitRule } from '../../../connectors/middleware/rate-limit.ts';
+import type { CachePolicy } from '../../../connectors/reads/cache.ts';
 import { type Env, readEnv } from '../../../runtime/env.ts';
-import { concurrencyVariable, lifetimesVariable, quotaVariable } from '../../kit/provider-env.ts';
-import { LIFETIMES, LIMITS, type LifetimeName, TEST_ACCOUNT_CALLS } from './limits.ts';
+import { cachePoliciesVariable, concurrencyVariable, quotaVariable } from '../../kit/provider-env.ts';
+import { CACHE_POLICIES, type CachePolicyName, LIMITS, TEST_ACCOUNT_CALLS } from './limits.ts';
 
 /** The variables of the payments subgraph. */
 export const StripeEnv = z.object({
@@ -17,7 +17,7 @@ export const StripeEnv = z.object({
   STRIPE_TIMEOUT_MS: z.coerce.number().int().positive().default(10_000),
   STRIPE_QUOTA: quotaVariable(LIMITS),
   STRIPE_CONCURRENCY: concurrencyVariable(20),
-  STRIPE_CACHE: lifetimesVariable(LIFETIMES),
+  STRIPE_CACHE: cachePoliciesVariable(CACHE_POLICIES),
 });
 
 export const STRIPE_SECRETS = ['STRIPE_API_KEY'] as const;
@@ -26,10 +26,10 @@ export type StripeConfig = {
   readonly apiKey: string;
   readonly baseUrl: string;
   readonly timeoutMs: number;
-  readonly limits: readonly LimitRule[];
+  readonly limits: readonly RateLimitRule[];
   /** Calls at once. */
   readonly concurrency: number;
-  readonly lifetimes: Readonly<Record<LifetimeName, Lifetime>>;
+  readonly cachePolicies: Readonly<Record<CachePolicyName, CachePolicy>>;
 };
 
 /** Throws ConfigError naming the variable that is missing or malformed. */
@@ -41,9 +41,9 @@ export const readConfig = (env: Env): StripeConfig => {
     baseUrl: values.STRIPE_BASE_URL,
     timeoutMs: values.STRIPE_TIMEOUT_MS,
     limits: values.STRIPE_QUOTA.map((rule) =>
-      rule.name === 'account' && isTest && !rule.isFixed ? { ...rule, calls: TEST_ACCOUNT_CALLS } : rule,
+      rule.name === 'account' && isTest && !rule.isOperatorSet ? { ...rule, calls: TEST_ACCOUNT_CALLS } : rule,
     ),
     concurrency: values.STRIPE_CONCURRENCY,
-    lifetimes: values.STRIPE_CACHE,
+    cachePolicies: values.STRIPE_CACHE,
   };
 };

@@ -1,6 +1,6 @@
 import Stripe from 'stripe';
 import { isUpstreamError, type RejectionReason, UpstreamError } from '../../../connectors/errors.ts';
-import { type Origin, unusableAnswer } from '../../../connectors/transports/parse.ts';
+import { type Origin, unusableResponse } from '../../../connectors/transports/parse.ts';
 import type { StripeOperation } from './api.ts';
 import { ApiError } from './wire-types.ts';
 
@@ -46,7 +46,7 @@ export const isMissing = (error: unknown): boolean =>
 
 /** The error for an answer that cannot be used. `problem` completes "The operation answered with …" and holds no values. */
 export const unusableOf = (operation: StripeOperation, problem: string): UpstreamError =>
-  unusableAnswer({ upstream: 'payments', operation }, problem);
+  unusableResponse({ upstream: 'payments', operation }, problem);
 
 /**
  * The cause of a failed SDK call. The connector's own error comes wrapped into the SDK's; anything else that the SDK throws
@@ -65,5 +65,5 @@ export const toUpstreamError = (error: unknown, origin: Origin): UpstreamError =
     });
   }
   // Not only StripeErrors: an `error` that is a number makes the SDK trip over it with a TypeError.
-  return unusableAnswer(origin, 'what the SDK cannot read', error);
+  return unusableResponse(origin, 'what the SDK cannot read', error);
 };

@@ -2,7 +2,7 @@ import { isUnusable, toItemError } from '../../../connectors/reads/items.ts';
 import { toAsciiLowerCase, toAsciiUpperCase } from '../../kit/ascii.ts';
 import { currencyDigits, isFinerThan, type Money, moneyFromUnits, unitsFromDecimal } from '../../kit/money.ts';
 import type * as graph from '../generated.ts';
-import type { ApiAccount, ApiInvoice, ApiPayment, ApiRefund } from './api.ts';
+import type { ApiInvoice, ApiPayment, ApiRefund, StripeCustomer } from './api.ts';
 import { unusableOf } from './error-reasons.ts';
 import type { Accounts } from './reads.ts';
 
@@ -116,7 +116,7 @@ export const toUnits = ({ amount, currency }: Pick<Money, 'amount' | 'currency'>
 export const toDateTime = (seconds: number): string => new Date(seconds * 1000).toISOString();
 
 /** What is owed on an account; null before its currency is decided, and where Stripe does not say. */
-export const toBalance = ({ balance, currency }: ApiAccount): Money | null => toMoneyOrNull(balance, currency);
+export const toBalance = ({ balance, currency }: StripeCustomer): Money | null => toMoneyOrNull(balance, currency);
 
 /**
  * What is owed in each currency, in the order of the accounts; null where an account does not say. Throws

@@ -1,12 +1,11 @@
-import type { CallOptions } from '../../../connectors/middleware/chain.ts';
+import type { RequestOptions } from '../../../connectors/middleware/chain.ts';
 import type { CreateReader } from '../../../connectors/provider.ts';
-import { onlyOf } from '../../../connectors/reads/batcher.ts';
+import { singleResult } from '../../../connectors/reads/batcher.ts';
 import { isUnusable, type Unusable } from '../../../connectors/reads/items.ts';
 import type { Reader, ReaderDefinition } from '../../../connectors/reads/reader.ts';
 import { toAsciiLowerCase } from '../../kit/ascii.ts';
 import type { ProviderPage } from '../../kit/connection.ts';
 import {
-  type ApiAccount,
   type ApiInvoice,
   type ApiPayment,
   type ApiRefund,
@@ -14,16 +13,17 @@ import {
   type PageOfAccount,
   type PaymentSearch,
   type StripeApi,
+  type StripeCustomer,
   type StripeOperation,
 } from './api.ts';
-import type { LifetimeName } from './limits.ts';
+import type { CachePolicyName } from './limits.ts';
 import { tags } from './tags.ts';
 
 /** A page of one account's things, newest first. */
 export type AccountPage<Item> = { readonly data: readonly (Item | Unusable)[]; readonly has_more: boolean };
 
 /** A person's accounts. */
-export type Accounts = readonly (ApiAccount | Unusable)[];
+export type Accounts = readonly (StripeCustomer | Unusable)[];
 
 /** A page of the list of all payments. */
 export type PaymentListPage = {
@@ -40,33 +40,33 @@ export const paymentListKey = (page: PaymentListPage): string => JSON.stringify(
 const paymentsOf = (account: string) => [tags.paymentsOf(account), tags.paymentsOfAll];
 
 /** Readers for Stripe, shared by all requests: how much one call carries, and the tags of each key. */
-export const createReaders = (createReader: CreateReader<StripeOperation, LifetimeName>, api: StripeApi) => {
+export const createReaders = (createReader: CreateReader<StripeOperation, CachePolicyName>, api: StripeApi) => {
   /** There is no way to ask for several at once. */
-  const singly = <Value>(
-    definition: Omit<ReaderDefinition<Value, StripeOperation, LifetimeName>, 'maxBatch' | 'ask'>,
-    ask: (id: string, call: CallOptions) => Promise<Value | null>,
+  const readOne = <Value>(
+    definition: Omit<ReaderDefinition<Value, StripeOperation, CachePolicyName>, 'maxBatch' | 'fetch'>,
+    fetch: (id: string, call: RequestOptions) => Promise<Value | null>,
   ): Reader<Value> =>
     createReader<Value>({
       ...definition,
       maxBatch: 1,
-      ask: async ([id = ''], call) => onlyOf(id, await ask(id, call)),
+      fetch: async ([id = ''], call) => singleResult(id, await fetch(id, call)),
     });
 
   return {
     /** A person's accounts by address in lower case, oldest first. */
     accounts: createReader<Accounts>({
       type: 'accounts',
-      lifetime: 'accounts',
+      cachePolicy: 'accounts',
       operation: 'GET /v1/customers/search',
       maxBatch: MAX_SEARCH_CLAUSES,
-      ask: (emails, call) => accountsByEmails(api, emails, call),
+      fetch: (emails, call) => accountsByEmails(api, emails, call),
       tagsOf: (email) => [tags.accounts(email)],
     }),
     /** The same by the list, which is up to the moment and compares capitals. */
-    accountsNow: singly<Accounts>(
+    accountsNow: readOne<Accounts>(
       {
         type: 'accountsNow',
-        lifetime: 'accounts',
+        cachePolicy: 'accounts',
         operation: 'GET /v1/customers',
         tagsOf: (email) => [tags.accounts(email)],
       },
@@ -75,23 +75,23 @@ export const createReaders = (createReader: CreateReader<StripeOperation, Lifeti
         return found.length > 0 ? oldestFirst(found) : null;
       },
     ),
-    payment: singly<ApiPayment>(
+    payment: readOne<ApiPayment>(
       {
         type: 'payments',
-        lifetime: 'payments',
+        cachePolicy: 'payments',
         operation: 'GET /v1/payment_intents/{id}',
         tagsOf: (id) => [tags.payment(id)],
       },
       api.payment,
     ),
-    invoice: singly<ApiInvoice>(
-      { type: 'invoices', lifetime: 'invoices', operation: 'GET /v1/invoices/{id}' },
+    invoice: readOne<ApiInvoice>(
+      { type: 'invoices', cachePolicy: 'invoices', operation: 'GET /v1/invoices/{id}' },
       api.invoice,
     ),
-    refunds: singly<readonly (ApiRefund | Unusable)[]>(
+    refunds: readOne<readonly (ApiRefund | Unusable)[]>(
       {
         type: 'refunds',
-        lifetime: 'refunds',
+        cachePolicy: 'refunds',
         operation: 'GET /v1/refunds',
         tagsOf: (payment) => [tags.payment(payment)],
       },
@@ -99,18 +99,19 @@ export const createReaders = (createReader: CreateReader<StripeOperation, Lifeti
     ),
     paymentPages: createReader<AccountPage<ApiPayment>>({
       type: 'paymentPages',
-      lifetime: 'paymentLists',
+      cachePolicy: 'paymentLists',
       operation: 'GET /v1/payment_intents',
       maxBatch: 1,
-      ask: async ([key = ''], call) => onlyOf(key, await api.paymentsOfAccount(JSON.parse(key) as PageOfAccount, call)),
+      fetch: async ([key = ''], call) =>
+        singleResult(key, await api.paymentsOfAccount(JSON.parse(key) as PageOfAccount, call)),
       tagsOf: (key) => paymentsOf((JSON.parse(key) as PageOfAccount).account),
     }),
     paymentsBySearch: createReader<AccountPayments>({
       type: 'paymentsBySearch',
-      lifetime: 'paymentLists',
+      cachePolicy: 'paymentLists',
       operation: 'GET /v1/payment_intents/search',
       maxBatch: MAX_SEARCH_CLAUSES,
-      ask: async (accounts, call) => {
+      fetch: async (accounts, call) => {
         const { data, has_more } = await api.paymentsOfAccounts(accounts, call);
         const isWhole = !has_more && data.every(({ owner }) => owner !== null);
         return new Map(
@@ -128,19 +129,20 @@ export const createReaders = (createReader: CreateReader<StripeOperation, Lifeti
     }),
     invoicePages: createReader<AccountPage<ApiInvoice>>({
       type: 'invoicePages',
-      lifetime: 'invoiceLists',
+      cachePolicy: 'invoiceLists',
       operation: 'GET /v1/invoices',
       maxBatch: 1,
-      ask: async ([key = ''], call) => onlyOf(key, await api.invoicesOfAccount(JSON.parse(key) as PageOfAccount, call)),
+      fetch: async ([key = ''], call) =>
+        singleResult(key, await api.invoicesOfAccount(JSON.parse(key) as PageOfAccount, call)),
     }),
     paymentLists: createReader<ProviderPage<ApiPayment | Unusable>>({
       type: 'paymentLists',
-      lifetime: 'paymentLists',
+      cachePolicy: 'paymentLists',
       operation: 'GET /v1/payment_intents',
       maxBatch: 1,
-      ask: async ([key = ''], call) => {
+      fetch: async ([key = ''], call) => {
         const { search, page } = JSON.parse(key) as PaymentListPage;
-        return onlyOf(key, await api.payments(search, { token: page.token, limit: page.limit }, call));
+        return singleResult(key, await api.payments(search, { token: page.token, limit: page.limit }, call));
       },
       tagsOf: () => [tags.paymentLists],
     }),
@@ -156,7 +158,7 @@ export type Readers = ReturnType<typeof createReaders>;
 const accountsByEmails = async (
   api: Pick<StripeApi, 'accountsByEmails'>,
   emails: readonly string[],
-  call: CallOptions,
+  call: RequestOptions,
 ): Promise<Map<string, Accounts | Error>> => {
   const found = await api.accountsByEmails(emails, call);
   if (emails.length > 1 && found.some(({ owner }) => owner === null)) {
@@ -167,7 +169,7 @@ const accountsByEmails = async (
       ),
     );
   }
-  const groups = new Map<string, (ApiAccount | Unusable)[]>();
+  const groups = new Map<string, (StripeCustomer | Unusable)[]>();
   for (const { item, owner } of found) {
     const email = owner === null ? (emails[0] ?? '') : toAsciiLowerCase(owner);
     groups.set(email, [...(groups.get(email) ?? []), item]);

@@ -27,7 +27,7 @@ const itemsOf = <Schema extends z.ZodType>(schema: Schema, operation: string) =>
     .transform((items) => items.map((item) => parseItem(schema, item, operation)));
 
 /** A customer object: one account of a person. */
-export const ApiAccount = z.object({
+export const StripeCustomer = z.object({
   id: Id,
   email: optional(z.string()),
   name: optional(z.string()),
@@ -36,7 +36,7 @@ export const ApiAccount = z.object({
   balance: optional(Amount),
   created: Seconds,
 });
-export type ApiAccount = z.output<typeof ApiAccount>;
+export type StripeCustomer = z.output<typeof StripeCustomer>;
 
 export const ApiRefund = z.object({
   id: Id,

@@ -50,7 +50,7 @@ export const batching = ({ of, one, two, three, withStack, ask, reads, fail, hol
       await expect.poll(() => reads().length).toBe(1);
       for (const client of clients) client.abort();
       await Promise.allSettled(left);
-      await expect.poll(() => reads()[0]?.wasGivenUp).toBe(true);
+      await expect.poll(() => reads()[0]?.clientAborted).toBe(true);
       expect((await ask([one])).errors).toBeUndefined();
     });
   });

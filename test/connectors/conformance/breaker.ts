@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { skipAhead, startClock, stopClock } from '../../helpers/clock.ts';
+import { advanceClock, startClock, stopClock } from '../../helpers/clock.ts';
 import { codeOf, type Harness } from './harness.ts';
 
 /** What is down is left alone, and found again. */
@@ -18,12 +18,12 @@ export const breaker = ({ of, one, two, three, withStack, ask, reads, fail, rese
       expect(codeOf(await ask([three]))).toBe('UPSTREAM_UNAVAILABLE');
       expect(reads()).toHaveLength(5);
 
-      skipAhead(5_000);
+      advanceClock(5_000);
       expect(codeOf(await ask([three]))).toBe('UPSTREAM_UNAVAILABLE');
       expect(reads()).toHaveLength(6);
 
       reset();
-      skipAhead(5_000);
+      advanceClock(5_000);
       const answers = await Promise.all([ask([one]), ask([two]), ask([three])]);
       expect(answers.flatMap(({ errors }) => errors ?? [])).toEqual([]);
     });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { skipAhead } from '../../helpers/clock.ts';
+import { advanceClock } from '../../helpers/clock.ts';
 import { codeOf, type Harness, reportOf } from './harness.ts';
 
 /** What is known is not asked again, nor believed for too long. */
@@ -15,14 +15,14 @@ export const cache = ({ of, one, two, three, withStack, ask, write, reads, fail,
       const first = await ask([one]);
       expect((await ask([one])).data).toEqual(first.data);
       expect(reads()).toHaveLength(1);
-      skipAhead(9_000);
+      advanceClock(9_000);
       await ask([one]);
       expect(reads()).toHaveLength(1);
     });
 
     test('past its time: answered, said to be stale, and refreshed behind the client’s back', async () => {
       await ask([one]);
-      skipAhead(30_000);
+      advanceClock(30_000);
       expect(reportOf(await ask([one]))?.stale?.[0]).toEqual({
         ...asStale,
         ageMs: expect.any(Number),
@@ -35,14 +35,14 @@ export const cache = ({ of, one, two, three, withStack, ask, write, reads, fail,
 
     test('older: asked anew', async () => {
       await ask([one]);
-      skipAhead(61_000);
+      advanceClock(61_000);
       expect(reportOf(await ask([one]))).toBeUndefined();
       expect(reads()).toHaveLength(2);
     });
 
     test('older, and the provider is down: answered, with place, provider, age and reason', async () => {
       const { data } = await ask([one]);
-      skipAhead(600_000);
+      advanceClock(600_000);
       fail({ status: 500 });
       const answer = await ask([one]);
       expect({ data: answer.data, errors: answer.errors }).toEqual({ data, errors: undefined });
@@ -55,7 +55,7 @@ export const cache = ({ of, one, two, three, withStack, ask, write, reads, fail,
 
     test('older, and the provider is slow: the client waits a second', async () => {
       await ask([one]);
-      skipAhead(600_000);
+      advanceClock(600_000);
       fail({ delayMs: 4_000 });
       const before = performance.now();
       expect(reportOf(await ask([one]))?.stale?.[0]).toMatchObject({ ...asStale, reason: 'UPSTREAM_TIMEOUT' });
@@ -67,14 +67,14 @@ export const cache = ({ of, one, two, three, withStack, ask, write, reads, fail,
 
     test('too old: an error', async () => {
       await ask([one]);
-      skipAhead(3_601_000);
+      advanceClock(3_601_000);
       fail({ status: 500 });
       expect(codeOf(await ask([one]))).toBe('UPSTREAM_UNAVAILABLE');
     });
 
     test.each([401, 403])('%i: an error, whatever is kept', async (status) => {
       await ask([one]);
-      skipAhead(600_000);
+      advanceClock(600_000);
       fail({ status });
       expect(codeOf(await ask([one]))).toBe('UPSTREAM_UNAUTHORIZED');
     });
@@ -83,7 +83,7 @@ export const cache = ({ of, one, two, three, withStack, ask, write, reads, fail,
       await ask([of.absentKey]);
       await ask([of.absentKey]);
       expect(reads()).toHaveLength(1);
-      skipAhead(10_001);
+      advanceClock(10_001);
       await ask([of.absentKey]);
       expect(reads()).toHaveLength(2);
     });

@@ -2,8 +2,8 @@ import { type ChannelListener, subscribe, unsubscribe } from 'node:diagnostics_c
 import type { IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import type { SandboxCall } from '../../../sandbox/server.ts';
-import type { Subject } from '../../contracts/subject.ts';
-import { resetClock, skipAhead } from '../../helpers/clock.ts';
+import type { Contract } from '../../contracts/subject.ts';
+import { advanceClock, resetClock } from '../../helpers/clock.ts';
 import { type Answer, codesOf, type Stack, startStack } from '../../helpers/stack.ts';
 
 /** What a suite asks and sees of a subject. */
@@ -12,7 +12,7 @@ export type Harness = ReturnType<typeof createHarness>;
 const DAY_MS = 86_400_000;
 const REQUEST_START = 'http.server.request.start';
 
-export const createHarness = (of: Subject) => {
+export const createHarness = (of: Contract) => {
   let stack: Stack;
   const ask = (keys: readonly string[], init: Parameters<Stack['ask']>[2] = {}) =>
     stack.ask<Record<string, unknown>>(
@@ -32,7 +32,7 @@ export const createHarness = (of: Subject) => {
     /** Starts a gateway of this environment for the tests around it, and begins each of them anew. */
     withStack: (env: Record<string, string> = {}): void => {
       beforeAll(async () => {
-        skipAhead(0);
+        advanceClock(0);
         stack = await startStack({ openmage: { sessionLifetimeS: 1e9 }, env });
         // The shop's WSDL is read and a session opened.
         await ask([of.absentKey]);
@@ -44,10 +44,10 @@ export const createHarness = (of: Subject) => {
       beforeEach(async () => {
         stack.reset();
         // Nothing that was kept, left alone or held back in one test is so in the next.
-        skipAhead(2 * DAY_MS);
+        advanceClock(2 * DAY_MS);
         await ask([of.keys.at(-1) ?? '']);
         stack.reset();
-        skipAhead(2 * DAY_MS);
+        advanceClock(2 * DAY_MS);
       });
     },
     /** Asks for these keys in one query, as `a0`, `a1` and so on. */

@@ -1,4 +1,4 @@
-import type { Subject } from '../../contracts/subject.ts';
+import type { Contract } from '../../contracts/subject.ts';
 import { batching } from './batching.ts';
 import { breaker } from './breaker.ts';
 import { cache } from './cache.ts';
@@ -8,7 +8,7 @@ import { retry } from './retry.ts';
 import { writes } from './writes.ts';
 
 /** What every connector has to do, whatever its provider. */
-export const conformance = (subject: Subject): void => {
-  const harness = createHarness(subject);
+export const conformance = (contract: Contract): void => {
+  const harness = createHarness(contract);
   for (const suite of [batching, retry, writes, breaker, quota, cache]) suite(harness);
 };

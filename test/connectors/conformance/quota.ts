@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { skipAhead } from '../../helpers/clock.ts';
+import { advanceClock } from '../../helpers/clock.ts';
 import { busiest, codeOf, type Harness } from './harness.ts';
 
 /** The provider is asked no more than it takes, and clients are told at once. */
@@ -57,7 +57,7 @@ export const quota = ({ of, one, two, three, withStack, ask, sandbox, reads, hol
         expect(errors?.[0]?.extensions?.['retryAfterMs']).toBeGreaterThan(50_000);
         expect(errors?.[0]?.extensions?.['retryAfterMs']).toBeLessThanOrEqual(60_000);
         expect(reads()).toHaveLength(3);
-        skipAhead(60_000);
+        advanceClock(60_000);
         expect((await ask([one])).errors).toBeUndefined();
       });
     });
@@ -70,7 +70,7 @@ export const quota = ({ of, one, two, three, withStack, ask, sandbox, reads, hol
         await ask([one]);
         expect(codeOf(await ask([two]))).toBe('UPSTREAM_RATE_LIMITED');
         expect(reads()).toHaveLength(1);
-        skipAhead(300_000);
+        advanceClock(300_000);
         expect((await ask([two])).errors).toBeUndefined();
       });
     });

@@ -9,7 +9,7 @@ export const retry = ({ of, one, withStack, ask, reads, fail }: Harness): void =
     test('given no answer, then the client has one at its deadline, and nothing is asked after it', async () => {
       fail({ hang: true });
       expect(codeOf(await ask([one]))).toBe('UPSTREAM_TIMEOUT');
-      await expect.poll(() => reads()[0]?.wasGivenUp).toBe(true);
+      await expect.poll(() => reads()[0]?.clientAborted).toBe(true);
       expect(reads()).toHaveLength(1);
     });
 

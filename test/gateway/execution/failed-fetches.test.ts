@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { FaultOf } from './failing.ts';
-import { type Stand, startStand } from './federation-harness.ts';
+import { type FederationHarness, startFederationHarness } from './federation-harness.ts';
 
 /* Fetches that fail, or contradict each other, where several subgraphs contribute to one value. */
 
@@ -82,7 +82,7 @@ const RESOLVERS = {
 type Subgraph = keyof typeof SCHEMAS;
 type Reply = Exclude<ReturnType<FaultOf>, undefined>;
 
-let stand: Stand;
+let stand: FederationHarness;
 let replies: Partial<Record<string, Reply>>;
 
 const ask = async (query: string, failing: Partial<Record<Subgraph, Reply>>) => {
@@ -110,7 +110,7 @@ describe.each(
   ),
 )('given subgraphs $where, when $first answers first', ({ isLocal, first }) => {
   beforeAll(async () => {
-    stand = await startStand(SCHEMAS, RESOLVERS, {
+    stand = await startFederationHarness(SCHEMAS, RESOLVERS, {
       isLocal,
       faultOf: (subgraph) => replies[subgraph],
       pick: (subgraphs) => Math.max(subgraphs.indexOf(first), 0),

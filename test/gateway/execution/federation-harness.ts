@@ -26,7 +26,7 @@ export const attach = (schema: GraphQLSchema, resolvers: Resolvers): GraphQLSche
   return schema;
 };
 
-export type Stand = {
+export type FederationHarness = {
   readonly ask: Ask;
   /** What clients see, with nothing behind it. */
   readonly createApiSchema: () => GraphQLSchema;
@@ -49,11 +49,11 @@ export type StandOptions = {
 };
 
 /** A gateway in front of subgraphs that are made of schemas and resolvers, in its process or each behind HTTP. */
-export const startStand = async (
+export const startFederationHarness = async (
   schemas: Readonly<Record<string, string>>,
   resolvers: Resolvers,
   { isLocal, env = {}, faultOf = () => undefined, pick }: StandOptions,
-): Promise<Stand> => {
+): Promise<FederationHarness> => {
   const services = Object.entries(schemas).map(([name, text]) => ({
     name,
     typeDefs: parse(text),
@@ -63,7 +63,7 @@ export const startStand = async (
   if (errors) throw new Error(errors.map(({ message }) => message).join('\n'));
   const config = readConfig({ PORT: '0', LOG_LEVEL: 'silent', ...env }, []);
   const log = createLog('silent');
-  const requests: Stand['requests'] = [];
+  const requests: FederationHarness['requests'] = [];
   const servers: { close: () => Promise<void> }[] = [];
   const gated = pick ? createGate(pick) : (_name: string, transport: Transport) => transport;
   const transports = await Promise.all(

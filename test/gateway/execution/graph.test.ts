@@ -48,7 +48,7 @@ const makeGraphOf = (
       lastGeneratedPlanStatistics: () => planner.lastGeneratedPlanStatistics(),
     },
     clientOf: () => ({
-      takes: 'texts',
+      encoding: 'texts',
       prepare: () => async () => {
         sent += 1;
         return { data: {} };
@@ -187,7 +187,7 @@ describe('given a supergraph that no graph can be made of', () => {
       },
       clientsOf: (sdl) => {
         if (!isUsable(sdl)) throw new Error('There is no way to\nthis subgraph.');
-        return () => ({ takes: 'texts', prepare: () => async () => ({ data: {} }) });
+        return () => ({ encoding: 'texts', prepare: () => async () => ({ data: {} }) });
       },
       overrideLabels: [],
       maxPrograms: 10,

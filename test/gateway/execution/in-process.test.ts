@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Stand, startStand } from './federation-harness.ts';
+import { type FederationHarness, startFederationHarness } from './federation-harness.ts';
 import { createResolvers, SCHEMAS } from './fixture-graph.ts';
 
 /* What graphql-jit got wrong when it executed subgraphs in this process. */
 
-let stand: Stand;
+let stand: FederationHarness;
 beforeAll(async () => {
-  stand = await startStand(SCHEMAS, createResolvers({ faults: () => undefined, isSubgraph: true }), {
+  stand = await startFederationHarness(SCHEMAS, createResolvers({ faults: () => undefined, isSubgraph: true }), {
     isLocal: true,
     env: { MAX_ALIASES: '2000' },
   });

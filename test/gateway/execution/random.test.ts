@@ -16,7 +16,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NO_ANSWER_LIMITS } from '../../helpers/no-limits.ts';
 import { FAULTS, type FaultOf } from './failing.ts';
-import { attach, type Stand, startStand } from './federation-harness.ts';
+import { attach, type FederationHarness, startFederationHarness } from './federation-harness.ts';
 import { createResolvers, type Faults, SCHEMAS } from './fixture-graph.ts';
 import { createRandom, generateOperation } from './generate.ts';
 
@@ -96,11 +96,11 @@ describe.each([
   ['in this process', true],
   ['over HTTP', false],
 ])('given subgraphs %s', (_, isLocal) => {
-  let stand: Stand;
+  let stand: FederationHarness;
   let reference: GraphQLSchema;
   let nullable: GraphQLSchema;
   beforeAll(async () => {
-    stand = await startStand(SCHEMAS, createResolvers({ faults: current, isSubgraph: true }), {
+    stand = await startFederationHarness(SCHEMAS, createResolvers({ faults: current, isSubgraph: true }), {
       isLocal,
       env: NO_ANSWER_LIMITS,
       pick: ({ length }) => order.below(length),

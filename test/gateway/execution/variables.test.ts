@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Stand, startStand } from './federation-harness.ts';
+import { type FederationHarness, startFederationHarness } from './federation-harness.ts';
 import { createResolvers, SCHEMAS } from './fixture-graph.ts';
 
 /* What a subgraph gets of a client's variables. */
@@ -8,9 +8,11 @@ describe.each([
   ['in this process', true],
   ['over HTTP', false],
 ])('given subgraphs %s', (_, isLocal) => {
-  let stand: Stand;
+  let stand: FederationHarness;
   beforeAll(async () => {
-    stand = await startStand(SCHEMAS, createResolvers({ faults: () => undefined, isSubgraph: true }), { isLocal });
+    stand = await startFederationHarness(SCHEMAS, createResolvers({ faults: () => undefined, isSubgraph: true }), {
+      isLocal,
+    });
   });
   afterAll(() => stand.close());
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Stand, startStand } from '../execution/federation-harness.ts';
+import { type FederationHarness, startFederationHarness } from '../execution/federation-harness.ts';
 
 /* What bounds an answer that is larger than its estimate. */
 
@@ -23,9 +23,9 @@ describe.each([
   ['in this process', true],
   ['over HTTP', false],
 ])('given subgraphs %s', (_, isLocal) => {
-  let stand: Stand;
+  let stand: FederationHarness;
   beforeAll(async () => {
-    stand = await startStand(SCHEMAS, RESOLVERS, { isLocal, env: { MAX_ANSWER_VALUES: '10000' } });
+    stand = await startFederationHarness(SCHEMAS, RESOLVERS, { isLocal, env: { MAX_ANSWER_VALUES: '10000' } });
   });
   afterAll(() => stand.close());
 
@@ -64,7 +64,7 @@ test('given subgraphs over HTTP whose answers are too much in all, then the fetc
   };
   const resolvers = { Query: { one: () => text, two: () => text } };
   const env = { REQUEST_FETCH_MAX_MIB: '1' };
-  const stand = await startStand(schemas, resolvers, { isLocal: false, env });
+  const stand = await startFederationHarness(schemas, resolvers, { isLocal: false, env });
   const both = await stand.ask<Record<string, string | null>>('{ one two }');
   const single = await stand.ask('{ one }');
   await stand.close();

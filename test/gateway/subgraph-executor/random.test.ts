@@ -5,7 +5,7 @@ import { createRandom, type Operation } from '../execution/generate.ts';
 import { generateOperation } from './generate.ts';
 import { nullsOf } from './outcome.ts';
 import { watchRejections } from './rejections.ts';
-import { createTurns } from './turns.ts';
+import { createRequestScheduler } from './turns.ts';
 import { createWorldSchema, type World } from './world.ts';
 
 /*
@@ -36,7 +36,7 @@ const run = async (
   options: Pick<World, 'seed' | 'faults'> & { readonly isInTurns: boolean },
   begin: () => ExecutionResult | PromiseLike<ExecutionResult>,
 ): Promise<Outcome> => {
-  const turns = createTurns();
+  const turns = createRequestScheduler();
   const calls: string[] = [];
   world = { ...options, turns: options.isInTurns ? turns : undefined, calls };
   await rejections.take();

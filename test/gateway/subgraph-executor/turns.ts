@@ -11,7 +11,7 @@ export type Turns = {
 };
 
 /** With each promise settled by itself, what happens depends on the priorities alone and not on an executor's microtasks. */
-export const createTurns = (): Turns => {
+export const createRequestScheduler = (): Turns => {
   const waiting: { priority: number; settle: () => void }[] = [];
   const settleNext = (): void => {
     let next = 0;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { SandboxAnswer } from '../../../../sandbox/server.ts';
+import type { SandboxResponse } from '../../../../sandbox/server.ts';
 import type { Context } from './context.ts';
 import { type BatchError, batchAnswer, batchError, validationError } from './errors.ts';
 import { parse, positionOf, TYPES, typeNamed } from './records.ts';
@@ -47,7 +47,7 @@ export const readAssociations = (
   body: string,
   isV4: boolean,
   { state: { associations }, now, linksPerAnswer }: Context,
-): SandboxAnswer => {
+): SandboxResponse => {
   const { inputs } = parse(ReadAssociations, body);
   const results: object[] = [];
   const errors: BatchError[] = [];

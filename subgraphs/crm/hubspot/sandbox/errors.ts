@@ -1,4 +1,4 @@
-import type { SandboxAnswer } from '../../../../sandbox/server.ts';
+import type { SandboxResponse } from '../../../../sandbox/server.ts';
 
 const CORRELATION_ID = 'f4e3c2d1-0000-4000-8000-0a1b2c3d4e5f';
 
@@ -14,7 +14,7 @@ export class HubSpotError extends Error {
     this.category = category;
   }
 
-  toAnswer(): SandboxAnswer {
+  toResponse(): SandboxResponse {
     return json(this.status, {
       status: 'error',
       message: this.message,
@@ -25,7 +25,7 @@ export class HubSpotError extends Error {
 }
 
 /** An answer with a JSON body. */
-export const json = (status: number, body: unknown): SandboxAnswer => ({
+export const json = (status: number, body: unknown): SandboxResponse => ({
   status,
   headers: { 'content-type': 'application/json;charset=utf-8' },
   body: JSON.stringify(body),
@@ -63,7 +63,7 @@ export const batchAnswer = (
   now: () => number,
   results: readonly object[],
   errors: readonly BatchError[] = [],
-): SandboxAnswer => {
+): SandboxResponse => {
   const at = new Date(now()).toISOString();
   const answer = { status: 'COMPLETE', results, startedAt: at, completedAt: at };
   return errors.length === 0 ? json(status, answer) : json(207, { ...answer, numErrors: errors.length, errors });
@@ -77,7 +77,7 @@ export const notFound = (message = 'resource not found'): HubSpotError =>
 export const validationError = (message: string): HubSpotError => new HubSpotError(400, 'VALIDATION_ERROR', message);
 
 /** 429, with the name of the limit that was met. */
-export const rateLimited = (policyName: 'TEN_SECONDLY_ROLLING' | 'SECONDLY'): SandboxAnswer =>
+export const rateLimited = (policyName: 'TEN_SECONDLY_ROLLING' | 'SECONDLY'): SandboxResponse =>
   json(429, {
     status: 'error',
     message: `You have reached your ${policyName.toLowerCase()} limit.`,

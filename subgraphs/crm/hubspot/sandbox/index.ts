@@ -3,13 +3,13 @@ import { createCompany } from '../../../../sandbox/company.ts';
 import { createMeter, type Quota } from '../../../../sandbox/quota.ts';
 import { createRandom } from '../../../../sandbox/random.ts';
 import {
-  answering,
+  catchResponse,
   type Described,
+  type FakeProvider,
   type ListenOptions,
-  type Provider,
   type Sandbox,
-  type SandboxAnswer,
   type SandboxRequest,
+  type SandboxResponse,
   startSandboxServer,
 } from '../../../../sandbox/server.ts';
 import { HubSpotError, json, notFound, rateLimited } from './errors.ts';
@@ -53,7 +53,7 @@ export const startHubSpotSandbox = ({
   const searches = createMeter(quota.search, now);
   const issued = new Map<string, number>();
 
-  const refresh = ({ body }: SandboxRequest): SandboxAnswer => {
+  const refresh = ({ body }: SandboxRequest): SandboxResponse => {
     const form = new URLSearchParams(body);
     const granted =
       oauth &&
@@ -88,7 +88,7 @@ export const startHubSpotSandbox = ({
     'x-hubspot-ratelimit-daily-remaining': '249000',
   });
 
-  const answerRoute = (request: SandboxRequest, operation: string): SandboxAnswer => {
+  const answerRoute = (request: SandboxRequest, operation: string): SandboxResponse => {
     authorise(request);
     if (!account.take()) return rateLimited('TEN_SECONDLY_ROLLING');
     if (isSearch(operation) && !searches.take()) return rateLimited('SECONDLY');
@@ -97,18 +97,18 @@ export const startHubSpotSandbox = ({
     return route.answer(request, { state, now, linksPerAnswer });
   };
 
-  const provider: Provider = {
+  const provider: FakeProvider = {
     describe,
     handle: (request, { operation }) => {
       if (isTokenRequest(request)) return refresh(request);
-      const answer = answering(() => answerRoute(request, operation));
+      const answer = catchResponse(() => answerRoute(request, operation));
       // As HubSpot's usage guidelines say, a search's answer does not tell the account's state.
       return isSearch(operation) ? answer : { ...answer, headers: { ...answer.headers, ...rateHeaders() } };
     },
-    errorAnswer: (status) =>
+    errorResponse: (status) =>
       status === 429
         ? rateLimited('TEN_SECONDLY_ROLLING')
-        : new HubSpotError(status, 'INTERNAL_ERROR', `The sandbox was asked to answer ${status}.`).toAnswer(),
+        : new HubSpotError(status, 'INTERNAL_ERROR', `The sandbox was asked to answer ${status}.`).toResponse(),
   };
   return startSandboxServer(provider, listen);
 };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { SandboxAnswer, SandboxRequest } from '../../../../sandbox/server.ts';
+import type { SandboxRequest, SandboxResponse } from '../../../../sandbox/server.ts';
 import { associationsOf } from './associations.ts';
 import type { Context } from './context.ts';
 import { batchAnswer, batchError, json, notFound, validationError } from './errors.ts';
@@ -28,7 +28,7 @@ export const batchRead = (
   type: ObjectType,
   { body, query }: SandboxRequest,
   { state, now }: Context,
-): SandboxAnswer => {
+): SandboxResponse => {
   const { inputs, idProperty, ...shown } = parse(BatchRead, body);
   const max = shown.propertiesWithHistory.length > 0 ? MAX_BATCH_WITH_HISTORY : MAX_BATCH;
   if (inputs.length > max) throw validationError(`The size of the batch is over ${max}.`);
@@ -52,7 +52,7 @@ export const batchRead = (
 };
 
 /** `POST /crm/objects/{version}/{type}/search` */
-export const searchObjects = (type: ObjectType, body: string, { objects }: HubSpotState): SandboxAnswer => {
+export const searchObjects = (type: ObjectType, body: string, { objects }: HubSpotState): SandboxResponse => {
   const request = parse(SearchRequest, body);
   const { total, start, results } = search(objects[type].values(), request);
   const next = start + results.length;
@@ -76,7 +76,7 @@ const showAsked = (type: ObjectType, record: CrmObject, query: URLSearchParams, 
 };
 
 /** `GET /crm/objects/{version}/{type}` */
-export const listObjects = (type: ObjectType, query: URLSearchParams, { state }: Context): SandboxAnswer => {
+export const listObjects = (type: ObjectType, query: URLSearchParams, { state }: Context): SandboxResponse => {
   const limit = Number(query.get('limit') ?? 10);
   if (!Number.isInteger(limit) || limit < 1 || limit > 100) throw validationError('limit must be 1 to 100');
   // The cursor is the id to go on from.
@@ -96,7 +96,7 @@ export const readObject = (
   id: string,
   { query }: SandboxRequest,
   { state }: Context,
-): SandboxAnswer => {
+): SandboxResponse => {
   const found = findBy(recordsFor(type, query, state), id, query.get('idProperty'));
   if (!found) throw notFound('Object not found.  objectId are usually numeric.');
   return json(200, showAsked(type, found, query, state));

@@ -1,4 +1,4 @@
-import type { SandboxAnswer, SandboxRequest } from '../../../../sandbox/server.ts';
+import type { SandboxRequest, SandboxResponse } from '../../../../sandbox/server.ts';
 import { readAssociations } from './associations.ts';
 import type { Context } from './context.ts';
 import { notFound } from './errors.ts';
@@ -12,7 +12,7 @@ type Groups = Readonly<Record<string, string | undefined>>;
 export type Route = {
   readonly method: string;
   readonly path: RegExp;
-  readonly answer: (groups: Groups, request: SandboxRequest, context: Context) => SandboxAnswer;
+  readonly answer: (groups: Groups, request: SandboxRequest, context: Context) => SandboxResponse;
 };
 
 /*
@@ -43,7 +43,7 @@ const decode = (segment: string): string => {
 const objectRoute = (
   method: string,
   rest: string,
-  answer: (type: ObjectType, id: string, request: SandboxRequest, context: Context) => SandboxAnswer,
+  answer: (type: ObjectType, id: string, request: SandboxRequest, context: Context) => SandboxResponse,
 ): Route => ({
   method,
   path: new RegExp(`${OBJECTS}${rest}$`),
@@ -72,7 +72,7 @@ const ROUTES: readonly Route[] = [
 export type FoundRoute = {
   /** The operation's name in the call log, without ids. */
   readonly operation: string;
-  readonly answer: (request: SandboxRequest, context: Context) => SandboxAnswer;
+  readonly answer: (request: SandboxRequest, context: Context) => SandboxResponse;
 };
 
 /** The endpoint that a request is for; undefined where there is none. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { SandboxAnswer, SandboxRequest } from '../../../../sandbox/server.ts';
+import type { SandboxRequest, SandboxResponse } from '../../../../sandbox/server.ts';
 import type { Context } from './context.ts';
 import { type BatchError, batchAnswer, batchError, HubSpotError, json, notFound, validationError } from './errors.ts';
 import { MAX_BATCH } from './reads.ts';
@@ -122,7 +122,7 @@ const create = (type: ObjectType, input: Create, context: Context): CrmObject =>
 };
 
 /** `POST /crm/objects/{version}/{type}` */
-export const createObject = (type: ObjectType, body: string, context: Context): SandboxAnswer => {
+export const createObject = (type: ObjectType, body: string, context: Context): SandboxResponse => {
   const input = parse(Create, body);
   return json(201, show(create(type, input, context), { properties: Object.keys(input.properties) }));
 };
@@ -138,7 +138,7 @@ const BatchCreate = z.strictObject({
  * `POST /crm/objects/{version}/{type}/batch/create`. With an `objectWriteTraceId` on each input, those that can be created are, and the
  * answer is 207; otherwise one that cannot be created refuses all.
  */
-export const batchCreate = (type: ObjectType, body: string, context: Context): SandboxAnswer => {
+export const batchCreate = (type: ObjectType, body: string, context: Context): SandboxResponse => {
   const { inputs } = parse(BatchCreate, body);
   const isMultiStatus = inputs.every(({ objectWriteTraceId }) => objectWriteTraceId !== undefined);
   const errors: BatchError[] = [];
@@ -169,7 +169,7 @@ export const updateObject = (
   id: string,
   { body, query }: SandboxRequest,
   { state, now }: Context,
-): SandboxAnswer => {
+): SandboxResponse => {
   const { properties } = parse(z.strictObject({ properties: Properties }), body);
   const found = findBy(state.objects[type], id, query.get('idProperty'));
   if (!found) throw notFound();
@@ -185,7 +185,7 @@ export const updateObject = (
   return json(200, show(found, { properties: Object.keys(properties) }));
 };
 
-const NO_CONTENT: SandboxAnswer = { status: 204, body: '' };
+const NO_CONTENT: SandboxResponse = { status: 204, body: '' };
 
 /** `DELETE /crm/objects/{version}/{type}/{id}` */
 export const archiveObject = (
@@ -193,7 +193,7 @@ export const archiveObject = (
   id: string,
   _: SandboxRequest,
   { state, now }: Context,
-): SandboxAnswer => {
+): SandboxResponse => {
   state.archive(type, id, new Date(now()).toISOString());
   return NO_CONTENT;
 };
@@ -201,7 +201,7 @@ export const archiveObject = (
 const BatchArchive = z.strictObject({ inputs: z.array(z.strictObject({ id: z.string() })).max(MAX_BATCH) });
 
 /** `POST /crm/objects/{version}/{type}/batch/archive` */
-export const batchArchive = (type: ObjectType, body: string, { state, now }: Context): SandboxAnswer => {
+export const batchArchive = (type: ObjectType, body: string, { state, now }: Context): SandboxResponse => {
   for (const { id } of parse(BatchArchive, body).inputs) state.archive(type, id, new Date(now()).toISOString());
   return NO_CONTENT;
 };

@@ -1,9 +1,9 @@
 import type { Product } from '../../../../sandbox/company.ts';
 import { createRandom } from '../../../../sandbox/random.ts';
 import {
-  answering,
+  catchResponse,
+  type FakeProvider,
   type ListenOptions,
-  type Provider,
   type Sandbox,
   startSandboxServer,
 } from '../../../../sandbox/server.ts';
@@ -38,7 +38,7 @@ export const startOpenMageSandbox = ({
 }: OpenMageSandboxOptions = {}): Promise<Sandbox> => {
   const shop = createShop({ username, apiKey, sessionLifetimeS, now, random: createRandom(11), products });
 
-  const provider: Provider = {
+  const provider: FakeProvider = {
     describe: ({ path, query, method, body }) => {
       if (method === 'GET' && path === OPENMAGE_PATH && query.has('wsdl'))
         return { operation: WSDL_OPERATION, keys: [] };
@@ -57,9 +57,9 @@ export const startOpenMageSandbox = ({
       }
       const message = path === OPENMAGE_PATH ? readMessage(body) : undefined;
       if (!message) return faultMessage('SOAP-ENV:Client', 'Bad Request');
-      return answering(() => resultMessage(message.operation, shop.call(message.operation, message.input)));
+      return catchResponse(() => resultMessage(message.operation, shop.call(message.operation, message.input)));
     },
-    errorAnswer: (status) =>
+    errorResponse: (status) =>
       status === 500
         ? faultMessage('SOAP-ENV:Server', 'Internal Error')
         : {

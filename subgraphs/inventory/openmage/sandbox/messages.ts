@@ -1,5 +1,5 @@
 import { XMLParser } from 'fast-xml-parser';
-import type { SandboxAnswer } from '../../../../sandbox/server.ts';
+import type { SandboxResponse } from '../../../../sandbox/server.ts';
 import { NAMESPACE, OPERATIONS } from './contract.ts';
 
 export type XmlValue =
@@ -18,7 +18,7 @@ export class Fault extends Error {
     this.code = code;
   }
 
-  toAnswer(): SandboxAnswer {
+  toResponse(): SandboxResponse {
     return faultMessage(this.code, this.message);
   }
 }
@@ -57,18 +57,18 @@ const write = (name: string, value: XmlValue | readonly XmlValue[] | undefined):
   return `<${name}>${children.map(([child, inner]) => write(child, inner)).join('')}</${name}>`;
 };
 
-const envelope = (status: number, body: string): SandboxAnswer => ({
+const envelope = (status: number, body: string): SandboxResponse => ({
   status,
   headers: { 'content-type': 'text/xml; charset=utf-8' },
   body: `<?xml version="1.0" encoding="UTF-8"?>\n<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/" xmlns:ns1="${NAMESPACE}"><SOAP-ENV:Body>${body}</SOAP-ENV:Body></SOAP-ENV:Envelope>\n`,
 });
 
 // Only the top element is in the shop's namespace: its schema leaves elementFormDefault at unqualified.
-export const resultMessage = (operation: string, result: XmlValue): SandboxAnswer =>
+export const resultMessage = (operation: string, result: XmlValue): SandboxResponse =>
   envelope(200, `<ns1:${operation}ResponseParam>${write('result', result)}</ns1:${operation}ResponseParam>`);
 
 /** A SOAP fault, which comes with status 500. */
-export const faultMessage = (code: number | string, message: string): SandboxAnswer =>
+export const faultMessage = (code: number | string, message: string): SandboxResponse =>
   envelope(
     500,
     `<SOAP-ENV:Fault><faultcode>${code}</faultcode><faultstring>${escapeXml(message)}</faultstring></SOAP-ENV:Fault>`,

@@ -1,5 +1,5 @@
 import type Stripe from 'stripe';
-import type { SandboxAnswer } from '../../../../sandbox/server.ts';
+import type { SandboxResponse } from '../../../../sandbox/server.ts';
 
 export type StripeErrorBody = {
   readonly type: 'invalid_request_error' | 'card_error' | 'idempotency_error' | 'api_error';
@@ -24,7 +24,7 @@ export class StripeError extends Error {
     this.body = body;
   }
 
-  toAnswer(): SandboxAnswer {
+  toResponse(): SandboxResponse {
     return json(this.status, { error: { ...this.body, ...documentationOf(this.body) } });
   }
 }
@@ -33,7 +33,7 @@ const documentationOf = ({ code }: StripeErrorBody): { readonly doc_url?: string
   code ? { doc_url: `https://stripe.com/docs/error-codes/${code.replaceAll('_', '-')}` } : {};
 
 /** An answer with a JSON body. */
-export const json = (status: number, body: unknown): SandboxAnswer => ({
+export const json = (status: number, body: unknown): SandboxResponse => ({
   status,
   headers: { 'content-type': 'application/json' },
   body: JSON.stringify(body),

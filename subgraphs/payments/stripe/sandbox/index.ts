@@ -3,13 +3,13 @@ import { createCompany } from '../../../../sandbox/company.ts';
 import { createMeters, type Quota } from '../../../../sandbox/quota.ts';
 import { createRandom } from '../../../../sandbox/random.ts';
 import {
-  answering,
+  catchResponse,
   type Described,
+  type FakeProvider,
   type ListenOptions,
-  type Provider,
   type Sandbox,
-  type SandboxAnswer,
   type SandboxRequest,
+  type SandboxResponse,
   startSandboxServer,
 } from '../../../../sandbox/server.ts';
 import type { Context } from './context.ts';
@@ -61,7 +61,7 @@ export const startStripeSandbox = ({
   const account = createMeters(quota.account, now);
   const endpoints = createMeters(quota.endpoint, now);
   const searches = createMeters(quota.search, now);
-  const idempotent = new Map<string, { fingerprint: string; answer: SandboxAnswer; at: number }>();
+  const idempotent = new Map<string, { fingerprint: string; answer: SandboxResponse; at: number }>();
 
   const overQuota = (operation: string): string | undefined => {
     if (!account('').take()) return 'global-rate';
@@ -78,7 +78,7 @@ export const startStripeSandbox = ({
   };
 
   /** Refuses what can be refused without a look at the account, before anything is done. */
-  const prepare = (request: SandboxRequest, { route }: Found, requestId: string): Context => {
+  const prepare = (request: SandboxRequest, { route }: ReadResult, requestId: string): Context => {
     if (request.method === 'POST' && !isForm(request)) {
       throw invalid('Invalid request (check that your POST content type is application/x-www-form-urlencoded).');
     }
@@ -89,13 +89,14 @@ export const startStripeSandbox = ({
     return { state, params, random, now, searchLagMs, requestId, idempotencyKey };
   };
 
-  const answerRoute = ({ route, id }: Found, context: Context): SandboxAnswer => json(200, route.answer(id, context));
+  const answerRoute = ({ route, id }: ReadResult, context: Context): SandboxResponse =>
+    json(200, route.answer(id, context));
 
   /**
    * A write that carries a key it was seen with before is answered as it was then, errors of the card included. One that
    * was refused for its parameters was never carried out, and its key is as good as new.
    */
-  const answerOnce = (request: SandboxRequest, found: Found, key: string, requestId: string): SandboxAnswer => {
+  const answerOnce = (request: SandboxRequest, found: ReadResult, key: string, requestId: string): SandboxResponse => {
     const fingerprint = `${request.path} ${new Params(request).fingerprint()}`;
     for (const [old, { at }] of idempotent) {
       if (at > now() - KEY_LIFETIME_MS) break;
@@ -116,57 +117,57 @@ export const startStripeSandbox = ({
     return answer;
   };
 
-  const handle = (request: SandboxRequest, operation: string, requestId: string): SandboxAnswer => {
+  const handle = (request: SandboxRequest, operation: string, requestId: string): SandboxResponse => {
     const found = findRoute(request);
     authorise(request);
     const limit = overQuota(operation);
-    if (limit) return { ...errorAnswer(429), headers: { ...JSON_HEADERS, 'stripe-rate-limited-reason': limit } };
+    if (limit) return { ...errorResponse(429), headers: { ...JSON_HEADERS, 'stripe-rate-limited-reason': limit } };
     const key = idempotencyKeyOf(request);
     if (key !== undefined) return answerOnce(request, found, key, requestId);
     return answerRoute(found, prepare(request, found, requestId));
   };
 
-  const identify = (answer: SandboxAnswer, requestId: string, version: string = API_VERSION): SandboxAnswer => ({
+  const identify = (answer: SandboxResponse, requestId: string, version: string = API_VERSION): SandboxResponse => ({
     ...answer,
     headers: { ...answer.headers, 'request-id': requestId, 'stripe-version': version },
   });
 
   const newRequestId = () => `req_${requestIds.token(14)}`;
 
-  const provider: Provider = {
+  const provider: FakeProvider = {
     describe,
     handle: (request, { operation }) => {
       const requestId = newRequestId();
       const version = request.headers['stripe-version'];
       return identify(
-        answering(() => handle(request, operation, requestId)),
+        catchResponse(() => handle(request, operation, requestId)),
         requestId,
         version?.toString(),
       );
     },
-    errorAnswer: (status) => identify(errorAnswer(status), newRequestId()),
+    errorResponse: (status) => identify(errorResponse(status), newRequestId()),
   };
   return startSandboxServer(provider, listen);
 };
 
 /** The answer of a write, errors included but for those of its parameters, which are thrown on. */
-const storable = (work: () => SandboxAnswer): SandboxAnswer => {
+const storable = (work: () => SandboxResponse): SandboxResponse => {
   try {
     return work();
   } catch (error) {
     if (!(error instanceof StripeError) || isValidationError(error)) throw error;
-    return error.toAnswer();
+    return error.toResponse();
   }
 };
 
 const JSON_HEADERS = { 'content-type': 'application/json' };
 
 /** What the provider says of a failure that is not of the request's making. */
-const errorAnswer = (status: number): SandboxAnswer => {
+const errorResponse = (status: number): SandboxResponse => {
   const message = status === 429 ? 'Request rate limit exceeded.' : `The sandbox was asked to answer ${status}.`;
   const code = status === 429 ? { code: 'rate_limit' } : {};
   const type = status >= 500 ? 'api_error' : 'invalid_request_error';
-  return new StripeError(status, { type, message, ...code }).toAnswer();
+  return new StripeError(status, { type, message, ...code }).toResponse();
 };
 
 /** The key of a bearer, or the user name of basic authentication. */
@@ -188,11 +189,11 @@ const idempotencyKeyOf = ({ method, headers }: SandboxRequest): string | undefin
   return key || undefined;
 };
 
-type Found = { readonly route: Route; readonly id: string };
+type ReadResult = { readonly route: Route; readonly id: string };
 
 const PATTERNS = ROUTES.map((route) => ({ route, pattern: new RegExp(`^${route.path.replace('{id}', '([^/]+)')}$`) }));
 
-const findRoute = ({ method, path }: Pick<SandboxRequest, 'method' | 'path'>): Found => {
+const findRoute = ({ method, path }: Pick<SandboxRequest, 'method' | 'path'>): ReadResult => {
   for (const { route, pattern } of PATTERNS) {
     const match = route.method === method ? pattern.exec(path) : null;
     if (match) return { route, id: match[1] ?? '' };
