@@ -52,9 +52,6 @@ export type ReconnectState = {
 
 type ReconnectListener = (state: ReconnectState) => Promise<void>;
 
-/** How long one command may take, in milliseconds. A Redis in the same network answers in one. */
-const COMMAND_MS = 500;
-
 /** How long a Redis that has failed to answer is left alone, in milliseconds. */
 const SUSPENSION_MS = 1_000;
 
@@ -77,7 +74,7 @@ class TooLong extends Error {
   override readonly name = 'TooLong';
 }
 
-const inTime = async <T>(work: Promise<T>, limitMs = COMMAND_MS): Promise<T> => {
+const inTime = async <T>(work: Promise<T>, limitMs: number): Promise<T> => {
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<never>((_, reject) => {
     // Where this process itself was kept from running, the answer may have come and not been read.
@@ -90,8 +87,15 @@ const inTime = async <T>(work: Promise<T>, limitMs = COMMAND_MS): Promise<T> => 
   }
 };
 
+export type RedisOptions = {
+  readonly url: string;
+  /** How long one command may take, in milliseconds. A Redis in the same network answers in one. */
+  readonly timeoutMs: number;
+  readonly log: Log;
+};
+
 /** Connects to a Redis, and goes on trying for as long as the process lives. */
-export const createRedis = (url: string, log: Log): Redis => {
+export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
   const reconnectListeners: ReconnectListener[] = [];
   const clock = createRemoteClock();
   let client = createReconnectingClient(url);
@@ -115,7 +119,7 @@ export const createRedis = (url: string, log: Log): Redis => {
 
   const compareClocks = async () => {
     const fetchedAt = monotonicNow();
-    const time: unknown = await inTime(client.sendCommand(['TIME']));
+    const time: unknown = await inTime(client.sendCommand(['TIME']), timeoutMs);
     if (clock.learn(time, fetchedAt) < -MAX_CLOCK_SKEW_MS) isClockSetBack = true;
   };
 
@@ -210,7 +214,7 @@ export const createRedis = (url: string, log: Log): Redis => {
     attempt: async (work) => {
       if (!isUp || !client.isReady) return undefined;
       try {
-        return await inTime(work(client));
+        return await inTime(work(client), timeoutMs);
       } catch (error) {
         if (error instanceof TooLong) markDown(error);
         return undefined;

@@ -10,6 +10,7 @@ export const InfrastructureEnv = z.object({
     .string()
     .refine(isRedisUrl, 'must be a redis or rediss URL, like redis://user:pass%40word@host:6379/0')
     .optional(),
+  REDIS_TIMEOUT_MS: z.coerce.number().int().positive().max(60_000).default(500),
   CACHE_MAX_MIB: z.coerce.number().int().min(0).max(100_000).default(64),
 });
 
@@ -29,8 +30,8 @@ export const readInfrastructureConfig = (env: Env): z.output<typeof Infrastructu
 
 /** Makes what the environment asks for. Throws ConfigError. */
 export const createProcessInfrastructure = (env: Env, log: Log): ProcessInfrastructure => {
-  const { REDIS_URL, CACHE_MAX_MIB } = readInfrastructureConfig(env);
-  const redis = REDIS_URL ? createRedis(REDIS_URL, log) : undefined;
+  const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, CACHE_MAX_MIB } = readInfrastructureConfig(env);
+  const redis = url ? createRedis({ url, timeoutMs, log }) : undefined;
   return {
     infrastructure: createInfrastructure({ redis, cacheBytes: CACHE_MAX_MIB * 1024 * 1024 }),
     redis,

@@ -285,6 +285,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
         PORT: '0',
         LOG_LEVEL: 'silent',
         REDIS_URL: url,
+        REDIS_TIMEOUT_MS: '20000',
         OPENMAGE_CACHE: 'stock=600/600/3600',
         ...sandboxes.openmage.environment(stack.openmage),
       });

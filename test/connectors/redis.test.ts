@@ -192,7 +192,9 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
       socket.on('close', () => upstream.destroy());
     }).listen(0, '127.0.0.1');
     await once(relay, 'listening');
-    await start({ env: { REDIS_URL: `redis://127.0.0.1:${(relay.address() as AddressInfo).port}` } });
+    await start({
+      env: { REDIS_TIMEOUT_MS: '500', REDIS_URL: `redis://127.0.0.1:${(relay.address() as AddressInfo).port}` },
+    });
     isArmed = true;
     await one.ask(STOCK);
     expect(isArmed).toBe(false);
@@ -235,7 +237,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
   });
 
   test('given a write while Redis does not answer, when it does again, then nobody is given what was before', async () => {
-    await start();
+    await start({ env: { REDIS_TIMEOUT_MS: '500' } });
     await one.ask(STOCK);
     redis.process.kill('SIGSTOP');
     expect((await one.ask(setStock(79))).data).toMatchObject({ setStock: stockIs(79) });

@@ -26,7 +26,7 @@ const startLane = async (): Promise<Lane> => {
     REDIS_URL: redis.url,
     OPENMAGE_CACHE: 'stock=600/600/600',
     OPENMAGE_QUOTA: 'account=1000/1',
-    REQUEST_TIMEOUT_MS: '3000',
+    REQUEST_TIMEOUT_MS: '20000',
     ...sandboxes.openmage.environment(sandbox),
   });
   return { redis, sandbox, gateway };
@@ -48,7 +48,7 @@ const isUp = ({ gateway }: Lane) =>
   vi.waitFor(async () => {
     const health = await (await fetch(`${gateway.url()}/health/ready`)).json();
     expect(health).toMatchObject({ redis: 'ok' });
-  });
+  }, 120_000);
 
 /** What goes wrong where Redis replies so, if anything. */
 const tryReply = async (lane: Lane, [name, reply]: (typeof ODD_REPLIES)[number], quantity: number) => {
