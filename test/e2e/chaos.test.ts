@@ -12,7 +12,7 @@ import { type Answer, type Stack, startStack } from '../helpers/stack.ts';
  */
 
 // All of it runs in this one process. With more, a busy machine is too slow for the providers' time limits, and fails itself.
-const CLIENTS = 60;
+const CLIENTS = 40;
 const PHASE_MS = 2_500;
 const CALM_MS = 500;
 
@@ -40,7 +40,7 @@ const SERVICE = { stripe: 'payments', hubspot: 'crm', openmage: 'inventory' } as
 const FORECAST: readonly Weather[] = (
   [
     ['down', { drop: 'before' }],
-    ['slow', { delayMs: 6_000 }],
+    ['slow', { delayMs: 10_000 }],
     ['full', { status: 429, headers: { 'retry-after': '1' } }],
     ['garbage', { body: '<html><h1>It works!</h1></html>' }],
   ] as const
@@ -136,10 +136,10 @@ beforeAll(async () => {
   stack = await startStack({
     env: {
       CACHE_MAX_MIB: '16',
-      REQUEST_TIMEOUT_MS: '10000',
-      STRIPE_TIMEOUT_MS: '4000',
-      HUBSPOT_TIMEOUT_MS: '4000',
-      OPENMAGE_TIMEOUT_MS: '4000',
+      REQUEST_TIMEOUT_MS: '16000',
+      STRIPE_TIMEOUT_MS: '8000',
+      HUBSPOT_TIMEOUT_MS: '8000',
+      OPENMAGE_TIMEOUT_MS: '8000',
       // As little as the quotas bear, so that the providers are asked all the time.
       HUBSPOT_CACHE: 'contacts=5/10/30,companies=5/10/30,associations=5/10/30,lists=5/5/30',
       STRIPE_CACHE: 'accounts=5/5/30,paymentLists=5/5/30,payments=5/5/30',
@@ -203,7 +203,7 @@ test(`${CLIENTS} clients while the providers fail in turn`, async () => {
         left.abort();
         await asked.catch(() => {});
       }
-      if (seed % 12 === 0) {
+      if (seed % 8 === 0) {
         writes += 1;
         const sku = skus[seed % skus.length] ?? '';
         const quantity = seed + round;
@@ -255,7 +255,7 @@ test(`${CLIENTS} clients while the providers fail in turn`, async () => {
     const over = performance.now();
     // What is under way by now may still fail, until its deadline.
     failing.set(service, over + 30_000);
-    while (!(await isBack(weather)) && performance.now() - over < 40_000) await passing(50);
+    while (!(await isBack(weather)) && performance.now() - over < 60_000) await passing(50);
     recovery.push(performance.now() - over);
     await passing(CALM_MS);
     memory.push(heapMb());
@@ -271,7 +271,7 @@ test(`${CLIENTS} clients while the providers fail in turn`, async () => {
   expect(writes).toBeGreaterThan(CLIENTS / 2);
 
   // Back soon after the provider; on a busy machine it takes what was under way up to its deadline.
-  expect(Math.max(...recovery)).toBeLessThan(20_000);
+  expect(Math.max(...recovery)).toBeLessThan(30_000);
 
   // No provider was asked more than its quota: none has had to say so.
   expect(refused).toEqual([]);
