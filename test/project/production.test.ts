@@ -1,0 +1,276 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Agent, request } from 'undici';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
+import { SubgraphProcessEnv } from '../../subgraphs/config.ts';
+import { subgraphs } from '../../subgraphs/index.ts';
+import { INFRASTRUCTURE_SECRETS, InfrastructureEnv } from '../../subgraphs/kit/infrastructure.ts';
+import { environmentOf, services } from '../helpers/compose.ts';
+import { freePort, ROOT, type Spawned, startProcess } from '../helpers/processes.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
+import { hasTool } from '../helpers/tools.ts';
+
+/* What docs/production.md and docs/troubleshooting.md tell an operator to write and to run. */
+
+const guide = readFileSync(join(ROOT, 'docs/production.md'), 'utf8');
+const troubleshooting = readFileSync(join(ROOT, 'docs/troubleshooting.md'), 'utf8');
+
+const blocksOf = (text: string, language: string): string[] =>
+  [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, block = '']) => block);
+
+/** The first block that has these words. */
+const blockWith = (words: string, language: string, text = guide): string => {
+  const found = blocksOf(text, language).find((block) => block.includes(words));
+  if (!found) throw new Error(`There is no block with ${words}.`);
+  return found;
+};
+
+const run = promisify(execFile);
+const shell = async (command: string): Promise<string> => (await run('sh', ['-c', command])).stdout;
+
+const site = blockWith('proxy_pass', 'nginx');
+const clientCertificates = blockWith('ssl_verify_client', 'nginx');
+
+test('the proxy’s limits fit the gateway’s defaults', () => {
+  const { REQUEST_TIMEOUT_MS, IDLE_TIMEOUT_MS, MAX_HEADER_KIB } = GatewayEnv.parse({});
+  const secondsOf = (directive: string) => Number(new RegExp(`\\s${directive} (\\d+)s;`).exec(site)?.[1]) * 1000;
+  expect(secondsOf('proxy_read_timeout')).toBeGreaterThan(REQUEST_TIMEOUT_MS);
+  expect(secondsOf('keepalive_timeout')).toBeLessThan(IDLE_TIMEOUT_MS);
+  expect(site).toContain(`large_client_header_buffers 4 ${MAX_HEADER_KIB}k;`);
+});
+
+describe.skipIf(!hasTool('nginx and openssl'))('behind the proxy of the guide', () => {
+  let folder: string;
+  let stack: Stack;
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'nginx-'));
+    // The workers are another user's.
+    chmodSync(folder, 0o755);
+    stack = await startStack({ env: { NODE_ENV: 'production', ALLOWED_HOSTS: 'graph.example' } });
+    makeCertificate('graph.example');
+    makeCertificate('client');
+  });
+  afterAll(async () => {
+    await stack.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  const makeCertificate = (name: string): void => {
+    const files = ['-keyout', join(folder, `${name}.key`), '-out', join(folder, `${name}.pem`)];
+    const names = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`];
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...files, ...names], { stdio: 'ignore' });
+  };
+  const read = (file: string) => readFileSync(join(folder, file));
+
+  /** Starts nginx with the guide's file, in which only addresses and paths are another's. */
+  const startProxy = async (text: string): Promise<{ readonly port: number; readonly stop: () => Promise<void> }> => {
+    const port = await freePort();
+    const { host } = new URL(stack.url);
+    const local = text
+      .replaceAll(/10\.0\.0\.\d+:4000/g, host)
+      .replace('listen 443 ', `listen 127.0.0.1:${port} `)
+      .replace('/etc/nginx/tls/clients-ca.pem', join(folder, 'client.pem'))
+      .replaceAll('/etc/nginx/tls', folder);
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+    for (const name of temporary) mkdirSync(join(folder, name), { recursive: true });
+    const paths = temporary.map((name) => `${name}_temp_path ${join(folder, name)};`).join('\n');
+    const file = join(folder, `nginx-${port}.conf`);
+    writeFileSync(
+      file,
+      `pid ${join(folder, `${port}.pid`)};\nevents {}\nhttp {\naccess_log off;\n${paths}\n${local}\n}\n`,
+    );
+    const nginx = startProcess(['nginx', '-e', 'stderr', '-g', 'daemon off;', '-c', file], {});
+    let hasEnded = false;
+    void nginx.ended.then(() => {
+      hasEnded = true;
+    });
+    const answers = () =>
+      send(port, '/').then(
+        () => true,
+        () => hasEnded,
+      );
+    await expect.poll(answers).toBe(true);
+    if (hasEnded) throw new Error(nginx.output());
+    return { port, stop: nginx.stop };
+  };
+
+  type Sent = { readonly host?: string; readonly body?: string; readonly certificate?: 'client' };
+
+  const send = async (port: number, path: string, { host = 'graph.example', body, certificate }: Sent = {}) => {
+    const identity = certificate && { cert: read(`${certificate}.pem`), key: read(`${certificate}.key`) };
+    // By undici the name that the certificate has to have is that of `Host`.
+    const checkServerIdentity = () => undefined;
+    const dispatcher = new Agent({
+      connect: { ca: read('graph.example.pem'), servername: 'graph.example', checkServerIdentity, ...identity },
+    });
+    try {
+      const answer = await request(`https://127.0.0.1:${port}${path}`, {
+        dispatcher,
+        headers: {
+          host,
+          accept: 'application/graphql-response+json',
+          'accept-encoding': 'gzip',
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        },
+        ...(body !== undefined && { method: 'POST', body }),
+      });
+      const bytes = Buffer.from(await answer.body.arrayBuffer());
+      return { status: answer.statusCode, headers: answer.headers, bytes };
+    } finally {
+      await dispatcher.close();
+    }
+  };
+
+  const body = JSON.stringify({ query: '{ customers(first: 50) { edges { node { email company { name } } } } }' });
+
+  test('the graph is there at its name, compressed, and nothing else is', async () => {
+    const { port, stop } = await startProxy(site);
+    const { status, headers } = await send(port, '/graphql', { body });
+    expect(status).toBe(200);
+    expect(headers['content-type']).toContain('application/graphql-response+json');
+    expect(headers['content-encoding']).toBe('gzip');
+    for (const path of ['/', '/health/ready', '/graphiql', '/desk']) expect((await send(port, path)).status).toBe(404);
+    expect((await send(port, '/graphql', { body, host: 'other.example' })).status).toBe(421);
+    await stop();
+  });
+
+  test('a body of a little under a megabyte arrives, and a larger one is refused', async () => {
+    const { port, stop } = await startProxy(site);
+    const ofLength = (length: number) =>
+      JSON.stringify({ query: '{ __typename }', variables: { text: 'x'.repeat(length) } });
+    expect((await send(port, '/graphql', { body: ofLength(1_000_000) })).status).toBe(200);
+    expect((await send(port, '/graphql', { body: ofLength(1_100_000) })).status).toBe(413);
+    await stop();
+  });
+
+  test('with the two lines for client certificates, only clients with one are served', async () => {
+    const before = '    location = /graphql';
+    expect(site).toContain(before);
+    const { port, stop } = await startProxy(site.replace(before, `${clientCertificates}\n${before}`));
+    expect((await send(port, '/graphql', { body })).status).toBe(400);
+    expect((await send(port, '/graphql', { body, certificate: 'client' })).status).toBe(200);
+    await stop();
+  });
+});
+
+describe('docker-compose.production.yml', () => {
+  const Override = z.object({
+    services: z.record(
+      z.string(),
+      z.object({ environment: z.record(z.string(), z.string()).default({}), secrets: z.array(z.string()).default([]) }),
+    ),
+    secrets: z.record(z.string(), z.object({ file: z.string() })),
+  });
+  const override = Override.parse(parse(blockWith('stop_grace_period', 'yaml')));
+  const secretNames = [...INFRASTRUCTURE_SECRETS, ...subgraphs.flatMap(({ secrets }) => secrets)];
+
+  test('its services, variables and secrets are there', () => {
+    const schemas = [
+      GatewayEnv,
+      InfrastructureEnv,
+      createSubgraphUrlsEnv(subgraphs.map(({ name }) => name)),
+      SubgraphProcessEnv,
+      ...subgraphs.map(({ variables }) => variables),
+    ];
+    const known = new Set([
+      ...schemas.flatMap(({ shape }) => Object.keys(shape)),
+      ...secretNames.map((name) => `${name}_FILE`),
+    ]);
+    for (const [name, { environment, secrets }] of Object.entries(override.services)) {
+      expect(Object.keys(services)).toContain(name);
+      expect(Object.keys(environment).filter((variable) => !known.has(variable))).toEqual([]);
+      const files = Object.entries(environment).filter(([variable]) => variable.endsWith('_FILE'));
+      expect(files.map(([, path]) => path)).toEqual(secrets.map((secret) => `/run/secrets/${secret}`));
+      expect(Object.keys(override.secrets)).toEqual(expect.arrayContaining(secrets));
+    }
+  });
+
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'secrets-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  const start = (service: string, secret?: string): Spawned => {
+    const given = Object.entries(override.services[service]?.environment ?? {}).flatMap(([name, value]) => {
+      if (!name.endsWith('_FILE')) return [[name, value]];
+      if (secret === undefined) return [];
+      writeFileSync(join(folder, 'secret'), `${secret}\n`);
+      return [[name, join(folder, 'secret')]];
+    });
+    const env = { NODE_ENV: 'production', ...environmentOf(service, {}), ...Object.fromEntries(given) };
+    return startProcess(services[service]?.command ?? [], { ...env, HOST: '127.0.0.1', PORT: '0' });
+  };
+
+  test.each([
+    ['payments', 'sk_test_abc'],
+    ['crm', 'pat-abc'],
+  ])('%s calls its provider for real with the secret’s file, and does not start without', async (service, secret) => {
+    const started = start(service, secret);
+    await expect.poll(started.output).toContain('its provider, for real').finally(started.stop);
+    expect(await start(service).ended).toBe(78);
+  });
+});
+
+describe.skipIf(!hasTool('redis-server'))('a Redis with the guide’s user', () => {
+  test('that user may do all that Tributary does', async () => {
+    const port = await freePort();
+    const redis = startProcess(['redis-server', '--port', String(port), '--save', '', '--appendonly', 'no'], {});
+    const cli = (command: string) => shell(command.replace('redis-cli', `redis-cli -p ${port}`));
+    await expect.poll(() => cli('redis-cli ping').catch(() => '')).toBe('PONG\n');
+    expect(await cli(blockWith('ACL SETUSER', 'sh'))).toBe('OK\n');
+    const stack = await startStack({
+      env: { REDIS_URL: `redis://tributary:change-me@127.0.0.1:${port}`, CACHE_MAX_MIB: '8' },
+    });
+    const health = async () => (await fetch(`${stack.url}/health/ready`)).json();
+    await expect.poll(health).toEqual({ status: 'ok', redis: 'ok' });
+    const { errors } = await stack.ask(
+      'mutation { setStock(input: { sku: "OABR-S", quantity: 5 }) { product { sku } } }',
+    );
+    expect(errors).toBeUndefined();
+    expect((await stack.ask('{ product(sku: "OABR-S") { stock { quantity } } }')).errors).toBeUndefined();
+    expect(await cli('redis-cli acl log')).toBe('\n');
+    expect(await cli("redis-cli --scan --pattern 'tributary:cache::*'")).toContain('OABR-S');
+    expect(await health()).toEqual({ status: 'ok', redis: 'ok' });
+    await stack.close();
+    await redis.stop();
+  });
+});
+
+describe('the commands that ask a gateway', () => {
+  let stack: Stack;
+  beforeAll(async () => {
+    stack = await startStack();
+  });
+  afterAll(() => stack.close());
+
+  const here = (command: string) =>
+    command.replace('https://graph.example', stack.url).replace('http://127.0.0.1:4000', stack.url);
+
+  test('the probe asks all three subgraphs', async () => {
+    stack.reset();
+    const { data, errors } = JSON.parse(await shell(here(blockWith('curl', 'sh'))));
+    expect(errors).toBeUndefined();
+    expect(Object.keys(data)).toEqual(['customers', 'payments', 'product']);
+    for (const { calls } of Object.values(stack.sandboxes)) expect(calls.length).toBeGreaterThan(0);
+  });
+
+  test('health and report are what the guide says', async () => {
+    expect(JSON.parse(await shell(here(blockWith('health', 'sh', troubleshooting))))).toEqual({ status: 'ok' });
+    const { extensions } = JSON.parse(await shell(here(blockWith('x-tributary-report', 'sh', troubleshooting))));
+    for (const row of extensions.tributary.calls) {
+      expect(Object.keys(row)).toEqual(expect.arrayContaining(['failures', 'retries', 'waitMs', 'timeMs']));
+    }
+  });
+
+  test('the health check of containers succeeds', async () => {
+    const [node, ...rest] = here(blockWith('healthcheck.ts', 'sh')).trim().split(' ');
+    expect(await startProcess([node ?? '', ...rest], {}).ended).toBe(0);
+  });
+});

@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { REJECTION_REASONS } from '../../connectors/errors.ts';
+import { PUBLIC_ERROR_CODES } from '../../gateway/http/apollo.ts';
+import { ROOT } from '../helpers/processes.ts';
+
+const guide = readFileSync(join(ROOT, 'docs/troubleshooting.md'), 'utf8');
+
+/** The sections about a code, by their headings: "### `CODE`". */
+const sections = [...guide.matchAll(/^#+ `([A-Z_]+)`\n([\s\S]*?)(?=^#|(?![\s\S]))/gm)].map(
+  ([, code = '', text = '']) => ({
+    code,
+    text,
+  }),
+);
+
+test('docs/troubleshooting.md has one section for each code, and for no other', () => {
+  expect(sections.map(({ code }) => code).sort()).toEqual([...PUBLIC_ERROR_CODES].sort());
+});
+
+test.each(sections)('$code: the section has a cause, a check and a cure', ({ text }) => {
+  expect([...text.matchAll(/^\*\*(\w+)\*\*: /gm)].map(([, part]) => part)).toEqual(['Cause', 'Check', 'Cure']);
+});
+
+test('docs/troubleshooting.md has a cure for each reason of a rejection', () => {
+  const { text = '' } = sections.find(({ code }) => code === 'UPSTREAM_REJECTED') ?? {};
+  const firstColumns = [...text.matchAll(/^\| (`[^|]+) \|/gm)].map(([, column = '']) => column);
+  const reasons = firstColumns.flatMap((column) => [...column.matchAll(/`([A-Z_]+)`/g)].map(([, reason]) => reason));
+  expect(reasons.sort()).toEqual([...REJECTION_REASONS].sort());
+});
+
+test('every code that the sources give an error is among the public ones', () => {
+  const files = ['gateway', 'subgraphs', 'connectors', 'runtime'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => join(ROOT, folder, file)),
+  );
+  const given = files.flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(/\bcode: '([A-Z][A-Z_]+)'|, '([A-Z]+_[A-Z_]+)'\)/g)].map(
+      ([, named, last]) => named ?? last ?? '',
+    ),
+  );
+  expect(given.length).toBeGreaterThan(0);
+  expect([...new Set(given)].filter((code) => !PUBLIC_ERROR_CODES.has(code))).toEqual([]);
+});
