@@ -1,4 +1,7 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { CodegenConfig } from '@graphql-codegen/cli';
+import { Kind, parse } from 'graphql';
 import { createClientConfig } from './clients/codegen.mjs';
 
 const SCALARS = {
@@ -20,7 +23,22 @@ const TYPES = {
   importExtension: '.ts',
 } as const;
 
-const subgraph = (name: string, mappers: Record<string, string>): CodegenConfig['generates'] => ({
+const SUBGRAPHS = join(import.meta.dirname, 'subgraphs');
+
+/** The folders of the subgraphs: those with a schema. */
+const subgraphs = readdirSync(SUBGRAPHS).filter((name) => existsSync(join(SUBGRAPHS, name, 'schema.graphql')));
+
+/** A type of the graph is resolved from the type of the same name in the subgraph's `model.ts`, if there is one. */
+const mappersOf = (name: string): Record<string, string> => {
+  const model = readFileSync(join(SUBGRAPHS, name, 'model.ts'), 'utf8');
+  const exported = [...model.matchAll(/^export (?:type|interface|class) (\w+)/gm)].map(([, type = '']) => type);
+  const { definitions } = parse(readFileSync(join(SUBGRAPHS, name, 'schema.graphql'), 'utf8'));
+  const types = definitions.flatMap((node) => (node.kind === Kind.OBJECT_TYPE_DEFINITION ? [node.name.value] : []));
+  const mapped = types.filter((type) => exported.includes(type));
+  return Object.fromEntries(mapped.map((type) => [type, `./model.ts#${type} as ${type}Model`]));
+};
+
+const subgraph = (name: string): CodegenConfig['generates'] => ({
   [`subgraphs/${name}/generated.ts`]: {
     schema: `subgraphs/${name}/schema.graphql`,
     plugins: [{ add: { content: HEADER } }, 'typescript', 'typescript-resolvers'],
@@ -28,8 +46,8 @@ const subgraph = (name: string, mappers: Record<string, string>): CodegenConfig[
       ...TYPES,
       scalars: SCALARS,
       federation: true,
-      contextType: './loaders.ts#Context',
-      mappers,
+      contextType: './model.ts#Context',
+      mappers: mappersOf(name),
       // An Error that is returned, also as an item of a list, fails that place alone.
       resolverTypeWrapperSignature: 'Promise<T> | T | Error',
     },
@@ -48,23 +66,7 @@ const documents = (source: string): CodegenConfig['generates'] => {
 
 const config: CodegenConfig = {
   generates: {
-    ...subgraph('payments', {
-      Customer: './stripe/mapping.ts#CustomerRef',
-      PaymentAccount: './stripe/api.ts#StripeCustomer',
-      Payment: './stripe/api.ts#ApiPayment',
-      Refund: './stripe/api.ts#ApiRefund',
-      Invoice: './stripe/api.ts#ApiInvoice',
-    }),
-    ...subgraph('crm', {
-      Customer: './hubspot/written.ts#PartlyContact',
-      Company: './hubspot/api.ts#ApiCompany',
-      Deal: './hubspot/written.ts#PartlyDeal',
-      LineItem: './hubspot/api.ts#ApiLineItem',
-    }),
-    ...subgraph('inventory', {
-      Product: './openmage/mapping.ts#ProductRef',
-      Stock: './openmage/api.ts#ApiStockItem',
-    }),
+    ...Object.assign({}, ...subgraphs.map(subgraph)),
     ...client('clients/web/src'),
     ...documents('clients/explorer/src'),
   },

@@ -4,11 +4,11 @@ import { CustomersDocument, PaymentDocument, ProductsDocument } from '../clients
 import { CustomerOverviewDocument } from '../clients/web/src/generated/graphql.ts';
 import { startGateway } from '../gateway/start.ts';
 import { createCompany } from '../sandbox/company.ts';
-import { sandboxes } from '../sandbox/index.ts';
 import type { SandboxCall } from '../sandbox/server.ts';
 import { startHubSpotSandbox } from '../subgraphs/crm/hubspot/sandbox/index.ts';
 import { startOpenMageSandbox } from '../subgraphs/inventory/openmage/sandbox/index.ts';
 import { startStripeSandbox } from '../subgraphs/payments/stripe/sandbox/index.ts';
+import { sandboxEnvironment } from '../test/helpers/sandboxes.ts';
 
 /*
  * How many provider calls the product's queries cost, counted by the sandboxes: for one query with nothing kept, and for
@@ -98,9 +98,9 @@ const start = async (env: Record<string, string>) => {
   const gateway = await startGateway({
     PORT: '0',
     LOG_LEVEL: 'silent',
-    ...sandboxes.stripe.environment(stripe),
-    ...sandboxes.hubspot.environment(hubspot),
-    ...sandboxes.openmage.environment(openmage),
+    ...sandboxEnvironment('stripe', stripe),
+    ...sandboxEnvironment('hubspot', hubspot),
+    ...sandboxEnvironment('openmage', openmage),
     ...env,
   });
   return {

@@ -1,143 +1,186 @@
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../runtime/clock.ts';
-import type { Redis } from '../runtime/redis.ts';
-import { type CallStats, createCallStats } from './call-stats.ts';
-import type { Middleware, ProviderResponse } from './middleware/chain.ts';
-import { type BreakerOptions, withBreaker } from './middleware/circuit-breaker.ts';
-import { createRateLimits, type ParseRateLimit, type RateLimitRule, withRateLimit } from './middleware/rate-limit.ts';
+import type { ProviderDefinition } from './define-provider.ts';
+import type { Infrastructure } from './infrastructure.ts';
+import type { Middleware, RequestOptions } from './middleware/chain.ts';
+import { withBreaker } from './middleware/circuit-breaker.ts';
+import { createRateLimits, withRateLimit } from './middleware/rate-limit.ts';
 import { createRetryBudget, withRetry } from './middleware/retry.ts';
-import { createMemoryRateLimiter, type RateLimiter } from './rate-limits/memory.ts';
-import { createRedisRateLimiter } from './rate-limits/redis.ts';
 import { createRequestScheduler } from './rate-limits/scheduler.ts';
 import { createMonotonicClock } from './reads/batcher.ts';
 import { type CachePolicy, createCache } from './reads/cache.ts';
-import { createReader, type Reader, type ReaderDefinition } from './reads/reader.ts';
+import type { Changes, Read, Reads } from './reads/read.ts';
+import { createReader, type InvalidatedReader, type Reader } from './reads/reader.ts';
 import { createSeal } from './reads/seal.ts';
-import { createMemoryStore, createRedisStore, type OpenStore } from './reads/store.ts';
-import type { Tag } from './reads/tag.ts';
-import { createHttpConnector, type HttpConnector } from './transports/http.ts';
+import { type CommonSettings, type Settings, type SettingsShape, withCredentials } from './settings.ts';
+import { createHttpConnector } from './transports/http.ts';
 
-/** What all connectors of a process stand on. */
-export type Infrastructure = {
-  /** Undefined where nothing is to be kept between requests. */
-  readonly openStore: OpenStore | undefined;
-  readonly rateLimiter: RateLimiter;
-  /** What this process has asked of providers since its start. */
-  readonly callStats: CallStats;
+/** The readers of a provider, by the names of its reads. */
+export type Readers<Definitions extends Reads> = {
+  readonly [Name in keyof Definitions]: Definitions[Name] extends Read<
+    infer Key,
+    infer Value,
+    infer _Scope,
+    infer _Policy
+  >
+    ? Reader<Key, Value>
+    : never;
 };
 
-export type InfrastructureOptions = {
-  /** Shared with all who use the same one; without it, this process is alone. */
-  readonly redis?: Redis | undefined;
-  /** How much is kept in this process, in bytes; 0 for nothing, in Redis neither. */
-  readonly cacheBytes: number;
+/** A provider as one credential reaches it. Nothing is shared with another credential. */
+export type Connection<Api, Definitions extends Reads> = {
+  readonly api: Api;
+  readonly readers: Readers<Definitions>;
+  /** Makes unusable what was read before. To be awaited before the write is answered. */
+  readonly invalidate: (changes: Changes<Definitions>) => Promise<void>;
 };
 
-export const createInfrastructure = ({ redis, cacheBytes }: InfrastructureOptions): Infrastructure => {
-  const memory = cacheBytes > 0 ? createMemoryStore({ maxBytes: cacheBytes }) : undefined;
-  return {
-    openStore: memory && (redis ? createRedisStore(redis, memory) : () => memory),
-    rateLimiter: redis ? createRedisRateLimiter(redis) : createMemoryRateLimiter(),
-    callStats: createCallStats(),
-  };
-};
-
-export type ProviderOptions<CachePolicyName extends string> = {
-  /** The name that errors, logs and the ledger give the provider: its subgraph's. */
+export type Provider<Api, Definitions extends Reads> = {
+  /** The name that errors, logs and call statistics use: that of its subgraph. */
   readonly upstream: string;
-  /** What makes the account: where it is and by what it is entered. Digested; nothing of it is kept or shown. */
-  readonly account: readonly string[];
-  /** How long one call may take, in milliseconds, from the request to the answer's last byte. */
-  readonly timeoutMs: number;
-  /** Calls at once. */
-  readonly concurrency: number;
-  readonly limits: readonly RateLimitRule[];
-  readonly parseRateLimit?: ParseRateLimit;
-  /** How long each type that is read is good for. */
-  readonly cachePolicies: Readonly<Record<CachePolicyName, CachePolicy>>;
-  /** Tells the provider's regular answers from failures. Default: status 200 to 299. */
-  readonly isSuccess?: (response: ProviderResponse) => boolean;
-  readonly breaker?: BreakerOptions;
-};
-
-/** Makes readers of a provider whose calls and lifetimes have these names. */
-export type CreateReader<Operation extends string, CachePolicyName extends string> = <Value>(
-  definition: ReaderDefinition<Value, Operation, CachePolicyName>,
-) => Reader<Value>;
-
-/** The way to one account at one provider: calls over `http`, and what is read by key over readers. */
-export type Provider<CachePolicyName extends string = never> = {
-  readonly upstream: string;
-  readonly http: HttpConnector;
-  readonly createReader: CreateReader<string, CachePolicyName>;
-  /** Makes everything unusable that was read under these tags before. To be awaited before the write is answered. */
-  readonly invalidate: (tags: readonly Tag[]) => Promise<void>;
+  /** The connection of the request's credential; default: the configured one. */
+  readonly connect: (options?: Pick<RequestOptions, 'credentials'>) => Connection<Api, Definitions>;
+  /** Does ahead what the first request would otherwise wait for. Throws UpstreamError. */
+  readonly warmUp: () => Promise<void>;
+  /** Lets running requests finish and closes the connections. */
   readonly close: () => Promise<void>;
 };
 
-/**
- * Puts together what stands between a subgraph and its provider: a call is counted, sent again where that is safe, waits
- * for its turn under the quotas, is refused while the provider is known to be down, and has a time limit; see
- * `docs/decisions/0009-the-order-of-the-links.md` for the order. What is read by key is gathered over all requests and kept.
- */
-export const createProvider = <CachePolicyName extends string>(
-  { openStore, rateLimiter, callStats }: Infrastructure,
-  {
+/** Credentials that are connected at once, beside the configured one; the one that was idle for longest is closed. */
+const MAX_CREDENTIALS = 100;
+
+/** A credential that is not used for this long is closed, in milliseconds. */
+const IDLE_MS = 600_000;
+
+/** How long a client request may go on using a connection that was closed, in milliseconds. */
+const GRACE_MS = 60_000;
+
+type Opened<Api, Definitions extends Reads> = Connection<Api, Definitions> & {
+  readonly warmUp: () => Promise<unknown>;
+  readonly close: () => Promise<void>;
+};
+
+/** Opens a provider with its configured settings. Connections to other credentials are opened when first used. */
+export const createProvider = <
+  Shape extends SettingsShape,
+  Policy extends string,
+  Client,
+  Api,
+  Definitions extends Reads<Policy>,
+>(
+  infrastructure: Infrastructure,
+  definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
+  { upstream, settings }: { upstream: string; settings: Settings<Shape> & CommonSettings<Policy> },
+): Provider<Api, Definitions> => {
+  const open = (given: typeof settings) => openConnection(infrastructure, definition, upstream, given);
+  const configured = open(settings);
+  const others = new LRUCache<string, Opened<Api, Definitions>>({
+    max: MAX_CREDENTIALS,
+    ttl: IDLE_MS,
+    ttlAutopurge: true,
+    updateAgeOnGet: true,
+    dispose: (connection, _id, reason) => {
+      if (reason === 'delete') return;
+      setTimeout(() => void connection.close(), GRACE_MS).unref();
+    },
+  });
+  return {
     upstream,
-    account,
-    timeoutMs,
-    concurrency,
-    limits: rules,
-    parseRateLimit,
-    cachePolicies,
-    isSuccess,
-    breaker,
-  }: ProviderOptions<CachePolicyName>,
-): Provider<CachePolicyName> => {
-  const accountId = createHash('sha256').update(JSON.stringify(account)).digest('base64url').slice(0, 16);
-  const limits = createRateLimits(rules, { upstream, account: accountId });
+    connect: ({ credentials } = {}) => {
+      const own = credentials?.get(definition.name);
+      if (!own) return configured;
+      const given = withCredentials(definition, settings, own);
+      const id = credentialIdOf(definition.identity(given));
+      const known = others.get(id) ?? open(given);
+      others.set(id, known);
+      return known;
+    },
+    warmUp: async () => {
+      await configured.warmUp();
+    },
+    close: async () => {
+      const all = [configured, ...others.values()];
+      for (const id of [...others.keys()]) others.delete(id);
+      await Promise.all(all.map((connection) => connection.close()));
+    },
+  };
+};
+
+/** Identifies a credential without holding anything of it. */
+const credentialIdOf = (identity: readonly unknown[]): string =>
+  createHash('sha256').update(JSON.stringify(identity)).digest('base64url').slice(0, 16);
+
+/**
+ * Puts together what stands between a subgraph and its provider: a request is counted, retried where that is safe, waits for
+ * its permit under the rate limits, is refused while the circuit is open, and has a time limit; see
+ * `docs/decisions/0009-the-order-of-the-links.md` for the order. Reads by key are batched over all client requests and cached.
+ */
+const openConnection = <
+  Shape extends SettingsShape,
+  Policy extends string,
+  Client,
+  Api,
+  Definitions extends Reads<Policy>,
+>(
+  { openStore, rateLimiter, callStats }: Infrastructure,
+  definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
+  upstream: string,
+  settings: Settings<Shape> & CommonSettings<Policy>,
+): Opened<Api, Definitions> => {
+  const { transport, parseRateLimit, adjustRateLimits } = definition;
+  const { timeoutMs, concurrency, cachePolicies } = settings;
+  const identity = definition.identity(settings);
+  const credentialId = credentialIdOf(identity);
+  const rules = adjustRateLimits?.(settings.rateLimits, settings) ?? settings.rateLimits;
+  const limits = createRateLimits(rules, { upstream, credentialId });
   const scheduler = createRequestScheduler({ upstream, rateLimiter, windowsOf: limits.windowsOf, concurrency });
   const http = createHttpConnector({
     upstream,
     timeoutMs,
     connections: concurrency,
-    ...(isSuccess && { isSuccess }),
+    ...(transport.isSuccess && { isSuccess: transport.isSuccess }),
     callStats,
     middleware: [
       noStore,
       withRetry({ upstream, callStats, budget: createRetryBudget() }),
       withRateLimit({ upstream, scheduler, rateLimiter, limits, parseRateLimit, callStats }),
-      withBreaker(upstream, breaker),
+      withBreaker(upstream),
     ],
   });
-  const store = openStore?.(createSeal(account));
+  const client = transport.connect(http, settings);
+  const api = definition.api(client, settings);
+
+  const store = openStore?.(createSeal(identity));
   const now = store?.now ?? monotonicNow;
   const timestamp = createMonotonicClock(now);
   const longestTtlMs = Math.max(
     0,
     ...Object.values<CachePolicy>(cachePolicies).map(({ staleIfErrorMs }) => staleIfErrorMs),
   );
-  const cache = store && createCache({ store, owner: `${upstream}:${accountId}`, longestTtlMs, timestamp });
-  const readers: Reader<unknown>[] = [];
+  const cache = store && createCache({ store, owner: `${upstream}:${credentialId}`, longestTtlMs, timestamp });
+  const readers = new Map<string, InvalidatedReader<unknown, unknown, unknown>>();
+  for (const [name, read] of Object.entries(definition.reads(api))) {
+    const cachePolicy = cachePolicies[read.policy as Policy];
+    const options = { name, upstream, callStats, scheduler, cache, cachePolicy, timestamp, now };
+    readers.set(name, createReader(read, options));
+  }
   return {
-    upstream,
-    http,
-    createReader: (definition) => {
-      const cachePolicy = cachePolicies[definition.cachePolicy];
-      const reader = createReader(definition, { upstream, callStats, scheduler, cache, cachePolicy, timestamp, now });
-      readers.push(reader as Reader<unknown>);
-      return reader;
+    api,
+    readers: Object.fromEntries(readers) as unknown as Readers<Definitions>,
+    invalidate: async (changes) => {
+      const tags = Object.entries(changes).flatMap(
+        ([name, scopes]) => readers.get(name)?.invalidate(scopes ?? []) ?? [],
+      );
+      await cache?.invalidate([...new Set(tags)]);
     },
-    invalidate: async (tags) => {
-      for (const reader of readers) reader.invalidate(new Set(tags));
-      await cache?.invalidate(tags);
-    },
+    warmUp: async () => transport.warmUp?.(client),
     close: http.close,
   };
 };
 
-/** What is called for one request by itself, and not by a reader for all of them, is kept by nobody. */
-const noStore: Middleware = (next) => (call) => {
-  if (call.freshness) call.freshness.leftMs = 0;
-  return next(call);
+/** Direct requests bypass the cache, so their answer is fresh for no time. */
+const noStore: Middleware = (next) => (request) => {
+  if (request.freshness) request.freshness.leftMs = 0;
+  return next(request);
 };

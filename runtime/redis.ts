@@ -107,14 +107,24 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
   let attempt: NodeJS.Timeout | undefined;
   let handshake: NodeJS.Timeout | undefined;
 
-  const setStatus = (next: boolean, why?: unknown) => {
-    if (isUp === next) return;
-    // Said as loudly as its absence: who has read of that should read of the end.
+  // Each reason of an outage is logged once: the first may be a slow start, and the next a wrong password.
+  const reasons = new Set<unknown>();
+
+  const setStatus = (next: boolean, cause?: unknown) => {
+    const why = reasonOf(cause);
+    if (isUp === next && (next || why === undefined || reasons.has(why))) return;
+    // The end of an outage is logged as loudly as its beginning.
     const level = isUp === false ? 'warn' : 'info';
     isUp = next;
-    if (next) return log[level]({ redis: 'up' }, 'Redis (REDIS_URL) answers.');
-    const details = { redis: 'down', why: reasonOf(why) };
-    log.warn(details, 'Redis (REDIS_URL) does not answer. This process goes on alone, and goes on trying.');
+    if (next) {
+      reasons.clear();
+      return log[level]({ redis: 'up' }, 'Redis (REDIS_URL) answers.');
+    }
+    reasons.add(why);
+    log.warn(
+      { redis: 'down', why },
+      'Redis (REDIS_URL) does not answer. This process goes on alone, and goes on trying.',
+    );
   };
 
   const compareClocks = async () => {

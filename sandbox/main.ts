@@ -1,19 +1,25 @@
+import type { AnyProvider } from '../connectors/define-provider.ts';
 import { readEnv } from '../runtime/env.ts';
 import { run } from '../runtime/lifecycle.ts';
-import { SandboxProcessEnv } from './config.ts';
-import { sandboxes } from './index.ts';
-import type { Sandbox } from './server.ts';
+import { subgraphs } from '../subgraphs/index.ts';
+import { createSandboxProcessEnv } from './config.ts';
+
+const providers = subgraphs.map(({ provider }) => provider).filter(({ sandbox }) => sandbox);
 
 await run(process.env, async () => {
-  const { SANDBOXES: names, PORT: port, HOST: host } = readEnv(SandboxProcessEnv, process.env);
-  const started: Sandbox[] = [];
-  for (const [index, name] of names.entries()) {
-    const sandbox = await sandboxes[name].start({ port: port === 0 ? 0 : port + index, host });
+  const {
+    SANDBOXES,
+    PORT,
+    HOST: host,
+  } = readEnv(createSandboxProcessEnv(providers.map(({ name }) => name)), process.env);
+  const started: { readonly close: () => Promise<void> }[] = [];
+  for (const [index, name] of SANDBOXES.entries()) {
+    const load = providers.find((provider) => provider.name === name)?.sandbox as NonNullable<AnyProvider['sandbox']>;
+    const { start, environment } = await load();
+    const sandbox = await start({ port: PORT === 0 ? 0 : PORT + index, host });
     started.push(sandbox);
     console.log(`The sandbox of ${name} answers at ${sandbox.url}; to use it:`);
-    for (const [variable, value] of Object.entries(sandboxes[name].environment(sandbox))) {
-      console.log(`  ${variable}=${value}`);
-    }
+    for (const [variable, value] of Object.entries(environment(sandbox))) console.log(`  ${variable}=${value}`);
   }
   return {
     close: async () => {

@@ -7,7 +7,7 @@ import { subgraphs } from './index.ts';
 import { createLimitsShape, readLimits, SUBGRAPH_LIMITS } from './kit/limits/limits-env.ts';
 
 const NAMES = subgraphs.map(({ name }) => name);
-const PROVIDERS = new Set(subgraphs.map(({ provider }) => provider));
+const PROVIDERS = new Set(subgraphs.map(({ provider }) => provider.name));
 
 const SandboxUrls = z.string().transform((text, { addIssue }) => {
   const urls = new Map<string, string>();

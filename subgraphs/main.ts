@@ -7,13 +7,24 @@ import { createProcessInfrastructure, readInfrastructureConfig } from './kit/inf
 import { serve } from './kit/serve.ts';
 import { hasCredentials, type SubgraphModule } from './kit/subgraph.ts';
 
-// The sandboxes are loaded only where they are used.
-const sandboxOf = process.env['SANDBOX_URLS'] ? (await import('../sandbox/index.ts')).sandboxOf : () => undefined;
+type Sandboxes = ReadonlyMap<string, Awaited<ReturnType<NonNullable<SubgraphModule['provider']['sandbox']>>>>;
 
-/** The variables that point a subgraph at its provider's sandbox, if there is one and nothing gives access to the provider. */
+/** The sandboxes by their providers' names. They are loaded only where they are used. */
+const loadSandboxes = async (): Promise<Sandboxes> =>
+  new Map(
+    await Promise.all(
+      subgraphs.flatMap(({ provider }) =>
+        provider.sandbox ? [provider.sandbox().then((sandbox) => [provider.name, sandbox] as const)] : [],
+      ),
+    ),
+  );
+
+const sandboxes: Sandboxes = process.env['SANDBOX_URLS'] ? await loadSandboxes() : new Map();
+
+/** The variables that point a subgraph at its provider's sandbox, if there is one and no credentials are set. */
 const sandboxVariables = (module: SubgraphModule, env: Env, sandboxUrls: ReadonlyMap<string, string>) => {
-  const url = sandboxUrls.get(module.provider);
-  return url && !hasCredentials(module, env) ? sandboxOf(module.provider)?.environment({ url }) : undefined;
+  const url = sandboxUrls.get(module.provider.name);
+  return url && !hasCredentials(module, env) ? sandboxes.get(module.provider.name)?.environment({ url }) : undefined;
 };
 
 /** The subgraphs to serve, each with the environment that it reads. Throws ConfigError, also for providers' variables. */

@@ -1,9 +1,9 @@
 import { fork } from 'node:child_process';
 import { Pool } from 'undici';
-import { sandboxes } from '../../sandbox/index.ts';
 import { startHubSpotSandbox } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
 import { startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
 import { startStripeSandbox } from '../../subgraphs/payments/stripe/sandbox/index.ts';
+import { sandboxEnvironment } from '../../test/helpers/sandboxes.ts';
 import { POLITE, WORST } from './operations.ts';
 
 /*
@@ -22,9 +22,9 @@ export const runProviders = async (): Promise<void> => {
   const hubspot = await startHubSpotSandbox({ quota: { account: UNLIMITED, search: UNLIMITED } });
   const openmage = await startOpenMageSandbox();
   process.send?.({
-    ...sandboxes.stripe.environment(stripe),
-    ...sandboxes.hubspot.environment(hubspot),
-    ...sandboxes.openmage.environment(openmage),
+    ...sandboxEnvironment('stripe', stripe),
+    ...sandboxEnvironment('hubspot', hubspot),
+    ...sandboxEnvironment('openmage', openmage),
   });
 };
 

@@ -4,7 +4,6 @@ import { CustomersDocument, PaymentDocument, ProductsDocument } from '../../clie
 import { CustomerOverviewDocument } from '../../clients/web/src/generated/graphql.ts';
 import { createLog } from '../../runtime/log.ts';
 import { createCompany } from '../../sandbox/company.ts';
-import { sandboxOf } from '../../sandbox/index.ts';
 import { readConfig } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
 import { createProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
@@ -35,8 +34,8 @@ const start = async (port: number): Promise<void> => {
   const { infrastructure, health } = createProcessInfrastructure({}, log);
   const environments = await Promise.all(
     subgraphs.map(async ({ provider }) => {
-      const standIn = sandboxOf(provider);
-      return standIn ? standIn.environment(await standIn.start()) : {};
+      const sandbox = await provider.sandbox?.();
+      return sandbox ? sandbox.environment(await sandbox.start()) : {};
     }),
   );
   const env = Object.assign({}, ...environments);

@@ -29,7 +29,9 @@ export type RequestOptions = {
   readonly requestStats?: ReadonlySet<CallStats> | undefined;
   /** Told by what is read; a call that nothing keeps the answer of leaves no time. Default: nobody wants to know. */
   readonly freshness?: Freshness | undefined;
-  /** A turn that was taken for it beforehand. */
+  /** Settings by the provider's name, where the request has credentials of its own. Default: the configured ones. */
+  readonly credentials?: ReadonlyMap<string, Readonly<Record<string, unknown>>> | undefined;
+  /** A permit that was acquired for the request beforehand. */
   readonly permit?: Permit | undefined;
 };
 

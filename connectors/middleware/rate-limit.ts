@@ -29,10 +29,10 @@ export type RateLimits = {
   readonly windowOf: (name: string, operation: string) => RateWindow | undefined;
 };
 
-/** The limits of one account at one provider. `account` tells accounts apart and holds no credential. */
+/** The rate limits of one credential. `credentialId` tells credentials apart and holds nothing of them. */
 export const createRateLimits = (
   rules: readonly RateLimitRule[],
-  { upstream, account }: { upstream: string; account: string },
+  { upstream, credentialId }: { upstream: string; credentialId: string },
 ): RateLimits => {
   const known = new LRUCache<string, ReadonlyMap<string, RateWindow>>({ max: MAX_OPERATIONS });
   const find = (operation: string): ReadonlyMap<string, RateWindow> => {
@@ -45,7 +45,7 @@ export const createRateLimits = (
             name,
             // In braces: what has to be together in a Redis cluster.
             {
-              key: `{${upstream}:${account}}:${name}${isPerOperation ? `:${operation}` : ''}`,
+              key: `{${upstream}:${credentialId}}:${name}${isPerOperation ? `:${operation}` : ''}`,
               calls,
               windowMs,
               isOperatorSet,

@@ -11,86 +11,90 @@ export const chunksOf = <T>(items: readonly T[], size: number): T[][] => {
   return chunks;
 };
 
-/** What one call says of its keys: leaves out what the provider knows nothing of; one key's failure is an Error. */
-export type BatchResult<Value> = ReadonlyMap<string, Value | Error>;
+/** The values of one provider request, by its keys. Unknown keys are left out; a key that failed alone is an Error. */
+export type BatchResult<Key, Value> = ReadonlyMap<Key, Value | Error>;
 
-/** What the provider says of one key, `null` for nothing, and when it was asked, by `stamp`. */
+/** The provider's value for one key, `null` where it has none, and when the request was sent, by `timestamp`. */
 export type Fetched<Value> = { readonly value: Value | null; readonly fetchedAt: number };
 
-export type BatcherOptions<Value> = {
+/** A key, and the text that tells it from all others. */
+export type BatchKey<Key> = { readonly id: string; readonly key: Key };
+
+export type BatcherOptions<Key, Value> = {
   readonly upstream: string;
-  readonly operation: string;
-  /** Keys that one call may carry. */
-  readonly maxBatch: number;
-  /** One call. */
-  readonly fetch: (keys: readonly string[], call: RequestOptions) => Promise<BatchResult<Value>>;
-  /** Takes a turn for a call before it is known what it carries: while it waits in line, keys are still gathered. */
-  readonly acquirePermit: (call: RequestOptions) => Promise<Permit>;
-  /** What to tell whose time is up while the call is in line. */
-  readonly rateLimitError: () => UpstreamError | undefined;
-  /** Keeps what was said of keys. Until it has, they are not asked again. */
+  /** The operation that fetches a key. All keys of a batch have the same one. */
+  readonly operationOf: (key: Key) => string;
+  /** The most keys in one provider request. */
+  readonly batchSize: number;
+  /** Sends one provider request. */
+  readonly fetch: (keys: readonly Key[], options: RequestOptions) => Promise<BatchResult<Key, Value>>;
+  /** Waits for the right to send one request. Keys are still collected meanwhile. */
+  readonly acquirePermit: (operation: string, options: RequestOptions) => Promise<Permit>;
+  /** The error for a caller whose time is up while the request is queued. */
+  readonly rateLimitError: (operation: string) => UpstreamError | undefined;
+  /** Stores fetched values, by id. Until it resolves, their keys are not requested again. */
   readonly onResult?: ((fetched: ReadonlyMap<string, Fetched<Value>>) => Promise<void>) | undefined;
-  /** How long keys are gathered while another call of this kind is running, in milliseconds. Default 5. */
+  /** How long keys are collected while another request of this batcher is running, in milliseconds. Default 5. */
   readonly batchWindowMs?: number;
-  /** A clock that never gives the same moment twice; see `createMonotonicClock`. */
+  /** A strictly monotonic clock; see `createMonotonicClock`. */
   readonly timestamp: () => number;
 };
 
-/** Asks a provider for keys on behalf of all running requests. */
-export type Batcher<Value> = {
+/** Collects the keys of all running client requests into provider requests. */
+export type Batcher<Key, Value> = {
   /**
-   * What the provider says of each key, in their order; an Error where a key failed by itself or with its whole call.
-   * Throws UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED when the caller's signal ends before that.
+   * Returns the values in the keys' order; an Error where a key failed alone or with its whole request. Throws
+   * UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED when the caller's signal ends before that.
    */
-  readonly load: (keys: readonly string[], call: RequestOptions) => Promise<(Fetched<Value> | Error)[]>;
-  /** These keys have changed: whoever asks from now on does not join a call that is under way. */
-  readonly invalidate: (isMeant: (key: string) => boolean) => void;
+  readonly load: (keys: readonly BatchKey<Key>[], options: RequestOptions) => Promise<(Fetched<Value> | Error)[]>;
+  /** Detaches the matching keys from requests under way, so that later callers send a new one. */
+  readonly invalidate: (isMeant: (key: Key) => boolean) => void;
 };
 
-type InFlightKey<Value> = {
-  readonly batch: Batch<Value>;
+type InFlightKey<Key, Value> = {
+  readonly key: Key;
+  readonly batch: Batch<Key, Value>;
   readonly response: PromiseWithResolvers<Fetched<Value> | Error>;
   waiters: number;
 };
 
-type Batch<Value> = {
-  /** Those that have no answer yet. */
-  readonly inFlight: Map<string, InFlightKey<Value>>;
+type Batch<Key, Value> = {
+  /** Keys without a value yet, by id. */
+  readonly inFlight: Map<string, InFlightKey<Key, Value>>;
   readonly controller: AbortController;
   readonly priority: Priority;
   readonly requestStats: Set<CallStats>;
-  /** Whether it waits for its turn. */
+  /** Whether it waits for its permit, or was sent. */
   isQueued: boolean;
   /** When it was sent; undefined while keys can still be added. */
-  fetchedAt: number | undefined;
+  sentAt: number | undefined;
   waiters: number;
 };
 
 const ENDLESS = Number.POSITIVE_INFINITY;
 
 /**
- * Gathers keys over all running requests into calls as full as the provider allows. A key that is on its way already is
- * not asked again.
+ * Collects keys of all running client requests into provider requests as full as the provider allows. A key that is already in
+ * flight is joined, not requested again.
  *
- * While nothing of this kind is running a call goes out within the same turn of the event loop; while something is, keys
- * are gathered for `batchWindowMs`, or until a call is full. A call that has to wait for its turn takes on more keys as long as
- * it waits, so the scarcer the turns, the fuller the calls. A caller that leaves takes nobody with it: a call is given up
- * when all who waited for it have left. Keys that a provider refuses only together are asked for in halves, so that
- * one of them cannot spoil the others' answer.
+ * While no request of this batcher is running, one is sent within the same turn of the event loop; otherwise keys are
+ * collected for `batchWindowMs`, or until a batch is full. A batch that waits for its permit takes more keys meanwhile, so
+ * the scarcer the permits, the fuller the batches. A batch is aborted only when all its callers have left. A batch that the
+ * provider rejects is sent again in halves, so that one bad key does not fail the others.
  */
-export const createBatcher = <Value>({
+export const createBatcher = <Key, Value>({
   upstream,
-  operation,
-  maxBatch,
+  operationOf,
+  batchSize,
   fetch,
   onResult,
   acquirePermit,
   rateLimitError,
   batchWindowMs = 5,
   timestamp,
-}: BatcherOptions<Value>): Batcher<Value> => {
-  const inFlight = new Map<string, InFlightKey<Value>>();
-  let openBatch: Batch<Value> | undefined;
+}: BatcherOptions<Key, Value>): Batcher<Key, Value> => {
+  const inFlight = new Map<string, InFlightKey<Key, Value>>();
+  let openBatch: Batch<Key, Value> | undefined;
   let running = 0;
   let timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
 
@@ -100,90 +104,93 @@ export const createBatcher = <Value>({
     timer = undefined;
   };
 
-  const remove = (key: string, inFlightKey: InFlightKey<Value>) => {
-    if (inFlight.get(key) === inFlightKey) inFlight.delete(key);
+  const remove = (id: string, inFlightKey: InFlightKey<Key, Value>) => {
+    if (inFlight.get(id) === inFlightKey) inFlight.delete(id);
   };
 
   const settle = (
-    batch: Batch<Value>,
-    keys: readonly string[],
-    response: BatchResult<Value> | Error,
+    batch: Batch<Key, Value>,
+    ids: readonly string[],
+    result: BatchResult<Key, Value> | Error,
     fetchedAt: number,
   ) => {
     const fetched = new Map<string, Fetched<Value>>();
-    const landed: [key: string, inFlightKey: InFlightKey<Value>][] = [];
-    for (const key of keys) {
-      const inFlightKey = batch.inFlight.get(key);
+    const settled: [id: string, inFlightKey: InFlightKey<Key, Value>][] = [];
+    for (const id of ids) {
+      const inFlightKey = batch.inFlight.get(id);
       if (!inFlightKey) continue;
-      landed.push([key, inFlightKey]);
-      batch.inFlight.delete(key);
-      const value = response instanceof Error ? response : (response.get(key) ?? null);
-      if (!(value instanceof Error)) fetched.set(key, { value, fetchedAt });
-      inFlightKey.response.resolve(fetched.get(key) ?? (value as Error));
+      settled.push([id, inFlightKey]);
+      batch.inFlight.delete(id);
+      const value = result instanceof Error ? result : (result.get(inFlightKey.key) ?? null);
+      if (!(value instanceof Error)) fetched.set(id, { value, fetchedAt });
+      inFlightKey.response.resolve(fetched.get(id) ?? (value as Error));
     }
-    const dropAll = () => {
-      for (const [key, inFlightKey] of landed) remove(key, inFlightKey);
+    const removeAll = () => {
+      for (const [id, inFlightKey] of settled) remove(id, inFlightKey);
     };
-    // Who looked for it in the cache just before it was there finds it here, and does not ask again.
-    if (onResult && fetched.size > 0) void onResult(fetched).then(dropAll, dropAll);
-    else dropAll();
+    // A caller that missed the cache just before the value was stored finds the key here.
+    if (onResult && fetched.size > 0) void onResult(fetched).then(removeAll, removeAll);
+    else removeAll();
   };
 
-  const optionsOf = ({ controller, priority, requestStats }: Batch<Value>): RequestOptions => ({
+  const optionsOf = ({ controller, priority, requestStats }: Batch<Key, Value>): RequestOptions => ({
     signal: controller.signal,
     priority,
     requestStats,
   });
 
-  /** Asks in halves what is refused as a whole. `left` bounds how many more calls that may cost. */
+  /** Sends a batch, and one that is rejected as a whole again in halves. `left` bounds how many more requests that may cost. */
   const fetchInHalves = async (
-    batch: Batch<Value>,
-    keys: readonly string[],
-    left: { calls: number },
+    batch: Batch<Key, Value>,
+    ids: readonly string[],
+    left: { requests: number },
     permit?: Permit,
   ): Promise<void> => {
     const fetchedAt = timestamp();
+    const keys = ids.map((id) => (batch.inFlight.get(id) as InFlightKey<Key, Value>).key);
     try {
-      settle(batch, keys, await fetch(keys, { ...optionsOf(batch), permit }), fetchedAt);
+      settle(batch, ids, await fetch(keys, { ...optionsOf(batch), permit }), fetchedAt);
     } catch (cause) {
-      if (isUpstreamError(cause, 'UPSTREAM_REJECTED') && keys.length > 1 && left.calls >= 2) {
-        left.calls -= 2;
-        const halves = chunksOf(keys, Math.ceil(keys.length / 2));
+      if (isUpstreamError(cause, 'UPSTREAM_REJECTED') && ids.length > 1 && left.requests >= 2) {
+        left.requests -= 2;
+        const halves = chunksOf(ids, Math.ceil(ids.length / 2));
         await Promise.all(halves.map((half) => fetchInHalves(batch, half, left)));
         return;
       }
-      settle(batch, keys, cause instanceof Error ? cause : new Error('A call failed.', { cause }), fetchedAt);
+      settle(batch, ids, cause instanceof Error ? cause : new Error('A request failed.', { cause }), fetchedAt);
     }
   };
 
-  /** No more keys are added to it. */
-  const close = (batch: Batch<Value>): readonly string[] => {
+  /** Takes no more keys; returns the ids of those that there are. */
+  const close = (batch: Batch<Key, Value>): readonly string[] => {
     if (openBatch === batch) {
       cancelTimer();
       openBatch = undefined;
     }
-    batch.fetchedAt = timestamp();
+    batch.sentAt = timestamp();
     return [...batch.inFlight.keys()];
   };
 
-  const send = async (batch: Batch<Value>): Promise<void> => {
+  const send = async (batch: Batch<Key, Value>): Promise<void> => {
     let permit: Permit | undefined;
     try {
-      // A call that carries one key has nothing to gather, and may be of another operation.
-      if (maxBatch > 1) permit = await acquirePermit(optionsOf(batch));
-      const keys = close(batch);
-      // Everybody left in the moment that its turn came.
-      if (keys.length === 0) return;
+      // A request for one key has nothing to collect while it waits: it gets its permit on its way.
+      const [first] = batch.inFlight.values();
+      if (batchSize > 1 && first) permit = await acquirePermit(operationOf(first.key), optionsOf(batch));
+      const ids = close(batch);
+      // All callers left in the moment that the permit came.
+      if (ids.length === 0) return;
       // Enough to find two bad keys in a full batch.
-      await fetchInHalves(batch, keys, { calls: 4 * Math.ceil(Math.log2(keys.length + 1)) }, permit);
+      await fetchInHalves(batch, ids, { requests: 4 * Math.ceil(Math.log2(ids.length + 1)) }, permit);
     } catch (cause) {
-      settle(batch, close(batch), cause instanceof Error ? cause : new Error('A call failed.', { cause }), timestamp());
+      const error = cause instanceof Error ? cause : new Error('A request failed.', { cause });
+      settle(batch, close(batch), error, timestamp());
     } finally {
       permit?.end(false);
     }
   };
 
-  const dispatch = (batch: Batch<Value>) => {
+  const dispatch = (batch: Batch<Key, Value>) => {
     if (batch.isQueued) return;
     batch.isQueued = true;
     if (openBatch === batch) cancelTimer();
@@ -194,31 +201,36 @@ export const createBatcher = <Value>({
     });
   };
 
-  const add = (key: string, call: RequestOptions): InFlightKey<Value> => {
+  const add = ({ id, key }: BatchKey<Key>, options: RequestOptions): InFlightKey<Key, Value> => {
     if (!openBatch) {
-      const { deadlineAt = ENDLESS, isBackground = false, flow = {} } = call.priority ?? {};
-      const batch: Batch<Value> = {
+      const { deadlineAt = ENDLESS, isBackground = false, flow = {} } = options.priority ?? {};
+      const batch: Batch<Key, Value> = {
         inFlight: new Map(),
         controller: new AbortController(),
         priority: { deadlineAt, isBackground, flow },
         requestStats: new Set(),
         isQueued: false,
-        fetchedAt: undefined,
+        sentAt: undefined,
         waiters: 0,
       };
       openBatch = batch;
-      if (maxBatch > 1) {
+      if (batchSize > 1) {
         timer = running > 0 ? setTimeout(dispatch, batchWindowMs, batch) : setImmediate(dispatch, batch);
       }
     }
     const batch = openBatch;
-    const inFlightKey: InFlightKey<Value> = { batch, response: Promise.withResolvers(), waiters: 0 };
-    batch.inFlight.set(key, inFlightKey);
-    inFlight.set(key, inFlightKey);
+    const inFlightKey: InFlightKey<Key, Value> = {
+      key,
+      batch,
+      response: Promise.withResolvers(),
+      waiters: 0,
+    };
+    batch.inFlight.set(id, inFlightKey);
+    inFlight.set(id, inFlightKey);
     return inFlightKey;
   };
 
-  const join = (inFlightKey: InFlightKey<Value>, { priority, requestStats }: RequestOptions) => {
+  const join = (inFlightKey: InFlightKey<Key, Value>, { priority, requestStats }: RequestOptions) => {
     const { batch } = inFlightKey;
     inFlightKey.waiters += 1;
     batch.waiters += 1;
@@ -227,16 +239,16 @@ export const createBatcher = <Value>({
     if (requestStats) for (const callStats of requestStats) batch.requestStats.add(callStats);
   };
 
-  const leave = (key: string, inFlightKey: InFlightKey<Value>) => {
+  const leave = (id: string, inFlightKey: InFlightKey<Key, Value>) => {
     const { batch } = inFlightKey;
     inFlightKey.waiters -= 1;
     batch.waiters -= 1;
-    if (inFlightKey.waiters === 0 && batch.fetchedAt === undefined) {
-      batch.inFlight.delete(key);
-      remove(key, inFlightKey);
+    if (inFlightKey.waiters === 0 && batch.sentAt === undefined) {
+      batch.inFlight.delete(id);
+      remove(id, inFlightKey);
     }
-    if (batch.waiters > 0 || (batch.inFlight.size === 0 && batch.fetchedAt !== undefined)) return;
-    // Nobody may join what is being given up.
+    if (batch.waiters > 0 || (batch.inFlight.size === 0 && batch.sentAt !== undefined)) return;
+    // A request that is being aborted can no longer be joined.
     for (const [left, one] of batch.inFlight) remove(left, one);
     if (openBatch === batch) {
       cancelTimer();
@@ -245,16 +257,16 @@ export const createBatcher = <Value>({
     batch.controller.abort();
   };
 
-  const isOldFor = ({ batch }: InFlightKey<Value>, { notBefore = 0 }: RequestOptions) =>
-    batch.fetchedAt !== undefined && batch.fetchedAt <= notBefore;
+  const isTooOld = ({ batch }: InFlightKey<Key, Value>, { notBefore = 0 }: RequestOptions) =>
+    batch.sentAt !== undefined && batch.sentAt <= notBefore;
 
   return {
-    load: async (keys, call) => {
+    load: async (keys, options) => {
       const joined = keys.map((key) => {
-        const lookedUp = inFlight.get(key);
-        const inFlightKey = lookedUp && !isOldFor(lookedUp, call) ? lookedUp : add(key, call);
-        join(inFlightKey, call);
-        if (openBatch && openBatch.inFlight.size >= maxBatch) {
+        const known = inFlight.get(key.id);
+        const inFlightKey = known && !isTooOld(known, options) ? known : add(key, options);
+        join(inFlightKey, options);
+        if (openBatch && openBatch.inFlight.size >= batchSize) {
           const full = openBatch;
           openBatch = undefined;
           cancelTimer();
@@ -262,31 +274,33 @@ export const createBatcher = <Value>({
         }
         return inFlightKey;
       });
+      const [first] = keys;
+      if (!first) return [];
+      const operation = operationOf(first.key);
       try {
         const responses = Promise.all(joined.map(({ response }) => response.promise));
-        return await untilAborted(responses, { upstream, operation, signal: call.signal });
+        return await untilAborted(responses, { upstream, operation, signal: options.signal });
       } catch (error) {
-        const isQueued = joined.some(({ batch }) => batch.isQueued && batch.fetchedAt === undefined);
-        throw (isQueued && isUpstreamError(error, 'UPSTREAM_TIMEOUT') && rateLimitError()) || error;
+        const isQueued = joined.some(({ batch }) => batch.isQueued && batch.sentAt === undefined);
+        throw (isQueued && isUpstreamError(error, 'UPSTREAM_TIMEOUT') && rateLimitError(operation)) || error;
       } finally {
-        for (const [index, inFlightKey] of joined.entries()) leave(keys[index] ?? '', inFlightKey);
+        for (const [index, inFlightKey] of joined.entries()) leave(keys[index]?.id ?? '', inFlightKey);
       }
     },
     invalidate: (isMeant) => {
-      for (const [key, inFlightKey] of inFlight) {
-        if (isMeant(key) && inFlightKey.batch.fetchedAt !== undefined) remove(key, inFlightKey);
+      for (const [id, inFlightKey] of inFlight) {
+        if (isMeant(inFlightKey.key) && inFlightKey.batch.sentAt !== undefined) remove(id, inFlightKey);
       }
     },
   };
 };
 
-/** How far stamps may be ahead of their clock, in milliseconds, before they follow it back. */
+/** How far ahead of its clock a monotonic clock may be, in milliseconds, before it follows it back. */
 const MAX_LEAD_MS = 1_000;
 
 /**
- * A clock whose moments are all different and grow, in milliseconds, so that of a change and a question of the same
- * millisecond it is known which came first. Only where `now` is set back do the moments go back with it: they would
- * otherwise stand still until it has caught up.
+ * A strictly monotonic clock in milliseconds: of a write and a read in the same millisecond it is known which came first. Only
+ * where `now` is set back does it follow: it would otherwise stand still until `now` has caught up.
  */
 export const createMonotonicClock = (now: () => number): (() => number) => {
   let last = Number.NEGATIVE_INFINITY;
@@ -296,7 +310,3 @@ export const createMonotonicClock = (now: () => number): (() => number) => {
     return last;
   };
 };
-
-/** An answer with one key left out of it that was asked for by itself. */
-export const singleResult = <Value>(key: string, value: Value | null): Map<string, Value> =>
-  new Map(value === null ? [] : [[key, value]]);

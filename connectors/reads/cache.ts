@@ -3,21 +3,26 @@ import { z } from 'zod';
 import product from '../../package.json' with { type: 'json' };
 import type { Fetched } from './batcher.ts';
 import type { Store } from './store.ts';
-import type { Tag } from './tag.ts';
 
-/** For how long what a provider has said is used. Ages since it was asked, in milliseconds. */
+/** How long a provider's answer is used, by its age since the request was sent, in milliseconds. See RFC 9111 and RFC 5861. */
 export type CachePolicy = {
-  /** Up to this age it is as good as asking. */
+  /** Up to this age a value is fresh. */
   readonly maxAgeMs: number;
-  /** Up to this age it is used while the provider is asked anew in the background. */
+  /** Up to this age a value is used while it is refreshed in the background. */
   readonly staleWhileRevalidateMs: number;
-  /** Up to this age it is used where the provider cannot be asked or takes long. */
+  /** Up to this age a value is used where the provider fails or takes too long. */
   readonly staleIfErrorMs: number;
-  /** Up to this age it is believed without asking that the provider has nothing of that key. */
+  /** Up to this age the provider is believed to have nothing under a key. */
   readonly negativeTtlMs: number;
 };
 
-/** What was said of one thing, and for how long it may be of use. */
+/** The name of something that a write can change. */
+export type Tag = string;
+
+/** A value's key, and the tags that a write invalidates it by. */
+export type CacheKey = { readonly key: string; readonly tags: readonly Tag[] };
+
+/** A fetched value to be stored, and for how long it may be of use. */
 export type CacheItem<Value> = {
   readonly key: string;
   readonly fetched: Fetched<Value>;
@@ -25,16 +30,15 @@ export type CacheItem<Value> = {
 };
 
 /**
- * Keeps what one account's provider has said.
+ * Stores what one credential's provider has answered.
  *
- * Nothing is ever deleted. A write leaves a mark with its time instead, under a tag, and what was asked before the mark is
- * no longer taken: also not where an answer from before the write arrives after it, in this process or in another.
+ * Nothing is ever deleted. An invalidation is stored with its time instead, under a tag, and values fetched before it are no
+ * longer used: also where an answer from before a write arrives after it, in this process or in another.
  */
 export type Cache = {
-  /** Reads the values of keys, in their order, leaving out those that a write has invalidated since they were read. */
+  /** Reads values in the keys' order, leaving out those that were invalidated since they were fetched. */
   readonly get: <Value>(
-    keys: readonly string[],
-    tagsOf: (key: string) => readonly Tag[],
+    keys: readonly CacheKey[],
     tagsOfValue?: ((value: Value) => readonly Tag[]) | undefined,
   ) => Promise<CacheLookup<Value>>;
   readonly set: (items: readonly CacheItem<unknown>[]) => Promise<void>;
@@ -43,7 +47,7 @@ export type Cache = {
 
 export type CacheLookup<Value> = {
   readonly fetched: readonly (Fetched<Value> | undefined)[];
-  /** When a tag of any of these keys was last invalidated; 0 where none was. In the store's time. */
+  /** The time of the latest invalidation of any of these keys' tags, by the store's clock; 0 without one. */
   readonly invalidatedAt: number;
 };
 
@@ -114,34 +118,30 @@ export const createCache = ({ store, owner, longestTtlMs, timestamp }: CacheOpti
   };
 
   return {
-    get: async <Value>(
-      keys: readonly string[],
-      tagsOf: (key: string) => readonly Tag[],
-      tagsOfValue?: (value: Value) => readonly Tag[],
-    ) => {
-      const tags = [...new Set(keys.flatMap(tagsOf))];
+    get: async <Value>(keys: readonly CacheKey[], tagsOfValue?: (value: Value) => readonly Tag[]) => {
+      const tags = [...new Set(keys.flatMap((one) => one.tags))];
       const namesOf = (some: readonly Tag[]) => some.map((tag) => named('mark', tag));
-      // The marks come after what they are about: where memory is short, the store drops what was read first.
-      const found = await store.getMany([...keys.map((key) => named(VALUE, key)), ...namesOf(tags)]);
+      // Invalidations are read after what they are about: where memory is short, the store drops what was read first.
+      const found = await store.getMany([...keys.map(({ key }) => named(VALUE, key)), ...namesOf(tags)]);
       const fetched = found.slice(0, keys.length).map((one) => toFetched<Value>(one));
       const invalidations = toInvalidations(tags, found.slice(keys.length));
-      const ownTags = (one: Fetched<Value> | undefined) =>
+      const valueTags = (one: Fetched<Value> | undefined) =>
         one && one.value !== null && tagsOfValue ? tagsOfValue(one.value) : [];
-      const more = [...new Set(fetched.flatMap(ownTags))];
+      const more = [...new Set(fetched.flatMap(valueTags))];
       if (more.length > 0) {
         for (const [tag, at] of toInvalidations(more, await store.getMany(namesOf(more)))) invalidations.set(tag, at);
       }
       let invalidatedAt = 0;
       for (const at of invalidations.values()) if (Number.isFinite(at) && at > invalidatedAt) invalidatedAt = at;
-      const unchanged = fetched.map((one, index) => {
+      const usable = fetched.map((one, index) => {
         if (!one) return undefined;
-        const isChanged = [...tagsOf(keys[index] ?? ''), ...ownTags(one)].some((tag) => {
+        const isInvalidated = [...(keys[index]?.tags ?? []), ...valueTags(one)].some((tag) => {
           const at = invalidations.get(tag);
           return at !== undefined && at >= one.fetchedAt;
         });
-        return isChanged ? undefined : one;
+        return isInvalidated ? undefined : one;
       });
-      return { fetched: unchanged, invalidatedAt };
+      return { fetched: usable, invalidatedAt };
     },
     set: (items) =>
       store.setMany(

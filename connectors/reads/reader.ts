@@ -1,33 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { type CallStats, recordCall } from '../call-stats.ts';
+import { type CallStats, type CallStatsEntry, recordCall } from '../call-stats.ts';
 import { OUTAGE_CODES, outageCodeOf } from '../errors.ts';
 import type { RequestOptions } from '../middleware/chain.ts';
 import type { RequestScheduler } from '../rate-limits/scheduler.ts';
-import { type BatchResult, createBatcher, type Fetched } from './batcher.ts';
-import type { Cache, CacheLookup, CachePolicy } from './cache.ts';
-import type { Tag } from './tag.ts';
-
-/**
- * How one type of object, or one list, is read from a provider by key. `Operation` and `CachePolicyName` are the names of the
- * provider's operations and lifetimes.
- */
-export type ReaderDefinition<Value, Operation extends string = string, CachePolicyName extends string = string> = {
-  /** Unique among this provider's readers, e.g. `contacts`. */
-  readonly type: string;
-  /** The name that its lifetime is configured by. */
-  readonly cachePolicy: CachePolicyName;
-  /** The operation that `ask` calls: for its place under the limits, and for the ledger. */
-  readonly operation: Operation;
-  /** Keys that one call may carry. Say where the limit comes from. */
-  readonly maxBatch: number;
-  /** One call. Leaves out what the provider knows nothing of; one key's failure is an Error. Values are plain data. */
-  readonly fetch: (keys: readonly string[], call: RequestOptions) => Promise<BatchResult<Value>>;
-  /** The tags of a key: a write that invalidates one of them makes the cached value unusable. Default: none. */
-  readonly tagsOf?: ((key: string) => readonly Tag[]) | undefined;
-  /** Further tags, which depend on the value. They cost a second read of the cache. */
-  readonly tagsOfValue?: (value: Value) => readonly Tag[];
-};
+import { type BatchKey, createBatcher, type Fetched } from './batcher.ts';
+import type { Cache, CacheLookup, CachePolicy, Tag } from './cache.ts';
+import { type Read, type ReadKey, serialize } from './read.ts';
 
 /**
  * Why a value is stale: it is being refreshed in the background, or the provider could not be asked; then it is the code
@@ -39,72 +18,89 @@ export type StaleReason = (typeof STALE_REASONS)[number];
 /** The age of a stale value, in milliseconds, and why it was served. */
 export type Staleness = { readonly ageMs: number; readonly reason: StaleReason };
 
-/** What is known of a key: `null` where the provider has nothing. */
+/** The value of a key, `null` where the provider has none. */
 export type ReadResult<Value> = { readonly value: Value | null; readonly stale?: Staleness };
 
-/** Reads by key, from the cache or from the provider, on behalf of all running requests. */
-export type Reader<Value> = {
+/** Reads by key, from the cache or from the provider, on behalf of all running client requests. */
+export type Reader<Key, Value> = {
   readonly upstream: string;
+  /** Identifies a key among this reader's keys. */
+  readonly idOf: (key: Key) => string;
   /**
-   * In the keys' order; an Error where a key failed. Throws UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED when the caller's
-   * signal ends first.
+   * Returns the results in the keys' order; an Error where a key failed. Throws UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED when
+   * the caller's signal ends first.
    */
-  readonly load: (keys: readonly string[], call: RequestOptions) => Promise<(ReadResult<Value> | Error)[]>;
-  /** Something with these tags has changed: no call that is under way is joined by who asks from now on. */
-  readonly invalidate: (tags: ReadonlySet<Tag>) => void;
+  readonly load: (keys: readonly Key[], options: RequestOptions) => Promise<(ReadResult<Value> | Error)[]>;
+};
+
+/** A reader whose values a write can make unusable. */
+export type InvalidatedReader<Key, Value, Scope> = Reader<Key, Value> & {
+  /** Detaches what is in flight, so that later callers send a new request, and returns the cache's tags to invalidate. */
+  readonly invalidate: (scopes: readonly Scope[] | 'all') => readonly Tag[];
 };
 
 export type ReaderOptions = {
+  /** Unique among this provider's readers. */
+  readonly name: string;
   readonly upstream: string;
   readonly callStats: CallStats;
   readonly scheduler: RequestScheduler;
-  /** Undefined: nothing is kept. */
+  /** Undefined: nothing is cached. */
   readonly cache: Cache | undefined;
   readonly cachePolicy: CachePolicy;
-  /** How long a caller waits for the provider where there is something older to answer with, in milliseconds. Default 1,000. */
+  /** How long a caller waits for the provider where there is a stale value, in milliseconds. Default 1,000. */
   readonly staleFallbackAfterMs?: number;
-  /** The clock by which the times in the cache are, and the same as moments that all differ. */
+  /** The clock of the times in the cache, and the same as a strictly monotonic one. */
   readonly now: () => number;
   readonly timestamp: () => number;
 };
 
-/** How long a refresh may stand in line, in milliseconds. Who joins it has to know soon whether it will have its turn. */
+/** How long a background refresh may be queued, in milliseconds. Callers that join it learn soon whether it will be sent. */
 const REFRESH_MS = 5_000;
 
-export const createReader = <Value>(
-  { type, operation, maxBatch, fetch, tagsOf = () => [], tagsOfValue }: Omit<ReaderDefinition<Value>, 'cachePolicy'>,
-  { upstream, callStats, scheduler, cache, cachePolicy, staleFallbackAfterMs = 1_000, timestamp, now }: ReaderOptions,
-): Reader<Value> => {
-  const { maxAgeMs, staleWhileRevalidateMs, staleIfErrorMs, negativeTtlMs } = cachePolicy;
-  const nameOf = (key: string) => `${type} ${key}`;
+export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
+  { fetch, operationOf, batchSize, scopesOf, scopesOfValue }: Read<Key, Value, Scope>,
+  options: ReaderOptions,
+): InvalidatedReader<Key, Value, Scope> => {
+  const { name, upstream, callStats, scheduler, cache, staleFallbackAfterMs = 1_000, timestamp, now } = options;
+  const { maxAgeMs, staleWhileRevalidateMs, staleIfErrorMs, negativeTtlMs } = options.cachePolicy;
+  const cacheKeyOf = (id: string) => `${name} ${id}`;
+  const tagOf = (scope: Scope): Tag => `${name} ${serialize(scope)}`;
+  const tagsOf = (key: Key): Tag[] => [name, ...scopesOf(key).map(tagOf)];
+  const tagsOfValue = scopesOfValue && ((value: Value): Tag[] => scopesOfValue(value).map(tagOf));
 
   const store = async (fetched: ReadonlyMap<string, Fetched<Value>>): Promise<void> => {
-    await cache?.set([...fetched].map(([key, one]) => ({ key: nameOf(key), fetched: one, staleIfErrorMs })));
+    await cache?.set([...fetched].map(([id, one]) => ({ key: cacheKeyOf(id), fetched: one, staleIfErrorMs })));
   };
 
-  const batcher = createBatcher<Value>({
+  const record = (keys: readonly Key[], entry: CallStatsEntry, { requestStats }: RequestOptions): void => {
+    const [first] = keys;
+    if (first !== undefined) recordCall({ operation: operationOf(first), requestStats }, callStats, upstream, entry);
+  };
+
+  const batcher = createBatcher<Key, Value>({
     upstream,
-    operation,
-    maxBatch,
+    operationOf,
+    batchSize,
     timestamp,
-    acquirePermit: (call) => scheduler.acquire({ ...call, operation }),
-    rateLimitError: () => scheduler.rateLimitError(operation),
+    acquirePermit: (operation, call) => scheduler.acquire({ ...call, operation }),
+    rateLimitError: scheduler.rateLimitError,
     ...(cache && staleIfErrorMs > 0 && { onResult: store }),
     fetch: (keys, call) => {
-      recordCall({ operation, requestStats: call.requestStats }, callStats, upstream, { keys: keys.length });
+      record(keys, { keys: keys.length }, call);
       return fetch(keys, call);
     },
   });
 
-  const refresh = (keys: readonly string[]) => {
+  const refresh = (keys: readonly BatchKey<Key>[]) => {
     const priority = { deadlineAt: monotonicNow() + REFRESH_MS, isBackground: true, flow: {} };
     void batcher.load(keys, { priority }).catch(() => {});
   };
 
-  /** What may be answered with where the provider cannot be asked. */
+  /** Whether a value may be used where the provider fails. */
   const isUsableOnError = (fetched: Fetched<Value>): boolean => ageOf(fetched) <= staleIfErrorMs;
 
-  // Moments of other processes can be ahead of this one's clock by a little.
+  // Times of other processes can be slightly ahead of this one's clock.
   const ageOf = ({ fetchedAt }: Fetched<Value>): number => Math.max(0, now() - fetchedAt);
 
   const asStale = (fetched: Fetched<Value>, reason: StaleReason): ReadResult<Value> => ({
@@ -112,18 +108,18 @@ export const createReader = <Value>(
     stale: { ageMs: Math.round(ageOf(fetched)), reason },
   });
 
-  /** For how much longer it is as good as asking: not at all where nothing is kept, or where it is past its time. */
+  /** For how much longer a value is fresh, in milliseconds; 0 where nothing is cached. */
   const remainingMsOf = (response: Fetched<Value> | ReadResult<Value> | Error | undefined): number => {
     if (!cache || !response || response instanceof Error || !('fetchedAt' in response)) return 0;
     return Math.max(0, (response.value === null ? negativeTtlMs : maxAgeMs) - ageOf(response));
   };
 
-  /** The request's earliest moment in the times that the answers have. */
+  /** The options with `notBefore` by the cache's clock. */
   const withNotBefore = (call: RequestOptions): RequestOptions =>
     call.notBefore === undefined ? call : { ...call, notBefore: now() - (monotonicNow() - call.notBefore) };
 
   const loadWithStaleFallback = async (
-    keys: readonly string[],
+    keys: readonly BatchKey<Key>[],
     fallbacks: readonly Fetched<Value>[],
     call: RequestOptions,
   ): Promise<(ReadResult<Value> | Error)[]> => {
@@ -141,7 +137,7 @@ export const createReader = <Value>(
           return outage && old ? asStale(old, outage) : response;
         }) as (ReadResult<Value> | Error)[];
       }
-      // The call goes on for the cache's sake, and for whoever has more patience.
+      // The request goes on, for the cache and for callers without a stale value.
       asked.catch(() => {});
       return fallbacks.map((old) => asStale(old, 'UPSTREAM_TIMEOUT'));
     } catch (error) {
@@ -156,70 +152,79 @@ export const createReader = <Value>(
 
   return {
     upstream,
-    // What a value is changed by is not known before it is there, so then none of those under way will do.
-    invalidate: (tags) => batcher.invalidate((key) => Boolean(tagsOfValue) || tagsOf(key).some((tag) => tags.has(tag))),
+    idOf: serialize,
+    invalidate: (scopes) => {
+      const tags = scopes === 'all' ? [name] : scopes.map(tagOf);
+      const changed = new Set(tags);
+      // What scopes a value has is not known before it is fetched, so then nothing in flight may be joined.
+      batcher.invalidate((key) => Boolean(tagsOfValue) || tagsOf(key).some((tag) => changed.has(tag)));
+      return tags;
+    },
     load: async (keys, given) => {
       const call = withNotBefore(given);
-      const found = new Map<string, ReadResult<Value> | Error>();
-      const note = (response: Fetched<Value> | ReadResult<Value> | Error | undefined): void => {
+      const entries = keys.map((key) => ({ id: serialize(key), key }));
+      const results = new Map<string, ReadResult<Value> | Error>();
+      const noteFreshness = (response: Fetched<Value> | ReadResult<Value> | Error | undefined): void => {
         if (call.freshness) call.freshness.leftMs = Math.min(call.freshness.leftMs, remainingMsOf(response));
       };
-      const missing: string[] = [];
-      const stale: string[] = [];
-      const fallbacks = new Map<string, Fetched<Value>>();
+      const missing: BatchKey<Key>[] = [];
+      const stale: BatchKey<Key>[] = [];
+      const fallbacks: { readonly entry: BatchKey<Key>; readonly fetched: Fetched<Value> }[] = [];
       const { fetched: lookedUp, invalidatedAt } = cache
-        ? await cache.get<Value>(keys.map(nameOf), (name) => tagsOf(name.slice(type.length + 1)), tagsOfValue)
-        : NOTHING_KNOWN;
-      // A call that was sent before a write, of this process or another, is not joined.
-      const anew = invalidatedAt < (call.notBefore ?? 0) ? call : { ...call, notBefore: invalidatedAt };
-      for (const [index, key] of keys.entries()) {
+        ? await cache.get<Value>(
+            entries.map(({ id, key }) => ({ key: cacheKeyOf(id), tags: tagsOf(key) })),
+            tagsOfValue,
+          )
+        : NOTHING_CACHED;
+      // A request that was sent before a write, of this process or another, is not joined.
+      const afterWrites = invalidatedAt < (call.notBefore ?? 0) ? call : { ...call, notBefore: invalidatedAt };
+      for (const [index, entry] of entries.entries()) {
         const fetched = lookedUp[index];
         if (!fetched || fetched.fetchedAt < (call.notBefore ?? 0)) {
-          missing.push(key);
+          missing.push(entry);
           continue;
         }
         const ageMs = ageOf(fetched);
         if (ageMs <= (fetched.value === null ? negativeTtlMs : maxAgeMs)) {
-          note(fetched);
-          found.set(key, { value: fetched.value });
+          noteFreshness(fetched);
+          results.set(entry.id, { value: fetched.value });
         } else if (fetched.value !== null && ageMs <= staleWhileRevalidateMs) {
-          note(undefined);
-          found.set(key, asStale(fetched, 'REFRESHING'));
-          stale.push(key);
+          noteFreshness(undefined);
+          results.set(entry.id, asStale(fetched, 'REFRESHING'));
+          stale.push(entry);
         } else if (isUsableOnError(fetched)) {
-          fallbacks.set(key, fetched);
+          fallbacks.push({ entry, fetched });
         } else {
-          missing.push(key);
+          missing.push(entry);
         }
       }
       if (stale.length > 0) refresh(stale);
-      const fallbackKeys = [...fallbacks.keys()];
+      const fallbackEntries = fallbacks.map(({ entry }) => entry);
+      const fallbackValues = fallbacks.map(({ fetched }) => fetched);
       const [responses, fallbackResults] = await Promise.all([
-        missing.length > 0 ? batcher.load(missing, anew) : [],
-        fallbackKeys.length > 0 ? loadWithStaleFallback(fallbackKeys, [...fallbacks.values()], anew) : [],
+        missing.length > 0 ? batcher.load(missing, afterWrites) : [],
+        fallbacks.length > 0 ? loadWithStaleFallback(fallbackEntries, fallbackValues, afterWrites) : [],
       ]);
-      for (const [index, key] of missing.entries()) {
-        note(responses[index]);
-        found.set(key, toReadResult(responses[index]));
-      }
-      for (const [index, key] of fallbackKeys.entries()) {
-        note(fallbackResults[index]);
-        found.set(key, toReadResult(fallbackResults[index]));
+      for (const [fetchedEntries, values] of [
+        [missing, responses],
+        [fallbackEntries, fallbackResults],
+      ] as const) {
+        for (const [index, { id }] of fetchedEntries.entries()) {
+          noteFreshness(values[index]);
+          results.set(id, toReadResult(values[index]));
+        }
       }
       if (cache) {
-        const used = [...found.values()].filter((one) => !(one instanceof Error) && one.stale !== undefined).length;
-        recordCall({ operation, requestStats: call.requestStats }, callStats, upstream, {
-          hits: keys.length - missing.length - fallbackKeys.length - stale.length,
-          stale: used,
-          misses: missing.length + fallbackKeys.length,
-        });
+        const misses = missing.length + fallbacks.length;
+        const used = [...results.values()].filter((one) => !(one instanceof Error) && one.stale !== undefined).length;
+        record(keys, { hits: keys.length - misses - stale.length, stale: used, misses }, call);
       }
-      return keys.map((key) => found.get(key) ?? { value: null });
+      return entries.map(({ id }) => results.get(id) ?? { value: null });
     },
   };
 };
 
-const NOTHING_KNOWN: CacheLookup<never> = { fetched: [], invalidatedAt: 0 };
+const NOTHING_CACHED: CacheLookup<never> = { fetched: [], invalidatedAt: 0 };
 
 const toReadResult = <Value>(
   response: Fetched<Value> | ReadResult<Value> | Error | undefined,

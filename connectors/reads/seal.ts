@@ -18,7 +18,7 @@ const MAC_LENGTH = 43;
 const VALUE_AT = START.length + MAC_LENGTH + '",'.length;
 
 /** Makes the seal of one account. `credential` is what the account is entered by; signatures do not show it. */
-export const createSeal = (credential: readonly string[]): Seal => {
+export const createSeal = (credential: readonly unknown[]): Seal => {
   const keys = Buffer.from(hkdfSync('sha256', JSON.stringify(credential), '', 'tributary kept values', 64)).toString(
     'hex',
   );

@@ -1,6 +1,7 @@
 import { type Client, createClientAsync, type IHttpClient } from 'soap';
 import type { z } from 'zod';
 import { untilAborted } from '../abort.ts';
+import type { Transport } from '../define-provider.ts';
 import { isUpstreamError, UpstreamError } from '../errors.ts';
 import type { ProviderRequest, ProviderResponse, RequestOptions } from '../middleware/chain.ts';
 import type { HttpConnector } from './http.ts';
@@ -224,3 +225,20 @@ const asUpstreamError = (cause: unknown, upstream: string, operation: string): U
     cause,
   });
 };
+
+/** SOAP by the WSDL that the setting `WSDL_URL` names; requests go to `ENDPOINT_URL`, or else to the address in the WSDL. */
+export const soap = <Operation extends string>({
+  serverFaults,
+  operations,
+}: {
+  /** The codes by which the provider reports a failure of its own. */
+  readonly serverFaults: readonly string[];
+  /** Operations that the WSDL has to describe. */
+  readonly operations: readonly Operation[];
+}): Transport<SoapConnector<Operation>, { readonly WSDL_URL: string; readonly ENDPOINT_URL?: string | undefined }> => ({
+  isSuccess: isSoapResponse(serverFaults),
+  connect: (http, { WSDL_URL: wsdlUrl, ENDPOINT_URL: endpointUrl }) =>
+    createSoapConnector<Operation>({ http, wsdlUrl, endpointUrl, operations }),
+  // Reading a WSDL takes from a tenth of a second to two.
+  warmUp: (client) => client.offers(operations[0] as Operation),
+});

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import type { Infrastructure } from '../../connectors/provider.ts';
+import type { SandboxModule } from '../../connectors/define-provider.ts';
+import type { Infrastructure } from '../../connectors/infrastructure.ts';
 import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.ts';
 import { createLog, type Log } from '../../runtime/log.ts';
-import type { SandboxedProvider } from '../../sandbox/index.ts';
-import type { Sandbox } from '../../sandbox/server.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
 import { createProcessInfrastructure, readInfrastructureConfig } from '../../subgraphs/kit/infrastructure.ts';
 import { hasCredentials, type Subgraph, type SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
@@ -43,7 +42,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
   );
   const log = createLog(config.logLevel);
   const { infrastructure, redis, health } = createProcessInfrastructure(env, log);
-  const sandboxes: Sandbox[] = [];
+  const sandboxes: StartedSandbox[] = [];
   const environments = new Map<string, Env>();
   const created: Subgraph[] = [];
   const create = (modules: readonly SubgraphModule[], on: Infrastructure, into: Subgraph[]): void => {
@@ -123,17 +122,18 @@ const checkWorkers = (env: Env, subgraphs: { readonly local: number; readonly sa
   }
 };
 
-type Sandboxed = ReadonlyMap<SubgraphModule, SandboxedProvider>;
+type StartedSandbox = { readonly url: string; readonly close: () => Promise<void> };
+
+type Sandboxed = ReadonlyMap<SubgraphModule, SandboxModule<StartedSandbox>>;
 
 const NO_SANDBOXES: Sandboxed = new Map();
 
-/** The sandboxes to use: of the providers that have one and that nothing in the environment gives access to. */
+/** The sandboxes to use: of the providers that have one and no credentials in the environment. */
 const findSandboxed = async (modules: readonly SubgraphModule[], env: Env): Promise<Sandboxed> => {
-  const { sandboxOf } = await import('../../sandbox/index.ts');
-  const found = new Map<SubgraphModule, SandboxedProvider>();
+  const found = new Map<SubgraphModule, SandboxModule<StartedSandbox>>();
   for (const module of modules) {
-    const sandboxed = sandboxOf(module.provider);
-    if (sandboxed && !hasCredentials(module, env)) found.set(module, sandboxed);
+    const { sandbox } = module.provider;
+    if (sandbox && !hasCredentials(module, env)) found.set(module, await sandbox());
   }
   return found;
 };

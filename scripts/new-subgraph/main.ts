@@ -1,13 +1,12 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
-import { addEntries } from './entries.ts';
 import { KINDS, readNames, UsageError } from './names.ts';
 import { requireRoom, writeTemplates } from './templates.ts';
 
 /*
- * `npm run new:subgraph -- loyalty --rest`: a subgraph of its own over a provider, with a sandbox and tests, and an entry in every
- * list. What it does is an example, for the provider's own to be put in its place: docs/add-a-subgraph.md.
+ * `npm run new:subgraph -- loyalty --rest`: writes the folder of a subgraph over a new provider, with a sandbox, and its tests;
+ * everything else is generated. What it does is an example to be replaced by the provider's own: docs/add-a-subgraph.md.
  */
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -33,19 +32,19 @@ try {
   const [name = ''] = positionals;
   const names = await readNames({ root: ROOT, name, provider: values.provider ?? name, kind });
   requireRoom(ROOT, names);
-  // The entries first: where a list is not as expected, nothing has been written.
-  const changed = await addEntries(ROOT, names);
   const written = await writeTemplates(ROOT, names);
   const tool = (command: string, ...args: string[]) =>
     run(process.execPath, [join(ROOT, 'node_modules/.bin', command), ...args], { cwd: ROOT });
-  await run(process.execPath, [join(ROOT, 'scripts/supergraph.ts')], { cwd: ROOT });
+  const script = (name: string) => run(process.execPath, [join(ROOT, 'scripts', name)], { cwd: ROOT });
+  const { stdout } = await script('generate.ts');
+  await script('supergraph.ts');
   await tool('graphql-codegen', '--config', 'codegen.ts');
-  const files = [...changed, ...written].filter((file) => /\.(ts|yaml)$/.test(file));
+  const files = written.filter((file) => file.endsWith('.ts'));
   await tool('biome', 'check', '--write', '--no-errors-on-unmatched', ...files);
   console.log(
     [
       ...written.map((file) => `wrote   ${file}`),
-      ...changed.map((file) => `changed ${file}`),
+      stdout.trim(),
       '',
       `\`npm start\` serves it now: { ${names.name}(email: "ada.lindqvist@customers.example") { status since } }`,
       'It goes on in docs/add-a-subgraph.md; `npm run check` says when it is done.',

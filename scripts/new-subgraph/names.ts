@@ -16,13 +16,12 @@ export type Names = {
   readonly name: string;
   /** Its type: `Loyalty`. */
   readonly Name: string;
-  readonly NAME: string;
   /** What is behind it: `bonus`, `Bonus`, `BONUS`. */
   readonly provider: string;
   readonly Provider: string;
   readonly PROVIDER: string;
-  /** The ports that the subgraph and its sandbox have as containers. */
-  readonly ports: { readonly subgraph: number; readonly sandbox: number };
+  /** Where the subgraph listens as a container. */
+  readonly port: number;
 };
 
 const WORD = /^[a-z][a-z0-9]{1,29}$/;
@@ -54,7 +53,7 @@ export const readNames = async ({
     }
   }
   if (subgraphs.some((one) => one.name === name)) throw new UsageError(`There is a subgraph ${name} already.`);
-  if (subgraphs.some((one) => one.provider === provider)) {
+  if (subgraphs.some((one) => one.provider.name === provider)) {
     throw new UsageError(`There is a subgraph over ${provider} already.`);
   }
   const Name = capitalized(name);
@@ -65,11 +64,10 @@ export const readNames = async ({
     kind,
     name,
     Name,
-    NAME: name.toUpperCase(),
     provider,
     Provider: capitalized(provider),
     PROVIDER: provider.toUpperCase(),
-    ports: { subgraph: 4001 + subgraphs.length, sandbox: 4011 + subgraphs.length },
+    port: Math.max(4_000, ...subgraphs.map(({ port }) => port)) + 1,
   };
 };
 

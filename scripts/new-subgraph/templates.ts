@@ -8,27 +8,23 @@ const TEMPLATES = join(import.meta.dirname, 'templates');
 /** Where each template goes, by the names that it has there. */
 const FILES: readonly (readonly [template: string, file: string, kind?: Kind])[] = [
   ['common/schema.graphql', 'subgraphs/__name__/schema.graphql'],
-  ['common/config.ts', 'subgraphs/__name__/__provider__/config.ts'],
-  ['common/limits.ts', 'subgraphs/__name__/__provider__/limits.ts'],
-  ['__kind__/api.ts', 'subgraphs/__name__/__provider__/api.ts'],
-  ['common/tags.ts', 'subgraphs/__name__/__provider__/tags.ts'],
-  ['common/reads.ts', 'subgraphs/__name__/__provider__/reads.ts'],
-  ['common/loaders.ts', 'subgraphs/__name__/loaders.ts'],
-  ['common/mapping.ts', 'subgraphs/__name__/__provider__/mapping.ts'],
+  ['common/model.ts', 'subgraphs/__name__/model.ts'],
   ['common/resolvers.ts', 'subgraphs/__name__/resolvers.ts'],
-  ['__kind__/index.ts', 'subgraphs/__name__/index.ts'],
+  ['common/index.ts', 'subgraphs/__name__/index.ts'],
+  ['__kind__/definition.ts', 'subgraphs/__name__/__provider__/definition.ts'],
+  ['__kind__/api.ts', 'subgraphs/__name__/__provider__/api.ts'],
+  ['common/adapter.ts', 'subgraphs/__name__/__provider__/__name__.ts'],
   ['common/README.md', 'subgraphs/__name__/__provider__/README.md'],
   ['common/sandbox-records.ts', 'subgraphs/__name__/__provider__/sandbox/records.ts'],
   ['soap/sandbox-wsdl.ts', 'subgraphs/__name__/__provider__/sandbox/wsdl.ts', 'soap'],
   ['__kind__/sandbox.ts', 'subgraphs/__name__/__provider__/sandbox/index.ts'],
-  ['common/subject.ts', 'test/contracts/__provider__.ts'],
+  ['common/contract.ts', 'test/contracts/__provider__.ts'],
   ['common/test.ts', 'test/subgraphs/__name__.test.ts'],
 ];
 
-/** What is another for each kind. */
+/** What differs by kind. */
 const KIND_WORDS: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
   rest: {
-    address: 'baseUrl',
     ADDRESS: 'BASE_URL',
     readOperation: 'GET /v1/records',
     writeOperation: 'PUT /v1/records',
@@ -37,7 +33,6 @@ const KIND_WORDS: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
     mistyped: (body) => body.replaceAll('"active"', '7'),`,
   },
   soap: {
-    address: 'wsdlUrl',
     ADDRESS: 'WSDL_URL',
     readOperation: 'getRecords',
     writeOperation: 'setState',
@@ -48,7 +43,6 @@ const KIND_WORDS: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
     mistyped: (body) => body.replaceAll('<since>', '<since>long ago, '),`,
   },
   graphql: {
-    address: 'baseUrl',
     ADDRESS: 'BASE_URL',
     readOperation: 'Records',
     writeOperation: 'SetState',
@@ -59,8 +53,8 @@ const KIND_WORDS: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
 };
 
 /** Puts names in the place of `__name__` and its like. */
-export const fill = (text: string, { ports: _, ...names }: Names): string => {
-  const words = { ...names, ...KIND_WORDS[names.kind] };
+export const fill = (text: string, names: Names): string => {
+  const words = { ...names, port: String(names.port), ...KIND_WORDS[names.kind] };
   return Object.entries(words).reduce((filled, [word, value]) => filled.replaceAll(`__${word}__`, value), text);
 };
 

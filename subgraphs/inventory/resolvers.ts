@@ -2,8 +2,6 @@ import { z } from 'zod';
 import { badInput } from '../kit/errors.ts';
 import { readInput } from '../kit/inputs.ts';
 import type { Resolvers } from './generated.ts';
-import { API_BACKORDERS, toBackorders, toOnHand } from './openmage/mapping.ts';
-import { setStock } from './openmage/set-stock.ts';
 import { Sku } from './sku.ts';
 
 const Skus = z.array(Sku).max(500, 'must be at most 500');
@@ -23,9 +21,9 @@ const SetStock = z.object({
 
 export const resolvers: Resolvers = {
   Query: {
-    product: async (_, { sku }, { loaders }) => loaders.stock.load(readInput(Sku, sku, 'sku')),
-    products: async (_, { skus }, { loaders }) => {
-      const items = await loaders.stock.loadMany(readInput(Skus, skus, 'skus'));
+    product: (_, { sku }, { inventory }) => inventory.stock(readInput(Sku, sku, 'sku')),
+    products: async (_, { skus }, { inventory }) => {
+      const items = await inventory.stocks(readInput(Skus, skus, 'skus'));
       const [first] = items;
       // The shop failed as a whole: one error for the list. Otherwise each entry fails at its own place.
       if (first instanceof Error && items.every((item) => item instanceof Error)) throw first;
@@ -33,27 +31,27 @@ export const resolvers: Resolvers = {
     },
   },
   Mutation: {
-    setStock: async (_, args, context) => {
+    setStock: async (_, args, { inventory }) => {
       const { sku, quantity, inStock } = readInput(SetStock, args.input, 'input');
-      const { backorderPolicy } = args.input;
       const update = {
         quantity: quantity ?? undefined,
         isInStock: inStock ?? undefined,
-        backorders: backorderPolicy ? API_BACKORDERS[backorderPolicy] : undefined,
+        backorderPolicy: args.input.backorderPolicy ?? undefined,
       };
       if (Object.values(update).every((value) => value === undefined)) throw badInput('input', 'changes nothing');
-      return { product: await setStock(sku, update, context) };
+      return { product: await inventory.setStock(sku, update) };
     },
   },
   Product: {
     __resolveReference: ({ sku }) => ({ sku }),
-    name: async ({ sku }, _, { loaders }) => (await loaders.catalogueEntry.load(sku))?.name ?? null,
-    stock: ({ sku, stock }, _, { loaders }) =>
-      stock instanceof Error ? Promise.reject(stock) : (stock ?? loaders.stock.load(sku)),
+    name: ({ sku }, _, { inventory }) => inventory.name(sku),
+    stock: ({ sku, stock }, _, { inventory }) =>
+      stock instanceof Error ? Promise.reject(stock) : (stock ?? inventory.stock(sku)),
   },
   Stock: {
-    quantity: ({ quantity }) => toOnHand(quantity),
+    // Below zero a shop counts what it has sold and does not have.
+    quantity: ({ quantity }) => Math.max(0, quantity),
     inStock: ({ isInStock }) => isInStock,
-    backorders: ({ quantity }) => toBackorders(quantity),
+    backorders: ({ quantity }) => Math.max(0, -quantity),
   },
 };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { createInfrastructure, type Infrastructure } from '../../connectors/provider.ts';
+import { createInfrastructure, type Infrastructure } from '../../connectors/infrastructure.ts';
 import { type Env, readEnv } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
 import { createRedis, isRedisUrl, type Redis } from '../../runtime/redis.ts';

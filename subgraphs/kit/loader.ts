@@ -3,28 +3,24 @@ import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import type { Reader, ReadResult } from '../../connectors/reads/reader.ts';
 import { currentField, noteStale } from './field.ts';
 
-/** Loads by key for one client request: asks once for each key, and keeps the answer as long as the request lives. */
+/** Loads by key for one client request: each key once, and the value is remembered until the request ends. */
 export type Loader<Key, Value> = {
   /** `null` where the provider has nothing. Throws UpstreamError. */
   readonly load: (key: Key) => Promise<Value | null>;
   /** In the keys' order, an Error where one failed. */
   readonly loadMany: (keys: readonly Key[]) => Promise<(Value | null | Error)[]>;
+  /** Forgets all values, after a write. */
   readonly clearAll: () => void;
 };
 
-/**
- * A loader over a reader. `keyOf` gives the reader's key; default: the key itself. What is past its time is noted at the
- * field that it is loaded for.
- */
-export const createLoader = <Value, Key = string>(
-  reader: Pick<Reader<Value>, 'upstream' | 'load'>,
-  call: RequestOptions,
-  keyOf: (key: Key) => string = String,
-): Loader<Key, Value> => {
-  const loader = new DataLoader<string, ReadResult<Value>>((keys) => reader.load(keys, call));
+/** Creates a loader over a reader. Stale values are noted at the field that they are loaded for. */
+export const createLoader = <Key, Value>(reader: Reader<Key, Value>, options: RequestOptions): Loader<Key, Value> => {
+  const loader = new DataLoader<Key, ReadResult<Value>, string>((keys) => reader.load(keys, options), {
+    cacheKeyFn: reader.idOf,
+  });
   const load = async (key: Key): Promise<Value | null> => {
     const field = currentField();
-    const { value, stale } = await loader.load(keyOf(key));
+    const { value, stale } = await loader.load(key);
     if (stale) noteStale(field, { provider: reader.upstream, ...stale });
     return value;
   };
@@ -40,12 +36,13 @@ export const createLoader = <Value, Key = string>(
   };
 };
 
-/** Adds to a request's loaders the way to forget what they have loaded, for after a write that has changed it. */
-export const withClearAll = <Loaders extends Readonly<Record<string, { clearAll: () => unknown }>>>(
-  loaders: Loaders,
-) => ({
-  ...loaders,
-  clearAll: (): void => {
-    for (const loader of Object.values(loaders)) loader.clearAll();
-  },
-});
+/** The loaders of a request, by the names of the readers. */
+export type LoadersOf<Readers> = {
+  readonly [Name in keyof Readers]: Readers[Name] extends Reader<infer Key, infer Value> ? Loader<Key, Value> : never;
+};
+
+/** Creates a loader over each reader. */
+export const createLoaders = <Readers extends object>(readers: Readers, options: RequestOptions): LoadersOf<Readers> =>
+  Object.fromEntries(
+    Object.entries(readers).map(([name, reader]) => [name, createLoader(reader, options)]),
+  ) as LoadersOf<Readers>;

@@ -2,12 +2,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { type GraphQLSchema, isIntrospectionType, isObjectType, parse } from 'graphql';
-import type { z } from 'zod';
+import type { AnyProvider, ProviderDefinition } from '../../connectors/define-provider.ts';
+import type { Infrastructure } from '../../connectors/infrastructure.ts';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
-import type { Infrastructure } from '../../connectors/provider.ts';
+import { createProvider } from '../../connectors/provider.ts';
+import type { Reads } from '../../connectors/reads/read.ts';
+import { credentialsOf, readSettings, type SettingsShape } from '../../connectors/settings.ts';
 import { type Env, namesOfSet } from '../../runtime/env.ts';
 import { withEntity, withField } from './field.ts';
 import { scalars } from './scalars.ts';
+import { createSession, type Session } from './session.ts';
 
 /** One domain of the graph, ready to be executed in any process. */
 export type Subgraph = {
@@ -27,25 +31,78 @@ export type Subgraph = {
   readonly close: () => Promise<void>;
 };
 
-/** How a subgraph is known before it is made. */
+/** A subgraph that can be created in any process. */
 export type SubgraphModule = {
   readonly name: string;
-  /** The provider behind it, by the name of its sandbox. */
-  readonly provider: string;
-  /** The variables that it reads, and those of them that may come from files. */
-  readonly variables: z.ZodObject;
-  readonly secrets: readonly string[];
-  /** The variables that give access to the provider. None of them set means: use the sandbox. */
-  readonly credentials: readonly string[];
-  /** Reads `variables` from an environment, as `create` does. Throws ConfigError naming each that is missing or malformed. */
+  readonly title: string;
+  readonly port: number;
+  /** The provider behind it. */
+  readonly provider: AnyProvider;
+  /** Reads the provider's variables, as `create` does. Throws ConfigError naming each that is missing or malformed. */
   readonly readConfig: (env: Env) => unknown;
   /** Throws ConfigError as `readConfig` does. */
   readonly create: (env: Env, infrastructure: Infrastructure) => Subgraph;
 };
 
-/** Whether anything in the environment gives access to the provider, so that it is to be called for real. */
-export const hasCredentials = ({ credentials }: Pick<SubgraphModule, 'credentials'>, env: Env): boolean =>
-  namesOfSet(credentials, env).length > 0;
+/** Whether the environment gives access to the provider, so that it is called for real. */
+export const hasCredentials = ({ provider }: Pick<SubgraphModule, 'provider'>, env: Env): boolean =>
+  namesOfSet(credentialsOf(provider), env).length > 0;
+
+export type SubgraphDefinition<
+  Shape extends SettingsShape,
+  Policy extends string,
+  Client,
+  Api,
+  Definitions extends Reads<Policy>,
+> = {
+  /** As in `supergraph.yaml`. */
+  readonly name: string;
+  /** For people, e.g. `Payments`. */
+  readonly title: string;
+  /** Where it listens as a container, e.g. 4001. Its provider's sandbox listens ten ports above. */
+  readonly port: number;
+  /** Where its `schema.graphql` is. */
+  readonly folder: string;
+  readonly resolvers: object;
+  readonly provider: ProviderDefinition<Shape, Policy, Client, Api, Definitions>;
+  /** The context of the resolvers, for one client request. */
+  readonly createContext: (session: Session<Api, Definitions>) => object;
+};
+
+/** Defines a subgraph over a provider. */
+export const defineSubgraph = <
+  Shape extends SettingsShape,
+  Policy extends string,
+  Client,
+  Api,
+  Definitions extends Reads<Policy>,
+>({
+  name,
+  title,
+  port,
+  folder,
+  resolvers,
+  provider: definition,
+  createContext,
+}: SubgraphDefinition<Shape, Policy, Client, Api, Definitions>): SubgraphModule => ({
+  name,
+  title,
+  port,
+  provider: definition,
+  readConfig: (env) => readSettings(definition, env),
+  create: (env, infrastructure) => {
+    const settings = readSettings(definition, env);
+    const provider = createProvider(infrastructure, definition, { upstream: name, settings });
+    return {
+      name,
+      credentials: namesOfSet(credentialsOf(definition), env),
+      schema: buildSchema(folder, resolvers),
+      createContext: (options) => createContext(createSession(provider.connect(options), options)),
+      warmUp: () => provider.warmUp().catch(() => {}),
+      close: provider.close,
+    };
+  },
+});
 
 type Resolvers = NonNullable<Extract<Parameters<typeof buildSubgraphSchema>[0], { resolvers?: unknown }>['resolvers']>;
 

@@ -1,40 +1,17 @@
-import { createProvider } from '../../connectors/provider.ts';
-import { namesOfSet } from '../../runtime/env.ts';
-import { buildSchema, type SubgraphModule } from '../kit/subgraph.ts';
-import { createLoaders } from './loaders.ts';
-import { resolvers } from './resolvers.ts';
-import { createStripeApi } from './stripe/api.ts';
-import { readConfig, STRIPE_SECRETS, StripeEnv } from './stripe/config.ts';
-import { parseRateLimit } from './stripe/limits.ts';
-import { createReaders } from './stripe/reads.ts';
+import { defineSubgraph } from '../kit/subgraph.ts';
+import type { Context } from './model.ts';
+import { createResolvers } from './resolvers.ts';
+import { stripe } from './stripe/definition.ts';
+import { inputs } from './stripe/inputs.ts';
+import { createPayments } from './stripe/payments.ts';
 
-const CREDENTIALS = [...STRIPE_SECRETS, 'STRIPE_BASE_URL'];
-
-/** Payments, refunds and invoices, from Stripe. */
-export const payments: SubgraphModule = {
+/** Payments, refunds and invoices. */
+export const payments = defineSubgraph({
   name: 'payments',
-  provider: 'stripe',
-  variables: StripeEnv,
-  secrets: STRIPE_SECRETS,
-  credentials: CREDENTIALS,
-  readConfig,
-  create: (env, infrastructure) => {
-    const { apiKey, baseUrl, ...terms } = readConfig(env);
-    const provider = createProvider(infrastructure, {
-      upstream: 'payments',
-      account: [baseUrl, apiKey],
-      parseRateLimit,
-      ...terms,
-    });
-    const { createReader, invalidate, close } = provider;
-    const api = createStripeApi({ http: provider.http, apiKey, baseUrl });
-    const readers = createReaders(createReader, api);
-    return {
-      name: 'payments',
-      credentials: namesOfSet(CREDENTIALS, env),
-      schema: buildSchema(import.meta.dirname, resolvers),
-      createContext: (call) => ({ api, call, invalidate, loaders: createLoaders(readers, call) }),
-      close,
-    };
-  },
-};
+  title: 'Payments',
+  port: 4001,
+  folder: import.meta.dirname,
+  resolvers: createResolvers(inputs),
+  provider: stripe,
+  createContext: (session): Context => ({ payments: createPayments(session) }),
+});

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { sandboxes } from '../../sandbox/index.ts';
 import { advanceClock, resetClock, stepClock, stopClock } from '../helpers/clock.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
+import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { operationsOf, type Stack, type StackOptions, startStack } from '../helpers/stack.ts';
 
 /* The wall clock is set ahead or back while requests run. No time passes by that. */
@@ -143,7 +143,7 @@ describe.each([
       PORT: '0',
       LOG_LEVEL: 'silent',
       CACHE_MAX_MIB: '0',
-      ...sandboxes.stripe.environment(stack.stripe),
+      ...sandboxEnvironment('stripe', stack.stripe),
     });
     await expect.poll(() => remote?.output()).toMatch(/payments answers at \S+/);
     const PAYMENTS_URL = /payments answers at (\S+)/.exec(remote.output())?.[1] ?? '';

@@ -1,53 +1,55 @@
 import { expect, test } from 'vitest';
+import { defineProvider, http } from '../../connectors/define-provider.ts';
+import { createInfrastructure } from '../../connectors/infrastructure.ts';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
-import { createInfrastructure, createProvider } from '../../connectors/provider.ts';
+import { createProvider } from '../../connectors/provider.ts';
+import { byKey, operation } from '../../connectors/reads/read.ts';
+import { readSettings, secret, url } from '../../connectors/settings.ts';
 import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 
-/* What a request is told of how long its answer is good. */
+/* For how long an answer is fresh, as requests are told. */
 
-const DAY = {
-  maxAgeMs: 86_400_000,
-  staleWhileRevalidateMs: 172_800_000,
-  staleIfErrorMs: 172_800_000,
-  negativeTtlMs: 10_000,
-};
+const words = defineProvider({
+  name: 'words',
+  title: 'Words',
+  envPrefix: 'WORDS',
+  settings: { BASE_URL: secret(url(), 'Where the API is.') },
+  identity: ({ BASE_URL }) => [BASE_URL],
+  defaults: { timeoutMs: 1_000, concurrency: 2 },
+  rateLimits: [{ name: 'account', calls: 1_000, windowMs: 1_000 }],
+  cachePolicies: { words: { maxAge: 86_400, staleWhileRevalidate: 172_800, staleIfError: 172_800 } },
+  transport: http(),
+  api: ({ send }, { BASE_URL }) => {
+    const request = (options: RequestOptions) =>
+      send({ ...options, operation: 'GET /', method: 'GET', url: BASE_URL, headers: {}, write: false });
+    return {
+      request,
+      words: operation('GET /', () => async (keys: readonly string[], options: RequestOptions) => {
+        await request(options);
+        return new Map(keys.flatMap((key) => (key === 'absent' ? [] : [[key, key] as const])));
+      }),
+    };
+  },
+  reads: (api) => ({ words: byKey(api.words, { batchSize: 10, policy: 'words' }) }),
+});
 
 const start = async (cacheBytes = 1024 * 1024) => {
   const server = await startHttpServer((_request, response) => response.end('{}'));
-  const provider = createProvider(createInfrastructure({ cacheBytes }), {
-    upstream: 'words',
-    account: ['a'],
-    timeoutMs: 1_000,
-    concurrency: 2,
-    limits: [{ name: 'account', calls: 1_000, windowMs: 1_000 }],
-    cachePolicies: { words: DAY },
-  });
-  const send = (options: RequestOptions) =>
-    provider.http.send({
-      ...options,
-      operation: 'GET /',
-      method: 'GET',
-      url: server.url,
-      headers: {},
-      write: false,
-    });
-  const words = provider.createReader<string>({
-    type: 'words',
-    cachePolicy: 'words',
-    operation: 'GET /',
-    maxBatch: 10,
-    fetch: async (keys, call) => {
-      await send(call);
-      return new Map(keys.flatMap((key) => (key === 'absent' ? [] : [[key, key]])));
-    },
-  });
+  const settings = readSettings(words, { WORDS_BASE_URL: server.url });
+  const provider = createProvider(createInfrastructure({ cacheBytes }), words, { upstream: 'words', settings });
+  const { api, readers } = provider.connect();
   const leftAfter = async (read: (freshness: { leftMs: number }) => Promise<unknown>): Promise<number> => {
     const freshness = { leftMs: Number.POSITIVE_INFINITY };
     await read(freshness);
     return freshness.leftMs;
   };
-  return { send, words, leftAfter, close: () => Promise.all([provider.close(), server.close()]) };
+  return {
+    send: api.request,
+    words: readers.words,
+    leftAfter,
+    close: () => Promise.all([provider.close(), server.close()]),
+  };
 };
 
 test('what is read is good as long as its lifetime says, new or kept; what is not there for less', async () => {

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { createClient } from '@keyv/redis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { sandboxes } from '../../sandbox/index.ts';
 import { advanceClock, resetClock, stepClock } from '../helpers/clock.ts';
 import { freePort, type Spawned, startProcess } from '../helpers/processes.ts';
+import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { createAsk, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
 
@@ -287,7 +287,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
         REDIS_URL: url,
         REDIS_TIMEOUT_MS: '20000',
         OPENMAGE_CACHE: 'stock=600/600/3600',
-        ...sandboxes.openmage.environment(stack.openmage),
+        ...sandboxEnvironment('openmage', stack.openmage),
       });
       await vi.waitFor(() => expect(process.output()).toMatch(/answers at \S+/), 120_000);
       const otherUrl = new URL(/answers at (\S+)/.exec(process.output())?.[1] ?? '');

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Fault } from '../../sandbox/faults.ts';
-import { sandboxes } from '../../sandbox/index.ts';
 import { HUBSPOT_SANDBOX_TOKEN } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
 import { OPENMAGE_SANDBOX_KEY } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
 import { STRIPE_SANDBOX_KEY } from '../../subgraphs/payments/stripe/sandbox/index.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
+import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { createAsk, type Stack, startStack } from '../helpers/stack.ts';
 
 const EMAIL = 'ada.lindqvist@customers.example';
@@ -42,9 +42,9 @@ beforeAll(async () => {
     LOG_LEVEL: 'trace',
     REQUEST_TIMEOUT_MS: '1000',
     REDIS_URL: `redis://:${REDIS_PASSWORD}@127.0.0.1:1`,
-    ...sandboxes.stripe.environment(stack.stripe),
-    ...sandboxes.hubspot.environment(stack.hubspot),
-    ...sandboxes.openmage.environment(stack.openmage),
+    ...sandboxEnvironment('stripe', stack.stripe),
+    ...sandboxEnvironment('hubspot', stack.hubspot),
+    ...sandboxEnvironment('openmage', stack.openmage),
   });
   await vi.waitFor(() => expect(gateway.output()).toContain('answers at'), 120_000);
 });

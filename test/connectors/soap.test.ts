@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { sandboxes } from '../../sandbox/index.ts';
 import { OPENMAGE_PATH } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
 import { createWsdl } from '../../subgraphs/inventory/openmage/sandbox/wsdl.ts';
 import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 import { type InventoryStack, PATHS, startInventory } from '../helpers/inventory-paths.ts';
 import { startProcess } from '../helpers/processes.ts';
+import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { codesOf, createAsk, type Stack, startStack } from '../helpers/stack.ts';
 
 const ASK = '{ product(sku: "OABR-S") { sku stock { quantity } } }';
@@ -152,7 +152,7 @@ describe('a WSDL that leads elsewhere', () => {
   const inDefinitions = (text: string) => wsdl().replace('<wsdl:types>', `${text}<wsdl:types>`);
   const askBehind = async (env: Record<string, string> = {}) => {
     const gateway = await stack.startAnother({
-      ...sandboxes.openmage.environment(stack.openmage),
+      ...sandboxEnvironment('openmage', stack.openmage),
       OPENMAGE_WSDL_URL: `${shop.url}/wsdl`,
       OPENMAGE_ENDPOINT_URL: endpoint(),
       ...env,
@@ -243,7 +243,7 @@ describe('a WSDL that leads elsewhere', () => {
     documents.set('/wsdl', createWsdl(`${elsewhere.url}/secret-path`));
     const gateway = startProcess(['node', 'gateway/main.ts'], {
       PORT: '0',
-      ...sandboxes.openmage.environment(stack.openmage),
+      ...sandboxEnvironment('openmage', stack.openmage),
       OPENMAGE_WSDL_URL: `${shop.url}/wsdl`,
     });
     await vi.waitFor(() => expect(gateway.output()).toContain('answers at'), 120_000);

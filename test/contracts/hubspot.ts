@@ -1,9 +1,9 @@
 import { createCompany } from '../../sandbox/company.ts';
-import type { Contract } from './subject.ts';
+import type { Contract } from './contract.ts';
 
 const company = createCompany();
 
-export const hubspot: Contract = {
+export const contract: Contract = {
   provider: 'hubspot',
   service: 'crm',
   read: (id) => `customer(id: "${id}") { id phone }`,

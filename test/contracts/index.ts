@@ -1,7 +1,7 @@
-import { hubspot } from './hubspot.ts';
-import { openmage } from './openmage.ts';
-import { stripe } from './stripe.ts';
-import type { Contract } from './subject.ts';
+import { subgraphs } from '../../subgraphs/index.ts';
+import type { Contract } from './contract.ts';
 
-/** Every provider that there is. */
-export const CONTRACTS: readonly Contract[] = [stripe, hubspot, openmage];
+/** The contract of every provider there is, from the file of its name. */
+export const CONTRACTS: readonly Contract[] = await Promise.all(
+  subgraphs.map(async ({ provider: { name } }) => ((await import(`./${name}.ts`)) as { contract: Contract }).contract),
+);

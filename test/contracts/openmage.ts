@@ -1,9 +1,9 @@
 import { createCompany } from '../../sandbox/company.ts';
-import type { Contract } from './subject.ts';
+import type { Contract } from './contract.ts';
 
 const company = createCompany();
 
-export const openmage: Contract = {
+export const contract: Contract = {
   provider: 'openmage',
   service: 'inventory',
   read: (sku) => `product(sku: "${sku}") { sku stock { quantity } }`,

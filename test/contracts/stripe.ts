@@ -1,5 +1,5 @@
 import { createCompany } from '../../sandbox/company.ts';
-import type { Contract } from './subject.ts';
+import type { Contract } from './contract.ts';
 
 const company = createCompany();
 
@@ -7,7 +7,7 @@ const succeeded = company.accounts.flatMap(({ payments }) =>
   payments.flatMap(({ id, status, refunds }) => (status === 'succeeded' && refunds.length === 0 ? [id] : [])),
 );
 
-export const stripe: Contract = {
+export const contract: Contract = {
   provider: 'stripe',
   service: 'payments',
   read: (id) => `payment(id: "${id}") { id description refunds { id } }`,

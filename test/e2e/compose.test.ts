@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { credentialsOf, settingsOf } from '../../connectors/settings.ts';
 import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
 import { HttpEnv } from '../../runtime/http-limits.ts';
-import { sandboxes } from '../../sandbox/index.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
 import { InfrastructureEnv } from '../../subgraphs/kit/infrastructure.ts';
 import {
@@ -12,10 +12,11 @@ import {
   interpolate,
   services,
 } from '../helpers/compose.ts';
+import { sandboxEnvironment, startSandbox } from '../helpers/sandboxes.ts';
 
 /* What docker-compose.yml makes of the variables that are set where it is run. */
 
-const PROVIDERS = subgraphs.map(({ provider }) => provider);
+const PROVIDERS = subgraphs.map(({ provider }) => provider.name);
 
 const OF_EACH: Readonly<Record<string, string>> = {
   payments: '{ payments(first: 1) { edges { node { id } } } }',
@@ -30,12 +31,11 @@ describe('given a provider’s own variables', () => {
   });
   afterAll(() => containers.close());
 
-  test.each(subgraphs.map(({ name, provider }) => [name, provider] as const))(
+  test.each(subgraphs.map(({ name, provider }) => [name, provider.name] as const))(
     '%s calls it for real, and starts without the sandbox of %s',
     async (name, provider) => {
-      const standIn = sandboxes[provider as keyof typeof sandboxes];
-      const sandbox = await standIn.start();
-      const subgraph = await containers.up(name, standIn.environment(sandbox));
+      const sandbox = await startSandbox(provider);
+      const subgraph = await containers.up(name, sandboxEnvironment(provider, sandbox));
       expect(subgraph.output()).toContain('its provider, for real');
       const { data, errors } = await containers.askSubgraph(name, OF_EACH[name] ?? '');
       expect(errors).toBeUndefined();
@@ -60,7 +60,7 @@ describe('variables', () => {
   test.each(subgraphs.map((module) => [module.name, module] as const))(
     'of %s reach it, and no other',
     (name, module) => {
-      const own = namesOf(module.variables.shape);
+      const own = namesOf(settingsOf(module.provider));
       const reached = (service: string) => own.filter((one) => environmentOf(service, { [one]: 'x' })[one] === 'x');
       expect(reached(name)).toEqual(own);
       for (const other of Object.keys(services)) if (other !== name) expect(reached(other)).toEqual([]);
@@ -78,9 +78,9 @@ describe('variables', () => {
   );
 
   test('of a provider that nobody has set are not there, so that its credential alone calls it for real', () => {
-    for (const { name, variables, credentials } of subgraphs) {
-      const own = Object.keys(variables.shape);
-      for (const credential of credentials) {
+    for (const { name, provider } of subgraphs) {
+      const own = Object.keys(settingsOf(provider));
+      for (const credential of credentialsOf(provider)) {
         const env = environmentOf(name, { [credential]: 'x' });
         expect(own.filter((one) => one in env)).toEqual([credential]);
       }

@@ -146,10 +146,10 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     ],
     [
       'code that throws',
-      'subgraphs/crm/hubspot/limits.ts',
+      'subgraphs/crm/hubspot/parse-rate-limit.ts',
       'export const',
       'null.x;\nexport const',
-      /TypeError: Cannot read[\s\S]*subgraphs\/crm\/hubspot\/limits.ts:\d+/,
+      /TypeError: Cannot read[\s\S]*subgraphs\/crm\/hubspot\/parse-rate-limit.ts:\d+/,
     ],
     [
       'a schema that does not compose',

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { sandboxes } from '../../sandbox/index.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
+import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { codesOf, type Stack, startStack } from '../helpers/stack.ts';
 
 const [failing = '', first = '', second = ''] = createCompany().products.map(({ sku }) => sku);
@@ -23,7 +23,7 @@ describe.each(['in process', 'over HTTP'])('products, with the inventory %s, of 
         PORT: '0',
         LOG_LEVEL: 'silent',
         CACHE_MAX_MIB: '0',
-        ...sandboxes.openmage.environment(stack.openmage),
+        ...sandboxEnvironment('openmage', stack.openmage),
       });
       await vi.waitFor(() => expect(remote?.output()).toMatch(/inventory answers at/), 120_000);
       const url = /inventory answers at (\S+)/.exec(remote.output())?.[1] ?? '';

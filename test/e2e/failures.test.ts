@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { CustomersDocument } from '../../clients/explorer/src/generated/graphql.ts';
 import { CustomerOverviewDocument } from '../../clients/web/src/generated/graphql.ts';
 import type { Fault } from '../../sandbox/faults.ts';
+import type { FailureCase } from '../contracts/contract.ts';
 import { CONTRACTS } from '../contracts/index.ts';
-import type { FailureCase } from '../contracts/subject.ts';
 import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { type Answer, type Stack, startStack } from '../helpers/stack.ts';
 
@@ -74,7 +74,7 @@ const expectDiscretion = ({ text }: Answer<unknown>): void => {
 };
 
 describe.each(CONTRACTS)('$provider answers with', ({ provider, service, failure }) => {
-  const sandbox = () => stack.sandboxes[provider];
+  const sandbox = () => stack.sandbox(provider);
 
   test.each(FAULTS)('%s: its field is one error, the others arrive', async (_, fault, code) => {
     sandbox().fail({ ...fault(failure), on: failure.on ?? '' });
@@ -261,7 +261,7 @@ test('given a shop that was down at the start, when it is back, then it is asked
 });
 
 test('given 40 answers of 60 MB from each provider, then memory stays flat', async () => {
-  for (const { provider } of CONTRACTS) stack.sandboxes[provider].fail({ bytes: 60_000_000 });
+  for (const { provider } of CONTRACTS) stack.sandbox(provider).fail({ bytes: 60_000_000 });
   await stack.ask(FROM_EACH);
   const before = process.memoryUsage().rss;
   for (let round = 0; round < 10; round += 1) {

@@ -1,9 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
-import { CACHE_POLICIES as HUBSPOT } from '../../subgraphs/crm/hubspot/limits.ts';
-import { CACHE_POLICIES as OPENMAGE } from '../../subgraphs/inventory/openmage/limits.ts';
-import { CACHE_POLICIES as STRIPE } from '../../subgraphs/payments/stripe/limits.ts';
+import { subgraphs } from '../../subgraphs/index.ts';
 import { resetClock, stopClock } from '../helpers/clock.ts';
 import { codesOf, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 
@@ -15,16 +13,16 @@ import { codesOf, operationsOf, type Stack, startStack } from '../helpers/stack.
 
 const company = createCompany();
 
-const forAnHour = (cachePolicies: object): string =>
-  Object.keys(cachePolicies)
-    .map((name) => `${name}=3600`)
-    .join(',');
-
 const CACHED = {
   CACHE_MAX_MIB: '16',
-  HUBSPOT_CACHE: forAnHour(HUBSPOT),
-  OPENMAGE_CACHE: forAnHour(OPENMAGE),
-  STRIPE_CACHE: forAnHour(STRIPE),
+  ...Object.fromEntries(
+    subgraphs.map(({ provider: { envPrefix, cachePolicies } }) => [
+      `${envPrefix}_CACHE`,
+      Object.keys(cachePolicies)
+        .map((name) => `${name}=3600`)
+        .join(','),
+    ]),
+  ),
 };
 
 let stack: Stack;

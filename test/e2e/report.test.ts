@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { sandboxes } from '../../sandbox/index.ts';
 import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
+import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { type Answer, type Stack, startStack } from '../helpers/stack.ts';
 
 const PAGE = `{
@@ -10,6 +10,9 @@ const PAGE = `{
 }`;
 const company = createCompany();
 const adasPayment = company.accounts.find(({ email }) => email?.startsWith('Ada.'))?.payments[0]?.id;
+const refundedPayment = company.accounts
+  .flatMap(({ payments }) => payments)
+  .find(({ refunds }) => refunds.length > 0)?.id;
 
 type Note = { path: (string | number)[]; provider: string; ageMs: number; reason: string };
 type Row = { upstream: string; operation: string; calls: number; hits: number };
@@ -37,7 +40,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
     const env = {
       CACHE_MAX_MIB: '16',
       HUBSPOT_CACHE: 'contacts=0/0/3600,companies=0/0/3600,associations=0/0/3600',
-      STRIPE_CACHE: 'accounts=0/0/3600,paymentLists=0/0/3600,payments=0/0/3600',
+      STRIPE_CACHE: 'accounts=0/0/3600,paymentLists=0/0/3600,payments=0/0/3600,refunds=0/0/3600',
     };
     stack = await startStack({ env });
     gateway = stack;
@@ -47,8 +50,8 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
         PORT: '0',
         LOG_LEVEL: 'silent',
         ...env,
-        ...sandboxes.stripe.environment(stack.stripe),
-        ...sandboxes.hubspot.environment(stack.hubspot),
+        ...sandboxEnvironment('stripe', stack.stripe),
+        ...sandboxEnvironment('hubspot', stack.hubspot),
       });
       await vi.waitFor(() => expect(remote?.output()).toMatch(/crm answers at/), 120_000);
       const urlOf = (name: string) => new RegExp(`${name} answers at (\\S+)`).exec(remote?.output() ?? '')?.[1] ?? '';
@@ -138,6 +141,27 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
           provider === 'payments' && reason !== 'REFRESHING' && ageMs >= 0 && ageMs < 60_000,
       ),
     ).toBe(true);
+  });
+
+  test('given Stripe is down, then a payment is named as stale, and its refunds where not all came with it', async () => {
+    const ask = `{ payment(id: "${refundedPayment}") { id refunds { id } } }`;
+    stack.stripe.fail({
+      on: 'GET /v1/payment_intents/{id}',
+      rewrite: (body) => {
+        const payment = JSON.parse(body);
+        payment.latest_charge.refunds.has_more = true;
+        return JSON.stringify(payment);
+      },
+    });
+    const before = await gateway.ask(ask);
+    expect(before.errors).toBeUndefined();
+    stack.reset();
+    stack.stripe.fail({ drop: 'before' });
+    const answer = await gateway.ask(ask);
+    expect(answer.errors).toBeUndefined();
+    expect(answer.data).toEqual(before.data);
+    const places = reportOf(answer)?.stale?.map(({ path }) => path.join('.')) ?? [];
+    expect(places.sort()).toEqual(['payment', 'payment.refunds']);
   });
 
   test('given HubSpot is down, then the customer of a payment is named as stale, and their company', async () => {

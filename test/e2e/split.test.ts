@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CustomersDocument, PaymentDocument, ProductsDocument } from '../../clients/explorer/src/generated/graphql.ts';
 import { CustomerOverviewDocument } from '../../clients/web/src/generated/graphql.ts';
 import { createCompany } from '../../sandbox/company.ts';
-import { sandboxes } from '../../sandbox/index.ts';
 import { type Containers, createContainers, services } from '../helpers/compose.ts';
+import { sandboxes } from '../helpers/sandboxes.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 
 /* The product as docker-compose.yml runs it, without a single variable, beside the embedded one. */
@@ -14,7 +14,7 @@ let embedded: Stack;
 
 beforeAll(async () => {
   containers = await createContainers();
-  for (const name of Object.keys(sandboxes)) await containers.up(name);
+  for (const name of sandboxes.keys()) await containers.up(name);
   await containers.up('gateway');
   embedded = await startStack();
 });

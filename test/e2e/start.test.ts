@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { startGateway } from '../../gateway/start.ts';
 import { ConfigError } from '../../runtime/env.ts';
-import { sandboxes } from '../../sandbox/index.ts';
 import { startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
 import { copyProject } from '../helpers/copy.ts';
 import { freePort, ROOT, type Spawned, startProcess } from '../helpers/processes.ts';
+import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { createAsk } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
 
@@ -112,7 +112,7 @@ test.skipIf(!hasTool('git'))(
 
 test('with one provider configured: that one is called for real, by its own address', async () => {
   const shop = await startOpenMageSandbox();
-  const { gateway, ask } = await start(sandboxes.openmage.environment(shop));
+  const { gateway, ask } = await start(sandboxEnvironment('openmage', shop));
   expect(gateway.output()).toMatch(/inventory +from its provider, for real/);
   await ask('{ product(sku: "OABR-S") { sku } }');
   expect(shop.calls.map(({ operation }) => operation)).toContain('catalogInventoryStockItemList');
@@ -126,7 +126,7 @@ test.each([
 ] as const)('on %s it finishes what is running, takes nothing more and ends with 0', async (_, signals) => {
   const shop = await startOpenMageSandbox();
   const { gateway, ask, url } = await start({
-    ...sandboxes.openmage.environment(shop),
+    ...sandboxEnvironment('openmage', shop),
     SHUTDOWN_GRACE_MS: '60000',
     CACHE_MAX_MIB: '0',
   });
@@ -152,7 +152,7 @@ test.each([
 test('a request that never ends is cut off when the grace period is over', async () => {
   const shop = await startOpenMageSandbox();
   const { gateway, ask } = await start({
-    ...sandboxes.openmage.environment(shop),
+    ...sandboxEnvironment('openmage', shop),
     SHUTDOWN_GRACE_MS: '200',
     CACHE_MAX_MIB: '0',
   });
@@ -335,7 +335,7 @@ test.each<[string, Record<string, string>, string]>([
 test('variables can come from a file, by default .env in the working folder; the environment wins', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'env-'));
   const shop = await startOpenMageSandbox();
-  const variables = Object.entries({ ...sandboxes.openmage.environment(shop), PORT: 'of no use' });
+  const variables = Object.entries({ ...sandboxEnvironment('openmage', shop), PORT: 'of no use' });
   writeFileSync(join(folder, '.env'), variables.map(([name, value]) => `${name}=${value}\n`).join(''));
   running = startProcess(['node', join(ROOT, 'gateway/main.ts')], { PORT: '0', ENV_FILE: '' }, folder);
   await expect.poll(() => running?.output()).toMatch(/inventory +from its provider, for real/);
@@ -350,12 +350,12 @@ test('a credential that a provider refuses is named in the log by its variable, 
   const shop = await startOpenMageSandbox();
   const folder = mkdtempSync(join(tmpdir(), 'secret-'));
   writeFileSync(join(folder, 'key'), 'not-the-key');
-  const { OPENMAGE_API_KEY: _, ...rest } = sandboxes.openmage.environment(shop);
+  const { OPENMAGE_API_KEY: _, ...rest } = sandboxEnvironment('openmage', shop);
   const { gateway, ask } = await start({ ...rest, OPENMAGE_API_KEY_FILE: join(folder, 'key') });
   const { text, errors } = await ask('{ product(sku: "OABR-S") { stock { quantity } } }');
   expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_UNAUTHORIZED');
   expect(text).not.toContain('OPENMAGE_');
-  const variables = 'OPENMAGE_API_KEY_FILE, OPENMAGE_WSDL_URL, OPENMAGE_USERNAME';
+  const variables = 'OPENMAGE_WSDL_URL, OPENMAGE_USERNAME, OPENMAGE_API_KEY_FILE';
   await expect.poll(() => gateway.output()).toContain(`Check ${variables}."`);
   expect(gateway.output()).not.toContain('not-the-key');
   await shop.close();
@@ -420,7 +420,7 @@ test('a subgraph process needs to be told which', async () => {
 test('a secret can come from a file, as containers are given them', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'secret-'));
   const shop = await startOpenMageSandbox();
-  const { OPENMAGE_API_KEY = '', ...rest } = sandboxes.openmage.environment(shop);
+  const { OPENMAGE_API_KEY = '', ...rest } = sandboxEnvironment('openmage', shop);
   writeFileSync(join(folder, 'key'), `${OPENMAGE_API_KEY}\n`);
   const { ask } = await start({ ...rest, OPENMAGE_API_KEY_FILE: join(folder, 'key') });
   expect((await ask('{ product(sku: "OABR-S") { sku } }')).data).toEqual({ product: { sku: 'OABR-S' } });
@@ -436,7 +436,7 @@ test('no secret and no personal data are in the log, whatever fails', async () =
     OPENMAGE_API_KEY: 'never-log-this-either',
   };
   const { gateway, ask } = await start({
-    ...sandboxes.openmage.environment(shop),
+    ...sandboxEnvironment('openmage', shop),
     ...secrets,
     STRIPE_BASE_URL: shop.url,
     HUBSPOT_BASE_URL: shop.url,

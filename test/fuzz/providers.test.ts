@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { sandboxes } from '../../sandbox/index.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
 import { startHubSpotSandbox } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
 import { startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
 import { startStripeSandbox } from '../../subgraphs/payments/stripe/sandbox/index.ts';
+import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { type FuzzedGateway, faultOf, startFuzzedGateway } from './fuzzed-gateway.ts';
 import { mutatedBytes, mutatedJson, ODD_JSON, ODD_STATUSES, type Odd } from './odd-bodies.ts';
 import { ODD_HTTP, type OddServer, startOddServer } from './odd-server.ts';
@@ -28,7 +28,7 @@ const PROVIDERS = {
   stripe: {
     start: () =>
       startStripeSandbox({ quota: { account: UNLIMITED, endpoint: UNLIMITED, search: UNLIMITED }, searchLagMs: 0 }),
-    environmentOf: sandboxes.stripe.environment,
+    environmentOf: (sandbox: Pick<Sandbox, 'url'>) => sandboxEnvironment('stripe', sandbox),
     reads: [
       `{ payment(id: "${payment}") { id status amount { amount } refunds { id } customer { id } } }`,
       '{ payments(first: 3) { edges { node { id amount { amount currency } } } } }',
@@ -39,7 +39,7 @@ const PROVIDERS = {
   },
   hubspot: {
     start: () => startHubSpotSandbox({ quota: { account: UNLIMITED, search: UNLIMITED } }),
-    environmentOf: sandboxes.hubspot.environment,
+    environmentOf: (sandbox: Pick<Sandbox, 'url'>) => sandboxEnvironment('hubspot', sandbox),
     reads: [
       '{ customer(id: "101") { id email createdAt company { id name } deals(first: 3) { edges { node { id name amount { amount } lineItems { id quantity } } } } } }',
       '{ customers(first: 3) { edges { node { id firstName } } } }',
@@ -49,7 +49,7 @@ const PROVIDERS = {
   },
   openmage: {
     start: () => startOpenMageSandbox(),
-    environmentOf: sandboxes.openmage.environment,
+    environmentOf: (sandbox: Pick<Sandbox, 'url'>) => sandboxEnvironment('openmage', sandbox),
     reads: ['{ product(sku: "OABR-S") { sku name stock { quantity inStock } } }'],
     write: 'mutation { setStock(input: { sku: "OABR-S", quantity: 5 }) { product { sku } } }',
     odd: [...ODD_JSON, ...ODD_SOAP, ...seeds.map(mutatedBytes)],
@@ -177,12 +177,12 @@ test('an odd description of the shop, an odd session', async () => {
     if (fault) faults.push(`${odd.name}: ${fault}`);
   };
   const server = await startOddServer(sandbox.url);
-  const environment = sandboxes.openmage.environment(server);
+  const environment = sandboxEnvironment('openmage', server);
   server.odd = ODD_WSDL[0];
   const gateway = await startFuzzedGateway({
     CACHE_MAX_MIB: '0',
     ...environment,
-    OPENMAGE_ENDPOINT_URL: new URL(environment.OPENMAGE_WSDL_URL).href.replace('?wsdl', ''),
+    OPENMAGE_ENDPOINT_URL: new URL(environment['OPENMAGE_WSDL_URL'] ?? '').href.replace('?wsdl', ''),
   });
   // No description that was read wrongly is kept, nor is a session.
   for (const odd of ODD_WSDL) await tryOne(odd, ({ url }) => /wsdl/.test(url ?? ''));

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { sandboxes } from '../../sandbox/index.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
 import { startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
+import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { type FuzzedGateway, faultOf, startFuzzedGateway } from './fuzzed-gateway.ts';
 import { ODD_REPLIES, type OddRedis, startOddRedis } from './odd-redis.ts';
 
@@ -27,7 +27,7 @@ const startLane = async (): Promise<Lane> => {
     OPENMAGE_CACHE: 'stock=600/600/600',
     OPENMAGE_QUOTA: 'account=1000/1',
     REQUEST_TIMEOUT_MS: '20000',
-    ...sandboxes.openmage.environment(sandbox),
+    ...sandboxEnvironment('openmage', sandbox),
   });
   return { redis, sandbox, gateway };
 };

@@ -1,10 +1,10 @@
 import { createLog } from '../../runtime/log.ts';
-import { sandboxes } from '../../sandbox/index.ts';
 import { readConfig } from '../../subgraphs/config.ts';
 import { inventory } from '../../subgraphs/inventory/index.ts';
 import type { OpenMageSandboxOptions } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
 import { createProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { serve } from '../../subgraphs/kit/serve.ts';
+import { sandboxEnvironment } from './sandboxes.ts';
 import { type Ask, type Stack, startStack } from './stack.ts';
 
 /** The two ways to the inventory subgraph: in the gateway's process, and in one of its own. */
@@ -24,7 +24,7 @@ export const startInventory = async (
   const stack = await startStack({ env, openmage: { sessionLifetimeS: 1e9, ...openmage } });
   if (path === 'in process') return stack;
   const log = createLog('silent');
-  const whole = { CACHE_MAX_MIB: '0', ...sandboxes.openmage.environment(stack.openmage), ...env };
+  const whole = { CACHE_MAX_MIB: '0', ...sandboxEnvironment('openmage', stack.openmage), ...env };
   const { infrastructure } = createProcessInfrastructure(whole, log);
   const config = readConfig({ SUBGRAPHS: 'inventory', PORT: '0', SHUTDOWN_GRACE_MS: '100' });
   const subgraph = await serve([inventory.create(whole, infrastructure)], { ...config, log, health: () => ({}) });

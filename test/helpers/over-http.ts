@@ -1,6 +1,6 @@
 import { expect, vi } from 'vitest';
-import { sandboxes } from '../../sandbox/index.ts';
 import { startProcess } from './processes.ts';
+import { sandboxEnvironment } from './sandboxes.ts';
 import type { Stack } from './stack.ts';
 
 /** A gateway whose payments and crm subgraphs are a process of their own, in front of a stack's sandboxes. */
@@ -12,8 +12,8 @@ export const startOverHttp = async (
     SUBGRAPHS: 'payments,crm',
     PORT: '0',
     LOG_LEVEL: 'silent',
-    ...sandboxes.stripe.environment(stack.stripe),
-    ...sandboxes.hubspot.environment(stack.hubspot),
+    ...sandboxEnvironment('stripe', stack.stripe),
+    ...sandboxEnvironment('hubspot', stack.hubspot),
     ...env,
   });
   const answersAt = (name: string) => new RegExp(`${name} answers at (\\S+)`).exec(subgraphs.output())?.[1] ?? '';

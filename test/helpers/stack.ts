@@ -1,12 +1,12 @@
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { type GraphQLFormattedError, print } from 'graphql';
 import { type StartedGateway, startGateway } from '../../gateway/start.ts';
-import { sandboxes } from '../../sandbox/index.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
 import { type HubSpotSandboxOptions, startHubSpotSandbox } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
 import { type OpenMageSandboxOptions, startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
 import { type StripeSandboxOptions, startStripeSandbox } from '../../subgraphs/payments/stripe/sandbox/index.ts';
 import { CONTRACTS } from '../contracts/index.ts';
+import { sandboxEnvironment, sandboxes } from './sandboxes.ts';
 
 export type Answer<Data> = {
   readonly status: number;
@@ -23,7 +23,9 @@ export type Ask = <Data = Record<string, unknown>, Variables = Record<string, un
 
 export type Stack = {
   readonly url: string;
-  readonly sandboxes: Readonly<Record<keyof typeof sandboxes, Sandbox>>;
+  readonly sandboxes: Readonly<Record<string, Sandbox>>;
+  /** The sandbox of a provider. */
+  readonly sandbox: (provider: string) => Sandbox;
   readonly stripe: Sandbox;
   readonly hubspot: Sandbox;
   readonly openmage: Sandbox;
@@ -74,24 +76,21 @@ const UNHINDERED = {
  * the gateway knows of none and keeps nothing unless `env` says so.
  */
 export const startStack = async ({ env, stripe, hubspot, openmage }: StackOptions = {}): Promise<Stack> => {
-  const starts: Record<keyof typeof sandboxes, () => Promise<Sandbox>> = {
-    ...mapValues(sandboxes, ({ start }) => start),
+  const starts: Record<string, () => Promise<Sandbox>> = {
+    ...Object.fromEntries([...sandboxes].map(([name, { start }]) => [name, () => start()])),
     stripe: () =>
       startStripeSandbox({ quota: { account: ANY, endpoint: ANY, search: ANY }, searchLagMs: 0, ...stripe }),
     hubspot: () => startHubSpotSandbox({ quota: { account: ANY, search: ANY }, ...hubspot }),
     openmage: () => startOpenMageSandbox(openmage),
   };
   const started = await Promise.all(Object.entries(starts).map(async ([name, start]) => [name, await start()]));
-  const providers = Object.fromEntries(started) as Stack['sandboxes'];
+  const providers = Object.fromEntries(started) as Stack['sandboxes'] & Pick<Stack, 'stripe' | 'hubspot' | 'openmage'>;
   const all = Object.values(providers);
   const whole = {
     PORT: '0',
     LOG_LEVEL: 'silent',
     ...UNHINDERED,
-    ...Object.assign(
-      {},
-      ...Object.values(mapValues(sandboxes, ({ environment }, name) => environment(providers[name]))),
-    ),
+    ...Object.assign({}, ...Object.entries(providers).map(([name, sandbox]) => sandboxEnvironment(name, sandbox))),
     ...env,
   };
   let gateway: StartedGateway;
@@ -104,6 +103,7 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
   return {
     url: gateway.url,
     sandboxes: providers,
+    sandbox: (provider) => providers[provider] as Sandbox,
     stripe: providers.stripe,
     hubspot: providers.hubspot,
     openmage: providers.openmage,
@@ -121,15 +121,6 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
     },
   };
 };
-
-const mapValues = <Key extends string, From, To>(
-  object: Readonly<Record<Key, From>>,
-  change: (value: From, key: Key) => To,
-): Record<Key, To> =>
-  Object.fromEntries(Object.entries<From>(object).map(([key, value]) => [key, change(value, key as Key)])) as Record<
-    Key,
-    To
-  >;
 
 /** The calls that a sandbox has seen, as `operation`, sorted; the reading of the WSDL left out. */
 export const operationsOf = ({ calls }: Sandbox): string[] =>

@@ -6,8 +6,7 @@ import { ROOT } from '../helpers/processes.ts';
 
 /*
  * client → gateway → subgraph → connector → provider: imports go only along these arrows. `runtime` is what any process
- * stands on. The sandboxes stand at the end of the way and know nothing of it; only the starts of the embedded gateway
- * and of processes of subgraphs, which put the parts together, know them.
+ * stands on. The sandboxes stand at the end of the way and know nothing of it.
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   runtime: [],
@@ -16,13 +15,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   gateway: ['subgraphs', 'connectors', 'runtime'],
   sandbox: ['runtime'],
   clients: [],
-  scripts: ['gateway', 'subgraphs', 'runtime'],
+  scripts: ['gateway', 'subgraphs', 'connectors', 'runtime'],
 };
 
-const EXCEPTIONS = new Set(['gateway/supergraph/bundled-graph.ts -> sandbox', 'subgraphs/main.ts -> sandbox']);
+/** Imports against the arrows, by the paths of both ends. */
+const EXCEPTIONS: readonly (readonly [from: RegExp, to: RegExp])[] = [
+  // A definition names its sandbox, which is loaded only where it is used.
+  [/^subgraphs\/([\w-]+\/[\w-]+)\/definition\.ts$/, /^subgraphs\/[\w-]+\/[\w-]+\/sandbox\/index\.ts$/],
+  // The process that runs sandboxes finds them by the definitions.
+  [/^sandbox\/main\.ts$/, /^(subgraphs\/index|connectors\/define-provider)\.ts$/],
+];
 
-// It imports a copy of the subgraphs, whose folder has another name each time.
-const COMPUTED = new Set(['scripts/dev/reload.ts']);
+// They import the subgraphs of a project that may be a copy, or that are loaded again.
+const COMPUTED = new Set(['scripts/dev/reload.ts', 'scripts/generate/generate.ts']);
 
 // The packages that put something on a wire, and the folder that alone may.
 const WIRE: Readonly<Record<string, string>> = {
@@ -60,7 +65,10 @@ test('imports go only along the way of a query', () => {
   const wrong = ownImports.flatMap(({ file, target }) => {
     const [from, to] = [folderOf(file), folderOf(target)];
     const isAllowed =
-      from === to || MAY_IMPORT[from]?.includes(to) || EXCEPTIONS.has(`${file} -> ${to}`) || target === 'package.json';
+      from === to ||
+      MAY_IMPORT[from]?.includes(to) ||
+      EXCEPTIONS.some(([one, other]) => one.test(file) && other.test(target)) ||
+      target === 'package.json';
     return isAllowed ? [] : [`${file} -> ${target}`];
   });
   expect(wrong).toEqual([]);
@@ -83,6 +91,16 @@ test('no subgraph knows another', () => {
     // Nor do the subgraphs' common files know any of them, but for the list.
     const isAllowed = to === undefined || from === to || (from === undefined && file === 'subgraphs/index.ts');
     return folderOf(file) !== 'subgraphs' || isAllowed ? [] : [`${file} -> ${target}`];
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('a domain names its vendor in its index.ts alone, and no vendor knows another', () => {
+  const vendorOf = (path: string): string | undefined => /^subgraphs\/(?!kit\/)([\w-]+\/[\w-]+)\//.exec(path)?.[1];
+  const wrong = ownImports.flatMap(({ file, target }) => {
+    const [from, to] = [vendorOf(file), vendorOf(target)];
+    const isAllowed = to === undefined || from === to || /^subgraphs\/[\w-]+\/index\.ts$/.test(file);
+    return file.startsWith('subgraphs/') && !isAllowed ? [`${file} -> ${target}`] : [];
   });
   expect(wrong).toEqual([]);
 });

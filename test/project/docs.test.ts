@@ -10,9 +10,10 @@ import {
 } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { REJECTION_REASONS } from '../../connectors/errors.ts';
+import { secretsOf, variablesOf } from '../../connectors/settings.ts';
 import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
 import { PUBLIC_ERROR_CODES } from '../../gateway/http/apollo.ts';
-import { SandboxProcessEnv } from '../../sandbox/config.ts';
+import { createSandboxProcessEnv } from '../../sandbox/config.ts';
 import { SubgraphProcessEnv } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
 import { INFRASTRUCTURE_SECRETS, InfrastructureEnv } from '../../subgraphs/kit/infrastructure.ts';
@@ -50,8 +51,8 @@ describe('configuration', () => {
     InfrastructureEnv,
     urls,
     SubgraphProcessEnv,
-    SandboxProcessEnv,
-    ...subgraphs.map((one) => one.variables),
+    createSandboxProcessEnv([]),
+    ...subgraphs.map(({ provider }) => variablesOf(provider)),
   ];
   const variables = new Set(schemas.flatMap(({ shape }) => Object.keys(shape)));
 
@@ -60,7 +61,7 @@ describe('configuration', () => {
   });
 
   test('docs/configuration.md says which may come from files', () => {
-    for (const name of [...INFRASTRUCTURE_SECRETS, ...subgraphs.flatMap(({ secrets }) => secrets)]) {
+    for (const name of [...INFRASTRUCTURE_SECRETS, ...subgraphs.flatMap(({ provider }) => secretsOf(provider))]) {
       expect(read('docs/configuration.md')).toContain(`\`${name}_FILE\``);
     }
   });

@@ -28,6 +28,7 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', () => {
   const expectGreen = async (...tests: string[]) => {
     expect(await bin('tsc')).toEqual({ code: 0, output: '' });
     expect(await bin('biome', 'check', '--error-on-warnings')).toMatchObject({ code: 0 });
+    expect(await run('scripts/generate.ts', '--check')).toEqual({ code: 0, output: '' });
     expect(await run('scripts/supergraph.ts', '--check')).toEqual({ code: 0, output: '' });
     expect(await bin('graphql-codegen', '--config', 'codegen.ts', '--check')).toMatchObject({ code: 0 });
     const { code, output } = await runTests(...tests);
@@ -56,14 +57,24 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', () => {
     expect(project.read('supergraph.yaml')).toBe(readFileSync(join(ROOT, 'supergraph.yaml'), 'utf8'));
   });
 
-  test('given a list that is not as expected, then it is named, and nothing is written', async () => {
-    const list = project.read('sandbox/index.ts');
-    project.change('sandbox/index.ts', '} as const satisfies', '} satisfies');
-    const { code, output } = await make('loyalty', '--rest');
-    expect(code).toBe(2);
-    expect(output).toContain('sandbox/index.ts is not as expected');
-    expect(project.read('supergraph.yaml')).toBe(readFileSync(join(ROOT, 'supergraph.yaml'), 'utf8'));
-    project.write('sandbox/index.ts', list);
+  test('given a generated part that cannot be found, then it is named', async () => {
+    const list = project.read('supergraph.yaml');
+    project.change('supergraph.yaml', '# generated: subgraphs', '# subgraphs');
+    const { code, output } = await run('scripts/generate.ts');
+    expect(code).toBe(1);
+    expect(output).toContain('supergraph.yaml has no part "generated: subgraphs"');
+    project.write('supergraph.yaml', list);
+  });
+
+  test('given a definition that has changed, then `generate --check` names what is out of date', async () => {
+    const file = 'subgraphs/inventory/openmage/definition.ts';
+    const definition = project.read(file);
+    project.change(file, "'The API user.'", "'The name of the API user.'");
+    const { code, output } = await run('scripts/generate.ts', '--check');
+    expect(code).toBe(1);
+    expect(output).toBe('docs/configuration.md is out of date. Run `npm run generate`.\n');
+    project.write(file, definition);
+    expect(await run('scripts/generate.ts', '--check')).toEqual({ code: 0, output: '' });
   });
 
   test('given a file that would be overwritten, then it is named, and nothing is written', async () => {

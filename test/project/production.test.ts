@@ -7,6 +7,7 @@ import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { secretsOf, variablesOf } from '../../connectors/settings.ts';
 import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
 import { SubgraphProcessEnv } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
@@ -168,7 +169,7 @@ describe('docker-compose.production.yml', () => {
     secrets: z.record(z.string(), z.object({ file: z.string() })),
   });
   const override = Override.parse(parse(blockWith('stop_grace_period', 'yaml')));
-  const secretNames = [...INFRASTRUCTURE_SECRETS, ...subgraphs.flatMap(({ secrets }) => secrets)];
+  const secretNames = [...INFRASTRUCTURE_SECRETS, ...subgraphs.flatMap(({ provider }) => secretsOf(provider))];
 
   test('its services, variables and secrets are there', () => {
     const schemas = [
@@ -176,7 +177,7 @@ describe('docker-compose.production.yml', () => {
       InfrastructureEnv,
       createSubgraphUrlsEnv(subgraphs.map(({ name }) => name)),
       SubgraphProcessEnv,
-      ...subgraphs.map(({ variables }) => variables),
+      ...subgraphs.map(({ provider }) => variablesOf(provider)),
     ];
     const known = new Set([
       ...schemas.flatMap(({ shape }) => Object.keys(shape)),

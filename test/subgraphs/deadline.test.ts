@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { sandboxes } from '../../sandbox/index.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
 import { startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
+import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { createAsk } from '../helpers/stack.ts';
 
 let shop: Sandbox;
 let subgraph: Spawned;
 beforeAll(async () => {
   shop = await startOpenMageSandbox();
-  const environment = sandboxes.openmage.environment(shop);
+  const environment = sandboxEnvironment('openmage', shop);
   subgraph = startProcess(['node', 'subgraphs/main.ts'], { SUBGRAPHS: 'inventory', PORT: '0', ...environment });
   await vi.waitFor(() => expect(subgraph.output()).toContain('answers at'), 120_000);
 });

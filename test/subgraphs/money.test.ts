@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { moneyFromDecimal, moneyFromUnits, unitsFromDecimal } from '../../subgraphs/kit/money.ts';
-import { toMoney, toUnits } from '../../subgraphs/payments/stripe/mapping.ts';
+import { toMoney, toUnits } from '../../subgraphs/payments/stripe/amounts.ts';
 
 test.each([
   ['12.5', 'EUR', '12.50', 1250],

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sandboxes } from '../../sandbox/index.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
 import { freePort, startProcess } from '../helpers/processes.ts';
+import { sandboxEnvironment, startSandbox } from '../helpers/sandboxes.ts';
 
 /* Entities that a subgraph process cannot resolve, sent by whoever reaches its port. */
 
 let sandbox: Sandbox;
 beforeAll(async () => {
-  sandbox = await sandboxes.hubspot.start();
+  sandbox = await startSandbox('hubspot');
 });
 afterAll(() => sandbox.close());
 
@@ -17,7 +17,7 @@ test('given entities that fail before one of an unknown type, then the process l
     SUBGRAPHS: 'crm',
     PORT: String(port),
     LOG_LEVEL: 'silent',
-    ...sandboxes.hubspot.environment(sandbox),
+    ...sandboxEnvironment('hubspot', sandbox),
   });
   await expect.poll(() => subgraph.output()).toContain('answers at');
   const ask = async (representations: unknown) => {

@@ -2,14 +2,50 @@ import { type CachedCredential, createCachedCredential } from '../../../connecto
 import { isUpstreamError, UpstreamError } from '../../../connectors/errors.ts';
 import type { HttpConnector } from '../../../connectors/transports/http.ts';
 import { parseJson } from '../../../connectors/transports/parse.ts';
-import type { HubSpotConfig, OAuthApp } from './config.ts';
+import { ConfigError } from '../../../runtime/env.ts';
 import type { Endpoint } from './endpoints.ts';
 import { Token } from './wire-types.ts';
 
-/** The token that calls carry: a private app's own, or an OAuth access token, renewed once for all callers. */
+type OAuthApp = { readonly clientId: string; readonly clientSecret: string; readonly refreshToken: string };
+
+/** A private app's token, or the OAuth app that gets tokens. */
+export type Access = { readonly token: string } | OAuthApp;
+
+/** The settings that requests are authenticated by. */
+type AccessSettings = {
+  readonly ACCESS_TOKEN?: string | undefined;
+  readonly CLIENT_ID?: string | undefined;
+  readonly CLIENT_SECRET?: string | undefined;
+  readonly REFRESH_TOKEN?: string | undefined;
+};
+
+/** Reads how requests are authenticated. Throws ConfigError naming each variable that is missing or in the way of another. */
+export const readAccess = ({
+  ACCESS_TOKEN: token,
+  CLIENT_ID: clientId,
+  CLIENT_SECRET: clientSecret,
+  REFRESH_TOKEN: refreshToken,
+}: AccessSettings): Access => {
+  if (token && (clientId || clientSecret || refreshToken)) {
+    throw new ConfigError('HUBSPOT_ACCESS_TOKEN: set either this or the OAuth variables, not both.');
+  }
+  if (token) return { token };
+  if (clientId && clientSecret && refreshToken) return { clientId, clientSecret, refreshToken };
+  if (!clientId && !clientSecret && !refreshToken) {
+    throw new ConfigError('HUBSPOT_ACCESS_TOKEN: is required to call HubSpot, or the three OAuth variables.');
+  }
+  const missing = [
+    !clientId && 'HUBSPOT_CLIENT_ID',
+    !clientSecret && 'HUBSPOT_CLIENT_SECRET',
+    !refreshToken && 'HUBSPOT_REFRESH_TOKEN',
+  ].filter(Boolean);
+  throw new ConfigError(`${missing.join(', ')}: required for OAuth beside the variables that are set.`);
+};
+
+/** The token that requests carry: a private app's own, or an OAuth access token, renewed once for all callers. */
 export const createAccessToken = (
   http: HttpConnector,
-  { access, baseUrl }: HubSpotConfig,
+  { access, baseUrl }: { readonly access: Access; readonly baseUrl: string },
   endpoint: Endpoint,
 ): CachedCredential => {
   const { upstream } = http;

@@ -3,17 +3,16 @@ import { isUpstreamError, UpstreamError } from '../../../connectors/errors.ts';
 import type { RequestOptions } from '../../../connectors/middleware/chain.ts';
 import { isUnusable, itemOrError, parseItem, toItemError, type Unusable } from '../../../connectors/reads/items.ts';
 import { readPages } from '../../../connectors/reads/paginate.ts';
+import { operation } from '../../../connectors/reads/read.ts';
 import type { HttpConnector } from '../../../connectors/transports/http.ts';
 import { type Origin, parseJson, unusableResponse } from '../../../connectors/transports/parse.ts';
 import { toAsciiLowerCase } from '../../kit/ascii.ts';
 import type { ProviderPage } from '../../kit/connection.ts';
-import { createAccessToken } from './access.ts';
-import type { HubSpotConfig } from './config.ts';
+import { type Access, createAccessToken } from './access.ts';
 import { createEndpoints, type Endpoint, type RecordType } from './endpoints.ts';
 import {
   type ApiAssociation,
   type ApiContact,
-  type ApiDeal,
   AssociationLink,
   AssociationsOwner,
   AssociationsPage,
@@ -28,16 +27,6 @@ import {
 } from './wire-types.ts';
 import type { Written } from './written.ts';
 
-export type {
-  ApiAssociation,
-  ApiCompany,
-  ApiContact,
-  ApiDeal,
-  ApiLineItem,
-  ApiMoney,
-  ObjectType,
-} from './wire-types.ts';
-
 /** Records in one batch read. */
 export const MAX_BATCH = 100;
 
@@ -48,6 +37,12 @@ export type Filter = { readonly propertyName: string; readonly operator: 'EQ'; r
 
 /** What to list: everything, or what a search finds. */
 export type ListQuery = { readonly filters: readonly Filter[]; readonly text?: string | undefined };
+
+/** A page of a list: what it lists, and which page. */
+export type ListPage = {
+  readonly query: ListQuery;
+  readonly page: { readonly token: string | undefined; readonly limit: number };
+};
 
 /** HubSpot's own names and values. An empty text clears a property. */
 export type Properties = Readonly<Record<string, string>>;
@@ -62,18 +57,27 @@ type Request = RequestOptions & {
   readonly write?: boolean;
 };
 
+export type HubSpotOptions = {
+  readonly access: Access;
+  readonly baseUrl: string;
+  /** A dated version of the API, e.g. `2026-09`. */
+  readonly apiVersion: string;
+  /** For amounts that name no currency. */
+  readonly defaultCurrency: string | undefined;
+};
+
 /**
  * The calls of HubSpot's CRM API that the graph needs. Every call throws UpstreamError.
  * Requests have all that HubSpot's OpenAPI documents require of them, also where HubSpot has a default for it.
  */
-export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => {
+export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) => {
   const { upstream } = http;
   const endpoints = createEndpoints(config.apiVersion);
   const access = createAccessToken(http, config, endpoints.token);
   const shapes = createShapes(config.defaultCurrency);
 
   const ask = async <Schema extends z.ZodType>(schema: Schema, request: Request): Promise<z.output<Schema>> => {
-    const { endpoint, query, json, write = false, ...call } = request;
+    const { endpoint, query, json, write = false, ...options } = request;
     const { method, path, operation } = endpoint;
     const send = (token: string) =>
       http.send({
@@ -87,10 +91,10 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
         },
         body: json === undefined ? undefined : JSON.stringify(json),
         write,
-        ...call,
+        ...options,
       });
     try {
-      const { body } = await access.use(send, call);
+      const { body } = await access.use(send, options);
       return parseJson(schema, body, { upstream, operation, write });
     } catch (error) {
       throw withReason(error);
@@ -100,11 +104,15 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
   const readBatch = async <Type extends ObjectType>(
     type: Type,
     ids: readonly string[],
-    call: RequestOptions,
+    options: RequestOptions,
     idProperty?: string,
   ): Promise<Map<string, Shape<Type> | Error>> => {
     const endpoint = endpoints.batchRead(type);
-    const { results, errors } = await ask(BatchResult, { ...call, endpoint, json: toBatchRead(type, ids, idProperty) });
+    const { results, errors } = await ask(BatchResult, {
+      ...options,
+      endpoint,
+      json: toBatchRead(type, ids, idProperty),
+    });
     const origin = { upstream, operation: endpoint.operation };
     const found = new Map<string, Shape<Type> | Error>();
     let isWhole = true;
@@ -117,14 +125,16 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     return found;
   };
 
+  const listEndpoint = (type: RecordType, query: ListQuery): Endpoint =>
+    isSearched(query) ? endpoints.search(type) : endpoints.list(type);
+
   const list = async <Type extends RecordType>(
     type: Type,
-    { filters, text }: ListQuery,
-    { token, limit }: { token: string | undefined; limit: number },
-    call: RequestOptions,
+    { query: { filters, text }, page: { token, limit } }: ListPage,
+    options: RequestOptions,
   ): Promise<ProviderPage<Shape<Type> | Unusable>> => {
-    const isSearch = filters.length > 0 || text !== undefined;
-    const endpoint = isSearch ? endpoints.search(type) : endpoints.list(type);
+    const isSearch = isSearched({ filters, text });
+    const endpoint = listEndpoint(type, { filters, text });
     const query = new URLSearchParams({ limit: String(limit), properties: PROPERTIES[type].join(',') });
     if (token !== undefined) query.set('after', token);
     const json = {
@@ -136,7 +146,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
       limit,
       after: token ?? FIRST_PAGE,
     };
-    const { results, paging } = await ask(PageAnswer, { ...call, endpoint, ...(isSearch ? { json } : { query }) });
+    const { results, paging } = await ask(PageAnswer, { ...options, endpoint, ...(isSearch ? { json } : { query }) });
     const items = results.map(
       (result) => parseItem(shapes[type], result, endpoint.operation) as Shape<Type> | Unusable,
     );
@@ -146,10 +156,10 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
   const readRaw = async (
     type: ObjectType,
     input: { id: string; idProperty?: string },
-    call: RequestOptions,
+    options: RequestOptions,
   ): Promise<RawRecord | undefined> => {
     const json = toBatchRead(type, [input.id], input.idProperty);
-    const { results } = await ask(BatchResult, { ...call, endpoint: endpoints.batchRead(type), json });
+    const { results } = await ask(BatchResult, { ...options, endpoint: endpoints.batchRead(type), json });
     return RawRecord.safeParse(results[0]).data;
   };
 
@@ -176,10 +186,10 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     type: Type,
     id: string,
     properties: Properties,
-    call: RequestOptions,
+    options: RequestOptions,
   ): Promise<Written<Shape<Type>>> => {
     const answer = await ask(RawRecord, {
-      ...call,
+      ...options,
       endpoint: endpoints.update(type, id),
       json: { properties },
       write: true,
@@ -192,81 +202,111 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     type: Type,
     id: string,
     properties: Properties,
-    call: RequestOptions,
+    options: RequestOptions,
   ): Promise<Written<Shape<Type>> | undefined> => {
-    const record = await readRaw(type, { id }, call);
+    const record = await readRaw(type, { id }, options);
     return record && hasAll(record.properties, properties) ? toWritten(type, record) : undefined;
   };
 
-  return {
-    endpoints,
+  /** Up to 100 records by id. Leaves out the unknown ones; a record that cannot be read is an Error. */
+  const byIds = <Type extends ObjectType>(type: Type) =>
+    operation(
+      endpoints.batchRead(type).operation,
+      () => (ids: readonly string[], options: RequestOptions) => readBatch(type, ids, options),
+    );
 
-    /** Up to 100 records by id. Leaves out the unknown ones; a record that cannot be read is an Error. */
-    byIds: <Type extends ObjectType>(type: Type, ids: readonly string[], call: RequestOptions) =>
-      readBatch(type, ids, call),
-
-    /** Up to 100 contacts by their primary address, by address in lower case. */
-    contactsByEmails: (emails: readonly string[], call: RequestOptions) => readBatch('contacts', emails, call, 'email'),
-
-    /**
-     * What up to 1,000 records are linked to, by id. Leaves out who is linked to nothing; what failed is an Error, and a link
-     * that cannot be read is `Unusable`.
-     */
-    associations: async (from: ObjectType, to: ObjectType, ids: readonly string[], call: RequestOptions) => {
-      const found = new Map<string, (ApiAssociation | Unusable)[] | Error>();
-      const endpoint = endpoints.associations(from, to);
-      const origin = { upstream, operation: endpoint.operation };
-      const askPage = async (inputs: readonly { id: string; after?: string }[]) => {
-        const { results, errors } = await ask(BatchResult, { ...call, endpoint, json: { inputs } });
-        const next: { id: string; after: string }[] = [];
-        let isWhole = true;
-        const answered = new Map<string, (ApiAssociation | Unusable)[] | Error>();
-        for (const result of results) {
-          const owner = AssociationsOwner.safeParse(result).data;
-          if (owner === undefined) isWhole = false;
+  /**
+   * What up to 1,000 records are linked to, by id. Leaves out who is linked to nothing; what failed is an Error, and a link
+   * that cannot be read is `Unusable`.
+   */
+  const readAssociations = async (
+    from: ObjectType,
+    to: ObjectType,
+    ids: readonly string[],
+    options: RequestOptions,
+  ): Promise<Map<string, (ApiAssociation | Unusable)[] | Error>> => {
+    const found = new Map<string, (ApiAssociation | Unusable)[] | Error>();
+    const endpoint = endpoints.associations(from, to);
+    const origin = { upstream, operation: endpoint.operation };
+    const askPage = async (inputs: readonly { id: string; after?: string }[]) => {
+      const { results, errors } = await ask(BatchResult, { ...options, endpoint, json: { inputs } });
+      const next: { id: string; after: string }[] = [];
+      let isWhole = true;
+      const answered = new Map<string, (ApiAssociation | Unusable)[] | Error>();
+      for (const result of results) {
+        const owner = AssociationsOwner.safeParse(result).data;
+        if (owner === undefined) isWhole = false;
+        else {
+          const page = parseItem(AssociationsPage, result, endpoint.operation);
+          if (isUnusable(page)) answered.set(owner, toItemError(upstream, page));
           else {
-            const page = parseItem(AssociationsPage, result, endpoint.operation);
-            if (isUnusable(page)) answered.set(owner, toItemError(upstream, page));
-            else {
-              answered.set(
-                owner,
-                page.to.map((link) => parseItem(AssociationLink, link, endpoint.operation)),
-              );
-              const after = page.paging?.next?.after;
-              if (after !== undefined) next.push({ id: owner, after });
-            }
+            answered.set(
+              owner,
+              page.to.map((link) => parseItem(AssociationLink, link, endpoint.operation)),
+            );
+            const after = page.paging?.next?.after;
+            if (after !== undefined) next.push({ id: owner, after });
           }
         }
-        const asked = inputs.map(({ id }) => id);
-        addFailures(answered, asked, failuresOf(errors ?? [], 'fromObjectId'), isWhole, origin);
-        for (const [id, associations] of answered) {
-          const before = found.get(id) ?? [];
-          // Of links that are there only in part none may pass for all.
-          if (associations instanceof Error || before instanceof Error)
-            found.set(id, associations instanceof Error ? associations : before);
-          else found.set(id, [...before, ...associations]);
-        }
-        return next.length > 0 ? next : undefined;
-      };
-      const inputs: readonly { id: string; after?: string }[] = ids.map((id) => ({ id }));
-      await readPages(inputs, askPage, origin);
-      return found;
-    },
+      }
+      const asked = inputs.map(({ id }) => id);
+      addFailures(answered, asked, failuresOf(errors ?? [], 'fromObjectId'), isWhole, origin);
+      for (const [id, associations] of answered) {
+        const before = found.get(id) ?? [];
+        // Of links that are there only in part none may pass for all.
+        if (associations instanceof Error || before instanceof Error)
+          found.set(id, associations instanceof Error ? associations : before);
+        else found.set(id, [...before, ...associations]);
+      }
+      return next.length > 0 ? next : undefined;
+    };
+    const inputs: readonly { id: string; after?: string }[] = ids.map((id) => ({ id }));
+    await readPages(inputs, askPage, origin);
+    return found;
+  };
 
-    contacts: (query: ListQuery, page: { token: string | undefined; limit: number }, call: RequestOptions) =>
-      list('contacts', query, page, call) as Promise<ProviderPage<ApiContact | Unusable>>,
+  const associationsOf = (from: ObjectType, to: ObjectType) =>
+    operation(
+      endpoints.associations(from, to).operation,
+      () => (ids: readonly string[], options: RequestOptions) => readAssociations(from, to, ids, options),
+    );
 
-    deals: (query: ListQuery, page: { token: string | undefined; limit: number }, call: RequestOptions) =>
-      list('deals', query, page, call) as Promise<ProviderPage<ApiDeal | Unusable>>,
+  /** A page of the list of all records of a type, or of a search for some. */
+  const pageOf = <Type extends RecordType>(type: Type) =>
+    Object.assign((page: ListPage, options: RequestOptions) => list(type, page, options), {
+      operationOf: ({ query }: ListPage) => listEndpoint(type, query).operation,
+    });
+
+  return {
+    endpoints,
+    contactsByIds: byIds('contacts'),
+    companiesByIds: byIds('companies'),
+    dealsByIds: byIds('deals'),
+    lineItemsByIds: byIds('line_items'),
+
+    /** Up to 100 contacts by their primary address, by address in lower case. */
+    contactsByEmails: operation(
+      endpoints.batchRead('contacts').operation,
+      () => (emails: readonly string[], options: RequestOptions) => readBatch('contacts', emails, options, 'email'),
+    ),
+
+    companiesOfContacts: associationsOf('contacts', 'companies'),
+    dealsOfContacts: associationsOf('contacts', 'deals'),
+    companiesOfDeals: associationsOf('deals', 'companies'),
+    contactsOfDeals: associationsOf('deals', 'contacts'),
+    lineItemsOfDeals: associationsOf('deals', 'line_items'),
+
+    contactPage: pageOf('contacts'),
+    dealPage: pageOf('deals'),
 
     /** Creates a contact. Refused with the reason ALREADY_EXISTS where the address is taken. */
     createContact: async (
       properties: Properties,
       companyId: string | undefined,
-      call: RequestOptions,
+      options: RequestOptions,
     ): Promise<Written<ApiContact>> => {
       const answer = await ask(RawRecord, {
-        ...call,
+        ...options,
         endpoint: endpoints.create('contacts'),
         json: {
           properties,
@@ -281,25 +321,27 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotConfig) => 
     },
 
     /** The id in the answer is another one where the contact has been merged into another. */
-    updateContact: (id: string, properties: Properties, call: RequestOptions) =>
-      update('contacts', id, properties, call),
+    updateContact: (id: string, properties: Properties, options: RequestOptions) =>
+      update('contacts', id, properties, options),
 
-    updateDeal: (id: string, properties: Properties, call: RequestOptions) => update('deals', id, properties, call),
+    updateDeal: (id: string, properties: Properties, options: RequestOptions) =>
+      update('deals', id, properties, options),
 
     /** The contact where it has all of these values, and undefined where it has not. */
-    contactWith: (id: string, properties: Properties, call: RequestOptions) =>
-      recordWith('contacts', id, properties, call),
+    contactWith: (id: string, properties: Properties, options: RequestOptions) =>
+      recordWith('contacts', id, properties, options),
 
     /** The deal where it has all of these values, and undefined where it has not. */
-    dealWith: (id: string, properties: Properties, call: RequestOptions) => recordWith('deals', id, properties, call),
+    dealWith: (id: string, properties: Properties, options: RequestOptions) =>
+      recordWith('deals', id, properties, options),
 
     /** The contact with this address, if it was made since then (milliseconds since 1970) and with these values. */
     contactMadeSince: async (
       since: number,
       properties: Properties,
-      call: RequestOptions,
+      options: RequestOptions,
     ): Promise<Written<ApiContact> | undefined> => {
-      const record = await readRaw('contacts', { id: properties['email'] ?? '', idProperty: 'email' }, call);
+      const record = await readRaw('contacts', { id: properties['email'] ?? '', idProperty: 'email' }, options);
       // A minute, for clocks that differ.
       const isNew = record !== undefined && Date.parse(record.createdAt) > since - 60_000;
       return isNew && hasAll(record.properties, properties) ? toWritten('contacts', record) : undefined;
@@ -311,6 +353,8 @@ export type HubSpotApi = ReturnType<typeof createHubSpotApi>;
 
 // The OpenAPI document requires a cursor of every search, and the README of @hubspot/api-client names this one for the first page.
 const FIRST_PAGE = '0';
+
+const isSearched = ({ filters, text }: ListQuery): boolean => filters.length > 0 || text !== undefined;
 
 const toBatchRead = (type: ObjectType, ids: readonly string[], idProperty: string | undefined) => ({
   inputs: ids.map((id) => ({ id })),

@@ -1,11 +1,10 @@
-import { isUnusable, toItemError, type Unusable } from '../../../connectors/reads/items.ts';
-import { unusableResponse } from '../../../connectors/transports/parse.ts';
-import { type Money, moneyFromDecimal } from '../../kit/money.ts';
 import type * as graph from '../generated.ts';
-import type { ApiAssociation, ApiDeal, ApiMoney } from './api.ts';
+import type { Company, Customer, Deal, SingleLifecycleStage } from '../model.ts';
+import type { ApiCompany, ApiDeal } from './wire-types.ts';
+import type { PartlyContact, PartlyDeal } from './written.ts';
 
-/** A stage as HubSpot names it. OTHER is many stages and so none. */
-export const API_LIFECYCLE_STAGE: Readonly<Record<Exclude<graph.LifecycleStage, 'OTHER'>, string>> = {
+/** A stage as HubSpot names it. */
+export const API_LIFECYCLE_STAGE: Readonly<Record<SingleLifecycleStage, string>> = {
   SUBSCRIBER: 'subscriber',
   LEAD: 'lead',
   MARKETING_QUALIFIED_LEAD: 'marketingqualifiedlead',
@@ -20,11 +19,11 @@ const LIFECYCLE_STAGE: ReadonlyMap<string, graph.LifecycleStage> = new Map(
 );
 
 /** Portals can make stages of their own, with numbers for names: those are OTHER. */
-export const toLifecycleStage = (stage: string | null): graph.LifecycleStage | null =>
+const toLifecycleStage = (stage: string | null): graph.LifecycleStage | null =>
   stage === null ? null : (LIFECYCLE_STAGE.get(stage) ?? 'OTHER');
 
 /** Won is closed too. Null where HubSpot does not say enough. */
-export const toDealStatus = ({ isClosed, isWon }: Pick<ApiDeal, 'isClosed' | 'isWon'>): graph.DealStatus | null => {
+const toDealStatus = ({ isClosed, isWon }: Pick<ApiDeal, 'isClosed' | 'isWon'>): graph.DealStatus | null => {
   if (isWon) return 'WON';
   if (isClosed === false) return 'OPEN';
   return isClosed && isWon === false ? 'LOST' : null;
@@ -37,29 +36,30 @@ export const DEAL_STATUS_PROPERTIES: Readonly<Record<graph.DealStatus, Readonly<
   LOST: { hs_is_closed: 'true', hs_is_closed_won: 'false' },
 };
 
-/** Null where nobody has filled the amount in. */
-export const toMoney = (money: ApiMoney | null): Money | null =>
-  money && (moneyFromDecimal(money.amount, money.currency) ?? null);
+const toExternalIds = (id: string): graph.ExternalId[] => [{ system: 'hubspot', id }];
 
-/**
- * The company that counts: the primary one, or the first where none is. Throws UPSTREAM_BAD_RESPONSE where one of the links may
- * be the primary one and does not say so.
- */
-export const primaryOf = (associations: readonly (ApiAssociation | Unusable)[]): string | undefined => {
-  let first: ApiAssociation | undefined;
-  let problem: Error | undefined;
-  for (const link of associations) {
-    if (isUnusable(link)) problem ??= toItemError('crm', link);
-    else if (link.isPrimary) return link.id;
-    else {
-      first ??= link;
-      if (link.isPrimary === null && associations.length > 1) {
-        problem ??= unusableResponse({ upstream: 'crm', operation: 'associations' }, 'unexpected associationTypes');
-      }
-    }
-  }
-  if (problem) throw problem;
-  return first?.id;
+export const toCustomer = (contact: PartlyContact): Customer => ({
+  ...contact,
+  lifecycleStage:
+    contact.lifecycleStage instanceof Error ? contact.lifecycleStage : toLifecycleStage(contact.lifecycleStage),
+  externalIds: toExternalIds(contact.id),
+});
+
+export const toCompany = (company: ApiCompany): Company => ({ ...company, externalIds: toExternalIds(company.id) });
+
+export const toDeal = ({ id, name, stage, isClosed, isWon, amount, closeDate, createdAt }: PartlyDeal): Deal => ({
+  id,
+  name,
+  stage,
+  status: statusOrError(isClosed, isWon),
+  amount,
+  closeDate,
+  createdAt,
+  externalIds: toExternalIds(id),
+});
+
+/** A status needs both flags: an error of either is the status's. */
+const statusOrError = (isClosed: PartlyDeal['isClosed'], isWon: PartlyDeal['isWon']): Deal['status'] => {
+  if (isClosed instanceof Error) return isClosed;
+  return isWon instanceof Error ? isWon : toDealStatus({ isClosed, isWon });
 };
-
-export const toExternalIds = ({ id }: { readonly id: string }): graph.ExternalId[] => [{ system: 'hubspot', id }];

@@ -7,6 +7,7 @@ import {
   type UpstreamErrorCode,
 } from '../../../connectors/errors.ts';
 import type { RequestOptions } from '../../../connectors/middleware/chain.ts';
+import { operation } from '../../../connectors/reads/read.ts';
 import { parseResponse } from '../../../connectors/transports/parse.ts';
 import type { SoapConnector } from '../../../connectors/transports/soap.ts';
 import { isSku } from '../sku.ts';
@@ -165,12 +166,15 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
    * The stock of up to 200 SKUs, by SKU. Leaves out the unknown ones; an entry that cannot be read is an Error. A SKU
    * that the shop takes for another product's, by its case or as an id, is unknown.
    */
-  const stockBySkus = async (skus: readonly string[], options: RequestOptions) => {
-    const askable = skus.filter(isSku);
-    return askable.length === 0
-      ? new Map<string, ApiStockItem | Error>()
-      : bySku(askable, await listStock(askable, options), 'catalogInventoryStockItemList');
-  };
+  const stockBySkus = operation(
+    'catalogInventoryStockItemList',
+    (name) => async (skus: readonly string[], options: RequestOptions) => {
+      const askable = skus.filter(isSku);
+      return askable.length === 0
+        ? new Map<string, ApiStockItem | Error>()
+        : bySku(askable, await listStock(askable, options), name);
+    },
+  );
 
   /** Catalogue entries of SKUs with commas, which the filter cannot name: by the product ids of their stock. */
   const catalogByIds = async (skus: readonly string[], options: RequestOptions): Promise<Entry<ApiCatalogEntry>[]> => {
@@ -198,23 +202,26 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
      * The catalogue's entries for up to 200 SKUs, by SKU; nothing at all where the shop does not offer its catalogue.
      * One call, and two more where some of them have commas.
      */
-    catalogueBySkus: async (skus: readonly string[], options: RequestOptions) => {
-      const askable = skus.filter(isSku);
-      if (askable.length === 0 || !(await soap.offers('catalogProductList', options))) {
-        return new Map<string, ApiCatalogEntry | Error>();
-      }
-      const withComma = askable.filter((sku) => sku.includes(','));
-      const others = askable.filter((sku) => !sku.includes(','));
-      const named = others.length > 0 ? await listCatalog('sku', others, options) : [];
-      const identified =
-        withComma.length > 0
-          ? await catalogByIds(withComma, options).catch((error: Error) => {
-              if (others.length === 0) throw error;
-              return withComma.map((sku) => ({ sku, value: error }));
-            })
-          : [];
-      return bySku(askable, [...named, ...identified], 'catalogProductList');
-    },
+    catalogueBySkus: operation(
+      'catalogProductList',
+      (name) => async (skus: readonly string[], options: RequestOptions) => {
+        const askable = skus.filter(isSku);
+        if (askable.length === 0 || !(await soap.offers(name, options))) {
+          return new Map<string, ApiCatalogEntry | Error>();
+        }
+        const withComma = askable.filter((sku) => sku.includes(','));
+        const others = askable.filter((sku) => !sku.includes(','));
+        const named = others.length > 0 ? await listCatalog('sku', others, options) : [];
+        const identified =
+          withComma.length > 0
+            ? await catalogByIds(withComma, options).catch((error: Error) => {
+                if (others.length === 0) throw error;
+                return withComma.map((sku) => ({ sku, value: error }));
+              })
+            : [];
+        return bySku(askable, [...named, ...identified], name);
+      },
+    ),
 
     /**
      * Sets what is given and leaves the rest. The shop looks for a product whose SKU is like `identifier`, without regard

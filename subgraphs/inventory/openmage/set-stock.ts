@@ -1,10 +1,9 @@
 import { isUpstreamError, UpstreamError } from '../../../connectors/errors.ts';
 import { reconcile } from '../../kit/reconcile.ts';
-import type { Context } from '../loaders.ts';
+import type { Product } from '../model.ts';
 import type { ApiStockItem, OpenMageOperation, StockUpdate } from './api.ts';
 import { chooseIdentifier, type StockTarget } from './identifier.ts';
-import type { ProductRef } from './mapping.ts';
-import { tags } from './tags.ts';
+import type { OpenMageSession } from './inventory.ts';
 
 const OPERATION: OpenMageOperation = 'catalogInventoryStockItemUpdate';
 
@@ -15,39 +14,33 @@ const OPERATION: OpenMageOperation = 'catalogInventoryStockItemUpdate';
  * stock cannot be read back the product is answered without it, and its `stock` is UPSTREAM_OUTCOME_UNKNOWN; where what is
  * read back is another product, or as if nothing had been set, that is the error of the whole.
  */
-export const setStock = async (sku: string, update: StockUpdate, context: Context): Promise<ProductRef> => {
-  const { api, call } = context;
+export const setStock = async (sku: string, update: StockUpdate, session: OpenMageSession): Promise<Product> => {
+  const { api, options: call } = session;
   const target = await chooseIdentifier(api, sku, call);
   try {
-    await withInvalidation(target, context, () =>
+    await withInvalidation(target, session, () =>
       reconcile(
         () => api.updateStock(target.identifier, update, call),
-        () => isSet(target, update, context),
+        () => isSet(target, update, session),
       ),
     );
-    return { sku, stock: await readBack(target, update, context) };
+    return { sku, stock: await readBack(target, update, session) };
   } catch (error) {
-    if (isUpstreamError(error, 'UPSTREAM_OUTCOME_UNKNOWN')) await invalidateReached(target, context);
+    if (isUpstreamError(error, 'UPSTREAM_OUTCOME_UNKNOWN')) await invalidateReached(target, session);
     throw error;
   }
-};
-
-/** Makes the next read ask the shop. */
-const invalidateStock = async (skus: readonly string[], { invalidate, loaders }: Context): Promise<void> => {
-  await invalidate(skus.map(tags.stock));
-  loaders.clearAll();
 };
 
 /** Runs the update and invalidates the stock: also where it failed, since it may have been carried out. */
 const withInvalidation = async (
   target: StockTarget,
-  context: Context,
+  session: OpenMageSession,
   write: () => Promise<unknown>,
 ): Promise<void> => {
   try {
     await write();
   } finally {
-    await invalidateStock([target.sku], context);
+    await session.invalidate({ stock: [target.sku] });
   }
 };
 
@@ -55,7 +48,7 @@ const withInvalidation = async (
 const isSet = async (
   { sku, productId }: StockTarget,
   { quantity, isInStock, backorders }: StockUpdate,
-  { api, call }: Context,
+  { api, options: call }: OpenMageSession,
 ): Promise<true | undefined> => {
   // The list does not have the policy in it.
   if (backorders !== undefined) return undefined;
@@ -70,11 +63,11 @@ const isSet = async (
 const readBack = async (
   target: StockTarget,
   update: StockUpdate,
-  context: Context,
+  session: OpenMageSession,
 ): Promise<ApiStockItem | UpstreamError> => {
   const read = async (): Promise<ApiStockItem | UpstreamError> => {
     try {
-      const item = await context.loaders.stock.load(target.sku);
+      const item = await session.loaders.stock.load(target.sku);
       if (item && isPlausible(item, target, update)) return item;
       return unknown('what was set is not there');
     } catch (error) {
@@ -86,7 +79,7 @@ const readBack = async (
   // An answer that cannot be used is not asked for again by the connector, and one from before the update may be that of
   // a database replica which is a little behind.
   if (first.cause !== undefined && !isUpstreamError(first.cause, 'UPSTREAM_BAD_RESPONSE')) return first;
-  await invalidateStock([target.sku], context);
+  await session.invalidate({ stock: [target.sku] });
   const second = await read();
   if (second instanceof UpstreamError && second.cause === undefined) throw second;
   return second;
@@ -101,9 +94,9 @@ const isPlausible = (item: ApiStockItem, { productId, before }: StockTarget, { q
   (quantity === undefined || item.quantity === quantity || item.quantity !== before.quantity);
 
 /** Whatever product the identifier now leads to may have been reached instead: nothing from before is given of it. */
-const invalidateReached = async ({ sku, identifier }: StockTarget, context: Context): Promise<void> => {
-  const entries = await context.api.stockByIdentifier(identifier, context.call).catch(() => []);
-  await invalidateStock([sku, ...entries.flatMap((entry) => entry.sku ?? [])], context);
+const invalidateReached = async ({ sku, identifier }: StockTarget, session: OpenMageSession): Promise<void> => {
+  const entries = await session.api.stockByIdentifier(identifier, session.options).catch(() => []);
+  await session.invalidate({ stock: [sku, ...entries.flatMap((entry) => entry.sku ?? [])] });
 };
 
 const unknown = (message: string, cause?: unknown): UpstreamError =>

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { isUnusable, itemOrError, type Unusable } from '../../../connectors/reads/items.ts';
 import { type Connection, readCursor, toConnection, writeCursor } from '../../kit/connection.ts';
 import { badInput } from '../../kit/errors.ts';
-import type { PageOfAccount } from './api.ts';
+import type { Page } from '../model.ts';
+import type { AccountPage, PageOfAccount } from './api.ts';
 import { unusableOf } from './error-reasons.ts';
-import type { AccountPage } from './reads.ts';
+import { mapItem } from './mapping.ts';
 
 // A place in the merged list: for each account, the last of its things that came before.
 const ID = { payments: /^pi_\w+$/, invoices: /^in_\w+$/ };
@@ -19,12 +20,13 @@ type Listed = { readonly id: string; readonly created: number };
  * A connection over what several accounts of one person hold, newest first, as if they were one account. One call for
  * each account and page. An item that cannot be used keeps its place behind the one it came after.
  */
-export const pageThroughAccounts = async <Item extends Listed>(
+export const pageThroughAccounts = async <Item extends Listed, Node>(
   list: keyof typeof ID,
   accounts: readonly string[],
-  { first, after }: { first: number; after?: string | null | undefined },
+  { first, after }: Page,
   load: (page: PageOfAccount) => Promise<AccountPage<Item> | null>,
-): Promise<Connection<Item>> => {
+  toNode: (item: Item) => Node,
+): Promise<Connection<Node>> => {
   const start = after ? readCursor(positionsIn(list), after) : {};
   // A cursor of another customer's list.
   if (Object.keys(start).some((account) => !accounts.includes(account))) {
@@ -38,9 +40,9 @@ export const pageThroughAccounts = async <Item extends Listed>(
   );
   const merged = merge(pages.map(({ account, page }) => placesIn(account, page.data)));
   const positions = { ...start };
-  const edges: Connection<Item>['edges'] = merged.slice(0, first).map(({ account, node }) => {
-    if (node.id !== null && ID[list].test(node.id)) positions[account] = node.id;
-    return { cursor: writeCursor(positions), node: itemOrError('payments', node) };
+  const edges: Connection<Node>['edges'] = merged.slice(0, first).map(({ account, item }) => {
+    if (item.id !== null && ID[list].test(item.id)) positions[account] = item.id;
+    return { cursor: writeCursor(positions), node: itemOrError('payments', mapItem(item, toNode)) };
   });
   const hasMore = merged.length > first || pages.some(({ page }) => page.has_more);
   // The next page would be this one again, or the first.
@@ -54,15 +56,15 @@ export const pageThroughAccounts = async <Item extends Listed>(
 /** An item at its place in one account's list. `created` is that of the item before it where its own cannot be read. */
 type Place<Item> = {
   readonly account: string;
-  readonly node: (Item & { readonly id: string }) | Unusable;
+  readonly item: (Item & { readonly id: string }) | Unusable;
   readonly created: number;
 };
 
 const placesIn = <Item extends Listed>(account: string, data: readonly (Item | Unusable)[]): Place<Item>[] => {
   let last = Number.POSITIVE_INFINITY;
-  return data.map((node) => {
-    if (!isUnusable(node)) last = node.created;
-    return { account, node, created: last };
+  return data.map((item) => {
+    if (!isUnusable(item)) last = item.created;
+    return { account, item, created: last };
   });
 };
 
@@ -86,4 +88,4 @@ const merge = <Item>(lists: readonly (readonly Place<Item>[])[]): Place<Item>[] 
 
 /** Those of the same second are in one order, whatever the page. */
 const isNewer = <Item>(a: Place<Item>, b: Place<Item>): boolean =>
-  a.created === b.created ? (a.node.id ?? '') > (b.node.id ?? '') : a.created > b.created;
+  a.created === b.created ? (a.item.id ?? '') > (b.item.id ?? '') : a.created > b.created;

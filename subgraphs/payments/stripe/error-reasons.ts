@@ -1,7 +1,7 @@
 import Stripe from 'stripe';
 import { isUpstreamError, type RejectionReason, UpstreamError } from '../../../connectors/errors.ts';
 import { type Origin, unusableResponse } from '../../../connectors/transports/parse.ts';
-import type { StripeOperation } from './api.ts';
+import type { StripeOperation } from './client.ts';
 import { ApiError } from './wire-types.ts';
 
 // Why a write was refused, in our words, by Stripe's `decline_code`, `code` or `type`, the most telling first.

@@ -1,15 +1,14 @@
-import { isUnusable, toItemError } from '../../../connectors/reads/items.ts';
-import { toAsciiLowerCase, toAsciiUpperCase } from '../../kit/ascii.ts';
-import { currencyDigits, isFinerThan, type Money, moneyFromUnits, unitsFromDecimal } from '../../kit/money.ts';
+import { isUnusable, itemOrError, toItemError, type Unusable } from '../../../connectors/reads/items.ts';
+import { toAsciiLowerCase } from '../../kit/ascii.ts';
+import type { Money } from '../../kit/money.ts';
 import type * as graph from '../generated.ts';
+import type { Customer, Invoice, Payment, PaymentAccount, Refund } from '../model.ts';
+import { toMoney, toMoneyOrNull } from './amounts.ts';
 import type { ApiInvoice, ApiPayment, ApiRefund, StripeCustomer } from './api.ts';
 import { unusableOf } from './error-reasons.ts';
-import type { Accounts } from './reads.ts';
+import type { Accounts } from './group-by-owner.ts';
 
-/** A customer as this subgraph refers to one. */
-export type CustomerRef = { readonly email: string | null };
-
-export const PAYMENT_STATUS: Readonly<Record<ApiPayment['status'], graph.PaymentStatus>> = {
+const PAYMENT_STATUS: Readonly<Record<ApiPayment['status'], graph.PaymentStatus>> = {
   requires_payment_method: 'REQUIRES_PAYMENT_METHOD',
   requires_confirmation: 'REQUIRES_CONFIRMATION',
   requires_action: 'REQUIRES_ACTION',
@@ -19,7 +18,7 @@ export const PAYMENT_STATUS: Readonly<Record<ApiPayment['status'], graph.Payment
   canceled: 'CANCELED',
 };
 
-export const REFUND_STATUS: Readonly<Record<NonNullable<ApiRefund['status']>, graph.RefundStatus>> = {
+const REFUND_STATUS: Readonly<Record<NonNullable<ApiRefund['status']>, graph.RefundStatus>> = {
   pending: 'PENDING',
   requires_action: 'REQUIRES_ACTION',
   succeeded: 'SUCCEEDED',
@@ -27,14 +26,14 @@ export const REFUND_STATUS: Readonly<Record<NonNullable<ApiRefund['status']>, gr
   canceled: 'CANCELED',
 };
 
-export const REFUND_REASON: Readonly<Record<NonNullable<ApiRefund['reason']>, graph.RefundReason>> = {
+const REFUND_REASON: Readonly<Record<NonNullable<ApiRefund['reason']>, graph.RefundReason>> = {
   duplicate: 'DUPLICATE',
   fraudulent: 'FRAUDULENT',
   requested_by_customer: 'REQUESTED_BY_CUSTOMER',
   expired_uncaptured_charge: 'EXPIRED_UNCAPTURED_CHARGE',
 };
 
-export const INVOICE_STATUS: Readonly<Record<NonNullable<ApiInvoice['status']>, graph.InvoiceStatus>> = {
+const INVOICE_STATUS: Readonly<Record<NonNullable<ApiInvoice['status']>, graph.InvoiceStatus>> = {
   draft: 'DRAFT',
   open: 'OPEN',
   paid: 'PAID',
@@ -70,53 +69,99 @@ export const API_CAPTURE_METHOD = {
   MANUAL: 'manual',
 } as const satisfies Record<graph.CaptureMethod, string>;
 
-// How Stripe counts, which is not always how ISO 4217 does: MGA by whole units, ISK and UGX by hundredths.
-// Source: https://docs.stripe.com/currencies#zero-decimal, #three-decimal and #special-cases
-const WHOLE = new Set('BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF'.split(' '));
-const THOUSANDTHS = new Set('BHD JOD KWD OMR TND'.split(' '));
+/** Loads every refund of a payment; null where there is none. */
+type LoadRefunds = (paymentId: string) => Promise<readonly (ApiRefund | Unusable)[] | null>;
 
-const scaleOf = (currency: string): number => (WHOLE.has(currency) ? 0 : THOUSANDTHS.has(currency) ? 3 : 2);
+/** A payment over Stripe's object. Each field is read from it when it is asked for, and fails alone. */
+export class StripePayment implements Payment {
+  readonly #payment: ApiPayment;
+  readonly #loadRefunds: LoadRefunds;
 
-/**
- * The largest amount that Stripe takes, in its units: twelve digits by card and in IDR, fewer by other methods of payment, where
- * Stripe itself refuses. Source: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
- */
-const MAX_UNITS = 999_999_999_999;
-
-/** Money from an amount as Stripe counts it. */
-export const toMoney = (units: number, currency: string): Money => {
-  const code = toAsciiUpperCase(currency);
-  return moneyFromUnits(units, scaleOf(code), code);
-};
-
-/** The same, and null where Stripe leaves the amount or its currency out. */
-export const toMoneyOrNull = (units: number | null, currency: string | null): Money | null =>
-  units === null || currency === null ? null : toMoney(units, currency);
-
-/** An amount in Stripe's units, or why there is none. */
-type Units =
-  | { readonly units: number; readonly problem?: undefined }
-  | { readonly units?: undefined; readonly problem: string };
-
-/**
- * An amount as Stripe counts it, or the problem: it is finer than the currency's smallest unit or Stripe's, or larger than
- * Stripe takes.
- */
-export const toUnits = ({ amount, currency }: Pick<Money, 'amount' | 'currency'>): Units => {
-  const scale = scaleOf(currency);
-  if (isFinerThan(amount, Math.min(currencyDigits(currency), scale))) {
-    return { problem: `is finer than the smallest unit of ${currency}` };
+  constructor(payment: ApiPayment, loadRefunds: LoadRefunds) {
+    this.#payment = payment;
+    this.#loadRefunds = loadRefunds;
   }
-  const units = unitsFromDecimal(amount, scale);
-  if (units !== undefined && units <= MAX_UNITS) return { units };
-  return { problem: `is too large: at most ${moneyFromUnits(MAX_UNITS, scale, currency).amount} ${currency}` };
-};
 
-/** A point in time from seconds since 1970. */
-export const toDateTime = (seconds: number): string => new Date(seconds * 1000).toISOString();
+  get id(): string {
+    return this.#payment.id;
+  }
 
-/** What is owed on an account; null before its currency is decided, and where Stripe does not say. */
-export const toBalance = ({ balance, currency }: StripeCustomer): Money | null => toMoneyOrNull(balance, currency);
+  get status(): graph.PaymentStatus {
+    return PAYMENT_STATUS[this.#payment.status];
+  }
+
+  get amount(): Money | null {
+    return toMoneyOrNull(this.#payment.amount, this.#payment.currency);
+  }
+
+  get amountReceived(): Money | null {
+    return toMoneyOrNull(this.#payment.amount_received, this.#payment.currency);
+  }
+
+  /** Null where Stripe leaves out the charge or its currency. */
+  get amountRefunded(): Money | null {
+    const { latest_charge, currency } = this.#payment;
+    return latest_charge === undefined ? null : toMoneyOrNull(latest_charge?.amount_refunded ?? 0, currency);
+  }
+
+  get description(): string | null {
+    return this.#payment.description;
+  }
+
+  get createdAt(): string {
+    return toDateTime(this.#payment.created);
+  }
+
+  /**
+   * Null where the account was deleted or has no address. Throws UPSTREAM_BAD_RESPONSE where Stripe gives only the account's
+   * id, which does not tell.
+   */
+  get customer(): Customer | null {
+    const { customer } = this.#payment;
+    if (!customer) return null;
+    if (!customer.isExpanded) throw unusableOf('GET /v1/payment_intents', 'unexpected customer');
+    return toCustomer(customer.email);
+  }
+
+  async refunds(): Promise<(Refund | Error)[]> {
+    const { id, latest_charge } = this.#payment;
+    if (latest_charge === null) return [];
+    // The latest ten come with the payment.
+    const { refunds } = latest_charge ?? {};
+    const all = refunds && !refunds.has_more ? refunds.data : ((await this.#loadRefunds(id)) ?? []);
+    return all.map((refund) => itemOrError('payments', mapItem(refund, toRefund)));
+  }
+
+  get externalIds(): Payment['externalIds'] {
+    return [{ system: 'stripe', id: this.#payment.id }];
+  }
+}
+
+export const toRefund = ({ id, amount, currency, status, reason, created }: ApiRefund): Refund => ({
+  id,
+  amount: toMoney(amount, currency),
+  status: status && REFUND_STATUS[status],
+  reason: reason && REFUND_REASON[reason],
+  createdAt: toDateTime(created),
+});
+
+export const toInvoice = (invoice: ApiInvoice): Invoice => ({
+  id: invoice.id,
+  number: invoice.number,
+  status: invoice.status && INVOICE_STATUS[invoice.status],
+  total: toMoney(invoice.total, invoice.currency),
+  amountRemaining: toMoney(invoice.amount_remaining, invoice.currency),
+  createdAt: toDateTime(invoice.created),
+  dueDate: invoice.due_date === null ? null : toDateTime(invoice.due_date),
+  customer: toCustomer(invoice.customer_email),
+});
+
+export const toPaymentAccount = ({ id, name, balance, currency, created }: StripeCustomer): PaymentAccount => ({
+  id,
+  name,
+  balance: toMoneyOrNull(balance, currency),
+  createdAt: toDateTime(created),
+});
 
 /**
  * What is owed in each currency, in the order of the accounts; null where an account does not say. Throws
@@ -134,22 +179,12 @@ export const toBalances = (accounts: Accounts): Money[] | null => {
   return [...totals].map(([currency, total]) => toMoney(total, currency));
 };
 
-/** The amount given back of a payment; null where Stripe leaves out its charge or its currency. */
-export const toAmountRefunded = ({ latest_charge, currency }: ApiPayment): Money | null =>
-  latest_charge === undefined ? null : toMoneyOrNull(latest_charge?.amount_refunded ?? 0, currency);
+/** Maps an item of a list; one that cannot be used stays. */
+export const mapItem = <Item, Result>(item: Item | Unusable, map: (item: Item) => Result): Result | Unusable =>
+  isUnusable(item) ? item : map(item);
 
-/**
- * The customer of a payment: null where the account was deleted or has no address. Throws UPSTREAM_BAD_RESPONSE where Stripe
- * gives only the account's id, which does not tell.
- */
-export const toCustomerRef = (customer: ApiPayment['customer']): CustomerRef | null => {
-  if (!customer) return null;
-  if (!customer.isExpanded) {
-    throw unusableOf('GET /v1/payment_intents', 'unexpected customer');
-  }
-  return toRefByEmail(customer.email);
-};
+/** A point in time from seconds since 1970. */
+const toDateTime = (seconds: number): string => new Date(seconds * 1000).toISOString();
 
 /** A customer by address; null without one. */
-export const toRefByEmail = (email: string | null): CustomerRef | null =>
-  email ? { email: toAsciiLowerCase(email) } : null;
+const toCustomer = (email: string | null): Customer | null => (email ? { email: toAsciiLowerCase(email) } : null);

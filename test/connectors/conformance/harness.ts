@@ -2,7 +2,7 @@ import { type ChannelListener, subscribe, unsubscribe } from 'node:diagnostics_c
 import type { IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import type { SandboxCall } from '../../../sandbox/server.ts';
-import type { Contract } from '../../contracts/subject.ts';
+import type { Contract } from '../../contracts/contract.ts';
 import { advanceClock, resetClock } from '../../helpers/clock.ts';
 import { type Answer, codesOf, type Stack, startStack } from '../../helpers/stack.ts';
 
@@ -20,7 +20,7 @@ export const createHarness = (of: Contract) => {
       {},
       init,
     );
-  const sandbox = () => stack.sandboxes[of.provider];
+  const sandbox = () => stack.sandbox(of.provider);
   const callsOf = (operation: string) => sandbox().calls.filter((call) => call.operation === operation);
   const [one = '', two = '', three = ''] = of.keys;
 

@@ -1,4 +1,4 @@
-import type { Contract } from '../../contracts/subject.ts';
+import type { Contract } from '../../contracts/contract.ts';
 import { batching } from './batching.ts';
 import { breaker } from './breaker.ts';
 import { cache } from './cache.ts';

@@ -136,3 +136,11 @@ const idsIn = (body: string): string[] => {
     return [];
   }
 };
+
+export const start = (options?: ListenOptions): Promise<Sandbox> => startHubSpotSandbox(options);
+
+/** The variables that point the provider's client at a sandbox. */
+export const environment = ({ url }: { readonly url: string }) => ({
+  HUBSPOT_BASE_URL: url,
+  HUBSPOT_ACCESS_TOKEN: HUBSPOT_SANDBOX_TOKEN,
+});

@@ -70,3 +70,12 @@ export const startOpenMageSandbox = ({
   };
   return startSandboxServer(provider, listen);
 };
+
+export const start = (options?: ListenOptions): Promise<Sandbox> => startOpenMageSandbox(options);
+
+/** The variables that point the provider's client at a sandbox. */
+export const environment = ({ url }: { readonly url: string }) => ({
+  OPENMAGE_WSDL_URL: `${url}${OPENMAGE_PATH}?wsdl`,
+  OPENMAGE_USERNAME: OPENMAGE_SANDBOX_USER,
+  OPENMAGE_API_KEY: OPENMAGE_SANDBOX_KEY,
+});

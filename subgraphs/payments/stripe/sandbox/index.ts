@@ -217,3 +217,11 @@ const describe = (request: SandboxRequest): Described => {
     return { operation: `${request.method} ${request.path}`, keys: [] };
   }
 };
+
+export const start = (options?: ListenOptions): Promise<Sandbox> => startStripeSandbox(options);
+
+/** The variables that point the provider's client at a sandbox. */
+export const environment = ({ url }: { readonly url: string }) => ({
+  STRIPE_BASE_URL: url,
+  STRIPE_API_KEY: STRIPE_SANDBOX_KEY,
+});

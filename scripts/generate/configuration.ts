@@ -1,0 +1,62 @@
+import { type AnyConfigurable, detailsOf, secretsOf, settingsOf } from '../../connectors/settings.ts';
+import type { SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
+
+/* The parts of the documentation and of `.env.example` that follow from the providers' definitions. */
+
+const TABLE_HEAD = ['| variable | default | meaning |', '|---|---|---|'];
+
+const defaultOf = (schema: {
+  readonly safeParse: (value: unknown) => { readonly success: boolean; readonly data?: unknown };
+}) => {
+  const { success, data } = schema.safeParse(undefined);
+  return success && typeof data !== 'object' ? data : undefined;
+};
+
+const cell = (value: unknown): string => {
+  if (value === undefined || value === '') return '–';
+  return typeof value === 'number' || /^\d+$/.test(String(value)) ? String(value) : `\`${value}\``;
+};
+
+const table = (provider: AnyConfigurable): string => {
+  const secrets = new Set(secretsOf(provider));
+  const own = new Set(Object.keys(provider.settings).map((name) => `${provider.envPrefix}_${name}`));
+  const rows = Object.entries(settingsOf(provider)).map(([name, schema]) => {
+    const { description, example } = detailsOf(schema);
+    const fallback = own.has(name) ? defaultOf(schema) : example || 'none';
+    const file = secrets.has(name) ? ` May come from a file: \`${name}_FILE\`.` : '';
+    return `| \`${name}\` | ${fallback === 'none' ? 'none' : cell(fallback)} | ${description}${file} |`;
+  });
+  return [...TABLE_HEAD, ...rows].join('\n');
+};
+
+/** The sections of `docs/configuration.md` about the providers. */
+export const configurationSections = (subgraphs: readonly SubgraphModule[]): string =>
+  subgraphs
+    .map(({ title, provider }) =>
+      [`## ${title}: ${provider.title}`, provider.notes?.intro, table(provider)].filter(Boolean).join('\n\n'),
+    )
+    .join('\n\n');
+
+/** The table of `docs/configuration.md` that says where subgraphs are. */
+export const urlTable = (subgraphs: readonly SubgraphModule[]): string =>
+  [
+    ...TABLE_HEAD,
+    ...subgraphs.map(({ name }) => {
+      return `| \`${name.toUpperCase()}_URL\` | – | Where the ${name} subgraph is, if not in this process. |`;
+    }),
+  ].join('\n');
+
+/** The lines of `.env.example` that say where subgraphs are. */
+export const urlLines = (subgraphs: readonly SubgraphModule[]): string =>
+  subgraphs.map(({ name, port }) => `# ${name.toUpperCase()}_URL=http://127.0.0.1:${port}/${name}`).join('\n');
+
+/** The sections of `.env.example` about the providers. */
+export const exampleSections = (subgraphs: readonly SubgraphModule[]): string =>
+  subgraphs
+    .map(({ name, provider }) => {
+      const lines = Object.entries(settingsOf(provider)).map(([variable, schema]) => {
+        return `# ${variable}=${detailsOf(schema).example ?? defaultOf(schema) ?? ''}`;
+      });
+      return [`# --- ${name}: ${provider.title} ---`, ...lines].join('\n');
+    })
+    .join('\n\n');

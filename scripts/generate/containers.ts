@@ -1,0 +1,67 @@
+import { settingsOf } from '../../connectors/settings.ts';
+import type { SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
+
+/* The parts of `docker-compose.yml` and `supergraph.yaml` that follow from the subgraphs. */
+
+/** A sandbox's port as a container. */
+const sandboxPortOf = ({ port }: SubgraphModule): number => port + 10;
+
+/** A provider may have the name of its subgraph, which is a service already. */
+const sandboxHostOf = ({ name, provider }: SubgraphModule): string =>
+  provider.name === name ? `${name}-sandbox` : provider.name;
+
+const check = (path: string): string => `    healthcheck:
+      <<: *healthcheck
+      test: ["CMD", "node", "scripts/healthcheck.ts", "${path}"]`;
+
+const subgraphService = (module: SubgraphModule): string => {
+  const { name, port, provider } = module;
+  const sandbox = provider.sandbox
+    ? `      SANDBOX_URLS: ${provider.name}=http://${sandboxHostOf(module)}:${sandboxPortOf(module)}\n`
+    : '';
+  const variables = Object.keys(settingsOf(provider)).map((variable) => `      ${variable}:`);
+  return `  ${name}:
+    <<: *node
+    command: ["node", "subgraphs/main.ts"]
+    environment:
+      <<: *subgraph
+      SUBGRAPHS: ${name}
+      PORT: "${port}"
+${sandbox}${variables.join('\n')}
+    depends_on: *redis
+${check(`http://127.0.0.1:${port}/health/ready`)}`;
+};
+
+const sandboxService = (module: SubgraphModule): string => {
+  const port = sandboxPortOf(module);
+  return `  ${sandboxHostOf(module)}:
+    <<: *node
+    command: ["node", "sandbox/main.ts"]
+    environment: { SANDBOXES: ${module.provider.name}, PORT: "${port}", HOST: 0.0.0.0 }
+${check(`http://127.0.0.1:${port}/_sandbox/health`)}`;
+};
+
+/** The services of the subgraphs and of their sandboxes. */
+export const services = (subgraphs: readonly SubgraphModule[]): string =>
+  [...subgraphs.map(subgraphService), ...subgraphs.filter(({ provider }) => provider.sandbox).map(sandboxService)].join(
+    '\n\n',
+  );
+
+/** Where the gateway finds the subgraphs. */
+export const gatewayUrls = (subgraphs: readonly SubgraphModule[]): string =>
+  subgraphs.map(({ name, port }) => `      ${name.toUpperCase()}_URL: http://${name}:${port}/${name}`).join('\n');
+
+/** The services that the gateway waits for. */
+export const gatewayDependencies = (subgraphs: readonly SubgraphModule[]): string =>
+  subgraphs.map(({ name }) => `      ${name}: { condition: service_healthy }`).join('\n');
+
+/** The subgraphs of `supergraph.yaml`. */
+export const supergraphEntries = (subgraphs: readonly SubgraphModule[]): string =>
+  subgraphs
+    .map(
+      ({ name, port }) => `  ${name}:
+    routing_url: http://${name}:${port}/${name}
+    schema:
+      file: ./subgraphs/${name}/schema.graphql`,
+    )
+    .join('\n');

@@ -1,0 +1,118 @@
+import { unusableResponse } from '../../../connectors/transports/parse.ts';
+import { reconcile } from '../../kit/reconcile.ts';
+import type { CustomerUpdate, DealUpdate, NewCustomer } from '../model.ts';
+import type { Properties } from './api.ts';
+import type { HubSpotSession } from './crm.ts';
+import type { Endpoint } from './endpoints.ts';
+import { API_LIFECYCLE_STAGE } from './mapping.ts';
+import { type PartlyContact, type PartlyDeal, readBack, toPartlyContact, toPartlyDeal } from './written.ts';
+
+/* Writes, each with what it invalidates. They return the record as it is afterwards. */
+
+/** Creates a contact, in a company if there is one. */
+export const createCustomer = async (
+  { companyId, ...person }: NewCustomer,
+  session: HubSpotSession,
+): Promise<PartlyContact> => {
+  const { api, options, loaders, invalidate } = session;
+  const properties = toContactProperties(person);
+  const since = Date.now();
+  const changes: Changes = { contactByEmail: [{ email: person.email }], contactPages: 'all' };
+  const written = await withInvalidation(changes, session, () =>
+    reconcile(
+      () => api.createContact(properties, companyId ?? undefined, options),
+      () => api.contactMadeSince(since, properties, options),
+    ),
+  );
+  const { id } = written.record;
+  // Somebody may have asked for this id before there was one.
+  await invalidate(changesOfContact(id));
+  return readBack(written, () => loaders.contact.load(id), toPartlyContact, gone(api.endpoints.create('contacts')));
+};
+
+/** Updates a contact. */
+export const updateCustomer = async (
+  id: string,
+  update: CustomerUpdate,
+  session: HubSpotSession,
+): Promise<PartlyContact> => {
+  const { api, options, loaders, invalidate } = session;
+  const properties = toContactProperties(update);
+  const changes: Changes = { ...changesOfContact(id, update.email), contactPages: 'all' };
+  const written = await withInvalidation(changes, session, () =>
+    reconcile(
+      () => api.updateContact(id, properties, options),
+      () => api.contactWith(id, properties, options),
+    ),
+  );
+  const { id: writtenId } = written.record;
+  // The contact that it has been merged into.
+  if (writtenId !== id) await invalidate(changesOfContact(writtenId));
+  return readBack(
+    written,
+    () => loaders.contact.load(writtenId),
+    toPartlyContact,
+    gone(api.endpoints.update('contacts', writtenId)),
+  );
+};
+
+/** Updates a deal. */
+export const updateDeal = async (id: string, update: DealUpdate, session: HubSpotSession): Promise<PartlyDeal> => {
+  const { api, options, loaders, invalidate } = session;
+  const { name, stage, amount, closeDate } = update;
+  const properties = toProperties({ dealname: name, dealstage: stage, amount, closedate: closeDate });
+  const written = await withInvalidation({ deal: [id], dealPages: 'all' }, session, () =>
+    reconcile(
+      () => api.updateDeal(id, properties, options),
+      () => api.dealWith(id, properties, options),
+    ),
+  );
+  const { id: writtenId } = written.record;
+  // The deal that it has been merged into.
+  if (writtenId !== id) await invalidate({ deal: [writtenId] });
+  return readBack(
+    written,
+    () => loaders.deal.load(writtenId),
+    toPartlyDeal,
+    gone(api.endpoints.update('deals', writtenId)),
+  );
+};
+
+type Changes = Parameters<HubSpotSession['invalidate']>[0];
+
+/** A contact changes by its id and by whatever address it is read by, also one that it did not have before. */
+const changesOfContact = (id: string, email?: string | null): Changes => ({
+  contact: [id],
+  contactByEmail: email ? [{ id }, { email }] : [{ id }],
+});
+
+/** Runs a write of a record and invalidates what it changes: also where it failed, since it may have been carried out. */
+const withInvalidation = async <Written>(
+  changes: Changes,
+  { invalidate }: HubSpotSession,
+  write: () => Promise<Written>,
+): Promise<Written> => {
+  try {
+    return await write();
+  } finally {
+    await invalidate(changes);
+  }
+};
+
+/** HubSpot's properties of what is set: what is left out is left alone, null clears. */
+const toProperties = (values: Readonly<Record<string, string | null | undefined>>): Properties =>
+  Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, value ?? '']])),
+  );
+
+const toContactProperties = ({ email, firstName, lastName, phone, lifecycleStage }: CustomerUpdate): Properties =>
+  toProperties({
+    email,
+    firstname: firstName,
+    lastname: lastName,
+    phone,
+    lifecyclestage: lifecycleStage && API_LIFECYCLE_STAGE[lifecycleStage],
+  });
+
+const gone = ({ operation }: Endpoint): Error =>
+  unusableResponse({ upstream: 'crm', operation }, 'nothing of a record that was just written');

@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { defineProvider } from '../../../connectors/define-provider.ts';
+import { byKey } from '../../../connectors/reads/read.ts';
+import { address, credential, secret, url } from '../../../connectors/settings.ts';
+import { soap } from '../../../connectors/transports/soap.ts';
+import { createOpenMageApi, MAX_SKUS, type OpenMageOperation, REQUIRED_OPERATIONS, SERVER_FAULTS } from './api.ts';
+
+const required = () => z.string('is required to call the shop');
+
+/** An OpenMage shop, by its SOAP API (V2, WS-I). */
+export const openmage = defineProvider({
+  name: 'openmage',
+  title: 'OpenMage',
+  envPrefix: 'OPENMAGE',
+  settings: {
+    WSDL_URL: address(required().pipe(url()), 'The shop’s WSDL. WS-I compliance has to be on in the shop.', {
+      example: 'https://shop.example/api/v2_soap/?wsdl',
+    }),
+    USERNAME: credential(required(), 'The API user.'),
+    API_KEY: secret(required(), 'The API user’s key.'),
+    ENDPOINT_URL: address(
+      url().optional(),
+      'Where requests go, if not to the address in the WSDL. Required where that has another origin (scheme, host or port) than the WSDL: the login is sent, and imported documents are fetched, only from the origins of the two variables.',
+      { example: 'https://shop.example/api/v2_soap/' },
+    ),
+  },
+  identity: ({ ENDPOINT_URL, WSDL_URL, USERNAME, API_KEY }) => [ENDPOINT_URL ?? WSDL_URL, USERNAME, API_KEY],
+  defaults: { timeoutMs: 15_000, concurrency: 4 },
+  // A shop states no limit; what it can take, its operator knows. The number of requests at once protects it.
+  rateLimits: [{ name: 'account', calls: Number.POSITIVE_INFINITY, windowMs: 1_000 }],
+  cachePolicies: {
+    stock: { maxAge: 10, staleWhileRevalidate: 30, staleIfError: 900 },
+    catalogue: { maxAge: 600, staleWhileRevalidate: 3_600, staleIfError: 86_400 },
+  },
+  transport: soap<OpenMageOperation>({ serverFaults: SERVER_FAULTS, operations: REQUIRED_OPERATIONS }),
+  api: (client, { USERNAME, API_KEY }) => createOpenMageApi({ soap: client, username: USERNAME, apiKey: API_KEY }),
+  reads: (api) => ({
+    stock: byKey(api.stockBySkus, { batchSize: MAX_SKUS, policy: 'stock' }),
+    catalogue: byKey(api.catalogueBySkus, { batchSize: MAX_SKUS, policy: 'catalogue' }),
+  }),
+  notes: { rateLimits: 'A shop states none; its operator knows what it can take, e.g. `account=5/1`.' },
+  sandbox: () => import('./sandbox/index.ts'),
+});

@@ -1,0 +1,26 @@
+import type { SessionOf } from '../../kit/session.ts';
+import type { BackorderPolicy } from '../generated.ts';
+import type { Inventory } from '../model.ts';
+import type { StockUpdate } from './api.ts';
+import type { openmage } from './definition.ts';
+import { setStock } from './set-stock.ts';
+
+export type OpenMageSession = SessionOf<typeof openmage>;
+
+const BACKORDERS: Readonly<Record<BackorderPolicy, NonNullable<StockUpdate['backorders']>>> = {
+  NO: 0,
+  ALLOW: 1,
+  ALLOW_AND_NOTIFY: 2,
+};
+
+/** An OpenMage shop as the inventory subgraph uses it. */
+export const createInventory = (session: OpenMageSession): Inventory => {
+  const { stock, catalogue } = session.loaders;
+  return {
+    stock: stock.load,
+    stocks: stock.loadMany,
+    name: async (sku) => (await catalogue.load(sku))?.name ?? null,
+    setStock: (sku, { backorderPolicy, ...update }) =>
+      setStock(sku, { ...update, backorders: backorderPolicy && BACKORDERS[backorderPolicy] }, session),
+  };
+};

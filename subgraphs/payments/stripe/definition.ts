@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { defineProvider } from '../../../connectors/define-provider.ts';
+import { byKey, oneByOne } from '../../../connectors/reads/read.ts';
+import { address, secret, url } from '../../../connectors/settings.ts';
+import { createStripeApi, MAX_SEARCH_CLAUSES } from './api.ts';
+import { stripeSdk } from './client.ts';
+import { parseRateLimit } from './parse-rate-limit.ts';
+
+const isSearch = (operation: string): boolean => operation.endsWith('/search');
+
+/** Requests a second of an account with a test key. */
+const TEST_ACCOUNT_CALLS = 25;
+
+/** Stripe, by its API and official SDK. */
+export const stripe = defineProvider({
+  name: 'stripe',
+  title: 'Stripe',
+  envPrefix: 'STRIPE',
+  settings: {
+    API_KEY: secret(
+      z.string('is required to call Stripe').regex(/^(sk|rk)_\w+$/, 'must be a secret or restricted key, sk_… or rk_…'),
+      'A secret or restricted key. Restricted keys need: customers and payment intents write, refunds write, invoices and charges read.',
+    ),
+    BASE_URL: address(
+      url()
+        .refine((text) => URL.parse(text)?.pathname === '/', 'must have no path')
+        .default('https://api.stripe.com'),
+      'Where the API is.',
+    ),
+  },
+  identity: ({ BASE_URL, API_KEY }) => [BASE_URL, API_KEY],
+  defaults: { timeoutMs: 10_000, concurrency: 20 },
+  // Source: https://docs.stripe.com/rate-limits
+  rateLimits: [
+    { name: 'account', calls: 100, windowMs: 1_000 },
+    {
+      name: 'endpoint',
+      calls: 25,
+      windowMs: 1_000,
+      isPerOperation: true,
+      appliesTo: (operation) => !isSearch(operation),
+    },
+    { name: 'search', calls: 20, windowMs: 1_000, appliesTo: isSearch },
+  ],
+  adjustRateLimits: (rules, { API_KEY }) =>
+    rules.map((rule) =>
+      rule.name === 'account' && !rule.isOperatorSet && /^(sk|rk)_test_/.test(API_KEY)
+        ? { ...rule, calls: TEST_ACCOUNT_CALLS }
+        : rule,
+    ),
+  parseRateLimit,
+  // Nothing is refreshed in the background: who acts on a payment must not see an old one while Stripe can be asked.
+  cachePolicies: {
+    accounts: { maxAge: 15, staleWhileRevalidate: 15, staleIfError: 600 },
+    payments: { maxAge: 5, staleWhileRevalidate: 5, staleIfError: 600 },
+    paymentLists: { maxAge: 5, staleWhileRevalidate: 5, staleIfError: 600 },
+    refunds: { maxAge: 5, staleWhileRevalidate: 5, staleIfError: 600 },
+    invoices: { maxAge: 15, staleWhileRevalidate: 15, staleIfError: 600 },
+    invoiceLists: { maxAge: 15, staleWhileRevalidate: 15, staleIfError: 600 },
+  },
+  transport: stripeSdk,
+  api: createStripeApi,
+  reads: (api) => ({
+    accounts: byKey(api.accountsByEmails, { batchSize: MAX_SEARCH_CLAUSES, policy: 'accounts' }),
+    accountsNow: oneByOne(api.accountsWithEmail, { policy: 'accounts' }),
+    payment: oneByOne(api.payment, { policy: 'payments' }),
+    invoice: oneByOne(api.invoice, { policy: 'invoices' }),
+    refunds: oneByOne(api.refundsOfPayment, { policy: 'refunds' }),
+    paymentPages: oneByOne(api.paymentsOfAccount, {
+      policy: 'paymentLists',
+      scope: ({ account }) => account,
+    }),
+    paymentsBySearch: byKey(api.paymentsOfAccounts, { batchSize: MAX_SEARCH_CLAUSES, policy: 'paymentLists' }),
+    invoicePages: oneByOne(api.invoicesOfAccount, { policy: 'invoiceLists' }),
+    paymentLists: oneByOne(api.payments, { policy: 'paymentLists' }),
+  }),
+  notes: { rateLimits: 'With a test key, the default is `account=25/1`. What is left out keeps its default.' },
+  sandbox: () => import('./sandbox/index.ts'),
+});

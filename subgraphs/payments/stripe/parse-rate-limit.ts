@@ -1,0 +1,16 @@
+import type { ParseRateLimit } from '../../../connectors/middleware/rate-limit.ts';
+import type { RateLimitUpdate } from '../../../connectors/rate-limits/memory.ts';
+
+const PAUSE: RateLimitUpdate = { pauseMs: 1_000 };
+
+// An operation is under one of `endpoint` and `search`.
+const UPDATES: ReadonlyMap<unknown, Readonly<Record<string, RateLimitUpdate>>> = new Map([
+  ['global-rate', { account: PAUSE }],
+  ['global-concurrency', { account: PAUSE }],
+  ['endpoint-rate', { endpoint: PAUSE, search: PAUSE }],
+  ['endpoint-concurrency', { endpoint: PAUSE, search: PAUSE }],
+]);
+
+/** A refusal names the limit it is about, and not for how long. */
+export const parseRateLimit: ParseRateLimit = ({ status, headers }) =>
+  (status === 429 && UPDATES.get(headers['stripe-rate-limited-reason'])) || {};

@@ -1,0 +1,138 @@
+import { afterEach, expect, test } from 'vitest';
+import { defineProvider, http } from '../../connectors/define-provider.ts';
+import { createInfrastructure } from '../../connectors/infrastructure.ts';
+import type { RequestOptions } from '../../connectors/middleware/chain.ts';
+import { createProvider, type Provider } from '../../connectors/provider.ts';
+import { byKey, operation } from '../../connectors/reads/read.ts';
+import { address, readSettings, secret, url } from '../../connectors/settings.ts';
+import { resetClock, stopClock } from '../helpers/clock.ts';
+import { startHttpServer } from '../helpers/http-server.ts';
+
+/* One provider, two credentials: nothing of the one is used for the other. */
+
+type Notes = ReadonlyMap<string, string>;
+
+const notes = defineProvider({
+  name: 'notes',
+  title: 'Notes',
+  envPrefix: 'NOTES',
+  settings: { TOKEN: secret(url(), ''), BASE_URL: address(url(), '') },
+  identity: ({ BASE_URL, TOKEN }) => [BASE_URL, TOKEN],
+  defaults: { timeoutMs: 5_000, concurrency: 1 },
+  rateLimits: [{ name: 'account', calls: 4, windowMs: 60_000 }],
+  cachePolicies: { notes: { maxAge: 600, staleWhileRevalidate: 600, staleIfError: 600 } },
+  transport: http(),
+  api: ({ send }, { BASE_URL, TOKEN }) => ({
+    notes: operation(
+      'GET /notes',
+      (name) =>
+        async (keys: readonly string[], options: RequestOptions): Promise<Notes> => {
+          const { body } = await send({
+            ...options,
+            operation: name,
+            method: 'GET',
+            url: `${BASE_URL}/notes?${keys.join(',')}`,
+            headers: { authorization: TOKEN },
+            write: false,
+          });
+          return new Map(Object.entries(JSON.parse(body) as Record<string, string>));
+        },
+    ),
+  }),
+  reads: (api) => ({ note: byKey(api.notes, { batchSize: 10, policy: 'notes' }) }),
+});
+
+type Seen = { readonly token: string; readonly keys: readonly string[] };
+
+const [ADA, BEN] = ['https://ada.example', 'https://ben.example'];
+const as = (token: string, more: RequestOptions = {}): RequestOptions => ({
+  ...more,
+  credentials: new Map([['notes', { TOKEN: token }]]),
+});
+
+let closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  await Promise.all(closing.map((close) => close()));
+  closing = [];
+  resetClock();
+});
+
+const start = async (env: Readonly<Record<string, string>> = {}) => {
+  const seen: Seen[] = [];
+  const failing = new Set<string>();
+  const server = await startHttpServer((request, response) => {
+    const token = request.headers.authorization ?? '';
+    const keys = (request.url ?? '').replace('/notes?', '').split(',');
+    seen.push({ token, keys });
+    response.statusCode = failing.has(token) ? 500 : 200;
+    response.end(JSON.stringify(Object.fromEntries(keys.map((key) => [key, `${key} of ${token}`]))));
+  });
+  const settings = readSettings(notes, { NOTES_TOKEN: ADA, NOTES_BASE_URL: server.url, ...env });
+  const infrastructure = createInfrastructure({ cacheBytes: 1024 * 1024 });
+  const provider: Provider<unknown, ReturnType<typeof notes.reads>> = createProvider(infrastructure, notes, {
+    upstream: 'notes',
+    settings,
+  });
+  closing.push(provider.close, server.close);
+  const load = (options: RequestOptions, ...keys: string[]) =>
+    provider.connect(options).readers.note.load(keys, options);
+  return { seen, failing, load, provider };
+};
+
+test('given no credential, then the configured one is used, and the same one given is the same', async () => {
+  const { seen, load, provider } = await start();
+  expect(await load({}, 'a')).toEqual([{ value: `a of ${ADA}` }]);
+  expect(seen).toEqual([{ token: ADA, keys: ['a'] }]);
+  expect(provider.connect(as(BEN))).toBe(provider.connect(as(BEN)));
+});
+
+test('what one has read is not given to the other, and one’s invalidation leaves the other’s', async () => {
+  const { seen, load, provider } = await start();
+  await load({}, 'a');
+  expect(await load(as(BEN), 'a')).toEqual([{ value: `a of ${BEN}` }]);
+  await provider.connect().invalidate({ note: ['a'] });
+  await load({}, 'a');
+  await load(as(BEN), 'a');
+  expect(seen.map(({ token }) => token)).toEqual([ADA, BEN, ADA]);
+});
+
+test('keys of both at once go out in requests of their own', async () => {
+  const { seen, load } = await start();
+  await Promise.all([load({}, 'a'), load(as(BEN), 'b'), load({}, 'c'), load(as(BEN), 'a')]);
+  expect(seen).toEqual(
+    expect.arrayContaining([
+      { token: ADA, keys: ['a', 'c'] },
+      { token: BEN, keys: ['b', 'a'] },
+    ]),
+  );
+  expect(seen).toHaveLength(2);
+});
+
+test('one’s rate limit is not the other’s', async () => {
+  const { seen, load } = await start();
+  const soon = () => ({ priority: { deadlineAt: performance.now() + 2_000, isBackground: false, flow: {} } });
+  for (const key of ['a', 'b', 'c', 'd']) await load(soon(), key);
+  expect(await load(soon(), 'e')).toMatchObject([{ code: 'UPSTREAM_RATE_LIMITED' }]);
+  expect(await load(as(BEN, soon()), 'e')).toEqual([{ value: `e of ${BEN}` }]);
+  expect(seen.filter(({ token }) => token === BEN)).toHaveLength(1);
+});
+
+test('one’s open circuit is not the other’s', async () => {
+  const { failing, load, seen } = await start({ NOTES_QUOTA: 'account=1000/1' });
+  // The circuit stays open however long the test takes.
+  stopClock();
+  failing.add(BEN);
+  for (let index = 0; index < 20; index += 1) await load(as(BEN), `b${index}`);
+  const before = seen.length;
+  expect(await load(as(BEN), 'z')).toMatchObject([{ code: 'UPSTREAM_UNAVAILABLE' }]);
+  expect(seen).toHaveLength(before);
+  expect(await load({}, 'z')).toEqual([{ value: `z of ${ADA}` }]);
+});
+
+test('no more than a hundred are kept open; one that was closed is opened anew', async () => {
+  const { load, provider } = await start();
+  const first = provider.connect(as(BEN));
+  for (let index = 0; index < 100; index += 1) provider.connect(as(`https://${index}.example`));
+  expect(provider.connect(as(BEN))).not.toBe(first);
+  expect(await load(as(BEN), 'a')).toEqual([{ value: `a of ${BEN}` }]);
+});

@@ -1,0 +1,78 @@
+import { defineProvider, http } from '../../connectors/define-provider.ts';
+import type { RequestOptions } from '../../connectors/middleware/chain.ts';
+import type { Connection } from '../../connectors/provider.ts';
+import { byKey, oneByOne, operation } from '../../connectors/reads/read.ts';
+import { secret, url } from '../../connectors/settings.ts';
+
+/*
+ * What the compiler refuses in a provider's definition, and in what follows from it: `npm run types` fails where one of these
+ * lines compiles. Nothing here is run.
+ */
+
+type Page = { readonly owner: string; readonly after?: string };
+
+const createApi = () => ({
+  things: operation('GET /things', () => async (keys: readonly string[], _: RequestOptions) => {
+    return new Map(keys.map((key) => [key, { id: key }]));
+  }),
+  pages: operation('GET /pages', () => async (page: Page, _: RequestOptions) => [page.owner]),
+  unnamed: async (keys: readonly string[], _: RequestOptions) => new Map(keys.map((key) => [key, { id: key }])),
+});
+
+const policies = { things: { maxAge: 1, staleWhileRevalidate: 1, staleIfError: 1 } };
+
+const shop = defineProvider({
+  name: 'shop',
+  title: 'Shop',
+  envPrefix: 'SHOP',
+  settings: { BASE_URL: secret(url(), 'Where the API is.') },
+  identity: ({ BASE_URL }) => [BASE_URL],
+  defaults: { timeoutMs: 1, concurrency: 1 },
+  rateLimits: [],
+  cachePolicies: policies,
+  transport: http(),
+  api: createApi,
+  reads: (api) => ({
+    thing: byKey(api.things, { batchSize: 10, policy: 'things' }),
+    pages: oneByOne(api.pages, { policy: 'things', scope: ({ owner }) => owner }),
+  }),
+});
+
+export const uses = async ({
+  invalidate,
+  readers,
+}: Connection<ReturnType<typeof createApi>, ReturnType<typeof shop.reads>>) => {
+  await invalidate({ thing: ['1'], pages: 'all' });
+  await invalidate({ pages: ['an owner'] });
+  await readers.thing.load(['1'], {});
+  await readers.pages.load([{ owner: 'x' }], {});
+
+  // @ts-expect-error a read that does not exist
+  await invalidate({ things: ['1'] });
+  // @ts-expect-error a scope of the wrong type
+  await invalidate({ thing: [1] });
+  // @ts-expect-error the key of a page, where its owner is meant
+  await invalidate({ pages: [{ owner: 'x' }] });
+  // @ts-expect-error text that is no word
+  await invalidate({ thing: 'everything' });
+  // @ts-expect-error a key of the wrong type
+  await readers.pages.load(['x'], {});
+  // @ts-expect-error a read that does not exist
+  await readers.page.load([{ owner: 'x' }], {});
+};
+
+defineProvider({
+  ...shop,
+  cachePolicies: policies,
+  // @ts-expect-error a cache policy that does not exist
+  reads: (api) => ({ thing: byKey(api.things, { batchSize: 10, policy: 'thing' }) }),
+});
+
+defineProvider({
+  ...shop,
+  // @ts-expect-error a setting that does not exist
+  identity: ({ URL }) => [URL],
+});
+
+// @ts-expect-error a function without an operation
+byKey(createApi().unnamed, { batchSize: 10, policy: 'things' });
