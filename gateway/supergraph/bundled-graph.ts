@@ -11,14 +11,14 @@ import { startGatewayServer } from '../http/server.ts';
 import type { StartedGateway } from '../start.ts';
 import { createLocalTransport } from '../transports/in-process.ts';
 import { createRemoteTransport } from '../transports/remote.ts';
-import { createReplaceable, replaceAll } from '../transports/replaceable.ts';
+import { createReplaceable, type ReplaceableTransport, replaceAll } from '../transports/replaceable.ts';
 import { createFixedTransports, type Transport, type Transports } from '../transports/transport.ts';
 import { SUPERGRAPH_FILE } from './files.ts';
 
-/** The parts of the product that can change while it runs. */
+/** The parts of the bundled graph that can change while it runs. */
 export type BundledGraphParts = { readonly modules: readonly SubgraphModule[]; readonly supergraphSdl: string };
 
-/** Calls `apply` with each change, which throws where it cannot be used and leaves what was before; gives what ends that. */
+/** Calls `apply` with each change; it throws where the change cannot be used, and the graph stays. Returns an unsubscribe function. */
 export type WatchBundledGraph = (apply: (next: BundledGraphParts) => void) => () => void;
 
 /**
@@ -55,25 +55,29 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       environments.set(module.name, { ...env, ...provider.environment(sandbox) });
     }
     create(local, infrastructure, created);
-    const transports = new Map(created.map((one) => [one.name, createReplaceable(createLocalTransport(one, log))]));
+    const transports = new Map(created.map((one) => [one.name, createLocalTransport(one, log)]));
+    // Only a watched graph changes, so only there each fetch looks which transport is the current one.
+    const replaceable = watch
+      ? new Map([...transports].map(([name, transport]) => [name, createReplaceable(transport)]))
+      : new Map<string, ReplaceableTransport>();
     const change = ({ modules, supergraphSdl }: BundledGraphParts, changeSupergraph: (sdl: string) => void): void => {
       const next: Subgraph[] = [];
       try {
-        // What is kept may have another shape for the code that comes.
+        // Cached values may have another shape for the new code.
         const fresh = redis ? infrastructure : createProcessInfrastructure(env, log).infrastructure;
-        const own = modules.filter(({ name }) => transports.has(name));
-        const added = modules.filter(({ name }) => !transports.has(name) && !config.subgraphUrls.has(name));
+        const own = modules.filter(({ name }) => replaceable.has(name));
+        const added = modules.filter(({ name }) => !replaceable.has(name) && !config.subgraphUrls.has(name));
         if (added.length > 0) {
           throw new ConfigError(`A new subgraph needs a restart: ${added.map(({ name }) => name).join(', ')}.`);
         }
-        // Both can fail, and then nothing is replaced.
+        // Where either fails, nothing is replaced.
         create(own, fresh, next);
         changeSupergraph(supergraphSdl);
       } catch (error) {
         void closeAll(next);
         throw error;
       }
-      replaceAll(transports, next, { log, graceMs: config.requestTimeoutMs });
+      replaceAll(replaceable, next, { log, graceMs: config.requestTimeoutMs });
     };
     const server = await startGatewayServer({
       config,
@@ -82,7 +86,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
         sdl: await readFile(SUPERGRAPH_FILE, 'utf8'),
         ...(watch && { watch: (changeSupergraph) => watch((next) => change(next, changeSupergraph)) }),
       },
-      transports: createTransports(config, transports, log),
+      transports: createTransports(config, watch ? replaceable : transports, log),
       redis,
       health,
     });

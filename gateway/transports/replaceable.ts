@@ -4,9 +4,9 @@ import type { SubgraphOperation } from '../execution/subgraph-request.ts';
 import { createLocalTransport } from './in-process.ts';
 import type { Transport } from './transport.ts';
 
-/** A way to a subgraph that can be replaced by another while requests run. */
+/** A transport that can be replaced by another while requests run. */
 export type ReplaceableTransport = Transport & {
-  /** Gives the one before. Who has begun with it goes on with it. */
+  /** Returns the previous transport; requests that began with it still use it. */
   readonly replace: (next: Transport) => Transport;
 };
 
@@ -34,7 +34,7 @@ export const createReplaceable = (first: Transport): ReplaceableTransport => {
   };
 };
 
-/** Puts subgraphs in the place of those of their names. */
+/** Replaces the subgraphs of the same names. */
 export const replaceAll = (
   transports: ReadonlyMap<string, ReplaceableTransport>,
   subgraphs: readonly Subgraph[],
@@ -42,7 +42,7 @@ export const replaceAll = (
 ): void => {
   for (const subgraph of subgraphs) {
     const before = transports.get(subgraph.name)?.replace(createLocalTransport(subgraph, log));
-    // Requests that began before may still need it, for as long as a request may take.
+    // Requests that began before still use it, for as long as a request may take.
     setTimeout(() => void before?.close(), graceMs).unref();
     void subgraph.warmUp?.();
   }
