@@ -20,8 +20,8 @@ type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway'];
 /** What an execution tells beside its answer. */
 export type ExecutionTelemetry = {
   readonly stale: StaleNote[];
-  /** Ends the execution early. */
-  readonly terms?: RequestTime;
+  /** The request's abort signal and deadline. */
+  readonly options: RequestTime;
   /** Where it is wanted: what was done. */
   readonly trace?: { plan?: PlanNode | undefined } | undefined;
 };
@@ -165,7 +165,7 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
       operation,
       request.request.variables ?? {},
       context,
-      context.terms,
+      context.options,
     );
     context.stale.push(...stale);
     if (context.trace) context.trace.plan = outline?.();

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { connectRaw, postText } from '../../helpers/raw-socket.ts';
 import { type Stack, startStack } from '../../helpers/stack.ts';
 
 /* What is bounded while requests run: all large answers together, and the time that planning takes from a request. */
@@ -38,6 +39,24 @@ test('given a large answer that never comes, then another is refused when its ti
   expect(await left).toBe('left');
   expect((await first).errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_TIMEOUT');
   expect((await hasty.ask('{ customers(first: 100) { edges { cursor } } }')).errors).toBeUndefined();
+  await hasty.close();
+});
+
+test('given a large operation whose time is up while it waits for another, then it is refused before it runs', async () => {
+  const hasty = await stack.startAnother({ REQUEST_TIMEOUT_MS: '1500' });
+  const body = JSON.stringify({ query: LARGE.replace('id email', 'email id') });
+  // Its time begins before that of the one that runs, which it waits for: it is up first.
+  const waiting = await connectRaw(hasty.url);
+  waiting.write(postText('', { length: Buffer.byteLength(body), headers: 'expect: 100-continue\r\n' }));
+  await waiting.until('100 Continue');
+  stack.hubspot.fail({ on: 'GET /crm/objects/2026-09/contacts', hang: true, times: 1 });
+  const running = hasty.ask(LARGE);
+  await expect.poll(() => stack.hubspot.calls.length).toBe(1);
+  waiting.write(body);
+  await waiting.until('"code"');
+  expect(waiting.received()).toMatch(/HTTP\/1\.1 503[\s\S]*"OVERLOADED"/);
+  expect((await running).errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_TIMEOUT');
+  waiting.socket.destroy();
   await hasty.close();
 });
 
