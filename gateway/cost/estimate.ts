@@ -13,7 +13,13 @@ import {
   SchemaMetaFieldDef,
   TypeMetaFieldDef,
 } from 'graphql';
-import { collectFields, type Fragments, isSelected, type Selected, subselectionsOf } from '../execution/selections.ts';
+import {
+  collectFields,
+  type Fragments,
+  isSelected,
+  type SelectedField,
+  subselectionsOf,
+} from '../execution/selections.ts';
 import type { CostDirectives } from './cost-directives.ts';
 import { createListLength } from './list-length.ts';
 
@@ -87,7 +93,7 @@ export const createEstimate = ({
   /** One function for each type and selection, however often fragments repeat it. */
   const objectOf = (
     typename: string,
-    fields: ReadonlyMap<string, readonly Selected[]>,
+    fields: ReadonlyMap<string, readonly SelectedField[]>,
     sized: readonly string[],
   ): Evaluate => {
     const key = JSON.stringify([typename, sized, keyOf(fields)]);
@@ -99,11 +105,11 @@ export const createEstimate = ({
     return evaluate;
   };
 
-  const keyOf = (fields: ReadonlyMap<string, readonly Selected[]>) =>
+  const keyOf = (fields: ReadonlyMap<string, readonly SelectedField[]>) =>
     [...fields.values()].map((selected) => selected.map(({ node, conditions }) => [idOf(node), conditions]));
 
-  const fieldOf = (typename: string, selected: readonly Selected[], sized: readonly string[]): Evaluate => {
-    const [{ node }] = selected as readonly [Selected];
+  const fieldOf = (typename: string, selected: readonly SelectedField[], sized: readonly string[]): Evaluate => {
+    const [{ node }] = selected as readonly [SelectedField];
     const name = node.name.value;
     const definition = fieldsOf(schema.getType(typename))[name];
     const isOpen = selected.every(({ conditions }) => conditions.length > 0);
@@ -114,7 +120,7 @@ export const createEstimate = ({
     return isOpen ? (...given) => (isSelected(selected, given[0]) ? evaluate(...given) : NOTHING) : evaluate;
   };
 
-  const compileMetaField = (typename: string, selected: readonly Selected[]): Evaluate => {
+  const compileMetaField = (typename: string, selected: readonly SelectedField[]): Evaluate => {
     const definition = META_FIELDS.find(({ name }) => name === selected[0]?.node.name.value);
     if (!definition) return () => ({ ...NOTHING, values: 1 });
     const evaluate = compileField(typename, selected, definition, false);
@@ -123,11 +129,11 @@ export const createEstimate = ({
 
   const compileField = (
     typename: string,
-    selected: readonly Selected[],
+    selected: readonly SelectedField[],
     definition: GraphQLField<unknown, unknown>,
     isSized: boolean,
   ): Evaluate => {
-    const [{ node }] = selected as readonly [Selected];
+    const [{ node }] = selected as readonly [SelectedField];
     const coordinate = `${typename}.${definition.name}`;
     const named = getNamedType(definition.type);
     const weight = weights.get(coordinate) ?? weightOf(named);
@@ -158,7 +164,7 @@ export const createEstimate = ({
   };
 
   /** Everything but the selection that decides what an object's own fields cost. */
-  const costsOf = (typename: string, fields: ReadonlyMap<string, readonly Selected[]>): unknown[] =>
+  const costsOf = (typename: string, fields: ReadonlyMap<string, readonly SelectedField[]>): unknown[] =>
     [...fields.values()].map(([selected]) => {
       const definition = fieldsOf(schema.getType(typename))[selected?.node.name.value ?? ''];
       if (!definition) return [];
@@ -177,7 +183,11 @@ export const createEstimate = ({
     return given.length > 0 ? Math.max(...given) : isCompositeType(type) ? 1 : 0;
   };
 
-  const compositeOf = (type: GraphQLNamedType, selected: readonly Selected[], sized: readonly string[]): Evaluate => {
+  const compositeOf = (
+    type: GraphQLNamedType,
+    selected: readonly SelectedField[],
+    sized: readonly string[],
+  ): Evaluate => {
     const from = subselectionsOf(selected);
     const ofType = (typename: string) => collectFields(schema, typename, from, fragments);
     if (!isAbstractType(type)) return objectOf(type.name, ofType(type.name), sized);
