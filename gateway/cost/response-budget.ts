@@ -2,23 +2,23 @@ import { monotonicNow } from '../../runtime/clock.ts';
 import { limitError } from '../../subgraphs/kit/limits/limit-error.ts';
 import { timedOut } from '../../subgraphs/kit/limits/timed-out.ts';
 
-/** What one answer may take while it is shaped. */
+/** Limits the values and the time of one response while it is shaped. */
 export type ResponseBudget = {
-  /** Values until the next checkpoint. Whoever makes values subtracts them, and below zero calls `checkpoint`. */
+  /** Values until the next checkpoint. Producers subtract from it, and call `checkpoint` when it is negative. */
   valuesLeft: number;
-  /** Throws OPERATION_LIMIT_EXCEEDED for an answer of too many values, REQUEST_TIMEOUT when its time is up. */
+  /** Throws OPERATION_LIMIT_EXCEEDED if the response has too many values, REQUEST_TIMEOUT after the deadline. */
   readonly checkpoint: () => void;
 };
 
-/** Values between two looks at the clock: about a millisecond's work. */
+/** Values between two checks of the clock: about one millisecond of work. */
 const VALUES_PER_CHECKPOINT = 10_000;
 
-/** Time for the part of an answer that is there when the request's time is up, in milliseconds. */
+/** Time to shape a partial response after the request's deadline, in milliseconds. */
 const PARTIAL_RESPONSE_MS = 1_000;
 
 /**
- * Creates the budget of one answer. Estimates cannot know how long a list is that states no length: this bounds the
- * answer by what it really has. `deadlineAt` is in milliseconds of the monotonic clock.
+ * Creates the budget of one response. It bounds the actual size, because estimates only assume the length of lists that state
+ * none. `deadlineAt` is in milliseconds of the monotonic clock.
  */
 export const createResponseBudget = (maxValues: number, deadlineAt = Number.POSITIVE_INFINITY): ResponseBudget => {
   const expiresAt = Math.max(deadlineAt, monotonicNow() + PARTIAL_RESPONSE_MS);
