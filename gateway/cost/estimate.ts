@@ -100,8 +100,8 @@ export const createEstimate = ({
     const existing = compiled.get(key);
     if (existing) return existing;
     const parts = [...fields.values()].map((selected) => fieldOf(typename, selected, sizedFields));
-    const evaluate = memoizePerRequest((...given) =>
-      parts.reduce((sum, part) => combine(sum, part(...given), plus), NOTHING),
+    const evaluate = memoizePerRequest((...args) =>
+      parts.reduce((sum, part) => combine(sum, part(...args), plus), NOTHING),
     );
     compiled.set(key, evaluate);
     return evaluate;
@@ -119,14 +119,14 @@ export const createEstimate = ({
     const evaluate = definition
       ? compileField(typename, selected, definition, sizedFields.includes(name))
       : compileMetaField(typename, selected);
-    return isConditional ? (...given) => (isSelected(selected, given[0]) ? evaluate(...given) : NOTHING) : evaluate;
+    return isConditional ? (...args) => (isSelected(selected, args[0]) ? evaluate(...args) : NOTHING) : evaluate;
   };
 
   const compileMetaField = (typename: string, selected: readonly SelectedField[]): Evaluate => {
     const definition = META_FIELDS.find(({ name }) => name === selected[0]?.node.name.value);
     if (!definition) return () => ({ ...NOTHING, values: 1 });
     const evaluate = compileField(typename, selected, definition, false);
-    return (...given) => ({ ...NOTHING, introspected: evaluate(...given).values });
+    return (...args) => ({ ...NOTHING, introspected: evaluate(...args).values });
   };
 
   const compileField = (
@@ -202,7 +202,7 @@ export const createEstimate = ({
     );
     const parts = [...bySelection.values()].map(([name, fields]) => objectOf(name, fields, sizedFields));
     if (parts.length === 1) return parts[0] as Evaluate;
-    return (...given) => parts.reduce((most, part) => combine(most, part(...given), Math.max), NOTHING);
+    return (...args) => parts.reduce((most, part) => combine(most, part(...args), Math.max), NOTHING);
   };
 
   const root = schema.getRootType(operation.operation);

@@ -77,8 +77,8 @@ export const createListLength = (
 };
 
 /** Returns the variables passed to the arguments of these names. */
-const variablesOf = ({ arguments: given = [] }: FieldNode, names: readonly string[]): string[] =>
-  given.flatMap(({ name, value }) =>
+const variablesOf = ({ arguments: args = [] }: FieldNode, names: readonly string[]): string[] =>
+  args.flatMap(({ name, value }) =>
     names.includes(name.value) && value.kind === Kind.VARIABLE ? [value.name.value] : [],
   );
 

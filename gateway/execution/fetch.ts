@@ -18,14 +18,14 @@ import type { SubgraphAnswer, SubgraphClient } from './subgraph-request.ts';
  * Sends a fetch and merges the response into the data. Returns undefined if there is nothing to fetch.
  * Rejects only when `takeTurn` rejects.
  */
-export type Send<Context> = (run: Run<Context>) => Promise<void> | undefined;
+export type SendFetch<Context> = (run: Run<Context>) => Promise<void> | undefined;
 
 /** Compiles one subgraph request. */
-export const createSend = <Context>(
+export const compileFetch = <Context>(
   options: FetchOptions,
   fetch: Fetch,
   client: SubgraphClient<Context>,
-): Send<Context> => {
+): SendFetch<Context> => {
   const { subgraph, document, kind, operationName } = fetch;
   const fragments = fragmentMap(fragmentsIn(document));
   const send = client.prepare({ query: queryOf(fetch), document, kind, operationName });

@@ -5,7 +5,7 @@ import type { ResponseBudget } from '../cost/response-budget.ts';
 import { createClientErrorMapper } from './client-errors.ts';
 import type { Data } from './data.ts';
 import { explainPlan, type PlanNode } from './explain.ts';
-import { createSend } from './fetch.ts';
+import { compileFetch } from './fetch.ts';
 import type { FetchOptions } from './fetch-target.ts';
 import { joinFetches } from './join-fetches.ts';
 import { mergeParts } from './merge-parts.ts';
@@ -70,7 +70,7 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
   const { operation, fragments } = prepared;
   const steps = options.steps.map(joinFetches);
   const fetches = steps.flatMap(fetchesOf);
-  const sendOf = (fetch: Fetch) => createSend(options, fetch, clientOf(fetch.subgraph));
+  const sendOf = (fetch: Fetch) => compileFetch(options, fetch, clientOf(fetch.subgraph));
   const runners = steps.map((step) => createRunner(step, sendOf));
   const explain = () => explainPlan(steps);
   const shape = createShape(apiSchema, operation, fragments, prepared.clientName);

@@ -1,4 +1,4 @@
-import type { Send } from './fetch.ts';
+import type { SendFetch } from './fetch.ts';
 import type { Run } from './fetch-target.ts';
 import type { Fetch, Step } from './steps.ts';
 
@@ -9,7 +9,7 @@ export type Runner<Context> = (run: ProgramRun<Context>) => Promise<void> | unde
 export type ProgramRun<Context> = Run<Context> & { readonly shared: Map<Fetch, Promise<void> | undefined> };
 
 /** Compiles the order of a program's fetches. */
-export const createRunner = <Context>(step: Step, sendOf: (fetch: Fetch) => Send<Context>): Runner<Context> => {
+export const createRunner = <Context>(step: Step, sendOf: (fetch: Fetch) => SendFetch<Context>): Runner<Context> => {
   switch (step.kind) {
     case 'nothing':
       return () => undefined;

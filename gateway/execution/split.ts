@@ -56,13 +56,13 @@ const coordinatesOf = (schema: GraphQLSchema, types: TypeInfo, field: string): s
  */
 export const split = (schema: GraphQLSchema, document: DocumentNode, selected: SelectedCalls): DocumentNode[] => {
   const parts: Map<string, string>[] = [];
-  const partOf = new Map<string, number>();
+  const partByCoordinate = new Map<string, number>();
   for (const [coordinate, required] of selected) {
     const [typename] = coordinate.split('.');
     const calls = [...required].map(([name, call]) => [`${typename}.${name}`, call] as const);
-    const fitting = parts.findIndex((part) => calls.every(([field, call]) => (part.get(field) ?? call) === call));
-    const index = fitting === -1 ? parts.length : fitting;
-    partOf.set(coordinate, index);
+    const reusable = parts.findIndex((part) => calls.every(([field, call]) => (part.get(field) ?? call) === call));
+    const index = reusable === -1 ? parts.length : reusable;
+    partByCoordinate.set(coordinate, index);
     parts[index] = new Map([...(parts[index] ?? []), ...calls]);
   }
   if (parts.length <= 1) return [document];
@@ -78,7 +78,7 @@ export const split = (schema: GraphQLSchema, document: DocumentNode, selected: S
       visitWithTypeInfo(types, {
         Field: ({ name }) => {
           const indices = coordinatesOf(schema, types, name.value).flatMap(
-            (coordinate) => partOf.get(coordinate) ?? [],
+            (coordinate) => partByCoordinate.get(coordinate) ?? [],
           );
           return indices.length > 0 && Math.max(...indices) !== index ? null : undefined;
         },

@@ -71,15 +71,15 @@ export type RequestedOperation = {
 };
 
 /** Reads the operation from a body or from query parameters, where `extensions` is JSON text. Ignores malformed values. */
-export const readRequestedOperation = (given: unknown): RequestedOperation => {
-  const { query, operationName, extensions } = Parameters.parse(given);
+export const readRequestedOperation = (parameters: unknown): RequestedOperation => {
+  const { query, operationName, extensions } = Parameters.parse(parameters);
   return { query, operationName, hash: extensions?.persistedQuery?.sha256Hash };
 };
 
 /** Returns whether the hash of a persisted query is not a string. Apollo Server does not check that. */
-export const hasInvalidHash = (given: unknown): boolean => {
+export const hasInvalidHash = (parameters: unknown): boolean => {
   // Few requests have a hash. A Zod schema would create an error object for each of the others.
-  const extensions = propertyOf(given, 'extensions');
+  const extensions = propertyOf(parameters, 'extensions');
   const read = typeof extensions === 'string' ? parseJson(extensions) : extensions;
   const hash = propertyOf(propertyOf(read, 'persistedQuery'), 'sha256Hash');
   return hash !== undefined && typeof hash !== 'string';

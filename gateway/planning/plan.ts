@@ -46,7 +46,7 @@ export type Plan = (document: DocumentNode, overrideConditions: ReadonlyMap<stri
 /** Creates the planning function. It rejects with OPERATION_TOO_COMPLEX beyond the planner's limits, time or memory. */
 export const createPlan = ({ planner, plannerSchema, planningThread }: PlanOptions): Plan => {
   /** Returns the best plan, or undefined if finding it would block other requests. */
-  const planInThread: (...given: Parameters<Plan>) => QueryPlan | undefined = (document, overrideConditions) => {
+  const planInThread: (...args: Parameters<Plan>) => QueryPlan | undefined = (document, overrideConditions) => {
     try {
       const operation = operationFromDocument(plannerSchema, document);
       const plan = planner.buildQueryPlan(operation, { overrideConditions: new Map(overrideConditions) });

@@ -11,8 +11,8 @@ export const compileList = (itemType: GraphQLOutputType, field: Field, selectFie
   const item = compilePosition(itemType, completeItem, field);
 
   /** Equivalent to `item.complete`, but faster: most items are not promises, and setting an index is faster than setting a key. */
-  const executeItem = (...given: [...Parameters<Position['complete']>, index: number]): Promise<void> | undefined => {
-    const [execution, value, path, info, target, index] = given;
+  const executeItem = (...args: [...Parameters<Position['complete']>, index: number]): Promise<void> | undefined => {
+    const [execution, value, path, info, target, index] = args;
     try {
       if (isPromise(value)) return item.complete(execution, value, path, info, target);
       const completed = completeItem(execution, value, path, info);

@@ -43,7 +43,7 @@ export const compileField = (
   return {
     responseName,
     property,
-    execute: property ? (...given) => compileResolved()(...given) : compileResolved(),
+    execute: property ? (...args) => compileResolved()(...args) : compileResolved(),
   };
 };
 
@@ -97,9 +97,7 @@ const compileProperty = (
       }
       // The property is not read again: it may be a getter.
       const resolve =
-        typeof value === 'function'
-          ? (...given: unknown[]) => Reflect.apply(value, source, given.slice(1))
-          : () => value;
+        typeof value === 'function' ? (...args: unknown[]) => Reflect.apply(value, source, args.slice(1)) : () => value;
       return compileResolved(resolve)(execution, source, parentPath, target);
     },
     fail: (execution, source, parentPath, target, error) =>

@@ -20,9 +20,9 @@ export type PropertyField = {
   /** Writes the expression that tests whether a non-null value needs no serialization. */
   readonly writeTest: (value: string) => string;
   /** Executes the field with the value read from `source`. Not called for null if the field is nullable. */
-  readonly complete: (...given: [...Parameters<ExecuteField>, value: unknown]) => Promise<void> | undefined;
+  readonly complete: (...args: [...Parameters<ExecuteField>, value: unknown]) => Promise<void> | undefined;
   /** Fails the field with the error thrown when reading its value. */
-  readonly fail: (...given: [...Parameters<ExecuteField>, error: unknown]) => Promise<void> | undefined;
+  readonly fail: (...args: [...Parameters<ExecuteField>, error: unknown]) => Promise<void> | undefined;
 };
 
 /** A compiled field of an object type. */
@@ -44,7 +44,7 @@ export type ExecuteFields = (execution: Execution, source: unknown, path: Path |
  */
 export const compileFields = (fields: readonly (CompiledField | ConstantField)[]): ExecuteFields => {
   const code = createCode();
-  const given = 'execution, source, path, target';
+  const args = 'execution, source, path, target';
   const properties = fields.map((field) => property(field.responseName, writeInitial(field)));
   code.add(`const target = {${properties.join(', ')}};`, 'let pending;', 'try {');
   if (fields.some((field) => 'property' in field && field.property)) {
@@ -58,7 +58,7 @@ export const compileFields = (fields: readonly (CompiledField | ConstantField)[]
     if ('constant' in field) continue;
     if (!field.property) {
       code.add('{');
-      wait(`${code.constant(field.execute)}(${given})`);
+      wait(`${code.constant(field.execute)}(${args})`);
       code.add('}');
       continue;
     }
@@ -68,12 +68,12 @@ export const compileFields = (fields: readonly (CompiledField | ConstantField)[]
       `${label}: {`,
       'let value;',
       `try { value = object[${JSON.stringify(name)}]; }`,
-      `catch (error) { ${code.constant(fail)}(${given}, error); break ${label}; }`,
+      `catch (error) { ${code.constant(fail)}(${args}, error); break ${label}; }`,
       `if (${writeTest('value')}) { ${writeAssignment(field.responseName)}; break ${label}; }`,
       // The target is initialized with null.
       ...(isNullable ? [`if (value === null || value === undefined) break ${label};`] : []),
     );
-    wait(`${code.constant(complete)}(${given}, value)`);
+    wait(`${code.constant(complete)}(${args}, value)`);
     code.add('}');
   }
   code.add(`} catch (error) { return ${code.constant(failAfter)}(pending, error); }`);

@@ -57,14 +57,14 @@ export const compilePosition = (type: GraphQLOutputType, completeValue: Complete
   };
 
   const complete: Position['complete'] = (execution, value, path, info, target) => {
-    let isLater: boolean;
+    let isAsync: boolean;
     try {
-      isLater = isPromise(value);
+      isAsync = isPromise(value);
     } catch (error) {
       fail(execution, error, path, target);
       return undefined;
     }
-    if (!isLater) return completeNow(execution, value, path, info, target);
+    if (!isAsync) return completeNow(execution, value, path, info, target);
     return Promise.resolve(value).then(
       (resolved) => completeNow(execution, resolved, path, info, target),
       (error) => fail(execution, error, path, target),
