@@ -98,7 +98,7 @@ export const createFetchTarget = (
         // Another location may have an entity with the same representation.
         const existing = collectors.length > 1 ? byText.get(text) : undefined;
         if (existing !== undefined) return existing;
-        if (encoding === 'values') values.push((representerOf(entity['__typename']) as Representer).toValue(entity));
+        if (encoding === 'object') values.push((representerOf(entity['__typename']) as Representer).toValue(entity));
         byText.set(text, texts.length);
         return texts.push(text) - 1;
       });

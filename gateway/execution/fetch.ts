@@ -12,7 +12,7 @@ import {
 import { createSelectionTree } from './selection-tree.ts';
 import { fragmentMap } from './selections.ts';
 import { type Fetch, fragmentsIn, operationIn } from './steps.ts';
-import type { SubgraphAnswer, SubgraphClient } from './subgraph-request.ts';
+import type { SubgraphClient, SubgraphResponse } from './subgraph-request.ts';
 
 /**
  * Sends a fetch and merges the response into the data. Returns undefined if there is nothing to fetch.
@@ -36,7 +36,7 @@ export const compileFetch = <Context>(
   const renames = fetch.targets.flatMap((target) => target.renames);
   const tree = createSelectionTree(options.supergraphSchema, operationIn(document).selectionSet, fragments, renames);
 
-  const receive = (run: Run<Context>, collected: readonly CollectedEntities[], response: SubgraphAnswer): void => {
+  const receive = (run: Run<Context>, collected: readonly CollectedEntities[], response: SubgraphResponse): void => {
     const errors = (response.errors ?? []).map((error) => withServiceName(error, subgraph));
     const data = isData(response.data) ? response.data : undefined;
     if (errors.length > 0 || !data) run.hasFailures = true;

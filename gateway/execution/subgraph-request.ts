@@ -16,7 +16,7 @@ export type Representations = {
   readonly variable: string;
   /** Each representation as JSON text. */
   readonly texts: readonly string[];
-  /** Each representation as an object. Empty unless the client's encoding is `values`. */
+  /** Each representation as an object. Empty unless the client's encoding is `object`. */
   readonly values: readonly Data[];
 };
 
@@ -32,7 +32,7 @@ export type SubgraphError = {
   readonly extensions?: Readonly<Record<string, unknown>> | undefined;
 };
 
-export type SubgraphAnswer = {
+export type SubgraphResponse = {
   /** Owned by the program, which changes it. Null or undefined if the subgraph returned no data. */
   readonly data: Data | null | undefined;
   readonly errors?: readonly SubgraphError[] | undefined;
@@ -42,10 +42,10 @@ export type SubgraphAnswer = {
 
 /** Sends requests to one subgraph. `Context` holds the state of one client request. */
 export type SubgraphClient<Context> = {
-  /** The encoding in which it takes representations: JSON texts, or objects. */
-  readonly encoding: 'texts' | 'values';
+  /** The encoding in which it takes representations. */
+  readonly encoding: 'json' | 'object';
   /** Prepares an operation for repeated sending. The returned function never rejects: failures are in `errors`. */
   readonly prepare: (
     operation: SubgraphOperation,
-  ) => (request: SubgraphRequest, context: Context) => Promise<SubgraphAnswer>;
+  ) => (request: SubgraphRequest, context: Context) => Promise<SubgraphResponse>;
 };

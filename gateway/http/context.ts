@@ -21,7 +21,7 @@ export type RequestContext = {
   /** Notes about stale data in the response. Filled during execution. */
   readonly stale: StaleNote[];
   /** Responses of remote subgraphs to this request, pending or settled, by subgraph and request body. */
-  readonly asked: Map<string, Promise<Reply>>;
+  readonly responses: Map<string, Promise<Reply>>;
   /** Counts the memory of these responses. */
   readonly fetched: FetchedBytes;
   /** Returns the context of an in-process subgraph. All fetches of the request share it, and thereby its loaders. */
@@ -45,7 +45,7 @@ export const createRequestContext = ({
     trace: options.report === 'trace' ? { fetches: [] } : undefined,
     call,
     stale: [],
-    asked: new Map(),
+    responses: new Map(),
     fetched,
     contextOf: (subgraph) => {
       const context = contexts.get(subgraph) ?? subgraph.createContext(call);

@@ -8,7 +8,7 @@ import type { Transport } from './transport.ts';
 
 /** Creates the transport to an in-process subgraph. Its schema is executed directly, without serialization. */
 export const createLocalTransport = (subgraph: Subgraph, log: Log): Transport => ({
-  encoding: 'values',
+  encoding: 'object',
   prepare: (operation) => {
     const run = compileOperation(subgraph.schema, operation.document);
     return async ({ variables, representations }, context) => {

@@ -8,7 +8,7 @@ import type { Reply } from './graphql-reply.ts';
  * Tracing headers do not distinguish clients. Each request parses the response text itself, so no objects are shared. If the
  * original request is aborted or times out, the request is sent again, once for all that still wait.
  *
- * `forget` must be called after a mutation, so that later requests do not join earlier ones.
+ * `clear` must be called after a mutation, so that later requests do not join earlier ones.
  */
 export const createJoiner = () => {
   const inFlight = new Map<string, Promise<Reply>>();
@@ -34,7 +34,7 @@ export const createJoiner = () => {
     sent.then(remove, remove);
     return sent;
   };
-  return { join, forget: () => inFlight.clear() };
+  return { join, clear: () => inFlight.clear() };
 };
 
 const ABORT_CODES: ReadonlySet<string> = new Set(['UPSTREAM_CANCELLED', 'UPSTREAM_TIMEOUT']);

@@ -48,7 +48,7 @@ const makeGraphOf = (
       lastGeneratedPlanStatistics: () => planner.lastGeneratedPlanStatistics(),
     },
     clientOf: () => ({
-      encoding: 'texts',
+      encoding: 'json',
       prepare: () => async () => {
         sent += 1;
         return { data: {} };
@@ -187,7 +187,7 @@ describe('given a supergraph that cannot be served', () => {
       },
       clientsOf: (sdl) => {
         if (!isUsable(sdl)) throw new Error('There is no way to\nthis subgraph.');
-        return () => ({ encoding: 'texts', prepare: () => async () => ({ data: {} }) });
+        return () => ({ encoding: 'json', prepare: () => async () => ({ data: {} }) });
       },
       overrideLabels: [],
       maxPrograms: 10,
