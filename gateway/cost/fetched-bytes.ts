@@ -13,7 +13,7 @@ export type FetchedBytes = {
   readonly release: () => void;
 };
 
-/** Bounds the subgraph responses that running requests hold in memory. Returns a function that creates the counter of one request. */
+/** Bounds the subgraph responses that running requests hold in memory. Returns a factory for per-request counters. */
 export const createFetchedBytes = ({ perRequest, total }: FetchedBytesLimits): (() => FetchedBytes) => {
   let totalBytes = 0;
   return () => {

@@ -143,7 +143,7 @@ const pickBundled: PickExtensions = (extensions) =>
 // Names of stack traces in Apollo Server, GraphQL Yoga, Hot Chocolate, graphql-java, Lighthouse and Strawberry.
 const INTERNAL_FIELDS = /stack|exception|^trace$|^debug/i;
 
-/** Apollo Server uses `http` for the status and headers of its own response. `serviceName` and `tributary` are set by the gateway. */
+/** Set by others: `http` by Apollo Server for its own response, `serviceName` and `tributary` by the gateway. */
 const RESERVED: ReadonlySet<string> = new Set(['http', 'serviceName', 'tributary']);
 
 const withoutInternals: PickExtensions = (extensions) => {

@@ -39,7 +39,7 @@ const nested = (levels: number): string => `${'['.repeat(levels)}${']'.repeat(le
 
 describe('bodies', () => {
   test.each([
-    ['nothing', ''],
+    ['an empty body', ''],
     ['no JSON', '{"query":'],
     ['null', 'null'],
     ['a number', '1'],

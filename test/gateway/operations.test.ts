@@ -79,10 +79,10 @@ describe('a supergraph update', () => {
   });
 
   test.each([
-    ['no GraphQL', 'once upon a time'],
+    ['text that is not GraphQL', 'once upon a time'],
     ['no supergraph', 'type Query { version: Int }'],
     [
-      'a supergraph whose types are not there',
+      'a supergraph with missing types',
       composeSubgraphs({ one: { schema: SCHEMA, url: 'http://127.0.0.1:1' } }).replaceAll('String', 'Nothing'),
     ],
     ['a subgraph without a URL', composeSubgraphs({ one: { schema: SCHEMA, url: '' } })],

@@ -17,10 +17,10 @@ afterAll(() => shop.close());
 test.each([
   ['that is not JSON', '<html>'],
   ['that is empty', ''],
-  ['that is no object', '[]'],
-  ['whose data is no object', '{"data":"bought"}'],
-  ['that is cut off', '{"data":{"buy":"bou'],
-  ['that is more than one request may hold', `{"data":{"buy":"${'x'.repeat(1_100_000)}"}}`],
+  ['that is not an object', '[]'],
+  ['whose data is not an object', '{"data":"bought"}'],
+  ['that is truncated', '{"data":{"buy":"bou'],
+  ['that exceeds the limit of one request', `{"data":{"buy":"${'x'.repeat(1_100_000)}"}}`],
 ])('given a response %s, then the outcome is unknown, and the mutation is not sent again', async (_, body) => {
   const { subgraphs, ask } = shop;
   subgraphs.shop.requests.length = 0;

@@ -48,12 +48,12 @@ test('receives the headers in FORWARD_HEADERS and no others', async () => {
 
 test.each([
   ['a minute', 60_000, 'max-age=60, private'],
-  ['longer than HTTP would have it', 1e300, 'max-age=31536000, private'],
-  ['no time', 0, 'no-store'],
-  ['less than no time', -5, 'no-store'],
-  ['something that is no number', 'long', 'no-store'],
-  ['nothing', undefined, 'no-store'],
-  ['that nothing of it ages', null, 'no-store'],
+  ['more than a year', 1e300, 'max-age=31536000, private'],
+  ['zero', 0, 'no-store'],
+  ['a negative time', -5, 'no-store'],
+  ['text', 'long', 'no-store'],
+  ['undefined', undefined, 'no-store'],
+  ['null, as nothing ages', null, 'no-store'],
 ])(
   'given a reported freshness of %s, then the client receives it in Cache-Control',
   async (_, freshForMs, expected) => {
@@ -85,14 +85,22 @@ test.each([
 
 describe.each([
   ['500', json(500, { oops: true }), 'UPSTREAM_UNAVAILABLE'],
-  ['a page', (_: unknown, response: ServerResponse) => response.end('<html>nginx</html>'), 'UPSTREAM_BAD_RESPONSE'],
+  [
+    'an HTML page',
+    (_: unknown, response: ServerResponse) => response.end('<html>nginx</html>'),
+    'UPSTREAM_BAD_RESPONSE',
+  ],
   ['no data', json(200, {}), 'UPSTREAM_BAD_RESPONSE'],
   ['another kind of data', json(200, { data: [1] }), 'UPSTREAM_BAD_RESPONSE'],
-  ['too much', (_: unknown, response: ServerResponse) => response.end('x'.repeat(40_000_000)), 'UPSTREAM_BAD_RESPONSE'],
-  ['nothing', () => {}, 'UPSTREAM_TIMEOUT'],
+  [
+    'too many bytes',
+    (_: unknown, response: ServerResponse) => response.end('x'.repeat(40_000_000)),
+    'UPSTREAM_BAD_RESPONSE',
+  ],
+  ['no response', () => {}, 'UPSTREAM_TIMEOUT'],
   ['a broken connection', (request: IncomingMessage) => request.socket.destroy(), 'UPSTREAM_UNAVAILABLE'],
   [
-    'an error of its own making',
+    'a custom error',
     json(200, {
       data: { payment: null },
       errors: [

@@ -92,7 +92,7 @@ describe('a gateway that serves only safelisted operations', () => {
     ],
     ['another text with a listed id', { query: OTHER, ...byId(STOCK.id) }, 403, 'QUERY_NOT_IN_SAFELIST'],
     ['a listed text with another’s id', { query: STOCK.body, ...byId('0'.repeat(64)) }, 400, 'BAD_REQUEST'],
-    ['nothing', {}, 400, 'BAD_REQUEST'],
+    ['no operation', {}, 400, 'BAD_REQUEST'],
     ['an array', [{ query: OTHER }], 400, 'BAD_REQUEST'],
   ])('%s is rejected without a provider request', async (_, body, status, code) => {
     const answer = await post(stack.url, body);

@@ -88,7 +88,7 @@ describe('the code', () => {
     ['markup', '<script>'],
     ['two words', 'NOT FOUND'],
     ['several lines', 'A\nB'],
-    ['longer than any', 'A'.repeat(65)],
+    ['too long', 'A'.repeat(65)],
   ])('that is %s becomes INTERNAL_SERVER_ERROR', async (_, code) => {
     const { ask, answer } = await start();
     answer(failing({ message: 'No.', path: ['book'], extensions: { code } }));
@@ -203,8 +203,8 @@ describe('invalid errors do not affect the data', () => {
     ['errors: a string', 'broken', [UNREADABLE]],
     ['errors: an object', { message: 'broken' }, [UNREADABLE]],
     ['errors: false', false, [UNREADABLE]],
-    ['entries that are no objects', [null, 5, 'x', ['y']], [UNREADABLE]],
-    ['an entry of nothing', [{}], [UNREADABLE]],
+    ['entries that are not objects', [null, 5, 'x', ['y']], [UNREADABLE]],
+    ['an empty entry', [{}], [UNREADABLE]],
     ['a message that is no text', [{ message: 5, extensions: { code: 'A' } }], [{ path: ['other'], code: 'A' }]],
     ['path: null', [{ message: 'm', path: null }], [{ path: ['other'], code: 'INTERNAL_SERVER_ERROR' }]],
     ['extensions: null', [{ message: 'm', extensions: null }], [{ path: ['other'], code: 'INTERNAL_SERVER_ERROR' }]],
@@ -311,7 +311,7 @@ describe('a GraphQL response is used regardless of its status', () => {
     ['503 without a code', { status: 503, body: { errors: [{ message: 'down' }] } }, null, ['UPSTREAM_UNAVAILABLE']],
     ['502 of a proxy', { status: 502, body: { errors: [{ status: '502' }] } }, null, ['UPSTREAM_UNAVAILABLE']],
     [
-      '502 that is no JSON',
+      '502 that is not JSON',
       { status: 502, type: 'text/html', body: { errors: [ownError] } },
       null,
       ['UPSTREAM_UNAVAILABLE'],

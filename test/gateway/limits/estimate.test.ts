@@ -64,7 +64,7 @@ describe('the estimate of objects', () => {
     ['the size that one type of an interface gives a list', '{ being { food { id } } }', 1 + 25],
     ['the weight of an enum', '{ status }', 6],
     [
-      'a field that two fragments ask for',
+      'a field selected by two fragments',
       '{ ...A ...B } fragment A on Query { plain { id } } fragment B on Query { plain { name } }',
       10,
     ],

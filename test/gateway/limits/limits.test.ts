@@ -82,7 +82,7 @@ describe('given an operation whose estimated response is too large, then it is r
       `{ customers { edges { node { ${nested(4, 'payments { edges { node { customer {', 'id')} } } } }`,
     ],
     [
-      'a list that is asked for by keys',
+      'a list requested by keys',
       `{ products(skus: [${repeat(500, (i) => `"S${i}"`)}]) { ${repeat(30, (i) => `s${i}: stock { inStock }`)} } }`,
     ],
   ])('%s', async (_, query) => {

@@ -47,7 +47,7 @@ describe('promises that are not awaited', () => {
   };
   test.each<[string, string, () => unknown]>([
     ['an item that is pending', '[Int!]', () => [later(), null]],
-    ['an item that has not been looked at', '[Int!]', () => [null, later()]],
+    ['an item that has not been reached', '[Int!]', () => [null, later()]],
     ['a list within a list', '[[Int!]!]', () => [null, [later(), later()]]],
     ['a list that is pending', '[[Int!]!]', () => [null, Promise.resolve([later()])]],
     [
