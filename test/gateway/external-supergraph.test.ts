@@ -311,7 +311,7 @@ const REFUSED: [string, string, RegExp][] = [
   ],
   ['a type of an unknown subgraph', SIMPLE.replace('@join__type(graph: SHOP', '@join__type(graph: NOBODY'), /"Other"/],
   [
-    'a key that is no selection',
+    'a key that is not a selection',
     SIMPLE.replace('key: "id"', 'key: "id {"'),
     /"Other", for @key\(fields: "id {"\): Syntax Error/,
   ],
@@ -395,7 +395,7 @@ describe('a change of the supergraph file', () => {
       await rename(`${file}.next`, file);
     };
     // The same invalid text is rejected again, although Apollo's gateway would ignore it as unchanged.
-    const [late] = REFUSED.filter(([what]) => what === 'a key that is no selection');
+    const [late] = REFUSED.filter(([what]) => what === 'a key that is not a selection');
     const chosen = REFUSED.filter((_, index) => index % 3 === 0);
     for (const [what, sdl, why] of [...chosen, ...(late ? [late, late] : [])]) {
       const before = started.output().length;
