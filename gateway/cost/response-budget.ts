@@ -28,7 +28,7 @@ export const createResponseBudget = (maxValues: number, deadlineAt = Number.POSI
     checkpoint: () => {
       if (remaining + budget.valuesLeft < 0) {
         throw limitError({
-          what: 'values in its answer so far',
+          what: 'values in its response so far',
           value: maxValues - remaining - budget.valuesLeft,
           limit: maxValues,
           variable: 'MAX_ANSWER_VALUES',
