@@ -10,8 +10,8 @@ import { type Ready, startWorkers } from './workers.ts';
 enableCompileCache();
 
 const SOURCES = {
-  provider: 'the real provider',
-  sandbox: 'the sandbox, with sample data',
+  provider: 'its provider, for real',
+  sandbox: "its provider's sandbox, with sample data",
   remote: 'a separate process',
 } as const;
 

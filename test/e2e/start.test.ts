@@ -47,7 +47,7 @@ test('with no configuration at all: it says where it answers, what is a sandbox,
     );
   }
   for (const name of ['payments', 'crm', 'inventory']) {
-    expect(gateway.output()).toMatch(new RegExp(`${name} +from the sandbox`));
+    expect(gateway.output()).toMatch(new RegExp(`${name} +from its provider's sandbox`));
   }
   const example = gateway.output().slice(gateway.output().indexOf('{'), gateway.output().lastIndexOf('}') + 1);
   const { data, errors } = await ask(example);
@@ -113,7 +113,7 @@ test.skipIf(!hasTool('git'))(
 test('with one provider configured: that one is called for real, by its own address', async () => {
   const shop = await startOpenMageSandbox();
   const { gateway, ask } = await start(sandboxEnvironment('openmage', shop));
-  expect(gateway.output()).toMatch(/inventory +from the real provider/);
+  expect(gateway.output()).toMatch(/inventory +from its provider, for real/);
   await ask('{ product(sku: "OABR-S") { sku } }');
   expect(shop.calls.map(({ operation }) => operation)).toContain('catalogInventoryStockItemList');
   await shop.close();
@@ -342,10 +342,10 @@ test('variables can come from a file, by default .env in the working folder; the
   const variables = Object.entries({ ...sandboxEnvironment('openmage', shop), PORT: 'of no use' });
   writeFileSync(join(folder, '.env'), variables.map(([name, value]) => `${name}=${value}\n`).join(''));
   running = startProcess(['node', join(ROOT, 'gateway/main.ts')], { PORT: '0', ENV_FILE: '' }, folder);
-  await expect.poll(() => running?.output()).toMatch(/inventory +from the real provider/);
+  await expect.poll(() => running?.output()).toMatch(/inventory +from its provider, for real/);
   await running.stop();
   const { gateway } = await start({ ENV_FILE: join(folder, '.env') });
-  expect(gateway.output()).toMatch(/inventory +from the real provider/);
+  expect(gateway.output()).toMatch(/inventory +from its provider, for real/);
   await shop.close();
   rmSync(folder, { recursive: true });
 });
