@@ -22,10 +22,10 @@ const List = z.string().transform((value) =>
 
 const HeaderNames = List.refine(
   (names) => names.every((name) => /^[\w!#$%&'*+.^`|~-]+$/.test(name)),
-  'must be names of headers, e.g. x-request-id,traceparent',
+  'must be header names, e.g. x-request-id,traceparent',
 );
 
-// Compared as text with what browsers send, so that one with a slash behind it or the default port would match none.
+// Origins are compared as strings with those that browsers send. A trailing slash or a default port would never match.
 const isOrigin = (text: string): boolean =>
   URL.parse(text)?.origin === text || /^(\*|null|(?!https?:)[a-z][a-z0-9+.-]*:\/\/[^/\s]+)$/.test(text);
 
@@ -39,26 +39,26 @@ const Timeouts = List.transform((items, context) => {
   for (const item of items) {
     const [, name, ms] = /^([^=]+)=(\d+)$/.exec(item) ?? [];
     if (!name || !Milliseconds.safeParse(ms).success)
-      context.addIssue({ code: 'custom', message: 'must be like reviews=2000,stock=500' });
+      context.addIssue({ code: 'custom', message: 'must have the form reviews=2000,stock=500' });
     else timeouts.set(name, Number(ms));
   }
   return timeouts;
 });
 
-// The labels that composition allows, but for percentages: these are decided by each request.
+// The custom labels that composition allows. Percentages are decided for each request and need no configuration.
 const OverrideLabels = List.refine(
   (labels) => labels.every((label) => /^[a-zA-Z][\w\-:./]*$/.test(label)),
-  'must be labels of @override such as new-pricing; percent(n) needs no configuration',
+  'must be custom labels of @override such as new-pricing; percent(n) needs no configuration',
 );
 
-/** Names of headers that say who the client is. */
+/** Matches names of headers that carry client credentials. */
 const CREDENTIAL_HEADER = /auth|cookie|token|api-?key|session|jwt|credential/i;
 
-/** The operations of the customer desk. */
-const OWN_MANIFEST = join(import.meta.dirname, '../clients/web/src/generated/operations.json');
+/** The manifest with the operations of the customer desk. */
+const DESK_MANIFEST = join(import.meta.dirname, '../clients/web/src/generated/operations.json');
 
-/** What says how this answer is sent, and is another thing for the client's connection. */
-const OF_ONE_CONNECTION = new Set([
+/** Response headers that apply to one connection or body encoding and must not be returned to the client. */
+const RESPONSE_CONNECTION_HEADERS = new Set([
   'connection',
   'content-encoding',
   'content-length',
@@ -68,10 +68,18 @@ const OF_ONE_CONNECTION = new Set([
   'upgrade',
 ]);
 
-/** Of one request's connection, body or destination; the gateway's own request to a subgraph has its own. */
-const OF_ONE_REQUEST = new Set([...OF_ONE_CONNECTION, 'accept', 'accept-encoding', 'expect', 'host', 'te', 'trailer']);
+/** Request headers that apply to one connection, body or destination and must not be forwarded to subgraphs. */
+const REQUEST_CONNECTION_HEADERS = new Set([
+  ...RESPONSE_CONNECTION_HEADERS,
+  'accept',
+  'accept-encoding',
+  'expect',
+  'host',
+  'te',
+  'trailer',
+]);
 
-/** The variables of the gateway, beside those that say where subgraphs are. */
+/** The environment variables of the gateway, except the URLs of subgraphs. */
 export const GatewayEnv = HttpEnv.extend({
   PORT: Port.default(4000),
   PUBLIC_URL: HttpUrl.optional(),
@@ -83,13 +91,13 @@ export const GatewayEnv = HttpEnv.extend({
   SUBGRAPH_TIMEOUTS_MS: Timeouts.default(new Map()),
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
   FORWARD_HEADERS: HeaderNames.refine(
-    (names) => !names.some((name) => OF_ONE_REQUEST.has(name.toLowerCase())),
-    'must not name a header of one connection or request',
+    (names) => !names.some((name) => REQUEST_CONNECTION_HEADERS.has(name.toLowerCase())),
+    'must not name a header of a single connection or request, such as host',
   ).default(['x-request-id', 'traceparent', 'tracestate', 'accept-language']),
   RETURN_HEADERS: HeaderNames.transform((names) => names.map((name) => name.toLowerCase()))
     .refine(
-      (names) => !names.some((name) => OF_ONE_CONNECTION.has(name)),
-      'must not name a header of one connection or answer',
+      (names) => !names.some((name) => RESPONSE_CONNECTION_HEADERS.has(name)),
+      'must not name a header of a single connection or response, such as content-length',
     )
     .default([]),
   SUBGRAPH_ERRORS: z.enum(['masked', 'full']).optional(),
@@ -118,29 +126,31 @@ export const GatewayEnv = HttpEnv.extend({
   PLANNING_TIMEOUT_MS: Milliseconds.default(5_000),
 });
 
-/** The variables that say where subgraphs are, one for each: `PAYMENTS_URL`. */
+/** Creates the schema of the subgraph URL variables, one per subgraph, e.g. `PAYMENTS_URL`. */
 export const createSubgraphUrlsEnv = (subgraphs: readonly string[]) =>
   z.object(Object.fromEntries(subgraphs.map((name) => [urlVariable(name), HttpUrl.optional()])));
 
-/** The variable that says where a subgraph is. */
+/** Returns the name of the variable with a subgraph's URL. */
 export const urlVariable = (subgraph: string): string => `${subgraph.toUpperCase().replaceAll('-', '_')}_URL`;
 
 /**
- * What clients receive of a subgraph's errors over HTTP. `bundled`: the product's own subgraphs, whose errors are made for
- * clients already. An external subgraph's code is always passed on; with `full` its messages and extensions are too.
+ * How errors of remote subgraphs are shown to clients.
+ *
+ * `bundled`: errors of the bundled subgraphs, which are already safe for clients. `masked`: only the code of an external
+ * subgraph's error is passed on. `full`: its message and extensions are passed on too.
  */
 export type SubgraphErrorPolicy = 'bundled' | 'masked' | 'full';
 
-/** A subgraph over HTTP. */
+/** A subgraph that is reached over HTTP. */
 export type RemoteSubgraph = {
   readonly name: string;
   readonly url: string;
-  /** How long one request to it may take, in milliseconds. */
+  /** Timeout of one request to it, in milliseconds. */
   readonly timeoutMs: number;
-  /** The headers of its answers that clients receive. */
+  /** Response headers that are returned to clients. */
   readonly returnHeaders: readonly string[];
   readonly errors: SubgraphErrorPolicy;
-  /** Whether it receives the client's credentials, so that a 401 or 403 is about these. */
+  /** Whether it receives the client's credentials. If so, a 401 or 403 refers to them. */
   readonly receivesCredentials: boolean;
 };
 
@@ -149,68 +159,68 @@ export type GatewayConfig = {
   readonly port: number;
   readonly host: string;
   readonly logLevel: (typeof LOG_LEVELS)[number];
-  /** A file with another supergraph than the product's own. */
+  /** Path of an external supergraph file, instead of the bundled graph. */
   readonly supergraphFile: string | undefined;
-  /** Where the subgraphs are that do not run in this process. */
+  /** URLs of the subgraphs that do not run in this process. */
   readonly subgraphUrls: ReadonlyMap<string, string>;
   /** Whether a provider without credentials may be replaced by its sandbox. */
   readonly sandboxAllowed: boolean;
   readonly introspection: boolean;
-  /** How long one client request may take, in milliseconds. */
+  /** Timeout of one client request, in milliseconds. */
   readonly requestTimeoutMs: number;
-  /** How a subgraph over HTTP is reached. */
+  /** Returns the connection settings of a remote subgraph. */
   readonly remote: (name: string, url: string) => RemoteSubgraph;
-  /** How long running requests may go on when the process is asked to stop, in milliseconds. */
+  /** Time that running requests have to finish at shutdown, in milliseconds. */
   readonly shutdownGraceMs: number;
-  /** The client's headers that subgraphs receive, in lower case. */
+  /** Client headers that are forwarded to subgraphs, lowercased. */
   readonly forwardHeaders: readonly string[];
-  /** The subgraphs' headers that clients receive, in lower case. */
+  /** Subgraph headers that are returned to clients, lowercased. */
   readonly returnHeaders: readonly string[];
   readonly subgraphErrors: SubgraphErrorPolicy;
-  /** The labels of progressive @override whose fields have moved; percentages are decided by each request. */
+  /** The enabled custom labels of progressive `@override`. Percentages are decided for each request. */
   readonly overrideLabels: readonly string[];
-  /** How many processes answer, each on a core of its own. */
+  /** Number of worker processes, ideally one per CPU core. */
   readonly workers: number;
-  /** How many requests run at once, and how many more wait for their turn. */
+  /** Maximum numbers of running and of waiting requests. */
   readonly admission: AdmissionLimits;
   readonly http: HttpLimits;
-  /** The names that clients may reach the gateway by. */
+  /** The host names under which clients may reach the gateway. */
   readonly hosts: HostPolicy;
-  /** Where clients reach the gateway, if that is not where it listens. */
+  /** The public URL of the gateway, if it differs from the listening address. */
   readonly publicUrl: string | undefined;
-  /** The web origins that may ask from a browser; `*` for all. */
+  /** Origins allowed by CORS. `*` allows all. */
   readonly corsOrigins: readonly string[];
-  /** Whether operations that are not on the lists in these files are refused, or only named in the log. */
+  /** Whether operations that are not in the manifests are refused (`on`) or only logged (`learn`). */
   readonly safelist: 'on' | 'off' | 'learn';
   readonly safelistManifests: readonly string[];
-  /** Who may keep an answer to a GET request: the client alone, or also what stands between. */
+  /** Whether shared caches may store responses to GET requests, or only the client. */
   readonly cacheScope: 'PRIVATE' | 'PUBLIC';
-  /** Whether there are pages to explore the graph with. */
+  /** Whether the explorer pages are served. */
   readonly explorer: boolean;
-  /** Whether there is the customer desk. */
+  /** Whether the customer desk is served. */
   readonly desk: boolean;
-  /** Whether a client may have the provider calls of its request told. */
+  /** Whether clients may request a report of provider calls. */
   readonly reportAllowed: boolean;
-  /** How many operations are kept compiled, and about how much memory these may take, in bytes. */
+  /** Maximum number of cached compiled operations, and their approximate total size in bytes. */
   readonly maxPrograms: number;
   readonly maxProgramBytes: number;
-  /** The largest document that a client may send. */
+  /** Limits on the documents that clients send. */
   readonly documentLimits: DocumentLimits;
-  /** The largest answer that an operation may be for, by estimate. */
+  /** Limits on the estimated size of a response. */
   readonly estimateLimits: EstimateLimits;
-  /** Values that an answer may have, whatever its estimate was. */
+  /** Maximum number of values in a response, regardless of the estimate. */
   readonly maxAnswerValues: number;
-  /** What running requests may hold of subgraphs' answers. */
+  /** Limits on the subgraph responses that running requests hold in memory. */
   readonly fetchedBytes: FetchedBytesLimits;
-  /** Values of all large answers that are being made at once, by estimate. */
+  /** Maximum estimated values of all large responses in progress. */
   readonly maxRunningValues: number;
-  /** Time that validating or planning one large operation may take, in milliseconds. */
+  /** Maximum time to validate or plan one large operation, in milliseconds. */
   readonly planningTimeoutMs: number;
-  /** Whether a client may ask for nothing that was kept. */
-  readonly freshAllowed: boolean;
+  /** Whether clients may bypass the cache with `Cache-Control: no-cache`. */
+  readonly noCacheAllowed: boolean;
 };
 
-/** Whether the environment allows a sandbox in the place of a provider without credentials. */
+/** Returns whether a sandbox may replace a provider without credentials. */
 export const isSandboxAllowed = ({
   SANDBOX,
   NODE_ENV,
@@ -219,7 +229,7 @@ export const isSandboxAllowed = ({
   readonly NODE_ENV?: string | undefined;
 }): boolean => SANDBOX === 'on' || (SANDBOX !== 'off' && NODE_ENV !== 'production');
 
-/** Reads the configuration of a gateway in front of these subgraphs. Throws ConfigError. */
+/** Reads the configuration of a gateway for these subgraphs. Throws ConfigError. */
 export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfig => {
   const [values, urls] = readEach(
     () => readEnv(GatewayEnv, env),
@@ -227,7 +237,9 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
   );
   const isProduction = values.NODE_ENV === 'production';
   if (values.SAFELIST !== 'off' && values.SUPERGRAPH && !values.SAFELIST_MANIFESTS?.length) {
-    throw new ConfigError('SAFELIST_MANIFESTS: must name the files with the operations to serve, as SAFELIST is set.');
+    throw new ConfigError(
+      'SAFELIST_MANIFESTS: is required with SAFELIST and SUPERGRAPH. Name the manifests of the operations to serve.',
+    );
   }
   const subgraphErrors = values.SUPERGRAPH ? (values.SUBGRAPH_ERRORS ?? (isProduction ? 'masked' : 'full')) : 'bundled';
   return {
@@ -268,7 +280,7 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     publicUrl: values.PUBLIC_URL,
     corsOrigins: values.CORS_ORIGINS,
     safelist: values.SAFELIST,
-    safelistManifests: values.SAFELIST_MANIFESTS ?? (values.SUPERGRAPH ? [] : [OWN_MANIFEST]),
+    safelistManifests: values.SAFELIST_MANIFESTS ?? (values.SUPERGRAPH ? [] : [DESK_MANIFEST]),
     cacheScope: values.CACHE_SCOPE === 'public' ? 'PUBLIC' : 'PRIVATE',
     explorer: values.EXPLORER ? values.EXPLORER === 'on' : !isProduction,
     desk: !values.SUPERGRAPH && (values.DESK ? values.DESK === 'on' : !isProduction),
@@ -288,6 +300,6 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     },
     maxRunningValues: values.MAX_RUNNING_VALUES,
     planningTimeoutMs: values.PLANNING_TIMEOUT_MS,
-    freshAllowed: values.CLIENT_NO_CACHE ? values.CLIENT_NO_CACHE === 'on' : !isProduction,
+    noCacheAllowed: values.CLIENT_NO_CACHE ? values.CLIENT_NO_CACHE === 'on' : !isProduction,
   };
 };

@@ -6,16 +6,16 @@ import { type GatewayConfig, readConfig } from './config.ts';
 import { startGateway } from './start.ts';
 import { type Ready, startWorkers } from './workers.ts';
 
-// What is loaded from here on is kept compiled, in the system's folder for temporary files, for the next start.
+// Caches compiled modules in the system's temporary folder, to speed up the next start.
 enableCompileCache();
 
 const SOURCES = {
   provider: 'its provider, for real',
   sandbox: "its provider's sandbox, with sample data",
-  remote: 'a process of its own',
+  remote: 'a separate process',
 } as const;
 
-const EXAMPLE = `{
+const EXAMPLE_QUERY = `{
   customers(first: 1) {
     edges {
       node {
@@ -28,13 +28,13 @@ const EXAMPLE = `{
   }
 }`;
 
-const greet = ({ url, sources }: Ready, { explorer, desk, supergraphFile }: GatewayConfig): void => {
+const printBanner = ({ url, sources }: Ready, { explorer, desk, supergraphFile }: GatewayConfig): void => {
   const lines = [
     `Tributary answers at ${url}/graphql`,
-    ...(desk ? [`A page to look at:        ${url}/desk`] : []),
+    ...(desk ? [`Customer desk:            ${url}/desk`] : []),
     ...(explorer ? [`Explore the graph:        ${url}/graphiql, or in Apollo Sandbox: ${url}/`] : []),
     ...Object.entries(sources).map(([name, source]) => `  ${name.padEnd(10)} from ${SOURCES[source]}`),
-    ...(supergraphFile ? [] : [`\nA query to start with, from all three:\n\n${EXAMPLE}\n`]),
+    ...(supergraphFile ? [] : [`\nA first query across all three subgraphs:\n\n${EXAMPLE_QUERY}\n`]),
   ];
   console.log(lines.join('\n'));
 };
@@ -45,12 +45,12 @@ await run(process.env, async () => {
     process.send?.({ url, sources } satisfies Ready);
     return { close };
   }
-  // Read no further here: who starts the gateway, this process or the first worker, names all that cannot be used at once.
+  // Not validated here: the process that starts the gateway reports all configuration errors at once.
   const workers = Number(process.env['CLUSTER_WORKERS']);
   const gateway =
     workers > 1
       ? await startWorkers(workers, () => createLog(readConfig(process.env, []).logLevel))
       : await startGateway(process.env);
-  greet(gateway, readConfig(process.env, []));
+  printBanner(gateway, readConfig(process.env, []));
   return gateway;
 });

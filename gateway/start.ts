@@ -4,17 +4,14 @@ import type { GatewayConfig } from './config.ts';
 export type StartedGateway = {
   readonly url: string;
   readonly config: GatewayConfig;
-  /** Where each subgraph gets its answers from. */
+  /** The data source of each subgraph. */
   readonly sources: Readonly<Record<string, 'provider' | 'sandbox' | 'remote'>>;
   readonly close: () => Promise<void>;
 };
 
-/**
- * Starts the gateway as the environment says: in front of the product's own graph or, with SUPERGRAPH set, of that one.
- * Throws ConfigError.
- */
+/** Starts the gateway for the bundled graph or, if SUPERGRAPH is set, for an external supergraph. Throws ConfigError. */
 export const startGateway = async (env: Env): Promise<StartedGateway> => {
-  // Each loads what only it needs: a gateway whose subgraphs are elsewhere starts without any provider's client.
+  // Loaded on demand: a gateway with remote subgraphs starts without loading the provider clients.
   if (env['SUPERGRAPH'])
     return (await import('./supergraph/external-supergraph.ts')).startExternalSupergraph(env, env['SUPERGRAPH']);
   return (await import('./supergraph/bundled-graph.ts')).startBundledGraph(env);

@@ -4,29 +4,29 @@ import type { Log } from '../runtime/log.ts';
 import type { StartedGateway } from './start.ts';
 
 /*
- * One gateway on several cores: Node's cluster. The first process answers nothing itself, it only starts the others.
+ * Runs the gateway on several CPU cores with Node's cluster module. The primary process only starts and restarts workers.
  */
 
-/** What a worker tells when it can answer. */
+/** The message that a worker sends when it is ready. */
 export type Ready = Pick<StartedGateway, 'url' | 'sources'>;
 
-/** A worker that did not start: it has said why, and this is how it ended. */
+/** A worker failed to start. It has already logged the reason. */
 export class WorkerFailedError extends Error {
   readonly exitCode: number;
   constructor(exitCode: number) {
-    super('A worker could not start.');
+    super('A worker failed to start.');
     this.exitCode = exitCode;
   }
 }
 
-// One that ends again and again should not keep the machine busy with starting it.
+// Keeps a crash loop from occupying the CPU.
 const RESTART_AFTER_MS = 1_000;
 
-/** Starts so many workers, and another for each that ends. Throws WorkerFailedError where the first one cannot start. */
+/** Starts workers, and replaces each one that exits. Throws WorkerFailedError if the first one fails to start. */
 export const startWorkers = async (count: number, openLog: () => Log): Promise<Running & Ready> => {
   const workers = new Set<Worker>();
   let isStopping = false;
-  // The first may have been given any free one.
+  // With port 0, the first worker chooses the port for all.
   let port: string | undefined;
 
   const startOne = (): Promise<Ready> =>
@@ -45,14 +45,14 @@ export const startWorkers = async (count: number, openLog: () => Log): Promise<R
       });
     });
 
-  const restart = (ended: object): void => {
-    openLog().error(ended, 'A worker has ended; another takes its place.');
+  const restart = (exit: object): void => {
+    openLog().error(exit, 'A worker exited. Starting a replacement.');
     setTimeout(() => {
       if (!isStopping) startOne().catch(restart);
     }, RESTART_AFTER_MS);
   };
 
-  // What keeps one from starting keeps all of them, and should be said once.
+  // A startup error affects all workers, so it is reported once.
   const ready = await startOne();
   port = new URL(ready.url).port;
   await Promise.all(Array.from({ length: count - 1 }, startOne));

@@ -2,33 +2,34 @@ import type { FastifyRequest, RouteHandlerMethod } from 'fastify';
 import { OVERLOADED } from './http-errors.ts';
 import { sendRefusal } from './send-refusal.ts';
 
-/** Thrown where too many requests wait already, or the request's time was up before its turn. */
+/** Too many requests are waiting, or the request timed out before it was admitted. */
 export class OverloadedError extends Error {}
 
 export type Admission = {
   /**
-   * Waits until the request may run and returns a function that gives its place back; calling it again does nothing.
-   * Throws OverloadedError: at once where too many wait, and when the signal fires before the request's turn.
+   * Waits until the request may run. Returns an idempotent function that releases its slot.
+   * Throws OverloadedError immediately if the queue is full, or when the signal fires before the request is admitted.
    */
-  readonly enter: (signal: AbortSignal) => Promise<() => void>;
+  readonly acquire: (signal: AbortSignal) => Promise<() => void>;
 };
 
+/** Maximum numbers of running and of waiting requests. */
 export type AdmissionLimits = { readonly running: number; readonly waiting: number };
 
 /**
- * Lets so many requests run at once and so many more wait, first come first served. More would only make each of them
- * slower: those are better off told at once.
+ * Limits the number of running requests and queues further ones in order of arrival. Requests beyond the queue are rejected
+ * immediately, because admitting them would slow down all others.
  */
 export const createAdmission = ({ running: maxRunning, waiting: maxWaiting }: AdmissionLimits): Admission => {
-  // A Set keeps its order, and a request that leaves is taken out of its middle at once.
+  // A Set preserves insertion order, and removing an aborted request from the middle takes constant time.
   const queue = new Set<() => void>();
   let running = 0;
 
-  const leaveOnce = (): (() => void) => {
-    let hasLeft = false;
+  const createRelease = (): (() => void) => {
+    let isReleased = false;
     return () => {
-      if (hasLeft) return;
-      hasLeft = true;
+      if (isReleased) return;
+      isReleased = true;
       running -= 1;
       const [next] = queue;
       next?.();
@@ -37,46 +38,47 @@ export const createAdmission = ({ running: maxRunning, waiting: maxWaiting }: Ad
 
   const admit = (): (() => void) => {
     running += 1;
-    return leaveOnce();
+    return createRelease();
   };
 
   return {
-    enter: async (signal) => {
-      // It can be up before the request has arrived in full; the signal would not fire again.
-      if (signal.aborted) throw new OverloadedError('The time was up before the request could run.');
+    acquire: async (signal) => {
+      // The signal may have fired before the request body arrived; it would not fire again.
+      if (signal.aborted) throw new OverloadedError('The request timed out before it was admitted.');
       if (running < maxRunning && queue.size === 0) return admit();
-      if (queue.size >= maxWaiting) throw new OverloadedError('Too many requests wait already.');
+      if (queue.size >= maxWaiting) throw new OverloadedError('Too many requests are waiting.');
       return new Promise((resolve, reject) => {
-        const giveUp = () => {
-          queue.delete(takeTurn);
-          reject(new OverloadedError('The time was up before its turn.'));
+        const onAbort = () => {
+          queue.delete(start);
+          reject(new OverloadedError('The request timed out while waiting for admission.'));
         };
-        const takeTurn = () => {
-          queue.delete(takeTurn);
-          signal.removeEventListener('abort', giveUp);
+        const start = () => {
+          queue.delete(start);
+          signal.removeEventListener('abort', onAbort);
           resolve(admit());
         };
-        signal.addEventListener('abort', giveUp, { once: true });
-        queue.add(takeTurn);
+        signal.addEventListener('abort', onAbort, { once: true });
+        queue.add(start);
       });
     },
   };
 };
 
 /**
- * A handler that runs only once it is admitted, which Fastify calls when the whole request has been read. The place is
- * given back when the handler has its answer, not when the client has read it, and is held for as long as work goes on
- * although the client has left. Answers 503 where the request is not admitted.
+ * Wraps a Fastify handler so that it runs only after admission, when the request has been read completely.
+ *
+ * The slot is released when the handler has its response, not when the client has read it. It stays occupied while work
+ * continues, even if the client has disconnected. Responds with 503 if the request is not admitted.
  */
 export const withAdmission = (
-  { enter }: Admission,
+  { acquire }: Admission,
   signalOf: (request: FastifyRequest) => AbortSignal,
   handler: RouteHandlerMethod,
 ): RouteHandlerMethod =>
   async function admitted(request, reply) {
-    let leave: () => void;
+    let release: () => void;
     try {
-      leave = await enter(signalOf(request));
+      release = await acquire(signalOf(request));
     } catch (error) {
       if (error instanceof OverloadedError) return sendRefusal(reply, OVERLOADED);
       throw error;
@@ -84,6 +86,6 @@ export const withAdmission = (
     try {
       return await handler.call(this, request, reply);
     } finally {
-      leave();
+      release();
     }
   };

@@ -1,19 +1,19 @@
 export type ByteBudget<Holder> = {
-  /** Counts more bytes for a holder. Beyond the budget it evicts holders, oldest first; that can be this one too. */
+  /** Adds bytes to a holder. Evicts holders beyond the budget, oldest first, possibly including this one. */
   readonly add: (holder: Holder, bytes: number) => void;
-  /** Keeps counting the holder's bytes, but evicts it no more. */
+  /** Exempts a holder from eviction. Its bytes still count. */
   readonly pin: (holder: Holder) => void;
   readonly release: (holder: Holder) => void;
 };
 
 /**
- * Bounds the bytes that many peers make the process hold.
+ * Creates a budget for the bytes that many peers make the process hold.
  *
- * The holder that is evicted first is the one that came first and is still not done: a peer that sends or reads at an
- * ordinary pace is done long before its turn, one that dawdles is not. `evict` must stop the holder from growing.
+ * The oldest unfinished holder is evicted first: peers with an ordinary transfer rate finish long before they are the oldest,
+ * slow ones do not. `evict` must stop the holder from growing.
  */
 export const createByteBudget = <Holder>(maxBytes: number, evict: (holder: Holder) => void): ByteBudget<Holder> => {
-  // Both in order of arrival.
+  // Both maps are in order of arrival.
   const evictable = new Map<Holder, number>();
   const pinned = new Map<Holder, number>();
   let total = 0;

@@ -1,6 +1,7 @@
 /**
- * Milliseconds on a clock that never steps, since a moment of no meaning. Use it for whatever is counted down or compared
- * within this process: deadlines, waits, rate limits, ages. The wall clock can be set back an hour while a request runs,
- * so it is only for times that are exchanged with others.
+ * Returns the time of a monotonic clock, in milliseconds since an arbitrary origin.
+ *
+ * Use it for durations within this process: deadlines, timeouts, rate limits, ages. The wall clock can be set back while a
+ * request runs, so use it only for times that are exchanged with other systems.
  */
 export const monotonicNow = (): number => performance.now();

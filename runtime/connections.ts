@@ -6,7 +6,7 @@ import {
   OVERLOADED,
   REQUEST_TIMED_OUT,
   type Refusal,
-  refusalOfParserError,
+  refusalForParserError,
   SHUTTING_DOWN,
   toErrorBody,
   toRawResponse,
@@ -17,56 +17,56 @@ import type { Log } from './log.ts';
 type HttpRequest = FastifyRequest['raw'];
 type HttpResponse = FastifyReply['raw'];
 
-/** One request and its response. In every phase but `working` the peer decides how long it takes. */
+/** One request and its response. In every phase except `working`, the duration depends on the peer. */
 type Exchange = {
   readonly connection: Connection;
   readonly request: HttpRequest;
   readonly response: HttpResponse;
-  /** When the header had arrived, by `performance.now`. */
+  /** Arrival of the request header, by `performance.now`. */
   readonly startedAt: number;
   phase: 'receiving' | 'working' | 'sending' | 'over';
 };
 
 type Connection = {
   readonly socket: Socket;
-  /** In the order of the requests, which is that of the responses too. Several where a client pipelines. */
+  /** In order of the requests, and thus of the responses. More than one if the client pipelines. */
   readonly exchanges: Set<Exchange>;
   working: number;
 };
 
 export type Connections = {
-  /** Counts bytes of a request's body that have arrived. */
+  /** Counts received bytes of a request body. */
   readonly received: (response: HttpResponse, bytes: number) => void;
-  /** Marks a response as handed over, in whole or as a stream: from here on it waits for the peer. */
+  /** Marks a response as being sent, in full or as a stream. From here on it waits for the peer. */
   readonly sending: (response: HttpResponse, bytes: number) => void;
-  /** Closes connections without work in progress, and every other one after its last response. */
+  /** Closes connections without work in progress, and all others after their last response. */
   readonly drain: () => void;
 };
 
-// While shutting down: long enough for a peer that reads, however far away it is.
+// Write timeout at shutdown: long enough for any peer that reads, even over a slow network.
 const DRAIN_TIMEOUT_MS = 1_000;
-// Evictions come in bursts.
+// Evictions come in bursts, so their log messages are rate-limited.
 const LOG_EVERY_MS = 10_000;
-// One periodic check for all requests: a timer for each would cost more than the rest of the bookkeeping.
+// One periodic check for all requests, because a timer per request would cost more than all other bookkeeping.
 const MAX_CHECK_INTERVAL_MS = 1_000;
 const CHECKS_PER_TIMEOUT = 10;
 
 /**
- * Bounds the connections of a server, so that slow and silent peers cannot exhaust it.
+ * Limits the connections of a server, so that slow and silent peers cannot exhaust it.
  *
- * Above `maxConnections` or the byte budgets, closes the connection that has waited longest without work in progress.
- * Answers 408 to bodies that arrive too slowly and resets connections whose response is not read. Node's own server has
- * no write timeout, and by default checks its read timeouts every 30 seconds only.
+ * Above `maxConnections` or a byte budget, closes the connection that has waited longest without work in progress. Responds with
+ * 408 to bodies that arrive too slowly, and resets connections whose response is not read. Node's server has no write timeout,
+ * and by default checks its read timeouts only every 30 seconds.
  */
 export const watchConnections = (server: FastifyInstance['server'], limits: HttpLimits, log: Log): Connections => {
   const connections = new Map<Socket, Connection>();
   const exchanges = new Map<HttpResponse, Exchange>();
-  // Connections without work in progress, the longest waiting first.
+  // Connections without work in progress, longest waiting first.
   const waiting = new Set<Connection>();
-  // Exchanges whose request body has not arrived yet, the oldest first.
+  // Exchanges whose request body is incomplete, oldest first.
   const incomplete = new Set<Exchange>();
-  // Exchanges whose response was handed over since the last check.
-  const handedOver = new Set<Exchange>();
+  // Exchanges that have started to send since the last check.
+  const newlySending = new Set<Exchange>();
   let isDraining = false;
   let loggedAt = Number.NEGATIVE_INFINITY;
 
@@ -76,17 +76,18 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     log.warn({ variable }, message);
   };
 
-  /** Answers and closes the connection; only closes it where another response is in progress on it. */
+  /** Sends an error response and closes the connection. Only closes it if another response is in progress. */
   const refuse = ({ socket, exchanges: open }: Connection, refusal: Refusal): void => {
     const [first] = open;
-    const isClean = open.size === 0 || (open.size === 1 && first?.phase === 'receiving' && !first.response.headersSent);
-    if (!isClean || !socket.writable) return void socket.destroy();
+    const canRespond =
+      open.size === 0 || (open.size === 1 && first?.phase === 'receiving' && !first.response.headersSent);
+    if (!canRespond || !socket.writable) return void socket.destroy();
     socket.setTimeout(limits.writeTimeoutMs);
     socket.end(toRawResponse(refusal));
     socket.destroySoon();
   };
 
-  /** Closes a connection without work in progress, with an answer if a request has begun to arrive. */
+  /** Closes a connection without work in progress. Sends a response if a request has begun to arrive. */
   const dismiss = (connection: Connection, refusal: Refusal): void => {
     // Between requests a peer expects no response.
     if (connection.exchanges.size === 0) connection.socket.destroy();
@@ -96,12 +97,15 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
   const bodies = createByteBudget<Exchange>(limits.maxRequestBufferBytes, ({ connection }) => {
     warn(
       'REQUEST_BUFFER_MAX_MIB',
-      'Broke off the request that took longest to arrive: too many bytes of bodies are held.',
+      'Closed the connection of the slowest incoming request: request bodies exceed the buffer limit.',
     );
     refuse(connection, OVERLOADED);
   });
-  const answers = createByteBudget<Exchange>(limits.maxResponseBufferBytes, ({ connection: { socket } }) => {
-    warn('RESPONSE_BUFFER_MAX_MIB', 'Broke off the response that took longest to be read: too many bytes are unread.');
+  const responses = createByteBudget<Exchange>(limits.maxResponseBufferBytes, ({ connection: { socket } }) => {
+    warn(
+      'RESPONSE_BUFFER_MAX_MIB',
+      'Closed the connection with the slowest reader: unread responses exceed the buffer limit.',
+    );
     socket.resetAndDestroy();
   });
 
@@ -112,7 +116,7 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     if (connection.working === 0 && connections.has(connection.socket)) waiting.add(connection);
   };
 
-  const work = (exchange: Exchange): void => {
+  const startWork = (exchange: Exchange): void => {
     if (exchange.phase !== 'receiving') return;
     exchange.phase = 'working';
     exchange.connection.working += 1;
@@ -120,8 +124,8 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     bodies.pin(exchange);
   };
 
-  /** Starts the write timeout if the connection waits for its peer to read, and stops it if it waits for us. */
-  const timeWriting = ({ socket, exchanges: open }: Connection): void => {
+  /** Starts the write timeout if the connection waits for its peer to read, otherwise stops it. */
+  const updateWriteTimeout = ({ socket, exchanges: open }: Connection): void => {
     const [first] = open;
     if (first?.phase !== 'sending') return void socket.setTimeout(0);
     socket.setTimeout(isDraining ? Math.min(limits.writeTimeoutMs, DRAIN_TIMEOUT_MS) : limits.writeTimeoutMs);
@@ -131,11 +135,11 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     const { connection } = exchange;
     stopWorking(exchange, 'over');
     bodies.release(exchange);
-    answers.release(exchange);
-    handedOver.delete(exchange);
+    responses.release(exchange);
+    newlySending.delete(exchange);
     exchanges.delete(exchange.response);
     connection.exchanges.delete(exchange);
-    if (connection.exchanges.size > 0) timeWriting(connection);
+    if (connection.exchanges.size > 0) updateWriteTimeout(connection);
     else if (isDraining) connection.socket.destroySoon();
   };
 
@@ -147,32 +151,35 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     exchanges.set(response, exchange);
     response.once('close', () => finish(exchange));
     const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
-    if (coding === undefined && (length === undefined || length === '0')) return void work(exchange);
+    if (coding === undefined && (length === undefined || length === '0')) return void startWork(exchange);
     incomplete.add(exchange);
     request.once('end', () => {
       incomplete.delete(exchange);
-      work(exchange);
+      startWork(exchange);
     });
   };
 
-  const check = (): void => {
+  const checkTimeouts = (): void => {
     const before = performance.now() - limits.bodyTimeoutMs;
     for (const exchange of incomplete) {
       if (exchange.startedAt > before) break;
       incomplete.delete(exchange);
       if (exchange.phase === 'receiving') refuse(exchange.connection, REQUEST_TIMED_OUT);
-      // Answered already, without the body.
+      // The response was sent without waiting for the body.
       else exchange.request.socket.destroy();
     }
-    for (const { connection } of handedOver) timeWriting(connection);
-    handedOver.clear();
+    for (const { connection } of newlySending) updateWriteTimeout(connection);
+    newlySending.clear();
   };
   const shortest = Math.min(limits.bodyTimeoutMs, limits.writeTimeoutMs);
-  const checks = setInterval(check, Math.min(MAX_CHECK_INTERVAL_MS, Math.ceil(shortest / CHECKS_PER_TIMEOUT))).unref();
+  const checks = setInterval(
+    checkTimeouts,
+    Math.min(MAX_CHECK_INTERVAL_MS, Math.ceil(shortest / CHECKS_PER_TIMEOUT)),
+  ).unref();
   server.once('close', () => clearInterval(checks));
 
   server.on('connection', (socket: Socket) => {
-    // Accepted before the server had closed.
+    // Accepted before the server was closed.
     if (isDraining) return void socket.destroy();
     const connection: Connection = { socket, exchanges: new Set(), working: 0 };
     connections.set(socket, connection);
@@ -183,18 +190,18 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
       for (const exchange of connection.exchanges) finish(exchange);
     });
     if (connections.size <= limits.maxConnections) return;
-    warn('MAX_CONNECTIONS', 'Broke off the connection that has waited longest: there are too many.');
+    warn('MAX_CONNECTIONS', 'Closed the connection that has been idle longest: too many connections are open.');
     const [longest = connection] = waiting;
     connections.delete(longest.socket);
     waiting.delete(longest);
     dismiss(longest, OVERLOADED);
   });
-  // Called by `close`. Node's own counts a connection as idle once its response is handed over, and would cut off one
-  // that is still being read. `drain` replaces it.
+  // Called by `close`, and replaced by `drain`. Node's implementation treats a connection as idle as soon as its response is
+  // buffered, and would cut off a response that is still being read.
   server.closeIdleConnections = () => {};
-  // Before the application, which can answer at once.
+  // Before the application, which may respond synchronously.
   server.prependListener('request', begin);
-  // Node's own answer would be subject to no write timeout.
+  // Node's default response would not be subject to the write timeout.
   server.on('checkExpectation', (request: HttpRequest, response: HttpResponse) => {
     begin(request, response);
     sending(response, 0);
@@ -204,23 +211,23 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
   });
   server.on('timeout', (socket: Socket) => {
     const [first] = connections.get(socket)?.exchanges ?? [];
-    // A reset also frees what the system has buffered for the peer.
+    // A reset also frees the data that the system has buffered for the peer.
     if (first?.phase === 'sending') socket.resetAndDestroy();
     else socket.destroy();
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const connection = connections.get(socket);
-    // Browsers open connections ahead of need; on an unused one they expect no response.
+    // Browsers open connections speculatively, and expect no response on an unused one.
     if (!connection || error.code === 'ECONNRESET' || socket.bytesRead === 0) socket.destroy();
-    else refuse(connection, refusalOfParserError(error.code));
+    else refuse(connection, refusalForParserError(error.code));
   });
 
   const sending: Connections['sending'] = (response, bytes) => {
     const exchange = exchanges.get(response);
     if (!exchange || exchange.phase === 'over') return;
     stopWorking(exchange, 'sending');
-    handedOver.add(exchange);
-    answers.add(exchange, bytes);
+    newlySending.add(exchange);
+    responses.add(exchange, bytes);
   };
 
   return {
@@ -233,7 +240,7 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
       isDraining = true;
       for (const connection of waiting) {
         const [first] = connection.exchanges;
-        if (first?.phase === 'sending') timeWriting(connection);
+        if (first?.phase === 'sending') updateWriteTimeout(connection);
         else dismiss(connection, SHUTTING_DOWN);
       }
     },

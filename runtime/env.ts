@@ -4,16 +4,16 @@ import type { z } from 'zod';
 /** Environment variables as a process receives them. */
 export type Env = Readonly<Record<string, string | undefined>>;
 
-/** The configuration cannot be used. The message names each variable at fault and never repeats its value. */
+/** The configuration is invalid. The message names each invalid variable and never contains its value. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
 /**
- * Reads the variables that `schema` names, and only those.
+ * Reads the variables that `schema` names, and no others.
  *
- * An empty value counts as not set, as in an `.env` file with `NAME=`. For each variable in `secretsFromFiles`,
- * `NAME_FILE` may hold the path of a file with the value instead (the way container secrets arrive).
+ * An empty value counts as unset, as with `NAME=` in an `.env` file. For each variable in `secretsFromFiles`, `NAME_FILE` may
+ * name a file with the value instead, as is usual for container secrets.
  *
  * Throws ConfigError naming every variable that is missing or malformed.
  */
@@ -22,34 +22,34 @@ export const readEnv = <Shape extends z.ZodObject>(
   env: Env,
   secretsFromFiles: readonly (keyof Shape['shape'] & string)[] = [],
 ): z.output<Shape> => {
-  const given: Record<string, string> = {};
+  const values: Record<string, string> = {};
   for (const name of Object.keys(schema.shape)) {
     const value = env[name];
-    if (value) given[name] = value;
+    if (value) values[name] = value;
   }
   const problems = new Map<string, string>();
   for (const name of secretsFromFiles) {
     const path = env[`${name}_FILE`];
     if (!path) continue;
     try {
-      if (given[name]) throw new ConfigError(`${name} and ${name}_FILE are both set; set one of them.`);
-      given[name] = readSecretFile(`${name}_FILE`, path);
+      if (values[name]) throw new ConfigError(`${name} and ${name}_FILE are both set; set one of them.`);
+      values[name] = readSecretFile(`${name}_FILE`, path);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       problems.set(name, error.message);
     }
   }
-  const parsed = schema.safeParse(given, { error: toRequirement });
+  const parsed = schema.safeParse(values, { error: toRequirement });
   if (parsed.success && problems.size === 0) return parsed.data;
   for (const { path, message } of parsed.error?.issues ?? []) {
-    // The first says enough: the others follow from it, or are about further items of a list.
+    // Only the first problem of a variable is reported. Others usually follow from it or concern further list items.
     const name = String(path[0]);
     if (!problems.has(name)) problems.set(name, `${name}: ${message}`);
   }
   throw new ConfigError([...problems.values()].join('\n'));
 };
 
-/** Runs every reader and returns what they have read. Throws one ConfigError with the messages of all that fail, each once. */
+/** Runs all readers and returns their results. Throws one ConfigError with the deduplicated messages of all that fail. */
 export const readEach = <Values extends readonly unknown[]>(
   ...readers: { [Index in keyof Values]: () => Values[Index] }
 ): Values => {
@@ -67,27 +67,27 @@ export const readEach = <Values extends readonly unknown[]>(
   return values as unknown as Values;
 };
 
-/** Those of the variables that are set, by the names they are set by: `NAME`, or `NAME_FILE` for a secret in a file. */
+/** Returns the names of the variables that are set: `NAME`, or `NAME_FILE` for a secret in a file. */
 export const namesOfSet = (names: readonly string[], env: Env): string[] =>
-  names.flatMap((name) => [name, `${name}_FILE`].filter((given) => env[given]));
+  names.flatMap((name) => [name, `${name}_FILE`].filter((variable) => env[variable]));
 
 /**
- * Adds the variables of a file to those of the process, `env`, which win: of `.env` in the working folder, or of the file that
- * `ENV_FILE` names. Throws ConfigError where the named one is not there, or the file cannot be read.
+ * Loads variables into the process environment from the file named by `ENV_FILE`, by default `.env` in the working directory.
+ * Variables that are already set take precedence. Throws ConfigError if the named file is missing or a file cannot be read.
  */
 export const loadEnvFile = (env: Env): void => {
-  const named = env['ENV_FILE'];
+  const envFile = env['ENV_FILE'];
   try {
-    process.loadEnvFile(named || '.env');
+    process.loadEnvFile(envFile || '.env');
   } catch (cause) {
-    if (named) throw new ConfigError('ENV_FILE: the file cannot be read.', { cause });
+    if (envFile) throw new ConfigError('ENV_FILE: the file cannot be read.', { cause });
     if (!isMissing(cause)) throw new ConfigError('.env: the file cannot be read.', { cause });
   }
 };
 
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
-/** What a variable must be, where the schema does not say it in words of its own. */
+/** Returns the requirement that a variable violates, if the schema has no message of its own. */
 const toRequirement: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case 'invalid_type':

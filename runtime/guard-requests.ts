@@ -21,7 +21,7 @@ const MALFORMED_HOST: Refusal = {
   code: 'BAD_REQUEST',
 };
 
-// RFC 9110, section 7.4: a request for a name that the server does not answer for was misdirected.
+// RFC 9110, section 7.4: the server is not authoritative for the requested host.
 const UNKNOWN_HOST: Refusal = {
   status: 421,
   message: 'This host name is not served here. The operator can allow it with ALLOWED_HOSTS.',
@@ -34,28 +34,27 @@ const COMPRESSED: Refusal = {
   code: 'BAD_REQUEST',
 };
 
-// Real ones have under a hundred. `whatwg-mimetype`, by which Apollo Server reads it, takes time in the square of the
-// white space in it: 0.4 s for 15,000 characters.
+// Real values have fewer than a hundred characters. Apollo Server parses the header with `whatwg-mimetype`, whose time is
+// quadratic in the white space: 0.4 s for 15,000 characters.
 const MAX_CONTENT_TYPE_CHARS = 200;
 
-/** What a JSON body may nest. JSON.parse takes any depth, and whatever walks the value later overflows the stack. */
+/** Maximum nesting of a JSON body. JSON.parse accepts any depth, but code that traverses the value would overflow the stack. */
 const MAX_JSON_DEPTH = 200;
 
-/** Length from which on a body is parsed in turns. Twenty megabytes at once kept others waiting for a second. */
+/** Length from which a body waits for its turn to be parsed. Parsing 20 MB at once blocked other requests for a second. */
 const LONG_BODY_CHARS = 50_000;
 
-/** Time for each character of a long body within which it is due to be parsed, in milliseconds, so that short work goes first. */
+/** Time per character within which parsing a long body is due, in milliseconds. Shorter work therefore goes first. */
 const DUE_MS_PER_CHAR = 0.0005;
 
-/** Long bodies may take this share of the bytes that all bodies may, so that there is room for others while they wait. */
+/** Share of the request buffer that waiting long bodies may use. The rest stays available to other requests. */
 const LONG_BODIES_SHARE = 0.5;
 
-const refuseWith = (statusCode: number): Error & { statusCode: number } => Object.assign(new Error(), { statusCode });
+const httpError = (statusCode: number): Error & { statusCode: number } => Object.assign(new Error(), { statusCode });
 
 /**
- * Refuses requests that no handler should see: for a host that is not ours, with too many header fields, with a
- * compressed or another body than JSON, or with JSON that is nested too deeply, has too many values or would change an
- * object's prototype.
+ * Rejects invalid requests before any handler runs: requests for an unknown host, with too many header fields, with a compressed
+ * or non-JSON body, or with JSON that is nested too deeply, has too many values or would change an object's prototype.
  */
 export const guardRequests = (
   app: FastifyInstance,
@@ -75,27 +74,27 @@ export const guardRequests = (
   const bounds = { depth: MAX_JSON_DEPTH, values: limits.maxBodyValues };
   let waitingChars = 0;
   app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, bytes, done) => {
-    // Decoded in another encoding, or where bytes are broken, it would be misread without a word.
-    if (!isUtf8Type(request.headers['content-type']) || !isUtf8(bytes)) return done(refuseWith(415));
+    // Another charset or invalid bytes would be misread silently.
+    if (!isUtf8Type(request.headers['content-type']) || !isUtf8(bytes)) return done(httpError(415));
     const body = bytes.toString();
     const read = (): void => {
       const exceeded = exceededJsonBound(body, bounds);
       if (exceeded === 'values') done(new RequestRefused(tooManyValues(bounds.values)));
-      else if (exceeded) done(refuseWith(400));
+      else if (exceeded) done(httpError(400));
       else parseJson(request, body, done);
     };
     if (body.length <= LONG_BODY_CHARS) return read();
-    // However little bodies may hold, one that waits alone is read.
+    // A body that waits alone is always accepted, however small the limit.
     const share = limits.maxRequestBufferBytes * LONG_BODIES_SHARE;
-    if (waitingChars > 0 && waitingChars + body.length > share) return done(refuseWith(503));
+    if (waitingChars > 0 && waitingChars + body.length > share) return done(httpError(503));
     const turn = turns.take(monotonicNow() + body.length * DUE_MS_PER_CHAR);
     if (!turn) return read();
     waitingChars += body.length;
     turn
       .then(() => {
         waitingChars -= body.length;
-        // A client that has left reads no answer.
-        if (request.raw.socket.destroyed) done(refuseWith(400));
+        // The client has disconnected.
+        if (request.raw.socket.destroyed) done(httpError(400));
         else read();
       })
       .catch(done);
@@ -103,14 +102,14 @@ export const guardRequests = (
 };
 
 const refuse = (reply: FastifyReply, refusal: Refusal): void => {
-  // The rest of such a request is not read.
+  // Closes the connection, because the rest of the request is not read.
   sendRefusal(reply.header('connection', 'close'), refusal);
 };
 
 type Message = { readonly rawHeaders: readonly string[]; readonly httpVersionMinor: number };
 
 const createHostCheck = (hosts: HostPolicy) => {
-  // Clients use few names.
+  // Clients use few host names.
   let lastAllowed: string | undefined;
   return ({ rawHeaders, httpVersionMinor }: Message): Refusal | undefined => {
     let host: string | undefined;
@@ -120,7 +119,7 @@ const createHostCheck = (hosts: HostPolicy) => {
       if (host !== undefined) return MALFORMED_HOST;
       host = rawHeaders[index + 1] ?? '';
     }
-    // HTTP/1.0 knows no Host, and no browser speaks it.
+    // HTTP/1.0 has no Host header, and browsers do not use it.
     if (host === undefined) return httpVersionMinor === 0 ? undefined : MALFORMED_HOST;
     if (host === lastAllowed) return undefined;
     const hostName = hostNameOf(host);

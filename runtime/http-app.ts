@@ -6,41 +6,41 @@ import { guardRequests } from './guard-requests.ts';
 import type { HostPolicy } from './hosts.ts';
 import { OVERLOADED, type Refusal, RequestRefused, SHUTTING_DOWN, UNSUPPORTED_MEDIA_TYPE } from './http-errors.ts';
 import type { HttpLimits } from './http-limits.ts';
-import { type Address, checkIsFree, listenOptions } from './listen.ts';
+import { type Address, assertPortFree, listenOptions } from './listen.ts';
 import type { Log } from './log.ts';
 import { sendError, sendRefusal } from './send-refusal.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
 export type HttpApp = {
   readonly app: FastifyInstance;
-  /** Gives the URL it listens at; port 0 takes any free one. */
+  /** Starts listening and returns the URL. Port 0 selects a free port. */
   readonly listen: (at: Address) => Promise<string>;
   /**
-   * Takes no more requests and breaks every connection that no request is running on, but for responses that are being
-   * read. Running requests may finish within the grace period; then their connections are broken too.
+   * Stops accepting requests and closes connections without a running request, except those whose response is being read.
+   * Running requests may finish within the grace period; after that, their connections are closed too.
    */
   readonly close: () => Promise<void>;
 };
 
 export type HttpAppOptions = {
   readonly log: Log;
-  /** How long running requests may go on once the app is closed, in milliseconds. */
+  /** Time that running requests have to finish at shutdown, in milliseconds. */
   readonly shutdownGraceMs: number;
   readonly limits: HttpLimits;
   readonly hosts: HostPolicy;
-  /** Spaces out the reading of long bodies. */
+  /** Yields between parsing long bodies. */
   readonly turns: TurnQueue;
-  /** What `/health/ready` says beside the status. */
+  /** Returns additional fields of the `/health/ready` response. */
   readonly health?: () => Readonly<Record<string, string>>;
 };
 
-// Node checks its timeouts for reading at this interval, by default only every 30 seconds.
+// The interval at which Node checks its read timeouts is derived from them. Node's default is 30 seconds.
 const CHECKS_PER_TIMEOUT = 10;
 const MAX_CHECK_INTERVAL_MS = 1_000;
 
 /**
- * An HTTP server with what every process of the product has: `/health/live`, `/health/ready`, bounded connections,
- * errors in the one form `{"errors": [{"message", "extensions": {"code"}}]}`, and an orderly end.
+ * Creates the HTTP server that every process shares: `/health/live`, `/health/ready`, limited connections, errors in the common
+ * form `{"errors": [{"message", "extensions": {"code"}}]}`, and graceful shutdown.
  */
 export const createHttpApp = ({
   log,
@@ -55,34 +55,34 @@ export const createHttpApp = ({
   const app = Fastify({
     bodyLimit: 1024 * 1024,
     forceCloseConnections: 'idle',
-    // Requests on open connections are refused in our own form while stopping.
+    // Requests on open connections are rejected below during shutdown, in the common error form.
     return503OnClosing: false,
     http: {
       maxHeaderSize: limits.maxHeaderBytes,
       headersTimeout: headerTimeoutMs,
       requestTimeout: headerTimeoutMs + bodyTimeoutMs,
       connectionsCheckingInterval: Math.min(MAX_CHECK_INTERVAL_MS, Math.ceil(headerTimeoutMs / CHECKS_PER_TIMEOUT)),
-      // Refused in our own form instead.
+      // Checked by `guardRequests`, in the common error form.
       requireHostHeader: false,
     },
     requestTimeout: headerTimeoutMs + bodyTimeoutMs,
     keepAliveTimeout: limits.idleTimeoutMs,
-    // Every connection's errors are handled where the connections are watched.
+    // Connection errors are handled by `watchConnections`.
     clientErrorHandler: () => {},
-    // A path that cannot be read comes to no other handler or hook.
+    // A malformed path reaches no other handler or hook.
     frameworkErrors: (_error, _request, reply) => {
       connections.sending(reply.raw, 0);
-      return sendError(reply, 400, 'The request URL is malformed.', 'BAD_REQUEST');
+      return sendError(reply, 400, 'Invalid request URL.', 'BAD_REQUEST');
     },
   });
-  // More are refused, not dropped.
+  // Excess header fields are rejected by `guardRequests`, not dropped silently.
   app.server.maxHeadersCount = 0;
   const connections = watchConnections(app.server, limits, log);
 
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const status = error.statusCode ?? 500;
     if (status >= 500 && status !== OVERLOADED.status) log.error({ err: error }, 'A request failed.');
-    return sendRefusal(reply, error instanceof RequestRefused ? error.refusal : refusalOf(status));
+    return sendRefusal(reply, error instanceof RequestRefused ? error.refusal : refusalForStatus(status));
   });
   app.addHook('onRequest', (request, reply, done) => {
     if (isStopping && request.url !== '/health/ready') return void sendRefusal(reply, SHUTTING_DOWN);
@@ -91,15 +91,15 @@ export const createHttpApp = ({
   guardRequests(app, { limits, hosts, turns });
   refuseOtherRoutes(app);
   app.addHook('preParsing', ({ method }, reply, payload, done) => {
-    // The bodies of others are not read, and would be by this.
+    // Bodies of these methods are not read, and a listener would start reading.
     if (BODYLESS.has(method)) return done(null, payload);
     payload.on('data', (chunk: Buffer) => connections.received(reply.raw, chunk.length));
     done(null, payload);
   });
   app.addHook('onSend', (_request, reply, payload, done) => {
-    // A connection kept alive would otherwise keep the process alive after its last answer.
+    // A kept-alive connection would keep the process alive after its last response.
     if (isStopping) reply.header('connection', 'close');
-    connections.sending(reply.raw, sizeOf(payload));
+    connections.sending(reply.raw, byteLengthOf(payload));
     done();
   });
   app.get('/health/live', async () => ({ status: 'ok' }));
@@ -108,20 +108,20 @@ export const createHttpApp = ({
     return { status: isStopping ? 'stopping' : 'ok', ...health() };
   });
 
-  let others: readonly Server[] = [];
+  let additionalServers: readonly Server[] = [];
   return {
     app,
     listen: async ({ port, host }) => {
       const [address = host, ...rest] = host === 'localhost' ? LOOPBACK : [host];
-      await checkIsFree({ port, host: address });
+      await assertPortFree({ port, host: address });
       await app.listen(listenOptions({ port, host: address }));
       const bound = app.server.address() as AddressInfo;
-      others = await Promise.all(rest.map((other) => forward(app, { port: bound.port, host: other })));
+      additionalServers = await Promise.all(rest.map((other) => listenAlso(app, { port: bound.port, host: other })));
       return `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
     },
     close: async () => {
       isStopping = true;
-      for (const server of others) server.close();
+      for (const server of additionalServers) server.close();
       const closed = app.close();
       connections.drain();
       const grace = setTimeout(() => app.server.closeAllConnections(), shutdownGraceMs);
@@ -134,13 +134,13 @@ export const createHttpApp = ({
 const BODYLESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'TRACE']);
 
 /**
- * Answers 404 to a path that does not exist, and says which do, and 405 to a method that a path does not have, before any
- * body is read. Preflights of CORS are let through.
+ * Responds with 404 to an unknown path, naming the GraphQL endpoints, and with 405 to an unsupported method, before any body is
+ * read. CORS preflight requests pass.
  */
 const refuseOtherRoutes = (app: FastifyInstance): void => {
   const methods = new Map<string, Set<string>>();
   app.setNotFoundHandler((_request, reply) => {
-    // What takes POST is GraphQL.
+    // Only GraphQL endpoints accept POST.
     const endpoints = [...methods].flatMap(([url, names]) => (names.has('POST') ? [url] : []));
     sendError(reply, 404, `Nothing is served at this path. GraphQL is served at ${endpoints.join(', ')}.`, 'NOT_FOUND');
   });
@@ -148,7 +148,7 @@ const refuseOtherRoutes = (app: FastifyInstance): void => {
     methods.set(url, new Set([...(methods.get(url) ?? []), ...[method].flat()]));
   });
   app.addHook('onRequest', ({ url, method, headers, is404 }, reply, done) => {
-    // CORS has a route for OPTIONS of every path.
+    // The CORS plugin registers OPTIONS for every path.
     if (!is404 && method !== 'OPTIONS') return done();
     const isPreflight = method === 'OPTIONS' && headers.origin && headers['access-control-request-method'];
     const end = url.indexOf('?');
@@ -164,11 +164,11 @@ const refuseOtherRoutes = (app: FastifyInstance): void => {
   });
 };
 
-// What `localhost` stands for. Fastify would listen at both with servers of its own, whose connections nobody watches.
+// The addresses of `localhost`. Fastify would create its own server for the second one, without connection limits.
 const LOOPBACK = ['127.0.0.1', '::1'];
 
-/** Listens at one more address for the same server; does nothing where the machine has no such address. */
-const forward = async (app: FastifyInstance, at: Address): Promise<Server> => {
+/** Listens at an additional address for the same server. Does nothing if the machine has no such address. */
+const listenAlso = async (app: FastifyInstance, at: Address): Promise<Server> => {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) =>
     app.server.emit('connection', socket),
   );
@@ -176,18 +176,18 @@ const forward = async (app: FastifyInstance, at: Address): Promise<Server> => {
   return server;
 };
 
-const sizeOf = (payload: unknown): number => {
+const byteLengthOf = (payload: unknown): number => {
   if (typeof payload === 'string') return Buffer.byteLength(payload);
   return Buffer.isBuffer(payload) ? payload.length : 0;
 };
 
-/** Fires when the client goes away before it has its answer, or with a `TimeoutError` when `timeoutMs` have passed. */
+/** Creates a signal that fires when the client disconnects before the response is sent, or with a TimeoutError after `timeoutMs`. */
 export const requestSignal = (reply: FastifyReply, timeoutMs?: number): AbortSignal => {
   const controller = new AbortController();
   const timer =
     timeoutMs === undefined
       ? undefined
-      : setTimeout(() => controller.abort(new DOMException('The time is up.', 'TimeoutError')), timeoutMs);
+      : setTimeout(() => controller.abort(new DOMException('The request timed out.', 'TimeoutError')), timeoutMs);
   reply.raw.once('close', () => {
     clearTimeout(timer);
     if (!reply.raw.writableFinished) controller.abort();
@@ -195,7 +195,7 @@ export const requestSignal = (reply: FastifyReply, timeoutMs?: number): AbortSig
   return controller.signal;
 };
 
-const refusalOf = (status: number): Refusal => {
+const refusalForStatus = (status: number): Refusal => {
   if (status === OVERLOADED.status) return OVERLOADED;
   if (status === 413) return { status, message: 'The request is too large.', code: 'PAYLOAD_TOO_LARGE' };
   if (status === UNSUPPORTED_MEDIA_TYPE.status) return UNSUPPORTED_MEDIA_TYPE;

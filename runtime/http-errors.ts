@@ -1,12 +1,12 @@
-/** An answer that refuses a request: the status, and the message and code of the error form that all answers share. */
+/** An error response to a rejected request: its HTTP status, and the message and code of its error. */
 export type Refusal = { readonly status: number; readonly message: string; readonly code: string };
 
-/** The one form of errors: `{"errors": [{"message", "extensions": {"code"}}]}`. */
+/** Builds an error body: `{"errors": [{"message", "extensions": {"code"}}]}`. */
 export const toErrorBody = ({ message, code }: Pick<Refusal, 'message' | 'code'>) => ({
   errors: [{ message, extensions: { code } }],
 });
 
-/** The codes of requests that no route takes. */
+/** Codes of requests that match no route. */
 export const ROUTE_ERROR_CODES = ['NOT_FOUND', 'METHOD_NOT_ALLOWED'] as const;
 
 export const OVERLOADED: Refusal = {
@@ -52,14 +52,14 @@ export const EXPECTATION_FAILED: Refusal = {
   code: 'BAD_REQUEST',
 };
 
-/** The refusal of a JSON body with more values than one may have. */
+/** Builds the refusal of a JSON body with too many values. */
 export const tooManyValues = (limit: number): Refusal => ({
   status: 413,
   message: `The request body has more than ${limit.toLocaleString('en')} values (MAX_BODY_VALUES). Send less in its variables.`,
   code: 'PAYLOAD_TOO_LARGE',
 });
 
-/** What a hook or a body parser throws to have the request answered with a refusal of its own. */
+/** Thrown by a hook or a body parser to respond with a specific refusal. */
 export class RequestRefused extends Error {
   readonly refusal: Refusal;
   readonly statusCode: number;
@@ -79,8 +79,8 @@ const PARSER_REFUSALS: Readonly<Record<string, Refusal>> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: { status: 413, message: 'The request is too large.', code: 'PAYLOAD_TOO_LARGE' },
 };
 
-/** The refusal for an error of Node's HTTP parser, by its code; 400 for those that name no case of their own. */
-export const refusalOfParserError = (code: string | undefined): Refusal => PARSER_REFUSALS[code ?? ''] ?? MALFORMED;
+/** Returns the refusal for an error code of Node's HTTP parser. 400 unless a more specific one applies. */
+export const refusalForParserError = (code: string | undefined): Refusal => PARSER_REFUSALS[code ?? ''] ?? MALFORMED;
 
 const REASON_PHRASES: Readonly<Record<number, string>> = {
   400: 'Bad Request',
@@ -90,7 +90,7 @@ const REASON_PHRASES: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
 };
 
-/** A whole HTTP/1.1 response, for connections on which no request has come far enough to be answered otherwise. */
+/** Builds a raw HTTP/1.1 response, for connections without a parsed request. */
 export const toRawResponse = (refusal: Refusal): string => {
   const body = JSON.stringify(toErrorBody(refusal));
   return [

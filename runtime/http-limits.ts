@@ -1,15 +1,15 @@
 import { z } from 'zod';
 
-// `setTimeout` fires at once for anything longer.
+// `setTimeout` fires immediately for longer delays.
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const MIB = 1024 * 1024;
 
-/** A duration in milliseconds, short enough for a timer. */
+/** A positive duration in milliseconds that fits a timer. */
 export const Milliseconds = z.coerce.number().int().positive().max(MAX_TIMER_MS);
 
 const Count = z.coerce.number().int().positive();
 
-/** Names without ports: `Host` is compared by name alone. */
+/** Host names without ports: only the name of the `Host` header is compared. */
 const HostNames = z
   .string()
   .transform((value) =>
@@ -23,7 +23,7 @@ const HostNames = z
     'must be host names without ports, e.g. graph.example,localhost, or * for any',
   );
 
-/** The variables of every process that serves HTTP. */
+/** The environment variables of every process that serves HTTP. */
 export const HttpEnv = z.object({
   NODE_ENV: z.string().optional(),
   HOST: z.string().default('127.0.0.1'),
@@ -40,28 +40,28 @@ export const HttpEnv = z.object({
   RESPONSE_BUFFER_MAX_MIB: z.coerce.number().min(1).default(128),
 });
 
-/** Bounds on connections, so that a slow or silent peer costs little and others nothing. */
+/** Connection limits, so that slow or silent peers cost little and do not affect others. */
 export type HttpLimits = {
-  /** How long a connection may take to send the header of a request, from its first byte or from connecting. */
+  /** Time to receive a request header, from connecting or from the first byte of a later request. */
   readonly headerTimeoutMs: number;
-  /** How long it may then take to send the body. */
+  /** Time to receive the body after the header. */
   readonly bodyTimeoutMs: number;
-  /** How long a connection may be kept alive without a request. */
+  /** Time that an idle connection is kept open. */
   readonly idleTimeoutMs: number;
-  /** How long a peer may leave a waiting response unread without making any progress. */
+  /** Time that a response may remain unread without progress. */
   readonly writeTimeoutMs: number;
   readonly maxConnections: number;
   readonly maxHeaderBytes: number;
   readonly maxHeaders: number;
-  /** Values at all levels of a JSON body, as parsing takes up to a microsecond for each and cannot be interrupted. */
+  /** Maximum number of values at all levels of a JSON body. Parsing takes up to a microsecond each and cannot be interrupted. */
   readonly maxBodyValues: number;
-  /** The size of all request bodies that are held at a time, read in whole or in part. */
+  /** Total size of all request bodies in memory, complete or partial. */
   readonly maxRequestBufferBytes: number;
-  /** The size of all responses at a time that peers have not read yet. */
+  /** Total size of all responses that peers have not read yet. */
   readonly maxResponseBufferBytes: number;
 };
 
-/** The limits as the environment sets them. */
+/** Converts environment variables to limits. */
 export const toHttpLimits = (values: z.output<typeof HttpEnv>): HttpLimits => ({
   headerTimeoutMs: values.HEADER_TIMEOUT_MS,
   bodyTimeoutMs: values.BODY_TIMEOUT_MS,
@@ -76,8 +76,8 @@ export const toHttpLimits = (values: z.output<typeof HttpEnv>): HttpLimits => ({
 });
 
 /**
- * The host names to serve. In production any, as a proxy in front passes on the names that clients use; otherwise the one
- * to listen at, so that no page of another site reaches a server on a developer's machine by DNS rebinding.
+ * Returns the host names to serve. By default all names in production, where a proxy passes on the names that clients use.
+ * Otherwise only the listening host, so that DNS rebinding cannot reach a server on a developer's machine.
  */
 export const allowedHosts = (values: Pick<z.output<typeof HttpEnv>, 'ALLOWED_HOSTS' | 'HOST' | 'NODE_ENV'>) =>
   values.ALLOWED_HOSTS ?? (values.NODE_ENV === 'production' ? ['*'] : [values.HOST.toLowerCase()]);

@@ -2,15 +2,15 @@ const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c];
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 
 export type JsonBounds = {
-  /** Levels of lists and objects. */
+  /** Maximum nesting of lists and objects. */
   readonly depth: number;
-  /** Values at all levels, lists and objects included. An empty list or object counts twice. */
+  /** Maximum number of values at all levels, including lists and objects. Empty ones count twice. */
   readonly values: number;
 };
 
-/** The first bound that JSON text exceeds, if any. Reads the text once; it need not be valid. */
+/** Returns the first bound that JSON text exceeds, if any. Scans the text once; it need not be valid JSON. */
 export const exceededJsonBound = (text: string, bounds: JsonBounds): keyof JsonBounds | undefined => {
-  // Nothing shorter can open so many levels or separate so many values.
+  // Shorter text cannot exceed either bound.
   if (text.length <= bounds.depth && text.length <= bounds.values) return undefined;
   let depth = 0;
   let values = 1;

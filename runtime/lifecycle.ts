@@ -1,22 +1,23 @@
 import { monotonicNow } from './clock.ts';
 import { ConfigError, type Env, loadEnvFile } from './env.ts';
 
-/** Something that runs until it is closed. `close` finishes what is in progress and may be called once. */
+/** A running process component. `close` finishes work in progress and may be called once. */
 export type Running = { readonly close: () => Promise<void> };
 
 /**
- * Runs a process: reads the file with its variables, if there is one, starts it, and on SIGTERM or SIGINT closes it and exits
- * with 0. Another signal exits at once with 1, unless it comes within a second: npm passes on what a terminal sends to all of
- * its processes anyway, and so does the first process of a cluster.
+ * Runs a process: loads the `.env` file, starts the component, and on SIGTERM or SIGINT closes it and exits with 0.
  *
- * A configuration that cannot be used ends the process with exit code 78 (EX_CONFIG in sysexits.h) and a message
- * without a stack trace; any other failure to start ends it with 1.
+ * A second signal exits immediately with 1, unless it arrives within one second of the first: npm and the primary process of a
+ * cluster forward signals that the terminal has already sent to all processes.
  *
- * A rejection that nobody handles is written to the standard error and does not end the process: packages leave some, as
- * graphql-js those of list items after one that failed, and a client must not be able to end the process by that.
+ * An invalid configuration ends the process with exit code 78 (EX_CONFIG in sysexits.h) and a message without a stack trace. Any
+ * other startup failure ends it with 1.
+ *
+ * Unhandled rejections are written to standard error and do not end the process. Some packages leave rejections unhandled, such
+ * as graphql-js those of list items after a failed one, and clients must not be able to crash the process that way.
  */
 export const run = async (env: Env, start: () => Promise<Running>): Promise<void> => {
-  process.on('unhandledRejection', (reason) => console.error('A rejection that nobody handles:', reason));
+  process.on('unhandledRejection', (reason) => console.error('Unhandled rejection:', reason));
   let running: Running;
   try {
     loadEnvFile(env);
@@ -27,19 +28,19 @@ export const run = async (env: Env, start: () => Promise<Running>): Promise<void
       console.error(`Tributary cannot start${isOneLine ? ': ' : ' with this configuration:\n'}${error.message}`);
       process.exit(78);
     }
-    // A process of our own that has said already why it ended.
+    // A child process that has already reported the reason.
     if (error instanceof Error && 'exitCode' in error) process.exit(Number(error.exitCode));
-    const problem = listenProblemOf(error);
+    const problem = describeListenError(error);
     console.error(problem ? problem.message : error);
     process.exit(problem ? problem.exitCode : 1);
   }
-  let stoppingSince: number | undefined;
+  let stopRequestedAt: number | undefined;
   const stop = async () => {
-    if (stoppingSince !== undefined) {
-      if (monotonicNow() - stoppingSince > SAME_SIGNAL_MS) process.exit(1);
+    if (stopRequestedAt !== undefined) {
+      if (monotonicNow() - stopRequestedAt > SAME_SIGNAL_MS) process.exit(1);
       return;
     }
-    stoppingSince = monotonicNow();
+    stopRequestedAt = monotonicNow();
     try {
       await running.close();
       process.exit(0);
@@ -52,23 +53,23 @@ export const run = async (env: Env, start: () => Promise<Running>): Promise<void
   process.on('SIGINT', stop);
 };
 
-/** Signals within this time are one and the same request to stop, in milliseconds. */
+/** Time within which repeated signals count as one, in milliseconds. */
 const SAME_SIGNAL_MS = 1_000;
 
-/** What to do where a server cannot listen, and the code to exit with: 78 where only another configuration helps. */
-const listenProblemOf = (error: unknown): { message: string; exitCode: number } | undefined => {
+/** Returns the message and exit code for a listen error. The code is 78 if the configuration must be changed. */
+const describeListenError = (error: unknown): { message: string; exitCode: number } | undefined => {
   if (!(error instanceof Error)) return undefined;
   const { code, syscall, port, address, hostname = address } = error as NodeJS.ErrnoException & ListenDetails;
   if (code === 'EADDRINUSE')
-    return { message: `Port ${port} is taken (EADDRINUSE). Set PORT to another one.`, exitCode: 1 };
+    return { message: `Port ${port} is in use (EADDRINUSE). Set PORT to a free port.`, exitCode: 1 };
   if (syscall === 'getaddrinfo')
-    return { message: `HOST: there is no host of the name ${hostname} (${code}).`, exitCode: 78 };
-  // In a worker of a cluster, which has its port from the first process, it is `bind`.
+    return { message: `HOST: the host name ${hostname} cannot be resolved (${code}).`, exitCode: 78 };
+  // In a cluster worker, which gets its port from the primary process, the failing call is `bind`.
   if (syscall !== 'listen' && syscall !== 'bind') return undefined;
   const message =
     code === 'EACCES'
-      ? `Port ${port} may not be used (EACCES). Set PORT to one above 1023.`
-      : `HOST: ${address} is no address of this machine that a server can listen at (${code}).`;
+      ? `Permission denied for port ${port} (EACCES). Set PORT to a port above 1023.`
+      : `HOST: ${address} is not an address of this machine (${code}).`;
   return { message, exitCode: 78 };
 };
 

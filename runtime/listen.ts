@@ -2,16 +2,17 @@ import cluster from 'node:cluster';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** Where a server listens. Port 0 takes any free one. */
+/** A listening address. Port 0 selects a free port. */
 export type Address = { readonly port: number; readonly host: string };
 
-/** Where the kernel can deal the connections of one port out to several processes; Node fails elsewhere. */
+/** Whether the kernel can distribute the connections of one port among processes. Node throws on other platforms. */
 const CAN_SHARE_PORT = process.platform === 'linux';
 
 /**
- * How a server of this process is to listen at an address. A worker of a cluster listens for itself, beside the others: where
- * the first process accepts all connections and hands them on, as is Node's default, one that is handed to a worker that has
- * just died is lost, and its client waits for ever.
+ * Returns the listen options for an address. Cluster workers listen on the port themselves (SO_REUSEPORT).
+ *
+ * By default, Node's primary process accepts all connections and passes them to the workers. A connection passed to a worker that
+ * has just died is lost, and its client waits forever.
  */
 export const listenOptions = ({ port, host }: Address): Address & { readonly reusePort?: true } => ({
   port,
@@ -19,10 +20,10 @@ export const listenOptions = ({ port, host }: Address): Address & { readonly reu
   ...(cluster.isWorker && CAN_SHARE_PORT && { reusePort: true }),
 });
 
-/** Fails as `listen` does where another program has the port, which is no error where it shares its port too. */
-export const checkIsFree = async (address: Address): Promise<void> => {
+/** Rejects like `listen` if another program uses the port. With SO_REUSEPORT, `listen` itself would succeed if both share it. */
+export const assertPortFree = async (address: Address): Promise<void> => {
   if (cluster.worker?.id !== 1 || !CAN_SHARE_PORT) return;
-  // Not by way of the cluster's first process.
+  // `exclusive` bypasses the primary process of the cluster.
   const server = createServer().listen({ ...address, exclusive: true });
   await once(server, 'listening');
   server.close();

@@ -1,18 +1,18 @@
 import { type Logger, pino } from 'pino';
 
-/** A structured log: `log.error({ code }, 'message')`. */
+/** A structured logger: `log.error({ code }, 'message')`. */
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
 
-/** The levels `LOG_LEVEL` may name. */
+/** Valid values of `LOG_LEVEL`. */
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
-/** Writes one JSON object a line to the standard output. */
+/** Creates a logger that writes one JSON object per line to standard output. */
 export const createLog = (level: (typeof LOG_LEVELS)[number]): Logger =>
   pino({
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    // Nothing is logged with these on purpose; this is for the object somebody logs whole by mistake.
+    // A safety net for objects that are logged with their headers by mistake.
     redact: {
       paths: ['headers.authorization', '*.headers.authorization', 'headers.cookie', '*.headers.cookie'],
       censor: '[redacted]',

@@ -1,6 +1,6 @@
 /**
- * Waits for a promise, but no longer than a signal allows: rejects when it fires first, with what `toError` makes of it; by
- * default with its reason. What the promise stands for goes on.
+ * Waits for a promise or an abort signal, whichever settles first. On abort, rejects with the result of `toError`, by default the
+ * signal's reason. The underlying work is not canceled.
  */
 export const raceAbort = async <T>(
   promise: Promise<T>,

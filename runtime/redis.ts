@@ -5,12 +5,12 @@ import type { Log } from './log.ts';
 const createReconnectingClient = (url: string) =>
   createClient({
     url,
-    // Fails at once while there is no connection, instead of keeping requests waiting for one.
+    // Commands fail immediately without a connection, instead of waiting for one.
     disableOfflineQueue: true,
     socket: { connectTimeout: 2_000, reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, 2_000) },
   });
 
-/** Whether a client can be made for this URL: a password's special characters, for one, have to be percent-encoded. */
+/** Returns whether a URL is valid for a Redis client. Special characters in a password, for example, must be percent-encoded. */
 export const isRedisUrl = (url: string): boolean => {
   try {
     createReconnectingClient(url);
@@ -22,66 +22,66 @@ export const isRedisUrl = (url: string): boolean => {
 
 export type RedisClient = ReturnType<typeof createReconnectingClient>;
 
-/** One connection to a Redis, for everything that replicas share. */
+/** A connection to Redis, for state that replicas share. */
 export type Redis = {
-  /** Whether it answers, as far as is known. */
+  /** Returns whether Redis is available, as far as is known. */
   readonly isUp: () => boolean;
   /**
-   * Runs `work`, and gives undefined where Redis is away, fails or takes too long: nothing that is kept in it is worth
-   * waiting or failing for.
+   * Runs a command. Returns undefined if Redis is unavailable, fails or exceeds the timeout: the shared state is optional, so
+   * callers never wait for it or fail because of it.
    */
   readonly attempt: <T>(work: (client: RedisClient) => Promise<T>) => Promise<T | undefined>;
   /**
-   * Milliseconds since 1970 by the clock of Redis, so that all who share it agree whatever their own clocks say. Before the
-   * first connection by this process's clock. Never steps but where Redis's clock does.
+   * Returns the time of the Redis server's clock, in milliseconds since 1970, so that all replicas agree. Before the first
+   * connection, uses this process's clock. Steps only if the server's clock does.
    */
   readonly now: () => number;
-  /** Leaves Redis alone until all `onReconnect` work has succeeded. */
+  /** Marks Redis as unavailable until all `onReconnect` listeners have succeeded. */
   readonly suspend: () => void;
-  /** Runs `work` each time Redis is there again, before anything else is asked of it. Throwing puts the return off. */
+  /** Registers a listener that runs after each reconnection, before any other command. If it throws, reconnecting is retried. */
   readonly onReconnect: (work: ReconnectListener) => void;
   readonly close: () => void;
 };
 
-/** What is known of a Redis that is there again. */
+/** The state of Redis after a reconnection. */
 export type ReconnectState = {
   readonly client: RedisClient;
-  /** Its clock has been set back since it was last seen, so that the order of the times kept in it is lost. */
+  /** Whether its clock has been set back since the last contact, so that stored times are out of order. */
   readonly isClockSetBack: boolean;
 };
 
 type ReconnectListener = (state: ReconnectState) => Promise<void>;
 
-/** How long a Redis that has failed to answer is left alone, in milliseconds. */
+/** Delay before an unresponsive Redis is tried again, in milliseconds. */
 const SUSPENSION_MS = 1_000;
 
-/** How often in a row a connection may fail to answer before another one is made. */
-const MAX_SILENCES = 3;
+/** Number of consecutive failed checks after which the connection is replaced. */
+const MAX_FAILED_CHECKS = 3;
 
-/** How long a new connection may take to be of use, in milliseconds. */
+/** Timeout of the handshake of a new connection, in milliseconds. */
 const HANDSHAKE_MS = 5_000;
 
-/** How long all work of a return may take, in milliseconds. */
+/** Timeout of each reconnect listener, in milliseconds. */
 const RECONNECT_WORK_MS = 10_000;
 
-/** How often the clock is compared with that of Redis, in milliseconds. */
+/** Interval at which the clock is compared with the Redis server's, in milliseconds. */
 const CLOCK_CHECK_MS = 5_000;
 
-/** A difference of clocks that nobody acts on, in milliseconds. Two machines that are kept in time differ by less. */
+/** Tolerated clock difference, in milliseconds. Synchronized machines differ by less. */
 export const MAX_CLOCK_SKEW_MS = 1_000;
 
-class TooLong extends Error {
-  override readonly name = 'TooLong';
+class RedisTimeout extends Error {
+  override readonly name = 'RedisTimeout';
 }
 
-const inTime = async <T>(work: Promise<T>, limitMs: number): Promise<T> => {
+const withTimeout = async <T>(work: Promise<T>, limitMs: number): Promise<T> => {
   let timer: NodeJS.Timeout | undefined;
-  const tooLong = new Promise<never>((_, reject) => {
-    // Where this process itself was kept from running, the answer may have come and not been read.
-    timer = setTimeout(() => setImmediate(reject, new TooLong()), limitMs);
+  const timeout = new Promise<never>((_, reject) => {
+    // If this process itself was stalled, the reply may have arrived but not been read yet.
+    timer = setTimeout(() => setImmediate(reject, new RedisTimeout()), limitMs);
   });
   try {
-    return await Promise.race([work, tooLong]);
+    return await Promise.race([work, timeout]);
   } finally {
     clearTimeout(timer);
   }
@@ -89,23 +89,23 @@ const inTime = async <T>(work: Promise<T>, limitMs: number): Promise<T> => {
 
 export type RedisOptions = {
   readonly url: string;
-  /** How long one command may take, in milliseconds. A Redis in the same network answers in one. */
+  /** Timeout of one command, in milliseconds. Redis in the same network replies within one. */
   readonly timeoutMs: number;
   readonly log: Log;
 };
 
-/** Connects to a Redis, and goes on trying for as long as the process lives. */
+/** Connects to Redis, and keeps reconnecting for the lifetime of the process. */
 export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
   const reconnectListeners: ReconnectListener[] = [];
   const clock = createRemoteClock();
   let client = createReconnectingClient(url);
-  /** Undefined until it is known, so that one that is not there from the start is said too. */
+  /** Undefined until known, so that Redis being unavailable at startup is logged too. */
   let isUp: boolean | undefined;
   let isClockSetBack = false;
   let isClosed = false;
-  let silences = 0;
-  let attempt: NodeJS.Timeout | undefined;
-  let handshake: NodeJS.Timeout | undefined;
+  let failedChecks = 0;
+  let retryTimer: NodeJS.Timeout | undefined;
+  let handshakeTimer: NodeJS.Timeout | undefined;
 
   // Each reason of an outage is logged once: the first may be a slow start, and the next a wrong password.
   const reasons = new Set<unknown>();
@@ -113,96 +113,93 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
   const setStatus = (next: boolean, cause?: unknown) => {
     const why = reasonOf(cause);
     if (isUp === next && (next || why === undefined || reasons.has(why))) return;
-    // The end of an outage is logged as loudly as its beginning.
+    // A recovery is logged at the same level as the outage.
     const level = isUp === false ? 'warn' : 'info';
     isUp = next;
     if (next) {
       reasons.clear();
-      return log[level]({ redis: 'up' }, 'Redis (REDIS_URL) answers.');
+      return log[level]({ redis: 'up' }, 'Redis (REDIS_URL) is available.');
     }
     reasons.add(why);
-    log.warn(
-      { redis: 'down', why },
-      'Redis (REDIS_URL) does not answer. This process goes on alone, and goes on trying.',
-    );
+    log.warn({ redis: 'down', why }, 'Redis (REDIS_URL) is unavailable. Continuing without it and reconnecting.');
   };
 
   const compareClocks = async () => {
-    const fetchedAt = monotonicNow();
-    const time: unknown = await inTime(client.sendCommand(['TIME']), timeoutMs);
-    if (clock.learn(time, fetchedAt) < -MAX_CLOCK_SKEW_MS) isClockSetBack = true;
+    const sentAt = monotonicNow();
+    const time: unknown = await withTimeout(client.sendCommand(['TIME']), timeoutMs);
+    if (clock.update(time, sentAt) < -MAX_CLOCK_SKEW_MS) isClockSetBack = true;
   };
 
   const reconnect = async () => {
-    clearTimeout(attempt);
-    const own = client;
-    if (!own.isReady) return;
+    clearTimeout(retryTimer);
+    const current = client;
+    if (!current.isReady) return;
     try {
       await compareClocks();
-      const state = { client: own, isClockSetBack };
-      for (const work of reconnectListeners) await inTime(work(state), RECONNECT_WORK_MS);
-      if (own !== client || !own.isReady) return;
+      const state = { client: current, isClockSetBack };
+      for (const work of reconnectListeners) await withTimeout(work(state), RECONNECT_WORK_MS);
+      if (current !== client || !current.isReady) return;
       isClockSetBack &&= !state.isClockSetBack;
-      silences = 0;
+      failedChecks = 0;
       setStatus(true);
     } catch (error) {
-      if (own !== client || !own.isReady) return;
-      silences += 1;
-      if (silences >= MAX_SILENCES) replaceClient(error);
-      else attempt = setTimeout(reconnect, SUSPENSION_MS).unref();
+      if (current !== client || !current.isReady) return;
+      failedChecks += 1;
+      if (failedChecks >= MAX_FAILED_CHECKS) replaceClient(error);
+      else retryTimer = setTimeout(reconnect, SUSPENSION_MS).unref();
     }
   };
 
-  const markDown = (why?: unknown) => {
-    setStatus(false, why);
-    // Where the connection itself is lost, `ready` says when it is back.
-    clearTimeout(attempt);
-    if (client.isReady) attempt = setTimeout(reconnect, SUSPENSION_MS).unref();
+  const markDown = (cause?: unknown) => {
+    setStatus(false, cause);
+    // If the connection itself is lost, the `ready` event follows when it is back.
+    clearTimeout(retryTimer);
+    if (client.isReady) retryTimer = setTimeout(reconnect, SUSPENSION_MS).unref();
   };
 
   const connect = () => {
-    const own = client;
-    const ifOwn = (work: () => void) => () => {
-      if (own === client && !isClosed) work();
+    const current = client;
+    const ifCurrent = (work: () => void) => () => {
+      if (current === client && !isClosed) work();
     };
-    own.on(
+    current.on(
       'connect',
-      ifOwn(() => {
-        clearTimeout(handshake);
-        handshake = setTimeout(() => replaceClient(new TooLong()), HANDSHAKE_MS).unref();
+      ifCurrent(() => {
+        clearTimeout(handshakeTimer);
+        handshakeTimer = setTimeout(() => replaceClient(new RedisTimeout()), HANDSHAKE_MS).unref();
       }),
     );
-    own.on(
+    current.on(
       'ready',
-      ifOwn(() => {
-        clearTimeout(handshake);
+      ifCurrent(() => {
+        clearTimeout(handshakeTimer);
         void reconnect();
       }),
     );
-    own.on('error', (error: unknown) =>
-      ifOwn(() => {
-        // The handshake's time goes on: garbage is an error that leaves the connection open, and its answers will not come.
+    current.on('error', (error: unknown) =>
+      ifCurrent(() => {
+        // The handshake timeout keeps running: invalid data raises an error but leaves the connection open without replies.
         markDown(error);
-        // An error of a connection that stays: what came is no answer, and nobody knows where the next one begins.
-        if (own.isReady) replaceClient();
+        // An error on an open connection means invalid data: replies can no longer be matched to commands.
+        if (current.isReady) replaceClient();
       })(),
     );
-    own.on(
+    current.on(
       'end',
-      ifOwn(() => markDown()),
+      ifCurrent(() => markDown()),
     );
-    own.connect().catch(() => {});
+    current.connect().catch(() => {});
   };
 
-  /** Gives a connection up that cannot be trusted to give each command its own answer. */
-  const replaceClient = (why?: unknown) => {
+  /** Replaces a connection that can no longer be trusted to match replies to commands. */
+  const replaceClient = (cause?: unknown) => {
     if (client.isOpen) client.destroy();
-    setStatus(false, why);
-    silences = 0;
+    setStatus(false, cause);
+    failedChecks = 0;
     client = createReconnectingClient(url);
-    clearTimeout(handshake);
-    clearTimeout(attempt);
-    attempt = setTimeout(connect, SUSPENSION_MS).unref();
+    clearTimeout(handshakeTimer);
+    clearTimeout(retryTimer);
+    retryTimer = setTimeout(connect, SUSPENSION_MS).unref();
   };
 
   const clockCheck = setInterval(async () => {
@@ -224,9 +221,9 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
     attempt: async (work) => {
       if (!isUp || !client.isReady) return undefined;
       try {
-        return await inTime(work(client), timeoutMs);
+        return await withTimeout(work(client), timeoutMs);
       } catch (error) {
-        if (error instanceof TooLong) markDown(error);
+        if (error instanceof RedisTimeout) markDown(error);
         return undefined;
       }
     },
@@ -237,36 +234,36 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
     },
     close: () => {
       isClosed = true;
-      clearTimeout(attempt);
-      clearTimeout(handshake);
+      clearTimeout(retryTimer);
+      clearTimeout(handshakeTimer);
       clearInterval(clockCheck);
       if (client.isOpen) client.destroy();
     },
   };
 };
 
-/** The error's code or kind, and nothing else of its text: that can hold the URL. */
+/** Returns the code or kind of an error. The rest of its message may contain the URL. */
 const reasonOf = (error: unknown): unknown => {
   if (!(error instanceof Error)) return undefined;
-  // Redis's own errors begin with their kind, e.g. WRONGPASS or NOAUTH.
+  // Redis errors start with their kind, e.g. WRONGPASS or NOAUTH.
   return ('code' in error && error.code) || /^[A-Z]{3,}(?= )/.exec(error.message)?.[0] || error.name;
 };
 
 /**
- * Another machine's clock, kept by this process's own: a difference to `monotonicNow` that is corrected as little as each
- * reading allows. A reading was true at some moment between question and answer.
+ * Creates a clock that follows another machine's: an offset to `monotonicNow` that each reading corrects as little as possible.
+ * A reading was correct at some moment between sending the command and receiving the reply.
  */
 const createRemoteClock = () => {
   let offset: number | undefined;
-  const untilKnown = Date.now() - monotonicNow();
+  const localOffset = Date.now() - monotonicNow();
   return {
-    now: () => monotonicNow() + (offset ?? untilKnown),
-    /** Takes a reading of Redis's `TIME`; gives by how much the clock was corrected, in milliseconds, 0 for the first. */
-    learn: (time: unknown, fetchedAt: number): number => {
+    now: () => monotonicNow() + (offset ?? localOffset),
+    /** Applies a reading of `TIME`. Returns the correction in milliseconds, 0 for the first reading. */
+    update: (time: unknown, sentAt: number): number => {
       const [seconds, micros] = Array.isArray(time) ? time.map(Number) : [];
       const at = Number(seconds) * 1_000 + Number(micros) / 1_000;
-      if (!Number.isFinite(at)) throw new Error('Redis does not tell its time.');
-      const [least, most] = [at - monotonicNow(), at - fetchedAt];
+      if (!Number.isFinite(at)) throw new Error('Redis returned an invalid TIME.');
+      const [least, most] = [at - monotonicNow(), at - sentAt];
       const known = offset;
       offset = known === undefined ? (least + most) / 2 : Math.min(most, Math.max(least, known));
       return known === undefined ? 0 : offset - known;

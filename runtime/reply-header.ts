@@ -1,9 +1,9 @@
 import type { FastifyReply } from 'fastify';
 
-/** Several subgraphs can send one header: the values become a list, but for cookies, which have to stay apart. */
+/** Adds a response header. Values from several subgraphs are joined to a list, except cookies, which must stay separate. */
 export const addHeader = (reply: FastifyReply, name: string, value: string): void => {
-  const before = reply.getHeader(name);
-  const known = [before ?? []].flat().map(String);
-  if (known.includes(value)) return;
-  reply.header(name, name === 'set-cookie' ? value : [...known, value].join(', '));
+  const existing = reply.getHeader(name);
+  const values = [existing ?? []].flat().map(String);
+  if (values.includes(value)) return;
+  reply.header(name, name === 'set-cookie' ? value : [...values, value].join(', '));
 };

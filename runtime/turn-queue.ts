@@ -1,41 +1,39 @@
 import { monotonicNow } from './clock.ts';
 
-/** Spaces out stretches of synchronous work, so that whatever else is ready runs between any two long ones. */
+/** Schedules long stretches of synchronous work cooperatively, so that other ready work runs between any two of them. */
 export type TurnQueue = {
   /**
-   * Returns undefined if a stretch of work may run now, without waiting for anything, else a promise that resolves when
-   * it may. Of the stretches that wait, the one that is due first runs first; `dueAt` is in milliseconds of the monotonic
-   * clock, by default now.
+   * Requests a turn. Returns undefined if the work may run immediately, otherwise a promise that resolves when it may. Waiting
+   * work runs in order of its due time. `dueAt` is in milliseconds of the monotonic clock; default now.
    */
   readonly take: (dueAt?: number) => Promise<void> | undefined;
 };
 
-/** Time in one iteration of the event loop after which further stretches wait for the next, in milliseconds. */
+/** Time budget per event loop iteration, in milliseconds. Further work waits for the next iteration. */
 const BUDGET_MS = 5;
 
 type Waiter = { readonly dueAt: number; readonly resume: () => void };
 
 /**
- * Creates a queue for the stretches of one thread. In each iteration of the event loop they run until they have taken
- * 5 ms together, and at least one of them. Without it, what twenty clients asked for at once would be done in one
- * iteration, and everybody else would wait for all of it.
+ * Creates the queue of one thread. In each event loop iteration, work runs until it has taken 5 ms in total, but at least one
+ * stretch. Without the queue, the work of twenty simultaneous clients would run in one iteration and block everyone else.
  */
 export const createTurnQueue = (): TurnQueue => {
-  /** Those due last come first. */
+  /** Sorted by due time, latest first. */
   const waiting: Waiter[] = [];
-  /** When the first stretch of this iteration began; undefined where none has. */
-  let since: number | undefined;
+  /** Start of the first stretch in this iteration. Undefined if there was none. */
+  let iterationStartedAt: number | undefined;
 
-  const hasTime = (): boolean => since === undefined || monotonicNow() - since < BUDGET_MS;
+  const hasTime = (): boolean => iterationStartedAt === undefined || monotonicNow() - iterationStartedAt < BUDGET_MS;
 
   const startIteration = (): void => {
-    since = undefined;
+    iterationStartedAt = undefined;
     runNext();
   };
 
-  const begin = (): void => {
-    if (since !== undefined) return;
-    since = monotonicNow();
+  const beginIteration = (): void => {
+    if (iterationStartedAt !== undefined) return;
+    iterationStartedAt = monotonicNow();
     setImmediate(startIteration);
   };
 
@@ -43,7 +41,7 @@ export const createTurnQueue = (): TurnQueue => {
     if (!hasTime()) return;
     const next = waiting.pop();
     if (!next) return;
-    begin();
+    beginIteration();
     next.resume();
     afterMicrotasks(runNext);
   };
@@ -57,11 +55,11 @@ export const createTurnQueue = (): TurnQueue => {
     take: (dueAt = monotonicNow()) => {
       const isFirst = (waiting.at(-1)?.dueAt ?? Number.POSITIVE_INFINITY) >= dueAt;
       if (!isFirst || !hasTime()) return new Promise((resume) => enqueue({ dueAt, resume }));
-      begin();
+      beginIteration();
       return undefined;
     },
   };
 };
 
-/** Calls a function when the stretch that has just been resumed has come to its end: it may go on over several microtasks. */
+/** Calls a function after the resumed stretch has ended, which may span several microtasks. */
 const afterMicrotasks = (callback: () => void): void => queueMicrotask(() => process.nextTick(callback));

@@ -1,11 +1,11 @@
 import { type ConstDirectiveNode, type ConstValueNode, type DocumentNode, Kind } from 'graphql';
 
-/** What a schema says of the length of a list, by `@listSize`. */
+/** The length of a list, as declared by `@listSize`. */
 export type ListSize = {
   readonly assumedSize: number | undefined;
-  /** Arguments whose value is the length. The largest one given counts. */
+  /** Arguments that set the length. If several are passed, the largest value counts. */
   readonly slicingArguments: readonly string[];
-  /** Fields of the returned object that have this length, as `edges` of a connection; empty: the field itself. */
+  /** Fields of the returned object that have this length, e.g. `edges` of a connection. If empty, the field itself has it. */
   readonly sizedFields: readonly string[];
 };
 
@@ -18,7 +18,7 @@ export type CostDirectives = {
 const COST_SPEC = 'https://specs.apollo.dev/cost/';
 
 /**
- * Reads `@cost` and `@listSize` from a supergraph, under whatever names it links them.
+ * Reads the `@cost` and `@listSize` directives of a supergraph, including renamed imports.
  * Sources: https://specs.apollo.dev/cost and https://ibm.github.io/graphql-specs/cost-spec.html
  */
 export const readCostDirectives = (supergraph: DocumentNode): CostDirectives => {
@@ -30,7 +30,7 @@ export const readCostDirectives = (supergraph: DocumentNode): CostDirectives => 
       const name = directive.name.value;
       if (name === names.cost) {
         const weight = Number(argumentOf(directive, 'weight'));
-        // What costs less than nothing would pay for the rest of the operation.
+        // A negative weight would offset the cost of the rest of the operation.
         if (Number.isFinite(weight)) weights.set(coordinate, Math.max(0, weight));
       } else if (name === names.listSize) {
         const assumedSize = argumentOf(directive, 'assumedSize');
@@ -58,7 +58,7 @@ export const readCostDirectives = (supergraph: DocumentNode): CostDirectives => 
   return { listSizes, weights };
 };
 
-/** The names that the supergraph gives the directives: `@link` may import them under others, or not at all. */
+/** Returns the names of the directives in the supergraph. `@link` may rename them, or import neither. */
 const linkedNames = ({ definitions }: DocumentNode): { readonly cost: string; readonly listSize: string } => {
   const names = { cost: 'cost', listSize: 'listSize' };
   const links = definitions.flatMap((definition) =>
@@ -81,8 +81,8 @@ const linkedNames = ({ definitions }: DocumentNode): { readonly cost: string; re
   return names;
 };
 
-const argumentOf = ({ arguments: given }: ConstDirectiveNode, wanted: string): unknown => {
-  const value = given?.find(({ name }) => name.value === wanted)?.value;
+const argumentOf = ({ arguments: args }: ConstDirectiveNode, argumentName: string): unknown => {
+  const value = args?.find(({ name }) => name.value === argumentName)?.value;
   return value && toJson(value);
 };
 

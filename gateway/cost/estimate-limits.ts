@@ -1,15 +1,15 @@
 import { limitError } from '../../subgraphs/kit/limits/limit-error.ts';
 import type { Estimate } from './estimate.ts';
 
-/** The largest answer that an operation may be for. Limits are inclusive. */
+/** Limits on the estimated size of a response. All are inclusive. */
 export type EstimateLimits = {
   readonly maxObjects: number;
   readonly maxValues: number;
-  /** Length of a list that states none. */
+  /** Assumed length of a list that states none. */
   readonly assumedListSize: number;
 };
 
-/** Throws a GraphQLError of code OPERATION_LIMIT_EXCEEDED for an operation whose answer could get too large. */
+/** Throws a GraphQLError of code OPERATION_LIMIT_EXCEEDED if an estimate exceeds a limit. */
 export const checkEstimate = (
   { objects, values, introspected }: Estimate,
   { maxObjects, maxValues, maxIntrospected }: EstimateLimits & { readonly maxIntrospected: number },

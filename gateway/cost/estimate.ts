@@ -13,58 +13,64 @@ import {
   SchemaMetaFieldDef,
   TypeMetaFieldDef,
 } from 'graphql';
-import { collectFields, type Fragments, isSelected, type Selected, subselectionsOf } from '../execution/selections.ts';
+import {
+  collectFields,
+  type Fragments,
+  isSelected,
+  type SelectedField,
+  subselectionsOf,
+} from '../execution/selections.ts';
 import type { CostDirectives } from './cost-directives.ts';
 import { createListLength } from './list-length.ts';
 
 type Variables = Readonly<Record<string, unknown>>;
 
-/** The size of an answer, known before anything is fetched. */
+/** The estimated size of a response, before anything is fetched. */
 export type Estimate = {
-  /** Objects in the answer, each with the weight that `@cost` gives it; 1 by default. */
+  /** Objects in the response, each with its `@cost` weight. Default weight 1. */
   readonly objects: number;
-  /** Values in the answer: objects, lists' items and scalars. */
+  /** Values in the response: objects, list items and scalars. */
   readonly values: number;
-  /** Values that introspection gives. */
+  /** Values returned by introspection. */
   readonly introspected: number;
 };
 
 export type EstimateOptions = {
-  /** What clients see. */
+  /** The public schema. */
   readonly schema: GraphQLSchema;
   readonly costs: CostDirectives;
   readonly operation: OperationDefinitionNode;
   readonly fragments: Fragments;
-  /** Length of a list that states none. */
+  /** Assumed length of a list that states none. */
   readonly assumedListSize: number;
-  /** Lengths of the lists that introspection gives, by coordinates such as `__Type.fields`. */
+  /** Lengths of introspection lists, by coordinates such as `__Type.fields`. */
   readonly introspectionLists: ReadonlyMap<string, number>;
 };
 
-/** Evaluations of one request, each part of an operation once however many paths lead to it. */
+/** Memoized evaluations of one request: each part of an operation once, however many paths lead to it. */
 type Memo = Map<Evaluate, Map<number | undefined, Estimate>>;
 
-/** What one occurrence of a part of an operation costs. `inherited` is the length that the parent's arguments state. */
+/** Estimates one occurrence of a part of an operation. `inherited` is the length stated by the parent's arguments. */
 type Evaluate = (variables: Variables, inherited: number | undefined, memo: Memo) => Estimate;
 
 const NOTHING: Estimate = { objects: 0, values: 0, introspected: 0 };
 
-/** Larger than every limit, and small enough that no product of two is infinite: zero times infinity is not a number. */
+/** Exceeds every limit, yet no product of two is infinite, because zero times infinity would be NaN. */
 const MAX_TOTAL = 1e15;
 
 const bounded = (total: number): number => Math.min(MAX_TOTAL, total);
 
-const combine = (one: Estimate, other: Estimate, how: (a: number, b: number) => number): Estimate => ({
-  objects: bounded(how(one.objects, other.objects)),
-  values: bounded(how(one.values, other.values)),
-  introspected: bounded(how(one.introspected, other.introspected)),
+const combine = (one: Estimate, other: Estimate, operator: (a: number, b: number) => number): Estimate => ({
+  objects: bounded(operator(one.objects, other.objects)),
+  values: bounded(operator(one.values, other.values)),
+  introspected: bounded(operator(one.introspected, other.introspected)),
 });
 
 const plus = (a: number, b: number): number => a + b;
 
 /**
- * Compiles how large an operation's answer can get, from the lengths of its lists multiplied along each path. Of an
- * abstract type the costliest object counts.
+ * Compiles an estimate of an operation's response size. List lengths are multiplied along each path. An abstract type counts as
+ * its most expensive object type.
  */
 export const createEstimate = ({
   schema,
@@ -75,7 +81,7 @@ export const createEstimate = ({
   introspectionLists,
 }: EstimateOptions): ((variables: Variables) => Estimate) => {
   const compiled = new Map<string, Evaluate>();
-  /** The variables that decide how large an answer can get. */
+  /** The variables that affect the estimate. */
   const dependsOn = new Set<string>();
   const ids = new Map<unknown, number>();
   const idOf = (value: unknown): number => {
@@ -84,54 +90,56 @@ export const createEstimate = ({
     return id;
   };
 
-  /** One function for each type and selection, however often fragments repeat it. */
+  /** Returns one function per type and selection, however often fragments repeat it. */
   const objectOf = (
     typename: string,
-    fields: ReadonlyMap<string, readonly Selected[]>,
-    sized: readonly string[],
+    fields: ReadonlyMap<string, readonly SelectedField[]>,
+    sizedFields: readonly string[],
   ): Evaluate => {
-    const key = JSON.stringify([typename, sized, keyOf(fields)]);
-    const known = compiled.get(key);
-    if (known) return known;
-    const parts = [...fields.values()].map((selected) => fieldOf(typename, selected, sized));
-    const evaluate = memoized((...given) => parts.reduce((sum, part) => combine(sum, part(...given), plus), NOTHING));
+    const key = JSON.stringify([typename, sizedFields, selectionKeyOf(fields)]);
+    const existing = compiled.get(key);
+    if (existing) return existing;
+    const parts = [...fields.values()].map((selected) => fieldOf(typename, selected, sizedFields));
+    const evaluate = memoizePerRequest((...args) =>
+      parts.reduce((sum, part) => combine(sum, part(...args), plus), NOTHING),
+    );
     compiled.set(key, evaluate);
     return evaluate;
   };
 
-  const keyOf = (fields: ReadonlyMap<string, readonly Selected[]>) =>
+  const selectionKeyOf = (fields: ReadonlyMap<string, readonly SelectedField[]>) =>
     [...fields.values()].map((selected) => selected.map(({ node, conditions }) => [idOf(node), conditions]));
 
-  const fieldOf = (typename: string, selected: readonly Selected[], sized: readonly string[]): Evaluate => {
-    const [{ node }] = selected as readonly [Selected];
+  const fieldOf = (typename: string, selected: readonly SelectedField[], sizedFields: readonly string[]): Evaluate => {
+    const [{ node }] = selected as readonly [SelectedField];
     const name = node.name.value;
     const definition = fieldsOf(schema.getType(typename))[name];
-    const isOpen = selected.every(({ conditions }) => conditions.length > 0);
+    const isConditional = selected.every(({ conditions }) => conditions.length > 0);
     for (const { variable } of selected.flatMap(({ conditions }) => conditions)) dependsOn.add(variable);
     const evaluate = definition
-      ? compileField(typename, selected, definition, sized.includes(name))
+      ? compileField(typename, selected, definition, sizedFields.includes(name))
       : compileMetaField(typename, selected);
-    return isOpen ? (...given) => (isSelected(selected, given[0]) ? evaluate(...given) : NOTHING) : evaluate;
+    return isConditional ? (...args) => (isSelected(selected, args[0]) ? evaluate(...args) : NOTHING) : evaluate;
   };
 
-  const compileMetaField = (typename: string, selected: readonly Selected[]): Evaluate => {
+  const compileMetaField = (typename: string, selected: readonly SelectedField[]): Evaluate => {
     const definition = META_FIELDS.find(({ name }) => name === selected[0]?.node.name.value);
     if (!definition) return () => ({ ...NOTHING, values: 1 });
     const evaluate = compileField(typename, selected, definition, false);
-    return (...given) => ({ ...NOTHING, introspected: evaluate(...given).values });
+    return (...args) => ({ ...NOTHING, introspected: evaluate(...args).values });
   };
 
   const compileField = (
     typename: string,
-    selected: readonly Selected[],
+    selected: readonly SelectedField[],
     definition: GraphQLField<unknown, unknown>,
     isSized: boolean,
   ): Evaluate => {
-    const [{ node }] = selected as readonly [Selected];
+    const [{ node }] = selected as readonly [SelectedField];
     const coordinate = `${typename}.${definition.name}`;
     const named = getNamedType(definition.type);
     const weight = weights.get(coordinate) ?? weightOf(named);
-    const ofArguments = (node.arguments ?? []).reduce(
+    const argumentsCost = (node.arguments ?? []).reduce(
       (sum, argument) => sum + (weights.get(`${coordinate}(${argument.name.value}:)`) ?? 0),
       0,
     );
@@ -139,69 +147,73 @@ export const createEstimate = ({
     for (const name of length.variables) dependsOn.add(name);
     const lists = countLists(definition);
     const inner = isCompositeType(named) ? compositeOf(named, selected, length.sizedFields) : undefined;
-    const ofOwnList = length.sizedFields.length === 0;
+    const sizesOwnList = length.sizedFields.length === 0;
     return (variables, inherited, memo) => {
-      const stated = length.stated(variables);
-      const own =
+      const stated = length.fromArguments(variables);
+      const listLength =
         (isSized ? inherited : undefined) ??
-        (ofOwnList ? stated : undefined) ??
+        (sizesOwnList ? stated : undefined) ??
         introspectionLists.get(coordinate) ??
         length.assumed;
-      const occurrences = lists === 0 ? 1 : bounded(own * assumedListSize ** (lists - 1));
-      const one = inner?.(variables, ofOwnList ? undefined : stated, memo) ?? NOTHING;
+      const occurrences = lists === 0 ? 1 : bounded(listLength * assumedListSize ** (lists - 1));
+      const item = inner?.(variables, sizesOwnList ? undefined : stated, memo) ?? NOTHING;
       return {
-        objects: bounded(occurrences * (weight + one.objects) + ofArguments),
-        values: bounded(occurrences * (1 + one.values)),
-        introspected: bounded(occurrences * one.introspected),
+        objects: bounded(occurrences * (weight + item.objects) + argumentsCost),
+        values: bounded(occurrences * (1 + item.values)),
+        introspected: bounded(occurrences * item.introspected),
       };
     };
   };
 
-  /** Everything but the selection that decides what an object's own fields cost. */
-  const costsOf = (typename: string, fields: ReadonlyMap<string, readonly Selected[]>): unknown[] =>
+  /** Returns everything except the selection that determines the cost of an object's fields. */
+  const costsOf = (typename: string, fields: ReadonlyMap<string, readonly SelectedField[]>): unknown[] =>
     [...fields.values()].map(([selected]) => {
       const definition = fieldsOf(schema.getType(typename))[selected?.node.name.value ?? ''];
       if (!definition) return [];
       const coordinate = `${typename}.${definition.name}`;
-      const ofArguments = definition.args.map(({ name, defaultValue }) => [
+      const argumentCosts = definition.args.map(({ name, defaultValue }) => [
         name,
         defaultValue,
         weights.get(`${coordinate}(${name}:)`),
       ]);
-      return [String(definition.type), weights.get(coordinate), listSizes.get(coordinate), ofArguments];
+      return [String(definition.type), weights.get(coordinate), listSizes.get(coordinate), argumentCosts];
     });
 
   const weightOf = (type: GraphQLNamedType): number => {
     const types = isAbstractType(type) ? [type, ...schema.getPossibleTypes(type)] : [type];
-    const given = types.flatMap(({ name }) => weights.get(name) ?? []);
-    return given.length > 0 ? Math.max(...given) : isCompositeType(type) ? 1 : 0;
+    const typeWeights = types.flatMap(({ name }) => weights.get(name) ?? []);
+    return typeWeights.length > 0 ? Math.max(...typeWeights) : isCompositeType(type) ? 1 : 0;
   };
 
-  const compositeOf = (type: GraphQLNamedType, selected: readonly Selected[], sized: readonly string[]): Evaluate => {
+  const compositeOf = (
+    type: GraphQLNamedType,
+    selected: readonly SelectedField[],
+    sizedFields: readonly string[],
+  ): Evaluate => {
     const from = subselectionsOf(selected);
     const ofType = (typename: string) => collectFields(schema, typename, from, fragments);
-    if (!isAbstractType(type)) return objectOf(type.name, ofType(type.name), sized);
-    // Most types of an interface have the same fields selected, at the same cost: each such selection counts once.
+    if (!isAbstractType(type)) return objectOf(type.name, ofType(type.name), sizedFields);
+    // Most types of an interface have the same selection at the same cost. Each distinct one is evaluated once.
     const bySelection = new Map(
       schema.getPossibleTypes(type).map(({ name }) => {
         const fields = ofType(name);
-        return [JSON.stringify([keyOf(fields), costsOf(name, fields)]), [name, fields]] as const;
+        return [JSON.stringify([selectionKeyOf(fields), costsOf(name, fields)]), [name, fields]] as const;
       }),
     );
-    const parts = [...bySelection.values()].map(([name, fields]) => objectOf(name, fields, sized));
+    const parts = [...bySelection.values()].map(([name, fields]) => objectOf(name, fields, sizedFields));
     if (parts.length === 1) return parts[0] as Evaluate;
-    return (...given) => parts.reduce((most, part) => combine(most, part(...given), Math.max), NOTHING);
+    return (...args) => parts.reduce((most, part) => combine(most, part(...args), Math.max), NOTHING);
   };
 
   const root = schema.getRootType(operation.operation);
   if (!root) throw new Error(`The schema has no ${operation.operation}.`);
   const from = [{ selectionSet: operation.selectionSet, conditions: [] }];
   const evaluate = objectOf(root.name, collectFields(schema, root.name, from, fragments), []);
-  return rememberLast([...dependsOn], (variables) => evaluate(variables, undefined, new Map()));
+  return memoizeLast([...dependsOn], (variables) => evaluate(variables, undefined, new Map()));
 };
 
-/** Evaluates again only where what an estimate depends on has changed since the last request: it seldom does. */
-const rememberLast = (
+/** Memoizes the last estimate. Its inputs seldom change between requests. */
+const memoizeLast = (
   dependsOn: readonly string[],
   evaluate: (variables: Variables) => Estimate,
 ): ((variables: Variables) => Estimate) => {
@@ -216,8 +228,8 @@ const rememberLast = (
 };
 
 /**
- * All that an estimate can depend on of a variable's value: a number, a condition, or the length of a list. A variable
- * that is absent leaves its argument to the default, which null does not.
+ * Returns the part of a variable's value that can affect an estimate: a number, a boolean, or the length of a list. An absent
+ * variable selects the argument's default, unlike null.
  */
 const sizeOf = (value: unknown): unknown => {
   if (Array.isArray(value)) return `list of ${value.length}`;
@@ -225,20 +237,20 @@ const sizeOf = (value: unknown): unknown => {
 };
 
 /**
- * Evaluates a part once in each request: the types of an interface share what is selected of it, and at every level of
- * nesting there can be two of them, so that paths double where parts do not.
+ * Evaluates a part once per request. The types of an interface share its selections, so with two types at each level of nesting
+ * the number of paths doubles while the number of parts does not.
  */
-const memoized = (evaluate: Evaluate): Evaluate => {
-  const remembering: Evaluate = (variables, inherited, memo) => {
-    const before = memo.get(remembering);
-    const known = before?.get(inherited);
-    if (known) return known;
+const memoizePerRequest = (evaluate: Evaluate): Evaluate => {
+  const cachedEvaluate: Evaluate = (variables, inherited, memo) => {
+    const byLength = memo.get(cachedEvaluate);
+    const cached = byLength?.get(inherited);
+    if (cached) return cached;
     const estimate = evaluate(variables, inherited, memo);
-    if (before) before.set(inherited, estimate);
-    else memo.set(remembering, new Map([[inherited, estimate]]));
+    if (byLength) byLength.set(inherited, estimate);
+    else memo.set(cachedEvaluate, new Map([[inherited, estimate]]));
     return estimate;
   };
-  return remembering;
+  return cachedEvaluate;
 };
 
 const META_FIELDS = [SchemaMetaFieldDef, TypeMetaFieldDef];

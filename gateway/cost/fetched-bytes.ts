@@ -1,38 +1,38 @@
 export type FetchedBytesLimits = {
-  /** Bytes that subgraphs may answer one client request in all. */
+  /** Maximum total size of the subgraph responses for one client request. */
   readonly perRequest: number;
-  /** Bytes of all requests that are running. */
+  /** Maximum total size for all running requests. */
   readonly total: number;
 };
 
-/** What subgraphs over HTTP have answered one client request. */
+/** Counts the bytes of remote subgraph responses for one client request. */
 export type FetchedBytes = {
-  /** Counts an answer. Returns the limit that it is over, in which case it does not count. */
+  /** Counts a response. If it exceeds a limit, returns the limit and does not count it. */
   readonly add: (bytes: number) => keyof FetchedBytesLimits | undefined;
-  /** To be called when the request has its answer. */
+  /** Must be called when the client request ends. */
   readonly release: () => void;
 };
 
-/** Bounds what running requests hold of subgraphs' answers. Returns a function that opens the count of one request. */
+/** Bounds the subgraph responses that running requests hold in memory. Returns a factory for per-request counters. */
 export const createFetchedBytes = ({ perRequest, total }: FetchedBytesLimits): (() => FetchedBytes) => {
-  let all = 0;
+  let totalBytes = 0;
   return () => {
-    let own = 0;
+    let requestBytes = 0;
     let isReleased = false;
     return {
       add: (bytes) => {
-        // A client that has left can still wait for an answer that it shares with others.
+        // A disconnected client's request can still wait for a response that it shares with others.
         if (isReleased) return undefined;
-        if (own + bytes > perRequest) return 'perRequest';
-        if (all + bytes > total) return 'total';
-        own += bytes;
-        all += bytes;
+        if (requestBytes + bytes > perRequest) return 'perRequest';
+        if (totalBytes + bytes > total) return 'total';
+        requestBytes += bytes;
+        totalBytes += bytes;
         return undefined;
       },
       release: () => {
         isReleased = true;
-        all -= own;
-        own = 0;
+        totalBytes -= requestBytes;
+        requestBytes = 0;
       },
     };
   };

@@ -11,18 +11,18 @@ import {
 } from 'graphql';
 import { createEstimate } from './estimate.ts';
 
-/** How much introspection of one schema gives. */
+/** The size of a schema's introspection. */
 export type IntrospectionSize = {
-  /** Lengths of its lists, by coordinates such as `__Type.fields`: the average where there are several. */
+  /** List lengths, by coordinates such as `__Type.fields`. The average if there are several such lists. */
   readonly lists: ReadonlyMap<string, number>;
-  /** Values that one operation may introspect. */
+  /** Maximum number of values that one operation may introspect. */
   readonly limit: number;
 };
 
-/** One operation may introspect as much as this many whole introspections. */
-const WHOLE_INTROSPECTIONS = 4;
+/** One operation may introspect as much as this many full introspection queries. */
+const MAX_FULL_INTROSPECTIONS = 4;
 
-/** Measures the introspection of a schema, so that an operation that introspects is bounded by the schema it reads. */
+/** Measures a schema's introspection, so that the limit for introspecting operations scales with the schema. */
 export const measureIntrospection = (schema: GraphQLSchema): IntrospectionSize => {
   const lists = listLengths(schema);
   const document = parse(getIntrospectionQuery({ inputValueDeprecation: true, specifiedByUrl: true }));
@@ -40,7 +40,7 @@ export const measureIntrospection = (schema: GraphQLSchema): IntrospectionSize =
     assumedListSize: 1,
     introspectionLists: lists,
   });
-  return { lists, limit: WHOLE_INTROSPECTIONS * estimate({}).introspected };
+  return { lists, limit: MAX_FULL_INTROSPECTIONS * estimate({}).introspected };
 };
 
 const listLengths = (schema: GraphQLSchema): ReadonlyMap<string, number> => {
@@ -64,6 +64,6 @@ const listLengths = (schema: GraphQLSchema): ReadonlyMap<string, number> => {
   ]);
 };
 
-/** At least 1: a list that is mostly empty is not free. */
+/** Returns the rounded average, at least 1: a mostly empty list is not free. */
 const average = (lengths: readonly number[]): number =>
   Math.max(1, Math.ceil(lengths.reduce((sum, length) => sum + length, 0) / Math.max(1, lengths.length)));

@@ -14,25 +14,27 @@ import type { ListSize } from './cost-directives.ts';
 
 type Variables = Readonly<Record<string, unknown>>;
 
-/** How long the lists of a field are: reads the length that a request's arguments state, if they state one. */
+/** Determines the length of a field's lists. */
 export type ListLength = {
-  readonly stated: (variables: Variables) => number | undefined;
-  /** The variables that `stated` reads: only whether they are numbers, and which, or lists, and how long. */
+  /** Returns the length stated by the arguments of a request, if any. */
+  readonly fromArguments: (variables: Variables) => number | undefined;
+  /** The variables that `fromArguments` reads. Only numbers and the lengths of lists matter. */
   readonly variables: readonly string[];
-  /** The fields of the returned object that have this length; empty: the field itself. */
+  /** The fields of the returned object that have this length. If empty, the field itself has it. */
   readonly sizedFields: readonly string[];
+  /** The length if the arguments state none. */
   readonly assumed: number;
 };
 
-/** Arguments that are taken for the length of a list where no `@listSize` says so. */
+/** Arguments treated as the length of a list if there is no `@listSize`. */
 const SLICING_ARGUMENTS = ['first', 'last', 'limit', 'take', 'pageSize', 'perPage'];
 
-/** Fields that are taken for the items of a connection. */
+/** Fields treated as the items of a connection. */
 const CONNECTION_FIELDS = ['edges', 'nodes', 'items'];
 
 /**
- * Finds out what the length of a field's lists depends on: `@listSize`; else a slicing argument, of the list itself or
- * of the connection that holds it; else, for a list that is asked for by keys, how many keys are given.
+ * Determines what the length of a field's lists depends on: `@listSize`; otherwise a slicing argument of the list or of its
+ * connection; otherwise, for a list requested by keys, the number of keys.
  */
 export const createListLength = (
   node: FieldNode,
@@ -49,17 +51,17 @@ export const createListLength = (
   if (slicing.length > 0) {
     const readers = slicing.map((name) => createReader(node, definition, name));
     return {
-      stated: (variables) => largest(readers.map((read) => read(variables)).filter(isLength)),
+      fromArguments: (variables) => largest(readers.map((read) => read(variables)).filter(isLength)),
       variables: variablesOf(node, slicing),
       sizedFields: declared?.sizedFields ?? (isList(definition) ? [] : connectionFieldsOf(definition)),
       assumed,
     };
   }
-  const keyed = declared ? [] : definition.args.filter(({ type }) => isListType(getNullableType(type)));
-  const readers = keyed.map(({ name }) => createReader(node, definition, name));
+  const listArguments = declared ? [] : definition.args.filter(({ type }) => isListType(getNullableType(type)));
+  const readers = listArguments.map(({ name }) => createReader(node, definition, name));
   return {
-    // A list can be a filter as well, so it is never taken for fewer than nothing stated.
-    stated: (variables) => {
+    // A list argument can also be a filter, so it never reduces the length below the assumed one.
+    fromArguments: (variables) => {
       const lengths = readers
         .map((read) => read(variables))
         .flatMap((value) => (Array.isArray(value) ? [value.length] : []));
@@ -67,16 +69,16 @@ export const createListLength = (
     },
     variables: variablesOf(
       node,
-      keyed.map(({ name }) => name),
+      listArguments.map(({ name }) => name),
     ),
     sizedFields: declared?.sizedFields ?? [],
     assumed,
   };
 };
 
-/** The variables that a field's arguments of these names are given as. */
-const variablesOf = ({ arguments: given = [] }: FieldNode, names: readonly string[]): string[] =>
-  given.flatMap(({ name, value }) =>
+/** Returns the variables passed to the arguments of these names. */
+const variablesOf = ({ arguments: args = [] }: FieldNode, names: readonly string[]): string[] =>
+  args.flatMap(({ name, value }) =>
     names.includes(name.value) && value.kind === Kind.VARIABLE ? [value.name.value] : [],
   );
 
@@ -94,20 +96,20 @@ const connectionFieldsOf = ({ type }: GraphQLField<unknown, unknown>): string[] 
   return CONNECTION_FIELDS.filter((name) => fields[name] && isListType(getNullableType(fields[name].type)));
 };
 
-/** Reads an argument's value of a request. Of a list it is only known to be one, with its length. */
+/** Creates a function that reads an argument's value. For a literal list, only the number of items is meaningful. */
 const createReader = (
   node: FieldNode,
   { args }: GraphQLField<unknown, unknown>,
-  wanted: string,
+  argumentName: string,
 ): ((variables: Variables) => unknown) => {
-  const byDefault = args.find(({ name }) => name === wanted)?.defaultValue;
-  const given = node.arguments?.find(({ name }) => name.value === wanted)?.value;
-  if (!given) return () => byDefault;
-  if (given.kind === Kind.VARIABLE) {
-    const variable = given.name.value;
-    return (variables) => (Object.hasOwn(variables, variable) ? variables[variable] : byDefault);
+  const defaultValue = args.find(({ name }) => name === argumentName)?.defaultValue;
+  const valueNode = node.arguments?.find(({ name }) => name.value === argumentName)?.value;
+  if (!valueNode) return () => defaultValue;
+  if (valueNode.kind === Kind.VARIABLE) {
+    const variable = valueNode.name.value;
+    return (variables) => (Object.hasOwn(variables, variable) ? variables[variable] : defaultValue);
   }
-  const literal = readLiteral(given);
+  const literal = readLiteral(valueNode);
   return () => literal;
 };
 

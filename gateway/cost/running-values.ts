@@ -1,22 +1,22 @@
 import { overloaded } from '../http/overloaded.ts';
 
-/** Bounds the values of all answers that are being made at once, and so the memory that they take. */
+/** Bounds the estimated values of all responses in progress, and thereby their memory. */
 export type RunningValues = {
   /**
-   * Waits until an answer of so many values may be made; first come, first served. Resolves with a function that ends the
-   * reservation. Rejects with OVERLOADED (503) when the signal fires first.
+   * Waits until a response of this size may be produced, in order of arrival. Resolves with a function that releases the
+   * reservation. Rejects with OVERLOADED (503) if the signal fires first.
    */
   readonly reserve: (values: number, signal?: AbortSignal) => Promise<() => void>;
 };
 
 type Waiter = { readonly values: number; readonly start: () => void };
 
-/** Creates the bound. An answer that alone is over it is made when no other is. */
+/** Creates the bound. A response that exceeds it alone is produced when no other is in progress. */
 export const createRunningValues = (maxValues: number): RunningValues => {
   const waiting = new Set<Waiter>();
-  let running = 0;
+  let reserved = 0;
 
-  const fits = (values: number): boolean => running === 0 || running + values <= maxValues;
+  const fits = (values: number): boolean => reserved === 0 || reserved + values <= maxValues;
 
   const startNext = (): void => {
     for (const waiter of waiting) {
@@ -26,12 +26,12 @@ export const createRunningValues = (maxValues: number): RunningValues => {
   };
 
   const start = (values: number): (() => void) => {
-    running += values;
-    let isOver = false;
+    reserved += values;
+    let isReleased = false;
     return () => {
-      if (isOver) return;
-      isOver = true;
-      running -= values;
+      if (isReleased) return;
+      isReleased = true;
+      reserved -= values;
       startNext();
     };
   };
@@ -40,20 +40,20 @@ export const createRunningValues = (maxValues: number): RunningValues => {
     reserve: async (values, signal) => {
       if (waiting.size === 0 && fits(values)) return start(values);
       return new Promise((resolve, reject) => {
-        const leave = (): void => {
+        const onAbort = (): void => {
           waiting.delete(waiter);
-          reject(overloaded('Too many large operations at once.'));
+          reject(overloaded('Too many large operations are running.'));
         };
         const waiter: Waiter = {
           values,
           start: () => {
             waiting.delete(waiter);
-            signal?.removeEventListener('abort', leave);
+            signal?.removeEventListener('abort', onAbort);
             resolve(start(values));
           },
         };
-        if (signal?.aborted) return leave();
-        signal?.addEventListener('abort', leave, { once: true });
+        if (signal?.aborted) return onAbort();
+        signal?.addEventListener('abort', onAbort, { once: true });
         waiting.add(waiter);
         return undefined;
       });

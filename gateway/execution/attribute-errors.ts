@@ -1,93 +1,106 @@
-import { type Data, isData, own, setOwn } from './data.ts';
+import { type Data, getOwn, isData, setOwn } from './data.ts';
 import { Failure } from './failure.ts';
 import type { SelectionTree, TreeField } from './selection-tree.ts';
 import { isSelected } from './selections.ts';
 import type { SubgraphError } from './subgraph-request.ts';
 
-export type PlaceOptions = {
-  /** What the request selects. */
+export type AttributeOptions = {
+  /** The selections of the request. */
   readonly tree: SelectionTree;
-  /** Whether a root field is a list of entities. */
+  /** Returns whether a root field is a list of entities. */
   readonly isEntityList: (name: string) => boolean;
   readonly variables: Readonly<Record<string, unknown>>;
 };
 
 /**
- * Replaces the nulls of an answer with the errors that explain them: at the end of an error's path, or at the null that
- * came up from there. An error without a path, or with one that the answer cannot have, explains every null of a root
- * field or of an entity that no other error explains. Returns the errors that explain nothing.
+ * Replaces the nulls in a subgraph's response with the errors that caused them. Returns the errors that caused no null.
+ *
+ * An error belongs to the null at the end of its path, or to the null that propagated up from there. An error without a path,
+ * or with a path that the response cannot have, belongs to every null root field or null entity that no other error explains.
  */
-export const placeErrors = (data: Data, errors: readonly SubgraphError[], options: PlaceOptions): SubgraphError[] => {
-  const unplaced: SubgraphError[] = [];
+export const attributeErrors = (
+  data: Data,
+  errors: readonly SubgraphError[],
+  options: AttributeOptions,
+): SubgraphError[] => {
+  const unattributed: SubgraphError[] = [];
   const pathless: SubgraphError[] = [];
   for (const error of errors) {
-    const result = placeError(data, error, options);
-    if (result === 'astray') pathless.push(error);
-    else if (result === 'unplaced') unplaced.push(error);
+    const result = attributeError(data, error, options);
+    if (result === 'pathless') pathless.push(error);
+    else if (result === 'unattributed') unattributed.push(error);
   }
-  return pathless.length > 0 && !placeAtNulls(data, pathless, options) ? [...unplaced, ...pathless] : unplaced;
+  return pathless.length > 0 && !attributeToNulls(data, pathless, options)
+    ? [...unattributed, ...pathless]
+    : unattributed;
 };
 
-const placeError = (
+const attributeError = (
   data: Data,
   error: SubgraphError,
-  { tree: root, isEntityList, variables }: PlaceOptions,
-): 'placed' | 'unplaced' | 'astray' => {
+  { tree: root, isEntityList, variables }: AttributeOptions,
+): 'attributed' | 'unattributed' | 'pathless' => {
   const { message, extensions = {}, path = [] } = error;
   let container: unknown = data;
   let tree: SelectionTree | undefined = root;
   for (const [depth, key] of path.entries()) {
     const field: TreeField | undefined = typeof key === 'string' ? tree?.fieldsOf().get(key) : undefined;
-    const isInAnswer = Array.isArray(container)
+    const isInResponse = Array.isArray(container)
       ? typeof key === 'number' && key in container
       : isData(container) && field !== undefined && isSelected(field.selected, variables);
-    if (!isInAnswer) return depth === 0 || (depth === 1 && isEntityList(String(path[0]))) ? 'astray' : 'unplaced';
+    if (!isInResponse)
+      return depth === 0 || (depth === 1 && isEntityList(String(path[0]))) ? 'pathless' : 'unattributed';
     if (field) tree = field.nested;
-    const value: unknown = Array.isArray(container) ? container[Number(key)] : own(container as Data, String(key));
+    const value: unknown = Array.isArray(container) ? container[Number(key)] : getOwn(container as Data, String(key));
     const reason = { message, extensions, path: path.slice(depth + 1) };
     if (value instanceof Failure) {
       value.add(reason);
-      return 'placed';
+      return 'attributed';
     }
     if (value === null || value === undefined) {
-      const isOfObject = depth === 1 && isEntityList(String(path[0]));
-      put(container as Data | unknown[], key, new Failure([reason], { isOfObject }), tree);
-      return 'placed';
+      const isParentRelative = depth === 1 && isEntityList(String(path[0]));
+      setFailure(
+        container as Data | unknown[],
+        key,
+        new Failure([reason], { isParentRelative: isParentRelative }),
+        tree,
+      );
+      return 'attributed';
     }
     container = value;
   }
-  return path.length === 0 ? 'astray' : 'unplaced';
+  return path.length === 0 ? 'pathless' : 'unattributed';
 };
 
-const put = (
+const setFailure = (
   container: Data | unknown[],
   key: string | number,
   failure: Failure,
   nested: SelectionTree | undefined,
 ): void => {
-  const whole = nested ? failure.withLost({ tree: nested, path: [] }) : failure;
-  if (Array.isArray(container)) container[Number(key)] = whole;
-  else setOwn(container, String(key), whole);
+  const located = nested ? failure.withMissing({ tree: nested, path: [] }) : failure;
+  if (Array.isArray(container)) container[Number(key)] = located;
+  else setOwn(container, String(key), located);
 };
 
-/** Puts errors without a place of their own at the nulls of root fields and entities. False where there are none. */
-const placeAtNulls = (
+/** Attributes errors without a usable path to all null root fields and entities. Returns false if there are none. */
+const attributeToNulls = (
   data: Data,
   errors: readonly SubgraphError[],
-  { tree, isEntityList, variables }: PlaceOptions,
+  { tree, isEntityList, variables }: AttributeOptions,
 ): boolean => {
   const failure = new Failure(errors.map(({ message, extensions = {} }) => ({ message, extensions, path: [] })));
-  let isPlaced = false;
-  const putAtNull = (container: Data | unknown[], key: string | number, value: unknown, nested?: SelectionTree) => {
+  let isAttributed = false;
+  const replaceNull = (container: Data | unknown[], key: string | number, value: unknown, nested?: SelectionTree) => {
     if (value !== null && value !== undefined) return;
-    put(container, key, failure, nested);
-    isPlaced = true;
+    setFailure(container, key, failure, nested);
+    isAttributed = true;
   };
   for (const [name, { selected, nested }] of tree.fieldsOf()) {
     if (!isSelected(selected, variables)) continue;
-    const value = own(data, name);
-    if (!isEntityList(name) || !Array.isArray(value)) putAtNull(data, name, value, nested);
-    else for (const [index, entity] of value.entries()) putAtNull(value, index, entity, nested);
+    const value = getOwn(data, name);
+    if (!isEntityList(name) || !Array.isArray(value)) replaceNull(data, name, value, nested);
+    else for (const [index, entity] of value.entries()) replaceNull(value, index, entity, nested);
   }
-  return isPlaced;
+  return isAttributed;
 };

@@ -1,67 +1,71 @@
 import type { FetchError } from './failure.ts';
 import type { Path } from './objects-at.ts';
-import type { Prepared } from './prepare.ts';
-import { selectedPart } from './selections.ts';
+import type { PreparedOperation } from './prepare.ts';
+import { selectedPrefix } from './selections.ts';
 import type { SubgraphError } from './subgraph-request.ts';
 
-/** An error with a path in the names of the data; some stand for others. */
-type AnswerError = SubgraphError & Pick<FetchError, 'isSecondary'>;
+/** An error of the merged response. Its path uses the field names of the internal data. */
+type ResponseError = SubgraphError & Pick<FetchError, 'isSecondary'>;
 
-/** Errors of one answer at most: a subgraph can give a null where none may be for each of a million items. */
+/** Maximum number of errors in one response. A subgraph can return an invalid null for each of a million list items. */
 const MAX_ERRORS = 2_000;
 
-/** Errors that are looked at for that: many can say the same of one place. */
+/** Maximum number of errors that are examined: many can be duplicates. */
 const MAX_READ_ERRORS = 20_000;
 
-type Reported = { readonly error: SubgraphError; readonly isSecondary: boolean; readonly isWhole: boolean };
+type MappedError = { readonly error: SubgraphError; readonly isSecondary: boolean; readonly hasFullPath: boolean };
 
 /**
- * Creates the function that makes a client's errors of those of an answer: with the paths that the client knows, each
- * once, and without those that say nothing which another does not say of the same null.
+ * Creates a function that maps the errors of a response to the client's errors.
+ *
+ * The mapped errors have client-facing paths and are deduplicated. An error is dropped if another one explains the same null.
  */
-export const createToClientErrors = ({ operation, fragments }: Prepared, toClientPath: (path: Path) => Path) => {
-  const toReported = ({ message, extensions, path: inData, isSecondary = false }: AnswerError): Reported => {
-    // A null can have come up for the sake of a field that only the planner asked for.
-    const selected = inData && selectedPart(operation.selectionSet, fragments, inData);
+export const createClientErrorMapper = (
+  { operation, fragments }: PreparedOperation,
+  toClientPath: (path: Path) => Path,
+) => {
+  const mapError = ({ message, extensions, path: inData, isSecondary = false }: ResponseError): MappedError => {
+    // A null can have propagated from a field that only the planner selected.
+    const selected = inData && selectedPrefix(operation.selectionSet, fragments, inData);
     const path = selected && toClientPath(selected);
     const error = { message, ...(path && path.length > 0 && { path }), ...(extensions && { extensions }) };
-    return { error, isSecondary, isWhole: selected === inData };
+    return { error, isSecondary, hasFullPath: selected === inData };
   };
 
-  return (errors: readonly AnswerError[], data: unknown): SubgraphError[] => {
-    const reported = errors.slice(0, MAX_READ_ERRORS).map(toReported);
-    const told = reported.every(({ isSecondary, isWhole }) => isWhole && !isSecondary)
-      ? reported
-      : withoutExplained(reported, data);
-    // An object that stands at several places of the plan can have failed for each.
+  return (errors: readonly ResponseError[], data: unknown): SubgraphError[] => {
+    const mapped = errors.slice(0, MAX_READ_ERRORS).map(mapError);
+    const remaining = mapped.every(({ isSecondary, hasFullPath }) => hasFullPath && !isSecondary)
+      ? mapped
+      : withoutRedundant(mapped, data);
+    // An object that appears at several paths of the plan can have failed at each of them.
     const client = [
-      ...new Map(told.map(({ error }) => [JSON.stringify([error.path, reasonOf(error)]), error])).values(),
+      ...new Map(remaining.map(({ error }) => [JSON.stringify([error.path, reasonKey(error)]), error])).values(),
     ];
     const omitted = Math.max(0, errors.length - MAX_READ_ERRORS) + Math.max(0, client.length - MAX_ERRORS);
     if (omitted === 0) return client;
     return [
       ...client.slice(0, MAX_ERRORS),
-      { message: `${omitted} more errors are left out.`, extensions: { code: 'ERRORS_OMITTED' } },
+      { message: `${omitted} more errors were omitted.`, extensions: { code: 'ERRORS_OMITTED' } },
     ];
   };
 };
 
-const withoutExplained = (reported: readonly Reported[], data: unknown): Reported[] => {
+const withoutRedundant = (reported: readonly MappedError[], data: unknown): MappedError[] => {
   const explained = new Set<string>();
-  for (const { error, isSecondary, isWhole } of reported) {
-    const place = isWhole && !isSecondary ? nullAt(data, error.path) : undefined;
-    if (place) for (const text of [place, `${place} ${reasonOf(error)}`]) explained.add(text);
+  for (const { error, isSecondary, hasFullPath } of reported) {
+    const nullPath = hasFullPath && !isSecondary ? nullPathKey(data, error.path) : undefined;
+    if (nullPath) for (const text of [nullPath, `${nullPath} ${reasonKey(error)}`]) explained.add(text);
   }
-  return reported.filter(({ error, isSecondary, isWhole }) => {
-    const place = isWhole && !isSecondary ? undefined : nullAt(data, error.path);
-    return !place || !explained.has(isWhole ? `${place} ${reasonOf(error)}` : place);
+  return reported.filter(({ error, isSecondary, hasFullPath }) => {
+    const nullPath = hasFullPath && !isSecondary ? undefined : nullPathKey(data, error.path);
+    return !nullPath || !explained.has(hasFullPath ? `${nullPath} ${reasonKey(error)}` : nullPath);
   });
 };
 
-const reasonOf = ({ message, extensions }: SubgraphError): string => JSON.stringify([message, extensions]);
+const reasonKey = ({ message, extensions }: SubgraphError): string => JSON.stringify([message, extensions]);
 
-/** Where on the way to an error the answer is null, as text; undefined where it is not. */
-const nullAt = (data: unknown, path: Path = []): string | undefined => {
+/** The path of the null on the way to an error, as a JSON key. Undefined if there is no null. */
+const nullPathKey = (data: unknown, path: Path = []): string | undefined => {
   let value = data;
   for (const [index, step] of path.entries()) {
     if (value === null || value === undefined) return JSON.stringify(path.slice(0, index));

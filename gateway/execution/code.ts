@@ -1,21 +1,20 @@
 /**
- * Makes functions out of text. A function made for one operation has the fields' names in it as constants, which V8
- * turns into loads at known offsets; the same thing interpreted is several times slower (`docs/execution.md`).
+ * Generates functions from source text.
  *
- * Only two things become part of the text: GraphQL names, always quoted by `JSON.stringify`, and what this folder
- * writes. Everything else is handed over as a value by `constant`.
+ * A function generated for one operation contains the field names as constants, which V8 compiles to loads at existing offsets.
+ * Interpreting the same operation is several times slower (`docs/execution.md`).
+ *
+ * The text contains only GraphQL names, always quoted by `JSON.stringify`, and source text written in this folder. All other
+ * values are passed in with `constant`.
  */
 export type Code = {
-  /** A name in the text for a value of the surrounding program. */
+  /** Binds a runtime value to a variable and returns the variable's name. */
   readonly constant: (value: unknown) => string;
-  /** A name that nothing else in the text has. */
+  /** Returns a name that is unique in the text. */
   readonly name: (prefix: string) => string;
   /** Adds a statement or a declaration. */
   readonly add: (...lines: string[]) => void;
-  /**
-   * Makes the function that runs the text and gives what `expression` is then. Its name is for who reads a profile or a
-   * stack trace.
-   */
+  /** Compiles the text to a function that returns `expression`. The name appears in profiles and stack traces. */
   readonly toFunction: <F>(name: string, parameters: readonly string[], expression: string) => F;
 };
 
@@ -27,11 +26,11 @@ export const createCode = (): Code => {
   return {
     name,
     constant: (value) => {
-      const known = constants.get(value);
-      if (known) return known;
-      const fresh = name('c');
-      constants.set(value, fresh);
-      return fresh;
+      const existing = constants.get(value);
+      if (existing) return existing;
+      const added = name('c');
+      constants.set(value, added);
+      return added;
     },
     add: (...more) => void lines.push(...more),
     toFunction: (name, parameters, expression) => {
@@ -42,15 +41,15 @@ export const createCode = (): Code => {
   };
 };
 
-/** Whether every object has this name already, by inheritance. GraphQL allows such names for fields and aliases. */
+/** Returns whether every object inherits a property of this name. GraphQL allows such names for fields and aliases. */
 export const isInherited = (name: string): boolean => name in Object.prototype;
 
-/** The text that reads a property: undefined where the object has none of its own. */
+/** Writes the expression that reads an own property. Undefined if the object has none. */
 export const read = (object: string, name: string): string => {
   const key = JSON.stringify(name);
   return isInherited(name) ? `(Object.hasOwn(${object}, ${key}) ? ${object}[${key}] : undefined)` : `${object}[${key}]`;
 };
 
-/** The text of a property in an object literal, where `"__proto__": v` would set the prototype. */
+/** Writes a property of an object literal. A plain `"__proto__": v` would set the prototype. */
 export const property = (name: string, value: string): string =>
   name === '__proto__' ? `["__proto__"]: ${value}` : `${JSON.stringify(name)}: ${value}`;

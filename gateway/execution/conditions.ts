@@ -14,56 +14,56 @@ import type { Fetch } from './steps.ts';
 
 export type ConditionValues = Readonly<Record<string, unknown>>;
 
-/** The `if` of a `@skip` or `@include`, and the value with which it selects; undefined for other directives. */
-export const readCondition = ({ name, arguments: given = [] }: DirectiveNode) => {
+/** Returns the `if` argument of `@skip` or `@include` and the value that selects. Undefined for other directives. */
+export const readCondition = ({ name, arguments: args = [] }: DirectiveNode) => {
   const isSkip = name.value === GraphQLSkipDirective.name;
   if (!isSkip && name.value !== GraphQLIncludeDirective.name) return undefined;
-  const value = given.find((argument) => argument.name.value === 'if')?.value;
+  const value = args.find((argument) => argument.name.value === 'if')?.value;
   return value && { value, selects: !isSkip };
 };
 
 const isConditional = ({ directives = [] }: SelectionNode): boolean => directives.some((one) => readCondition(one));
 
-/** The name that stands in a selection set that nothing else is left in; it is never part of an answer. */
-export const NOTHING = '__own_nothing';
+/** Alias of the placeholder field in a selection set that would otherwise be empty. Never part of a response. */
+export const PLACEHOLDER_ALIAS = '__own_nothing';
 
-const NOTHING_SELECTED: FieldNode = {
+const PLACEHOLDER: FieldNode = {
   kind: Kind.FIELD,
-  alias: { kind: Kind.NAME, value: NOTHING },
+  alias: { kind: Kind.NAME, value: PLACEHOLDER_ALIAS },
   name: { kind: Kind.NAME, value: '__typename' },
 };
 
 /**
- * Takes out what `@skip` and `@include` leave out, and the directives themselves where they select; those with a
- * variable that has no value here stay.
+ * Removes selections that `@skip` and `@include` exclude, and the directives themselves where they select. Conditions whose
+ * variable has no value in `values` are left in place.
  */
 export const foldConditions = (document: DocumentNode, values: ConditionValues): DocumentNode => {
-  const known = (value: ValueNode): unknown => {
+  const resolve = (value: ValueNode): unknown => {
     if (value.kind === Kind.BOOLEAN) return value.value;
     return value.kind === Kind.VARIABLE ? values[value.name.value] : undefined;
   };
   const fold = <Node extends SelectionNode>(node: Node): Node | null | undefined => {
     const { directives = [] } = node;
-    const kept: DirectiveNode[] = [];
+    const remaining: DirectiveNode[] = [];
     for (const directive of directives) {
       const condition = readCondition(directive);
-      const value = condition && known(condition.value);
-      if (value === undefined) kept.push(directive);
+      const value = condition && resolve(condition.value);
+      if (value === undefined) remaining.push(directive);
       else if (value !== condition?.selects) return null;
     }
-    return kept.length === directives.length ? undefined : { ...node, directives: kept };
+    return remaining.length === directives.length ? undefined : { ...node, directives: remaining };
   };
   return visit(document, {
     Field: fold,
     InlineFragment: fold,
     FragmentSpread: fold,
     SelectionSet: {
-      leave: (node) => (node.selections.length === 0 ? { ...node, selections: [NOTHING_SELECTED] } : undefined),
+      leave: (node) => (node.selections.length === 0 ? { ...node, selections: [PLACEHOLDER] } : undefined),
     },
   });
 };
 
-/** The variables that conditions of a document depend on, in one order. */
+/** Returns the variables that a document's conditions depend on, sorted by name. */
 export const conditionVariables = (document: DocumentNode): string[] => {
   const names = new Set<string>();
   visit(document, {
@@ -76,15 +76,16 @@ export const conditionVariables = (document: DocumentNode): string[] => {
 };
 
 /**
- * Whether a plan that leaves conditions open cannot be trusted, so that there has to be one for each set of values. Two
- * faults of Apollo's planner make it so:
+ * Returns whether an operation needs a separate plan for each set of condition values.
  *
- * - It takes conditions that all selections within a conditional field have for the field's own: of
- *   `works @skip(if: $a) { title @skip(if: $b) }` it leaves `works` out where `$b` is true.
- * - It asks for fields together of which one, with a condition, requires a value that is only read under that
- *   condition. Without the value nothing is asked for.
+ * Two defects of Apollo's planner make a plan with open conditions unreliable:
+ *
+ * - If all selections within a conditional field share a condition, it applies that condition to the field itself. In
+ *   `works @skip(if: $a) { title @skip(if: $b) }` it omits `works` when `$b` is true.
+ * - It puts fields into one fetch although one of them is conditional and requires a value that is read only under that
+ *   condition. Without the value, nothing is fetched.
  */
-export const needsValues = (
+export const needsConditionValues = (
   document: DocumentNode,
   fetches: readonly Fetch[],
   keyNames: ReadonlySet<string>,
@@ -101,24 +102,27 @@ const hasNestedConditions = (document: DocumentNode): boolean => {
   return isFound;
 };
 
-const hasConditionalRequirement = ({ inputs, document }: Fetch, keyNames: ReadonlySet<string>): boolean => {
+const hasConditionalRequirement = ({ targets, document }: Fetch, keyNames: ReadonlySet<string>): boolean => {
   const isConditionalWithin = ({ selections }: SelectionSetNode): boolean =>
     selections.some(
       (one) => isConditional(one) || (one.kind === Kind.INLINE_FRAGMENT && isConditionalWithin(one.selectionSet)),
     );
-  return inputs.some(({ selectionSet, targets }) => {
-    const isOpen =
+  return targets.some(({ selectionSet, locations }) => {
+    const hasOpenConditions =
       isConditionalWithin(selectionSet) || (document.definitions.length > 1 && conditionVariables(document).length > 0);
-    return isOpen && targets.some(({ requirement }) => requirement && requiresMore(requirement.selections, keyNames));
+    return (
+      hasOpenConditions &&
+      locations.some(({ requirement }) => requirement && requiresNonKeyField(requirement.selections, keyNames))
+    );
   });
 };
 
-type Selections = NonNullable<Fetch['inputs'][number]['targets'][number]['requirement']>['selections'];
+type Selections = NonNullable<Fetch['targets'][number]['locations'][number]['requirement']>['selections'];
 
-/** Whether more than a key is required. */
-const requiresMore = (selections: Selections, keyNames: ReadonlySet<string>): boolean =>
+/** Returns whether the selections require any field that is not part of a key. */
+const requiresNonKeyField = (selections: Selections, keyNames: ReadonlySet<string>): boolean =>
   selections.some((one) =>
     one.kind === 'InlineFragment'
-      ? requiresMore(one.selections, keyNames)
+      ? requiresNonKeyField(one.selections, keyNames)
       : one.name !== '__typename' && !keyNames.has(one.name),
   );

@@ -1,30 +1,32 @@
 import { type DocumentNode, type FieldNode, Kind, type SelectionNode, type SelectionSetNode, visit } from 'graphql';
-import { ownName, withAlias } from './internal-aliases.ts';
+import { internalAlias, withAlias } from './internal-aliases.ts';
 import { printCall } from './requirements.ts';
 import { fragmentMap, inlineFragments, responseName } from './selections.ts';
 import { fragmentsIn, operationIn } from './steps.ts';
 
 /**
- * Gives names of their own to fields that share one, at the same place, with something else. GraphQL allows that for
- * objects of different types; but what lies under those objects can be the same entity.
+ * Gives unique aliases to different fields that share a response name at the same path.
+ *
+ * GraphQL allows shared names for objects of different types. But the same entity can be nested below both, and then the
+ * values would collide. `names` receives the client's name of each new alias.
  */
-export const tellApart = (document: DocumentNode, names: Map<string, string>): DocumentNode => {
-  if (!hasSharedName(document)) return document;
+export const disambiguateAliases = (document: DocumentNode, names: Map<string, string>): DocumentNode => {
+  if (!hasAmbiguousName(document)) return document;
   const operation = operationIn(document);
   const inlined = inlineFragments(operation.selectionSet, fragmentMap(fragmentsIn(document)));
   const aliases = new Map<FieldNode, string>();
   const compare = (sets: readonly SelectionSetNode[]): void => {
-    const places = new Map<string, Map<string, FieldNode[]>>();
+    const byResponseName = new Map<string, Map<string, FieldNode[]>>();
     for (const node of sets.flatMap(fieldsIn)) {
-      const calls = places.get(responseName(node)) ?? new Map<string, FieldNode[]>();
-      places.set(responseName(node), calls);
+      const calls = byResponseName.get(responseName(node)) ?? new Map<string, FieldNode[]>();
+      byResponseName.set(responseName(node), calls);
       calls.set(printCall(node), [...(calls.get(printCall(node)) ?? []), node]);
     }
-    for (const [name, calls] of places) {
+    for (const [name, calls] of byResponseName) {
       for (const [index, nodes] of [...calls.values()].entries()) {
-        const other = ownName(`${name}_${index}`);
-        if (index > 0) names.set(other, name);
-        if (index > 0) for (const node of nodes) aliases.set(node, other);
+        const alias = internalAlias(`${name}_${index}`);
+        if (index > 0) names.set(alias, name);
+        if (index > 0) for (const node of nodes) aliases.set(node, alias);
         compare(nodes.flatMap(({ selectionSet }) => selectionSet ?? []));
       }
     }
@@ -32,21 +34,21 @@ export const tellApart = (document: DocumentNode, names: Map<string, string>): D
   compare([inlined]);
   if (aliases.size === 0) return document;
   const rename = (selection: SelectionNode): SelectionNode => {
-    if (selection.kind === Kind.FRAGMENT_SPREAD || !selection.selectionSet) return withOther(selection);
+    if (selection.kind === Kind.FRAGMENT_SPREAD || !selection.selectionSet) return withNewAlias(selection);
     const selections = selection.selectionSet.selections.map(rename);
-    return { ...withOther(selection), selectionSet: { kind: Kind.SELECTION_SET, selections } } as SelectionNode;
+    return { ...withNewAlias(selection), selectionSet: { kind: Kind.SELECTION_SET, selections } } as SelectionNode;
   };
-  const withOther = (selection: SelectionNode): SelectionNode => {
-    const other = selection.kind === Kind.FIELD && aliases.get(selection);
-    return other ? withAlias(selection as FieldNode, other) : selection;
+  const withNewAlias = (selection: SelectionNode): SelectionNode => {
+    const alias = selection.kind === Kind.FIELD && aliases.get(selection);
+    return alias ? withAlias(selection as FieldNode, alias) : selection;
   };
   const selections = inlined.selections.map(rename);
   const selectionSet: SelectionSetNode = { kind: Kind.SELECTION_SET, selections };
   return { kind: Kind.DOCUMENT, definitions: [{ ...operation, selectionSet }] };
 };
 
-/** Whether anywhere in a document two different things have one name: if not, nothing has to be looked at further. */
-const hasSharedName = (document: DocumentNode): boolean => {
+/** Returns whether two different fields of a document share a response name. A cheap check before the full comparison. */
+const hasAmbiguousName = (document: DocumentNode): boolean => {
   const calls = new Map<string, string>();
   let isShared = false;
   visit(document, {
@@ -60,7 +62,7 @@ const hasSharedName = (document: DocumentNode): boolean => {
   return isShared;
 };
 
-/** The fields of a selection set without named fragments, whatever types they are for. */
+/** Returns the fields of a selection set without named fragments, regardless of type conditions. */
 const fieldsIn = ({ selections }: SelectionSetNode): FieldNode[] =>
   selections.flatMap((selection) => {
     if (selection.kind === Kind.FIELD) return [selection];

@@ -1,7 +1,7 @@
 import { print, stripIgnoredCharacters } from 'graphql';
 import type { Fetch, Step } from './steps.ts';
 
-/** What is done for an operation, for people to look at. */
+/** A human-readable node of a query plan. */
 export type PlanNode =
   | { readonly kind: 'sequence' | 'parallel'; readonly nodes: readonly PlanNode[] }
   | { readonly kind: 'condition'; readonly variable: string; readonly then: PlanNode[]; readonly otherwise: PlanNode[] }
@@ -9,45 +9,47 @@ export type PlanNode =
       readonly kind: 'fetch';
       readonly subgraph: string;
       readonly query: string;
-      /** The places of the answer that it fills; none where it asks for root fields. */
+      /** Paths of the entities that the fetch adds fields to. Empty for a fetch of root fields. */
       readonly places: readonly string[];
     };
 
-/** The text of a fetch, as the subgraph gets it. */
+/** Returns the query text of a fetch, as sent to the subgraph. */
 export const queryOf = ({ document }: Fetch): string => stripIgnoredCharacters(print(document));
 
-/** Draws the outline of a program. What several steps wait for stands where the first of them does. */
+/** Describes a plan as a tree. A fetch that several steps wait for appears at the first of them. */
 export const explainPlan = (steps: readonly Step[]): PlanNode | undefined => {
-  const drawn = new Set<Fetch>();
+  const visited = new Set<Fetch>();
 
-  const drawFetch = (fetch: Fetch): PlanNode[] => {
-    if (drawn.has(fetch)) return [];
-    drawn.add(fetch);
-    const places = fetch.inputs.flatMap(({ targets }) => targets.map(({ path }) => path.join('.'))).filter(Boolean);
+  const explainFetch = (fetch: Fetch): PlanNode[] => {
+    if (visited.has(fetch)) return [];
+    visited.add(fetch);
+    const places = fetch.targets
+      .flatMap(({ locations }) => locations.map(({ path }) => path.join('.')))
+      .filter(Boolean);
     return [{ kind: 'fetch', subgraph: fetch.subgraph, query: queryOf(fetch), places: [...new Set(places)] }];
   };
 
   const group = (kind: 'sequence' | 'parallel', nodes: readonly PlanNode[]): PlanNode[] =>
     nodes.length > 1 ? [{ kind, nodes }] : [...nodes];
 
-  const draw = (step: Step): PlanNode[] => {
+  const explainStep = (step: Step): PlanNode[] => {
     switch (step.kind) {
       case 'nothing':
         return [];
       case 'fetch':
       case 'shared':
-        return drawFetch(step.fetch);
+        return explainFetch(step.fetch);
       case 'condition': {
-        const [then, otherwise] = [draw(step.whenTrue), draw(step.whenFalse)];
+        const [then, otherwise] = [explainStep(step.whenTrue), explainStep(step.whenFalse)];
         return then.length + otherwise.length > 0
           ? [{ kind: 'condition', variable: step.variable, then, otherwise }]
           : [];
       }
       case 'sequence':
       case 'parallel':
-        return group(step.kind, step.steps.flatMap(draw));
+        return group(step.kind, step.steps.flatMap(explainStep));
     }
   };
 
-  return group('parallel', steps.flatMap(draw))[0];
+  return group('parallel', steps.flatMap(explainStep))[0];
 };

@@ -1,78 +1,80 @@
 import type { SelectionTree } from './selection-tree.ts';
 
-/** An error of a fetch, in the form that clients may see. */
+/** An error of a fetch, in a form that clients may see. */
 export type FetchError = {
   readonly message: string;
   readonly extensions: Readonly<Record<string, unknown>>;
-  /** Relative to the place of the failure. */
+  /** Relative to the position of the failure. */
   readonly path: readonly (string | number)[];
-  /** Stands for an error at another field. Not reported where that one explains the same null. */
+  /** Repeats an error of another field. Not reported if that field's error explains the same null. */
   readonly isSecondary?: boolean;
 };
 
-/** Fields that a failed fetch should have given: a selection on the objects at a path, `@` for every item of a list. */
-export type Lost = { readonly tree: SelectionTree; readonly path: readonly string[] };
+/** Fields that a failed fetch would have returned: a selection on the objects at a path. `@` stands for every list item. */
+export type MissingFields = { readonly tree: SelectionTree; readonly path: readonly string[] };
 
-/** The errors of one fetch. `isOfObject`: their paths begin at the object that lacks the value, not at the value. */
-type Cause = { readonly errors: FetchError[]; readonly isOfObject: boolean };
+/** The errors of one fetch. With `isParentRelative`, their paths start at the value's parent object, not at the value. */
+type Cause = { readonly errors: FetchError[]; readonly isParentRelative: boolean };
 
 type FailureOptions = {
-  readonly isOfObject?: boolean;
-  /** No value of another fetch replaces the failure. */
+  readonly isParentRelative?: boolean;
+  /** The failure is not replaced by a value from another fetch. */
   readonly isFinal?: boolean;
 };
 
-// Each error is repeated at every place that lacks a value for it, so their number multiplies with the answer's size.
+// Each error is repeated at every field that lacks a value because of it, so the total grows with the response size.
 const MAX_ERRORS = 20;
 
 /**
- * Stands in the data where a fetch should have put a value and could not. A client's error is made where the answer is
- * shaped: with the path that the client knows, at each place where the value would have been, and only there.
+ * Takes the place of a value that a fetch failed to return.
  *
- * A failure in the place of an object or a list knows which fields are lost with it, so that the objects that another
- * fetch gives for the same place show which of their fields are missing, and why.
+ * Client errors are created when the response is shaped: with the client's path, at each field that lacks the value, and only
+ * there.
  *
- * Without errors, it stands for a value that does not exist: a field of an entity that its subgraph does not know.
+ * A failure in place of an object or a list records which fields are missing because of it. If another fetch returns an object
+ * for the same path, the missing fields of that object fail with the same errors.
+ *
+ * A failure without errors means that the value does not exist: a field of an entity that its subgraph does not know.
  */
 export class Failure {
   readonly isFinal: boolean;
-  #causes: Map<Cause, Set<Lost>>;
-  readonly #withLost = new Map<Lost, Failure>();
+  #causes: Map<Cause, Set<MissingFields>>;
+  readonly #withMissing = new Map<MissingFields, Failure>();
   #forDependent: Failure | undefined;
 
-  constructor(errors: readonly FetchError[], { isOfObject = false, isFinal = false }: FailureOptions = {}) {
+  constructor(errors: readonly FetchError[], { isParentRelative = false, isFinal = false }: FailureOptions = {}) {
     this.isFinal = isFinal;
-    this.#causes = new Map([[{ errors: errors.slice(0, MAX_ERRORS), isOfObject }, new Set()]]);
+    this.#causes = new Map([[{ errors: errors.slice(0, MAX_ERRORS), isParentRelative }, new Set()]]);
   }
 
-  static #of(causes: Map<Cause, Set<Lost>>, isFinal = false): Failure {
+  static #of(causes: Map<Cause, Set<MissingFields>>, isFinal = false): Failure {
     const failure = new Failure([], { isFinal });
     failure.#causes = causes;
     return failure;
   }
 
   /** Whether the value would have been an object or a list of objects. */
-  get isOfComposite(): boolean {
-    return [...this.#causes.values()].some((lost) => lost.size > 0);
+  get isComposite(): boolean {
+    return [...this.#causes.values()].some((missing) => missing.size > 0);
   }
 
-  /** The errors for the value under this key of an object or a list. Their paths begin at that object or list. */
-  at(key: string | number): FetchError[] {
-    return [...this.#causes.keys()].flatMap(({ errors, isOfObject }) => {
-      if (!isOfObject) return errors.map((error) => ({ ...error, path: [key, ...error.path] }));
-      const own = errors.filter(({ path }) => path[0] === key);
-      if (own.length > 0) return own;
+  /** Returns the errors for the value under a key of an object or a list. Their paths start at that object or list. */
+  errorsAt(key: string | number): FetchError[] {
+    return [...this.#causes.keys()].flatMap(({ errors, isParentRelative }) => {
+      if (!isParentRelative) return errors.map((error) => ({ ...error, path: [key, ...error.path] }));
+      const specific = errors.filter(({ path }) => path[0] === key);
+      if (specific.length > 0) return specific;
       return errors.map((error) => ({ ...error, path: [key], isSecondary: error.path.length > 0 }));
     });
   }
 
-  /** Adds another error of the same fetch, as far as there are not too many already. */
+  /** Adds another error of the same fetch, unless the maximum is reached. */
   add(error: FetchError): void {
     const [cause] = this.#causes.keys();
     if (cause && cause.errors.length < MAX_ERRORS) cause.errors.push(error);
   }
 
-  /** The same failure, for a value that depends on the one that failed. */
+  /** Returns the same failure for a value that depends on the failed one. */
   forDependent(): Failure {
     this.#forDependent ??= new Failure(
       [...this.#causes.keys()].flatMap(({ errors }) =>
@@ -82,43 +84,45 @@ export class Failure {
     return this.#forDependent;
   }
 
-  /** The same failure in the place of objects of which these fields are lost. */
-  withLost(lost: Lost): Failure {
-    const known = this.#withLost.get(lost);
-    if (known) return known;
-    const failure = Failure.#of(new Map([...this.#causes.keys()].map((cause) => [cause, new Set([lost])])));
-    this.#withLost.set(lost, failure);
+  /** Returns the same failure in place of objects that lack these fields. */
+  withMissing(missing: MissingFields): Failure {
+    const existing = this.#withMissing.get(missing);
+    if (existing) return existing;
+    const failure = Failure.#of(new Map([...this.#causes.keys()].map((cause) => [cause, new Set([missing])])));
+    this.#withMissing.set(missing, failure);
     return failure;
   }
 
-  /** Adds fields that are lost for the same reason: a later fetch cannot reach the objects that they are of. */
-  addLost(lost: Lost): void {
-    for (const all of this.#causes.values()) all.add(lost);
+  /** Adds fields that are missing for the same reason: a later fetch cannot reach their objects. */
+  addMissing(missing: MissingFields): void {
+    for (const all of this.#causes.values()) all.add(missing);
   }
 
   /**
-   * What is lost of the value under this key, each with a failure for its fields. The paths of its errors begin at the
-   * value: errors about something within keep their place.
+   * Returns the missing fields of the value under a key, each with its failure. Error paths start at the value, so errors of
+   * nested fields keep their positions.
    */
-  lostAt(key: string | number): { readonly lost: Lost; readonly failure: Failure }[] {
-    return [...this.#causes].flatMap(([cause, lost]) => {
-      const failure = Failure.#of(new Map([[descend(cause, key), new Set<Lost>()]]));
-      return [...lost].map((one) => ({ lost: one, failure }));
+  missingAt(key: string | number): { readonly missing: MissingFields; readonly failure: Failure }[] {
+    return [...this.#causes].flatMap(([cause, missing]) => {
+      const failure = Failure.#of(new Map([[descend(cause, key), new Set<MissingFields>()]]));
+      return [...missing].map((fields) => ({ missing: fields, failure }));
     });
   }
 
-  /** Both failures, for a value that neither of two fetches gave. */
-  and(other: Failure): Failure {
+  /** Combines two failures, for a value that neither of two fetches returned. */
+  mergeWith(other: Failure): Failure {
     if (other === this) return this;
-    const causes = new Map([...this.#causes].map(([cause, lost]) => [cause, new Set(lost)]));
-    for (const [cause, lost] of other.#causes) causes.set(cause, new Set([...(causes.get(cause) ?? []), ...lost]));
+    const causes = new Map([...this.#causes].map(([cause, missing]) => [cause, new Set(missing)]));
+    for (const [cause, missing] of other.#causes) {
+      causes.set(cause, new Set([...(causes.get(cause) ?? []), ...missing]));
+    }
     return Failure.#of(causes, this.isFinal || other.isFinal);
   }
 }
 
-const descend = ({ errors, isOfObject }: Cause, key: string | number): Cause => ({
-  isOfObject: true,
-  errors: isOfObject
+const descend = ({ errors, isParentRelative }: Cause, key: string | number): Cause => ({
+  isParentRelative: true,
+  errors: isParentRelative
     ? errors.map((error) => ({ ...error, path: error.path[0] === key ? error.path.slice(1) : [] }))
     : errors,
 });

@@ -10,68 +10,70 @@ import { createRunningValues } from '../cost/running-values.ts';
 import { PLANNER_CONFIG } from '../planning/plan.ts';
 import { createPlanningThread, type PlanningThread } from '../planning/planning-thread.ts';
 import type { PlanNode } from './explain.ts';
-import { type ClientOperation, createGraph, type Graph, type RequestTime } from './graph.ts';
+import { type ClientOperation, createGraph, type Graph, type RequestDeadline } from './graph.ts';
 import { findUnknownLabels } from './overrides.ts';
 import { toPlannable } from './plannable.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
 
 type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway'];
 
-/** What an execution tells beside its answer. */
+/** Receives information about an execution beyond its response, and controls it. */
 export type ExecutionTelemetry = {
   readonly stale: StaleNote[];
-  /** Ends the execution early. */
-  readonly terms?: RequestTime;
-  /** Where it is wanted: what was done. */
+  /** The request's abort signal and deadline. */
+  readonly options: RequestDeadline;
+  /** Receives the executed plan, if tracing was requested. */
   readonly trace?: { plan?: PlanNode | undefined } | undefined;
 };
 
-/** A supergraph that cannot be served. The message says why, in one line. */
+/** The supergraph cannot be served. The message gives the reason in one line. */
 export class SupergraphError extends Error {
   override readonly name = 'SupergraphError';
 }
 
-/** A supergraph that may change. */
+/** A supergraph that may change at runtime. */
 export type SupergraphSource = {
   readonly sdl: string;
-  /** Calls `change` with each that comes after, which throws where it cannot be used; gives what ends that. */
+  /** Calls `change` with each new version; `change` throws if it cannot be served. Returns an unsubscribe function. */
   readonly watch?: (change: (sdl: string) => void) => () => void;
 };
 
 export type CompiledGatewayOptions<Context> = {
   readonly supergraph: SupergraphSource;
-  /** Gives the way to each subgraph of a supergraph. */
+  /** Creates the clients for the subgraphs of a supergraph. */
   readonly clientsOf: (supergraphSdl: string) => (subgraph: string) => SubgraphClient<Context>;
   readonly maxPrograms: number;
   readonly maxProgramBytes: number;
   readonly estimateLimits: EstimateLimits;
   readonly maxAnswerValues: number;
-  /** Values of all answers that are being made at once, by estimate. */
+  /** Estimated values of all responses in progress. */
   readonly maxRunningValues: number;
   readonly turns: TurnQueue;
-  /** Time that one request may take, in milliseconds: nobody waits longer for a plan. */
+  /** Maximum duration of one request, in milliseconds. No request waits longer for its plan. */
   readonly requestTimeoutMs: number;
-  /** Time that planning one operation may take, in milliseconds. */
+  /** Maximum time to plan one operation, in milliseconds. */
   readonly planningTimeoutMs: number;
   /** Whether clients may read the schema, by introspection or in error messages. */
   readonly introspection: boolean;
-  /** The custom labels of progressive @override that are switched on. */
+  /** The custom labels of progressive `@override` that are enabled. */
   readonly overrideLabels: readonly string[];
   readonly log: Log;
 };
 
 export type CompiledGateway = {
   readonly gateway: Gateway;
-  /** Errors of a document for a version of the graph; none where it is valid. */
+  /** Validates a document against a version of the graph. Returns no errors if it is valid. */
   readonly validate: (schema: GraphQLSchema, document: DocumentNode) => Promise<readonly GraphQLError[]>;
 };
 
 type SchemaContext = Parameters<Parameters<Gateway['onSchemaLoadOrUpdate']>[0]>[0];
 
 /**
- * What Apollo Server takes as its gateway: `@apollo/gateway` loads and changes the supergraph and has the planner;
- * operations are executed here, each by its compiled program. `load` and a change throw SupergraphError where the
- * supergraph cannot be served; after a change that failed, the one before is served.
+ * Creates the gateway object for Apollo Server.
+ *
+ * `@apollo/gateway` loads and updates the supergraph and provides the planner. Operations are executed here, each by its
+ * compiled program. `load` and updates throw SupergraphError if the supergraph cannot be served; after a failed update the
+ * previous version stays active.
  */
 export const createCompiledGateway = <Context extends ExecutionTelemetry>(
   options: CompiledGatewayOptions<Context>,
@@ -83,7 +85,7 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
   const apollo = new ApolloGateway({
     supergraphSdl: async ({ update }) => {
       const stop = supergraph.watch?.((sdl) => {
-        // Apollo's gateway takes a second attempt at the same text for no change.
+        // Apollo's gateway ignores an update with the same text as the previous one, even if that one failed.
         if (rejected?.sdl === sdl) throw rejected.error;
         try {
           update(toPlannable(sdl));
@@ -97,19 +99,21 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
       return { supergraphSdl: toPlannable(supergraph.sdl), cleanup: async () => stop?.() };
     },
     logger: log,
-    // By default it is not in production, and then what is wrong shows when it is asked for.
+    // Off by default in production, where an invalid supergraph would fail only at query time.
     validateSupergraph: true,
     queryPlannerConfig: PLANNER_CONFIG,
-    buildService: () => ({ process: async () => Promise.reject(new Error('Fetches are sent by programs.')) }),
+    buildService: () => ({
+      process: async () => Promise.reject(new Error('Fetches are sent by compiled programs, not by @apollo/gateway.')),
+    }),
   });
-  // A request belongs to the version that it was validated with, whatever has been loaded since.
+  // A request is executed by the version that it was validated against, even if another has been loaded since.
   const graphs = new WeakMap<GraphQLSchema, Graph<Context>>();
   let current: Graph<Context> | undefined;
   let planningThread: PlanningThread | undefined;
   const runningValues = createRunningValues(options.maxRunningValues);
 
   const applyChanges = ({ apiSchema, coreSupergraphSdl }: SchemaContext): void => {
-    // The one before ends with its last job.
+    // The previous thread ends with its last job.
     planningThread = createPlanningThread({
       supergraphSdl: coreSupergraphSdl,
       introspection: options.introspection,
@@ -128,7 +132,8 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
     });
     if (options.overrideLabels.length > 0) {
       const labels = findUnknownLabels(parse(coreSupergraphSdl), options.overrideLabels);
-      if (labels.length > 0) log.warn({ labels }, 'OVERRIDE_LABELS has labels that the supergraph does not have.');
+      if (labels.length > 0)
+        log.warn({ labels }, 'OVERRIDE_LABELS contains labels that the supergraph does not define.');
     }
     graphs.set(apiSchema, graph);
     for (const listener of listeners) listener({ apiSchema, coreSupergraphSdl });
@@ -136,7 +141,7 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
     current = graph;
   };
 
-  // Apollo's gateway logs what a listener throws, and goes on as if the supergraph were served.
+  // Apollo's gateway logs what a listener throws and continues as if the supergraph were served.
   let failure: { readonly error: unknown } | undefined;
   const throwFailure = (): void => {
     const failed = failure;
@@ -153,7 +158,7 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
 
   const executor: Awaited<ReturnType<Gateway['load']>>['executor'] = async (request) => {
     const graph = graphs.get(request.schema);
-    if (!graph) throw new Error('A request for a version of the graph that was never loaded.');
+    if (!graph) throw new Error('The request refers to a schema version that was never loaded.');
     const context = request.context as unknown as Context;
     const operation = {
       document: request.document,
@@ -161,14 +166,14 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
       variableDefinitions: request.operation.variableDefinitions ?? [],
       hash: request.queryHash,
     };
-    const { data, errors, stale, outline } = await graph.execute(
+    const { data, errors, stale, explain } = await graph.execute(
       operation,
       request.request.variables ?? {},
       context,
-      context.terms,
+      context.options,
     );
     context.stale.push(...stale);
-    if (context.trace) context.trace.plan = outline?.();
+    if (context.trace) context.trace.plan = explain?.();
     return {
       ...(data !== undefined && { data }),
       ...(errors.length > 0 && { errors: errors.map(toGraphQLError) }),
@@ -181,9 +186,9 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
         listeners.add(callback);
         return () => listeners.delete(callback);
       },
-      load: async (given) => {
+      load: async (apolloOptions) => {
         try {
-          await apollo.load(given);
+          await apollo.load(apolloOptions);
           throwFailure();
         } catch (error) {
           await apollo.stop();
@@ -198,7 +203,7 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
     },
     validate: async (schema, document) => {
       const graph = graphs.get(schema);
-      if (!graph) throw new Error('A request for a version of the graph that was never loaded.');
+      if (!graph) throw new Error('The request refers to a schema version that was never loaded.');
       return graph.validate(document);
     },
   };
@@ -207,12 +212,12 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
 const MAX_CAUSES = 3;
 const MAX_CAUSE_LENGTH = 300;
 
-/** Apollo's libraries tell of many errors at once, each with its place in the text on lines of its own. */
+/** Summarizes an error of Apollo's libraries, which report many errors at once, each with its source location on extra lines. */
 const toSupergraphError = (error: unknown): SupergraphError => {
   if (error instanceof SupergraphError) return error;
   const causes = error instanceof Error ? (errorCauses(error) ?? [error]) : [];
   const messages = causes.slice(0, MAX_CAUSES).map(({ message }) => {
-    // What fails while it is taken apart by subgraph is told after "this is either a bug, or the supergraph is corrupted".
+    // Errors from extracting the subgraphs follow a preamble "this is either a bug, or the supergraph is corrupted".
     const [line = ''] = message.replace(/^[\s\S]*\nDetails:\n/, '').split(/\n\n|\n(?=GraphQL request)/);
     return line.replaceAll(/\s+/g, ' ').slice(0, MAX_CAUSE_LENGTH).replace(/\.$/, '');
   });
@@ -221,8 +226,8 @@ const toSupergraphError = (error: unknown): SupergraphError => {
 };
 
 /**
- * The planner that Apollo's gateway has made for the supergraph, and the schemas that belong to it. They are private
- * there; another planner of our own would take the time and the memory of a second one.
+ * Returns the planner that Apollo's gateway created for the supergraph, and its schemas. They are private there, but creating a
+ * second planner would double the time and memory.
  */
 const plannerOf = (apollo: ApolloGateway) => {
   const {
@@ -239,14 +244,17 @@ const plannerOf = (apollo: ApolloGateway) => {
   return { planner, plannerSchema, supergraphSchema };
 };
 
-/** Makes the programs of the operations in use one at a time, between requests. */
+/** Compiles the programs of the operations in use, one at a time, between requests. */
 const warmUp = async <Context>(graph: Graph<Context>, operations: readonly ClientOperation[], log: Log) => {
   for (const operation of operations) {
     await new Promise(setImmediate);
     try {
       await graph.warm(operation);
     } catch (error) {
-      log.warn({ err: error, operationName: operation.operationName }, 'An operation cannot be planned any more.');
+      log.warn(
+        { err: error, operationName: operation.operationName },
+        'An operation in use cannot be planned with the new supergraph.',
+      );
     }
   }
 };

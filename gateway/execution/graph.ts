@@ -10,18 +10,18 @@ import { monotonicNow } from '../../runtime/clock.ts';
 import { raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { timedOut } from '../../subgraphs/kit/limits/timed-out.ts';
-import { createAnswerBudget } from '../cost/answer-budget.ts';
 import { readCostDirectives } from '../cost/cost-directives.ts';
 import { createEstimate, type Estimate } from '../cost/estimate.ts';
 import { checkEstimate, type EstimateLimits } from '../cost/estimate-limits.ts';
 import { measureIntrospection } from '../cost/introspection-size.ts';
+import { createResponseBudget } from '../cost/response-budget.ts';
 import type { RunningValues } from '../cost/running-values.ts';
 import { createPlan, isLargeDocument, type PlanOptions } from '../planning/plan.ts';
 import { validateDocument } from '../planning/validate.ts';
-import { type ConditionValues, conditionVariables, needsValues } from './conditions.ts';
+import { type ConditionValues, conditionVariables, needsConditionValues } from './conditions.ts';
 import { createOverrides, type OverrideConditions, type OverrideOptions } from './overrides.ts';
 import { prepareOperation } from './prepare.ts';
-import { type Answer, compile, type Program, type RequestVariables } from './program.ts';
+import { compile, type ExecutionResponse, type Program, type RequestVariables } from './program.ts';
 import { createProgramCache } from './program-cache.ts';
 import { readRequirements } from './requirements.ts';
 import { fragmentMap } from './selections.ts';
@@ -31,12 +31,12 @@ import type { SubgraphClient } from './subgraph-request.ts';
 import { coerceVariables } from './variables.ts';
 import { withoutIntrospection } from './without-introspection.ts';
 
-/** An operation of a client, as it is known before its variables are. */
+/** A client's operation, without variable values. */
 export type ClientOperation = {
   readonly document: DocumentNode;
   readonly operationName: string | undefined;
   readonly variableDefinitions: readonly VariableDefinitionNode[];
-  /** The same for the same text. */
+  /** Hash of the document text. */
   readonly hash: string;
 };
 
@@ -46,71 +46,73 @@ export type GraphOptions<Context> = PlanOptions & {
   readonly supergraphSdl: string;
   readonly overrides: OverrideOptions;
   readonly clientOf: (subgraph: string) => SubgraphClient<Context>;
-  /** How many programs are kept, and about how much memory they may take, in bytes. */
+  /** Maximum number of cached programs, and their approximate total size in bytes. */
   readonly maxPrograms: number;
   readonly maxProgramBytes: number;
   readonly estimateLimits: EstimateLimits;
-  /** Values that an answer may have, whatever its estimate was. */
+  /** Maximum number of values in a response, regardless of the estimate. */
   readonly maxAnswerValues: number;
-  /** Spaces out what keeps this thread busy for long, and bounds what all such requests hold at once. */
+  /** Yields between long stretches of synchronous work. */
   readonly turns: TurnQueue;
+  /** Bounds the values of all large responses in progress. */
   readonly runningValues: RunningValues;
   /** Whether clients may read the schema, by introspection or in error messages. */
   readonly introspection: boolean;
 };
 
-/** When a request ends. */
-export type RequestTime = {
-  /** Fires when the request's time is up or its client has left. */
+/** The abort signal and the deadline of a request. */
+export type RequestDeadline = {
+  /** Fires when the request times out or its client disconnects. */
   readonly signal?: AbortSignal | undefined;
   /** In milliseconds of the monotonic clock. */
   readonly deadlineAt?: number | undefined;
 };
 
-/** One version of the graph: a supergraph, and the programs of the operations that are in use. */
+/** One version of the graph: a supergraph and the programs of the operations in use. */
 export type Graph<Context> = {
-  /** Errors of a document; none where it is valid. */
+  /** Validates a document. Returns no errors if it is valid. */
   readonly validate: (document: DocumentNode) => Promise<readonly GraphQLError[]>;
   readonly execute: (
     operation: ClientOperation,
     variables: Readonly<Record<string, unknown>>,
     context: Context,
-    time?: RequestTime,
-  ) => Promise<Answer>;
-  /** The operations whose programs are kept, those asked for last first. */
+    deadline?: RequestDeadline,
+  ) => Promise<ExecutionResponse>;
+  /** Operations with a cached program, most recently used first. */
   readonly operations: () => ClientOperation[];
-  /** Makes the program of an operation that another version had, unless this version does not allow it. */
+  /** Compiles the program of an operation of another version, unless it is invalid in this version. */
   readonly warm: (operation: ClientOperation) => Promise<void>;
 };
 
 type EstimateFor = (variables: Readonly<Record<string, unknown>>) => Estimate;
 
-/** What is cached of an operation. */
+/** The cache entry of an operation. */
 type CachedProgram<Context> = {
   readonly operation: ClientOperation;
-  /** The program, or the variables whose values one has to know to have a program. */
+  /** The program, or the names of the condition variables whose values select a program. */
   readonly program: Program<Context> | readonly string[];
-  /** About how much memory it takes. */
+  /** Approximate memory use, in bytes. */
   readonly bytes: number;
 };
 
-// Measured: 150 heavy queries with plans of 8.1 kB each took 474 kB each, documents and functions together, those of
-// subgraphs in this process too. The text of the operation, comments and all, comes on top: every document holds on to
-// its own.
+// Measured: 150 heavy queries with plans of 8.1 kB each took 474 kB each, for documents and functions, including those of
+// in-process subgraphs. The operation text, including comments, is added: every document retains its own.
 const BYTES_PER_PLAN_CHARACTER = 60;
 const BYTES_PER_TEXT_CHARACTER = 2;
 
-/** Values from which on an answer takes turns with others. */
-const MANY_VALUES = 500;
+/** Number of values from which a response shares the thread with others by taking turns. */
+const LARGE_RESPONSE_VALUES = 500;
 
 /**
- * Time for each value of an answer within which the answer is due, in milliseconds. That is about forty times what it
- * takes to make: npm run abuse measured 17 to 21 answers of 49,000 values a second. So answers of one size are made one
- * after the other, not all at the same time, and a smaller one does not wait for all the larger ones before it.
+ * Time per value within which a response is due, in milliseconds.
+ *
+ * About forty times the actual cost: `npm run abuse` measured 17 to 21 responses of 49,000 values per second. Responses of
+ * equal size are therefore produced one after the other rather than all at once, and a smaller one does not wait for all the
+ * larger ones before it.
  */
 const DUE_MS_PER_VALUE = 0.05;
 
-/** Makes a version of the graph. Operations are planned and compiled when they are first asked for. */
+/** Creates a version of the graph. Operations are planned and compiled on first use. */
 export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Context> => {
   const { apiSchema, supergraphSchema, supergraphSdl, clientOf, planningThread } = options;
   const { estimateLimits, turns, runningValues, introspection } = options;
@@ -121,13 +123,13 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   const introspectionSize = measureIntrospection(apiSchema);
   const limits = { ...estimateLimits, maxIntrospected: introspectionSize.limit };
   const plan = createPlan(options);
-  const decideOverrides = createOverrides(supergraph, requirements.names, options.overrides);
+  const decideOverrides = createOverrides(supergraph, requirements.fieldNames, options.overrides);
   const programs = createProgramCache<CachedProgram<Context>>({
     maxEntries: options.maxPrograms,
     maxBytes: options.maxProgramBytes,
   });
 
-  // Also of operations that are refused again and again, of which nothing else is cached.
+  // Also for operations that are rejected again and again, for which nothing else is cached.
   const estimates = new WeakMap<DocumentNode, Map<string | undefined, EstimateFor>>();
 
   const estimateFor = ({ document, operationName }: ClientOperation): EstimateFor => {
@@ -140,7 +142,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
 
   const compileEstimate = (document: DocumentNode, operationName: string | undefined): EstimateFor => {
     const operation = getOperationAST(document, operationName);
-    if (!operation) throw new Error('The document has no such operation.');
+    if (!operation) throw new Error('The document does not contain the requested operation.');
     const fragments = fragmentMap(fragmentsIn(document));
     const { assumedListSize } = estimateLimits;
     const introspectionLists = introspectionSize.lists;
@@ -163,9 +165,10 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     const bytes =
       JSON.stringify(plans).length * BYTES_PER_PLAN_CHARACTER +
       (document.loc?.source.body.length ?? 0) * BYTES_PER_TEXT_CHARACTER;
-    const isOpen =
-      !conditions && prepared.parts.some((part) => needsValues(part, steps.flatMap(fetchesOf), requirements.keyNames));
-    if (isOpen) {
+    const needsValues =
+      !conditions &&
+      prepared.parts.some((part) => needsConditionValues(part, steps.flatMap(fetchesOf), requirements.keyFieldNames));
+    if (needsValues) {
       const variables = prepared.parts.flatMap(conditionVariables).map(prepared.clientVariable);
       return { operation, bytes, program: [...new Set(variables)] };
     }
@@ -177,30 +180,30 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
 
   const keyOf = ({ operationName = '', hash }: ClientOperation): string => `${operationName} ${hash}`;
 
-  /** Refuses what would be too large. */
-  const checkedEstimate = (operation: ClientOperation, { coerced }: RequestVariables): Estimate => {
+  /** Returns the estimate of an operation. Throws a GraphQLError if it exceeds the limits. */
+  const estimateWithinLimits = (operation: ClientOperation, { coerced }: RequestVariables): Estimate => {
     const estimate = estimateFor(operation)(coerced);
     checkEstimate(estimate, limits);
     return estimate;
   };
 
-  /** Returns an operation's program, or a promise of it where it has to be planned and compiled. */
+  /** Returns an operation's program, or a promise of it if it must be planned and compiled first. */
   const programFor = (
     operation: ClientOperation,
     { coerced }: RequestVariables,
   ): Program<Context> | Promise<Program<Context>> => {
     const overrides = decideOverrides(operation.document);
     const key = `${keyOf(operation)} ${overrides.key}`;
-    const known = programs.get(key)?.program;
-    if (typeof known === 'function') return known;
+    const cached = programs.get(key)?.program;
+    if (typeof cached === 'function') return cached;
     const compileFor = async (): Promise<Program<Context>> => {
       const { program } = await programs.getOrCompile(key, () => compileProgram(operation, overrides));
       if (typeof program === 'function') return program;
       const conditions = Object.fromEntries(program.map((name) => [name, coerced[name]]));
-      const own = await programs.getOrCompile(`${key} ${JSON.stringify(conditions)}`, () =>
+      const specialized = await programs.getOrCompile(`${key} ${JSON.stringify(conditions)}`, () =>
         compileProgram(operation, overrides, conditions),
       );
-      return own.program as Program<Context>;
+      return specialized.program as Program<Context>;
     };
     return compileFor();
   };
@@ -210,30 +213,30 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     { values, introspected }: Estimate,
     variables: RequestVariables,
     context: Context,
-    { signal, deadlineAt }: RequestTime,
-    begin: () => void,
-  ): Promise<Answer> => {
-    const all = values + introspected;
-    const createBudget = () => createAnswerBudget(options.maxAnswerValues, deadlineAt);
-    if (all < MANY_VALUES) {
-      begin();
+    { signal, deadlineAt }: RequestDeadline,
+    onStart: () => void,
+  ): Promise<ExecutionResponse> => {
+    const totalValues = values + introspected;
+    const createBudget = () => createResponseBudget(options.maxAnswerValues, deadlineAt);
+    if (totalValues < LARGE_RESPONSE_VALUES) {
+      onStart();
       return program(variables, context, { createBudget });
     }
-    const end = await runningValues.reserve(all, signal);
-    begin();
-    const dueAt = Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, monotonicNow() + all * DUE_MS_PER_VALUE);
-    // When its time is up, a request is answered with what is there.
-    const hasLeft = (): boolean => signal?.aborted === true && !isTimeout(signal);
+    const release = await runningValues.reserve(totalValues, signal);
+    onStart();
+    const dueAt = Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, monotonicNow() + totalValues * DUE_MS_PER_VALUE);
+    // A request that times out still gets a response, with the data fetched so far.
+    const isDisconnected = (): boolean => signal?.aborted === true && !isTimeout(signal);
     const takeTurn = (): Promise<void> | undefined =>
-      hasLeft()
+      isDisconnected()
         ? Promise.reject(signal?.reason)
         : turns.take(dueAt)?.then(() => {
-            if (hasLeft()) throw signal?.reason;
+            if (isDisconnected()) throw signal?.reason;
           });
     try {
       return await program(variables, context, { takeTurn, createBudget });
     } finally {
-      end();
+      release();
     }
   };
 
@@ -246,27 +249,27 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
 
   return {
     validate,
-    execute: async (operation, sent, context, time = {}) => {
-      const { signal } = time;
+    execute: async (operation, raw, context, deadline = {}) => {
+      const { signal } = deadline;
       const { variableDefinitions } = operation;
-      const { errors, coerced } = coerceVariables(apiSchema, variableDefinitions, sent, { suggestions: introspection });
+      const { errors, coerced } = coerceVariables(apiSchema, variableDefinitions, raw, { suggestions: introspection });
       if (errors) return { errors, stale: [] };
-      const unset = nullCondition(operation, coerced);
-      if (unset !== undefined) return refuse(nullConditionError(unset));
-      const variables = { sent, coerced };
-      let hasBegun = false;
+      const nullVariable = findNullCondition(operation, coerced);
+      if (nullVariable !== undefined) return toErrorResponse(nullConditionError(nullVariable));
+      const variables = { raw, coerced };
+      let hasStarted = false;
       try {
-        const estimate = checkedEstimate(operation, variables);
-        const known = programFor(operation, variables);
-        const program = known instanceof Promise ? await raceAbort(known, signal) : known;
-        // Nothing has begun yet, so nothing of a mutation is done.
+        const estimate = estimateWithinLimits(operation, variables);
+        const pending = programFor(operation, variables);
+        const program = pending instanceof Promise ? await raceAbort(pending, signal) : pending;
+        // Nothing has started yet, so no part of a mutation has been executed.
         signal?.throwIfAborted();
-        return await run(program, estimate, variables, context, time, () => {
-          hasBegun = true;
+        return await run(program, estimate, variables, context, deadline, () => {
+          hasStarted = true;
         });
       } catch (error) {
-        if (hasBegun && isMutation(operation)) return outcomeUnknown();
-        return refuse(signal?.aborted && error === signal.reason ? timedOut() : error);
+        if (hasStarted && isMutation(operation)) return outcomeUnknown();
+        return toErrorResponse(signal?.aborted && error === signal.reason ? timedOut() : error);
       }
     },
     operations: () => [
@@ -280,8 +283,8 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   };
 };
 
-/** The variable of a `@skip` or `@include` that is null. It may be, where its operation has a default for it. */
-const nullCondition = (
+/** Returns a variable of `@skip` or `@include` that is null. The specification allows null if the variable has a default. */
+const findNullCondition = (
   { document }: ClientOperation,
   coerced: Readonly<Record<string, unknown>>,
 ): string | undefined =>
@@ -297,11 +300,11 @@ const nullConditionError = (variable: string): GraphQLError =>
 const isMutation = ({ document, operationName }: ClientOperation): boolean =>
   getOperationAST(document, operationName)?.operation === 'mutation';
 
-/** What is answered to a mutation that was sent and whose answer cannot be made. */
-const outcomeUnknown = (): Answer => ({
+/** The response to a mutation that was sent but whose result could not be assembled. */
+const outcomeUnknown = (): ExecutionResponse => ({
   errors: [
     {
-      message: 'Whether this was done is unknown: its answer could not be made. Check before you repeat it.',
+      message: 'The outcome of the mutation is unknown: its response could not be assembled. Check before you retry.',
       extensions: { code: 'UPSTREAM_OUTCOME_UNKNOWN' },
     },
   ],
@@ -311,17 +314,18 @@ const outcomeUnknown = (): Answer => ({
 const isTimeout = ({ reason }: AbortSignal): boolean =>
   reason instanceof DOMException && reason.name === 'TimeoutError';
 
-/** What is answered to an operation that there can be no program for. Throws what is a fault of ours. */
-const refuse = (error: unknown): Answer => {
-  const refusal = (message: string, code: string): Answer => ({
+/** The response to an operation that cannot be compiled. Rethrows internal errors. */
+const toErrorResponse = (error: unknown): ExecutionResponse => {
+  const errorResponse = (message: string, code: string): ExecutionResponse => ({
     errors: [{ message, extensions: { code } }],
     stale: [],
   });
   if (error instanceof GraphQLError) return { errors: [error], stale: [] };
   if (error instanceof UnsupportedOperation || error instanceof UnsupportedPlan) {
-    return refusal(error.message, 'OPERATION_UNRESOLVABLE');
+    return errorResponse(error.message, 'OPERATION_UNRESOLVABLE');
   }
-  // Planner and compiler go down an operation by calling themselves: V8's stack ends at about a thousand levels.
-  if (error instanceof RangeError) return refusal('The operation is nested too deeply.', 'GRAPHQL_VALIDATION_FAILED');
+  // The planner and the compiler are recursive. V8's stack overflows at about a thousand levels.
+  if (error instanceof RangeError)
+    return errorResponse('The operation is nested too deeply.', 'GRAPHQL_VALIDATION_FAILED');
   throw error;
 };

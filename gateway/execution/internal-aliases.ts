@@ -4,33 +4,33 @@ import { printCall } from './requirements.ts';
 import { responseName } from './selections.ts';
 import type { SelectedCalls } from './split.ts';
 
-/** A name that no client gives, because GraphQL keeps such for itself. */
-export const ownName = (name: string): string => `__own_${name}`;
+/** Returns an alias that no client uses: GraphQL reserves names that start with two underscores. */
+export const internalAlias = (name: string): string => `__own_${name}`;
 
 /**
- * Gives fields names of their own where the planner may put something else under theirs, or where every object has one of theirs
- * already. `names` is told what the client calls them.
+ * Gives internal aliases to fields whose response name the planner may use for another field, or that every JavaScript object
+ * inherits. `names` receives the client's name of each new alias.
  */
-export const giveOwnNames = (
+export const assignInternalAliases = (
   document: DocumentNode,
   plannerNames: ReadonlySet<string>,
   selected: SelectedCalls,
   names: Map<string, string>,
 ): DocumentNode => {
-  const taken = new Map<string, Set<string>>();
+  const requiredCalls = new Map<string, Set<string>>();
   for (const [name, call] of [...selected.values()].flatMap((required) => [...required])) {
-    taken.set(name, (taken.get(name) ?? new Set()).add(call));
+    requiredCalls.set(name, (requiredCalls.get(name) ?? new Set()).add(call));
   }
   return visit(document, {
     Field: (node) => {
       const name = responseName(node);
-      const required = taken.get(name);
-      const isTheSame = required === undefined || (required.size === 1 && required.has(printCall(node)));
-      const isOther = name !== node.name.value && plannerNames.has(name);
-      if (isTheSame && !isOther && !isInherited(name)) return undefined;
-      const other = ownName(name);
-      names.set(other, names.get(name) ?? name);
-      return withAlias(node, other);
+      const required = requiredCalls.get(name);
+      const isSameCall = required === undefined || (required.size === 1 && required.has(printCall(node)));
+      const aliasesPlannerName = name !== node.name.value && plannerNames.has(name);
+      if (isSameCall && !aliasesPlannerName && !isInherited(name)) return undefined;
+      const alias = internalAlias(name);
+      names.set(alias, names.get(name) ?? name);
+      return withAlias(node, alias);
     },
   });
 };

@@ -2,11 +2,11 @@ import { Kind, print, type VariableDefinitionNode, visit } from 'graphql';
 import { type Fetch, type FetchTarget, fragmentsIn, operationIn, type Step } from './steps.ts';
 
 /**
- * Makes one request of entity fetches that would go to one subgraph at the same time. Where they ask for the same
- * fields, at different places, they become one list of representations, so that an entity is asked for once.
+ * Merges entity fetches that would go to one subgraph at the same time into one request.
  *
- * What follows one of them waits for all: a subgraph answers one request a little later than its fastest part, and is
- * asked once less.
+ * Fetches of the same fields at different paths share one list of representations, so each entity is requested once. Steps
+ * that follow one of the fetches wait for all of them: a response takes slightly longer than its fastest part, and the
+ * subgraph receives one request less.
  */
 export const joinFetches = (step: Step): Step => {
   switch (step.kind) {
@@ -45,61 +45,62 @@ const joinParallel = (steps: readonly Step[]): Step => {
   return { kind: 'parallel', steps: steps.map(replace), shared };
 };
 
-/** The entity fetch that a step starts with. */
+/** Returns the entity fetch that a step starts with. */
 const firstFetch = (step: Step | undefined): Fetch | undefined => {
   if (step?.kind === 'sequence') return firstFetch(step.steps[0]);
-  return step?.kind === 'fetch' && step.fetch.inputs.every(({ entities }) => entities) ? step.fetch : undefined;
+  return step?.kind === 'fetch' && step.fetch.targets.every(({ entities }) => entities) ? step.fetch : undefined;
 };
 
-/** One fetch that does what several entity fetches do. */
+/** Combines several entity fetches into one. */
 const join = (fetches: readonly Fetch[]): Fetch => {
   const [first] = fetches as readonly [Fetch];
   const groups = new Map<string, FetchTarget>();
   const fragments = new Map<string, ReturnType<typeof fragmentsIn>[number]>();
   for (const [index, fetch] of fetches.entries()) {
-    const own = fragmentsIn(fetch.document);
-    // Fragments of two fetches can have one name and not be the same.
+    const fetchFragments = fragmentsIn(fetch.document);
+    // Different fragments of two fetches can have the same name.
     const rename = (name: string): string => `${name}_${index}`;
-    for (const input of fetch.inputs) {
-      const renamed = own.length === 0 ? input.selectionSet : withFragmentNames(input.selectionSet, rename);
-      const key = JSON.stringify([print(input.selectionSet), own.map(print), input.renamed]);
-      const before = groups.get(key);
-      if (before) {
-        groups.set(key, { ...before, targets: [...before.targets, ...input.targets] });
+    for (const target of fetch.targets) {
+      const selectionSet =
+        fetchFragments.length === 0 ? target.selectionSet : withFragmentNames(target.selectionSet, rename);
+      const key = JSON.stringify([print(target.selectionSet), fetchFragments.map(print), target.renames]);
+      const existing = groups.get(key);
+      if (existing) {
+        groups.set(key, { ...existing, locations: [...existing.locations, ...target.locations] });
         continue;
       }
-      groups.set(key, { ...input, selectionSet: renamed });
-      for (const fragment of own) {
+      groups.set(key, { ...target, selectionSet });
+      for (const fragment of fetchFragments) {
         const other = rename(fragment.name.value);
         fragments.set(other, { ...withFragmentNames(fragment, rename), name: name(other) });
       }
     }
   }
   const variables = new Map<string, VariableDefinitionNode>();
-  for (const { document, inputs } of fetches) {
+  for (const { document, targets } of fetches) {
     for (const definition of operationIn(document).variableDefinitions ?? []) {
       const name = definition.variable.name.value;
-      if (!inputs.some(({ entities }) => entities?.variable === name)) variables.set(name, definition);
+      if (!targets.some(({ entities }) => entities?.variable === name)) variables.set(name, definition);
     }
   }
-  const inputs = [...groups.values()].map((input, index) => {
+  const targets = [...groups.values()].map((target, index) => {
     if (index === 0)
-      return { ...input, entities: { name: '_entities', variable: freeName('representations', variables) } };
+      return { ...target, entities: { name: '_entities', variable: freeName('representations', variables) } };
     const variable = freeName(`representations_${index}`, variables);
-    return { ...input, entities: { name: `_entities_${index}`, variable } };
+    return { ...target, entities: { name: `_entities_${index}`, variable } };
   });
   const operation = operationIn(first.document);
   return {
     ...first,
     variables: [...new Set(fetches.flatMap((fetch) => fetch.variables))],
-    inputs,
+    targets,
     document: {
       kind: Kind.DOCUMENT,
       definitions: [
         {
           ...operation,
-          variableDefinitions: [...inputs.map(({ entities }) => define(entities.variable)), ...variables.values()],
-          selectionSet: { kind: Kind.SELECTION_SET, selections: inputs.map(toField) },
+          variableDefinitions: [...targets.map(({ entities }) => define(entities.variable)), ...variables.values()],
+          selectionSet: { kind: Kind.SELECTION_SET, selections: targets.map(toField) },
         },
         ...fragments.values(),
       ],

@@ -4,7 +4,7 @@ import { Failure } from './failure.ts';
 
 const MAX_INT = 2 ** 31 - 1;
 
-/** Writes the expression that tests whether a subgraph's value is of a leaf type. Values are passed on as they are. */
+/** Writes the expression that tests whether a subgraph's value is of a leaf type. Values are passed on unchanged. */
 export const writeLeafTest = (code: Code, type: GraphQLLeafType, value: string): string => {
   if (isEnumType(type)) {
     const names = code.constant(new Set(type.getValues().map(({ name }) => name)));

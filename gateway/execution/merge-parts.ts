@@ -1,12 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Data, isData, own, setOwn } from './data.ts';
+import { type Data, getOwn, isData, setOwn } from './data.ts';
 import { Failure } from './failure.ts';
 import { combineFailure, type MergeRun } from './merge.ts';
 
 /**
- * Puts the data of an operation's parts together, in the first. False where they are not of the same objects: each part
- * was read by itself, and what it was read from may have changed in between. What `required` names differs between
- * parts by their nature, and nobody reads it any more. Where a part failed, what another has for the place stays.
+ * Merges the data of an operation's parts into the first one. Returns false if the parts are not of the same objects: each part
+ * is fetched separately, and the data may have changed in between.
+ *
+ * Fields named in `required` legitimately differ between parts and are no longer needed. Where one part failed, the value of
+ * another part wins.
  */
 export const mergeParts = (
   [first, ...others]: readonly Data[],
@@ -15,7 +17,7 @@ export const mergeParts = (
 ): boolean => {
   const mergePart = (target: Data, source: Data): boolean =>
     Object.keys(source).every((name) => {
-      const existing = own(target, name);
+      const existing = getOwn(target, name);
       const value = source[name];
       if (existing === undefined) setOwn(target, name, value);
       if (existing === undefined || value === undefined || required.has(name)) return true;

@@ -1,42 +1,42 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type GraphQLSchema, isObjectType } from 'graphql';
 import { createCode, isInherited, read } from './code.ts';
-import { copy, type Data, isData, own, setOwn, TYPE_FAILURE } from './data.ts';
-import { Failure, type Lost } from './failure.ts';
+import { type Data, deepCopy, getOwn, isData, setOwn, TYPE_FAILURE } from './data.ts';
+import { Failure, type MissingFields } from './failure.ts';
 import type { SelectionTree } from './selection-tree.ts';
 import { isSelected } from './selections.ts';
 import { isOfType } from './types.ts';
 
 /*
- * Merges what several fetches give for one place, so that the result is the same in every order of arrival:
+ * Merges the values that several fetches return for one path. The result does not depend on the order of arrival:
  *
- * - a value is preferred to a null, and both to nothing;
- * - objects are merged, and lists of the same length item by item;
- * - a failure loses to a leaf, and is distributed to the fields that an object of another fetch lacks;
- * - values that contradict each other are a conflict: a failure that no further value replaces.
+ * - a value takes precedence over null, and both over a missing value;
+ * - objects are merged field by field, and lists of equal length item by item;
+ * - a leaf replaces a failure; an object from another fetch takes the failure for the fields that it lacks;
+ * - contradictory values are a conflict: a failure that no later value replaces.
  */
 
-/** What merging needs to know of an execution, and reports to it. */
+/** The part of an execution that merging reads and updates. */
 export type MergeRun = { hasFailures: boolean; readonly variables: Readonly<Record<string, unknown>> };
 
 export type Merge = (target: Data, source: Data, run: MergeRun) => void;
 
-/** Compiles how the fields that one fetch selects of an object are merged into it. */
+/** Compiles merging the fields that one fetch selects into an object. */
 export const createMerge = (schema: GraphQLSchema, tree: SelectionTree): Merge => {
   const code = createCode();
   for (const { dataName: name, nested } of tree.fieldsOf().values()) {
     const key = JSON.stringify(name);
     const value = code.name('value');
-    const mergeSlowly = (target: Data, given: unknown, run: MergeRun): void => {
+    const mergeSlowly = (target: Data, incoming: unknown, run: MergeRun): void => {
       const merged =
         name === '__typename'
-          ? (commonType(schema, target[name], given) ?? target[name])
-          : combine(own(target, name), given, name, nested, { schema, run });
+          ? (commonType(schema, target[name], incoming) ?? target[name])
+          : combine(getOwn(target, name), incoming, name, nested, { schema, run });
       setOwn(target, name, merged);
     };
     const slow = `${code.constant(mergeSlowly)}(target, ${value}, run);`;
     code.add(`const ${value} = ${read('source', name)};`);
-    // The common case. An inherited name is never undefined, and is left to the other.
+    // The fast path. Inherited names are never undefined on an object, so they take the slow path.
     if (isInherited(name)) code.add(`if (${value} !== undefined) ${slow}`);
     else {
       code.add(
@@ -53,7 +53,7 @@ export const createMerge = (schema: GraphQLSchema, tree: SelectionTree): Merge =
 
 type Context = { readonly schema: GraphQLSchema; readonly run: MergeRun };
 
-/** `tree` is what the fetch of the new value selects of it; undefined for a leaf. */
+/** Merges one value. `tree` has the selections of the new value; undefined for a leaf. */
 const combine = (
   existing: unknown,
   value: unknown,
@@ -63,7 +63,7 @@ const combine = (
 ): unknown => {
   if (value === undefined || existing === value) return existing;
   if (existing === undefined) return value;
-  if (existing instanceof Failure) return combineFailure(value, existing, key, context.run, copy);
+  if (existing instanceof Failure) return combineFailure(value, existing, key, context.run, deepCopy);
   if (value instanceof Failure) return combineFailure(existing, value, key, context.run);
   if (existing === null || value === null) return existing ?? value;
   if (tree && isData(existing) && isData(value)) return combineObjects(existing, value, tree, context);
@@ -86,8 +86,8 @@ const combineObjects = (existing: Data, value: Data, tree: SelectionTree, contex
   return existing;
 };
 
-// `own` is several times slower, and few names are inherited.
-const get = (object: Data, name: string): unknown => (isInherited(name) ? own(object, name) : object[name]);
+// `getOwn` is several times slower, and few names are inherited.
+const get = (object: Data, name: string): unknown => (isInherited(name) ? getOwn(object, name) : object[name]);
 
 const combineLists = (
   existing: unknown[],
@@ -95,7 +95,7 @@ const combineLists = (
   tree: SelectionTree,
   context: Context,
 ): unknown => {
-  // Items are matched by their positions, which mean nothing where one list has more of them.
+  // Items are matched by index, which is meaningless if the lengths differ.
   if (existing.length !== value.length) return conflict(context.run);
   for (let index = 0; index < value.length; index++) {
     existing[index] = combine(existing[index], value[index], index, tree, context);
@@ -103,7 +103,7 @@ const combineLists = (
   return existing;
 };
 
-/** The value where both are the same; undefined where they differ. Some services serialise an ID as a number. */
+/** Returns the value if both are equal, otherwise undefined. Some services serialize an ID as a number. */
 const combineLeaves = (existing: unknown, value: unknown): unknown => {
   if (isDeepStrictEqual(existing, value)) return existing;
   const [text, number] = typeof existing === 'string' ? [existing, value] : [value, existing];
@@ -111,8 +111,8 @@ const combineLeaves = (existing: unknown, value: unknown): unknown => {
 };
 
 /**
- * The type of an object that two fetches name; null where neither does, undefined where they contradict each other. The
- * concrete type is preferred to an interface, which is all that a subgraph with `@interfaceObject` knows.
+ * Returns the common type name of an object from two fetches: null if neither names one, undefined if they contradict each
+ * other. A concrete type takes precedence over an interface, which is all that a subgraph with `@interfaceObject` knows.
  */
 const commonType = (schema: GraphQLSchema, existing: unknown, value: unknown): string | null | undefined => {
   if (typeof existing !== 'string') return typeof value === 'string' ? value : null;
@@ -125,7 +125,7 @@ const commonType = (schema: GraphQLSchema, existing: unknown, value: unknown): s
 };
 
 const CONFLICT = {
-  message: 'The services gave different values for this. Retry the operation.',
+  message: 'The services returned different values for this field. Retry the operation.',
   extensions: { code: 'UPSTREAM_BAD_RESPONSE' },
   path: [],
 };
@@ -136,74 +136,74 @@ const conflict = (run: MergeRun): Failure => {
 };
 
 /**
- * Merges a failure with what another fetch gave. An object or a list of the data is changed in place, for running
- * fetches hold it; `toOwn` makes one that is not part of the data yet fit to be changed.
+ * Merges a failure with the value of another fetch. Changes an object or a list in place, because running fetches refer to it.
+ * `toMutable` copies a value that is not part of the data yet.
  */
 export const combineFailure = (
   value: unknown,
   failure: Failure,
   key: string | number,
   run: MergeRun,
-  toOwn: <T>(value: T) => T = (same) => same,
+  toMutable: <T>(value: T) => T = (same) => same,
 ): unknown => {
   run.hasFailures = true;
   if (value === undefined) return failure;
-  if (value instanceof Failure) return value.and(failure);
+  if (value instanceof Failure) return value.mergeWith(failure);
   if (failure.isFinal) return failure;
-  // A fetch that failed could have given an object: the null of another does not explain that it did not.
-  if (value === null) return failure.isOfComposite ? failure : null;
-  if (!failure.isOfComposite || !(isData(value) || Array.isArray(value))) return value;
-  const merged = toOwn(value);
-  for (const { lost, failure: within } of failure.lostAt(key)) failWithin(merged, within, lost, run);
+  // The failed fetch could have returned an object, so the null of another fetch is no explanation.
+  if (value === null) return failure.isComposite ? failure : null;
+  if (!failure.isComposite || !(isData(value) || Array.isArray(value))) return value;
+  const merged = toMutable(value);
+  for (const { missing, failure: within } of failure.missingAt(key)) failWithin(merged, within, missing, run);
   return merged;
 };
 
-/** Distributes a failure to the fields that are lost of a value, and of the items of a list. */
-const failWithin = (value: Data | unknown[], failure: Failure, lost: Lost, run: MergeRun): void => {
-  const [step, ...rest] = lost.path;
+/** Distributes a failure to the missing fields of a value, or of the items of a list. */
+const failWithin = (value: Data | unknown[], failure: Failure, missing: MissingFields, run: MergeRun): void => {
+  const [step, ...rest] = missing.path;
   if (Array.isArray(value)) {
-    const ofItem = failure.withLost(step === '@' ? { ...lost, path: rest } : lost);
-    for (const [index, item] of value.entries()) value[index] = combineFailure(item, ofItem, index, run);
-  } else if (step === undefined) failFields(value, failure, lost.tree, run);
-  else failField(value, step, failure.withLost({ ...lost, path: rest }), run);
+    const itemFailure = failure.withMissing(step === '@' ? { ...missing, path: rest } : missing);
+    for (const [index, item] of value.entries()) value[index] = combineFailure(item, itemFailure, index, run);
+  } else if (step === undefined) failFields(value, failure, missing.tree, run);
+  else failField(value, step, failure.withMissing({ ...missing, path: rest }), run);
 };
 
 /**
- * Puts a failure at each field of an object that a fetch should have given. What other fetches gave stays, but for
- * objects among it: of these, the fields that they lack fail.
+ * Sets a failure at each field that a fetch would have returned for an object. Values of other fetches are kept; in nested
+ * objects, only the missing fields fail.
  */
 export const failFields = (object: Data, failure: Failure, tree: SelectionTree, run: MergeRun): void => {
   run.hasFailures = true;
-  for (const { name, dataName, selected, lost } of tree.fieldsOf(object['__typename']).values()) {
+  for (const { name, dataName, selected, missing } of tree.fieldsOf(object['__typename']).values()) {
     if (!isSelected(selected, run.variables)) continue;
-    if (name !== '__typename') failField(object, dataName, lost ? failure.withLost(lost) : failure, run);
+    if (name !== '__typename') failField(object, dataName, missing ? failure.withMissing(missing) : failure, run);
     else if (dataName === name) failType(object, failure);
   }
 };
 
 const failField = (object: Data, name: string, failure: Failure, run: MergeRun): void => {
-  setOwn(object, name, combineFailure(own(object, name), failure, name, run));
+  setOwn(object, name, combineFailure(getOwn(object, name), failure, name, run));
 };
 
-/** Not at `__typename` itself: the name of an interface that stands there identifies the entity to other subgraphs. */
+/** Records a failed type. `__typename` stays: an interface name in it still identifies the entity to other subgraphs. */
 const failType = (object: Data, failure: Failure): void => {
   const existing = object[TYPE_FAILURE];
-  object[TYPE_FAILURE] = existing instanceof Failure ? existing.and(failure) : failure;
+  object[TYPE_FAILURE] = existing instanceof Failure ? existing.mergeWith(failure) : failure;
 };
 
 /**
- * Adds to the failures that stand on the way to the objects of a fetch what the fetch would have given. `lost` has a
- * path for each number of steps that are done.
+ * Adds the fields of a fetch to failures on the path to its objects. `missing` has the remaining path for each number of
+ * completed steps.
  */
-export const extendFailures = (value: unknown, lost: readonly Lost[], done = 0): void => {
-  const rest = lost[done];
+export const extendFailures = (value: unknown, missing: readonly MissingFields[], done = 0): void => {
+  const rest = missing[done];
   if (!rest) return;
   if (value instanceof Failure) {
-    value.addLost(rest);
+    value.addMissing(rest);
     return;
   }
   const [step] = rest.path;
   if (step === undefined) return;
-  if (step !== '@') extendFailures(isData(value) ? own(value, step) : undefined, lost, done + 1);
-  else if (Array.isArray(value)) for (const item of value) extendFailures(item, lost, done + 1);
+  if (step !== '@') extendFailures(isData(value) ? getOwn(value, step) : undefined, missing, done + 1);
+  else if (Array.isArray(value)) for (const item of value) extendFailures(item, missing, done + 1);
 };

@@ -1,10 +1,10 @@
 import { createCode, read } from './code.ts';
-import { type Data, isData, own } from './data.ts';
+import { type Data, getOwn, isData } from './data.ts';
 
 /** Calls `visit` with every object at a path of the data. */
 export type ObjectsAt = (data: Data, visit: (object: Data) => void) => void;
 
-/** Compiles the way to the objects at a path: the fields' names, and `@` for every item of a list. */
+/** Compiles the traversal to the objects at a path of field names, with `@` for every list item. */
 export const createObjectsAt = (path: readonly string[]): ObjectsAt => {
   const code = createCode();
   let current = 'data';
@@ -33,14 +33,14 @@ export const createObjectsAt = (path: readonly string[]): ObjectsAt => {
 
 export type Path = readonly (string | number)[];
 
-/** The objects at a path in the order in which they are visited, each with its own path. For when something is to be told. */
+/** Returns the objects at a path with their concrete paths, in visiting order. Slower than ObjectsAt; used for reporting only. */
 export const locate = (data: Data, path: readonly string[]): { readonly object: Data; readonly path: Path }[] => {
   let found: { readonly value: unknown; readonly path: Path }[] = [{ value: data, path: [] }];
   for (const step of path) {
-    found = found.flatMap(({ value, path: before }) => {
-      if (step !== '@') return isData(value) ? [{ value: own(value, step), path: [...before, step] }] : [];
-      return Array.isArray(value) ? value.map((item, index) => ({ value: item, path: [...before, index] })) : [];
+    found = found.flatMap(({ value, path: parentPath }) => {
+      if (step !== '@') return isData(value) ? [{ value: getOwn(value, step), path: [...parentPath, step] }] : [];
+      return Array.isArray(value) ? value.map((item, index) => ({ value: item, path: [...parentPath, index] })) : [];
     });
   }
-  return found.flatMap(({ value, path: whole }) => (isData(value) ? [{ object: value, path: whole }] : []));
+  return found.flatMap(({ value, path: fullPath }) => (isData(value) ? [{ object: value, path: fullPath }] : []));
 };

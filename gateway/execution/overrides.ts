@@ -1,32 +1,32 @@
 import { type DocumentNode, type FieldDefinitionNode, Kind, visit } from 'graphql';
 
-/** What decides of a progressive `@override` which subgraph resolves a field. */
+/** Settings that decide which subgraph resolves a field with a progressive `@override`. */
 export type OverrideOptions = {
-  /** The custom labels that are switched on: their fields have moved. All others are off. */
+  /** The enabled custom labels: their fields have moved. All others are disabled. */
   readonly enabledLabels: readonly string[];
-  /** From 0 up to 1. */
+  /** Returns a number from 0 (inclusive) to 1 (exclusive). */
   readonly random: () => number;
 };
 
-/** The decisions for one request of an operation, for as many labels as can matter to it. */
+/** The override decisions for one request, limited to the labels that can affect its operation. */
 export type OverrideConditions = {
-  /** By label: whether its fields are resolved by the subgraph that they move to. */
+  /** By label, whether its fields are resolved by the new subgraph. */
   readonly values: ReadonlyMap<string, boolean>;
-  /** The same for the same decisions; empty where nothing is decided by chance. */
+  /** Identifies the random decisions. Empty if there are none. */
   readonly key: string;
 };
 
-/** Decides the labels of one request. */
+/** Decides the override labels for one request. */
 export type DecideOverrides = (document: DocumentNode) => OverrideConditions;
 
-const NONE: OverrideConditions = { values: new Map(), key: '' };
+const NO_OVERRIDES: OverrideConditions = { values: new Map(), key: '' };
 
 /**
- * Creates what decides the labels of a supergraph's progressive overrides: `percent(n)` by chance, once for each request,
- * and custom labels by configuration. `plannerFields` are the names of fields that a planner adds to operations.
+ * Creates the function that decides a supergraph's override labels: `percent(n)` at random for each request, custom labels by
+ * configuration. `plannerFields` are the names of the fields that the planner adds to operations.
  *
- * One number is drawn for all percentages of a request. So an operation with k different percentages has at most k + 1
- * sets of decisions, each of which needs a plan, and not 2^k.
+ * One random number serves all percentages of a request. An operation with k different percentages therefore needs at most
+ * k + 1 plans instead of 2^k.
  *
  * Source: https://specs.apollo.dev/join, and the reference of `@override` in Apollo's documentation of Federation 2.7.
  */
@@ -36,43 +36,43 @@ export const createOverrides = (
   { enabledLabels, random }: OverrideOptions,
 ): DecideOverrides => {
   const fieldsByLabel = readLabels(supergraph);
-  if (fieldsByLabel.size === 0) return () => NONE;
+  if (fieldsByLabel.size === 0) return () => NO_OVERRIDES;
   const enabled = new Set(enabledLabels);
-  const known = new WeakMap<DocumentNode, readonly string[]>();
+  const labelCache = new WeakMap<DocumentNode, readonly string[]>();
 
   const labelsOf = (document: DocumentNode): readonly string[] => {
-    const before = known.get(document);
-    if (before) return before;
+    const cached = labelCache.get(document);
+    if (cached) return cached;
     const names = new Set(plannerFields);
     visit(document, { Field: ({ name }) => void names.add(name.value) });
     const labels = [...fieldsByLabel].filter(([, fields]) => !fields.isDisjointFrom(names)).map(([label]) => label);
-    known.set(document, labels);
+    labelCache.set(document, labels);
     return labels;
   };
 
   return (document) => {
     const labels = labelsOf(document);
-    if (labels.length === 0) return NONE;
-    const drawn = random() * 100;
-    const chosen: string[] = [];
+    if (labels.length === 0) return NO_OVERRIDES;
+    const sample = random() * 100;
+    const enabledPercentages: string[] = [];
     const values = new Map<string, boolean>();
     for (const label of labels) {
       const percent = readPercent(label);
-      const isOn = percent === undefined ? enabled.has(label) : drawn < percent;
+      const isOn = percent === undefined ? enabled.has(label) : sample < percent;
       values.set(label, isOn);
-      if (percent !== undefined && isOn) chosen.push(label);
+      if (percent !== undefined && isOn) enabledPercentages.push(label);
     }
-    return { values, key: chosen.join(' ') };
+    return { values, key: enabledPercentages.join(' ') };
   };
 };
 
-/** Returns those of the labels that a supergraph has nowhere. */
+/** Returns the labels that a supergraph does not define. */
 export const findUnknownLabels = (supergraph: DocumentNode, labels: readonly string[]): string[] => {
   const known = readLabels(supergraph);
   return labels.filter((label) => !known.has(label));
 };
 
-/** The labels that a supergraph has, each with the names of its fields. */
+/** Returns the labels of a supergraph, each with the names of its fields. */
 const readLabels = (supergraph: DocumentNode): ReadonlyMap<string, ReadonlySet<string>> => {
   const found = new Map<string, Set<string>>();
   visit(supergraph, {
@@ -87,13 +87,13 @@ const readLabels = (supergraph: DocumentNode): ReadonlyMap<string, ReadonlySet<s
 };
 
 const labelsOfField = ({ directives = [] }: FieldDefinitionNode): string[] =>
-  directives.flatMap(({ name, arguments: given = [] }) => {
+  directives.flatMap(({ name, arguments: args = [] }) => {
     if (name.value !== 'join__field') return [];
-    const value = given.find((argument) => argument.name.value === 'overrideLabel')?.value;
+    const value = args.find((argument) => argument.name.value === 'overrideLabel')?.value;
     return value?.kind === Kind.STRING ? [value.value] : [];
   });
 
-/** The n of `percent(n)`; undefined for a custom label. */
+/** Returns the n of `percent(n)`. Undefined for a custom label. */
 const readPercent = (label: string): number | undefined => {
   const [, percent] = /^percent\((\d{1,3}(?:\.\d{1,8})?)\)$/.exec(label) ?? [];
   return percent === undefined ? undefined : Number(percent);

@@ -10,14 +10,14 @@ import {
 import { putResolvableKeysFirst } from './resolvable-keys.ts';
 
 /**
- * Rewrites a supergraph so that Apollo's planner plans it right:
+ * Rewrites a supergraph so that Apollo's planner handles it correctly:
  *
- * - Keys that a subgraph can find entities by come first.
- * - `@oneOf` is GraphQL's own directive. Apollo's libraries (2.14) take it for one of a linked specification, which clients
- *   do not see, or refuse it where the supergraph does not define it.
- * - A supergraph with contexts is loaded although they are `for: SECURITY`: a plan that needs one is refused.
+ * - Resolvable keys come first.
+ * - `@oneOf` is treated as GraphQL's built-in directive. Apollo's libraries (2.14) treat it as part of a linked specification
+ *   and hide it from clients, or reject it if the supergraph does not define it.
+ * - A supergraph with contexts loads although they are linked `for: SECURITY`. A plan that needs a context is rejected.
  *
- * Throws where the text is no GraphQL.
+ * Throws a GraphQLError if the text is not valid GraphQL.
  */
 export const toPlannable = (supergraphSdl: string): string =>
   print(withOptionalContexts(withOneOf(putResolvableKeysFirst(parse(supergraphSdl)))));
@@ -25,11 +25,11 @@ export const toPlannable = (supergraphSdl: string): string =>
 const ONE_OF = GraphQLOneOfDirective.name;
 
 const withOneOf = (supergraph: DocumentNode): DocumentNode => {
-  const isUsed = supergraph.definitions.some(
+  const usesOneOf = supergraph.definitions.some(
     (one) =>
       one.kind === Kind.INPUT_OBJECT_TYPE_DEFINITION && one.directives?.some(({ name }) => name.value === ONE_OF),
   );
-  if (!isUsed) return supergraph;
+  if (!usesOneOf) return supergraph;
   const unlinked = changeLinks(supergraph, (link) =>
     nameOf(link) === ONE_OF ? [] : [changeArgument(link, 'import', withoutOneOf)],
   );
@@ -52,7 +52,7 @@ const withOptionalContexts = (supergraph: DocumentNode): DocumentNode =>
 
 type ChangeLink = (link: ConstDirectiveNode) => ConstDirectiveNode[];
 
-/** Changes the `@link`s of a supergraph. Source: https://specs.apollo.dev/link/v1.0 */
+/** Rewrites the `@link` directives of a supergraph. Source: https://specs.apollo.dev/link/v1.0 */
 const changeLinks = (supergraph: DocumentNode, change: ChangeLink): DocumentNode => ({
   ...supergraph,
   definitions: supergraph.definitions.map((definition) => {
@@ -73,14 +73,14 @@ const changeArgument = (link: ConstDirectiveNode, name: string, change: ChangeAr
   ),
 });
 
-const stringArgument = (link: ConstDirectiveNode, wanted: string): string | undefined => {
-  const value = link.arguments?.find(({ name }) => name.value === wanted)?.value;
+const stringArgument = (link: ConstDirectiveNode, argumentName: string): string | undefined => {
+  const value = link.arguments?.find(({ name }) => name.value === argumentName)?.value;
   return value?.kind === Kind.STRING ? value.value : undefined;
 };
 
 const urlOf = (link: ConstDirectiveNode): string => stringArgument(link, 'url') ?? '';
 
-/** The name under which a linked specification's own directive is used: `as`, or the URL's last part before the version. */
+/** Returns the name of a linked specification's main directive: `as`, or the last URL segment before the version. */
 const nameOf = (link: ConstDirectiveNode): string | undefined =>
   stringArgument(link, 'as') ??
   urlOf(link)

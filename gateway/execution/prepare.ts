@@ -8,39 +8,39 @@ import {
   visit,
 } from 'graphql';
 import { type ConditionValues, foldConditions } from './conditions.ts';
-import { tellApart } from './disambiguate-aliases.ts';
-import { giveOwnNames } from './internal-aliases.ts';
+import { disambiguateAliases } from './disambiguate-aliases.ts';
+import { assignInternalAliases } from './internal-aliases.ts';
 import type { Requirements } from './requirements.ts';
 import { type Fragments, fragmentMap } from './selections.ts';
-import { findSelected, split } from './split.ts';
+import { findSelectedCalls, split } from './split.ts';
 import { fragmentsIn, operationIn } from './steps.ts';
 
-/** An operation as it is planned and executed. */
-export type Prepared = {
+/** An operation, rewritten for planning and execution. */
+export type PreparedOperation = {
   readonly operation: OperationDefinitionNode;
   readonly fragments: Fragments;
-  /** What is planned, each by itself; together they select what the operation does. */
+  /** Documents that are planned separately. Together they select the same fields as the operation. */
   readonly parts: readonly DocumentNode[];
-  /** The names under which the planner takes fields with a requirement's arguments; the client has others for its own. */
+  /** Names that the planner uses for required fields with arguments. The client's own fields have other names. */
   readonly requiredNames: ReadonlySet<string>;
-  /** The name in the answer of a field that had to be given another. */
+  /** Returns the client's response name of a field that may have been renamed. */
   readonly clientName: (name: string) => string;
-  /** The client's name of a variable that had to be given another. */
+  /** Returns the client's name of a variable that may have been renamed. */
   readonly clientVariable: (name: string) => string;
 };
 
 /**
- * Makes an operation safe to plan: within it, one name stands for one thing wherever values could meet.
+ * Rewrites an operation so that it is safe to plan: wherever values could be merged, each name means one thing.
  *
- * - The planner adds fields under their own names, for keys and for `@requires`. A client's field of the same name that
- *   is something else is given a name of its own.
- * - Fields under one name that are different things for different types are told apart: one entity can be reached by
- *   way of both.
- * - Names that every JavaScript object has already are replaced.
- * - Two fields that require one field with different arguments are planned apart.
- * - What is left out for sure is not planned.
+ * - The planner adds key fields and required fields under their schema names. A client's different field of the same name gets
+ *   an internal alias.
+ * - Different fields that share a response name on different types get different aliases, because one entity can be reached
+ *   through both.
+ * - Names that every JavaScript object inherits are replaced.
+ * - Fields that require one field with different arguments are planned separately.
+ * - Selections that are known to be excluded are not planned.
  *
- * `conditions` has the values of variables that are to count as known, for `@skip` and `@include`.
+ * `conditions` has the known values of variables in `@skip` and `@include`.
  */
 export const prepareOperation = (
   schema: GraphQLSchema,
@@ -48,16 +48,16 @@ export const prepareOperation = (
   document: DocumentNode,
   operationName: string | undefined,
   conditions: ConditionValues = {},
-): Prepared => {
+): PreparedOperation => {
   const operation = getOperationAST(document, operationName);
-  if (!operation) throw new Error('The document has no such operation.');
+  if (!operation) throw new Error('The document does not contain the requested operation.');
   const names = new Map<string, string>();
   const variables = new Map<string, string>();
-  let prepared = foldConditions(onlyThis(document, operation), conditions);
-  const selected = findSelected(schema, requirements.calls, prepared);
+  let prepared = foldConditions(extractOperation(document, operation), conditions);
+  const selected = findSelectedCalls(schema, requirements.calls, prepared);
   prepared = renameVariables(prepared, variables);
-  prepared = tellApart(prepared, names);
-  prepared = giveOwnNames(prepared, requirements.names, selected, names);
+  prepared = disambiguateAliases(prepared, names);
+  prepared = assignInternalAliases(prepared, requirements.fieldNames, selected, names);
   const fragments = fragmentMap(fragmentsIn(prepared));
   return {
     operation: operationIn(prepared),
@@ -69,8 +69,8 @@ export const prepareOperation = (
   };
 };
 
-/** The document without its other operations and the fragments that only they use. */
-const onlyThis = (document: DocumentNode, operation: OperationDefinitionNode): DocumentNode => {
+/** Returns the document with one operation and only the fragments that it uses. */
+const extractOperation = (document: DocumentNode, operation: OperationDefinitionNode): DocumentNode => {
   const fragments = fragmentMap(fragmentsIn(document));
   const used = new Set<FragmentDefinitionNode>();
   const follow = (node: OperationDefinitionNode | FragmentDefinitionNode): void => {
@@ -87,17 +87,17 @@ const onlyThis = (document: DocumentNode, operation: OperationDefinitionNode): D
   return { kind: Kind.DOCUMENT, definitions: [operation, ...used] };
 };
 
-/** The planner's own variable for entities. */
+/** The variable that the planner uses for entity representations. */
 const REPRESENTATIONS = 'representations';
 
 const renameVariables = (document: DocumentNode, variables: Map<string, string>): DocumentNode => {
   const defined = operationIn(document).variableDefinitions?.map(({ variable }) => variable.name.value) ?? [];
   if (!defined.includes(REPRESENTATIONS)) return document;
-  let other = `own_${REPRESENTATIONS}`;
-  while (defined.includes(other)) other = `${other}_`;
-  variables.set(other, REPRESENTATIONS);
+  let replacement = `own_${REPRESENTATIONS}`;
+  while (defined.includes(replacement)) replacement = `${replacement}_`;
+  variables.set(replacement, REPRESENTATIONS);
   return visit(document, {
     Variable: (node) =>
-      node.name.value === REPRESENTATIONS ? { ...node, name: { ...node.name, value: other } } : node,
+      node.name.value === REPRESENTATIONS ? { ...node, name: { ...node.name, value: replacement } } : node,
   });
 };

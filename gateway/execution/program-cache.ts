@@ -2,15 +2,15 @@ import { LRUCache } from 'lru-cache';
 
 export type ProgramCacheOptions = {
   readonly maxEntries: number;
-  /** About how much memory the entries may take, in bytes. */
+  /** Approximate maximum size of all entries, in bytes. */
   readonly maxBytes: number;
 };
 
-/** Caches what is compiled of operations. What several requests ask for at once is compiled once. */
+/** An LRU cache of compiled operations. Concurrent requests for the same operation share one compilation. */
 export type ProgramCache<Entry> = {
   readonly get: (key: string) => Entry | undefined;
   readonly getOrCompile: (key: string, compile: () => Promise<Entry>) => Entry | Promise<Entry>;
-  /** The entries, the one that was asked for last first. */
+  /** Returns the entries, most recently used first. */
   readonly entries: () => Iterable<Entry>;
 };
 
@@ -27,16 +27,16 @@ export const createProgramCache = <Entry extends { readonly bytes: number }>({
   return {
     get: (key) => cached.get(key),
     getOrCompile: (key, compile) => {
-      const known = cached.get(key) ?? compiling.get(key);
-      if (known) return known;
-      const entry = compile();
-      compiling.set(key, entry);
+      const entry = cached.get(key) ?? compiling.get(key);
+      if (entry) return entry;
+      const pending = compile();
+      compiling.set(key, pending);
       const done = (): void => void compiling.delete(key);
-      entry.then((compiled) => {
+      pending.then((compiled) => {
         cached.set(key, compiled);
         done();
       }, done);
-      return entry;
+      return pending;
     },
     entries: () => cached.values(),
   };

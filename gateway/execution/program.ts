@@ -1,16 +1,16 @@
 import { executeSync, GraphQLError, type GraphQLSchema, Kind } from 'graphql';
 import { isAboutArgument } from '../../subgraphs/kit/errors.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
-import type { AnswerBudget } from '../cost/answer-budget.ts';
-import { createToClientErrors } from './client-errors.ts';
+import type { ResponseBudget } from '../cost/response-budget.ts';
+import { createClientErrorMapper } from './client-errors.ts';
 import type { Data } from './data.ts';
 import { explainPlan, type PlanNode } from './explain.ts';
-import { createSend } from './fetch.ts';
-import type { FetchOptions } from './input.ts';
+import { compileFetch } from './fetch.ts';
+import type { FetchOptions } from './fetch-target.ts';
 import { joinFetches } from './join-fetches.ts';
 import { mergeParts } from './merge-parts.ts';
 import type { Path } from './objects-at.ts';
-import type { Prepared } from './prepare.ts';
+import type { PreparedOperation } from './prepare.ts';
 import { createRunner, type ProgramRun } from './schedule.ts';
 import { collectFields, isSelected } from './selections.ts';
 import { createShape, type Shaping } from './shape.ts';
@@ -19,74 +19,78 @@ import type { SubgraphClient, SubgraphError } from './subgraph-request.ts';
 
 type Variables = Readonly<Record<string, unknown>>;
 
-export type Answer = {
-  /** Undefined where the request itself could not be taken. */
+export type ExecutionResponse = {
+  /** Undefined if the request was rejected before execution. */
   readonly data?: Data | null;
   readonly errors: readonly (SubgraphError | GraphQLError)[];
-  /** What of the data is older than it should be, by the client's paths. */
+  /** Notes about stale data, with the client's paths. */
   readonly stale: readonly StaleNote[];
-  /** Draws what the program does, where there is one. */
-  readonly outline?: () => PlanNode | undefined;
+  /** Describes the executed plan. Undefined if the operation has no program. */
+  readonly explain?: () => PlanNode | undefined;
 };
 
 /** The variables of one request. */
 export type RequestVariables = {
-  /** As the client sent them, which is how subgraphs get them. */
-  readonly sent: Variables;
-  /** With defaults, as GraphQL's rules make them. */
+  /** Values as the client sent them. Subgraphs receive these. */
+  readonly raw: Variables;
+  /** Coerced values, including defaults. */
   readonly coerced: Variables;
 };
 
 /**
- * An operation ready to be executed many times. Never rejects for what a subgraph does, but with what `takeTurn` rejects
- * with, and with what the budget throws.
+ * A compiled operation, which can be executed many times. Never rejects because of a subgraph. Rejects when `takeTurn` rejects
+ * and when the response budget throws.
  */
-export type Program<Context> = (variables: RequestVariables, context: Context, pace: Pace) => Promise<Answer>;
+export type Program<Context> = (
+  variables: RequestVariables,
+  context: Context,
+  controls: ExecutionControls,
+) => Promise<ExecutionResponse>;
 
-/** What keeps an execution from keeping others waiting. */
-export type Pace = {
-  /** Called, and waited for, before each stretch of work that takes long; undefined where the answer is small. */
+/** Keeps an execution from blocking other requests. */
+export type ExecutionControls = {
+  /** Called and awaited before each long stretch of synchronous work. Undefined if the response is small. */
   readonly takeTurn?: (() => Promise<void> | undefined) | undefined;
-  /** Creates the budget of the answer when it is about to be shaped. */
-  readonly createBudget: () => AnswerBudget;
+  /** Creates the budget of the response just before it is shaped. */
+  readonly createBudget: () => ResponseBudget;
 };
 
 export type CompileOptions<Context> = FetchOptions & {
-  /** What clients see. */
+  /** The public schema. */
   readonly apiSchema: GraphQLSchema;
-  readonly prepared: Prepared;
-  /** The plan of each of the operation's parts. */
+  readonly prepared: PreparedOperation;
+  /** The plan of each part of the operation. */
   readonly steps: readonly Step[];
   readonly clientOf: (subgraph: string) => SubgraphClient<Context>;
 };
 
-/** Compiles an operation's plan: joins what can be asked together, prepares every request, writes how the answer is shaped. */
+/** Compiles an operation's plan: joins fetches, prepares every request and generates the code that shapes the response. */
 export const compile = <Context>(options: CompileOptions<Context>): Program<Context> => {
   const { apiSchema, prepared, clientOf } = options;
   const { operation, fragments } = prepared;
   const steps = options.steps.map(joinFetches);
   const fetches = steps.flatMap(fetchesOf);
-  const sendOf = (fetch: Fetch) => createSend(options, fetch, clientOf(fetch.subgraph));
+  const sendOf = (fetch: Fetch) => compileFetch(options, fetch, clientOf(fetch.subgraph));
   const runners = steps.map((step) => createRunner(step, sendOf));
-  const outline = () => explainPlan(steps);
+  const explain = () => explainPlan(steps);
   const shape = createShape(apiSchema, operation, fragments, prepared.clientName);
   const introspect = createIntrospection(options);
-  const toOwnNames = createToOwnNames(prepared);
-  const toClientPath = createToClientPath(prepared, fetches);
-  const toClientErrors = createToClientErrors(prepared, toClientPath);
+  const renameVariables = createVariableRenamer(prepared);
+  const toClientPath = createClientPathMapper(prepared, fetches);
+  const toClientErrors = createClientErrorMapper(prepared, toClientPath);
 
-  return async (given, context, { takeTurn, createBudget }) => {
+  return async (requestVariables, context, { takeTurn, createBudget }) => {
     let turn: Promise<void> | undefined;
-    const sent = toOwnNames(given.sent);
-    const variables = toOwnNames(given.coerced);
+    const rawVariables = renameVariables(requestVariables.raw);
+    const variables = renameVariables(requestVariables.coerced);
     if (fetches.length === 0 && selectsData(options, variables)) return UNRESOLVABLE;
-    // Wait before creating anything: objects that wait are promoted to the old generation, with all they refer to later.
+    // Wait before creating objects: V8 would promote waiting objects to the old generation, with all they refer to later.
     turn = takeTurn?.();
     if (turn) await turn;
     const runs = runners.map((): ProgramRun<Context> => {
       return {
         context,
-        sent,
+        rawVariables,
         variables,
         data: {},
         hasFailures: false,
@@ -99,9 +103,9 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
     const [first] = runs as [ProgramRun<Context>];
     if (runners.length === 1) await runners[0]?.(first);
     else {
-      await Promise.all(runners.map((work, index) => work(runs[index] as ProgramRun<Context>)));
+      await Promise.all(runners.map((runner, index) => runner(runs[index] as ProgramRun<Context>)));
       const data = runs.map((run) => run.data);
-      if (!mergeParts(data, prepared.requiredNames, first)) return CHANGED;
+      if (!mergeParts(data, prepared.requiredNames, first)) return DATA_CHANGED;
     }
     turn = takeTurn?.();
     if (turn) await turn;
@@ -109,10 +113,10 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
       variables,
       hasFailures: runs.some(({ hasFailures }) => hasFailures),
       errors: [],
-      introspect: introspect(sent),
+      introspect: introspect(rawVariables),
     });
     const data = shape(first.data, shaping);
-    // The caller serializes the answer next, which takes about as long as shaping it.
+    // The caller serializes the response next, which takes about as long as shaping it.
     turn = takeTurn?.();
     if (turn) await turn;
     const errors = [...shaping.errors, ...runs.flatMap((run) => run.errors)];
@@ -121,35 +125,35 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
       data,
       errors: errors.length > 0 ? toClientErrors(errors, data) : errors,
       stale: stale.length > 0 ? stale.map((note) => ({ ...note, path: toClientPath(note.path) })) : stale,
-      outline,
+      explain,
     };
   };
 };
 
-const refusal = (message: string, code: string): Answer => ({
+const errorResponse = (message: string, code: string): ExecutionResponse => ({
   data: null,
   errors: [{ message, extensions: { code } }],
   stale: [],
 });
 
-const UNRESOLVABLE = refusal('No service can be asked for this.', 'OPERATION_UNRESOLVABLE');
+const UNRESOLVABLE = errorResponse('No service can resolve this operation.', 'OPERATION_UNRESOLVABLE');
 
-const CHANGED = refusal('What was asked for changed while it was read. Ask again.', 'UPSTREAM_BAD_RESPONSE');
+const DATA_CHANGED = errorResponse('Data changed during the read. Retry the operation.', 'UPSTREAM_BAD_RESPONSE');
 
 const rootFields = ({ apiSchema, prepared: { operation, fragments } }: CompileOptions<never>) => {
   const typename = apiSchema.getRootType(operation.operation)?.name ?? '';
   return collectFields(apiSchema, typename, [{ selectionSet: operation.selectionSet, conditions: [] }], fragments);
 };
 
-/** Whether a request selects anything at the root but `__typename` and what introspects. */
+/** Returns whether a request selects any root field other than `__typename` and introspection fields. */
 const selectsData = (options: CompileOptions<never>, variables: Variables): boolean =>
   [...rootFields(options).values()].some(
     (selected) => !selected[0]?.node.name.value.startsWith('__') && isSelected(selected, variables),
   );
 
 /**
- * Answers `__schema` and `__type`, which are about what clients see and need no subgraph: all of them in one execution,
- * when the first is asked for.
+ * Resolves `__schema` and `__type` against the public schema, without subgraphs. All such fields of an operation are resolved
+ * in one execution, when the first one is needed.
  */
 const createIntrospection = (options: CompileOptions<never>) => {
   const { apiSchema, prepared } = options;
@@ -168,7 +172,7 @@ const createIntrospection = (options: CompileOptions<never>) => {
     if (!error) return (data ?? {}) as Data;
     const cause = error.originalError instanceof GraphQLError ? error.originalError : error;
     if (isAboutArgument(cause)) throw new GraphQLError(cause.message, { extensions: { code: 'BAD_USER_INPUT' } });
-    // A fault of ours: an operation that could fail was not let in.
+    // An internal error: validation rejects every operation that could fail here.
     throw error;
   };
 
@@ -181,18 +185,24 @@ const createIntrospection = (options: CompileOptions<never>) => {
   };
 };
 
-/** Gives variables the names that they have in the plan. */
-const createToOwnNames = ({ clientVariable, operation }: Prepared): ((values: Variables) => Variables) => {
+/** Creates a function that renames variables from the client's names to the plan's. */
+const createVariableRenamer = ({
+  clientVariable,
+  operation,
+}: PreparedOperation): ((values: Variables) => Variables) => {
   const names = (operation.variableDefinitions ?? []).map(({ variable }) => variable.name.value);
   if (names.every((name) => clientVariable(name) === name)) return (values) => values;
   return (values) => Object.fromEntries(names.map((name) => [name, values[clientVariable(name)]]));
 };
 
-/** Names in the data are not always the client's: some were changed before planning, some by the planner. */
-const createToClientPath = ({ clientName }: Prepared, fetches: readonly Fetch[]): ((path: Path) => Path) => {
+/** Creates a function that maps internal paths to client paths. Some names were changed before planning, some by the planner. */
+const createClientPathMapper = (
+  { clientName }: PreparedOperation,
+  fetches: readonly Fetch[],
+): ((path: Path) => Path) => {
   const planned = new Map<string, string>();
-  for (const { renamed } of fetches.flatMap(({ inputs }) => inputs)) {
-    for (const { path, name } of renamed) planned.set(path.at(-1) ?? '', name);
+  for (const { renames } of fetches.flatMap(({ targets }) => targets)) {
+    for (const { path, name } of renames) planned.set(path.at(-1) ?? '', name);
   }
   return (path) => path.map((step) => (typeof step === 'number' ? step : clientName(planned.get(step) ?? step)));
 };

@@ -1,10 +1,10 @@
 import type { GraphQLSchema } from 'graphql';
-import { isData, own, setOwn } from './data.ts';
-import { FRAGMENT, type Renamed } from './steps.ts';
+import { getOwn, isData, setOwn } from './data.ts';
+import { type FieldRename, TYPE_CONDITION_PREFIX } from './steps.ts';
 import { isOfType } from './types.ts';
 
-/** Gives fields the names back that the planner had to take from them. */
-export const renameFields = (schema: GraphQLSchema, data: unknown, renamed: readonly Renamed[]): void => {
+/** Restores the names of fields that the planner gave an alias. */
+export const renameFields = (schema: GraphQLSchema, data: unknown, renamed: readonly FieldRename[]): void => {
   for (const { path, name } of renamed) renameAt(schema, data, path, name);
 };
 
@@ -15,13 +15,13 @@ const renameAt = (schema: GraphQLSchema, value: unknown, path: readonly string[]
   }
   const [step = '', ...rest] = path;
   if (!isData(value)) return;
-  if (step.startsWith(FRAGMENT)) {
+  if (step.startsWith(TYPE_CONDITION_PREFIX)) {
     const typename = value['__typename'];
-    if (typeof typename === 'string' && !isOfType(schema, typename, step.slice(FRAGMENT.length))) return;
+    if (typeof typename === 'string' && !isOfType(schema, typename, step.slice(TYPE_CONDITION_PREFIX.length))) return;
     renameAt(schema, value, rest, name);
-  } else if (rest.length > 0) renameAt(schema, own(value, step), rest, name);
-  else if (own(value, step) !== undefined) {
-    setOwn(value, name, own(value, step));
+  } else if (rest.length > 0) renameAt(schema, getOwn(value, step), rest, name);
+  else if (getOwn(value, step) !== undefined) {
+    setOwn(value, name, getOwn(value, step));
     delete value[step];
   }
 };

@@ -1,44 +1,44 @@
 import type { QueryPlanSelectionNode } from '@apollo/query-planner';
 import type { GraphQLSchema } from 'graphql';
 import { createCode, read } from './code.ts';
-import { type Data, isData, own, setOwn } from './data.ts';
+import { type Data, getOwn, isData, setOwn } from './data.ts';
 import { Failure } from './failure.ts';
 import { isOfType } from './types.ts';
 
-/** What a subgraph has to be told of an entity, as the plan has it. */
+/** The fields of an entity that its representation contains, as planned. */
 export type Requirement = {
   readonly selections: readonly QueryPlanSelectionNode[];
-  /** The type that a subgraph knows entities by, where it is another than theirs: `@interfaceObject`. */
+  /** Replacements for `__typename`, by type condition: a subgraph with `@interfaceObject` knows only the interface. */
   readonly typenames: ReadonlyMap<string, string>;
 };
 
-/** The representations of one request, each once. */
+/** The deduplicated representations of one request. */
 export type Batch = {
-  /** Keeps one that is new, for an entity that has it, and gives its number. */
+  /** Adds a new representation of an entity and returns its index. */
   readonly add: (text: string, entity: Data) => number;
-  /** The numbers of those that are known, by what they are made of: a map for each field within that of the one before. */
-  readonly known: Map<Representer, IndexTrie>;
-  /** What stands in those maps for a value that is no scalar, by its JSON. */
+  /** Indices of the known representations, as a trie: one map level per field value. */
+  readonly tries: Map<Representer, IndexTrie>;
+  /** Interned keys for non-scalar values in those maps, by their JSON. */
   readonly tokens: Map<string, object>;
 };
 type IndexTrie = Map<unknown, IndexTrie | number>;
 
-export const createBatch = (add: Batch['add']): Batch => ({ add, known: new Map(), tokens: new Map() });
+export const createBatch = (add: Batch['add']): Batch => ({ add, tries: new Map(), tokens: new Map() });
 
-/** Makes the representations of entities of one type. */
+/** Creates the representations of entities of one type. */
 export type Representer = {
-  /** The number of an entity's representation; undefined where the entity lacks something. Throws the Failure that it lacks it for. */
+  /** Returns the index of an entity's representation. Undefined if a field is missing. Throws the Failure of a failed field. */
   readonly indexOf: (entity: Data, batch: Batch) => number | undefined;
-  /** The representation as an object, for an entity that has a number. */
+  /** Returns the representation as an object, for an entity that has an index. */
   readonly toValue: (entity: Data) => Data;
-  /** The entity with null for each field that it lacks for a failure, and these failures by the fields' names. */
+  /** Returns the entity with null for each failed field, and the failures by field name. */
   readonly withoutFailures: (entity: Data) => {
     readonly entity: Data;
     readonly failures: ReadonlyMap<string, Failure>;
   };
 };
 
-/** Gives the representer for entities of a type; undefined where the fetch is not for them. */
+/** Creates a lookup of representers by type. Returns undefined for types that the fetch is not for. */
 export const createRepresenters = (
   schema: GraphQLSchema,
   { selections, typenames }: Requirement,
@@ -51,12 +51,12 @@ export const createRepresenters = (
 /** One field of the representations of one type. */
 type Field = {
   readonly name: string;
-  /** What stands for `__typename`, where that is not the entity's own. */
+  /** The value of `__typename`, if it differs from the entity's own. */
   readonly typename?: string;
   readonly nested?: Nested;
 };
 
-/** How a value within a representation is made: of an object, a list of them, or null. */
+/** Converts a nested value of a representation: an object, a list of objects, or null. */
 type Nested = { readonly toText: (value: unknown) => string; readonly toValue: (value: unknown) => unknown };
 
 const fieldsOf = (
@@ -92,7 +92,7 @@ const fieldsOf = (
 
 const createRepresenter = (fields: readonly Field[]): Representer => {
   const representer: Representer = {
-    indexOf: (entity, batch) => find(entity, batch, numbersOf(representer, batch)),
+    indexOf: (entity, batch) => find(entity, batch, indexTrieOf(representer, batch)),
     toValue: (entity) => toValue(fields, entity),
     withoutFailures: (entity) => withoutFailures(fields, entity),
   };
@@ -100,17 +100,17 @@ const createRepresenter = (fields: readonly Field[]): Representer => {
   return representer;
 };
 
-const numbersOf = (representer: Representer, { known }: Batch): IndexTrie => {
-  const before = known.get(representer);
-  if (before) return before;
-  const fresh: IndexTrie = new Map();
-  known.set(representer, fresh);
-  return fresh;
+const indexTrieOf = (representer: Representer, { tries }: Batch): IndexTrie => {
+  const existing = tries.get(representer);
+  if (existing) return existing;
+  const trie: IndexTrie = new Map();
+  tries.set(representer, trie);
+  return trie;
 };
 
 /**
- * Writes the function that finds an entity's number. Most entities are there already, often hundreds of times: they are
- * found by their fields' values, and only a new one is written as text.
+ * Generates the function that finds the index of an entity's representation. Most entities occur more than once, often hundreds
+ * of times: they are found by their field values, and only new ones are serialized.
  */
 const writeFind = (
   fields: readonly Field[],
@@ -128,7 +128,7 @@ const writeFind = (
     const toText = code.constant(nested?.toText ?? scalarText);
     code.add(`const ${value} = ${read('entity', name)};`, `if (${value} === undefined) return undefined;`);
     texts.push(`${JSON.stringify(key)} + ${toText}(${value})`);
-    // One function is for one type, so the type's name tells nothing apart.
+    // Each function is for one type, so the type name distinguishes nothing.
     if (name === '__typename') continue;
     keys.push(code.name('key'));
     code.add(
@@ -153,8 +153,8 @@ const writeFind = (
 
 const intern = (value: unknown, toText: (value: unknown) => string, { tokens }: Batch): object => {
   const text = toText(value);
-  const known = tokens.get(text);
-  if (known) return known;
+  const existing = tokens.get(text);
+  if (existing) return existing;
   const token = {};
   tokens.set(text, token);
   return token;
@@ -163,7 +163,7 @@ const intern = (value: unknown, toText: (value: unknown) => string, { tokens }: 
 const withoutFailures = (fields: readonly Field[], entity: Data) => {
   const failures = new Map<string, Failure>();
   for (const { name, nested } of fields) {
-    const failure = findFailure(() => (nested ? nested.toText : scalarText)(own(entity, name)));
+    const failure = findFailure(() => (nested ? nested.toText : scalarText)(getOwn(entity, name)));
     if (failure) failures.set(name, failure);
   }
   if (failures.size === 0) return { entity, failures };
@@ -185,7 +185,7 @@ const findFailure = (toText: () => string): Failure | undefined => {
 const toValue = (fields: readonly Field[], entity: Data): Data => {
   const value: Data = {};
   for (const { name, typename, nested } of fields) {
-    const inner = own(entity, name);
+    const inner = getOwn(entity, name);
     setOwn(value, name, typename ?? (nested ? nested.toValue(inner) : inner));
   }
   return value;
@@ -199,10 +199,10 @@ const scalarText = (value: unknown): string => {
 
 const createNested = (schema: GraphQLSchema, selections: readonly QueryPlanSelectionNode[]): Nested => {
   const fieldsFor = memoize((typename) => fieldsOf(schema, selections, typename));
-  // What an object within an entity lacks makes that object unknown, not the entity.
+  // A missing field makes the nested object unknown, but not the entity.
   const knownFields = (value: Data): readonly Field[] | undefined => {
     const fields = fieldsFor(value['__typename']);
-    return fields.some(({ name }) => own(value, name) === undefined) ? undefined : fields;
+    return fields.some(({ name }) => getOwn(value, name) === undefined) ? undefined : fields;
   };
   const toText = (value: unknown): string => {
     if (value instanceof Failure) throw value;
@@ -210,7 +210,7 @@ const createNested = (schema: GraphQLSchema, selections: readonly QueryPlanSelec
     const fields = isData(value) && knownFields(value);
     if (!fields) return 'null';
     const texts = fields.map(({ name, nested }) => {
-      const inner = own(value, name);
+      const inner = getOwn(value, name);
       return `${JSON.stringify(name)}:${nested ? nested.toText(inner) : scalarText(inner)}`;
     });
     return `{${texts.join(',')}}`;
@@ -223,18 +223,18 @@ const createNested = (schema: GraphQLSchema, selections: readonly QueryPlanSelec
   return { toText, toValue: toNestedValue };
 };
 
-// Types are the schema's, so there are not many; but a subgraph that answers nonsense must not fill the memory.
+// A schema has few types, but a subgraph that returns arbitrary type names must not exhaust the memory.
 const MAX_TYPES = 1_000;
 
-const memoize = <T>(make: (typename: unknown) => T): ((typename: unknown) => T) => {
-  const known = new Map<unknown, T>();
+const memoize = <T>(compute: (typename: unknown) => T): ((typename: unknown) => T) => {
+  const cache = new Map<unknown, T>();
   let last: unknown;
   let ofLast: T | undefined;
   const find = (typename: unknown): T => {
-    const before = known.get(typename);
-    if (before !== undefined || known.has(typename)) return before as T;
-    const value = make(typename);
-    if (known.size < MAX_TYPES) known.set(typename, value);
+    const cached = cache.get(typename);
+    if (cached !== undefined || cache.has(typename)) return cached as T;
+    const value = compute(typename);
+    if (cache.size < MAX_TYPES) cache.set(typename, value);
     return value;
   };
   // Most lists are of one type.

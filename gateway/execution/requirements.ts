@@ -14,36 +14,39 @@ import {
 } from 'graphql';
 import { isOfType } from './types.ts';
 
-/** What a planner asks for that no client did. */
+/** Fields that the query planner adds to an operation: keys, and fields required by `@requires`. */
 export type Requirements = {
   readonly calls: RequiredCalls;
-  /** The names of all fields that it may add to an operation: those of keys, and those that others require. */
-  readonly names: ReadonlySet<string>;
-  /** Of these, the names of keys' fields. */
-  readonly keyNames: ReadonlySet<string>;
-  /** The names of the fields that a field requires of its own object; none where it requires nothing. */
+  /** Names of all fields that the planner may add: key fields and required fields. */
+  readonly fieldNames: ReadonlySet<string>;
+  /** Names of the key fields alone. */
+  readonly keyFieldNames: ReadonlySet<string>;
+  /** Returns the names of the sibling fields that a field requires. Empty if it requires none. */
   readonly requiredBy: (typename: string, field: string) => ReadonlySet<string>;
 };
 
 /**
- * For fields such as `Product.shippingEstimate`, what `@requires` asks for with arguments: the name it comes under, and
- * the whole selection, e.g. `price` and `price(currency: "USD")`. Fields that ask for nothing with arguments are left
- * out, and what a required field requires itself is included.
+ * Required fields that take arguments, by the coordinate of the field that requires them, e.g. `Product.shippingEstimate`.
+ *
+ * Maps each required field's name to its full selection, e.g. `price` to `price(currency: "USD")`. Omits fields that require
+ * nothing with arguments. Includes transitive requirements.
  */
 export type RequiredCalls = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
 /**
- * Reads the requirements from a supergraph. They matter because a planner takes required fields under their own names,
- * where a client may have asked for the same field with other arguments, or for another field.
+ * Reads the requirements of a supergraph.
+ *
+ * The planner selects required fields under their schema names. A client may use such a name for the same field with other
+ * arguments, or as an alias of another field.
  */
 export const readRequirements = (supergraph: DocumentNode, schema: GraphQLSchema): Requirements => {
   const required = new Map<string, SelectionSetNode[]>();
   const names = new Set(['__typename']);
-  const keyNames = new Set<string>();
+  const keyFieldNames = new Set<string>();
   for (const definition of supergraph.definitions) {
     if (definition.kind !== Kind.OBJECT_TYPE_DEFINITION && definition.kind !== Kind.INTERFACE_TYPE_DEFINITION) continue;
     for (const key of (definition.directives ?? []).flatMap((one) => selectionsOf(one, 'join__type', 'key'))) {
-      addNames(key, keyNames);
+      addNames(key, keyFieldNames);
     }
     for (const { name, directives } of definition.fields ?? []) {
       const selections = (directives ?? []).flatMap((one) => selectionsOf(one, 'join__field', 'requires'));
@@ -87,23 +90,23 @@ export const readRequirements = (supergraph: DocumentNode, schema: GraphQLSchema
   }
   return {
     calls: found,
-    names: new Set([...names, ...keyNames]),
-    keyNames,
+    fieldNames: new Set([...names, ...keyFieldNames]),
+    keyFieldNames,
     requiredBy: (typename, field) => {
-      const own = new Set<string>();
+      const names = new Set<string>();
       for (const [coordinate, selections] of required) {
         const [type = '', name] = coordinate.split('.');
         if (name !== field || !isOfType(schema, typename, type)) continue;
-        for (const selectionSet of selections) addOwnNames(selectionSet, own);
+        for (const selectionSet of selections) addTopLevelNames(selectionSet, names);
       }
-      return own;
+      return names;
     },
   };
 };
 
-/** A field with its arguments in one order, so that two that ask for the same are the same text. */
-export const printCall = ({ name, arguments: given = [] }: FieldNode): string => {
-  const sorted = given.map(print).sort();
+/** Prints a field with its arguments in canonical order, so that equal selections have equal text. */
+export const printCall = ({ name, arguments: args = [] }: FieldNode): string => {
+  const sorted = args.map(print).sort();
   return sorted.length === 0 ? name.value : `${name.value}(${sorted.join(', ')})`;
 };
 
@@ -111,16 +114,16 @@ const addNames = (selectionSet: SelectionSetNode, names: Set<string>): void => {
   visit(selectionSet, { Field: ({ name }) => void names.add(name.value) });
 };
 
-const addOwnNames = ({ selections }: SelectionSetNode, names: Set<string>): void => {
+const addTopLevelNames = ({ selections }: SelectionSetNode, names: Set<string>): void => {
   for (const selection of selections) {
     if (selection.kind === Kind.FIELD) names.add(selection.name.value);
-    else if (selection.kind === Kind.INLINE_FRAGMENT) addOwnNames(selection.selectionSet, names);
+    else if (selection.kind === Kind.INLINE_FRAGMENT) addTopLevelNames(selection.selectionSet, names);
   }
 };
 
 // Source: the join specification, https://specs.apollo.dev/join
-const selectionsOf = (directive: ConstDirectiveNode, wanted: string, argument: string): SelectionSetNode[] => {
-  if (directive.name.value !== wanted) return [];
+const selectionsOf = (directive: ConstDirectiveNode, directiveName: string, argument: string): SelectionSetNode[] => {
+  if (directive.name.value !== directiveName) return [];
   const value = directive.arguments?.find(({ name }) => name.value === argument)?.value;
   if (value?.kind !== Kind.STRING) return [];
   const [operation] = parse(`{ ${value.value} }`, { noLocation: true }).definitions;

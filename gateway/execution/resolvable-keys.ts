@@ -1,8 +1,8 @@
 import { type ConstDirectiveNode, type DocumentNode, Kind } from 'graphql';
 
 /**
- * Puts the keys that a subgraph can find an entity by before those that it only has. Apollo's planner takes the first
- * that it can make, also one with `resolvable: false`, and then asks for entities that nobody gives.
+ * Sorts resolvable keys before those with `resolvable: false`. Apollo's planner uses the first key for which it has the fields,
+ * even an unresolvable one, and then plans entity fetches that the subgraph cannot serve.
  */
 export const putResolvableKeysFirst = (supergraph: DocumentNode): DocumentNode => ({
   ...supergraph,
@@ -18,7 +18,7 @@ export const putResolvableKeysFirst = (supergraph: DocumentNode): DocumentNode =
   }),
 });
 
-const isUnresolvable = ({ name, arguments: given }: ConstDirectiveNode): boolean =>
+const isUnresolvable = ({ name, arguments: args }: ConstDirectiveNode): boolean =>
   name.value === 'join__type' &&
-  given?.some(({ name: { value }, value: is }) => value === 'resolvable' && is.kind === Kind.BOOLEAN && !is.value) ===
+  args?.some(({ name: { value }, value: is }) => value === 'resolvable' && is.kind === Kind.BOOLEAN && !is.value) ===
     true;

@@ -1,15 +1,15 @@
-import type { Send } from './fetch.ts';
-import type { Run } from './input.ts';
+import type { SendFetch } from './fetch.ts';
+import type { Run } from './fetch-target.ts';
 import type { Fetch, Step } from './steps.ts';
 
-/** Does a step; undefined where it is done already. */
+/** Runs a step. Returns undefined if it completes synchronously. */
 export type Runner<Context> = (run: ProgramRun<Context>) => Promise<void> | undefined;
 
-/** An execution, with the requests that several of its steps wait for. */
+/** An execution, with the requests that several steps wait for. */
 export type ProgramRun<Context> = Run<Context> & { readonly shared: Map<Fetch, Promise<void> | undefined> };
 
-/** Compiles the order of a program's fetches: what waits for what. */
-export const createRunner = <Context>(step: Step, sendOf: (fetch: Fetch) => Send<Context>): Runner<Context> => {
+/** Compiles the order of a program's fetches. */
+export const createRunner = <Context>(step: Step, sendOf: (fetch: Fetch) => SendFetch<Context>): Runner<Context> => {
   switch (step.kind) {
     case 'nothing':
       return () => undefined;
@@ -29,8 +29,8 @@ export const createRunner = <Context>(step: Step, sendOf: (fetch: Fetch) => Send
       const runners = step.steps.map((one) => createRunner(one, sendOf));
       return (run) => {
         for (const [fetch, send] of shared) run.shared.set(fetch, send(run));
-        const running = runners.flatMap((work) => work(run) ?? []);
-        return running.length > 1 ? Promise.all(running).then(nothing) : running[0];
+        const running = runners.flatMap((runner) => runner(run) ?? []);
+        return running.length > 1 ? Promise.all(running).then(noop) : running[0];
       };
     }
   }
@@ -47,4 +47,4 @@ const createSequence = <Context>(runners: readonly Runner<Context>[]): Runner<Co
   return (run) => from(0, run);
 };
 
-const nothing = (): void => {};
+const noop = (): void => {};

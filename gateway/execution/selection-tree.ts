@@ -1,13 +1,13 @@
 import { type GraphQLSchema, isObjectType, type SelectionSetNode } from 'graphql';
-import type { Lost } from './failure.ts';
-import { collectFields, type Fragments, type Selected, subselectionsOf } from './selections.ts';
-import type { Renamed } from './steps.ts';
+import type { MissingFields } from './failure.ts';
+import { collectFields, type Fragments, type SelectedField, subselectionsOf } from './selections.ts';
+import type { FieldRename } from './steps.ts';
 
-/** The fields that a fetch selects of objects, read level by level as far as they are needed. */
+/** The fields that a fetch selects, as a tree that is built level by level on demand. */
 export type SelectionTree = {
   /**
-   * The fields selected of objects of a type, by response name. Those selected of any type where the type is undefined
-   * or cannot be the type of an object.
+   * Returns the fields selected on objects of a type, by response name. Returns the fields selected on any type if the type is
+   * undefined or not an object type.
    */
   readonly fieldsOf: (typename?: unknown) => ReadonlyMap<string, TreeField>;
 };
@@ -15,30 +15,30 @@ export type SelectionTree = {
 export type TreeField = {
   /** The field's name in the schema. */
   readonly name: string;
-  /** The field's name in the data: not the response name where the planner gave the field an alias. */
+  /** The field's name in the data. Differs from the response name if the planner gave the field an alias. */
   readonly dataName: string;
-  readonly selected: readonly Selected[];
-  /** What is selected of the field's objects; undefined for a leaf. */
+  readonly selected: readonly SelectedField[];
+  /** The selections on the field's objects. Undefined for a leaf. */
   readonly nested: SelectionTree | undefined;
-  /** The same, as it is lost where the field fails. */
-  readonly lost: Lost | undefined;
+  /** The same fields, as they are missing if this field fails. */
+  readonly missing: MissingFields | undefined;
 };
 
-/** Creates the tree of a selection set. */
+/** Creates the selection tree of a selection set. */
 export const createSelectionTree = (
   schema: GraphQLSchema,
   selectionSet: SelectionSetNode,
   fragments: Fragments,
-  renamed: readonly Renamed[],
+  renamed: readonly FieldRename[],
 ): SelectionTree => {
   const dataNames = new Map(renamed.map(({ path, name }) => [path.at(-1), name]));
   const create = (from: Parameters<typeof collectFields>[2]): SelectionTree => {
-    const known = new Map<string | undefined, ReadonlyMap<string, TreeField>>();
+    const cache = new Map<string | undefined, ReadonlyMap<string, TreeField>>();
     return {
-      fieldsOf: (given) => {
-        const typename = typeof given === 'string' && isObjectType(schema.getType(given)) ? given : undefined;
-        const before = known.get(typename);
-        if (before) return before;
+      fieldsOf: (type) => {
+        const typename = typeof type === 'string' && isObjectType(schema.getType(type)) ? type : undefined;
+        const cached = cache.get(typename);
+        if (cached) return cached;
         const fields = new Map<string, TreeField>();
         for (const [responseName, selected] of collectFields(schema, typename, from, fragments)) {
           const deeper = subselectionsOf(selected);
@@ -48,10 +48,10 @@ export const createSelectionTree = (
             dataName: dataNames.get(responseName) ?? responseName,
             selected,
             nested,
-            lost: nested && { tree: nested, path: [] },
+            missing: nested && { tree: nested, path: [] },
           });
         }
-        known.set(typename, fields);
+        cache.set(typename, fields);
         return fields;
       },
     };

@@ -7,43 +7,45 @@ import {
   type SelectionNode,
   type SelectionSetNode,
 } from 'graphql';
-import { NOTHING, readCondition } from './conditions.ts';
+import { PLACEHOLDER_ALIAS, readCondition } from './conditions.ts';
 import { canBeOfType, isOfType } from './types.ts';
 
 export type Fragments = ReadonlyMap<string, FragmentDefinitionNode>;
 
-/** Fragments by their names. */
+/** Indexes fragments by name. */
 export const fragmentMap = (fragments: readonly FragmentDefinitionNode[]): Fragments =>
   new Map(fragments.map((fragment) => [fragment.name.value, fragment]));
 
-/** A variable of `@skip` or `@include`, and the value it has to have. */
-export type Condition = { readonly variable: string; readonly is: boolean };
+/** A variable of `@skip` or `@include`, and the value that selects. */
+export type Condition = { readonly variable: string; readonly value: boolean };
 
-/** A selected field, with all that has to hold for it to be selected here. */
-export type Selected = { readonly node: FieldNode; readonly conditions: readonly Condition[] };
+/** A selected field, with the conditions that must all hold for it to be included. */
+export type SelectedField = { readonly node: FieldNode; readonly conditions: readonly Condition[] };
 
-/** The name of a field in the answer. */
+/** Returns the name of a field in the response. */
 export const responseName = ({ alias, name }: FieldNode): string => (alias ?? name).value;
 
 /**
- * The fields that selection sets select of an object of a type, by their response names, in the order of the answer;
- * each with the nodes that are merged in it. Conditions stay open: they depend on a request's variables. Where the type
- * is unknown, the fields that are selected of any type.
+ * Collects the fields that selection sets select on an object type, by response name and in response order, each with the field
+ * nodes that are merged into it.
+ *
+ * Conditions are not evaluated, because they depend on the request's variables. If the type is unknown, collects the fields
+ * selected on any type.
  */
 export const collectFields = (
   schema: GraphQLSchema,
   typename: string | undefined,
   from: readonly { readonly selectionSet: SelectionSetNode; readonly conditions: readonly Condition[] }[],
   fragments: Fragments,
-): ReadonlyMap<string, readonly Selected[]> => {
-  const fields = new Map<string, Selected[]>();
+): ReadonlyMap<string, readonly SelectedField[]> => {
+  const fields = new Map<string, SelectedField[]>();
   const add = (selections: readonly SelectionNode[], outer: readonly Condition[]): void => {
     for (const selection of selections) {
       const conditions = conditionsOf(selection.directives, outer);
       if (!conditions) continue;
       if (selection.kind === Kind.FIELD) {
         const name = responseName(selection);
-        if (name === NOTHING) continue;
+        if (name === PLACEHOLDER_ALIAS) continue;
         const selected = { node: selection, conditions };
         const before = fields.get(name);
         if (before) before.push(selected);
@@ -51,8 +53,11 @@ export const collectFields = (
         continue;
       }
       const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
-      const wanted = inner?.typeCondition?.name.value;
-      if (inner && (wanted === undefined || typename === undefined || isOfType(schema, typename, wanted))) {
+      const typeCondition = inner?.typeCondition?.name.value;
+      if (
+        inner &&
+        (typeCondition === undefined || typename === undefined || isOfType(schema, typename, typeCondition))
+      ) {
         add(inner.selectionSet.selections, conditions);
       }
     }
@@ -62,10 +67,10 @@ export const collectFields = (
 };
 
 /**
- * The selections of an object that cannot be answered when no more is known than an interface: `__typename`, and
- * fragments on types that the object may or may not be of.
+ * Finds the selections that need an object's concrete type when only an interface is known: `__typename`, and fragments on types
+ * that the object may or may not have.
  */
-export const typeDependent = (
+export const findTypeDependent = (
   schema: GraphQLSchema,
   typename: string,
   from: Parameters<typeof collectFields>[2],
@@ -77,13 +82,14 @@ export const typeDependent = (
       const conditions = conditionsOf(selection.directives, outer);
       if (!conditions) continue;
       if (selection.kind === Kind.FIELD) {
-        if (selection.name.value === '__typename' && responseName(selection) !== NOTHING) found.push({ conditions });
+        if (selection.name.value === '__typename' && responseName(selection) !== PLACEHOLDER_ALIAS)
+          found.push({ conditions });
         continue;
       }
       const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
-      const wanted = inner?.typeCondition?.name.value;
-      if (inner && wanted !== undefined && !isOfType(schema, typename, wanted)) {
-        if (canBeOfType(schema, typename, wanted)) found.push({ conditions });
+      const typeCondition = inner?.typeCondition?.name.value;
+      if (inner && typeCondition !== undefined && !isOfType(schema, typename, typeCondition)) {
+        if (canBeOfType(schema, typename, typeCondition)) found.push({ conditions });
       } else if (inner) add(inner.selectionSet.selections, conditions);
     }
   };
@@ -91,13 +97,13 @@ export const typeDependent = (
   return found;
 };
 
-/** The selection sets of a field's nodes. */
-export const subselectionsOf = (selected: readonly Selected[]) =>
+/** Returns the selection sets of a field's nodes. */
+export const subselectionsOf = (selected: readonly SelectedField[]) =>
   selected.flatMap(({ node, conditions }) =>
     node.selectionSet ? [{ selectionSet: node.selectionSet, conditions }] : [],
   );
 
-/** What has to hold, added to what held before; undefined where it never does. */
+/** Adds the conditions of directives to the outer ones. Returns undefined if they can never hold together. */
 const conditionsOf = (
   directives: readonly DirectiveNode[] | undefined,
   outer: readonly Condition[],
@@ -109,21 +115,22 @@ const conditionsOf = (
     if (value?.kind !== Kind.VARIABLE) continue;
     const variable = value.name.value;
     const known = conditions.find((one) => one.variable === variable);
-    if (known && known.is !== selects) return undefined;
-    // Once for each variable: under many fragments with the same condition, each field would hold it as often.
-    if (!known) conditions = [...conditions, { variable, is: selects }];
+    if (known && known.value !== selects) return undefined;
+    // Once per variable: below many fragments with the same condition, each field would repeat it as often.
+    if (!known) conditions = [...conditions, { variable, value: selects }];
   }
   return conditions;
 };
 
-/** Whether a field is selected in a request with these variables. */
+/** Returns whether a field is selected in a request with these variables. */
 export const isSelected = (
-  selected: readonly Pick<Selected, 'conditions'>[],
+  selected: readonly Pick<SelectedField, 'conditions'>[],
   variables: Readonly<Record<string, unknown>>,
-): boolean => selected.some(({ conditions }) => conditions.every(({ variable, is }) => variables[variable] === is));
+): boolean =>
+  selected.some(({ conditions }) => conditions.every(({ variable, value }) => variables[variable] === value));
 
-/** The part of a path that selections have, whatever types the objects on the way are of. */
-export const selectedPart = (
+/** Returns the longest prefix of a path that is selected, regardless of type conditions. */
+export const selectedPrefix = (
   selectionSet: SelectionSetNode,
   fragments: Fragments,
   path: readonly (string | number)[],
@@ -145,7 +152,7 @@ const fieldsOf = ({ selections }: SelectionSetNode, fragments: Fragments): Field
     return inner ? fieldsOf(inner.selectionSet, fragments) : [];
   });
 
-/** A selection set with fragments put in the place of their spreads. Every field is an object of its own. */
+/** Replaces fragment spreads with inline fragments. Every field node in the result is a distinct object. */
 export const inlineFragments = ({ selections }: SelectionSetNode, fragments: Fragments): SelectionSetNode => ({
   kind: Kind.SELECTION_SET,
   selections: selections.flatMap((selection): SelectionNode[] => {

@@ -12,44 +12,43 @@ import {
   isObjectType,
   type OperationDefinitionNode,
 } from 'graphql';
-import type { AnswerBudget } from '../cost/answer-budget.ts';
+import type { ResponseBudget } from '../cost/response-budget.ts';
 import { type Code, createCode, property, read } from './code.ts';
-import { type Data, own, TYPE_FAILURE } from './data.ts';
+import { type Data, getOwn, TYPE_FAILURE } from './data.ts';
 import { Failure, type FetchError } from './failure.ts';
 import { writeLeafTest } from './leaf-test.ts';
 import {
   type Condition,
   collectFields,
   type Fragments,
+  findTypeDependent,
   isSelected,
-  type Selected,
+  type SelectedField,
   subselectionsOf,
-  typeDependent,
 } from './selections.ts';
 import { isOfType } from './types.ts';
 
-/** What one answer is shaped with. */
+/** The state for shaping one response. */
 export type Shaping = {
-  /** The values of the variables that `@skip` and `@include` ask for. */
+  /** Variable values, for `@skip` and `@include`. */
   readonly variables: Readonly<Record<string, unknown>>;
-  /** Whether there are failures among the data. */
+  /** Whether the data contains failures. */
   readonly hasFailures: boolean;
-  /** Filled with the errors of the answer; their paths begin at its root, with the names that fields have in the data. */
+  /** Receives the errors of the response. Their paths start at the root and use the field names of the internal data. */
   readonly errors: FetchError[];
-  /** Gives the value of `__schema` or `__type`, by the response name. */
+  /** Returns the value of `__schema` or `__type`, by response name. */
   readonly introspect: (name: string) => unknown;
-} & AnswerBudget;
+} & ResponseBudget;
 
-/** Makes the answer's data of what fetches gave; null where a null came up to the root. */
+/** Shapes fetched data into response data. Returns null if a null propagated to the root. */
 export type Shape = (data: Data, shaping: Shaping) => Data | null;
 
-/** Gives a value its final form, or undefined where that is a null that the schema forbids; then there is an error. */
+/** Completes a value. Returns undefined if it is null where the schema forbids it, after reporting an error. */
 type Complete = (value: unknown, shaping: Shaping) => unknown;
 
 /**
- * Compiles how an operation's answer is made: the fields in the order of the specification, of each object those that
- * its type has, nulls taken up to the next place that may be null. `clientName` gives the name of a field in the answer
- * for the one it has in the data.
+ * Compiles the shaping of an operation's response: fields in the order of the specification, only those that apply to each
+ * object's type, and nulls propagated to the next nullable field. `clientName` maps a field's internal name to its response name.
  */
 export const createShape = (
   schema: GraphQLSchema,
@@ -65,25 +64,25 @@ export const createShape = (
     return id;
   };
 
-  /** One function for each type and selection, however often fragments repeat it. */
-  const objectOf = (typename: string, fields: ReadonlyMap<string, readonly Selected[]>): Complete => {
+  /** Returns one function per type and selection, however often fragments repeat it. */
+  const objectOf = (typename: string, fields: ReadonlyMap<string, readonly SelectedField[]>): Complete => {
     const parts = [...fields.values()].flat().map(({ node, conditions }) => [idOf(node), ...conditions]);
     const key = JSON.stringify([typename, parts]);
-    const known = objects.get(key);
-    if (known) return known;
-    const made = writeObject(typename, fields);
-    objects.set(key, made);
-    return made;
+    const existing = objects.get(key);
+    if (existing) return existing;
+    const complete = writeObject(typename, fields);
+    objects.set(key, complete);
+    return complete;
   };
 
-  const writeObject = (typename: string, fields: ReadonlyMap<string, readonly Selected[]>): Complete => {
+  const writeObject = (typename: string, fields: ReadonlyMap<string, readonly SelectedField[]>): Complete => {
     const code = createCode();
     const type = schema.getType(typename);
     const definitions = isObjectType(type) || isInterfaceType(type) ? type.getFields() : {};
     const properties: string[] = [];
-    code.add(`if ((shaping.left -= ${fields.size + 1}) < 0) shaping.checkpoint();`);
+    code.add(`if ((shaping.valuesLeft -= ${fields.size + 1}) < 0) shaping.checkpoint();`);
     for (const [name, selected] of fields) {
-      const [{ node }] = selected as [Selected];
+      const [{ node }] = selected as [SelectedField];
       const key = JSON.stringify(name);
       const value = code.name('value');
       properties.push(property(clientName(name), value));
@@ -91,7 +90,7 @@ export const createShape = (
       const condition = writeCondition(selected);
       if (condition !== 'true') code.add(`if (${condition}) {`);
       if (node.name.value === '__typename') {
-        // An object whose type is an interface does not get here where its type is asked for.
+        // Never reached for an interface object: selecting `__typename` on one is an error.
         code.add(`${value} = ${JSON.stringify(typename)};`);
       } else if (node.name.value.startsWith('__')) {
         code.add(`${value} = shaping.introspect(${key});`);
@@ -99,47 +98,47 @@ export const createShape = (
         const definition = definitions[node.name.value];
         if (!definition) throw new Error(`The schema has no field ${typename}.${node.name.value}.`);
         code.add(`${value} = ${read('object', name)};`);
-        writeField(code, { value, key, type: definition.type, selected, place: `${typename}.${node.name.value}` });
+        writeField(code, { value, key, type: definition.type, selected, coordinate: `${typename}.${node.name.value}` });
       }
       if (condition !== 'true') code.add('}');
     }
     return code.toFunction(`shape_${typename}`, ['object', 'shaping'], `{ ${properties.join(', ')} }`);
   };
 
-  type FieldText = {
+  type FieldCode = {
     readonly value: string;
     readonly key: string;
     readonly type: GraphQLOutputType;
-    readonly selected: readonly Selected[];
-    readonly place: string;
+    readonly selected: readonly SelectedField[];
+    readonly coordinate: string;
   };
 
-  const writeField = (code: Code, { value, key, type, selected, place }: FieldText): void => {
+  const writeField = (code: Code, { value, key, type, selected, coordinate }: FieldCode): void => {
     const isRequired = isNonNullType(type);
-    const bare = isNonNullType(type) ? type.ofType : type;
-    const problem = code.constant(problemOf(place));
-    const giveUp = isRequired ? 'return undefined;' : `${value} = null;`;
+    const nullableType = isNonNullType(type) ? type.ofType : type;
+    const report = code.constant(createErrorReporter(coordinate));
+    const assignNull = isRequired ? 'return undefined;' : `${value} = null;`;
     const failed = `shaping.hasFailures && ${value} instanceof ${code.constant(Failure)}`;
     const fail = isRequired
-      ? `{ ${code.constant(pushFailure)}(shaping, ${value}, ${key}) || ${problem}.isNull(shaping, ${key}); ${giveUp} }`
-      : `{ ${code.constant(pushFailure)}(shaping, ${value}, ${key}); ${giveUp} }`;
-    const isNull = isRequired ? `{ ${problem}.isNull(shaping, ${key}); ${giveUp} }` : ';';
-    // A null is an answer; nothing at all is none, and has no reason that anything else would report.
-    const missing = `{ ${problem}.isNull(shaping, ${key}); ${giveUp} }`;
-    if (isLeafType(bare)) {
-      const test = writeLeafTest(code, bare, value);
+      ? `{ ${code.constant(pushFailure)}(shaping, ${value}, ${key}) || ${report}.nullValue(shaping, ${key}); ${assignNull} }`
+      : `{ ${code.constant(pushFailure)}(shaping, ${value}, ${key}); ${assignNull} }`;
+    const isNull = isRequired ? `{ ${report}.nullValue(shaping, ${key}); ${assignNull} }` : ';';
+    // Null is a valid response. A missing value is not, and no other error reports it.
+    const missing = `{ ${report}.nullValue(shaping, ${key}); ${assignNull} }`;
+    if (isLeafType(nullableType)) {
+      const test = writeLeafTest(code, nullableType, value);
       code.add(
         `if (!(${test})) {`,
         `  if (${value} === null) ${isNull}`,
         `  else if (${value} === undefined) ${missing}`,
         `  else if (${failed}) ${fail}`,
-        `  else { ${problem}.isInvalid(shaping, ${key}); ${giveUp} }`,
+        `  else { ${report}.invalidValue(shaping, ${key}); ${assignNull} }`,
         `}`,
-        ...(isText(bare) ? [writeLongText(value)] : []),
+        ...(isStringLike(nullableType) ? [writeLongText(value)] : []),
       );
       return;
     }
-    const complete = code.constant(completeOf(bare, selected, place));
+    const complete = code.constant(completeOf(nullableType, selected, coordinate));
     const before = code.name('before');
     code.add(
       `if (${value} === null) ${isNull}`,
@@ -149,128 +148,131 @@ export const createShape = (
       `  const ${before} = shaping.errors.length;`,
       `  ${value} = ${complete}(${value}, shaping);`,
       `  if (shaping.errors.length !== ${before}) ${code.constant(prefix)}(shaping, ${before}, ${key});`,
-      `  if (${value} === undefined) ${giveUp}`,
+      `  if (${value} === undefined) ${assignNull}`,
       `}`,
     );
   };
 
-  const completeOf = (type: GraphQLOutputType, selected: readonly Selected[], place: string): Complete => {
-    if (isListType(type)) return writeList(type.ofType, selected, place);
-    if (isAbstractType(type) || isObjectType(type)) return writeComposite(type, selected, place);
-    throw new Error(`${place} has no type that can be selected from.`);
+  const completeOf = (type: GraphQLOutputType, selected: readonly SelectedField[], coordinate: string): Complete => {
+    if (isListType(type)) return writeList(type.ofType, selected, coordinate);
+    if (isAbstractType(type) || isObjectType(type)) return writeComposite(type, selected, coordinate);
+    throw new Error(`${coordinate} is not of a composite type.`);
   };
 
-  const writeList = (itemType: GraphQLOutputType, selected: readonly Selected[], place: string): Complete => {
+  const writeList = (itemType: GraphQLOutputType, selected: readonly SelectedField[], coordinate: string): Complete => {
     const code = createCode();
-    const problem = code.constant(problemOf(place));
+    const report = code.constant(createErrorReporter(coordinate));
     code.add(
-      `if (!Array.isArray(list)) { ${problem}.isInvalid(shaping); return undefined; }`,
-      'if ((shaping.left -= list.length) < 0) shaping.checkpoint();',
+      `if (!Array.isArray(list)) { ${report}.invalidValue(shaping); return undefined; }`,
+      'if ((shaping.valuesLeft -= list.length) < 0) shaping.checkpoint();',
       'const result = new Array(list.length);',
       'for (let index = 0; index < list.length; index++) {',
       '  let item = list[index];',
     );
-    writeField(code, { value: 'item', key: 'index', type: itemType, selected, place });
+    writeField(code, { value: 'item', key: 'index', type: itemType, selected, coordinate });
     code.add('  result[index] = item;', '}');
-    return code.toFunction(`shape_list_${place.replace('.', '_')}`, ['list', 'shaping'], 'result');
+    return code.toFunction(`shape_list_${coordinate.replace('.', '_')}`, ['list', 'shaping'], 'result');
   };
 
-  const writeComposite = (type: GraphQLNamedType, selected: readonly Selected[], place: string): Complete => {
+  const writeComposite = (type: GraphQLNamedType, selected: readonly SelectedField[], coordinate: string): Complete => {
     const from = subselectionsOf(selected);
-    const problem = problemOf(place);
+    const report = createErrorReporter(coordinate);
     const ofType = (typename: string) => objectOf(typename, collectFields(schema, typename, from, fragments));
     if (isObjectType(type)) {
       const complete = ofType(type.name);
       return (value, shaping) => {
         if (typeof value === 'object' && !Array.isArray(value)) return complete(value, shaping);
-        problem.isInvalid(shaping);
+        report.invalidValue(shaping);
         return undefined;
       };
     }
-    // A type's function is written when the first object of that type comes: most never do.
-    const known = new Map<unknown, Complete>();
+    // Generated when the first object of a type arrives: most types never occur.
+    const byType = new Map<unknown, Complete>();
     return (value, shaping) => {
       if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        problem.isInvalid(shaping);
+        report.invalidValue(shaping);
         return undefined;
       }
-      // A subgraph that knows an interface's objects as one type of its own does not say what they are.
+      // A subgraph with `@interfaceObject` does not know the concrete types.
       const typename = (value as Data)['__typename'] ?? type.name;
-      const before = known.get(typename);
-      if (before) return before(value, shaping);
+      const cached = byType.get(typename);
+      if (cached) return cached(value, shaping);
       const runtime = typeof typename === 'string' ? schema.getType(typename) : undefined;
       if (!isCompositeType(runtime) || (isObjectType(runtime) && !isOfType(schema, runtime.name, type.name))) {
-        problem.isInvalid(shaping);
+        report.invalidValue(shaping);
         return undefined;
       }
-      const complete = isObjectType(runtime) ? ofType(runtime.name) : writeUntyped(runtime.name, selected, ofType);
-      known.set(typename, complete);
+      const complete = isObjectType(runtime)
+        ? ofType(runtime.name)
+        : writeInterfaceObject(runtime.name, selected, ofType);
+      byType.set(typename, complete);
       return complete(value, shaping);
     };
   };
 
-  /** For objects of which only an interface is known: those that have that interface's fields and no others selected. */
-  const writeUntyped = (
+  /** Completes objects of which only the interface is known. Fails if any selection depends on the concrete type. */
+  const writeInterfaceObject = (
     typename: string,
-    selected: readonly Selected[],
+    selected: readonly SelectedField[],
     ofType: (typename: string) => Complete,
   ): Complete => {
-    const typed = typeDependent(schema, typename, subselectionsOf(selected), fragments);
+    const typed = findTypeDependent(schema, typename, subselectionsOf(selected), fragments);
     const complete = ofType(typename);
     return (value, shaping) => {
       if (!isSelected(typed, shaping.variables)) return complete(value, shaping);
-      const failure = own(value as Data, TYPE_FAILURE);
-      const errors = failure instanceof Failure ? failure.forDependent().at('__typename') : [];
-      shaping.errors.push(...(errors.length > 0 ? errors.map((error) => ({ ...error, path: [] })) : [UNTYPED]));
+      const failure = getOwn(value as Data, TYPE_FAILURE);
+      const errors = failure instanceof Failure ? failure.forDependent().errorsAt('__typename') : [];
+      shaping.errors.push(...(errors.length > 0 ? errors.map((error) => ({ ...error, path: [] })) : [UNKNOWN_TYPE]));
       return undefined;
     };
   };
 
   const root = schema.getRootType(operation.operation);
-  if (!root) throw new Error(`The schema has no ${operation.operation}.`);
+  if (!root) throw new Error(`The schema has no ${operation.operation} type.`);
   const from = [{ selectionSet: operation.selectionSet, conditions: [] }];
   const complete = objectOf(root.name, collectFields(schema, root.name, from, fragments));
   return (data, shaping) => (complete(data, shaping) ?? null) as Data | null;
 };
 
-const isText = ({ name }: GraphQLLeafType): boolean => name === 'String' || name === 'ID';
+const isStringLike = ({ name }: GraphQLLeafType): boolean => name === 'String' || name === 'ID';
 
-/** Counts a long text as a value for every 128 characters: one entity's can stand at thousands of places. */
+/** Counts a long string as one value per 128 characters: the same entity can appear at thousands of paths. */
 const writeLongText = (value: string): string =>
-  `else if (${value}.length > 256 && (shaping.left -= ${value}.length >> 7) < 0) shaping.checkpoint();`;
+  `else if (${value}.length > 256 && (shaping.valuesLeft -= ${value}.length >> 7) < 0) shaping.checkpoint();`;
 
-const writeCondition = (selected: readonly Selected[]): string => {
+const writeCondition = (selected: readonly SelectedField[]): string => {
   const all = selected.map(({ conditions }) =>
-    conditions.length === 0 ? 'true' : conditions.map(writeOne).join(' && '),
+    conditions.length === 0 ? 'true' : conditions.map(writeComparison).join(' && '),
   );
   return all.includes('true') ? 'true' : all.join(' || ');
 };
 
-const writeOne = ({ variable, is }: Condition): string => `shaping.variables[${JSON.stringify(variable)}] === ${is}`;
+const writeComparison = ({ variable, value }: Condition): string =>
+  `shaping.variables[${JSON.stringify(variable)}] === ${value}`;
 
 const INVALID = { code: 'UPSTREAM_BAD_RESPONSE' };
 
-/** What to say of a value that the schema does not allow, at a place such as `Product.name`. */
-const problemOf = (place: string) => ({
-  isNull: (shaping: Shaping, key: string | number) =>
+/** Creates functions that report values that the schema does not allow. `coordinate` is e.g. `Product.name`. */
+const createErrorReporter = (coordinate: string) => ({
+  nullValue: (shaping: Shaping, key: string | number) =>
     shaping.errors.push({
-      message: `There is no value for ${place}, which cannot be null.`,
+      message: `No value was returned for ${coordinate}, which cannot be null.`,
       extensions: INVALID,
       path: [key],
     }),
-  isInvalid: (shaping: Shaping, ...path: (string | number)[]) =>
-    shaping.errors.push({ message: `The value for ${place} is not of its type.`, extensions: INVALID, path }),
+  invalidValue: (shaping: Shaping, ...path: (string | number)[]) =>
+    shaping.errors.push({ message: `The value of ${coordinate} does not match its type.`, extensions: INVALID, path }),
 });
 
-const UNTYPED: FetchError = {
-  message: 'No service gave the concrete type of this object.',
+const UNKNOWN_TYPE: FetchError = {
+  message: 'No service returned the concrete type of this object.',
   extensions: INVALID,
   path: [],
 };
 
-/** Gives the number of errors, for a failure may be the lack of a value and no error. */
+/** Reports a failure's errors and returns their number. A failure has none if the value does not exist. */
 const pushFailure = (shaping: Shaping, failure: Failure, key: string | number): number => {
-  const errors = failure.at(key);
+  const errors = failure.errorsAt(key);
   shaping.errors.push(...errors);
   return errors.length;
 };

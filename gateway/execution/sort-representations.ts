@@ -2,8 +2,8 @@ import type { Data } from './data.ts';
 import type { Representations } from './subgraph-request.ts';
 
 /**
- * Sorts representations by their text, so that requests for the same entities are the same text in whatever order the
- * entities were found. `positions` are changed to the places that the representations have then.
+ * Sorts representations by their text, so that requests for the same entities have the same text regardless of the order in
+ * which they were found. Updates `positions` to the new indices.
  */
 export const sortRepresentations = (
   variable: string,
@@ -15,9 +15,10 @@ export const sortRepresentations = (
   const order = texts
     .map((_text, index) => index)
     .sort((a, b) => ((texts[a] as string) < (texts[b] as string) ? -1 : 1));
-  const places: number[] = [];
-  for (const [place, index] of order.entries()) places[index] = place;
-  for (const own of positions) for (let at = 0; at < own.length; at++) own[at] = places[own[at] as number] as number;
+  const newPositions: number[] = [];
+  for (const [position, index] of order.entries()) newPositions[index] = position;
+  for (const indices of positions)
+    for (let at = 0; at < indices.length; at++) indices[at] = newPositions[indices[at] as number] as number;
   return {
     variable,
     texts: order.map((index) => texts[index] as string),

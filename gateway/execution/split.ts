@@ -11,14 +11,14 @@ import {
 import type { RequiredCalls } from './requirements.ts';
 import { operationIn } from './steps.ts';
 
-/** An operation that the graph cannot execute although it is valid. */
+/** The graph cannot execute an operation although it is valid. */
 export class UnsupportedOperation extends Error {}
 
-/** Of the fields that an operation selects, those that require something with arguments, and what. */
+/** The selected fields that require fields with arguments, by coordinate. See RequiredCalls. */
 export type SelectedCalls = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
-/** What the fields that a document selects require with arguments, by the fields' coordinates. */
-export const findSelected = (
+/** Finds the selected fields of a document that require fields with arguments. */
+export const findSelectedCalls = (
   schema: GraphQLSchema,
   requirements: RequiredCalls,
   document: DocumentNode,
@@ -40,7 +40,7 @@ export const findSelected = (
   return found;
 };
 
-/** Where a selected field can be defined: in its type, or in those that implement it. */
+/** Returns the possible coordinates of a selected field: in its parent type and in the types that implement it. */
 const coordinatesOf = (schema: GraphQLSchema, types: TypeInfo, field: string): string[] => {
   const parent = types.getParentType();
   if (!parent) return [];
@@ -49,25 +49,26 @@ const coordinatesOf = (schema: GraphQLSchema, types: TypeInfo, field: string): s
 };
 
 /**
- * Divides an operation so that in no part two fields of one type require a field with different arguments: a subgraph
- * is told a required value under the field's name, and can be told one only. Everything without such a requirement is
- * in every part, for the sake of the objects' keys and of the client's order. Throws UnsupportedOperation.
+ * Splits an operation so that within each part no two fields of a type require a field with different arguments.
+ *
+ * A subgraph receives a required value under the field's name, so it can receive only one. Selections without such a
+ * requirement are in every part, to keep the objects' keys and the client's order. Throws UnsupportedOperation for a mutation.
  */
 export const split = (schema: GraphQLSchema, document: DocumentNode, selected: SelectedCalls): DocumentNode[] => {
   const parts: Map<string, string>[] = [];
-  const partOf = new Map<string, number>();
+  const partByCoordinate = new Map<string, number>();
   for (const [coordinate, required] of selected) {
     const [typename] = coordinate.split('.');
     const calls = [...required].map(([name, call]) => [`${typename}.${name}`, call] as const);
-    const fitting = parts.findIndex((part) => calls.every(([place, call]) => (part.get(place) ?? call) === call));
-    const index = fitting === -1 ? parts.length : fitting;
-    partOf.set(coordinate, index);
+    const reusable = parts.findIndex((part) => calls.every(([field, call]) => (part.get(field) ?? call) === call));
+    const index = reusable === -1 ? parts.length : reusable;
+    partByCoordinate.set(coordinate, index);
     parts[index] = new Map([...(parts[index] ?? []), ...calls]);
   }
   if (parts.length <= 1) return [document];
   if (operationIn(document).operation === 'mutation') {
     throw new UnsupportedOperation(
-      'These fields need one value with different arguments: ask for them in two requests.',
+      'The mutation selects fields that require one value with different arguments. Select them in two requests.',
     );
   }
   const types = new TypeInfo(schema);
@@ -76,8 +77,10 @@ export const split = (schema: GraphQLSchema, document: DocumentNode, selected: S
       document,
       visitWithTypeInfo(types, {
         Field: ({ name }) => {
-          const wanted = coordinatesOf(schema, types, name.value).flatMap((coordinate) => partOf.get(coordinate) ?? []);
-          return wanted.length > 0 && Math.max(...wanted) !== index ? null : undefined;
+          const indices = coordinatesOf(schema, types, name.value).flatMap(
+            (coordinate) => partByCoordinate.get(coordinate) ?? [],
+          );
+          return indices.length > 0 && Math.max(...indices) !== index ? null : undefined;
         },
         SelectionSet: {
           leave: (node) => (node.selections.length === 0 ? { ...node, selections: [TYPENAME] } : undefined),

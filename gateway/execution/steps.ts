@@ -12,10 +12,10 @@ import {
 } from 'graphql';
 import type { Requirement } from './representations.ts';
 
-/** What a plan does, in the form that the passes of this folder change and that becomes a program. */
+/** A node of the plan, in the form that the compiler passes of this folder transform into a program. */
 export type Step =
   | { readonly kind: 'sequence'; readonly steps: readonly Step[] }
-  /** `shared` are sent first, all at once, and waited for where a `shared` step names them. */
+  /** `shared` fetches are all sent first. A step of kind `shared` waits for one of them. */
   | { readonly kind: 'parallel'; readonly steps: readonly Step[]; readonly shared: readonly Fetch[] }
   | { readonly kind: 'condition'; readonly variable: string; readonly whenTrue: Step; readonly whenFalse: Step }
   | { readonly kind: 'fetch'; readonly fetch: Fetch }
@@ -28,38 +28,38 @@ export type Fetch = {
   readonly kind: OperationTypeNode;
   readonly document: DocumentNode;
   readonly operationName: string | undefined;
-  /** The operation's variables that it needs, without those for representations. */
+  /** The operation's variables that it uses, except those for representations. */
   readonly variables: readonly string[];
-  readonly inputs: readonly FetchTarget[];
+  readonly targets: readonly FetchTarget[];
 };
 
-/** What one request asks for: some root fields, or some fields of some entities. */
+/** A set of fields that one request selects: on the root type, or on entities. */
 export type FetchTarget = {
   readonly selectionSet: SelectionSetNode;
-  /** Where entities are asked for: the field's name in the answer, and the variable with the representations. */
+  /** For entities, the response name of the `_entities` field and the variable with the representations. */
   readonly entities: { readonly name: string; readonly variable: string } | undefined;
-  readonly targets: readonly Target[];
-  /** Fields that the planner named otherwise so that a subgraph takes them together. */
-  readonly renamed: readonly Renamed[];
+  readonly locations: readonly Location[];
+  /** Fields to which the planner gave an alias so that a subgraph accepts them together. */
+  readonly renames: readonly FieldRename[];
 };
 
-/** Objects of the data that a fetch adds fields to. */
-export type Target = {
-  /** The fields' names from the root on, `@` for every item of a list. */
+/** The objects of the data that a fetch adds fields to. */
+export type Location = {
+  /** Field names from the root, with `@` for every list item. */
   readonly path: readonly string[];
   readonly requirement: Requirement | undefined;
 };
 
-export type Renamed = { readonly path: readonly string[]; readonly name: string };
+export type FieldRename = { readonly path: readonly string[]; readonly name: string };
 
-/** A plan that Apollo's planner makes and that is not understood here. */
+/** Apollo's planner produced a plan that uses an unsupported feature. */
 export class UnsupportedPlan extends Error {
-  constructor(what: string) {
-    super(`The gateway cannot execute ${what}.`);
+  constructor(feature: string) {
+    super(`The gateway does not support ${feature}.`);
   }
 }
 
-/** Reads a plan of Apollo's planner. Throws UnsupportedPlan. */
+/** Converts a plan of Apollo's planner to steps. Throws UnsupportedPlan. */
 export const readPlan = ({ node }: QueryPlan): Step => {
   if (!node) return { kind: 'nothing' };
   if (node.kind === 'Subscription') throw new UnsupportedPlan('subscriptions');
@@ -91,7 +91,7 @@ const readNode = (node: PlanNode | undefined, path: readonly string[]): Step => 
 
 const readFetch = (node: FetchNode, path: readonly string[]): Fetch => {
   if (node.contextRewrites?.length) throw new UnsupportedPlan('arguments from a context (@fromContext)');
-  const document = withoutNumber(parse(node.operation, { noLocation: true }));
+  const document = withoutFetchNumber(parse(node.operation, { noLocation: true }));
   const operation = operationIn(document);
   const [first] = operation.selectionSet.selections as readonly [FieldNode];
   const requirement = node.requires && {
@@ -99,10 +99,10 @@ const readFetch = (node: FetchNode, path: readonly string[]): Fetch => {
     typenames: new Map(
       (node.inputRewrites ?? []).map((rewrite) => {
         const [condition = '', name] = rewrite.path;
-        if (rewrite.kind !== 'ValueSetter' || name !== '__typename' || !condition.startsWith(FRAGMENT)) {
-          throw new UnsupportedPlan('a change of input other than its type');
+        if (rewrite.kind !== 'ValueSetter' || name !== '__typename' || !condition.startsWith(TYPE_CONDITION_PREFIX)) {
+          throw new UnsupportedPlan('an input rewrite other than of __typename');
         }
-        return [condition.slice(FRAGMENT.length), String(rewrite.setValueTo)];
+        return [condition.slice(TYPE_CONDITION_PREFIX.length), String(rewrite.setValueTo)];
       }),
     ),
   };
@@ -112,13 +112,13 @@ const readFetch = (node: FetchNode, path: readonly string[]): Fetch => {
     document,
     operationName: operation.name?.value,
     variables: node.variableUsages ?? [],
-    inputs: [
+    targets: [
       {
         selectionSet: (requirement && first.selectionSet) || operation.selectionSet,
         entities: requirement && { name: '_entities', variable: 'representations' },
-        targets: [{ path, requirement }],
-        renamed: (node.outputRewrites ?? []).map((rewrite) => {
-          if (rewrite.kind !== 'KeyRenamer') throw new UnsupportedPlan('a change of output other than its name');
+        locations: [{ path, requirement }],
+        renames: (node.outputRewrites ?? []).map((rewrite) => {
+          if (rewrite.kind !== 'KeyRenamer') throw new UnsupportedPlan('an output rewrite other than of a field name');
           return { path: rewrite.path, name: rewrite.renameKeyTo };
         }),
       },
@@ -126,15 +126,15 @@ const readFetch = (node: FetchNode, path: readonly string[]): Fetch => {
   };
 };
 
-/** The planner numbers the fetches of an operation in their names, which makes requests differ that ask for the same. */
-const withoutNumber = (document: DocumentNode): DocumentNode =>
+/** Removes the fetch number that the planner appends to operation names. It would make equal requests differ. */
+const withoutFetchNumber = (document: DocumentNode): DocumentNode =>
   visit(document, {
     OperationDefinition: ({ name, ...rest }) =>
       name && { ...rest, name: { ...name, value: name.value.replace(/__\d+$/, '') } },
   });
 
-/** How the planner writes a type condition in a path. */
-export const FRAGMENT = '... on ';
+/** Prefix of a type condition in a path of the planner. */
+export const TYPE_CONDITION_PREFIX = '... on ';
 
 export const operationIn = ({ definitions }: DocumentNode): OperationDefinitionNode =>
   definitions.find((definition) => definition.kind === Kind.OPERATION_DEFINITION) as OperationDefinitionNode;
@@ -142,7 +142,7 @@ export const operationIn = ({ definitions }: DocumentNode): OperationDefinitionN
 export const fragmentsIn = ({ definitions }: DocumentNode): FragmentDefinitionNode[] =>
   definitions.filter((definition) => definition.kind === Kind.FRAGMENT_DEFINITION);
 
-/** All fetches of a step. */
+/** Returns all fetches of a step. */
 export const fetchesOf = (step: Step): Fetch[] => {
   switch (step.kind) {
     case 'sequence':

@@ -2,7 +2,7 @@ import type { DocumentNode, OperationTypeNode } from 'graphql';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { Data } from './data.ts';
 
-/** What a program asks a subgraph, known before any request. */
+/** A subgraph operation, known at compile time. */
 export type SubgraphOperation = {
   readonly query: string;
   readonly document: DocumentNode;
@@ -10,13 +10,13 @@ export type SubgraphOperation = {
   readonly operationName: string | undefined;
 };
 
-/** The entities that a request is about, no two alike. */
+/** The deduplicated entity representations of a request. */
 export type Representations = {
-  /** The variable that they are the value of. */
+  /** The variable that holds them. */
   readonly variable: string;
-  /** Each as JSON. */
+  /** Each representation as JSON text. */
   readonly texts: readonly string[];
-  /** Each as an object, for who asks for `values`. */
+  /** Each representation as an object. Empty unless the client's encoding is `object`. */
   readonly values: readonly Data[];
 };
 
@@ -25,27 +25,27 @@ export type SubgraphRequest = {
   readonly representations: readonly Representations[];
 };
 
-/** An error as a subgraph tells it, made fit for clients. */
+/** An error from a subgraph, safe to show to clients. */
 export type SubgraphError = {
   readonly message: string;
   readonly path?: readonly (string | number)[] | undefined;
   readonly extensions?: Readonly<Record<string, unknown>> | undefined;
 };
 
-export type SubgraphAnswer = {
-  /** Becomes the program's: nobody else may hold it. Null or undefined where the subgraph has given none. */
+export type SubgraphResponse = {
+  /** Owned by the program, which changes it. Null or undefined if the subgraph returned no data. */
   readonly data: Data | null | undefined;
   readonly errors?: readonly SubgraphError[] | undefined;
-  /** What of the data is older than it should be, with paths as in errors. */
+  /** Notes about stale data, with paths as in errors. */
   readonly stale?: readonly StaleNote[] | undefined;
 };
 
-/** How programs reach one subgraph. `Context` is what belongs to one client request. */
+/** Sends requests to one subgraph. `Context` holds the state of one client request. */
 export type SubgraphClient<Context> = {
-  /** The form that it takes representations in. */
-  readonly encoding: 'texts' | 'values';
-  /** Gets an operation ready to be sent many times. What it gives never throws: what failed is among the errors. */
+  /** The encoding in which it takes representations. */
+  readonly encoding: 'json' | 'object';
+  /** Prepares an operation for repeated sending. The returned function never rejects: failures are in `errors`. */
   readonly prepare: (
     operation: SubgraphOperation,
-  ) => (request: SubgraphRequest, context: Context) => Promise<SubgraphAnswer>;
+  ) => (request: SubgraphRequest, context: Context) => Promise<SubgraphResponse>;
 };

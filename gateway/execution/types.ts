@@ -8,18 +8,22 @@ import {
 } from 'graphql';
 
 /**
- * Whether what says that it is of the type `typename` is one of `condition`: the same type, or one of its members. An
- * interface counts as a type that something can be of: entities from a subgraph with `@interfaceObject` are.
+ * Returns whether a type matches a type condition: it is the same type, or a member of it. `typename` may be an interface, which
+ * is the type of entities from a subgraph with `@interfaceObject`.
  */
 export const isOfType = (schema: GraphQLSchema, typename: string, condition: string): boolean => {
   if (typename === condition) return true;
   const type = schema.getType(typename);
-  const wanted = schema.getType(condition);
-  return isAbstractType(wanted) && (isObjectType(type) || isInterfaceType(type)) && schema.isSubType(wanted, type);
+  const conditionType = schema.getType(condition);
+  return (
+    isAbstractType(conditionType) &&
+    (isObjectType(type) || isInterfaceType(type)) &&
+    schema.isSubType(conditionType, type)
+  );
 };
 
-/** Whether an object of a type, or of a member of it, can be one of `condition`. */
+/** Returns whether an object of a type, or of one of its members, can match a type condition. */
 export const canBeOfType = (schema: GraphQLSchema, typename: string, condition: string): boolean => {
-  const [type, wanted] = [schema.getType(typename), schema.getType(condition)];
-  return isCompositeType(type) && isCompositeType(wanted) && doTypesOverlap(schema, type, wanted);
+  const [type, conditionType] = [schema.getType(typename), schema.getType(condition)];
+  return isCompositeType(type) && isCompositeType(conditionType) && doTypesOverlap(schema, type, conditionType);
 };

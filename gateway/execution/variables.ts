@@ -16,28 +16,28 @@ export type CoercedVariables =
   | { readonly coerced?: undefined; readonly errors: readonly GraphQLError[] };
 
 export type CoercionOptions = {
-  /** Whether messages may name fields and values that the schema has and the client did not write. */
+  /** Whether messages may suggest fields and values of the schema that the client did not send. */
   readonly suggestions: boolean;
-  /** Errors that are reported before the rest of the input is left unread. Default 10. */
+  /** Number of errors after which coercion stops. Default 10. */
   readonly maxErrors?: number;
 };
 
-/** Ends the coercion of a request whose variables have too many errors. */
+/** Stops the coercion of variables with too many errors. */
 class TooManyErrors extends Error {}
 
 /**
- * Coerces a request's variables as the GraphQL specification has it (6.1.2), with errors of code BAD_USER_INPUT.
+ * Coerces a request's variables as defined in section 6.1.2 of the GraphQL specification. Errors have the code BAD_USER_INPUT.
  *
- * Unlike graphql-js, an error never repeats the object around the mistake, and reading ends at `maxErrors`: there, each of
- * a thousand unknown fields is reported with that object, so 10 kB of variables made an answer of 9 MB.
+ * Unlike in graphql-js, an error never repeats the object that contains the mistake, and coercion stops at `maxErrors`.
+ * graphql-js repeats that object for each of a thousand unknown fields: 10 kB of variables made a response of 9 MB.
  */
 export const coerceVariables = (
   schema: GraphQLSchema,
   definitions: readonly VariableDefinitionNode[],
-  given: Readonly<Record<string, unknown>>,
+  values: Readonly<Record<string, unknown>>,
   { suggestions, maxErrors = 10 }: CoercionOptions,
 ): CoercedVariables => {
-  // Without a prototype: `__proto__` is a legal name of a variable.
+  // No prototype, because `__proto__` is a legal variable name.
   const coerced: Record<string, unknown> = Object.create(null);
   const errors: GraphQLError[] = [];
   const report = (definition: VariableDefinitionNode, message: string): void => {
@@ -55,12 +55,12 @@ export const coerceVariables = (
       const type = typeFromAST(schema, definition.type);
       if (!isInputType(type)) {
         report(definition, `expected value of type "${print(definition.type)}" which cannot be used as an input type.`);
-      } else if (!Object.hasOwn(given, name)) {
+      } else if (!Object.hasOwn(values, name)) {
         if (definition.defaultValue) coerced[name] = valueFromAST(definition.defaultValue, type);
         else if (isNonNullType(type)) report(definition, `of required type "${type}" was not provided.`);
       } else {
         coerced[name] = coerceInputValue(
-          given[name],
+          values[name],
           type,
           (path, _value, { message }) =>
             report(

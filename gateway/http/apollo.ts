@@ -22,25 +22,25 @@ import { createCompiledGateway, type SupergraphSource } from '../execution/gatew
 import { withTrace } from '../transports/trace.ts';
 import type { Transports } from '../transports/transport.ts';
 import type { RequestContext } from './context.ts';
-import { createFreshnessPlugin, reportPlugin } from './report.ts';
-import { type Safelist, withListed } from './safelist.ts';
+import { createCacheControlPlugin, reportPlugin } from './report.ts';
+import { type Safelist, withSafelistedOperations } from './safelist.ts';
 
 export type ApolloOptions = {
   readonly config: GatewayConfig;
   readonly supergraph: SupergraphSource;
   readonly transports: Transports;
   readonly log: Log;
-  /** Spaces out what keeps the thread busy for long. */
+  /** Yields between long stretches of synchronous work. */
   readonly turns: TurnQueue;
-  /** Where persisted queries are kept; in memory by default. */
+  /** Stores persisted queries. In memory by default. */
   readonly cache?: ApolloServer['cache'] | undefined;
-  /** The operations that are known from the start. */
+  /** The operations that are known in advance. */
   readonly safelist: Safelist;
 };
 
 /**
- * Every code that an error of an answer can have, but for those of external subgraphs; `docs/errors.md` says what each
- * means. An error with another one is a fault of ours, and its message stays in the log.
+ * Every code that a response error can have, except those of external subgraphs. `docs/errors.md` documents each of them. An error
+ * with any other code is an internal error, and its message is only logged.
  */
 export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   ...Object.values(ApolloServerErrorCode),
@@ -60,13 +60,13 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
 ]);
 
 export type GraphPipeline = {
-  /** It is started. */
+  /** The started server. */
   readonly apollo: ApolloServer<RequestContext>;
-  /** The schema that clients see now. */
+  /** Returns the current public schema as SDL. */
   readonly schemaText: () => string;
 };
 
-/** The GraphQL pipeline: the supergraph behind Apollo Server. */
+/** Creates and starts the GraphQL pipeline: the supergraph behind Apollo Server. */
 export const createApollo = async ({
   config,
   supergraph,
@@ -76,14 +76,14 @@ export const createApollo = async ({
   cache = new InMemoryLRUCache(),
   safelist,
 }: ApolloOptions): Promise<GraphPipeline> => {
-  // Apollo's gateway reports usage to Apollo from its construction on, unless the environment says otherwise, and
-  // takes no option for it. The one place where this product writes to the environment.
+  // Apollo's gateway reports usage to Apollo as soon as it is constructed. Only the environment can disable that; there is no
+  // option. Nothing else in this project writes to the environment.
   process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
   const { gateway, validate } = createCompiledGateway<RequestContext>({
     supergraph,
     clientsOf: (sdl) => {
-      const of = transports.of(sdl);
-      return (name) => withTrace(name, of(name));
+      const transportOf = transports.of(sdl);
+      return (name) => withTrace(name, transportOf(name));
     },
     log,
     maxPrograms: config.maxPrograms,
@@ -111,15 +111,15 @@ export const createApollo = async ({
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
     formatError: (error, thrown) =>
-      config.subgraphErrors !== 'bundled' && isOfSubgraph(error) ? error : toClientError(error, thrown, log),
+      config.subgraphErrors !== 'bundled' && isSubgraphError(error) ? error : toClientError(error, thrown, log),
     cache,
-    persistedQueries: { cache: withListed(safelist, cache) },
+    persistedQueries: { cache: withSafelistedOperations(safelist, cache) },
     plugins: [
       documents.plugin,
       graphqlOverHttp,
       requireOperation,
       reportPlugin,
-      createFreshnessPlugin(config.cacheScope),
+      createCacheControlPlugin(config.cacheScope),
       config.explorer
         ? ApolloServerPluginLandingPageLocalDefault({ embed: SANDBOX, footer: false })
         : ApolloServerPluginLandingPageDisabled(),
@@ -138,51 +138,51 @@ export const createApollo = async ({
 };
 
 const SANDBOX = {
-  // So that what a query has cost is seen without knowing how to ask for it.
+  // Shows the cost of each query by default.
   initialState: { sharedHeaders: { 'x-tributary-report': '1' } },
   runTelemetry: false,
 };
 
-// Apollo Server leaves both to whoever executes, and the gateway's answers have codes that are none of Apollo Server's.
+// Apollo Server leaves both checks to the executor, which would report them with other codes than Apollo Server's own.
 const requireOperation: ApolloServerPlugin<RequestContext> = {
   requestDidStart: async () => ({
     didResolveOperation: async ({ operation, request }) => {
       if (!operation) {
         const message = request.operationName
-          ? 'The document has no operation of that name.'
-          : 'The document has several operations: operationName has to say which.';
-        throw refusal(message, ApolloServerErrorCode.OPERATION_RESOLUTION_FAILURE);
+          ? 'The document has no operation with that name.'
+          : 'The document has several operations. Select one with operationName.';
+        throw badRequest(message, ApolloServerErrorCode.OPERATION_RESOLUTION_FAILURE);
       }
       if (operation.operation === 'subscription') {
-        throw refusal('The graph has no subscriptions.', ApolloServerErrorCode.GRAPHQL_VALIDATION_FAILED);
+        throw badRequest('Subscriptions are not supported.', ApolloServerErrorCode.GRAPHQL_VALIDATION_FAILED);
       }
     },
   }),
 };
 
-const refusal = (message: string, code: string): GraphQLError =>
+const badRequest = (message: string, code: string): GraphQLError =>
   new GraphQLError(message, { extensions: { code, http: { status: 400 } } });
 
-/** Whether a subgraph is named as the reason: the gateway's doing, for errors that the transport has made fit for clients. */
-const isOfSubgraph = ({ extensions }: GraphQLFormattedError): boolean => extensions?.['serviceName'] !== undefined;
+/** Returns whether an error came from a subgraph. The gateway sets `serviceName` on errors that are already safe for clients. */
+const isSubgraphError = ({ extensions }: GraphQLFormattedError): boolean => extensions?.['serviceName'] !== undefined;
 
-/** The status that an error gives the response, if any. */
+/** Returns the HTTP status that an error requests, if any. */
 const statusOf = (thrown: unknown): number | undefined =>
   thrown instanceof GraphQLError ? (thrown.extensions['http'] as { status?: number } | undefined)?.status : undefined;
 
-/** What a client sees of an error. `thrown` is what it was made of. */
+/** Converts an error to its public form. `thrown` is the original error. */
 const toClientError = (error: GraphQLFormattedError, thrown: unknown, log: Log): GraphQLFormattedError => {
   const code = String(error.extensions?.['code']);
-  // A mutation by GET.
+  // A mutation sent with GET.
   if (code === ApolloServerErrorCode.BAD_REQUEST && statusOf(thrown) === 405) {
     return { message: error.message, extensions: { code: 'METHOD_NOT_ALLOWED' } };
   }
   if (code !== ApolloServerErrorCode.INTERNAL_SERVER_ERROR && PUBLIC_ERROR_CODES.has(code)) return error;
-  // Apollo Server's own refusals of a persisted query have a status and no code.
+  // Apollo Server's own rejections of persisted queries have a status but no code.
   if (statusOf(thrown) === 400) {
     return { message: error.message, extensions: { code: ApolloServerErrorCode.BAD_REQUEST } };
   }
-  log.error({ error }, 'An error without a public code.');
+  log.error({ error }, 'An error has no public code.');
   const { path, extensions: { serviceName } = {} } = error;
   return {
     message: 'Something went wrong on our side.',

@@ -4,22 +4,22 @@ import type { Redis } from '../../runtime/redis.ts';
 
 const PREFIX = 'tributary:';
 
-// How Apollo Server names a persisted query: by the hash of its text.
+// Apollo Server's cache key of a persisted query, with the hash of its text.
 const PERSISTED_QUERY = /^apq:([0-9a-f]{64})$/;
 
-/** No text that came with a request is longer, and none is read from Redis that is. In bytes. */
+/** Maximum size of a persisted query, in bytes. Request bodies are limited to the same size. */
 const MAX_TEXT_BYTES = 1024 * 1024;
 
-/** For how long an operation that nobody asks for is kept, in seconds. Where it is gone, clients send the text again. */
+/** Lifetime of a persisted query, in seconds. After that, clients send the text again. */
 const DEFAULT_TTL_S = 86_400;
 
 /**
- * Where Apollo Server keeps persisted queries so that all replicas know them. While Redis is away everything is a miss
- * and nothing fails: what is kept here can be made again.
+ * Creates the cache in which all replicas share persisted queries through Redis. While Redis is unavailable, every read is a
+ * miss and nothing fails.
  *
- * A text is taken only where it has the hash that it stands under, so nothing that somebody else wrote is ever executed.
+ * A text is returned only if it matches the hash in its key, so text written by a third party is never executed.
  */
-export const createSharedCache = (redis: Redis): ApolloServer['cache'] => ({
+export const createApqCache = (redis: Redis): ApolloServer['cache'] => ({
   get: async (key) => {
     const expected = PERSISTED_QUERY.exec(key)?.[1];
     if (!expected) return undefined;

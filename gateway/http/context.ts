@@ -6,29 +6,29 @@ import type { FetchedBytes } from '../cost/fetched-bytes.ts';
 import type { Reply } from '../transports/graphql-reply.ts';
 import type { Trace } from '../transports/trace.ts';
 
-/** What belongs to one client request, from its arrival to its answer. */
+/** The state of one client request. */
 export type RequestContext = {
   readonly options: OperationOptions;
-  /** The client's headers that subgraphs receive. */
+  /** The client's headers to forward to subgraphs. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Sends a header to the client with the answer. */
+  /** Adds a header to the response. */
   readonly returnHeader: (name: string, value: string) => void;
-  /** What the request has cost and how long its answer is good, where the client has asked. */
+  /** Call statistics and freshness of the response, if the client requested them. */
   readonly telemetry: RequestTelemetry;
-  /** What is done for the request and when, where the client has asked. */
+  /** The trace of the request, if the client requested it. */
   readonly trace: Trace | undefined;
   readonly call: RequestOptions;
-  /** What of the answer is older than it should be; filled when the answer is made. */
+  /** Notes about stale data in the response. Filled during execution. */
   readonly stale: StaleNote[];
-  /** What subgraphs over HTTP have answered this request, or are about to, by what they were asked. */
-  readonly asked: Map<string, Promise<Reply>>;
-  /** What these answers hold of memory. */
+  /** Responses of remote subgraphs to this request, pending or settled, by subgraph and request body. */
+  readonly responses: Map<string, Promise<Reply>>;
+  /** Counts the memory of these responses. */
   readonly fetched: FetchedBytes;
-  /** The context of a subgraph in this process: one for all fetches of this request, so that they share loaders. */
+  /** Returns the context of an in-process subgraph. All fetches of the request share it, and thereby its loaders. */
   readonly contextOf: (subgraph: Subgraph) => object;
 };
 
-/** Made once for each client request. */
+/** Creates the context of one client request. */
 export const createRequestContext = ({
   options,
   headers,
@@ -45,7 +45,7 @@ export const createRequestContext = ({
     trace: options.report === 'trace' ? { fetches: [] } : undefined,
     call,
     stale: [],
-    asked: new Map(),
+    responses: new Map(),
     fetched,
     contextOf: (subgraph) => {
       const context = contexts.get(subgraph) ?? subgraph.createContext(call);

@@ -3,15 +3,15 @@ import { type Report, toReport } from '../../subgraphs/kit/protocol.ts';
 import type { Trace } from '../transports/trace.ts';
 import type { RequestContext } from './context.ts';
 
-/** What clients are told of an answer, in `extensions.tributary`. */
+/** The content of `extensions.tributary`. */
 export type ClientReport = Pick<Report, 'stale' | 'calls'> & {
-  /** From the request's arrival until its answer is made, in milliseconds. */
+  /** Time from the arrival of the request to the completion of its response, in milliseconds. */
   readonly timeMs?: number;
-  /** What was done and when, in milliseconds since the request's arrival. */
+  /** The plan, fetches and provider calls, with times in milliseconds since the arrival of the request. */
   readonly trace?: Trace & { readonly calls: NonNullable<Report['spans']> };
 };
 
-/** Adds `extensions.tributary`: what of an answer is stale, and where it was asked for, what it has cost. */
+/** Adds `extensions.tributary`: notes about stale data and, if requested, the cost of the response. */
 export const reportPlugin: ApolloServerPlugin<RequestContext> = {
   requestDidStart: async () => ({
     willSendResponse: async ({ response, contextValue }) => {
@@ -24,15 +24,15 @@ export const reportPlugin: ApolloServerPlugin<RequestContext> = {
   }),
 };
 
-/** The longest that HTTP would have anything kept. Whatever a subgraph says, it is not more. */
+/** Maximum cache lifetime: one year, the longest that HTTP recommends. Caps the values reported by subgraphs. */
 const YEAR_S = 31_536_000;
 
-/** Says of an answer to a GET request, as HTTP does, for how long it may be kept, and by whom. */
-export const createFreshnessPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloServerPlugin<RequestContext> => ({
+/** Sets `Cache-Control` on responses to GET requests. */
+export const createCacheControlPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloServerPlugin<RequestContext> => ({
   requestDidStart: async () => ({
     willSendResponse: async ({ overallCachePolicy, contextValue }) => {
       const { freshness } = contextValue.telemetry;
-      // Infinity: nothing was read that ages, such as for an introspection.
+      // Infinity means that no aging data was read, e.g. for introspection.
       if (!freshness || !Number.isFinite(freshness.leftMs)) return;
       overallCachePolicy.replace({ maxAge: Math.min(Math.floor(freshness.leftMs / 1000), YEAR_S), scope });
     },
@@ -45,16 +45,16 @@ const toClientReport = ({ stale, telemetry: { callStats }, trace }: RequestConte
   const { spans = [], ...rest } = report;
   const { plan, fetches } = trace ?? { fetches: [] };
   return {
-    timeMs: inHundredths(callStats.ageMs()),
+    timeMs: roundToHundredths(callStats.ageMs()),
     ...rest,
-    ...(trace && { trace: { plan, fetches: fetches.map(withShortTimes), calls: spans.map(withShortTimes) } }),
+    ...(trace && { trace: { plan, fetches: fetches.map(withRoundedTimes), calls: spans.map(withRoundedTimes) } }),
   };
 };
 
-const inHundredths = (ms: number): number => Math.round(ms * 100) / 100;
+const roundToHundredths = (ms: number): number => Math.round(ms * 100) / 100;
 
-const withShortTimes = <Span extends { startMs: number; timeMs: number }>(span: Span): Span => ({
+const withRoundedTimes = <Span extends { startMs: number; timeMs: number }>(span: Span): Span => ({
   ...span,
-  startMs: inHundredths(span.startMs),
-  timeMs: inHundredths(span.timeMs),
+  startMs: roundToHundredths(span.startMs),
+  timeMs: roundToHundredths(span.timeMs),
 });

@@ -7,11 +7,11 @@ import { ConfigError } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
 
 /*
- * The operations that apps were built with, so that a public graph serves those and no others. Apps send an operation's
- * hash instead of its text.
+ * The safelist has the operations that client apps were built with. A public graph can serve those and no others. Apps may send
+ * an operation's hash instead of its text.
  */
 
-/** The form that Apollo's tools for web, iOS and Kotlin write, and `clients/codegen.mjs`. */
+/** The manifest format written by Apollo's tools for web, iOS and Kotlin, and by `clients/codegen.mjs`. */
 const Manifest = z.object({
   format: z.literal('apollo-persisted-query-manifest'),
   version: z.literal(1),
@@ -19,26 +19,26 @@ const Manifest = z.object({
 });
 
 export type Safelist = {
-  /** The text of an operation by its id. */
+  /** Returns the text of an operation by its ID. */
   readonly textOf: (id: string) => string | undefined;
-  /** Whether the list has this text. */
+  /** Returns whether the safelist contains this text. */
   readonly hasText: (text: string) => boolean;
 };
 
-/** Reads the lists of several apps into one. Throws ConfigError naming the file, or the id that means two operations. */
+/** Reads the manifests of several apps. Throws ConfigError naming the invalid file, or the ID with two different operations. */
 export const readSafelist = async (files: readonly string[]): Promise<Safelist> => {
-  const fail = (why: string): never => {
-    throw new ConfigError(`SAFELIST_MANIFESTS: ${why}`);
+  const fail = (reason: string): never => {
+    throw new ConfigError(`SAFELIST_MANIFESTS: ${reason}`);
   };
   const byId = new Map<string, string>();
   const texts = new Set<string>();
   for (const file of files) {
     const text = await readFile(file, 'utf8').catch(() => fail(`${file} cannot be read.`));
     const { data, error } = Manifest.safeParse(parseJson(text));
-    if (!data) return fail(`${file} is no manifest of persisted operations: ${z.prettifyError(error)}`);
+    if (!data) return fail(`${file} is not a persisted query manifest: ${z.prettifyError(error)}`);
     for (const { id, body } of data.operations) {
       if ((byId.get(id) ?? body) !== body)
-        fail(`${file} has another operation for the id ${id} than a file before it.`);
+        fail(`${file} defines ID ${id} with a different operation than a previous file.`);
       byId.set(id, body);
       texts.add(hashOf(body));
     }
@@ -56,30 +56,30 @@ const parseJson = (text: string): unknown => {
 
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** The cache that Apollo Server looks persisted operations up in: those of the list are in it from the start, for good. */
-export const withListed = (safelist: Safelist, cache: ApolloServer['cache']): ApolloServer['cache'] => ({
+/** Wraps Apollo Server's cache of persisted operations so that it permanently contains those of the safelist. */
+export const withSafelistedOperations = (safelist: Safelist, cache: ApolloServer['cache']): ApolloServer['cache'] => ({
   get: async (key) => safelist.textOf(key.slice(key.indexOf(':') + 1)) ?? cache.get(key),
   set: (key, value, options) => cache.set(key, value, options),
   delete: (key) => cache.delete(key),
 });
 
-/** A request to the graph, as far as it names an operation. */
-export type NamedOperation = {
+/** The part of a GraphQL request that identifies its operation. */
+export type RequestedOperation = {
   readonly query?: string | undefined;
   readonly operationName?: string | undefined;
   readonly hash?: string | undefined;
 };
 
-/** Reads it from a body or a query string, in which `extensions` is text. What is malformed is left to others. */
-export const readNamedOperation = (given: unknown): NamedOperation => {
-  const { query, operationName, extensions } = Named.parse(given);
+/** Reads the operation from a body or from query parameters, where `extensions` is JSON text. Ignores malformed values. */
+export const readRequestedOperation = (parameters: unknown): RequestedOperation => {
+  const { query, operationName, extensions } = Parameters.parse(parameters);
   return { query, operationName, hash: extensions?.persistedQuery?.sha256Hash };
 };
 
-/** Whether the hash of a persisted query is something else than text, which Apollo Server takes for text. */
-export const hasUnreadableHash = (given: unknown): boolean => {
-  // Few requests have any, and a schema that refuses all others would make an error for each.
-  const extensions = propertyOf(given, 'extensions');
+/** Returns whether the hash of a persisted query is not a string. Apollo Server does not check that. */
+export const hasInvalidHash = (parameters: unknown): boolean => {
+  // Few requests have a hash. A Zod schema would create an error object for each of the others.
+  const extensions = propertyOf(parameters, 'extensions');
   const read = typeof extensions === 'string' ? parseJson(extensions) : extensions;
   const hash = propertyOf(propertyOf(read, 'persistedQuery'), 'sha256Hash');
   return hash !== undefined && typeof hash !== 'string';
@@ -90,7 +90,7 @@ const propertyOf = (value: unknown, name: string): unknown =>
 
 const Extensions = z.object({ persistedQuery: z.object({ sha256Hash: z.string() }).optional() });
 
-const Named = z
+const Parameters = z
   .object({
     query: z.string().optional().catch(undefined),
     operationName: z.string().optional().catch(undefined),
@@ -102,37 +102,40 @@ const Named = z
 
 export type Refusal = { readonly status: number; readonly message: string; readonly code: string };
 
-// Clients can make up any number of operations.
-const MAX_NAMED = 1_000;
+// Clients can send any number of different operations.
+const MAX_LOGGED_OPERATIONS = 1_000;
 
 /**
- * Tells whether an operation is refused for not being on the list, and names it in the log, once for each operation.
- * While it is only learning nothing is refused.
+ * Creates a check that returns a refusal for operations that are not on the safelist. Logs each such operation once. With
+ * `reportOnly`, operations are logged but not refused.
  */
 export const createSafelistGuard = (safelist: Safelist, { reportOnly, log }: { reportOnly: boolean; log: Log }) => {
-  const named = new LRUCache<string, true>({ max: MAX_NAMED });
+  const logged = new LRUCache<string, true>({ max: MAX_LOGGED_OPERATIONS });
 
-  const name = ({ query, operationName, hash = query && hashOf(query) }: NamedOperation, client: object): void => {
+  const logOnce = (
+    { query, operationName, hash = query && hashOf(query) }: RequestedOperation,
+    client: object,
+  ): void => {
     if (hash === undefined) return;
-    // The name counts too: a client may send the hash alone first, and say what it is later.
-    const known = `${hash} ${operationName}`;
-    if (named.has(known)) return;
-    named.set(known, true);
+    // The name is part of the key: a client may send the hash alone first, and the named operation later.
+    const key = `${hash} ${operationName}`;
+    if (logged.has(key)) return;
+    logged.set(key, true);
     log.warn(
       { operationName, hash, ...client },
-      reportOnly ? 'An operation is not on the safelist.' : 'Refused: an operation is not on the safelist.',
+      reportOnly ? 'An operation is not on the safelist.' : 'Refused an operation that is not on the safelist.',
     );
   };
 
-  return (operation: NamedOperation, client: object): Refusal | undefined => {
+  return (operation: RequestedOperation, client: object): Refusal | undefined => {
     const { query, hash } = operation;
-    // Apollo Server says what is wrong with a request that names nothing.
+    // Apollo Server rejects requests without an operation.
     if (query === undefined && hash === undefined) return undefined;
     if (query === undefined ? safelist.textOf(hash ?? '') !== undefined : safelist.hasText(query)) return undefined;
-    name(operation, client);
+    logOnce(operation, client);
     if (reportOnly) return undefined;
     return query === undefined
-      ? { status: 404, message: 'No operation of this id is known here.', code: 'PERSISTED_QUERY_NOT_IN_LIST' }
-      : { status: 403, message: 'Only known operations are served here.', code: 'QUERY_NOT_IN_SAFELIST' };
+      ? { status: 404, message: 'There is no persisted operation with this ID.', code: 'PERSISTED_QUERY_NOT_IN_LIST' }
+      : { status: 403, message: 'This operation is not on the safelist.', code: 'QUERY_NOT_IN_SAFELIST' };
   };
 };

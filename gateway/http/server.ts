@@ -13,16 +13,16 @@ import { type OperationOptions, readReportHeader, requestsNoCache } from '../../
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
-import { createSafelistGuard, hasUnreadableHash, readNamedOperation, readSafelist } from './safelist.ts';
+import { createSafelistGuard, hasInvalidHash, readRequestedOperation, readSafelist } from './safelist.ts';
 import { registerPages } from './static-pages.ts';
 
 export type GatewayServer = {
   readonly url: string;
-  /** Takes no more requests, finishes the running ones within the grace period, then closes everything. */
+  /** Stops accepting requests, finishes running ones within the grace period, then closes everything. */
   readonly close: () => Promise<void>;
 };
 
-/** Starts the HTTP server in front of the graph. */
+/** Starts the HTTP server of the gateway. */
 export const startGatewayServer = async ({
   redis,
   health,
@@ -30,11 +30,11 @@ export const startGatewayServer = async ({
 }: Omit<ApolloOptions, 'cache' | 'safelist' | 'turns'> &
   Pick<ProcessInfrastructure, 'redis' | 'health'>): Promise<GatewayServer> => {
   const { config, transports, log } = options;
-  // Loaded where there is a Redis: its client takes its time.
-  const cache = redis && (await import('./apq-cache.ts')).createSharedCache(redis);
-  // Known from the start also where anything is served: an app need not send its texts first.
+  // Loaded only with Redis, because its client is slow to load.
+  const cache = redis && (await import('./apq-cache.ts')).createApqCache(redis);
+  // Also read without a safelist: apps can then send hashes without registering their texts first.
   const safelist = await readSafelist(config.safelistManifests);
-  const refusalOf =
+  const checkSafelist =
     config.safelist === 'off'
       ? undefined
       : createSafelistGuard(safelist, { reportOnly: config.safelist === 'learn', log });
@@ -53,47 +53,47 @@ export const startGatewayServer = async ({
     methods: ['GET', 'POST'],
     maxAge: 86_400,
   });
-  const openFetched = createFetchedBytes(config.fetchedBytes);
-  const arrivals = new WeakMap<FastifyRequest, Pick<OperationOptions, 'signal' | 'deadlineAt'>>();
-  const arrivalOf = (request: FastifyRequest) =>
-    arrivals.get(request) as Pick<OperationOptions, 'signal' | 'deadlineAt'>;
+  const openFetchedBytes = createFetchedBytes(config.fetchedBytes);
+  const deadlines = new WeakMap<FastifyRequest, Pick<OperationOptions, 'signal' | 'deadlineAt'>>();
+  const deadlineOf = (request: FastifyRequest) =>
+    deadlines.get(request) as Pick<OperationOptions, 'signal' | 'deadlineAt'>;
   app.route({
     url: '/graphql',
     method: ['GET', 'POST'],
     exposeHeadRoute: false,
     onRequest: (request, reply, done) => {
-      // A cache may keep what GET is answered with.
+      // Responses to GET may be cached.
       if (request.method === 'GET') addHeader(reply, 'vary', 'accept');
       if (refuseUnacceptable(request, reply, { html: config.explorer })) return;
-      arrivals.set(request, {
+      deadlines.set(request, {
         signal: requestSignal(reply, config.requestTimeoutMs),
         deadlineAt: monotonicNow() + config.requestTimeoutMs,
       });
       done();
     },
     preHandler: async (request, reply) => {
-      const given = request.method === 'GET' ? searchOf(request.url) : request.body;
-      if (hasUnreadableHash(given)) {
-        return sendError(reply, 400, 'extensions.persistedQuery.sha256Hash must be text.', 'BAD_REQUEST');
+      const parameters = request.method === 'GET' ? queryParametersOf(request.url) : request.body;
+      if (hasInvalidHash(parameters)) {
+        return sendError(reply, 400, 'extensions.persistedQuery.sha256Hash must be a string.', 'BAD_REQUEST');
       }
-      const refusal = refusalOf?.(readNamedOperation(given), pick(request.headers, CLIENT_NAMES));
+      const refusal = checkSafelist?.(readRequestedOperation(parameters), pick(request.headers, CLIENT_HEADERS));
       if (refusal) await sendError(reply, refusal.status, refusal.message, refusal.code);
     },
     handler: withAdmission(
       createAdmission(config.admission),
-      (request) => arrivalOf(request).signal,
+      (request) => deadlineOf(request).signal,
       fastifyApolloHandler<RequestContext>(apollo, {
         context: async (request, reply) => {
           if (request.method === 'GET' && config.cacheScope === 'PUBLIC') {
-            // What else an answer may depend on, for whoever keeps it for others.
+            // Shared caches must distinguish responses by the forwarded headers.
             for (const name of config.forwardHeaders) addHeader(reply, 'vary', name);
           }
-          const fetched = openFetched();
+          const fetched = openFetchedBytes();
           reply.raw.once('close', fetched.release);
           return createRequestContext({
             options: {
-              ...arrivalOf(request),
-              noCache: config.freshAllowed && requestsNoCache(request.headers['cache-control']),
+              ...deadlineOf(request),
+              noCache: config.noCacheAllowed && requestsNoCache(request.headers['cache-control']),
               report: config.reportAllowed ? readReportHeader(request.headers) : undefined,
               reportMaxAge: request.method === 'GET',
             },
@@ -105,12 +105,12 @@ export const startGatewayServer = async ({
       }),
     ),
   });
-  let listensAt = '';
-  await registerPages(app, { config, schemaText, listensAt: () => listensAt });
-  listensAt = await listen(config);
+  let listenUrl = '';
+  await registerPages(app, { config, schemaText, listenUrl: () => listenUrl });
+  listenUrl = await listen(config);
 
   return {
-    url: listensAt,
+    url: listenUrl,
     close: async () => {
       await close();
       await apollo.stop();
@@ -119,11 +119,11 @@ export const startGatewayServer = async ({
   };
 };
 
-/** Read as Apollo Server reads it, so that both see the same operation. */
-const searchOf = (url: string): object => Object.fromEntries(new URL(url, 'http://gateway').searchParams);
+/** Parses the query string as Apollo Server does, so that both see the same operation. */
+const queryParametersOf = (url: string): object => Object.fromEntries(new URL(url, 'http://gateway').searchParams);
 
-/** By what Apollo's clients tell who they are. */
-const CLIENT_NAMES = ['apollographql-client-name', 'apollographql-client-version'];
+/** Headers with which Apollo's clients identify themselves. */
+const CLIENT_HEADERS = ['apollographql-client-name', 'apollographql-client-version'];
 
 const pick = (headers: FastifyRequest['headers'], names: readonly string[]): Record<string, string> =>
   Object.fromEntries(

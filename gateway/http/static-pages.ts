@@ -9,7 +9,7 @@ import type { GatewayConfig } from '../config.ts';
 
 const CLIENTS = join(import.meta.dirname, '../../clients');
 
-/** What a page may load: its own files, and answers of this gateway. The editor of the explorer makes styles by itself. */
+/** Allows pages to load only their own files and this gateway's responses. The explorer's editor needs inline styles. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'self'",
   "style-src 'self' 'unsafe-inline'",
@@ -22,25 +22,25 @@ const CONTENT_SECURITY_POLICY = [
 
 export type PagesOptions = {
   readonly config: GatewayConfig;
-  /** The schema that clients see now. */
+  /** Returns the current public schema as SDL. */
   readonly schemaText: () => string;
-  /** The URL that the gateway listens at, once it does. */
-  readonly listensAt: () => string;
+  /** Returns the URL at which the gateway listens, once it does. */
+  readonly listenUrl: () => string;
 };
 
 /**
- * Serves what is for people and their tools: the Sandbox of Apollo at `/`, the explorer at `/graphiql`, the customer desk at
- * `/desk`, and for projects of clients the schema and a configuration of GraphQL Code Generator.
+ * Registers the pages for people and tools: Apollo Sandbox at `/`, the explorer at `/graphiql`, the customer desk at `/desk`, and
+ * for client projects the schema and a GraphQL Code Generator configuration.
  */
 export const registerPages = async (
   app: FastifyInstance,
-  { config, schemaText, listensAt }: PagesOptions,
+  { config, schemaText, listenUrl }: PagesOptions,
 ): Promise<void> => {
   const { explorer, desk, introspection, hosts, publicUrl } = config;
-  /** What a request's own `Host` says is repeated only where it is one of ours: an answer may be kept for others. */
+  /** Returns the public GraphQL URL. Uses the `Host` header only if it is a known name, because the response may be cached. */
   const graphqlUrl = (host: string): string => {
-    const ownUrl = hosts.isKnown(hostNameOf(host) ?? '') ? `http://${host}` : reachable(listensAt());
-    return `${(publicUrl ?? ownUrl).replace(/\/$/, '')}/graphql`;
+    const requestUrl = hosts.isKnown(hostNameOf(host) ?? '') ? `http://${host}` : toReachableUrl(listenUrl());
+    return `${(publicUrl ?? requestUrl).replace(/\/$/, '')}/graphql`;
   };
   if (explorer) {
     app.get('/', (_request, reply) => reply.redirect('/graphql'));
@@ -51,28 +51,29 @@ export const registerPages = async (
     app.get('/schema.graphql', (_request, reply) => reply.type('text/plain; charset=utf-8').send(schemaText()));
     app.get('/codegen.mjs', async ({ host }, reply) => {
       const text = await readFile(join(CLIENTS, 'codegen.mjs'), 'utf8');
-      const own = JSON.stringify(graphqlUrl(host));
+      const url = JSON.stringify(graphqlUrl(host));
       return reply
         .type('text/javascript; charset=utf-8')
-        .send(text.replace("'http://127.0.0.1:4000/graphql'", () => own));
+        .send(text.replace("'http://127.0.0.1:4000/graphql'", () => url));
     });
   }
 };
 
-/** The same address as a client on this machine reaches it: all of a machine's addresses are none to connect to. */
-const reachable = (url: string): string => url.replace('//0.0.0.0:', '//localhost:').replace('//[::]:', '//localhost:');
+/** Replaces a wildcard address by `localhost`, to which a client on this machine can connect. */
+const toReachableUrl = (url: string): string =>
+  url.replace('//0.0.0.0:', '//localhost:').replace('//[::]:', '//localhost:');
 
-/** Serves a page that was built into a folder. Every path below it that is no file is the page itself, which reads it. */
+/** Serves a built single-page app. Every path below the prefix that is not a file returns the app, which routes by it. */
 const registerPage = async (app: FastifyInstance, prefix: string, root: string): Promise<void> => {
   await app.register(
     async (scope) => {
       if (!existsSync(root)) {
         scope.setNotFoundHandler((_request, reply) =>
-          reply.code(503).type('text/plain').send('This page has not been built: `npm run pages` builds it.\n'),
+          reply.code(503).type('text/plain').send('This page has not been built. Run `npm run pages` to build it.\n'),
         );
         return;
       }
-      // Loaded where there are pages: it takes its time.
+      // Loaded only if there are pages, because it is slow to load.
       await scope.register((await import('@fastify/static')).default, {
         root,
         redirect: true,
@@ -88,10 +89,10 @@ const registerPage = async (app: FastifyInstance, prefix: string, root: string):
   );
 };
 
-/** The names of a page's files change with each build. */
-const NO_SUCH_FILE = 'This page has no such file. Reload the page.';
+/** File names change with each build, so a page that is still open can refer to a file that no longer exists. */
+const NO_SUCH_FILE = 'File not found. Reload the page.';
 
-/** The files in `assets` have their content's digest in their names. */
+/** Files in `assets` are immutable: their names contain a content hash. */
 const setPageHeaders: NonNullable<FastifyStaticOptions['setHeaders']> = (reply, path) => {
   reply.header('cache-control', path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache');
   reply.header('content-security-policy', CONTENT_SECURITY_POLICY);

@@ -6,8 +6,8 @@ import type { PlanningJob, PlanningMessage, PlanningThreadData } from './message
 import { validateDocument } from './validate.ts';
 
 /*
- * The planning thread: validates and plans large operations, so that the gateway's own thread goes on answering and a
- * job that takes too long can be ended.
+ * The planning thread. It validates and plans large operations, so that the gateway's main thread stays responsive and a job
+ * that takes too long can be terminated.
  */
 
 const { supergraphSdl, introspection }: PlanningThreadData = workerData;

@@ -1,20 +1,20 @@
-/** What the planning thread is asked to do with the text of a document. */
+/** A job for the planning thread: a document to validate or to plan. */
 export type PlanningJob = {
   readonly kind: 'validate' | 'plan';
   readonly text: string;
-  /** The labels of progressive overrides, for a plan. */
+  /** The decided labels of progressive overrides. Used for planning only. */
   readonly overrideConditions: ReadonlyMap<string, boolean>;
 };
 
-/** An error that validation found, in a form that crosses threads. */
+/** A validation error in a form that can be sent between threads. */
 export type ValidationProblem = {
   readonly message: string;
   readonly positions: readonly number[] | undefined;
-  /** Where it is not that the document is invalid. */
+  /** The error code, if it is not that of an invalid document. */
   readonly code: unknown;
 };
 
-/** The planning thread's messages: one when it can take jobs, then one for each job. */
+/** Messages of the planning thread: one when it is ready, then one per job. */
 export type PlanningMessage =
   | { readonly kind: 'ready' }
   | { readonly kind: 'validated'; readonly problems: readonly ValidationProblem[] }
@@ -22,5 +22,5 @@ export type PlanningMessage =
   | { readonly kind: 'planned'; readonly plan: string }
   | { readonly kind: 'failed'; readonly message: string; readonly isTooDeep: boolean };
 
-/** What the planning thread is started with. */
+/** Data passed to the planning thread at start. */
 export type PlanningThreadData = { readonly supergraphSdl: string; readonly introspection: boolean };

@@ -6,51 +6,53 @@ import { toPlanningError } from './planning-errors.ts';
 import type { PlanningThread } from './planning-thread.ts';
 
 export type PlanOptions = {
-  /** Apollo's planner for a supergraph, made with PLANNER_CONFIG, and the schema that it reads operations with. */
+  /** Apollo's planner for a supergraph, created with PLANNER_CONFIG, and the schema with which it parses operations. */
   readonly planner: Pick<QueryPlanner, 'buildQueryPlan' | 'lastGeneratedPlanStatistics'>;
   readonly plannerSchema: Schema;
-  /** Plans what is too large for this thread. */
+  /** Plans operations that are too large for the current thread. */
   readonly planningThread: PlanningThread;
 };
 
 /**
- * Selections that are validated and planned in this thread. Measured on the product's graph: 250 of them took 10 ms to
- * validate and 30 ms to plan, and nothing else is answered meanwhile.
+ * Maximum number of selections validated and planned in the current thread. Measured on the bundled graph: 250 selections took
+ * 10 ms to validate and 30 ms to plan, and the thread is blocked meanwhile.
  */
-const MAX_SELECTIONS_HERE = 250;
+const MAX_IN_THREAD_SELECTIONS = 250;
 
-/** As many tokens as so many selections have. They also count what no operation selects, and what several do. */
-const MAX_TOKENS_HERE = 1_000;
+/** The typical token count of that many selections. Tokens also cover unused fragments and several operations. */
+const MAX_IN_THREAD_TOKENS = 1_000;
 
-/** Returns whether a document is so large that working on it would keep others waiting. */
+/** Returns whether a document is too large to be processed in the current thread without blocking other requests. */
 export const isLargeDocument = (document: DocumentNode): boolean =>
-  (document.tokenCount ?? 0) > MAX_TOKENS_HERE || countSelections(document) > MAX_SELECTIONS_HERE;
+  (document.tokenCount ?? 0) > MAX_IN_THREAD_TOKENS || countSelections(document) > MAX_IN_THREAD_SELECTIONS;
 
 /**
- * Possible plans that are compared in this thread. Where subgraphs share fields, few selections have thousands: 6,561 for
- * eight fields that each are in three of six subgraphs, which take 64 ms to compare, and 6 ms when cut to 200.
+ * Maximum number of possible plans evaluated in the current thread. If subgraphs share fields, few selections have thousands of
+ * plans: eight fields that are each in three of six subgraphs have 6,561, which take 64 ms to evaluate, or 6 ms if limited to 200.
  */
-const MAX_PLANS_HERE = 200;
+const MAX_IN_THREAD_PLANS = 200;
 
-/** What the planner of this thread has to be made with. */
-export const PLANNER_CONFIG: QueryPlannerConfig = { debug: { maxEvaluatedPlans: MAX_PLANS_HERE, pathsLimit: 100 } };
+/** Configuration for the planner of the current thread. */
+export const PLANNER_CONFIG: QueryPlannerConfig = {
+  debug: { maxEvaluatedPlans: MAX_IN_THREAD_PLANS, pathsLimit: 100 },
+};
 
-/** How the planner says that there are more paths to a field than its configuration allows. */
+/** The planner's message for more paths to a field than its configuration allows. */
 const TOO_MANY_PATHS = /^Too many options generated/;
 
-/** Plans a document with one operation. `overrideConditions` decides the labels of progressive overrides. */
+/** Plans a document with one operation. `overrideConditions` has the decided labels of progressive overrides. */
 export type Plan = (document: DocumentNode, overrideConditions: ReadonlyMap<string, boolean>) => Promise<QueryPlan>;
 
-/** Rejects with OPERATION_TOO_COMPLEX for an operation over a limit of the planner, its time or its memory. */
+/** Creates the planning function. It rejects with OPERATION_TOO_COMPLEX beyond the planner's limits, time or memory. */
 export const createPlan = ({ planner, plannerSchema, planningThread }: PlanOptions): Plan => {
-  /** The best plan, unless finding it would keep others waiting. */
-  const planHere: (...given: Parameters<Plan>) => QueryPlan | undefined = (document, overrideConditions) => {
+  /** Returns the best plan, or undefined if finding it would block other requests. */
+  const planInThread: (...args: Parameters<Plan>) => QueryPlan | undefined = (document, overrideConditions) => {
     try {
       const operation = operationFromDocument(plannerSchema, document);
       const plan = planner.buildQueryPlan(operation, { overrideConditions: new Map(overrideConditions) });
-      // Too many plans are cut down to at most the limit and to more than half of it, and the best may be among those left out.
-      const compared = planner.lastGeneratedPlanStatistics()?.evaluatedPlanCount ?? 0;
-      return compared > MAX_PLANS_HERE / 2 ? undefined : plan;
+      // The planner reduces too many plans to between half the limit and the limit. The best may be among the dropped ones.
+      const evaluated = planner.lastGeneratedPlanStatistics()?.evaluatedPlanCount ?? 0;
+      return evaluated > MAX_IN_THREAD_PLANS / 2 ? undefined : plan;
     } catch (error) {
       if (error instanceof Error && TOO_MANY_PATHS.test(error.message)) return undefined;
       throw error;
@@ -59,7 +61,7 @@ export const createPlan = ({ planner, plannerSchema, planningThread }: PlanOptio
 
   return async (document, overrideConditions) => {
     try {
-      const plan = isLargeDocument(document) ? undefined : planHere(document, overrideConditions);
+      const plan = isLargeDocument(document) ? undefined : planInThread(document, overrideConditions);
       return plan ?? (await planningThread.plan(print(document), overrideConditions));
     } catch (error) {
       throw toPlanningError(error);

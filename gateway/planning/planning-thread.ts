@@ -5,25 +5,25 @@ import { GraphQLError, Source } from 'graphql';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { overloaded } from '../http/overloaded.ts';
 import type { PlanningJob, PlanningMessage, PlanningThreadData } from './messages.ts';
-import { PlannerError, tooComplex } from './planning-errors.ts';
+import { operationTooComplex, PlannerError } from './planning-errors.ts';
 
 export type PlanningThreadOptions = PlanningThreadData & {
-  /** Time that one job may take, in milliseconds. */
+  /** Maximum duration of one job, in milliseconds. */
   readonly timeoutMs: number;
-  /** Jobs that may wait; one more is refused. Default 200. */
+  /** Maximum queue length. Further jobs are rejected. Default 200. */
   readonly maxWaiting?: number;
-  /** Time after which nobody waits for a job any more that has not begun, in milliseconds. Default: `timeoutMs`. */
+  /** Maximum time in the queue, in milliseconds. Jobs that have waited longer are rejected. Default: `timeoutMs`. */
   readonly maxWaitMs?: number;
-  /** The thread ends after this long without a job, in milliseconds. Default one minute. */
+  /** Idle time after which the thread ends, in milliseconds. Default: one minute. */
   readonly idleMs?: number;
 };
 
 /**
- * Validates and plans in a thread of its own, one job at a time. The thread starts with the first job, and again after
- * one that had to be ended.
+ * Validates and plans documents in a worker thread, one job at a time. The thread starts with the first job, and restarts after
+ * a job that had to be terminated.
  *
- * Both reject with a GraphQLError: OPERATION_TOO_COMPLEX for a job over its time or memory, OVERLOADED where too many
- * jobs wait; `plan` also with a PlannerError for what the planner refuses.
+ * Both methods reject with a GraphQLError: OPERATION_TOO_COMPLEX for a job that exceeds its time or memory, OVERLOADED if the
+ * queue is full. `plan` also rejects with a PlannerError if the planner rejects the operation.
  */
 export type PlanningThread = {
   readonly validate: (text: string) => Promise<readonly GraphQLError[]>;
@@ -32,12 +32,12 @@ export type PlanningThread = {
 };
 
 type QueuedJob = PlanningJob & {
-  readonly since: number;
+  readonly queuedAt: number;
   readonly resolve: (message: PlanningMessage) => void;
   readonly reject: (error: Error) => void;
 };
 
-const TOO_MANY = 'Too many operations wait to be planned.';
+const QUEUE_FULL = 'Too many operations are waiting to be planned.';
 
 const MAX_HEAP_MIB = 512;
 
@@ -54,21 +54,21 @@ export const createPlanningThread = ({
   let running: QueuedJob | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  const end = (): void => {
+  const terminate = (): void => {
     clearTimeout(timer);
-    const ended = worker;
+    const previous = worker;
     worker = undefined;
     isReady = false;
-    void ended?.terminate();
+    void previous?.terminate();
   };
 
-  /** Ends the thread together with the job that it runs, and goes on with the next. */
+  /** Terminates the thread with its running job, then continues with the next job. */
   const fail = (error: Error): void => {
     const failed = running;
     running = undefined;
-    end();
+    terminate();
     failed?.reject(error);
-    next();
+    runNext();
   };
 
   const start = (): void => {
@@ -86,58 +86,62 @@ export const createPlanningThread = ({
         running?.resolve(message);
         running = undefined;
       }
-      next();
+      runNext();
     });
-    // Out of memory ends the thread and not the process.
+    // Running out of memory ends the thread, not the process.
     started.on('error', (cause: Error) => {
       if (worker !== started) return;
-      const isMemory = 'code' in cause && cause.code === 'ERR_WORKER_OUT_OF_MEMORY';
-      if (running) fail(isMemory ? tooComplex('It needs more memory than it may take.', cause) : cause);
+      const isOutOfMemory = 'code' in cause && cause.code === 'ERR_WORKER_OUT_OF_MEMORY';
+      if (running)
+        fail(isOutOfMemory ? operationTooComplex('It exceeds the memory limit of the planner.', cause) : cause);
       else {
-        // It did not start: neither will it for the others.
+        // The thread failed to start, and would fail again for the other jobs.
         for (const job of waiting.splice(0)) job.reject(cause);
-        end();
+        terminate();
       }
     });
     started.on('exit', () => {
-      if (worker === started && running) fail(new Error('The planning thread has ended.'));
+      if (worker === started && running) fail(new Error('The planning thread ended unexpectedly.'));
     });
   };
 
-  const next = (): void => {
+  const runNext = (): void => {
     if (running) return;
     if (waiting.length === 0) {
-      if (worker) timer = setTimeout(end, idleMs).unref();
+      if (worker) timer = setTimeout(terminate, idleMs).unref();
       return;
     }
     clearTimeout(timer);
     if (!worker) start();
     if (!worker || !isReady) return;
     const job = waiting.shift() as QueuedJob;
-    if (monotonicNow() - job.since > maxWaitMs) {
-      job.reject(overloaded(TOO_MANY));
-      next();
+    if (monotonicNow() - job.queuedAt > maxWaitMs) {
+      job.reject(overloaded(QUEUE_FULL));
+      runNext();
       return;
     }
     running = job;
-    timer = setTimeout(() => fail(tooComplex(`It takes more than ${timeoutMs} ms (PLANNING_TIMEOUT_MS).`)), timeoutMs);
+    timer = setTimeout(
+      () => fail(operationTooComplex(`It takes more than ${timeoutMs} ms (PLANNING_TIMEOUT_MS).`)),
+      timeoutMs,
+    );
     const { kind, text, overrideConditions } = job;
     worker.postMessage({ kind, text, overrideConditions } satisfies PlanningJob);
   };
 
-  const run = (job: PlanningJob): Promise<PlanningMessage> =>
+  const enqueue = (job: PlanningJob): Promise<PlanningMessage> =>
     new Promise((resolve, reject) => {
       if (waiting.length >= maxWaiting) {
-        reject(overloaded(TOO_MANY));
+        reject(overloaded(QUEUE_FULL));
         return;
       }
-      waiting.push({ ...job, since: monotonicNow(), resolve, reject });
-      next();
+      waiting.push({ ...job, queuedAt: monotonicNow(), resolve, reject });
+      runNext();
     });
 
   return {
     validate: async (text) => {
-      const message = await run({ kind: 'validate', text, overrideConditions: new Map() });
+      const message = await enqueue({ kind: 'validate', text, overrideConditions: new Map() });
       if (message.kind !== 'validated') throw toError(message);
       const source = new Source(text);
       return message.problems.map(
@@ -150,13 +154,13 @@ export const createPlanningThread = ({
       );
     },
     plan: async (text, overrideConditions) => {
-      const message = await run({ kind: 'plan', text, overrideConditions });
+      const message = await enqueue({ kind: 'plan', text, overrideConditions });
       if (message.kind !== 'planned') throw toError(message);
       return JSON.parse(message.plan);
     },
     close: async () => {
-      for (const job of waiting.splice(0)) job.reject(overloaded(TOO_MANY));
-      fail(overloaded(TOO_MANY));
+      for (const job of waiting.splice(0)) job.reject(overloaded(QUEUE_FULL));
+      fail(overloaded(QUEUE_FULL));
     },
   };
 };

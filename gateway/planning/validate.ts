@@ -6,14 +6,14 @@ import {
   specifiedRules,
   validate,
 } from 'graphql';
-import { tooComplex } from './planning-errors.ts';
+import { operationTooComplex } from './planning-errors.ts';
 
-/** Errors that one document is reported at most. */
+/** Maximum number of errors reported for one document. */
 const MAX_ERRORS = 20;
 
 /**
- * Validates a document by the rules of the GraphQL specification. Returns at most 21 errors, the last saying so. Without
- * `introspection` a document that introspects is invalid, and no message names what the client did not write.
+ * Validates a document by the rules of the GraphQL specification. Returns at most 21 errors; the last one says that validation
+ * was stopped. Without `introspection`, introspection is invalid and messages suggest no names of the schema.
  */
 export const validateDocument = (
   schema: GraphQLSchema,
@@ -23,9 +23,9 @@ export const validateDocument = (
   const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
   const errors = validate(schema, document, rules, { maxErrors: MAX_ERRORS, hideSuggestions: !introspection });
   return errors.map((error) =>
-    error.message === ABORTED ? tooComplex('Too many of its fields share a name.') : error,
+    error.message === ABORTED ? operationTooComplex('Too many of its fields share a name.') : error,
   );
 };
 
-/** How graphql-js 16.15 ends a validation whose comparisons of fields of one name are over its own limit. */
+/** The message of graphql-js 16.15 if comparing fields of the same name exceeds its limit. */
 const ABORTED = 'Validation aborted.';

@@ -6,17 +6,17 @@ import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import { compileOperation } from './subgraph-executor/executor.ts';
 import type { Transport } from './transport.ts';
 
-/** The way to a subgraph in this process: its schema is executed directly, nothing is serialised. */
+/** Creates the transport to an in-process subgraph. Its schema is executed directly, without serialization. */
 export const createLocalTransport = (subgraph: Subgraph, log: Log): Transport => ({
-  encoding: 'values',
+  encoding: 'object',
   prepare: (operation) => {
     const run = compileOperation(subgraph.schema, operation.document);
     return async ({ variables, representations }, context) => {
       const stale: StaleNote[] = [];
-      const all: Record<string, unknown> = { ...variables };
-      for (const { variable, values } of representations) all[variable] = values;
+      const allVariables: Record<string, unknown> = { ...variables };
+      for (const { variable, values } of representations) allVariables[variable] = values;
       try {
-        const { data, errors } = await run(all, { ...context.contextOf(subgraph), stale });
+        const { data, errors } = await run(allVariables, { ...context.contextOf(subgraph), stale });
         return { data, errors: errors?.map((error) => toPublicError(error, log, subgraph.credentials)), stale };
       } catch (error) {
         return {

@@ -12,10 +12,10 @@ import { type RequestTelemetry, toOptionHeaders } from '../../subgraphs/kit/prot
 import type { RemoteSubgraph } from '../config.ts';
 import { isData } from '../execution/data.ts';
 import type {
-  SubgraphAnswer,
   SubgraphError,
   SubgraphOperation,
   SubgraphRequest,
+  SubgraphResponse,
 } from '../execution/subgraph-request.ts';
 import type { RequestContext } from '../http/context.ts';
 import { type Reply, readFailedReply } from './graphql-reply.ts';
@@ -138,12 +138,12 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
 
   const joiner = createJoiner();
 
-  const ask = async (body: string, isMutation: boolean, context: RequestContext): Promise<SubgraphAnswer> => {
+  const ask = async (body: string, isMutation: boolean, context: RequestContext): Promise<SubgraphResponse> => {
     const startMs = context.telemetry.callStats?.ageMs() ?? 0;
     if (isMutation) {
       // What was read before may no longer be so.
-      context.asked.clear();
-      const reply = await send(body, true, context).finally(joiner.forget);
+      context.responses.clear();
+      const reply = await send(body, true, context).finally(joiner.clear);
       try {
         return readAnswer(count(reply, context), context.telemetry, startMs);
       } catch (cause) {
@@ -153,12 +153,12 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     }
     // Different parts of one operation often come to ask the same.
     const key = `${name} ${body}`;
-    const before = context.asked.get(key);
+    const before = context.responses.get(key);
     if (before) return readAnswer(await before);
     // Headers are for one client.
     const sendOwn = () => send(body, false, context);
     const reply = returnHeaders.length > 0 ? sendOwn() : joiner.join(body, context, sendOwn);
-    context.asked.set(key, reply);
+    context.responses.set(key, reply);
     return readAnswer(count(await reply, context), context.telemetry, startMs);
   };
 
@@ -170,7 +170,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
       : new UpstreamError('UPSTREAM_BAD_RESPONSE', name, 'answered one request with too much in all', origin);
   };
 
-  const readAnswer = (reply: Reply, telemetry?: RequestTelemetry, startMs = 0): SubgraphAnswer => {
+  const readAnswer = (reply: Reply, telemetry?: RequestTelemetry, startMs = 0): SubgraphResponse => {
     const { data, errors, extensions } = parseJson(ResponseBody, reply.body, {
       ...origin,
       maxItems: Number.POSITIVE_INFINITY,
@@ -197,7 +197,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   };
 
   return {
-    encoding: 'texts',
+    encoding: 'json',
     prepare: (operation) => {
       const write = createBodyWriter(operation);
       return async (request, context) => {

@@ -8,8 +8,8 @@ import { isData } from '../execution/data.ts';
 import type { SubgraphError } from '../execution/subgraph-request.ts';
 
 /*
- * Errors of subgraphs over HTTP. A subgraph may be anybody's: what it sends is read entry by entry, and whatever cannot be
- * used costs that entry and not the data beside it.
+ * Errors of remote subgraphs. A subgraph may be operated by a third party, so its errors are read entry by entry. An unusable
+ * entry is dropped without affecting the data.
  */
 
 export type ErrorReaderOptions = {
@@ -19,16 +19,16 @@ export type ErrorReaderOptions = {
 };
 
 /**
- * Reads the `errors` of a subgraph's response, whatever they are. `failureCode` is that of a response which failed for its
- * status, for errors that have no code of their own. Returns at most MAX_ERRORS errors and, where there were more, one that says so.
+ * Reads the `errors` of a subgraph's response, of whatever form. `failureCode` is the code for errors that have none, if the
+ * response failed because of its status. Returns at most MAX_ERRORS errors and, if there were more, one that says so.
  */
 export type ErrorReader = (errors: unknown, failureCode?: string) => SubgraphError[];
 
-/** More than any client reads; a response of 32 MiB could hold a million. */
+/** Maximum number of errors per response. A response of 32 MiB could contain a million. */
 const MAX_ERRORS = 1_000;
 const MAX_MESSAGE_LENGTH = 1_000;
 const MAX_PATH_LENGTH = 128;
-/** Of one error's extensions, as JSON. */
+/** Maximum length of one error's extensions, as JSON. */
 const MAX_EXTENSIONS_LENGTH = 8_192;
 const MAX_EXTENSIONS_DEPTH = 8;
 const MAX_LOGGED = 10;
@@ -42,12 +42,12 @@ export const createErrorReader = ({ subgraph, policy, log }: ErrorReaderOptions)
 
   const readError = (error: Readonly<Record<string, unknown>>, failureCode: string | undefined): SubgraphError => {
     const extensions = isData(error['extensions']) ? error['extensions'] : {};
-    const isOfAddress = failureCode !== undefined && OF_ADDRESS.has(extensions['code']);
-    const own = isOfAddress ? undefined : readCode(extensions['code'], policy);
+    const isRouteError = failureCode !== undefined && ROUTE_CODES.has(extensions['code']);
+    const subgraphCode = isRouteError ? undefined : readCode(extensions['code'], policy);
     const message = typeof error['message'] === 'string' ? shorten(error['message']) : undefined;
-    const code = own ?? (message === undefined ? 'UPSTREAM_BAD_RESPONSE' : (failureCode ?? INTERNAL));
-    // The bundled subgraphs' messages are made for clients where they have a code.
-    const isShown = policy === 'full' || (isBundled && own !== undefined);
+    const code = subgraphCode ?? (message === undefined ? 'UPSTREAM_BAD_RESPONSE' : (failureCode ?? INTERNAL));
+    // Messages of the bundled subgraphs are safe for clients if they have a code.
+    const isShown = policy === 'full' || (isBundled && subgraphCode !== undefined);
     return {
       message: (isShown && message) || maskedMessage(subgraph, code),
       path: readPath(error['path']),
@@ -72,33 +72,29 @@ export const createErrorReader = ({ subgraph, policy, log }: ErrorReaderOptions)
 };
 
 const unreadable = (subgraph: string, log: Log): SubgraphError => {
-  const originalError = new UpstreamError(
-    'UPSTREAM_BAD_RESPONSE',
-    subgraph,
-    'answered with errors that are no objects',
-  );
+  const originalError = new UpstreamError('UPSTREAM_BAD_RESPONSE', subgraph, 'returned errors that are not objects');
   return toPublicError(new GraphQLError('', { originalError }), log);
 };
 
 const shorten = (message: string): string =>
   message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH)}…` : message;
 
-/** What an error says where the subgraph's own words are not passed on. */
+/** Returns the message of an error whose original message is not passed on. */
 export const maskedMessage = (subgraph: string, code: unknown): string => {
   if (code === 'UNAUTHENTICATED') return `The ${subgraph} service requires valid credentials.`;
-  if (code === 'FORBIDDEN') return `The ${subgraph} service does not permit this.`;
+  if (code === 'FORBIDDEN') return `The ${subgraph} service denied access.`;
   return `The ${subgraph} service reported an error.`;
 };
 
-/** Long enough for any code in use, and without whatever a log or a page would have to escape. */
+/** Matches any error code in use. Excludes characters that logs or pages would have to escape. */
 const CODE = /^[A-Za-z0-9][\w.:/-]{0,63}$/;
 
 /**
- * Codes by which the gateway, or Apollo Server, speaks of the client's own request. Clients act on some of them: at
- * PERSISTED_QUERY_NOT_FOUND they send the whole document again, at PERSISTED_QUERY_NOT_SUPPORTED never a hash. From a
- * subgraph each is about the gateway's request.
+ * Codes that the gateway or Apollo Server use for the client's own request. Clients act on some of them: on
+ * PERSISTED_QUERY_NOT_FOUND they send the full document, after PERSISTED_QUERY_NOT_SUPPORTED they send no more hashes. If a
+ * subgraph returns one, it refers to the gateway's request instead.
  */
-const OF_CLIENT_REQUEST: ReadonlySet<string> = new Set([
+const CLIENT_REQUEST_CODES: ReadonlySet<string> = new Set([
   'BAD_REQUEST',
   'GRAPHQL_PARSE_FAILED',
   'GRAPHQL_VALIDATION_FAILED',
@@ -114,22 +110,22 @@ const OF_CLIENT_REQUEST: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Codes of a server that has no subgraph at the URL. With the status of a failure they say that the URL is wrong, and the
- * status says it in the gateway's own words; in a response that was executed, `NOT_FOUND` is about a record.
+ * Codes of a server without a subgraph at the URL. With a failure status they mean that the URL is wrong, which the gateway
+ * reports by the status. In an executed response, `NOT_FOUND` refers to a record.
  */
-const OF_ADDRESS: ReadonlySet<unknown> = new Set(ROUTE_ERROR_CODES);
+const ROUTE_CODES: ReadonlySet<unknown> = new Set(ROUTE_ERROR_CODES);
 
 const readCode = (code: unknown, policy: SubgraphErrorPolicy): string | undefined => {
   if (typeof code !== 'string' || !CODE.test(code)) return undefined;
   if (policy === 'bundled') return code;
-  return OF_CLIENT_REQUEST.has(code) ? 'UPSTREAM_REJECTED' : code;
+  return CLIENT_REQUEST_CODES.has(code) ? 'UPSTREAM_REJECTED' : code;
 };
 
 const isName = (step: unknown): step is string => typeof step === 'string' && /^[_A-Za-z]\w{0,255}$/.test(step);
 
 const isIndex = (step: unknown): step is number => Number.isSafeInteger(step) && Number(step) >= 0;
 
-/** A path of names and list indices; undefined for anything else, because an error without a place is better than at a wrong one. */
+/** Returns a path of names and list indices. Undefined for anything else: no path is better than a wrong one. */
 const readPath = (path: unknown): (string | number)[] | undefined => {
   if (!Array.isArray(path) || path.length === 0 || path.length > MAX_PATH_LENGTH) return undefined;
   const steps = path.filter((step): step is string | number => isName(step) || isIndex(step));
@@ -138,43 +134,43 @@ const readPath = (path: unknown): (string | number)[] | undefined => {
 
 type PickExtensions = (extensions: Readonly<Record<string, unknown>>) => Record<string, unknown>;
 
-// What `subgraphs/kit/errors.ts` makes.
-const KNOWN: ReadonlySet<string> = new Set(['argument', 'reason', 'retryAfterMs']);
+// The extensions that `subgraphs/kit/errors.ts` sets.
+const BUNDLED_EXTENSIONS: ReadonlySet<string> = new Set(['argument', 'reason', 'retryAfterMs']);
 
-const pickKnown: PickExtensions = (extensions) =>
-  Object.fromEntries(Object.entries(extensions).filter(([name]) => KNOWN.has(name)));
+const pickBundled: PickExtensions = (extensions) =>
+  Object.fromEntries(Object.entries(extensions).filter(([name]) => BUNDLED_EXTENSIONS.has(name)));
 
-// Stack traces under the names that Apollo Server, GraphQL Yoga, Hot Chocolate, graphql-java, Lighthouse and Strawberry give them.
-const INTERNALS = /stack|exception|^trace$|^debug/i;
+// Names of stack traces in Apollo Server, GraphQL Yoga, Hot Chocolate, graphql-java, Lighthouse and Strawberry.
+const INTERNAL_FIELDS = /stack|exception|^trace$|^debug/i;
 
-/** Apollo Server takes `http` for the status and the headers of its own response; `serviceName` is the gateway's to say. */
+/** Set by others: `http` by Apollo Server for its own response, `serviceName` and `tributary` by the gateway. */
 const RESERVED: ReadonlySet<string> = new Set(['http', 'serviceName', 'tributary']);
 
 const withoutInternals: PickExtensions = (extensions) => {
-  const open = Object.entries(extensions).filter(([name]) => !RESERVED.has(name));
-  const kept = strip(Object.fromEntries(open), 1);
-  return isData(kept) && JSON.stringify(kept).length <= MAX_EXTENSIONS_LENGTH ? kept : {};
+  const allowed = Object.entries(extensions).filter(([name]) => !RESERVED.has(name));
+  const stripped = strip(Object.fromEntries(allowed), 1);
+  return isData(stripped) && JSON.stringify(stripped).length <= MAX_EXTENSIONS_LENGTH ? stripped : {};
 };
 
-/** The value without stack traces at any depth; without what is nested too deeply to be looked through. */
+/** Removes stack traces at any depth, and everything below the maximum depth. */
 const strip = (value: unknown, depth: number): unknown => {
   if (typeof value !== 'object' || value === null) return value;
   if (depth > MAX_EXTENSIONS_DEPTH) return undefined;
   if (Array.isArray(value)) return value.map((item) => strip(item, depth + 1));
-  const kept = Object.entries(value).filter(([name]) => !INTERNALS.test(name));
-  return Object.fromEntries(kept.map(([name, inner]) => [name, strip(inner, depth + 1)]));
+  const remaining = Object.entries(value).filter(([name]) => !INTERNAL_FIELDS.test(name));
+  return Object.fromEntries(remaining.map(([name, inner]) => [name, strip(inner, depth + 1)]));
 };
 
 const PICK: Readonly<Record<SubgraphErrorPolicy, PickExtensions>> = {
-  bundled: pickKnown,
+  bundled: pickBundled,
   masked: () => ({}),
   full: withoutInternals,
 };
 
-type Logged = Readonly<Record<string, unknown>>;
+type RawError = Readonly<Record<string, unknown>>;
 
-/** One line for a response: its errors as the subgraph has worded them, which clients may not see. */
-const logErrors = (log: Log, subgraph: string, sent: readonly Logged[], read: readonly SubgraphError[]): void => {
+/** Logs the original errors of a response in one line. Clients may not see them. */
+const logErrors = (log: Log, subgraph: string, sent: readonly RawError[], read: readonly SubgraphError[]): void => {
   const level = read.some(({ extensions }) => extensions?.['code'] === INTERNAL) ? 'warn' : 'info';
   const errors = read.slice(0, MAX_LOGGED).map(({ extensions, path }, index) => {
     const message = sent[index]?.['message'];

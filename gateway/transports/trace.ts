@@ -1,26 +1,27 @@
 import type { PlanNode } from '../execution/explain.ts';
 import type { Transport } from './transport.ts';
 
-/** One request to a subgraph, at its place in time. */
+/** The timing of one subgraph request. */
 export type FetchSpan = {
   readonly subgraph: string;
-  /** As in the plan. */
+  /** The query text, as in the plan. */
   readonly query: string;
-  /** Since the request's start, in milliseconds. */
+  /** Time since the start of the client request, in milliseconds. */
   readonly startMs: number;
   readonly timeMs: number;
-  /** How many entities it was about; 0 where it asked for root fields. */
+  /** Number of entities requested. 0 for root fields. */
   readonly entities: number;
+  /** Number of errors in the response. */
   readonly errors: number;
 };
 
-/** What is noted of a request whose client wants to see each step of it. */
+/** The trace of a client request that asked for one. */
 export type Trace = {
   readonly fetches: FetchSpan[];
   plan?: PlanNode | undefined;
 };
 
-/** Notes the fetches that go to a subgraph, for those requests that are traced. */
+/** Wraps a transport so that it records its fetches in traced requests. */
 export const withTrace = (subgraph: string, transport: Transport): Transport => ({
   ...transport,
   prepare: (operation) => {

@@ -1,21 +1,21 @@
 import type { SubgraphClient } from '../execution/subgraph-request.ts';
 import type { RequestContext } from '../http/context.ts';
 
-/** How the gateway's fetches reach one subgraph. */
+/** The connection from the gateway to one subgraph. */
 export type Transport = SubgraphClient<RequestContext> & { readonly close: () => Promise<void> };
 
-/** The ways to all subgraphs, also when the supergraph changes. */
+/** The transports to all subgraphs, across supergraph updates. */
 export type Transports = {
-  /** Gives the way to each subgraph of a supergraph. Throws where there is none. */
+  /** Returns the transports for a supergraph. Throws if a subgraph has none. */
   readonly of: (supergraphSdl: string) => (subgraph: string) => Transport;
   readonly close: () => Promise<void>;
 };
 
-/** Ways that are there from the start and stay. */
+/** Creates a fixed set of transports, by subgraph name. */
 export const createFixedTransports = (transports: Readonly<Record<string, Transport>>): Transports => ({
   of: () => (name) => {
     const transport = transports[name];
-    if (!transport) throw new Error(`The supergraph names a subgraph ${name} that there is no way to.`);
+    if (!transport) throw new Error(`The supergraph contains the subgraph ${name}, which has no transport.`);
     return transport;
   },
   close: async () => {

@@ -13,11 +13,11 @@ export type Scalars = {
   Boolean: { input: boolean; output: boolean; }
   Int: { input: number; output: number; }
   Float: { input: number; output: number; }
-  /** A point in time, as ISO 8601 text in UTC: `2026-11-01T09:30:00.000Z`. */
+  /** An ISO 8601 date and time in UTC, e.g. `2026-11-01T09:30:00.000Z`. */
   DateTime: { input: unknown; output: string; }
-  /** An exact decimal number as text: `12.50`. Never a float, which cannot hold every amount. */
+  /** An exact decimal number, serialized as a string, e.g. `12.50`. Not a float, which cannot represent every amount. */
   Decimal: { input: unknown; output: string; }
-  /** A whole number of up to 53 bits (±9,007,199,254,740,991), where `Int` ends at 32. */
+  /** A signed integer of up to 53 bits (±9,007,199,254,740,991). `Int` is limited to 32 bits. */
   SafeInt: { input: number; output: number; }
   _FieldSet: { input: string; output: string; }
 };
@@ -25,227 +25,227 @@ export type Scalars = {
 /** A company that customers belong to. */
 export type Company = {
   readonly __typename?: 'Company';
-  /** Its web domain. */
+  /** The company's web domain, e.g. `example.com`. */
   readonly domain?: Maybe<Scalars['String']['output']>;
-  /** Its ids in other systems. */
+  /** The company's IDs in other systems. */
   readonly externalIds: ReadonlyArray<ExternalId>;
-  /** The company's id. */
+  /** The company's ID. */
   readonly id: Scalars['ID']['output'];
-  /** Its name. */
+  /** The company's name. */
   readonly name?: Maybe<Scalars['String']['output']>;
 };
 
-/** Whom to enter. */
+/** Input for creating a customer. */
 export type CreateCustomerInput = {
-  /** The company the customer belongs to. */
+  /** The ID of the company the customer belongs to. */
   readonly companyId?: InputMaybe<Scalars['ID']['input']>;
-  /** The e-mail address. Nobody else may have it. */
+  /** The customer's email address. Must be unique. */
   readonly email: Scalars['String']['input'];
-  /** The given name. */
+  /** The customer's given name. */
   readonly firstName?: InputMaybe<Scalars['String']['input']>;
-  /** The family name. */
+  /** The customer's family name. */
   readonly lastName?: InputMaybe<Scalars['String']['input']>;
-  /** How near the customer is to buying. Not `OTHER`. */
+  /** The customer's stage in the sales process. Must not be `OTHER`. */
   readonly lifecycleStage?: InputMaybe<LifecycleStage>;
-  /** As it should be shown. */
+  /** The customer's phone number, as it should be displayed. */
   readonly phone?: InputMaybe<Scalars['String']['input']>;
 };
 
-/** What became of it. */
+/** The result of `createCustomer`. */
 export type CreateCustomerPayload = {
   readonly __typename?: 'CreateCustomerPayload';
-  /** The customer. */
+  /** The new customer. */
   readonly customer: Customer;
 };
 
-/** A person the company sells to, or may sell to. */
+/** A customer or prospective customer. */
 export type Customer = {
   readonly __typename?: 'Customer';
-  /** The company the customer belongs to; the primary one where there are several. */
+  /** The company the customer belongs to. If there are several, the primary one. */
   readonly company?: Maybe<Company>;
-  /** When the customer was entered. */
+  /** The time the customer was created. */
   readonly createdAt: Scalars['DateTime']['output'];
   /** The customer's deals, newest first. */
   readonly deals?: Maybe<DealConnection>;
-  /** In lower case. Null for who is known without one. */
+  /** The customer's email address, lowercased. Null if none is on record. */
   readonly email?: Maybe<Scalars['String']['output']>;
-  /** The customer's ids in other systems. */
+  /** The customer's IDs in other systems. */
   readonly externalIds: ReadonlyArray<ExternalId>;
-  /** The given name. */
+  /** The customer's given name. */
   readonly firstName?: Maybe<Scalars['String']['output']>;
-  /** The customer's id. */
+  /** The customer's ID. */
   readonly id: Scalars['ID']['output'];
-  /** The family name. */
+  /** The customer's family name. */
   readonly lastName?: Maybe<Scalars['String']['output']>;
-  /** How near the customer is to buying. Null where nobody has said. */
+  /** The customer's stage in the sales process. Null if it has not been set. */
   readonly lifecycleStage?: Maybe<LifecycleStage>;
-  /** As it was entered. */
+  /** The customer's phone number, as it was entered. */
   readonly phone?: Maybe<Scalars['String']['output']>;
 };
 
 
-/** A person the company sells to, or may sell to. */
+/** A customer or prospective customer. */
 export type CustomerDealsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   first?: Scalars['Int']['input'];
 };
 
-/** A page of customers. */
+/** A paginated list of customers. */
 export type CustomerConnection = {
   readonly __typename?: 'CustomerConnection';
-  /** The customers of this page, each with its cursor. */
+  /** The customers on this page, with their cursors. */
   readonly edges: ReadonlyArray<CustomerEdge>;
-  /** Where the list goes on. */
+  /** Pagination information. */
   readonly pageInfo: PageInfo;
 };
 
-/** A customer in a list. */
+/** A customer in a paginated list. */
 export type CustomerEdge = {
   readonly __typename?: 'CustomerEdge';
-  /** Its place in the list. */
+  /** The cursor of this item. */
   readonly cursor: Scalars['String']['output'];
-  /** The customer. Null, with an error, where it cannot be read. */
+  /** The customer. Null, with an error, if it could not be read. */
   readonly node?: Maybe<Customer>;
 };
 
-/** Which customers to list. All that is set has to hold. A customer entered or changed a moment ago may be missing. */
+/** A filter for customers. All conditions must match. A customer created or updated moments ago may be missing. */
 export type CustomerFilter = {
-  /** Only customers at this stage. Not `OTHER`, which is many stages. */
+  /** The customer's stage. Must not be `OTHER`, which stands for several stages. */
   readonly lifecycleStage?: InputMaybe<LifecycleStage>;
-  /** Only customers with these words in name, address or telephone number. */
+  /** Words to find in the customer's name, email address or phone number. */
   readonly text?: InputMaybe<Scalars['String']['input']>;
 };
 
-/** Something sold, or about to be. */
+/** A sale, closed or in progress. */
 export type Deal = {
   readonly __typename?: 'Deal';
-  /** What it is worth. Null where nobody has said. */
+  /** The deal's value. Null if it has not been set. */
   readonly amount?: Maybe<Money>;
-  /** When it was closed or is expected to be. */
+  /** The time the deal was closed or is expected to close. */
   readonly closeDate?: Maybe<Scalars['DateTime']['output']>;
-  /** The company that buys. */
+  /** The company that is buying. */
   readonly company?: Maybe<Company>;
-  /** When it was entered. */
+  /** The time the deal was created. */
   readonly createdAt: Scalars['DateTime']['output'];
-  /** The people who buy. One that cannot be read is null, with an error at its place. */
+  /** The customers who are buying. A customer that could not be read is null, with an error at its path. */
   readonly customers?: Maybe<ReadonlyArray<Maybe<Customer>>>;
-  /** Its ids in other systems. */
+  /** The deal's IDs in other systems. */
   readonly externalIds: ReadonlyArray<ExternalId>;
-  /** The deal's id. */
+  /** The deal's ID. */
   readonly id: Scalars['ID']['output'];
-  /** What is sold, line by line. A line that cannot be read is null, with an error at its place. */
+  /** The deal's line items. A line item that could not be read is null, with an error at its path. */
   readonly lineItems?: Maybe<ReadonlyArray<Maybe<LineItem>>>;
-  /** What the sellers call it. */
+  /** The deal's name. */
   readonly name?: Maybe<Scalars['String']['output']>;
-  /** Its stage, by the id that the CRM's own pipeline gives it. */
+  /** The ID of the deal's stage in the CRM pipeline. */
   readonly stage?: Maybe<Scalars['String']['output']>;
-  /** Whether it is still open. Null where the CRM does not say. */
+  /** The deal's status. Null if the CRM does not report it. */
   readonly status?: Maybe<DealStatus>;
 };
 
-/** A page of deals. */
+/** A paginated list of deals. */
 export type DealConnection = {
   readonly __typename?: 'DealConnection';
-  /** The deals of this page, each with its cursor. */
+  /** The deals on this page, with their cursors. */
   readonly edges: ReadonlyArray<DealEdge>;
-  /** Where the list goes on. */
+  /** Pagination information. */
   readonly pageInfo: PageInfo;
 };
 
-/** A deal in a list. */
+/** A deal in a paginated list. */
 export type DealEdge = {
   readonly __typename?: 'DealEdge';
-  /** Its place in the list. */
+  /** The cursor of this item. */
   readonly cursor: Scalars['String']['output'];
-  /** The deal. Null, with an error, where it cannot be read. */
+  /** The deal. Null, with an error, if it could not be read. */
   readonly node?: Maybe<Deal>;
 };
 
-/** Which deals to list. All that is set has to hold. A deal entered or changed a moment ago may be missing. */
+/** A filter for deals. All conditions must match. A deal created or updated moments ago may be missing. */
 export type DealFilter = {
-  /** Only deals at this stage, by its id in the pipeline. */
+  /** The ID of the deal's stage in the CRM pipeline. */
   readonly stage?: InputMaybe<Scalars['String']['input']>;
-  /** Only deals that are open, sold or not sold. */
+  /** The deal's status. */
   readonly status?: InputMaybe<DealStatus>;
-  /** Only deals with these words in their name. */
+  /** Words to find in the deal's name. */
   readonly text?: InputMaybe<Scalars['String']['input']>;
 };
 
-/** Whether a deal is open. */
+/** The status of a deal. */
 export type DealStatus =
-  /** Not sold. */
+  /** Closed without a sale. */
   | 'LOST'
-  /** Still being worked on. */
+  /** In progress. */
   | 'OPEN'
-  /** Sold. */
+  /** Closed with a sale. */
   | 'WON';
 
-/** What another system calls the same thing. */
+/** The ID of a record in another system. */
 export type ExternalId = {
   readonly __typename?: 'ExternalId';
-  /** The id there. */
+  /** The record's ID in that system. */
   readonly id: Scalars['String']['output'];
-  /** The system, e.g. `stripe`. */
+  /** The name of the other system, e.g. `stripe`. */
   readonly system: Scalars['String']['output'];
 };
 
-/** How near a customer is to buying. */
+/** A customer's stage in the sales process. */
 export type LifecycleStage =
-  /** Has bought. */
+  /** Has bought something. */
   | 'CUSTOMER'
-  /** Brings others. */
+  /** Recommends the company to others. */
   | 'EVANGELIST'
   /** Has shown interest. */
   | 'LEAD'
-  /** Worth advertising to. */
+  /** Qualified by marketing: worth advertising to. */
   | 'MARKETING_QUALIFIED_LEAD'
   /** Has an open deal. */
   | 'OPPORTUNITY'
-  /** Anything else, such as a stage that a company has made for itself. */
+  /** Any other stage, such as a custom stage. */
   | 'OTHER'
-  /** Worth a call. */
+  /** Qualified by sales: worth a direct call. */
   | 'SALES_QUALIFIED_LEAD'
-  /** Hears from us. */
+  /** Has subscribed to updates. */
   | 'SUBSCRIBER';
 
-/** One line of what a deal sells. */
+/** A line item of a deal. */
 export type LineItem = {
   readonly __typename?: 'LineItem';
-  /** The price of the line. */
+  /** The total price of the line item. */
   readonly amount?: Maybe<Money>;
-  /** The line's id. */
+  /** The line item's ID. */
   readonly id: Scalars['ID']['output'];
-  /** What it says. */
+  /** The line item's name. */
   readonly name?: Maybe<Scalars['String']['output']>;
-  /** The goods it is about. Null for a line of free text, such as a delivery. */
+  /** The product sold. Null for a free-text line item, such as delivery. */
   readonly product?: Maybe<Product>;
-  /** How many. */
+  /** The quantity sold. */
   readonly quantity?: Maybe<Scalars['Float']['output']>;
-  /** The price of one, which can be finer than the currency's smallest unit. */
+  /** The price per unit. May be finer than the currency's smallest unit. */
   readonly unitPrice?: Maybe<Money>;
 };
 
-/** An amount of money, exact. */
+/** A monetary amount with its currency. */
 export type Money = {
   readonly __typename?: 'Money';
-  /** In major units, with the currency's usual digits or more: `12.50` EUR, `1250` JPY, `1.250` KWD. */
+  /** The amount in major units, with at least the currency's usual decimal places: `12.50` EUR, `1250` JPY, `1.250` KWD. */
   readonly amount: Scalars['Decimal']['output'];
-  /** ISO 4217, in capitals: `EUR`. */
+  /** The ISO 4217 currency code in uppercase, e.g. `EUR`. */
   readonly currency: Scalars['String']['output'];
   /**
-   * The same in the currency's smallest unit: cents, yen, fils. Null where the amount is finer than that unit, as a price
-   * per piece can be.
+   * The amount in the currency's smallest unit: cents, yen, fils. Null if the amount is finer than that unit, as a unit price
+   * can be.
    */
   readonly minorUnits?: Maybe<Scalars['SafeInt']['output']>;
 };
 
 export type Mutation = {
   readonly __typename?: 'Mutation';
-  /** Enters a customer. Refused with the reason `ALREADY_EXISTS` where the address is taken. */
+  /** Creates a customer. Fails with the reason `ALREADY_EXISTS` if the email address is taken. */
   readonly createCustomer?: Maybe<CreateCustomerPayload>;
-  /** Changes a customer. What is left out stays as it is. */
+  /** Updates a customer. Omitted fields keep their values. */
   readonly updateCustomer?: Maybe<UpdateCustomerPayload>;
-  /** Changes a deal. What is left out stays as it is. */
+  /** Updates a deal. Omitted fields keep their values. */
   readonly updateDeal?: Maybe<UpdateDealPayload>;
 };
 
@@ -264,42 +264,42 @@ export type MutationUpdateDealArgs = {
   input: UpdateDealInput;
 };
 
-/** Where a list goes on. */
+/** Pagination information for a connection. */
 export type PageInfo = {
   readonly __typename?: 'PageInfo';
-  /** The cursor of the last edge; give it as `after` for the next page. Null for an empty page. */
+  /** The cursor of the last edge. Pass it as `after` to fetch the next page. Null if the page is empty. */
   readonly endCursor?: Maybe<Scalars['String']['output']>;
-  /** Whether there is more after this page. */
+  /** Whether there are more items after this page. */
   readonly hasNextPage: Scalars['Boolean']['output'];
   /**
-   * Whether there is more before this page: true for each page after a cursor, even where the edges up to that cursor have been
-   * deleted since. Lists are paged forward only.
+   * Whether there are items before this page. True for every page requested with a cursor, even if the edges up to that cursor
+   * have been deleted since. Lists are paginated forward only.
    */
   readonly hasPreviousPage: Scalars['Boolean']['output'];
-  /** The cursor of the first edge. Null for an empty page. */
+  /** The cursor of the first edge. Null if the page is empty. */
   readonly startCursor?: Maybe<Scalars['String']['output']>;
 };
 
-/** Goods that can be sold. */
+/** A product that can be sold. */
 export type Product = {
   readonly __typename?: 'Product';
-  /** As a line that sells it calls it; that line is there even when the shop is not. */
+  /** The product's name, as the line item gives it. Available even when the shop is not. */
   readonly name?: Maybe<Scalars['String']['output']>;
-  /** The stock-keeping unit. */
+  /** The product's stock-keeping unit (SKU). */
   readonly sku: Scalars['ID']['output'];
 };
 
 export type Query = {
   readonly __typename?: 'Query';
-  /** A company by its id; null where there is none. */
+  /** Looks up a company by ID. Null if there is no such company. */
   readonly company?: Maybe<Company>;
-  /** A customer by id or by e-mail address, exactly one of them; null where there is none. */
+  /** Looks up a customer by ID or by email address. Exactly one of the two is required. Null if there is no such customer. */
   readonly customer?: Maybe<Customer>;
-  /** All customers, in the order they were entered. */
+  /** Lists customers in the order they were created. */
   readonly customers?: Maybe<CustomerConnection>;
-  /** A deal by its id; null where there is none. */
+  /** Looks up a deal by ID. Null if there is no such deal. */
   readonly deal?: Maybe<Deal>;
-  /** All deals, in the order they were entered. */
+  /** Lists deals in the order they were created. */
   readonly deals?: Maybe<DealConnection>;
 };
 
@@ -333,47 +333,47 @@ export type QueryDealsArgs = {
   first?: Scalars['Int']['input'];
 };
 
-/** Whom to change, and how. Null clears a field. */
+/** Input for updating a customer. Null clears a field. */
 export type UpdateCustomerInput = {
-  /** A new e-mail address. Nobody else may have it. */
+  /** The new email address. Must be unique. */
   readonly email?: InputMaybe<Scalars['String']['input']>;
-  /** A new given name. */
+  /** The new given name. */
   readonly firstName?: InputMaybe<Scalars['String']['input']>;
-  /** The customer. */
+  /** The ID of the customer to update. */
   readonly id: Scalars['ID']['input'];
-  /** A new family name. */
+  /** The new family name. */
   readonly lastName?: InputMaybe<Scalars['String']['input']>;
-  /** A new stage. Not `OTHER`. */
+  /** The new stage. Must not be `OTHER`. */
   readonly lifecycleStage?: InputMaybe<LifecycleStage>;
-  /** A new telephone number. */
+  /** The new phone number. */
   readonly phone?: InputMaybe<Scalars['String']['input']>;
 };
 
-/** What became of it. */
+/** The result of `updateCustomer`. */
 export type UpdateCustomerPayload = {
   readonly __typename?: 'UpdateCustomerPayload';
-  /** The customer as it is now. */
+  /** The updated customer. */
   readonly customer: Customer;
 };
 
-/** Which deal to change, and how. Null clears a field. */
+/** Input for updating a deal. Null clears a field. */
 export type UpdateDealInput = {
-  /** What it is worth, in the deal's own currency. */
+  /** The new value, in the deal's currency. */
   readonly amount?: InputMaybe<Scalars['Decimal']['input']>;
-  /** When it is expected to be closed. */
+  /** The time the deal is expected to close. */
   readonly closeDate?: InputMaybe<Scalars['DateTime']['input']>;
-  /** The deal. */
+  /** The ID of the deal to update. */
   readonly id: Scalars['ID']['input'];
-  /** A new name. */
+  /** The new name. */
   readonly name?: InputMaybe<Scalars['String']['input']>;
-  /** A new stage, by its id in the pipeline. */
+  /** The ID of the new stage in the CRM pipeline. */
   readonly stage?: InputMaybe<Scalars['String']['input']>;
 };
 
-/** What became of it. */
+/** The result of `updateDeal`. */
 export type UpdateDealPayload = {
   readonly __typename?: 'UpdateDealPayload';
-  /** The deal as it is now. */
+  /** The updated deal. */
   readonly deal: Deal;
 };
 

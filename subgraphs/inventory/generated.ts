@@ -16,18 +16,18 @@ export type Scalars = {
   _FieldSet: { input: string; output: string; }
 };
 
-/** Whether something may be sold beyond what is on hand. */
+/** Whether a product may be sold beyond the quantity on hand. */
 export type BackorderPolicy =
-  /** Yes. */
+  /** Backorders are allowed. */
   | 'ALLOW'
-  /** Yes, and the buyer is told. */
+  /** Backorders are allowed, and the buyer is notified. */
   | 'ALLOW_AND_NOTIFY'
-  /** No. */
+  /** Backorders are not allowed. */
   | 'NO';
 
 export type Mutation = {
   readonly __typename?: 'Mutation';
-  /** Sets what the shop has in stock. Setting the same again changes nothing. */
+  /** Updates a product's stock. Idempotent: repeating the same input changes nothing. */
   readonly setStock?: Maybe<SetStockPayload>;
 };
 
@@ -36,22 +36,22 @@ export type MutationSetStockArgs = {
   input: SetStockInput;
 };
 
-/** Goods that can be sold. */
+/** A product that can be sold. */
 export type Product = {
   readonly __typename?: 'Product';
-  /** What it is called. Null where the shop keeps its catalogue to itself. */
+  /** The product's name. Null if the shop does not expose its catalog. */
   readonly name?: Maybe<Scalars['String']['output']>;
-  /** The stock-keeping unit. */
+  /** The product's stock-keeping unit (SKU). */
   readonly sku: Scalars['ID']['output'];
-  /** What is there of it. */
+  /** The product's stock level. */
   readonly stock?: Maybe<Stock>;
 };
 
 export type Query = {
   readonly __typename?: 'Query';
-  /** Goods by their SKU; null where the shop does not have them. */
+  /** Looks up a product by SKU. Null if the shop does not have it. */
   readonly product?: Maybe<Product>;
-  /** Goods by their SKUs, in the order asked; null for one the shop does not have. */
+  /** Looks up products by SKU, in the order requested. An entry is null if the shop does not have the product. */
   readonly products?: Maybe<ReadonlyArray<Maybe<Product>>>;
 };
 
@@ -65,33 +65,36 @@ export type QueryProductsArgs = {
   skus: ReadonlyArray<Scalars['ID']['input']>;
 };
 
-/** What to set. What is left out stays as it is. */
+/** Input for updating a product's stock. Omitted fields keep their values. */
 export type SetStockInput = {
-  /** Whether it may be sold beyond what is on hand. */
+  /** Whether the product may be sold beyond the quantity on hand. */
   readonly backorderPolicy?: InputMaybe<BackorderPolicy>;
-  /** Whether to sell it. A shop that allows no backorders takes what is used up out of stock by itself. */
+  /**
+   * Whether the shop sells the product. If backorders are not allowed, the shop itself marks the product out of stock when none
+   * is left.
+   */
   readonly inStock?: InputMaybe<Scalars['Boolean']['input']>;
-  /** On hand, 0 to 99,999,999, with up to four decimals. */
+  /** The quantity on hand, from 0 to 99,999,999, with up to four decimal places. */
   readonly quantity?: InputMaybe<Scalars['Float']['input']>;
-  /** The stock-keeping unit. */
+  /** The product's stock-keeping unit (SKU). */
   readonly sku: Scalars['ID']['input'];
 };
 
-/** What became of it. */
+/** The result of `setStock`. */
 export type SetStockPayload = {
   readonly __typename?: 'SetStockPayload';
-  /** The goods with their stock as it is now. */
+  /** The product with its updated stock. */
   readonly product: Product;
 };
 
-/** What the shop has of something. */
+/** The stock level of a product. */
 export type Stock = {
   readonly __typename?: 'Stock';
-  /** Sold beyond what is on hand and still owed to customers. */
+  /** The quantity sold beyond the stock on hand and still owed to customers. */
   readonly backorders: Scalars['Float']['output'];
-  /** Whether the shop sells it now. */
+  /** Whether the shop currently sells the product. */
   readonly inStock: Scalars['Boolean']['output'];
-  /** On hand, in the unit it is sold in; not always a whole number. Never below zero. */
+  /** The quantity on hand, in the product's unit of sale. May be fractional. Never negative. */
   readonly quantity: Scalars['Float']['output'];
 };
 

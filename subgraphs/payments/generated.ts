@@ -13,227 +13,227 @@ export type Scalars = {
   Boolean: { input: boolean; output: boolean; }
   Int: { input: number; output: number; }
   Float: { input: number; output: number; }
-  /** A point in time, as ISO 8601 text in UTC: `2026-11-01T09:30:00.000Z`. */
+  /** An ISO 8601 date and time in UTC, e.g. `2026-11-01T09:30:00.000Z`. */
   DateTime: { input: unknown; output: string; }
-  /** An exact decimal number as text: `12.50`. Never a float, which cannot hold every amount. */
+  /** An exact decimal number, serialized as a string, e.g. `12.50`. Not a float, which cannot represent every amount. */
   Decimal: { input: unknown; output: string; }
-  /** A whole number of up to 53 bits (±9,007,199,254,740,991), where `Int` ends at 32. */
+  /** A signed integer of up to 53 bits (±9,007,199,254,740,991). `Int` is limited to 32 bits. */
   SafeInt: { input: number; output: number; }
   _FieldSet: { input: string; output: string; }
 };
 
-/** Which payment to give up. */
+/** Input for canceling a payment. */
 export type CancelPaymentInput = {
-  /** Names this attempt; see `CreatePaymentInput`. */
+  /** A unique key for this attempt. See `CreatePaymentInput.idempotencyKey`. */
   readonly idempotencyKey: Scalars['String']['input'];
-  /** The payment. */
+  /** The ID of the payment to cancel. */
   readonly paymentId: Scalars['ID']['input'];
-  /** Why. */
+  /** The reason for the cancellation. */
   readonly reason?: InputMaybe<CancellationReason>;
 };
 
-/** What became of it. */
+/** The result of `cancelPayment`. */
 export type CancelPaymentPayload = {
   readonly __typename?: 'CancelPaymentPayload';
-  /** The payment as it is now. */
+  /** The canceled payment. */
   readonly payment: Payment;
 };
 
-/** Why a payment is given up. */
+/** The reason for canceling a payment. */
 export type CancellationReason =
-  /** The customer never came back. */
+  /** The customer never completed the payment. */
   | 'ABANDONED'
-  /** Asked for twice. */
+  /** The payment was requested twice. */
   | 'DUPLICATE'
-  /** Not the customer's own doing. */
+  /** The payment was not made by the customer. */
   | 'FRAUDULENT'
-  /** The customer asked for it. */
+  /** The customer requested the cancellation. */
   | 'REQUESTED_BY_CUSTOMER';
 
-/** When the money of a payment is taken. */
+/** The time at which a payment is captured. */
 export type CaptureMethod =
-  /** As soon as it is authorised. */
+  /** Captured as soon as the payment is authorized. */
   | 'AUTOMATIC'
-  /** With `capturePayment`. */
+  /** Captured by a later call of `capturePayment`. */
   | 'MANUAL';
 
-/** Which payment's money to take. */
+/** Input for capturing a payment. */
 export type CapturePaymentInput = {
-  /** How much of it, in the payment's currency. Left out: all of it. */
+  /** The amount to capture, in the payment's currency. Defaults to the full amount. */
   readonly amount?: InputMaybe<MoneyInput>;
-  /** Names this attempt; see `CreatePaymentInput`. */
+  /** A unique key for this attempt. See `CreatePaymentInput.idempotencyKey`. */
   readonly idempotencyKey: Scalars['String']['input'];
-  /** The payment. */
+  /** The ID of the payment to capture. */
   readonly paymentId: Scalars['ID']['input'];
 };
 
-/** What became of it. */
+/** The result of `capturePayment`. */
 export type CapturePaymentPayload = {
   readonly __typename?: 'CapturePaymentPayload';
-  /** The payment as it is now. */
+  /** The captured payment. */
   readonly payment: Payment;
 };
 
-/** What to ask of whom. */
+/** Input for creating a payment. */
 export type CreatePaymentInput = {
-  /** How much to ask for. */
+  /** The amount to charge. */
   readonly amount: MoneyInput;
-  /** When to take the money. */
+  /** The capture method. */
   readonly captureMethod?: CaptureMethod;
-  /** The customer. Who has no payment account yet gets one. */
+  /** The customer's email address. A payment account is created if the customer has none. */
   readonly customerEmail: Scalars['String']['input'];
-  /** What it is for, up to 500 characters. */
+  /** The purpose of the payment, at most 500 characters. */
   readonly description?: InputMaybe<Scalars['String']['input']>;
   /**
-   * Names this attempt, 1 to 200 characters that nobody else uses, e.g. a UUID. Sent again with the same input it changes
-   * nothing and gives the first answer; with other input it is refused.
+   * A unique key for this attempt, from 1 to 200 characters, e.g. a UUID. A repeated request with the same key and input changes
+   * nothing and returns the first response. A request with the same key and different input is rejected.
    */
   readonly idempotencyKey: Scalars['String']['input'];
-  /** A payment method to charge at once. */
+  /** The ID of a payment method to charge immediately. */
   readonly paymentMethodId?: InputMaybe<Scalars['ID']['input']>;
 };
 
-/** What became of it. */
+/** The result of `createPayment`. */
 export type CreatePaymentPayload = {
   readonly __typename?: 'CreatePaymentPayload';
-  /** Lets the customer's app complete this payment. Give it to nobody else. */
+  /** The secret with which the customer's app completes this payment. Do not share it with anyone else. */
   readonly clientSecret?: Maybe<Scalars['String']['output']>;
-  /** The payment. */
+  /** The new payment. */
   readonly payment: Payment;
 };
 
-/** A customer, as the payment system knows one: by e-mail address. */
+/** A customer of the payment system, identified by email address. */
 export type Customer = {
   readonly __typename?: 'Customer';
   /**
-   * What the customer owes; below zero, what they have as credit. Null where they have no payment account, or accounts in
-   * several currencies: see `balances`.
+   * The amount the customer owes. Negative if the customer has credit. Null if the customer has no payment account, or accounts
+   * in several currencies; see `balances`.
    */
   readonly balance?: Maybe<Money>;
-  /** What the customer owes, for each currency they have an account in. Null where the payment system does not say. */
+  /** The amounts the customer owes, one per currency of the customer's accounts. Null if the payment system does not report them. */
   readonly balances?: Maybe<ReadonlyArray<Money>>;
-  /** The address that connects the customer's records. */
+  /** The customer's email address, which links the customer's records across systems. */
   readonly email?: Maybe<Scalars['String']['output']>;
-  /** The customer's invoices in all of their accounts, newest first. */
+  /** The customer's invoices across all payment accounts, newest first. */
   readonly invoices?: Maybe<InvoiceConnection>;
   /**
-   * The customer's accounts in the payment system: none for who never paid, several for who paid as a guest. An account that
-   * cannot be read is null, with an error at its place.
+   * The customer's accounts in the payment system. Empty if the customer has never paid; several if the customer has paid as a
+   * guest. An account that could not be read is null, with an error at its path.
    */
   readonly paymentAccounts?: Maybe<ReadonlyArray<Maybe<PaymentAccount>>>;
-  /** The customer's payments in all of their accounts, newest first. */
+  /** The customer's payments across all payment accounts, newest first. */
   readonly payments?: Maybe<PaymentConnection>;
 };
 
 
-/** A customer, as the payment system knows one: by e-mail address. */
+/** A customer of the payment system, identified by email address. */
 export type CustomerInvoicesArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   first?: Scalars['Int']['input'];
 };
 
 
-/** A customer, as the payment system knows one: by e-mail address. */
+/** A customer of the payment system, identified by email address. */
 export type CustomerPaymentsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   first?: Scalars['Int']['input'];
 };
 
-/** What another system calls the same thing. */
+/** The ID of a record in another system. */
 export type ExternalId = {
   readonly __typename?: 'ExternalId';
-  /** The id there. */
+  /** The record's ID in that system. */
   readonly id: Scalars['String']['output'];
-  /** The system, e.g. `stripe`. */
+  /** The name of the other system, e.g. `stripe`. */
   readonly system: Scalars['String']['output'];
 };
 
-/** A bill. */
+/** An invoice. */
 export type Invoice = {
   readonly __typename?: 'Invoice';
-  /** What is still to be paid. */
+  /** The amount still to be paid. */
   readonly amountRemaining: Money;
-  /** When it was written. */
+  /** The time the invoice was created. */
   readonly createdAt: Scalars['DateTime']['output'];
-  /** Whom it is for. */
+  /** The customer the invoice is for. */
   readonly customer?: Maybe<Customer>;
-  /** When it has to be paid. Null where it is charged automatically. */
+  /** The time the invoice is due. Null if it is charged automatically. */
   readonly dueDate?: Maybe<Scalars['DateTime']['output']>;
-  /** The invoice's id. */
+  /** The invoice's ID. */
   readonly id: Scalars['ID']['output'];
-  /** The number on it. Null for a draft. */
+  /** The invoice number. Null for a draft. */
   readonly number?: Maybe<Scalars['String']['output']>;
-  /** How far it has come. Null before it is finished. */
+  /** The invoice's status. Null if the invoice has not been finalized and has no status yet. */
   readonly status?: Maybe<InvoiceStatus>;
-  /** What it comes to. */
+  /** The invoice total. */
   readonly total: Money;
 };
 
-/** A page of invoices. */
+/** A paginated list of invoices. */
 export type InvoiceConnection = {
   readonly __typename?: 'InvoiceConnection';
-  /** The invoices of this page, each with its cursor. */
+  /** The invoices on this page, with their cursors. */
   readonly edges: ReadonlyArray<InvoiceEdge>;
-  /** Where the list goes on. */
+  /** Pagination information. */
   readonly pageInfo: PageInfo;
 };
 
-/** An invoice in a list. */
+/** An invoice in a paginated list. */
 export type InvoiceEdge = {
   readonly __typename?: 'InvoiceEdge';
-  /** Its place in the list. */
+  /** The cursor of this item. */
   readonly cursor: Scalars['String']['output'];
-  /** The invoice. Null, with an error, where it cannot be read. */
+  /** The invoice. Null, with an error, if it could not be read. */
   readonly node?: Maybe<Invoice>;
 };
 
-/** How far an invoice has come. */
+/** The status of an invoice. */
 export type InvoiceStatus =
-  /** Not finished. */
+  /** Not finalized. */
   | 'DRAFT'
-  /** To be paid. */
+  /** Awaiting payment. */
   | 'OPEN'
   /** Paid. */
   | 'PAID'
-  /** Given up as lost. */
+  /** Written off as uncollectible. */
   | 'UNCOLLECTIBLE'
-  /** Called off. */
+  /** Voided. */
   | 'VOID';
 
-/** An amount of money, exact. */
+/** A monetary amount with its currency. */
 export type Money = {
   readonly __typename?: 'Money';
-  /** In major units, with the currency's usual digits or more: `12.50` EUR, `1250` JPY, `1.250` KWD. */
+  /** The amount in major units, with at least the currency's usual decimal places: `12.50` EUR, `1250` JPY, `1.250` KWD. */
   readonly amount: Scalars['Decimal']['output'];
-  /** ISO 4217, in capitals: `EUR`. */
+  /** The ISO 4217 currency code in uppercase, e.g. `EUR`. */
   readonly currency: Scalars['String']['output'];
   /**
-   * The same in the currency's smallest unit: cents, yen, fils. Null where the amount is finer than that unit, as a price
-   * per piece can be.
+   * The amount in the currency's smallest unit: cents, yen, fils. Null if the amount is finer than that unit, as a unit price
+   * can be.
    */
   readonly minorUnits?: Maybe<Scalars['SafeInt']['output']>;
 };
 
-/** An amount of money to be asked for or given back. */
+/** A monetary amount to charge, capture or refund. */
 export type MoneyInput = {
-  /** In major units, above zero and no finer than the currency's smallest unit: `12.50`. */
+  /** The amount in major units, e.g. `12.50`. Must be positive and no finer than the currency's smallest unit. */
   readonly amount: Scalars['Decimal']['input'];
-  /** ISO 4217: `EUR`. */
+  /** The ISO 4217 currency code, e.g. `EUR`. */
   readonly currency: Scalars['String']['input'];
 };
 
 export type Mutation = {
   readonly __typename?: 'Mutation';
-  /** Gives a payment up before any money is taken. */
+  /** Cancels a payment before any money has been captured. */
   readonly cancelPayment?: Maybe<CancelPaymentPayload>;
-  /** Takes the money of a payment that was only authorised, in whole or in part. */
+  /** Captures an authorized payment, in full or in part. */
   readonly capturePayment?: Maybe<CapturePaymentPayload>;
   /**
-   * Asks a customer for money. With a payment method it is charged at once; without one the payment waits for the
-   * customer, and `clientSecret` lets an app complete it.
+   * Creates a payment. If a payment method is given, it is charged immediately. Otherwise the payment waits for the customer,
+   * and an app can complete it with `clientSecret`.
    */
   readonly createPayment?: Maybe<CreatePaymentPayload>;
-  /** Gives money back, in whole or in part. */
+  /** Refunds a payment, in full or in part. */
   readonly refundPayment?: Maybe<RefundPaymentPayload>;
 };
 
@@ -257,112 +257,112 @@ export type MutationRefundPaymentArgs = {
   input: RefundPaymentInput;
 };
 
-/** Where a list goes on. */
+/** Pagination information for a connection. */
 export type PageInfo = {
   readonly __typename?: 'PageInfo';
-  /** The cursor of the last edge; give it as `after` for the next page. Null for an empty page. */
+  /** The cursor of the last edge. Pass it as `after` to fetch the next page. Null if the page is empty. */
   readonly endCursor?: Maybe<Scalars['String']['output']>;
-  /** Whether there is more after this page. */
+  /** Whether there are more items after this page. */
   readonly hasNextPage: Scalars['Boolean']['output'];
   /**
-   * Whether there is more before this page: true for each page after a cursor, even where the edges up to that cursor have been
-   * deleted since. Lists are paged forward only.
+   * Whether there are items before this page. True for every page requested with a cursor, even if the edges up to that cursor
+   * have been deleted since. Lists are paginated forward only.
    */
   readonly hasPreviousPage: Scalars['Boolean']['output'];
-  /** The cursor of the first edge. Null for an empty page. */
+  /** The cursor of the first edge. Null if the page is empty. */
   readonly startCursor?: Maybe<Scalars['String']['output']>;
 };
 
-/** Money asked of a customer, taken or not. */
+/** A payment requested from a customer, completed or not. */
 export type Payment = {
   readonly __typename?: 'Payment';
-  /** What was asked for. Null where the payment system does not say. */
+  /** The requested amount. Null if the payment system does not report it. */
   readonly amount?: Maybe<Money>;
-  /** What has been taken so far. Null where the payment system does not say. */
+  /** The amount captured so far. Null if the payment system does not report it. */
   readonly amountReceived?: Maybe<Money>;
-  /** What has been given back so far. Null where the payment system does not say. */
+  /** The amount refunded so far. Null if the payment system does not report it. */
   readonly amountRefunded?: Maybe<Money>;
-  /** When it was asked for. */
+  /** The time the payment was created. */
   readonly createdAt: Scalars['DateTime']['output'];
-  /** Whom it was asked of. Null for a payment without a customer, or with one that has no address. */
+  /** The customer who pays. Null if the payment has no customer, or the customer has no email address. */
   readonly customer?: Maybe<Customer>;
-  /** What it is for. */
+  /** The purpose of the payment. */
   readonly description?: Maybe<Scalars['String']['output']>;
-  /** Its ids in other systems. */
+  /** The payment's IDs in other systems. */
   readonly externalIds: ReadonlyArray<ExternalId>;
-  /** The payment's id. */
+  /** The payment's ID. */
   readonly id: Scalars['ID']['output'];
-  /** What was given back, newest first. A refund that cannot be read is null, with an error at its place. */
+  /** The payment's refunds, newest first. A refund that could not be read is null, with an error at its path. */
   readonly refunds?: Maybe<ReadonlyArray<Maybe<Refund>>>;
-  /** How far it has come. */
+  /** The payment's status. */
   readonly status: PaymentStatus;
 };
 
-/** One account of a customer in the payment system. */
+/** A customer's account in the payment system. */
 export type PaymentAccount = {
   readonly __typename?: 'PaymentAccount';
-  /** What is owed on it; below zero a credit. Null before the first payment decides the currency. */
+  /** The amount owed on the account. Negative if the account has credit. Null until the first payment sets the currency. */
   readonly balance?: Maybe<Money>;
-  /** When it was opened. */
+  /** The time the account was created. */
   readonly createdAt: Scalars['DateTime']['output'];
-  /** The account's id. */
+  /** The account's ID. */
   readonly id: Scalars['ID']['output'];
-  /** The name given to it. */
+  /** The name on the account. */
   readonly name?: Maybe<Scalars['String']['output']>;
 };
 
-/** A page of payments. */
+/** A paginated list of payments. */
 export type PaymentConnection = {
   readonly __typename?: 'PaymentConnection';
-  /** The payments of this page, each with its cursor. */
+  /** The payments on this page, with their cursors. */
   readonly edges: ReadonlyArray<PaymentEdge>;
-  /** Where the list goes on. */
+  /** Pagination information. */
   readonly pageInfo: PageInfo;
 };
 
-/** A payment in a list. */
+/** A payment in a paginated list. */
 export type PaymentEdge = {
   readonly __typename?: 'PaymentEdge';
-  /** Its place in the list. */
+  /** The cursor of this item. */
   readonly cursor: Scalars['String']['output'];
-  /** The payment. Null, with an error, where it cannot be read. */
+  /** The payment. Null, with an error, if it could not be read. */
   readonly node?: Maybe<Payment>;
 };
 
-/** Which payments to list. All that is set has to hold. */
+/** A filter for payments. All conditions must match. */
 export type PaymentFilter = {
-  /** Only payments asked for before this time. */
+  /** The latest creation time, exclusive. */
   readonly createdBefore?: InputMaybe<Scalars['DateTime']['input']>;
-  /** Only payments asked for at this time or later. */
+  /** The earliest creation time, inclusive. */
   readonly createdFrom?: InputMaybe<Scalars['DateTime']['input']>;
-  /** Only payments that have come this far. A payment changed less than a minute ago may be missing or listed as before. */
+  /** The payment's status. A payment updated less than a minute ago may be missing or may be listed under its previous status. */
   readonly status?: InputMaybe<PaymentStatus>;
 };
 
-/** How far a payment has come. */
+/** The status of a payment. */
 export type PaymentStatus =
-  /** Given up. */
+  /** Canceled. */
   | 'CANCELED'
-  /** The bank is at work. */
+  /** The bank is processing the payment. */
   | 'PROCESSING'
-  /** The customer has to do something, e.g. confirm with their bank. */
+  /** The customer must act, e.g. confirm the payment with their bank. */
   | 'REQUIRES_ACTION'
-  /** Authorised; the money can be taken with `capturePayment`. */
+  /** Authorized. Use `capturePayment` to capture the money. */
   | 'REQUIRES_CAPTURE'
   /** Ready to be confirmed. */
   | 'REQUIRES_CONFIRMATION'
-  /** No means of payment yet, or the last one failed. */
+  /** No payment method has been attached yet, or the last one failed. */
   | 'REQUIRES_PAYMENT_METHOD'
   /** Paid. */
   | 'SUCCEEDED';
 
 export type Query = {
   readonly __typename?: 'Query';
-  /** An invoice by its id; null where there is none. */
+  /** Looks up an invoice by ID. Null if there is no such invoice. */
   readonly invoice?: Maybe<Invoice>;
-  /** A payment by its id; null where there is none. */
+  /** Looks up a payment by ID. Null if there is no such payment. */
   readonly payment?: Maybe<Payment>;
-  /** All payments, newest first. */
+  /** Lists payments, newest first. */
   readonly payments?: Maybe<PaymentConnection>;
 };
 
@@ -383,73 +383,73 @@ export type QueryPaymentsArgs = {
   first?: Scalars['Int']['input'];
 };
 
-/** Money given back. */
+/** A refund of a payment. */
 export type Refund = {
   readonly __typename?: 'Refund';
-  /** How much. */
+  /** The refunded amount. */
   readonly amount: Money;
-  /** When it was given back. */
+  /** The time the refund was created. */
   readonly createdAt: Scalars['DateTime']['output'];
-  /** The refund's id. */
+  /** The refund's ID. */
   readonly id: Scalars['ID']['output'];
-  /** Why it was given back. */
+  /** The reason for the refund. */
   readonly reason?: Maybe<RefundReason>;
-  /** Whether it has arrived. Null where the payment system does not say. */
+  /** The refund's status. Null if the payment system does not report it. */
   readonly status?: Maybe<RefundStatus>;
 };
 
-/** Which payment's money to give back. */
+/** Input for refunding a payment. */
 export type RefundPaymentInput = {
-  /** How much of it, in the payment's currency. Left out: all that is left. */
+  /** The amount to refund, in the payment's currency. Defaults to the remaining amount. */
   readonly amount?: InputMaybe<MoneyInput>;
-  /** Names this attempt; see `CreatePaymentInput`. */
+  /** A unique key for this attempt. See `CreatePaymentInput.idempotencyKey`. */
   readonly idempotencyKey: Scalars['String']['input'];
-  /** The payment. */
+  /** The ID of the payment to refund. */
   readonly paymentId: Scalars['ID']['input'];
-  /** Why. */
+  /** The reason for the refund. */
   readonly reason?: InputMaybe<RefundReasonInput>;
 };
 
-/** What became of it. */
+/** The result of `refundPayment`. */
 export type RefundPaymentPayload = {
   readonly __typename?: 'RefundPaymentPayload';
-  /** The payment as it is now. Null, with an error, where the refund was made and the payment could not be read. */
+  /** The refunded payment. Null, with an error, if the refund was made but the payment could not be read. */
   readonly payment?: Maybe<Payment>;
-  /** The refund. */
+  /** The new refund. */
   readonly refund: Refund;
 };
 
-/** Why money is given back. */
+/** The reason for a refund. */
 export type RefundReason =
-  /** Paid twice. */
+  /** The payment was made twice. */
   | 'DUPLICATE'
-  /** Never claimed by the customer, who had to pick it up. */
+  /** The authorization expired before the payment was captured. Set by the payment system only. */
   | 'EXPIRED_UNCAPTURED_CHARGE'
-  /** Not the customer's own doing. */
+  /** The payment was not made by the customer. */
   | 'FRAUDULENT'
-  /** The customer asked for it. */
+  /** The customer requested the refund. */
   | 'REQUESTED_BY_CUSTOMER';
 
-/** Why money is to be given back. */
+/** The reason for requesting a refund. */
 export type RefundReasonInput =
-  /** Paid twice. */
+  /** The payment was made twice. */
   | 'DUPLICATE'
-  /** Not the customer's own doing. */
+  /** The payment was not made by the customer. */
   | 'FRAUDULENT'
-  /** The customer asked for it. */
+  /** The customer requested the refund. */
   | 'REQUESTED_BY_CUSTOMER';
 
-/** Whether a refund has arrived. */
+/** The status of a refund. */
 export type RefundStatus =
-  /** Called off. */
+  /** Canceled. */
   | 'CANCELED'
-  /** The bank refused it. */
+  /** Rejected by the bank. */
   | 'FAILED'
-  /** On its way. */
+  /** In progress. */
   | 'PENDING'
-  /** The customer has to do something. */
+  /** The customer must act. */
   | 'REQUIRES_ACTION'
-  /** Given back. */
+  /** Completed. */
   | 'SUCCEEDED';
 
 

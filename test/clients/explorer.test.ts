@@ -143,7 +143,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     }
     await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
     await page.getByRole('link', { name: 'Query' }).first().click();
-    await page.getByText('All customers, in the order they were entered.').waitFor();
+    await page.getByText('Lists customers in the order they were created.').waitFor();
     await page.getByRole('button', { name: 'Show Examples' }).click();
     await page
       .getByRole('region', { name: 'Examples' })

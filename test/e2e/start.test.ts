@@ -20,7 +20,7 @@ afterEach(() => running?.stop());
 const start = async (env: Record<string, string>) => {
   const gateway = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
   running = gateway;
-  await expect.poll(() => gateway.output()).toMatch(/A query to start with[\s\S]*\n}\n|cannot start/);
+  await expect.poll(() => gateway.output()).toMatch(/A first query[\s\S]*\n}\n|cannot start/);
   const url = /answers at (\S+)/.exec(gateway.output())?.[1] ?? '';
   return { gateway, ask: createAsk(url), url };
 };
@@ -101,8 +101,8 @@ test.skipIf(!hasTool('git'))(
     expect(await prepare()).toContain('Built clients/web');
 
     running = project.start(['node', 'gateway/main.ts'], { PORT: '0' });
-    await expect.poll(() => running?.output()).toMatch(/A query to start with/);
-    const url = /A page to look at: +(\S+)/.exec(running.output())?.[1] ?? '';
+    await expect.poll(() => running?.output()).toMatch(/A first query/);
+    const url = /Customer desk: +(\S+)/.exec(running.output())?.[1] ?? '';
     const [script = ''] = /\/desk\/assets\/[^"]+\.js/.exec(await (await fetch(url)).text()) ?? [];
     expect(await (await fetch(new URL(script, url))).text()).toContain('The desk');
     await running.stop();
@@ -206,7 +206,7 @@ describe('a configuration that cannot be used stops the start and is named', () 
     const first = running;
     const second = startProcess(['node', 'gateway/main.ts'], { PORT: new URL(url).port });
     expect(await second.ended).toBe(1);
-    expect(second.output()).toMatch(/^Port \d+ is taken \(EADDRINUSE\). Set PORT to another one.$/m);
+    expect(second.output()).toMatch(/^Port \d+ is in use \(EADDRINUSE\). Set PORT to a free port.$/m);
     expect(second.output()).not.toMatch(/ at /);
     await first?.stop();
   });
@@ -282,7 +282,7 @@ test.each<[string, string, Record<string, string>, string[]]>([
 });
 
 test.each([
-  ['an address of another machine', { HOST: '192.0.2.1' }, /^HOST: 192\.0\.2\.1 is no address of this machine/],
+  ['an address of another machine', { HOST: '192.0.2.1' }, /^HOST: 192\.0\.2\.1 is not an address of this machine/],
   [
     'such an address, of several processes',
     {
@@ -292,9 +292,9 @@ test.each([
       CRM_URL: 'http://127.0.0.1:1',
       INVENTORY_URL: 'http://127.0.0.1:1',
     },
-    /^HOST: 192\.0\.2\.1 is no address of this machine/,
+    /^HOST: 192\.0\.2\.1 is not an address of this machine/,
   ],
-  ['a name of no host', { HOST: 'no.such.host.invalid' }, /^HOST: there is no host of the name no\.such\.host/],
+  ['a name of no host', { HOST: 'no.such.host.invalid' }, /^HOST: the host name no\.such\.host/],
   ['a port that is text', { PORT: 'http' }, /^Tributary cannot start: PORT: must be a number$/],
   ['a file of variables that is not there', { ENV_FILE: '/nowhere' }, /ENV_FILE: the file cannot be read\.$/],
 ])('%s ends the process with 78 and one line', async (_, env, message) => {
@@ -312,9 +312,13 @@ test.each<[string, Record<string, string>, string]>([
   ['a level that is none', { LOG_LEVEL: 'loud' }, 'LOG_LEVEL: must be one of fatal, error, warn'],
   ['an origin with a slash', { CORS_ORIGINS: 'https://a.example,https://b.example/' }, 'CORS_ORIGINS: must be origins'],
   ['an origin with the default port', { CORS_ORIGINS: 'https://a.example:443' }, 'CORS_ORIGINS: must be origins'],
-  ['a returned header of two words', { RETURN_HEADERS: 'x shop' }, 'RETURN_HEADERS: must be names of headers'],
+  ['a returned header of two words', { RETURN_HEADERS: 'x shop' }, 'RETURN_HEADERS: must be header names'],
   ['a Redis’s password with a percent sign', { REDIS_URL: 'redis://:5%@127.0.0.1' }, 'REDIS_URL: must be a redis or'],
-  ['a forwarded header of one request', { FORWARD_HEADERS: 'Host' }, 'FORWARD_HEADERS: must not name a header of one'],
+  [
+    'a forwarded header of one request',
+    { FORWARD_HEADERS: 'Host' },
+    'FORWARD_HEADERS: must not name a header of a single',
+  ],
   ['a token of two lines', { HUBSPOT_ACCESS_TOKEN: 'pat-1\n2' }, 'HUBSPOT_ACCESS_TOKEN: must be a token, in one line'],
   ['a limit that there is not', { STRIPE_QUOTA: 'accont=10/1' }, 'STRIPE_QUOTA: must name limits of account, endpoint'],
   ['half a limit', { HUBSPOT_QUOTA: 'search=4' }, 'HUBSPOT_QUOTA: search must be calls and seconds'],
@@ -379,7 +383,7 @@ test('a provider that is not there is named in the log with the reason, each tim
 test('a Redis that is not there is said once, without its password', async () => {
   const port = await freePort();
   const { gateway, ask } = await start({ REDIS_URL: `redis://user:hush-hush@127.0.0.1:${port}` });
-  await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) does not answer.');
+  await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is unavailable.');
   for (let count = 0; count < 5; count += 1) await ask('{ product(sku: "OABR-S") { sku } }');
   expect(gateway.output().match(/Redis \(REDIS_URL\)/g)).toHaveLength(1);
   expect(gateway.output()).toContain('ECONNREFUSED');
@@ -396,7 +400,7 @@ test('a Redis that refuses the password is said with the reason', async () => {
   await new Promise((resolve) => refusing.once('listening', resolve));
   const { port } = refusing.address() as AddressInfo;
   const { gateway } = await start({ REDIS_URL: `redis://user:hush-hush@127.0.0.1:${port}` });
-  await expect.poll(() => gateway.output()).toMatch(/"why":"WRONGPASS".*Redis \(REDIS_URL\) does not answer/);
+  await expect.poll(() => gateway.output()).toMatch(/"why":"WRONGPASS".*Redis \(REDIS_URL\) is unavailable/);
   expect(gateway.output()).not.toContain('hush-hush');
   for (const socket of sockets) socket.destroy();
   refusing.close();
@@ -405,10 +409,10 @@ test('a Redis that refuses the password is said with the reason', async () => {
 test.skipIf(!hasTool('redis-server'))('a Redis that was not there and comes is said as well', async () => {
   const port = await freePort();
   const { gateway } = await start({ REDIS_URL: `redis://127.0.0.1:${port}` });
-  await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) does not answer.');
+  await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is unavailable.');
   const redis = startProcess(['redis-server', '--port', String(port), '--save', '', '--appendonly', 'no'], {});
   onTestFinished(redis.stop);
-  await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) answers.');
+  await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is available.');
 });
 
 test('a subgraph process needs to be told which', async () => {

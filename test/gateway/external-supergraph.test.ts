@@ -15,9 +15,9 @@ import { type SupergraphGateway, serveSupergraph, startForeign } from '../helper
 import { type Spawned, startProcess } from '../helpers/processes.ts';
 import { composeSubgraphs } from '../helpers/subgraph-server.ts';
 
-/* Supergraphs that somebody else has composed: what of them is served, and how the others are refused. */
+/* External supergraphs: which of them are served, and how the others are rejected. */
 
-/** For processes of their own, which both cores may be too busy to start at once. */
+/** Timeout for spawned processes, which start slowly on a busy machine. */
 
 let running: { readonly close: () => Promise<unknown> }[] = [];
 afterEach(async () => {
@@ -54,7 +54,7 @@ describe('introspection', () => {
     return graphqlSync({ schema, source: getIntrospectionQuery(OPTIONS) }).data as unknown as IntrospectionQuery;
   };
 
-  test('is answered as graphql-js answers it, with all that graphql-js knows', async () => {
+  test('returns the same as graphql-js, with everything that graphql-js supports', async () => {
     const { ask, url } = await serve(compose(SCHEMA));
     const published = buildSchema(await (await fetch(`${url}/schema.graphql`)).text());
     const source = getIntrospectionQuery(OPTIONS);
@@ -95,7 +95,7 @@ describe('introspection', () => {
     expect(inOneOrder(data)).toEqual(inOneOrder(expected.data));
   });
 
-  test('beside data, the subgraph is asked for the data alone', async () => {
+  test('next to data, the subgraph receives only the data fields', async () => {
     const external = await startForeign({ shop: { schema: 'type Query { a: Int }', fields: { 'Query.a': () => 1 } } });
     running.push(external);
     const { data } = await external.ask('query($n: String!) { a __type(name: $n) { isOneOf } }', { n: 'Query' });
@@ -120,7 +120,7 @@ describe('@oneOf', () => {
   const withOneOf = (sdl: string): string => sdl.replace('input By', 'input By @oneOf');
   test.each<[string, (sdl: string) => string]>([
     ['that the supergraph defines', (sdl) => `${withOneOf(sdl)} directive @oneOf on INPUT_OBJECT`],
-    ['that it takes for known', withOneOf],
+    ['that the supergraph does not define', withOneOf],
     [
       'that was composed as a custom directive',
       (sdl) => `${withOneOf(sdl).replace('schema\n', `schema ${LINK}\n`)} directive @oneOf on INPUT_OBJECT`,
@@ -130,7 +130,7 @@ describe('@oneOf', () => {
       (sdl) =>
         `${withOneOf(sdl).replace('schema\n', 'schema @link(url: "https://example.com/own/v1.0", import: ["@own", "@oneOf"])\n')} directive @oneOf on INPUT_OBJECT directive @own on OBJECT`,
     ],
-  ])('%s is shown and held', async (_, change) => {
+  ])('%s is shown to clients and enforced', async (_, change) => {
     const shop = { schema, fields: { 'Query.find': (_: unknown, { by }: { by: object }) => Object.keys(by).join() } };
     const external = await startForeign({ shop });
     running.push(external);
@@ -191,15 +191,15 @@ describe('progressive @override', () => {
     expect(subgraphs.next.requests).toHaveLength(expected === 'next' ? 3 : 0);
   });
 
-  test('percent(50) is decided anew by each request, of one and the same operation', async () => {
+  test('percent(50) is decided for each request of the same operation', async () => {
     const { ask } = await start('percent(50)');
     const seen = new Set<unknown>();
-    // Each side is missed once in 2^64 runs.
+    // The probability that one side never occurs is 2^-64.
     for (let count = 0; count < 64; count++) seen.add(JSON.stringify((await ask('{ books { price } }')).data));
     expect(seen).toEqual(new Set(['{"books":[{"price":"old"}]}', '{"books":[{"price":"next"}]}']));
   });
 
-  test('holds within a request: a field under two aliases comes from one side', async () => {
+  test('a decision holds within a request: a field under two aliases comes from one subgraph', async () => {
     const { ask } = await start('percent(50)');
     for (let count = 0; count < 32; count++) {
       const { data } = await ask<{ books: { a: string; b: string }[] }>('{ books { a: price b: price } }');
@@ -216,7 +216,7 @@ describe('progressive @override', () => {
       schema: `type Book @key(fields: "id") { id: ID! price: String @external  offer: String @requires(fields: "price") }`,
       fields: { 'Book.offer': ({ price }: { price: string }) => `${price}!` },
     };
-    // Apollo's composition (2.14) finds no way to a required field with a label; its planner, and other composers, do.
+    // Apollo's composition (2.14) rejects a required field with a label. Its planner and other composers support it.
     const unlabelled = { ...next, schema: next.schema.replace(/, label: ".*"/, '') };
     const external = await startForeign({ old, next: unlabelled, offers });
     running.push(external);
@@ -252,7 +252,7 @@ describe('progressive @override', () => {
     expect(external.subgraphs.old.requests).toEqual([]);
   });
 
-  test.each(['percent(50)', '1st', 'a b', 'naïve'])('OVERRIDE_LABELS=%s is refused', async (OVERRIDE_LABELS) => {
+  test.each(['percent(50)', '1st', 'a b', 'naïve'])('OVERRIDE_LABELS=%s is rejected', async (OVERRIDE_LABELS) => {
     await expect(serveSupergraph(compose('type Query { a: Int }'), { OVERRIDE_LABELS })).rejects.toThrow(ConfigError);
   });
 });
@@ -279,11 +279,7 @@ const REFUSED: [string, string, RegExp][] = [
   ['text', 'once upon a time', /Syntax Error/],
   ['an empty file', '', /Syntax Error/],
   ['a schema without subgraphs', 'type Query { a: Int }', /names no subgraph/],
-  [
-    'subgraphs and nothing else',
-    'enum join__Graph { A @join__graph(name: "a", url: "http://a") } type Query { a: Int }',
-    /./,
-  ],
+  ['only subgraphs', 'enum join__Graph { A @join__graph(name: "a", url: "http://a") } type Query { a: Int }', /./],
   ['a supergraph of Federation 1', FEDERATION_1, /Federation 1: compose it with Federation 2/],
   ['an unknown version of join', SIMPLE.replace('/join/v0.5', '/join/v9.9'), /join spec version v9\.9/],
   [
@@ -315,7 +311,7 @@ const REFUSED: [string, string, RegExp][] = [
   ],
   ['a type of an unknown subgraph', SIMPLE.replace('@join__type(graph: SHOP', '@join__type(graph: NOBODY'), /"Other"/],
   [
-    'a key that is no selection',
+    'a key that is not a selection',
     SIMPLE.replace('key: "id"', 'key: "id {"'),
     /"Other", for @key\(fields: "id {"\): Syntax Error/,
   ],
@@ -326,7 +322,7 @@ const REFUSED: [string, string, RegExp][] = [
 ];
 
 describe('a supergraph that cannot be served', () => {
-  test.each(REFUSED)('%s: the start is refused in one line, also in production', async (_, sdl, why) => {
+  test.each(REFUSED)('%s: the gateway refuses to start with one line, also in production', async (_, sdl, why) => {
     for (const NODE_ENV of ['development', 'production']) {
       const start = serveSupergraph(sdl, { NODE_ENV });
       await expect(start).rejects.toThrow(ConfigError);
@@ -342,7 +338,7 @@ describe('a supergraph that cannot be served', () => {
     const { ended, output } = startProcess(['node', 'gateway/main.ts'], {
       SUPERGRAPH: file,
       PORT: '0',
-      // Where Apollo's gateway would not validate.
+      // Apollo's gateway does not validate in production by default.
       NODE_ENV: 'production',
     });
     const code = await ended;
@@ -356,7 +352,7 @@ describe('a supergraph that cannot be served', () => {
     ['@authenticated', link(`${APOLLO}/authenticated/v0.1`, ', for: SECURITY'), /@authenticated/],
     ['an unknown subgraph', TWO.replace('@join__field(graph: OTHER)', '@join__field(graph: NOBODY)'), /Query\.b"/],
     ['an unknown specification', link('https://example.com/x/v1.0', ', for: EXECUTION'), /EXECUTION/],
-  ])('%s ends the process with 78 and one line', async (_, sdl, why) => {
+  ])('%s ends the process with exit code 78 and one line', async (_, sdl, why) => {
     const { code, output } = await startAs(sdl);
     expect(code).toBe(78);
     expect(output).toMatch(/^Tributary cannot start: SUPERGRAPH: \S+ cannot be used: [^\n]+\.\n$/);
@@ -364,11 +360,11 @@ describe('a supergraph that cannot be served', () => {
   });
 });
 
-describe('a change of the file', () => {
+describe('a change of the supergraph file', () => {
   let gateway: Spawned | undefined;
   afterEach(() => gateway?.stop());
 
-  test('that cannot be served is logged in one line, and the graph before stays', async () => {
+  test('to an invalid supergraph is logged in one line, and the previous one stays active', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tributary-'));
     running.push({ close: () => rm(folder, { recursive: true }) });
     const file = join(folder, 'supergraph.graphql');
@@ -380,7 +376,7 @@ describe('a change of the file', () => {
     });
     gateway = started;
     await expect.poll(started.output).toMatch(/answers at/);
-    expect(started.output()).toMatch(/"labels":\["mistyped"\].*OVERRIDE_LABELS has labels that/);
+    expect(started.output()).toMatch(/"labels":\["mistyped"\].*OVERRIDE_LABELS contains labels that/);
     const url = /answers at (\S+)/.exec(started.output())?.[1] ?? '';
     const fieldNames = async (): Promise<string> => {
       const response = await fetch(url, {
@@ -398,8 +394,8 @@ describe('a change of the file', () => {
       await writeFile(`${file}.next`, sdl);
       await rename(`${file}.next`, file);
     };
-    // A text that was refused is refused again: Apollo's gateway takes it for no change where it failed late.
-    const [late] = REFUSED.filter(([what]) => what === 'a key that is no selection');
+    // The same invalid text is rejected again, although Apollo's gateway would ignore it as unchanged.
+    const [late] = REFUSED.filter(([what]) => what === 'a key that is not a selection');
     const chosen = REFUSED.filter((_, index) => index % 3 === 0);
     for (const [what, sdl, why] of [...chosen, ...(late ? [late, late] : [])]) {
       const before = started.output().length;
@@ -419,7 +415,7 @@ describe('a change of the file', () => {
   });
 });
 
-describe('what is for others', () => {
+describe('directives of other specifications', () => {
   test('@cost and @listSize are loaded', async () => {
     const schema = 'type Query { a(first: Int): [Int] @cost(weight: 5) @listSize(slicingArguments: ["first"]) }';
     const external = await startForeign({ shop: { schema, fields: { 'Query.a': () => [1] } } });
@@ -433,7 +429,7 @@ describe('what is for others', () => {
     expect((await gateway.ask('{ __typename }')).data).toEqual({ __typename: 'Query' });
   });
 
-  test('contexts are loaded, a field that needs one is refused, and no subgraph is asked', async () => {
+  test('contexts are loaded, a field that needs one is rejected, and no subgraph receives a request', async () => {
     const external = await startForeign({
       shop: {
         schema: `type Query { t: T } type T @key(fields: "id") @context(name: "ctx") { id: ID! prop: String! u: U! }

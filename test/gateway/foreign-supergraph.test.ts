@@ -11,7 +11,7 @@ import { ConfigError } from '../../runtime/env.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 import { createAsk } from '../helpers/stack.ts';
 
-/* A graph that is none of ours: books, and what somebody else says of them. */
+/* An external graph: books, and reviews of them from another subgraph. */
 
 const LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key"])';
 const SUBGRAPHS = {
@@ -70,7 +70,7 @@ const writeSupergraph = async (urls: Record<keyof typeof SUBGRAPHS, string>): Pr
   return file;
 };
 
-test('given another supergraph, then it is served, each subgraph from where the supergraph says it is', async () => {
+test('given an external supergraph, then it is served with the subgraph URLs that it contains', async () => {
   const urls = { books: await serveSubgraph(SUBGRAPHS.books), reviews: await serveSubgraph(SUBGRAPHS.reviews) };
   gateway = await startGateway({ SUPERGRAPH: await writeSupergraph(urls), PORT: '0', LOG_LEVEL: 'silent' });
   expect(gateway.sources).toEqual({ books: 'remote', reviews: 'remote' });
@@ -90,7 +90,7 @@ test.each([
   ['a file that is not there', undefined, 'cannot be read'],
   ['something else', 'once upon a time', 'Syntax Error'],
   ['a schema that is no supergraph', 'type Query { a: Int }', 'names no subgraph'],
-])('given %s, then the start is refused and says so', async (_, content, why) => {
+])('given %s, then the gateway refuses to start and gives the reason', async (_, content, why) => {
   const file = join(folder, 'other.graphql');
   if (content) await writeFile(file, content);
   const start = startGateway({ SUPERGRAPH: file, PORT: '0', LOG_LEVEL: 'silent' });
@@ -98,7 +98,7 @@ test.each([
   await expect(start).rejects.toThrow(why);
 });
 
-test('given a subgraph without a URL, then the start is refused and names it', async () => {
+test('given a subgraph without a URL, then the gateway refuses to start and names it', async () => {
   const file = await writeSupergraph({ books: 'http://127.0.0.1:1/', reviews: '' });
   await expect(startGateway({ SUPERGRAPH: file, PORT: '0', LOG_LEVEL: 'silent' })).rejects.toThrow(
     /reviews has no http/,

@@ -3,7 +3,7 @@ import { auditServer } from '../helpers/audits.ts';
 import { bodyOf, connectRaw, postText } from '../helpers/raw-socket.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 
-/* GraphQL over HTTP (https://graphql.github.io/graphql-over-http/), and where a client's headers decide. */
+/* GraphQL over HTTP (https://graphql.github.io/graphql-over-http/), including content negotiation. */
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 const GRAPHQL_TYPE = 'application/graphql-response+json; charset=utf-8';
@@ -12,7 +12,7 @@ const DATA = { data: { product: { sku: 'OABR-S' } } };
 const MUTATION = 'mutation { setStock(input: { sku: "OABR-S", quantity: 1 }) { product { sku } } }';
 const PREFLIGHT = { 'apollo-require-preflight': 'yes' };
 
-/** Audits that send a GET which any web page could send: CSRF prevention refuses it. */
+/** Audits that send a simple cross-origin GET, which CSRF prevention rejects. */
 const FORBIDDEN_BY_CSRF_PREVENTION = [
   // MAY accept application/x-www-form-urlencoded formatted GET requests
   '5A70',
@@ -21,7 +21,7 @@ const FORBIDDEN_BY_CSRF_PREVENTION = [
   '6A70',
 ];
 
-/** Audits that ask for `__type`, which is introspection. */
+/** Audits that query `__type`, which needs introspection. */
 const NEED_INTROSPECTION = [
   // SHOULD allow map {variables} parameter when accepting application/graphql-response+json
   '2EA1',
@@ -60,18 +60,18 @@ const codeOf = async (response: Response): Promise<unknown> => {
 describe('the audits of graphql-http pass', () => {
   const idsOf = ({ failed }: { failed: object }) => Object.keys(failed).sort();
 
-  test('in development, but for those that CSRF prevention forbids', async () => {
+  test('in development, except those that CSRF prevention rejects', async () => {
     const result = await auditServer(`${stack.url}/graphql`);
     expect(result.count).toBe(61);
     expect(idsOf(result)).toEqual([...FORBIDDEN_BY_CSRF_PREVENTION].sort());
   });
 
-  test('in production, but for those and the two that need introspection', async () => {
+  test('in production, except those and the two that need introspection', async () => {
     const result = await auditServer(`${production.url}/graphql`);
     expect(idsOf(result)).toEqual([...FORBIDDEN_BY_CSRF_PREVENTION, ...NEED_INTROSPECTION].sort());
   });
 
-  test('all, for a client that sends a header which no form can send', async () => {
+  test('all of them, for a client that sends a non-simple header', async () => {
     expect((await auditServer(`${stack.url}/graphql`, PREFLIGHT)).failed).toEqual({});
   });
 });
@@ -120,13 +120,13 @@ describe('the media type of a response', () => {
     'application/json; charset=utf-16',
     'nonsense',
     '*/*;q=0',
-  ])('where Accept is %s is refused before a mutation is carried out', async (accept) => {
+  ])('Accept: %s is rejected before a mutation is executed', async (accept) => {
     const response = await post({ query: MUTATION }, { accept });
     expect([response.status, await codeOf(response)]).toEqual([406, 'BAD_REQUEST']);
     expect(stack.openmage.calls).toEqual([]);
   });
 
-  test('is named by answers to GET as something that they vary by', async () => {
+  test('is listed in the Vary header of responses to GET', async () => {
     const response = await get({ query: QUERY });
     expect(response.headers.get('vary')?.toLowerCase().split(/, */)).toContain('accept');
     expect(await response.json()).toEqual(DATA);
@@ -160,15 +160,18 @@ describe('the status of a well-formed request that is not executed', () => {
     ],
   ];
 
-  test.each(REQUESTS)('%s is 400 for a client that knows GraphQL responses by their type', async (_, body, code) => {
-    const response = await post(body, { accept: GRAPHQL_TYPE });
-    expect([response.status, response.headers.get('content-type')]).toEqual([400, GRAPHQL_TYPE]);
-    const answer = (await response.json()) as object;
-    expect(answer).toMatchObject({ errors: [{ extensions: { code } }] });
-    expect(answer).not.toHaveProperty('data');
-  });
+  test.each(REQUESTS)(
+    '%s is 400 for a client that accepts application/graphql-response+json',
+    async (_, body, code) => {
+      const response = await post(body, { accept: GRAPHQL_TYPE });
+      expect([response.status, response.headers.get('content-type')]).toEqual([400, GRAPHQL_TYPE]);
+      const answer = (await response.json()) as object;
+      expect(answer).toMatchObject({ errors: [{ extensions: { code } }] });
+      expect(answer).not.toHaveProperty('data');
+    },
+  );
 
-  test.each(REQUESTS)('%s is 200 for a client that takes JSON alone', async (_, body, code) => {
+  test.each(REQUESTS)('%s is 200 for a client that accepts only JSON', async (_, body, code) => {
     const response = await post(body, { accept: 'application/json' });
     expect([response.status, response.headers.get('content-type')]).toEqual([200, JSON_TYPE]);
     expect(await codeOf(response)).toBe(code);
@@ -190,14 +193,14 @@ describe('a request that is not well-formed', () => {
       ['a hash of another operation', { query: QUERY, extensions: { persistedQuery: PERSISTED } }, 400],
       ['a hash that is no text', { extensions: { persistedQuery: { version: 1, sha256Hash: 1 } } }, 400],
       ['2 MB', JSON.stringify({ query: 'x'.repeat(2_000_000) }), 413],
-    ])('%s is refused, in the type that it accepts', async (_, body, status) => {
+    ])('%s is rejected, with the media type that it accepts', async (_, body, status) => {
       const response = await post(body, { accept });
       expect([response.status, response.headers.get('content-type')]).toEqual([status, type]);
       expect(await codeOf(response)).toBe(status === 413 ? 'PAYLOAD_TOO_LARGE' : 'BAD_REQUEST');
       expect(stack.openmage.calls).toEqual([]);
     });
 
-    test('nor is a compressed body, another Content-Type, another method or another path', async () => {
+    test('a compressed body, another Content-Type, another method and another path are rejected too', async () => {
       const refused = [
         await post('{}', { accept, 'content-encoding': 'gzip' }),
         await post('{}', { accept, 'content-type': 'application/graphql' }),
@@ -214,9 +217,9 @@ describe('a request that is not well-formed', () => {
   });
 });
 
-describe('a body in another encoding than UTF-8', () => {
+describe('a body in an encoding other than UTF-8', () => {
   test.each(['iso-8859-1', 'utf-16', 'windows-1252', '"latin1"'])(
-    'as charset=%s is refused, not misread',
+    'with charset=%s is rejected instead of misread',
     async (charset) => {
       const response = await post({ query: QUERY }, { 'content-type': `application/json; charset=${charset}` });
       expect([response.status, await codeOf(response)]).toEqual([415, 'BAD_REQUEST']);
@@ -224,20 +227,20 @@ describe('a body in another encoding than UTF-8', () => {
     },
   );
 
-  test.each(['utf-8', 'UTF8', '"utf-8"', 'us-ascii'])('is not meant by charset=%s', async (charset) => {
+  test.each(['utf-8', 'UTF8', '"utf-8"', 'us-ascii'])('charset=%s is accepted as UTF-8', async (charset) => {
     const response = await post({ query: QUERY }, { 'content-type': `application/json; charset=${charset}` });
     expect(await response.json()).toEqual(DATA);
   });
 });
 
-test('a body that is not UTF-8 is refused, not written with signs in the place of letters', async () => {
+test('a body that is not valid UTF-8 is rejected instead of read with replacement characters', async () => {
   const body = Buffer.from(JSON.stringify({ query: `${QUERY} # Ren\u00e9` }), 'latin1');
   const headers = { 'content-type': 'application/json' };
   const response = await fetch(`${stack.url}/graphql`, { method: 'POST', headers, body });
   expect([response.status, await codeOf(response)]).toEqual([415, 'BAD_REQUEST']);
 });
 
-test.each(['POST', 'GET'])('%s with a long Content-Type is refused before anybody parses it', async (method) => {
+test.each(['POST', 'GET'])('%s with a long Content-Type is rejected before it is parsed', async (method) => {
   const type = `application/json;a=b${' '.repeat(15_000)}c`;
   const body = method === 'POST' ? JSON.stringify({ query: QUERY }) : undefined;
   const response = await fetch(`${stack.url}/graphql?query=${encodeURIComponent(QUERY)}`, {
@@ -249,23 +252,26 @@ test.each(['POST', 'GET'])('%s with a long Content-Type is refused before anybod
 });
 
 describe('GET', () => {
-  test.each(['query', 'variables', 'operationName', 'extensions'])('with two of %s is refused', async (name) => {
-    const twice = { query: `query a ${QUERY}`, variables: '{}', operationName: 'a', extensions: '{}' }[name] ?? '';
-    const parameters = new URLSearchParams({ query: `query a ${QUERY}` });
-    parameters.delete(name);
-    parameters.append(name, twice);
-    parameters.append(name, twice);
-    const response = await fetch(`${stack.url}/graphql?${parameters}`, { headers: PREFLIGHT });
-    expect([response.status, await codeOf(response)]).toEqual([400, 'BAD_REQUEST']);
-    expect(stack.openmage.calls).toEqual([]);
-  });
+  test.each(['query', 'variables', 'operationName', 'extensions'])(
+    'with two %s parameters is rejected',
+    async (name) => {
+      const twice = { query: `query a ${QUERY}`, variables: '{}', operationName: 'a', extensions: '{}' }[name] ?? '';
+      const parameters = new URLSearchParams({ query: `query a ${QUERY}` });
+      parameters.delete(name);
+      parameters.append(name, twice);
+      parameters.append(name, twice);
+      const response = await fetch(`${stack.url}/graphql?${parameters}`, { headers: PREFLIGHT });
+      expect([response.status, await codeOf(response)]).toEqual([400, 'BAD_REQUEST']);
+      expect(stack.openmage.calls).toEqual([]);
+    },
+  );
 
   test.each([
     ['variables', '[1]'],
     ['variables', '{'],
     ['extensions', '"x"'],
     ['extensions', '1'],
-  ])('with %s=%s is refused', async (name, value) => {
+  ])('with %s=%s is rejected', async (name, value) => {
     const response = await get({ query: QUERY, [name]: value });
     expect([response.status, await codeOf(response)]).toEqual([400, 'BAD_REQUEST']);
     expect(stack.openmage.calls).toEqual([]);
@@ -281,13 +287,13 @@ describe('GET', () => {
     expect(stack.openmage.calls).toEqual([]);
   });
 
-  test('another Content-Type than JSON is refused', async () => {
+  test('a Content-Type other than JSON is rejected', async () => {
     const response = await get({ query: QUERY }, { ...PREFLIGHT, 'content-type': 'text/plain' });
     expect([response.status, await codeOf(response)]).toEqual([415, 'BAD_REQUEST']);
   });
 });
 
-test('given a bundled subgraph whose URL leads elsewhere, then its fields are UPSTREAM_NOT_FOUND', async () => {
+test('given a bundled subgraph with a wrong URL, then its fields are UPSTREAM_NOT_FOUND', async () => {
   const lost = await stack.startAnother({ INVENTORY_URL: `${stack.url}/inventory` });
   const { errors } = await lost.ask(QUERY);
   await lost.close();
@@ -300,12 +306,12 @@ test('given a bundled subgraph whose URL leads elsewhere, then its fields are UP
   ]);
 });
 
-test('an empty operationName names none', async () => {
+test('an empty operationName selects no operation', async () => {
   expect(await (await get({ query: `query A ${QUERY}`, operationName: '' })).json()).toEqual(DATA);
   expect(await (await post({ query: `query A ${QUERY}`, operationName: '' })).json()).toEqual(DATA);
 });
 
-test('a hash that is not known yet is 200 for all, as the clients of persisted queries expect', async () => {
+test('an unknown hash is 200 for all clients, as clients of persisted queries expect', async () => {
   const extensions = { persistedQuery: { version: 1, sha256Hash: 'a'.repeat(64) } };
   for (const accept of ['application/json', GRAPHQL_TYPE]) {
     const response = await post({ extensions }, { accept });

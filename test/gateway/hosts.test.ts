@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bodyOf, connectRaw } from '../helpers/raw-socket.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 
-/* The names that a gateway is reached by: a page of another site must not reach it by a name that it makes lead here. */
+/* Host names of the gateway. A page of another site must not reach it by DNS rebinding. */
 
 let stack: Stack;
 beforeAll(async () => {
@@ -37,7 +37,7 @@ const hasIPv6 = (): boolean => (networkInterfaces()['lo'] ?? []).some(({ address
 const ASK = `/graphql?query=${encodeURIComponent('{ __typename }')}`;
 const ask = (url: string, host: string) => getFrom(url, ASK, { host, 'apollo-require-preflight': '1' });
 
-describe('on the machine of a developer', () => {
+describe('in development', () => {
   test.each([
     '127.0.0.1',
     '127.0.0.1:4000',
@@ -52,7 +52,7 @@ describe('on the machine of a developer', () => {
   });
 
   test.each(['evil.example', 'evil.example:4000', 'localhost.evil.example', '127.0.0.1.evil.example', 'notlocalhost'])(
-    '%s, which can be made to lead here, is not',
+    '%s, which could be rebound, is rejected',
     async (host) => {
       const { status, body } = await ask(stack.url, host);
       expect(status).toBe(421);
@@ -94,14 +94,14 @@ describe('on the machine of a developer', () => {
     expect(bodyOf(response)).toMatchObject({ errors: [{ extensions: { code: 'BAD_REQUEST' } }] });
   });
 
-  test('a name that is allowed is served, and no other', () =>
+  test('a name in ALLOWED_HOSTS is served, and no other', () =>
     withAnother({ ALLOWED_HOSTS: 'graph.example, My-Box' }, async (url) => {
       expect((await ask(url, 'graph.example')).status).toBe(200);
       expect((await ask(url, 'my-box:4000')).status).toBe(200);
       expect((await ask(url, 'evil.example')).status).toBe(421);
     }));
 
-  test('HOST=localhost is reached at each loopback address, with the same bounds', () =>
+  test('HOST=localhost listens at each loopback address, with the same limits', () =>
     withAnother({ HOST: 'localhost', HEADER_TIMEOUT_MS: '100' }, async (url) => {
       const { port } = new URL(url);
       for (const address of ['127.0.0.1', ...(hasIPv6() ? ['[::1]'] : [])]) {
@@ -118,21 +118,21 @@ describe('on the machine of a developer', () => {
 describe('in production', () => {
   const PRODUCTION = { NODE_ENV: 'production', EXPLORER: 'on', INTROSPECTION: 'on' };
 
-  test('any name is served, as proxies pass on what clients use, but is not told to others', () =>
+  test('any name is served, as proxies pass on the client’s, but does not appear in responses', () =>
     withAnother(PRODUCTION, async (url) => {
       expect((await ask(url, 'graph.example')).status).toBe(200);
       const { body } = await getFrom(url, '/codegen.mjs', { host: 'evil.example' });
       expect(graphqlUrlIn(body)).toBe(`${url}/graphql`);
     }));
 
-  test('of a gateway at all addresses, /codegen.mjs names one to connect to', () =>
+  test('given a wildcard HOST, then /codegen.mjs contains a reachable address', () =>
     withAnother({ ...PRODUCTION, HOST: '0.0.0.0' }, async (url) => {
       const { port } = new URL(url);
       const { body } = await getFrom(`http://127.0.0.1:${port}`, '/codegen.mjs', { host: 'evil.example' });
       expect(graphqlUrlIn(body)).toBe(`http://localhost:${port}/graphql`);
     }));
 
-  test('names that are given are the only ones served', () =>
+  test('names in ALLOWED_HOSTS are the only ones served', () =>
     withAnother({ ...PRODUCTION, ALLOWED_HOSTS: 'graph.example' }, async (url) => {
       const { body } = await getFrom(url, '/codegen.mjs', { host: 'graph.example' });
       expect(graphqlUrlIn(body)).toBe('http://graph.example/graphql');
@@ -140,12 +140,12 @@ describe('in production', () => {
     }));
 });
 
-test('/codegen.mjs names the address that it was read from, on the machine of a developer', async () => {
+test('in development, /codegen.mjs contains the address that it was requested from', async () => {
   const host = `localhost:${new URL(stack.url).port}`;
   expect(graphqlUrlIn((await getFrom(stack.url, '/codegen.mjs', { host })).body)).toBe(`http://${host}/graphql`);
 });
 
-test('with PUBLIC_URL, /codegen.mjs names that, and its host is served', () =>
+test('with PUBLIC_URL, /codegen.mjs contains it, and its host is served', () =>
   withAnother({ PUBLIC_URL: 'https://graph.example/api/' }, async (url) => {
     for (const host of ['127.0.0.1', 'graph.example']) {
       const { body } = await getFrom(url, '/codegen.mjs', { host });

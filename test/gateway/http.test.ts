@@ -4,7 +4,7 @@ import { createRandom } from '../../sandbox/random.ts';
 import { type Foreign, startForeign } from '../helpers/foreign.ts';
 import { bodyOf, connectRaw, postText } from '../helpers/raw-socket.ts';
 
-/* Requests that are malformed, or well-formed and of no use: each is refused in the one form of errors, and none does harm. */
+/* Malformed or unsupported requests. Each is rejected in the common error form, and none does harm. */
 
 const SCHEMA = 'type Query { version(odd: Odd): String } scalar Odd';
 const VERSION = '{ version }';
@@ -39,7 +39,7 @@ const nested = (levels: number): string => `${'['.repeat(levels)}${']'.repeat(le
 
 describe('bodies', () => {
   test.each([
-    ['nothing', ''],
+    ['an empty body', ''],
     ['no JSON', '{"query":'],
     ['null', 'null'],
     ['a number', '1'],
@@ -80,7 +80,7 @@ describe('bodies', () => {
     expect(({} as { a?: unknown }).a).toBeUndefined();
   });
 
-  test('nesting is counted outside of text only, and up to the limit it is taken', async () => {
+  test('nesting is counted outside of strings only, and accepted up to the limit', async () => {
     const query = 'query ($odd: Odd) { version(odd: $odd) }';
     const odd = JSON.parse(nested(190)) as unknown;
     const response = await post(JSON.stringify({ query, variables: { odd, text: `"\\${nested(500)}` } }));
@@ -92,10 +92,10 @@ describe('bodies', () => {
     ['lists', (count: number) => Array.from({ length: count / 2 }, () => [])],
     ['objects', (count: number) => Array.from({ length: count / 2 }, () => ({}))],
     ['an object', (count: number) => Object.fromEntries(Array.from({ length: count }, (_, key) => [`key${key}`, 1]))],
-  ])('%s of more values than MAX_BODY_VALUES is refused, and of as many is taken', async (_, make) => {
+  ])('%s with more than MAX_BODY_VALUES values is rejected, and with as many is accepted', async (_, make) => {
     const query = 'query ($odd: Odd) { version(odd: $odd) }';
     const text = ',{['.repeat(20_000);
-    // The list and what it is in: the body, its other two values, and `variables`.
+    // The list and its surroundings: the body, its other two values, and `variables`.
     const taken = await post(JSON.stringify({ query, text, variables: { odd: make(19_994) } }));
     expect(await taken.json()).toEqual({ data: { version: 'first' } });
     const refused = await post(JSON.stringify({ query, text, variables: { odd: make(20_000) } }));
@@ -111,7 +111,7 @@ describe('bodies', () => {
   });
 
   test.each(['gzip', 'br', 'deflate', 'GZIP', 'identity, gzip', 'zstd', 'nonsense'])(
-    'one that is encoded as %s is refused and not unpacked',
+    'with Content-Encoding %s is rejected and not decompressed',
     async (encoding) => {
       const response = await post(new Uint8Array(gzipSync('x'.repeat(10_000_000))), { 'content-encoding': encoding });
       const answer = await response.json();
@@ -119,7 +119,7 @@ describe('bodies', () => {
     },
   );
 
-  test('one that is encoded as identity is taken', async () => {
+  test('with Content-Encoding identity is accepted', async () => {
     const response = await post(JSON.stringify({ query: VERSION }), { 'content-encoding': 'identity' });
     expect(await response.json()).toEqual({ data: { version: 'first' } });
   });
@@ -137,14 +137,14 @@ describe('bodies', () => {
     '*/*',
     ';',
     'application/',
-  ])('one of the type %j is refused', async (type) => {
+  ])('with Content-Type %j is rejected', async (type) => {
     const response = await post(JSON.stringify({ query: VERSION }), { 'content-type': type });
     const answer = await response.json();
     expect([response.status, codeOf(answer)]).toEqual([415, 'BAD_REQUEST']);
   });
 
   test.each(['application/json; charset=utf-8', 'APPLICATION/JSON', 'application/json;charset="UTF-8"'])(
-    'one of the type %j is taken',
+    'with Content-Type %j is accepted',
     async (type) => {
       const response = await post(JSON.stringify({ query: VERSION }), { 'content-type': type });
       expect(await response.json()).toEqual({ data: { version: 'first' } });
@@ -154,7 +154,7 @@ describe('bodies', () => {
 
 describe('methods', () => {
   test.each(['HEAD', 'OPTIONS', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'QUERY', 'TRACE'])(
-    '%s on /graphql is refused, and it is said which are not',
+    '%s on /graphql is rejected, and the Allow header lists the supported ones',
     async (method) => {
       const response = await send(`${method} /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n`);
       expect(response).toMatch(/^HTTP\/1\.1 405 /);
@@ -163,14 +163,14 @@ describe('methods', () => {
     },
   );
 
-  test.each(['GET', 'POST', 'PUT'])('%s of a path that is not there is NOT_FOUND', async (method) => {
+  test.each(['GET', 'POST', 'PUT'])('%s of an unknown path is NOT_FOUND', async (method) => {
     const response = await fetch(`${foreign.url}/nowhere?a=1`, { method });
     const answer = await response.json();
     expect([response.status, codeOf(answer)]).toEqual([404, 'NOT_FOUND']);
     expect(JSON.stringify(answer)).toContain('/graphql');
   });
 
-  test('POST on /health/live is refused, HEAD is not', async () => {
+  test('POST on /health/live is rejected, HEAD is not', async () => {
     expect((await fetch(`${foreign.url}/health/live`, { method: 'POST' })).status).toBe(405);
     expect((await fetch(`${foreign.url}/health/live`, { method: 'HEAD' })).status).toBe(200);
   });
@@ -180,18 +180,18 @@ describe('headers', () => {
   test.each([
     ['longer than MAX_HEADER_KIB', `x-long: ${'x'.repeat(17 * 1024)}\r\n`],
     ['more than MAX_HEADERS', 'x-a: 1\r\n'.repeat(101)],
-  ])('%s are answered with 431', async (_, headers) => {
+  ])('%s are rejected with 431', async (_, headers) => {
     const response = await send(postText(JSON.stringify({ query: VERSION }), { headers }));
     expect(response).toMatch(/^HTTP\/1\.1 431 /);
     expect(codeOf(bodyOf(response))).toBe('BAD_REQUEST');
   });
 
-  test('none is dropped in silence: the last of a hundred counts', async () => {
+  test('none is dropped silently: the last of a hundred is used', async () => {
     const headers = `${'x-a: 1\r\n'.repeat(95)}content-encoding: gzip\r\n`;
     expect(await send(postText('{}', { headers }))).toMatch(/^HTTP\/1\.1 415 /);
   });
 
-  test('Expect: 100-continue is answered, and then the request', async () => {
+  test('Expect: 100-continue is answered before the request', async () => {
     const raw = await connectRaw(foreign.url);
     const body = JSON.stringify({ query: VERSION });
     raw.write(postText('', { length: body.length, headers: 'expect: 100-continue\r\nconnection: close\r\n' }));
@@ -200,14 +200,14 @@ describe('headers', () => {
     expect(await raw.closed).toContain('{"data":{"version":"first"}}');
   });
 
-  test('another expectation is answered with 417', async () => {
+  test('another expectation is rejected with 417', async () => {
     const response = await send(postText('{}', { headers: 'expect: miracles\r\n' }));
     expect(response).toMatch(/^HTTP\/1\.1 417 /);
     expect(response).toContain('"code":"BAD_REQUEST"');
   });
 });
 
-test('requests on one connection, sent without waiting, are answered in their order', async () => {
+test('pipelined requests are answered in order', async () => {
   const ask = (name: string) => postText(JSON.stringify({ query: `{ ${name}: version }` }));
   const response = await send(`${ask('a')}${ask('b')}${ask('c')}${GET_LIVE}`);
   expect(response.match(/"[abc]":"first"|"ok"/g)).toEqual(['"a":"first"', '"b":"first"', '"c":"first"', '"ok"']);
@@ -231,7 +231,7 @@ describe('malformed requests', () => {
     ['a folded header', 'GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx-a: 1\r\n 2\r\n\r\n'],
     ['a header without a name', 'GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n: 2\r\n\r\n'],
     ['a null in a header', 'GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx-a: \0\r\n\r\n'],
-  ])('%s is answered with 400, without its own words, or hung up on', async (_, text) => {
+  ])('%s gets a 400 that does not repeat its input, or a closed connection', async (_, text) => {
     const response = await send(text);
     if (response === '') return;
     expect(response).toMatch(/^HTTP\/1\.1 400 /);
@@ -265,7 +265,7 @@ describe('malformed requests', () => {
     'x'.repeat(20_000),
   ];
 
-  test('hundreds of requests with something wrong are survived, and then a good one is answered', async () => {
+  test('given hundreds of malformed requests, then a valid one is still answered', async () => {
     const random = createRandom(5);
     const oneOf = <T>(items: readonly T[]): T => items[random.int(0, items.length - 1)] as T;
     const spoil = (text: string): string => {
@@ -293,7 +293,7 @@ describe('malformed requests', () => {
       for (let text = queue.pop(); text !== undefined; text = queue.pop()) {
         const raw = await connectRaw(foreign.url);
         raw.socket.write(text, 'latin1');
-        // Half of them hang up, the others wait for what comes.
+        // Half of the clients disconnect, the others wait for the response.
         if (queue.length % 2 === 0) raw.socket.end();
         const response = await raw.closed;
         const status = /^HTTP\/1\.1 (\d+)/.exec(response)?.[1] ?? 'none';

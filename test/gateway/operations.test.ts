@@ -5,7 +5,7 @@ import { startProcess } from '../helpers/processes.ts';
 import { createAsk } from '../helpers/stack.ts';
 import { composeSubgraphs, type SubgraphServer, startSubgraph } from '../helpers/subgraph-server.ts';
 
-/* The gateway while things change around it. */
+/* The gateway under changes of its environment: supergraph updates, overload, crashed workers. */
 
 const SCHEMA = 'type Query { version: String  old: String }';
 const NEXT = 'type Query { version: String  fresh: String }';
@@ -33,13 +33,13 @@ const startSecond = async (): Promise<SubgraphServer> => {
   return started;
 };
 
-/** Asks until the answer is as it should be: the file is looked at twice a second. */
+/** Repeats a query until the response is as expected. The file is polled twice a second. */
 const until = async (isSo: () => Promise<boolean>): Promise<void> => {
   while (!(await isSo())) await new Promise(setImmediate);
 };
 
-describe('a supergraph that changes', () => {
-  test('given load, when it changes, then no request fails and none is answered by two versions', async () => {
+describe('a supergraph update', () => {
+  test('given load, then no request fails, and none is executed by two versions', async () => {
     const { ask, change } = await start();
     const next = await startSecond();
     const answers: string[] = [];
@@ -62,7 +62,7 @@ describe('a supergraph that changes', () => {
     expect((await ask('{ old }')).errors?.[0]?.extensions?.['code']).toBe('GRAPHQL_VALIDATION_FAILED');
   });
 
-  test('given a request that has begun, when the supergraph changes, then it ends as it began', async () => {
+  test('given a running request, then it finishes with the version that it started with', async () => {
     const { ask, change, subgraphs } = await start();
     const next = await startSecond();
     const [reached, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<boolean>()];
@@ -79,14 +79,14 @@ describe('a supergraph that changes', () => {
   });
 
   test.each([
-    ['no GraphQL', 'once upon a time'],
+    ['text that is not GraphQL', 'once upon a time'],
     ['no supergraph', 'type Query { version: Int }'],
     [
-      'a supergraph whose types are not there',
+      'a supergraph with missing types',
       composeSubgraphs({ one: { schema: SCHEMA, url: 'http://127.0.0.1:1' } }).replaceAll('String', 'Nothing'),
     ],
     ['a subgraph without a URL', composeSubgraphs({ one: { schema: SCHEMA, url: '' } })],
-  ])('given %s, then the one before is served on, and a good one after it is taken', async (_, bad) => {
+  ])('given %s, then the previous version stays active, and a later valid one is loaded', async (_, bad) => {
     const { ask, change, subgraphs } = await start();
     expect((await ask('{ old }')).data).toEqual({ old: 'old' });
     await change(bad);
@@ -97,7 +97,7 @@ describe('a supergraph that changes', () => {
     await until(async () => {
       const { data } = await ask('{ old }');
       expect(data).toEqual({ old: 'old' });
-      // Long enough for the file to have been looked at.
+      // Long enough for the file to have been polled.
       return performance.now() - started > 1_200;
     });
     await change(good);
@@ -106,7 +106,7 @@ describe('a supergraph that changes', () => {
   });
 });
 
-test('given a subgraph that is down at the start, then the gateway starts, and its fields fail until it is there', async () => {
+test('given a subgraph that is down at startup, then the gateway starts, and its fields fail until it is up', async () => {
   const { ask, change, subgraphs } = await start();
   const schema = 'type Query { other: String }';
   const other = await startSubgraph({ schema, fields: { 'Query.other': () => 'here' } });
@@ -119,7 +119,7 @@ test('given a subgraph that is down at the start, then the gateway starts, and i
 });
 
 describe('too many requests', () => {
-  test('given a full queue, then the next is told at once when to come again, and the others are answered', async () => {
+  test('given a full queue, then the next request immediately gets Retry-After, and the others are answered', async () => {
     const { url, subgraphs } = await start({ MAX_REQUESTS: '2', MAX_WAITING_REQUESTS: '3' });
     const gate = Promise.withResolvers<boolean>();
     subgraphs.one.before = () => gate.promise;
@@ -148,7 +148,7 @@ describe('too many requests', () => {
     expect((await post(9)).status).toBe(200);
   });
 
-  test('given clients who leave, while they wait and while they run, then their places are free again', async () => {
+  test('given clients that disconnect while waiting or running, then their slots are released', async () => {
     const { ask, subgraphs } = await start({ MAX_REQUESTS: '1', MAX_WAITING_REQUESTS: '1' });
     const reached = Promise.withResolvers<void>();
     subgraphs.one.before = (_response, { query }) => {
@@ -175,7 +175,7 @@ const CREDENTIALS = {
   OPENMAGE_API_KEY: 'k',
 };
 
-/** The processes that a process has started. Linux only, as all of these tests are run. */
+/** Returns the child processes of a process. Linux only. */
 const workersOf = (pid = -1): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
 
@@ -186,7 +186,7 @@ describe('CLUSTER_WORKERS', () => {
     return spawned;
   };
 
-  test('given two workers, when one is killed, then the other answers, another takes its place, and all end together', async () => {
+  test('given two workers, when one is killed, then the other responds, a replacement starts, and all stop together', async () => {
     const { gateway } = await start();
     const spawned = startCluster({ CLUSTER_WORKERS: '2', SUPERGRAPH: String(gateway.config.supergraphFile) });
     await until(async () => spawned.output().includes('/graphql'));
@@ -196,7 +196,7 @@ describe('CLUSTER_WORKERS', () => {
     const pids = workersOf(spawned.process.pid);
     expect(pids).toHaveLength(2);
     process.kill(pids[0] as number, 'SIGKILL');
-    // No client is left without an answer or an error, also of those that connect while it dies.
+    // Every client gets a response or an error, including those that connect while the worker dies.
     const askOrFail = () => ask('{ version }').catch(() => ({ data: { version: 'first' } }));
     const answers = await Promise.all(Array.from({ length: 20 }, askOrFail));
     for (const { data } of answers) expect(data).toEqual({ version: 'first' });
@@ -205,12 +205,12 @@ describe('CLUSTER_WORKERS', () => {
       const now = workersOf(spawned.process.pid);
       return now.length === 2 && !now.includes(pids[0] as number);
     });
-    expect(spawned.output()).toContain('A worker has ended');
+    expect(spawned.output()).toContain('A worker exited');
     spawned.process.kill('SIGTERM');
     expect(await spawned.ended).toBe(0);
   });
 
-  test('given a port that another cluster has, then the start is refused', async () => {
+  test('given a port in use by another cluster, then the gateway refuses to start', async () => {
     const { gateway } = await start();
     const env = { CLUSTER_WORKERS: '2', SUPERGRAPH: String(gateway.config.supergraphFile) };
     const spawned = startCluster(env);
@@ -218,13 +218,13 @@ describe('CLUSTER_WORKERS', () => {
     const [, port = ''] = /:(\d+)\/graphql/.exec(spawned.output()) ?? [];
     const second = startCluster({ ...env, PORT: port });
     expect(await second.ended).toBe(1);
-    expect(second.output()).toContain(`Port ${port} is taken (EADDRINUSE).`);
+    expect(second.output()).toContain(`Port ${port} is in use (EADDRINUSE).`);
   });
 
   test.each([
     ['providers without credentials', { CLUSTER_WORKERS: '2' }, 'must be 1 while sandboxes run in this process'],
     ['no Redis', { CLUSTER_WORKERS: '2', ...CREDENTIALS }, 'must be 1 without REDIS_URL'],
-  ])('given %s, then the start is refused and says so, once', async (_, env, why) => {
+  ])('given %s, then the gateway refuses to start and reports the reason once', async (_, env, why) => {
     const spawned = startCluster(env);
     expect(await spawned.ended).toBe(78);
     expect(spawned.output().split(why)).toHaveLength(2);

@@ -37,14 +37,14 @@ describe.skipIf(!hasTool('redis-server'))('gateways that share a Redis', () => {
     await redis.stop();
   });
 
-  test('given a persisted query that one has seen, then the other knows it', async () => {
+  test('given a persisted query registered at one gateway, then the other knows it', async () => {
     await expect.poll(() => health(one)).toEqual({ status: 'ok', redis: 'ok' });
     await expect.poll(() => health(other)).toEqual({ status: 'ok', redis: 'ok' });
     await post(one, { query: QUERY, extensions: EXTENSIONS });
     await expect.poll(() => post(other, { extensions: EXTENSIONS })).toEqual({ data: { product: { sku: 'OABR-S' } } });
   });
 
-  test('given Redis goes and comes back, then every request is answered meanwhile, and health says so', async () => {
+  test('given a Redis outage, then every request is answered meanwhile, and health reports the outage', async () => {
     await expect.poll(() => health(one)).toEqual({ status: 'ok', redis: 'ok' });
     redis.process.kill('SIGKILL');
     await redis.ended;
@@ -56,7 +56,7 @@ describe.skipIf(!hasTool('redis-server'))('gateways that share a Redis', () => {
   });
 });
 
-test('given a Redis that is not there, then the gateway starts, answers, and health says so', async () => {
+test('given an unreachable Redis, then the gateway starts and responds, and health reports it', async () => {
   const stack = await startStack({ env: { REDIS_URL: `redis://127.0.0.1:${await freePort()}` } });
   expect((await stack.ask(QUERY)).data).toEqual({ product: { sku: 'OABR-S' } });
   expect(await (await fetch(`${stack.url}/health/ready`)).json()).toEqual({ status: 'ok', redis: 'down' });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Foreign, startForeign } from '../helpers/foreign.ts';
 
-/* A mutation that a subgraph has taken, and whose answer cannot be used. */
+/* A mutation that a subgraph accepted but whose response is unusable. */
 
 const SHOP = {
   schema: 'type Query { orders: Int } type Mutation { buy: String buyMany: [Int] }',
@@ -17,11 +17,11 @@ afterAll(() => shop.close());
 test.each([
   ['that is not JSON', '<html>'],
   ['that is empty', ''],
-  ['that is no object', '[]'],
-  ['whose data is no object', '{"data":"bought"}'],
-  ['that is cut off', '{"data":{"buy":"bou'],
-  ['that is more than one request may hold', `{"data":{"buy":"${'x'.repeat(1_100_000)}"}}`],
-])('given an answer %s, then whether it was done is unknown, and it is not sent again', async (_, body) => {
+  ['that is not an object', '[]'],
+  ['whose data is not an object', '{"data":"bought"}'],
+  ['that is truncated', '{"data":{"buy":"bou'],
+  ['that exceeds the limit of one request', `{"data":{"buy":"${'x'.repeat(1_100_000)}"}}`],
+])('given a response %s, then the outcome is unknown, and the mutation is not sent again', async (_, body) => {
   const { subgraphs, ask } = shop;
   subgraphs.shop.requests.length = 0;
   subgraphs.shop.before = (response) => {
@@ -34,7 +34,7 @@ test.each([
   expect(subgraphs.shop.requests).toHaveLength(1);
 });
 
-test('given more values than an answer may have, then whether it was done is unknown', async () => {
+test('given a response with too many values, then the outcome is unknown', async () => {
   const { subgraphs, ask } = shop;
   subgraphs.shop.before = () => false;
   const { data, errors } = await ask('mutation { buyMany }');

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startHttpServer } from '../helpers/http-server.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 
-/* A payments subgraph of somebody else, which answers whatever a test wants. */
+/* A remote payments subgraph that returns arbitrary responses. */
 
 const ASK = '{ payment(id: "pi_3x") { id status } product(sku: "OABR-S") { sku } }';
 
@@ -30,7 +30,7 @@ const json = (status: number, body: unknown) => (_: IncomingMessage, response: S
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 };
 
-test('receives the named headers of the client and no others', async () => {
+test('receives the headers in FORWARD_HEADERS and no others', async () => {
   answer = json(200, { data: { payment: { id: 'pi_3x', status: 'SUCCEEDED' } } });
   const { data } = await stack.ask(
     ASK,
@@ -48,29 +48,32 @@ test('receives the named headers of the client and no others', async () => {
 
 test.each([
   ['a minute', 60_000, 'max-age=60, private'],
-  ['longer than HTTP would have it', 1e300, 'max-age=31536000, private'],
-  ['no time', 0, 'no-store'],
-  ['less than no time', -5, 'no-store'],
-  ['something that is no number', 'long', 'no-store'],
-  ['nothing', undefined, 'no-store'],
-  ['that nothing of it ages', null, 'no-store'],
-])('given it says that its answer is good for %s, then a client is told so', async (_, freshForMs, expected) => {
-  const extensions = { tributary: { freshForMs } };
-  answer = json(200, { data: { payment: { id: 'pi_3x', status: 'SUCCEEDED' } }, extensions });
-  const query = encodeURIComponent('{ payment(id: "pi_3x") { id status } }');
-  const response = await fetch(`${stack.url}/graphql?query=${query}`, {
-    headers: { 'apollo-require-preflight': 'yes' },
-  });
-  expect(await response.json()).toEqual({ data: { payment: { id: 'pi_3x', status: 'SUCCEEDED' } } });
-  expect(response.headers.get('cache-control')).toBe(expected);
-  expect(received[0]?.headers).toMatchObject({ 'x-tributary-freshness': '1' });
-});
+  ['more than a year', 1e300, 'max-age=31536000, private'],
+  ['zero', 0, 'no-store'],
+  ['a negative time', -5, 'no-store'],
+  ['text', 'long', 'no-store'],
+  ['undefined', undefined, 'no-store'],
+  ['null, as nothing ages', null, 'no-store'],
+])(
+  'given a reported freshness of %s, then the client receives it in Cache-Control',
+  async (_, freshForMs, expected) => {
+    const extensions = { tributary: { freshForMs } };
+    answer = json(200, { data: { payment: { id: 'pi_3x', status: 'SUCCEEDED' } }, extensions });
+    const query = encodeURIComponent('{ payment(id: "pi_3x") { id status } }');
+    const response = await fetch(`${stack.url}/graphql?query=${query}`, {
+      headers: { 'apollo-require-preflight': 'yes' },
+    });
+    expect(await response.json()).toEqual({ data: { payment: { id: 'pi_3x', status: 'SUCCEEDED' } } });
+    expect(response.headers.get('cache-control')).toBe(expected);
+    expect(received[0]?.headers).toMatchObject({ 'x-tributary-freshness': '1' });
+  },
+);
 
 test.each([
   ['columns of its own', { calls: [{ upstream: 'payments', operation: 'x', calls: 2, cost: 9 }] }, [{ calls: 2 }]],
   ['no numbers', { calls: [{ upstream: 'payments', operation: 'x', calls: 'many' }] }, []],
   ['no list', { calls: 7, stale: 'yes' }, []],
-])('given a report with %s, then what is no report is left out', async (_, tributary, expected) => {
+])('given a report with %s, then invalid parts are omitted', async (_, tributary, expected) => {
   answer = json(200, { data: { payment: { id: 'pi_3x', status: 'SUCCEEDED' } }, extensions: { tributary } });
   const { text, errors } = await stack.ask(ASK, {}, { headers: { 'x-tributary-report': '1' } });
   expect(errors).toBeUndefined();
@@ -82,14 +85,22 @@ test.each([
 
 describe.each([
   ['500', json(500, { oops: true }), 'UPSTREAM_UNAVAILABLE'],
-  ['a page', (_: unknown, response: ServerResponse) => response.end('<html>nginx</html>'), 'UPSTREAM_BAD_RESPONSE'],
+  [
+    'an HTML page',
+    (_: unknown, response: ServerResponse) => response.end('<html>nginx</html>'),
+    'UPSTREAM_BAD_RESPONSE',
+  ],
   ['no data', json(200, {}), 'UPSTREAM_BAD_RESPONSE'],
   ['another kind of data', json(200, { data: [1] }), 'UPSTREAM_BAD_RESPONSE'],
-  ['too much', (_: unknown, response: ServerResponse) => response.end('x'.repeat(40_000_000)), 'UPSTREAM_BAD_RESPONSE'],
-  ['nothing', () => {}, 'UPSTREAM_TIMEOUT'],
+  [
+    'too many bytes',
+    (_: unknown, response: ServerResponse) => response.end('x'.repeat(40_000_000)),
+    'UPSTREAM_BAD_RESPONSE',
+  ],
+  ['no response', () => {}, 'UPSTREAM_TIMEOUT'],
   ['a broken connection', (request: IncomingMessage) => request.socket.destroy(), 'UPSTREAM_UNAVAILABLE'],
   [
-    'an error of its own making',
+    'a custom error',
     json(200, {
       data: { payment: null },
       errors: [
@@ -108,7 +119,7 @@ describe.each([
     'BAD_USER_INPUT',
   ],
 ])('given it answers %s', (_, how, code) => {
-  test(`then its field is one error, ${code}, and the other arrives`, async () => {
+  test(`then its field has one error, ${code}, and the other field is returned`, async () => {
     answer = how;
     const { data, errors, text: whole } = await stack.ask(ASK);
     expect(data).toEqual({ payment: null, product: { sku: 'OABR-S' } });
@@ -117,7 +128,7 @@ describe.each([
   });
 });
 
-test('given an error with a known code, then only the extensions we name are passed on', async () => {
+test('given an error with a known code, then only known extensions are passed on', async () => {
   answer = json(200, {
     data: { payment: null },
     errors: [
@@ -145,7 +156,7 @@ test('given an error with a known code, then only the extensions we name are pas
   ]);
 });
 
-test('given an error without a code but with a status, then its message stays behind', async () => {
+test('given an error without a code but with a status, then its message is not passed on', async () => {
   answer = json(200, {
     data: { payment: null },
     errors: [{ message: 'table secrets', path: ['payment'], extensions: { code: 42, http: { status: 400 } } }],
@@ -162,7 +173,7 @@ test.each([
   ['path', { path: null }],
   ['extensions', { extensions: null }],
   ['an entry', null],
-])('given an error with null for %s, then its data arrive', async (_, odd) => {
+])('given an error with null for %s, then its data is returned', async (_, odd) => {
   const error = odd && { message: 'No.', path: ['payment', 'description'], extensions: { code: 'BAD_USER_INPUT' } };
   const data = { payment: { id: 'pi_3x', description: null } };
   answer = json(200, { data, errors: [odd && { ...error, ...odd }], extensions: null });
@@ -175,7 +186,7 @@ test.each([
   ['', 401, 'UPSTREAM_UNAUTHORIZED'],
   ['authorization', 401, 'UNAUTHENTICATED'],
   ['authorization', 403, 'FORBIDDEN'],
-])('given FORWARD_HEADERS=%s and the status %i, then its code is %s', async (FORWARD_HEADERS, status, code) => {
+])('given FORWARD_HEADERS=%s and the status %i, then the code is %s', async (FORWARD_HEADERS, status, code) => {
   const { url } = server;
   const another = await stack.startAnother({ PAYMENTS_URL: `${url}/graphql`, FORWARD_HEADERS });
   answer = json(status, { message: 'from a proxy' });
@@ -185,7 +196,7 @@ test.each([
   expect(errors).toMatchObject([{ path: ['payment'], extensions: { code } }]);
 });
 
-test('given a code that is none of the product’s, then neither it nor the message is passed on', async () => {
+test('given an unknown code, then neither it nor the message is passed on', async () => {
   answer = json(200, {
     data: { payment: null },
     errors: [{ message: 'table secrets', path: ['payment'], extensions: { code: 'FOREIGN_CODE' } }],
@@ -195,7 +206,7 @@ test('given a code that is none of the product’s, then neither it nor the mess
   expect(whole).not.toMatch(/secrets|FOREIGN/);
 });
 
-test('given a client that hangs up, then the subgraph is told', async () => {
+test('given a client that disconnects, then the subgraph request is aborted', async () => {
   const gone = Promise.withResolvers<void>();
   answer = (request) => request.socket.once('close', () => gone.resolve());
   const client = new AbortController();
@@ -206,7 +217,7 @@ test('given a client that hangs up, then the subgraph is told', async () => {
   await gone.promise;
 });
 
-test('given entities it does not answer for, then each is an error at its index', async () => {
+test('given entities missing from the response, then each is an error at its index', async () => {
   answer = json(503, {});
   const { errors } = await stack.ask(
     '{ customers(first: 3) { edges { node { id money: balance { amount } payments @include(if: false) { edges { cursor } } } } } }',

@@ -47,7 +47,7 @@ const get = (url: string, { variables, extensions }: ReturnType<typeof byId>) =>
   return fetch(`${url}/graphql?${search}`, { headers: { 'apollo-require-preflight': 'yes' } });
 };
 
-describe('a gateway that serves only what is on the lists', () => {
+describe('a gateway that serves only safelisted operations', () => {
   let stack: Stack;
   beforeAll(async () => {
     stack = await startStack({
@@ -57,7 +57,7 @@ describe('a gateway that serves only what is on the lists', () => {
   afterAll(() => stack.close());
   beforeEach(() => stack.reset());
 
-  test('a query is answered by its id, by POST and by GET, and by its text', async () => {
+  test('a query is accepted by its ID, with POST and GET, and by its text', async () => {
     const expected = { data: { product: { sku: 'OABR-S', stock: { quantity: expect.any(Number) } } } };
     const sku = { sku: 'OABR-S' };
     expect(await (await post(stack.url, byId(STOCK.id, sku))).json()).toEqual(expected);
@@ -65,12 +65,12 @@ describe('a gateway that serves only what is on the lists', () => {
     expect(await (await post(stack.url, { query: STOCK.body, variables: sku })).json()).toEqual(expected);
   });
 
-  test('an id need not be a hash, and a list may be one of several', async () => {
+  test('IDs need not be hashes, and several manifests can be combined', async () => {
     const answer = await (await get(stack.url, byId(NAMED.id))).json();
     expect(answer).toEqual({ data: { product: { name: expect.any(String) } } });
   });
 
-  test('a mutation is carried out by its id, but not by GET', async () => {
+  test('a mutation is accepted by its ID, but not with GET', async () => {
     expect((await get(stack.url, byId(SET.id))).status).toBe(405);
     expect(stack.openmage.calls.filter(({ operation: name }) => name.includes('Update'))).toEqual([]);
     expect(await (await post(stack.url, byId(SET.id))).json()).toEqual({
@@ -92,40 +92,40 @@ describe('a gateway that serves only what is on the lists', () => {
     ],
     ['another text with a listed id', { query: OTHER, ...byId(STOCK.id) }, 403, 'QUERY_NOT_IN_SAFELIST'],
     ['a listed text with another’s id', { query: STOCK.body, ...byId('0'.repeat(64)) }, 400, 'BAD_REQUEST'],
-    ['nothing', {}, 400, 'BAD_REQUEST'],
+    ['no operation', {}, 400, 'BAD_REQUEST'],
     ['an array', [{ query: OTHER }], 400, 'BAD_REQUEST'],
-  ])('%s is refused, and no provider asked', async (_, body, status, code) => {
+  ])('%s is rejected without a provider request', async (_, body, status, code) => {
     const answer = await post(stack.url, body);
     expect(answer.status).toBe(status);
     expect(await answer.json()).toMatchObject({ errors: [{ extensions: { code } }] });
     expect(stack.openmage.calls).toEqual([]);
   });
 
-  test.each(['query', '%71uery'])('another text is refused in a URL too, as %s', async (name) => {
+  test.each(['query', '%71uery'])('another text is rejected in a URL too, as %s', async (name) => {
     const url = `${stack.url}/graphql?${name}=${encodeURIComponent(OTHER)}`;
     expect((await fetch(url, { headers: { 'apollo-require-preflight': 'yes' } })).status).toBe(403);
   });
 
-  test('an answer to GET may be kept as long as what it was made of is fresh', async () => {
+  test('a response to GET is cacheable as long as its data is fresh', async () => {
     const { headers } = await get(stack.url, byId(STOCK.id, { sku: 'OACH-M' }));
-    // Stock is good for 10 seconds (docs/providers.md).
+    // Stock is fresh for 10 seconds (docs/providers.md).
     expect(headers.get('cache-control')).toMatch(/^max-age=(9|10), public$/);
     expect(headers.get('vary')).toContain('accept-language');
     expect((await post(stack.url, byId(STOCK.id, { sku: 'OACH-M' }))).headers.get('cache-control')).toBe('no-store');
   });
 
-  test('an answer that is old, or in part, may not', async () => {
+  test('a stale or partial response is not cacheable', async () => {
     stack.openmage.fail({ status: 500 });
     const { headers } = await get(stack.url, byId(STOCK.id, { sku: 'ZIWA-XL' }));
     expect(headers.get('cache-control')).toBe('no-store');
   });
 });
 
-describe('what was refused is named in the log', () => {
+describe('rejected operations are logged', () => {
   let running: Spawned | undefined;
   const start = async (env: Record<string, string>) => {
     running = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
-    await expect.poll(() => running?.output()).toMatch(/A query to start with|cannot start/);
+    await expect.poll(() => running?.output()).toMatch(/A first query|cannot start/);
     return {
       url: (/answers at (\S+)\/graphql/.exec(running.output()) ?? [])[1] ?? '',
       named: () =>
@@ -134,7 +134,7 @@ describe('what was refused is named in the log', () => {
   };
   const CLIENT = { 'apollographql-client-name': 'ios', 'apollographql-client-version': '1.2' };
 
-  test('once for each operation, with who asked', async () => {
+  test('once per operation, with the client name', async () => {
     const { url, named } = await start({ SAFELIST: 'on' });
     for (const _ of [1, 2]) await post(url, { query: OTHER, operationName: 'Other' }, CLIENT);
     await post(url, byId('unknown'));
@@ -146,12 +146,12 @@ describe('what was refused is named in the log', () => {
     await running?.stop();
   });
 
-  test('and only that while the gateway learns', async () => {
+  test('and executed with SAFELIST=learn', async () => {
     const { url, named } = await start({ SAFELIST: 'learn' });
     const answer = await post(url, { query: OTHER });
     expect(await answer.json()).toEqual({ data: { product: { sku: 'OABR-S' } } });
     await expect.poll(named).toHaveLength(1);
-    // A client of automatic persisted queries sends the hash first, and then says what it is.
+    // A client of automatic persisted queries sends the hash first, then the text.
     await post(url, { ...byId('abc'), operationName: undefined });
     await post(url, { ...byId('abc'), operationName: 'Abc' });
     await expect.poll(named).toMatchObject([{}, { hash: 'abc' }, { hash: 'abc', operationName: 'Abc' }]);
@@ -170,7 +170,7 @@ describe('what was refused is named in the log', () => {
       { SAFELIST: 'on', SAFELIST_MANIFESTS: `${IOS},${writeManifest('bad.json', [operation(OTHER, NAMED.id)])}` },
     ],
     ['none for another supergraph', { SAFELIST: 'on', SUPERGRAPH: 'gateway/supergraph.graphql' }],
-  ])('%s stops the start', async (_, env: Record<string, string>) => {
+  ])('%s prevents startup', async (_, env: Record<string, string>) => {
     await start(env);
     expect(await running?.ended).toBe(78);
     expect(running?.output()).toContain('SAFELIST_MANIFESTS');

@@ -29,39 +29,39 @@ const get = (path: string, headers: Record<string, string> = {}) =>
   fetch(`${stack.url}${path}`, { headers, redirect: 'manual' });
 
 describe('health', () => {
-  test.each(['/health/live', '/health/ready'])('%s answers ok', async (path) => {
+  test.each(['/health/live', '/health/ready'])('%s returns ok', async (path) => {
     const response = await get(path);
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ status: 'ok' });
   });
 });
 
-test('a path that cannot be read is refused in the form of GraphQL', async () => {
+test('a malformed path is rejected with a GraphQL error body', async () => {
   const response = await get('/desk/%E0%A4%A');
   expect(response.status).toBe(400);
   expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'BAD_REQUEST' } }] });
 });
 
 describe('GET /graphql', () => {
-  test('answers a query of a client that shows that it is no form', async () => {
+  test('accepts a query with a non-simple header', async () => {
     const response = await get(`/graphql?query=${encodeURIComponent(ASK)}`, { 'apollo-require-preflight': 'yes' });
     expect(await response.json()).toEqual({ data: { product: { sku: 'OABR-S' } } });
   });
 
-  test('refuses what any web page could send', async () => {
+  test('rejects simple cross-origin requests', async () => {
     const response = await get(`/graphql?query=${encodeURIComponent(ASK)}`);
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'BAD_REQUEST' } }] });
   });
 
-  test('refuses a mutation', async () => {
+  test('rejects a mutation', async () => {
     const mutation = 'mutation { setStock(input: { sku: "OABR-S", quantity: 1 }) { product { sku } } }';
     const response = await get(`/graphql?query=${encodeURIComponent(mutation)}`, { 'apollo-require-preflight': 'yes' });
     expect(response.status).toBe(405);
     expect(stack.openmage.calls).toEqual([]);
   });
 
-  test('answers a query by its hash once it has seen it', async () => {
+  test('accepts a query by its hash after it has been registered', async () => {
     const sha256Hash = createHash('sha256').update(ASK).digest('hex');
     const extensions = { persistedQuery: { version: 1, sha256Hash } };
     const post = (body: object) =>
@@ -81,7 +81,7 @@ describe('GET /graphql', () => {
   });
 });
 
-test('the schema can be read: all of it, as it is composed', async () => {
+test('introspection returns the full composed schema', async () => {
   const { data, errors } = await stack.ask(getIntrospectionQuery({ specifiedByUrl: true }));
   expect(errors).toBeUndefined();
   const committed = buildSchema(readFileSync(join(ROOT, 'gateway/schema.graphql'), 'utf8'));
@@ -90,13 +90,13 @@ test('the schema can be read: all of it, as it is composed', async () => {
   expect(await (await get('/schema.graphql')).text()).toBe(`${printSchema(committed)}\n`);
 });
 
-describe('a body that cannot be used', () => {
+describe('an invalid body', () => {
   test.each([
     ['no JSON', '{"query": ', 'application/json', 400, 'BAD_REQUEST'],
     ['no query', '{}', 'application/json', 400, 'BAD_REQUEST'],
     ['a form', 'query={a}', 'application/x-www-form-urlencoded', 415, 'BAD_REQUEST'],
     ['2 MB', JSON.stringify({ query: 'x'.repeat(2_000_000) }), 'application/json', 413, 'PAYLOAD_TOO_LARGE'],
-  ])('%s is refused in the form of GraphQL', async (_, body, contentType, status, code) => {
+  ])('%s is rejected with a GraphQL error body', async (_, body, contentType, status, code) => {
     const response = await fetch(`${stack.url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': contentType },
@@ -120,7 +120,7 @@ describe('a body that cannot be used', () => {
       { query: ASK, extensions: { persistedQuery: { version: 9, sha256Hash: 'ab' } } },
       'BAD_REQUEST',
     ],
-  ])('%s is refused', async (_, body, code) => {
+  ])('%s is rejected', async (_, body, code) => {
     const response = await fetch(`${stack.url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json' },
@@ -131,7 +131,7 @@ describe('a body that cannot be used', () => {
     expect(stack.openmage.calls).toEqual([]);
   });
 
-  test.each([undefined, 'C'])('two operations and operationName %s are refused', async (operationName) => {
+  test.each([undefined, 'C'])('two operations and operationName %s are rejected', async (operationName) => {
     const response = await fetch(`${stack.url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json' },
@@ -142,7 +142,7 @@ describe('a body that cannot be used', () => {
     expect(stack.openmage.calls).toEqual([]);
   });
 
-  test('fragments that unfold to millions of fields are refused', async () => {
+  test('fragments that expand to millions of fields are rejected', async () => {
     const fragments = Array.from(
       { length: 30 },
       (_, index) => `fragment F${index} on Customer { ...F${index + 1} ...F${index + 1} }`,
@@ -155,27 +155,30 @@ describe('a body that cannot be used', () => {
   });
 });
 
-test.each(['GET', 'POST', 'PUT'])('%s of an unknown path answers 404, and says what is there', async (method) => {
-  const response = await fetch(`${stack.url}/nothing`, { method });
-  expect(response.status).toBe(404);
-  expect(await response.json()).toEqual({
-    errors: [
-      {
-        message: 'Nothing is served at this path. GraphQL is served at /graphql.',
-        extensions: { code: 'NOT_FOUND' },
-      },
-    ],
-  });
-});
+test.each(['GET', 'POST', 'PUT'])(
+  '%s of an unknown path returns 404 and names the GraphQL endpoint',
+  async (method) => {
+    const response = await fetch(`${stack.url}/nothing`, { method });
+    expect(response.status).toBe(404);
+    expect(await response.json()).toEqual({
+      errors: [
+        {
+          message: 'Nothing is served at this path. GraphQL is served at /graphql.',
+          extensions: { code: 'NOT_FOUND' },
+        },
+      ],
+    });
+  },
+);
 
-test('a browser is led to the Sandbox page', async () => {
+test('a browser is redirected to the Sandbox page', async () => {
   const root = await get('/');
   expect([root.status, root.headers.get('location')]).toEqual([302, '/graphql']);
   const page = await get('/graphql', { accept: 'text/html' });
   expect(page.headers.get('content-type')).toContain('text/html');
 });
 
-test('only the origins named may ask from a browser', async () => {
+test('only the origins in CORS_ORIGINS are allowed', async () => {
   for (const origin of ['https://shop.example', 'http://localhost:5173', 'capacitor://localhost']) {
     const allowed = await get('/health/live', { origin });
     expect(allowed.headers.get('access-control-allow-origin')).toBe(origin);
@@ -184,7 +187,7 @@ test('only the origins named may ask from a browser', async () => {
   expect(other.headers.get('access-control-allow-origin')).toBeNull();
 });
 
-test('given a client that hangs up, then the provider is not waited for any longer', async () => {
+test('given a client that disconnects, then the provider request is aborted', async () => {
   stack.stripe.fail({ hang: true });
   const client = new AbortController();
   const asked = stack.ask('{ payment(id: "pi_3x") { id } }', {}, { signal: client.signal });
@@ -194,7 +197,7 @@ test('given a client that hangs up, then the provider is not waited for any long
   await expect.poll(() => stack.stripe.calls[0]?.clientAborted).toBe(true);
 });
 
-test('given one client hangs up, then another with the same question is answered', async () => {
+test('given one client that disconnects, then another with the same query gets its response', async () => {
   stack.openmage.fail({ on: 'catalogInventory', delayMs: 300, times: 1 });
   const client = new AbortController();
   const left = stack.ask(ASK, {}, { signal: client.signal });
@@ -206,7 +209,7 @@ test('given one client hangs up, then another with the same question is answered
   expect(stack.openmage.calls).toHaveLength(1);
 });
 
-test('given a request that takes longer than it may, then what is missing is UPSTREAM_TIMEOUT', async () => {
+test('given a request that times out, then missing fields are UPSTREAM_TIMEOUT', async () => {
   const hurried = await startStack({ env: { REQUEST_TIMEOUT_MS: '1000' } });
   hurried.hubspot.fail({ hang: true });
   const { data, errors } = await hurried.ask('{ customer(id: "101") { id } payment(id: "pi_3x") { id } }');
@@ -224,7 +227,7 @@ describe('in production', () => {
   });
   afterAll(() => production.close());
 
-  test('the schema is kept to itself', async () => {
+  test('introspection is disabled', async () => {
     const { errors } = await production.ask('{ __schema { types { name } } }');
     expect(errors?.[0]?.extensions?.['code']).toBe('GRAPHQL_VALIDATION_FAILED');
     const typo = await production.ask('{ custmer(id: "1") { id } }');

@@ -2,10 +2,10 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { type Foreign, startForeign } from '../helpers/foreign.ts';
 import { bodyOf, connectRaw, postText, type RawSocket } from '../helpers/raw-socket.ts';
 
-/* Peers that are slow or silent: they cost others nothing, and each is given up in time. */
+/* Slow and silent peers: they do not affect others, and each is disconnected in time. */
 
 const MIB = 1024 * 1024;
-// More than a system buffers for a connection, so that it waits for its reader.
+// Exceeds the socket buffers of the system, so that sending waits for the reader.
 const LARGE = 'x'.repeat(16 * MIB);
 const SCHEMA = 'type Query { version: String  large: String }';
 const FIELDS = { 'Query.version': () => 'first', 'Query.large': () => LARGE };
@@ -30,7 +30,7 @@ const connectTo = async (url: string, options?: { isDeaf: boolean }): Promise<Ra
   return raw;
 };
 
-/** Has the subgraph keep requests for `slow` until the gate opens; gives when the first has reached it. */
+/** Makes the subgraph hold requests for `slow` until the gate opens. `reached` resolves when the first one arrives. */
 const gateSlow = ({ subgraphs }: Foreign<'one'>) => {
   const [reached, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<boolean>()];
   subgraphs.one.before = (_response, { query }) => {
@@ -42,20 +42,20 @@ const gateSlow = ({ subgraphs }: Foreign<'one'>) => {
   return { reached: reached.promise, open: () => gate.resolve(false) };
 };
 
-/** A client that asks for a large answer and does not read it. */
+/** Creates a client that requests a large response and does not read it. */
 const askDeaf = async (url: string): Promise<RawSocket> => {
   const deaf = await connectTo(url, { isDeaf: true });
   deaf.write(postText(JSON.stringify({ query: '{ large }' })));
   return deaf;
 };
 
-/** Waits until the request before has its answer, where one may run at a time. */
+/** Waits until the previous request has finished, if only one may run at a time. */
 const untilAnswered = async ({ ask, subgraphs }: Foreign<'one'>): Promise<void> => {
   await expect.poll(() => subgraphs.one.requests.length).toBeGreaterThan(0);
   await expect.poll(async () => (await ask('{ version }')).status).toBe(200);
 };
 
-/** Reads a large answer in about two seconds, or for longer with a longer pause after each piece, in milliseconds. */
+/** Reads a large response in about two seconds, or more slowly with a longer pause after each chunk, in milliseconds. */
 const readSlowly = ({ socket }: RawSocket, pauseMs = 8): void => {
   socket.on('data', () => {
     socket.pause();
@@ -66,27 +66,27 @@ const readSlowly = ({ socket }: RawSocket, pauseMs = 8): void => {
 
 const ONE_AT_A_TIME = { MAX_REQUESTS: '1', MAX_WAITING_REQUESTS: '0' };
 
-describe('a place is held by work', () => {
+describe('a slot is occupied only by work', () => {
   test('given bodies that never end, then another request is answered', async () => {
     const { url, ask } = await start(ONE_AT_A_TIME);
     const slow = await Promise.all(Array.from({ length: 50 }, () => connectTo(url)));
     for (const raw of slow) raw.write(postText(VERSION, { length: 1_000, headers: 'expect: 100-continue\r\n' }));
-    // By then their headers have arrived, and with them all that will.
+    // By now their headers have arrived, and nothing else will.
     await Promise.all(slow.map((raw) => raw.until('100 Continue')));
     expect(await ask('{ version }')).toMatchObject({ status: 200, data: { version: 'first' } });
   });
 
-  test('given a client that does not read its answer, then another request is answered', async () => {
+  test('given a client that does not read its response, then another request is answered', async () => {
     const foreign = await start(ONE_AT_A_TIME);
     const deaf = await askDeaf(foreign.url);
     await untilAnswered(foreign);
     expect(deaf.isOpen()).toBe(true);
   });
 
-  test('given a request whose time is up while it waits for its turn, then it is answered with 503', async () => {
+  test('given a request that times out while waiting for admission, then it gets 503', async () => {
     const foreign = await start({ MAX_REQUESTS: '1', REQUEST_TIMEOUT_MS: '1000' });
     const { reached } = gateSlow(foreign);
-    // Its time begins before that of the one that runs, which it waits for: it is up first.
+    // It arrives before the running request that it waits for, so it times out first.
     const waiting = await connectTo(foreign.url);
     waiting.write(postText('', { length: VERSION.length, headers: 'expect: 100-continue\r\n' }));
     await waiting.until('100 Continue');
@@ -98,13 +98,13 @@ describe('a place is held by work', () => {
     expect((await running).errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_TIMEOUT');
   });
 
-  test('given a request whose time is up before it has arrived, then it is answered with 503 and not run', async () => {
+  test('given a request that times out before its body arrives, then it gets 503 and does not run', async () => {
     const foreign = await start({ REQUEST_TIMEOUT_MS: '200' });
     const { reached } = gateSlow(foreign);
     const late = await connectTo(foreign.url);
     late.write(postText('', { length: VERSION.length, headers: 'expect: 100-continue\r\n' }));
     await late.until('100 Continue');
-    // Begins later, and ends when its own time is up.
+    // Starts later, and ends at its own timeout.
     const [{ errors }] = await Promise.all([foreign.ask('{ slow: version }'), reached]);
     expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_TIMEOUT');
     late.write(VERSION);
@@ -112,7 +112,7 @@ describe('a place is held by work', () => {
     expect(foreign.subgraphs.one.requests).toHaveLength(1);
   });
 
-  test('given all places taken, then /health/live answers', async () => {
+  test('given all slots occupied, then /health/live responds', async () => {
     const foreign = await start(ONE_AT_A_TIME);
     const gate = gateSlow(foreign);
     const running = foreign.ask('{ slow: version }');
@@ -127,7 +127,7 @@ describe('a place is held by work', () => {
 describe('timeouts', () => {
   const TIMED_OUT = { errors: [{ extensions: { code: 'BAD_REQUEST' } }] };
 
-  test('a header that is not sent to its end is answered with 408', async () => {
+  test('an incomplete header gets 408', async () => {
     const { url } = await start({ HEADER_TIMEOUT_MS: '100' });
     const slow = await connectTo(url);
     slow.write('POST /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\n');
@@ -141,7 +141,7 @@ describe('timeouts', () => {
     expect(await (await connectTo(url)).closed).toBe('');
   });
 
-  test.each(['says nothing more', 'comes a byte at a time'])('a body that %s is answered with 408', async (pace) => {
+  test.each(['stops', 'arrives one byte at a time'])('a body that %s gets 408', async (pace) => {
     const { url } = await start({ HEADER_TIMEOUT_MS: '60000', BODY_TIMEOUT_MS: '200' });
     const slow = await connectTo(url);
     slow.write(postText('{', { length: 100_000 }));
@@ -152,7 +152,7 @@ describe('timeouts', () => {
     expect(bodyOf(text)).toMatchObject(TIMED_OUT);
   });
 
-  test('a body that nobody reads has to end in time too', async () => {
+  test('a body that is not read times out too', async () => {
     const { url } = await start({ HEADER_TIMEOUT_MS: '60000', BODY_TIMEOUT_MS: '200' });
     const slow = await connectTo(url);
     slow.write('GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 10\r\n\r\n');
@@ -179,7 +179,7 @@ describe('timeouts', () => {
     },
   );
 
-  test('a response that is read slowly, but is read, arrives', async () => {
+  test('a response that is read slowly arrives', async () => {
     const { url } = await start({ WRITE_TIMEOUT_MS: '3000' });
     const slow = await askDeaf(url);
     const started = performance.now();
@@ -189,10 +189,10 @@ describe('timeouts', () => {
     expect(performance.now() - started).toBeGreaterThan(3_500);
   });
 
-  test('a request that runs for longer than responses may wait for a reader is answered', async () => {
+  test('a request that runs longer than the write timeout is answered', async () => {
     const foreign = await start({ WRITE_TIMEOUT_MS: '1000', IDLE_TIMEOUT_MS: '1000' });
     const gate = gateSlow(foreign);
-    // Behind another on the same connection, whose response is read slowly enough to be timed.
+    // Pipelined behind another request whose response is read slowly enough to be timed.
     const raw = await askDeaf(foreign.url);
     raw.write(postText(JSON.stringify({ query: '{ slow: version }' })));
     await gate.reached;
@@ -207,8 +207,8 @@ describe('timeouts', () => {
   });
 });
 
-describe('bounds', () => {
-  test('beyond MAX_CONNECTIONS the one goes that has waited longest, and none with a request that runs', async () => {
+describe('limits', () => {
+  test('beyond MAX_CONNECTIONS the longest waiting one is closed, and none with a running request', async () => {
     const foreign = await start({ MAX_CONNECTIONS: '3' });
     const gate = gateSlow(foreign);
     const running = await connectTo(foreign.url);
@@ -223,14 +223,14 @@ describe('bounds', () => {
     next.write(GET_LIVE);
     await next.until('"ok"');
     await half.closed;
-    // Again, with a client of its own connections.
+    // Again, with a client that has its own connections.
     expect((await fetch(`${foreign.url}/health/live`)).status).toBe(200);
     await used.closed;
     gate.open();
     await running.until('"slow":"first"');
   });
 
-  test('beyond REQUEST_BUFFER_MAX_MIB the body that takes longest is given up', async () => {
+  test('beyond REQUEST_BUFFER_MAX_MIB the slowest request body is rejected', async () => {
     const { url, ask } = await start({ REQUEST_BUFFER_MAX_MIB: '1' });
     const part = ' '.repeat(600_000);
     const first = await connectTo(url);
@@ -245,7 +245,7 @@ describe('bounds', () => {
     await second.until('{"data":{"version":"first"}}');
   });
 
-  test('bytes of bodies are counted no longer when their requests are answered', async () => {
+  test('bytes of bodies no longer count after their responses', async () => {
     const { url } = await start({ REQUEST_BUFFER_MAX_MIB: '1' });
     for (let count = 0; count < 4; count += 1) {
       const response = await fetch(`${url}/graphql`, {
@@ -257,7 +257,7 @@ describe('bounds', () => {
     }
   });
 
-  test('beyond RESPONSE_BUFFER_MAX_MIB the response goes that has waited longest for its reader', async () => {
+  test('beyond RESPONSE_BUFFER_MAX_MIB the response that has been unread longest is dropped', async () => {
     const foreign = await start({ ...ONE_AT_A_TIME, RESPONSE_BUFFER_MAX_MIB: '24' });
     const first = await askDeaf(foreign.url);
     await untilAnswered(foreign);
@@ -269,7 +269,7 @@ describe('bounds', () => {
   });
 });
 
-test('a shutdown waits for requests that run, and for nobody who is slow', async () => {
+test('a shutdown waits for running requests, but not for slow peers', async () => {
   const foreign = await start({ ...ONE_AT_A_TIME, SHUTDOWN_GRACE_MS: '60000' });
   const gate = gateSlow(foreign);
   const deaf = await askDeaf(foreign.url);
@@ -298,7 +298,7 @@ test('a shutdown waits for requests that run, and for nobody who is slow', async
   await closing;
 });
 
-test('a shutdown lets a response that is being read be read to its end', async () => {
+test('a shutdown lets a response that is being read complete', async () => {
   const foreign = await start(ONE_AT_A_TIME);
   const reader = await askDeaf(foreign.url);
   await untilAnswered(foreign);

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { type SupergraphGateway, serveSupergraph, startForeign } from '../helpers/foreign.ts';
 import { composeSubgraphs } from '../helpers/subgraph-server.ts';
 
-/* What clients receive of the errors of external subgraphs, whatever these answer. */
+/* Errors of external subgraphs, as clients receive them, for arbitrary responses. */
 
 const DEFINITIONS = {
   books: { schema: 'type Query { book: String  books: [String]  other: String } type Mutation { buy: String }' },
@@ -29,7 +29,7 @@ const send = (response: ServerResponse, { status = 200, type = 'application/json
   response.end(typeof body === 'string' ? body : JSON.stringify(body));
 };
 
-/** A gateway whose subgraph `books` answers with what is set. */
+/** Starts a gateway whose subgraph `books` returns a configurable response. */
 const start = async (env: Record<string, string> = {}) => {
   const external = await startForeign(DEFINITIONS, env);
   running.push(external);
@@ -88,7 +88,7 @@ describe('the code', () => {
     ['markup', '<script>'],
     ['two words', 'NOT FOUND'],
     ['several lines', 'A\nB'],
-    ['longer than any', 'A'.repeat(65)],
+    ['too long', 'A'.repeat(65)],
   ])('that is %s becomes INTERNAL_SERVER_ERROR', async (_, code) => {
     const { ask, answer } = await start();
     answer(failing({ message: 'No.', path: ['book'], extensions: { code } }));
@@ -105,7 +105,7 @@ describe('the code', () => {
     'GRAPHQL_VALIDATION_FAILED',
     'OVERLOADED',
     'METHOD_NOT_ALLOWED',
-  ])('%s, which speaks of the client’s request, is the gateway’s alone', async (code) => {
+  ])('%s, which refers to the client’s request, is not passed on', async (code) => {
     const { ask, answer } = await start();
     answer(failing({ message: 'No.', path: ['book'], extensions: { code } }));
     expect((await ask(BOTH)).errors).toMatchObject([{ extensions: { code: 'UPSTREAM_REJECTED' } }]);
@@ -115,13 +115,13 @@ describe('the code', () => {
 describe('NOT_FOUND', () => {
   const error = { message: 'No.', path: ['book'], extensions: { code: 'NOT_FOUND' } };
 
-  test('of an operation that was executed is the subgraph’s own', async () => {
+  test('of an executed operation is passed on', async () => {
     const { ask, answer } = await start();
     answer(failing(error));
     expect((await ask(BOTH)).errors).toMatchObject([{ path: ['book'], extensions: { code: 'NOT_FOUND' } }]);
   });
 
-  test('of a server that has no subgraph at the URL is UPSTREAM_NOT_FOUND', async () => {
+  test('of a server without a subgraph at the URL is UPSTREAM_NOT_FOUND', async () => {
     const { ask, answer } = await start();
     answer({ status: 404, body: { errors: [error] } });
     expect((await ask(BOTH)).errors).toMatchObject([{ path: ['book'], extensions: { code: 'UPSTREAM_NOT_FOUND' } }]);
@@ -129,7 +129,7 @@ describe('NOT_FOUND', () => {
 });
 
 describe('extensions', () => {
-  test('that Apollo Server would take for the response are dropped, and the service is whom the gateway has asked', async () => {
+  test('reserved by Apollo Server are dropped, and serviceName is set by the gateway', async () => {
     const { url, answer } = await start();
     const http = { status: 402 };
     answer(failing({ message: 'No.', path: ['book'], extensions: { code: 'A', http, serviceName: 'films' } }));
@@ -143,7 +143,7 @@ describe('extensions', () => {
     expect(errors.map(({ extensions }) => extensions)).toEqual([{ code: 'A', serviceName: 'books' }]);
   });
 
-  test('never hold a stack trace, at any depth', async () => {
+  test('never contain a stack trace, at any depth', async () => {
     const { ask, answer } = await start();
     answer(
       failing({
@@ -175,7 +175,7 @@ describe('extensions', () => {
     ['too large', { blob: 'x'.repeat(10_000) }],
     ['not an object', ['x']],
     ['null', null],
-  ])('that are %s cost neither error nor data', async (_, extensions) => {
+  ])('that are %s affect neither the error nor the data', async (_, extensions) => {
     const { ask, answer } = await start();
     answer(failing({ message: 'No.', path: ['book'], extensions }));
     const { data, errors } = await ask(BOTH);
@@ -184,7 +184,7 @@ describe('extensions', () => {
     expect(errors).toEqual([{ message: 'No.', path: ['book'], extensions: { code, serviceName: 'books' } }]);
   });
 
-  test('nested without end are cut and do not end the process', async () => {
+  test('nested very deeply are cut and do not crash the process', async () => {
     const { ask, answer } = await start();
     const depth = 100_000;
     const nested = `{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`;
@@ -194,8 +194,8 @@ describe('extensions', () => {
   });
 });
 
-describe('odd errors cost no data', () => {
-  // An error without a path is about the null that has no other reason.
+describe('invalid errors do not affect the data', () => {
+  // An error without a path belongs to the null that has no other error.
   const UNREADABLE = { path: ['other'], code: 'UPSTREAM_BAD_RESPONSE' };
   test.each<[string, unknown, { path: unknown; code: string }[] | undefined]>([
     ['errors: null', null, undefined],
@@ -203,8 +203,8 @@ describe('odd errors cost no data', () => {
     ['errors: a string', 'broken', [UNREADABLE]],
     ['errors: an object', { message: 'broken' }, [UNREADABLE]],
     ['errors: false', false, [UNREADABLE]],
-    ['entries that are no objects', [null, 5, 'x', ['y']], [UNREADABLE]],
-    ['an entry of nothing', [{}], [UNREADABLE]],
+    ['entries that are not objects', [null, 5, 'x', ['y']], [UNREADABLE]],
+    ['an empty entry', [{}], [UNREADABLE]],
     ['a message that is no text', [{ message: 5, extensions: { code: 'A' } }], [{ path: ['other'], code: 'A' }]],
     ['path: null', [{ message: 'm', path: null }], [{ path: ['other'], code: 'INTERNAL_SERVER_ERROR' }]],
     ['extensions: null', [{ message: 'm', extensions: null }], [{ path: ['other'], code: 'INTERNAL_SERVER_ERROR' }]],
@@ -247,7 +247,7 @@ describe('odd errors cost no data', () => {
     expect(errors).toEqual([{ message: 'm', extensions: { code: 'A', serviceName: 'books' } }]);
   });
 
-  test('twenty thousand long ones become a thousand short ones and their number', async () => {
+  test('twenty thousand long errors become a thousand short ones and a count', async () => {
     const { ask, answer } = await start();
     const errors = Array.from({ length: 20_000 }, (_, index) => ({ message: `${index} ${'x'.repeat(1_100)}` }));
     answer({ body: { data: { book: 'Emma' }, errors } });
@@ -281,7 +281,7 @@ describe.each([
   });
 });
 
-describe('a GraphQL response is used whatever its status', () => {
+describe('a GraphQL response is used regardless of its status', () => {
   const GRAPHQL = 'application/graphql-response+json';
   const ownError = { message: 'Sold out.', path: ['book'], extensions: { code: 'OUT_OF_STOCK' } };
   test.each<[string, Answer, unknown, string[]]>([
@@ -311,7 +311,7 @@ describe('a GraphQL response is used whatever its status', () => {
     ['503 without a code', { status: 503, body: { errors: [{ message: 'down' }] } }, null, ['UPSTREAM_UNAVAILABLE']],
     ['502 of a proxy', { status: 502, body: { errors: [{ status: '502' }] } }, null, ['UPSTREAM_UNAVAILABLE']],
     [
-      '502 that is no JSON',
+      '502 that is not JSON',
       { status: 502, type: 'text/html', body: { errors: [ownError] } },
       null,
       ['UPSTREAM_UNAVAILABLE'],
@@ -347,7 +347,7 @@ describe('a GraphQL response is used whatever its status', () => {
   });
 });
 
-describe.each(['first', 'last'])('given the failing subgraph answers %s', (place) => {
+describe.each(['first', 'last'])('given that the failing subgraph responds %s', (place) => {
   test.each<[string, Answer, string]>([
     ['a code of its own', failing({ message: 'No.', path: ['book'], extensions: { code: 'OWN' } }), 'OWN'],
     [
@@ -357,7 +357,7 @@ describe.each(['first', 'last'])('given the failing subgraph answers %s', (place
     ],
     ['a 401', { status: 401, body: '' }, 'UNAUTHENTICATED'],
     ['unreadable errors', { body: { data: null, errors: ['x'] } }, 'UPSTREAM_BAD_RESPONSE'],
-  ])('with %s, then that is at its field and the other field is there', async (_, answered, code) => {
+  ])('with %s, then its field has the error, and the other field is returned', async (_, answered, code) => {
     const { ask, subgraphs } = await start({ FORWARD_HEADERS: 'authorization' });
     const isFirstDone = Promise.withResolvers<void>();
     const inOrder = async (isFirst: boolean, response: ServerResponse) => {
@@ -409,7 +409,7 @@ describe('a subgraph on Apollo Server', () => {
   };
   const QUIET = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
-  test('says FORBIDDEN of a field, and UNAUTHENTICATED with the status 401', async () => {
+  test('reports FORBIDDEN for a field, and UNAUTHENTICATED with the status 401', async () => {
     const { ask } = await startApolloServer({ FORWARD_HEADERS: 'authorization' });
     const known = await ask(BOTH, {}, CLIENT);
     expect(known.data).toEqual({ book: null, film: 'Vertigo' });
@@ -426,7 +426,7 @@ describe('a subgraph on Apollo Server', () => {
   });
 });
 
-test('given a response with a cookie, then nobody may keep the answer, also where CACHE_SCOPE is public', async () => {
+test('given a response with a cookie, then it is not cacheable, even with CACHE_SCOPE=public', async () => {
   const { url, answer } = await start({ RETURN_HEADERS: 'set-cookie,x-other', CACHE_SCOPE: 'public' });
   const get = () =>
     fetch(`${url}/graphql?query=${encodeURIComponent('{ book }')}`, { headers: { 'apollo-require-preflight': 'yes' } });

@@ -5,7 +5,7 @@ import { readConfig } from '../../gateway/config.ts';
 import { createHttpApp, type HttpApp } from '../../runtime/http-app.ts';
 import { createLog } from '../../runtime/log.ts';
 
-/* An HTTP server whose turns the test gives. */
+/* An HTTP server whose turn queue is controlled by the test. */
 
 const LONG = JSON.stringify({ text: 'x'.repeat(150_000) });
 const SHORT = JSON.stringify({ text: 'short' });
@@ -13,7 +13,7 @@ const SHORT = JSON.stringify({ text: 'short' });
 let server: HttpApp;
 let url = '';
 let handled: number[] = [];
-/** Turns that were asked for and not given yet. */
+/** Requested turns that have not been granted yet. */
 let waiting: (() => void)[] = [];
 let hasAsked = Promise.withResolvers<void>();
 
@@ -59,7 +59,7 @@ const post = (body: string) =>
   }));
 
 describe('a long body', () => {
-  test('is parsed when its turn has come, and a short one at once', async () => {
+  test('is parsed when its turn comes, a short one immediately', async () => {
     const long = post(LONG);
     await asked(1);
     expect((await post(SHORT)).status).toBe(200);
@@ -69,7 +69,7 @@ describe('a long body', () => {
     expect(handled).toEqual([5, 150_000]);
   });
 
-  test('is refused where half of what bodies may hold is waiting; short ones are served, and later long ones', async () => {
+  test('is rejected if half of the request buffer is waiting; short ones and later long ones are served', async () => {
     const accepted = [post(LONG), post(LONG), post(LONG)];
     await asked(3);
     const refused = await post(LONG);
@@ -84,7 +84,7 @@ describe('a long body', () => {
     expect((await later).status).toBe(200);
   });
 
-  test('of more than half of what bodies may hold is read where no other waits', async () => {
+  test('that exceeds half of the request buffer is read if no other waits', async () => {
     const text = 'x'.repeat(600_000);
     const long = post(JSON.stringify({ text }));
     await asked(1);
@@ -94,7 +94,7 @@ describe('a long body', () => {
     expect(handled).toEqual([text.length]);
   });
 
-  test('of a client that has left is not parsed', async () => {
+  test('of a disconnected client is not parsed', async () => {
     const { port, hostname } = new URL(url);
     const closed = new Promise((resolve) =>
       server.app.server.once('connection', (socket) => socket.once('close', resolve)),

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { createTurnQueue, type TurnQueue } from '../../runtime/turn-queue.ts';
 
-/** Longer than all stretches of one iteration may take together. */
+/** Exceeds the time budget of one iteration. */
 const LONG_MS = 20;
 
 const keepBusy = (ms: number): void => {
@@ -10,7 +10,7 @@ const keepBusy = (ms: number): void => {
   while (performance.now() < end);
 };
 
-/** Takes a turn for a stretch of work that writes its name down and keeps the thread busy. */
+/** Takes a turn for a stretch of work that records its name and keeps the thread busy. */
 const stretch = async (turns: TurnQueue, done: string[], name: string, dueAt?: number): Promise<void> => {
   const turn = turns.take(dueAt);
   if (turn) await turn;
@@ -19,11 +19,11 @@ const stretch = async (turns: TurnQueue, done: string[], name: string, dueAt?: n
 };
 
 describe('a turn queue', () => {
-  test('lets the first stretch run at once', () => {
+  test('lets the first stretch run immediately', () => {
     expect(createTurnQueue().take()).toBeUndefined();
   });
 
-  test('resumes the stretch that is due first, whenever it came', async () => {
+  test('resumes the stretch that is due first, regardless of arrival order', async () => {
     const turns = createTurnQueue();
     const done: string[] = [];
     await Promise.all([
@@ -36,7 +36,7 @@ describe('a turn queue', () => {
     expect(done).toEqual(['first to come', 'due first', 'due second', 'due second too', 'due last']);
   });
 
-  test('lets what is due first go on before what waits', async () => {
+  test('lets work that is due earlier run before waiting work', async () => {
     const turns = createTurnQueue();
     const done: string[] = [];
     const large = async (name: string, dueAt: number) => {
@@ -46,7 +46,7 @@ describe('a turn queue', () => {
     expect(done).toEqual(['a1', 'a2', 'a3', 'b1', 'b2', 'b3']);
   });
 
-  test('lets nothing overtake what waits and is due before it', async () => {
+  test('lets no work overtake waiting work that is due before it', async () => {
     const turns = createTurnQueue();
     turns.take(0);
     keepBusy(LONG_MS);
@@ -56,7 +56,7 @@ describe('a turn queue', () => {
     await second;
   });
 
-  test('lets everything else run between two long stretches', async () => {
+  test('lets other work run between two long stretches', async () => {
     const turns = createTurnQueue();
     const done: string[] = [];
     const before: number[] = [];

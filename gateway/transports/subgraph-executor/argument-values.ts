@@ -1,20 +1,20 @@
 import { getArgumentValues, Kind, visit } from 'graphql';
 import type { ArgumentValues, Execution, Field } from './execution.ts';
 
-/** Returns the values of a field's arguments, a new object for each call. Throws GraphQLError. */
+/** Returns the coerced values of a field's arguments, in a new object for each call. Throws GraphQLError. */
 export type CoerceArguments = (execution: Execution) => Record<string, unknown>;
 
 /**
- * Compiles the coercion of a field's arguments: literals are coerced once, what depends on variables once for each
- * execution, however many objects the field is executed for.
+ * Compiles the coercion of a field's arguments. Literals are coerced once, and arguments with variables once per execution,
+ * however many objects the field is executed for.
  */
 export const compileArguments = ({ definition, nodes: [node] }: Field): CoerceArguments => {
   if (definition.args.length === 0) return noArguments;
   const hasVariables = usesVariables(node.arguments ?? []);
   let constant: ArgumentValues | undefined;
   const coerceArguments: CoerceArguments = ({ variableValues, argumentValues }) => {
-    const known = constant ?? argumentValues.get(coerceArguments);
-    if (known) return { ...known };
+    const existing = constant ?? argumentValues.get(coerceArguments);
+    if (existing) return { ...existing };
     const values = getArgumentValues(definition, node, variableValues);
     if (!isShareable(values)) return values;
     if (hasVariables) argumentValues.set(coerceArguments, values);
@@ -22,8 +22,8 @@ export const compileArguments = ({ definition, nodes: [node] }: Field): CoerceAr
     return { ...values };
   };
 
-  // A resolver may change what it is given. An object made of a literal belongs to one call; those of variables and
-  // defaults are shared by graphql-js as well.
+  // A resolver may mutate its arguments. An object from a literal belongs to one call; graphql-js also shares those from
+  // variables and defaults.
   const isShareable = (values: ArgumentValues): boolean =>
     (node.arguments ?? []).every(
       ({ name, value }) => value.kind === Kind.VARIABLE || !isObjectLike(values[name.value]),
@@ -35,9 +35,9 @@ const noArguments: CoerceArguments = () => ({});
 
 const isObjectLike = (value: unknown): boolean => typeof value === 'object' && value !== null;
 
-const usesVariables = (given: readonly Parameters<typeof visit>[0][]): boolean => {
+const usesVariables = (args: readonly Parameters<typeof visit>[0][]): boolean => {
   let isFound = false;
-  for (const argument of given) {
+  for (const argument of args) {
     visit(argument, {
       Variable: () => {
         isFound = true;

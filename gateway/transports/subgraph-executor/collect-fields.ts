@@ -13,20 +13,20 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 
-/** What decides, beside the selections themselves, which fields are selected. */
-export type Selecting = {
+/** The context in which selections are evaluated. */
+export type SelectionContext = {
   readonly schema: GraphQLSchema;
   readonly fragments: Readonly<Record<string, FragmentDefinitionNode>>;
   readonly variableValues: Readonly<Record<string, unknown>>;
 };
 
 /**
- * Returns the fields that selection sets select of an object of a type, by response name, each with the nodes that are
- * merged in it. Throws GraphQLError if a condition has no value.
+ * Collects the fields that selection sets select on an object type, by response name, each with the field nodes that are
+ * merged into it. Throws GraphQLError if a condition has no value.
  * Source: GraphQL specification (October 2021), section 6.3.2, CollectFields.
  */
 export const collectFields = (
-  { schema, fragments, variableValues }: Selecting,
+  { schema, fragments, variableValues }: SelectionContext,
   type: GraphQLObjectType,
   selectionSets: readonly SelectionSetNode[],
 ): ReadonlyMap<string, readonly FieldNode[]> => {

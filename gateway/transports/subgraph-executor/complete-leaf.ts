@@ -2,7 +2,7 @@ import { GraphQLBoolean, GraphQLFloat, GraphQLID, GraphQLInt, type GraphQLLeafTy
 import { inspect } from 'graphql/jsutils/inspect.js';
 import { isPromise } from './execution.ts';
 
-/** Completes a value of a scalar or enum type that is not null. Throws the reason why it cannot. */
+/** Completes a non-null value of a scalar or enum type. Throws if the value is invalid. */
 export const completeLeaf = (type: GraphQLLeafType, value: unknown): unknown => {
   const serialized: unknown = type.serialize(value);
   if (isPromise(serialized)) return Promise.resolve(serialized);
@@ -12,7 +12,7 @@ export const completeLeaf = (type: GraphQLLeafType, value: unknown): unknown => 
   );
 };
 
-/** Writes the expression that tests whether a value is complete as it is; of other types than GraphQL's own none is. */
+/** Writes the expression that tests whether a value needs no serialization. Always false for custom types. */
 export const writeLeafTest = (type: GraphQLLeafType, value: string): string => {
   switch (type) {
     case GraphQLString:

@@ -4,15 +4,15 @@ import { type Field, isPromise, type Path, type Target } from './execution.ts';
 import { compilePosition, type Position } from './position.ts';
 import type { SelectFields } from './select-fields.ts';
 
-/** Compiles the completion of a field's lists, or of the lists in them. Items are awaited at the same time. */
+/** Compiles the completion of a field's lists, or of lists nested in them. Items are awaited concurrently. */
 export const compileList = (itemType: GraphQLOutputType, field: Field, selectFields: SelectFields): CompleteValue => {
   const { definition, parentType } = field;
   const completeItem = compileValue(itemType, field, selectFields);
   const item = compilePosition(itemType, completeItem, field);
 
-  /** Does what `item.complete` does; most items are there, and an index is set quicker than any key. */
-  const executeItem = (...given: [...Parameters<Position['complete']>, index: number]): Promise<void> | undefined => {
-    const [execution, value, path, info, target, index] = given;
+  /** Equivalent to `item.complete`, but faster: most items are not promises, and setting an index is faster than setting a key. */
+  const executeItem = (...args: [...Parameters<Position['complete']>, index: number]): Promise<void> | undefined => {
+    const [execution, value, path, info, target, index] = args;
     try {
       if (isPromise(value)) return item.complete(execution, value, path, info, target);
       const completed = completeItem(execution, value, path, info);
@@ -58,7 +58,7 @@ export const compileList = (itemType: GraphQLOutputType, field: Field, selectFie
   };
 };
 
-// The list has failed, so nobody waits for its other items. A rejection that nobody handles would end the process.
+// Handles rejections of the remaining items of a failed list. Unhandled rejections would end the process.
 const ignore = (value: unknown): void => {
   if (Array.isArray(value)) value.forEach(ignore);
   else if (isPromise(value)) value.then(ignore, () => {});

@@ -18,13 +18,13 @@ import { compileRuntimeType } from './runtime-type.ts';
 import type { SelectFields } from './select-fields.ts';
 
 /**
- * Turns a resolved value into its form in the response, or a native promise of that. Throws, or rejects with, the reason
- * why it cannot. `path` is the value's own; `info` is what the field's resolver got.
+ * Completes a resolved value: returns its response form, or a native promise of it. Throws or rejects if the value is invalid.
+ * `path` is the path of the value; `info` is the field's resolve info.
  * Source: GraphQL specification (October 2021), section 6.4.3, CompleteValue.
  */
 export type CompleteValue = (execution: Execution, value: unknown, path: Path, info: GraphQLResolveInfo) => unknown;
 
-/** Compiles the completion of a field's values, or of the values in its lists. */
+/** Compiles the completion of a field's values, or of the items of its lists. */
 export const compileValue = (type: GraphQLOutputType, field: Field, selectFields: SelectFields): CompleteValue => {
   const isNonNull = isNonNullType(type);
   const nullable = isNonNull ? type.ofType : type;
@@ -53,8 +53,8 @@ const compileAbstract = (type: GraphQLAbstractType, field: Field, selectFields: 
   const resolveRuntimeType = compileRuntimeType(type, field);
   const completeByType = new Map<GraphQLObjectType, CompleteValue>();
   const completeOf = (runtimeType: GraphQLObjectType): CompleteValue => {
-    const known = completeByType.get(runtimeType);
-    if (known) return known;
+    const existing = completeByType.get(runtimeType);
+    if (existing) return existing;
     const complete = compileObject(runtimeType, field, selectFields);
     completeByType.set(runtimeType, complete);
     return complete;
@@ -75,7 +75,7 @@ const compileObject = (type: GraphQLObjectType, field: Field, selectFields: Sele
     throw new GraphQLError(message, { nodes: field.nodes });
   };
   return (execution, value, path, info) => {
-    // With the first object: a field may well never have one.
+    // Compiled with the first object, because many fields never have one.
     executeFields ??= selectFields(
       type,
       field.nodes.flatMap(({ selectionSet }) => selectionSet ?? []),

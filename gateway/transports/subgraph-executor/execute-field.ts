@@ -22,7 +22,7 @@ import { compilePosition, setValue } from './position.ts';
 import type { SelectFields } from './select-fields.ts';
 
 /**
- * Compiles a field of an object type, `__typename` aside; undefined if the type does not have it.
+ * Compiles a field of an object type, except `__typename`. Returns undefined if the type has no such field.
  * Source: GraphQL specification (October 2021), section 6.4, ExecuteField.
  */
 export const compileField = (
@@ -43,7 +43,7 @@ export const compileField = (
   return {
     responseName,
     property,
-    execute: property ? (...given) => compileResolved()(...given) : compileResolved(),
+    execute: property ? (...args) => compileResolved()(...args) : compileResolved(),
   };
 };
 
@@ -71,8 +71,8 @@ const compileResolvedField = (
 };
 
 /**
- * Compiles a field of a scalar or enum type whose value is a property of its object; undefined for other types. What a
- * resolver's field needs is created only when a value turns out to be more: a method, a promise, or an error.
+ * Compiles a field of a scalar or enum type whose value is a property of its object. Returns undefined for other types. Falls
+ * back to the code for resolvers only if a value turns out to be a method, a promise or an error.
  */
 const compileProperty = (
   field: Field,
@@ -93,13 +93,11 @@ const compileProperty = (
           return undefined;
         }
       } catch {
-        // It fails once more below, where the error gets its path.
+        // Fails again below, where the error gets its path.
       }
       // The property is not read again: it may be a getter.
       const resolve =
-        typeof value === 'function'
-          ? (...given: unknown[]) => Reflect.apply(value, source, given.slice(1))
-          : () => value;
+        typeof value === 'function' ? (...args: unknown[]) => Reflect.apply(value, source, args.slice(1)) : () => value;
       return compileResolved(resolve)(execution, source, parentPath, target);
     },
     fail: (execution, source, parentPath, target, error) =>
@@ -121,7 +119,7 @@ const findDefinition = (
   return parentType.getFields()[name];
 };
 
-/** Returns whether a property's value is what its field resolves to, and neither an error nor null. */
+/** Returns whether a property's value is the field's result, and neither an error nor null. */
 const isPlain = (value: unknown): boolean =>
   value !== null &&
   value !== undefined &&

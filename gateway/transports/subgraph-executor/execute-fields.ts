@@ -3,8 +3,8 @@ import type { Execution, Path, Target } from './execution.ts';
 import { setValue } from './position.ts';
 
 /**
- * Executes one field of an object and sets its value in `target`. Returns a promise if that takes until later.
- * Throws, or rejects, if the field failed and cannot be null.
+ * Executes one field of an object and sets its value in `target`. Returns a promise if the field is asynchronous.
+ * Throws or rejects if the field failed and cannot be null.
  */
 export type ExecuteField = (
   execution: Execution,
@@ -13,16 +13,16 @@ export type ExecuteField = (
   target: Target,
 ) => Promise<void> | undefined;
 
-/** A field whose value is a property of its object, unless that is a method. */
+/** A field whose value is a property of its object, unless the property is a method. */
 export type PropertyField = {
   readonly name: string;
   readonly isNullable: boolean;
-  /** Writes the expression that tests whether a value other than null is complete as it is. */
+  /** Writes the expression that tests whether a non-null value needs no serialization. */
   readonly writeTest: (value: string) => string;
-  /** Executes the field, other than for null where it may be null, with the value that was read from `source`. */
-  readonly complete: (...given: [...Parameters<ExecuteField>, value: unknown]) => Promise<void> | undefined;
-  /** Fails the field for the reason why its value could not be read. */
-  readonly fail: (...given: [...Parameters<ExecuteField>, error: unknown]) => Promise<void> | undefined;
+  /** Executes the field with the value read from `source`. Not called for null if the field is nullable. */
+  readonly complete: (...args: [...Parameters<ExecuteField>, value: unknown]) => Promise<void> | undefined;
+  /** Fails the field with the error thrown when reading its value. */
+  readonly fail: (...args: [...Parameters<ExecuteField>, error: unknown]) => Promise<void> | undefined;
 };
 
 /** A compiled field of an object type. */
@@ -35,16 +35,16 @@ export type CompiledField = {
 /** A field whose value is the same for all objects of a type. */
 export type ConstantField = { readonly responseName: string; readonly constant: string };
 
-/** Executes the fields of one object. Returns a promise only if one of them does. */
+/** Executes the fields of one object. Returns a promise only if a field does. */
 export type ExecuteFields = (execution: Execution, source: unknown, path: Path | undefined) => Target | Promise<Target>;
 
 /**
- * Compiles the execution of an object's fields, all at the same time. Most fields are properties of their object, so the
- * function is made of text, which reads them by name: interpreting them took three times as long.
+ * Compiles the concurrent execution of an object's fields. Most fields are properties of their object, so the function is
+ * generated from source text that reads them by name. Interpreting them took three times as long.
  */
 export const compileFields = (fields: readonly (CompiledField | ConstantField)[]): ExecuteFields => {
   const code = createCode();
-  const given = 'execution, source, path, target';
+  const args = 'execution, source, path, target';
   const properties = fields.map((field) => property(field.responseName, writeInitial(field)));
   code.add(`const target = {${properties.join(', ')}};`, 'let pending;', 'try {');
   if (fields.some((field) => 'property' in field && field.property)) {
@@ -58,7 +58,7 @@ export const compileFields = (fields: readonly (CompiledField | ConstantField)[]
     if ('constant' in field) continue;
     if (!field.property) {
       code.add('{');
-      wait(`${code.constant(field.execute)}(${given})`);
+      wait(`${code.constant(field.execute)}(${args})`);
       code.add('}');
       continue;
     }
@@ -68,12 +68,12 @@ export const compileFields = (fields: readonly (CompiledField | ConstantField)[]
       `${label}: {`,
       'let value;',
       `try { value = object[${JSON.stringify(name)}]; }`,
-      `catch (error) { ${code.constant(fail)}(${given}, error); break ${label}; }`,
+      `catch (error) { ${code.constant(fail)}(${args}, error); break ${label}; }`,
       `if (${writeTest('value')}) { ${writeAssignment(field.responseName)}; break ${label}; }`,
-      // It is null from the start.
+      // The target is initialized with null.
       ...(isNullable ? [`if (value === null || value === undefined) break ${label};`] : []),
     );
-    wait(`${code.constant(complete)}(${given}, value)`);
+    wait(`${code.constant(complete)}(${args}, value)`);
     code.add('}');
   }
   code.add(`} catch (error) { return ${code.constant(failAfter)}(pending, error); }`);
@@ -81,7 +81,7 @@ export const compileFields = (fields: readonly (CompiledField | ConstantField)[]
   return code.toFunction('executeFields', ['execution', 'source', 'path'], `pending ? ${whenDone} : target`);
 };
 
-/** Compiles the execution of a mutation's fields, one after the other. */
+/** Compiles the serial execution of a mutation's fields. */
 export const compileSerialFields =
   (fields: readonly (CompiledField | ConstantField)[]): ExecuteFields =>
   async (execution, source, path) => {
@@ -93,13 +93,13 @@ export const compileSerialFields =
     return target;
   };
 
-/** Stands in for a source that is not an object: it has no properties. */
+/** Replaces a source that is not an object. */
 const NO_PROPERTIES: unknown = Object.freeze(Object.create(null));
 
 const writeInitial = (field: CompiledField | ConstantField): string =>
   'constant' in field ? JSON.stringify(field.constant) : 'null';
 
-/** Assigning to `__proto__` would do something else. */
+/** Writes the assignment of a field. Assigning to `__proto__` would set the prototype instead. */
 const writeAssignment = (responseName: string): string =>
   responseName === '__proto__'
     ? `Object.defineProperty(target, '__proto__', { value })`
@@ -111,8 +111,8 @@ const settleAll = async (pending: readonly Promise<void>[], target: Target): Pro
 };
 
 /**
- * Fails an object: at once, or when the fields before the failing one are done. They may still add their errors, and none
- * of their rejections may go unhandled.
+ * Fails an object, immediately or after the pending fields before the failing one have settled. They may still add errors, and
+ * their rejections must be handled.
  */
 const failAfter = (pending: readonly Promise<void>[] | undefined, error: unknown): Promise<never> => {
   if (!pending) throw error;

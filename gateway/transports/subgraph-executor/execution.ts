@@ -11,7 +11,7 @@ import type { CollectedErrors } from './collected-errors.ts';
 
 export type ArgumentValues = Readonly<Record<string, unknown>>;
 
-/** One execution of an operation: what all of its fields share. */
+/** The state of one execution, shared by all fields. */
 export type Execution = {
   readonly schema: GraphQLSchema;
   readonly fragments: Record<string, FragmentDefinitionNode>;
@@ -20,7 +20,7 @@ export type Execution = {
   /** The resolvers' third argument. */
   readonly contextValue: unknown;
   readonly errors: CollectedErrors;
-  /** Argument values that depend on variables, coerced once for all objects; by the function that coerces them. */
+  /** Argument values that depend on variables, coerced once for all objects. Keyed by the coercing function. */
   readonly argumentValues: Map<object, ArgumentValues>;
 };
 

@@ -15,15 +15,15 @@ import { type Execution, isPromise, type Target } from './execution.ts';
 import { createSelection, type Selection } from './select-fields.ts';
 import { compileVariables } from './variable-values.ts';
 
-/** Executes an operation. Never throws or rejects: what failed is among the errors. */
+/** Executes an operation. Never throws or rejects: failures are returned as errors. */
 export type Execute = (
   variables: Readonly<Record<string, unknown>>,
   contextValue: unknown,
 ) => ExecutionResult | PromiseLike<ExecutionResult>;
 
 /**
- * Compiles a document with one operation, to be executed many times; the results are those of `execute` in graphql-js.
- * The document has to be valid.
+ * Compiles a document with one operation for repeated execution. Results are the same as those of `execute` in graphql-js.
+ * The document must be valid.
  */
 export const compileOperation = (schema: GraphQLSchema, document: DocumentNode): Execute => {
   const operation = operationIn(document);
@@ -74,9 +74,10 @@ const executeRoot = (execution: Execution, { selectFields }: Selection): Target 
 };
 
 /**
- * Returns an operation's fields for the values of the variables in its conditions. What is kept of them is in proportion
- * to the document (measured: 0.7 KiB for each field), although its fragments, its conditions and the types of its objects
- * may make many more of it. Beyond that, fields are compiled anew, which takes 5 to 8 µs for each.
+ * Creates a cache of an operation's compiled fields, by the values of the variables in its conditions.
+ *
+ * The cache size is proportional to the document (measured: 0.7 KiB per field), although fragments, conditions and object types
+ * may multiply the fields. Beyond that size, fields are recompiled, which takes 5 to 8 µs each.
  */
 const createSelections = (
   schema: GraphQLSchema,
@@ -94,7 +95,7 @@ const createSelections = (
   }
   const selections = new Map<string, Selection>();
   return (all) => {
-    // Without the request's other variables, which may be large.
+    // Excludes the request's other variables, which may be large.
     const variableValues = Object.fromEntries(Object.entries(all).filter(([name]) => conditions.includes(name)));
     const key = JSON.stringify(variableValues);
     let size = 0;

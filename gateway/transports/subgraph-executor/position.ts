@@ -8,11 +8,11 @@ import {
 import type { CompleteValue } from './complete-value.ts';
 import { type Execution, type Field, isPromise, type Path, type Target } from './execution.ts';
 
-/** A position of the response: a field of an object or an item of a list. The last key of its path is its key in `target`. */
+/** A position in the response: a field of an object or an item of a list. The last key of its path is its key in `target`. */
 export type Position = {
   /**
-   * Awaits and completes a value, and sets it in `target`. Returns a promise if that takes until later.
-   * Throws, or rejects, if the value failed and the position cannot be null: then its parent has failed.
+   * Awaits and completes a value, and sets it in `target`. Returns a promise if the value is asynchronous.
+   * Throws or rejects if the value failed and the position cannot be null, so that its parent fails.
    */
   readonly complete: (
     execution: Execution,
@@ -21,13 +21,13 @@ export type Position = {
     info: GraphQLResolveInfo,
     target: Target,
   ) => Promise<void> | undefined;
-  /** Sets a completed value when it is there. Rejects as `complete` does. */
+  /** Sets a completed value when it resolves. Rejects like `complete`. */
   readonly settle: (execution: Execution, completed: Promise<unknown>, path: Path, target: Target) => Promise<void>;
-  /** Collects an error and makes the position null; throws the error if the position cannot be null. */
+  /** Records an error and sets the position to null. Throws the error if the position cannot be null. */
   readonly fail: (execution: Execution, error: unknown, path: Path, target: Target) => void;
 };
 
-/** Compiles a position of a type whose values `completeValue` completes. */
+/** Compiles a position of a type. `completeValue` completes its values. */
 export const compilePosition = (type: GraphQLOutputType, completeValue: CompleteValue, { nodes }: Field): Position => {
   const isNonNull = isNonNullType(type);
 
@@ -44,7 +44,7 @@ export const compilePosition = (type: GraphQLOutputType, completeValue: Complete
       (error) => fail(execution, error, path, target),
     );
 
-  /** Completes a value that is there. */
+  /** Completes a resolved value. */
   const completeNow: Position['complete'] = (execution, value, path, info, target) => {
     try {
       const completed = completeValue(execution, value, path, info);
@@ -57,14 +57,14 @@ export const compilePosition = (type: GraphQLOutputType, completeValue: Complete
   };
 
   const complete: Position['complete'] = (execution, value, path, info, target) => {
-    let isLater: boolean;
+    let isAsync: boolean;
     try {
-      isLater = isPromise(value);
+      isAsync = isPromise(value);
     } catch (error) {
       fail(execution, error, path, target);
       return undefined;
     }
-    if (!isLater) return completeNow(execution, value, path, info, target);
+    if (!isAsync) return completeNow(execution, value, path, info, target);
     return Promise.resolve(value).then(
       (resolved) => completeNow(execution, resolved, path, info, target),
       (error) => fail(execution, error, path, target),
@@ -74,7 +74,7 @@ export const compilePosition = (type: GraphQLOutputType, completeValue: Complete
   return { complete, settle, fail };
 };
 
-/** Sets a value of an object or a list, whatever its key: assigning to `__proto__` would do something else. */
+/** Sets a value of an object or a list under any key. Assigning to `__proto__` would set the prototype instead. */
 export const setValue = (target: Target, key: string | number, value: unknown): void => {
   if (key === '__proto__') {
     Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });

@@ -9,14 +9,14 @@ import {
 import { inspect } from 'graphql/jsutils/inspect.js';
 import { type Execution, type Field, isPromise } from './execution.ts';
 
-/** Returns the object type of a value, or a promise of it. Throws GraphQLError if the resolver names no possible type. */
+/** Returns the object type of a value, or a promise of it. Throws GraphQLError if the resolver returns no possible type. */
 export type ResolveRuntimeType = (
   execution: Execution,
   value: unknown,
   info: GraphQLResolveInfo,
 ) => GraphQLObjectType | PromiseLike<GraphQLObjectType>;
 
-/** Compiles how the values of a field of an interface or union type get their object type. */
+/** Compiles the type resolution for values of a field of an interface or union type. */
 export const compileRuntimeType = (type: GraphQLAbstractType, field: Field): ResolveRuntimeType => {
   const resolveType = type.resolveType ?? defaultTypeResolver;
   return (execution, value, info) => {
@@ -27,7 +27,7 @@ export const compileRuntimeType = (type: GraphQLAbstractType, field: Field): Res
   };
 };
 
-// The messages are those of graphql-js: over HTTP, the same subgraph gives the same errors.
+// The messages are those of graphql-js, so that a subgraph returns the same errors in process and over HTTP.
 const ensureRuntimeType = (
   { schema }: Execution,
   abstractType: GraphQLAbstractType,

@@ -1,5 +1,5 @@
 import { type GraphQLObjectType, type SelectionSetNode, TypeNameMetaFieldDef } from 'graphql';
-import { collectFields, type Selecting } from './collect-fields.ts';
+import { collectFields, type SelectionContext } from './collect-fields.ts';
 import { compileField } from './execute-field.ts';
 import {
   type CompiledField,
@@ -9,29 +9,29 @@ import {
   type ExecuteFields,
 } from './execute-fields.ts';
 
-/** The fields that are selected of the objects of one type. */
+/** The fields selected on the objects of one type. */
 export type SelectedFields = {
-  /** Executes them at the same time. */
+  /** Executes the fields concurrently. */
   readonly execute: ExecuteFields;
-  /** Executes them one after the other. */
+  /** Executes the fields one after the other. */
   readonly executeSerially: ExecuteFields;
 };
 
-/** Returns the compiled fields that selection sets select of an object of a type. Throws GraphQLError. */
+/** Returns the compiled fields that selection sets select on an object type. Throws GraphQLError. */
 export type SelectFields = (type: GraphQLObjectType, selectionSets: readonly SelectionSetNode[]) => SelectedFields;
 
-/** The compiled fields of an operation, for one set of values of the variables in its conditions. */
+/** The compiled fields of an operation, for one set of condition values. */
 export type Selection = {
   readonly selectFields: SelectFields;
-  /** The number of fields that were compiled so far. */
+  /** Returns the number of fields compiled so far. */
   readonly size: () => number;
 };
 
 /**
- * Creates an operation's fields, each compiled when an object first has it. A type's fields for the same selection sets
- * are compiled once, however often fragments repeat them: fragments that spread each other are not multiplied.
+ * Creates the fields of an operation, each compiled on first use. A type's fields for the same selection sets are compiled once,
+ * however often fragments repeat them, so nested fragment spreads do not multiply the work.
  */
-export const createSelection = (selecting: Selecting): Selection => {
+export const createSelection = (selecting: SelectionContext): Selection => {
   const compiled = new Map<string, SelectedFields>();
   const ids = new Map<SelectionSetNode, number>();
   let size = 0;
@@ -42,8 +42,8 @@ export const createSelection = (selecting: Selecting): Selection => {
   };
   const selectFields: SelectFields = (type, selectionSets) => {
     const key = `${type.name} ${selectionSets.map(idOf)}`;
-    const known = compiled.get(key);
-    if (known) return known;
+    const existing = compiled.get(key);
+    if (existing) return existing;
     const fields: (CompiledField | ConstantField)[] = [];
     for (const [responseName, nodes] of collectFields(selecting, type, selectionSets)) {
       if (nodes[0]?.name.value === TypeNameMetaFieldDef.name) {

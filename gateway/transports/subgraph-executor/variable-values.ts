@@ -14,10 +14,10 @@ export type VariableValues =
   | { readonly coerced: Record<string, unknown>; readonly errors?: undefined }
   | { readonly coerced?: undefined; readonly errors: readonly GraphQLError[] };
 
-// As many errors as a person reads: each holds the value that it is about.
+// Each error contains the invalid value, so their number is limited.
 const MAX_ERRORS = 10;
 
-/** Compiles the coercion of an operation's variables, with the results of `getVariableValues` in graphql-js. */
+/** Compiles the coercion of an operation's variables. Results are the same as those of `getVariableValues` in graphql-js. */
 export const compileVariables = (
   schema: GraphQLSchema,
   definitions: readonly VariableDefinitionNode[],
@@ -38,8 +38,8 @@ export const compileVariables = (
 };
 
 /**
- * Returns whether a variable is a list of non-null items that need no coercion, as the representations of entities are.
- * Coercing them took graphql-js about a sixth of an operation's time in a profile.
+ * Returns whether a variable is a list of non-null items that need no coercion, such as entity representations. In a profile,
+ * graphql-js spent about a sixth of an operation's time on coercing them.
  */
 const isListAsGiven = (schema: GraphQLSchema, definition: VariableDefinitionNode): boolean => {
   const type = definition.type.kind === 'NonNullType' ? typeFromAST(schema, definition.type) : undefined;

@@ -2,7 +2,7 @@ import { getIntrospectionQuery } from 'graphql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Foreign, startForeign } from '../../helpers/foreign.ts';
 
-/* What clients get, above all where a subgraph does not do what its schema says. */
+/* Responses to clients, especially if a subgraph violates its schema. */
 
 const DEFINITIONS = {
   shop: {
@@ -54,7 +54,7 @@ beforeEach(async () => {
 });
 afterEach(() => foreign.close());
 
-/** Lets a subgraph answer with this, whatever it is asked. */
+/** Makes a subgraph return this response to every request. */
 const answerWith = (name: keyof typeof DEFINITIONS, answer: object): void => {
   foreign.subgraphs[name].before = (response) => {
     response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
@@ -86,7 +86,7 @@ describe('values that the schema does not allow', () => {
       'thing',
     ],
   ])(
-    'given %s, then there is an error with its path, and the null goes up as far as it must',
+    'given %s, then an error has its path and the null propagates to the nearest nullable field',
     async (_, query, given, expected, path) => {
       answerWith('shop', { data: given });
       const { data, errors } = await foreign.ask(query);
@@ -95,7 +95,7 @@ describe('values that the schema does not allow', () => {
     },
   );
 
-  test('given what it allows, then it is passed on as it came', async () => {
+  test('given valid values, then they are passed on unchanged', async () => {
     const json = { any: [1, { thing: null }] };
     const { text } = await foreign.ask('{ size json k: __typename item(id: "7") { t: __typename id } }');
     expect(JSON.parse(text)).toEqual({ data: { size: 'LARGE', json, k: 'Query', item: { t: 'Item', id: '7' } } });
@@ -103,7 +103,7 @@ describe('values that the schema does not allow', () => {
 });
 
 describe('entities', () => {
-  test('given fewer than were asked for, then their fields fail', async () => {
+  test('given fewer entities than requested, then their fields fail', async () => {
     answerWith('post', { data: { _entities: [] } });
     const { data, errors } = await foreign.ask('{ items { id stock } }');
     expect(data).toEqual({
@@ -115,7 +115,7 @@ describe('entities', () => {
     expect(shortly(errors)).toEqual([0, 1].map((index) => [`items.${index}.stock`, 'UPSTREAM_BAD_RESPONSE', 'post']));
   });
 
-  test('given one that is not there, then what may be null is, and what may not is an error', async () => {
+  test('given an unknown entity, then its nullable fields are null and its non-null fields are errors', async () => {
     answerWith('post', { data: { _entities: [null] } });
     expect((await foreign.ask('{ item(id: "2") { stock } }')).data).toEqual({ item: { stock: null } });
     const { data, errors } = await foreign.ask('{ item(id: "2") { name stock } }');
@@ -123,7 +123,7 @@ describe('entities', () => {
     expect(shortly(errors)).toEqual([['item.name', 'UPSTREAM_BAD_RESPONSE', undefined]]);
   });
 
-  test('given an error at one of them, then it has the path of each place where that one is', async () => {
+  test('given an error of one entity, then it is reported at each path of that entity', async () => {
     answerWith('post', {
       data: { _entities: [{ n: 1 }, { n: null }] },
       errors: [{ message: 'gone', path: ['_entities', 1, 'n'], extensions: { code: 'UPSTREAM_NOT_FOUND' } }],
@@ -136,7 +136,7 @@ describe('entities', () => {
     ]);
   });
 
-  test('given one that is null for one of its fields, then that field’s error is told, once', async () => {
+  test('given an entity that is null because of one of its fields, then that field’s error is reported once', async () => {
     answerWith('post', {
       data: { _entities: [null] },
       errors: [{ message: 'x', path: ['_entities', 0, 'name'], extensions: { code: 'UPSTREAM_TIMEOUT' } }],
@@ -146,7 +146,7 @@ describe('entities', () => {
     expect(shortly(errors)).toEqual([['item.name', 'UPSTREAM_TIMEOUT', 'post']]);
   });
 
-  test('given a null for the sake of a field that nobody asked for, then the error is where the null is', async () => {
+  test('given a null propagated from a field that the client did not select, then the error is at the null', async () => {
     answerWith('shop', {
       data: { item: null },
       errors: [{ message: 'x', path: ['item', 'price'], extensions: { code: 'UPSTREAM_TIMEOUT' } }],
@@ -154,7 +154,7 @@ describe('entities', () => {
     const { data, errors } = await foreign.ask('{ item(id: "1") { postage } }');
     expect(data).toEqual({ item: null });
     expect(shortly(errors)).toEqual([['item', 'UPSTREAM_TIMEOUT', 'shop']]);
-    // Unless there is a field that somebody asked for.
+    // Unless the client selected a field there.
     const reasons = ['price', 'id'].map((field) => ({ message: field, path: ['item', field] }));
     answerWith('shop', { data: { item: null }, errors: reasons });
     expect(shortly((await foreign.ask('{ item(id: "1") { id postage } }')).errors)?.map(([path]) => path)).toEqual([
@@ -162,7 +162,7 @@ describe('entities', () => {
     ]);
   });
 
-  test('given an error at a place that the answer does not have, then the answer stays as it is', async () => {
+  test('given an error at a path that the response does not have, then the data is unchanged', async () => {
     answerWith('shop', {
       data: { items: [{ price: 1 }] },
       errors: [{ message: 'x', path: ['items', 3, 'price'], extensions: { code: 'UPSTREAM_TIMEOUT' } }],
@@ -172,7 +172,7 @@ describe('entities', () => {
     expect(shortly(errors)).toEqual([['items.3.price', 'UPSTREAM_TIMEOUT', 'shop']]);
   });
 
-  test('given an error without a path and no data, then it is at each field, and the other subgraph’s arrive', async () => {
+  test('given an error without a path and no data, then it is reported at each field, and other subgraphs are unaffected', async () => {
     answerWith('post', { errors: [{ message: 'at http://10.0.0.7/ of all places' }] });
     const { data, errors, text } = await foreign.ask('{ item(id: "1") { price stock } }');
     expect(data).toEqual({ item: { price: 10, stock: null } });
@@ -180,7 +180,7 @@ describe('entities', () => {
     expect(text).not.toContain('10.0.0.7');
   });
 
-  test('given a subgraph that names a property of all objects, then it is data like any other', async () => {
+  test('given a field named like an inherited property, then it is treated as data', async () => {
     answerWith('post', { data: { _entities: [JSON.parse('{"stock":1,"__proto__":{"polluted":true}}')] } });
     const { data } = await foreign.ask('{ item(id: "1") { stock } }');
     expect(data).toEqual({ item: { stock: 1 } });
@@ -189,12 +189,12 @@ describe('entities', () => {
 });
 
 describe('@requires', () => {
-  test('given arguments that the client gives otherwise, then each has its own', async () => {
+  test('given a required field that the client selects with other arguments, then each selection has its own value', async () => {
     const { data } = await foreign.ask('{ item(id: "2") { weight(unit: "kg") freight } }');
     expect(data).toEqual({ item: { weight: 2, freight: 2000 } });
   });
 
-  test('given two fields that require it with different arguments, then both are right', async () => {
+  test('given two fields that require one field with different arguments, then both are correct', async () => {
     const { data } = await foreign.ask('{ item(id: "2") { parcel weight freight } }');
     expect(data).toEqual({ item: { parcel: 2, weight: 2, freight: 2000 } });
   });
@@ -202,7 +202,7 @@ describe('@requires', () => {
   test.each([
     ['kg', { parcel: null, weight: 2, freight: 2000 }, ['item.parcel']],
     ['g', { parcel: 2, weight: 2, freight: null }, ['item.freight']],
-  ])('given that the part with the weight in %s fails, then the other part arrives', async (unit, item, paths) => {
+  ])('given that the part with the weight in %s fails, then the other part is returned', async (unit, item, paths) => {
     foreign.subgraphs.shop.before = (response, { query }) => {
       if (!query.includes(`unit:"${unit}"`)) return false;
       response.writeHead(500).end();
@@ -213,14 +213,14 @@ describe('@requires', () => {
     expect(errors?.map(({ path }) => path?.join('.'))).toEqual(paths);
   });
 
-  test('given such a mutation, then it is refused, and nothing is sent', async () => {
+  test('given a mutation with such fields, then it is rejected and nothing is sent', async () => {
     const { data, errors } = await foreign.ask('mutation { sell(id: "2") { parcel freight } }');
     expect(data).toBeUndefined();
     expect(shortly(errors)).toEqual([[undefined, 'OPERATION_UNRESOLVABLE', undefined]]);
     expect(foreign.subgraphs.shop.requests).toEqual([]);
   });
 
-  test('given a required value that failed, then the field is that error, and those beside it arrive', async () => {
+  test('given a required value that failed, then the dependent field has that error, and sibling fields are returned', async () => {
     answerWith('shop', {
       data: { item: { __typename: 'Item', id: '1', price: null } },
       errors: [{ message: 'x', path: ['item', 'price'], extensions: { code: 'UPSTREAM_TIMEOUT' } }],
@@ -228,7 +228,7 @@ describe('@requires', () => {
     const { data, errors } = await foreign.ask('{ item(id: "1") { stock postage } }');
     expect(data).toEqual({ item: { stock: 7, postage: null } });
     expect(shortly(errors)).toEqual([['item.postage', 'UPSTREAM_TIMEOUT', 'shop']]);
-    // Nothing else to ask for: then nothing is asked.
+    // If no other field is requested, nothing is sent.
     foreign.subgraphs.post.requests.length = 0;
     await foreign.ask('{ item(id: "1") { postage } }');
     expect(foreign.subgraphs.post.requests).toEqual([]);
@@ -236,7 +236,7 @@ describe('@requires', () => {
 });
 
 describe('introspection', () => {
-  test('is answered without any subgraph, also beside data', async () => {
+  test('is resolved without a subgraph, alone and next to data', async () => {
     const { data } = await foreign.ask<{ __schema: object }>(getIntrospectionQuery());
     expect(data?.__schema).toBeDefined();
     expect(foreign.subgraphs.shop.requests).toEqual([]);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { FaultOf } from './failing.ts';
 import { type FederationHarness, startFederationHarness } from './federation-harness.ts';
 
-/* Fetches that fail, or contradict each other, where several subgraphs contribute to one value. */
+/* Fetches that fail or contradict each other although several subgraphs contribute to one value. */
 
 const LINK = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.3",
   import: ["@key", "@shareable", "@interfaceObject"])`;
@@ -52,7 +52,7 @@ const SCHEMAS = {
     type Book @key(fields: "id") { id: ID! price: Int! @shareable }
     type Film @key(fields: "id") { id: ID! price: Int }
   `,
-  // Makes the price one that may be null to clients, so that they can ask for both prices under one name.
+  // Makes the price nullable for clients, so that both prices can be selected under one name.
   offers: `${LINK}
     type Book @key(fields: "id", resolvable: false) { id: ID! price: Int @shareable }
   `,
@@ -93,7 +93,7 @@ const ask = async (query: string, failing: Partial<Record<Subgraph, Reply>>) => 
   );
   return {
     data,
-    /** Where, and of which subgraph. */
+    /** Path and subgraph of each error. */
     errors: told.map(([path, service]) => `${path}: ${service}`).sort(),
     codes: [...new Set(told.map(([, , code]) => code))],
   };
@@ -118,7 +118,7 @@ describe.each(
   });
   afterAll(() => stand.close());
 
-  describe('one of two that contribute to an object', () => {
+  describe('one of two fetches for the same object', () => {
     test.each([
       ['connection closed', 'UPSTREAM_UNAVAILABLE'],
       ['status 500', 'UPSTREAM_UNAVAILABLE'],
@@ -145,20 +145,20 @@ describe.each(
       ).toMatchObject({ data: { viewer: { name: null, age: 7 } }, errors: ['viewer.name: names'] });
     });
 
-    test('given that both fail, then the errors of both are at the object', async () => {
+    test('given that both fail, then the object has the errors of both', async () => {
       expect(
         await ask('{ viewer { name age } }', { names: 'status 500', ages: 'an error for each root field' }),
       ).toMatchObject({ data: { viewer: null }, errors: ['viewer: ages', 'viewer: names'] });
     });
 
-    test('given that the key is missing, then what depends on it fails with the same error', async () => {
+    test('given that the key is missing, then dependent fields fail with the same error', async () => {
       expect(await ask('{ viewer { age mail } }', { names: 'status 500' })).toMatchObject({
         data: { viewer: { age: 7, mail: null } },
         errors: ['viewer.mail: names'],
       });
     });
 
-    test('given that one says null and the other does not, then its fields are errors', async () => {
+    test('given that one returns null and the other an object, then the fields of the first are errors', async () => {
       const { data, errors, codes } = await ask('{ viewer { name age } }', { names: { data: { viewer: null } } });
       expect({ data, errors }).toEqual({
         data: { viewer: { name: null, age: 7 } },
@@ -167,7 +167,7 @@ describe.each(
       expect(codes).toEqual(['UPSTREAM_BAD_RESPONSE']);
     });
 
-    test('given that one says null and the other fails, then the failure is visible', async () => {
+    test('given that one returns null and the other fails, then the failure is reported', async () => {
       expect(
         await ask('{ viewer { name age } }', { names: { data: { viewer: null } }, ages: 'status 500' }),
       ).toMatchObject({ data: { viewer: null }, errors: ['viewer: ages'] });
@@ -184,7 +184,7 @@ describe.each(
     });
   });
 
-  describe('one of two that contribute to a list', () => {
+  describe('one of two fetches for the same list', () => {
     test('given that it fails, then each item has its error', async () => {
       expect(await ask('{ rows { title size } }', { names: 'status 500' })).toMatchObject({
         data: {
@@ -197,7 +197,7 @@ describe.each(
       });
     });
 
-    test('given nested lists, then a null goes up to the item', async () => {
+    test('given nested lists, then a null propagates to the item', async () => {
       expect(await ask('{ grid { a b } }', { ages: 'status 500' })).toMatchObject({
         data: { grid: [[null], []] },
         errors: ['grid.0.0.b: ages'],
@@ -217,7 +217,7 @@ describe.each(
       });
     });
 
-    test('given another number of items, then the list is null with an error', async () => {
+    test('given different list lengths, then the list is null with an error', async () => {
       expect(
         await ask('{ rows { title size note } }', { names: { data: { rows: [{ title: 'Row 1' }] } } }),
       ).toMatchObject({
@@ -228,7 +228,7 @@ describe.each(
     });
   });
 
-  describe('objects whose types another subgraph knows', () => {
+  describe('objects whose concrete type another subgraph knows', () => {
     const BOTH = ['top.0: names', 'top.1: names'];
     test.each([
       ['{ top { ... on Book { pages } } }', [null, null], BOTH],
@@ -241,12 +241,12 @@ describe.each(
         [4, 4].map((stars) => ({ stars, title: null })),
         ['top.0.title: names', 'top.1.title: names'],
       ],
-    ])('given %s, when that one fails, then nothing is missing without its error', async (query, top, errors) => {
+    ])('given %s, when that subgraph fails, then every missing value has its error', async (query, top, errors) => {
       const answer = await ask(query, { names: 'status 500' });
       expect(answer).toMatchObject({ data: { top }, errors });
     });
 
-    test('given a field that the planner gave an alias, then it fails under its own name', async () => {
+    test('given a field that the planner aliased, then it fails under its original name', async () => {
       const query = '{ top { ... on Book { price } ... on Film { price } } }';
       expect((await ask(query, {})).data).toEqual({ top: [{ price: 9 }, { price: 5 }] });
       expect(await ask(query, { prices: 'status 500' })).toMatchObject({
@@ -255,7 +255,7 @@ describe.each(
       });
     });
 
-    test('given two that only know the interface, then the concrete type is the one that counts', async () => {
+    test('given two subgraphs that know only the interface, then the concrete type takes precedence', async () => {
       const { data } = await ask(
         '{ top { shelf near { stars } ... on Book { pages title } ... on Film { minutes } } }',
         {},
@@ -289,28 +289,28 @@ describe.each(
       ['null', entities([null]), LACKING, []],
       ['null with an error', entities([null], ['_entities', 0]), LACKING, AT_FIELDS],
       ['null with an error without a path', entities([null], []), LACKING, AT_FIELDS],
-      ['null with an error at another one', entities([null], ['_entities', 3]), LACKING, AT_FIELDS],
-      ['no object', entities(['x']), LACKING, AT_FIELDS],
+      ['null with an error at another entity', entities([null], ['_entities', 3]), LACKING, AT_FIELDS],
+      ['not an object', entities(['x']), LACKING, AT_FIELDS],
       ['an object without fields', entities([{}]), LACKING, ['viewer.mail: undefined', 'viewer.phone: undefined']],
       [
-        'an object that lacks a field',
+        'an object with a missing field',
         entities([{ phone: 'p' }]),
         { ...WHOLE, mail: null },
         ['viewer.mail: undefined'],
       ],
-      ['too many', entities([WHOLE, WHOLE]), LACKING, AT_FIELDS],
-      ['too few with an error', entities([], ['_entities', 0]), LACKING, AT_FIELDS],
-      ['whole with an error', entities([WHOLE], ['_entities', 0, 'mail']), WHOLE, ['viewer.mail: mails']],
-      ['whole with an error without a path', entities([WHOLE], []), WHOLE, ['undefined: mails']],
-      ['whole with an error at another one', entities([WHOLE], ['_entities', 3]), WHOLE, ['undefined: mails']],
-      ['whole with an error at another field', entities([WHOLE], ['_entities', 0, 'id']), WHOLE, ['viewer: mails']],
-      ['whole with an error at nothing', entities([WHOLE], ['ghost', 1]), WHOLE, ['undefined: mails']],
-    ])('given %s, then what is missing has an error, and no error is lost', async (_, mails, viewer, errors) => {
+      ['too many entities', entities([WHOLE, WHOLE]), LACKING, AT_FIELDS],
+      ['too few entities with an error', entities([], ['_entities', 0]), LACKING, AT_FIELDS],
+      ['complete with an error', entities([WHOLE], ['_entities', 0, 'mail']), WHOLE, ['viewer.mail: mails']],
+      ['complete with an error without a path', entities([WHOLE], []), WHOLE, ['undefined: mails']],
+      ['complete with an error at another entity', entities([WHOLE], ['_entities', 3]), WHOLE, ['undefined: mails']],
+      ['complete with an error at another field', entities([WHOLE], ['_entities', 0, 'id']), WHOLE, ['viewer: mails']],
+      ['complete with an error at an unknown path', entities([WHOLE], ['ghost', 1]), WHOLE, ['undefined: mails']],
+    ])('given %s, then every missing value has an error, and no error is lost', async (_, mails, viewer, errors) => {
       expect(await ask(QUERY, { mails })).toMatchObject({ data: { viewer: { age: 7, ...viewer } }, errors });
     });
   });
 
-  test('given that a null comes up to the root, then each root field of the subgraph has the error', async () => {
+  test('given a null that propagates to the root, then each root field of the subgraph has the error', async () => {
     const ages = { data: null, errors: [{ message: 'x', path: ['viewer', 'age'] }] };
     expect(await ask('{ viewer { name age } count }', { ages })).toMatchObject({
       data: { viewer: { name: 'Ada', age: null }, count: null },

@@ -1,6 +1,6 @@
 import type { Transport } from '../../../gateway/transports/transport.ts';
 
-/** How a fetch fails. In this process a connection cannot: there, such a fetch fails as a subgraph that throws does. */
+/** The ways in which a fetch fails. An in-process subgraph has no connection; there, connection faults throw instead. */
 export const FAULTS = [
   'connection closed',
   'status 500',
@@ -18,12 +18,12 @@ export type Fault = (typeof FAULTS)[number];
 
 type Reply = { readonly data?: unknown; readonly errors?: readonly object[] | undefined };
 
-/** Says how a fetch fails, or what is answered instead; undefined where it does not fail. */
+/** Returns how a fetch fails, or a replacement response. Undefined if it does not fail. */
 export type FaultOf = (subgraph: string, query: string, variables: object) => Fault | Reply | undefined;
 
 const ERROR = { message: 'Failed on purpose.', extensions: { code: 'UPSTREAM_UNAVAILABLE' } };
 
-/** Spoils the answer of a subgraph. Faults that it has no entities for leave it without data. */
+/** Applies a fault to a subgraph's response. Entity faults remove the data if the response has no entities. */
 export const spoil = (answer: Reply, fault: Fault | Reply): Reply => {
   if (typeof fault === 'object') return fault;
   const data = (answer.data ?? undefined) as Record<string, unknown> | undefined;
@@ -56,7 +56,7 @@ export const spoil = (answer: Reply, fault: Fault | Reply): Reply => {
   }
 };
 
-/** Spoils what a subgraph in this process answers. */
+/** Applies faults to an in-process subgraph. */
 export const withFaults = (name: string, transport: Transport, faultOf: FaultOf): Transport => ({
   ...transport,
   prepare: (operation) => {
@@ -72,8 +72,8 @@ export const withFaults = (name: string, transport: Transport, faultOf: FaultOf)
 });
 
 /**
- * Decides the order in which answers reach the gateway, whatever the speed of the machine: answers are held until every
- * fetch that is under way has one. Then one of them is let through, and what the gateway sends because of it is waited for.
+ * Controls the order in which responses reach the gateway, independent of timing. Responses are held until every fetch in flight
+ * has one. Then one of them is released, and the fetches that the gateway sends because of it are awaited.
  */
 export const createGate = (pick: (subgraphs: readonly string[]) => number) => {
   const held: { readonly name: string; readonly release: () => void }[] = [];

@@ -14,7 +14,7 @@ import { createGate, type FaultOf, spoil, withFaults } from './failing.ts';
 
 type Resolvers = Readonly<Record<string, unknown>>;
 
-/** The same resolvers in any schema that has their fields. */
+/** Adds resolvers to a schema, for all fields that it has. */
 export const attach = (schema: GraphQLSchema, resolvers: Resolvers): GraphQLSchema => {
   for (const type of Object.values(schema.getTypeMap())) {
     const own = resolvers[type.name] as Record<string, never> | undefined;
@@ -28,9 +28,9 @@ export const attach = (schema: GraphQLSchema, resolvers: Resolvers): GraphQLSche
 
 export type FederationHarness = {
   readonly ask: Ask;
-  /** What clients see, with nothing behind it. */
+  /** Creates the public schema, without resolvers. */
   readonly createApiSchema: () => GraphQLSchema;
-  /** The requests that subgraphs over HTTP have had. */
+  /** Requests received by remote subgraphs. */
   readonly requests: {
     readonly subgraph: string;
     readonly query: string;
@@ -42,13 +42,13 @@ export type FederationHarness = {
 export type StandOptions = {
   readonly isLocal: boolean;
   readonly env?: Record<string, string>;
-  /** How fetches fail; none does unless this says so. */
+  /** Decides which fetches fail. By default none does. */
   readonly faultOf?: FaultOf;
-  /** Given the subgraphs whose answers are there, which of them the gateway gets next. As they come unless given. */
+  /** Selects which of the waiting subgraph responses the gateway receives next. By default in order of arrival. */
   readonly pick?: (subgraphs: readonly string[]) => number;
 };
 
-/** A gateway in front of subgraphs that are made of schemas and resolvers, in its process or each behind HTTP. */
+/** Starts a gateway with subgraphs made of schemas and resolvers, either in process or over HTTP. */
 export const startFederationHarness = async (
   schemas: Readonly<Record<string, string>>,
   resolvers: Resolvers,

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Foreign, startForeign } from '../../helpers/foreign.ts';
 
-/* What subgraphs over HTTP are asked, and how often. */
+/* Requests to remote subgraphs: their content and number. */
 
 const DEFINITIONS = {
   books: {
@@ -44,7 +44,7 @@ const start = async (env?: Record<string, string>) => {
 };
 afterEach(() => foreign.close());
 
-test('given one entity at several places of a list, when its fields are asked for, then it is asked for once', async () => {
+test('given one entity several times in a list, then it is requested once', async () => {
   const { ask, subgraphs } = await start();
   const { data } = await ask('{ books { id stars } }');
   expect(data).toEqual({ books: [2, 1, 2].map((stars) => ({ id: String(stars), stars })) });
@@ -56,7 +56,7 @@ test('given one entity at several places of a list, when its fields are asked fo
   ]);
 });
 
-test('given the same fields at two places, then both are one list of entities in one request', async () => {
+test('given the same fields at two paths, then one request has one list of entities for both', async () => {
   const { ask, subgraphs } = await start();
   const { data } = await ask('{ shelf { top { stars words } rest { stars words } } }');
   expect(data).toEqual({
@@ -68,7 +68,7 @@ test('given the same fields at two places, then both are one list of entities in
   expect(subgraphs.reviews.requests.map(({ variables }) => variables.representations?.length)).toEqual([3]);
 });
 
-test('given other fields at two places, then both are asked for in one request', async () => {
+test('given different fields at two paths, then both are requested in one request', async () => {
   const { ask, subgraphs } = await start();
   const { data } = await ask('query($long: Boolean) { shelf { top { stars } rest { words(long: $long) } } }', {
     long: true,
@@ -79,15 +79,15 @@ test('given other fields at two places, then both are asked for in one request',
   expect(subgraphs.reviews.requests).toHaveLength(1);
 });
 
-test('given one thing that two parts of an operation come to ask, each by its way, then it is asked for once', async () => {
-  // With this, requests in flight at the same time are not joined.
+test('given two parts of an operation that need the same data, then it is requested once', async () => {
+  // This disables joining of requests in flight.
   const { ask, subgraphs } = await start({ RETURN_HEADERS: 'x-any' });
   const { data } = await ask('query Named { again { price } loved { price } }');
   expect(data).toEqual({ again: [{ price: 5 }, { price: 10 }], loved: [{ price: 10 }, { price: 5 }] });
   expect(subgraphs.prices.requests).toHaveLength(1);
 });
 
-test('given writes one after the other, then what was read before one is read again after it', async () => {
+test('given consecutive mutations, then data read before one is read again after it', async () => {
   const { ask, subgraphs } = await start();
   const { data } = await ask('mutation { a: touch { stars } rate b: touch { stars } }');
   expect(data).toEqual({ a: { stars: 1 }, rate: null, b: { stars: 1 } });
@@ -96,10 +96,10 @@ test('given writes one after the other, then what was read before one is read ag
   expect(sent.filter((query) => query.includes('_entities'))).toHaveLength(2);
 });
 
-describe('requests of several clients at once', () => {
+describe('concurrent requests of several clients', () => {
   const askAll = async (clients: readonly string[], env: Record<string, string> = {}) => {
     const { ask, subgraphs } = await start({ FORWARD_HEADERS: 'authorization,x-request-id', ...env });
-    // All are there before the first is answered.
+    // All arrive before the first response is sent.
     const gate = Promise.withResolvers<undefined>();
     let arrived = 0;
     subgraphs.books.before = (_response, { query }) => {
@@ -119,20 +119,20 @@ describe('requests of several clients at once', () => {
     return arrived;
   };
 
-  test('given the same client, when it asks the same, then one request is sent', async () => {
+  test('given equal requests of one client, then one request is sent', async () => {
     expect(await askAll(['ada', 'ada', 'ada'])).toBe(1);
   });
 
-  test('given different clients, then each has a request of its own', async () => {
+  test('given different clients, then a request is sent for each', async () => {
     expect(await askAll(['ada', 'bob', 'ada'])).toBe(2);
   });
 
-  test('given headers that clients receive, then no request is joined', async () => {
+  test('given RETURN_HEADERS, then requests are not joined', async () => {
     expect(await askAll(['ada', 'ada'], { RETURN_HEADERS: 'x-cache' })).toBe(2);
   });
 });
 
-test('given a client who leaves, then what others wait for is sent again, once for all of them', async () => {
+test('given a client that disconnects, then the request that others wait for is sent again, once', async () => {
   const { ask, subgraphs } = await start();
   const reached = Promise.withResolvers<void>();
   let count = 0;
@@ -153,12 +153,12 @@ test('given a client who leaves, then what others wait for is sent again, once f
   expect(count).toBe(2);
 });
 
-describe('a connection that dies before it has answered', () => {
+describe('a connection that is closed before the response', () => {
   const QUERY = '{ books { id } }';
   test.each([
     ['a query', QUERY, 2, undefined],
     ['a mutation', 'mutation { touch { id } }', 1, 'UPSTREAM_OUTCOME_UNKNOWN'],
-  ])('%s is sent as often as that is safe', async (_, query, times, code) => {
+  ])('%s is retried only if that is safe', async (_, query, times, code) => {
     const { ask, subgraphs } = await start();
     let count = 0;
     subgraphs.books.before = (response) => {
@@ -173,7 +173,7 @@ describe('a connection that dies before it has answered', () => {
   });
 });
 
-test('given a timeout for a subgraph, then it alone has that long', async () => {
+test('given a timeout for one subgraph, then it applies to no other', async () => {
   const { ask, subgraphs } = await start({ SUBGRAPH_TIMEOUTS_MS: 'reviews=50' });
   subgraphs.reviews.before = () => new Promise(() => {});
   const { data, errors } = await ask('{ again { id stars } }');
@@ -192,7 +192,7 @@ test('given a timeout for a subgraph, then it alone has that long', async () => 
   );
 });
 
-test('given headers to return, then clients receive them: lists joined, cookies apart', async () => {
+test('given RETURN_HEADERS, then clients receive them: lists joined, cookies separate', async () => {
   const { url, subgraphs } = await start({ RETURN_HEADERS: 'X-Cache, Set-Cookie' });
   subgraphs.books.before = (response) =>
     void response.setHeader('x-cache', 'hit').setHeader('set-cookie', ['a=1', 'b=2']);

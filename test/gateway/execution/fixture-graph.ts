@@ -5,13 +5,13 @@ export { SCHEMAS } from './fixture-schemas.ts';
 export type Thing = { readonly __typename: string; readonly id: string };
 type Args = Readonly<Record<string, unknown>>;
 
-/** What goes wrong: a field of an object fails, is null, or is what it should be. */
+/** Decides whether a field of an object fails, is null, or has its value. */
 export type Faults = (type: string, id: string, field: string) => 'error' | 'null' | undefined;
 
 const number = (text: string): number => {
   let hash = 2_166_136_261;
   for (const character of text) hash = Math.imul(hash ^ (character.codePointAt(0) as number), 16_777_619);
-  // The lowest bits of this hash hardly differ between similar texts.
+  // The lowest bits of this hash differ little between similar texts.
   return (hash >>> 7) % 100_003;
 };
 
@@ -32,7 +32,7 @@ type Resolve = (object: Thing, args: Args) => unknown;
 const weightOf = (id: string, unit: unknown): number =>
   number(`weight${id}`) * (unit === 'kg' ? 3 : unit === 'lb' ? 7 : 1);
 
-/** What each field is, without what others require for it. */
+/** Values of the fields that require no other fields. */
 const FIELDS: Readonly<Record<string, Readonly<Record<string, Resolve>>>> = {
   Query: {
     people: (_, { first }) => ids('people', first).map(person),
@@ -124,7 +124,7 @@ const FIELDS: Readonly<Record<string, Readonly<Record<string, Resolve>>>> = {
   },
 };
 
-/** Fields that are made of others: which, and how. */
+/** Fields computed from required fields. */
 const REQUIRING: Readonly<Record<string, { readonly needs: readonly [string, Args][]; readonly make: Make }>> = {
   'Person.sign': { needs: [['nick', {}]], make: ([nick]) => `-- ${nick}` },
   'Book.postage': {
@@ -148,17 +148,17 @@ const resolveWith = (faults: Faults, typename: string, field: string, object: Th
 
 type ResolverOptions = {
   readonly faults: Faults;
-  /** In a subgraph, required values come with the representation; in one schema they are computed. */
+  /** In a subgraph, required values come with the representation. In the reference schema, they are computed. */
   readonly isSubgraph: boolean;
 };
 
-/** The resolvers of every field; a schema takes those that it has. */
+/** Resolvers of all fields. Each schema uses those of its own fields. */
 export const createResolvers = ({ faults, isSubgraph }: ResolverOptions) => {
   const resolvers: Record<string, Record<string, unknown>> = {};
   for (const [typename, fields] of Object.entries(FIELDS)) {
     resolvers[typename] = {};
     for (const field of Object.keys(fields)) {
-      // What a representation brings along is not computed again: the graph says who knows it.
+      // Values in a representation are not computed again: the subgraph that owns them has provided them.
       resolvers[typename][field] = (object: Thing, args: Args) =>
         resolveWith(faults, typename, field, object ?? ({} as Thing), args);
     }
@@ -167,7 +167,7 @@ export const createResolvers = ({ faults, isSubgraph }: ResolverOptions) => {
     const [typename = '', field = ''] = coordinate.split('.');
     (resolvers[typename] as Record<string, unknown>)[field] = (object: Thing & Args, args: Args) => {
       const fault = faults(typename, object.id, field);
-      // A value that is required and failed keeps the field from being asked for.
+      // A field is not requested if a value that it requires has failed.
       const needed = needs.map(([name, given]) =>
         isSubgraph ? object[name] : resolveWith(faults, typename, name, object, given),
       );
@@ -178,7 +178,7 @@ export const createResolvers = ({ faults, isSubgraph }: ResolverOptions) => {
   for (const type of ['Node', 'Work', 'Found', 'Noted']) {
     resolvers[type] = { __resolveType: ({ __typename }: Thing) => __typename };
   }
-  // An interface to the subgraph that knows its objects' types, an object type to the others.
+  // An interface in the subgraph that knows the concrete types, an object type in the others.
   for (const type of ['Toy', 'Tool']) resolvers[type] = { ...resolvers['Item'], ...resolvers[type] };
   resolvers['Item'] = { ...resolvers['Item'], __resolveType: ({ id }: Thing) => (Number(id) % 2 ? 'Toy' : 'Tool') };
   return { ...resolvers, Json: new GraphQLScalarType({ name: 'Json' }) };

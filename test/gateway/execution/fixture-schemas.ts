@@ -1,7 +1,6 @@
 /**
- * The subgraphs of a library, for tests, with everything that makes federation hard: entities, interfaces and unions
- * across subgraphs, `@requires`, `@provides` and `@interfaceObject`, objects and lists of objects that several subgraphs
- * contribute to.
+ * Test subgraphs of a library. They cover the difficult parts of federation: entities, interfaces and unions across subgraphs,
+ * `@requires`, `@provides` and `@interfaceObject`, and objects and lists with fields from several subgraphs.
  */
 export const SCHEMAS: Readonly<Record<string, string>> = {
   people: `

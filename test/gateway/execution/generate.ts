@@ -18,7 +18,7 @@ import {
   visit,
 } from 'graphql';
 
-/** Random numbers that are the same for the same seed. Source: mulberry32, public domain. */
+/** Creates a seeded random number generator. Source: mulberry32, public domain. */
 export const createRandom = (seed: number) => {
   let state = seed | 0;
   const next = (): number => {
@@ -41,7 +41,7 @@ export type Operation = { readonly query: string; readonly variables: Readonly<R
 const ALIASES = ['a', 'b', 'id', 'name', 'weight', 'constructor', '__proto__', 'toString', 'representations'];
 
 /**
- * Generates a random operation that a schema allows: nested selections with aliases, fragments of both kinds on types and
+ * Generates a random valid operation: nested selections with aliases, fragments of both kinds on types and
  * interfaces, arguments with and without variables, `@skip` and `@include`.
  */
 export const generateOperation = (schema: GraphQLSchema, random: Random): Operation => {
@@ -50,10 +50,10 @@ export const generateOperation = (schema: GraphQLSchema, random: Random): Operat
   return { query: print(document), variables };
 };
 
-// Each round changes the fields that are part of a conflict, which may then be part of another.
+// Each round renames conflicting fields, which can cause new conflicts.
 const MAX_ROUNDS = 8;
 
-/** Gives fields that cannot be merged with others of their name an alias of their own. */
+/** Gives unique aliases to fields that cannot be merged with others of their name. */
 const resolveConflicts = (schema: GraphQLSchema, document: DocumentNode): DocumentNode => {
   let resolved = document;
   let aliases = 0;
@@ -126,7 +126,7 @@ const draftOperation = (schema: GraphQLSchema, random: Random): Operation => {
   const fieldsOf = (type: GraphQLCompositeType): GraphQLField<unknown, unknown>[] =>
     isObjectType(type) || isInterfaceType(type) ? Object.values(type.getFields()) : [];
 
-  /** Types that a fragment within this one can be on. */
+  /** Returns the possible type conditions of a nested fragment. */
   const related = (type: GraphQLCompositeType): GraphQLCompositeType[] => {
     const possible = isObjectType(type) ? [type] : [...schema.getPossibleTypes(type)];
     const unions = Object.values(schema.getTypeMap()).filter(isUnionType);

@@ -12,7 +12,7 @@ import { createLog } from '../../../runtime/log.ts';
 import { createTurnQueue } from '../../../runtime/turn-queue.ts';
 import { SCHEMAS } from './fixture-graph.ts';
 
-/* How often an operation is planned: Apollo's planner is counted, and subgraphs answer nothing. */
+/* The number of times that an operation is planned. Calls of Apollo's planner are counted; subgraphs return no data. */
 
 const services = Object.entries(SCHEMAS).map(([name, text]) => ({
   name,
@@ -24,7 +24,7 @@ const supergraphSdl = composeServices(services).supergraphSdl ?? '';
 const ESTIMATE_LIMITS = { maxObjects: 10_000, maxValues: 100_000, assumedListSize: 10 };
 
 let planned: number;
-/** Requests to subgraphs. */
+/** Number of subgraph requests. */
 let sent: number;
 const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object> =>
   makeGraphOf(supergraphSdl, { maxPrograms, maxProgramBytes });
@@ -48,7 +48,7 @@ const makeGraphOf = (
       lastGeneratedPlanStatistics: () => planner.lastGeneratedPlanStatistics(),
     },
     clientOf: () => ({
-      encoding: 'texts',
+      encoding: 'json',
       prepare: () => async () => {
         sent += 1;
         return { data: {} };
@@ -79,14 +79,14 @@ beforeEach(() => {
   sent = 0;
 });
 
-test('an operation is planned when it is first asked for, each of a document by itself', async () => {
+test('an operation is planned on first use, each operation of a document separately', async () => {
   const graph = makeGraph();
   const text = 'query A { people { name } } query B { people { nick } }';
   for (const name of ['A', 'B', 'A', 'B']) await ask(graph, text, {}, name);
   expect(planned).toBe(2);
 });
 
-test('a known operation whose time is up before it begins asks nobody', async () => {
+test('a cached operation that times out before it starts sends no requests', async () => {
   const graph = makeGraph();
   const operation = operationOf('{ people { name } }');
   expect(sent).toBe(0);
@@ -98,7 +98,7 @@ test('a known operation whose time is up before it begins asks nobody', async ()
   expect(sent).toBe(1);
 });
 
-test('variables do not count, but for conditions that the planner cannot be trusted with', async () => {
+test('an operation is planned once for all variables, except for conditions that the planner handles incorrectly', async () => {
   const graph = makeGraph();
   const plain = 'query($first: Int, $yes: Boolean!) { people(first: $first) { name @skip(if: $yes) } }';
   for (const first of [1, 2, 3]) await ask(graph, plain, { first, yes: first > 1 });
@@ -110,7 +110,7 @@ test('variables do not count, but for conditions that the planner cannot be trus
     [true, true],
   ])
     await ask(graph, nested, { a, b });
-  // Once to see that it cannot be trusted, and once for each set of values.
+  // Once to detect the incorrect conditions, and once for each set of values.
   expect(planned).toBe(1 + 1 + 2);
 });
 
@@ -124,7 +124,7 @@ test.each([
   expect(planned).toBe(3);
 });
 
-test('operations of one version are made ready in the next, but for those that it does not allow', async () => {
+test('operations of one version are compiled for the next one, except invalid ones', async () => {
   const [old, next] = [makeGraph(), makeGraph()];
   await ask(old, '{ people { name } }');
   await ask(old, '{ people { nick } }');
@@ -142,7 +142,7 @@ test('operations of one version are made ready in the next, but for those that i
   expect(planned).toBe(2);
 });
 
-test('a progressive override has a plan for each side that it can have, and none for operations without its field', async () => {
+test('a progressive override has a plan for each possible decision, and none for operations without its field', async () => {
   const LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@override"])';
   const percents = [20, 40, 60, 80];
   const moved = percents.map((n) => `f${n}: Int @override(from: "old", label: "percent(${n})")`).join(' ');
@@ -157,7 +157,7 @@ test('a progressive override has a plan for each side that it can have, and none
   let drawn = 0;
   const graph = makeGraphOf(sdl, { random: () => ((drawn++ * 37) % 100) / 100 });
   for (let count = 0; count < 100; count++) await ask(graph, '{ f20 f40 f60 f80 }');
-  // None has moved, or the last, or the last two, and so on: five and not sixteen.
+  // None has moved, or the last, or the last two, and so on: five plans instead of sixteen.
   expect(planned).toBe(5);
   planned = 0;
   sent = 0;
@@ -169,7 +169,7 @@ test('a progressive override has a plan for each side that it can have, and none
   expect(planned).toBe(1);
 });
 
-describe('given a supergraph that no graph can be made of', () => {
+describe('given a supergraph that cannot be served', () => {
   const { supergraphSdl: nextSdl = '' } = composeServices([
     ...services,
     { name: 'another', url: 'http://another', typeDefs: parse('type Query { another: Int }') },
@@ -187,7 +187,7 @@ describe('given a supergraph that no graph can be made of', () => {
       },
       clientsOf: (sdl) => {
         if (!isUsable(sdl)) throw new Error('There is no way to\nthis subgraph.');
-        return () => ({ encoding: 'texts', prepare: () => async () => ({ data: {} }) });
+        return () => ({ encoding: 'json', prepare: () => async () => ({ data: {} }) });
       },
       overrideLabels: [],
       maxPrograms: 10,
@@ -208,7 +208,7 @@ describe('given a supergraph that no graph can be made of', () => {
   };
   const APOLLO = { apollo: {} } as Parameters<ReturnType<typeof makeGateway>['gateway']['load']>[0];
 
-  test('then the gateway does not load, and says why in one line', async () => {
+  test('then the gateway does not load and gives the reason in one line', async () => {
     const { gateway, loaded } = makeGateway(() => false);
     const load = gateway.load(APOLLO);
     await expect(load).rejects.toThrow(SupergraphError);
@@ -216,7 +216,7 @@ describe('given a supergraph that no graph can be made of', () => {
     expect(loaded()).toBe(0);
   });
 
-  test('then a change to it throws, each time, and nobody hears of it', async () => {
+  test('then an update to it throws each time, and listeners are not notified', async () => {
     const { gateway, change, loaded } = makeGateway((sdl) => !sdl.includes('another'));
     await gateway.load(APOLLO);
     for (const _ of [1, 2]) expect(() => change(nextSdl)).toThrow(SupergraphError);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FederationHarness, startFederationHarness } from './federation-harness.ts';
 import { createResolvers, SCHEMAS } from './fixture-graph.ts';
 
-/* What graphql-jit got wrong when it executed subgraphs in this process. */
+/* Regressions: operations that graphql-jit executed incorrectly for in-process subgraphs. */
 
 let stand: FederationHarness;
 beforeAll(async () => {
@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => stand.close());
 
 test.each([true, false])(
-  'given a fragment under two conditions, when $yes is %s, then it is there under either',
+  'given a fragment with two conditions, when $yes is %s, then it is included under either',
   async (yes) => {
     const { data } = await stand.ask(
       `query($yes: Boolean!) { me { best { nick ...F @include(if: $yes) } ... @skip(if: $yes) { ...F } role } }
@@ -39,14 +39,14 @@ test('given a variable that is an input object, then its fields have their defau
   expect({ data, errors }).toEqual({ data: { rename: { id: '3' } }, errors: undefined });
 });
 
-test('given more than a thousand fields, then they are answered all the same', async () => {
+test('given more than a thousand fields, then all are returned', async () => {
   const fields = Array.from({ length: 1_100 }, (_, index) => `f${index}: name`);
   const { data, errors } = await stand.ask<{ me: Record<string, string> }>(`{ me { ${fields.join(' ')} } }`);
   expect(errors).toBeUndefined();
   expect(Object.keys(data?.me ?? {})).toHaveLength(1_100);
 });
 
-test('given an operation that is nested too deeply, then it is refused', async () => {
+test('given an operation that is nested too deeply, then it is rejected', async () => {
   const levels = 2_000;
   const { status, data, errors } = await stand.ask(`{ me { ${'best { '.repeat(levels)} id ${'} '.repeat(levels)} } }`);
   expect({ status, data }).toEqual({ status: 400, data: undefined });

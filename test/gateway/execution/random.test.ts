@@ -21,22 +21,22 @@ import { createResolvers, type Faults, SCHEMAS } from './fixture-graph.ts';
 import { createRandom, generateOperation } from './generate.ts';
 
 /*
- * Random operations, once by the gateway and once by graphql-js over one schema with the same resolvers. In some of them
- * fields fail or are null, in some whole fetches or subgraphs fail, and answers arrive in a random order. All of that is
- * the same for the same seed: `SEED=<n> npx vitest run random` repeats one, `SEEDS=<n>` tries another number of them.
+ * Executes random operations by the gateway and by graphql-js over one schema with the same resolvers, and compares the results.
+ * In some operations fields fail or are null, in some whole fetches or subgraphs fail, and responses arrive in random order.
+ * Everything depends on the seed alone: `SEED=<n> npx vitest run random` repeats one, `SEEDS=<n>` sets their number.
  */
 
 const SEEDS = Number(process.env['SEEDS'] ?? 300);
 const ONLY = process.env['SEED'];
 const FIRST_SEEDS = ONLY ? [Number(ONLY)] : Array.from({ length: SEEDS }, (_, index) => index + 1);
 
-/** A number from 0 to 1 that is the same for the same seed and text. */
+/** Returns a number from 0 to 1 that depends on the seed and the text alone. */
 const luckOf = (seed: number, text: string): number => {
   const luck = createRandom(seed).below(1e9) + [...text].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) % 1e12, 7);
   return createRandom(luck % 2_147_483_647).next();
 };
 
-/** How a seed's fields fail: in half of them nothing does. */
+/** Decides which fields fail for a seed. For half of the seeds none does. */
 const createFaults = (seed: number): Faults => {
   if (seed % 2 === 0) return () => undefined;
   return (type, id, field) => {
@@ -47,7 +47,7 @@ const createFaults = (seed: number): Faults => {
 
 const SUBGRAPHS = Object.keys(SCHEMAS);
 
-/** How a seed's fetches fail: in half of them none does, in a quarter all of one subgraph, in a quarter some of any. */
+/** Decides which fetches fail for a seed: none for half of the seeds, all of one subgraph for a quarter, some of any for the rest. */
 const createFetchFaults = (seed: number): FaultOf => {
   const isOfWhole = seed % 8 < 2;
   const down = SUBGRAPHS[seed % SUBGRAPHS.length];
@@ -63,14 +63,14 @@ let faults: Faults = () => undefined;
 const current: Faults = (...place) => faults(...place);
 let fetchFaults: FaultOf = () => undefined;
 let order = createRandom(0);
-/** The subgraphs of the current operation's fetches that failed. */
+/** Subgraphs with failed fetches in the current operation. */
 const failed = new Set<string>();
 
 type Path = readonly (string | number)[];
 const pathsOf = (errors: readonly GraphQLFormattedError[] | readonly GraphQLError[] | undefined): string[] =>
   (errors ?? []).map(({ path }) => JSON.stringify(path ?? null));
 
-/** The same schema where everything may be null, so that every error has its place. */
+/** The same schema with all fields nullable, so that every error stays at its path. */
 const makeNullable = (schema: GraphQLSchema): GraphQLSchema => {
   const strip = (type: GraphQLOutputType): GraphQLOutputType => {
     if (isNonNullType(type)) return strip(type.ofType as GraphQLOutputType);
@@ -132,7 +132,7 @@ describe.each([
         const where = `SEED=${seed}\n${query}\n${JSON.stringify(variables)}`;
         const answer = await stand.ask(query, variables);
 
-        // A mutation is not sent twice for the sake of two fields that need one value with different arguments.
+        // A mutation is not split for two fields that need one value with different arguments.
         if (answer.errors?.[0]?.extensions?.['code'] === 'OPERATION_UNRESOLVABLE' && query.startsWith('mutation'))
           continue;
         const expected = await execute({ schema: reference, document, variableValues: variables });
@@ -146,8 +146,8 @@ describe.each([
 
         const possible = await execute({ schema: nullable, document, variableValues: variables });
         const allowed = new Set([...pathsOf(possible.errors), ...pathsOf(expected.errors)]);
-        // Where a null came up to is told of itself if it came from a field that nobody asked for, and what needed a value
-        // that was lost with it fails as well.
+        // A null that propagated from a field that the client did not select is reported itself, and fields that required a
+        // value lost with it fail as well.
         const nulls = (expected.errors ?? []).map(({ path }) => findNull(expected.data, path ?? []));
         const isAllowed = (path: Path) =>
           allowed.has(JSON.stringify(path)) || nulls.some((at) => startsWith(path, at) || startsWith(at, path));
@@ -156,7 +156,7 @@ describe.each([
           told.filter((path) => !isAllowed(path)),
           `no such error: ${where}`,
         ).toEqual([]);
-        // Each null that has a reason is told of: by an error there, or by one further down that brought it up.
+        // Each null with a reason has an error: at its path, or below it if the null propagated.
         for (const nullAt of nulls) {
           const isTold = (answer.errors ?? []).some(({ path: other = [] }) => startsWith(other, nullAt));
           expect(isTold, `no error at ${nullAt.join('.')}: ${where}\n${told}`).toBe(true);
@@ -172,8 +172,8 @@ describe.each([
 type Answered = { readonly data?: unknown; readonly errors?: readonly GraphQLFormattedError[] | undefined };
 
 /**
- * What is wrong with an answer to which some fetches are missing: values other than those of the reference, nulls in the
- * place of values that no error of a failed fetch explains, and errors that explain no null.
+ * Returns the defects of a response with failed fetches: values that differ from the reference, nulls that no error of a failed
+ * fetch explains, and errors that explain no null.
  */
 const findUnexplained = (
   { data, errors = [] }: Answered,
@@ -197,7 +197,7 @@ const findUnexplained = (
   };
   compare(data, expected.data, []);
   for (const { path } of errors) {
-    // One without a path may explain a null that another explains too.
+    // An error without a path may explain a null that another error explains too.
     const isExplaining = !path || findNull(data, path).length < path.length || valueAt(data, path) === null;
     if (!isExplaining) problems.push(`${path.join('.')} has an error and no null`);
   }
@@ -212,7 +212,7 @@ const valueAt = (data: unknown, path: Path): unknown =>
 
 const startsWith = (path: Path, start: Path): boolean => start.every((step, index) => path[index] === step);
 
-/** Where on the way to an error the answer is null. */
+/** Returns the path of the null on the way to an error. */
 const findNull = (data: unknown, path: Path): Path => {
   let value = data;
   for (const [index, step] of path.entries()) {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FederationHarness, startFederationHarness } from './federation-harness.ts';
 import { createResolvers, SCHEMAS } from './fixture-graph.ts';
 
-/* What a subgraph gets of a client's variables. */
+/* The variables that a subgraph receives. */
 
 describe.each([
   ['in this process', true],
@@ -22,7 +22,7 @@ describe.each([
     return data?.people.length;
   };
 
-  test('then a variable that is not sent has the default of its operation', async () => {
+  test('then an omitted variable has its default', async () => {
     const query = 'query($first: Int = 2) { people(first: $first) { id } }';
     expect(await countOf(query)).toBe(2);
     expect(await countOf(query, { first: 1 })).toBe(1);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FederationHarness, startFederationHarness } from '../execution/federation-harness.ts';
 
-/* What bounds an answer that is larger than its estimate. */
+/* Limits on a response that is larger than its estimate. */
 
 const SCHEMAS = {
   shop: `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key"])
@@ -34,7 +34,7 @@ describe.each([
     ['a list of objects', '{ items(count: 6000) { id } }'],
     ['long texts', '{ items(count: 40) { text } }'],
     ['lists within lists', '{ items(count: 300) { items { id } } }'],
-  ])('when %s is longer than an answer may be, then the answer is refused', async (_name, query) => {
+  ])('when %s exceeds the response limit, then the operation is rejected', async (_name, query) => {
     const { data, errors } = await stand.ask(query);
     expect(data).toBeUndefined();
     expect(errors?.map(({ extensions }) => extensions)).toEqual([
@@ -42,21 +42,21 @@ describe.each([
     ]);
   });
 
-  test('when it is as long as it may be, then it is answered', async () => {
+  test('when it is at the limit, then it is returned', async () => {
     const { data, errors } = await stand.ask<{ numbers: number[] }>('{ numbers(count: 9900) }');
     expect(errors).toBeUndefined();
     expect(data?.numbers).toHaveLength(9_900);
   });
 
-  test('when each of thousands of objects has an error, then some are reported, and that there are more', async () => {
+  test('when each of thousands of objects has an error, then some are reported with the number of omitted ones', async () => {
     const { data, errors } = await stand.ask<{ holes: null[] }>('{ holes(count: 3000) { id } }');
     expect(data?.holes).toEqual(Array.from({ length: 3_000 }, () => null));
     expect(errors?.length).toBeLessThanOrEqual(2_001);
-    expect(errors?.at(-1)?.message).toMatch(isLocal ? '1000 more errors are left out.' : /more errors/);
+    expect(errors?.at(-1)?.message).toMatch(isLocal ? '1000 more errors were omitted.' : /more errors/);
   });
 });
 
-test('given subgraphs over HTTP whose answers are too much in all, then the fetch that is over it fails, and the next request is answered', async () => {
+test('given remote subgraphs with too many bytes in total, then the exceeding fetch fails, and the next request is answered', async () => {
   const text = 'x'.repeat(700_000);
   const schemas = {
     one: 'type Query { one: String }',

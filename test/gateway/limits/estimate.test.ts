@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Foreign, startForeign } from '../../helpers/foreign.ts';
 
-/* How an answer's size is estimated in supergraphs that are none of the product's, seen by what is refused. */
+/* Estimated response sizes in external supergraphs, as shown by the rejections. */
 
 const SHOP = {
   schema: `
@@ -35,7 +35,7 @@ const SHOP = {
 
 let shop: Foreign<'shop'>;
 beforeAll(async () => {
-  // Everything is refused, so that each answer tells the estimate.
+  // Every operation is rejected, so that each error contains the estimate.
   shop = await startForeign({ shop: SHOP }, { MAX_ESTIMATED_OBJECTS: '1', ASSUMED_LIST_SIZE: '10' });
 });
 afterAll(() => shop.close());
@@ -64,7 +64,7 @@ describe('the estimate of objects', () => {
     ['the size that one type of an interface gives a list', '{ being { food { id } } }', 1 + 25],
     ['the weight of an enum', '{ status }', 6],
     [
-      'a field that two fragments ask for',
+      'a field selected by two fragments',
       '{ ...A ...B } fragment A on Query { plain { id } } fragment B on Query { plain { name } }',
       10,
     ],
@@ -73,20 +73,20 @@ describe('the estimate of objects', () => {
     expect(await estimate(query)).toBe(objects);
   });
 
-  test('of an interface that nests is reckoned once for each level, however many types it has', async () => {
+  test('of a nested interface is computed once per level, however many types it has', async () => {
     const levels = 40;
     const query = `{ being ${'{ ... on Bird { wings } ... on Fish { fins } child '.repeat(levels)} { id } ${'}'.repeat(levels)} }`;
     expect(await estimate(query)).toBe(levels + 1);
   });
 
-  test('neither overflows nor becomes less by what it is multiplied with', async () => {
+  test('neither overflows nor decreases by multiplication', async () => {
     const levels = 40;
     const some = 'some(limit: 2147483647) { '.repeat(levels);
     const query = `{ plain { ${some} some(limit: 0) { id } ${'}'.repeat(levels)} } refund { id } }`;
     expect(await estimate(query)).toBeGreaterThan(1e12);
   });
 
-  test('variables, with their defaults, and conditions', async () => {
+  test('uses variables, their defaults, and conditions', async () => {
     const query = `query($first: Int! = 3, $yes: Boolean!) {
       connection(first: $first) { edges { node { id items @include(if: $yes) { id } } } }
     }`;
@@ -95,19 +95,19 @@ describe('the estimate of objects', () => {
     expect(await estimate(query, { yes: true, first: 2 })).toBe(1 + 2 + 2 + 20);
   });
 
-  test('a variable that is absent has the default of its argument, and null has not', async () => {
+  test('an absent variable selects the default of its argument, null does not', async () => {
     const query = 'query($count: Int) { sliced(count: $count) { id } }';
     for (const variables of [{ count: null }, {}, { count: null }]) {
       expect(await estimate(query, variables)).toBe('count' in variables ? 10 : 2);
     }
   });
 
-  test('keys in a variable', async () => {
+  test('counts keys in a variable', async () => {
     const query = 'query($ids: [ID!]!) { byIds(ids: $ids) { id } }';
     expect(await estimate(query, { ids: Array.from({ length: 33 }, String) })).toBe(33);
   });
 
-  test('nothing was asked of the subgraph', () => {
+  test('the subgraph received no requests', () => {
     expect(shop.subgraphs.shop.requests).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Stack, startStack } from '../../helpers/stack.ts';
 
-/* What is refused before anything is fetched: documents, estimates, variables. */
+/* Limits that are enforced before anything is fetched: documents, estimates, variables. */
 
 let stack: Stack;
 beforeAll(async () => {
@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => stack.close());
 afterEach(() => stack.reset());
 
-// The WSDL is read at the start, whatever is asked.
+// The WSDL is always read at startup.
 const providerCalls = () =>
   [stack.stripe, stack.hubspot, stack.openmage]
     .flatMap(({ calls }) => calls)
@@ -27,7 +27,7 @@ const DOUBLING = `{ customers { edges { node { ...F0 } } } } ${repeat(
   (index) => `fragment F${index} on Customer { ...F${index + 1} ...F${index + 1} }`,
 )} fragment F40 on Customer { email }`;
 
-describe('given a document that is too large, then it is refused with the limit, its value and its variable', () => {
+describe('given a document that is too large, then it is rejected with the limit, its value and its variable', () => {
   test.each([
     ['characters', `{ customers { edges { cursor } } } #${' '.repeat(100_000)}`, 'MAX_OPERATION_CHARS', 100_000],
     ['tokens', `{ ${repeat(10_001, () => 'a')} }`, 'MAX_OPERATION_TOKENS', 10_000],
@@ -58,7 +58,7 @@ describe('given a document that is too large, then it is refused with the limit,
     expect(providerCalls()).toEqual([]);
   });
 
-  test('also when it is sent again, under an operation name, and by its hash', async () => {
+  test('also when it is repeated, sent with an operation name, and sent by its hash', async () => {
     for (const body of [{ query: DOUBLING }, { query: DOUBLING, operationName: 'None' }]) {
       const response = await fetch(`${stack.url}/graphql`, {
         method: 'POST',
@@ -71,7 +71,7 @@ describe('given a document that is too large, then it is refused with the limit,
   });
 });
 
-describe('given an operation whose answer could get too large, then it is refused', () => {
+describe('given an operation whose estimated response is too large, then it is rejected', () => {
   test.each([
     [
       'nested lists',
@@ -82,7 +82,7 @@ describe('given an operation whose answer could get too large, then it is refuse
       `{ customers { edges { node { ${nested(4, 'payments { edges { node { customer {', 'id')} } } } }`,
     ],
     [
-      'a list that is asked for by keys',
+      'a list requested by keys',
       `{ products(skus: [${repeat(500, (i) => `"S${i}"`)}]) { ${repeat(30, (i) => `s${i}: stock { inStock }`)} } }`,
     ],
   ])('%s', async (_, query) => {
@@ -96,7 +96,7 @@ describe('given an operation whose answer could get too large, then it is refuse
     expect(providerCalls()).toEqual([]);
   });
 
-  test('by its variables: the same operation with smaller pages is answered', async () => {
+  test('depending on its variables: the same operation with smaller pages is executed', async () => {
     const query = `query($customers: Int!, $deals: Int! = 2) {
       customers(first: $customers) { edges { node { deals(first: $deals) { edges { node { customers { id } } } } } } }
     }`;
@@ -108,7 +108,7 @@ describe('given an operation whose answer could get too large, then it is refuse
     expect(providerCalls()).toEqual([]);
   });
 
-  test('by many values of few objects', async () => {
+  test('because of many values in few objects', async () => {
     const fields = repeat(120, (index) => `a${index}: email`);
     const query = (pages: number) =>
       `{ ${repeat(pages, (i) => `p${i}: customers(first: 100) { edges { node { ...Fields } } }`)} } fragment Fields on Customer { ${fields} }`;
@@ -119,7 +119,7 @@ describe('given an operation whose answer could get too large, then it is refuse
     expect(providerCalls()).toEqual([]);
   });
 
-  test('not for fragments that ask for the same', async () => {
+  test('except for fragments with equal selections', async () => {
     const fragment = (name: string) =>
       `fragment ${name} on Query { customers(first: 100) { edges { node { payments(first: 10) { edges { node { id } } } } } } }`;
     const { errors } = await stack.ask(`{ ...A ...B ...C ...D } ${['A', 'B', 'C', 'D'].map(fragment).join(' ')}`);
@@ -127,7 +127,7 @@ describe('given an operation whose answer could get too large, then it is refuse
   });
 });
 
-test('given fields that share a name too often to be compared, then the operation is refused', async () => {
+test('given too many fields that share a name, then the operation is rejected', async () => {
   const { status, errors } = await stack.ask(`{ ${repeat(900, () => 'customers { pageInfo { endCursor } }')} }`);
   expect(status).toBe(400);
   expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['OPERATION_LIMIT_EXCEEDED']);
@@ -136,10 +136,10 @@ test('given fields that share a name too often to be compared, then the operatio
   expect(aborted.errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['OPERATION_TOO_COMPLEX']);
 });
 
-describe('given variables that cannot be used', () => {
+describe('given invalid variables', () => {
   const QUERY = `mutation($input: SetStockInput!) { setStock(input: $input) { product { sku } } }`;
 
-  test('with many unknown fields, then the answer is small, and repeats nothing', async () => {
+  test('with many unknown fields, then the response is small and does not repeat the input', async () => {
     const input = Object.fromEntries(Array.from({ length: 19_000 }, (_, index) => [`secret${index}`, 'x'.repeat(20)]));
     const { status, errors, text } = await stack.ask(QUERY, { input });
     expect(status).toBe(400);
@@ -148,14 +148,14 @@ describe('given variables that cannot be used', () => {
     expect(text).not.toContain('xxxxxxxx');
   });
 
-  test('with many bad items of a list, then the answer is small', async () => {
+  test('with many invalid list items, then the response is small', async () => {
     const skus = Array.from({ length: 9_000 }, () => ({ a: 1 }));
     const { status, text } = await stack.ask('query($skus: [ID!]!) { products(skus: $skus) { sku } }', { skus });
     expect(status).toBe(400);
     expect(text.length).toBeLessThan(10_000);
   });
 
-  test('then a message says where, and in production names nothing of the schema', async () => {
+  test('then the message has the position, and in production no schema names', async () => {
     const variables = { input: { sku: 'ACME-1', quantiti: 1 } };
     expect((await stack.ask(QUERY, variables)).text).toContain('Did you mean');
     const production = await stack.startAnother({ NODE_ENV: 'production' });
@@ -167,19 +167,19 @@ describe('given variables that cannot be used', () => {
 });
 
 describe('given introspection', () => {
-  test('of everything, then it is answered', async () => {
+  test('of the full schema, then it is executed', async () => {
     const { getIntrospectionQuery } = await import('graphql');
     expect((await stack.ask(getIntrospectionQuery())).errors).toBeUndefined();
   });
 
-  test('of everything many times over, then it is refused', async () => {
+  test('of the full schema many times over, then it is rejected', async () => {
     const whole = 'types { name fields { name args { name } type { name ofType { name ofType { name } } } } }';
     const { errors } = await stack.ask(`{ ${repeat(50, (i) => `s${i}: __schema { ${whole} }`)} }`);
     expect(errors?.[0]?.extensions).toMatchObject({ code: 'OPERATION_LIMIT_EXCEEDED', variable: 'INTROSPECTION' });
   });
 });
 
-test('given more selections than are planned between requests, then they are answered all the same', async () => {
+test('given more selections than are planned in the main thread, then they are executed all the same', async () => {
   const fields = repeat(260, (index) => `a${index}: email`);
   const { data, errors } = await stack.ask<{ customers: { edges: { node: Record<string, string> }[] } }>(
     `{ customers(first: 2) { edges { node { ${fields} } } } }`,
@@ -188,7 +188,7 @@ test('given more selections than are planned between requests, then they are ans
   expect(Object.keys(data?.customers.edges[0]?.node ?? {})).toHaveLength(260);
 });
 
-test('given an invalid document of many selections, then each error has its place', async () => {
+test('given an invalid document with many selections, then each error has its location', async () => {
   const fields = repeat(260, (index) => `a${index}: email`);
   const { status, errors } = await stack.ask(`{ customers { edges { node { ${fields} nothing\nnone } } } }`);
   expect(status).toBe(400);
@@ -198,7 +198,7 @@ test('given an invalid document of many selections, then each error has its plac
   ]);
 });
 
-test('given planning that takes too long, then the operation is refused, and others are answered', async () => {
+test('given planning that takes too long, then the operation is rejected, and others are executed', async () => {
   const hasty = await stack.startAnother({ PLANNING_TIMEOUT_MS: '1' });
   const fields = repeat(400, (index) => `a${index}: payments { edges { node { id amount { amount } } } }`);
   const [slow, quick] = await Promise.all([

@@ -7,7 +7,7 @@ import type { SubgraphDefinition } from '../../helpers/subgraph-server.ts';
 const FIELDS = Array.from({ length: 8 }, (_, index) => `f${index}`);
 const SUBGRAPHS = ['s0', 's1', 's2', 's3', 's4', 's5'];
 
-/** Field n is in subgraphs n, n + 1 and n + 2, counted around. */
+/** Field n is in subgraphs n, n + 1 and n + 2, modulo their number. */
 const fieldsOf = (subgraph: number): string[] =>
   FIELDS.filter((_, field) => (SUBGRAPHS.length + subgraph - (field % SUBGRAPHS.length)) % SUBGRAPHS.length < 3);
 
@@ -50,7 +50,7 @@ test('given an operation with thousands of possible plans, then the one with the
   expect(Object.values(foreign.subgraphs).filter(({ requests }) => requests.length > 0)).toHaveLength(3);
 });
 
-test('given planning that takes too long, then it is refused, and one with few plans is not', async () => {
+test('given planning that takes too long, then the operation is rejected, and one with few plans is not', async () => {
   const [many, few] = await Promise.all([hasty.ask(MANY), hasty.ask('{ thing { id f0 f1 } }')]);
   expect(many.errors?.[0]?.extensions?.['code']).toBe('OPERATION_TOO_COMPLEX');
   expect(few.errors).toBeUndefined();

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { connectRaw, postText } from '../../helpers/raw-socket.ts';
 import { type Stack, startStack } from '../../helpers/stack.ts';
 
-/* What is bounded while requests run: all large answers together, and the time that planning takes from a request. */
+/* Limits on running requests: all large responses together, and the planning time of one request. */
 
 const LARGE =
   '{ customers(first: 100) { edges { node { id email firstName lastName phone payments(first: 4) { edges { node { id } } } } } } }';
@@ -13,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => stack.close());
 afterEach(() => stack.reset());
 
-test('given a large answer in the making, then another waits for it, and a small one does not', async () => {
+test('given a large response in progress, then another large one waits for it, and a small one does not', async () => {
   stack.hubspot.fail({ on: 'GET /crm/objects/2026-09/contacts', delayMs: 300, times: 1 });
   const order: string[] = [];
   const note = async (name: string, query: string) => {
@@ -27,7 +28,7 @@ test('given a large answer in the making, then another waits for it, and a small
   expect(order).toEqual(['small', 'first', 'second']);
 });
 
-test('given a large answer that never comes, then another is refused when its time is up, and the next is made', async () => {
+test('given a large response that never completes, then a waiting request can disconnect, and the next one is executed', async () => {
   const hasty = await stack.startAnother({ REQUEST_TIMEOUT_MS: '1500' });
   stack.hubspot.fail({ on: 'GET /crm/objects/2026-09/contacts', hang: true, times: 1 });
   const first = hasty.ask(LARGE);
@@ -41,7 +42,25 @@ test('given a large answer that never comes, then another is refused when its ti
   await hasty.close();
 });
 
-test('given planning that takes longer than a request may, then that request ends, and a later one is answered', async () => {
+test('given a large operation that times out while it waits for another, then it is rejected before it runs', async () => {
+  const hasty = await stack.startAnother({ REQUEST_TIMEOUT_MS: '1500' });
+  const body = JSON.stringify({ query: LARGE.replace('id email', 'email id') });
+  // It arrives before the running request that it waits for, so it times out first.
+  const waiting = await connectRaw(hasty.url);
+  waiting.write(postText('', { length: Buffer.byteLength(body), headers: 'expect: 100-continue\r\n' }));
+  await waiting.until('100 Continue');
+  stack.hubspot.fail({ on: 'GET /crm/objects/2026-09/contacts', hang: true, times: 1 });
+  const running = hasty.ask(LARGE);
+  await expect.poll(() => stack.hubspot.calls.length).toBe(1);
+  waiting.write(body);
+  await waiting.until('"code"');
+  expect(waiting.received()).toMatch(/HTTP\/1\.1 503[\s\S]*"OVERLOADED"/);
+  expect((await running).errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_TIMEOUT');
+  waiting.socket.destroy();
+  await hasty.close();
+});
+
+test('given planning that exceeds the request timeout, then the request ends, and a later one is executed', async () => {
   const hasty = await stack.startAnother({ REQUEST_TIMEOUT_MS: '1', PLANNING_TIMEOUT_MS: '60000' });
   const fields = Array.from({ length: 300 }, (_, index) => `a${index}: email`).join(' ');
   const { status, errors } = await hasty.ask(`{ customer(id: "101") { ${fields} } }`);

@@ -5,11 +5,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { compileOperation } from '../../../gateway/transports/subgraph-executor/executor.ts';
 import { watchRejections } from './rejections.ts';
 
-/* What random operations seldom meet, each compared with graphql-js. */
+/* Cases that random operations seldom cover, each compared with graphql-js. */
 
 type Root = Readonly<Record<string, unknown>>;
 
-/** A schema whose root fields are what `root` has. */
+/** Creates a schema whose root fields resolve to the properties of `root`. */
 const createSchema = (sdl: string, root: Root): GraphQLSchema => {
   const schema = buildSchema(sdl);
   const query = schema.getQueryType();
@@ -35,7 +35,7 @@ const compare = async (sdl: string, root: Root, query: string, variableValues = 
   return actual;
 };
 
-describe('promises that nobody waits for', () => {
+describe('promises that are not awaited', () => {
   let rejections: ReturnType<typeof watchRejections>;
   beforeEach(() => {
     rejections = watchRejections();
@@ -47,7 +47,7 @@ describe('promises that nobody waits for', () => {
   };
   test.each<[string, string, () => unknown]>([
     ['an item that is pending', '[Int!]', () => [later(), null]],
-    ['an item that has not been looked at', '[Int!]', () => [null, later()]],
+    ['an item that has not been reached', '[Int!]', () => [null, later()]],
     ['a list within a list', '[[Int!]!]', () => [null, [later(), later()]]],
     ['a list that is pending', '[[Int!]!]', () => [null, Promise.resolve([later()])]],
     [
@@ -67,8 +67,8 @@ describe('promises that nobody waits for', () => {
   });
 });
 
-test('given fragments that spread each other, then no field is compiled twice', async () => {
-  // Written out, they are 2^50 fields.
+test('given nested fragment spreads, then no field is compiled twice', async () => {
+  // Expanded, they are 2^50 fields.
   const levels = 50;
   const fragments = Array.from(
     { length: levels },
@@ -81,7 +81,7 @@ test('given fragments that spread each other, then no field is compiled twice', 
   expect(errors).toBeUndefined();
 });
 
-test('given every combination of ten conditions, then each has its own answer, and memory is bounded', async () => {
+test('given every combination of ten conditions, then each has its own result, and memory is bounded', async () => {
   const names = Array.from({ length: 10 }, (_, index) => `c${index}`);
   const fields = Array.from({ length: 100 }, (_, index) => `f${index}: a @include(if: $c${index % names.length})`);
   const query = `query (${names.map((name) => `$${name}: Boolean!`).join(', ')}) { ${fields.join(' ')} }`;
@@ -96,12 +96,12 @@ test('given every combination of ten conditions, then each has its own answer, a
   }
   collectGarbage();
   const grown = process.memoryUsage().heapUsed - before;
-  // Were the fields of each combination kept, they would take 42 MiB. They are still in use here.
+  // Caching the fields of each combination would take 42 MiB. They are still referenced here.
   expect((await run({}, {})).errors).toBeDefined();
   expect(grown).toBeLessThan(8 * 1024 * 1024);
 });
 
-test('given variables with many faults, then a few of them are reported, without suggestions', async () => {
+test('given variables with many errors, then a few of them are reported, without suggestions', async () => {
   const schema = createSchema('input In { name: Int } type Query { echo(list: [In]): Int }', { echo: 1 });
   const run = compileOperation(schema, parse('query ($list: [In]) { echo(list: $list) }'));
   const { data, errors = [] } = await run({ list: Array.from({ length: 1_000 }, () => ({ nam: 1 })) }, {});
@@ -111,7 +111,7 @@ test('given variables with many faults, then a few of them are reported, without
   expect(errors.filter(({ message }) => message.includes('Did you mean'))).toEqual([]);
 });
 
-test('given a property whose arguments are refused, then that is its error', async () => {
+test('given a property with invalid arguments, then the error is reported', async () => {
   const { errors } = await compare(
     'type Query { t: T } type T { size(by: Int! = 1): Int }',
     { t: { size: 5 } },
@@ -121,21 +121,24 @@ test('given a property whose arguments are refused, then that is its error', asy
   expect(errors?.map(({ path }) => path)).toEqual([['t', 'size']]);
 });
 
-test.each(['query', 'mutation'])('given names that objects inherit, then a %s has them as keys', async (operation) => {
-  const fields = `toString __proto__: __typename
+test.each(['query', 'mutation'])(
+  'given names of inherited properties, then a %s has them as keys',
+  async (operation) => {
+    const fields = `toString __proto__: __typename
     object { __proto__: __typename constructor: id toString } again: object { __proto__: toString hasOwnProperty: id }`;
-  const sdl = `type Query { object: Thing toString: String } type Mutation { object: Thing toString: String }
+    const sdl = `type Query { object: Thing toString: String } type Mutation { object: Thing toString: String }
     type Thing { id: ID toString: String }`;
-  const schema = buildSchema(sdl);
-  for (const type of [schema.getQueryType(), schema.getMutationType()]) {
-    const field = type?.getFields()['object'];
-    if (field) field.resolve = () => ({ id: 1, toString: 'own' });
-  }
-  const document = parse(`${operation} { ${fields} }`, { noLocation: true });
-  const actual = await compileOperation(schema, document)({}, {});
-  // As text: objects with another prototype than their key says would be equal.
-  expect(JSON.stringify(actual)).toBe(JSON.stringify(await execute({ schema, document })));
-});
+    const schema = buildSchema(sdl);
+    for (const type of [schema.getQueryType(), schema.getMutationType()]) {
+      const field = type?.getFields()['object'];
+      if (field) field.resolve = () => ({ id: 1, toString: 'own' });
+    }
+    const document = parse(`${operation} { ${fields} }`, { noLocation: true });
+    const actual = await compileOperation(schema, document)({}, {});
+    // Compared as text, because toEqual ignores prototypes.
+    expect(JSON.stringify(actual)).toBe(JSON.stringify(await execute({ schema, document })));
+  },
+);
 
 test('given a schema without mutations, then a mutation is an error', async () => {
   const { data, errors } = await compare('type Query { a: Int }', { a: 1 }, 'mutation { a }');
@@ -143,7 +146,7 @@ test('given a schema without mutations, then a mutation is an error', async () =
   expect(errors).toHaveLength(1);
 });
 
-test('given a resolver, then it is told what graphql-js tells it', async () => {
+test('given a resolver, then it receives the same arguments as from graphql-js', async () => {
   const schema = buildSchema('type Query { list: [T] } type T { echo(a: Int): Int }');
   const type = schema.getType('T');
   const calls: unknown[] = [];

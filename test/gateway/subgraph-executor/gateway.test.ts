@@ -15,8 +15,8 @@ import { watchRejections } from './rejections.ts';
 import { createWorldSchema, SCHEMA, type World } from './world.ts';
 
 /*
- * The same as random.test.ts at the public edge: a gateway with the made-up subgraph in its process answers over HTTP.
- * `SEED=<n> npx vitest run test/gateway/subgraph-executor/gateway` repeats one, `SEEDS=<n>` tries another number of them.
+ * The same as random.test.ts at the public edge: a gateway with the generated in-process subgraph, queried over HTTP.
+ * `SEED=<n> npx vitest run test/gateway/subgraph-executor/gateway` repeats one, `SEEDS=<n>` sets their number.
  */
 
 const SEEDS = Number(process.env['SEEDS'] ?? 200);

@@ -21,13 +21,13 @@ import type { Operation, Random } from '../execution/generate.ts';
 type Nullable = Exclude<GraphQLInputType, GraphQLNonNull<never>>;
 
 type Options = {
-  /** Whether fields are asked for that only the gateway may ask for, and variables that it would refuse. */
+  /** Whether to include fields that only the gateway may select, and variables that it would reject. */
   readonly isInternal: boolean;
 };
 
 /**
- * Makes a random operation of the world's schema: named fragments that are spread again and again under different
- * conditions, fields that are selected several times, arguments of every form, `_entities`, introspection.
+ * Generates a random operation of the generated schema: named fragments that are spread repeatedly under different conditions,
+ * fields that are selected several times, arguments of every form, `_entities`, introspection.
  */
 export const generateOperation = (schema: GraphQLSchema, random: Random, { isInternal }: Options): Operation => {
   const isMutation = random.chance(0.1);
@@ -45,7 +45,7 @@ export const generateOperation = (schema: GraphQLSchema, random: Random, { isInt
       .map((name) => ` @${name}(if: ${random.pick(['$yes', '$no', '$yes', 'true', 'false'])})`)
       .join('');
 
-  /** A value as JSON, for a variable. */
+  /** Generates a variable value as JSON. */
   const jsonOf = (type: GraphQLInputType, depth: number): unknown => {
     if (isInternal && random.chance(0.02)) return random.pick<unknown>([null, 'bad', 1.5, {}, [null]]);
     if (isNonNullType(type)) return plainJsonOf(type.ofType, depth);
@@ -68,11 +68,11 @@ export const generateOperation = (schema: GraphQLSchema, random: Random, { isInt
     return random.pick(['x', 'given']);
   };
 
-  /** A value as it stands in a document, which may be a variable or have variables in it. */
+  /** Generates a value in a document. It may be or contain variables. */
   const literalOf = (type: GraphQLInputType, depth: number, hasDefault = false): string => {
     if (random.chance(0.3)) {
       const name = `v${definitions.length}`;
-      // A default allows a variable that may be null where the value may not.
+      // With a default, a nullable variable is allowed at a non-null position.
       const own = isNonNullType(type) && hasDefault && random.chance(0.5) ? type.ofType : type;
       const standard =
         !isNonNullType(own) && isLeafType(own) && random.chance(0.3) ? ` = ${plainLiteralOf(own, 0)}` : '';
@@ -114,7 +114,7 @@ export const generateOperation = (schema: GraphQLSchema, random: Random, { isInt
       ? Object.values(type.getFields()).filter(({ name }) => !name.startsWith('_'))
       : [];
 
-  /** Types that a fragment within this one can be on. */
+  /** Returns the possible type conditions of a nested fragment. */
   const related = (type: GraphQLCompositeType): GraphQLCompositeType[] => {
     const possible = isObjectType(type) ? [type] : [...schema.getPossibleTypes(type)];
     return [type, ...possible, ...possible.flatMap((one) => one.getInterfaces())];
@@ -123,7 +123,7 @@ export const generateOperation = (schema: GraphQLSchema, random: Random, { isInt
   const fieldOf = (field: GraphQLField<unknown, unknown>, depth: number): string => {
     const named = getNamedType(field.type);
     const given = argumentsOf(field.args);
-    // A name stands for the same wherever it is, so that fragments can be spread next to each other.
+    // A name has the same meaning everywhere, so that fragments can be spread next to each other.
     const alias =
       given || random.chance(0.1) ? `${field.name === 'id' ? random.pick(ALIASES) : `f${aliases++}`}: ` : '';
     const inner = isCompositeType(named) ? ` ${selection(named, depth - 1)}` : '';

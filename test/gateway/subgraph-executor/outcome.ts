@@ -1,8 +1,8 @@
 type Path = readonly (string | number)[];
 
 /**
- * The positions at which data is null because of an error. Where several fields of one object fail that cannot be null,
- * which of them is reported depends on timing; the position does not.
+ * Returns the positions at which data is null because of an error. If several non-null fields of one object fail, timing decides
+ * which one is reported, but the position is always the same.
  */
 export const nullsOf = ({ data, errors }: Outcome): string[] =>
   [...new Set((errors ?? []).map(({ path = [] }) => JSON.stringify(findNull(data, path))))].sort();

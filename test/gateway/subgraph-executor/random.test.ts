@@ -5,12 +5,12 @@ import { createRandom, type Operation } from '../execution/generate.ts';
 import { generateOperation } from './generate.ts';
 import { nullsOf } from './outcome.ts';
 import { watchRejections } from './rejections.ts';
-import { createRequestScheduler } from './turns.ts';
+import { createSettleOrder } from './settle-order.ts';
 import { createWorldSchema, type World } from './world.ts';
 
 /*
- * Random operations over a subgraph whose resolvers do whatever resolvers can, by the executor and by graphql-js.
- * `SEED=<n> npx vitest run test/gateway/subgraph-executor/random` repeats one, `SEEDS=<n>` tries another number of them.
+ * Executes random operations on a subgraph with every kind of resolver, by the executor and by graphql-js.
+ * `SEED=<n> npx vitest run test/gateway/subgraph-executor/random` repeats one, `SEEDS=<n>` sets their number.
  */
 
 const SEEDS = Number(process.env['SEEDS'] ?? 800);
@@ -22,7 +22,7 @@ const schema = createWorldSchema(() => world);
 
 type Outcome = ExecutionResult & { readonly calls: readonly string[]; readonly unhandled: readonly unknown[] };
 
-// graphql-js leaves promises of list items alone where a later item fails at once. The executor must not.
+// graphql-js leaves promises of list items unhandled if a later item fails synchronously. The executor must handle them.
 let rejections: ReturnType<typeof watchRejections>;
 beforeAll(() => {
   rejections = watchRejections();
@@ -36,13 +36,13 @@ const run = async (
   options: Pick<World, 'seed' | 'faults'> & { readonly isInTurns: boolean },
   begin: () => ExecutionResult | PromiseLike<ExecutionResult>,
 ): Promise<Outcome> => {
-  const turns = createRequestScheduler();
+  const turns = createSettleOrder();
   const calls: string[] = [];
   world = { ...options, turns: options.isInTurns ? turns : undefined, calls };
   await rejections.take();
   const { data, errors } = await turns.until(begin());
   const before = JSON.stringify([data, describeErrors(errors)]);
-  // What was given up goes on, and must not change the answer.
+  // Abandoned work continues, and must not change the response.
   await turns.finish();
   expect(JSON.stringify([data, describeErrors(errors)])).toBe(before);
   return { ...(data !== undefined && { data }), ...(errors && { errors }), calls, unhandled: await rejections.take() };
@@ -84,7 +84,7 @@ test(`then ${ONLY ? `seed ${ONLY}` : `${SEEDS} random operations`} are executed 
   expect(withErrors).toBeGreaterThan(SEEDS / 3);
 }, 600_000);
 
-/** Other variables for the same operation. */
+/** Generates different variables for the same operation. */
 const vary = ({ representations, ...variables }: Operation['variables']): Operation['variables'] => {
   const other = (value: unknown): unknown => {
     if (typeof value === 'number') return value + 1;

@@ -1,12 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Collects rejections that nobody handles, each of which would end a process, until `stop` is called. */
+/** Collects unhandled rejections, each of which would end a process, until `stop` is called. */
 export const watchRejections = () => {
   const reasons: unknown[] = [];
   const note = (reason: unknown): void => {
     reasons.push(reason);
   };
-  // The test runner's own would fail the run.
+  // The test runner's own listener would fail the run.
   const others = process.listeners('unhandledRejection');
   process.removeAllListeners('unhandledRejection');
   process.on('unhandledRejection', note);

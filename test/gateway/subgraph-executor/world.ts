@@ -14,12 +14,12 @@ import {
   parse,
 } from 'graphql';
 import { createRandom, type Random } from '../execution/generate.ts';
-import type { Turns } from './turns.ts';
+import type { SettleOrder } from './settle-order.ts';
 
 /**
- * A made-up subgraph whose resolvers do everything that resolvers can do: values and promises of them, errors thrown,
- * returned and rejected, values of the wrong type, lists of any kind. What a field does depends on the seed, the object
- * and the arguments alone, so that every executor meets the same.
+ * A generated subgraph whose resolvers do everything that resolvers can do: values and promises, errors thrown, returned and
+ * rejected, values of the wrong type, lists of any kind. Each field depends on the seed, the object and the arguments alone, so
+ * every executor sees the same behavior.
  */
 export const SCHEMA = `
   extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"])
@@ -104,18 +104,18 @@ export const SCHEMA = `
   type Other { id: ID! }
 `;
 
-/** One run of the world. */
+/** The settings and the record of one execution. */
 export type World = {
   readonly seed: number;
-  /** The share of values in which something goes wrong. */
+  /** The share of faulty values. */
   readonly faults: number;
-  /** Settles the promises one at a time; without it they are settled from the start. */
-  readonly turns: Turns | undefined;
-  /** The fields that were resolved, in order. */
+  /** Settles promises one at a time. Without it, they are settled from the start. */
+  readonly turns: SettleOrder | undefined;
+  /** The resolved fields, in order. */
   readonly calls: string[];
 };
 
-/** An object of the world: what its fields do depends on its key. */
+/** An object of the subgraph. Its key determines its fields. */
 type Thing = { readonly key: string; readonly typename: string };
 
 const FAILURES: readonly ((key: string) => unknown)[] = [
@@ -151,7 +151,7 @@ const SCALARS: Readonly<Record<string, readonly unknown[]>> = {
   Odd: ['even', 0, '', { deep: ['down'] }, 'bad', 'nothing'],
 };
 
-/** Builds the world's schema with its resolvers, which look at `world()` each time. */
+/** Builds the schema. Its resolvers read `world()` on each call. */
 export const createWorldSchema = (world: () => World): GraphQLSchema => {
   const luckOf = (key: string): Random => {
     let hash = world().seed;
@@ -160,14 +160,14 @@ export const createWorldSchema = (world: () => World): GraphQLSchema => {
   };
   const isFaulty = (luck: Random): boolean => luck.chance(world().faults);
 
-  /** A value as it is, or a promise of it. */
+  /** Returns a value, or a promise of it. */
   const deliver = (luck: Random, produce: () => unknown): unknown => {
     const how = luck.next();
     const priority = luck.next();
     if (how < 0.5) return produce();
     const { turns } = world();
     const promise = turns ? turns.wait(priority, produce) : new Promise((done) => done(produce()));
-    // biome-ignore lint/suspicious/noThenProperty: Some libraries have promises of their own.
+    // biome-ignore lint/suspicious/noThenProperty: Some libraries have their own promises.
     return how < 0.95 ? promise : { then: promise.then.bind(promise) };
   };
 
@@ -194,7 +194,7 @@ export const createWorldSchema = (world: () => World): GraphQLSchema => {
       try {
         return produceValue(`${key}[${index}]`, itemType);
       } catch (error) {
-        // Thrown, it would be the list's, and promises of items before it would be left alone.
+        // If thrown, it would fail the list, and promises of earlier items would stay unhandled.
         return index % 2 === 0 && error instanceof Error ? error : Promise.reject(error);
       }
     };
@@ -216,7 +216,7 @@ export const createWorldSchema = (world: () => World): GraphQLSchema => {
     return object;
   };
 
-  /** Gives an object its fields as properties and methods, for which there are no resolvers. */
+  /** Adds fields to an object as properties and methods, instead of resolvers. */
   const addProperties = (object: Thing, luck: Random): void => {
     for (const { name, type } of Object.values(plainFields)) {
       const produce = () => {
@@ -238,7 +238,7 @@ export const createWorldSchema = (world: () => World): GraphQLSchema => {
     const key = `${source?.key ?? info.parentType.name}.${info.fieldName}${given}`;
     world().calls.push(key);
     if (info.fieldNodes.some(({ name }) => name.value !== info.fieldName)) throw new Error('other nodes');
-    // Nobody else may see what a resolver does to its arguments; `literal` names what is written in the document.
+    // Mutations of arguments must not be visible to others. `literal` names the arguments written in the document.
     args['changed'] = true;
     const { input } = args;
     if (isRecord(input) && input['name'] === 'literal') input['changed'] = true;
@@ -266,7 +266,7 @@ export const createWorldSchema = (world: () => World): GraphQLSchema => {
       });
     };
 
-  // Not thrown at once: what @apollo/subgraph has begun for the entities before it would be left alone.
+  // Not thrown synchronously, because work that @apollo/subgraph has started for earlier entities would stay unhandled.
   const resolveReference = async ({ __typename: name, id }: { __typename: string; id: string }) => {
     const key = `${name} ${id}`;
     world().calls.push(key);

@@ -5,28 +5,28 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-node/core';
-/** Whether a deal is open. */
+/** The status of a deal. */
 export type DealStatus =
-  /** Not sold. */
+  /** Closed without a sale. */
   | 'LOST'
-  /** Still being worked on. */
+  /** In progress. */
   | 'OPEN'
-  /** Sold. */
+  /** Closed with a sale. */
   | 'WON';
 
-/** How far a payment has come. */
+/** The status of a payment. */
 export type PaymentStatus =
-  /** Given up. */
+  /** Canceled. */
   | 'CANCELED'
-  /** The bank is at work. */
+  /** The bank is processing the payment. */
   | 'PROCESSING'
-  /** The customer has to do something, e.g. confirm with their bank. */
+  /** The customer must act, e.g. confirm the payment with their bank. */
   | 'REQUIRES_ACTION'
-  /** Authorised; the money can be taken with `capturePayment`. */
+  /** Authorized. Use `capturePayment` to capture the money. */
   | 'REQUIRES_CAPTURE'
   /** Ready to be confirmed. */
   | 'REQUIRES_CONFIRMATION'
-  /** No means of payment yet, or the last one failed. */
+  /** No payment method has been attached yet, or the last one failed. */
   | 'REQUIRES_PAYMENT_METHOD'
   /** Paid. */
   | 'SUCCEEDED';

@@ -5,111 +5,114 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-node/core';
-/** Whether something may be sold beyond what is on hand. */
+/** Whether a product may be sold beyond the quantity on hand. */
 export type BackorderPolicy =
-  /** Yes. */
+  /** Backorders are allowed. */
   | 'ALLOW'
-  /** Yes, and the buyer is told. */
+  /** Backorders are allowed, and the buyer is notified. */
   | 'ALLOW_AND_NOTIFY'
-  /** No. */
+  /** Backorders are not allowed. */
   | 'NO';
 
-/** Whether a deal is open. */
+/** The status of a deal. */
 export type DealStatus =
-  /** Not sold. */
+  /** Closed without a sale. */
   | 'LOST'
-  /** Still being worked on. */
+  /** In progress. */
   | 'OPEN'
-  /** Sold. */
+  /** Closed with a sale. */
   | 'WON';
 
-/** How near a customer is to buying. */
+/** A customer's stage in the sales process. */
 export type LifecycleStage =
-  /** Has bought. */
+  /** Has bought something. */
   | 'CUSTOMER'
-  /** Brings others. */
+  /** Recommends the company to others. */
   | 'EVANGELIST'
   /** Has shown interest. */
   | 'LEAD'
-  /** Worth advertising to. */
+  /** Qualified by marketing: worth advertising to. */
   | 'MARKETING_QUALIFIED_LEAD'
   /** Has an open deal. */
   | 'OPPORTUNITY'
-  /** Anything else, such as a stage that a company has made for itself. */
+  /** Any other stage, such as a custom stage. */
   | 'OTHER'
-  /** Worth a call. */
+  /** Qualified by sales: worth a direct call. */
   | 'SALES_QUALIFIED_LEAD'
-  /** Hears from us. */
+  /** Has subscribed to updates. */
   | 'SUBSCRIBER';
 
-/** An amount of money to be asked for or given back. */
+/** A monetary amount to charge, capture or refund. */
 export type MoneyInput = {
-  /** In major units, above zero and no finer than the currency's smallest unit: `12.50`. */
+  /** The amount in major units, e.g. `12.50`. Must be positive and no finer than the currency's smallest unit. */
   readonly amount: `${number}`;
-  /** ISO 4217: `EUR`. */
+  /** The ISO 4217 currency code, e.g. `EUR`. */
   readonly currency: string;
 };
 
-/** How far a payment has come. */
+/** The status of a payment. */
 export type PaymentStatus =
-  /** Given up. */
+  /** Canceled. */
   | 'CANCELED'
-  /** The bank is at work. */
+  /** The bank is processing the payment. */
   | 'PROCESSING'
-  /** The customer has to do something, e.g. confirm with their bank. */
+  /** The customer must act, e.g. confirm the payment with their bank. */
   | 'REQUIRES_ACTION'
-  /** Authorised; the money can be taken with `capturePayment`. */
+  /** Authorized. Use `capturePayment` to capture the money. */
   | 'REQUIRES_CAPTURE'
   /** Ready to be confirmed. */
   | 'REQUIRES_CONFIRMATION'
-  /** No means of payment yet, or the last one failed. */
+  /** No payment method has been attached yet, or the last one failed. */
   | 'REQUIRES_PAYMENT_METHOD'
   /** Paid. */
   | 'SUCCEEDED';
 
-/** Which payment's money to give back. */
+/** Input for refunding a payment. */
 export type RefundPaymentInput = {
-  /** How much of it, in the payment's currency. Left out: all that is left. */
+  /** The amount to refund, in the payment's currency. Defaults to the remaining amount. */
   readonly amount?: MoneyInput | null | undefined;
-  /** Names this attempt; see `CreatePaymentInput`. */
+  /** A unique key for this attempt. See `CreatePaymentInput.idempotencyKey`. */
   readonly idempotencyKey: string;
-  /** The payment. */
+  /** The ID of the payment to refund. */
   readonly paymentId: string | number;
-  /** Why. */
+  /** The reason for the refund. */
   readonly reason?: RefundReasonInput | null | undefined;
 };
 
-/** Why money is to be given back. */
+/** The reason for requesting a refund. */
 export type RefundReasonInput =
-  /** Paid twice. */
+  /** The payment was made twice. */
   | 'DUPLICATE'
-  /** Not the customer's own doing. */
+  /** The payment was not made by the customer. */
   | 'FRAUDULENT'
-  /** The customer asked for it. */
+  /** The customer requested the refund. */
   | 'REQUESTED_BY_CUSTOMER';
 
-/** Whether a refund has arrived. */
+/** The status of a refund. */
 export type RefundStatus =
-  /** Called off. */
+  /** Canceled. */
   | 'CANCELED'
-  /** The bank refused it. */
+  /** Rejected by the bank. */
   | 'FAILED'
-  /** On its way. */
+  /** In progress. */
   | 'PENDING'
-  /** The customer has to do something. */
+  /** The customer must act. */
   | 'REQUIRES_ACTION'
-  /** Given back. */
+  /** Completed. */
   | 'SUCCEEDED';
 
-/** What to set. What is left out stays as it is. */
+/** Input for updating a product's stock. Omitted fields keep their values. */
 export type SetStockInput = {
-  /** Whether it may be sold beyond what is on hand. */
+  /** Whether the product may be sold beyond the quantity on hand. */
   readonly backorderPolicy?: BackorderPolicy | null | undefined;
-  /** Whether to sell it. A shop that allows no backorders takes what is used up out of stock by itself. */
+  /**
+   * Whether the shop sells the product. If backorders are not allowed, the shop itself marks the product out of stock when none
+   * is left.
+   */
   readonly inStock?: boolean | null | undefined;
-  /** On hand, 0 to 99,999,999, with up to four decimals. */
+  /** The quantity on hand, from 0 to 99,999,999, with up to four decimal places. */
   readonly quantity?: number | null | undefined;
-  /** The stock-keeping unit. */
+  /** The product's stock-keeping unit (SKU). */
   readonly sku: string | number;
 };
 

@@ -1,12 +1,12 @@
 import { afterEach, expect, test } from 'vitest';
 import { type Foreign, startForeign } from '../../helpers/foreign.ts';
 
-/* One entity at several places of an answer, and by several keys. */
+/* One entity at several paths of a response, and with several keys. */
 
 let foreign: Foreign<string>;
 afterEach(() => foreign.close());
 
-test('given what two places have in common, then what each asks further of it stays apart', async () => {
+test('given an entity at two paths, then the further selections of each path stay separate', async () => {
   foreign = await startForeign({
     shelves: {
       schema: `
@@ -37,7 +37,7 @@ test('given what two places have in common, then what each asks further of it st
   });
 });
 
-test('given one name for different things of different types, when both lead to one entity, then each has its own', async () => {
+test('given one response name for different fields of different types that lead to one entity, then each has its own value', async () => {
   foreign = await startForeign({
     pets: {
       schema: `
@@ -62,7 +62,7 @@ test('given one name for different things of different types, when both lead to 
   expect(data).toEqual({ pets: [{ owner: { it: 'Ada' } }, { owner: { it: 'Turku' } }] });
 });
 
-test('given a key that a subgraph only has and cannot find by, then another one is used', async () => {
+test('given an unresolvable key, then another one is used', async () => {
   foreign = await startForeign({
     names: {
       schema: `
@@ -91,7 +91,7 @@ test('given a key that a subgraph only has and cannot find by, then another one 
   expect(data).toEqual({ things: [{ label: '1 A: thing 1' }] });
 });
 
-test('given a query that no subgraph can answer, then it is refused and not answered with a null', async () => {
+test('given a query that no subgraph can resolve, then it is rejected instead of returning null', async () => {
   foreign = await startForeign({
     a: {
       schema: `
@@ -116,7 +116,7 @@ const fail = () => {
 test.each([
   ['of which a part has failed', { 'Size.depth': fail }],
   ['that has failed', { 'Item.size': fail }],
-])('given a required object %s, then the field that requires it is that error', async (_, failing) => {
+])('given a required object %s, then the dependent field has that error', async (_, failing) => {
   foreign = await startForeign({
     shop: {
       schema:

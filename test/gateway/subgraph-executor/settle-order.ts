@@ -1,17 +1,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Promises of a test that are settled one at a time. */
-export type Turns = {
-  /** Returns a promise of what `produce` returns, or of its failure, once it is this promise's turn. */
+/** Controls the order in which a test's promises settle, one at a time. */
+export type SettleOrder = {
+  /** Returns a promise that settles with the result of `produce` when its turn comes. */
   readonly wait: <T>(priority: number, produce: () => T) => Promise<T>;
-  /** Settles the waiting promises, the lowest priority first, until `result` is there. Throws if it never will be. */
+  /** Settles waiting promises, lowest priority first, until `result` settles. Throws if it never does. */
   readonly until: <T>(result: T | PromiseLike<T>) => Promise<T>;
-  /** Settles all that are still waiting. */
+  /** Settles all remaining promises. */
   readonly finish: () => Promise<void>;
 };
 
-/** With each promise settled by itself, what happens depends on the priorities alone and not on an executor's microtasks. */
-export const createRequestScheduler = (): Turns => {
+/** Settling promises one at a time makes the outcome depend on priorities alone, not on an executor's microtasks. */
+export const createSettleOrder = (): SettleOrder => {
   const waiting: { priority: number; settle: () => void }[] = [];
   const settleNext = (): void => {
     let next = 0;
