@@ -1,50 +1,225 @@
-import { mkdir } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Page } from 'playwright-core';
 import { startGateway } from '../gateway/start.ts';
 
-// `npm run screenshots` takes the README's pictures of the pages as they are, with the sample data. Needs Chromium.
-const FOLDER = join(import.meta.dirname, '../docs/images');
-const [executablePath = '/usr/bin/chromium'] = process.argv.slice(2);
+/*
+ * `npm run screenshots` takes pictures of both pages with the sample data: the README's into docs/images, and each page in
+ * each state, wide and on a phone, light and dark, into a new folder that it names. Needs Chromium.
+ */
+const README_FOLDER = join(import.meta.dirname, '../docs/images');
+const [executablePath = '/usr/bin/chromium', folder = await mkdtemp(join(tmpdir(), 'tributary-screenshots-'))] =
+  process.argv.slice(2);
 
-await mkdir(FOLDER, { recursive: true });
-const gateway = await startGateway({ PORT: '0', LOG_LEVEL: 'silent' });
+/** The sandboxes in a process of their own, where faults can be set while a gateway runs. */
+const startSandboxes = async () => {
+  const running = spawn(process.execPath, ['sandbox/main.ts'], {
+    cwd: join(import.meta.dirname, '..'),
+    env: { PORT: '0', LOG_LEVEL: 'silent' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  // The last variable of the last sandbox.
+  while (!/OPENMAGE_API_KEY=.+\n/.test(output)) output += String(await once(running.stdout, 'data'));
+  const urlOf = (name: string) => new RegExp(`sandbox of ${name} answers at (\\S+);`).exec(output)?.[1] ?? '';
+  return {
+    stripe: urlOf('stripe'),
+    openmage: urlOf('openmage'),
+    hubspot: urlOf('hubspot'),
+    env: Object.fromEntries([...output.matchAll(/^ {2}(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value])),
+    close: async () => {
+      running.kill();
+      await once(running, 'exit');
+    },
+  };
+};
+
+const sandboxes = await startSandboxes();
+const { stripe, hubspot, openmage } = sandboxes;
+
+const fail = async (url: string, fault: object): Promise<void> => {
+  await fetch(`${url}/_sandbox/faults`, { method: 'POST', body: JSON.stringify(fault) });
+};
+
+const reset = async (): Promise<void> => {
+  await Promise.all([stripe, hubspot, openmage].map((url) => fetch(`${url}/_sandbox`, { method: 'DELETE' })));
+};
+
+/** Lets no provider answer before the picture is taken. */
+const hold = async (): Promise<void> => {
+  await Promise.all([stripe, hubspot, openmage].map((url) => fail(url, { delayMs: 3_000 })));
+};
+
+const start = (env: Record<string, string> = {}) =>
+  startGateway({ PORT: '0', LOG_LEVEL: 'silent', ...sandboxes.env, ...env });
+
+const SCREENS = {
+  wide: { viewport: { width: 1440, height: 860 } },
+  readme: { viewport: { width: 1280, height: 720 } },
+  phone: { viewport: { width: 390, height: 760 }, isMobile: true, hasTouch: true },
+} as const;
+
+type Look = { readonly screen: keyof typeof SCREENS; readonly colorScheme: 'light' | 'dark' };
+
+const LOOKS: readonly Look[] = [
+  { screen: 'wide', colorScheme: 'light' },
+  { screen: 'wide', colorScheme: 'dark' },
+  { screen: 'phone', colorScheme: 'light' },
+  { screen: 'phone', colorScheme: 'dark' },
+];
+
+/** One page in one state. */
+type Shot = {
+  readonly name: string;
+  readonly path: string;
+  readonly url?: string;
+  readonly before?: () => Promise<void>;
+  readonly prepare: (page: Page) => Promise<unknown>;
+};
+
+const ADA = '/desk/customers/101';
+const deals = (page: Page) => page.getByRole('region', { name: 'Deals' }).getByRole('listitem').first().waitFor();
+
+const gateway = await start();
+// Keeps nothing that it may use without asking, so that an outage shows at once.
+const forgetful = await start({ OPENMAGE_CACHE: 'stock=0/0/3600', STRIPE_CACHE: 'accounts=0/0/0,paymentLists=0/0/0' });
+const uncached = await start({ CACHE_MAX_MIB: '0' });
+
+const DESK: readonly Shot[] = [
+  {
+    name: 'desk',
+    path: `${ADA}?q=lindqvist`,
+    prepare: async (page) => {
+      await page.getByText(/^13 customers; 10 deals/).waitFor({ state: 'attached' });
+      await deals(page);
+    },
+  },
+  { name: 'desk-list', path: '/desk', prepare: (page) => page.getByText('20 customers, and more').waitFor() },
+  { name: 'desk-empty', path: '/desk?q=nobody', prepare: (page) => page.getByText('Nothing found.').waitFor() },
+  {
+    name: 'desk-search',
+    path: '/desk?q=joinery',
+    prepare: (page) => page.getByText(/customers? loaded here$/).waitFor(),
+  },
+  { name: 'desk-not-found', path: '/desk/no/such/page', prepare: (page) => page.getByText('Page not found').waitFor() },
+  {
+    name: 'desk-loading',
+    path: ADA,
+    url: uncached.url,
+    before: hold,
+    prepare: (page) => page.locator('.skeleton').last().waitFor(),
+  },
+  {
+    name: 'desk-failed',
+    path: ADA,
+    url: forgetful.url,
+    prepare: async (page) => {
+      await deals(page);
+      await fail(openmage, { status: 500 });
+      await fail(stripe, { status: 500 });
+      await page.reload();
+      await page.getByText(/Inventory is unavailable/).waitFor();
+      await page.getByText(/Payments could not be loaded/).waitFor();
+    },
+  },
+  {
+    name: 'desk-refund',
+    path: ADA,
+    prepare: async (page) => {
+      await deals(page);
+      await fail(stripe, { on: '/v1/refunds', status: 402 });
+      await page
+        .getByRole('button', { name: /^Refund / })
+        .first()
+        .click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Refund' }).click();
+      await page.getByText(/The refund was not confirmed/).waitFor();
+    },
+  },
+];
+
+const openExplorer = (page: Page) => page.locator('.graphiql-query-editor .view-line').first().waitFor();
+const run = async (page: Page) => {
+  await openExplorer(page);
+  await page.getByRole('button', { name: /^Execute query/ }).click();
+};
+const runAndShow = async (page: Page) => {
+  await run(page);
+  await page.getByText(/^\d+ provider calls?, /).waitFor();
+};
+
+const EXPLORER: readonly Shot[] = [
+  { name: 'explorer-empty', path: '/graphiql', prepare: openExplorer },
+  {
+    name: 'explorer-loading',
+    path: '/graphiql',
+    url: uncached.url,
+    before: hold,
+    prepare: async (page) => {
+      await run(page);
+      await page.locator('.graphiql-spinner').waitFor();
+    },
+  },
+  { name: 'explorer', path: '/graphiql', prepare: runAndShow },
+  {
+    name: 'explorer-cost',
+    path: '/graphiql',
+    prepare: async (page) => {
+      await runAndShow(page);
+      const show = page.getByRole('button', { name: 'Show details' });
+      if (await show.isVisible()) await show.click();
+      await page.getByRole('figure', { name: 'Query plan' }).waitFor();
+    },
+  },
+  {
+    name: 'explorer-failed',
+    path: '/graphiql',
+    url: forgetful.url,
+    before: () => fail(stripe, { status: 500 }),
+    prepare: runAndShow,
+  },
+  {
+    name: 'explorer-history',
+    path: '/graphiql',
+    prepare: async (page) => {
+      await runAndShow(page);
+      await page.getByRole('button', { name: 'Show History' }).click();
+      await page.getByRole('region', { name: 'History' }).waitFor();
+    },
+  },
+];
+
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
 
-const take = async (
-  name: string,
-  options: Parameters<typeof browser.newPage>[0],
-  path: string,
-  prepare: (page: Page) => Promise<unknown>,
-): Promise<void> => {
-  const page = await browser.newPage({ locale: 'en-GB', timezoneId: 'UTC', ...options });
-  await page.goto(`${gateway.url}${path}`);
-  await prepare(page);
-  await page.screenshot({ path: join(FOLDER, `${name}.png`), animations: 'disabled' });
-  await page.close();
-  console.log(`docs/images/${name}.png`);
+const take = async (shot: Shot, { screen, colorScheme }: Look, file: string): Promise<void> => {
+  const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'UTC', colorScheme, ...SCREENS[screen] });
+  const page = await context.newPage();
+  await shot.before?.();
+  await page.goto(`${shot.url ?? gateway.url}${shot.path}`);
+  await shot.prepare(page);
+  await page.screenshot({ path: file, animations: 'disabled' });
+  await reset();
+  await context.close();
+  console.log(file);
 };
 
-const openAda = async (page: Page): Promise<void> => {
-  await page.getByRole('searchbox').fill('lindqvist');
-  await page.getByText('13 customers').waitFor();
-  await page.getByRole('link', { name: /Ada Lindqvist/ }).click();
-  await page.getByRole('region', { name: 'Deals' }).getByRole('listitem').first().waitFor();
+await mkdir(README_FOLDER, { recursive: true });
+const shots = [...DESK, ...EXPLORER];
+const named = (name: string): Shot => {
+  const shot = shots.find((one) => one.name === name);
+  if (!shot) throw new Error(`There is no shot ${name}.`);
+  return shot;
 };
-
 // First, while nothing is in the cache yet.
-await take('explorer', { viewport: { width: 1400, height: 860 } }, '/graphiql', async (page) => {
-  await page.locator('.graphiql-query-editor .view-line').first().waitFor();
-  await page.getByRole('button', { name: /^Execute query/ }).click();
-  await page.getByRole('figure', { name: 'Query plan' }).waitFor();
-});
-
-await take('desk', { viewport: { width: 1200, height: 760 } }, '/desk', openAda);
-await take(
-  'desk-phone',
-  { viewport: { width: 390, height: 760 }, isMobile: true, colorScheme: 'dark' },
-  '/desk',
-  openAda,
-);
+await take(named('explorer'), { screen: 'readme', colorScheme: 'light' }, join(README_FOLDER, 'explorer.png'));
+await take(named('desk'), { screen: 'readme', colorScheme: 'light' }, join(README_FOLDER, 'desk.png'));
+await take(named('desk'), { screen: 'phone', colorScheme: 'dark' }, join(README_FOLDER, 'desk-phone.png'));
+for (const shot of shots) {
+  for (const look of LOOKS) await take(shot, look, join(folder, `${shot.name}-${look.screen}-${look.colorScheme}.png`));
+}
 await browser.close();
-await gateway.close();
+await Promise.all([gateway.close(), forgetful.close(), uncached.close()]);
+await sandboxes.close();

@@ -1,3 +1,4 @@
+/// <reference lib="dom" />
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
@@ -84,8 +85,8 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     await opened.page.context().close();
   });
 
-  const open = async (url: string): Promise<Page> => {
-    opened = await browser.open('about:blank', { viewport: { width: 1500, height: 950 } });
+  const open = async (url: string, options: object = { viewport: { width: 1500, height: 950 } }): Promise<Page> => {
+    opened = await browser.open('about:blank', options);
     const { page } = opened;
     hosts = new Set();
     page.on('request', (request) => hosts.add(new URL(request.url()).host));
@@ -113,8 +114,8 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
 
     const panel = page.getByRole('region', { name: 'Cost' });
     const rows = panel.getByRole('table', { name: 'Fetches and provider calls in time' }).locator('tbody tr');
-    expect(await rows.locator('nth=0').innerText()).toMatch(/^gateway reads and plans/);
-    expect(await rows.locator('nth=1').innerText()).toMatch(/^crm root fields/);
+    expect(await rows.locator('nth=0').innerText()).toMatch(/^gateway\s+parses and plans/);
+    expect(await rows.locator('nth=1').innerText()).toMatch(/^crm\s+root fields/);
     expect(await panel.locator('tr.fetch').count()).toBe(3);
     expect(await panel.locator('tr.call').count()).toBe(calls());
     const bars = await panel.locator('.bar').evaluateAll((all) => all.map((bar) => bar.getBoundingClientRect()));
@@ -162,6 +163,169 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.locator('tr.call.failed').count()).toBeGreaterThan(0);
   });
 
+  test('the cost stands below the editor, which keeps its width, and can be put away for good', async () => {
+    const page = await open(stack.url);
+    const boxOf = async (selector: string) => {
+      const box = await page.locator(selector).first().boundingBox();
+      if (!box) throw new Error(`There is no ${selector} to be seen.`);
+      return box;
+    };
+    const before = await boxOf('.graphiql-editors');
+    await run(page);
+    await costOf(page);
+    const pane = await boxOf('.tributary-pane');
+    const editor = await boxOf('.graphiql-editors');
+    expect(editor.width).toBe(before.width);
+    expect(editor.width).toBeGreaterThan(650);
+    expect(editor.height).toBeGreaterThan(400);
+    expect(pane.width).toBe(1500);
+    expect(pane.y).toBeGreaterThan(editor.y + editor.height);
+    await page.getByRole('button', { name: 'Hide details' }).click();
+    expect(await page.locator('.tributary-pane').isVisible()).toBe(false);
+    expect((await boxOf('.graphiql-editors')).height).toBeGreaterThan(editor.height + 200);
+    await page.reload();
+    await run(page);
+    await costOf(page);
+    expect(await page.locator('.tributary-pane').isVisible()).toBe(false);
+    expect(await page.getByRole('button', { name: 'Show details' }).getAttribute('aria-expanded')).toBe('false');
+  });
+
+  test('cuts an operation’s name before its last parts, and has the whole of it as a title', async () => {
+    const page = await open(stack.url);
+    await run(page);
+    await costOf(page);
+    const names = await page
+      .getByRole('region', { name: 'Provider operations' })
+      .locator('.tributary-name')
+      .evaluateAll((all) =>
+        all.map((name) => {
+          const [tail, head] = [...name.children].reverse();
+          const isCut = (part: Element | undefined) => part !== undefined && part.scrollWidth > part.clientWidth;
+          return {
+            title: name.getAttribute('title'),
+            text: name.textContent,
+            tail: tail?.textContent ?? '',
+            isHeadCut: isCut(head),
+            isTailCut: isCut(tail),
+          };
+        }),
+      );
+    expect(names.some(({ isHeadCut }) => isHeadCut)).toBe(true);
+    expect(names.filter(({ isTailCut }) => isTailCut)).toEqual([]);
+    for (const { title, text } of names) expect(text).toBe(title);
+    // What is left tells them apart, but for two ways to the same records.
+    expect(names.map(({ tail }) => tail)).toEqual(
+      expect.arrayContaining(['/contacts/batch/read', '/deals/batch/read', '/deals/line_items/batch/read']),
+    );
+  });
+
+  test('a wait for the rate limit stands in the row of its call', async () => {
+    const gateway = await stack.startAnother({ STRIPE_QUOTA: 'account=1/1,endpoint=1/1,search=1/1' });
+    onTestFinished(() => gateway.close());
+    const page = await open(gateway.url);
+    await run(page);
+    await costOf(page);
+    const row = page.locator('tr.call', { hasText: /waited \d+ ms for the rate limit/ });
+    expect(await row.locator('.bar').count()).toBe(2);
+    expect(await page.locator('tr.wait').count()).toBe(0);
+  });
+
+  test('warns of a provider that is down, and not of a refresh', async () => {
+    const types = (freshMs: string) => ['accounts', 'paymentLists', 'payments'].map((type) => `${type}=${freshMs}`);
+    const env = (ages: string) => ({ CACHE_MAX_MIB: '16', STRIPE_CACHE: types(ages).join(',') });
+    const [refreshing, failing] = await Promise.all([
+      stack.startAnother(env('0/600/3600')),
+      stack.startAnother(env('0/0/3600')),
+    ]);
+    onTestFinished(() => Promise.all([refreshing.close(), failing.close()]).then(() => undefined));
+    const stale = (page: Page) => page.getByRole('region', { name: 'Cost' }).getByText('older than usual');
+    const runTwice = async (url: string, between: () => void) => {
+      const page = await open(url);
+      await run(page);
+      await costOf(page);
+      between();
+      const answered = page.waitForResponse((response) => response.url().endsWith('/graphql'));
+      await run(page);
+      const text = await (await answered).text();
+      await page.getByText(/^\d+ provider calls?, \d/).waitFor();
+      return { page, text };
+    };
+    const refreshed = await runTwice(refreshing.url, () => {});
+    expect(refreshed.text).toContain('REFRESHING');
+    await refreshed.page.getByText('operations from the cache alone').waitFor();
+    expect(await stale(refreshed.page).count()).toBe(0);
+    await refreshed.page.context().close();
+    const failed = await runTwice(failing.url, () => stack.stripe.fail({ drop: 'before' }));
+    await stale(failed.page).waitFor();
+  });
+
+  test('operations without a call are one line', async () => {
+    const gateway = await stack.startAnother({ CACHE_MAX_MIB: '16' });
+    onTestFinished(() => gateway.close());
+    const page = await open(gateway.url);
+    const rows = page.getByRole('region', { name: 'Provider operations' }).locator('tbody tr');
+    await run(page);
+    await costOf(page);
+    const first = await rows.count();
+    expect(first).toBeGreaterThan(5);
+    await run(page);
+    await expect.poll(() => rows.count()).toBe(1);
+    expect(await rows.innerText()).toMatch(new RegExp(`^${first} operations from the cache alone\\s+0\\s+0\\s+\\d+$`));
+    expect((await rows.getByRole('rowheader').getAttribute('title'))?.split('\n')).toHaveLength(first);
+  });
+
+  test('keeps a history of operations, over a reload too', async () => {
+    const page = await open(stack.url);
+    await run(page);
+    await costOf(page);
+    await page.reload();
+    await page.getByRole('button', { name: 'Payment', exact: true }).click();
+    await page.getByRole('button', { name: 'Show History' }).click();
+    const history = page.getByRole('region', { name: 'History' });
+    expect(await history.getByRole('listitem').count()).toBe(1);
+    await history.getByText('Customer', { exact: true }).click();
+    await expect.poll(() => page.locator('.graphiql-query-editor').innerText()).toContain('firstName');
+  });
+
+  test('on a phone the operation, its answer and its cost stand below each other', async () => {
+    const page = await open(stack.url, { viewport: { width: 390, height: 760 }, hasTouch: true, isMobile: true });
+    await run(page);
+    await costOf(page);
+    const boxes = await Promise.all(
+      ['.graphiql-query-editor', '.graphiql-response', '.tributary-cost'].map(async (selector) => {
+        const box = await page.locator(selector).boundingBox();
+        return box ?? { x: 0, y: 0, width: 0, height: 0 };
+      }),
+    );
+    let end = 0;
+    for (const { y, width, height } of boxes) {
+      expect(y).toBeGreaterThanOrEqual(end);
+      expect(width).toBeGreaterThan(340);
+      end = y + height;
+    }
+    expect(end).toBeLessThanOrEqual(760);
+    for (const { height } of boxes.slice(0, 2)) expect(height).toBeGreaterThan(180);
+    const { scrollWidth, scrollHeight } = await page.evaluate(() => {
+      const { scrollWidth, scrollHeight } = document.documentElement;
+      return { scrollWidth, scrollHeight };
+    });
+    expect(scrollWidth).toBeLessThanOrEqual(390);
+    expect(scrollHeight).toBeLessThanOrEqual(760);
+    // The editor does not take the taps on what stands below it.
+    const [, , cost] = boxes;
+    const hit = await page.evaluate(({ x, y }) => document.elementFromPoint(x, y)?.closest('section')?.ariaLabel, {
+      x: 30,
+      y: (cost?.y ?? 0) + (cost?.height ?? 0) - 10,
+    });
+    expect(hit).toBe('Cost');
+    // The answer has the screen first; the details are a tap away, and have it whole.
+    await page.getByRole('button', { name: 'Show details' }).tap();
+    await page.getByRole('figure', { name: 'Query plan' }).waitFor();
+    expect(await page.locator('.graphiql-response').isVisible()).toBe(false);
+    await page.getByRole('button', { name: 'Hide details' }).tap();
+    expect(await page.locator('.graphiql-response').isVisible()).toBe(true);
+  });
+
   test('says so where the gateway keeps the cost to itself', async () => {
     const env = { NODE_ENV: 'production', EXPLORER: 'on', INTROSPECTION: 'on' };
     const gateway = await stack.startAnother(env);
@@ -171,7 +335,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     const panel = page.getByRole('region', { name: 'Cost' });
     await panel.getByText('Run a query').waitFor();
     await run(page);
-    await panel.getByText('CALL_REPORT=on lets it tell').waitFor();
+    await panel.getByText('Set CALL_REPORT=on').waitFor();
   });
 
   test('is there for any other supergraph too, with examples that it has an answer to: none', async () => {

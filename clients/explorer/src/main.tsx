@@ -2,18 +2,17 @@ import 'graphiql/setup-workers/vite';
 import 'graphiql/style.css';
 import './explorer.css';
 import { createGraphiQLFetcher } from '@graphiql/toolkit';
-import { GraphiQL } from 'graphiql';
+import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { buildClientSchema, type GraphQLSchema, getIntrospectionQuery, type IntrospectionQuery } from 'graphql';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { CostLine } from './cost/line.tsx';
-import { costPlugin } from './cost/panel.tsx';
+import { CostPanel } from './cost/panel.tsx';
 import { noteReport, REPORT_HEADERS } from './cost/report.ts';
 import { examplesFor, examplesPlugin } from './examples.tsx';
 
 const URL = '/graphql';
 
-/** Asks the gateway, and keeps what it tells of the cost for the panel, out of the way of the answer. */
+/** Sends operations to the gateway, and keeps the report of their cost for the panel, out of the way of the answer. */
 const fetcher = createGraphiQLFetcher({
   url: URL,
   headers: REPORT_HEADERS,
@@ -30,7 +29,7 @@ const readSchema = async (): Promise<GraphQLSchema | undefined> => {
     const { data } = (await response.json()) as { data?: IntrospectionQuery };
     return data && buildClientSchema(data);
   } catch {
-    // GraphiQL asks for itself, and says what is wrong.
+    // GraphiQL reads the schema too, and shows what is wrong.
     return undefined;
   }
 };
@@ -43,6 +42,8 @@ const tabs = examplesFor(await readSchema()).map(({ query, variables }) => ({
 // GraphiQL 5.4 leaves out the variables of the first default tab. Where tabs are kept from before they have their own.
 const [first] = localStorage.getItem('graphiql:tabState') ? [] : tabs;
 
+const isNarrow = window.matchMedia('(max-width: 760px)').matches;
+
 createRoot(document.querySelector('#root') as HTMLElement).render(
   <StrictMode>
     <GraphiQL
@@ -50,14 +51,12 @@ createRoot(document.querySelector('#root') as HTMLElement).render(
       // GraphiQL 5.4 cannot start with no tab at all.
       {...(tabs.length > 0 && { defaultTabs: tabs })}
       {...(first && { initialVariables: first.variables })}
-      plugins={[examplesPlugin, costPlugin]}
-      visiblePlugin={costPlugin}
-      defaultEditorToolsVisibility="variables"
+      plugins={[examplesPlugin, HISTORY_PLUGIN]}
+      // On a phone the operation and its answer have the room.
+      defaultEditorToolsVisibility={isNarrow ? false : 'variables'}
     >
       <GraphiQL.Logo>Tributary</GraphiQL.Logo>
-      <GraphiQL.Footer>
-        <CostLine />
-      </GraphiQL.Footer>
     </GraphiQL>
+    <CostPanel isNarrow={isNarrow} />
   </StrictMode>,
 );

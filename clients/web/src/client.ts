@@ -3,7 +3,8 @@ import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import { relayStylePagination } from '@apollo/client/utilities';
 import { type DocumentNode, getOperationAST } from 'graphql';
 import { operations } from './generated/operations.json';
-import { freshnessLink } from './stale.ts';
+import { outageLink } from './outages/outages.ts';
+import { seenLink } from './search/seen.ts';
 
 const IDS = new Map(operations.map(({ name, id }) => [name, id]));
 
@@ -36,7 +37,8 @@ export const createClient = (uri: string): ApolloClient =>
   new ApolloClient({
     clientAwareness: { name: 'desk' },
     link: ApolloLink.from([
-      freshnessLink,
+      outageLink,
+      seenLink,
       new PersistedQueryLink({ generateHash: idOf }),
       // Without it the gateway takes a GET for a link that any web page could have.
       new HttpLink({ uri, headers: { 'apollo-require-preflight': 'yes' } }),
@@ -44,7 +46,7 @@ export const createClient = (uri: string): ApolloClient =>
     cache: new InMemoryCache({
       typePolicies: {
         Query: { fields: { customers: pages(['filter']) } },
-        Customer: { fields: { payments: pages() } },
+        Customer: { fields: { payments: pages(), deals: pages() } },
         Product: { keyFields: ['sku'] },
       },
     }),

@@ -1,6 +1,10 @@
-import { Link, Route, Switch, useRoute } from 'wouter';
+import { Route, Switch, useLocation, useRoute } from 'wouter';
 import { CustomerPage } from './customer/customer-page.tsx';
 import { CustomerList } from './customers/customer-list.tsx';
+import { Header } from './header.tsx';
+import { NotFound } from './not-found.tsx';
+import { Banners } from './outages/banners.tsx';
+import { Toasts } from './toasts/toasts.tsx';
 
 /** A part of the address as it was meant; as it is where nobody can have meant it. */
 const decoded = (part: string): string => {
@@ -13,28 +17,35 @@ const decoded = (part: string): string => {
 
 /** The customer desk: customers on one side, the one that is open on the other; on a phone one after the other. */
 export const Desk = () => {
-  const [isOpen] = useRoute('/customers/:id');
+  const [isHome] = useRoute('/');
+  const [location] = useLocation();
   return (
-    <div className={isOpen ? 'desk open' : 'desk'}>
+    <div className={isHome ? 'desk' : 'desk open'}>
       <a className="skip" href="#customer">
         Skip to the customer
       </a>
-      <header>
-        <h1>
-          <Link href="/">Customer desk</Link>
-        </h1>
-      </header>
+      <Header name="Customer desk" />
+      <Banners />
       <nav aria-label="Customers">
         <CustomerList />
       </nav>
       <main id="customer" tabIndex={-1}>
         <Switch>
           <Route path="/customers/:id">{({ id }) => <CustomerPage key={id} id={decoded(id)} />}</Route>
+          <Route path="/">
+            <div className="empty">
+              <h2>No customer selected</h2>
+              <p>Select a customer to see company, payments, deals and stock.</p>
+            </div>
+          </Route>
           <Route>
-            <p className="empty">Open a customer to see company, payments, deals and what is in stock for them.</p>
+            <NotFound title="Page not found">
+              There is no page at <code>{decoded(location)}</code>.
+            </NotFound>
           </Route>
         </Switch>
       </main>
+      <Toasts place="page" />
     </div>
   );
 };

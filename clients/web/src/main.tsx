@@ -5,6 +5,9 @@ import { createRoot } from 'react-dom/client';
 import { Router } from 'wouter';
 import { createClient } from './client.ts';
 import { Desk } from './desk.tsx';
+import { applyTheme, readTheme } from './theme.ts';
+
+applyTheme(readTheme());
 
 createRoot(document.querySelector('#root') as HTMLElement).render(
   <StrictMode>

@@ -1,24 +1,28 @@
 import type { ErrorLike } from '@apollo/client';
-import { failuresOf, inWords } from './errors.ts';
-import { useStale } from './stale.ts';
+import { useEffect, useRef } from 'react';
+import { failuresOf, inWords, isOutage } from './errors.ts';
 
-/** Says that a part is missing and why, and offers to ask again. `at` is the part's place in the answer. */
-export const Missing = ({
-  what,
-  error,
-  at = [],
-  onRetry,
-}: {
+type MissingProps = {
   what: string;
   error: ErrorLike | undefined;
+  /** The part's place in the answer. */
   at?: readonly string[];
   onRetry: () => void;
-}) => {
+};
+
+/** Says that a part is missing. A provider that is down has its banner, which says why and offers to try again. */
+export const Missing = ({ what, error, at = [], onRetry }: MissingProps) => {
+  const reason = failuresOf(error).find(({ path }) => at.every((step, index) => path[index] === step));
+  if (reason && isOutage(reason)) return <p className="notice absent">{what} could not be loaded.</p>;
+  return <Failed what={what} error={error} at={at} onRetry={onRetry} />;
+};
+
+const Failed = ({ what, error, at = [], onRetry }: MissingProps) => {
   const reason = failuresOf(error).find(({ path }) => at.every((step, index) => path[index] === step));
   return (
     <div role="alert" className="notice missing">
       <p>
-        {what} cannot be shown. {reason && inWords(reason)}
+        {what} could not be loaded. {reason && inWords(reason)}
       </p>
       <button type="button" onClick={onRetry}>
         Try again
@@ -29,49 +33,47 @@ export const Missing = ({
 
 /** Says that some items of a list could not be read; the others are there. */
 export const MissingItems = ({ one, many, count }: { one: string; many: string; count: number }) =>
-  count > 0 && <p className="quiet">{count === 1 ? `One ${one}` : `${count} ${many}`} cannot be shown right now.</p>;
+  count > 0 && <p className="quiet">{count === 1 ? `One ${one}` : `${count} ${many}`} could not be loaded.</p>;
 
-type HintProps = {
-  operation: string;
-  /** The part's place in the answer. */
-  at?: readonly string[];
-  /** Fields of the part that say so themselves. */
-  except?: readonly string[];
+type ShowMoreProps = {
+  /** What the list has, e.g. `payments`. */
+  many: string;
+  hasMore: boolean;
+  /** How many are shown. */
+  count: number;
+  loading: boolean;
+  /** Whether the last attempt to show more has failed. */
+  error: ErrorLike | undefined;
+  onMore: () => void;
 };
 
-/** Warns of what of a part is old because a system cannot be asked; of what is only being refreshed it says the age. */
-export const StaleHint = ({ operation, at = [], except = [] }: HintProps) => {
-  const stale = useStale(operation);
-  const oldest = new Map<string, number>();
-  let refreshingMs = 0;
-  for (const { path, provider, ageMs, reason } of stale) {
-    const isWithin = at.every((step, index) => path[index] === step);
-    if (!isWithin || except.includes(String(path[at.length]))) continue;
-    if (reason === 'REFRESHING') refreshingMs = Math.max(ageMs, refreshingMs);
-    else oldest.set(provider, Math.max(ageMs, oldest.get(provider) ?? 0));
+/** The end of a list: a button for the next page, or a line that says that there is none. */
+export const ShowMore = ({ many, hasMore, count, loading, error, onMore }: ShowMoreProps) => {
+  const end = useRef<HTMLParagraphElement>(null);
+  const hadFocus = useRef(false);
+  useEffect(() => {
+    // The button that was pressed is gone, and the focus with it.
+    if (!hasMore && hadFocus.current) end.current?.focus();
+    hadFocus.current = false;
+  }, [hasMore]);
+  const more = () => {
+    if (loading) return;
+    hadFocus.current = true;
+    onMore();
+  };
+  if (count === 0 && !hasMore) return null;
+  if (!hasMore) {
+    return (
+      <p ref={end} tabIndex={-1} className="quiet end">
+        {count === 1 ? `No more ${many}.` : `No more ${many}: all ${count} are shown.`}
+      </p>
+    );
   }
-  if (oldest.size === 0) return refreshingMs > 0 && <p className="quiet">From {formatAge(refreshingMs)} ago.</p>;
+  if (error && !loading) return <Failed what={`More ${many}`} error={error} onRetry={more} />;
   return (
-    <div role="status" className="notice stale">
-      {[...oldest].map(([provider, ageMs]) => (
-        <p key={provider}>
-          {SYSTEMS[provider] ?? provider} cannot be asked right now. What it says here is from {formatAge(ageMs)} ago.
-        </p>
-      ))}
-    </div>
+    // Not `disabled`, which takes the focus away from who has pressed it.
+    <button type="button" className="more" onClick={more} aria-disabled={loading}>
+      {loading ? `Loading more ${many}…` : `Show more ${many}`}
+    </button>
   );
-};
-
-/** The subgraphs, by what people at the desk call what is behind them. */
-const SYSTEMS: Readonly<Record<string, string>> = {
-  crm: 'The CRM',
-  payments: 'The payment system',
-  inventory: 'The shop',
-};
-
-const formatAge = (ms: number): string => {
-  const seconds = Math.max(1, Math.round(ms / 1000));
-  if (seconds < 90) return `${seconds} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 90 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
 };

@@ -1,3 +1,4 @@
+/// <reference lib="dom" />
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { createCompany } from '../../../sandbox/company.ts';
@@ -13,16 +14,25 @@ export const adasPage = `/desk/customers/${ada?.id}`;
 export const plain = (text: string): string => text.replaceAll('\u00a0', ' ');
 
 export const textOf = async (page: Page, region: string): Promise<string> =>
-  plain(await page.getByRole('region', { name: region }).innerText());
+  plain(await page.getByRole('region', { name: region, exact: true }).innerText());
 
 /** Waits until a text is there to be seen. */
 export const isVisible = (page: Page, text: string | RegExp): Promise<void> => page.getByText(text).first().waitFor();
+
+/** The texts of the banners, one for each provider that is down. */
+export const bannersOf = async (page: Page): Promise<string[]> =>
+  page.getByRole('status', { name: 'Providers that are down' }).locator('p > span').allInnerTexts();
+
+/** The texts of the toasts, oldest first. */
+export const toastsOf = async (page: Page): Promise<string[]> =>
+  (await page.getByRole('log', { name: 'Results' }).locator('.toast > span').allInnerTexts()).map(plain);
 
 /** The customer desk in a real browser, with a gateway and the sandboxes behind it, for the tests around it. */
 export const withDesk = () => {
   let stack: Stack;
   let browser: StartedBrowser;
   let opened: OpenPage;
+  let expected: RegExp | undefined;
 
   beforeAll(async () => {
     stack = await startStack();
@@ -32,9 +42,12 @@ export const withDesk = () => {
     await browser.close();
     await stack.close();
   });
-  beforeEach(() => stack.reset());
+  beforeEach(() => {
+    expected = undefined;
+    stack.reset();
+  });
   afterEach(async () => {
-    expect(opened.complaints).toEqual([]);
+    expect(opened.complaints.filter((complaint) => !expected?.test(complaint))).toEqual([]);
     await opened.page.context().close();
   });
 
@@ -44,6 +57,10 @@ export const withDesk = () => {
     open: async (path: string, options = {}): Promise<Page> => {
       opened = await browser.open(path.startsWith('/') ? `${stack.url}${path}` : path, options);
       return opened.page;
+    },
+    /** Lets the browser complain of what a test does to it. */
+    expectComplaints: (pattern: RegExp) => {
+      expected = pattern;
     },
   };
 };

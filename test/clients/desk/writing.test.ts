@@ -2,7 +2,7 @@
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { hasTool } from '../../helpers/tools.ts';
-import { adasPage, isVisible, plain, withDesk } from './desk.ts';
+import { adasPage, isVisible, plain, toastsOf, withDesk } from './desk.ts';
 
 describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
   const { stack, open } = withDesk();
@@ -20,10 +20,15 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     test('is shown at once, and stays when it is done', async () => {
       const page = await open(adasPage);
       await refund(page, '1,50');
-      stack().stripe.fail({ on: 'POST /v1/refunds', delayMs: 700, times: 1 });
+      const answer = Promise.withResolvers<void>();
+      stack().stripe.fail({ on: 'POST /v1/refunds', until: answer.promise, times: 1 });
       await confirm(page);
-      await expect.poll(() => payment(page)).toContain('SEK 1.50 given back: pending');
-      await expect.poll(() => payment(page)).toContain('SEK 1.50 given back: succeeded');
+      await expect.poll(() => payment(page)).toMatch(/, pending\s+−SEK 1.50/);
+      expect(await toastsOf(page)).toEqual([]);
+      answer.resolve();
+      await expect.poll(() => toastsOf(page)).toEqual(['SEK 1.50 was refunded.']);
+      await expect.poll(() => payment(page)).toMatch(/, succeeded\s+−SEK 1.50/);
+      expect(await payment(page)).toContain('Partly refunded');
       await expect.poll(() => page.getByRole('dialog').count()).toBe(0);
       expect(refundsAtStripe()).toMatchObject([{ idempotencyKey: expect.stringMatching(/^.{32,}$/) }]);
       const focused = await page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
@@ -36,12 +41,18 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       // Carried out, but the answer is lost each time it is asked.
       stack().stripe.fail({ on: '/v1/refunds', drop: 'after' });
       await confirm(page);
-      await isVisible(page, /The refund was not confirmed. Whether it was done is not known./);
+      await isVisible(page, /Not confirmed. It may have been carried out./);
+      // A dialog covers the page, so the toast is within it: a screen reader reads nothing outside.
+      await page
+        .getByRole('dialog')
+        .getByRole('log')
+        .getByText(/^The refund was not confirmed./)
+        .waitFor();
       expect(await payment(page)).not.toContain('SEK 2.00');
       expect(await page.getByLabel('Amount in SEK').getAttribute('readonly')).not.toBeNull();
       stack().reset();
       await confirm(page, 'Try again');
-      await expect.poll(() => payment(page)).toContain('SEK 2.00 given back: succeeded');
+      await expect.poll(() => payment(page)).toMatch(/, succeeded\s+−SEK 2.00/);
       await page.reload();
       await expect.poll(() => payment(page)).toContain('SEK 2.00');
       expect((await payment(page)).match(/SEK 2.00/g)).toHaveLength(1);
@@ -55,15 +66,42 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       await isVisible(page, 'The refund was not confirmed.');
       await page.getByLabel('Amount in SEK').fill('4');
       await confirm(page, 'Try again');
-      await expect.poll(() => payment(page)).toContain('SEK 4.00 given back');
+      await expect.poll(() => payment(page)).toMatch(/−SEK 4.00/);
       const keys = refundsAtStripe().map(({ idempotencyKey }) => idempotencyKey);
       expect(new Set(keys).size).toBe(2);
     });
 
+    test('of all that is left makes it a refunded payment', async () => {
+      const page = await open(adasPage);
+      const order = page.getByRole('listitem', { name: /^Payment of SEK\s424.65/ });
+      await order.getByRole('button', { name: /^Refund/ }).click();
+      await confirm(page);
+      await expect.poll(async () => plain(await order.innerText())).toMatch(/\bRefunded\b/);
+      expect(await order.getByRole('button').count()).toBe(0);
+    });
+
+    test('that is under way when the dialog is closed says how it went', async () => {
+      const page = await open(adasPage);
+      await refund(page, '5');
+      let release = () => {};
+      const until = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      stack().stripe.fail({ on: 'POST /v1/refunds', until, status: 400 });
+      await confirm(page);
+      await page.getByRole('button', { name: 'Refunding…' }).waitFor();
+      await page.getByRole('button', { name: 'Cancel' }).click();
+      release();
+      await expect.poll(() => toastsOf(page)).toEqual([expect.stringMatching(/^The refund was not confirmed./)]);
+      // A failure stays until somebody has read it.
+      await page.getByRole('button', { name: 'Dismiss' }).click();
+      expect(await toastsOf(page)).toEqual([]);
+    });
+
     test.each([
-      ['0', 'An amount above zero'],
-      ['abc', 'An amount above zero'],
-      ['99999', 'Not more than'],
+      ['0', 'Enter an amount above zero'],
+      ['abc', 'Enter an amount above zero'],
+      ['99999', 'At most'],
     ])('of %s is not sent', async (amount, why) => {
       const page = await open(adasPage);
       await refund(page, amount);
@@ -81,16 +119,28 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     };
     const level = (page: Page) => page.getByRole('row', { name: /NYHO-XL/ }).innerText();
 
-    test('is set, wherever the goods are shown', async () => {
-      const page = await open(adasPage);
+    test('is set, wherever the product is shown', async () => {
+      const page = await open('about:blank');
+      await page.clock.install();
+      await page.goto(`${stack().url}${adasPage}`);
       await page.getByRole('button', { name: 'Set the stock of NYHO-XL' }).waitFor();
-      stack().openmage.fail({ on: 'Update', delayMs: 700, times: 1 });
+      const answer = Promise.withResolvers<void>();
+      stack().openmage.fail({ on: 'Update', until: answer.promise, times: 1 });
       await set(page, '17');
       // At once, while the shop has not answered yet.
       await expect.poll(() => level(page)).toMatch(/\b17\b/);
       const button = page.getByRole('button', { name: 'Set the stock of NYHO-XL' });
       expect(await button.isDisabled()).toBe(true);
+      answer.resolve();
       await expect.poll(() => button.isDisabled()).toBe(false);
+      await expect.poll(() => toastsOf(page)).toEqual(['The stock of NYHO-XL is now 17.']);
+      // A success goes away, but not while the reader is on it.
+      await page.locator('.toast').hover();
+      await page.clock.fastForward(60_000);
+      expect(await toastsOf(page)).toHaveLength(1);
+      await page.getByRole('heading', { level: 2 }).hover();
+      await page.clock.fastForward(10_000);
+      await expect.poll(() => toastsOf(page)).toEqual([]);
       await page.reload();
       await expect.poll(() => level(page)).toMatch(/\b17\b/);
     });
@@ -102,6 +152,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       stack().openmage.fail({ status: 500 });
       await set(page, '99');
       await isVisible(page, 'Not set.');
+      expect(await toastsOf(page)).toEqual([expect.stringMatching(/^The stock of NYHO-XL was not set./)]);
       expect(await page.getByLabel('In stock of NYHO-XL').inputValue()).toBe('99');
       await page.getByRole('button', { name: 'Cancel' }).click();
       expect(await level(page)).toBe(before);

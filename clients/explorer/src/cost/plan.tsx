@@ -1,17 +1,18 @@
 import { parse, print } from 'graphql';
+import { Fragment } from 'react';
 import type { FetchSpan, PlanNode } from './report.ts';
 import { inMs, many } from './words.ts';
 
 type Fetches = readonly FetchSpan[];
 
-/** The plan as a picture: what comes below waits for what is above; what stands side by side is asked at once. */
+/** The query plan as a picture: a step waits for the steps above it; steps side by side run at once. */
 export const Plan = ({ plan, fetches }: { plan: PlanNode; fetches: Fetches }) => (
-  <>
+  <section aria-label="Plan">
     <h3>Plan</h3>
     <figure className="tributary-plan" aria-label="Query plan">
       <Node node={plan} fetches={fetches} />
     </figure>
-  </>
+  </section>
 );
 
 const Node = ({ node, fetches }: { node: PlanNode; fetches: Fetches }) => {
@@ -56,7 +57,11 @@ const Fetch = ({ node, ran }: { node: Extract<PlanNode, { kind: 'fetch' }>; ran:
     <details className={first ? 'fetch' : 'fetch unsent'}>
       <summary>
         <strong>{node.subgraph}</strong>
-        {node.places.length > 0 && <small>for {node.places.map(toPlace).join(', ')}</small>}
+        {node.places.length > 0 && (
+          <small>
+            for <Places paths={node.places} />
+          </small>
+        )}
         <small>
           {first
             ? `${entities > 0 ? `${many(entities, 'entity', 'entities')}, ` : ''}${inMs(first.timeMs)}`
@@ -68,5 +73,16 @@ const Fetch = ({ node, ran }: { node: Extract<PlanNode, { kind: 'fetch' }>; ran:
   );
 };
 
-/** `customers.edges.@.node` as people say it. */
-const toPlace = (path: string): string => path.replaceAll('.@', '[]');
+/** `customers.edges.@.node` for people, with a place to break a line at each dot. */
+const Places = ({ paths }: { paths: readonly string[] }) =>
+  paths
+    .map((path) => path.replaceAll('.@', '[]'))
+    .join(', ')
+    .split(/(?=\.)/)
+    .map((part, index) => (
+      // biome-ignore lint/suspicious/noArrayIndexKey: a plan never changes, and its places have no other name.
+      <Fragment key={index}>
+        <wbr />
+        {part}
+      </Fragment>
+    ));

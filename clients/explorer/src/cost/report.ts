@@ -1,7 +1,7 @@
 import { useSyncExternalStore } from 'react';
 
 /*
- * What the gateway tells of a request in `extensions.tributary`, and the last of these that was told.
+ * The gateway's report of a request in `extensions.tributary`, and the last one received.
  */
 
 export type Timed = { readonly startMs: number; readonly timeMs: number };
@@ -61,7 +61,7 @@ export const REPORT_HEADERS = { 'x-tributary-report': 'trace' };
 let last: Report | null | undefined;
 const listeners = new Set<() => void>();
 
-/** The last report; undefined before the first query, and null where the gateway tells nothing. */
+/** The last report; undefined before the first query, and null where the gateway sends none. */
 export const useReport = (): Report | null | undefined =>
   useSyncExternalStore(
     (listener) => {
@@ -71,7 +71,7 @@ export const useReport = (): Report | null | undefined =>
     () => last,
   );
 
-/** Keeps what an answer tells of its cost, and gives the answer without the trace, which would hide the rest. */
+/** Keeps an answer's report, and returns the answer without the trace, which would hide the rest. */
 export const noteReport = async (response: Response): Promise<Response> => {
   const text = await response.text();
   const { status, statusText, headers } = response;
@@ -82,26 +82,25 @@ export const noteReport = async (response: Response): Promise<Response> => {
   } catch {
     return rebuild(text);
   }
-  // GraphiQL reads the schema by itself; that costs no provider anything.
+  // GraphiQL reads the schema too, which takes no provider call.
   if (answer.data && '__schema' in answer.data) return rebuild(text);
   const { trace, ...rest } = answer.extensions?.tributary ?? {};
-  // What is stale is told to everybody; that alone is no report.
+  // Every client receives the stale notes; they alone are no report.
   last = rest.calls ? answer.extensions?.tributary : null;
   for (const listener of listeners) listener();
   if (!trace) return rebuild(text);
   return rebuild(JSON.stringify({ ...answer, extensions: { ...answer.extensions, tributary: rest } }));
 };
 
-/** What to say where there is no report. */
+/** The text where there is no report. */
 export const whyNone = (report: null | undefined): string =>
   report === null
-    ? 'This gateway keeps what queries cost to itself. CALL_REPORT=on lets it tell.'
-    : 'Run a query: here is what it costs.';
+    ? 'This gateway does not report the cost of queries. Set CALL_REPORT=on to turn the report on.'
+    : 'Run a query to see its cost here.';
 
-/** What a request has cost, in a few numbers. */
-export const totalsOf = ({ calls = [], trace, stale = [] }: Report) => ({
+/** The cost of a request in a few numbers. */
+export const totalsOf = ({ calls = [], trace }: Report) => ({
   calls: calls.reduce((sum, row) => sum + row.calls, 0),
   hits: calls.reduce((sum, row) => sum + row.hits + row.stale, 0),
   fetches: trace?.fetches.length ?? 0,
-  stale: stale.length,
 });

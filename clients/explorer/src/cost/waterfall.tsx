@@ -1,3 +1,4 @@
+import { OperationName } from './operation-name.tsx';
 import type { CallSpan, FetchSpan, Timed, Trace } from './report.ts';
 import { inMs, many } from './words.ts';
 
@@ -6,31 +7,50 @@ type Row = Timed & {
   readonly name: string;
   readonly about: string;
   readonly isFailed: boolean;
+  /** How long it waited for the rate limit before. */
+  readonly wait?: Timed | undefined;
 };
 
-/** The fetches in the order they were sent, each with what its subgraph asked of its provider meanwhile. */
+/** The fetches in the order they were sent, each with its subgraph's provider calls. */
 const rowsOf = ({ fetches, calls }: Trace): Row[] => {
-  const left = new Set([...calls].sort((a, b) => a.startMs - b.startMs));
+  const left = new Map(withWaits(calls));
   const inOrder = [...fetches].sort((a, b) => a.startMs - b.startMs);
   const rows: Row[] = inOrder[0] ? [toPlanningRow(inOrder[0])] : [];
   for (const [index, fetch] of inOrder.entries()) {
     rows.push(toFetchRow(fetch));
     const next = inOrder.slice(index + 1).find(({ subgraph }) => subgraph === fetch.subgraph);
-    for (const call of left) {
+    for (const [call, wait] of left) {
       // One that began before the subgraph's next fetch belongs to this one.
       if (call.upstream !== fetch.subgraph || (next && call.startMs >= next.startMs)) continue;
       left.delete(call);
-      rows.push(toCallRow(call));
+      rows.push(toCallRow(call, wait));
     }
   }
-  return [...rows, ...[...left].map(toCallRow)];
+  return [...rows, ...[...left].map(([call, wait]) => toCallRow(call, wait))];
 };
 
-/** What comes before the first fetch: longer where the operation is new, and a plan has to be made. */
+/** The calls in the order they were sent, each with its wait; a wait that came to nothing is a row of its own. */
+const withWaits = (spans: readonly CallSpan[]): [CallSpan, Timed | undefined][] => {
+  const inOrder = [...spans].sort((a, b) => a.startMs - b.startMs);
+  const waits = new Set(inOrder.filter(({ kind }) => kind === 'wait'));
+  const calls = inOrder.filter(({ kind }) => kind === 'call');
+  const rows = calls.map((call): [CallSpan, Timed | undefined] => {
+    const wait = [...waits].find(
+      ({ operation, upstream, startMs }) =>
+        operation === call.operation && upstream === call.upstream && startMs <= call.startMs,
+    );
+    if (wait) waits.delete(wait);
+    return [call, wait];
+  });
+  const alone = [...waits].map((wait): [CallSpan, Timed | undefined] => [wait, undefined]);
+  return [...rows, ...alone].sort(([a], [b]) => a.startMs - b.startMs);
+};
+
+/** The time before the first fetch: longer for a new operation, which needs a plan. */
 const toPlanningRow = ({ startMs }: FetchSpan): Row => ({
   kind: 'gateway',
   name: 'gateway',
-  about: 'reads and plans',
+  about: 'parses and plans',
   startMs: 0,
   timeMs: startMs,
   isFailed: false,
@@ -44,51 +64,54 @@ const toFetchRow = ({ subgraph, entities, errors, ...span }: FetchSpan): Row => 
   isFailed: errors > 0,
 });
 
-const toCallRow = ({ operation, kind, isFailed, ...span }: CallSpan): Row => ({
-  ...span,
-  kind,
-  name: operation,
-  about: kind === 'wait' ? 'waited for its turn' : '',
-  isFailed,
-});
+const toCallRow = ({ operation, kind, isFailed, ...span }: CallSpan, wait: Timed | undefined): Row => {
+  const waited = wait && wait.timeMs >= SHORT_MS ? `waited ${inMs(wait.timeMs)} for the rate limit` : '';
+  const about = kind === 'wait' ? 'waited for the rate limit' : waited;
+  return { ...span, kind, name: operation, about, isFailed, wait };
+};
+
+/** A shorter wait is not worth a word. */
+const SHORT_MS = 1;
 
 /** When each fetch and each provider call ran. */
 export const Waterfall = ({ trace, timeMs }: { trace: Trace; timeMs: number }) => {
   const whole = Math.max(timeMs, 0.01);
   return (
-    <>
-      <h3>When</h3>
+    <section aria-label="Timeline">
+      <h3>Timeline</h3>
       <table className="tributary-waterfall" aria-label="Fetches and provider calls in time">
         <thead>
           <tr>
-            <th scope="col">what</th>
-            <th scope="col">from 0 to {inMs(whole)}</th>
-            <th scope="col">time</th>
+            <th scope="col">Step</th>
+            <th scope="col">0 to {inMs(whole)}</th>
+            <th scope="col">Time</th>
           </tr>
         </thead>
         <tbody>
           {rowsOf(trace).map((row, index) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: a report never changes, and its rows have no other name.
             <tr key={index} className={`${row.kind}${row.isFailed ? ' failed' : ''}`}>
-              <th scope="row" title={row.name}>
-                {/* Paths differ at their ends, so where there is no room it is their start that goes. */}
-                <span className="name">
-                  <bdi>{row.name}</bdi>
-                </span>
+              <th scope="row">
+                <OperationName name={row.name} />
                 {row.about && <small> {row.about}</small>}
                 {row.isFailed && <small> failed</small>}
               </th>
               <td>
-                <span
-                  className="bar"
-                  style={{ left: `${(row.startMs / whole) * 100}%`, width: `${(row.timeMs / whole) * 100}%` }}
-                />
+                {row.wait && <Bar className="bar wait" span={row.wait} whole={whole} />}
+                <Bar className="bar" span={row} whole={whole} />
               </td>
               <td>{inMs(row.timeMs)}</td>
             </tr>
           ))}
         </tbody>
       </table>
-    </>
+    </section>
   );
 };
+
+const Bar = ({ className, span, whole }: { className: string; span: Timed; whole: number }) => (
+  <span
+    className={className}
+    style={{ left: `${(span.startMs / whole) * 100}%`, width: `${(span.timeMs / whole) * 100}%` }}
+  />
+);

@@ -1,12 +1,17 @@
-import { useEffect, useRef } from 'react';
+import { useEffect } from 'react';
 import { Link, useSearch } from 'wouter';
 import { inWords, nameOf } from '../customers/names.ts';
 import { DealList } from '../deals/deal-list.tsx';
+import { failuresOf } from '../errors.ts';
 import type { CustomerOverviewQuery } from '../generated/graphql.ts';
 import { useCustomerOverviewQuery } from '../generated/hooks.ts';
 import { formatMoney } from '../money.ts';
-import { Missing, StaleHint } from '../notices.tsx';
+import { NotFound, PageHeading } from '../not-found.tsx';
+import { Missing } from '../notices.tsx';
+import { forgetCustomerOutages } from '../outages/outages.ts';
 import { PaymentList } from '../payments/payment-list.tsx';
+import { SkeletonPage } from '../skeleton.tsx';
+import { Email } from './email.tsx';
 
 type Customer = NonNullable<CustomerOverviewQuery['customer']>;
 
@@ -20,61 +25,80 @@ export const CustomerPage = ({ id }: { id: string }) => {
     fetchPolicy: 'cache-and-network',
     nextFetchPolicy: 'cache-first',
   });
+  useEffect(() => forgetCustomerOutages, []);
   const { data, error, loading } = overview;
-  const refetch = () => void overview.refetch();
+  const refetch = () => void overview.refetch().catch(() => {});
   const search = useSearch();
   const customer = data?.customer;
+  const isUnknown = !error || failuresOf(error).some(({ code }) => code === 'BAD_USER_INPUT');
   return (
     <article aria-busy={loading}>
       <Link className="back" href={search ? `/?${search}` : '/'}>
         ← All customers
       </Link>
-      {!customer && loading && <p role="status">Loading…</p>}
-      {!customer && !loading && error && <Missing what="The customer" error={error} onRetry={refetch} />}
-      {!customer && !loading && !error && <p role="status">There is no such customer.</p>}
+      {!customer && loading && (
+        <>
+          <p role="status" className="hidden">
+            Loading the customer…
+          </p>
+          <SkeletonPage />
+        </>
+      )}
+      {!customer && !loading && isUnknown && (
+        <NotFound title="Customer not found">
+          No customer has the id <code>{id}</code>.
+        </NotFound>
+      )}
+      {!customer && !loading && !isUnknown && <Missing what="The customer" error={error} onRetry={refetch} />}
       {customer && (
         <>
-          <Heading name={nameOf(customer)} />
-          <StaleHint operation="CustomerOverview" at={['customer']} except={['payments', 'deals']} />
+          <PageHeading title={nameOf(customer)}>
+            {nameOf(customer)}
+            {customer.lifecycleStage && <span className="badge">{inWords(customer.lifecycleStage)}</span>}
+          </PageHeading>
           <Card customer={customer} />
-          <PaymentList customer={customer} error={error} onRetry={refetch} />
-          <DealList deals={customer.deals} error={error} onRetry={refetch} />
+          <div className="columns">
+            <PaymentList customer={customer} error={error} onRetry={refetch} />
+            <DealList customer={customer} error={error} onRetry={refetch} />
+          </div>
         </>
       )}
     </article>
   );
 };
 
-/** Takes the focus, so that a screen reader says whose page it is. */
-const Heading = ({ name }: { name: string }) => {
-  const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
-    heading.current?.focus();
-    document.title = `${name} – Customer desk`;
-    return () => {
-      document.title = 'Customer desk';
-    };
-  }, [name]);
-  return (
-    <h2 ref={heading} tabIndex={-1}>
-      {name}
-    </h2>
-  );
-};
-
-const Card = ({ customer: { company, email, phone, lifecycleStage, balance } }: { customer: Customer }) => (
+const Card = ({ customer: { company, email, phone, balance } }: { customer: Customer }) => (
   <dl className="card">
-    {company && <Entry name="Company" value={[company.name, company.domain].filter(Boolean).join(', ')} />}
-    {email && <Entry name="E-mail" value={email} />}
-    {phone && <Entry name="Phone" value={phone} />}
-    {lifecycleStage && <Entry name="Stage" value={inWords(lifecycleStage)} />}
-    {balance && <Entry name="Balance" value={formatMoney(balance)} />}
+    {company && (
+      <div>
+        <dt>Company</dt>
+        <dd>
+          {company.name}
+          {company.domain && <small>{company.domain}</small>}
+        </dd>
+      </div>
+    )}
+    {email && (
+      <div>
+        <dt>E-mail</dt>
+        <dd>
+          <Email address={email} />
+        </dd>
+      </div>
+    )}
+    {phone && (
+      <div>
+        <dt>Phone</dt>
+        <dd>
+          <a href={`tel:${phone}`}>{phone}</a>
+        </dd>
+      </div>
+    )}
+    {balance && (
+      <div className="figure">
+        <dt>Balance</dt>
+        <dd>{formatMoney(balance)}</dd>
+      </div>
+    )}
   </dl>
-);
-
-const Entry = ({ name, value }: { name: string; value: string }) => (
-  <div>
-    <dt>{name}</dt>
-    <dd>{value}</dd>
-  </div>
 );

@@ -1,16 +1,15 @@
-import { useEffect, useId, useRef, useState } from 'react';
-import { Link, useRoute, useSearchParams } from 'wouter';
-import type { CustomerRowFragment } from '../generated/graphql.ts';
+import { useState } from 'react';
+import { useSearchParams } from 'wouter';
 import { useCustomerListQuery } from '../generated/hooks.ts';
-import { Missing, MissingItems, StaleHint } from '../notices.tsx';
+import { Missing, MissingItems, ShowMore } from '../notices.tsx';
+import { Found, useFound } from '../search/found.tsx';
+import { SearchBox } from '../search/search-box.tsx';
+import { SkeletonRows } from '../skeleton.tsx';
 import { splitItems } from '../split-items.ts';
-import { nameOf } from './names.ts';
+import { CustomerRow } from './row.tsx';
 
 // One step back leaves the search, not its last letters.
 const REPLACING = { replace: true };
-
-// Every keystroke would be a search at the CRM, which takes four a second.
-const PAUSE_MS = 300;
 
 /** The customers, with a search. What is searched for is in the URL. */
 export const CustomerList = () => {
@@ -23,84 +22,73 @@ export const CustomerList = () => {
     // A list has nothing that this page changes, so the browser may keep it as long as the gateway says.
     context: { fetchOptions: { method: 'GET' } },
   });
+  const [moreError, setMoreError] = useState<Error>();
   const list = data?.customers;
   const { present, missing } = splitItems(list?.edges.map(({ node }) => node) ?? []);
-  const search = (text: string) =>
+  const found = useFound(sought, present);
+  const count = list?.edges.length ?? 0;
+  const hasMore = list?.pageInfo.hasNextPage ?? false;
+  const isFirstLoad = loading && !list;
+  const search = (text: string) => {
+    setMoreError(undefined);
     setParams((before) => {
       const after = new URLSearchParams(before);
       if (text) after.set('q', text);
       else after.delete('q');
       return after;
     }, REPLACING);
-  const showMore = () => void fetchMore({ variables: { after: list?.pageInfo.endCursor ?? null } });
+  };
+  const showMore = async () => {
+    setMoreError(undefined);
+    try {
+      const page = await fetchMore({ variables: { after: list?.pageInfo.endCursor ?? null } });
+      if (!page.data?.customers) setMoreError(page.error ?? new Error('There was no answer.'));
+    } catch (cause) {
+      setMoreError(cause instanceof Error ? cause : new Error(String(cause)));
+    }
+  };
   return (
     <>
-      <Search text={sought} onSearch={search} />
-      <StaleHint operation="CustomerList" />
+      <SearchBox text={sought} onSearch={search} />
       <p role="status" className="quiet">
-        {statusOf(loading, list?.edges.length, list?.pageInfo.hasNextPage)}
+        {isFirstLoad ? 'Loading…' : list && statusOf(count, hasMore, found)}
       </p>
+      {isFirstLoad && <SkeletonRows count={8} />}
       {!list && !loading && <Missing what="The customers" error={error} onRetry={() => void refetch()} />}
-      <ul className="rows">
+      <ul className="rows" aria-label="Customers">
         {present.map((customer) => (
-          <Row key={customer.id} customer={customer} search={params.toString()} />
+          <CustomerRow key={customer.id} customer={customer} />
         ))}
       </ul>
       <MissingItems one="customer" many="customers" count={missing} />
-      {list?.pageInfo.hasNextPage && (
-        <button type="button" onClick={showMore} disabled={loading}>
-          Show more
-        </button>
+      {list && (count > 0 || sought === '') && (
+        <ShowMore
+          many="customers"
+          hasMore={hasMore}
+          count={count}
+          loading={loading}
+          error={moreError}
+          onMore={() => void showMore()}
+        />
       )}
+      {sought && <Found found={found} />}
     </>
   );
 };
 
-const statusOf = (loading: boolean, count: number | undefined, hasMore: boolean | undefined): string => {
-  if (loading) return 'Loading…';
-  if (count === undefined) return '';
-  if (count === 0) return 'Nobody found.';
-  return `${count} ${count === 1 ? 'customer' : 'customers'}${hasMore ? ', and more' : ''}`;
+/** How much there is of what. */
+const statusOf = (
+  count: number,
+  hasMore: boolean,
+  { deals, customers, items }: ReturnType<typeof useFound>,
+): string => {
+  const parts = [
+    count > 0 && `${many(count, 'customer')}${hasMore ? ', and more' : ''}`,
+    deals.length > 0 && many(deals.length, 'deal'),
+    customers.length > 0 && `${many(customers.length, 'customer')} loaded here`,
+    items.length > 0 && many(items.length, 'order or deal', 'orders and deals'),
+  ].filter((part) => part !== false);
+  return parts.length > 0 ? parts.join('; ') : 'Nothing found.';
 };
 
-const Search = ({ text, onSearch }: { text: string; onSearch: (text: string) => void }) => {
-  const id = useId();
-  const [typed, setTyped] = useState(text);
-  const wanted = typed.trim();
-  const sent = useRef(text);
-  useEffect(() => {
-    if (wanted === text) return;
-    const timer = setTimeout(() => {
-      sent.current = wanted;
-      onSearch(wanted);
-    }, PAUSE_MS);
-    return () => clearTimeout(timer);
-  }, [wanted, text, onSearch]);
-  // Going back in the browser changes what is searched for as well.
-  useEffect(() => {
-    if (text === sent.current) return;
-    sent.current = text;
-    setTyped(text);
-  }, [text]);
-  return (
-    <search>
-      <label htmlFor={id}>Search by name, address or number</label>
-      <input id={id} type="search" value={typed} onChange={({ target }) => setTyped(target.value)} autoComplete="off" />
-    </search>
-  );
-};
-
-const Row = ({ customer, search }: { customer: CustomerRowFragment; search: string }) => {
-  const [, open] = useRoute('/customers/:id');
-  return (
-    <li>
-      <Link
-        href={`/customers/${encodeURIComponent(customer.id)}${search ? `?${search}` : ''}`}
-        aria-current={open?.id === customer.id ? 'page' : undefined}
-      >
-        <strong>{nameOf(customer)}</strong>
-        <span>{[customer.company?.name, customer.email].filter(Boolean).join(' · ')}</span>
-      </Link>
-    </li>
-  );
-};
+const many = (count: number, one: string, several = `${one}s`): string => `${count} ${count === 1 ? one : several}`;

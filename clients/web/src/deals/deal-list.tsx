@@ -1,57 +1,90 @@
 import type { ErrorLike } from '@apollo/client';
 import { formatDay, inWords } from '../customers/names.ts';
+import { failuresOf } from '../errors.ts';
 import type { CustomerOverviewQuery, DealCardFragment, DealLineFragment } from '../generated/graphql.ts';
+import { useMoreDealsLazyQuery } from '../generated/hooks.ts';
 import { formatMoney } from '../money.ts';
-import { Missing, MissingItems, StaleHint } from '../notices.tsx';
+import { Missing, MissingItems, ShowMore } from '../notices.tsx';
 import { splitItems } from '../split-items.ts';
 import { StockLevel } from './stock-level.tsx';
 
-type Props = {
-  deals: NonNullable<CustomerOverviewQuery['customer']>['deals'];
-  error: ErrorLike | undefined;
-  onRetry: () => void;
-};
+type Customer = NonNullable<CustomerOverviewQuery['customer']>;
+type Props = { customer: Customer; error: ErrorLike | undefined; onRetry: () => void };
 
 /** A customer's deals, newest first, with what is in stock for each line. */
-export const DealList = ({ deals, error, onRetry }: Props) => {
+export const DealList = ({ customer: { id, deals }, error, onRetry }: Props) => {
+  const [loadMore, more] = useMoreDealsLazyQuery({ fetchPolicy: 'network-only', errorPolicy: 'all' });
   const { present, missing } = splitItems(deals?.edges.map(({ node }) => node) ?? []);
+  // The cache adds the page to the list.
+  const showMore = () => {
+    const after = deals?.pageInfo.endCursor;
+    if (after) void loadMore({ variables: { id, after } }).catch(() => {});
+  };
+  // One deal that cannot be read, at a place within the page, is not the whole page.
+  const hasFailed = failuresOf(more.error).some(({ path }) => path.length <= 2);
   return (
     <section aria-labelledby="deals">
       <h3 id="deals">Deals</h3>
-      <StaleHint operation="CustomerOverview" at={['customer', 'deals']} />
       {deals === null && <Missing what="Deals" error={error} at={['customer', 'deals']} onRetry={onRetry} />}
-      {deals?.edges.length === 0 && <p className="quiet">None yet.</p>}
+      {deals?.edges.length === 0 && <p className="quiet">No deals yet.</p>}
       <ul className="cards">
         {present.map((deal) => (
           <Deal key={deal.id} deal={deal} onRetry={onRetry} />
         ))}
       </ul>
       <MissingItems one="deal" many="deals" count={missing} />
-      {deals?.pageInfo.hasNextPage && <p className="quiet">These are the newest; there are more.</p>}
+      {deals && (
+        <ShowMore
+          many="deals"
+          hasMore={deals.pageInfo.hasNextPage}
+          count={deals.edges.length}
+          loading={more.loading}
+          error={hasFailed ? more.error : undefined}
+          onMore={showMore}
+        />
+      )}
     </section>
   );
 };
 
+const BADGES: Readonly<Record<NonNullable<DealCardFragment['status']>, string>> = {
+  WON: 'good',
+  LOST: 'bad',
+  OPEN: '',
+};
+
 const Deal = ({ deal, onRetry }: { deal: DealCardFragment; onRetry: () => void }) => {
   const { present, missing } = splitItems(deal.lineItems ?? []);
+  const name = deal.name ?? `Deal ${deal.id}`;
   return (
     <li aria-label={`Deal ${deal.name ?? deal.id}`}>
       <div className="line">
-        <strong>{deal.name ?? `Deal ${deal.id}`}</strong>
-        {deal.status && <span className={`badge ${deal.status === 'WON' ? 'good' : ''}`}>{inWords(deal.status)}</span>}
-        {deal.amount && <span>{formatMoney(deal.amount)}</span>}
-        {deal.closeDate && <span className="quiet">{formatDay(deal.closeDate)}</span>}
+        <strong>{name}</strong>
+        {deal.amount && <span className="figure">{formatMoney(deal.amount)}</span>}
       </div>
-      {deal.lineItems === null && <p className="quiet">Its lines cannot be shown right now.</p>}
+      <div className="line second">
+        <span>
+          Deal {deal.id}
+          {deal.closeDate && ` · ${formatDay(deal.closeDate)}`}
+        </span>
+        {deal.status && <span className={`badge ${BADGES[deal.status]}`}>{inWords(deal.status)}</span>}
+      </div>
+      {deal.lineItems === null && <p className="quiet">The deal’s lines could not be loaded.</p>}
       {present.length > 0 && (
         <table>
-          <caption className="hidden">What {deal.name ?? 'the deal'} sells</caption>
+          <caption className="hidden">Lines of {name}</caption>
           <thead>
             <tr>
-              <th scope="col">What</th>
-              <th scope="col">How many</th>
-              <th scope="col">Each</th>
-              <th scope="col">In stock</th>
+              <th scope="col">Item</th>
+              <th scope="col" className="figure">
+                Quantity
+              </th>
+              <th scope="col" className="figure">
+                Unit price
+              </th>
+              <th scope="col" className="figure">
+                Stock
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -70,10 +103,16 @@ const Line = ({ line, onRetry }: { line: DealLineFragment; onRetry: () => void }
   <tr>
     <th scope="row">
       {line.product?.name ?? line.name}
-      {line.product && <small> {line.product.sku}</small>}
+      {line.product && <small>{line.product.sku}</small>}
     </th>
-    <td data-label="How many">{line.quantity}</td>
-    <td data-label="Each">{line.unitPrice && formatMoney(line.unitPrice)}</td>
-    <td data-label="In stock">{line.product && <StockLevel product={line.product} onRetry={onRetry} />}</td>
+    <td data-label="Quantity" className="figure">
+      {line.quantity}
+    </td>
+    <td data-label="Unit price" className="figure">
+      {line.unitPrice && formatMoney(line.unitPrice)}
+    </td>
+    <td data-label="Stock" className="figure">
+      {line.product && <StockLevel product={line.product} onRetry={onRetry} />}
+    </td>
   </tr>
 );

@@ -3,14 +3,16 @@ import { type FormEvent, useId, useState } from 'react';
 import { failuresOf, inWords } from '../errors.ts';
 import type { DealLineFragment } from '../generated/graphql.ts';
 import { useSetStockMutation } from '../generated/hooks.ts';
+import { showToast } from '../toasts/store.ts';
+import { StockBadge } from './stock-badge.tsx';
 
 type Product = NonNullable<DealLineFragment['product']>;
 
-/** What the shop has of something, and a way to set it: shown at once, and asked for again where it could not be set. */
+/** The stock of a product, and a form to set it: shown at once, and offered again where it could not be set. */
 export const StockLevel = ({ product, onRetry }: { product: Product; onRetry: () => void }) => {
   const [isOpen, setOpen] = useState(false);
   const [wasOpen, setWasOpen] = useState(false);
-  /** What was tried and could not be set. */
+  /** The quantity that could not be set. */
   const [draft, setDraft] = useState<number>();
   const [setStock, { loading, error, reset }] = useSetStockMutation();
   const { sku, stock } = product;
@@ -21,13 +23,20 @@ export const StockLevel = ({ product, onRetry }: { product: Product; onRetry: ()
   const save = async (quantity: number): Promise<void> => {
     open(false);
     const inStock = quantity > 0;
-    const { data } = await setStock({
+    const result = await setStock({
       variables: { input: { sku, quantity, inStock } },
       errorPolicy: 'all',
       optimisticResponse: toOptimistic(sku, { quantity, inStock, backorders: 0 }),
     });
-    setDraft(data?.setStock ? undefined : quantity);
-    if (!data?.setStock) open(true);
+    if (result.data?.setStock) {
+      setDraft(undefined);
+      showToast('success', `The stock of ${sku} is now ${quantity}.`);
+      return;
+    }
+    const [failure] = failuresOf(result.error);
+    showToast('failure', `The stock of ${sku} was not set. ${failure ? inWords(failure) : ''}`);
+    setDraft(quantity);
+    open(true);
   };
   const cancel = () => {
     reset();
@@ -36,8 +45,8 @@ export const StockLevel = ({ product, onRetry }: { product: Product; onRetry: ()
   };
   if (!stock) {
     return (
-      <button type="button" onClick={onRetry} aria-label={`Stock of ${sku} is not known. Try again`}>
-        Not known ⟳
+      <button type="button" className="link" onClick={onRetry} aria-label={`The stock of ${sku} is unknown. Try again`}>
+        Unknown ⟳
       </button>
     );
   }
@@ -47,10 +56,7 @@ export const StockLevel = ({ product, onRetry }: { product: Product; onRetry: ()
   }
   return (
     <span className="stock">
-      <span className={stock.inStock ? 'badge good' : 'badge bad'}>
-        {stock.inStock ? stock.quantity : `${stock.quantity}, not sold`}
-      </span>
-      {stock.backorders > 0 && <small>{stock.backorders} owed</small>}
+      <StockBadge stock={stock} />
       <button
         type="button"
         onClick={() => open(true)}
@@ -68,7 +74,7 @@ export const StockLevel = ({ product, onRetry }: { product: Product; onRetry: ()
 type FormProps = {
   sku: string;
   quantity: number;
-  /** Why it could not be set the last time. */
+  /** Why the last attempt failed. */
   error: ErrorLike | undefined;
   onSave: (quantity: number) => Promise<void>;
   onCancel: () => void;
@@ -105,16 +111,12 @@ const StockForm = ({ sku, quantity, error, onSave, onCancel }: FormProps) => {
       <button type="button" onClick={onCancel}>
         Cancel
       </button>
-      {failure && (
-        <small role="alert" className="wrong">
-          Not set. {inWords(failure)}
-        </small>
-      )}
+      {failure && <small className="wrong">Not set. {inWords(failure)}</small>}
     </form>
   );
 };
 
-/** The goods as they will be, if all goes well. */
+/** The product as it will be, if all goes well. */
 const toOptimistic = (sku: string, stock: NonNullable<Product['stock']>) => ({
   setStock: {
     __typename: 'SetStockPayload',

@@ -27,6 +27,30 @@ export const useCustomerOverviewLazyQuery = (options?: useLazyQuery.Options<oper
 export const useCustomerOverviewSuspenseQuery = (options?: useSuspenseQuery.Options<operations.CustomerOverviewQueryVariables>) =>
   useSuspenseQuery(operations.CustomerOverviewDocument, options);
 
+/** `query Find` by Apollo Client's `useQuery`. */
+export const useFindQuery = (options: useQuery.Options<operations.FindQuery, operations.FindQueryVariables>) =>
+  useQuery(operations.FindDocument, options);
+
+/** `query Find` by Apollo Client's `useLazyQuery`. */
+export const useFindLazyQuery = (options?: useLazyQuery.Options<operations.FindQuery, operations.FindQueryVariables>) =>
+  useLazyQuery(operations.FindDocument, options);
+
+/** `query Find` by Apollo Client's `useSuspenseQuery`. */
+export const useFindSuspenseQuery = (options: useSuspenseQuery.Options<operations.FindQueryVariables>) =>
+  useSuspenseQuery(operations.FindDocument, options);
+
+/** `query MoreDeals` by Apollo Client's `useQuery`. */
+export const useMoreDealsQuery = (options: useQuery.Options<operations.MoreDealsQuery, operations.MoreDealsQueryVariables>) =>
+  useQuery(operations.MoreDealsDocument, options);
+
+/** `query MoreDeals` by Apollo Client's `useLazyQuery`. */
+export const useMoreDealsLazyQuery = (options?: useLazyQuery.Options<operations.MoreDealsQuery, operations.MoreDealsQueryVariables>) =>
+  useLazyQuery(operations.MoreDealsDocument, options);
+
+/** `query MoreDeals` by Apollo Client's `useSuspenseQuery`. */
+export const useMoreDealsSuspenseQuery = (options: useSuspenseQuery.Options<operations.MoreDealsQueryVariables>) =>
+  useSuspenseQuery(operations.MoreDealsDocument, options);
+
 /** `query MorePayments` by Apollo Client's `useQuery`. */
 export const useMorePaymentsQuery = (options: useQuery.Options<operations.MorePaymentsQuery, operations.MorePaymentsQueryVariables>) =>
   useQuery(operations.MorePaymentsDocument, options);

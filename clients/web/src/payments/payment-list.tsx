@@ -5,8 +5,9 @@ import { failuresOf } from '../errors.ts';
 import type { CustomerOverviewQuery, PaymentRowFragment } from '../generated/graphql.ts';
 import { useMorePaymentsLazyQuery } from '../generated/hooks.ts';
 import { type Amount, formatMoney, isPositive, subtract } from '../money.ts';
-import { Missing, MissingItems, StaleHint } from '../notices.tsx';
+import { Missing, MissingItems, ShowMore } from '../notices.tsx';
 import { splitItems } from '../split-items.ts';
+import { PaymentBadge } from './payment-badge.tsx';
 import { RefundDialog } from './refund-dialog.tsx';
 
 type Customer = NonNullable<CustomerOverviewQuery['customer']>;
@@ -31,20 +32,23 @@ export const PaymentList = ({ customer: { id, payments }, error, onRetry }: Prop
   return (
     <section aria-labelledby="payments">
       <h3 id="payments">Payments</h3>
-      <StaleHint operation="CustomerOverview" at={['customer', 'payments']} />
       {payments === null && <Missing what="Payments" error={error} at={['customer', 'payments']} onRetry={onRetry} />}
-      {payments?.edges.length === 0 && <p className="quiet">None yet.</p>}
+      {payments?.edges.length === 0 && <p className="quiet">No payments yet.</p>}
       <ul className="cards">
         {present.map((payment) => (
           <Payment key={payment.id} payment={payment} onRefund={(left) => setRefunding({ payment, left })} />
         ))}
       </ul>
       <MissingItems one="payment" many="payments" count={missing} />
-      {hasFailed && !more.loading && <Missing what="More payments" error={more.error} onRetry={showMore} />}
-      {payments?.pageInfo.hasNextPage && !hasFailed && (
-        <button type="button" onClick={showMore} disabled={more.loading}>
-          Show more payments
-        </button>
+      {payments && (
+        <ShowMore
+          many="payments"
+          hasMore={payments.pageInfo.hasNextPage}
+          count={payments.edges.length}
+          loading={more.loading}
+          error={hasFailed ? more.error : undefined}
+          onMore={showMore}
+        />
       )}
       {refunding && <RefundDialog {...refunding} onClose={close} />}
     </section>
@@ -54,7 +58,7 @@ export const PaymentList = ({ customer: { id, payments }, error, onRetry }: Prop
 type PaymentProps = { payment: PaymentRowFragment; onRefund: (left: Amount) => void };
 
 const Payment = ({ payment, onRefund }: PaymentProps) => {
-  const { amount, amountReceived, amountRefunded, createdAt, description, refunds, status } = payment;
+  const { amount, amountReceived, amountRefunded, createdAt, description, refunds } = payment;
   const left = amountReceived &&
     amountRefunded && { ...amountReceived, amount: subtract(amountReceived.amount, amountRefunded.amount) };
   const asked = amount ? formatMoney(amount) : 'Unknown amount';
@@ -63,20 +67,26 @@ const Payment = ({ payment, onRefund }: PaymentProps) => {
   return (
     <li aria-label={`Payment of ${title}`}>
       <div className="line">
-        <strong>{asked}</strong>
-        <span className={`badge ${status === 'SUCCEEDED' ? 'good' : ''}`}>{inWords(status)}</span>
-        <span className="quiet">{formatDay(createdAt)}</span>
+        <strong>{description || 'Payment'}</strong>
+        <span className="figure">{asked}</span>
+      </div>
+      <div className="line second">
+        <span>{formatDay(createdAt)}</span>
+        <PaymentBadge payment={payment} />
         {left && isPositive(left.amount) && (
           <button type="button" onClick={() => onRefund(left)} aria-label={`Refund ${title}`}>
             Refund
           </button>
         )}
       </div>
-      {description && <p className="quiet">{description}</p>}
       {present.map((refund) => (
-        <p key={refund.id} className="refund">
-          {formatMoney(refund.amount)} given back{refund.status ? `: ${inWords(refund.status).toLowerCase()}` : ''}
-        </p>
+        <div key={refund.id} className="line refund">
+          <span>
+            Refund, {formatDay(refund.createdAt)}
+            {refund.status ? `, ${inWords(refund.status).toLowerCase()}` : ''}
+          </span>
+          <span className="figure">−{formatMoney(refund.amount)}</span>
+        </div>
       ))}
       <MissingItems one="refund" many="refunds" count={missing} />
     </li>

@@ -1,32 +1,34 @@
 import { type FormEvent, useEffect, useId, useRef, useState } from 'react';
 import { failuresOf, inWords, isDefinite } from '../errors.ts';
-import type { PaymentRowFragment, RefundReasonInput } from '../generated/graphql.ts';
+import type { PaymentRowFragment, RefundPaymentMutation, RefundReasonInput } from '../generated/graphql.ts';
 import { useRefundPaymentMutation } from '../generated/hooks.ts';
 import { type Amount, add, formatMoney, isPositive, readAmount, subtract } from '../money.ts';
+import { showToast, toastPlace } from '../toasts/store.ts';
+import { Toasts } from '../toasts/toasts.tsx';
 import { newKey } from './key.ts';
 
 const REASONS: Readonly<Record<RefundReasonInput, string>> = {
   REQUESTED_BY_CUSTOMER: 'The customer asked for it',
   DUPLICATE: 'Paid twice',
-  FRAUDULENT: 'Not the customer’s own doing',
+  FRAUDULENT: 'Fraudulent',
 };
 
 type Props = {
   payment: PaymentRowFragment;
-  /** How much can be given back. */
+  /** How much can be refunded. */
   left: Amount;
-  /** Told whether what is shown may not be what is. */
+  /** Called with whether the page may be out of date. */
   onClose: (isUncertain: boolean) => void;
 };
 
 /**
- * Gives a payment back, in whole or in part. What is shown changes at once, and changes back where the refund fails. One
- * opened dialog is one attempt: asked again, it is still the same refund.
+ * Refunds a payment, in whole or in part. The page changes at once, and changes back where the refund fails. One opened
+ * dialog is one attempt: sent again, it is still the same refund.
  */
 export const RefundDialog = ({ payment, left: initial, onClose }: Props) => {
   const dialog = useRef<HTMLDialogElement>(null);
   const [left] = useState(initial.amount);
-  /** It was given back, and the payment as it is now did not come along. */
+  /** Refunded, but the answer has no payment. */
   const isOutdated = useRef(false);
   const [typed, setTyped] = useState<string>(left);
   const [reason, setReason] = useState<RefundReasonInput>('REQUESTED_BY_CUSTOMER');
@@ -37,10 +39,16 @@ export const RefundDialog = ({ payment, left: initial, onClose }: Props) => {
   const amount = readAmount(typed);
   const isTooMuch = amount !== undefined && isPositive(subtract(amount, left));
   const [failure] = failuresOf(error);
-  // It may have been carried out: changing it now could give back twice.
+  // It may have been carried out: changing it now could refund twice.
   const isLocked = loading || (failure !== undefined && !isDefinite(failure));
 
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    dialog.current?.showModal();
+    toastPlace('dialog');
+    return () => {
+      toastPlace('page');
+    };
+  }, []);
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
@@ -49,15 +57,20 @@ export const RefundDialog = ({ payment, left: initial, onClose }: Props) => {
     const of = `${amount} ${reason}`;
     const key = attempt.of === '' || attempt.of === of ? attempt.key : newKey();
     setAttempt({ key, of });
-    const { data } = await refund({
+    const result = await refund({
       variables: {
         input: { paymentId: payment.id, idempotencyKey: key, amount: { amount, currency }, reason },
       },
       errorPolicy: 'all',
       optimisticResponse: toOptimistic(payment, { amount, currency }),
     });
-    isOutdated.current = data?.refundPayment?.payment === null;
-    if (data?.refundPayment) dialog.current?.close();
+    const done = result.data?.refundPayment;
+    isOutdated.current = done?.payment === null;
+    if (done) dialog.current?.close();
+    // The dialog may have been closed while the refund was under way.
+    const [cause] = failuresOf(result.error);
+    if (done) showToast(...toOutcome(done.refund));
+    else showToast('failure', `The refund was not confirmed. ${cause ? inWords(cause) : ''}`);
   };
 
   return (
@@ -75,8 +88,8 @@ export const RefundDialog = ({ payment, left: initial, onClose }: Props) => {
           aria-describedby={ids.wrong}
         />
         <p id={ids.wrong} className="wrong">
-          {!amount && 'An amount above zero, such as 12.50.'}
-          {isTooMuch && `Not more than ${formatMoney({ amount: left, currency })}.`}
+          {!amount && 'Enter an amount above zero, such as 12.50.'}
+          {isTooMuch && `At most ${formatMoney({ amount: left, currency })}.`}
         </p>
         <label htmlFor={ids.reason}>Why</label>
         <select
@@ -91,12 +104,8 @@ export const RefundDialog = ({ payment, left: initial, onClose }: Props) => {
             </option>
           ))}
         </select>
-        {failure && !loading && (
-          <p role="alert" className="notice missing">
-            The refund was not confirmed. {inWords(failure)}
-          </p>
-        )}
-        <div className="line end">
+        {failure && !loading && <p className="notice missing">Not confirmed. {inWords(failure)}</p>}
+        <div className="line buttons">
           <button type="button" onClick={() => dialog.current?.close()}>
             Cancel
           </button>
@@ -105,8 +114,26 @@ export const RefundDialog = ({ payment, left: initial, onClose }: Props) => {
           </button>
         </div>
       </form>
+      <Toasts place="dialog" />
     </dialog>
   );
+};
+
+type Refund = NonNullable<RefundPaymentMutation['refundPayment']>['refund'];
+
+/** The result of a refund, as a toast says it. */
+const toOutcome = ({ amount, status }: Refund): Parameters<typeof showToast> => {
+  const money = formatMoney(amount);
+  switch (status) {
+    case 'FAILED':
+      return ['failure', `The bank has refused the refund of ${money}.`];
+    case 'CANCELED':
+      return ['failure', `The refund of ${money} was canceled.`];
+    case 'SUCCEEDED':
+      return ['success', `${money} was refunded.`];
+    default:
+      return ['success', `The refund of ${money} is on its way.`];
+  }
 };
 
 /** The payment as it will be, if all goes well. */
