@@ -22,6 +22,7 @@ import { createCompiledGateway, type SupergraphSource } from '../execution/gatew
 import { withTrace } from '../transports/trace.ts';
 import type { Transports } from '../transports/transport.ts';
 import type { RequestContext } from './context.ts';
+import { createDebugLogPlugin } from './debug-log.ts';
 import { createCacheControlPlugin, reportPlugin } from './report.ts';
 import { type Safelist, withSafelistedOperations } from './safelist.ts';
 
@@ -119,6 +120,7 @@ export const createApollo = async ({
       graphqlOverHttp,
       requireOperation,
       reportPlugin,
+      ...(log.isLevelEnabled('debug') ? [createDebugLogPlugin(log)] : []),
       createCacheControlPlugin(config.cacheScope),
       config.explorer
         ? ApolloServerPluginLandingPageLocalDefault({ embed: SANDBOX, footer: false })

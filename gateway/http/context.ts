@@ -9,13 +9,15 @@ import type { Trace } from '../transports/trace.ts';
 /** The state of one client request. */
 export type RequestContext = {
   readonly options: OperationOptions;
+  /** What the client is told of the cost. More may be recorded, for the log. */
+  readonly clientReport: OperationOptions['report'];
   /** The client's headers to forward to subgraphs. */
   readonly headers: Readonly<Record<string, string>>;
   /** Adds a header to the response. */
   readonly returnHeader: (name: string, value: string) => void;
-  /** Call statistics and freshness of the response, if the client requested them. */
+  /** Call statistics and freshness of the response, where they are recorded. */
   readonly telemetry: RequestTelemetry;
-  /** The trace of the request, if the client requested it. */
+  /** The trace of the request, where it is recorded. */
   readonly trace: Trace | undefined;
   readonly call: RequestOptions;
   /** Notes about stale data in the response. Filled during execution. */
@@ -31,14 +33,16 @@ export type RequestContext = {
 /** Creates the context of one client request. */
 export const createRequestContext = ({
   options,
+  clientReport,
   headers,
   returnHeader,
   fetched,
-}: Pick<RequestContext, 'options' | 'headers' | 'returnHeader' | 'fetched'>): RequestContext => {
+}: Pick<RequestContext, 'options' | 'clientReport' | 'headers' | 'returnHeader' | 'fetched'>): RequestContext => {
   const contexts = new Map<Subgraph, object>();
   const { call, ...telemetry } = createRequestOptions(options);
   return {
     options,
+    clientReport,
     headers,
     returnHeader,
     telemetry,

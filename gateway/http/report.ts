@@ -39,7 +39,8 @@ export const createCacheControlPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloSer
   }),
 });
 
-const toClientReport = ({ stale, telemetry: { callStats }, trace }: RequestContext): ClientReport | undefined => {
+const toClientReport = ({ stale, telemetry, trace, clientReport }: RequestContext): ClientReport | undefined => {
+  const callStats = clientReport && telemetry.callStats;
   const report = toReport(stale, { callStats, freshness: undefined });
   if (!report || !callStats) return report;
   const { spans = [], ...rest } = report;
@@ -47,7 +48,10 @@ const toClientReport = ({ stale, telemetry: { callStats }, trace }: RequestConte
   return {
     timeMs: roundToHundredths(callStats.ageMs()),
     ...rest,
-    ...(trace && { trace: { plan, fetches: fetches.map(withRoundedTimes), calls: spans.map(withRoundedTimes) } }),
+    ...(trace &&
+      clientReport === 'trace' && {
+        trace: { plan, fetches: fetches.map(withRoundedTimes), calls: spans.map(withRoundedTimes) },
+      }),
   };
 };
 

@@ -38,6 +38,7 @@ export const startGatewayServer = async ({
     config.safelist === 'off'
       ? undefined
       : createSafelistGuard(safelist, { reportOnly: config.safelist === 'learn', log });
+  const isDebug = log.isLevelEnabled('debug');
   const turns = createTurnQueue();
   const { apollo, schemaText } = await createApollo({ ...options, turns, cache, safelist });
   const { app, listen, close } = createHttpApp({
@@ -90,11 +91,13 @@ export const startGatewayServer = async ({
           }
           const fetched = openFetchedBytes();
           reply.raw.once('close', fetched.release);
+          const clientReport = config.reportAllowed ? readReportHeader(request.headers) : undefined;
           return createRequestContext({
+            clientReport,
             options: {
               ...deadlineOf(request),
               noCache: config.noCacheAllowed && requestsNoCache(request.headers['cache-control']),
-              report: config.reportAllowed ? readReportHeader(request.headers) : undefined,
+              report: isDebug ? 'trace' : clientReport,
               reportMaxAge: request.method === 'GET',
             },
             headers: pick(request.headers, config.forwardHeaders),

@@ -3,7 +3,7 @@ import { createCompany } from '../../sandbox/company.ts';
 import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
 import { sandboxEnvironment } from '../helpers/sandboxes.ts';
-import { type Answer, type Stack, startStack } from '../helpers/stack.ts';
+import { type Answer, createAsk, type Stack, startStack } from '../helpers/stack.ts';
 
 const PAGE = `{
   customers(first: 12) { edges { node { email company { name } payments(first: 2) { edges { node { id } } } } } }
@@ -215,4 +215,38 @@ describe('in production', () => {
     expect(reportOf(await stack.ask('{ product(sku: "OABR-S") { sku } }', {}, { headers }))).toBeUndefined();
     expect(stack.openmage.calls).toEqual([]);
   });
+});
+
+test('at LOG_LEVEL=debug the log says what was done for a request, without its values, and the client is told no more', async () => {
+  const gateway = startProcess(['node', 'gateway/main.ts'], { PORT: '0', LOG_LEVEL: 'debug' });
+  await vi.waitFor(() => expect(gateway.output()).toMatch(/answers at \S+/), 120_000);
+  const ask = createAsk(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '');
+  const query = `query Ada { customer(email: "ada.lindqvist@customers.example") { firstName payments(first: 1) { edges { node { id } } } } }`;
+  expect(reportOf(await ask(query))).toBeUndefined();
+  await ask(query);
+  await vi.waitFor(() => expect(gateway.output().match(/Answered in/g)).toHaveLength(2), 120_000);
+  await gateway.stop();
+  const lines = gateway
+    .output()
+    .split('\n')
+    .filter((line) => line.startsWith('{') && line.includes('"operation":"Ada"'))
+    .map((line) => JSON.parse(line) as { level: number; request: number; msg: string });
+  expect(new Set(lines.map(({ level }) => level))).toEqual(new Set([20]));
+  const messagesOf = (request: number) => lines.filter((line) => line.request === request).map(({ msg }) => msg);
+  // On a busy machine a permit takes its time.
+  expect(messagesOf(1).filter((message) => !message.includes('wait for a permit'))).toEqual([
+    expect.stringMatching(/^\d+ ms: fetch crm, root fields, \d+ ms$/),
+    expect.stringMatching(/^\d+ ms: request, crm POST \/crm\/objects\/2026-09\/contacts\/batch\/read, \d+ ms$/),
+    expect.stringMatching(/^\d+ ms: fetch payments, 1 entity, \d+ ms$/),
+    expect.stringMatching(/^\d+ ms: request, payments GET \/v1\/customers\/search, \d+ ms$/),
+    expect.stringMatching(/^\d+ ms: request, payments GET \/v1\/payment_intents, \d+ ms$/),
+    'crm POST /crm/objects/2026-09/contacts/batch/read: 1 request, 1 key requested, 0 cached, 0 stale, 1 not cached',
+    'payments GET /v1/customers/search: 1 request, 1 key requested, 0 cached, 0 stale, 1 not cached',
+    'payments GET /v1/payment_intents: 1 request, 1 key requested, 0 cached, 0 stale, 1 not cached',
+    expect.stringMatching(/^Answered in \d+ ms with 0 errors\.$/),
+  ]);
+  expect(messagesOf(2)).toContain(
+    'crm POST /crm/objects/2026-09/contacts/batch/read: 0 requests, 1 cached, 0 stale, 0 not cached',
+  );
+  expect(gateway.output()).not.toContain('ada.lindqvist');
 });
