@@ -114,7 +114,7 @@ const credentialIdOf = (identity: readonly unknown[]): string =>
 /**
  * Puts together what stands between a subgraph and its provider: a request is counted, retried where that is safe, waits for
  * its permit under the rate limits, is refused while the circuit is open, and has a time limit; see
- * `docs/decisions/0009-the-order-of-the-links.md` for the order. Reads by key are batched over all client requests and cached.
+ * `docs/decisions/0009-the-order-of-the-middleware.md` for the order. Reads by key are batched over all client requests and cached.
  */
 const openConnection = <
   Shape extends SettingsShape,

@@ -109,7 +109,25 @@ test.each(markdown)('%s: the files it names are there', (file) => {
   expect(links.filter((path) => !existsSync(join(ROOT, dirname(file), path)))).toEqual([]);
 });
 
-test('the scripts that the papers name are there', () => {
+/** The anchors of a document's headings, as GitHub makes them. */
+const anchorsOf = (text: string): string[] =>
+  [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
+test.each(markdown)('%s: the sections that it links to exist', (file) => {
+  const links = [...read(file).matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)];
+  const broken = links.filter(([, path = '', anchor = '']) => {
+    const target = path ? join(dirname(file), path) : file;
+    return !anchorsOf(read(target)).includes(anchor);
+  });
+  expect(broken.map(([link]) => link)).toEqual([]);
+});
+
+test('the scripts that the documents name exist', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   const named = markdown.flatMap((file) => [...read(file).matchAll(/npm run ([a-z:]+)/g)].map(([, name = '']) => name));
   expect([...new Set(named)].filter((name) => !(name in scripts))).toEqual([]);

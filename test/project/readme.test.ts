@@ -1,0 +1,78 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ROOT } from '../helpers/processes.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
+
+/* README.md: its first query, and the files that it sends readers to. */
+
+const run = promisify(execFile);
+const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack();
+});
+afterAll(() => stack.close());
+
+test('the first query has the response that the README shows', async () => {
+  const [, command = ''] = /```sh\n(curl [\s\S]*?)```/.exec(readme) ?? [];
+  const [, response = ''] = /```json\n([\s\S]*?)```/.exec(readme) ?? [];
+  expect(command).toContain('http://127.0.0.1:4000/graphql');
+  const { stdout } = await run('sh', ['-c', command.replace('http://127.0.0.1:4000', stack.url)]);
+  expect(JSON.parse(stdout)).toEqual(JSON.parse(response));
+});
+
+/** Every file and folder of the project. Folders end with a slash. */
+const paths = [
+  'bench',
+  'clients',
+  'connectors',
+  'docs',
+  'gateway',
+  'runtime',
+  'sandbox',
+  'scripts',
+  'subgraphs',
+  'test',
+]
+  .flatMap((folder) => [
+    `${folder}/`,
+    ...readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+      .filter(({ parentPath }) => !/\/(node_modules|dist)(\/|$)/.test(parentPath))
+      .map((entry) => join(entry.parentPath, entry.name).slice(ROOT.length + 1) + (entry.isDirectory() ? '/' : '')),
+  ])
+  .map((path) => `/${path}`);
+
+const EXAMPLE_OF: Readonly<Record<string, string>> = { '<domain>': 'inventory', '<vendor>': 'openmage' };
+
+const exists = (path: string): boolean => {
+  const example = path.replace(/<\w+>/g, (name) => EXAMPLE_OF[name] ?? name);
+  return paths.some((one) => one.endsWith(`/${example}`));
+};
+
+test('the tree of the README is the tree of the project', () => {
+  const [, tree = ''] = /## Find your way\n\n([\s\S]*?)\n\n/.exec(readme) ?? [];
+  let parent = '';
+  const named = tree.split('\n').flatMap((line) => {
+    const [, indent = '', name = ''] = /^ {4}( *)([\w<>/-]+\/)/.exec(line) ?? [];
+    if (!indent) parent = name;
+    return indent ? [parent + name] : [name];
+  });
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.filter((path) => !exists(path))).toEqual([]);
+  // And every folder that holds what the product runs is in it.
+  const folders = paths
+    .map((path) => path.slice(1))
+    .filter((path) => /^(gateway|connectors)\/[\w-]+\/$/.test(path) || path === 'subgraphs/kit/');
+  expect(folders.filter((path) => !named.includes(path))).toEqual([]);
+});
+
+test('the README sends readers to files that exist', () => {
+  const [, table = ''] = /\| to change \| open \|\n\|---\|---\|\n([\s\S]*?)\n\n/.exec(readme) ?? [];
+  const named = [...table.matchAll(/`([\w<>./-]+(?:\.\w+|\/))`/g)].map(([, path = '']) => path);
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.filter((path) => path !== '.env.example' && !exists(path))).toEqual([]);
+});
