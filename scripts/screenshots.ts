@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { chromium, type Page } from 'playwright-core';
 import { startGateway } from '../gateway/start.ts';
 
-// `npm run screenshots` takes the README's pictures of the pages as they are, with the sample data. Needs Chromium.
+// `npm run screenshots` takes the README's screenshots of the pages, with the sample data. Needs Chromium.
 const FOLDER = join(import.meta.dirname, '../docs/images');
 const [executablePath = '/usr/bin/chromium'] = process.argv.slice(2);
 
@@ -32,7 +32,7 @@ const openAda = async (page: Page): Promise<void> => {
   await page.getByRole('region', { name: 'Deals' }).getByRole('listitem').first().waitFor();
 };
 
-// First, while nothing is in the cache yet.
+// First, while the cache is empty.
 await take('explorer', { viewport: { width: 1400, height: 860 } }, '/graphiql', async (page) => {
   await page.locator('.graphiql-query-editor .view-line').first().waitFor();
   await page.getByRole('button', { name: /^Execute query/ }).click();

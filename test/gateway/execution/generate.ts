@@ -17,16 +17,11 @@ import {
   validate,
   visit,
 } from 'graphql';
+import { createMulberry32 } from '../../../sandbox/random.ts';
 
-/** Random numbers that are the same for the same seed. Source: mulberry32, public domain. */
+/** Creates a pseudorandom generator, which gives the same values for the same seed. */
 export const createRandom = (seed: number) => {
-  let state = seed | 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
+  const next = createMulberry32(seed | 0);
   return {
     next,
     chance: (share: number): boolean => next() < share,
