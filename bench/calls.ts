@@ -11,20 +11,19 @@ import { startStripeSandbox } from '../subgraphs/payments/stripe/sandbox/index.t
 import { sandboxEnvironment } from '../test/helpers/sandboxes.ts';
 
 /*
- * How many provider calls the product's queries cost, counted by the sandboxes: for one query with nothing kept, and for
- * 1,000 clients who ask at once. Beside it the fewest that could do, and what a DataLoader for each request takes.
+ * Counts the provider requests of the product's queries in the sandboxes: for one query with an empty cache, and for 1,000
+ * concurrent clients. Compares them with the minimum and with a DataLoader per client request.
  *
- * The sandboxes keep to their providers' limits, and refuse what is more. Where there are none, calls need not wait and are
- * less full.
+ * The sandboxes enforce their providers' rate limits. Without limits, requests do not wait, so batches are less full.
  *
- * The fewest: every object that was asked for is asked for once, in calls as full as the provider allows. It is worked
- * out from the keys in the sandboxes' own log, not from what the product thinks.
+ * The minimum requests every needed object once, in batches as full as the provider allows. It is computed from the keys in
+ * the sandboxes' logs, not from the gateway's own statistics.
  */
 
 const { values } = parseArgs({ options: { clients: { type: 'string', default: '1000' } } });
 const CLIENTS = Number(values.clients);
 
-// What one call of each operation may carry, from the providers' documentation; 1 where it is not here.
+// Maximum number of keys in one request, from the providers' documentation. Default: 1.
 const CAPACITY: Readonly<Record<string, number>> = {
   'POST /crm/objects/2026-09/contacts/batch/read': 100,
   'POST /crm/objects/2026-09/companies/batch/read': 100,
@@ -39,40 +38,40 @@ const CAPACITY: Readonly<Record<string, number>> = {
   catalogProductList: 200,
 };
 
-// Once for each process, and not for a query.
+// Requests sent once per process, not per query.
 const PREREQUISITES = new Set(['WSDL', 'login']);
 
 const company = createCompany();
-// Clients who overlap: they ask about the same customers, payments and goods.
+// Clients overlap: they request the same customers, payments and products.
 const emails = company.people.flatMap(({ email }) => (email ? [email] : [])).slice(0, 100);
 const payments = company.accounts.flatMap((account) => account.payments.map(({ id }) => id)).slice(0, 100);
 const skus = company.products.map(({ sku }) => sku);
 
-type Question = { readonly query: string; readonly variables: object };
-type Workload = { readonly name: string; readonly question: (index: number) => Question };
+type Operation = { readonly query: string; readonly variables: object };
+type Workload = { readonly name: string; readonly operation: (index: number) => Operation };
 
 const at = <T>(items: readonly T[], index: number): T => items[index % items.length] as T;
 
 const WORKLOADS: readonly Workload[] = [
   {
     name: 'one customer with everything',
-    question: (index) => ({ query: print(CustomerOverviewDocument), variables: { email: at(emails, index) } }),
+    operation: (index) => ({ query: print(CustomerOverviewDocument), variables: { email: at(emails, index) } }),
   },
-  { name: '50 customers with payments', question: () => ({ query: print(CustomersDocument), variables: {} }) },
+  { name: '50 customers with payments', operation: () => ({ query: print(CustomersDocument), variables: {} }) },
   {
     name: '200 products with stock',
-    question: (index) => ({
+    operation: (index) => ({
       query: print(ProductsDocument),
       variables: { skus: Array.from({ length: 200 }, (_, nth) => at(skus, index * 7 + nth)) },
     }),
   },
   {
     name: 'one payment and its customer',
-    question: (index) => ({ query: print(PaymentDocument), variables: { id: at(payments, index) } }),
+    operation: (index) => ({ query: print(PaymentDocument), variables: { id: at(payments, index) } }),
   },
 ];
 
-/** How long the providers take to answer. */
+/** Latency of the providers, in milliseconds. */
 const LATENCY_MS = 20;
 
 const ANY = { calls: Number.POSITIVE_INFINITY, windowMs: 1 };
@@ -82,10 +81,10 @@ const UNLIMITED = {
   HUBSPOT_QUOTA: 'account=100000/1,search=100000/1',
 };
 
-// As with a live key, where the sandbox's is a test key's.
+// The limits of a live key; the sandbox's key is a test key.
 const LIVE = { STRIPE_QUOTA: 'account=100/1' };
 
-/** The sandboxes have the providers' limits, unless the gateway is told that there are none. */
+/** Starts a gateway and sandboxes, with the providers' rate limits unless `env` removes them. */
 const start = async (env: Record<string, string>) => {
   const isUnlimited = env['HUBSPOT_QUOTA'] !== undefined;
   const stripe = await startStripeSandbox({
@@ -111,11 +110,11 @@ const start = async (env: Record<string, string>) => {
         if (delayMs > 0) sandbox.fail({ delayMs });
       }
     },
-    ask: async (question: Question) => {
+    ask: async (operation: Operation) => {
       const response = await fetch(`${gateway.url}/graphql`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(question),
+        body: JSON.stringify(operation),
       });
       const { errors } = (await response.json()) as { errors?: unknown };
       if (errors) throw new Error(JSON.stringify(errors));
@@ -127,62 +126,62 @@ const start = async (env: Record<string, string>) => {
   };
 };
 
-/** The keys of a search stand in its query: `email:"a" OR email:"b"`. */
+/** Returns the keys of a request. The keys of a search are in its query: `email:"a" OR email:"b"`. */
 const keysOf = ({ operation, keys }: SandboxCall): string[] => {
   if (operation.endsWith('/search') && operation.startsWith('GET')) return keys.flatMap((key) => key.split(' OR '));
   return CAPACITY[operation] ? [...keys] : [keys.join(' ')];
 };
 
-/** The fewest calls that could have asked for the same keys. */
-const fewest = (calls: readonly SandboxCall[]): number => {
-  const asked = new Map<string, Set<string>>();
+/** Returns the minimum number of requests for the same keys. */
+const minimum = (calls: readonly SandboxCall[]): number => {
+  const keysByOperation = new Map<string, Set<string>>();
   for (const call of calls) {
-    const keys = asked.get(call.operation) ?? new Set();
+    const keys = keysByOperation.get(call.operation) ?? new Set();
     for (const key of keysOf(call)) keys.add(key);
-    asked.set(call.operation, keys);
+    keysByOperation.set(call.operation, keys);
   }
   let sum = 0;
-  for (const [operation, keys] of asked) sum += Math.ceil(keys.size / (CAPACITY[operation] ?? 1));
+  for (const [operation, keys] of keysByOperation) sum += Math.ceil(keys.size / (CAPACITY[operation] ?? 1));
   return sum;
 };
 
 const ratio = (calls: number, other: number): string => (calls / other).toFixed(2);
 
-console.log('One query, nothing kept:\n');
+console.log('One query, empty cache:\n');
 console.table(
   await Promise.all(
-    WORKLOADS.map(async ({ name, question }) => {
+    WORKLOADS.map(async ({ name, operation }) => {
       const stack = await start(LIVE);
-      // The shop's WSDL is read and a session opened, and nothing of the query is kept.
+      // Reads the shop's WSDL and opens a session, without caching anything that the query needs.
       await stack.ask({ query: '{ product(sku: "NOTHING") { sku } }', variables: {} });
       stack.reset(LATENCY_MS);
-      await stack.ask(question(0));
+      await stack.ask(operation(0));
       const calls = stack.calls();
       await stack.close();
-      return { query: name, calls: calls.length, fewest: fewest(calls), ratio: ratio(calls.length, fewest(calls)) };
+      return { query: name, calls: calls.length, minimum: minimum(calls), ratio: ratio(calls.length, minimum(calls)) };
     }),
   ),
 );
 
-const together = async (questions: readonly Question[], env: Record<string, string>) => {
+const together = async (operations: readonly Operation[], env: Record<string, string>) => {
   const stack = await start(env);
   stack.reset(LATENCY_MS);
   const begin = performance.now();
-  await Promise.all(questions.map((question) => stack.ask(question)));
+  await Promise.all(operations.map((operation) => stack.ask(operation)));
   const seconds = (performance.now() - begin) / 1000;
   const calls = stack.calls();
   await stack.close();
-  if (calls.some(({ status }) => status === 429)) throw new Error('A provider was asked for more than it takes.');
+  if (calls.some(({ status }) => status === 429)) throw new Error('The gateway exceeded a rate limit of a provider.');
   return { calls, seconds };
 };
 
-/** A DataLoader for each request is what is left with nothing kept and nobody else asking. */
-const alone = async (questions: readonly Question[]) => {
+/** Counts the requests without a cache and without concurrent clients, as with a DataLoader per client request. */
+const alone = async (operations: readonly Operation[]) => {
   const stack = await start({ ...UNLIMITED, CACHE_MAX_MIB: '0' });
   let sum = 0;
-  for (const question of questions) {
+  for (const operation of operations) {
     stack.reset(0);
-    await stack.ask(question);
+    await stack.ask(operation);
     sum += stack.calls().length;
   }
   await stack.close();
@@ -190,26 +189,26 @@ const alone = async (questions: readonly Question[]) => {
 };
 
 console.log(
-  `\n${CLIENTS} clients at once, over ${emails.length} customers, ${payments.length} payments and ${skus.length} goods:\n`,
+  `\n${CLIENTS} concurrent clients, over ${emails.length} customers, ${payments.length} payments and ${skus.length} products:\n`,
 );
 const rows = [];
 const mixed: Workload = {
   name: 'all four, mixed',
-  question: (index) => at(WORKLOADS, index).question(Math.floor(index / WORKLOADS.length)),
+  operation: (index) => at(WORKLOADS, index).operation(Math.floor(index / WORKLOADS.length)),
 };
-for (const { name, question } of [...WORKLOADS, mixed]) {
-  const questions = Array.from({ length: CLIENTS }, (_, index) => question(index));
-  const { calls, seconds } = await together(questions, LIVE);
-  const unlimited = await together(questions, UNLIMITED);
-  const separately = await alone(questions);
+for (const { name, operation } of [...WORKLOADS, mixed]) {
+  const operations = Array.from({ length: CLIENTS }, (_, index) => operation(index));
+  const { calls, seconds } = await together(operations, LIVE);
+  const unlimited = await together(operations, UNLIMITED);
+  const separately = await alone(operations);
   rows.push({
     query: name,
     calls: calls.length,
-    fewest: fewest(calls),
-    ratio: ratio(calls.length, fewest(calls)),
-    'a DataLoader each': separately,
+    minimum: minimum(calls),
+    ratio: ratio(calls.length, minimum(calls)),
+    'DataLoader per request': separately,
     share: `${((100 * calls.length) / separately).toFixed(1)} %`,
-    'all answered after': `${seconds.toFixed(1)} s`,
+    'total time': `${seconds.toFixed(1)} s`,
     'without limits': `${unlimited.calls.length} calls, ${unlimited.seconds.toFixed(1)} s`,
   });
 }

@@ -15,13 +15,13 @@ import { createMemoryStore } from '../connectors/reads/store.ts';
 import { monotonicNow } from '../runtime/clock.ts';
 
 /*
- * The cost of the middleware of a provider request when nothing is wrong: medians of alternating rounds, over a transport that
- * answers at once. Each row has one middleware more than the row above it.
+ * Measures the overhead of the middleware of a successful provider request: medians of alternating rounds, over a transport that
+ * responds immediately. Each row has one middleware more than the row above it.
  */
 
 const ROUNDS = 7;
-const CALLS = 20_000;
-const AT_ONCE = 20;
+const REQUESTS = 20_000;
+const CONCURRENCY = 20;
 
 const upstream = 'bench';
 const callStats = createCallStats();
@@ -44,12 +44,12 @@ const MIDDLEWARE: readonly (readonly [name: string, middleware: Middleware])[] =
   ['unknown outcome', withUnknownOutcome],
 ];
 
-const ANSWER: ProviderResponse = {
+const RESPONSE: ProviderResponse = {
   status: 200,
   headers: { 'content-type': 'application/json' },
   body: '{"results":[]}',
 };
-const CALL: ProviderRequest = {
+const REQUEST: ProviderRequest = {
   operation: 'POST /things/batch/read',
   method: 'POST',
   url: 'https://api.example/things/batch/read',
@@ -59,30 +59,30 @@ const CALL: ProviderRequest = {
   signal: new AbortController().signal,
   priority: { deadlineAt: Number.POSITIVE_INFINITY, isBackground: false, flow: {} },
 };
-// As the network: the answer comes in another turn of the event loop.
-const wire = () => new Promise<ProviderResponse>((resolve) => setImmediate(resolve, ANSWER));
+// Like a network, responds in another turn of the event loop.
+const wire = () => new Promise<ProviderResponse>((resolve) => setImmediate(resolve, RESPONSE));
 
 const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? 0;
 
 type Work = () => Promise<unknown>;
 
-/** CPU of one piece of work when many run at once, in microseconds. */
+/** Returns the CPU time of one run of `work` with concurrent runs, in microseconds. */
 const cpuOf = async (work: Work): Promise<number> => {
   const before = process.cpuUsage();
-  for (let done = 0; done < CALLS; done += AT_ONCE) await Promise.all(Array.from({ length: AT_ONCE }, work));
+  for (let done = 0; done < REQUESTS; done += CONCURRENCY) await Promise.all(Array.from({ length: CONCURRENCY }, work));
   const { user, system } = process.cpuUsage(before);
-  return (user + system) / CALLS;
+  return (user + system) / REQUESTS;
 };
 
-/** Time that one piece of work takes by itself, in microseconds. */
+/** Returns the duration of one run of `work` without concurrent runs, in microseconds. */
 const timeOf = async (work: Work): Promise<number> => {
-  const calls = CALLS / AT_ONCE;
+  const calls = REQUESTS / CONCURRENCY;
   const before = performance.now();
   for (let done = 0; done < calls; done += 1) await work();
   return ((performance.now() - before) * 1_000) / calls;
 };
 
-/** The medians of rounds in which the works take turns. */
+/** Returns the medians of alternating rounds. */
 const measure = async (works: readonly Work[], by: (work: Work) => Promise<number>): Promise<number[]> => {
   const rounds = works.map((): number[] => []);
   for (const work of works) await by(work);
@@ -95,28 +95,28 @@ const measure = async (works: readonly Work[], by: (work: Work) => Promise<numbe
 const sends = Array.from({ length: MIDDLEWARE.length + 1 }, (_, count) =>
   chain(
     MIDDLEWARE.slice(0, count)
-      .map(([, link]) => link)
+      .map(([, middleware]) => middleware)
       .reverse(),
     wire,
   ),
 );
-const works = sends.map((send) => () => send(CALL));
+const works = sends.map((send) => () => send(REQUEST));
 const costs = await measure(works, cpuOf);
 const times = await measure(works, timeOf);
 const added = (of: readonly number[]): string => ((of.at(-1) ?? 0) - (of[0] ?? 0)).toFixed(1);
 
 console.log(
-  `One call, in microseconds, medians of ${ROUNDS} rounds: CPU with ${AT_ONCE} calls at a time, time with one at a time:\n`,
+  `One request, in microseconds, medians of ${ROUNDS} rounds: CPU with ${CONCURRENCY} concurrent requests, time with one:\n`,
 );
 console.table(
   costs.map((cost, index) => ({
-    'with all above and': MIDDLEWARE[index - 1]?.[0] ?? 'a wire that answers at once',
+    'with all above and': MIDDLEWARE[index - 1]?.[0] ?? 'a transport that responds immediately',
     CPU: cost.toFixed(1),
     'CPU of this one': (index === 0 ? 0 : cost - (costs[index - 1] ?? 0)).toFixed(1),
     time: (times[index] ?? 0).toFixed(1),
   })),
 );
-console.log(`The whole chain: ${added(costs)} µs of CPU and ${added(times)} µs of time a call.\n`);
+console.log(`The whole chain: ${added(costs)} µs of CPU and ${added(times)} µs of time per request.\n`);
 
 const timestamp = createMonotonicClock(monotonicNow);
 const cachePolicy = {

@@ -2,8 +2,8 @@ import { raceAbort } from '../runtime/race-abort.ts';
 import { toAbortError } from './errors.ts';
 
 /**
- * Waits for something that several callers share, but no longer than this caller's signal allows; what is waited for
- * goes on for the others. Throws UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED.
+ * Waits for a promise that several callers share until this caller's signal aborts. The shared work continues for the
+ * others. Throws UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED.
  */
 export const untilAborted = <T>(
   promise: Promise<T>,

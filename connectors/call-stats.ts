@@ -1,38 +1,38 @@
 import { isUpstreamError } from './errors.ts';
 import { MAX_OPERATIONS, type Middleware } from './middleware/chain.ts';
 
-/** What one operation of a provider has cost. Sums, all of them. */
+/** The call statistics of one provider operation. All figures are sums. */
 export type CallStatsRow = {
   readonly upstream: string;
   readonly operation: string;
-  /** Requests sent to the provider, repeated ones included. */
+  /** Requests sent to the provider, retries included. */
   calls: number;
-  /** Of these, the ones that were sent because one before had failed. */
+  /** Of `calls`, the retries. */
   retries: number;
-  /** Of these, the ones that failed. */
+  /** Of `calls`, the failed ones. */
   failures: number;
-  /** Objects that were asked of the provider. */
+  /** Keys requested from the provider. */
   keys: number;
-  /** Objects that were not asked for because they were in the cache, fresh. */
+  /** Keys served fresh from the cache. */
   hits: number;
-  /** Objects that were in the cache, past their time, and used all the same. */
+  /** Keys served stale from the cache. */
   stale: number;
-  /** Objects that were not in the cache, or no longer of use. */
+  /** Keys that the cache had no usable value for. */
   misses: number;
-  /** Time spent waiting for the provider's quota or for a free connection, in milliseconds. */
+  /** Time spent queued for a rate limit or the concurrency limit, in milliseconds. */
   waitMs: number;
-  /** Time between a request and the last byte of its answer, in milliseconds. */
+  /** Time from sending a request to the last byte of its response, in milliseconds. */
   timeMs: number;
   bytesSent: number;
   bytesReceived: number;
 };
 
-/** One request to a provider, or one wait for its turn, at its place in time. */
+/** One provider request (`call`), or one wait for a permit (`wait`), with its start and duration. */
 export type Span = {
   readonly upstream: string;
   readonly operation: string;
   readonly kind: 'call' | 'wait';
-  /** Since the ledger was opened, in milliseconds. */
+  /** Since the statistics were created, in milliseconds. */
   readonly startMs: number;
   readonly timeMs: number;
   readonly isFailed: boolean;
@@ -40,15 +40,15 @@ export type Span = {
 
 export type CallStatsEntry = Partial<Omit<CallStatsRow, 'upstream' | 'operation'>>;
 
-/** Counts what providers are asked, per provider and operation: for one client request, or for the whole process. */
+/** Call statistics by provider and operation, for one client request or for the whole process. */
 export type CallStats = {
   readonly add: (upstream: string, operation: string, entry: CallStatsEntry) => void;
-  /** Adds to the sums alone, for calls whose spans are known otherwise. */
+  /** Adds to the sums without recording a span, for requests whose spans come from a remote subgraph. */
   readonly addRow: (upstream: string, operation: string, entry: CallStatsEntry) => void;
   readonly rows: () => readonly Readonly<CallStatsRow>[];
-  /** Each call by itself, where the ledger keeps them. */
+  /** The individual requests and waits; undefined unless `keepsSpans` is set. */
   readonly spans: Span[] | undefined;
-  /** How long ago it was opened, in milliseconds. */
+  /** Time since creation, in milliseconds. */
   readonly ageMs: () => number;
 };
 
@@ -66,43 +66,43 @@ const EMPTY: Required<CallStatsEntry> = {
   bytesReceived: 0,
 };
 
-/** The columns of a row. */
+/** The names of a row's figures. */
 export const CALL_STATS_COLUMNS = Object.keys(EMPTY) as (keyof CallStatsEntry)[];
 
-/** The calls and waits that a ledger keeps one by one; those beyond are in the sums alone. */
+/** Maximum number of spans. Later requests only count in the sums. */
 const MAX_SPANS = 10_000;
 
-/** What operations beyond `MAX_OPERATIONS` are summed up as. */
+/** The row for all operations beyond the first `MAX_OPERATIONS`. */
 const OTHERS = '(others)';
 
-/** A ledger of sums. With `keepsSpans` it grows with every call, so it should be one client request's. */
+/** Creates empty call statistics. `keepsSpans` grows with every request, so use it for one client request only. */
 export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
   const rows = new Map<string, CallStatsRow>();
-  const openedAt = performance.now();
+  const createdAt = performance.now();
   const spans: Span[] | undefined = keepsSpans ? [] : undefined;
-  const ageMs = () => performance.now() - openedAt;
+  const ageMs = () => performance.now() - createdAt;
 
-  // Both are entered when they are over.
+  // Requests and waits are recorded when they end, so the start is computed from the duration.
   const addSpan = (kind: Span['kind'], upstream: string, operation: string, timeMs: number, isFailed: boolean) => {
     if (!spans || spans.length >= MAX_SPANS) return;
     spans.push({ upstream, operation, kind, startMs: Math.max(0, ageMs() - timeMs), timeMs, isFailed });
   };
 
   const rowOf = (upstream: string, operation: string): CallStatsRow => {
-    const name = `${upstream} ${operation}`;
-    let row = rows.get(name);
+    const key = `${upstream} ${operation}`;
+    let row = rows.get(key);
     if (row) return row;
     if (rows.size >= MAX_OPERATIONS && operation !== OTHERS) return rowOf(upstream, OTHERS);
     row = { upstream, operation, ...EMPTY };
-    rows.set(name, row);
+    rows.set(key, row);
     return row;
   };
 
   const addRow = (upstream: string, operation: string, entry: CallStatsEntry): void => {
     const row = rowOf(upstream, operation);
     for (const column in entry) {
-      const state = column as keyof CallStatsEntry;
-      row[state] += entry[state] ?? 0;
+      const name = column as keyof CallStatsEntry;
+      row[name] += entry[name] ?? 0;
     }
   };
 
@@ -121,18 +121,18 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
   };
 };
 
-/** Enters every request to the provider, with its bytes and its time. Stands next to the wire: a retry is a call too. */
+/** Records each provider request with its size and duration. Innermost in the chain, so that each retry counts. */
 export const withCallStats =
   (upstream: string, callStats: CallStats): Middleware =>
   (next) =>
-  async (call) => {
+  async (request) => {
     const start = performance.now();
-    // In UTF-16 units, not bytes: they are JSON and XML, nearly all ASCII, and counting them again would cost more.
-    const bytesSent = call.body?.length ?? 0;
+    // UTF-16 units, not bytes: bodies are JSON and XML, nearly all ASCII, and measuring bytes would need another pass.
+    const bytesSent = request.body?.length ?? 0;
     let bytesReceived = 0;
     let failures = 0;
     try {
-      const response = await next(call);
+      const response = await next(request);
       bytesReceived = response.body.length;
       return response;
     } catch (error) {
@@ -141,11 +141,11 @@ export const withCallStats =
       throw error;
     } finally {
       const timeMs = performance.now() - start;
-      recordCall(call, callStats, upstream, { calls: 1, failures, timeMs, bytesSent, bytesReceived });
+      recordCall(request, callStats, upstream, { calls: 1, failures, timeMs, bytesSent, bytesReceived });
     }
   };
 
-/** Adds an entry about a call to the process's ledger and to those of the requests that it is made for. */
+/** Adds an entry to the statistics of the process and of each client request that the provider request serves. */
 export const recordCall = (
   { operation, requestStats }: { operation: string; requestStats?: ReadonlySet<CallStats> | undefined },
   callStats: CallStats,
@@ -153,5 +153,5 @@ export const recordCall = (
   entry: CallStatsEntry,
 ): void => {
   callStats.add(upstream, operation, entry);
-  if (requestStats) for (const one of requestStats) one.add(upstream, operation, entry);
+  if (requestStats) for (const stats of requestStats) stats.add(upstream, operation, entry);
 };

@@ -2,54 +2,51 @@ import { monotonicNow } from '../runtime/clock.ts';
 import { untilAborted } from './abort.ts';
 import type { RequestOptions } from './middleware/chain.ts';
 
-/** A credential that a provider hands out for a while: an OAuth access token, a SOAP session. */
+/** A temporary credential issued by a provider, such as an OAuth access token or a SOAP session. */
 export type CachedCredential = {
   /**
-   * Runs `work` with the current credential. Where `work` fails because the provider no longer takes the credential,
-   * a new one is obtained and `work` runs once more: the provider did nothing the first time, so this is safe for
-   * writes too.
+   * Runs `work` with the current credential. If the provider rejects the credential, acquires a new one and runs `work`
+   * once more. This is safe for writes too: a rejected credential means that the provider did nothing.
    */
   readonly use: <T>(work: (credential: string) => Promise<T>, options?: RequestOptions) => Promise<T>;
 };
 
 export type Credential = {
   readonly value: string;
-  /** For how long it is good, in milliseconds from the moment it was asked for. Left out where the provider does not say. */
+  /** Lifetime in milliseconds, counted from when the credential was requested. Omitted if the provider does not state one. */
   readonly expiresInMs?: number;
 };
 
 export type CachedCredentialOptions = {
   readonly upstream: string;
-  /** Gets a new credential from the provider. Serves every caller, so it must not depend on any caller's signal. */
+  /** Gets a new credential from the provider. Shared by all callers, so it must not depend on any one caller's signal. */
   readonly acquire: () => Promise<Credential>;
-  /** Whether an error of `work` means that the credential is no longer taken. */
+  /** Whether an error thrown by `work` means that the provider rejected the credential. */
   readonly isRejected: (error: unknown) => boolean;
-  /** How long before its expiry a credential is replaced, in milliseconds. Default one minute. */
-  readonly renewBeforeMs?: number;
-  readonly now?: () => number;
 };
 
-type Held = { readonly credential: Promise<Credential>; expiresAtMs: number };
+/** How long before its expiry a credential is replaced, in milliseconds. */
+const RENEW_BEFORE_MS = 60_000;
 
-/** Shares one credential between all callers: however many need it at once, one obtains it and the others wait. */
+type CurrentCredential = { readonly credential: Promise<Credential>; expiresAtMs: number };
+
+/** Shares one credential between all callers. Concurrent callers wait for a single request for it. */
 export const createCachedCredential = ({
   upstream,
   acquire,
   isRejected,
-  renewBeforeMs = 60_000,
-  now = monotonicNow,
 }: CachedCredentialOptions): CachedCredential => {
-  let held: Held | undefined;
+  let current: CurrentCredential | undefined;
 
-  const clear = (old: Held) => {
-    if (held === old) held = undefined;
+  const clear = (old: CurrentCredential) => {
+    if (current === old) current = undefined;
   };
 
-  const current = (): Held => {
-    if (held && held.expiresAtMs - renewBeforeMs > now()) return held;
-    const requestedAtMs = now();
-    const fresh: Held = { credential: acquire(), expiresAtMs: Number.POSITIVE_INFINITY };
-    held = fresh;
+  const getCurrent = (): CurrentCredential => {
+    if (current && current.expiresAtMs - RENEW_BEFORE_MS > monotonicNow()) return current;
+    const requestedAtMs = monotonicNow();
+    const fresh: CurrentCredential = { credential: acquire(), expiresAtMs: Number.POSITIVE_INFINITY };
+    current = fresh;
     fresh.credential.then(
       ({ expiresInMs }) => {
         if (expiresInMs !== undefined) fresh.expiresAtMs = requestedAtMs + expiresInMs;
@@ -61,15 +58,15 @@ export const createCachedCredential = ({
 
   return {
     use: async (work, { signal } = {}) => {
-      const readValue = async ({ credential }: Held) =>
+      const readValue = async ({ credential }: CurrentCredential) =>
         (await untilAborted(credential, { upstream, operation: 'login', signal })).value;
-      const first = current();
+      const first = getCurrent();
       try {
         return await work(await readValue(first));
       } catch (error) {
         if (!isRejected(error)) throw error;
         clear(first);
-        return await work(await readValue(current()));
+        return await work(await readValue(getCurrent()));
       }
     },
   };

@@ -4,16 +4,16 @@ import type { Reads } from './reads/read.ts';
 import type { CommonSettings, ConfigurableProvider, Settings, SettingsShape } from './settings.ts';
 import type { HttpConnector } from './transports/http.ts';
 
-/** How bytes travel to a provider, and the client that its `api` is written over. */
-export type Transport<Client, Given> = {
-  /** Tells regular responses from failures. Default: status 200 to 299. */
+/** How requests travel to a provider, and the client that its `api` uses. */
+export type Transport<Client, ProviderSettings> = {
+  /** Whether a response is a success. Default: status 200 to 299. */
   readonly isSuccess?: ((response: ProviderResponse) => boolean) | undefined;
-  readonly connect: (http: HttpConnector, settings: Given) => Client;
-  /** Does ahead what the first request would otherwise wait for. */
+  readonly connect: (http: HttpConnector, settings: ProviderSettings) => Client;
+  /** Does the one-time work of the first request ahead of it, such as reading a WSDL. */
   readonly warmUp?: ((client: Client) => Promise<unknown>) | undefined;
 };
 
-/** A sandbox as its provider's definition names it. */
+/** A provider's sandbox, as its definition refers to it. */
 export type SandboxModule<Sandbox> = {
   readonly start: (options?: {
     readonly port?: number | undefined;
@@ -23,7 +23,7 @@ export type SandboxModule<Sandbox> = {
   readonly environment: (at: { readonly url: string }) => Readonly<Record<string, string>>;
 };
 
-/** Everything about a provider that is not code. `docs/add-a-subgraph.md` shows how to write one. */
+/** Defines a provider: settings, limits, cache policies, transport, API and reads. See `docs/add-a-subgraph.md`. */
 export type ProviderDefinition<
   Shape extends SettingsShape,
   Policy extends string,
@@ -33,11 +33,11 @@ export type ProviderDefinition<
 > = ConfigurableProvider<Shape, Policy> & {
   /** E.g. `stripe`. */
   readonly name: string;
-  /** For people, e.g. `Stripe`. */
+  /** Display name, e.g. `Stripe`. */
   readonly title: string;
   /**
-   * What tells one credential from another: where the provider is and by what it is entered. Digested; nothing of it is stored
-   * or shown. Rate limits, circuit breakers, caches, sessions and batches belong to a credential.
+   * The values that identify a credential: the provider's address and the secrets. Only a digest is used; the values are never
+   * stored or shown. Rate limits, circuit breakers, caches, sessions and batches are separate for each credential.
    */
   readonly identity: (settings: Settings<Shape>) => readonly unknown[];
   /** Rate limits that depend on the settings. */
@@ -47,18 +47,18 @@ export type ProviderDefinition<
   ) => CommonSettings<Policy>['rateLimits'];
   readonly parseRateLimit?: ParseRateLimit;
   readonly transport: Transport<Client, Settings<Shape>>;
-  /** The provider client: one function for each request that the graph needs. */
+  /** Creates the provider client: one function for each request that the graph needs. */
   readonly api: (client: Client, settings: Settings<Shape>) => Api;
-  /** What is read by key. */
+  /** The objects and lists that are read by key, batched and cached. */
   readonly reads: (api: Api) => Definitions;
-  /** Imported only where it is used. */
+  /** Imports the sandbox. Lazy, so that production never loads it. */
   readonly sandbox?: () => Promise<SandboxModule<{ readonly url: string; readonly close: () => Promise<void> }>>;
 };
 
-// biome-ignore lint/suspicious/noExplicitAny: whatever the definition is made of; `any` makes them assignable to each other
+// biome-ignore lint/suspicious/noExplicitAny: any definition; only `any` makes them assignable to each other
 export type AnyProvider = ProviderDefinition<any, any, any, any, any>;
 
-/** Defines a provider. The types of its settings, client and reads follow from what is given. */
+/** Defines a provider. Infers the types of its settings, client and reads. */
 export const defineProvider = <
   const Shape extends SettingsShape,
   const Policy extends string,
@@ -69,5 +69,5 @@ export const defineProvider = <
   definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
 ): ProviderDefinition<Shape, Policy, Client, Api, Definitions> => definition;
 
-/** Requests over HTTP without a format of their own. */
+/** Plain HTTP: the provider's `api` writes and parses the bodies. */
 export const http = (): Transport<HttpConnector, unknown> => ({ connect: (connector) => connector });

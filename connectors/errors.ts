@@ -1,6 +1,6 @@
 import type { ProviderResponse } from './middleware/chain.ts';
 
-/** Every way in which a provider call can fail. `docs/errors.md` says what each means to a client. */
+/** The codes of all provider failures. `docs/errors.md` explains each to clients. */
 export const UPSTREAM_ERROR_CODES = [
   'UPSTREAM_TIMEOUT',
   'UPSTREAM_UNAVAILABLE',
@@ -15,57 +15,47 @@ export const UPSTREAM_ERROR_CODES = [
 
 export type UpstreamErrorCode = (typeof UPSTREAM_ERROR_CODES)[number];
 
-/** Why a provider refused, in words that stay the same whatever the provider's are. Sent to clients beside the code. */
-export const REJECTION_REASONS = [
-  'ALREADY_EXISTS',
-  'ALREADY_REFUNDED',
-  'AMBIGUOUS',
-  'AMOUNT_TOO_LARGE',
-  'AMOUNT_TOO_SMALL',
-  'CARD_DECLINED',
-  'CARD_EXPIRED',
-  'IDEMPOTENCY_KEY_IN_USE',
-  'IDEMPOTENCY_KEY_REUSED',
-  'INSUFFICIENT_FUNDS',
-  'INVALID_VALUE',
-  'NOT_FOUND',
-  'WRONG_STATE',
-] as const;
+/**
+ * Reasons for a rejection that any provider may give, sent to clients beside the code. A provider can add its own; all are in
+ * `docs/errors.md`.
+ */
+export const REJECTION_REASONS = ['ALREADY_EXISTS', 'AMBIGUOUS', 'INVALID_VALUE', 'NOT_FOUND'] as const;
 
 export type RejectionReason = (typeof REJECTION_REASONS)[number];
 
 export type UpstreamErrorDetails = {
-  /** The operation that was called, e.g. `GET /v1/customers/search`. Holds no ids and no query values. */
+  /** The operation, e.g. `GET /v1/customers/search`. Contains no ids and no query values. */
   readonly operation?: string | undefined;
-  /** The HTTP status of the provider's answer, where there was one. */
+  /** The HTTP status of the provider's response, if there was one. */
   readonly status?: number | undefined;
-  /** How long the provider asks to be left alone, in milliseconds. */
+  /** The provider's `Retry-After`, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
   /**
-   * The provider's own words, for the code that knows this provider to read a reason from.
-   * Never logged and never sent to a client: it can hold personal data.
+   * The response body, from which the provider's own code reads a reason.
+   * Never logged and never sent to a client: it can contain personal data.
    */
   readonly body?: string | undefined;
-  /** The headers of the provider's answer, for the same code. Never logged either. */
+  /** The response headers, for the same purpose. Never logged either. */
   readonly headers?: ProviderResponse['headers'] | undefined;
   /** The code of a SOAP fault, e.g. `101` or `Server`. */
   readonly fault?: string | undefined;
-  readonly reason?: RejectionReason | undefined;
-  /** False where the request cannot have reached the provider, so that even a write may be sent again. */
+  /** Why the provider rejected the request: one of `REJECTION_REASONS`, or a reason of the provider's own. */
+  readonly reason?: string | undefined;
+  /** False if the request cannot have reached the provider, so that even a write may be retried. */
   readonly mayHaveArrived?: boolean | undefined;
   /**
-   * True where the provider answered a write with success and only the answer cannot be used: a repetition under the same
-   * idempotency key then returns the stored result.
+   * True if the provider accepted a write but its response cannot be used. Repeating the write under the same idempotency
+   * key then returns the stored result.
    */
   readonly isAccepted?: boolean | undefined;
-  /** True where it is known that asking again at once would fail in the same way. */
-  readonly isFutile?: boolean | undefined;
+  /** False if an immediate retry is known to fail in the same way. Default: decided by the code and the status. */
+  readonly isRetryable?: boolean | undefined;
   readonly cause?: unknown;
 };
 
 /**
- * The only error that leaves the connectors. Callers read `code`, never `message`; the message is for the log
- * and names the upstream and the operation, but no URL, credential or content.
+ * The only error that leaves the connectors. Callers read `code`, never `message`. The message is for the log
+ * and names the subgraph and the operation, but no URL, credential or content.
  */
 export class UpstreamError extends Error {
   override readonly name = 'UpstreamError';
@@ -81,24 +71,24 @@ export class UpstreamError extends Error {
   }
 }
 
-/** True for an UpstreamError, and with `code` only for one with that code. */
+/** Whether an error is an UpstreamError, and with `code`, whether it has that code. */
 export const isUpstreamError = (error: unknown, code?: UpstreamErrorCode): error is UpstreamError =>
   error instanceof UpstreamError && (code === undefined || error.code === code);
 
-/** What a call ends with whose signal has fired: UPSTREAM_TIMEOUT for a deadline, UPSTREAM_CANCELLED where the caller left. */
+/** The error for an aborted request: UPSTREAM_TIMEOUT for a passed deadline, UPSTREAM_CANCELLED if the caller left. */
 export const toAbortError = (
   { reason }: AbortSignal,
   upstream: string,
   { operation, cause }: { operation: string; cause?: unknown },
 ): UpstreamError =>
   (reason as { name?: unknown } | undefined)?.name === 'TimeoutError'
-    ? new UpstreamError('UPSTREAM_TIMEOUT', upstream, `${operation} gave no answer in time`, { operation, cause })
-    : new UpstreamError('UPSTREAM_CANCELLED', upstream, `${operation} was given up by its caller`, {
+    ? new UpstreamError('UPSTREAM_TIMEOUT', upstream, `${operation} timed out`, { operation, cause })
+    : new UpstreamError('UPSTREAM_CANCELLED', upstream, `${operation} was cancelled by its caller`, {
         operation,
         cause,
       });
 
-/** The codes of a provider that could not be asked or gave nothing to be used. */
+/** The codes of an outage: the provider could not be reached, or its response could not be used. */
 export const OUTAGE_CODES = [
   'UPSTREAM_TIMEOUT',
   'UPSTREAM_UNAVAILABLE',
@@ -108,6 +98,6 @@ export const OUTAGE_CODES = [
 
 export type OutageCode = (typeof OUTAGE_CODES)[number];
 
-/** The code of an outage, where what the provider said before is the best there is; `undefined` for any other error. */
+/** The error's code if it is an outage, in which case a stale value may be served; `undefined` for any other error. */
 export const outageCodeOf = (error: unknown): OutageCode | undefined =>
   error instanceof UpstreamError ? OUTAGE_CODES.find((code) => code === error.code) : undefined;

@@ -4,9 +4,9 @@ import { createMemoryRateLimiter, type RateLimiter } from './rate-limits/memory.
 import { createRedisRateLimiter } from './rate-limits/redis.ts';
 import { createMemoryStore, createRedisStore, type OpenStore } from './reads/store.ts';
 
-/** What all providers of a process share. */
+/** The cache store, rate limiter and call statistics that all providers of a process share. */
 export type Infrastructure = {
-  /** Undefined where nothing is cached. */
+  /** Undefined if caching is off. */
   readonly openStore: OpenStore | undefined;
   readonly rateLimiter: RateLimiter;
   /** Counts the provider requests of this process since its start. */
@@ -14,9 +14,9 @@ export type Infrastructure = {
 };
 
 export type InfrastructureOptions = {
-  /** Shared by all processes that use the same one. Without it, this process is alone. */
+  /** Shares caches and rate limits with all processes that use the same Redis. Without it, this process keeps its own. */
   readonly redis?: Redis | undefined;
-  /** The most that this process caches, in bytes; 0 caches nothing, in Redis neither. */
+  /** Maximum size of this process's cache, in bytes. 0 turns off caching, in Redis too. */
   readonly cacheBytes: number;
 };
 

@@ -28,40 +28,40 @@ export type Readers<Definitions extends Reads> = {
     : never;
 };
 
-/** A provider as one credential reaches it. Nothing is shared with another credential. */
+/** A provider accessed with one credential. Shares nothing with other credentials. */
 export type Connection<Api, Definitions extends Reads> = {
   readonly api: Api;
   readonly readers: Readers<Definitions>;
-  /** Makes unusable what was read before. To be awaited before the write is answered. */
+  /** Invalidates cached values and in-flight reads. Await it before responding to the write. */
   readonly invalidate: (changes: Changes<Definitions>) => Promise<void>;
 };
 
 export type Provider<Api, Definitions extends Reads> = {
   /** The name that errors, logs and call statistics use: that of its subgraph. */
   readonly upstream: string;
-  /** The connection of the request's credential; default: the configured one. */
+  /** Returns the connection for the request's credential; by default the configured one. */
   readonly connect: (options?: Pick<RequestOptions, 'credentials'>) => Connection<Api, Definitions>;
-  /** Does ahead what the first request would otherwise wait for. Throws UpstreamError. */
+  /** Does the one-time work of the first request ahead of it. Throws UpstreamError. */
   readonly warmUp: () => Promise<void>;
-  /** Lets running requests finish and closes the connections. */
+  /** Waits for running requests to finish, then closes the connections. */
   readonly close: () => Promise<void>;
 };
 
-/** Credentials that are connected at once, beside the configured one; the one that was idle for longest is closed. */
+/** Maximum number of open connections beside the configured one. The least recently used one is closed. */
 const MAX_CREDENTIALS = 100;
 
-/** A credential that is not used for this long is closed, in milliseconds. */
+/** Idle time after which a credential's connection is closed, in milliseconds. */
 const IDLE_MS = 600_000;
 
-/** How long a client request may go on using a connection that was closed, in milliseconds. */
+/** Delay before an evicted connection is closed, for client requests that still use it, in milliseconds. */
 const GRACE_MS = 60_000;
 
-type Opened<Api, Definitions extends Reads> = Connection<Api, Definitions> & {
+type ManagedConnection<Api, Definitions extends Reads> = Connection<Api, Definitions> & {
   readonly warmUp: () => Promise<unknown>;
   readonly close: () => Promise<void>;
 };
 
-/** Opens a provider with its configured settings. Connections to other credentials are opened when first used. */
+/** Opens a provider with its configured settings. Connections for other credentials are opened on first use. */
 export const createProvider = <
   Shape extends SettingsShape,
   Policy extends string,
@@ -73,9 +73,9 @@ export const createProvider = <
   definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
   { upstream, settings }: { upstream: string; settings: Settings<Shape> & CommonSettings<Policy> },
 ): Provider<Api, Definitions> => {
-  const open = (given: typeof settings) => openConnection(infrastructure, definition, upstream, given);
+  const open = (options: typeof settings) => openConnection(infrastructure, definition, upstream, options);
   const configured = open(settings);
-  const others = new LRUCache<string, Opened<Api, Definitions>>({
+  const others = new LRUCache<string, ManagedConnection<Api, Definitions>>({
     max: MAX_CREDENTIALS,
     ttl: IDLE_MS,
     ttlAutopurge: true,
@@ -90,11 +90,11 @@ export const createProvider = <
     connect: ({ credentials } = {}) => {
       const own = credentials?.get(definition.name);
       if (!own) return configured;
-      const given = withCredentials(definition, settings, own);
-      const id = credentialIdOf(definition.identity(given));
-      const known = others.get(id) ?? open(given);
-      others.set(id, known);
-      return known;
+      const ownSettings = withCredentials(definition, settings, own);
+      const id = credentialIdOf(definition.identity(ownSettings));
+      const connection = others.get(id) ?? open(ownSettings);
+      others.set(id, connection);
+      return connection;
     },
     warmUp: async () => {
       await configured.warmUp();
@@ -107,14 +107,14 @@ export const createProvider = <
   };
 };
 
-/** Identifies a credential without holding anything of it. */
+/** Returns a digest that identifies a credential without revealing it. */
 const credentialIdOf = (identity: readonly unknown[]): string =>
   createHash('sha256').update(JSON.stringify(identity)).digest('base64url').slice(0, 16);
 
 /**
- * Puts together what stands between a subgraph and its provider: a request is counted, retried where that is safe, waits for
- * its permit under the rate limits, is refused while the circuit is open, and has a time limit; see
- * `docs/decisions/0009-the-order-of-the-middleware.md` for the order. Reads by key are batched over all client requests and cached.
+ * Assembles the middleware between a subgraph and its provider: unknown outcomes, retries, rate limits, circuit breaker, call
+ * statistics and timeout; `docs/decisions/0009-the-order-of-the-middleware.md` explains the order. Reads by key are batched over all
+ * client requests and cached.
  */
 const openConnection = <
   Shape extends SettingsShape,
@@ -127,7 +127,7 @@ const openConnection = <
   definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
   upstream: string,
   settings: Settings<Shape> & CommonSettings<Policy>,
-): Opened<Api, Definitions> => {
+): ManagedConnection<Api, Definitions> => {
   const { transport, parseRateLimit, adjustRateLimits } = definition;
   const { timeoutMs, concurrency, cachePolicies } = settings;
   const identity = definition.identity(settings);
@@ -179,7 +179,7 @@ const openConnection = <
   };
 };
 
-/** Direct requests bypass the cache, so their answer is fresh for no time. */
+/** Reports a max age of 0 for direct requests, which bypass the cache. */
 const noStore: Middleware = (next) => (request) => {
   if (request.freshness) request.freshness.leftMs = 0;
   return next(request);

@@ -3,58 +3,62 @@ import { ConfigError, type Env, readEach, readEnv } from '../runtime/env.ts';
 import type { RateLimitRule } from './middleware/rate-limit.ts';
 import type { CachePolicy } from './reads/cache.ts';
 
-/*
- * The configuration of a provider: environment variables that begin with its prefix.
- */
+/* The configuration of a provider: environment variables that begin with its prefix. */
 
-/** What a setting is, beside its schema. The documentation of the variables is generated from it. */
+/** Metadata of a setting beside its schema. The documentation of the variables is generated from it. */
 export type SettingDetails = {
   /** One sentence for the documentation, in Markdown. */
   readonly description: string;
-  /** A secret may come from a file, and is never logged. */
+  /** A secret may be read from a file and is never logged. */
   readonly isSecret?: boolean;
-  /** Setting it says that the provider is to be called for real; with none set, its sandbox is used. */
+  /** Setting it makes requests go to the real provider. If no credential is set, the sandbox is used. */
   readonly isCredential?: boolean;
-  /** Where the provider is, which is the same for other credentials. */
+  /** The provider's address, which is the same for all credentials. */
   readonly isAddress?: boolean;
-  /** For `.env.example`. Default: the default value, or nothing. */
+  /** Value for `.env.example`. Default: the setting's default, or nothing. */
   readonly example?: string;
 };
 
-type Further = Pick<SettingDetails, 'example'>;
+type SettingOptions = Pick<SettingDetails, 'example'>;
 
 const details = z.registry<SettingDetails>();
 
-const describe = <Schema extends z.ZodType>(schema: Schema, given: SettingDetails): Schema => {
-  details.add(schema, given);
+const describe = <Schema extends z.ZodType>(schema: Schema, settingDetails: SettingDetails): Schema => {
+  details.add(schema, settingDetails);
   return schema;
 };
 
-/** A setting that is no credential. */
-export const setting = <Schema extends z.ZodType>(schema: Schema, description: string, further: Further = {}): Schema =>
-  describe(schema, { description, ...further });
+/** Declares a setting that is not a credential. */
+export const setting = <Schema extends z.ZodType>(
+  schema: Schema,
+  description: string,
+  options: SettingOptions = {},
+): Schema => describe(schema, { description, ...options });
 
-/** A setting that gives access to the provider. */
+/** Declares a credential that is not secret, such as a user name. */
 export const credential = <Schema extends z.ZodType>(
   schema: Schema,
   description: string,
-  further: Further = {},
-): Schema => describe(schema, { description, isCredential: true, ...further });
+  options: SettingOptions = {},
+): Schema => describe(schema, { description, isCredential: true, ...options });
 
-/** A setting that says where the provider is. It implies that the provider is called for real. */
-export const address = <Schema extends z.ZodType>(schema: Schema, description: string, further: Further = {}): Schema =>
-  describe(schema, { description, isCredential: true, isAddress: true, ...further });
+/** Declares the provider's address. Setting it makes requests go to the real provider. */
+export const address = <Schema extends z.ZodType>(
+  schema: Schema,
+  description: string,
+  options: SettingOptions = {},
+): Schema => describe(schema, { description, isCredential: true, isAddress: true, ...options });
 
-/** A setting that gives access and is secret. */
+/** Declares a secret credential. */
 export const secret = <Schema extends z.ZodType>(schema: Schema, description: string): Schema =>
   describe(schema, { description, isCredential: true, isSecret: true });
 
 export const detailsOf = (schema: z.ZodType): SettingDetails => details.get(schema) ?? { description: '' };
 
-/** An http or https URL. */
+/** Schema for an http or https URL. */
 export const url = () => z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 
-/** The ages of a cache policy, in seconds. See RFC 9111 and RFC 5861. */
+/** A cache policy in seconds; each figure is the maximum age for that use. See RFC 9111 and RFC 5861. */
 export type CachePolicySeconds = {
   readonly maxAge: number;
   readonly staleWhileRevalidate: number;
@@ -63,36 +67,36 @@ export type CachePolicySeconds = {
 
 export type SettingsShape = Readonly<Record<string, z.ZodType>>;
 
-/** The part of a provider's definition that its configuration follows from. */
+/** The part of a provider's definition that determines its configuration. */
 export type ConfigurableProvider<Shape extends SettingsShape = SettingsShape, Policy extends string = string> = {
-  /** What all of its variables begin with, e.g. `STRIPE`. */
+  /** Prefix of the provider's variables, e.g. `STRIPE`. */
   readonly envPrefix: string;
-  /** By the variable's name without the prefix. */
+  /** The provider's own settings, by variable name without the prefix. */
   readonly settings: Shape;
   /** Checks the credentials against each other. Throws ConfigError. */
   readonly checkCredentials?: ((credentials: Partial<Settings<Shape>>) => void) | undefined;
   readonly defaults: {
-    /** How long one request may take, in milliseconds, from its sending to the last byte of the response. */
+    /** Timeout of one request, in milliseconds, from sending it to the last byte of the response. */
     readonly timeoutMs: number;
-    /** Requests at once. */
+    /** Maximum number of concurrent requests. */
     readonly concurrency: number;
   };
   readonly rateLimits: readonly RateLimitRule[];
   readonly cachePolicies: Readonly<Record<Policy, CachePolicySeconds>>;
-  /** Paragraphs for the documentation of the variables: before them all, and about the rate limits. */
+  /** Paragraphs for the generated documentation: an introduction, and a note on the rate limits. */
   readonly notes?: { readonly intro?: string; readonly rateLimits?: string };
 };
 
-/** The part of a definition that has the same type for every provider. */
+/** The part of a definition whose type does not depend on the provider. */
 export type AnyConfigurable = Pick<
   ConfigurableProvider,
   'envPrefix' | 'settings' | 'defaults' | 'rateLimits' | 'cachePolicies' | 'notes'
 >;
 
-/** The provider's own settings, by the variables' names without the prefix. */
+/** The values of the provider's own settings, by variable name without the prefix. */
 export type Settings<Shape extends SettingsShape> = { readonly [Name in keyof Shape]: z.output<Shape[Name]> };
 
-/** What every provider can be configured in. */
+/** The values of the settings that every provider has. */
 export type CommonSettings<Policy extends string> = {
   readonly timeoutMs: number;
   readonly concurrency: number;
@@ -113,7 +117,7 @@ const cachePoliciesText = (policies: Readonly<Record<string, CachePolicySeconds>
     })
     .join(',');
 
-/** The variables that every provider has, by their names without the prefix. */
+/** The settings that every provider has, by variable name without the prefix. */
 const commonSettings = ({ defaults, rateLimits, cachePolicies, notes }: AnyConfigurable) => ({
   TIMEOUT_MS: setting(
     z.coerce.number().int().positive().default(defaults.timeoutMs),
@@ -135,7 +139,7 @@ const commonSettings = ({ defaults, rateLimits, cachePolicies, notes }: AnyConfi
   ),
 });
 
-/** All settings of a provider by their variables' names, in the order of the documentation. */
+/** Returns all settings of a provider by variable name, in the order of the documentation. */
 export const settingsOf = (provider: AnyConfigurable): Readonly<Record<string, z.ZodType>> =>
   Object.fromEntries(
     Object.entries({ ...provider.settings, ...commonSettings(provider) }).map(([name, schema]) => [
@@ -144,34 +148,37 @@ export const settingsOf = (provider: AnyConfigurable): Readonly<Record<string, z
     ]),
   );
 
-/** The variables of a provider, by their whole names. */
+/** Returns the schema of all variables of a provider. */
 export const variablesOf = (provider: AnyConfigurable) => z.object(settingsOf(provider));
 
-const namesWhere = ({ envPrefix, settings }: AnyConfigurable, isMeant: (given: SettingDetails) => boolean): string[] =>
-  Object.entries(settings).flatMap(([name, schema]) => (isMeant(detailsOf(schema)) ? [`${envPrefix}_${name}`] : []));
+const namesWhere = (
+  { envPrefix, settings }: AnyConfigurable,
+  predicate: (setting: SettingDetails) => boolean,
+): string[] =>
+  Object.entries(settings).flatMap(([name, schema]) => (predicate(detailsOf(schema)) ? [`${envPrefix}_${name}`] : []));
 
-/** The variables that may come from files. */
+/** Returns the names of the variables that may be read from files. */
 export const secretsOf = (provider: AnyConfigurable): string[] =>
   namesWhere(provider, ({ isSecret = false }) => isSecret);
 
-/** The variables that give access to the provider. With none of them set, its sandbox is used. */
+/** Returns the names of the credential variables. If none of them is set, the sandbox is used. */
 export const credentialsOf = (provider: AnyConfigurable): string[] =>
   namesWhere(provider, ({ isCredential = false }) => isCredential);
 
-/** The settings with the credentials of another: none of the configured ones is left, but for where the provider is. */
-export const withCredentials = <Given extends Readonly<Record<string, unknown>>>(
+/** Replaces all configured credentials except the provider's address by those of a client request. */
+export const withCredentials = <Values extends Readonly<Record<string, unknown>>>(
   { settings }: Pick<AnyConfigurable, 'settings'>,
-  configured: Given,
+  configured: Values,
   own: Readonly<Record<string, unknown>>,
-): Given => {
-  const kept = Object.entries(configured).filter(([name]) => {
+): Values => {
+  const remaining = Object.entries(configured).filter(([name]) => {
     const { isCredential = false, isAddress = false } = settings[name] ? detailsOf(settings[name]) : {};
     return !isCredential || isAddress;
   });
-  return { ...Object.fromEntries(kept), ...own } as Given;
+  return { ...Object.fromEntries(remaining), ...own } as Values;
 };
 
-/** Reads a provider's variables. Throws ConfigError naming each that is missing, malformed or in the way of another. */
+/** Reads a provider's variables. Throws ConfigError naming each that is missing, malformed or in conflict with another. */
 export const readSettings = <Shape extends SettingsShape, Policy extends string>(
   provider: ConfigurableProvider<Shape, Policy>,
   env: Env,
@@ -183,17 +190,17 @@ export const readSettings = <Shape extends SettingsShape, Policy extends string>
     (): Readonly<Record<string, unknown>> => readEnv(variables, env, secrets),
     () => checkCredentials?.(readCredentials(provider, env)),
   );
-  const of = (name: string) => values[`${envPrefix}_${name}`];
+  const settingOf = (name: string) => values[`${envPrefix}_${name}`];
   return {
-    ...Object.fromEntries(Object.keys(settings).map((name) => [name, of(name)])),
-    timeoutMs: of('TIMEOUT_MS'),
-    concurrency: of('CONCURRENCY'),
-    rateLimits: of('QUOTA'),
-    cachePolicies: of('CACHE'),
+    ...Object.fromEntries(Object.keys(settings).map((name) => [name, settingOf(name)])),
+    timeoutMs: settingOf('TIMEOUT_MS'),
+    concurrency: settingOf('CONCURRENCY'),
+    rateLimits: settingOf('QUOTA'),
+    cachePolicies: settingOf('CACHE'),
   } as Settings<Shape> & CommonSettings<Policy>;
 };
 
-/** Reads the credentials alone and each by itself, so that they are checked also where another variable is malformed. */
+/** Reads each credential separately, so that they are checked even if another variable is malformed. */
 const readCredentials = <Shape extends SettingsShape, Policy extends string>(
   provider: ConfigurableProvider<Shape, Policy>,
   env: Env,
@@ -206,7 +213,7 @@ const readCredentials = <Shape extends SettingsShape, Policy extends string>(
       const values = readEnv(z.object(shape), env, secrets.has(variable) ? [variable] : []);
       return [[name, values[variable]]];
     } catch (error) {
-      // That it is malformed is reported elsewhere; here it counts as set.
+      // `readSettings` reports malformed values. Here they count as set.
       if (error instanceof ConfigError && env[variable]) return [[name, env[variable]]];
       if (error instanceof ConfigError) return [];
       throw error;
@@ -215,7 +222,7 @@ const readCredentials = <Shape extends SettingsShape, Policy extends string>(
   return Object.fromEntries(entries) as Partial<Settings<Shape>>;
 };
 
-/** The longest that a provider is believed to have nothing under a key, in seconds. */
+/** Maximum time for which a missing object is cached, in seconds. */
 const MAX_NEGATIVE_TTL_S = 10;
 
 const toCachePolicy = ({ maxAge, staleWhileRevalidate, staleIfError }: CachePolicySeconds): CachePolicy => ({
@@ -225,7 +232,7 @@ const toCachePolicy = ({ maxAge, staleWhileRevalidate, staleIfError }: CachePoli
   negativeTtlMs: Math.min(maxAge, MAX_NEGATIVE_TTL_S) * 1000,
 });
 
-/** Reads `a=x,b=y`. */
+/** Parses `a=x,b=y`. */
 const pairsOf = (text: string): (readonly [name: string, value: string])[] =>
   text
     .split(',')
@@ -238,8 +245,8 @@ const pairsOf = (text: string): (readonly [name: string, value: string])[] =>
 const SECONDS = /^\d+(\.\d+)?$/;
 
 /**
- * A variable that changes cache policies, as in `contacts=60/120/3600,deals=0`: seconds fresh, stale while revalidating, and
- * stale if the provider fails. Ages that are left out are those before them; 0 caches nothing.
+ * Schema of the variable that overrides cache policies, e.g. `contacts=60/120/3600,deals=0`: seconds fresh, stale while
+ * revalidating, and stale if the provider fails. An omitted age equals the one before it; 0 turns off caching.
  */
 const cachePoliciesVariable = (defaults: Readonly<Record<string, CachePolicySeconds>>) =>
   z
@@ -256,9 +263,12 @@ const cachePoliciesVariable = (defaults: Readonly<Record<string, CachePolicySeco
           maxAge <= staleWhileRevalidate &&
           staleWhileRevalidate <= staleIfError;
         if (!policies.has(type)) {
-          addIssue({ code: 'custom', message: `must name types of ${Object.keys(defaults).join(', ')}` });
+          addIssue({ code: 'custom', message: `must use only these types: ${Object.keys(defaults).join(', ')}` });
         } else if (!isUsable) {
-          addIssue({ code: 'custom', message: `${type} must be ages in seconds that grow, as in ${type}=60/120/3600` });
+          addIssue({
+            code: 'custom',
+            message: `${type} must be one to three non-decreasing ages in seconds, e.g. ${type}=60/120/3600`,
+          });
         } else {
           policies.set(type, { maxAge, staleWhileRevalidate, staleIfError });
         }
@@ -267,8 +277,8 @@ const cachePoliciesVariable = (defaults: Readonly<Record<string, CachePolicySeco
     });
 
 /**
- * A variable that changes rate limits, as in `account=50/1,search=4/1`: requests and seconds. What is set here is not raised
- * by what the provider says.
+ * Schema of the variable that overrides rate limits, e.g. `account=50/1,search=4/1`: requests and seconds. Limits set here are
+ * not raised by limits that the provider reports.
  */
 const rateLimitsVariable = (defaults: readonly RateLimitRule[]) =>
   z
@@ -280,9 +290,9 @@ const rateLimitsVariable = (defaults: readonly RateLimitRule[]) =>
         const rule = rules.get(name);
         const [, calls, seconds] = /^([1-9]\d*)\/(\d+(?:\.\d+)?)$/.exec(value) ?? [];
         if (!rule) {
-          addIssue({ code: 'custom', message: `must name limits of ${[...rules.keys()].join(', ')}` });
+          addIssue({ code: 'custom', message: `must use only these limits: ${[...rules.keys()].join(', ')}` });
         } else if (!calls || Number(seconds) <= 0) {
-          addIssue({ code: 'custom', message: `${name} must be calls and seconds, as in ${name}=100/10` });
+          addIssue({ code: 'custom', message: `${name} must be requests and seconds, e.g. ${name}=100/10` });
         } else {
           rules.set(name, { ...rule, calls: Number(calls), windowMs: Number(seconds) * 1000, isOperatorSet: true });
         }

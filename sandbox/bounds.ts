@@ -1,8 +1,8 @@
-/** How many entries of a kind a sandbox keeps. It may run for days; what is asserted or looked at is recent. */
-export const MAX_KEPT = 10_000;
+/** Maximum number of entries of a kind in a sandbox, which may run for days. Tests and users only need recent ones. */
+export const MAX_ENTRIES = 10_000;
 
-/** Sets an entry and, beyond `max`, removes the oldest. */
-export const keep = <Key, Value>(map: Map<Key, Value>, key: Key, value: Value, max = MAX_KEPT): void => {
+/** Sets an entry and removes the oldest ones beyond `max`. */
+export const setBounded = <Key, Value>(map: Map<Key, Value>, key: Key, value: Value, max = MAX_ENTRIES): void => {
   map.set(key, value);
   for (const oldest of map.keys()) {
     if (map.size <= max) break;

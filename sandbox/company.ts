@@ -1,9 +1,9 @@
 import { createRandom, type Random } from './random.ts';
 
 /**
- * One small wholesale company as its three systems know it: the CRM its customers and deals, the payment provider their
- * accounts and payments, the shop its goods. The same people and goods appear in all three, with the mess of real life:
- * see `person`, `accountsOf` and `lineItemsOf` for what is odd on purpose.
+ * Sample data: one small wholesale company with its customers and deals (CRM), their accounts and payments (payment
+ * provider) and its goods (shop). The same people and goods appear in all three systems, with realistic irregularities:
+ * see `person`, `accountsOf` and `lineItemsOf`.
  */
 export type Company = {
   readonly organisations: readonly Organisation[];
@@ -23,7 +23,7 @@ export type Person = {
   readonly phone: string | null;
   readonly lifecycleStage: string;
   readonly organisationId: string | null;
-  /** Another one, for those who work for two. */
+  /** A second company, for people who work for two. */
   readonly otherOrganisationId: string | null;
   readonly currency: string;
   readonly createdAt: Date;
@@ -33,7 +33,7 @@ export type Deal = {
   readonly id: string;
   readonly name: string;
   readonly stage: string;
-  /** A decimal in major units, as a CRM keeps it; null where nobody filled it in. */
+  /** A decimal in major units, as in a CRM; null if not filled in. */
   readonly amount: string | null;
   readonly currency: string;
   readonly closeDate: Date;
@@ -58,7 +58,7 @@ export type Account = {
   readonly email: string | null;
   readonly name: string;
   readonly currency: string;
-  /** In the smallest unit; below zero where the company owes the customer. */
+  /** In minor units; negative if the company owes the customer. */
   readonly balance: number;
   readonly createdAt: Date;
   readonly payments: readonly Payment[];
@@ -90,12 +90,12 @@ const DAY_MS = 86_400_000;
 const TODAY = Date.UTC(2026, 10, 1, 9, 30);
 const daysAgo = (days: number): Date => new Date(TODAY - days * DAY_MS);
 
-// biome-ignore format: a list to read in rows
+// biome-ignore format: more readable in rows
 const FIRST_NAMES = [
   'Ada', 'Björn', 'Chloé', 'Dilnoza', 'Ewa', 'Farid', 'Göran', 'Hana', 'Íris', 'João', 'Keiko', 'Łukasz', 'Mariam',
   'Núria', 'Oluwaseun', 'Përparim', 'Quỳnh', 'Ramón', 'Siobhán', 'Tomáš', 'Ülkü', 'Vasilisa', 'Wenjie', 'Yasmin', 'Zoë',
 ] as const;
-// biome-ignore format: a list to read in rows
+// biome-ignore format: more readable in rows
 const LAST_NAMES = [
   'Lindqvist', 'Ångström', 'Brontë', 'Castañeda', "D'Angelo", 'Eriksen', 'Fernández', 'Grönholm', 'Haddad', 'Ivanova',
   'Jørgensen', 'Kowalczyk', 'Lefèvre', 'Müller', 'Nakamura', "O'Brien", 'Petrović', 'Rossi', 'Şahin', 'van der Berg',
@@ -127,7 +127,7 @@ const ORGANISATIONS = 44;
 const PEOPLE = 240;
 const DEALS = 320;
 
-/** Makes the company. The same every time. */
+/** Creates the company. Deterministic. */
 export const createCompany = (): Company => {
   const random = createRandom(1848);
   const products = createProducts(random);
@@ -145,7 +145,7 @@ const createProducts = (random: Random): Product[] =>
         id: String(1001 + m * 50 + g * 5 + s),
         sku: `${material.slice(0, 2)}${good.slice(0, 2)}-${size}`.toUpperCase(),
         name: `${material} ${good.toLowerCase()}, ${size}`,
-        // Every tenth is sold out, and of those every other is sold beyond what is there.
+        // Every tenth product is sold out, and every other of those has a negative stock.
         quantity: (m + g + s) % 10 === 0 ? -(g % 2) * random.int(1, 8) : random.int(1, 400),
       })),
     ),
@@ -173,12 +173,12 @@ const person = (index: number, organisations: readonly Organisation[], random: R
   const repeated = index < FIRST_NAMES.length * LAST_NAMES.length && index >= 100 ? `.${index}` : '';
   return {
     id: String(101 + index),
-    // Some customers are known by telephone only.
+    // Some customers have only a phone number.
     email: index % 80 === 79 ? null : `${mailbox}${repeated}@customers.example`,
     firstName: index === 24 ? 'Zoë 🌻' : firstName,
     lastName,
     phone: index % 7 === 6 ? null : `+4670${String(1_000_000 + index * 7919).slice(-7)}`,
-    // A company's own lifecycle stages have numbers for names.
+    // The names of custom lifecycle stages are numbers.
     lifecycleStage: index % 60 === 59 ? '71240313' : index === 0 ? 'customer' : random.pick(LIFECYCLE_STAGES),
     organisationId: index % 15 === 14 ? null : (organisations[index % organisations.length]?.id ?? null),
     otherOrganisationId: index % 30 === 20 ? (organisations[(index + 7) % organisations.length]?.id ?? null) : null,
@@ -188,7 +188,7 @@ const person = (index: number, organisations: readonly Organisation[], random: R
 };
 
 const deal = (index: number, people: readonly Person[], products: readonly Product[], random: Random): Deal => {
-  // Every fiftieth belongs to the first customer, so that one of them has enough to page through.
+  // Every fiftieth deal belongs to the first customer, who then has enough of them to page through.
   const owner = people[index % 50 === 25 ? 0 : (index * 7) % people.length] as Person;
   const lineItems = lineItemsOf(index, products, random);
   return {
@@ -208,7 +208,7 @@ const deal = (index: number, people: readonly Person[], products: readonly Produ
 const lineItemsOf = (dealIndex: number, products: readonly Product[], random: Random): LineItem[] =>
   Array.from({ length: (dealIndex + 2) % 5 }, (_, index) => {
     const product = random.pick(products as readonly [Product, ...Product[]]);
-    // Some goods were given up by the shop and live on in old deals; some lines are free text without a SKU.
+    // Some old deals contain products that the shop no longer has; some line items are free text without a SKU.
     const gone = dealIndex % 40 === 1 && index === 0;
     const freeText = dealIndex % 25 === 2 && index === 1;
     return {
@@ -224,12 +224,12 @@ const sumOf = (lineItems: readonly LineItem[]): string =>
   String(lineItems.reduce((sum, line) => sum + Number(line.quantity) * Number(line.unitPrice), 0) || 250);
 
 const accountsOf = (owner: Person, index: number, random: Random): Account[] => {
-  // Some customers never paid by card, some paid twice as a guest and have two accounts.
+  // Some customers have never paid by card; some have paid as a guest and have two accounts.
   if (index % 9 === 8) return [];
   const count = index % 17 === 5 ? 2 : 1;
   return Array.from({ length: count }, (_, nth) => ({
     id: `cus_${random.token(14)}`,
-    // Some accounts were opened with capitals in the address. The CRM keeps addresses in lower case.
+    // Some accounts have capitals in the address. The CRM stores addresses in lower case.
     email: index % 12 === 7 ? (owner.email?.replace(/^./, (first) => first.toUpperCase()) ?? null) : owner.email,
     name: `${owner.firstName} ${owner.lastName}`,
     currency: owner.currency,
@@ -257,7 +257,7 @@ const paymentOf = (owner: Person, index: number, nth: number, random: Random): P
   };
 };
 
-/** In part once, in part twice, or whole. */
+/** One partial refund, two partial refunds, or a full refund. */
 const refundsOf = (amount: number, index: number, paidAt: Date, random: Random): Refund[] => {
   const part = Math.floor(amount / 4);
   const amounts = index % 3 === 0 ? [part] : index % 3 === 1 ? [part, part] : [amount];

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** The variables of a process that runs sandboxes, of the providers with these names. */
+/** Creates the schema of a sandbox process's variables, for the providers with these names. */
 export const createSandboxProcessEnv = (providers: readonly string[]) =>
   z.object({
     SANDBOXES: z
@@ -8,7 +8,7 @@ export const createSandboxProcessEnv = (providers: readonly string[]) =>
       .default(providers.join(','))
       .transform((value) => value.split(',').map((name) => name.trim()))
       .pipe(z.array(z.enum(providers, `must be a list of: ${providers.join(', ')}`)).min(1)),
-    /** The first sandbox's port; the others take the ones after it. */
+    /** The first sandbox's port; the others use the following ports. */
     PORT: z.coerce.number().int().min(0).max(65_533).default(4011),
     HOST: z.string().default('127.0.0.1'),
   });

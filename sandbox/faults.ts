@@ -1,39 +1,39 @@
-/** Something that goes wrong on purpose, for the next `times` calls that match. */
+/** A fault to inject into the next `times` matching requests. */
 export type Fault = {
-  /** Only calls whose operation contains this. Default: every call. */
+  /** Matches operations that contain this text. Default: all. */
   readonly on?: string;
-  /** Only calls that ask for this key. */
+  /** Matches only requests for this key. */
   readonly key?: string;
-  /** How many calls it meets. Default: all until the faults are cleared. */
+  /** Number of requests affected. Default: all until the faults are cleared. */
   readonly times?: number;
-  /** Answers this many milliseconds late. The call has been carried out by then. */
+  /** Delays the response by this many milliseconds, after the request was carried out. */
   readonly delayMs?: number;
-  /** Answers no sooner than this is settled. Only where the sandbox runs in the same process. */
+  /** Delays the response until this settles. Only for a sandbox in the same process. */
   readonly until?: Promise<unknown>;
-  /** Answers with this status instead, and with the provider's own error body unless `body` is set. Nothing is carried out. */
+  /** Responds with this status, and with the provider's error body unless `body` is set. The request is not carried out. */
   readonly status?: number;
-  /** Answers with this body. */
+  /** Responds with this body. The request is not carried out. */
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Answers with a body of this many bytes of no meaning. */
+  /** Responds with a meaningless body of this many bytes. */
   readonly bytes?: number;
-  /** Breaks the connection: before the call is carried out, or after it but before it is answered. */
+  /** Closes the connection without a response, before or after the request is carried out. */
   readonly drop?: 'before' | 'after';
-  /** Carries the call out and never answers. */
+  /** Carries out the request and never responds. */
   readonly hang?: boolean;
-  /** Changes the body of the provider's answer. Only where the sandbox runs in the same process. */
+  /** Rewrites the response body. Only for a sandbox in the same process. */
   readonly rewrite?: (body: string) => string;
 };
 
-/** The faults in force. */
+/** The active faults. */
 export type Faults = {
   readonly add: (fault: Fault) => void;
   readonly clear: () => void;
-  /** The fault for this call, if any; counts it as met. */
+  /** Returns the fault for a request, if any, and counts it. */
   readonly take: (operation: string, keys: readonly string[]) => Fault | undefined;
 };
 
-/** Faults are met in the order they were added. */
+/** Creates an empty list of faults. The first matching fault applies. */
 export const createFaults = (): Faults => {
   let faults: { fault: Fault; left: number }[] = [];
   return {

@@ -1,13 +1,13 @@
-/** How many calls a provider takes within a sliding window. */
+/** The number of requests that a provider allows in a sliding window. */
 export type Quota = { readonly calls: number; readonly windowMs: number };
 
 export type Meter = {
-  /** Counts one call; false where it is one too many. */
+  /** Counts one request; returns false if it exceeds the limit. */
   readonly take: () => boolean;
   readonly remaining: () => number;
 };
 
-/** Counts calls in a window that slides with `now`, in milliseconds. */
+/** Creates a sliding-window counter. `now` is in milliseconds. */
 export const createMeter = ({ calls, windowMs }: Quota, now: () => number): Meter => {
   let taken: number[] = [];
   const prune = () => {
@@ -28,7 +28,7 @@ export const createMeter = ({ calls, windowMs }: Quota, now: () => number): Mete
   };
 };
 
-/** One meter for each name, made when first used. */
+/** Returns a function that returns the meter of a name, created on first use. */
 export const createMeters = (quota: Quota, now: () => number): ((name: string) => Meter) => {
   const meters = new Map<string, Meter>();
   return (name) => {

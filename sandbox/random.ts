@@ -1,23 +1,28 @@
-/** A source of numbers that only look random: the same seed gives the same company every time. */
+/** A pseudorandom generator. The same seed gives the same values, so the sample data never change. */
 export type Random = {
-  /** A whole number from `min` to `max`, both included. */
+  /** Returns an integer from `min` to `max`, inclusive. */
   readonly int: (min: number, max: number) => number;
   readonly pick: <T>(items: readonly [T, ...T[]]) => T;
-  /** Letters and digits, as providers make ids of. */
+  /** Returns random letters and digits, as in providers' ids. */
   readonly token: (length: number) => string;
 };
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-/** The generator mulberry32: 32 bits of state, plenty for sample data. */
-export const createRandom = (seed: number): Random => {
+/** Creates the generator mulberry32 (public domain), which returns numbers from 0 to below 1. 32 bits of state. */
+export const createMulberry32 = (seed: number): (() => number) => {
   let state = seed;
-  const next = () => {
+  return () => {
     state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
+};
+
+/** Creates a generator from a seed. */
+export const createRandom = (seed: number): Random => {
+  const next = createMulberry32(seed);
   const int = (min: number, max: number) => min + Math.floor(next() * (max - min + 1));
   return {
     int,

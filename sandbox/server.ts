@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { pipeline, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { MAX_KEPT } from './bounds.ts';
+import { MAX_ENTRIES } from './bounds.ts';
 import { createFaults, type Fault } from './faults.ts';
 
 export type SandboxRequest = {
@@ -19,36 +19,36 @@ export type SandboxResponse = {
   readonly body: string;
 };
 
-/** What a call is about, worked out before anything else happens to it. */
-export type Described = {
-  /** The endpoint without ids: `GET /v1/customers/search`, `catalogInventoryStockItemList`. */
+/** The operation and keys of a request, determined before it is handled. */
+export type CallDescription = {
+  /** The endpoint without ids, e.g. `GET /v1/customers/search`, `catalogInventoryStockItemList`. */
   readonly operation: string;
-  /** What it asks for, e.g. the ids of a batch. */
+  /** The requested keys, e.g. the ids of a batch. */
   readonly keys: readonly string[];
 };
 
-/** One line of the call log. */
-export type SandboxCall = Described & {
-  /** When it arrived, in milliseconds since the sandbox's process began. */
+/** An entry of the call log. */
+export type SandboxCall = CallDescription & {
+  /** When the request arrived, in milliseconds since the start of the sandbox's process. */
   readonly at: number;
-  /** The status it was answered with; null where the connection was dropped or left hanging. */
+  /** The response's status; null if the connection was dropped or left hanging. */
   status: number | null;
   readonly idempotencyKey: string | undefined;
-  /** Whether the caller hung up before it had its answer. */
+  /** Whether the client disconnected before it received the response. */
   clientAborted: boolean;
 };
 
-/** A stand-in for one provider, without its HTTP server. */
+/** A fake provider, without its HTTP server. */
 export type FakeProvider = {
-  readonly describe: (request: SandboxRequest) => Described;
-  readonly handle: (request: SandboxRequest, call: Described) => SandboxResponse;
-  /** The provider's own way to say that something went wrong with this status. */
+  readonly describe: (request: SandboxRequest) => CallDescription;
+  readonly handle: (request: SandboxRequest, call: CallDescription) => SandboxResponse;
+  /** Returns the provider's error response for a status. */
   readonly errorResponse: (status: number) => SandboxResponse;
 };
 
 /**
- * Runs the work of a call. What is thrown to end it, an error that knows its answer, is answered; anything else is a
- * fault of the stand-in.
+ * Runs a request's handler and converts a thrown `ResponseError` to its response. Any other error is a bug of the
+ * sandbox and is rethrown.
  */
 export const catchResponse = (work: () => SandboxResponse): SandboxResponse => {
   try {
@@ -59,30 +59,30 @@ export const catchResponse = (work: () => SandboxResponse): SandboxResponse => {
   }
 };
 
-/** An error that ends a call in the provider's own way. */
+/** An error with the response that it becomes. */
 export type ResponseError = { readonly toResponse: () => SandboxResponse };
 
 export type Sandbox = {
   readonly url: string;
-  /** The last 10,000 calls since the start or the last `reset`, oldest first, faults included. */
+  /** The last 10,000 requests since the start or the last `reset`, oldest first, including those with faults. */
   readonly calls: readonly SandboxCall[];
   readonly fail: (fault: Fault) => void;
-  /** Forgets the faults and the call log. The data stay. */
+  /** Clears the faults and the call log. The data stay. */
   readonly reset: () => void;
   readonly close: () => Promise<void>;
 };
 
 export type ListenOptions = {
-  /** Default 0: any free port. */
+  /** Default: 0, any free port. */
   readonly port?: number | undefined;
   readonly host?: string | undefined;
 };
 
 /**
- * Serves a provider's stand-in on a real socket.
+ * Serves a fake provider on a real socket.
  *
- * Where it runs as a process of its own, the same control is at `/_sandbox/calls` (GET), `/_sandbox/faults` (POST one,
- * as JSON) and `/_sandbox` (DELETE forgets both); `/_sandbox/health` says that it runs.
+ * A sandbox in another process is controlled over HTTP: `GET /_sandbox/calls`, `POST /_sandbox/faults` (one fault as
+ * JSON) and `DELETE /_sandbox` (clears both). `GET /_sandbox/health` is the health check.
  */
 export const startSandboxServer = async (
   provider: FakeProvider,
@@ -116,10 +116,10 @@ export const startSandboxServer = async (
     };
     if (request.path.startsWith('/_sandbox')) return write(response, control(request));
 
-    const described = provider.describe(request);
+    const description = provider.describe(request);
     const key = request.headers['idempotency-key'];
     const call: SandboxCall = {
-      ...described,
+      ...description,
       at: performance.now(),
       status: null,
       idempotencyKey: typeof key === 'string' ? key : undefined,
@@ -129,25 +129,25 @@ export const startSandboxServer = async (
       call.clientAborted = !response.writableFinished;
     });
     calls.push(call);
-    if (calls.length > MAX_KEPT) calls.shift();
+    if (calls.length > MAX_ENTRIES) calls.shift();
 
     const fault = faults.take(call.operation, call.keys) ?? {};
     if (fault.drop === 'before') return message.socket.destroy();
-    let answer =
+    let reply =
       fault.status === undefined && fault.body === undefined
-        ? provider.handle(request, described)
+        ? provider.handle(request, description)
         : { ...provider.errorResponse(fault.status ?? 200), ...(fault.body !== undefined && { body: fault.body }) };
     if (fault.drop === 'after') return message.socket.destroy();
     if (fault.hang) return undefined;
-    if (fault.rewrite) answer = { ...answer, body: fault.rewrite(answer.body) };
-    answer = { ...answer, headers: { ...answer.headers, ...fault.headers } };
-    call.status = answer.status;
+    if (fault.rewrite) reply = { ...reply, body: fault.rewrite(reply.body) };
+    reply = { ...reply, headers: { ...reply.headers, ...fault.headers } };
+    call.status = reply.status;
     await fault.until;
-    if (fault.bytes) return streamBytes(response, answer, fault.bytes);
-    if (!fault.delayMs) return write(response, answer);
+    if (fault.bytes) return streamBytes(response, reply, fault.bytes);
+    if (!fault.delayMs) return write(response, reply);
     const timer = setTimeout(() => {
       timers.delete(timer);
-      write(response, answer);
+      write(response, reply);
     }, fault.delayMs);
     timers.add(timer);
     return undefined;
@@ -155,7 +155,7 @@ export const startSandboxServer = async (
 
   const server = createServer((message, response) => {
     serve(message, response).catch((error: unknown) => {
-      // A caller that gives up while sending is its own business; anything else is a fault of the sandbox.
+      // Ignore a client that disconnects while sending; anything else is a bug of the sandbox.
       if (message.destroyed && !message.complete) return;
       console.error('The sandbox failed:', error);
       write(response, provider.errorResponse(500));
@@ -181,14 +181,14 @@ export const startSandboxServer = async (
   };
 };
 
-/** Sends as many bytes as asked, no faster than they are taken. */
+/** Streams a body of `bytes` bytes, with backpressure. */
 const streamBytes = (response: ServerResponse, { status, headers }: SandboxResponse, bytes: number): void => {
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
   const chunk = Buffer.alloc(64 * 1024, 'x');
   function* chunks() {
     for (let sent = 0; sent < bytes; sent += chunk.length) yield chunk;
   }
-  // The other side may well hang up; that is what this is for.
+  // The client is expected to disconnect.
   pipeline(Readable.from(chunks()), response, () => {});
 };
 

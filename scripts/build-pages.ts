@@ -7,8 +7,8 @@ const ROOT = join(import.meta.dirname, '..');
 const PAGES = ['explorer', 'web'] as const;
 
 /**
- * Builds the pages into their `dist` folders, and says which it cannot build: because the packages that build them are not
- * installed, or the folder cannot be written. Returns whether all are built.
+ * Builds the pages into their `dist` folders. Warns about each page that it cannot build, because the development packages are
+ * not installed or the folder is not writable. Returns whether all pages are built.
  */
 export const buildPages = async ({ onlyChanged }: { onlyChanged: boolean }): Promise<boolean> => {
   const wanted: string[] = [];
@@ -24,7 +24,7 @@ export const buildPages = async ({ onlyChanged }: { onlyChanged: boolean }): Pro
     const start = performance.now();
     const root = join(ROOT, 'clients', page);
     try {
-      // Node reads the TypeScript itself: Vite's own loader writes a file beside it first.
+      // Node loads the TypeScript directly; Vite's own loader would write a file beside it.
       await vite.build({ configFile: join(root, 'vite.config.ts'), configLoader: 'native', logLevel: 'warn' });
     } catch (error) {
       const why = fileProblemOf(error);
@@ -40,13 +40,13 @@ export const buildPages = async ({ onlyChanged }: { onlyChanged: boolean }): Pro
   return areAllBuilt;
 };
 
-/** The code where a file or folder could not be written, wherever in the build. */
+/** Returns the error code if a file or folder could not be written anywhere in the build. */
 const fileProblemOf = (error: unknown): string | undefined => {
   const text = error instanceof Error ? `${'code' in error ? error.code : ''} ${error.message}` : '';
   return /\b(EACCES|EPERM|EROFS|ENOSPC|EDQUOT|EEXIST|ENOTDIR)\b/.exec(text)?.[1];
 };
 
-/** Whether something that the page is made of is newer than the page. */
+/** Whether a source of the page is newer than the page. */
 const isOutdated = async (page: string): Promise<boolean> => {
   const folder = join(ROOT, 'clients', page);
   const built = await timeOf(join(folder, 'dist/index.html'));

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { GenerateError, generate } from './generate/generate.ts';
 
-/* `npm run generate`: writes what follows from the definitions. With `--check`, fails where something is out of date. */
+/* `npm run generate`: generates files from the definitions. With `--check`, fails if a file is out of date. */
 
 const check = process.argv.includes('--check');
 try {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { CompositionError } from '../gateway/supergraph/compose.ts';
 import { checkSchema, formatReport } from './schema/check.ts';
 
-// `npm run schema:check` says whether the composed schema breaks operations that were committed: `-- <commit>`, by default HEAD.
+// `npm run schema:check -- <commit>` checks whether the composed schema breaks committed operations. Default: HEAD.
 const [base = 'HEAD', root = join(import.meta.dirname, '..')] = process.argv.slice(2);
 try {
   const { text, fails } = formatReport(await checkSchema(root, base), base);

@@ -1,6 +1,6 @@
 import { CompositionError, updateSupergraphFiles } from '../gateway/supergraph/compose.ts';
 
-// `npm run supergraph` writes the composed supergraph; with `--check` it only says whether the committed one is up to date.
+// `npm run supergraph` writes the composed supergraph; with `--check` it only checks whether the committed one is up to date.
 const check = process.argv.includes('--check');
 try {
   const { outdated } = await updateSupergraphFiles({ check });

@@ -34,20 +34,20 @@ export const SubgraphProcessEnv = HttpEnv.extend({
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
-  // A gateway asks for thousands of entities at once, each by two values or more.
+  // A gateway requests thousands of entities at once, each with two or more values.
   MAX_BODY_VALUES: z.coerce.number().int().positive().default(60_000),
   ...createLimitsShape(SUBGRAPH_LIMITS),
 });
 
 const ServedEnv = SubgraphProcessEnv.pick({ SUBGRAPHS: true, SANDBOX_URLS: true });
 
-/** The names of the subgraphs to serve, and where sandboxes are, by their providers. Throws ConfigError. */
+/** Reads the names of the subgraphs to serve, and the URLs of sandboxes by provider. Throws ConfigError. */
 export const readServed = (env: Env) => {
   const { SUBGRAPHS, SANDBOX_URLS } = readEnv(ServedEnv, env);
   return { names: SUBGRAPHS, sandboxUrls: SANDBOX_URLS };
 };
 
-/** Throws ConfigError naming each variable that is missing or malformed. */
+/** Reads the configuration. Throws ConfigError naming each variable that is missing or malformed. */
 export const readConfig = (env: Env) => {
   const values = readEnv(SubgraphProcessEnv, env);
   return {

@@ -9,7 +9,7 @@ import { hasCredentials, type SubgraphModule } from './kit/subgraph.ts';
 
 type Sandboxes = ReadonlyMap<string, Awaited<ReturnType<NonNullable<SubgraphModule['provider']['sandbox']>>>>;
 
-/** The sandboxes by their providers' names. They are loaded only where they are used. */
+/** Loads the sandbox modules, by provider name. */
 const loadSandboxes = async (): Promise<Sandboxes> =>
   new Map(
     await Promise.all(
@@ -21,13 +21,13 @@ const loadSandboxes = async (): Promise<Sandboxes> =>
 
 const sandboxes: Sandboxes = process.env['SANDBOX_URLS'] ? await loadSandboxes() : new Map();
 
-/** The variables that point a subgraph at its provider's sandbox, if there is one and no credentials are set. */
+/** Returns the variables that point a subgraph at its sandbox; undefined without a sandbox URL or with credentials set. */
 const sandboxVariables = (module: SubgraphModule, env: Env, sandboxUrls: ReadonlyMap<string, string>) => {
   const url = sandboxUrls.get(module.provider.name);
   return url && !hasCredentials(module, env) ? sandboxes.get(module.provider.name)?.environment({ url }) : undefined;
 };
 
-/** The subgraphs to serve, each with the environment that it reads. Throws ConfigError, also for providers' variables. */
+/** Returns the subgraphs to serve, each with its environment. Throws ConfigError, also for providers' variables. */
 const chooseSubgraphs = (env: Env) => {
   const { names, sandboxUrls } = readServed(env);
   const chosen = subgraphs
@@ -36,7 +36,13 @@ const chooseSubgraphs = (env: Env) => {
       const sandbox = sandboxVariables(module, env, sandboxUrls);
       return { module, isSandbox: sandbox !== undefined, env: { ...env, ...sandbox } };
     });
-  readEach(...chosen.map((one) => () => one.module.readConfig(one.env)));
+  readEach(
+    ...chosen.map(
+      ({ module, env }) =>
+        () =>
+          module.readConfig(env),
+    ),
+  );
   return chosen;
 };
 
@@ -48,8 +54,8 @@ await run(process.env, async () => {
   );
   const log = createLog(logLevel);
   const { infrastructure, redis, health } = createProcessInfrastructure(process.env, log);
-  const made = chosen.map(({ module, env }) => module.create(env, infrastructure));
-  const served = await serve(made, { ...at, log, health });
+  const created = chosen.map(({ module, env }) => module.create(env, infrastructure));
+  const served = await serve(created, { ...at, log, health });
   for (const { module, isSandbox } of chosen) {
     const source = isSandbox ? 'its provider’s sandbox, with sample data' : 'its provider, for real';
     console.log(`The subgraph ${module.name} answers at ${served.url}/${module.name} and calls ${source}`);

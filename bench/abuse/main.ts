@@ -8,10 +8,10 @@ import { forkRole, type Latencies, type LoadReport, post, runLoad, runProbe, run
 import { SOCKET_CASES } from './socket-cases.ts';
 
 /*
- * `npm run abuse`: sends the gateway what would end or block a careless one, all on the loopback interface and bounded in
- * count and time; then measures how it answers others while 20 clients send the costliest operations that its default
- * limits let through. Ends with 1 where the gateway ended, where something was
- * answered otherwise than it should, or where memory or times were over the bounds below.
+ * `npm run abuse`: sends the gateway requests that would crash or block an unprotected one, on the loopback interface and
+ * bounded in number and time. Then measures other clients' latency while 20 clients send the costliest operations within
+ * the default limits. Exits with 1 if the gateway crashed, a response was wrong, or memory or latency exceeded the bounds
+ * below.
  */
 
 const MAIN = import.meta.filename;
@@ -40,7 +40,7 @@ const MAX_PADDED_MIB = 1_024;
 /** Maximum resident memory while 20 clients send the costliest operations. */
 const MAX_MIB = 3_072;
 const MAX_LIVE_P99_MS = 100;
-/** Maximum p99 of a polite client, as a multiple of its p99 beside as many polite clients. */
+/** Maximum p99 of a regular client, as a multiple of its p99 beside as many regular clients. */
 const MAX_POLITE_RATIO = 3;
 
 type Gateway = { readonly url: string; readonly process: ChildProcess; readonly hasEnded: () => boolean };
@@ -61,7 +61,7 @@ const startGateway = async (environment: object): Promise<Gateway> => {
       return { url, process: child, hasEnded: () => isEnded };
     }
   }
-  throw new Error('The gateway did not start.');
+  throw new Error('The gateway exited before it was ready.');
 };
 
 let problems = 0;
@@ -82,7 +82,7 @@ const sendRefused = async ({ url, process: gateway, hasEnded }: Gateway): Promis
     const sent = JSON.stringify(operation).length;
     report(name, isRight, `${sent} bytes sent, ${status} with ${bytes} bytes after ${ms.toFixed(0)} ms`);
   }
-  // After 8,000 of them, a forced collection left 127 MiB of heap at 747 MiB resident: most of this is not collected yet.
+  // Most of the memory is garbage: after 8,000 of these, a forced collection left 127 MiB of heap at 747 MiB resident.
   const padded = (index: number) => ({ query: `{ __typename } #${index}${' '.repeat(95_000)}` });
   const grown = [memoryMib(gateway.pid ?? 0)];
   for (let index = 0; index < 4_000; index += 1) {

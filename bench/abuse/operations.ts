@@ -1,6 +1,6 @@
 /*
- * The costliest operations that the gateway's default limits let through, and what it refuses. Every one is made unique
- * by a number, so that no cache of documents or plans helps.
+ * The costliest operations within the gateway's default limits, and operations that it must reject. A number makes each
+ * one unique, so that no cache of documents or plans helps.
  */
 
 export type Operation = { readonly query: string; readonly variables?: Readonly<Record<string, unknown>> };
@@ -10,7 +10,7 @@ export const repeat = (count: number, write: (index: number) => string): string 
 
 const aliased = (count: number, field: string) => repeat(count, (index) => `a${index}: ${field}`);
 
-/** Just within one limit each. */
+/** Operations just within one limit each. */
 export const WORST: Readonly<Record<string, (unique: number) => Operation>> = {
   '49,000 values of 400 customers': (unique) => ({
     query: `query U${unique} { ${repeat(4, (page) => `p${page}: customers(first: 100) { edges { node { ...C } } }`)} }
@@ -52,7 +52,7 @@ export const WORST: Readonly<Record<string, (unique: number) => Operation>> = {
   }),
 };
 
-/** What a well-behaved app asks for, over and over. */
+/** The operation of a regular client. */
 export const POLITE: Operation = {
   query: `query Polite($id: ID!) { customer(id: $id) { firstName lastName email company { name }
     payments(first: 5) { edges { node { id status amount { amount currency } } } } } }`,
@@ -64,7 +64,7 @@ const nested = (levels: number, outer: string, inner: string): string =>
 
 const REFUSED_LIMIT = 'OPERATION_LIMIT_EXCEEDED';
 
-/** What the gateway refuses, and by which code. */
+/** Operations that the gateway must reject, with the error code. */
 export const REFUSED: readonly { readonly name: string; readonly code: string; readonly operation: Operation }[] = [
   {
     name: '2.4 kB of fragments that spread each other',

@@ -7,13 +7,13 @@ import { sandboxEnvironment } from '../../test/helpers/sandboxes.ts';
 import { POLITE, WORST } from './operations.ts';
 
 /*
- * The processes beside the gateway, each of which would disturb the others' clocks: the providers, those who abuse the
- * gateway, and a polite client who measures.
+ * The processes beside the gateway: the providers, the abusive clients, and a regular client that measures latency.
+ * Separate, because they would distort each other's measurements.
  */
 
 const UNLIMITED = { calls: Number.POSITIVE_INFINITY, windowMs: 1 };
 
-/** Runs the providers without quotas; sends the variables by which a gateway reaches them. */
+/** Runs the sandboxes without rate limits, and sends the variables that point a gateway at them. */
 export const runProviders = async (): Promise<void> => {
   const stripe = await startStripeSandbox({
     quota: { account: UNLIMITED, endpoint: UNLIMITED, search: UNLIMITED },
@@ -41,7 +41,7 @@ const post = async (pool: Pool, operation: object): Promise<{ status: number; by
 
 export type LoadReport = { readonly requests: number; readonly seconds: number; readonly failures: number };
 
-/** So many clients send one costly operation after another, for so long. */
+/** Sends costly operations from `clients` concurrent clients for `ms` milliseconds. */
 export const runLoad = async (url: string, kind: string, clients: number, ms: number): Promise<void> => {
   const pool = new Pool(url, { connections: clients, headersTimeout: 0, bodyTimeout: 0 });
   const makers = kind === 'all' ? Object.values(WORST) : kind === 'polite' ? [] : [WORST[kind]];
@@ -75,7 +75,7 @@ export type Latencies = {
   readonly wrong: number;
 };
 
-/** Asks for `/health/live` and for a polite client's operation, in turn, every few milliseconds. */
+/** Measures the latency of `/health/live` and of a regular client's operation every few milliseconds. */
 export const runProbe = async (url: string, ms: number): Promise<void> => {
   const pool = new Pool(url, { connections: 2 });
   const live: number[] = [];
@@ -107,12 +107,12 @@ export const runProbe = async (url: string, ms: number): Promise<void> => {
   process.disconnect();
 };
 
-/** Runs a role in a process of its own and returns what it sends. */
+/** Runs a role in a separate process and returns the message it sends. */
 export const forkRole = <Report>(main: string, args: readonly string[]) => {
   const child = fork(main, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const report = new Promise<Report>((resolve, reject) => {
     child.once('message', (message) => resolve(message as Report));
-    child.once('exit', (code) => reject(new Error(`${args[0]} ended with ${code} and sent nothing.`)));
+    child.once('exit', (code) => reject(new Error(`${args[0]} exited with ${code} without a report.`)));
   });
   return { child, report };
 };

@@ -1,17 +1,17 @@
 import { connect, type Socket } from 'node:net';
 
-/* What goes on at sockets, below HTTP: peers that send or read nothing. */
+/* Attacks below HTTP: clients that stop sending or reading. */
 
 export type SocketCase = {
   readonly name: string;
   readonly run: (url: string) => Promise<{ readonly isRight: boolean; readonly details: string }>;
 };
 
-/** More than the requests that run and wait at once by default, which each of these would have held. */
+/** More connections than requests may run and wait by default. */
 const CONNECTIONS = 2_100;
 
-/** How long a polite request may take beside them, in milliseconds: far more than it does, far less than an outage. */
-const PATIENCE_MS = 5_000;
+/** Timeout of a regular request beside them, in milliseconds: far more than it takes, far less than an outage. */
+const REGULAR_TIMEOUT_MS = 5_000;
 
 const open = (url: string, text: string, reads = true): Promise<Socket> => {
   const { hostname, port } = new URL(url);
@@ -22,7 +22,7 @@ const open = (url: string, text: string, reads = true): Promise<Socket> => {
       else socket.pause();
       resolve(socket);
     });
-    // The gateway may well hang up; that is what this is for.
+    // The gateway is expected to disconnect.
     socket.on('error', () => resolve(socket));
   });
 };
@@ -36,7 +36,7 @@ const beside = async (url: string, sockets: readonly Socket[]) => {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: '{"query":"{ __typename }"}',
-    signal: AbortSignal.timeout(PATIENCE_MS),
+    signal: AbortSignal.timeout(REGULAR_TIMEOUT_MS),
   }).catch(() => undefined);
   const ms = performance.now() - sentAt;
   for (const socket of sockets) socket.destroy();
@@ -46,7 +46,7 @@ const beside = async (url: string, sockets: readonly Socket[]) => {
   };
 };
 
-/** Answered with more than sockets buffer. */
+/** An operation whose response exceeds socket buffers. */
 const LARGE = JSON.stringify({
   query: `{ customers(first: 100) { edges { node { ${Array.from({ length: 100 }, (_, index) => `a${index}: email`).join(' ')} } } } }`,
 });
@@ -68,7 +68,7 @@ export const SOCKET_CASES: readonly SocketCase[] = [
       ),
   },
   {
-    name: 'clients that do not read their answer',
+    name: 'clients that do not read the response',
     run: async (url) =>
       beside(url, await Promise.all(Array.from({ length: CONNECTIONS }, () => open(url, request(LARGE), false)))),
   },

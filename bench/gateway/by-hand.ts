@@ -2,13 +2,13 @@ import { createServer } from 'node:http';
 import { Pool } from 'undici';
 
 /*
- * The floor: the heavy query's fetches sent by hand, and its answer put together by code that knows nothing else. No
- * GraphQL on the way, no plan, no checks.
+ * The lower bound: hand-written code that sends the heavy query's fetches and assembles its response, without GraphQL, query
+ * plans or checks.
  */
 
 const pool = new Pool(process.env['SUBGRAPHS'] as string, { connections: 256 });
 
-// biome-ignore lint/suspicious/noExplicitAny: code that trusts whatever it reads is what the floor is.
+// biome-ignore lint/suspicious/noExplicitAny: the lower bound deliberately checks nothing
 type Json = Record<string, any>;
 
 const send = async (

@@ -6,7 +6,7 @@ import { createFixedTransports } from '../../gateway/transports/transport.ts';
 import { createLog } from '../../runtime/log.ts';
 import { createSchema, SCHEMAS } from './shop.ts';
 
-/* Tributary with the subgraphs in its own process. */
+/* Tributary with in-process subgraphs. */
 
 const log = createLog('error');
 await startGatewayServer({

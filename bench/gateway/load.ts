@@ -1,34 +1,34 @@
 import { Pool } from 'undici';
 
-export type Question = { readonly query: string; readonly variables?: Readonly<Record<string, unknown>> };
+export type Operation = { readonly query: string; readonly variables?: Readonly<Record<string, unknown>> };
 
 export type Load = {
   readonly requests: number;
   readonly seconds: number;
-  /** How long each answer took, in milliseconds, the quickest first. */
+  /** Latencies in milliseconds, ascending. */
   readonly latencies: readonly number[];
   readonly failures: number;
 };
 
-let callers = 0;
+let clients = 0;
 
-/** One request, as a client who is somebody else each time; gives the answer as text. */
-export const ask = async (pool: Pool, question: Question): Promise<string> => {
+/** Sends one operation, with a different client identity each time, and returns the response body. */
+export const post = async (pool: Pool, operation: Operation): Promise<string> => {
   const { statusCode, body } = await pool.request({
     method: 'POST',
     path: '/graphql',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${callers++}` },
-    body: JSON.stringify(question),
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${clients++}` },
+    body: JSON.stringify(operation),
   });
   const text = await body.text();
   if (statusCode !== 200) throw new Error(`${statusCode}: ${text.slice(0, 300)}`);
   return text;
 };
 
-/** Keeps a number of connections busy for a time, with one question after the other. */
+/** Sends operations over `connections` connections for `ms` milliseconds. */
 export const loadFor = async (
   url: string,
-  questions: readonly Question[],
+  operations: readonly Operation[],
   connections: number,
   ms: number,
 ): Promise<Load> => {
@@ -41,7 +41,7 @@ export const loadFor = async (
     while (performance.now() - start < ms) {
       const sentAt = performance.now();
       try {
-        await ask(pool, questions[next++ % questions.length] as Question);
+        await post(pool, operations[next++ % operations.length] as Operation);
         latencies.push(performance.now() - sentAt);
       } catch {
         failures += 1;

@@ -6,15 +6,15 @@ import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { composeServices } from '@apollo/composition';
 import { parse } from 'graphql';
 import { Pool } from 'undici';
-import { ask, loadFor, type Question } from './load.ts';
+import { loadFor, type Operation, post } from './load.ts';
 import { cpuMs, memoryMib, startOn, stop } from './processes.ts';
-import { QUESTIONS } from './product.ts';
+import { OPERATIONS } from './product.ts';
 import { HEAVY, SCHEMAS } from './shop.ts';
 
 /*
- * What gateways need to answer a heavy query, and the product's own queries. They take turns: each has the first core to
- * itself for a while, with the load and the subgraphs on the second. Every request is another client's, whose identity
- * goes to the subgraphs. The medians are of the rounds, the ratios of the medians.
+ * Compares gateways on a heavy query and on the product's own queries. They run in alternating rounds: each has the first core
+ * to itself, with the load and the subgraphs on the second. Every request has a different client identity, which is forwarded
+ * to the subgraphs. Reports the medians of the rounds, and ratios of the medians.
  */
 
 const { values } = parseArgs({
@@ -24,7 +24,7 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '50' },
     workload: { type: 'string', default: 'heavy,product' },
     only: { type: 'string', default: '' },
-    // A checkout of an earlier state, with its packages installed, which is measured beside this one.
+    // A checkout of an earlier version, with its packages installed, to compare with this one.
     baseline: { type: 'string' },
   },
 });
@@ -40,7 +40,7 @@ const SUBGRAPHS = `http://127.0.0.1:${FIRST_PORT}`;
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-gateway-'));
 
-/** A file with the supergraph of the heavy query. */
+/** Writes the supergraph of the heavy query to a file. */
 const writeShop = (): string => {
   const services = Object.entries(SCHEMAS).map(([name, text]) => ({
     name,
@@ -54,7 +54,7 @@ const writeShop = (): string => {
   return file;
 };
 
-/** A file with the product's supergraph and its subgraphs where they are for the measurement. */
+/** Writes the product's supergraph to a file, with the benchmark's subgraph URLs. */
 const writeProduct = (): string => {
   const file = join(folder, 'product.graphql');
   const sdl = readFileSync(join(ROOT, 'gateway/supergraph.graphql'), 'utf8');
@@ -65,7 +65,7 @@ const writeProduct = (): string => {
   return file;
 };
 
-type Subject = {
+type Candidate = {
   readonly name: string;
   readonly cwd: string;
   readonly command: (port: number) => readonly string[];
@@ -75,19 +75,19 @@ type Subject = {
 type Workload = {
   readonly title: string;
   readonly subgraphs: string;
-  readonly questions: readonly Question[];
-  readonly subjects: readonly Subject[];
+  readonly operations: readonly Operation[];
+  readonly candidates: readonly Candidate[];
 };
 
 const FORWARD = { FORWARD_HEADERS: 'authorization' };
 
-const stock = (SUPERGRAPH: string): Subject => ({
+const stock = (SUPERGRAPH: string): Candidate => ({
   name: 'Apollo (stock)',
   cwd: ROOT,
   command: () => [NODE, 'bench/gateway/stock.ts'],
   env: { SUPERGRAPH },
 });
-const hive = (name: string, supergraph: string, config: string): Subject => ({
+const hive = (name: string, supergraph: string, config: string): Candidate => ({
   name,
   cwd: PEERS,
   command: (port) => [
@@ -100,14 +100,14 @@ const CHECKOUTS: readonly (readonly [suffix: string, folder: string])[] = [
   ['', ROOT],
   ...(values.baseline ? ([[' (baseline)', resolve(values.baseline)]] as const) : []),
 ];
-const tributary = (SUPERGRAPH: string): readonly Subject[] =>
+const tributary = (SUPERGRAPH: string): readonly Candidate[] =>
   CHECKOUTS.map(([suffix, cwd]) => ({
     name: `Tributary${suffix}`,
     cwd,
     command: () => [NODE, '--max-semi-space-size=32', 'gateway/main.ts'],
     env: { SUPERGRAPH, ...FORWARD },
   }));
-const tributaryInProcess = (SUPERGRAPH_FILE: string): readonly Subject[] =>
+const tributaryInProcess = (SUPERGRAPH_FILE: string): readonly Candidate[] =>
   CHECKOUTS.map(([suffix, cwd]) => ({
     name: `Tributary, in process${suffix}`,
     cwd,
@@ -120,8 +120,8 @@ const heavy = (): Workload => {
   return {
     title: 'The heavy query',
     subgraphs: 'bench/gateway/subgraphs.ts',
-    questions: [{ query: HEAVY }],
-    subjects: [
+    operations: [{ query: HEAVY }],
+    candidates: [
       stock(shop),
       hive('Hive', shop, 'hive.config.js'),
       hive('Hive, Rust planner', shop, 'hive-rust.config.js'),
@@ -133,14 +133,14 @@ const heavy = (): Workload => {
   };
 };
 
-// Without Mercurius, which reads Federation 1 only.
+// Without Mercurius, which only supports Federation 1.
 const product = (): Workload => {
   const supergraph = writeProduct();
   return {
     title: "The product's own queries",
     subgraphs: 'bench/gateway/product.ts',
-    questions: QUESTIONS,
-    subjects: [
+    operations: OPERATIONS,
+    candidates: [
       stock(supergraph),
       hive('Hive', supergraph, 'hive.config.js'),
       hive('Hive, Rust planner', supergraph, 'hive-rust.config.js'),
@@ -153,20 +153,20 @@ const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(do
 const portOf = (index: number): number => FIRST_PORT + 1 + index;
 const urlOf = (index: number): string => `http://127.0.0.1:${portOf(index)}`;
 
-const start = (subject: Subject, index: number) =>
-  startOn(0, subject.command(portOf(index)), {
-    cwd: subject.cwd,
-    env: { NODE_ENV: 'production', APOLLO_TELEMETRY_DISABLED: 'true', ...subject.env, PORT: String(portOf(index)) },
+const start = (candidate: Candidate, index: number) =>
+  startOn(0, candidate.command(portOf(index)), {
+    cwd: candidate.cwd,
+    env: { NODE_ENV: 'production', APOLLO_TELEMETRY_DISABLED: 'true', ...candidate.env, PORT: String(portOf(index)) },
   });
 
-const untilAnswered = async (index: number, question: Question): Promise<{ answer: string; ms: number }> => {
+const firstResponse = async (index: number, operation: Operation): Promise<{ response: string; ms: number }> => {
   const begin = performance.now();
   const pool = new Pool(urlOf(index));
   for (;;) {
     try {
-      const answer = await ask(pool, question);
+      const response = await post(pool, operation);
       void pool.close();
-      return { answer, ms: performance.now() - begin };
+      return { response, ms: performance.now() - begin };
     } catch (error) {
       if (performance.now() - begin > 60_000) throw error;
       await pause(5);
@@ -183,19 +183,19 @@ const MEASURES = ['rps', 'p50', 'p99', 'cpu', 'memory', 'itsCore', 'otherCore'] 
 type Round = Record<(typeof MEASURES)[number], number>;
 type Row = Round & { readonly name: string; readonly cold: number };
 
-/** Starts each subject anew in every round: gives the times to its first answer, which has to be the same for all. */
-const measureStarts = async (subjects: readonly Subject[], [first]: readonly Question[]) => {
+/** Restarts each gateway in every round and measures the time to its first response, which must be the same for all. */
+const measureStarts = async (candidates: readonly Candidate[], [first]: readonly Operation[]) => {
   const times = new Map<string, number[]>();
   let expected: unknown;
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [index, subject] of subjects.entries()) {
-      const child = start(subject, index);
-      const { answer, ms } = await untilAnswered(index, first as Question);
-      times.set(subject.name, [...(times.get(subject.name) ?? []), ms]);
-      const { data, errors } = JSON.parse(answer);
-      if (errors) throw new Error(`${subject.name}: ${answer.slice(0, 300)}`);
+    for (const [index, candidate] of candidates.entries()) {
+      const child = start(candidate, index);
+      const { response, ms } = await firstResponse(index, first as Operation);
+      times.set(candidate.name, [...(times.get(candidate.name) ?? []), ms]);
+      const { data, errors } = JSON.parse(response);
+      if (errors) throw new Error(`${candidate.name}: ${response.slice(0, 300)}`);
       expected ??= data;
-      if (!isDeepStrictEqual(data, expected)) throw new Error(`${subject.name} answers something else.`);
+      if (!isDeepStrictEqual(data, expected)) throw new Error(`${candidate.name} gives a different response.`);
       stop(child);
       await new Promise((done) => child.once('exit', done));
     }
@@ -203,41 +203,53 @@ const measureStarts = async (subjects: readonly Subject[], [first]: readonly Que
   return times;
 };
 
-/** The answers to all questions have to be the same too. */
-const compareAnswers = async (subjects: readonly Subject[], questions: readonly Question[]): Promise<number> => {
+/** Throws unless all gateways give the same responses. Returns their average size in bytes. */
+const compareResponses = async (
+  candidates: readonly Candidate[],
+  operations: readonly Operation[],
+): Promise<number> => {
   let bytes = 0;
-  for (const question of questions) {
+  for (const operation of operations) {
     let expected: unknown;
-    for (const [index, { name }] of subjects.entries()) {
-      const { answer } = await untilAnswered(index, question);
-      const { data, errors } = JSON.parse(answer);
-      if (errors) throw new Error(`${name}: ${answer.slice(0, 300)}`);
+    for (const [index, { name }] of candidates.entries()) {
+      const { response } = await firstResponse(index, operation);
+      const { data, errors } = JSON.parse(response);
+      if (errors) throw new Error(`${name}: ${response.slice(0, 300)}`);
       expected ??= data;
-      if (!isDeepStrictEqual(data, expected)) throw new Error(`${name} answers something else.`);
+      if (!isDeepStrictEqual(data, expected)) throw new Error(`${name} gives a different response.`);
     }
     bytes += JSON.stringify(expected).length;
   }
-  return bytes / questions.length;
+  return bytes / operations.length;
 };
 
-const measure = async ({ title, subgraphs: script, questions, subjects: all }: Workload): Promise<readonly Row[]> => {
-  const subjects = all.filter(({ name }) => name.toLowerCase().includes(values.only.toLowerCase()));
+const measure = async ({
+  title,
+  subgraphs: script,
+  operations,
+  candidates: all,
+}: Workload): Promise<readonly Row[]> => {
+  const candidates = all.filter(({ name }) => name.toLowerCase().includes(values.only.toLowerCase()));
   const subgraphs = startOn(1, [NODE, script], { cwd: ROOT, env: { PORT: String(FIRST_PORT) } });
   const subgraphsPid = subgraphs.pid ?? -1;
   await pause(3_000);
-  const cold = await measureStarts(subjects, questions);
-  const running = subjects.map((subject, index) => ({ subject, child: start(subject, index), rounds: [] as Round[] }));
-  const bytes = await compareAnswers(subjects, questions);
-  // The first round warms up.
+  const cold = await measureStarts(candidates, operations);
+  const running = candidates.map((candidate, index) => ({
+    candidate,
+    child: start(candidate, index),
+    rounds: [] as Round[],
+  }));
+  const bytes = await compareResponses(candidates, operations);
+  // The first round is the warm-up.
   for (let round = -1; round < ROUNDS; round++) {
-    for (const [index, { subject, child, rounds }] of running.entries()) {
+    for (const [index, { candidate, child, rounds }] of running.entries()) {
       const pid = child.pid ?? -1;
       const before = { gateway: cpuMs(pid), subgraphs: cpuMs(subgraphsPid), here: process.cpuUsage() };
-      const { requests, seconds, latencies, failures } = await loadFor(urlOf(index), questions, CONNECTIONS, ROUND_MS);
+      const { requests, seconds, latencies, failures } = await loadFor(urlOf(index), operations, CONNECTIONS, ROUND_MS);
       const here = process.cpuUsage(before.here);
       const gatewayMs = cpuMs(pid) - before.gateway;
       const otherMs = cpuMs(subgraphsPid) - before.subgraphs + (here.user + here.system) / 1000;
-      if (failures > 0) throw new Error(`${subject.name}: ${failures} of ${requests + failures} requests failed.`);
+      if (failures > 0) throw new Error(`${candidate.name}: ${failures} of ${requests + failures} requests failed.`);
       if (round < 0) continue;
       rounds.push({
         rps: requests / seconds,
@@ -254,9 +266,9 @@ const measure = async ({ title, subgraphs: script, questions, subjects: all }: W
   stop(subgraphs);
   await pause(500);
   console.log(
-    `\n${title}: answers of ${Math.round(bytes / 1000)} KB. ${ROUNDS} rounds of ${ROUND_MS / 1000} s at ${CONNECTIONS} connections; medians.\n`,
+    `\n${title}: responses of ${Math.round(bytes / 1000)} KB. ${ROUNDS} rounds of ${ROUND_MS / 1000} s at ${CONNECTIONS} connections; medians.\n`,
   );
-  return running.map(({ subject: { name }, rounds }) => {
+  return running.map(({ candidate: { name }, rounds }) => {
     const medians = MEASURES.map((key) => [key, median(rounds.map((one) => one[key]))]);
     return { name, cold: median(cold.get(name) ?? []), ...(Object.fromEntries(medians) as Round) };
   });
@@ -269,7 +281,7 @@ const print = (rows: readonly Row[]): void => {
     ['p99 ms', ({ p99 }) => p99.toFixed(0)],
     ['CPU ms/request', ({ cpu }) => cpu.toFixed(2)],
     ['MiB', ({ memory }) => memory.toFixed(0)],
-    ['first answer ms', ({ cold }) => cold.toFixed(0)],
+    ['first response ms', ({ cold }) => cold.toFixed(0)],
     ['its core', ({ itsCore }) => `${itsCore.toFixed(0)} %`],
     ['other core', ({ otherCore }) => `${otherCore.toFixed(0)} %`],
   ];
@@ -292,16 +304,16 @@ const printRatios = (rows: readonly Row[], isHeavy: boolean): void => {
   ratio('CPU a request, stock to Tributary in process', apollo?.cpu, local?.cpu, 'goal: 25');
   ratio('p99, stock to Tributary', apollo?.p99, ours?.p99, 'goal: 20');
   ratio('memory, Tributary to stock', ours?.memory, apollo?.memory, 'goal: 1 or less');
-  ratio('time to the first answer, Tributary to stock', ours?.cold, apollo?.cold, 'goal: 1 or less');
+  ratio('time to the first response, Tributary to stock', ours?.cold, apollo?.cold, 'goal: 1 or less');
   ratio('CPU a request, Tributary to by hand', ours?.cpu, hand?.cpu, 'goal: 1.25 or less');
   ratio('CPU a request, Tributary to baseline', ours?.cpu, before?.cpu, 'goal: 1 or less');
   ratio('CPU a request, Tributary in process to baseline', local?.cpu, localBefore?.cpu, 'goal: 1 or less');
   ratio('p99, Tributary to baseline', ours?.p99, before?.p99, 'goal: 1 or less');
   ratio('memory, Tributary to baseline', ours?.memory, before?.memory, 'goal: 1 or less');
-  ratio('time to the first answer, Tributary to baseline', ours?.cold, before?.cold, 'goal: 1 or less');
+  ratio('time to the first response, Tributary to baseline', ours?.cold, before?.cold, 'goal: 1 or less');
 };
 
-// The load runs here, beside the subgraphs.
+// The load generator runs in this process, on the subgraphs' core.
 execFileSync('taskset', ['-a', '-p', '-c', '1', String(process.pid)]);
 for (const [name, workload] of Object.entries({ heavy, product })) {
   if (!values.workload.split(',').includes(name)) continue;

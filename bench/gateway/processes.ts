@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
-/* What processes of this machine use, from /proc (Linux). */
+/* CPU time and memory of processes, from /proc (Linux). */
 
-// The kernel counts CPU time in these, whatever its own clock: sysconf(_SC_CLK_TCK).
+// The unit of CPU time in /proc, whatever the kernel's own tick: sysconf(_SC_CLK_TCK).
 const TICK_MS = 10;
 
 /** Starts a command on one core. */
@@ -18,10 +18,10 @@ export const startOn = (
     stdio: ['ignore', 'ignore', process.env['BENCH_VERBOSE'] ? 'inherit' : 'ignore'],
   });
   running.add(child);
-  // Otherwise whatever else listens at its port would be measured for it.
+  // Otherwise another process on its port would be measured instead.
   child.once('exit', () => {
     if (!running.has(child)) return;
-    console.error(`It has ended by itself: ${command.join(' ')}`);
+    console.error(`Exited unexpectedly: ${command.join(' ')}`);
     process.exit(1);
   });
   return child;
@@ -34,26 +34,26 @@ const stopAll = (): void => {
 process.once('exit', stopAll);
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
-/** Ends a process and everything that it started. */
+/** Kills a process and its descendants. */
 export const stop = (child: ChildProcess): void => {
   running.delete(child);
   for (const pid of treeOf(child.pid ?? -1)) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It has ended by itself.
+      // It has already exited.
     }
   }
 };
 
-/** CPU time that a process and its descendants have used, in milliseconds. */
+/** Returns the CPU time used by a process and its descendants, in milliseconds. */
 export const cpuMs = (pid: number): number =>
   treeOf(pid).reduce((sum, one) => {
     const fields = statOf(one);
     return sum + (Number(fields[11]) + Number(fields[12])) * TICK_MS;
   }, 0);
 
-/** Memory that a process and its descendants hold, in MiB. */
+/** Returns the resident memory of a process and its descendants, in MiB. */
 export const memoryMib = (pid: number): number =>
   treeOf(pid).reduce(
     (sum, one) => sum + Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${one}/status`))?.[1] ?? 0) / 1024,
@@ -68,7 +68,7 @@ const read = (path: string): string => {
   }
 };
 
-/** The fields of /proc/<pid>/stat from the state on; the name before may hold anything. */
+/** Returns the fields of /proc/<pid>/stat after the process name, which may contain anything. */
 const statOf = (pid: number): string[] => read(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ') ?? [];
 
 const treeOf = (pid: number): number[] => {

@@ -8,17 +8,17 @@ import { readConfig } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
 import { createProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { serve } from '../../subgraphs/kit/serve.ts';
-import type { Question } from './load.ts';
+import type { Operation } from './load.ts';
 
 /*
- * The product's own subgraphs over HTTP, over the sandboxes, so cheap that they are not what is measured: a request that
- * was answered before is answered with the same bytes.
+ * The product's subgraphs over HTTP, over the sandboxes. Responses are cached by request body, so that the subgraphs' own
+ * cost does not distort the measurement.
  */
 
 const company = createCompany();
 
-/** The product's own queries, for some of the company's people, payments and goods. */
-export const QUESTIONS: readonly Question[] = [0, 1, 2, 3, 4].flatMap((index) => [
+/** The product's own queries, for some of the company's customers, payments and products. */
+export const OPERATIONS: readonly Operation[] = [0, 1, 2, 3, 4].flatMap((index) => [
   { query: print(CustomerOverviewDocument), variables: { email: company.people[index]?.email } },
   { query: print(CustomersDocument), variables: {} },
   {
@@ -28,7 +28,7 @@ export const QUESTIONS: readonly Question[] = [0, 1, 2, 3, 4].flatMap((index) =>
   { query: print(PaymentDocument), variables: { id: company.accounts[index]?.payments[0]?.id } },
 ]);
 
-/** Starts them; the URL of each is `url` and its name. */
+/** Starts the subgraphs, each at `/<its name>`. */
 const start = async (port: number): Promise<void> => {
   const log = createLog('error');
   const { infrastructure, health } = createProcessInfrastructure({}, log);
@@ -50,11 +50,11 @@ const start = async (port: number): Promise<void> => {
     request.on('end', async () => {
       const body = Buffer.concat(chunks).toString();
       const key = `${request.url}${body}`;
-      const ask = () =>
+      const load = () =>
         fetch(served.url + request.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body }).then(
           async (answer) => Buffer.from(await answer.arrayBuffer()),
         );
-      const known = answers.get(key) ?? ask();
+      const known = answers.get(key) ?? load();
       answers.set(key, known);
       const answer = await known;
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length }).end(answer);

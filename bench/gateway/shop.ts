@@ -3,8 +3,8 @@ import type { GraphQLSchema } from 'graphql';
 import { isAbstractType, isObjectType, parse } from 'graphql';
 
 /*
- * The graph that gateways are measured with, in the manner of the public benchmark of federation gateways: accounts,
- * products, inventory and reviews, which know each other in circles. Written in Federation 1, which all of them read.
+ * The graph of the heavy query, modelled on the public benchmark of federation gateways: accounts, products, inventory and
+ * reviews with circular references. Written in Federation 1, which all gateways support.
  */
 
 export const SCHEMAS: Readonly<Record<string, string>> = {
@@ -72,22 +72,22 @@ const RESOLVERS: Readonly<Record<string, Readonly<Record<string, (object: never,
   },
 };
 
-/** The schema of one subgraph with its resolvers. */
+/** Creates the executable schema of one subgraph. */
 export const createSchema = (name: string): GraphQLSchema => {
   const schema = buildSubgraphSchema([{ typeDefs: parse(SCHEMAS[name] as string) }]);
   for (const type of Object.values(schema.getTypeMap())) {
     if (isAbstractType(type) || !isObjectType(type)) continue;
     for (const field of Object.values(type.getFields())) {
-      // What a representation brings along is not computed: price and weight where the inventory requires them.
+      // The inventory's price and weight come from the representation, because its postage requires them.
       const resolve = RESOLVERS[type.name]?.[field.name];
-      const isGiven = name === 'inventory' && (field.name === 'price' || field.name === 'weight');
-      if (resolve && !isGiven) field.resolve = resolve as never;
+      const isInRepresentation = name === 'inventory' && (field.name === 'price' || field.name === 'weight');
+      if (resolve && !isInRepresentation) field.resolve = resolve as never;
     }
   }
   return schema;
 };
 
-/** A deep query of many repeated entities. */
+/** A deep query with many repeated entities. */
 export const HEAVY = `
   query Heavy {
     people {

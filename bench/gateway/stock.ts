@@ -3,7 +3,7 @@ import { ApolloGateway, type GraphQLDataSourceProcessOptions, RemoteGraphQLDataS
 import { ApolloServer } from '@apollo/server';
 import { startStandaloneServer } from '@apollo/server/standalone';
 
-/* Apollo's gateway in Apollo Server, as its documentation has it. The client's identity goes to the subgraphs. */
+/* Apollo's gateway in Apollo Server, as documented. Forwards the client's identity to the subgraphs. */
 
 class Forwarding extends RemoteGraphQLDataSource<{ authorization?: string }> {
   override willSendRequest({ request, context }: GraphQLDataSourceProcessOptions<{ authorization?: string }>): void {

@@ -3,8 +3,8 @@ import { execute, parse } from 'graphql';
 import { createSchema, SCHEMAS } from './shop.ts';
 
 /*
- * The subgraphs over HTTP, so cheap that they are not what is measured: a request that was answered before is answered
- * with the same bytes.
+ * The subgraphs of the heavy query over HTTP. Responses are cached by request body, so that the subgraphs' own cost does not
+ * distort the measurement.
  */
 
 const port = Number(process.env['PORT']);

@@ -4,36 +4,31 @@ import { monotonicNow } from '../../runtime/clock.ts';
 import { isUpstreamError, UpstreamError } from '../errors.ts';
 import { MAX_OPERATIONS, type Middleware, type ProviderRequest, type ProviderResponse } from './chain.ts';
 
-export type BreakerOptions = {
-  /** Failures in a row after which an endpoint is left alone. Default 5. */
-  readonly failures?: number;
-  /** How long it is left alone at first, in milliseconds; up to ten times as long while probes fail. Default 500. */
-  readonly breakMs?: number;
-  readonly now?: () => number;
-};
+/** Consecutive failures after which a circuit opens. */
+const MAX_FAILURES = 5;
+
+/** How long a circuit first stays open, in milliseconds. Grows to ten times as long while probes fail. */
+const BREAK_MS = 500;
 
 type State =
   | { readonly kind: 'closed' }
   | { readonly kind: 'open'; readonly until: number; readonly backoff: IBackoff<unknown> }
-  /** One call is under way that shows whether the endpoint is back; `decided` is when it has. */
+  /** A probe is in flight; `decided` resolves when it ends. */
   | { readonly kind: 'half open'; readonly decided: PromiseWithResolvers<void>; readonly backoff: IBackoff<unknown> };
 
 type Circuit = { failures: number; state: State; lastFailure?: unknown };
 
 /**
- * Leaves an endpoint alone that has failed several times in a row: calls fail at once with UPSTREAM_UNAVAILABLE, and
- * from time to time one of them is let through to see whether it is back.
+ * A circuit breaker for each operation. After 5 consecutive failures, requests fail immediately with UPSTREAM_UNAVAILABLE,
+ * except for an occasional probe.
  *
- * A refusal, a 429 and a caller who left say nothing about the provider's health.
+ * Rejections, 429s and cancelled requests do not count: they say nothing about the provider's health.
  */
-export const withBreaker = (
-  upstream: string,
-  { failures = 5, breakMs = 500, now = monotonicNow }: BreakerOptions = {},
-): Middleware => {
+export const withBreaker = (upstream: string): Middleware => {
   const circuits = new LRUCache<string, Circuit>({ max: MAX_OPERATIONS });
   const backoffs = new ExponentialBackoff({
-    initialDelay: breakMs,
-    maxDelay: breakMs * 10,
+    initialDelay: BREAK_MS,
+    maxDelay: BREAK_MS * 10,
     generator: halfJitterGenerator,
   });
 
@@ -47,7 +42,7 @@ export const withBreaker = (
   };
 
   const open = (circuit: Circuit, backoff: IBackoff<unknown>): void => {
-    circuit.state = { kind: 'open', until: now() + backoff.duration, backoff };
+    circuit.state = { kind: 'open', until: monotonicNow() + backoff.duration, backoff };
   };
 
   const close = (circuit: Circuit): void => {
@@ -56,11 +51,11 @@ export const withBreaker = (
     circuit.state = { kind: 'closed' };
   };
 
-  const openError = (operation: string, { lastFailure }: Circuit) =>
-    new UpstreamError('UPSTREAM_UNAVAILABLE', upstream, `${operation} has failed too often and is left alone`, {
+  const circuitOpenError = (operation: string, { lastFailure }: Circuit) =>
+    new UpstreamError('UPSTREAM_UNAVAILABLE', upstream, `${operation} failed too often; its circuit breaker is open`, {
       operation,
       mayHaveArrived: false,
-      isFutile: true,
+      isRetryable: false,
       cause: lastFailure,
     });
 
@@ -68,16 +63,16 @@ export const withBreaker = (
     const probe = async (
       circuit: Circuit,
       backoff: IBackoff<unknown>,
-      call: ProviderRequest,
+      request: ProviderRequest,
     ): Promise<ProviderResponse> => {
       const decided = Promise.withResolvers<void>();
       circuit.state = { kind: 'half open', decided, backoff };
       try {
-        const response = await next(call);
+        const response = await next(request);
         close(circuit);
         return response;
       } catch (error) {
-        // A probe that its caller gave up has shown nothing, so it counts with the failures.
+        // A cancelled probe has not shown that the provider recovered, so it counts as a failure.
         if (isFailure(error)) {
           circuit.lastFailure = error;
           open(circuit, backoff.next(undefined));
@@ -88,25 +83,25 @@ export const withBreaker = (
       }
     };
 
-    return async (call) => {
-      const { operation, signal } = call;
+    return async (request) => {
+      const { operation, signal } = request;
       const circuit = circuitOf(operation);
-      if (circuit.state.kind === 'half open') await outcomeOf(circuit.state.decided.promise);
+      if (circuit.state.kind === 'half open') await waitForProbe(circuit.state.decided.promise);
       const { state } = circuit;
-      if (state.kind === 'half open') throw openError(operation, circuit);
+      if (state.kind === 'half open') throw circuitOpenError(operation, circuit);
       if (state.kind === 'open') {
-        if (now() < state.until) throw openError(operation, circuit);
-        return probe(circuit, state.backoff, call);
+        if (monotonicNow() < state.until) throw circuitOpenError(operation, circuit);
+        return probe(circuit, state.backoff, request);
       }
       try {
-        const response = await next(call);
+        const response = await next(request);
         if (circuit.state.kind === 'closed') circuit.failures = 0;
         return response;
       } catch (error) {
         if (circuit.state.kind === 'closed' && isFailure(error) && !signal?.aborted) {
           circuit.failures += 1;
           circuit.lastFailure = error;
-          if (circuit.failures >= failures) open(circuit, backoffs.next());
+          if (circuit.failures >= MAX_FAILURES) open(circuit, backoffs.next());
         }
         throw error;
       }
@@ -114,15 +109,15 @@ export const withBreaker = (
   };
 };
 
-/** How long a call waits for the outcome of another one's probe, in milliseconds. */
-const PROBE_PATIENCE_MS = 500;
+/** How long a request waits for the outcome of another request's probe, in milliseconds. */
+const MAX_PROBE_WAIT_MS = 500;
 
-const outcomeOf = async (decided: Promise<void>): Promise<void> => {
+const waitForProbe = async (decided: Promise<void>): Promise<void> => {
   let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, PROBE_PATIENCE_MS);
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, MAX_PROBE_WAIT_MS);
   });
-  await Promise.race([decided, patience]);
+  await Promise.race([decided, timeout]);
   clearTimeout(timer);
 };
 

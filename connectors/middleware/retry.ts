@@ -5,33 +5,35 @@ import { type CallStats, recordCall } from '../call-stats.ts';
 import { isUpstreamError, toAbortError, UpstreamError } from '../errors.ts';
 import type { Middleware, ProviderRequest } from './chain.ts';
 
-/** How many calls may be sent again. */
+/** Limits the share of requests that may be retried. */
 export type RetryBudget = {
-  /** Counts a call that was sent for the first time. */
+  /** Counts the first attempt of a request. */
   readonly deposit: () => void;
-  /** Whether one more may be sent again; counts it if so. */
+  /** Takes one retry from the budget; false if it is spent. */
   readonly withdraw: () => boolean;
 };
 
+/** Retries that the budget grants per request, and per second where there are few requests. */
+const RETRIES_PER_REQUEST = 0.1;
+const RETRIES_PER_SECOND = 1;
+
+/** Maximum number of unused retries that the budget saves up. */
+const MAX_SAVED_RETRIES = 10;
+
 /**
- * Lets one call in ten be repeated, and one a second where there are few: an outage then costs the provider a tenth more
- * calls, and not three times as many. Up to ten are saved up.
+ * Creates a retry budget of one request in ten, and of one a second where there are few. During an outage the provider then
+ * gets a tenth more requests, instead of three times as many.
  */
-export const createRetryBudget = ({
-  ratio = 0.1,
-  perSecond = 1,
-  reserve = 10,
-  now = monotonicNow,
-} = {}): RetryBudget => {
-  let left = reserve;
-  let filledAt = now();
+export const createRetryBudget = (): RetryBudget => {
+  let left = MAX_SAVED_RETRIES;
+  let filledAt = monotonicNow();
   const fill = (more: number) => {
-    const at = now();
-    left = Math.min(reserve, left + more + (Math.max(0, at - filledAt) / 1000) * perSecond);
+    const at = monotonicNow();
+    left = Math.min(MAX_SAVED_RETRIES, left + more + (Math.max(0, at - filledAt) / 1000) * RETRIES_PER_SECOND);
     filledAt = at;
   };
   return {
-    deposit: () => fill(ratio),
+    deposit: () => fill(RETRIES_PER_REQUEST),
     withdraw: () => {
       fill(0);
       if (left < 1) return false;
@@ -45,81 +47,81 @@ export type RetryOptions = {
   readonly upstream: string;
   readonly callStats: CallStats;
   readonly budget: RetryBudget;
-  /** How often a call is sent at most. Default 3; a call that ran out of its own time is sent twice at most. */
-  readonly maxAttempts?: number;
-  /** How long to wait before the second attempt, in milliseconds: a random time around this, longer each time. Default 100. */
-  readonly backoffMs?: number;
-  readonly now?: () => number;
 };
 
-/** How long a call without a deadline (a login) waits before it is sent again, in milliseconds. */
+/** Maximum number of attempts; two if the first one timed out. */
+const MAX_ATTEMPTS = 3;
+
+/** Backoff before the second attempt, in milliseconds. Randomized, and longer before each further attempt. */
+const BACKOFF_MS = 100;
+
+/** Maximum backoff of a request without a deadline (a login), in milliseconds. */
 const MAX_WAIT_MS = 10_000;
 
 /**
- * Sends a call again that failed for no reason of its own: where the provider was not there, did not answer in time, or
- * said 429. Only reads, and writes by whose idempotency key the provider knows a repetition; not where the budget is
- * spent, and not where the wait would outlast the deadline.
+ * Retries transient failures: the provider was unavailable, timed out or responded 429. Retries only reads and writes with
+ * an idempotency key, only within the budget, and only if the backoff ends before the deadline.
  */
 export const withRetry =
-  ({ upstream, callStats, budget, maxAttempts = 3, backoffMs = 100, now = monotonicNow }: RetryOptions): Middleware =>
+  ({ upstream, callStats, budget }: RetryOptions): Middleware =>
   (next) => {
-    const backoffs = new ExponentialBackoff({ initialDelay: backoffMs, maxDelay: 20 * backoffMs });
-    return async (call) => {
-      const mayBeRepeated = !call.write || call.idempotencyKey !== undefined;
+    const backoffs = new ExponentialBackoff({ initialDelay: BACKOFF_MS, maxDelay: 20 * BACKOFF_MS });
+    return async (request) => {
+      const isSafeToRetry = !request.write || request.idempotencyKey !== undefined;
       let backoff = backoffs.next();
       let isUncertain = false;
       budget.deposit();
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await next(call);
+          return await next(request);
         } catch (error) {
           if (!isUpstreamError(error)) throw error;
           const waitMs = Math.max(backoff.duration, error.details.retryAfterMs ?? 0);
-          const isWorthIt =
-            mayBeRepeated &&
-            attempt < maxAttempts &&
-            isTransient(error, call, attempt) &&
-            now() + waitMs < (call.priority?.deadlineAt ?? now() + MAX_WAIT_MS) &&
+          const willRetry =
+            isSafeToRetry &&
+            attempt < MAX_ATTEMPTS &&
+            isTransient(error, request, attempt) &&
+            monotonicNow() + waitMs < (request.priority?.deadlineAt ?? monotonicNow() + MAX_WAIT_MS) &&
             budget.withdraw();
-          if (!isWorthIt) throw isUncertain ? toUnknownOutcome(error, call) : error;
-          isUncertain ||= call.write && mayHaveBeenDone(error);
+          if (!willRetry) throw isUncertain ? toUnknownOutcome(error, request) : error;
+          isUncertain ||= request.write && mayHaveBeenDone(error);
           try {
-            await pause(waitMs, undefined, { signal: call.signal });
+            await pause(waitMs, undefined, { signal: request.signal });
           } catch (cause) {
-            const left = call.signal
-              ? toAbortError(call.signal, upstream, { operation: call.operation, cause })
+            const aborted = request.signal
+              ? toAbortError(request.signal, upstream, { operation: request.operation, cause })
               : error;
-            throw isUncertain ? toUnknownOutcome(left, call) : left;
+            throw isUncertain ? toUnknownOutcome(aborted, request) : aborted;
           }
           backoff = backoff.next(undefined);
-          recordCall(call, callStats, upstream, { retries: 1 });
+          recordCall(request, callStats, upstream, { retries: 1 });
         }
       }
     };
   };
 
-/** Whether the failure may be over the next time. */
+/** Whether a retry may succeed. */
 const isTransient = (
   { code, details }: UpstreamError,
   { signal, idempotencyKey }: ProviderRequest,
   attempt: number,
 ): boolean => {
-  if (details.isFutile || signal?.aborted) return false;
+  if (details.isRetryable === false || signal?.aborted) return false;
   if (code === 'UPSTREAM_UNAVAILABLE') return true;
   if (code === 'UPSTREAM_TIMEOUT') return attempt === 1;
-  // Refused by the provider, and not for want of room in our own line.
+  // Rejected by the provider, not by our own rate limit.
   if (code === 'UPSTREAM_RATE_LIMITED') return details.status === 429;
-  // The attempt before this one is still being carried out; its outcome is what we are after.
+  // The previous attempt is still in progress under the same idempotency key; retry to get its outcome.
   return details.status === 409 && idempotencyKey !== undefined && attempt > 1;
 };
 
 const mayHaveBeenDone = ({ code, details }: UpstreamError): boolean =>
   (code === 'UPSTREAM_UNAVAILABLE' || code === 'UPSTREAM_TIMEOUT') && details.mayHaveArrived !== false;
 
-/** How a repeated write ends whose earlier attempt may have been carried out: by the provider's word, or unknown. */
+/** The error of a retried write whose earlier attempt may have been carried out: the provider's rejection, or unknown. */
 const toUnknownOutcome = (error: UpstreamError, { operation }: ProviderRequest): UpstreamError => {
-  const isTheProvidersWord = error.code === 'UPSTREAM_REJECTED' && error.details.status !== 409;
-  return isTheProvidersWord
+  const isRejection = error.code === 'UPSTREAM_REJECTED' && error.details.status !== 409;
+  return isRejection
     ? error
     : new UpstreamError('UPSTREAM_OUTCOME_UNKNOWN', error.upstream, `${operation} may have been carried out`, {
         operation,

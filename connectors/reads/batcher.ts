@@ -4,38 +4,36 @@ import { isUpstreamError, type UpstreamError } from '../errors.ts';
 import type { Priority, RequestOptions } from '../middleware/chain.ts';
 import type { Permit } from '../rate-limits/scheduler.ts';
 
-/** Cuts `items` into lists of at most `size`, in order. */
+/** Splits `items` into chunks of at most `size`, in order. */
 export const chunksOf = <T>(items: readonly T[], size: number): T[][] => {
   const chunks: T[][] = [];
   for (let start = 0; start < items.length; start += size) chunks.push(items.slice(start, start + size));
   return chunks;
 };
 
-/** The values of one provider request, by its keys. Unknown keys are left out; a key that failed alone is an Error. */
+/** The values of one provider request, by key. Omits unknown keys; a key that failed alone maps to an Error. */
 export type BatchResult<Key, Value> = ReadonlyMap<Key, Value | Error>;
 
 /** The provider's value for one key, `null` where it has none, and when the request was sent, by `timestamp`. */
 export type Fetched<Value> = { readonly value: Value | null; readonly fetchedAt: number };
 
-/** A key, and the text that tells it from all others. */
+/** A key and its serialized form, which identifies it. */
 export type BatchKey<Key> = { readonly id: string; readonly key: Key };
 
 export type BatcherOptions<Key, Value> = {
   readonly upstream: string;
   /** The operation that fetches a key. All keys of a batch have the same one. */
   readonly operationOf: (key: Key) => string;
-  /** The most keys in one provider request. */
+  /** Maximum number of keys in one provider request. */
   readonly batchSize: number;
   /** Sends one provider request. */
   readonly fetch: (keys: readonly Key[], options: RequestOptions) => Promise<BatchResult<Key, Value>>;
-  /** Waits for the right to send one request. Keys are still collected meanwhile. */
+  /** Waits for a permit to send one request. More keys are collected meanwhile. */
   readonly acquirePermit: (operation: string, options: RequestOptions) => Promise<Permit>;
-  /** The error for a caller whose time is up while the request is queued. */
+  /** Returns the error for a caller whose deadline passes while the request is queued. */
   readonly rateLimitError: (operation: string) => UpstreamError | undefined;
   /** Stores fetched values, by id. Until it resolves, their keys are not requested again. */
   readonly onResult?: ((fetched: ReadonlyMap<string, Fetched<Value>>) => Promise<void>) | undefined;
-  /** How long keys are collected while another request of this batcher is running, in milliseconds. Default 5. */
-  readonly batchWindowMs?: number;
   /** A strictly monotonic clock; see `createMonotonicClock`. */
   readonly timestamp: () => number;
 };
@@ -43,12 +41,12 @@ export type BatcherOptions<Key, Value> = {
 /** Collects the keys of all running client requests into provider requests. */
 export type Batcher<Key, Value> = {
   /**
-   * Returns the values in the keys' order; an Error where a key failed alone or with its whole request. Throws
-   * UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED when the caller's signal ends before that.
+   * Returns the values in the keys' order; an Error for a key that failed alone or with its whole request. Throws
+   * UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED if the caller's signal aborts first.
    */
   readonly load: (keys: readonly BatchKey<Key>[], options: RequestOptions) => Promise<(Fetched<Value> | Error)[]>;
-  /** Detaches the matching keys from requests under way, so that later callers send a new one. */
-  readonly invalidate: (isMeant: (key: Key) => boolean) => void;
+  /** Detaches the matching keys from requests in flight, so that later callers send a new one. */
+  readonly invalidate: (matches: (key: Key) => boolean) => void;
 };
 
 type InFlightKey<Key, Value> = {
@@ -64,21 +62,24 @@ type Batch<Key, Value> = {
   readonly controller: AbortController;
   readonly priority: Priority;
   readonly requestStats: Set<CallStats>;
-  /** Whether it waits for its permit, or was sent. */
+  /** Whether the batch waits for its permit or was sent. */
   isQueued: boolean;
-  /** When it was sent; undefined while keys can still be added. */
+  /** When the batch was sent; undefined while keys can still be added. */
   sentAt: number | undefined;
   waiters: number;
 };
 
-const ENDLESS = Number.POSITIVE_INFINITY;
+const NO_DEADLINE = Number.POSITIVE_INFINITY;
+
+/** How long keys are collected while another request of the same batcher is running, in milliseconds. */
+const BATCH_WINDOW_MS = 5;
 
 /**
- * Collects keys of all running client requests into provider requests as full as the provider allows. A key that is already in
- * flight is joined, not requested again.
+ * Collects the keys of all running client requests into provider requests as full as the provider allows. A key that is already
+ * in flight is joined, not requested again.
  *
  * While no request of this batcher is running, one is sent within the same turn of the event loop; otherwise keys are
- * collected for `batchWindowMs`, or until a batch is full. A batch that waits for its permit takes more keys meanwhile, so
+ * collected for `BATCH_WINDOW_MS`, or until a batch is full. A batch that waits for its permit takes more keys meanwhile, so
  * the scarcer the permits, the fuller the batches. A batch is aborted only when all its callers have left. A batch that the
  * provider rejects is sent again in halves, so that one bad key does not fail the others.
  */
@@ -90,7 +91,6 @@ export const createBatcher = <Key, Value>({
   onResult,
   acquirePermit,
   rateLimitError,
-  batchWindowMs = 5,
   timestamp,
 }: BatcherOptions<Key, Value>): Batcher<Key, Value> => {
   const inFlight = new Map<string, InFlightKey<Key, Value>>();
@@ -139,7 +139,7 @@ export const createBatcher = <Key, Value>({
     requestStats,
   });
 
-  /** Sends a batch, and one that is rejected as a whole again in halves. `left` bounds how many more requests that may cost. */
+  /** Sends a batch; one that is rejected as a whole is sent again in halves. `left` bounds the number of further requests. */
   const fetchInHalves = async (
     batch: Batch<Key, Value>,
     ids: readonly string[],
@@ -161,7 +161,7 @@ export const createBatcher = <Key, Value>({
     }
   };
 
-  /** Takes no more keys; returns the ids of those that there are. */
+  /** Closes a batch to further keys and returns the ids of its keys. */
   const close = (batch: Batch<Key, Value>): readonly string[] => {
     if (openBatch === batch) {
       cancelTimer();
@@ -174,13 +174,13 @@ export const createBatcher = <Key, Value>({
   const send = async (batch: Batch<Key, Value>): Promise<void> => {
     let permit: Permit | undefined;
     try {
-      // A request for one key has nothing to collect while it waits: it gets its permit on its way.
+      // A single-key request has nothing to collect while it waits: the rate-limit middleware gets its permit.
       const [first] = batch.inFlight.values();
       if (batchSize > 1 && first) permit = await acquirePermit(operationOf(first.key), optionsOf(batch));
       const ids = close(batch);
-      // All callers left in the moment that the permit came.
+      // All callers left just as the permit was granted.
       if (ids.length === 0) return;
-      // Enough to find two bad keys in a full batch.
+      // Enough requests to isolate two bad keys in a full batch.
       await fetchInHalves(batch, ids, { requests: 4 * Math.ceil(Math.log2(ids.length + 1)) }, permit);
     } catch (cause) {
       const error = cause instanceof Error ? cause : new Error('A request failed.', { cause });
@@ -203,7 +203,7 @@ export const createBatcher = <Key, Value>({
 
   const add = ({ id, key }: BatchKey<Key>, options: RequestOptions): InFlightKey<Key, Value> => {
     if (!openBatch) {
-      const { deadlineAt = ENDLESS, isBackground = false, flow = {} } = options.priority ?? {};
+      const { deadlineAt = NO_DEADLINE, isBackground = false, flow = {} } = options.priority ?? {};
       const batch: Batch<Key, Value> = {
         inFlight: new Map(),
         controller: new AbortController(),
@@ -215,7 +215,7 @@ export const createBatcher = <Key, Value>({
       };
       openBatch = batch;
       if (batchSize > 1) {
-        timer = running > 0 ? setTimeout(dispatch, batchWindowMs, batch) : setImmediate(dispatch, batch);
+        timer = running > 0 ? setTimeout(dispatch, BATCH_WINDOW_MS, batch) : setImmediate(dispatch, batch);
       }
     }
     const batch = openBatch;
@@ -234,7 +234,7 @@ export const createBatcher = <Key, Value>({
     const { batch } = inFlightKey;
     inFlightKey.waiters += 1;
     batch.waiters += 1;
-    batch.priority.deadlineAt = Math.max(batch.priority.deadlineAt, priority?.deadlineAt ?? ENDLESS);
+    batch.priority.deadlineAt = Math.max(batch.priority.deadlineAt, priority?.deadlineAt ?? NO_DEADLINE);
     batch.priority.isBackground &&= priority?.isBackground ?? false;
     if (requestStats) for (const callStats of requestStats) batch.requestStats.add(callStats);
   };
@@ -249,7 +249,7 @@ export const createBatcher = <Key, Value>({
     }
     if (batch.waiters > 0 || (batch.inFlight.size === 0 && batch.sentAt !== undefined)) return;
     // A request that is being aborted can no longer be joined.
-    for (const [left, one] of batch.inFlight) remove(left, one);
+    for (const [otherId, other] of batch.inFlight) remove(otherId, other);
     if (openBatch === batch) {
       cancelTimer();
       openBatch = undefined;
@@ -287,20 +287,20 @@ export const createBatcher = <Key, Value>({
         for (const [index, inFlightKey] of joined.entries()) leave(keys[index]?.id ?? '', inFlightKey);
       }
     },
-    invalidate: (isMeant) => {
+    invalidate: (matches) => {
       for (const [id, inFlightKey] of inFlight) {
-        if (isMeant(inFlightKey.key) && inFlightKey.batch.sentAt !== undefined) remove(id, inFlightKey);
+        if (matches(inFlightKey.key) && inFlightKey.batch.sentAt !== undefined) remove(id, inFlightKey);
       }
     },
   };
 };
 
-/** How far ahead of its clock a monotonic clock may be, in milliseconds, before it follows it back. */
+/** Maximum lead of a monotonic clock over `now`, in milliseconds. Beyond it, the clock is reset to `now`. */
 const MAX_LEAD_MS = 1_000;
 
 /**
- * A strictly monotonic clock in milliseconds: of a write and a read in the same millisecond it is known which came first. Only
- * where `now` is set back does it follow: it would otherwise stand still until `now` has caught up.
+ * Creates a strictly monotonic clock in milliseconds, which orders a write and a read within the same millisecond. It follows
+ * `now` backwards only if `now` is set back: otherwise it would stand still until `now` has caught up.
  */
 export const createMonotonicClock = (now: () => number): (() => number) => {
   let last = Number.NEGATIVE_INFINITY;

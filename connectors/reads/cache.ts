@@ -4,25 +4,25 @@ import product from '../../package.json' with { type: 'json' };
 import type { Fetched } from './batcher.ts';
 import type { Store } from './store.ts';
 
-/** How long a provider's answer is used, by its age since the request was sent, in milliseconds. See RFC 9111 and RFC 5861. */
+/** How long a value is used, by its age since the request was sent, in milliseconds. See RFC 9111 and RFC 5861. */
 export type CachePolicy = {
   /** Up to this age a value is fresh. */
   readonly maxAgeMs: number;
-  /** Up to this age a value is used while it is refreshed in the background. */
+  /** Up to this age a value is served while it is refreshed in the background. */
   readonly staleWhileRevalidateMs: number;
-  /** Up to this age a value is used where the provider fails or takes too long. */
+  /** Up to this age a value is served if the provider fails or takes too long. */
   readonly staleIfErrorMs: number;
-  /** Up to this age the provider is believed to have nothing under a key. */
+  /** Up to this age a key that the provider does not know is served as missing. */
   readonly negativeTtlMs: number;
 };
 
-/** The name of something that a write can change. */
+/** The name of an object or list that a write can change. */
 export type Tag = string;
 
-/** A value's key, and the tags that a write invalidates it by. */
+/** A value's key and the tags that invalidate it. */
 export type CacheKey = { readonly key: string; readonly tags: readonly Tag[] };
 
-/** A fetched value to be stored, and for how long it may be of use. */
+/** A fetched value to store, and how long it may be used. */
 export type CacheItem<Value> = {
   readonly key: string;
   readonly fetched: Fetched<Value>;
@@ -30,13 +30,13 @@ export type CacheItem<Value> = {
 };
 
 /**
- * Stores what one credential's provider has answered.
+ * Caches the values read with one credential.
  *
- * Nothing is ever deleted. An invalidation is stored with its time instead, under a tag, and values fetched before it are no
- * longer used: also where an answer from before a write arrives after it, in this process or in another.
+ * Nothing is ever deleted. Instead, an invalidation is stored under a tag with its time, and values fetched before it are no
+ * longer used. That holds even if a response from before a write arrives after it, in this process or in another.
  */
 export type Cache = {
-  /** Reads values in the keys' order, leaving out those that were invalidated since they were fetched. */
+  /** Returns the values in the keys' order; undefined for those invalidated since they were fetched. */
   readonly get: <Value>(
     keys: readonly CacheKey[],
     tagsOfValue?: ((value: Value) => readonly Tag[]) | undefined,
@@ -53,30 +53,30 @@ export type CacheLookup<Value> = {
 
 export type CacheOptions = {
   readonly store: Store;
-  /** Whose data they are: provider and account. Nothing is shared across this. */
+  /** The provider and credential that the data belong to. Nothing is shared between owners. */
   readonly owner: string;
-  /** The longest that anything is kept, in milliseconds: a mark has to outlive all that it forbids. */
+  /** The longest lifetime of any value, in milliseconds: an invalidation must outlive the values it invalidates. */
   readonly longestTtlMs: number;
-  /** The store's clock, as moments that all differ. */
+  /** The store's clock, strictly monotonic. */
   readonly timestamp: () => number;
 };
 
-// The seal says who wrote it; these, that it is what is written today.
+// The seal proves who wrote an entry; these schemas check its shape.
 const Invalidation = z.object({ at: z.number() });
 type Invalidation = z.output<typeof Invalidation>;
 const CachedValue = z.object({ value: z.unknown(), fetchedAt: z.number() });
 
-/** How far a moment of another process may be ahead of this one's clock, in milliseconds; further, it is no moment. */
+/** Maximum lead of another process's clock over this one's, in milliseconds. A time beyond it is treated as invalid. */
 const MAX_AHEAD_MS = 1_000;
 
-// Another version may read the providers' answers into another shape. Marks are for all of them.
+// Values are separate for each version, which may parse responses into another shape. Invalidations apply to all versions.
 const VALUE = `value ${product.version}`;
 
-/** Keys are stored in full up to this length, and beyond it as a digest. */
+/** Maximum length of a stored key. Longer keys are stored as a digest. */
 const MAX_KEY = 200;
 
 export const createCache = ({ store, owner, longestTtlMs, timestamp }: CacheOptions): Cache => {
-  const named = (kind: string, name: string) =>
+  const keyFor = (kind: string, name: string) =>
     `${owner}:${kind}:${name.length > MAX_KEY ? createHash('sha256').update(name).digest('base64url') : name}`;
 
   const isAhead = (at: number): boolean => at > store.now() + MAX_AHEAD_MS;
@@ -84,7 +84,7 @@ export const createCache = ({ store, owner, longestTtlMs, timestamp }: CacheOpti
   const invalidate = (tags: readonly Tag[]): Promise<void> =>
     store.setReliably(
       tags.map((tag) => ({
-        key: named('mark', tag),
+        key: keyFor('mark', tag),
         makeValue: () => ({ at: timestamp() }) satisfies Invalidation,
         ttlMs: longestTtlMs,
       })),
@@ -92,22 +92,22 @@ export const createCache = ({ store, owner, longestTtlMs, timestamp }: CacheOpti
 
   const toFetched = <Value>(found: object | null | undefined): Fetched<Value> | undefined => {
     if (!found) return undefined;
-    const fallbacks = CachedValue.safeParse(found);
-    // One of the future is from before a clock was set back, and its age is not known.
-    return fallbacks.success && !isAhead(fallbacks.data.fetchedAt) ? (found as Fetched<Value>) : undefined;
+    const parsed = CachedValue.safeParse(found);
+    // A time in the future is from before a clock was set back, so the value's age is unknown.
+    return parsed.success && !isAhead(parsed.data.fetchedAt) ? (found as Fetched<Value>) : undefined;
   };
 
   /**
-   * Up to when something under each tag may have changed. A mark that cannot be read, or is of the future, forbids all that
-   * there is now; it is replaced by one that says so, or nothing would ever be kept again.
+   * Returns the time of each tag's latest invalidation. One that cannot be read, or lies in the future, invalidates all current
+   * values. It is replaced by a valid one; otherwise nothing could ever be cached under that tag again.
    */
   const toInvalidations = (tags: readonly Tag[], found: readonly (object | null | undefined)[]): Map<Tag, number> => {
     const broken: Tag[] = [];
     const invalidations = new Map(
       tags.map((tag, index) => {
-        const one = found[index];
-        if (one === undefined) return [tag, Number.NEGATIVE_INFINITY];
-        const read = Invalidation.safeParse(one);
+        const entry = found[index];
+        if (entry === undefined) return [tag, Number.NEGATIVE_INFINITY];
+        const read = Invalidation.safeParse(entry);
         if (read.success && !isAhead(read.data.at)) return [tag, read.data.at];
         broken.push(tag);
         return [tag, Number.POSITIVE_INFINITY];
@@ -119,37 +119,37 @@ export const createCache = ({ store, owner, longestTtlMs, timestamp }: CacheOpti
 
   return {
     get: async <Value>(keys: readonly CacheKey[], tagsOfValue?: (value: Value) => readonly Tag[]) => {
-      const tags = [...new Set(keys.flatMap((one) => one.tags))];
-      const namesOf = (some: readonly Tag[]) => some.map((tag) => named('mark', tag));
-      // Invalidations are read after what they are about: where memory is short, the store drops what was read first.
-      const found = await store.getMany([...keys.map(({ key }) => named(VALUE, key)), ...namesOf(tags)]);
-      const fetched = found.slice(0, keys.length).map((one) => toFetched<Value>(one));
+      const tags = [...new Set(keys.flatMap(({ tags }) => tags))];
+      const keysOf = (some: readonly Tag[]) => some.map((tag) => keyFor('mark', tag));
+      // Invalidations are read after their values: if memory is short, the store evicts what was read first.
+      const found = await store.getMany([...keys.map(({ key }) => keyFor(VALUE, key)), ...keysOf(tags)]);
+      const fetched = found.slice(0, keys.length).map((entry) => toFetched<Value>(entry));
       const invalidations = toInvalidations(tags, found.slice(keys.length));
-      const valueTags = (one: Fetched<Value> | undefined) =>
-        one && one.value !== null && tagsOfValue ? tagsOfValue(one.value) : [];
+      const valueTags = (entry: Fetched<Value> | undefined) =>
+        entry && entry.value !== null && tagsOfValue ? tagsOfValue(entry.value) : [];
       const more = [...new Set(fetched.flatMap(valueTags))];
       if (more.length > 0) {
-        for (const [tag, at] of toInvalidations(more, await store.getMany(namesOf(more)))) invalidations.set(tag, at);
+        for (const [tag, at] of toInvalidations(more, await store.getMany(keysOf(more)))) invalidations.set(tag, at);
       }
       let invalidatedAt = 0;
       for (const at of invalidations.values()) if (Number.isFinite(at) && at > invalidatedAt) invalidatedAt = at;
-      const usable = fetched.map((one, index) => {
-        if (!one) return undefined;
-        const isInvalidated = [...(keys[index]?.tags ?? []), ...valueTags(one)].some((tag) => {
+      const usable = fetched.map((entry, index) => {
+        if (!entry) return undefined;
+        const isInvalidated = [...(keys[index]?.tags ?? []), ...valueTags(entry)].some((tag) => {
           const at = invalidations.get(tag);
-          return at !== undefined && at >= one.fetchedAt;
+          return at !== undefined && at >= entry.fetchedAt;
         });
-        return isInvalidated ? undefined : one;
+        return isInvalidated ? undefined : entry;
       });
       return { fetched: usable, invalidatedAt };
     },
     set: (items) =>
       store.setMany(
         items
-          // The clock has been set back while it was asked for.
+          // Drop values whose time lies in the future: the clock was set back during the request.
           .filter(({ fetched }) => !isAhead(fetched.fetchedAt))
           .map(({ key, fetched, staleIfErrorMs }) => ({
-            key: named(VALUE, key),
+            key: keyFor(VALUE, key),
             value: fetched,
             ttlMs: staleIfErrorMs,
           })),

@@ -3,44 +3,43 @@ import type { UpstreamError } from '../errors.ts';
 import { fieldsOf, unusableResponse } from '../transports/parse.ts';
 
 /**
- * An item of a provider's list that cannot be used. Plain data, so that it is cached with its list; `toItemError` makes the
- * error of it.
+ * A list item that failed validation. Plain data, so that it is cached with its list; `toItemError` converts it to an error.
  */
-export type Unusable = {
-  readonly unusable: { readonly operation: string; readonly fields: string };
-  /** Its id, where that much can be read. */
+export type InvalidItem = {
+  readonly invalid: { readonly operation: string; readonly fields: string };
+  /** The item's id; null if it cannot be read. */
   readonly id: string | null;
 };
 
 const WithId = z.object({ id: z.string().min(1) });
 
-/** Parses one item of a list by a schema, so that an odd one costs only itself. */
+/** Parses one item of a list, so that an invalid one does not fail the others. */
 export const parseItem = <Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
   operation: string,
-): z.output<Schema> | Unusable => {
+): z.output<Schema> | InvalidItem => {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const id = WithId.safeParse(value).data?.id ?? null;
-  return { unusable: { operation, fields: fieldsOf(parsed.error) }, id };
+  return { invalid: { operation, fields: fieldsOf(parsed.error) }, id };
 };
 
-/** Whether `parseItem` found the item to be unusable. */
-export const isUnusable = <Item>(item: Item | Unusable): item is Unusable =>
-  typeof item === 'object' && item !== null && 'unusable' in item;
+/** Whether an item failed validation. */
+export const isInvalidItem = <Item>(item: Item | InvalidItem): item is InvalidItem =>
+  typeof item === 'object' && item !== null && 'invalid' in item;
 
-/** UPSTREAM_BAD_RESPONSE for an unusable item, naming the fields at fault. */
-export const toItemError = (upstream: string, { unusable: { operation, fields } }: Unusable): UpstreamError =>
+/** Creates the UPSTREAM_BAD_RESPONSE for an invalid item, naming the fields at fault. */
+export const toItemError = (upstream: string, { invalid: { operation, fields } }: InvalidItem): UpstreamError =>
   unusableResponse({ upstream, operation }, `unexpected ${fields}`);
 
-/** The id of an item, also of an unusable one. Throws UPSTREAM_BAD_RESPONSE where not even that can be read. */
-export const idOfItem = (upstream: string, item: { readonly id: string } | Unusable): string => {
-  if (!isUnusable(item)) return item.id;
+/** Returns the id of an item, even of an invalid one. Throws UPSTREAM_BAD_RESPONSE if the id cannot be read. */
+export const idOfItem = (upstream: string, item: { readonly id: string } | InvalidItem): string => {
+  if (!isInvalidItem(item)) return item.id;
   if (item.id === null) throw toItemError(upstream, item);
   return item.id;
 };
 
-/** The item, or the error that stands in its place. */
-export const itemOrError = <Item>(upstream: string, item: Item | Unusable): Item | UpstreamError =>
-  isUnusable(item) ? toItemError(upstream, item) : item;
+/** Returns the item, or the error of an invalid one. */
+export const itemOrError = <Item>(upstream: string, item: Item | InvalidItem): Item | UpstreamError =>
+  isInvalidItem(item) ? toItemError(upstream, item) : item;

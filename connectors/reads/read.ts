@@ -1,47 +1,47 @@
 import type { RequestOptions } from '../middleware/chain.ts';
 import type { BatchResult } from './batcher.ts';
 
-/** A function of a provider client, with the name that rate limits, batches and call statistics know its request by. */
+/** A function of a provider client with the operation name that rate limits, batches and call statistics use. */
 export type Operation<Args extends readonly unknown[], Result> = ((...args: Args) => Promise<Result>) & {
   readonly operation: string;
 };
 
-/** Names the request that a function makes. The name is given once: `create` receives it. */
+/** Attaches an operation name to a provider client's function. `create` receives the name, so it is written only once. */
 export const operation = <Name extends string, Args extends readonly unknown[], Result>(
   name: Name,
   create: (name: Name) => (...args: Args) => Promise<Result>,
 ): Operation<Args, Result> => Object.assign(create(name), { operation: name });
 
-/** Plain data that identifies what is read: text, or an object that is serialized once, for the cache. */
+/** Plain data that identifies an object or list: a string, or an object that is serialized for the cache. */
 export type ReadKey = string | Readonly<Record<string, unknown>>;
 
 /**
- * Reads one type of object, or one list, by key.
+ * Definition of a read by key, of one type of object or one list.
  *
- * A `Scope` is what a write invalidates: by default the key itself. `Policy` names the cache policy.
+ * A `Scope` is the unit of invalidation; by default it is the key. `Policy` names the cache policy.
  */
 export type Read<Key extends ReadKey, Value, Scope extends ReadKey = Key, Policy extends string = string> = {
-  /** One provider request. Leaves out unknown keys; a key that failed alone is an Error. Values are plain data. */
+  /** Sends one provider request. Omits unknown keys; a key that failed alone maps to an Error. Values are plain data. */
   readonly fetch: (keys: readonly Key[], options: RequestOptions) => Promise<BatchResult<Key, Value>>;
   readonly operationOf: (key: Key) => string;
-  /** The most keys in one provider request. */
+  /** Maximum number of keys in one provider request. */
   readonly batchSize: number;
   readonly policy: Policy;
   readonly scopesOf: (key: Key) => readonly Scope[];
-  /** Further scopes, which depend on the value. They cost a second read of the cache. */
+  /** Returns additional scopes that depend on the value. They cost a second read of the cache. */
   readonly scopesOfValue: ((value: Value) => readonly Scope[]) | undefined;
 };
 
 type ScopeOptions<Key, Value, Scope> = {
-  /** What a write invalidates a key by, where that is not the key itself. */
+  /** Returns the scopes of a key. Default: the key. */
   readonly scope?: (key: Key) => Scope | readonly Scope[];
-  /** The same where it depends on the value too. */
+  /** Returns an additional scope that depends on the value. */
   readonly scopeOfValue?: (value: Value) => Scope;
 };
 
 type FetchMany<Value> = Operation<[keys: readonly string[], options: RequestOptions], BatchResult<string, Value>>;
 
-/** Reads many keys with one request of up to `batchSize` keys. Say where that limit comes from. */
+/** Defines a batched read of up to `batchSize` keys per request. Document the source of that limit. */
 export const byKey: {
   <Value, const Policy extends string, Scope extends ReadKey>(
     fetch: FetchMany<Value>,
@@ -63,14 +63,14 @@ export const byKey: {
   }: { readonly batchSize: number; readonly policy: Policy } & ScopeOptions<string, Value, Scope>,
 ) => ({ fetch, operationOf: () => fetch.operation, batchSize, policy, ...toScopes(scopes) });
 
-/** A function whose operation depends on the key, e.g. a list or a search. */
+/** A function whose operation depends on the key, e.g. either a list or a search. */
 type VariedOperation<Key, Value> = ((key: Key, options: RequestOptions) => Promise<Value | null>) & {
   readonly operationOf: (key: Key) => string;
 };
 
 type FetchOne<Key, Value> = Operation<[key: Key, options: RequestOptions], Value | null> | VariedOperation<Key, Value>;
 
-/** Reads each key with a request of its own, where the provider has no way to ask for several at once. */
+/** Defines a read with one request per key, for endpoints without a batch form. */
 export const oneByOne: {
   <Key extends ReadKey, Value, const Policy extends string, Scope extends ReadKey>(
     fetch: FetchOne<Key, Value>,
@@ -105,16 +105,16 @@ const toScopes = <Key extends ReadKey, Value, Scope extends ReadKey>({
   scopesOfValue: scopeOfValue && ((value: Value) => [scopeOfValue(value)]),
 });
 
-// The provider's reads, whatever their keys and values are. `any` is what makes them assignable to each other.
-// biome-ignore lint/suspicious/noExplicitAny: see above
+/** A provider's reads by name. */
+// biome-ignore lint/suspicious/noExplicitAny: reads of any keys and values; only `any` makes them assignable to each other
 export type Reads<Policy extends string = string> = Readonly<Record<string, Read<any, any, any, Policy>>>;
 
-/** What a write has changed: for each read that shows it, the scopes, or all of it. */
+/** The changes of a write: for each affected read, the invalidated scopes, or `all`. */
 export type Changes<Definitions extends Reads> = {
   readonly [Name in keyof Definitions]?:
     | 'all'
     | readonly (Definitions[Name] extends Read<infer _Key, infer _Value, infer Scope, infer _Policy> ? Scope : never)[];
 };
 
-/** A key or scope as text. The properties of an object are in the order in which the code that makes it names them. */
+/** Serializes a key or scope. Property order matters: always build an object's properties in the same order. */
 export const serialize = (key: ReadKey): string => (typeof key === 'string' ? key : JSON.stringify(key));

@@ -9,8 +9,8 @@ import type { Cache, CacheLookup, CachePolicy, Tag } from './cache.ts';
 import { type Read, type ReadKey, serialize } from './read.ts';
 
 /**
- * Why a value is stale: it is being refreshed in the background, or the provider could not be asked; then it is the code
- * that the error would have had. A provider that takes longer than a caller waits for is UPSTREAM_TIMEOUT.
+ * Reasons for serving a stale value: it is being refreshed in the background, or the code of the provider's failure.
+ * UPSTREAM_TIMEOUT also means that the provider took longer than `STALE_FALLBACK_AFTER_MS`.
  */
 export const STALE_REASONS = ['REFRESHING', ...OUTAGE_CODES] as const;
 export type StaleReason = (typeof STALE_REASONS)[number];
@@ -18,24 +18,24 @@ export type StaleReason = (typeof STALE_REASONS)[number];
 /** The age of a stale value, in milliseconds, and why it was served. */
 export type Staleness = { readonly ageMs: number; readonly reason: StaleReason };
 
-/** The value of a key, `null` where the provider has none. */
+/** The value of a key; `null` if the provider has none. */
 export type ReadResult<Value> = { readonly value: Value | null; readonly stale?: Staleness };
 
-/** Reads by key, from the cache or from the provider, on behalf of all running client requests. */
+/** Reads by key from the cache or the provider, batched over all running client requests. */
 export type Reader<Key, Value> = {
   readonly upstream: string;
   /** Identifies a key among this reader's keys. */
   readonly idOf: (key: Key) => string;
   /**
-   * Returns the results in the keys' order; an Error where a key failed. Throws UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED when
-   * the caller's signal ends first.
+   * Returns the results in the keys' order; an Error for a key that failed. Throws UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED if
+   * the caller's signal aborts first.
    */
   readonly load: (keys: readonly Key[], options: RequestOptions) => Promise<(ReadResult<Value> | Error)[]>;
 };
 
-/** A reader whose values a write can make unusable. */
+/** A reader whose values a write can invalidate. */
 export type InvalidatedReader<Key, Value, Scope> = Reader<Key, Value> & {
-  /** Detaches what is in flight, so that later callers send a new request, and returns the cache's tags to invalidate. */
+  /** Detaches requests in flight, so that later callers send a new one, and returns the cache tags to invalidate. */
   readonly invalidate: (scopes: readonly Scope[] | 'all') => readonly Tag[];
 };
 
@@ -45,24 +45,26 @@ export type ReaderOptions = {
   readonly upstream: string;
   readonly callStats: CallStats;
   readonly scheduler: RequestScheduler;
-  /** Undefined: nothing is cached. */
+  /** Undefined if caching is off. */
   readonly cache: Cache | undefined;
   readonly cachePolicy: CachePolicy;
-  /** How long a caller waits for the provider where there is a stale value, in milliseconds. Default 1,000. */
-  readonly staleFallbackAfterMs?: number;
-  /** The clock of the times in the cache, and the same as a strictly monotonic one. */
+  /** The cache's clock. */
   readonly now: () => number;
+  /** The cache's clock, strictly monotonic. */
   readonly timestamp: () => number;
 };
 
-/** How long a background refresh may be queued, in milliseconds. Callers that join it learn soon whether it will be sent. */
+/** How long a caller waits for the provider before a stale value is served instead, in milliseconds. */
+const STALE_FALLBACK_AFTER_MS = 1_000;
+
+/** Deadline of a background refresh, in milliseconds. Short, because callers may join it while it is queued. */
 const REFRESH_MS = 5_000;
 
 export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
   { fetch, operationOf, batchSize, scopesOf, scopesOfValue }: Read<Key, Value, Scope>,
   options: ReaderOptions,
 ): InvalidatedReader<Key, Value, Scope> => {
-  const { name, upstream, callStats, scheduler, cache, staleFallbackAfterMs = 1_000, timestamp, now } = options;
+  const { name, upstream, callStats, scheduler, cache, timestamp, now } = options;
   const { maxAgeMs, staleWhileRevalidateMs, staleIfErrorMs, negativeTtlMs } = options.cachePolicy;
   const cacheKeyOf = (id: string) => `${name} ${id}`;
   const tagOf = (scope: Scope): Tag => `${name} ${serialize(scope)}`;
@@ -70,7 +72,7 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
   const tagsOfValue = scopesOfValue && ((value: Value): Tag[] => scopesOfValue(value).map(tagOf));
 
   const store = async (fetched: ReadonlyMap<string, Fetched<Value>>): Promise<void> => {
-    await cache?.set([...fetched].map(([id, one]) => ({ key: cacheKeyOf(id), fetched: one, staleIfErrorMs })));
+    await cache?.set([...fetched].map(([id, entry]) => ({ key: cacheKeyOf(id), fetched: entry, staleIfErrorMs })));
   };
 
   const record = (keys: readonly Key[], entry: CallStatsEntry, { requestStats }: RequestOptions): void => {
@@ -97,10 +99,10 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
     void batcher.load(keys, { priority }).catch(() => {});
   };
 
-  /** Whether a value may be used where the provider fails. */
+  /** Whether a value may be served if the provider fails. */
   const isUsableOnError = (fetched: Fetched<Value>): boolean => ageOf(fetched) <= staleIfErrorMs;
 
-  // Times of other processes can be slightly ahead of this one's clock.
+  // Another process's clock can be slightly ahead of this one's.
   const ageOf = ({ fetchedAt }: Fetched<Value>): number => Math.max(0, now() - fetchedAt);
 
   const asStale = (fetched: Fetched<Value>, reason: StaleReason): ReadResult<Value> => ({
@@ -108,13 +110,13 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
     stale: { ageMs: Math.round(ageOf(fetched)), reason },
   });
 
-  /** For how much longer a value is fresh, in milliseconds; 0 where nothing is cached. */
+  /** Returns how much longer a value is fresh, in milliseconds; 0 if caching is off. */
   const remainingMsOf = (response: Fetched<Value> | ReadResult<Value> | Error | undefined): number => {
     if (!cache || !response || response instanceof Error || !('fetchedAt' in response)) return 0;
     return Math.max(0, (response.value === null ? negativeTtlMs : maxAgeMs) - ageOf(response));
   };
 
-  /** The options with `notBefore` by the cache's clock. */
+  /** Converts `notBefore` to the cache's clock. */
   const withNotBefore = (call: RequestOptions): RequestOptions =>
     call.notBefore === undefined ? call : { ...call, notBefore: now() - (monotonicNow() - call.notBefore) };
 
@@ -124,11 +126,11 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
     call: RequestOptions,
   ): Promise<(ReadResult<Value> | Error)[]> => {
     const timer = new AbortController();
-    const asked = batcher.load(keys, call);
+    const request = batcher.load(keys, call);
     try {
       const responses = await Promise.race([
-        asked,
-        pause(staleFallbackAfterMs, undefined, { signal: timer.signal }).catch(() => undefined),
+        request,
+        pause(STALE_FALLBACK_AFTER_MS, undefined, { signal: timer.signal }).catch(() => undefined),
       ]);
       if (responses) {
         return responses.map((response, index) => {
@@ -137,11 +139,11 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
           return outage && old ? asStale(old, outage) : response;
         }) as (ReadResult<Value> | Error)[];
       }
-      // The request goes on, for the cache and for callers without a stale value.
-      asked.catch(() => {});
+      // The request continues, for the cache and for callers without a stale value.
+      request.catch(() => {});
       return fallbacks.map((old) => asStale(old, 'UPSTREAM_TIMEOUT'));
     } catch (error) {
-      // The caller's own time is up.
+      // The caller's own deadline has passed.
       const outage = outageCodeOf(error);
       if (outage) return fallbacks.map((old) => asStale(old, outage));
       throw error;
@@ -156,12 +158,12 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
     invalidate: (scopes) => {
       const tags = scopes === 'all' ? [name] : scopes.map(tagOf);
       const changed = new Set(tags);
-      // What scopes a value has is not known before it is fetched, so then nothing in flight may be joined.
+      // Scopes that depend on the value are unknown before it is fetched, so nothing in flight may be joined.
       batcher.invalidate((key) => Boolean(tagsOfValue) || tagsOf(key).some((tag) => changed.has(tag)));
       return tags;
     },
-    load: async (keys, given) => {
-      const call = withNotBefore(given);
+    load: async (keys, requestOptions) => {
+      const call = withNotBefore(requestOptions);
       const entries = keys.map((key) => ({ id: serialize(key), key }));
       const results = new Map<string, ReadResult<Value> | Error>();
       const noteFreshness = (response: Fetched<Value> | ReadResult<Value> | Error | undefined): void => {
@@ -176,7 +178,7 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
             tagsOfValue,
           )
         : NOTHING_CACHED;
-      // A request that was sent before a write, of this process or another, is not joined.
+      // A request that was sent before a write, in this process or another, is not joined.
       const afterWrites = invalidatedAt < (call.notBefore ?? 0) ? call : { ...call, notBefore: invalidatedAt };
       for (const [index, entry] of entries.entries()) {
         const fetched = lookedUp[index];
@@ -216,8 +218,10 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
       }
       if (cache) {
         const misses = missing.length + fallbacks.length;
-        const used = [...results.values()].filter((one) => !(one instanceof Error) && one.stale !== undefined).length;
-        record(keys, { hits: keys.length - misses - stale.length, stale: used, misses }, call);
+        const served = [...results.values()].filter(
+          (result) => !(result instanceof Error) && result.stale !== undefined,
+        );
+        record(keys, { hits: keys.length - misses - stale.length, stale: served.length, misses }, call);
       }
       return entries.map(({ id }) => results.get(id) ?? { value: null });
     },

@@ -1,29 +1,29 @@
 import { hash, hkdfSync, timingSafeEqual } from 'node:crypto';
 
 /**
- * Signs what is kept where others can write, so that only what this product wrote with the same credential, under the
- * same name, is taken for true when it is read back.
+ * Signs values in a store that others can write to. A value is only read back if this product wrote it with the same
+ * credential and under the same name.
  */
 export type Seal = {
-  /** JSON text with its signature. */
+  /** Returns the value as JSON text with a signature. */
   readonly write: (name: string, value: object) => string;
-  /** The value; undefined where the text was not written by `write` under this name and with this credential. */
+  /** Returns the value; undefined if the text was not written by `write` under this name and with this credential. */
   readonly read: (name: string, text: string) => object | undefined;
 };
 
-// The text is JSON in which the signature is the first member: `{"mac":"…","value":…}`. So it is found by its place, and
-// versions of this product that know no signature read the value all the same.
+// The text is JSON whose first member is the signature: `{"mac":"…","value":…}`. Its position is fixed, and versions of
+// this product without signatures can still read the value.
 const START = '{"mac":"';
 const MAC_LENGTH = 43;
 const VALUE_AT = START.length + MAC_LENGTH + '",'.length;
 
-/** Makes the seal of one account. `credential` is what the account is entered by; signatures do not show it. */
+/** Creates the seal of one credential. Signatures do not reveal `credential`. */
 export const createSeal = (credential: readonly unknown[]): Seal => {
   const keys = Buffer.from(hkdfSync('sha256', JSON.stringify(credential), '', 'tributary kept values', 64)).toString(
     'hex',
   );
-  // NMAC, which HMAC was made from (Bellare, Canetti and Krawczyk, 1996): a key of one block of SHA-256 before the text
-  // and another before its hash. 2 µs for 1 kB, where `createHmac` takes 19.
+  // NMAC, from which HMAC is derived (Bellare, Canetti and Krawczyk, 1996): one SHA-256 block of key before the text and
+  // another before its hash. 2 µs for 1 kB; `createHmac` takes 19.
   const [inner, outer] = [keys.slice(0, 64), keys.slice(64)];
   const macOf = (name: string, rest: string): string =>
     hash('sha256', outer + hash('sha256', `${inner}${name.length}\n${name}${rest}`, 'hex'), 'base64url');

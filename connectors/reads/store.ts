@@ -3,72 +3,67 @@ import { monotonicNow } from '../../runtime/clock.ts';
 import type { Redis, RedisClient } from '../../runtime/redis.ts';
 import type { Seal } from './seal.ts';
 
-/** What is kept: plain data. */
+/** An entry of the store. The value is plain data. */
 export type StoreEntry = { readonly key: string; readonly value: object; readonly ttlMs: number };
 
-/** What is kept and must not get lost. The value is made when it is written, which may be later than it should be. */
+/** An entry that must not be lost. Its value is created when it is written, which may be later than requested. */
 export type ReliableEntry = Omit<StoreEntry, 'value'> & { readonly makeValue: () => object };
 
-/** Keeps plain data by key for a while. Never fails. */
+/** A key-value store for plain data with a time to live. Never fails. */
 export type Store = {
-  /** The clock of all who share the store, in milliseconds; the times in what is kept are by it. */
+  /** The clock of all processes that share the store, in milliseconds. Stored times refer to it. */
   readonly now: () => number;
-  /** In the keys' order: undefined where there is nothing, null where there is something that cannot be used. */
+  /** Returns values in the keys' order; undefined for a missing entry, null for one that cannot be used. */
   readonly getMany: (keys: readonly string[]) => Promise<(object | null | undefined)[]>;
-  /** Writes what may get lost. */
+  /** Writes entries, best effort. */
   readonly setMany: (entries: readonly StoreEntry[]) => Promise<void>;
-  /** Writes what no reader may miss: as soon as it can, and before anybody reads again. */
+  /** Writes entries that no reader may miss. If the write fails, it is repeated before anything is read from the store. */
   readonly setReliably: (entries: readonly ReliableEntry[]) => Promise<void>;
 };
 
-/** Opens the store for one account, whose seal is on all that leaves the process. */
+/** Opens the store for one credential, whose seal signs everything that leaves the process. */
 export type OpenStore = (seal: Seal) => Store;
 
-/** What is kept in this process alone. */
+/** A store in this process's memory. */
 export type MemoryStore = Store & { readonly clear: () => void };
 
-/** The longest that anything is kept, in milliseconds. */
+/** Maximum time to live, in milliseconds. */
 const MAX_TTL_MS = 366 * 86_400_000;
 
 const toTtl = (ttlMs: number): number => Math.min(MAX_TTL_MS, Math.ceil(ttlMs));
 
-const made = ({ makeValue, ...entry }: ReliableEntry): StoreEntry => ({ ...entry, value: makeValue() });
+const toEntry = ({ makeValue, ...entry }: ReliableEntry): StoreEntry => ({ ...entry, value: makeValue() });
 
-/** Keeps data in this process, at most `maxBytes` of it: what was not used for longest goes first. */
-export const createMemoryStore = ({
-  maxBytes,
-  now = monotonicNow,
-}: {
-  maxBytes: number;
-  now?: () => number;
-}): MemoryStore => {
-  // The entries are shared as they are; nobody changes them. Their times to live go by a clock that never steps.
+/** Creates an LRU store in memory, bounded to `maxBytes`. */
+export const createMemoryStore = ({ maxBytes }: { maxBytes: number }): MemoryStore => {
+  // Entries are shared without copying, since nothing mutates them. Their times to live use a clock that never steps.
   const lru = new LRUCache<string, object>({
     maxSize: maxBytes,
-    // Its length as text. In memory it is larger, by a factor of about two.
+    // The length as text. Memory use is larger, by a factor of about two.
     sizeCalculation: (value, key) => key.length + JSON.stringify(value).length,
   });
   const setMany: Store['setMany'] = async (entries) => {
     for (const { key, value, ttlMs } of entries) if (ttlMs > 0) lru.set(key, value, { ttl: toTtl(ttlMs) });
   };
   return {
-    now,
+    now: monotonicNow,
     getMany: async (keys) => keys.map((key) => lru.get(key)),
     setMany,
-    setReliably: (entries) => setMany(entries.map(made)),
+    setReliably: (entries) => setMany(entries.map(toEntry)),
     clear: () => lru.clear(),
   };
 };
 
 const PREFIX = 'tributary:cache::';
 
-/** An entry with more bytes is neither written nor read. The largest there is, a page of 100 payments, has 250 kB. */
+/** Maximum size of an entry, read or written. The largest in practice, a page of 100 payments, has 250 kB. */
 const MAX_ENTRY_BYTES = 2 * 1024 * 1024;
 
-/** Redis is asked for so many bytes at once, whatever the keys hold. */
+/** Maximum number of bytes that one read requests from Redis. */
 const MAX_READ_BYTES = 32 * 1024 * 1024;
 
-// Like MGET, but for what is too large or no text: a number, and not the value. KEYS are not bounded by `unpack` here.
+// Like MGET, but returns a number instead of a value that is too large or not a string. Loops over KEYS because `unpack`
+// would limit their number.
 const READ = `
 local most, room, found = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
 for i, key in ipairs(KEYS) do
@@ -81,17 +76,17 @@ for i, key in ipairs(KEYS) do
 end
 return found`;
 
-/** What Redis still has to be told is kept up to this number; with more of it everything in there is dropped. */
+/** Maximum number of pending writes. If there are more, all entries in Redis are deleted on reconnect instead. */
 const MAX_PENDING_WRITES = 10_000;
 
-/** Keys that are written or deleted at once when Redis is there again. */
+/** Keys written or deleted in one command after a reconnect. */
 const WRITE_BATCH = 1_000;
 
 /**
- * Keeps data in a Redis, for all who use it, and in this process while Redis is away.
+ * Creates a store in Redis, shared by all processes that use it, with this process's memory as the fallback while Redis is down.
  *
- * Whatever else stands in that Redis is no more than a miss: entries are bound to key and account by a seal, read up to a
- * size, and expire by Redis's clock, which no process's own clock can end early for the others.
+ * Foreign or forged data in that Redis is a miss: entries are bound to key and credential by a seal, read only up to a maximum
+ * size, and expire by Redis's clock, so no process's own clock can expire them early for the others.
  */
 export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore => {
   type PendingWrite = { readonly ttlMs: number; readonly write: () => string };
@@ -103,7 +98,7 @@ export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore =
     const transaction = client.multi();
     for (const { key, ttlMs, text } of texts) transaction.set(PREFIX + key, text, { PX: toTtl(ttlMs) });
     const replies: readonly unknown[] = await transaction.exec();
-    if (!replies.every((reply) => reply === 'OK')) throw new Error('Redis has not kept what it was told.');
+    if (!replies.every((reply) => reply === 'OK')) throw new Error('Redis did not acknowledge all writes.');
     return true;
   };
 
@@ -114,21 +109,21 @@ export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore =
   };
 
   redis.onReconnect(async ({ client, isClockSetBack }) => {
-    // Of two times it is no longer known which came first, and with too many changes missing nothing is known at all.
+    // After the clock was set back, times can no longer be ordered; after too many lost invalidations, no value can be trusted.
     if (isClockSetBack || pendingWrites.size >= MAX_PENDING_WRITES) await clear(client);
-    // More of it can come while it is written.
+    // More writes can become pending meanwhile.
     while (pendingWrites.size > 0) {
       const batch = [...pendingWrites].slice(0, WRITE_BATCH);
       await write(
         client,
-        batch.map(([key, one]) => ({ key, ttlMs: one.ttlMs, text: one.write() })),
+        batch.map(([key, { ttlMs, write }]) => ({ key, ttlMs, text: write() })),
       );
-      for (const [key, one] of batch) if (pendingWrites.get(key) === one) pendingWrites.delete(key);
+      for (const [key, pending] of batch) if (pendingWrites.get(key) === pending) pendingWrites.delete(key);
     }
     memory.clear();
   });
 
-  /** A Redis that answers and has not taken a change (it is full, or a replica) must not be read from before it does. */
+  /** Suspends a Redis that responds but rejects writes (it is full, or a replica) until the pending writes succeed. */
   const suspendWhilePending = () => {
     if (pendingWrites.size > 0 && redis.isUp()) redis.suspend();
   };
@@ -158,7 +153,7 @@ export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore =
           .map(({ key, value, ttlMs }) => ({ key, ttlMs, text: seal.write(key, value) }))
           .filter(({ text }) => Buffer.byteLength(text) <= MAX_ENTRY_BYTES);
         if (texts.length === 0 || (await redis.attempt((client) => write(client, texts)))) return;
-        // Where Redis is there and only this failed, what is kept here would outlive the changes that it is told of.
+        // If Redis is up and only this write failed, a copy in memory would miss the invalidations that go to Redis.
         if (!redis.isUp()) await memory.setMany(entries);
       },
       setReliably: async (entries) => {
@@ -169,7 +164,7 @@ export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore =
         const isWritten = await redis.attempt((client) =>
           write(
             client,
-            texts.map((one) => ({ ...one, text: one.write() })),
+            texts.map(({ key, ttlMs, write }) => ({ key, ttlMs, text: write() })),
           ),
         );
         if (isWritten) return;
@@ -178,7 +173,7 @@ export const createRedisStore = (redis: Redis, memory: MemoryStore): OpenStore =
             pendingWrites.set(key, { ttlMs, write });
         }
         suspendWhilePending();
-        // Redis may be there again by now, and have been told all but this.
+        // Redis may have reconnected meanwhile and have received all pending writes but these.
         setImmediate(suspendWhilePending);
         await memory.setReliably(entries);
       },

@@ -6,32 +6,33 @@ import { withUnknownOutcome } from '../middleware/unknown-outcome.ts';
 import { createWire } from './wire.ts';
 
 export type HttpConnectorOptions = {
-  /** The name that errors and logs give the provider, e.g. `payments`. */
+  /** The name of the provider's subgraph in errors and logs, e.g. `payments`. */
   readonly upstream: string;
-  /** How long one call may take, in milliseconds, from the request to the answer's last byte. */
+  /** Timeout of one request, in milliseconds, up to the last byte of the response. */
   readonly timeoutMs: number;
-  /** The largest answer that is read. Default 8 MiB: the sandbox's page of 100 payments, the largest there is, has 250 kB. */
+  /** Maximum size of a response. Default 8 MiB: the sandbox's page of 100 payments, the largest there is, has 250 kB. */
   readonly maxResponseBytes?: number;
-  /** Connections to one origin at most; further calls wait for one. Default 32. */
+  /** Maximum number of connections to one origin; further requests wait for one. Default 32. */
   readonly connections?: number;
-  /** Tells the provider's regular answers from failures. Default: status 200 to 299. */
+  /** Whether a response is a success. Default: status 200 to 299. */
   readonly isSuccess?: (response: ProviderResponse) => boolean;
-  /** Where its calls are counted. */
+  /** Counts the requests. Default: not counted. */
   readonly callStats?: CallStats;
-  /** What stands before each call, the outermost first. */
+  /** Middleware around each request, outermost first. */
   readonly middleware?: readonly Middleware[];
 };
 
 export type HttpConnector = {
   readonly upstream: string;
   readonly send: Handler;
-  /** Lets running calls finish, then closes the connections. */
+  /** Waits for running requests to finish, then closes the connections. */
   readonly close: () => Promise<void>;
 };
 
+/** Maximum lifetime of a connection, in milliseconds. */
 const CONNECTION_LIFE_MS = 60_000;
 
-/** The way to one provider over HTTP: the chain of links in front of a connection pool. */
+/** Creates a connector to one provider over HTTP: a middleware chain in front of a connection pool. */
 export const createHttpConnector = ({
   upstream,
   timeoutMs,
@@ -41,8 +42,8 @@ export const createHttpConnector = ({
   callStats = createCallStats(),
   middleware = [],
 }: HttpConnectorOptions): HttpConnector => {
-  // Half of the time for connecting, so that a call which cannot have arrived is told from one that may have.
-  // A name is looked up when a connection is opened: one that lives on would go to where the name once pointed.
+  // Connecting gets half of the timeout, which distinguishes requests that cannot have arrived from those that may have.
+  // Connections have a limited lifetime because DNS is resolved only when they are opened.
   const agent = new Agent({ connections, clientTtl: CONNECTION_LIFE_MS, connect: { timeout: timeoutMs / 2 } });
   const send = chain(
     [withUnknownOutcome, ...middleware, withCallStats(upstream, callStats), withStatusErrors(upstream, isSuccess)],

@@ -1,50 +1,54 @@
 import type { z } from 'zod';
 import { UpstreamError } from '../errors.ts';
 
-/** Where an answer came from, for the error when it is not what it should be. */
-export type Origin = {
+/** The request that a response belongs to, for the error if the response cannot be used. */
+export type ResponseContext = {
   readonly upstream: string;
   readonly operation: string;
-  /** True where the answer is a success that a write was answered with. Default: false. */
+  /** Whether this is the successful response of a write. Default: false. */
   readonly write?: boolean;
-  /** Items of one list at most, where a schema looks at them. Default 5,000. */
+  /** Maximum number of items in one list. Default 5,000. */
   readonly maxItems?: number;
 };
 
 /**
- * The error for an answer that cannot be used: UPSTREAM_BAD_RESPONSE; for a write, which the provider has accepted by then,
- * UPSTREAM_OUTCOME_UNKNOWN. `problem` completes "The operation answered with …" and holds no values.
+ * Creates the error for a response that cannot be used: UPSTREAM_BAD_RESPONSE, or UPSTREAM_OUTCOME_UNKNOWN for a write, which
+ * the provider has already accepted. `problem` completes "The operation responded with …" and must not contain values.
  */
 export const unusableResponse = (
-  { upstream, operation, write = false }: Origin,
+  { upstream, operation, write = false }: ResponseContext,
   problem: string,
   cause?: unknown,
 ): UpstreamError =>
   new UpstreamError(
     write ? 'UPSTREAM_OUTCOME_UNKNOWN' : 'UPSTREAM_BAD_RESPONSE',
     upstream,
-    `${operation} answered with ${problem}`,
+    `${operation} responded with ${problem}`,
     { operation, ...(write && { isAccepted: true }), cause },
   );
 
-/** Parses JSON text by a schema. Throws `unusableResponse` where the text is not JSON or not of that shape. */
-export const parseJson = <Schema extends z.ZodType>(schema: Schema, text: string, origin: Origin): z.output<Schema> => {
+/** Parses and validates JSON text. Throws `unusableResponse` if the text is not JSON or does not match the schema. */
+export const parseJson = <Schema extends z.ZodType>(
+  schema: Schema,
+  text: string,
+  context: ResponseContext,
+): z.output<Schema> => {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw unusableResponse(origin, 'no JSON', cause);
+    throw unusableResponse(context, 'invalid JSON', cause);
   }
-  return parseResponse(schema, value, origin);
+  return parseResponse(schema, value, context);
 };
 
 /**
- * Items of one list at most. HubSpot's largest batch has 1,000, and every other list is smaller. A schema reports each
- * item that it refuses: 100,000 empty objects, 300 kB of text, took 19 s and 800 MB.
+ * Default maximum number of items in one list. HubSpot's largest batch has 1,000; every other list is smaller. Needed because
+ * a schema reports each invalid item: 100,000 empty objects, 300 kB of text, took 19 s and 800 MB.
  */
 const MAX_ITEMS = 5_000;
 
-/** How deep lists are looked for: no list that is read lies deeper. */
+/** Depth to which lists are checked. No list that is read is nested deeper. */
 const MAX_LEVELS = 4;
 
 const hasHugeArray = (value: unknown, maxItems: number, levels: number): boolean => {
@@ -54,24 +58,24 @@ const hasHugeArray = (value: unknown, maxItems: number, levels: number): boolean
 };
 
 /**
- * Parses a provider's answer by a schema, so that inside the types are true.
+ * Validates a provider's response against a schema.
  * Throws `unusableResponse` naming the fields at fault, never their values.
  */
 export const parseResponse = <Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
-  origin: Origin,
+  context: ResponseContext,
 ): z.output<Schema> => {
-  const { maxItems = MAX_ITEMS } = origin;
+  const { maxItems = MAX_ITEMS } = context;
   if (maxItems < Number.POSITIVE_INFINITY && hasHugeArray(value, maxItems, MAX_LEVELS))
-    throw unusableResponse(origin, `more than ${maxItems} items in one list`);
+    throw unusableResponse(context, `more than ${maxItems} items in one list`);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw unusableResponse(origin, `unexpected ${fieldsOf(parsed.error)}`);
+  throw unusableResponse(context, `unexpected ${fieldsOf(parsed.error)}`);
 };
 
-/** The names of up to five fields that a schema refuses. */
+/** Returns the names of up to five fields that failed validation. */
 export const fieldsOf = ({ issues }: z.ZodError): string => {
-  const fields = new Set(issues.map((issue) => issue.path.join('.').slice(0, 100) || '(the whole answer)'));
+  const fields = new Set(issues.map((issue) => issue.path.join('.').slice(0, 100) || '(the whole response)'));
   return [...fields].slice(0, 5).join(', ');
 };

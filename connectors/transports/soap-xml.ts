@@ -1,31 +1,31 @@
 /**
- * Bounds on XML from outside, applied before `soap` parses it. Its parser runs on the main thread, and some of what it
- * does is out of proportion to the text: with n elements and n prefixes bound to the schema-instance namespace, or n
- * references to one element of n fields, its work grows with the square of n; a text that holds another document is
- * searched by a quadratic regular expression; and `id="__proto__"` writes to `Object.prototype`.
+ * Limits on XML from outside, checked before `soap` parses it. Its parser runs on the main thread, and some of its work is
+ * superlinear: quadratic in n for n elements and n prefixes bound to the schema-instance namespace, and for n references to
+ * one element of n fields; a text that contains another document is searched by a quadratic regular expression; and
+ * `id="__proto__"` writes to `Object.prototype`.
  */
 
-/** How deep elements may be nested. The deepest answer of the shop has 8 levels. */
+/** Maximum nesting depth. The shop's deepest response has 8 levels. */
 const MAX_DEPTH = 64;
 
-/** Elements in one document. The largest answer that is asked for, 200 catalogue entries, has 2,600. */
+/** Maximum number of elements in a document. The largest response, of 200 catalogue entries, has 2,600. */
 const MAX_ELEMENTS = 50_000;
 
-/** Attributes in one document. SOAP's own encoding has one or two for each element. */
+/** Maximum number of attributes in a document. SOAP encoding has one or two for each element. */
 const MAX_ATTRIBUTES = 2 * MAX_ELEMENTS;
 
-/** Different namespace prefixes in one message. PHP's servers declare up to 6. */
+/** Maximum number of distinct namespace prefixes in a message. PHP's servers declare up to 6. */
 const MAX_PREFIXES = 32;
 
-/** The same in a WSDL, where .NET's tools number them. */
+/** The same for a WSDL, where .NET's tools number the prefixes. */
 const MAX_WSDL_PREFIXES = 1_000;
 
 /**
- * Says why a document is not to be parsed, undefined if it may be. One pass, in time proportional to the text.
+ * Returns why a document must not be parsed; undefined if it may be. One pass, in time proportional to the text.
  *
- * Refuses what exceeds the bounds above, document type declarations (which SOAP 1.1, section 3 forbids), and in messages
- * references between elements and documents within texts, neither of which document/literal SOAP has. It does not check
- * whether the document is well-formed: the parser does.
+ * Rejects documents over the limits above and document type declarations (forbidden by SOAP 1.1, section 3); in messages
+ * also references between elements and documents within texts, neither of which occurs in document/literal SOAP. The parser,
+ * not this check, reports documents that are not well-formed.
  */
 export const findXmlViolation = (xml: string, kind: 'message' | 'wsdl'): string | undefined => {
   const maxPrefixes = kind === 'message' ? MAX_PREFIXES : MAX_WSDL_PREFIXES;
@@ -60,7 +60,7 @@ export const findXmlViolation = (xml: string, kind: 'message' | 'wsdl'): string 
       if (depth > MAX_DEPTH) return `more than ${MAX_DEPTH} levels of elements`;
       for (const [name, value] of tag.attributes) {
         if (name.startsWith('xmlns')) prefixes.add(name);
-        else if (kind === 'message' && (name === 'href' || (name === 'id' && isOdd(value)))) {
+        else if (kind === 'message' && (name === 'href' || (name === 'id' && isUnsafeId(value)))) {
           return 'references between elements';
         }
       }
@@ -73,19 +73,19 @@ export const findXmlViolation = (xml: string, kind: 'message' | 'wsdl'): string 
   return undefined;
 };
 
-/** Whether an id is one that every object has a property for, or may be one once its entities are replaced. */
-const isOdd = (id: string): boolean => id.includes('&') || id in {};
+/** Whether an id is the name of a property of every object, or may become one when its entities are decoded. */
+const isUnsafeId = (id: string): boolean => id.includes('&') || id in {};
 
 type Tag = {
   readonly attributes: readonly (readonly [name: string, value: string])[];
   readonly isEmpty: boolean;
-  /** Where its `>` is. */
+  /** The index of its `>`. */
   readonly end: number;
 };
 
 const isSpace = (char: string | undefined): boolean => char === ' ' || char === '\n' || char === '\t' || char === '\r';
 
-/** Reads a start tag from its name on; undefined where it has no end. A `>` within a value does not end it. */
+/** Reads a start tag from its name on; undefined if it has no end. A `>` within a value does not end it. */
 const readTag = (xml: string, from: number): Tag | undefined => {
   const attributes: [string, string][] = [];
   let at = from;
@@ -112,9 +112,8 @@ const readTag = (xml: string, from: number): Tag | undefined => {
 };
 
 /**
- * Makes the texts of an input safe for `soap`, which takes one that begins and ends like a CDATA section for XML of its
- * caller and sends it as it is: whoever can choose a text could add elements to the message. Such a text is wrapped
- * into CDATA sections that hold exactly it.
+ * Escapes texts that begin and end like a CDATA section. `soap` would send those verbatim, so that anybody who can choose a
+ * text could add elements to the message. Such a text is wrapped in CDATA sections that decode to exactly the same text.
  */
 export const protectTexts = (value: unknown): unknown => {
   if (typeof value === 'string') {
@@ -127,7 +126,7 @@ export const protectTexts = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, protectTexts(inner)]));
 };
 
-/** The local part of a SOAP 1.1 message's fault code, e.g. `Client` or `5`; undefined where the first one is unreadable. */
+/** Returns the local part of a SOAP 1.1 fault code, e.g. `Client` or `5`; undefined if the first one is unreadable. */
 export const readFaultCode = (xml: string): string | undefined => {
   let at = -1;
   do {

@@ -10,22 +10,22 @@ import { createSoapOrigins, type SoapOrigins } from './soap-origins.ts';
 import { findXmlViolation, protectTexts, readFaultCode } from './soap-xml.ts';
 
 export type SoapConnectorOptions<Operation extends string> = {
-  /** Carries the messages. Its `isSuccess` has to be made by `isSoapResponse`. */
+  /** Sends the messages. Its `isSuccess` must come from `isSoapResponse`. */
   readonly http: HttpConnector;
   readonly wsdlUrl: string;
   /**
-   * Where calls go, if not to the address in the WSDL. To be given where that is of another origin than the WSDL itself:
-   * nothing is sent to an origin that neither of the two URLs has.
+   * The endpoint's URL. Default: the address in the WSDL. Required if that has another origin than the WSDL: nothing is
+   * sent to any other origin than those of the two URLs.
    */
   readonly endpointUrl?: string | undefined;
-  /** Operations that the WSDL has to describe. Default: none. */
+  /** Operations that the WSDL must describe. Default: none. */
   readonly operations?: readonly Operation[];
 };
 
 /**
- * Tells what a SOAP provider answers on purpose. A fault comes with status 500, and so does a broken web server's page; and
- * a fault of the `Server` is one that the same message may not meet later (SOAP 1.1, 4.4.1), so it is a failure like any
- * 500. `serverFaults` are the codes by which this provider says the same.
+ * Returns whether a response is a regular SOAP response: a success, or a fault that the message caused. Faults have status 500,
+ * and so does a broken web server's error page. A `Server` fault may not recur for the same message (SOAP 1.1, 4.4.1), so it
+ * counts as a failure like any 500. `serverFaults` are the codes with which this provider reports the same.
  */
 export const isSoapResponse =
   (serverFaults: readonly string[] = []) =>
@@ -40,39 +40,39 @@ export type SoapCall<Operation extends string, Schema extends z.ZodType> = Reque
   Pick<ProviderRequest, 'skipRateLimit'> & {
     readonly operation: Operation;
     readonly input: Readonly<Record<string, unknown>>;
-    /** What the answer's body has to look like. */
+    /** Schema of the response body. */
     readonly response: Schema;
     readonly write: boolean;
   };
 
-/** `Operation`: the names of the operations that are called. */
+/** Calls a provider's SOAP operations. `Operation` is the union of their names. */
 export type SoapConnector<Operation extends string> = {
   /**
-   * Calls an operation. A fault throws UPSTREAM_REJECTED with the fault's code as `details.fault`; what is no SOAP
-   * answer, or exceeds the bounds of `soap-xml.ts`, throws UPSTREAM_BAD_RESPONSE, and after a write
-   * UPSTREAM_OUTCOME_UNKNOWN: the provider may have carried it out. White space around texts is part of them.
+   * Calls an operation. A fault throws UPSTREAM_REJECTED with the fault's code as `details.fault`. A response that is not
+   * SOAP, or exceeds the limits of `soap-xml.ts`, throws UPSTREAM_BAD_RESPONSE, and after a write UPSTREAM_OUTCOME_UNKNOWN:
+   * the provider may have carried it out. White space around texts is preserved.
    */
   readonly call: <Schema extends z.ZodType>(call: SoapCall<Operation, Schema>) => Promise<z.output<Schema>>;
   /** Whether the provider's WSDL describes this operation. */
   readonly offers: (operation: Operation, options?: RequestOptions) => Promise<boolean>;
 };
 
-// What `soap` hands through to its HTTP client untouched, beside the message itself.
+// Passed through `soap` to its HTTP client, beside the message.
 type Exchange = RequestOptions &
   Pick<ProviderRequest, 'operation' | 'write' | 'skipRateLimit'> & { readonly progress: { wasSent: boolean } };
 
 const WSDL = { operation: 'WSDL', write: false, skipRateLimit: true } as const;
 
-/** Documents of one WSDL, its imports among them, and their characters. A whole shop's has 0.3 million in one. */
+/** Maximum number of documents of one WSDL, including imports, and of their characters. A whole shop's has 0.3 million in one. */
 const MAX_WSDL_DOCUMENTS = 32;
 const MAX_WSDL_CHARACTERS = 8 * 1024 * 1024;
 
 /**
- * Speaks SOAP by a provider's WSDL over an HTTP connector.
+ * Creates a SOAP connector from a provider's WSDL, over an HTTP connector.
  *
- * The WSDL is read once, at the first call, and shared by all callers; where that fails the next call tries again.
- * The message bodies are made and read by the npm package `soap`; everything on the wire is the HTTP connector's.
- * Documents that the WSDL imports and the address that it names must be of the origin of `wsdlUrl` or `endpointUrl`.
+ * The WSDL is read once, on the first call, and shared by all callers; if that fails, the next call tries again.
+ * The npm package `soap` writes and parses the message bodies; the HTTP connector does everything on the wire.
+ * Imported documents and the address in the WSDL must have the origin of `wsdlUrl` or `endpointUrl`.
  */
 export const createSoapConnector = <Operation extends string>({
   http,
@@ -88,10 +88,10 @@ export const createSoapConnector = <Operation extends string>({
     if (client) return client;
     const creating = createClientAsync(wsdlUrl, {
       httpClient: createHttpClient(http, origins),
-      // The package would otherwise cache WSDLs for the whole process by URL, failures of others included.
+      // The package would otherwise cache WSDLs by URL for the whole process, including other callers' failures.
       disableCache: true,
       preserveWhitespace: true,
-      // It would otherwise fetch whatever URL an import names, and read files.
+      // The package would otherwise fetch any URL that an import names, and read files.
       wsdl_options: {
         overrideImportLocation: (url: string) => {
           origins.check(url, WSDL.operation);
@@ -109,7 +109,7 @@ export const createSoapConnector = <Operation extends string>({
     return creating;
   };
 
-  /** A document that describes nothing is not kept: the provider may answer with its own the next time. */
+  /** Rejects a WSDL that lacks operations, so that it is not kept and the next call reads it again. */
   const requireOperations = (created: Client): Client => {
     const isUsable = operations.every((operation) => typeof created[`${operation}Async`] === 'function');
     if (isUsable) return created;
@@ -128,7 +128,7 @@ export const createSoapConnector = <Operation extends string>({
       const exchange: Exchange = { ...options, operation, write, progress: { wasSent: false } };
       try {
         const [result] = await soap[`${operation}Async`](protectTexts(input), exchange);
-        // The elements of a message are counted before it is read.
+        // `findXmlViolation` has already limited the number of elements.
         return parseResponse(response, result, { upstream, operation, maxItems: Number.POSITIVE_INFINITY });
       } catch (cause) {
         const error = asUpstreamError(cause, upstream, operation);
@@ -166,7 +166,7 @@ const createHttpClient = ({ upstream, send }: HttpConnector, origins: SoapOrigin
   const checked = (response: ProviderResponse, operation: string, kind: 'message' | 'wsdl'): ProviderResponse => {
     const violation = findXmlViolation(response.body, kind);
     if (violation === undefined) return response;
-    throw new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, `${operation} answered with ${violation}`, {
+    throw new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, `${operation} responded with ${violation}`, {
       operation,
       status: response.status,
     });
@@ -176,25 +176,25 @@ const createHttpClient = ({ upstream, send }: HttpConnector, origins: SoapOrigin
     new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, `the WSDL has ${what}`, { operation: WSDL.operation });
 
   const request: IHttpClient['request'] = (url, message, callback, headers, options) => {
-    const sent = (headers ?? {}) as Record<string, string>;
-    const answering = message
-      ? exchangeMessage(url, message, options as unknown as Exchange, sent)
-      : readWsdl(url, sent);
-    answering
+    const requestHeaders = (headers ?? {}) as Record<string, string>;
+    const response = message
+      ? exchangeMessage(url, message, options as unknown as Exchange, requestHeaders)
+      : readWsdl(url, requestHeaders);
+    response
       .then((response) =>
         callback(null, { status: response.status, headers: response.headers, data: response.body }, response.body),
       )
-      // Also for what the callback itself throws: `soap` trips over a message without a body (a bare `<Envelope/>`).
+      // Also catches errors thrown by the callback: `soap` throws on a message without a body (a bare `<Envelope/>`).
       .catch(callback);
-    // The callback is what `soap` goes by; the return type asks for its own HTTP library's promise, which nothing reads.
+    // `soap` uses the callback. The declared return type is its HTTP library's promise, which nothing reads.
     return undefined as never;
   };
   return { request };
 };
 
 /**
- * How a write fails that was answered with what cannot be used. A redirect is no such answer: whoever sends one has not
- * carried out the request.
+ * Converts the error of a write whose response cannot be used to UPSTREAM_OUTCOME_UNKNOWN. Except for a redirect: a server
+ * that sends one has not carried out the request.
  */
 const asWriteError = (error: UpstreamError): UpstreamError => {
   const { code, upstream, details } = error;
@@ -212,28 +212,33 @@ const asUpstreamError = (cause: unknown, upstream: string, operation: string): U
   const fault = (cause as { root?: { Envelope?: { Body?: { Fault?: { faultcode?: unknown } } } } } | undefined)?.root
     ?.Envelope?.Body?.Fault;
   if (fault) {
-    // Codes come as `5`, or qualified as in `SOAP-ENV:Server`.
+    // Codes are plain (`5`) or qualified (`SOAP-ENV:Server`).
     const code = String(fault.faultcode).split(':').pop()?.trim();
-    return new UpstreamError('UPSTREAM_REJECTED', upstream, `${operation} answered with fault ${code}`, {
+    return new UpstreamError('UPSTREAM_REJECTED', upstream, `${operation} responded with fault ${code}`, {
       operation,
       fault: code,
       cause,
     });
   }
-  return new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, `${operation} answered with no SOAP message`, {
-    operation,
-    cause,
-  });
+  return new UpstreamError(
+    'UPSTREAM_BAD_RESPONSE',
+    upstream,
+    `${operation} responded with something other than a SOAP message`,
+    {
+      operation,
+      cause,
+    },
+  );
 };
 
-/** SOAP by the WSDL that the setting `WSDL_URL` names; requests go to `ENDPOINT_URL`, or else to the address in the WSDL. */
+/** SOAP transport with the WSDL at `WSDL_URL`. Requests go to `ENDPOINT_URL`, or else to the address in the WSDL. */
 export const soap = <Operation extends string>({
   serverFaults,
   operations,
 }: {
-  /** The codes by which the provider reports a failure of its own. */
+  /** The fault codes with which the provider reports a failure of its own. */
   readonly serverFaults: readonly string[];
-  /** Operations that the WSDL has to describe. */
+  /** Operations that the WSDL must describe. */
   readonly operations: readonly Operation[];
 }): Transport<SoapConnector<Operation>, { readonly WSDL_URL: string; readonly ENDPOINT_URL?: string | undefined }> => ({
   isSuccess: isSoapResponse(serverFaults),

@@ -14,23 +14,23 @@ import { watchFiles } from './watch.ts';
 
 const run = promisify(execFile);
 
-/** What has to be done for a file that has changed. */
+// What a changed file requires; a file may require several things.
 const isSchema = (file: string): boolean => /^subgraphs\/[^/]+\/schema\.graphql$|^supergraph\.yaml$/.test(file);
 const isDocument = (file: string): boolean => /^clients\/.*\.graphql$|^clients\/codegen\.mjs$|^codegen\.ts$/.test(file);
-const isSubgraph = (file: string): boolean => /^subgraphs\/(index\.ts$|[^/]+\/)/.test(file) && !isOperatorSet(file);
-const isOperatorSet = (file: string): boolean =>
+const isSubgraph = (file: string): boolean => /^subgraphs\/(index\.ts$|[^/]+\/)/.test(file) && !isLoadedOnce(file);
+const isLoadedOnce = (file: string): boolean =>
   /^subgraphs\/(kit\/|(main|config)\.ts$|[^/]+\/[^/]+\/sandbox\/).*\.ts$/.test(file);
 const needsRestart = (file: string): boolean =>
-  /^(gateway|runtime|connectors|sandbox|scripts)\/.*\.ts$/.test(file) || isOperatorSet(file);
+  /^(gateway|runtime|connectors|sandbox|scripts)\/.*\.ts$/.test(file) || isLoadedOnce(file);
 
 const log = (text: string): void => console.log(`${new Date().toLocaleTimeString('en-GB')} ${text}`);
 
 /**
- * Starts the product and the pages' own server, and from then on takes over what is changed: schemas are composed and checked,
- * types and hooks generated, subgraphs replaced. What is wrong is said, and what was before stays. Throws ConfigError.
+ * Starts the gateway and Vite's dev server, and applies changes: composes and checks schemas, generates types and hooks,
+ * reloads subgraphs. If a change is invalid, reports it and keeps the previous version running. Throws ConfigError.
  */
 export const startDev = async (env: Env): Promise<Running> => {
-  // They may have been changed while nobody was looking.
+  // Files may have changed while this was not running.
   await updateFiles();
   let apply: (next: BundledGraphParts) => void = () => {};
   const gateway = await startBundledGraph(env, (change) => {
@@ -50,29 +50,29 @@ export const startDev = async (env: Env): Promise<Running> => {
     const done: string[] = [];
     if (files.some(isSubgraph) || files.some(isSchema)) {
       const { supergraphSdl, outdated } = await updateSupergraphFiles({ check: false });
-      if (outdated.length > 0) done.push('the supergraph is another');
+      if (outdated.length > 0) done.push('supergraph updated');
       apply({ modules: await loadSubgraphs(), supergraphSdl });
-      done.push('subgraphs replaced');
+      done.push('subgraphs reloaded');
     }
     if (done.length > 0) log(`${done.join(', ')} (${Math.round(performance.now() - startMs)} ms): ${files.join(', ')}`);
-    if (files.some(isSchema)) await sayWhatBreaks();
+    if (files.some(isSchema)) await reportBreakingChanges();
     if (files.some(isSchema) || files.some(isDocument)) {
       await generate();
       log('types and hooks generated');
     }
   };
 
-  // What could not be taken over is due again with the next change: that may be what was missing.
-  let due: readonly string[] = [];
+  // Files whose change failed are retried with the next change, which may contain the fix.
+  let pending: readonly string[] = [];
   const watching = await watchFiles(ROOT, async (files) => {
     const restart = files.filter(needsRestart);
-    if (restart.length > 0) log(`a change of ${restart.join(', ')} needs a restart`);
-    due = [...new Set([...due, ...files])].sort();
+    if (restart.length > 0) log(`restart to apply the change of ${restart.join(', ')}`);
+    pending = [...new Set([...pending, ...files])].sort();
     try {
-      await applyChanges(due);
-      due = [];
+      await applyChanges(pending);
+      pending = [];
     } catch (error) {
-      log(`what was before stays:\n${formatError(error, ROOT)}`);
+      log(`change not applied:\n${formatError(error, ROOT)}`);
     }
   });
   console.log(
@@ -101,8 +101,8 @@ const updateFiles = async (): Promise<void> => {
   }
 };
 
-/** Says what the change would break if it were committed; nothing stops for it yet. */
-const sayWhatBreaks = async (): Promise<void> => {
+/** Warns about breaking schema changes; `npm run schema:check` rejects them. */
+const reportBreakingChanges = async (): Promise<void> => {
   const { text, fails } = formatReport(await checkSchema(ROOT, 'HEAD'), 'HEAD');
   if (fails) log(text);
 };

@@ -5,14 +5,13 @@ import type { SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import { ROOT } from './root.ts';
 
 /*
- * Loads the code of the subgraphs as it is now. What Node has loaded it never forgets, so each load asks for its files under
- * new names: with the load's number behind them. The kit that subgraphs stand on stays, because objects of it are shared
- * with the gateway; what is loaded again are the list and the folders of the domains.
+ * Loads the current code of the subgraphs. Node caches modules forever, so each load adds its number to their URLs. Reloads
+ * `subgraphs/index.ts` and the subgraphs' folders, but not the kit, because the gateway shares its objects.
  */
 
 const SUBGRAPHS = pathToFileURL(join(ROOT, 'subgraphs/')).href;
 
-/** The list and the folders of the domains. The sandboxes go on as they run: what was written to them stays. */
+/** Whether a module is reloaded. Sandboxes are not: they keep running with their data. */
 const isReloaded = (url: string): boolean =>
   url.startsWith(SUBGRAPHS) && /^(index\.ts$|(?!kit\/)[\w-]+\/(?![\w-]+\/sandbox\/))/.test(url.slice(SUBGRAPHS.length));
 
@@ -25,7 +24,7 @@ registerHooks({
   },
 });
 
-/** Every subgraph, by the code that is on the disk now. Throws what Node says of code that it cannot load. */
+/** Loads all subgraphs from the code on disk. Throws Node's error for code that cannot be loaded. */
 export const loadSubgraphs = async (): Promise<readonly SubgraphModule[]> => {
   load += 1;
   const { subgraphs } = (await import(`${SUBGRAPHS}index.ts`)) as { subgraphs: readonly SubgraphModule[] };

@@ -6,39 +6,39 @@ import { ConfigError } from '../../runtime/env.ts';
 const WATCHED = ['subgraphs', 'clients', 'gateway', 'runtime', 'connectors', 'sandbox', 'scripts'];
 const FILES = ['supergraph.yaml', 'codegen.ts'];
 
-/** What is made of the rest. */
+/** Generated files. */
 const IGNORED = /(^|\/)(generated(\.ts)?|dist|node_modules)(\/|$)|^gateway\/[^/]+\.graphql$/;
 
-/** The kinds of files there are, under a name of their own: not what editors keep beside them, such as `.#a.ts` or `a.ts.tmp`. */
+/** Source files by extension, without editors' temporary files such as `.#a.ts` or `a.ts.tmp`. */
 const SOURCE = /(^|\/)[^./#][^/]*\.(ts|tsx|mjs|graphql|yaml|json|css|html)$/;
 
-// An editor writes a file in several steps, and "save all" several files. Longer than the 100 ms for which chokidar
-// waits whether a file that is gone is replaced.
-const QUIET_MS = 150;
+// Debounce: editors write a file in several steps, and "save all" several files. Longer than the 100 ms that chokidar
+// waits for a deleted file to be replaced.
+const DEBOUNCE_MS = 150;
 
 const unwatchable = (error: unknown): string => {
   const code = error instanceof Error && 'code' in error ? ` (${error.code})` : '';
   const remedy = /ENOSPC|EMFILE/.test(code) ? ' Raise fs.inotify.max_user_watches and max_user_instances.' : '';
-  return `Changes of files cannot be noticed${code}.${remedy}`;
+  return `Cannot watch files for changes${code}.${remedy}`;
 };
 
 /**
- * Calls `take` with the files that have changed, by their paths in `root`, one call after the other. Files that an editor
- * replaces by others of their name are noticed too, which Node's own recursive watching on Linux does not.
+ * Calls `onChange` with the paths of changed files relative to `root`, never concurrently. Also detects files that an editor
+ * replaces by renaming, which Node's recursive watch on Linux does not.
  */
-export const watchFiles = async (root: string, take: (files: readonly string[]) => Promise<void>) => {
+export const watchFiles = async (root: string, onChange: (files: readonly string[]) => Promise<void>) => {
   const changed = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
 
-  const note = (file: string): void => {
+  const schedule = (file: string): void => {
     changed.add(file);
     clearTimeout(timer);
     timer = setTimeout(() => {
       const files = [...changed].sort();
       changed.clear();
-      running = running.then(() => take(files));
-    }, QUIET_MS);
+      running = running.then(() => onChange(files));
+    }, DEBOUNCE_MS);
   };
 
   const watcher = watch(
@@ -47,7 +47,7 @@ export const watchFiles = async (root: string, take: (files: readonly string[]) 
   );
   watcher.on('all', (event, path) => {
     const file = relative(root, path);
-    if (!event.endsWith('Dir') && SOURCE.test(file)) note(file);
+    if (!event.endsWith('Dir') && SOURCE.test(file)) schedule(file);
   });
   watcher.on('error', (error) => console.error(unwatchable(error)));
   try {

@@ -1,7 +1,7 @@
 import { type AnyConfigurable, detailsOf, secretsOf, settingsOf } from '../../connectors/settings.ts';
 import type { SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 
-/* The parts of the documentation and of `.env.example` that follow from the providers' definitions. */
+/* Generates the documentation of variables and `.env.example` from the providers' definitions. */
 
 const TABLE_HEAD = ['| variable | default | meaning |', '|---|---|---|'];
 
@@ -29,7 +29,7 @@ const table = (provider: AnyConfigurable): string => {
   return [...TABLE_HEAD, ...rows].join('\n');
 };
 
-/** The sections of `docs/configuration.md` about the providers. */
+/** Generates the sections of `docs/configuration.md` about the providers. */
 export const configurationSections = (subgraphs: readonly SubgraphModule[]): string =>
   subgraphs
     .map(({ title, provider }) =>
@@ -37,7 +37,7 @@ export const configurationSections = (subgraphs: readonly SubgraphModule[]): str
     )
     .join('\n\n');
 
-/** The table of `docs/configuration.md` that says where subgraphs are. */
+/** Generates the table of subgraph URLs in `docs/configuration.md`. */
 export const urlTable = (subgraphs: readonly SubgraphModule[]): string =>
   [
     ...TABLE_HEAD,
@@ -46,11 +46,11 @@ export const urlTable = (subgraphs: readonly SubgraphModule[]): string =>
     }),
   ].join('\n');
 
-/** The lines of `.env.example` that say where subgraphs are. */
+/** Generates the lines of subgraph URLs in `.env.example`. */
 export const urlLines = (subgraphs: readonly SubgraphModule[]): string =>
   subgraphs.map(({ name, port }) => `# ${name.toUpperCase()}_URL=http://127.0.0.1:${port}/${name}`).join('\n');
 
-/** The sections of `.env.example` about the providers. */
+/** Generates the sections of `.env.example` about the providers. */
 export const exampleSections = (subgraphs: readonly SubgraphModule[]): string =>
   subgraphs
     .map(({ name, provider }) => {

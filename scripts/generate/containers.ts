@@ -1,12 +1,12 @@
 import { settingsOf } from '../../connectors/settings.ts';
 import type { SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 
-/* The parts of `docker-compose.yml` and `supergraph.yaml` that follow from the subgraphs. */
+/* Generates the parts of `docker-compose.yml` and `supergraph.yaml` about the subgraphs. */
 
-/** A sandbox's port as a container. */
+/** Returns the port of a sandbox's container. */
 const sandboxPortOf = ({ port }: SubgraphModule): number => port + 10;
 
-/** A provider may have the name of its subgraph, which is a service already. */
+/** Returns a sandbox's service name. A provider can have the name of its subgraph, which is already a service. */
 const sandboxHostOf = ({ name, provider }: SubgraphModule): string =>
   provider.name === name ? `${name}-sandbox` : provider.name;
 
@@ -41,21 +41,21 @@ const sandboxService = (module: SubgraphModule): string => {
 ${check(`http://127.0.0.1:${port}/_sandbox/health`)}`;
 };
 
-/** The services of the subgraphs and of their sandboxes. */
+/** Generates the services of the subgraphs and their sandboxes. */
 export const services = (subgraphs: readonly SubgraphModule[]): string =>
   [...subgraphs.map(subgraphService), ...subgraphs.filter(({ provider }) => provider.sandbox).map(sandboxService)].join(
     '\n\n',
   );
 
-/** Where the gateway finds the subgraphs. */
+/** Generates the gateway's subgraph URLs. */
 export const gatewayUrls = (subgraphs: readonly SubgraphModule[]): string =>
   subgraphs.map(({ name, port }) => `      ${name.toUpperCase()}_URL: http://${name}:${port}/${name}`).join('\n');
 
-/** The services that the gateway waits for. */
+/** Generates the services that the gateway depends on. */
 export const gatewayDependencies = (subgraphs: readonly SubgraphModule[]): string =>
   subgraphs.map(({ name }) => `      ${name}: { condition: service_healthy }`).join('\n');
 
-/** The subgraphs of `supergraph.yaml`. */
+/** Generates the subgraphs in `supergraph.yaml`. */
 export const supergraphEntries = (subgraphs: readonly SubgraphModule[]): string =>
   subgraphs
     .map(

@@ -7,12 +7,12 @@ import { configurationSections, exampleSections, urlLines, urlTable } from './co
 import { gatewayDependencies, gatewayUrls, services, supergraphEntries } from './containers.ts';
 
 /*
- * Everything that follows from the definitions of subgraphs and providers: the list of subgraphs, their entries in
- * supergraph.yaml and docker-compose.yml, and the documentation of their variables. In files that people write too, a
- * generated part stands between two lines: `generated: <part>` and `end of generated`.
+ * Generates everything that depends on the definitions of subgraphs and providers: the list of subgraphs, their entries in
+ * supergraph.yaml and docker-compose.yml, and the documentation of their variables. In partly hand-written files, generated
+ * parts are between the lines `generated: <part>` and `end of generated`.
  */
 
-/** A file with parts that are generated. */
+/** A file with generated parts. */
 type Target = {
   readonly file: string;
   readonly parts: Readonly<Record<string, (all: readonly SubgraphModule[]) => string>>;
@@ -28,12 +28,12 @@ const TARGETS: readonly Target[] = [
   { file: 'docs/configuration.md', parts: { 'subgraph URLs': urlTable, providers: configurationSections } },
 ];
 
-/** The generated parts of a file cannot be found, or definitions are in each other's way. The message says which. */
+/** A file lacks the markers of a generated part, or definitions conflict. */
 export class GenerateError extends Error {}
 
 const LIST = 'subgraphs/index.ts';
 
-/** The subgraphs of a project, by their folders: those with a schema. */
+/** Returns the names of a project's subgraphs: the folders with a schema. */
 export const subgraphNames = (root: string): string[] =>
   readdirSync(join(root, 'subgraphs')).filter((name) => existsSync(join(root, 'subgraphs', name, 'schema.graphql')));
 
@@ -48,14 +48,14 @@ const fill = (text: string, part: string, content: string, file: string): string
   const pattern = new RegExp(`(^.*generated: ${part}(?: -->)?\\n)[\\s\\S]*?(^.*end of generated)`, 'm');
   if (!pattern.test(text)) throw new GenerateError(`${file} has no part "generated: ${part}".`);
   return text.replace(pattern, (_, start: string, end: string) => {
-    // Markdown needs an empty line before and after a heading, and none within a table.
+    // Markdown needs blank lines around a heading, but none within a table.
     const gap = content.startsWith('#') && file.endsWith('.md') ? '\n' : '';
     return `${start}${gap}${content}\n${gap}${end}`;
   });
 };
 
 /**
- * Generates the files that are out of date, and returns their names; with `check`, nothing is written. Throws
+ * Writes the files that are out of date and returns their names; with `check`, writes nothing. Throws
  * GenerateError.
  */
 export const generate = async (root: string, { check }: { readonly check: boolean }): Promise<string[]> => {
@@ -76,7 +76,7 @@ export const generate = async (root: string, { check }: { readonly check: boolea
   );
   const subgraphs = modules.sort((a, b) => a.port - b.port);
   const [twice] = subgraphs.filter(({ port }, index) => subgraphs[index + 1]?.port === port);
-  if (twice) throw new GenerateError(`Two subgraphs have the port ${twice.port}.`);
+  if (twice) throw new GenerateError(`Two subgraphs have the port ${twice.port}. Change one of them.`);
   for (const { file, parts } of TARGETS) {
     let text = await readFile(join(root, file), 'utf8');
     for (const [part, render] of Object.entries(parts)) text = fill(text, part, render(subgraphs), file);

@@ -2,19 +2,19 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { KINDS, readNames, UsageError } from './names.ts';
-import { requireRoom, writeTemplates } from './templates.ts';
+import { requireNoFiles, writeTemplates } from './templates.ts';
 
 /*
- * `npm run new:subgraph -- loyalty --rest`: writes the folder of a subgraph over a new provider, with a sandbox, and its tests;
- * everything else is generated. What it does is an example to be replaced by the provider's own: docs/add-a-subgraph.md.
+ * `npm run new:subgraph -- loyalty --rest`: creates a subgraph over a new provider, with a sandbox and tests, and generates
+ * everything else. The created code is an example to adapt to the provider: docs/add-a-subgraph.md.
  */
 
 const ROOT = join(import.meta.dirname, '../..');
 const run = promisify(execFile);
 
 const USAGE = `Usage: npm run new:subgraph -- <name> --rest | --soap | --graphql [--provider <name>]
-  <name>      what the graph calls it, in one word: loyalty
-  --provider  what is behind it, if that has another name: bonus`;
+  <name>      name of the subgraph, one word: loyalty
+  --provider  name of the provider, if different: bonus`;
 
 try {
   const { positionals, values } = parseArgs({
@@ -28,10 +28,10 @@ try {
   });
   const kinds = KINDS.filter((kind) => values[kind]);
   const [kind] = kinds;
-  if (positionals.length !== 1 || kinds.length !== 1 || !kind) throw new UsageError('A name and one kind, please.');
+  if (positionals.length !== 1 || kinds.length !== 1 || !kind) throw new UsageError('Give one name and one kind.');
   const [name = ''] = positionals;
   const names = await readNames({ root: ROOT, name, provider: values.provider ?? name, kind });
-  requireRoom(ROOT, names);
+  requireNoFiles(ROOT, names);
   const written = await writeTemplates(ROOT, names);
   const tool = (command: string, ...args: string[]) =>
     run(process.execPath, [join(ROOT, 'node_modules/.bin', command), ...args], { cwd: ROOT });
@@ -47,7 +47,7 @@ try {
       stdout.trim(),
       '',
       `\`npm start\` serves it now: { ${names.name}(email: "ada.lindqvist@customers.example") { status since } }`,
-      'It goes on in docs/add-a-subgraph.md; `npm run check` says when it is done.',
+      'Next, follow docs/add-a-subgraph.md until `npm run check` passes.',
     ].join('\n'),
   );
 } catch (error) {

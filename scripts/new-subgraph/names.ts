@@ -3,24 +3,24 @@ import { join } from 'node:path';
 import { buildSchema } from 'graphql';
 import { subgraphs } from '../../subgraphs/index.ts';
 
-/** How a provider is spoken to. */
+/** The kinds of provider APIs. */
 export const KINDS = ['rest', 'soap', 'graphql'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** What was asked for cannot be done; the message says why. */
+/** Invalid arguments. The message says what is wrong. */
 export class UsageError extends Error {}
 
 export type Names = {
   readonly kind: Kind;
-  /** The subgraph: `loyalty`. */
+  /** The subgraph's name: `loyalty`. */
   readonly name: string;
-  /** Its type: `Loyalty`. */
+  /** Its GraphQL type: `Loyalty`. */
   readonly Name: string;
-  /** What is behind it: `bonus`, `Bonus`, `BONUS`. */
+  /** The provider's name: `bonus`, `Bonus`, `BONUS`. */
   readonly provider: string;
   readonly Provider: string;
   readonly PROVIDER: string;
-  /** Where the subgraph listens as a container. */
+  /** The port of the subgraph's container. */
   readonly port: number;
 };
 
@@ -35,7 +35,7 @@ const isReserved = (word: string): boolean => {
   }
 };
 
-/** Makes the names of everything that is written. Throws UsageError where one cannot be used, or is there already. */
+/** Derives all names in the created files. Throws UsageError if a name is invalid or taken. */
 export const readNames = async ({
   root,
   name,
@@ -49,17 +49,18 @@ export const readNames = async ({
 }): Promise<Names> => {
   for (const word of [name, provider]) {
     if (!WORD.test(word) || isReserved(word)) {
-      throw new UsageError(`"${word}" cannot be a name: one word in small letters, please, such as loyalty.`);
+      throw new UsageError(`"${word}" is not a valid name. Use one lower-case word, such as loyalty.`);
     }
   }
-  if (subgraphs.some((one) => one.name === name)) throw new UsageError(`There is a subgraph ${name} already.`);
-  if (subgraphs.some((one) => one.provider.name === provider)) {
-    throw new UsageError(`There is a subgraph over ${provider} already.`);
+  if (subgraphs.some((subgraph) => subgraph.name === name))
+    throw new UsageError(`The subgraph ${name} already exists.`);
+  if (subgraphs.some((subgraph) => subgraph.provider.name === provider)) {
+    throw new UsageError(`A subgraph over ${provider} already exists.`);
   }
   const Name = capitalized(name);
   const schema = buildSchema(await readFile(join(root, 'gateway/schema.graphql'), 'utf8'));
   const isTaken = schema.getType(Name) ?? schema.getQueryType()?.getFields()[name];
-  if (isTaken) throw new UsageError(`The graph has a ${Name} or a field ${name} already: take another name.`);
+  if (isTaken) throw new UsageError(`The graph already has a type ${Name} or a field ${name}. Use another name.`);
   return {
     kind,
     name,

@@ -5,7 +5,7 @@ import { type Kind, type Names, UsageError } from './names.ts';
 
 const TEMPLATES = join(import.meta.dirname, 'templates');
 
-/** Where each template goes, by the names that it has there. */
+/** The templates, each with the path of the created file, and its kind if not common to all. */
 const FILES: readonly (readonly [template: string, file: string, kind?: Kind])[] = [
   ['common/schema.graphql', 'subgraphs/__name__/schema.graphql'],
   ['common/model.ts', 'subgraphs/__name__/model.ts'],
@@ -22,7 +22,7 @@ const FILES: readonly (readonly [template: string, file: string, kind?: Kind])[]
   ['common/test.ts', 'test/subgraphs/__name__.test.ts'],
 ];
 
-/** What differs by kind. */
+/** Placeholder values that depend on the kind. */
 const KIND_WORDS: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
   rest: {
     ADDRESS: 'BASE_URL',
@@ -52,7 +52,7 @@ const KIND_WORDS: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
   },
 };
 
-/** Puts names in the place of `__name__` and its like. */
+/** Replaces placeholders such as `__name__`. */
 export const fill = (text: string, names: Names): string => {
   const words = { ...names, port: String(names.port), ...KIND_WORDS[names.kind] };
   return Object.entries(words).reduce((filled, [word, value]) => filled.replaceAll(`__${word}__`, value), text);
@@ -60,15 +60,15 @@ export const fill = (text: string, names: Names): string => {
 
 const filesFor = (names: Names) => FILES.filter(([, , only]) => !only || only === names.kind);
 
-/** Throws UsageError where something stands already in the place of a file that would be written. */
-export const requireRoom = (root: string, names: Names): void => {
+/** Throws UsageError if a file to be written already exists. */
+export const requireNoFiles = (root: string, names: Names): void => {
   for (const [, path] of filesFor(names)) {
     const file = fill(path, names);
-    if (existsSync(join(root, file))) throw new UsageError(`There is a ${file} already. Nothing was written.`);
+    if (existsSync(join(root, file))) throw new UsageError(`${file} already exists. Nothing was written.`);
   }
 };
 
-/** Writes the files of a subgraph; gives their names. */
+/** Writes the files of a subgraph and returns their paths. */
 export const writeTemplates = async (root: string, names: Names): Promise<string[]> => {
   const written: string[] = [];
   for (const [template, path] of filesFor(names)) {

@@ -2,16 +2,16 @@ import { type Change, ChangeType, CriticalityLevel, diff } from '@graphql-inspec
 import type { DocumentNode, GraphQLSchema } from 'graphql';
 import { readUsage, type Usage } from './usage.ts';
 
-/** A change that breaks who uses what it is about. */
+/** A breaking schema change. */
 export type BreakingChange = {
-  /** Its kind and its place, by which it can be declared: `FIELD_REMOVED Customer.phone`. */
+  /** Its type and coordinate, with which it can be declared: `FIELD_REMOVED Customer.phone`. */
   readonly name: string;
   readonly message: string;
-  /** Whether one of the known operations uses it. */
+  /** Whether a known operation uses the changed element. */
   readonly isUsed: boolean;
 };
 
-/** The changes between two schemas that break somebody, each with whether it breaks one of these operations. */
+/** Finds the breaking changes between two schemas, and whether each affects one of these operations. */
 export const findBreakingChanges = async (
   before: GraphQLSchema,
   after: GraphQLSchema,
@@ -27,22 +27,22 @@ export const findBreakingChanges = async (
     }));
 };
 
-/** What of an argument matters to those alone who give it. */
-const OF_GIVEN_ARGUMENTS: ReadonlySet<string> = new Set([
+/** Changes of an argument that only affect operations that pass it. */
+const ARGUMENT_USE_CHANGES: ReadonlySet<string> = new Set([
   ChangeType.FieldArgumentRemoved,
   ChangeType.FieldArgumentTypeChanged,
 ]);
 
 const isUsed = ({ type, path }: Change, usage: Usage): boolean => {
-  // A change of the schema's root types, for one, is about everything.
+  // A change without a path, e.g. of the root types, affects everything.
   if (!path) return true;
   if (path.startsWith('@')) return usage.has(path.split('.')[0] ?? path);
   const [typename = '', member, argument] = path.split('.');
   if (!member) return usage.has(typename);
-  if (argument && OF_GIVEN_ARGUMENTS.has(type)) return usage.has(path);
-  // Of input objects and enums it is not known which members are sent, or may come back.
+  if (argument && ARGUMENT_USE_CHANGES.has(type)) return usage.has(path);
+  // It is unknown which members of input objects are sent and which enum values are returned.
   return usage.has(`${typename}.${member}`) || (!hasFields(type) && usage.has(typename));
 };
 
-/** Whether the change is about a type whose fields are selected one by one. */
+/** Whether the change concerns a type whose fields are selected individually. */
 const hasFields = (type: string): boolean => type.startsWith('FIELD_');

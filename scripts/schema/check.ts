@@ -17,17 +17,17 @@ const Declared = z.array(z.object({ change: z.string(), why: z.string().min(1) }
 const Manifest = z.object({ operations: z.array(z.object({ body: z.string() })) });
 
 export type SchemaCheck = {
-  /** Breaking changes that nobody has declared and that break an operation. */
+  /** Undeclared breaking changes that break an operation. */
   readonly failing: readonly BreakingChange[];
-  /** Breaking changes that were declared, or break no operation. */
+  /** Breaking changes that are declared or break no operation. */
   readonly passing: readonly BreakingChange[];
-  /** How many operations were looked at. */
+  /** The number of checked operations. */
   readonly operations: number;
 };
 
 /**
- * Compares the schema that the subgraphs in `root` compose to with the one that was committed at `base`, by the operations
- * that were committed there: those are in use already. Undefined where nothing was committed. Throws CompositionError.
+ * Compares the composed schema of the subgraphs in `root` with the one committed at `base`, using the operations committed
+ * there, which are already in use. Undefined if no schema was committed. Throws CompositionError.
  */
 export const checkSchema = async (root: string, base: string): Promise<SchemaCheck | undefined> => {
   const git = async (...args: string[]): Promise<string> =>
@@ -40,7 +40,7 @@ export const checkSchema = async (root: string, base: string): Promise<SchemaChe
   const texts = (wanted: (file: string) => boolean) =>
     Promise.all(files.filter(wanted).map((file) => git('show', `${base}:${file}`)));
   const documents = await texts((file) => file.endsWith('.graphql'));
-  // Of apps that are built elsewhere there are only their manifests.
+  // Apps that are built elsewhere have only manifests here.
   const manifests = await texts((file) => file.endsWith('/operations.json'));
   const bodies = manifests.flatMap((text) =>
     Manifest.parse(JSON.parse(text)).operations.map(({ body }) => parse(body)),
@@ -67,7 +67,7 @@ const operationNames = ({ definitions }: DocumentNode): string[] =>
     definition.kind === Kind.OPERATION_DEFINITION ? (definition.name?.value ?? print(definition)) : [],
   );
 
-/** What to say of a check, and whether it fails. */
+/** Formats the result of a check, and returns whether it fails. */
 export const formatReport = (
   check: SchemaCheck | undefined,
   base: string,
@@ -82,7 +82,7 @@ export const formatReport = (
     ...(failing.length > 0
       ? [
           `These changes break operations that were committed at ${base}:\n${list(failing)}`,
-          `Change nothing that is in use: deprecate it, and remove it when no app asks for it. If it has to be, declare it in ${DECLARED}:`,
+          `Deprecate elements that are in use, and remove them when no app uses them. To break them anyway, declare the changes in ${DECLARED}:`,
           failing.map(({ name }) => `  - change: ${name}\n    why: …`).join('\n'),
         ]
       : [`The schema breaks none of the ${operations} operations that were committed at ${base}.`]),

@@ -9,17 +9,17 @@ import {
   visitWithTypeInfo,
 } from 'graphql';
 
-/** What of a schema operations use: `Customer`, `Customer.phone`, `Customer.payments.first`, `@include`. */
+/** The schema coordinates that operations use: `Customer`, `Customer.phone`, `Customer.payments.first`, `@include`. */
 export type Usage = ReadonlySet<string>;
 
-/** Reads the coordinates that operations use. They have to be valid against the schema. */
+/** Collects the coordinates that operations use. The operations must be valid against the schema. */
 export const readUsage = (schema: GraphQLSchema, documents: readonly DocumentNode[]): Usage => {
   const used = new Set<string>();
 
   const addType = (type: GraphQLNamedType | null | undefined): void => {
     if (!type || used.has(type.name)) return;
     used.add(type.name);
-    // What a variable of an input type holds is not known here: all of it may be sent.
+    // The value of an input-type variable is unknown here: all of its fields may be sent.
     if (!isInputObjectType(type)) return;
     for (const field of Object.values(type.getFields())) addType(getNamedType(field.type));
   };

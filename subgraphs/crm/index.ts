@@ -5,7 +5,7 @@ import { RecordId } from './hubspot/record-id.ts';
 import type { Context } from './model.ts';
 import { createResolvers } from './resolvers.ts';
 
-/** Customers, companies and deals. */
+/** The crm subgraph: customers, companies and deals. */
 export const crm = defineSubgraph({
   name: 'crm',
   title: 'CRM',

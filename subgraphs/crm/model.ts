@@ -3,13 +3,13 @@ import type { Connection, PagedList } from '../kit/connection.ts';
 import type { DealStatus, ExternalId, LifecycleStage } from './generated.ts';
 
 /*
- * What the crm subgraph knows of a CRM, whichever it is.
+ * The crm subgraph's model of a CRM, independent of the provider.
  *
- * A field of a record that was just written may be an Error: the write has been carried out, and this field could not be read
+ * A field of a record that was just written may be an Error: the write was carried out, but the field could not be read
  * afterwards.
  */
 
-/** A decimal in major units with its currency, in capitals. */
+/** A decimal in major units, with its ISO 4217 currency in upper case. */
 export type Amount = { readonly amount: string; readonly currency: string };
 
 /** A person. */
@@ -33,13 +33,13 @@ export type Company = {
   readonly externalIds: readonly ExternalId[];
 };
 
-/** Something sold, or about to be. */
+/** A sale, open or closed. */
 export type Deal = {
   readonly id: string;
   readonly name: string | null | Error;
-  /** By its id in the pipeline. */
+  /** The id of the stage in its pipeline. */
   readonly stage: string | null | Error;
-  /** Null where the CRM does not say. */
+  /** Null if unknown. */
   readonly status: DealStatus | null | Error;
   readonly amount: Amount | null | Error;
   readonly closeDate: string | null | Error;
@@ -47,37 +47,37 @@ export type Deal = {
   readonly externalIds: readonly ExternalId[];
 };
 
-/** One line of what a deal sells. */
+/** A line item of a deal. */
 export type LineItem = {
   readonly id: string;
   readonly name: string | null;
-  /** Null for a line of free text. */
+  /** Null for free text. */
   readonly sku: string | null;
   readonly quantity: number | null;
   readonly unitPrice: Amount | null;
   readonly amount: Amount | null;
 };
 
-/** A stage that can be set or looked for. OTHER is many stages and so none. */
+/** A lifecycle stage that can be set or filtered by. OTHER stands for several stages, so it cannot. */
 export type SingleLifecycleStage = Exclude<LifecycleStage, 'OTHER'>;
 
-/** Which customers to list. All that is set has to hold. */
+/** Filter for customers. All set conditions must hold. */
 export type CustomerFilter = {
   readonly lifecycleStage?: SingleLifecycleStage | null | undefined;
   readonly text?: string | null | undefined;
 };
 
-/** Which deals to list. All that is set has to hold. */
+/** Filter for deals. All set conditions must hold. */
 export type DealFilter = {
   readonly stage?: string | null | undefined;
   readonly status?: DealStatus | null | undefined;
   readonly text?: string | null | undefined;
 };
 
-/** Which page of a list: how many, and after which cursor. */
+/** A page of a list: its size and the cursor before it. */
 export type Page = Pick<PagedList, 'first' | 'after'>;
 
-/** What to set of a customer. What is left out stays; null clears. */
+/** Changes of a customer. Undefined leaves a field unchanged, null clears it. */
 export type CustomerUpdate = {
   /** In lower case. */
   readonly email?: string | null | undefined;
@@ -87,10 +87,10 @@ export type CustomerUpdate = {
   readonly lifecycleStage?: SingleLifecycleStage | null | undefined;
 };
 
-/** A customer to enter. */
+/** Input for creating a customer. */
 export type NewCustomer = CustomerUpdate & { readonly email: string; readonly companyId?: string | null | undefined };
 
-/** What to set of a deal. What is left out stays; null clears. */
+/** Changes of a deal. Undefined leaves a field unchanged, null clears it. */
 export type DealUpdate = {
   readonly name?: string | null | undefined;
   readonly stage?: string | null | undefined;
@@ -100,34 +100,34 @@ export type DealUpdate = {
   readonly closeDate?: string | null | undefined;
 };
 
-/** Checks the ids in inputs: what an id looks like is the CRM's own. */
+/** Schema of ids in inputs, which depends on the CRM. */
 export type IdSchema = z.ZodType<string>;
 
 /**
- * A CRM, for one client request. Everything throws UpstreamError, and BAD_USER_INPUT for a cursor of another list. A record is
- * null where there is none; in a list, one that cannot be read is an Error.
+ * A CRM, for one client request. Everything throws UpstreamError, or BAD_USER_INPUT for a cursor of another list. A missing
+ * record is null; in a list, an invalid record is an Error.
  *
- * A write that throws UPSTREAM_OUTCOME_UNKNOWN may have been carried out; with any other error it has not.
+ * A write that throws UPSTREAM_OUTCOME_UNKNOWN may have been carried out; one that throws another error has not.
  */
 export type Crm = {
   readonly customer: (id: string) => Promise<Customer | null>;
-  /** By address in lower case. */
+  /** Returns the customer with an address, given in lower case. */
   readonly customerByEmail: (email: string) => Promise<Customer | null>;
-  /** In the order of entry. */
+  /** In creation order. */
   readonly customers: (filter: CustomerFilter, page: Page) => Promise<Connection<Customer>>;
   readonly company: (id: string) => Promise<Company | null>;
   readonly deal: (id: string) => Promise<Deal | null>;
-  /** In the order of entry. */
+  /** In creation order. */
   readonly deals: (filter: DealFilter, page: Page) => Promise<Connection<Deal>>;
-  /** The company that the customer belongs to; the primary one where there are several. */
+  /** The customer's company; the primary one if there are several. */
   readonly companyOfCustomer: (id: string) => Promise<Company | null>;
   /** Newest first. */
   readonly dealsOfCustomer: (id: string, page: Page) => Promise<Connection<Deal>>;
-  /** The company that buys; the primary one where there are several. */
+  /** The deal's company; the primary one if there are several. */
   readonly companyOfDeal: (id: string) => Promise<Company | null>;
   readonly customersOfDeal: (id: string) => Promise<readonly (Customer | Error)[]>;
   readonly lineItemsOfDeal: (id: string) => Promise<readonly (LineItem | Error)[]>;
-  /** Rejected with the reason ALREADY_EXISTS where the address is taken. */
+  /** Rejected with the reason ALREADY_EXISTS if the address is taken. */
   readonly createCustomer: (customer: NewCustomer) => Promise<Customer>;
   readonly updateCustomer: (id: string, update: CustomerUpdate) => Promise<Customer>;
   readonly updateDeal: (id: string, update: DealUpdate) => Promise<Deal>;

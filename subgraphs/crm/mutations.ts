@@ -4,7 +4,7 @@ import { DateTime, Decimal, Email, readInput, text } from '../kit/inputs.ts';
 import type { MutationResolvers } from './generated.ts';
 import type { IdSchema, SingleLifecycleStage } from './model.ts';
 
-/** A stage that can be set or looked for. */
+/** Schema of a lifecycle stage that can be set or filtered by. */
 export const LifecycleStage = z.custom<SingleLifecycleStage>(
   (stage) => typeof stage === 'string' && stage !== 'OTHER',
   'OTHER stands for many stages and cannot be given',
@@ -18,7 +18,7 @@ const Person = {
 };
 
 const requireChange = (update: Readonly<Record<string, unknown>>): void => {
-  if (Object.values(update).every((value) => value === undefined)) throw badInput('input', 'changes nothing');
+  if (Object.values(update).every((value) => value === undefined)) throw badInput('input', 'sets no field');
 };
 
 export const createMutations = (Id: IdSchema): MutationResolvers => {

@@ -18,7 +18,7 @@ const DealFilter = z.object({
   text: searchText,
 });
 
-/** Null where nobody has filled the amount in. */
+/** Maps an amount; null if the CRM has none. */
 const toMoney = (amount: Amount | null): Money | null =>
   amount && (moneyFromDecimal(amount.amount, amount.currency) ?? null);
 
@@ -59,7 +59,7 @@ const Deal: DealResolvers = {
   lineItems: ({ id }, _, { crm }) => crm.lineItemsOfDeal(id),
 };
 
-/** The resolvers, for a CRM whose ids look like this. */
+/** Creates the resolvers. `Id` is the schema of the CRM's ids. */
 export const createResolvers = (Id: IdSchema): Resolvers => ({
   Query: createQuery(Id),
   Mutation: createMutations(Id),

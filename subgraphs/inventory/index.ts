@@ -4,7 +4,7 @@ import { openmage } from './openmage/definition.ts';
 import { createInventory } from './openmage/inventory.ts';
 import { resolvers } from './resolvers.ts';
 
-/** Products and their stock. */
+/** The inventory subgraph: products and their stock. */
 export const inventory = defineSubgraph({
   name: 'inventory',
   title: 'Inventory',

@@ -1,21 +1,21 @@
 import type { BackorderPolicy } from './generated.ts';
 
 /*
- * What the inventory subgraph knows of a shop, whichever it is.
+ * The inventory subgraph's model of a shop, independent of the provider.
  */
 
 /** The stock of a product. */
 export type Stock = {
   readonly sku: string;
-  /** In the unit that the product is sold in. Below zero where more was sold than there is. */
+  /** In the product's sales unit. Negative if more was sold than is in stock. */
   readonly quantity: number;
   readonly isInStock: boolean;
 };
 
-/** A product; after a write with the stock that was read back, or the error in its place. */
+/** A product. After a write, with the stock that was read back, or the error of reading it. */
 export type Product = { readonly sku: string; readonly stock?: Stock | Error };
 
-/** What to set of a product's stock. What is left out stays. */
+/** Changes of a product's stock. Undefined leaves a field unchanged. */
 export type StockUpdate = {
   readonly quantity?: number | undefined;
   readonly isInStock?: boolean | undefined;
@@ -24,15 +24,15 @@ export type StockUpdate = {
 
 /** A shop, for one client request. Everything throws UpstreamError. */
 export type Inventory = {
-  /** The stock of a SKU; null where the shop does not have it. */
+  /** The stock of a SKU; null if the shop does not have it. */
   readonly stock: (sku: string) => Promise<Stock | null>;
-  /** In the SKUs' order; an Error where one failed. */
+  /** The stock of several SKUs, in their order; an Error for one that failed. */
   readonly stocks: (skus: readonly string[]) => Promise<(Stock | null | Error)[]>;
-  /** The name of a SKU; null where the shop does not tell. */
+  /** The product's name; null if the shop does not offer its catalogue. */
   readonly name: (sku: string) => Promise<string | null>;
   /**
-   * Sets the stock of the product with exactly this SKU. Until the shop has taken the update, an error means that nothing was
-   * written. From then on no failure may: stock that cannot be read back is an Error in the product.
+   * Sets the stock of the product with exactly this SKU. Before the shop has accepted the update, an error means that nothing
+   * was written. Afterwards, stock that cannot be read back is an Error in the product.
    */
   readonly setStock: (sku: string, update: StockUpdate) => Promise<Product>;
 };

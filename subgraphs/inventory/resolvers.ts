@@ -8,7 +8,7 @@ const Skus = z.array(Sku).max(500, 'must be at most 500');
 
 const SetStock = z.object({
   sku: Sku,
-  // The shop keeps four decimals.
+  // The shop stores four decimals.
   quantity: z
     .number()
     .refine(
@@ -25,7 +25,7 @@ export const resolvers: Resolvers = {
     products: async (_, { skus }, { inventory }) => {
       const items = await inventory.stocks(readInput(Skus, skus, 'skus'));
       const [first] = items;
-      // The shop failed as a whole: one error for the list. Otherwise each entry fails at its own place.
+      // If all entries failed, report one error for the list. Otherwise each entry fails on its own.
       if (first instanceof Error && items.every((item) => item instanceof Error)) throw first;
       return items.map((item) => (item instanceof Error ? Promise.reject(item) : item));
     },
@@ -38,7 +38,7 @@ export const resolvers: Resolvers = {
         isInStock: inStock ?? undefined,
         backorderPolicy: args.input.backorderPolicy ?? undefined,
       };
-      if (Object.values(update).every((value) => value === undefined)) throw badInput('input', 'changes nothing');
+      if (Object.values(update).every((value) => value === undefined)) throw badInput('input', 'sets no field');
       return { product: await inventory.setStock(sku, update) };
     },
   },
@@ -49,7 +49,7 @@ export const resolvers: Resolvers = {
       stock instanceof Error ? Promise.reject(stock) : (stock ?? inventory.stock(sku)),
   },
   Stock: {
-    // Below zero a shop counts what it has sold and does not have.
+    // A negative quantity is the number of backordered items.
     quantity: ({ quantity }) => Math.max(0, quantity),
     inStock: ({ isInStock }) => isInStock,
     backorders: ({ quantity }) => Math.max(0, -quantity),

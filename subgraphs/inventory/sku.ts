@@ -1,11 +1,11 @@
 import { z } from 'zod';
 
-/** The longest SKU that a shop stores: the column is `varchar(64)`. */
+/** Maximum length of a SKU: the shop's column is `varchar(64)`. */
 const MAX_LENGTH = 64;
 
 /**
- * A SKU in an input: 1 to 64 characters that an XML document can hold. One character that XML forbids makes the shop
- * refuse the whole message, and with it the keys of every other request that share it.
+ * Schema of a SKU in an input: 1 to 64 characters that XML allows. One forbidden character would make the shop reject the
+ * whole message, including the keys of all other client requests in it.
  */
 export const Sku = z
   .string()
@@ -13,5 +13,5 @@ export const Sku = z
   .max(MAX_LENGTH, `must have at most ${MAX_LENGTH} characters`)
   .regex(/^[^\p{Cc}\p{Cs}\uFFFE\uFFFF]+$/u, 'must have no control characters');
 
-/** Whether a text can be a SKU. References from other subgraphs hold whatever somebody typed there. */
+/** Whether a text can be a SKU. References from other subgraphs contain whatever was typed there. */
 export const isSku = (text: string): boolean => Sku.safeParse(text).success;

@@ -1,7 +1,7 @@
 /*
- * Case conversion of identifiers that come from outside: e-mail addresses, currency codes. JavaScript's own also maps letters
- * of other scripts onto ASCII ones: the Kelvin sign (U+212A) to `k`, the dotless `\u0131` to `I`, the long `\u017f` to `S`. An
- * address with such a letter would find another customer.
+ * ASCII case conversion of identifiers from outside: e-mail addresses, currency codes. JavaScript's own conversion also maps
+ * letters of other scripts to ASCII: the Kelvin sign (U+212A) to `k`, the dotless `\u0131` to `I`, the long `\u017f` to `S`. An
+ * address with such a letter would match another customer.
  */
 
 /** Converts A to Z to lower case and leaves every other character alone. */

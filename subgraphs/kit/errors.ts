@@ -3,7 +3,7 @@ import { UpstreamError, type UpstreamErrorCode } from '../../connectors/errors.t
 import type { Log } from '../../runtime/log.ts';
 import { toClientText } from './limits/client-text.ts';
 
-/** Something in the request cannot be used. `argument` names it, e.g. `input.amount`. */
+/** Creates a BAD_USER_INPUT error. `argument` names the invalid value, e.g. `input.amount`. */
 export const badInput = (argument: string, message: string): GraphQLError =>
   new GraphQLError(`${argument}: ${message}`, { extensions: { code: 'BAD_USER_INPUT', argument } });
 
@@ -26,9 +26,9 @@ const INTERNAL: GraphQLFormattedError = {
 };
 
 /**
- * The only place where an error becomes something a client sees: a message, the path, a stable code, and no URL,
- * credential or words of a provider. What is kept from clients is logged; where a provider refuses who we are, with the names of
- * the variables in `credentials`.
+ * Converts an error to what clients see: a message, the path and a stable code, but no URL, credential or text from a
+ * provider. The only place that does. The details are logged; if the provider rejects the credentials, with the names of the
+ * variables in `credentials`.
  */
 export const toPublicError = (
   error: GraphQLError,
@@ -40,7 +40,7 @@ export const toPublicError = (
   if (cause instanceof UpstreamError) {
     const { code, upstream, details } = cause;
     const { operation, status, retryAfterMs, reason } = details;
-    // A caller that left, or a thing that is refused for a good reason, is no fault of the provider.
+    // Cancelled and rejected requests are not failures of the provider.
     const level = code === 'UPSTREAM_CANCELLED' || code === 'UPSTREAM_REJECTED' ? 'info' : 'warn';
     const refused = code === 'UPSTREAM_UNAUTHORIZED' && credentials ? { variables: credentials } : undefined;
     log[level](
@@ -57,8 +57,8 @@ export const toPublicError = (
       },
     };
   }
-  // GraphQL's own errors have no code. Without a path they are about the request's variables; with one, about a value
-  // that a resolver gave and the schema does not allow.
+  // graphql-js's own errors have no code. Without a path they concern the request's variables; with one, a value that a
+  // resolver returned and the schema does not allow.
   if (cause instanceof GraphQLError && (cause.extensions['code'] || !error.path || isAboutArgument(cause))) {
     const { code = 'BAD_USER_INPUT', argument } = cause.extensions;
     return {
@@ -72,19 +72,19 @@ export const toPublicError = (
 };
 
 /**
- * Whether graphql-js refused an argument's value: null in a variable that may be null because of a default. The
- * specification makes that an error of the field (6.4.1).
+ * Whether graphql-js rejected an argument's value: null in a variable that is nullable because of a default. In the
+ * specification that is an error of the field (6.4.1).
  */
 export const isAboutArgument = ({ message, originalError }: GraphQLError): boolean =>
   !originalError && /^Argument "\w+" (of required type|of non-null type|has invalid value)/.test(message);
 
-/** What was thrown, under the GraphQLErrors that the execution wraps it in. */
+/** Unwraps the thrown error from the GraphQLErrors of the execution. */
 const causeOf = (error: Error): Error => {
   const original = error instanceof GraphQLError ? error.originalError : undefined;
   return original ? causeOf(original) : error;
 };
 
-/** The error code of the operating system or the HTTP client at the bottom, e.g. `ECONNREFUSED`. */
+/** Returns the root cause's error code from the operating system or the HTTP client, e.g. `ECONNREFUSED`. */
 const whyOf = ({ cause }: Error): unknown => {
   if (!(cause instanceof Error)) return undefined;
   return cause instanceof UpstreamError ? whyOf(cause) : ((cause as { code?: unknown }).code ?? cause.name);

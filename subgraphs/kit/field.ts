@@ -2,30 +2,30 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { GraphQLFieldResolver, GraphQLResolveInfo } from 'graphql';
 import type { Staleness } from '../../connectors/reads/reader.ts';
 
-/** Something in an answer that is past its time: since the provider said so `ageMs` have passed. */
+/** A stale value in a response: its path, its age and why it was served. */
 export type StaleNote = Staleness & {
   readonly path: readonly (string | number)[];
   /** The subgraph whose provider it is. */
   readonly provider: string;
 };
 
-/** What every resolver's context has, beside what its subgraph puts there. */
+/** The part of a resolver's context that every subgraph has. */
 export type FieldContext = {
-  /** Where it is noted what of this fetch's answer is stale. One for each fetch. */
+  /** Collects the stale values of one fetch. */
   readonly stale: StaleNote[];
 };
 
 type Field = {
   readonly path: GraphQLResolveInfo['path'];
   readonly stale: StaleNote[];
-  /** What federation's `_entities` is asked for. */
+  /** The representations that federation's `_entities` receives. */
   readonly representations?: unknown;
 };
 
-// Loaders are asked from deep within resolvers, and have to know for which field of the answer.
+// Loaders are called deep within resolvers but need the field that they load for.
 const current = new AsyncLocalStorage<Field>();
 
-/** Lets what a resolver calls know which field of the answer it is for. */
+/** Wraps a resolver to make its field available to everything that it calls. */
 export const withField =
   <Source, Context extends object, Args, Result>(
     resolve: GraphQLFieldResolver<Source, Context, Args, Result>,
@@ -36,7 +36,7 @@ export const withField =
     return current.run({ path: info.path, stale, representations }, resolve, source, args, context, info);
   };
 
-/** The same for `__resolveReference`, which is told neither its field nor its place in the list. */
+/** The same for `__resolveReference`, which receives neither its field nor its index in the list. */
 export const withEntity =
   <Rest extends readonly unknown[], Result>(resolve: (reference: unknown, ...rest: Rest) => Result) =>
   (reference: unknown, ...rest: Rest): Result | Promise<never> => {
@@ -46,15 +46,15 @@ export const withEntity =
       const path = { prev: list.path, key: list.representations.indexOf(reference), typename: undefined };
       return current.run({ path, stale: list.stale }, resolve, reference, ...rest);
     } catch (error) {
-      // `_entities` stops at what is thrown, and nobody would handle the rejections of the entities before.
+      // `_entities` stops at a thrown error, which would leave the rejections of earlier entities unhandled.
       return Promise.reject(error);
     }
   };
 
-/** The field of the answer that is being resolved. */
+/** Returns the field that is being resolved. */
 export const currentField = (): Field | undefined => current.getStore();
 
-/** Notes that a field's value is stale. */
+/** Records that a field's value is stale. */
 export const noteStale = (field: Field | undefined, note: Omit<StaleNote, 'path'>): void => {
   if (!field) return;
   const path: (string | number)[] = [];

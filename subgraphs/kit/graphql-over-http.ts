@@ -11,12 +11,12 @@ import { sendRefusal } from '../../runtime/send-refusal.ts';
  */
 
 /**
- * Gives each response the media type that the client prefers, and the status that goes with the type: a client that takes
- * JSON alone may rely on the body of a 200 only, so it gets that for any request that was well-formed.
+ * Sets the media type that the client prefers, and the status that the type requires: a client that accepts only
+ * `application/json` may rely only on the body of a 200, so it gets a 200 for any well-formed request.
  */
 export const graphqlOverHttp: ApolloServerPlugin<BaseContext> = {
   requestDidStart: async ({ request }) => {
-    // The specification has an empty name for none.
+    // In the specification, an empty name means no name.
     if (request.operationName === '') delete request.operationName;
     return {
       willSendResponse: async ({ response: { http, body } }) => {
@@ -29,13 +29,13 @@ export const graphqlOverHttp: ApolloServerPlugin<BaseContext> = {
   },
 };
 
-/** Whether a response with errors belongs to a request that was well-formed, whatever is wrong with its operation. */
+/** Whether a response with errors belongs to a well-formed request, even if its operation is invalid. */
 const isOfWellFormed = ({ errors }: FormattedExecutionResult): boolean =>
   errors?.[0]?.extensions?.['code'] !== ApolloServerErrorCode.BAD_REQUEST;
 
 /**
- * Refuses a request whose `Accept` header allows no type of response, and returns whether it has. Apollo Server would
- * execute it first, mutations too. With `html`, `GET` may ask for that.
+ * Rejects a request whose `Accept` header allows none of the response types, and returns whether it did. Apollo Server would
+ * execute the request first, even mutations. With `html`, `GET` may accept HTML.
  */
 export const refuseUnacceptable = (
   { method, headers: { accept } }: FastifyRequest,

@@ -16,19 +16,19 @@ export const InfrastructureEnv = z.object({
 
 export const INFRASTRUCTURE_SECRETS = ['REDIS_URL'] as const;
 
-/** What all subgraphs of a process stand on, and the Redis behind it, if there is one. */
+/** The infrastructure that all subgraphs of a process share, and its Redis, if configured. */
 export type ProcessInfrastructure = {
   readonly infrastructure: Infrastructure;
   readonly redis: Redis | undefined;
-  /** For `/health/ready`. */
+  /** Details for `/health/ready`. */
   readonly health: () => Readonly<Record<string, string>>;
 };
 
-/** Reads the variables of the kit. Throws ConfigError. */
+/** Reads the infrastructure's variables. Throws ConfigError. */
 export const readInfrastructureConfig = (env: Env): z.output<typeof InfrastructureEnv> =>
   readEnv(InfrastructureEnv, env, INFRASTRUCTURE_SECRETS);
 
-/** Makes what the environment asks for. Throws ConfigError. */
+/** Creates the infrastructure that the environment configures. Throws ConfigError. */
 export const createProcessInfrastructure = (env: Env, log: Log): ProcessInfrastructure => {
   const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, CACHE_MAX_MIB } = readInfrastructureConfig(env);
   const redis = url ? createRedis({ url, timeoutMs, log }) : undefined;

@@ -3,17 +3,17 @@ import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import type { Reader, ReadResult } from '../../connectors/reads/reader.ts';
 import { currentField, noteStale } from './field.ts';
 
-/** Loads by key for one client request: each key once, and the value is remembered until the request ends. */
+/** Loads values by key for one client request, memoized until the request ends. */
 export type Loader<Key, Value> = {
-  /** `null` where the provider has nothing. Throws UpstreamError. */
+  /** Returns the value; `null` if the provider has none. Throws UpstreamError. */
   readonly load: (key: Key) => Promise<Value | null>;
-  /** In the keys' order, an Error where one failed. */
+  /** Returns the values in the keys' order; an Error for a key that failed. */
   readonly loadMany: (keys: readonly Key[]) => Promise<(Value | null | Error)[]>;
-  /** Forgets all values, after a write. */
+  /** Drops all memoized values, after a write. */
   readonly clearAll: () => void;
 };
 
-/** Creates a loader over a reader. Stale values are noted at the field that they are loaded for. */
+/** Creates a loader over a reader. Stale values are recorded at the field that they are loaded for. */
 export const createLoader = <Key, Value>(reader: Reader<Key, Value>, options: RequestOptions): Loader<Key, Value> => {
   const loader = new DataLoader<Key, ReadResult<Value>, string>((keys) => reader.load(keys, options), {
     cacheKeyFn: reader.idOf,
@@ -36,12 +36,12 @@ export const createLoader = <Key, Value>(reader: Reader<Key, Value>, options: Re
   };
 };
 
-/** The loaders of a request, by the names of the readers. */
+/** The loaders of a client request, by the names of the readers. */
 export type LoadersOf<Readers> = {
   readonly [Name in keyof Readers]: Readers[Name] extends Reader<infer Key, infer Value> ? Loader<Key, Value> : never;
 };
 
-/** Creates a loader over each reader. */
+/** Creates a loader for each reader. */
 export const createLoaders = <Readers extends object>(readers: Readers, options: RequestOptions): LoadersOf<Readers> =>
   Object.fromEntries(
     Object.entries(readers).map(([name, reader]) => [name, createLoader(reader, options)]),

@@ -1,9 +1,8 @@
 import { isUpstreamError } from '../../connectors/errors.ts';
 
 /**
- * Records loaded by the ids of a list, in order, without those that are gone. One that cannot be used stays as an Error in its
- * place, so that its neighbours arrive. Throws where no record could be loaded because the provider failed as a whole: one error for
- * the list says more than one for each.
+ * Returns the loaded records of a list in order, without deleted ones. An invalid record stays as an Error, so that it does not
+ * fail the others. Throws if all records failed with the same error, so that the list gets one error instead of many.
  */
 export const presentOf = <Item>(results: readonly (Item | Error | null)[]): (Item | Error)[] => {
   const [first] = results;

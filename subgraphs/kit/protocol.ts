@@ -3,34 +3,34 @@ import type { Freshness, RequestOptions } from '../../connectors/middleware/chai
 import { monotonicNow } from '../../runtime/clock.ts';
 import type { StaleNote } from './field.ts';
 
-/** What a client, or the gateway for it, asks of the way an answer is come by. */
+/** Options of an operation, from a client or from the gateway on its behalf. */
 export type OperationOptions = {
-  /** Ends when nobody waits for the answer any more. */
+  /** Aborts at the deadline or when the client leaves. */
   readonly signal: AbortSignal;
-  /** When the answer is due, by `monotonicNow`. */
+  /** The deadline, by `monotonicNow`. */
   readonly deadlineAt: number;
-  /** Nothing from before the request will do. */
+  /** Bypasses the cache: only data fetched after the request arrived is used. */
   readonly noCache: boolean;
-  /** What the answer is to say of its cost: sums for each operation of a provider, or also when each call was made. */
+  /** Detail of the call statistics in the response: sums per provider operation, or also the time of each request. */
   readonly report: 'calls' | 'trace' | undefined;
-  /** The answer is to say for how much longer it is good. */
+  /** Whether the response reports how much longer it is fresh. */
   readonly reportMaxAge: boolean;
 };
 
-/** What is told about an answer, in `extensions.tributary`. */
+/** The report on a response, in `extensions.tributary`. */
 export type Report = {
   readonly stale?: readonly StaleNote[];
   readonly calls?: readonly CallStatsRow[];
-  /** Each call by itself, since the request's start. */
+  /** The individual provider requests and waits, with times since the start of the client request. */
   readonly spans?: readonly Span[];
-  /** Null where nothing was read that ages. */
+  /** How much longer the response is fresh, in milliseconds; null if nothing in it expires. */
   readonly freshForMs?: number | null;
 };
 
-/** What is noted of a request while it is answered. */
+/** Data collected while a request is executed, for its report. */
 export type RequestTelemetry = { readonly callStats: CallStats | undefined; readonly freshness: Freshness | undefined };
 
-/** The options of all provider calls of one request, and what is noted of them. */
+/** Creates the options of all provider requests of one client request, and the telemetry that they fill. */
 export const createRequestOptions = ({
   signal,
   deadlineAt,
@@ -53,7 +53,7 @@ export const createRequestOptions = ({
   };
 };
 
-/** What there is to tell, if anything. */
+/** Creates the report; undefined if there is nothing to report. */
 export const toReport = (
   stale: readonly StaleNote[],
   { callStats, freshness }: RequestTelemetry,
@@ -61,16 +61,16 @@ export const toReport = (
   if (stale.length === 0 && !callStats && !freshness) return undefined;
   return {
     ...(stale.length > 0 && { stale: mergeNotes(stale) }),
-    ...(callStats && { calls: callStats.rows().map(inWholeNumbers) }),
+    ...(callStats && { calls: callStats.rows().map(toRoundedRow) }),
     ...(callStats?.spans && { spans: callStats.spans }),
-    // Infinity is no JSON.
+    // JSON cannot represent Infinity.
     ...(freshness && { freshForMs: Number.isFinite(freshness.leftMs) ? freshness.leftMs : null }),
   };
 };
 
 /**
- * One note for each place and provider: a value can be made of several. It is as old as the oldest, and an outage says more
- * than that another part is being refreshed.
+ * Merges notes with the same path and provider, since a value can be computed from several. The oldest age wins, and an outage
+ * takes precedence over a refresh.
  */
 const mergeNotes = (stale: readonly StaleNote[]): StaleNote[] => {
   const merged = new Map<string, StaleNote>();
@@ -86,46 +86,48 @@ const mergeNotes = (stale: readonly StaleNote[]): StaleNote[] => {
   return [...merged.values()];
 };
 
-const inWholeNumbers = (row: Readonly<CallStatsRow>): CallStatsRow => ({
+const toRoundedRow = (row: Readonly<CallStatsRow>): CallStatsRow => ({
   ...row,
   waitMs: Math.round(row.waitMs),
   timeMs: Math.round(row.timeMs),
 });
 
 /*
- * Between a gateway and a subgraph over HTTP. A client's own are for the gateway, which sends what it allows of them.
+ * Headers between a gateway and a subgraph over HTTP. A client's headers go to the gateway, which forwards those it allows.
  */
 
-const DEADLINE = 'x-tributary-deadline-ms';
-const TIMED = 'x-tributary-freshness';
+const DEADLINE_HEADER = 'x-tributary-deadline-ms';
+const MAX_AGE_HEADER = 'x-tributary-freshness';
 const REPORT_HEADER = 'x-tributary-report';
 
-/** What a client wants to be told of the cost: `x-tributary-report: 1` for sums, `trace` for each call. */
+/** Reads the requested report: `x-tributary-report: 1` for sums, `trace` for each provider request. */
 export const readReportHeader = (headers: Readonly<Record<string, unknown>>): OperationOptions['report'] => {
   const value = headers[REPORT_HEADER];
   if (value === 'trace') return 'trace';
   return value === '1' ? 'calls' : undefined;
 };
 
-/** Whether a client wants nothing that was kept: `Cache-Control: no-cache`. */
+/** Whether a client bypasses the cache with `Cache-Control: no-cache`. */
 export const requestsNoCache = (cacheControl: unknown): boolean =>
   typeof cacheControl === 'string' && /(^|[\s,])no-cache($|[\s,])/i.test(cacheControl);
 
-/** The headers by which a subgraph is told a request's terms. */
+/** Encodes an operation's options as headers for a subgraph. */
 export const toOptionHeaders = ({ deadlineAt, noCache, report, reportMaxAge }: Omit<OperationOptions, 'signal'>) => ({
-  ...(Number.isFinite(deadlineAt) && { [DEADLINE]: String(Math.max(0, Math.ceil(deadlineAt - monotonicNow()))) }),
+  ...(Number.isFinite(deadlineAt) && {
+    [DEADLINE_HEADER]: String(Math.max(0, Math.ceil(deadlineAt - monotonicNow()))),
+  }),
   ...(noCache && { 'cache-control': 'no-cache' }),
   ...(report && { [REPORT_HEADER]: report === 'trace' ? 'trace' : '1' }),
-  ...(reportMaxAge && { [TIMED]: '1' }),
+  ...(reportMaxAge && { [MAX_AGE_HEADER]: '1' }),
 });
 
-/** Reads them back: the time that is left in milliseconds, undefined where nothing is said. */
+/** Decodes these headers. `timeoutMs` is the remaining time; undefined if the headers have no deadline. */
 export const readOptionHeaders = (headers: Readonly<Record<string, unknown>>) => {
-  const left = headers[DEADLINE];
+  const left = headers[DEADLINE_HEADER];
   return {
     timeoutMs: typeof left === 'string' && /^\d{1,9}$/.test(left) ? Number(left) : undefined,
     noCache: requestsNoCache(headers['cache-control']),
     report: readReportHeader(headers),
-    reportMaxAge: headers[TIMED] === '1',
+    reportMaxAge: headers[MAX_AGE_HEADER] === '1',
   };
 };

@@ -1,29 +1,28 @@
 import { isUpstreamError } from '../../connectors/errors.ts';
 
 /**
- * Runs a write, and where its outcome is unknown asks the provider whether it has been carried out: `ask` gives the
- * write's answer if so. Where that cannot be found out either, or it has not been carried out by now, it may still be,
- * and the outcome stays unknown.
+ * Runs a write. If its outcome is unknown, calls `findResult`, which returns the write's result if it was carried out. If
+ * that fails, or the write was not carried out yet, it still may be, so the outcome stays unknown.
  */
-export const reconcile = async <Answer>(
-  write: () => Promise<Answer>,
-  ask: () => Promise<Answer | undefined>,
-): Promise<Answer> => {
+export const reconcile = async <Result>(
+  write: () => Promise<Result>,
+  findResult: () => Promise<Result | undefined>,
+): Promise<Result> => {
   try {
     return await write();
   } catch (error) {
     if (!isUpstreamError(error, 'UPSTREAM_OUTCOME_UNKNOWN')) throw error;
-    const answer = await ask().catch(() => undefined);
-    if (answer === undefined) throw error;
-    return answer;
+    const result = await findResult().catch(() => undefined);
+    if (result === undefined) throw error;
+    return result;
   }
 };
 
 /**
- * Runs a write under an idempotency key, and repeats it once where the provider accepted it and its answer cannot be used: the
- * provider returns the stored result. Where that cannot be used either, the outcome stays unknown.
+ * Runs a write under an idempotency key. If the provider accepted it but the response cannot be used, repeats it once: the
+ * provider then returns the stored result. If that cannot be used either, the outcome stays unknown.
  */
-export const reconcileByRepeating = async <Answer>(write: () => Promise<Answer>): Promise<Answer> => {
+export const reconcileByRepeating = async <Result>(write: () => Promise<Result>): Promise<Result> => {
   try {
     return await write();
   } catch (error) {

@@ -1,7 +1,7 @@
 import { GraphQLScalarType, Kind, type ValueNode } from 'graphql';
 
-// Values come in as they are and are judged by `inputs.ts`, so that a malformed one is refused in one way wherever it
-// stands: with the code BAD_USER_INPUT, the argument's name and the path of the field.
+// Scalars do not validate inputs; `inputs.ts` does. So an invalid value gives the same error in a variable and in a literal:
+// the code BAD_USER_INPUT, the argument's name and the path of the field.
 const takeAsIs = (name: string) =>
   new GraphQLScalarType({
     name,

@@ -27,7 +27,7 @@ import type { Subgraph } from './subgraph.ts';
 
 type FetchContext = FieldContext & { readonly telemetry: RequestTelemetry; readonly signal: AbortSignal };
 
-/** Tells the gateway what of an answer is stale, and where it asks, what it has cost and how long it is good. */
+/** Reports stale values to the gateway and, on request, call statistics and remaining freshness. */
 const reportPlugin: ApolloServerPlugin<FetchContext> = {
   requestDidStart: async () => ({
     willSendResponse: async ({ response, contextValue }) => {
@@ -42,21 +42,21 @@ export type ServeOptions = {
   readonly port: number;
   readonly host: string;
   readonly shutdownGraceMs: number;
-  /** How long a request may take that states no deadline of its own, in milliseconds. */
+  /** Timeout of a request without a deadline of its own, in milliseconds. */
   readonly requestTimeoutMs: number;
-  /** How many requests run at once, for all subgraphs together, and how many more wait. */
+  /** Maximum number of running and waiting requests, of all subgraphs together. */
   readonly admission: AdmissionLimits;
   readonly http: HttpLimits;
-  /** The largest document that a gateway may send. */
+  /** Limits on the documents that a gateway may send. */
   readonly documentLimits: DocumentLimits;
-  /** The names that the gateway may reach the process by. */
+  /** The host names that the gateway may use for this process. */
   readonly hosts: HostPolicy;
   readonly log: Log;
-  /** What `/health/ready` says beside the status. */
+  /** Returns details for `/health/ready`. */
   readonly health: () => Readonly<Record<string, string>>;
 };
 
-/** Errors that one document, or the variables of one request, are reported at most. */
+/** Maximum number of errors reported for one document, or for the variables of one request. */
 const MAX_ERRORS = 10;
 
 /** Serves subgraphs over HTTP, each at `/<its name>`. */

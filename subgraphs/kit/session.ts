@@ -6,19 +6,19 @@ import { createLoaders, type LoadersOf } from './loader.ts';
 
 /** One client request's view of a provider. */
 export type Session<Api, Definitions extends Reads> = Connection<Api, Definitions> & {
-  /** To be passed on whole with every request to the provider. */
+  /** Options to pass with every provider request. */
   readonly options: RequestOptions;
   readonly loaders: LoadersOf<Readers<Definitions>>;
 };
 
-/** The session of a provider's definition. */
+/** The type of a session, from its provider's definition. */
 export type SessionOf<Definition> =
-  // biome-ignore lint/suspicious/noExplicitAny: whatever its settings and client are
+  // biome-ignore lint/suspicious/noExplicitAny: any settings and client
   Definition extends ProviderDefinition<any, any, any, infer Api, infer Definitions>
     ? Session<Api, Definitions extends Reads ? Definitions : never>
     : never;
 
-/** Opens a session. Loaders forget what they have loaded when it is invalidated. */
+/** Creates a session. Invalidating it also clears its loaders. */
 export const createSession = <Api, Definitions extends Reads>(
   connection: Connection<Api, Definitions>,
   options: RequestOptions,

@@ -13,38 +13,38 @@ import { withEntity, withField } from './field.ts';
 import { scalars } from './scalars.ts';
 import { createSession, type Session } from './session.ts';
 
-/** One domain of the graph, ready to be executed in any process. */
+/** A created subgraph: one domain of the graph, executable in any process. */
 export type Subgraph = {
   /** As in `supergraph.yaml`. */
   readonly name: string;
   readonly schema: GraphQLSchema;
-  /** The variables that access to the provider is configured by, to be named in the log where it is refused. */
+  /** The configured credential variables, which the log names if the provider rejects them. */
   readonly credentials?: readonly string[];
   /**
-   * What resolvers need for one client request: loaders that live as long as it does. Every fetch that belongs to the
-   * same client request should be given the same one, with a `FieldContext` of its own.
+   * Creates the resolvers' context for one client request, including its loaders. All fetches of a client request should
+   * share one context, each with its own `FieldContext`.
    */
   readonly createContext: (request: RequestOptions) => object;
-  /** Does ahead what the first request would otherwise wait for. Fails silently: that request will try again. */
+  /** Does the one-time work of the first request ahead of it. Fails silently: the first request tries again. */
   readonly warmUp?: () => Promise<unknown>;
-  /** Lets running provider calls finish and closes the connections. */
+  /** Waits for running provider requests to finish, then closes the connections. */
   readonly close: () => Promise<void>;
 };
 
-/** A subgraph that can be created in any process. */
+/** A defined subgraph, which any process can create. */
 export type SubgraphModule = {
   readonly name: string;
   readonly title: string;
   readonly port: number;
-  /** The provider behind it. */
+  /** The provider that the subgraph reads from and writes to. */
   readonly provider: AnyProvider;
   /** Reads the provider's variables, as `create` does. Throws ConfigError naming each that is missing or malformed. */
   readonly readConfig: (env: Env) => unknown;
-  /** Throws ConfigError as `readConfig` does. */
+  /** Creates the subgraph. Throws ConfigError as `readConfig` does. */
   readonly create: (env: Env, infrastructure: Infrastructure) => Subgraph;
 };
 
-/** Whether the environment gives access to the provider, so that it is called for real. */
+/** Whether the environment has credentials for the provider, so that requests go to the real one. */
 export const hasCredentials = ({ provider }: Pick<SubgraphModule, 'provider'>, env: Env): boolean =>
   namesOfSet(credentialsOf(provider), env).length > 0;
 
@@ -57,15 +57,15 @@ export type SubgraphDefinition<
 > = {
   /** As in `supergraph.yaml`. */
   readonly name: string;
-  /** For people, e.g. `Payments`. */
+  /** Display name, e.g. `Payments`. */
   readonly title: string;
-  /** Where it listens as a container, e.g. 4001. Its provider's sandbox listens ten ports above. */
+  /** The container's port, e.g. 4001. The port of its provider's sandbox is ten higher. */
   readonly port: number;
-  /** Where its `schema.graphql` is. */
+  /** The folder with its `schema.graphql`. */
   readonly folder: string;
   readonly resolvers: object;
   readonly provider: ProviderDefinition<Shape, Policy, Client, Api, Definitions>;
-  /** The context of the resolvers, for one client request. */
+  /** Creates the resolvers' context for one client request. */
   readonly createContext: (session: Session<Api, Definitions>) => object;
 };
 
@@ -114,9 +114,9 @@ export const buildSchema = (folder: string, resolvers: object): GraphQLSchema =>
       resolvers: { ...scalars, ...mapValues(resolvers, withEntities) } as Resolvers,
     },
   ]);
-  // So that what is stale can be named by its place in the answer.
+  // Wrap all resolvers, so that stale values can be reported with their path.
   for (const type of Object.values(schema.getTypeMap())) {
-    // These belong to no schema: graphql-js has one of each for all of them.
+    // Introspection types are shared by all schemas of the process.
     if (!isObjectType(type) || isIntrospectionType(type)) continue;
     for (const field of Object.values(type.getFields())) if (field.resolve) field.resolve = withField(field.resolve);
   }

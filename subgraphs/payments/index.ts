@@ -5,7 +5,7 @@ import { stripe } from './stripe/definition.ts';
 import { inputs } from './stripe/inputs.ts';
 import { createPayments } from './stripe/payments.ts';
 
-/** Payments, refunds and invoices. */
+/** The payments subgraph: payments, refunds and invoices. */
 export const payments = defineSubgraph({
   name: 'payments',
   title: 'Payments',

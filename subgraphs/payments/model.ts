@@ -13,22 +13,22 @@ import type {
 } from './generated.ts';
 
 /*
- * What the payments subgraph knows of a payment system, whichever it is.
+ * The payments subgraph's model of a payment system, independent of the provider.
  */
 
-/** A customer. An address that the payment system gives is in lower case. */
+/** A customer. Addresses from the payment system are in lower case. */
 export type Customer = { readonly email: string | null };
 
-/** One account of a customer. */
+/** An account of a customer; a customer can have several. */
 export type PaymentAccount = {
   readonly id: string;
   readonly name: string | null;
-  /** What is owed on it; null before its currency is decided, and where the payment system does not say. */
+  /** The amount owed; null until the account has a currency, or if unknown. */
   readonly balance: Money | null;
   readonly createdAt: string;
 };
 
-/** A payment. Amounts are null where the payment system does not say. */
+/** A payment. Amounts are null if unknown. */
 export type Payment = {
   readonly id: string;
   readonly status: PaymentStatus;
@@ -37,9 +37,9 @@ export type Payment = {
   readonly amountRefunded: Money | null;
   readonly description: string | null;
   readonly createdAt: string;
-  /** Null without a customer, or with one that has no address. Throws UpstreamError where that cannot be told. */
+  /** Null without a customer, or if the customer has no address. Throws UpstreamError if it cannot be determined. */
   readonly customer: Customer | null;
-  /** Newest first. One that cannot be used is an Error. Throws UpstreamError. */
+  /** Loads all refunds, newest first. An invalid one is an Error. Throws UpstreamError. */
   readonly refunds: () => Promise<readonly (Refund | Error)[]>;
   readonly externalIds: readonly ExternalId[];
 };
@@ -47,7 +47,7 @@ export type Payment = {
 export type Refund = {
   readonly id: string;
   readonly amount: Money;
-  /** Null where the payment system does not say. */
+  /** Null if unknown. */
   readonly status: RefundStatus | null;
   readonly reason: RefundReason | null;
   readonly createdAt: string;
@@ -57,37 +57,37 @@ export type Invoice = {
   readonly id: string;
   /** Null for a draft. */
   readonly number: string | null;
-  /** Null before it is finished. */
+  /** Null until the invoice is finalized. */
   readonly status: InvoiceStatus | null;
   readonly total: Money;
   readonly amountRemaining: Money;
   readonly createdAt: string;
-  /** Null where it is charged automatically. */
+  /** Null if the invoice is charged automatically. */
   readonly dueDate: string | null;
   readonly customer: Customer | null;
 };
 
-/** Which page of a list: how many, and after which cursor. */
+/** A page of a list: its size and the cursor before it. */
 export type Page = Pick<PagedList, 'first' | 'after'>;
 
-/** Which payments to list. All that is set has to hold. */
+/** Filter for payments. All set conditions must hold. */
 export type PaymentFilter = {
   readonly status?: PaymentStatus | null | undefined;
   readonly createdFrom?: Date | null | undefined;
   readonly createdBefore?: Date | null | undefined;
 };
 
-/** An amount that the payment system takes, as it came from its `amount` schema. */
+/** An amount in an input, as parsed by the payment system's `amount` schema. */
 export type Amount = {
   /** In major units. */
   readonly amount: string;
-  /** ISO 4217, in capitals. */
+  /** ISO 4217, in upper case. */
   readonly currency: string;
-  /** The same in the payment system's own units. */
+  /** The amount in the payment system's units. */
   readonly units: number;
 };
 
-/** What the payment system takes in inputs, and in which words it is refused. */
+/** Schemas of inputs, which depend on the payment system, with their error messages. */
 export type PaymentInputs = {
   readonly paymentId: z.ZodType<string>;
   readonly invoiceId: z.ZodType<string>;
@@ -97,40 +97,40 @@ export type PaymentInputs = {
 };
 
 export type NewPayment = {
-  /** In lower case. Without an account the customer gets one. */
+  /** In lower case. Creates an account if the customer has none. */
   readonly customerEmail: string;
   readonly amount: Amount;
   readonly description?: string | null | undefined;
-  /** A payment method to charge at once. */
+  /** A payment method to charge immediately. */
   readonly paymentMethodId?: string | null | undefined;
   readonly captureMethod: CaptureMethod;
   readonly idempotencyKey: string;
 };
 
-/** A change of a payment. */
+/** Common input of all changes of a payment. */
 type PaymentChange = { readonly paymentId: string; readonly idempotencyKey: string };
 
 export type Capture = PaymentChange & {
-  /** Default: all of it. */
+  /** Default: the full amount. */
   readonly amount?: Amount | null | undefined;
 };
 
 export type Cancellation = PaymentChange & { readonly reason?: CancellationReason | null | undefined };
 
 export type NewRefund = PaymentChange & {
-  /** Default: all that is left. */
+  /** Default: the remaining amount. */
   readonly amount?: Amount | null | undefined;
   readonly reason?: RefundReasonInput | null | undefined;
 };
 
 /**
- * A payment system, for one client request. Everything throws UpstreamError; lists throw BAD_USER_INPUT for a cursor that is
- * not theirs, writes for an amount in another currency than the payment's.
+ * A payment system, for one client request. Everything throws UpstreamError. Lists throw BAD_USER_INPUT for a cursor of
+ * another list, writes for an amount in another currency than the payment's.
  */
 export type Payments = {
-  /** Null where there is none. */
+  /** Null if it does not exist. */
   readonly payment: (id: string) => Promise<Payment | null>;
-  /** Null where there is none. */
+  /** Null if it does not exist. */
   readonly invoice: (id: string) => Promise<Invoice | null>;
   /** All payments, newest first. */
   readonly payments: (filter: PaymentFilter, page: Page) => Promise<Connection<Payment>>;
@@ -138,9 +138,9 @@ export type Payments = {
   readonly paymentsOf: (customer: Customer, page: Page) => Promise<Connection<Payment>>;
   /** The invoices in all of a customer's accounts, newest first. */
   readonly invoicesOf: (customer: Customer, page: Page) => Promise<Connection<Invoice>>;
-  /** A customer's accounts, oldest first. One that cannot be used is an Error. */
+  /** A customer's accounts, oldest first. An invalid one is an Error. */
   readonly accounts: (customer: Customer) => Promise<(PaymentAccount | Error)[]>;
-  /** What a customer owes in each currency; null where the payment system does not say. */
+  /** The amounts that a customer owes, one per currency; null if unknown. */
   readonly balances: (customer: Customer) => Promise<Money[] | null>;
   /** `clientSecret` lets the customer's app complete the payment. */
   readonly createPayment: (
@@ -148,7 +148,7 @@ export type Payments = {
   ) => Promise<{ readonly payment: Payment; readonly clientSecret: string | null }>;
   readonly capturePayment: (capture: Capture) => Promise<Payment>;
   readonly cancelPayment: (cancellation: Cancellation) => Promise<Payment>;
-  /** The payment is an Error where the refund was made and the payment cannot be read. */
+  /** The payment is an Error if the refund succeeded but the payment cannot be read. */
   readonly refundPayment: (
     refund: NewRefund,
   ) => Promise<{ readonly refund: Refund; readonly payment: Payment | Error }>;

@@ -3,7 +3,7 @@ import { Email, readInput, text } from '../kit/inputs.ts';
 import type { MutationResolvers } from './generated.ts';
 import type { PaymentInputs } from './model.ts';
 
-/** The mutations over a payment system that takes these inputs. */
+/** Creates the mutations' resolvers. The schemas of inputs depend on the payment system. */
 export const createMutations = ({
   paymentId,
   paymentMethodId,

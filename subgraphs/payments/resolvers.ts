@@ -10,7 +10,7 @@ const Filter = z.object({
   createdBefore: DateTime.nullish(),
 });
 
-/** The resolvers over a payment system that takes these inputs. */
+/** Creates the resolvers. The schemas of inputs depend on the payment system. */
 export const createResolvers = (inputs: PaymentInputs): Resolvers => ({
   Query: {
     payment: (_, { id }, { payments }) => payments.payment(readInput(inputs.paymentId, id, 'id')),
@@ -35,7 +35,7 @@ export const createResolvers = (inputs: PaymentInputs): Resolvers => ({
     paymentAccounts: (customer, _, { payments }) => payments.accounts(customer),
   },
   Payment: {
-    // Not left to the default: stale values are noted at the field whose resolver loads them.
+    // Not left to the default resolver: stale values are recorded at the field whose resolver loads them.
     refunds: (payment) => payment.refunds(),
   },
 });

@@ -248,7 +248,7 @@ describe('a WSDL that leads elsewhere', () => {
     });
     await vi.waitFor(() => expect(gateway.output()).toContain('answers at'), 120_000);
     await createAsk(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '')(ASK);
-    await vi.waitFor(() => expect(gateway.output()).toContain(`the WSDL leads to ${elsewhere.url}`), 120_000);
+    await vi.waitFor(() => expect(gateway.output()).toContain(`the WSDL refers to ${elsewhere.url}`), 120_000);
     expect(gateway.output()).not.toContain('secret-path');
     await gateway.stop();
     expect(visits).toEqual([]);

@@ -44,7 +44,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     expect(await stockOf()).toContain('4321');
     project.write('subgraphs/crm/hubspot/wire-types.ts', shapes);
     await expect.poll(() => nameOf()).toContain('"Ada"');
-    expect(running.output()).toMatch(/subgraphs replaced \(\d+ ms\): subgraphs\/crm\/hubspot\/wire-types.ts/);
+    expect(running.output()).toMatch(/subgraphs reloaded \(\d+ ms\): subgraphs\/crm\/hubspot\/wire-types.ts/);
   });
 
   test('a file that an editor replaces is noticed each time, once, and nothing beside it', async () => {
@@ -100,10 +100,10 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
       running
         .output()
         .slice(before)
-        .match(/subgraphs replaced .*/g) ?? [];
+        .match(/subgraphs reloaded .*/g) ?? [];
     expect(replaced).toEqual(
       Array(2 * Object.keys(replacements).length + 1).fill(
-        expect.stringMatching(/^subgraphs replaced \(\d+ ms\): subgraphs\/crm\/hubspot\/wire-types.ts$/),
+        expect.stringMatching(/^subgraphs reloaded \(\d+ ms\): subgraphs\/crm\/hubspot\/wire-types.ts$/),
       ),
     );
   });
@@ -172,7 +172,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
       const text = project.read(file);
       project.change(file, from, to);
       await expect.poll(() => running.output().slice(before)).toMatch(message);
-      expect(running.output().slice(before)).toContain('what was before stays');
+      expect(running.output().slice(before)).toContain('change not applied');
       expect(running.output().slice(before)).not.toMatch(/\?load=|node:internal/);
       expect(await nameOf('nickname')).toContain('"Addie"');
       project.write(file, text);
@@ -185,7 +185,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     const text = project.read(shapes);
     project.write(shapes, `${text}\nconst = 1;\n`);
     project.change(schema, '  nickname: String\n', '  nickname: String\n  title: String\n');
-    await expect.poll(() => running.output().slice(before)).toContain('what was before stays');
+    await expect.poll(() => running.output().slice(before)).toContain('change not applied');
     expect(project.read('subgraphs/crm/generated.ts')).not.toContain('title?');
     project.write(shapes, text);
     await expect.poll(() => project.read('subgraphs/crm/generated.ts')).toContain('title?');
@@ -202,7 +202,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
 
   test('a file that it cannot take over is named', async () => {
     project.change('gateway/http/report.ts', '/**', '/** */ /**');
-    await expect.poll(() => running.output()).toContain('a change of gateway/http/report.ts needs a restart');
+    await expect.poll(() => running.output()).toContain('restart to apply the change of gateway/http/report.ts');
   });
 
   test('the page comes from a server that follows the files', async () => {

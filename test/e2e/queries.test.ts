@@ -231,7 +231,7 @@ test('given a customer of two companies, then it is the primary one', async () =
 });
 
 test('given more links than one answer holds, then all are read', async () => {
-  const paged = await startStack({ hubspot: { linksPerAnswer: 3 } });
+  const paged = await startStack({ hubspot: { associationsPerPage: 3 } });
   const { data } = await paged.ask<{ customer: { deals: { edges: object[] } } }>(
     '{ customer(id: "101") { deals(first: 100) { edges { cursor } } } }',
   );

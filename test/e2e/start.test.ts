@@ -320,14 +320,18 @@ test.each<[string, Record<string, string>, string]>([
     'FORWARD_HEADERS: must not name a header of a single',
   ],
   ['a token of two lines', { HUBSPOT_ACCESS_TOKEN: 'pat-1\n2' }, 'HUBSPOT_ACCESS_TOKEN: must be a token, in one line'],
-  ['a limit that there is not', { STRIPE_QUOTA: 'accont=10/1' }, 'STRIPE_QUOTA: must name limits of account, endpoint'],
-  ['half a limit', { HUBSPOT_QUOTA: 'search=4' }, 'HUBSPOT_QUOTA: search must be calls and seconds'],
-  ['a limit of nothing', { HUBSPOT_QUOTA: 'account=0/1' }, 'HUBSPOT_QUOTA: account must be calls and seconds'],
-  ['a type that there is not', { STRIPE_CACHE: 'payment=5' }, 'STRIPE_CACHE: must name types of '],
+  [
+    'a limit that there is not',
+    { STRIPE_QUOTA: 'accont=10/1' },
+    'STRIPE_QUOTA: must use only these limits: account, endpoint',
+  ],
+  ['half a limit', { HUBSPOT_QUOTA: 'search=4' }, 'HUBSPOT_QUOTA: search must be requests and seconds'],
+  ['a limit of nothing', { HUBSPOT_QUOTA: 'account=0/1' }, 'HUBSPOT_QUOTA: account must be requests and seconds'],
+  ['a type that there is not', { STRIPE_CACHE: 'payment=5' }, 'STRIPE_CACHE: must use only these types: '],
   [
     'ages that do not grow',
     { OPENMAGE_CACHE: 'stock=60/30' },
-    'OPENMAGE_CACHE: stock must be ages in seconds that grow',
+    'OPENMAGE_CACHE: stock must be one to three non-decreasing ages in seconds',
   ],
   ['no calls at once', { OPENMAGE_CONCURRENCY: '0' }, 'OPENMAGE_CONCURRENCY: must be '],
 ])('%s is said in one line', async (_, env, message) => {

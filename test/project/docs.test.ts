@@ -17,6 +17,7 @@ import { createSandboxProcessEnv } from '../../sandbox/config.ts';
 import { SubgraphProcessEnv } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
 import { INFRASTRUCTURE_SECRETS, InfrastructureEnv } from '../../subgraphs/kit/infrastructure.ts';
+import { STRIPE_REJECTION_REASONS } from '../../subgraphs/payments/stripe/error-reasons.ts';
 import { ROOT } from '../helpers/processes.ts';
 
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
@@ -27,7 +28,7 @@ const namesInTables = (text: string): string[] =>
 
 test('docs/errors.md has every code and every reason, and no other', () => {
   expect(new Set(namesInTables(read('docs/errors.md')))).toEqual(
-    new Set([...PUBLIC_ERROR_CODES, ...REJECTION_REASONS]),
+    new Set([...PUBLIC_ERROR_CODES, ...REJECTION_REASONS, ...STRIPE_REJECTION_REASONS]),
   );
 });
 

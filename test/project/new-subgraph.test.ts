@@ -81,7 +81,7 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', () => {
     project.write('test/contracts/loyalty.ts', '// mine');
     const { code, output } = await make('loyalty', '--rest');
     expect(code).toBe(2);
-    expect(output).toContain('There is a test/contracts/loyalty.ts already');
+    expect(output).toContain('test/contracts/loyalty.ts already exists');
     expect(project.read('supergraph.yaml')).toBe(readFileSync(join(ROOT, 'supergraph.yaml'), 'utf8'));
     rmSync(join(project.root, 'test/contracts/loyalty.ts'));
   });

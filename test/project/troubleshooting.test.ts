@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { REJECTION_REASONS } from '../../connectors/errors.ts';
 import { PUBLIC_ERROR_CODES } from '../../gateway/http/apollo.ts';
+import { STRIPE_REJECTION_REASONS } from '../../subgraphs/payments/stripe/error-reasons.ts';
 import { ROOT } from '../helpers/processes.ts';
 
 const guide = readFileSync(join(ROOT, 'docs/troubleshooting.md'), 'utf8');
@@ -27,7 +28,7 @@ test('docs/troubleshooting.md has a cure for each reason of a rejection', () => 
   const { text = '' } = sections.find(({ code }) => code === 'UPSTREAM_REJECTED') ?? {};
   const firstColumns = [...text.matchAll(/^\| (`[^|]+) \|/gm)].map(([, column = '']) => column);
   const reasons = firstColumns.flatMap((column) => [...column.matchAll(/`([A-Z_]+)`/g)].map(([, reason]) => reason));
-  expect(reasons.sort()).toEqual([...REJECTION_REASONS].sort());
+  expect(reasons.sort()).toEqual([...REJECTION_REASONS, ...STRIPE_REJECTION_REASONS].sort());
 });
 
 test('every code that the sources give an error is among the public ones', () => {

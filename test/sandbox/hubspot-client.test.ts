@@ -345,7 +345,7 @@ test('gives a new record an id that no other had, not even one of a batch that w
 test('holds so many records of a type and so many tokens, and forgets the oldest', async () => {
   await stop();
   const max = company.people.length;
-  await start({ maxKept: max });
+  await start({ maxEntries: max });
   const { id } = await contacts().basicApi.create({ properties: {}, associations: [] });
   expect((await contacts().getAll()).map((one) => one.id)).toEqual([
     ...company.people.slice(1).map((one) => one.id),
@@ -353,7 +353,7 @@ test('holds so many records of a type and so many tokens, and forgets the oldest
   ]);
   expect((await deals().getAll()).length).toBe(company.deals.length);
   await stop();
-  await start({ maxKept: 2 });
+  await start({ maxEntries: 2 });
   await contacts().batchApi.archive({ inputs: [{ id: '101' }, { id: '102' }, { id: '103' }] });
   const archived = await contacts().getAll(undefined, undefined, undefined, undefined, undefined, true);
   expect(archived.map((one) => one.id)).toEqual(['102', '103']);

@@ -409,7 +409,7 @@ describe('a path that cannot be expanded is refused before anything is done:', (
 test('holds so many objects of a kind, events and idempotency keys, and forgets the oldest', async () => {
   const max = company.accounts.length;
   const small = await startStripeSandbox({
-    maxKept: max,
+    maxEntries: max,
     quota: { account: PLENTY, endpoint: PLENTY, search: PLENTY },
   });
   const api = sdkFor(small);

@@ -61,7 +61,7 @@ const askAll = async (stack: Stack, recorder: Recorder, env: Record<string, stri
 let stack: Stack;
 let recorder: Recorder;
 beforeAll(async () => {
-  stack = await startStack({ hubspot: { oauth: OAUTH, linksPerAnswer: 1 } });
+  stack = await startStack({ hubspot: { oauth: OAUTH, associationsPerPage: 1 } });
   recorder = await startRecorder(stack.hubspot.url);
   await askAll(stack, recorder, {
     HUBSPOT_ACCESS_TOKEN: '',
@@ -118,7 +118,7 @@ describe('beside the models of HubSpot’s client', () => {
 });
 
 test('HUBSPOT_API_VERSION names another dated version for all of them', async () => {
-  const other = await startStack({ hubspot: { oauth: OAUTH, linksPerAnswer: 1 } });
+  const other = await startStack({ hubspot: { oauth: OAUTH, associationsPerPage: 1 } });
   const recorded = await startRecorder(other.hubspot.url);
   await askAll(other, recorded, { HUBSPOT_API_VERSION: '2026-03' });
   expect(recorded.exchanges.filter(({ path }) => !path.includes('/2026-03/'))).toEqual([]);

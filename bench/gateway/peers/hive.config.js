@@ -1,6 +1,6 @@
 import { defineConfig } from '@graphql-hive/gateway';
 
-/* Hive Gateway as it is, with the client's identity for the subgraphs. */
+/* Hive Gateway with default options, forwarding the client's identity to the subgraphs. */
 
 export const gatewayConfig = defineConfig({
   logging: false,

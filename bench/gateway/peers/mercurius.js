@@ -1,7 +1,7 @@
 import mercuriusGateway from '@mercuriusjs/gateway';
 import Fastify from 'fastify';
 
-/* Mercurius' gateway with its compiler on, which composes by itself. */
+/* Mercurius' gateway with its JIT enabled. It composes the subgraphs itself. */
 
 const base = process.env.SUBGRAPHS;
 const app = Fastify();

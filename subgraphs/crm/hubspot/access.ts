@@ -8,10 +8,10 @@ import { Token } from './wire-types.ts';
 
 type OAuthApp = { readonly clientId: string; readonly clientSecret: string; readonly refreshToken: string };
 
-/** A private app's token, or the OAuth app that gets tokens. */
+/** How requests are authenticated: with a private app's token, or through an OAuth app. */
 export type Access = { readonly token: string } | OAuthApp;
 
-/** The settings that requests are authenticated by. */
+/** The settings for authentication. */
 type AccessSettings = {
   readonly ACCESS_TOKEN?: string | undefined;
   readonly CLIENT_ID?: string | undefined;
@@ -19,7 +19,7 @@ type AccessSettings = {
   readonly REFRESH_TOKEN?: string | undefined;
 };
 
-/** Reads how requests are authenticated. Throws ConfigError naming each variable that is missing or in the way of another. */
+/** Reads how requests are authenticated. Throws ConfigError naming each variable that is missing or in conflict with another. */
 export const readAccess = ({
   ACCESS_TOKEN: token,
   CLIENT_ID: clientId,
@@ -32,7 +32,7 @@ export const readAccess = ({
   if (token) return { token };
   if (clientId && clientSecret && refreshToken) return { clientId, clientSecret, refreshToken };
   if (!clientId && !clientSecret && !refreshToken) {
-    throw new ConfigError('HUBSPOT_ACCESS_TOKEN: is required to call HubSpot, or the three OAuth variables.');
+    throw new ConfigError('HUBSPOT_ACCESS_TOKEN: required to call HubSpot. Set this or the three OAuth variables.');
   }
   const missing = [
     !clientId && 'HUBSPOT_CLIENT_ID',
@@ -42,7 +42,7 @@ export const readAccess = ({
   throw new ConfigError(`${missing.join(', ')}: required for OAuth beside the variables that are set.`);
 };
 
-/** The token that requests carry: a private app's own, or an OAuth access token, renewed once for all callers. */
+/** Creates the access token of requests: a private app's, or an OAuth access token that all callers share. */
 export const createAccessToken = (
   http: HttpConnector,
   { access, baseUrl }: { readonly access: Access; readonly baseUrl: string },
@@ -89,8 +89,8 @@ const refresh = async (
     return { value: token.access_token, expiresInMs: token.expires_in * 1000 };
   } catch (error) {
     if (!isUpstreamError(error, 'UPSTREAM_REJECTED')) throw error;
-    // A refresh token that was revoked answers 400.
-    throw new UpstreamError('UPSTREAM_UNAUTHORIZED', http.upstream, 'the refresh token is no longer taken', {
+    // HubSpot responds to a revoked refresh token with 400.
+    throw new UpstreamError('UPSTREAM_UNAUTHORIZED', http.upstream, 'the refresh token was rejected', {
       operation,
       status: error.details.status,
       cause: error,

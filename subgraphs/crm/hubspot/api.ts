@@ -1,11 +1,17 @@
 import { z } from 'zod';
 import { isUpstreamError, UpstreamError } from '../../../connectors/errors.ts';
 import type { RequestOptions } from '../../../connectors/middleware/chain.ts';
-import { isUnusable, itemOrError, parseItem, toItemError, type Unusable } from '../../../connectors/reads/items.ts';
+import {
+  type InvalidItem,
+  isInvalidItem,
+  itemOrError,
+  parseItem,
+  toItemError,
+} from '../../../connectors/reads/items.ts';
 import { readPages } from '../../../connectors/reads/paginate.ts';
 import { operation } from '../../../connectors/reads/read.ts';
 import type { HttpConnector } from '../../../connectors/transports/http.ts';
-import { type Origin, parseJson, unusableResponse } from '../../../connectors/transports/parse.ts';
+import { parseJson, type ResponseContext, unusableResponse } from '../../../connectors/transports/parse.ts';
 import { toAsciiLowerCase } from '../../kit/ascii.ts';
 import type { ProviderPage } from '../../kit/connection.ts';
 import { type Access, createAccessToken } from './access.ts';
@@ -21,30 +27,30 @@ import {
   createShapes,
   failuresOf,
   type ObjectType,
-  PageAnswer,
+  PageResponse,
   PROPERTIES,
   RawRecord,
 } from './wire-types.ts';
 import type { Written } from './written.ts';
 
-/** Records in one batch read. */
+/** Maximum number of records in one batch read. */
 export const MAX_BATCH = 100;
 
-/** Records whose links one call can ask for. */
+/** Maximum number of records whose associations one request can read. */
 export const MAX_ASSOCIATIONS = 1_000;
 
 export type Filter = { readonly propertyName: string; readonly operator: 'EQ'; readonly value: string };
 
-/** What to list: everything, or what a search finds. */
+/** The records to list: all without filters and text, otherwise those that a search finds. */
 export type ListQuery = { readonly filters: readonly Filter[]; readonly text?: string | undefined };
 
-/** A page of a list: what it lists, and which page. */
+/** The key of a page: the list's query and the page's cursor. */
 export type ListPage = {
   readonly query: ListQuery;
   readonly page: { readonly token: string | undefined; readonly limit: number };
 };
 
-/** HubSpot's own names and values. An empty text clears a property. */
+/** Properties by HubSpot's names, with HubSpot's values. An empty string clears a property. */
 export type Properties = Readonly<Record<string, string>>;
 
 type Shapes = ReturnType<typeof createShapes>;
@@ -62,13 +68,13 @@ export type HubSpotOptions = {
   readonly baseUrl: string;
   /** A dated version of the API, e.g. `2026-09`. */
   readonly apiVersion: string;
-  /** For amounts that name no currency. */
+  /** The currency of amounts that do not state one. */
   readonly defaultCurrency: string | undefined;
 };
 
 /**
- * The calls of HubSpot's CRM API that the graph needs. Every call throws UpstreamError.
- * Requests have all that HubSpot's OpenAPI documents require of them, also where HubSpot has a default for it.
+ * Creates the client for HubSpot's CRM API. Every function throws UpstreamError.
+ * Requests contain everything that HubSpot's OpenAPI documents require, even where HubSpot has a default.
  */
 export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) => {
   const { upstream } = http;
@@ -76,7 +82,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
   const access = createAccessToken(http, config, endpoints.token);
   const shapes = createShapes(config.defaultCurrency);
 
-  const ask = async <Schema extends z.ZodType>(schema: Schema, request: Request): Promise<z.output<Schema>> => {
+  const sendRequest = async <Schema extends z.ZodType>(schema: Schema, request: Request): Promise<z.output<Schema>> => {
     const { endpoint, query, json, write = false, ...options } = request;
     const { method, path, operation } = endpoint;
     const send = (token: string) =>
@@ -108,12 +114,12 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     idProperty?: string,
   ): Promise<Map<string, Shape<Type> | Error>> => {
     const endpoint = endpoints.batchRead(type);
-    const { results, errors } = await ask(BatchResult, {
+    const { results, errors } = await sendRequest(BatchResult, {
       ...options,
       endpoint,
       json: toBatchRead(type, ids, idProperty),
     });
-    const origin = { upstream, operation: endpoint.operation };
+    const context = { upstream, operation: endpoint.operation };
     const found = new Map<string, Shape<Type> | Error>();
     let isWhole = true;
     for (const result of results) {
@@ -121,7 +127,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
       if (key === undefined) isWhole = false;
       else found.set(key, itemOrError(upstream, parseItem(shapes[type], result, endpoint.operation)) as Shape<Type>);
     }
-    addFailures(found, ids, failuresOf(errors ?? [], 'ids'), isWhole, origin);
+    addFailures(found, ids, failuresOf(errors ?? [], 'ids'), isWhole, context);
     return found;
   };
 
@@ -132,7 +138,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     type: Type,
     { query: { filters, text }, page: { token, limit } }: ListPage,
     options: RequestOptions,
-  ): Promise<ProviderPage<Shape<Type> | Unusable>> => {
+  ): Promise<ProviderPage<Shape<Type> | InvalidItem>> => {
     const isSearch = isSearched({ filters, text });
     const endpoint = listEndpoint(type, { filters, text });
     const query = new URLSearchParams({ limit: String(limit), properties: PROPERTIES[type].join(',') });
@@ -140,15 +146,19 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     const json = {
       filterGroups: filters.length > 0 ? [{ filters }] : [],
       ...(text !== undefined && { query: text }),
-      // Ascending, as the list has it: in the order of entry.
+      // Ascending, like the list endpoint: in creation order.
       sorts: ['hs_object_id'],
       properties: PROPERTIES[type],
       limit,
       after: token ?? FIRST_PAGE,
     };
-    const { results, paging } = await ask(PageAnswer, { ...options, endpoint, ...(isSearch ? { json } : { query }) });
+    const { results, paging } = await sendRequest(PageResponse, {
+      ...options,
+      endpoint,
+      ...(isSearch ? { json } : { query }),
+    });
     const items = results.map(
-      (result) => parseItem(shapes[type], result, endpoint.operation) as Shape<Type> | Unusable,
+      (result) => parseItem(shapes[type], result, endpoint.operation) as Shape<Type> | InvalidItem,
     );
     return { items, next: paging?.next?.after };
   };
@@ -159,11 +169,11 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     options: RequestOptions,
   ): Promise<RawRecord | undefined> => {
     const json = toBatchRead(type, [input.id], input.idProperty);
-    const { results } = await ask(BatchResult, { ...options, endpoint: endpoints.batchRead(type), json });
+    const { results } = await sendRequest(BatchResult, { ...options, endpoint: endpoints.batchRead(type), json });
     return RawRecord.safeParse(results[0]).data;
   };
 
-  /** What a write answers of a record. A property of an unexpected kind is one that it does not have. */
+  /** Parses the record in a write's response. A property of an unexpected type counts as absent. */
   const toWritten = <Type extends ObjectType>(
     type: Type,
     { id, createdAt, properties: raw }: RawRecord,
@@ -174,7 +184,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
         return typeof value === 'string' || value === null ? [[name, value]] : [];
       }),
     );
-    // An amount says nothing without the deal's own currency.
+    // An amount is meaningless without the deal's own currency.
     if (type === 'deals' && !Object.hasOwn(properties, 'deal_currency_code')) delete properties['amount'];
     const parsed = shapes[type].safeParse({ id, createdAt, properties });
     const has = new Set(parsed.success ? Object.keys(properties) : []);
@@ -188,16 +198,16 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     properties: Properties,
     options: RequestOptions,
   ): Promise<Written<Shape<Type>>> => {
-    const answer = await ask(RawRecord, {
+    const response = await sendRequest(RawRecord, {
       ...options,
       endpoint: endpoints.update(type, id),
       json: { properties },
       write: true,
     });
-    return toWritten(type, answer);
+    return toWritten(type, response);
   };
 
-  /** The record where it has all of these values, and undefined where it has not. */
+  /** Returns the record if it has all of these values, otherwise undefined. */
   const recordWith = async <Type extends ObjectType>(
     type: Type,
     id: string,
@@ -208,7 +218,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     return record && hasAll(record.properties, properties) ? toWritten(type, record) : undefined;
   };
 
-  /** Up to 100 records by id. Leaves out the unknown ones; a record that cannot be read is an Error. */
+  /** Reads up to 100 records by id. Omits unknown ones; an invalid record maps to an Error. */
   const byIds = <Type extends ObjectType>(type: Type) =>
     operation(
       endpoints.batchRead(type).operation,
@@ -216,29 +226,29 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     );
 
   /**
-   * What up to 1,000 records are linked to, by id. Leaves out who is linked to nothing; what failed is an Error, and a link
-   * that cannot be read is `Unusable`.
+   * Reads the associations of up to 1,000 records, by id. Omits records without associations; a failed record maps to an
+   * Error, and an association that cannot be read is an `InvalidItem`.
    */
   const readAssociations = async (
     from: ObjectType,
     to: ObjectType,
     ids: readonly string[],
     options: RequestOptions,
-  ): Promise<Map<string, (ApiAssociation | Unusable)[] | Error>> => {
-    const found = new Map<string, (ApiAssociation | Unusable)[] | Error>();
+  ): Promise<Map<string, (ApiAssociation | InvalidItem)[] | Error>> => {
+    const found = new Map<string, (ApiAssociation | InvalidItem)[] | Error>();
     const endpoint = endpoints.associations(from, to);
-    const origin = { upstream, operation: endpoint.operation };
+    const context = { upstream, operation: endpoint.operation };
     const askPage = async (inputs: readonly { id: string; after?: string }[]) => {
-      const { results, errors } = await ask(BatchResult, { ...options, endpoint, json: { inputs } });
+      const { results, errors } = await sendRequest(BatchResult, { ...options, endpoint, json: { inputs } });
       const next: { id: string; after: string }[] = [];
       let isWhole = true;
-      const answered = new Map<string, (ApiAssociation | Unusable)[] | Error>();
+      const answered = new Map<string, (ApiAssociation | InvalidItem)[] | Error>();
       for (const result of results) {
         const owner = AssociationsOwner.safeParse(result).data;
         if (owner === undefined) isWhole = false;
         else {
           const page = parseItem(AssociationsPage, result, endpoint.operation);
-          if (isUnusable(page)) answered.set(owner, toItemError(upstream, page));
+          if (isInvalidItem(page)) answered.set(owner, toItemError(upstream, page));
           else {
             answered.set(
               owner,
@@ -250,10 +260,10 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
         }
       }
       const asked = inputs.map(({ id }) => id);
-      addFailures(answered, asked, failuresOf(errors ?? [], 'fromObjectId'), isWhole, origin);
+      addFailures(answered, asked, failuresOf(errors ?? [], 'fromObjectId'), isWhole, context);
       for (const [id, associations] of answered) {
         const before = found.get(id) ?? [];
-        // Of links that are there only in part none may pass for all.
+        // An incomplete list of associations must not pass for a complete one.
         if (associations instanceof Error || before instanceof Error)
           found.set(id, associations instanceof Error ? associations : before);
         else found.set(id, [...before, ...associations]);
@@ -261,7 +271,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
       return next.length > 0 ? next : undefined;
     };
     const inputs: readonly { id: string; after?: string }[] = ids.map((id) => ({ id }));
-    await readPages(inputs, askPage, origin);
+    await readPages(inputs, askPage, context);
     return found;
   };
 
@@ -271,7 +281,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
       () => (ids: readonly string[], options: RequestOptions) => readAssociations(from, to, ids, options),
     );
 
-  /** A page of the list of all records of a type, or of a search for some. */
+  /** Reads a page of all records of a type, or of a search. */
   const pageOf = <Type extends RecordType>(type: Type) =>
     Object.assign((page: ListPage, options: RequestOptions) => list(type, page, options), {
       operationOf: ({ query }: ListPage) => listEndpoint(type, query).operation,
@@ -284,7 +294,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     dealsByIds: byIds('deals'),
     lineItemsByIds: byIds('line_items'),
 
-    /** Up to 100 contacts by their primary address, by address in lower case. */
+    /** Reads up to 100 contacts by primary e-mail address; the result's keys are in lower case. */
     contactsByEmails: operation(
       endpoints.batchRead('contacts').operation,
       () => (emails: readonly string[], options: RequestOptions) => readBatch('contacts', emails, options, 'email'),
@@ -299,13 +309,13 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     contactPage: pageOf('contacts'),
     dealPage: pageOf('deals'),
 
-    /** Creates a contact. Refused with the reason ALREADY_EXISTS where the address is taken. */
+    /** Creates a contact. Rejected with the reason ALREADY_EXISTS if the address is taken. */
     createContact: async (
       properties: Properties,
       companyId: string | undefined,
       options: RequestOptions,
     ): Promise<Written<ApiContact>> => {
-      const answer = await ask(RawRecord, {
+      const response = await sendRequest(RawRecord, {
         ...options,
         endpoint: endpoints.create('contacts'),
         json: {
@@ -317,32 +327,32 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
         },
         write: true,
       });
-      return toWritten('contacts', answer);
+      return toWritten('contacts', response);
     },
 
-    /** The id in the answer is another one where the contact has been merged into another. */
+    /** Updates a contact. The returned id differs if the contact was merged into another one. */
     updateContact: (id: string, properties: Properties, options: RequestOptions) =>
       update('contacts', id, properties, options),
 
     updateDeal: (id: string, properties: Properties, options: RequestOptions) =>
       update('deals', id, properties, options),
 
-    /** The contact where it has all of these values, and undefined where it has not. */
+    /** Returns the contact if it has all of these values, otherwise undefined. */
     contactWith: (id: string, properties: Properties, options: RequestOptions) =>
       recordWith('contacts', id, properties, options),
 
-    /** The deal where it has all of these values, and undefined where it has not. */
+    /** Returns the deal if it has all of these values, otherwise undefined. */
     dealWith: (id: string, properties: Properties, options: RequestOptions) =>
       recordWith('deals', id, properties, options),
 
-    /** The contact with this address, if it was made since then (milliseconds since 1970) and with these values. */
+    /** Returns the contact with this address if it was created after `since` (Unix time in ms) with these values. */
     contactMadeSince: async (
       since: number,
       properties: Properties,
       options: RequestOptions,
     ): Promise<Written<ApiContact> | undefined> => {
       const record = await readRaw('contacts', { id: properties['email'] ?? '', idProperty: 'email' }, options);
-      // A minute, for clocks that differ.
+      // A minute of tolerance, because clocks differ.
       const isNew = record !== undefined && Date.parse(record.createdAt) > since - 60_000;
       return isNew && hasAll(record.properties, properties) ? toWritten('contacts', record) : undefined;
     },
@@ -351,7 +361,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
 
 export type HubSpotApi = ReturnType<typeof createHubSpotApi>;
 
-// The OpenAPI document requires a cursor of every search, and the README of @hubspot/api-client names this one for the first page.
+// The OpenAPI document requires a cursor in every search; the README of @hubspot/api-client uses this one for the first page.
 const FIRST_PAGE = '0';
 
 const isSearched = ({ filters, text }: ListQuery): boolean => filters.length > 0 || text !== undefined;
@@ -363,10 +373,10 @@ const toBatchRead = (type: ObjectType, ids: readonly string[], idProperty: strin
   ...(idProperty !== undefined && { idProperty }),
 });
 
-// Numbers and times come back written in another way.
+// Numbers and times are returned in another notation.
 const READ_AS: Readonly<Record<string, (value: string) => number>> = { amount: Number, closedate: Date.parse };
 
-/** Compares as HubSpot stores: nothing and empty text are one. */
+/** Whether a record has all wanted values. As in HubSpot, null and an empty string are equal. */
 const hasAll = (found: RawRecord['properties'], wanted: Properties): boolean =>
   Object.entries(wanted).every(([name, value]) => {
     const text = found[name] ?? '';
@@ -378,7 +388,7 @@ const hasAll = (found: RawRecord['properties'], wanted: Properties): boolean =>
 const Keyed = z.object({ id: z.string().min(1) });
 const KeyedByEmail = z.object({ properties: z.object({ email: z.string().min(1) }) });
 
-/** The key that an item of a batch answers; undefined where that cannot be read. */
+/** Returns the key of a batch item; undefined if it cannot be read. */
 const idOf = (item: unknown): string | undefined => Keyed.safeParse(item).data?.id;
 const emailOf = (item: unknown): string | undefined => {
   const { data } = KeyedByEmail.safeParse(item);
@@ -386,27 +396,27 @@ const emailOf = (item: unknown): string | undefined => {
 };
 
 /**
- * Adds an Error for each input of a batch that failed. Where part of the answer cannot be told to belong to any input, it is
- * about one of those that it otherwise says nothing of: they fail as well, so that none of them passes for missing.
+ * Adds an Error for each failed input of a batch. If part of the response names no input, it may concern any input that the
+ * response does not mention: those fail as well, so that none of them passes for missing.
  */
 const addFailures = <Value>(
   found: Map<string, Value | Error>,
   asked: readonly string[],
   { failed, missing, isWhole }: BatchFailures,
   isAnswerWhole: boolean,
-  origin: Origin,
+  context: ResponseContext,
 ): void => {
-  for (const [id, category] of failed) found.set(id, partOfBatchFailed(origin, category));
+  for (const [id, category] of failed) found.set(id, partOfBatchFailed(context, category));
   if (isWhole && isAnswerWhole) return;
   for (const id of asked) {
-    if (!found.has(id) && !missing.has(id)) found.set(id, unusableResponse(origin, 'parts that name no input'));
+    if (!found.has(id) && !missing.has(id)) found.set(id, unusableResponse(context, 'parts that name no input'));
   }
 };
 
-const partOfBatchFailed = ({ upstream, operation }: Origin, category: string): UpstreamError =>
-  new UpstreamError('UPSTREAM_UNAVAILABLE', upstream, `${operation} left an input out: ${category}`, { operation });
+const partOfBatchFailed = ({ upstream, operation }: ResponseContext, category: string): UpstreamError =>
+  new UpstreamError('UPSTREAM_UNAVAILABLE', upstream, `${operation} failed for an input: ${category}`, { operation });
 
-/** Adds why the provider refused, in our words, by the status that it documents for it. */
+/** Adds the reason of a rejection, according to its status as HubSpot documents it. */
 const withReason = (error: unknown): unknown => {
   if (!isUpstreamError(error, 'UPSTREAM_REJECTED') || error.details.reason) return error;
   const reason = error.details.status === 409 ? 'ALREADY_EXISTS' : 'INVALID_VALUE';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isUnusable, toItemError, type Unusable } from '../../../connectors/reads/items.ts';
+import { type InvalidItem, isInvalidItem, toItemError } from '../../../connectors/reads/items.ts';
 import { unusableResponse } from '../../../connectors/transports/parse.ts';
 import { type Connection, readCursor, toConnection, writeCursor } from '../../kit/connection.ts';
 import { presentOf } from '../../kit/present.ts';
@@ -7,24 +7,24 @@ import type { Page } from '../model.ts';
 import { RecordId } from './record-id.ts';
 import type { ApiAssociation } from './wire-types.ts';
 
-/** What a record is linked to, as it is read. */
-export type Associations = readonly (ApiAssociation | Unusable)[];
+/** The associations of a record, as read. */
+export type Associations = readonly (ApiAssociation | InvalidItem)[];
 
 type Load<Item> = (ids: readonly string[]) => Promise<(Item | Error | null)[]>;
 
 /**
- * The company that counts: the primary one, or the first where none is. Throws UPSTREAM_BAD_RESPONSE where one of the links may
- * be the primary one and does not say so.
+ * Returns the id of the primary company, or of the first one if none is primary. Throws UPSTREAM_BAD_RESPONSE if an
+ * association may be the primary one but does not say so.
  */
 export const primaryOf = (associations: Associations): string | undefined => {
   let first: ApiAssociation | undefined;
   let problem: Error | undefined;
-  for (const link of associations) {
-    if (isUnusable(link)) problem ??= toItemError('crm', link);
-    else if (link.isPrimary) return link.id;
+  for (const association of associations) {
+    if (isInvalidItem(association)) problem ??= toItemError('crm', association);
+    else if (association.isPrimary) return association.id;
     else {
-      first ??= link;
-      if (link.isPrimary === null && associations.length > 1) {
+      first ??= association;
+      if (association.isPrimary === null && associations.length > 1) {
         problem ??= unusableResponse({ upstream: 'crm', operation: 'associations' }, 'unexpected associationTypes');
       }
     }
@@ -33,49 +33,49 @@ export const primaryOf = (associations: Associations): string | undefined => {
   return first?.id;
 };
 
-/** The linked records, in the order of the links. A link that cannot be read is an Error behind them. */
+/** Loads the associated records, in the order of the associations. Errors of invalid associations come last. */
 export const loadAssociated = async <Item>(
   associations: Associations,
   loadMany: Load<Item>,
 ): Promise<(Item | Error)[]> => {
-  const ids = associations.flatMap((link) => (isUnusable(link) ? [] : [link.id]));
-  const unusable = associations.filter(isUnusable).map((link) => toItemError('crm', link));
-  return [...presentOf(await loadMany(ids)), ...unusable];
+  const ids = associations.flatMap((association) => (isInvalidItem(association) ? [] : [association.id]));
+  const invalid = associations.filter(isInvalidItem).map((association) => toItemError('crm', association));
+  return [...presentOf(await loadMany(ids)), ...invalid];
 };
 
-/** Comes after the last of the linked records: where links that cannot be read stand. */
+/** The position after all associated records, where invalid associations are listed. */
 const LAST_POSITION = '0';
 
-/** Reads the cursor of a linked record. Throws BAD_USER_INPUT for anything else. */
+/** Reads the cursor of an associated record. Throws BAD_USER_INPUT for anything else. */
 export const readPosition = (after: Page['after']): string | undefined =>
   after ? readCursor(z.union([RecordId, z.literal(LAST_POSITION)]), after) : undefined;
 
-/** A page of the linked records, newest first, after the record `before`. */
+/** Loads a page of the associated records, newest first, with ids below `before`. */
 export const pageOfNewest = async <Item>(
   associations: Associations,
   loadMany: Load<Item>,
   { first, after }: Page,
   before: string | undefined,
 ): Promise<Connection<Item>> => {
-  // Ids grow with time, so the highest is the newest.
+  // Ids increase over time, so the highest id is the newest record.
   const ids = associations
-    .flatMap((link) => (isUnusable(link) ? [] : [BigInt(link.id)]))
+    .flatMap((association) => (isInvalidItem(association) ? [] : [BigInt(association.id)]))
     .sort((a, b) => (a < b ? 1 : -1))
     .filter((id) => before === undefined || id < BigInt(before))
     .map(String);
-  const unusable = before === LAST_POSITION ? [] : associations.filter(isUnusable);
+  const invalid = before === LAST_POSITION ? [] : associations.filter(isInvalidItem);
   const page = ids.slice(0, first);
   const records = await loadMany(page);
-  // Throws where the provider failed as a whole.
+  // Throws if all records failed for the same reason.
   presentOf(records);
   const edges = [
     ...records.flatMap((node, index) => (node === null ? [] : [{ cursor: writeCursor(page[index]), node }])),
-    ...unusable
+    ...invalid
       .slice(0, first - page.length)
-      .map((link) => ({ cursor: writeCursor(LAST_POSITION), node: toItemError('crm', link) })),
+      .map((association) => ({ cursor: writeCursor(LAST_POSITION), node: toItemError('crm', association) })),
   ];
-  // The page ends where its ids end, even where the last records of it have been deleted.
-  const last = page.length < first && unusable.length > 0 ? LAST_POSITION : page.at(-1);
-  const hasNextPage = ids.length + unusable.length > first;
+  // The page ends at its last id, even if the last records were deleted.
+  const last = page.length < first && invalid.length > 0 ? LAST_POSITION : page.at(-1);
+  const hasNextPage = ids.length + invalid.length > first;
   return toConnection(edges, { after, hasNextPage, endCursor: last ? writeCursor(last) : null });
 };

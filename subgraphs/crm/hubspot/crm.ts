@@ -1,4 +1,4 @@
-import { isUnusable, type Unusable } from '../../../connectors/reads/items.ts';
+import { type InvalidItem, isInvalidItem } from '../../../connectors/reads/items.ts';
 import { type ProviderPage, pageThrough } from '../../kit/connection.ts';
 import type { Loader } from '../../kit/loader.ts';
 import type { SessionOf } from '../../kit/session.ts';
@@ -11,7 +11,7 @@ import { createCustomer, updateCustomer, updateDeal } from './writes.ts';
 
 export type HubSpotSession = SessionOf<typeof hubspot>;
 
-/** HubSpot as the crm subgraph uses it. */
+/** Implements the crm subgraph's model over HubSpot. */
 export const createCrm = (session: HubSpotSession): Crm => {
   const { loaders } = session;
   const customers = mapped(loaders.contact, toCustomer);
@@ -57,7 +57,7 @@ export const createCrm = (session: HubSpotSession): Crm => {
   };
 };
 
-/** A loader whose values are mapped to the domain's. */
+/** Wraps a loader to map its values to the model. */
 const mapped = <Key, Value, Mapped>(loader: Loader<Key, Value>, map: (value: Value) => Mapped) => ({
   load: async (key: Key): Promise<Mapped | null> => {
     const value = await loader.load(key);
@@ -74,8 +74,8 @@ const mapped = <Key, Value, Mapped>(loader: Loader<Key, Value>, map: (value: Val
 
 const mapPage =
   <Item, Mapped>(map: (item: Item) => Mapped) =>
-  ({ items, next }: ProviderPage<Item | Unusable>): ProviderPage<Mapped | Unusable> => ({
-    items: items.map((item) => (isUnusable(item) ? item : map(item))),
+  ({ items, next }: ProviderPage<Item | InvalidItem>): ProviderPage<Mapped | InvalidItem> => ({
+    items: items.map((item) => (isInvalidItem(item) ? item : map(item))),
     next,
   });
 

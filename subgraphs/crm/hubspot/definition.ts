@@ -8,7 +8,7 @@ import { API_VERSION, FIRST_API_VERSION } from './endpoints.ts';
 import { parseRateLimit } from './parse-rate-limit.ts';
 import type { ApiContact } from './wire-types.ts';
 
-/** What a write changes behind an address: the address itself, or the contact that has it. */
+/** Invalidation scope of a contact read by e-mail address: the address, or the contact's id. */
 type ContactByEmailScope = { readonly email: string } | { readonly id: string };
 
 const AccessToken = z.string().regex(/^[\x21-\x7e]+$/, 'must be a token, in one line and without spaces');
@@ -22,7 +22,7 @@ const Currency = z.string().regex(/^[A-Z]{3}$/, 'must be a currency of ISO 4217,
 
 const associations = { batchSize: MAX_ASSOCIATIONS, policy: 'associations' } as const;
 
-/** HubSpot, by its CRM API. */
+/** The provider HubSpot, through its CRM API. */
 export const hubspot = defineProvider({
   name: 'hubspot',
   title: 'HubSpot',
@@ -52,10 +52,10 @@ export const hubspot = defineProvider({
     ),
   },
   checkCredentials: readAccess,
-  // What is cached has the default currency in it.
+  // Cached values contain the default currency, so it is part of the identity.
   identity: (settings) => [settings.BASE_URL, settings.CURRENCY ?? '', ...Object.values(readAccess(settings))],
   defaults: { timeoutMs: 10_000, concurrency: 10 },
-  // A private app of a free account; the responses say where it is more. Source: https://developers.hubspot.com/docs/api/usage-details
+  // A private app of a free account; responses report higher limits. Source: https://developers.hubspot.com/docs/api/usage-details
   rateLimits: [
     { name: 'account', calls: 100, windowMs: 10_000 },
     { name: 'search', calls: 4, windowMs: 1_000, appliesTo: (operation) => operation.endsWith('/search') },
@@ -83,7 +83,7 @@ export const hubspot = defineProvider({
       batchSize: MAX_BATCH,
       policy: 'contacts',
       scope: (email: string): ContactByEmailScope => ({ email }),
-      // Who gets another address is no longer behind the old one.
+      // A contact whose address changes must no longer be found under the old one.
       scopeOfValue: ({ id }: ApiContact) => ({ id }),
     }),
     company: byKey(api.companiesByIds, { batchSize: MAX_BATCH, policy: 'companies' }),
@@ -94,7 +94,7 @@ export const hubspot = defineProvider({
     companiesOfDeal: byKey(api.companiesOfDeals, associations),
     contactsOfDeal: byKey(api.contactsOfDeals, associations),
     lineItemsOfDeal: byKey(api.lineItemsOfDeals, associations),
-    // Any record may be on any page, so a write invalidates all of them.
+    // Any record may be on any page, so a write invalidates all pages.
     contactPages: oneByOne(api.contactPage, { policy: 'lists' }),
     dealPages: oneByOne(api.dealPage, { policy: 'lists' }),
   }),

@@ -1,20 +1,20 @@
 import type { ProviderRequest } from '../../../connectors/middleware/chain.ts';
 import type { ObjectType } from './wire-types.ts';
 
-/** The version of HubSpot's API that is called unless `HUBSPOT_API_VERSION` names another. */
+/** Default version of HubSpot's API; `HUBSPOT_API_VERSION` overrides it. */
 export const API_VERSION = '2026-09';
 
-/** The first version that has all endpoints below; 2025-09 has no OAuth. */
+/** The first version with all endpoints below; 2025-09 has no OAuth. */
 export const FIRST_API_VERSION = '2026-03';
 
-/** The types that are listed and written. */
+/** The object types that are listed and written. */
 export type RecordType = 'contacts' | 'deals';
 
 declare const OPERATION: unique symbol;
 
 /**
- * A call's name in errors, limits and statistics: the method and the path, with `{id}` for an id. It holds the version, so no list
- * of names can be a type; only the endpoints below have one.
+ * An operation's name in errors, limits and statistics: the method and the path, with `{id}` for an id. It contains the
+ * configured version, so it cannot be a union of literals; the brand restricts it to the endpoints below.
  */
 export type HubSpotOperation = string & { readonly [OPERATION]: true };
 
@@ -32,7 +32,7 @@ const endpoint = (method: ProviderRequest['method'], path: string, template = pa
 });
 
 /**
- * The endpoints that the graph needs, in a dated version such as `2026-09`.
+ * Creates the endpoints of a dated version such as `2026-09`.
  * Sources: https://developers.hubspot.com/docs/api-reference/legacy/migration-guide, and the OpenAPI documents CRM/Objects,
  * CRM/Associations and Auth/Oauth in https://github.com/HubSpot/HubSpot-public-api-spec-collection
  */

@@ -3,7 +3,7 @@ import type { Company, Customer, Deal, SingleLifecycleStage } from '../model.ts'
 import type { ApiCompany, ApiDeal } from './wire-types.ts';
 import type { PartlyContact, PartlyDeal } from './written.ts';
 
-/** A stage as HubSpot names it. */
+/** HubSpot's names of lifecycle stages. */
 export const API_LIFECYCLE_STAGE: Readonly<Record<SingleLifecycleStage, string>> = {
   SUBSCRIBER: 'subscriber',
   LEAD: 'lead',
@@ -18,18 +18,18 @@ const LIFECYCLE_STAGE: ReadonlyMap<string, graph.LifecycleStage> = new Map(
   Object.entries(API_LIFECYCLE_STAGE).map(([stage, name]) => [name, stage as graph.LifecycleStage]),
 );
 
-/** Portals can make stages of their own, with numbers for names: those are OTHER. */
+/** Maps a lifecycle stage. Custom stages, whose names are numbers, are OTHER. */
 const toLifecycleStage = (stage: string | null): graph.LifecycleStage | null =>
   stage === null ? null : (LIFECYCLE_STAGE.get(stage) ?? 'OTHER');
 
-/** Won is closed too. Null where HubSpot does not say enough. */
+/** Derives a deal's status from its flags; won deals are closed too. Null if HubSpot omits a flag that matters. */
 const toDealStatus = ({ isClosed, isWon }: Pick<ApiDeal, 'isClosed' | 'isWon'>): graph.DealStatus | null => {
   if (isWon) return 'WON';
   if (isClosed === false) return 'OPEN';
   return isClosed && isWon === false ? 'LOST' : null;
 };
 
-/** Which of HubSpot's properties hold for a deal of this status. */
+/** The values of HubSpot's flags by deal status, for filters. */
 export const DEAL_STATUS_PROPERTIES: Readonly<Record<graph.DealStatus, Readonly<Record<string, string>>>> = {
   OPEN: { hs_is_closed: 'false' },
   WON: { hs_is_closed_won: 'true' },
@@ -58,7 +58,7 @@ export const toDeal = ({ id, name, stage, isClosed, isWon, amount, closeDate, cr
   externalIds: toExternalIds(id),
 });
 
-/** A status needs both flags: an error of either is the status's. */
+/** Returns the status, or the error of either flag: a status needs both. */
 const statusOrError = (isClosed: PartlyDeal['isClosed'], isWon: PartlyDeal['isWon']): Deal['status'] => {
   if (isClosed instanceof Error) return isClosed;
   return isWon instanceof Error ? isWon : toDealStatus({ isClosed, isWon });

@@ -4,7 +4,7 @@ import type { RateLimitUpdate } from '../../../connectors/rate-limits/memory.ts'
 
 const Refusal = z.object({ policyName: z.string() });
 
-// The day is the account's own, and where it ends is not said: asked again now and then.
+// The day is in the account's time zone, which responses do not state, so requests resume every five minutes.
 const DAILY_PAUSE_MS = 300_000;
 
 const policyOf = (body: string): string | undefined => {
@@ -17,14 +17,14 @@ const policyOf = (body: string): string | undefined => {
 
 const updateOf = (policy: string | undefined): Record<string, RateLimitUpdate> => {
   if (policy === 'DAILY') return { account: { pauseMs: DAILY_PAUSE_MS } };
-  // The window slides, so there may be room again soon.
+  // The window slides, so requests may be possible again soon.
   if (policy === 'TEN_SECONDLY_ROLLING') return { account: { pauseMs: 1_000 } };
   return policy === 'SECONDLY' ? { search: { pauseMs: 1_000 } } : {};
 };
 
 /**
- * Reads the rate limits from a response: all but a search's have the state of the ten seconds' limit in their headers, and a
- * refusal names its limit. `docs/providers.md` explains the limits.
+ * Reads rate limits from a response. Except for searches, the headers contain the state of the ten-second limit; a 429 names
+ * the exceeded limit. `docs/providers.md` explains the limits.
  */
 export const parseRateLimit: ParseRateLimit = ({ status, headers, body }) => {
   const updates = status === 429 ? updateOf(policyOf(body)) : {};

@@ -1,4 +1,4 @@
 import { z } from 'zod';
 
-/** The id of a record in an input. HubSpot numbers its records. */
-export const RecordId = z.string().regex(/^[1-9]\d{0,18}$/, 'must be an id, which is a number');
+/** Schema of a record id in an input. HubSpot's ids are numbers. */
+export const RecordId = z.string().regex(/^[1-9]\d{0,18}$/, 'must be a numeric id');

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { toAsciiLowerCase } from '../../kit/ascii.ts';
 
 /*
- * What is read of HubSpot's objects. Every property is text or null. HubSpot's OpenAPI description requires an object's id and
- * times and none of its properties, so an absent one is null.
+ * Schemas of HubSpot's objects, limited to the properties that are used. Every property is a string or null. HubSpot's OpenAPI
+ * document requires an object's id and times and none of its properties, so an absent property is null.
  * Source: https://github.com/HubSpot/HubSpot-public-api-spec-collection, SimplePublicObject
  */
 
-// A property that was cleared comes back as an empty text.
+// A cleared property is returned as an empty string.
 const Text = z
   .string()
   .nullish()
@@ -42,7 +42,7 @@ const CurrencyCode = Text.pipe(
 const Id = z.string().min(1);
 const CreatedAt = z.iso.datetime({ offset: true }).transform((value) => new Date(value).toISOString());
 
-/** The properties to ask for, by type of object. */
+/** The properties to request, by object type. */
 export const PROPERTIES = {
   contacts: ['email', 'firstname', 'lastname', 'phone', 'lifecyclestage'],
   companies: ['name', 'domain'],
@@ -73,7 +73,7 @@ export type ApiDeal = {
   readonly stage: string | null;
   readonly amount: ApiMoney | null;
   readonly closeDate: string | null;
-  /** Null where HubSpot does not say. */
+  /** Null if HubSpot omits it. */
   readonly isClosed: boolean | null;
   readonly isWon: boolean | null;
   readonly createdAt: string;
@@ -111,8 +111,8 @@ const Company = z
   .transform(({ id, properties }): ApiCompany => ({ id, ...properties }));
 
 /**
- * The shapes of the objects. An amount without a currency takes `defaultCurrency`; without that it is refused, since a
- * guess would be a wrong value.
+ * Creates the schemas of the objects. An amount without a currency gets `defaultCurrency`; without that it is invalid, since
+ * a guess could be wrong.
  */
 export const createShapes = (defaultCurrency: string | undefined) => {
   const money = (amount: string | null, currency: string | null): ApiMoney | null => {
@@ -183,19 +183,19 @@ export const createShapes = (defaultCurrency: string | undefined) => {
   return { contacts: Contact, companies: Company, deals: Deal, line_items: LineItem };
 };
 
-// More than any answer here is asked for.
+// More items than any request here asks for.
 const MAX_ITEMS = 1_000;
 
-/** The items of an answer, to be parsed one by one, so that a broken one costs only itself. */
+/** The items of a response, unparsed. They are parsed one by one, so that an invalid one does not fail the others. */
 const Items = z.array(z.unknown()).max(MAX_ITEMS);
 
 const Paging = z.object({ next: z.object({ after: z.string() }).nullish() }).nullish();
 
-/** A batch's answer. `errors` says what became of the inputs that it did not answer; see `failuresOf`. */
+/** The response of a batch. `errors` describes the inputs without a result; see `failuresOf`. */
 export const BatchResult = z.object({ results: Items, errors: Items.nullish() });
 
-/** A page of a list or a search. */
-export const PageAnswer = z.object({ results: Items, paging: Paging });
+/** The response of a list or a search. */
+export const PageResponse = z.object({ results: Items, paging: Paging });
 
 const Ids = z.array(z.union([z.string(), z.number().transform(String)]));
 
@@ -205,17 +205,17 @@ const BatchError = z.object({
   context: z.record(z.string(), z.unknown()).default({}),
 });
 
-/** What a batch says of the inputs that it did not answer. */
+/** The inputs of a batch without a result. */
 export type BatchFailures = {
-  /** The inputs that failed, by id, with the provider's category. Not one of them may pass for an empty answer. */
+  /** The failed inputs: HubSpot's error category by id. None of them may pass for a missing record. */
   readonly failed: ReadonlyMap<string, string>;
-  /** The inputs that there is nothing of. */
+  /** The ids of inputs that do not exist. */
   readonly missing: ReadonlySet<string>;
-  /** False where inputs failed and it cannot be read which. */
+  /** False if the response reports failures without naming their inputs. */
   readonly isWhole: boolean;
 };
 
-/** Reads what a batch says of the inputs that it did not answer. Missing records and links are no failure. */
+/** Parses the errors of a batch. Missing records and associations are not failures. */
 export const failuresOf = (errors: readonly unknown[], idsIn: 'ids' | 'fromObjectId'): BatchFailures => {
   const failed = new Map<string, string>();
   const missing = new Set<string>();
@@ -234,7 +234,7 @@ export const failuresOf = (errors: readonly unknown[], idsIn: 'ids' | 'fromObjec
   return { failed, missing, isWhole };
 };
 
-// Ids are numbers in some versions of this one API, and text of digits in others.
+// Ids are numbers in some versions of this API and strings of digits in others.
 const LinkedId = z
   .union([z.string(), z.number()])
   .transform(String)
@@ -242,7 +242,7 @@ const LinkedId = z
 
 const AssociationTypes = z.array(z.object({ label: z.string().nullish() })).max(MAX_ITEMS);
 
-/** A link to another record. */
+/** An association as HubSpot returns it. */
 export const AssociationLink = z
   .object({ toObjectId: LinkedId, associationTypes: z.unknown().optional() })
   .transform((link): ApiAssociation => {
@@ -250,18 +250,18 @@ export const AssociationLink = z
     return { id: link.toObjectId, isPrimary: types ? types.some(({ label }) => label === 'Primary') : null };
   });
 
-/** A link to another record; `isPrimary` marks the one company that counts, and is null where HubSpot does not say. */
+/** An association with another record. `isPrimary` marks the primary company; null if HubSpot omits it. */
 export type ApiAssociation = { readonly id: string; readonly isPrimary: boolean | null };
 
-/** Whose links an item of an association batch has. */
+/** The record that an item of an association batch belongs to. */
 export const AssociationsOwner = z.object({ from: z.object({ id: Id }) }).transform(({ from }) => from.id);
 
-/** The links in it, which are at most 500 a page. */
+/** A page of a record's associations, at most 500. */
 export const AssociationsPage = z.object({ to: Items, paging: Paging });
 
 export const Token = z.object({ access_token: z.string().min(1), expires_in: z.number().positive() });
 
-/** A record as a write answers it: with some of its properties, and what they are is looked at one by one. */
+/** A record as a write returns it: with some of its properties, which are parsed one by one. */
 export const RawRecord = z.object({
   id: Id,
   createdAt: CreatedAt,

@@ -7,9 +7,9 @@ import type { Endpoint } from './endpoints.ts';
 import { API_LIFECYCLE_STAGE } from './mapping.ts';
 import { type PartlyContact, type PartlyDeal, readBack, toPartlyContact, toPartlyDeal } from './written.ts';
 
-/* Writes, each with what it invalidates. They return the record as it is afterwards. */
+/* The crm subgraph's writes. Each invalidates what it changes and returns the record as it is afterwards. */
 
-/** Creates a contact, in a company if there is one. */
+/** Creates a contact, optionally associated with a company. */
 export const createCustomer = async (
   { companyId, ...person }: NewCustomer,
   session: HubSpotSession,
@@ -25,7 +25,7 @@ export const createCustomer = async (
     ),
   );
   const { id } = written.record;
-  // Somebody may have asked for this id before there was one.
+  // The id may be cached as missing.
   await invalidate(changesOfContact(id));
   return readBack(written, () => loaders.contact.load(id), toPartlyContact, gone(api.endpoints.create('contacts')));
 };
@@ -46,7 +46,7 @@ export const updateCustomer = async (
     ),
   );
   const { id: writtenId } = written.record;
-  // The contact that it has been merged into.
+  // The contact was merged into another one.
   if (writtenId !== id) await invalidate(changesOfContact(writtenId));
   return readBack(
     written,
@@ -68,7 +68,7 @@ export const updateDeal = async (id: string, update: DealUpdate, session: HubSpo
     ),
   );
   const { id: writtenId } = written.record;
-  // The deal that it has been merged into.
+  // The deal was merged into another one.
   if (writtenId !== id) await invalidate({ deal: [writtenId] });
   return readBack(
     written,
@@ -80,13 +80,13 @@ export const updateDeal = async (id: string, update: DealUpdate, session: HubSpo
 
 type Changes = Parameters<HubSpotSession['invalidate']>[0];
 
-/** A contact changes by its id and by whatever address it is read by, also one that it did not have before. */
+/** Returns the changes of a contact: its id, and the address that it is read by, including a new one. */
 const changesOfContact = (id: string, email?: string | null): Changes => ({
   contact: [id],
   contactByEmail: email ? [{ id }, { email }] : [{ id }],
 });
 
-/** Runs a write of a record and invalidates what it changes: also where it failed, since it may have been carried out. */
+/** Runs a write and invalidates its changes, even if it failed: it may have been carried out. */
 const withInvalidation = async <Written>(
   changes: Changes,
   { invalidate }: HubSpotSession,
@@ -99,7 +99,7 @@ const withInvalidation = async <Written>(
   }
 };
 
-/** HubSpot's properties of what is set: what is left out is left alone, null clears. */
+/** Converts values to HubSpot's properties: undefined leaves a property unchanged, null clears it. */
 const toProperties = (values: Readonly<Record<string, string | null | undefined>>): Properties =>
   Object.fromEntries(
     Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, value ?? '']])),

@@ -1,21 +1,21 @@
 import type { ApiContact, ApiDeal } from './wire-types.ts';
 
-/** A record of which some fields could not be read: the reason stands in their place, and fails them alone. */
+/** A record with Errors in place of fields that could not be read, which fail only those fields. */
 type Partly<Api> = {
   readonly [Field in keyof Api]: Field extends 'id' | 'createdAt' ? Api[Field] : Api[Field] | Error;
 };
 export type PartlyContact = Partly<ApiContact>;
 export type PartlyDeal = Partly<ApiDeal>;
 
-/** A record as a write answered it. */
+/** A record as parsed from a write's response. */
 export type Written<Api> = {
   readonly record: Api;
-  /** The properties that the answer has, of those that the graph asks for. */
+  /** The requested properties that the response contains. */
   readonly has: ReadonlySet<string>;
   readonly isWhole: boolean;
 };
 
-/** Stands in for a contact that cannot be read after a write: what the write's answer lacks is `failure`. */
+/** Builds a contact from a write's response alone; the fields that it lacks are `failure`. */
 export const toPartlyContact = ({ record, has }: Written<ApiContact>, failure: Error): PartlyContact => ({
   id: record.id,
   createdAt: record.createdAt,
@@ -26,7 +26,7 @@ export const toPartlyContact = ({ record, has }: Written<ApiContact>, failure: E
   lifecycleStage: has.has('lifecyclestage') ? record.lifecycleStage : failure,
 });
 
-/** The same for a deal. */
+/** Builds a deal in the same way. */
 export const toPartlyDeal = ({ record, has }: Written<ApiDeal>, failure: Error): PartlyDeal => ({
   id: record.id,
   createdAt: record.createdAt,
@@ -39,8 +39,8 @@ export const toPartlyDeal = ({ record, has }: Written<ApiDeal>, failure: Error):
 });
 
 /**
- * The record after a write: from the write's own answer where that is whole, or else read. The write has been carried out, so a
- * read that fails does not fail it: the fields that the answer lacks are errors then.
+ * Returns the record after a write: from the write's response if that is complete, otherwise by reading it. The write has been
+ * carried out, so a failed read does not fail it; instead, the fields that the response lacks are Errors.
  */
 export const readBack = async <Api, PartlyApi>(
   written: Written<Api>,

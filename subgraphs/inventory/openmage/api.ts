@@ -12,7 +12,7 @@ import { parseResponse } from '../../../connectors/transports/parse.ts';
 import type { SoapConnector } from '../../../connectors/transports/soap.ts';
 import { isSku } from '../sku.ts';
 
-/** Operations that every shop offers. The catalogue's may be left out. */
+/** Operations that every shop offers. The catalogue's are optional. */
 export const REQUIRED_OPERATIONS = [
   'login',
   'catalogInventoryStockItemList',
@@ -22,12 +22,12 @@ export const REQUIRED_OPERATIONS = [
 /** The operations that the graph calls. */
 export type OpenMageOperation = (typeof REQUIRED_OPERATIONS)[number] | 'catalogProductList';
 
-/** SKUs in one call. The shop sets no limit; 200 keep an answer near 30 kB, since XML is parsed on the main thread. */
+/** Maximum number of SKUs per request. The shop has no limit; 200 keep a response near 30 kB, since XML is parsed on the main thread. */
 export const MAX_SKUS = 200;
 
 const trimmed = z.string().trim();
 
-// All values are text: "3.0000", "1". The WSDL lets every one of them be absent.
+// All values are strings: "3.0000", "1". In the WSDL, every one of them is optional.
 const StockItem = z
   .object({
     product_id: trimmed.optional(),
@@ -49,27 +49,27 @@ export type ApiCatalogEntry = z.output<typeof CatalogEntry>;
 
 const Named = z.looseObject({ sku: z.string() });
 
-// An empty list comes as an empty element.
-const ListAnswer = z.object({
+// An empty list is an empty element.
+const ListResponse = z.object({
   result: z.object({ complexObjectArray: z.array(z.unknown()).default([]) }).nullable(),
 });
 
-const LoginAnswer = z.object({ result: trimmed.min(1) });
+const LoginResponse = z.object({ result: trimmed.min(1) });
 
-// The interface declares a number and the server answers `true`, or else a fault.
-const UpdateAnswer = z.object({ result: z.union([z.literal(1), z.literal(true)]) });
+// The interface declares a number; the server returns `true`, or a fault.
+const UpdateResponse = z.object({ result: z.union([z.literal(1), z.literal(true)]) });
 
 export type StockUpdate = {
   readonly quantity?: number | undefined;
   readonly isInStock?: boolean | undefined;
-  /** 0 no, 1 yes, 2 yes and the buyer is told. */
+  /** 0: no backorders, 1: allowed, 2: allowed, and the buyer is notified. */
   readonly backorders?: 0 | 1 | 2 | undefined;
 };
 
 // The shop's own fault codes. Source: Mage_Api and Mage_CatalogInventory, api.xml.
 const SESSION_EXPIRED = '5';
 
-/** What the shop calls an unknown and an internal error. */
+/** The shop's codes for an unknown and an internal error. */
 export const SERVER_FAULTS = ['0', '1'] as const;
 
 const FAULTS: ReadonlyMap<string, { code: UpstreamErrorCode; reason?: RejectionReason }> = new Map([
@@ -87,8 +87,8 @@ export type OpenMageOptions = {
 };
 
 /**
- * The calls of an OpenMage shop's SOAP API (V2, WS-I) that the graph needs. Every call throws UpstreamError.
- * One session is shared by all callers and renewed when the shop says that it has expired.
+ * Creates the client for an OpenMage shop's SOAP API (V2, WS-I). Every function throws UpstreamError.
+ * All callers share one session, which is renewed when the shop reports that it has expired.
  */
 export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) => {
   const session = createCachedCredential({
@@ -99,7 +99,7 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
         const { result } = await soap.call({
           operation: 'login',
           input,
-          response: LoginAnswer,
+          response: LoginResponse,
           write: false,
           skipRateLimit: true,
         });
@@ -128,14 +128,14 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
     }
   };
 
-  /** The entries of a list in the shop's order: what each is about, undefined where it does not say, and its value. */
+  /** Parses the entries of a list, in the shop's order: each entry's SKU, undefined if it has none, and its value. */
   const readEntries = async <Schema extends z.ZodType>(
     operation: OpenMageOperation,
     input: Readonly<Record<string, unknown>>,
     item: Schema,
     options: RequestOptions,
   ): Promise<Entry<z.output<Schema>>[]> => {
-    const { result } = await call(operation, input, ListAnswer, options);
+    const { result } = await call(operation, input, ListResponse, options);
     return (result?.complexObjectArray ?? []).map((entry) => {
       const named = Named.safeParse(entry);
       const sku = named.success ? named.data.sku : undefined;
@@ -156,15 +156,15 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
     );
 
   const listCatalog = (field: 'sku' | 'product_id', values: readonly string[], options: RequestOptions) => {
-    // The value of `in` is cut at its commas, and there is no way to write one within a value.
+    // The shop splits the value of `in` at commas and has no escape for them.
     const filter = { key: field, value: { key: 'in', value: values.join(',') } };
     const input = { filters: { complex_filter: { complexObjectArray: [filter] } } };
     return readEntries('catalogProductList', input, CatalogEntry, options);
   };
 
   /**
-   * The stock of up to 200 SKUs, by SKU. Leaves out the unknown ones; an entry that cannot be read is an Error. A SKU
-   * that the shop takes for another product's, by its case or as an id, is unknown.
+   * Reads the stock of up to 200 SKUs, by SKU. Omits unknown ones; an invalid entry maps to an Error. A SKU that the shop
+   * resolves to another product, by case or as an id, is unknown.
    */
   const stockBySkus = operation(
     'catalogInventoryStockItemList',
@@ -176,7 +176,7 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
     },
   );
 
-  /** Catalogue entries of SKUs with commas, which the filter cannot name: by the product ids of their stock. */
+  /** Reads catalogue entries of SKUs with commas, which the filter cannot express, by the product ids of their stock. */
   const catalogByIds = async (skus: readonly string[], options: RequestOptions): Promise<Entry<ApiCatalogEntry>[]> => {
     const stock = await stockBySkus(skus, options);
     const failed: Entry<never>[] = [];
@@ -193,14 +193,14 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
     stockBySkus,
 
     /**
-     * The entries that the shop's stock list has for one text, which it reads as a SKU or else as a product id: the same
-     * product that an update with this text would change.
+     * Reads the stock entries for an identifier, which the shop resolves as a SKU or else as a product id, exactly as an
+     * update does.
      */
     stockByIdentifier: (identifier: string, options: RequestOptions) => listStock([identifier], options),
 
     /**
-     * The catalogue's entries for up to 200 SKUs, by SKU; nothing at all where the shop does not offer its catalogue.
-     * One call, and two more where some of them have commas.
+     * Reads the catalogue entries of up to 200 SKUs, by SKU; empty if the shop does not offer its catalogue.
+     * One request, and two more if some SKUs contain commas.
      */
     catalogueBySkus: operation(
       'catalogProductList',
@@ -224,10 +224,10 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
     ),
 
     /**
-     * Sets what is given and leaves the rest. The shop looks for a product whose SKU is like `identifier`, without regard
-     * to case, and then for one whose id is the number at its start: see `chooseIdentifier`.
-     * Throws UPSTREAM_NOT_FOUND where there is neither, UPSTREAM_OUTCOME_UNKNOWN where the shop did not say clearly
-     * whether it has set it.
+     * Sets the given fields. The shop looks up `identifier` as a SKU, case-insensitively, and then as the id of a product,
+     * which is the number at its start: see `chooseIdentifier`.
+     * Throws UPSTREAM_NOT_FOUND if there is neither, UPSTREAM_OUTCOME_UNKNOWN if the response does not say clearly whether
+     * the update was carried out.
      */
     updateStock: async (
       identifier: string,
@@ -237,10 +237,10 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
       const data = {
         ...(quantity !== undefined && { qty: String(quantity) }),
         ...(isInStock !== undefined && { is_in_stock: isInStock ? 1 : 0 }),
-        // Without this the shop's general setting goes before that of the goods.
+        // Without this, the shop's general setting overrides the product's.
         ...(backorders !== undefined && { backorders, use_config_backorders: 0 }),
       };
-      await call('catalogInventoryStockItemUpdate', { productId: identifier, data }, UpdateAnswer, options, true);
+      await call('catalogInventoryStockItemUpdate', { productId: identifier, data }, UpdateResponse, options, true);
       return true;
     },
   };
@@ -248,12 +248,12 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
 
 export type OpenMageApi = ReturnType<typeof createOpenMageApi>;
 
-/** One entry of a list. */
+/** One entry of a list: its SKU if known, and its value. */
 export type Entry<Value> = { readonly sku: string | undefined; readonly value: Value | Error };
 
 /**
- * The entries of these SKUs, by SKU. Of two for one SKU the first is taken, as the shop does. Where an entry does not
- * say what it is about, a SKU without one may be its own: an Error, and not unknown to the shop.
+ * Indexes entries by SKU. The first entry of a SKU wins, as in the shop. If an entry has no SKU, it may belong to any SKU
+ * without an entry: those map to an Error instead of passing for unknown.
  */
 const bySku = <Value>(
   skus: readonly string[],
@@ -266,20 +266,20 @@ const bySku = <Value>(
   if (!nameless) return found;
   for (const sku of skus) {
     if (found.has(sku)) continue;
-    const message = `${operation} answered with an entry without a SKU`;
+    const message = `${operation} responded with an entry without a SKU`;
     found.set(sku, new UpstreamError('UPSTREAM_BAD_RESPONSE', 'inventory', message, { operation }));
   }
   return found;
 };
 
-/** What a fault means. One that the shop's documentation does not have is the shop's own failure. */
+/** Converts a fault to its error. An undocumented fault counts as the shop's own failure. */
 const toFailure = (error: unknown, write: boolean): unknown => {
   if (!isUpstreamError(error, 'UPSTREAM_REJECTED')) return error;
   const { upstream, details } = error;
   if (details.fault === undefined) return error;
   const known = FAULTS.get(details.fault);
   const { code, reason } = known ?? { code: write ? 'UPSTREAM_OUTCOME_UNKNOWN' : 'UPSTREAM_UNAVAILABLE' };
-  return new UpstreamError(code, upstream, `${details.operation} answered with fault ${details.fault}`, {
+  return new UpstreamError(code, upstream, `${details.operation} responded with fault ${details.fault}`, {
     ...details,
     reason,
     cause: error,

@@ -7,7 +7,7 @@ import { createOpenMageApi, MAX_SKUS, type OpenMageOperation, REQUIRED_OPERATION
 
 const required = () => z.string('is required to call the shop');
 
-/** An OpenMage shop, by its SOAP API (V2, WS-I). */
+/** The provider OpenMage: a shop, through its SOAP API (V2, WS-I). */
 export const openmage = defineProvider({
   name: 'openmage',
   title: 'OpenMage',
@@ -26,7 +26,7 @@ export const openmage = defineProvider({
   },
   identity: ({ ENDPOINT_URL, WSDL_URL, USERNAME, API_KEY }) => [ENDPOINT_URL ?? WSDL_URL, USERNAME, API_KEY],
   defaults: { timeoutMs: 15_000, concurrency: 4 },
-  // A shop states no limit; what it can take, its operator knows. The number of requests at once protects it.
+  // A shop has no documented limit; its operator knows its capacity. The concurrency limit protects it.
   rateLimits: [{ name: 'account', calls: Number.POSITIVE_INFINITY, windowMs: 1_000 }],
   cachePolicies: {
     stock: { maxAge: 10, staleWhileRevalidate: 30, staleIfError: 900 },

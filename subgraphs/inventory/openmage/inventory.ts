@@ -13,7 +13,7 @@ const BACKORDERS: Readonly<Record<BackorderPolicy, NonNullable<StockUpdate['back
   ALLOW_AND_NOTIFY: 2,
 };
 
-/** An OpenMage shop as the inventory subgraph uses it. */
+/** Implements the inventory subgraph's model over an OpenMage shop. */
 export const createInventory = (session: OpenMageSession): Inventory => {
   const { stock, catalogue } = session.loaders;
   return {

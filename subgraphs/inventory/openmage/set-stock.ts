@@ -8,11 +8,11 @@ import type { OpenMageSession } from './inventory.ts';
 const OPERATION: OpenMageOperation = 'catalogInventoryStockItemUpdate';
 
 /**
- * Sets the stock of the product with exactly this SKU, and answers with the product as it is afterwards.
+ * Sets the stock of the product with exactly this SKU, and returns the product as it is afterwards.
  *
- * Until the shop has taken the update, an error means that nothing was written. From then on no failure may: where the
- * stock cannot be read back the product is answered without it, and its `stock` is UPSTREAM_OUTCOME_UNKNOWN; where what is
- * read back is another product, or as if nothing had been set, that is the error of the whole.
+ * Before the shop has accepted the update, an error means that nothing was written. Afterwards, stock that cannot be read back
+ * makes the product's `stock` UPSTREAM_OUTCOME_UNKNOWN. If another product is read back, or the stock is unchanged, the whole
+ * write is UPSTREAM_OUTCOME_UNKNOWN.
  */
 export const setStock = async (sku: string, update: StockUpdate, session: OpenMageSession): Promise<Product> => {
   const { api, options: call } = session;
@@ -31,7 +31,7 @@ export const setStock = async (sku: string, update: StockUpdate, session: OpenMa
   }
 };
 
-/** Runs the update and invalidates the stock: also where it failed, since it may have been carried out. */
+/** Runs the update and invalidates the stock, even if it failed: it may have been carried out. */
 const withInvalidation = async (
   target: StockTarget,
   session: OpenMageSession,
@@ -44,13 +44,13 @@ const withInvalidation = async (
   }
 };
 
-/** True where the product's stock is as the update would make it; undefined where it is not, or the shop does not tell. */
+/** Returns true if the product's stock is as the update sets it; undefined if it is not or cannot be known. */
 const isSet = async (
   { sku, productId }: StockTarget,
   { quantity, isInStock, backorders }: StockUpdate,
   { api, options: call }: OpenMageSession,
 ): Promise<true | undefined> => {
-  // The list does not have the policy in it.
+  // The stock list does not contain the backorder policy.
   if (backorders !== undefined) return undefined;
   const item = (await api.stockBySkus([sku], call)).get(sku);
   if (item === undefined || item instanceof Error || item.productId !== productId) return undefined;
@@ -59,7 +59,7 @@ const isSet = async (
   return isAsAsked ? true : undefined;
 };
 
-/** The stock after an update that the shop has taken; an error to be told in its place where it cannot be read. */
+/** Reads the stock after an accepted update. Returns the error if it cannot be read. */
 const readBack = async (
   target: StockTarget,
   update: StockUpdate,
@@ -76,8 +76,8 @@ const readBack = async (
   };
   const first = await read();
   if (!(first instanceof UpstreamError)) return first;
-  // An answer that cannot be used is not asked for again by the connector, and one from before the update may be that of
-  // a database replica which is a little behind.
+  // Read again: the connector does not retry an unusable response, and stock from before the update may come from a
+  // lagging database replica.
   if (first.cause !== undefined && !isUpstreamError(first.cause, 'UPSTREAM_BAD_RESPONSE')) return first;
   await session.invalidate({ stock: [target.sku] });
   const second = await read();
@@ -86,14 +86,14 @@ const readBack = async (
 };
 
 /**
- * Whether this can be the product's stock after the update. A quantity other than the one set can be: somebody may have
- * bought in between. But if it is still the one from before, then the update has not reached this product.
+ * Whether an entry can be the product's stock after the update. Its quantity may differ from the one set: somebody may have
+ * bought in between. But if it is still the old one, the update has not reached this product.
  */
 const isPlausible = (item: ApiStockItem, { productId, before }: StockTarget, { quantity }: StockUpdate): boolean =>
   item.productId === productId &&
   (quantity === undefined || item.quantity === quantity || item.quantity !== before.quantity);
 
-/** Whatever product the identifier now leads to may have been reached instead: nothing from before is given of it. */
+/** Invalidates the product that the identifier resolves to now, which the update may have reached instead. */
 const invalidateReached = async ({ sku, identifier }: StockTarget, session: OpenMageSession): Promise<void> => {
   const entries = await session.api.stockByIdentifier(identifier, session.options).catch(() => []);
   await session.invalidate({ stock: [sku, ...entries.flatMap((entry) => entry.sku ?? [])] });

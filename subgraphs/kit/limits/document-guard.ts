@@ -15,7 +15,7 @@ import { toClientText } from './client-text.ts';
 import { checkDocument, checkSource, type DocumentLimits } from './document-limits.ts';
 import { timedOut } from './timed-out.ts';
 
-/** Validates a document against a schema. A rejection is the answer to this request alone; it is not cached. */
+/** Validates a document against a schema. A rejected promise fails only this request; it is not cached. */
 export type Validate = (
   schema: GraphQLSchema,
   document: DocumentNode,
@@ -24,26 +24,26 @@ export type Validate = (
 export type DocumentGuardOptions<Context> = {
   readonly limits: DocumentLimits;
   readonly validate: Validate;
-  /** The signal that fires when a request's time is up or its client has left. */
+  /** Returns the signal that aborts at a request's deadline or when its client leaves. */
   readonly signalOf: (context: Context) => AbortSignal;
-  /** Spaces out the reading of long texts. */
+  /** Spreads the parsing of long texts over the event loop. */
   readonly turns: TurnQueue;
-  /** Memory that cached documents may take, in bytes. Default 30 MiB. */
+  /** Maximum memory of cached documents, in bytes. Default 30 MiB. */
   readonly maxBytes?: number;
 };
 
 export type DocumentGuard<Context extends BaseContext> = {
-  /** Has to come first among the plugins. */
+  /** Must be the first plugin. */
   readonly plugin: ApolloServerPlugin<Context>;
-  /** Apollo Server's options that leave parsing and validation to the guard. */
+  /** Apollo Server options that leave parsing and validation to the guard. */
   readonly options: Required<
     Pick<ApolloServerOptionsWithSchema<Context>, 'documentStore' | 'dangerouslyDisableValidation'>
   >;
 };
 
-/** What is known of a source text. */
+/** The cached result of a source text. */
 type Entry = {
-  /** Undefined for a text that was refused before it was parsed. */
+  /** Undefined for a text that was rejected before it was parsed. */
   readonly document: DocumentNode | undefined;
   readonly refusal: GraphQLError | undefined;
   readonly validity: WeakMap<GraphQLSchema, readonly GraphQLError[] | Promise<readonly GraphQLError[]>>;
@@ -54,15 +54,15 @@ type Entry = {
 const BYTES_PER_TOKEN = 310;
 const BYTES_PER_CHAR = 2;
 
-/** What Apollo Server is given for a text that has no document. It is never executed. */
+/** The document that Apollo Server gets for a text without one. It is never executed. */
 const PLACEHOLDER = parse('{ __typename }');
 
 /**
- * Parses and validates documents for an Apollo Server, within limits: a text is measured before it is parsed, and a
+ * Parses and validates documents for an Apollo Server, within limits. A text is checked before it is parsed, and a
  * document before it is validated.
  *
- * Apollo Server itself has no place for a check before parsing, and its cache of documents does not weigh the source
- * text that each document holds on to, comments included: 2,107 documents with a megabyte of comments each took 4 GB.
+ * Apollo Server has no hook before parsing, and its document cache does not count the source text that each document
+ * retains, including comments: 2,107 documents with a megabyte of comments each took 4 GB.
  */
 export const createDocumentGuard = <Context extends BaseContext>({
   limits,
@@ -76,7 +76,7 @@ export const createDocumentGuard = <Context extends BaseContext>({
   const entryFor = async (hash: string, text: string): Promise<Entry> => {
     const known = entries.get(hash);
     if (known) return known;
-    // A text that is too long is refused without a turn: nothing of it is read.
+    // A text that is too long is rejected without waiting for a turn, because it is not read.
     const turn = text.length <= limits.chars ? turns.take() : undefined;
     if (turn) await turn;
     const entry = read(text, limits);
@@ -100,7 +100,7 @@ export const createDocumentGuard = <Context extends BaseContext>({
     }
   };
 
-  // What requests are about to ask the document store for, whether the cache has room for it or not.
+  // Entries that requests are about to look up in the document store, even if the cache has no room for them.
   const handedOver = new Map<string, Entry>();
 
   const judge = async (hash: string, text: string, schema: GraphQLSchema): Promise<readonly GraphQLError[]> => {
@@ -109,7 +109,7 @@ export const createDocumentGuard = <Context extends BaseContext>({
     return entry.refusal ? [entry.refusal] : (await validityOf(entry, schema)).map(toValidationError);
   };
 
-  /** Hands over a text that was found to be valid before; returns whether it was. */
+  /** Hands over a text that was validated before; returns whether there is one. */
   const handOverValid = (hash: string, schema: GraphQLSchema): boolean => {
     const entry = entries.get(hash);
     const errors = entry?.validity.get(schema);
@@ -129,7 +129,7 @@ export const createDocumentGuard = <Context extends BaseContext>({
             errors = await raceAbort(judge(queryHash, source, schema), signal);
           } catch (error) {
             errors = [error === signal.reason ? timedOut() : toGraphQLError(error)];
-            // Otherwise Apollo Server would parse the text itself, within no limits.
+            // Otherwise Apollo Server would parse the text without limits.
             if (!handedOver.has(queryHash)) handedOver.set(queryHash, UNREAD);
           }
         },
@@ -139,7 +139,7 @@ export const createDocumentGuard = <Context extends BaseContext>({
         },
         willSendResponse: async ({ response, queryHash }) => {
           if (queryHash !== undefined) handedOver.delete(queryHash);
-          // Of what a hook throws, Apollo Server takes one error.
+          // Apollo Server takes only one error from a hook.
           if (errors.length > 1 && response.body.kind === 'single') {
             response.body.singleResult.errors = errors.map(toFormatted);
           }
@@ -165,7 +165,7 @@ export const createDocumentGuard = <Context extends BaseContext>({
   };
 };
 
-/** A text whose request was over before it was read. */
+/** The entry of a text whose request ended before it was read. */
 const UNREAD: Entry = { document: undefined, refusal: undefined, validity: new WeakMap(), bytes: 0 };
 
 const read = (text: string, limits: DocumentLimits): Entry => {
@@ -173,7 +173,7 @@ const read = (text: string, limits: DocumentLimits): Entry => {
     document: undefined,
     refusal,
     validity: new WeakMap(),
-    // A syntax error holds on to the text for its location.
+    // A syntax error retains the text for its location.
     bytes: 1_000 + (refusal.source ? BYTES_PER_CHAR * text.length : 0),
   });
   const refusal = checkSource(text, limits);

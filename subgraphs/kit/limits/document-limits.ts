@@ -10,25 +10,25 @@ import {
 } from 'graphql';
 import { type ExceededLimit, limitError } from './limit-error.ts';
 
-/** The largest document that a process accepts. Every limit is inclusive. */
+/** Limits on the documents that a process accepts. Every limit is inclusive. */
 export type DocumentLimits = {
   /** Characters of the source text, in UTF-16 units. */
   readonly chars: number;
-  /** Lexical tokens. Comments are none. */
+  /** Lexical tokens, without comments. */
   readonly tokens: number;
-  /** Fields within fields, with fragments expanded. */
+  /** Nesting depth of fields, with fragments expanded. */
   readonly depth: number;
   readonly aliases: number;
   readonly directives: number;
-  /** Fields and fragments that one operation selects, with fragments expanded at each spread. */
+  /** Fields and fragments selected by one operation, with fragments expanded at each spread. */
   readonly selections: number;
-  /** Fields at the root of one operation, with fragments expanded. */
+  /** Root fields of one operation, with fragments expanded. */
   readonly rootFields: number;
-  /** Fields at the root of one mutation. */
+  /** Root fields of one mutation. */
   readonly mutations: number;
 };
 
-/** The variable of each limit. */
+/** The environment variable of each limit. */
 export const LIMIT_VARIABLES = {
   chars: 'MAX_OPERATION_CHARS',
   tokens: 'MAX_OPERATION_TOKENS',
@@ -51,7 +51,7 @@ const WHAT: Readonly<Record<keyof DocumentLimits, string>> = {
   mutations: 'mutations',
 };
 
-/** Brackets of any kind within brackets, for each level of fields: inline fragments and input objects nest too. */
+/** Nested brackets of any kind per level of fields: inline fragments and input objects nest too. */
 const BRACKETS_PER_LEVEL = 4;
 
 const OPENING: ReadonlySet<string> = new Set([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);
@@ -63,8 +63,8 @@ const exceeded = (limits: DocumentLimits, name: keyof DocumentLimits, value: num
 };
 
 /**
- * Checks a source text before it is parsed: linear in its length, and it builds nothing. Returns the error for the first
- * limit that it is over. A text that is not GraphQL passes as far as it can be read; the parser reports what is wrong.
+ * Checks a source text before it is parsed, in linear time and without building anything. Returns the error for the first
+ * exceeded limit. A text that is not GraphQL passes as far as it can be read; the parser reports the syntax error.
  */
 export const checkSource = (text: string, limits: DocumentLimits): GraphQLError | undefined => {
   const tooLong = exceeded(limits, 'chars', text.length);
@@ -72,7 +72,7 @@ export const checkSource = (text: string, limits: DocumentLimits): GraphQLError 
   const { tokens, nesting } = measureSource(text);
   const found = exceeded(limits, 'tokens', tokens);
   if (found) return limitError(found);
-  // The parser and everything after it descend by recursion.
+  // The parser and everything after it are recursive.
   const limit = limits.depth * BRACKETS_PER_LEVEL;
   if (nesting <= limit) return undefined;
   return limitError({ what: 'levels of brackets', value: nesting, limit, variable: LIMIT_VARIABLES.depth });
@@ -91,28 +91,28 @@ const measureSource = (text: string): { readonly tokens: number; readonly nestin
       nesting = Math.max(nesting, open);
     }
   } catch {
-    // Not GraphQL from here on.
+    // Not GraphQL from here on; the parser reports it.
   }
   return { tokens, nesting };
 };
 
-/** Measures of one definition with its fragments expanded. */
+/** The measures of one definition, with fragments expanded. */
 type Measures = {
   readonly selections: number;
   readonly depth: number;
   readonly rootFields: number;
-  /** Directives, each counted for every selection below it. */
+  /** The number of directives, each counted once for every selection below it. */
   readonly conditions: number;
 };
 
 const NOTHING: Measures = { selections: 0, depth: 0, rootFields: 0, conditions: 0 };
 
-/** Selections below each directive on average, at most: every field holds the conditions of all that it is within. */
+/** Maximum average number of selections below each directive: every field holds the conditions of all its ancestors. */
 const SELECTIONS_PER_DIRECTIVE = 20;
 
 /**
- * Checks a parsed document: one pass, in which each fragment is measured once however often it is spread. Returns the
- * error for the first limit that it is over.
+ * Checks a parsed document in one pass that measures each fragment once, however often it is spread. Returns the error for
+ * the first exceeded limit.
  */
 export const checkDocument = (document: DocumentNode, limits: DocumentLimits): GraphQLError | undefined => {
   const { aliases, directives } = countNodes(document);
@@ -173,7 +173,7 @@ const createMeasure = ({ definitions }: DocumentNode) => {
     const known = measured.get(name);
     if (known) return known;
     const selectionSet = fragments.get(name);
-    // A fragment within itself counts for nothing here; validation refuses it.
+    // A recursive spread counts as nothing here; validation rejects it.
     measured.set(name, NOTHING);
     const measures = selectionSet ? measure(selectionSet) : NOTHING;
     measured.set(name, measures);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type DocumentLimits, LIMIT_VARIABLES } from './document-limits.ts';
 
-/** What a client may send. The largest operation of the customer desk has 300 tokens and 70 selections. */
+/** Default limits on clients' documents. The customer desk's largest operation has 300 tokens and 70 selections. */
 export const CLIENT_LIMITS: DocumentLimits = {
   chars: 100_000,
   tokens: 10_000,
@@ -13,7 +13,7 @@ export const CLIENT_LIMITS: DocumentLimits = {
   mutations: 10,
 };
 
-/** What a gateway may send to a subgraph: a plan writes fragments out, and joins what several parts of it ask. */
+/** Default limits on a gateway's documents to a subgraph. Higher, because plans expand fragments and merge fetches. */
 export const SUBGRAPH_LIMITS: DocumentLimits = {
   chars: 1_000_000,
   tokens: 100_000,
@@ -29,13 +29,13 @@ type LimitVariable = (typeof LIMIT_VARIABLES)[keyof DocumentLimits];
 
 const names = Object.keys(LIMIT_VARIABLES) as (keyof DocumentLimits)[];
 
-/** The variables of a process that accepts documents, one for each limit, with these defaults. */
+/** Creates the schema of the limits' variables, with these defaults. */
 export const createLimitsShape = (defaults: DocumentLimits) =>
   Object.fromEntries(
     names.map((name) => [LIMIT_VARIABLES[name], z.coerce.number().int().positive().default(defaults[name])]),
   ) as Record<LimitVariable, z.ZodDefault<z.ZodCoercedNumber>>;
 
-/** Reads the limits back from the values of these variables. */
+/** Converts the values of these variables to limits. */
 export const readLimits = (values: Readonly<Record<LimitVariable, number>>): DocumentLimits => ({
   chars: values.MAX_OPERATION_CHARS,
   tokens: values.MAX_OPERATION_TOKENS,

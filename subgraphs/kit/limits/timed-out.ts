@@ -1,7 +1,7 @@
 import { GraphQLError } from 'graphql';
 
-/** Error for a request whose time is up while it is validated or planned, or while its answer is made. */
+/** Creates the error for a request that times out during validation, planning or execution. */
 export const timedOut = (): GraphQLError =>
-  new GraphQLError('The request took longer than it may (REQUEST_TIMEOUT_MS).', {
+  new GraphQLError('The request timed out (REQUEST_TIMEOUT_MS).', {
     extensions: { code: 'REQUEST_TIMEOUT', http: { status: 504 } },
   });

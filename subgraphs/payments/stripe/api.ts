@@ -1,7 +1,7 @@
 import type Stripe from 'stripe';
 import type { z } from 'zod';
 import type { RequestOptions } from '../../../connectors/middleware/chain.ts';
-import type { Unusable } from '../../../connectors/reads/items.ts';
+import type { InvalidItem } from '../../../connectors/reads/items.ts';
 import { readPages } from '../../../connectors/reads/paginate.ts';
 import { operation } from '../../../connectors/reads/read.ts';
 import { unusableResponse } from '../../../connectors/transports/parse.ts';
@@ -27,22 +27,22 @@ import {
 
 export type { ApiInvoice, ApiPayment, ApiRefund, StripeCustomer } from './wire-types.ts';
 
-/** How many alternatives one search can hold. Undocumented; reported by users of the API. */
+/** Maximum number of clauses in one search. Undocumented; reported by users of the API. */
 export const MAX_SEARCH_CLAUSES = 10;
 
-/** What one list or search request can answer with. */
+/** Maximum page size of a list or search. */
 export const MAX_LIST = 100;
 
-// One shape of a payment everywhere: with it every question about a payment, its customer's address and its refunds is
-// answered by the request that found it.
+// Payments are always expanded in the same way, so that the request that finds a payment also returns its customer's
+// address and its refunds.
 const PAYMENT_PARTS = ['customer', 'latest_charge.refunds'];
 const LISTED_PAYMENT_PARTS = PAYMENT_PARTS.map((part) => `data.${part}`);
 const REFUNDED_PAYMENT_PARTS = PAYMENT_PARTS.map((part) => `payment_intent.${part}`);
 
 export type PageOfAccount = { readonly account: string; readonly limit: number; readonly after?: string | undefined };
 
-/** A page of one account's things, newest first. */
-export type AccountPage<Item> = { readonly data: readonly (Item | Unusable)[]; readonly has_more: boolean };
+/** A page of one account's payments or invoices, newest first. */
+export type AccountPage<Item> = { readonly data: readonly (Item | InvalidItem)[]; readonly has_more: boolean };
 
 export type PaymentSearch = {
   readonly status?: ApiPayment['status'] | undefined;
@@ -51,7 +51,7 @@ export type PaymentSearch = {
   readonly createdBefore?: number | undefined;
 };
 
-/** A page of the list of all payments. */
+/** The key of a page of all payments. */
 export type PageOfPayments = {
   readonly search: PaymentSearch;
   readonly page: { readonly token: string | undefined; readonly limit: number };
@@ -67,18 +67,18 @@ export type NewPayment = {
 };
 
 /**
- * The requests of Stripe's API that the graph needs; amounts are in the currency's units as Stripe counts them. Everything
- * throws UpstreamError. Source: https://docs.stripe.com/api
+ * Creates the client for Stripe's API. Amounts are in Stripe's units. Every function throws UpstreamError.
+ * Source: https://docs.stripe.com/api
  */
-export const createStripeApi = ({ upstream, ask, write }: StripeClient) => {
+export const createStripeApi = ({ upstream, sendRequest, write }: StripeClient) => {
   const listPage = <Item extends z.ZodType>(
     name: StripeOperation,
     item: Item,
     options: RequestOptions,
     send: (sdk: Stripe) => Promise<unknown>,
-  ) => ask(name, listOf(item, name), options, send);
+  ) => sendRequest(name, listOf(item, name), options, send);
 
-  /** The id after which a list goes on; undefined at its end. */
+  /** Returns the id of the last item as the next page's cursor; undefined on the last page. */
   const nextOf = (
     { data, has_more }: { readonly data: readonly { readonly id: string | null }[]; readonly has_more: boolean },
     name: StripeOperation,
@@ -109,7 +109,7 @@ export const createStripeApi = ({ upstream, ask, write }: StripeClient) => {
       async (
         { search: { createdFrom: from, createdBefore: before }, page: { token, limit } }: PageOfPayments,
         options: RequestOptions,
-      ): Promise<ProviderPage<ApiPayment | Unusable>> => {
+      ): Promise<ProviderPage<ApiPayment | InvalidItem>> => {
         const list = await listPage(name, ApiPayment, options, (sdk) =>
           sdk.paymentIntents.list({
             ...pageOf({ limit, after: token }),
@@ -129,31 +129,35 @@ export const createStripeApi = ({ upstream, ask, write }: StripeClient) => {
       async (
         { search: { status, createdFrom, createdBefore }, page: { token, limit } }: PageOfPayments,
         options: RequestOptions,
-      ): Promise<ProviderPage<ApiPayment | Unusable>> => {
+      ): Promise<ProviderPage<ApiPayment | InvalidItem>> => {
         const clauses = [
           ...(status === undefined ? [] : [`status:${quote(status)}`]),
           ...(createdFrom === undefined ? [] : [`created>=${createdFrom}`]),
           ...(createdBefore === undefined ? [] : [`created<${createdBefore}`]),
         ];
-        const { data, has_more, next_page } = await ask(name, searchResultOf(ApiPayment, name), options, (sdk) =>
-          sdk.paymentIntents.search({
-            query: clauses.join(' AND '),
-            limit,
-            ...(token !== undefined && { page: token }),
-            expand: LISTED_PAYMENT_PARTS,
-          }),
+        const { data, has_more, next_page } = await sendRequest(
+          name,
+          searchResultOf(ApiPayment, name),
+          options,
+          (sdk) =>
+            sdk.paymentIntents.search({
+              query: clauses.join(' AND '),
+              limit,
+              ...(token !== undefined && { page: token }),
+              expand: LISTED_PAYMENT_PARTS,
+            }),
         );
         return { items: data, next: (has_more && next_page) || undefined };
       },
   );
 
-  // No list can filter by a state.
+  // Lists cannot filter by status.
   const requestFor = ({ search }: PageOfPayments) => (search.status === undefined ? listPayments : searchPayments);
 
   return {
     /**
-     * The accounts with any of up to ten addresses in lower case, oldest first, compared without regard to case. One made
-     * less than a minute ago may be missing: that is how fresh the search is.
+     * Searches for the accounts of up to ten lower-case addresses, case-insensitively; oldest first. Accounts created less than a
+     * minute ago may be missing, because the search index lags.
      */
     accountsByEmails: operation('GET /v1/customers/search', (name) =>
       groupAccounts(async (emails, options) => {
@@ -161,7 +165,7 @@ export const createStripeApi = ({ upstream, ask, write }: StripeClient) => {
         const found: Owned<StripeCustomer>[] = [];
         const result = ownedResultOf(StripeCustomer, EmailOfAccount, name);
         const askPage = async (page: string) => {
-          const { data, has_more, next_page } = await ask(name, result, options, (sdk) =>
+          const { data, has_more, next_page } = await sendRequest(name, result, options, (sdk) =>
             sdk.customers.search({ query, limit: MAX_LIST, ...(page && { page }) }),
           );
           found.push(...data);
@@ -172,7 +176,7 @@ export const createStripeApi = ({ upstream, ask, write }: StripeClient) => {
       }),
     ),
 
-    /** The accounts with exactly this address, capitals included, up to the moment and oldest first; null without one. */
+    /** Lists the accounts with exactly this address, case-sensitively and without lag; oldest first, null without one. */
     accountsWithEmail: operation(
       'GET /v1/customers',
       (name) =>
@@ -188,11 +192,11 @@ export const createStripeApi = ({ upstream, ask, write }: StripeClient) => {
       'GET /v1/payment_intents/{id}',
       (name) => (id: string, options: RequestOptions) =>
         nullIfMissing(
-          ask(name, ApiPayment, options, (sdk) => sdk.paymentIntents.retrieve(id, { expand: PAYMENT_PARTS })),
+          sendRequest(name, ApiPayment, options, (sdk) => sdk.paymentIntents.retrieve(id, { expand: PAYMENT_PARTS })),
         ),
     ),
 
-    /** A page of one account's payments, newest first. */
+    /** Lists a page of one account's payments, newest first. */
     paymentsOfAccount: operation(
       'GET /v1/payment_intents',
       (name) =>
@@ -202,13 +206,13 @@ export const createStripeApi = ({ upstream, ask, write }: StripeClient) => {
           ),
     ),
 
-    /** The payments of up to ten accounts, newest first. One made less than a minute ago may be missing. */
+    /** Searches for the payments of up to ten accounts, newest first. Payments of the last minute may be missing. */
     paymentsOfAccounts: operation(
       'GET /v1/payment_intents/search',
       (name) => async (accounts: readonly string[], options: RequestOptions) =>
         groupPayments(
           accounts,
-          await ask(name, ownedResultOf(ApiPayment, AccountOfPayment, name), options, (sdk) =>
+          await sendRequest(name, ownedResultOf(ApiPayment, AccountOfPayment, name), options, (sdk) =>
             sdk.paymentIntents.search({
               query: accounts.map((account) => `customer:${quote(account)}`).join(' OR '),
               limit: MAX_LIST,
@@ -218,17 +222,17 @@ export const createStripeApi = ({ upstream, ask, write }: StripeClient) => {
         ),
     ),
 
-    /** A page of all payments. Searches where a state is asked for. */
+    /** Reads a page of all payments: from the search if filtered by status, otherwise from the list. */
     payments: Object.assign((page: PageOfPayments, options: RequestOptions) => requestFor(page)(page, options), {
       operationOf: (page: PageOfPayments) => requestFor(page).operation,
     }),
 
-    /** Every refund of a payment, newest first. */
+    /** Lists all refunds of a payment, newest first. */
     refundsOfPayment: operation(
       'GET /v1/refunds',
       (name) =>
-        async (payment: string, options: RequestOptions): Promise<readonly (ApiRefund | Unusable)[]> => {
-          const refunds: (ApiRefund | Unusable)[] = [];
+        async (payment: string, options: RequestOptions): Promise<readonly (ApiRefund | InvalidItem)[]> => {
+          const refunds: (ApiRefund | InvalidItem)[] = [];
           const askPage = async (after: string) => {
             const list = await listPage(name, ApiRefund, options, (sdk) =>
               sdk.refunds.list({ payment_intent: payment, ...pageOf({ limit: MAX_LIST, after: after || undefined }) }),
@@ -244,10 +248,10 @@ export const createStripeApi = ({ upstream, ask, write }: StripeClient) => {
     invoice: operation(
       'GET /v1/invoices/{id}',
       (name) => (id: string, options: RequestOptions) =>
-        nullIfMissing(ask(name, ApiInvoice, options, (sdk) => sdk.invoices.retrieve(id))),
+        nullIfMissing(sendRequest(name, ApiInvoice, options, (sdk) => sdk.invoices.retrieve(id))),
     ),
 
-    /** A page of one account's invoices, newest first. */
+    /** Lists a page of one account's invoices, newest first. */
     invoicesOfAccount: operation(
       'GET /v1/invoices',
       (name) =>
@@ -268,7 +272,7 @@ export const createStripeApi = ({ upstream, ask, write }: StripeClient) => {
             capture_method: payment.captureMethod,
             ...(payment.description && { description: payment.description }),
             ...(payment.paymentMethod && { payment_method: payment.paymentMethod, confirm: true }),
-            // A payment that is confirmed by a server has no page to send the customer back to.
+            // A payment that a server confirms has no page to redirect the customer back to.
             automatic_payment_methods: { enabled: true, ...(payment.paymentMethod && { allow_redirects: 'never' }) },
             expand: PAYMENT_PARTS,
           },
@@ -321,5 +325,5 @@ export const createStripeApi = ({ upstream, ask, write }: StripeClient) => {
 
 export type StripeApi = ReturnType<typeof createStripeApi>;
 
-/** Text as a value in Stripe's search language. */
+/** Quotes a value for Stripe's search query language. */
 const quote = (value: string): string => `"${value.replace(/["\\]/g, '\\$&')}"`;

@@ -8,7 +8,7 @@ import { createFetch } from '../../../connectors/transports/sdk-fetch.ts';
 import { reconcileByRepeating } from '../../kit/reconcile.ts';
 import { toUpstreamError } from './error-reasons.ts';
 
-/** The requests that the graph makes, by the names that limits and reports know them by. */
+/** The names of Stripe's operations in errors, limits and call statistics. */
 export type StripeOperation =
   | 'GET /v1/customers'
   | 'GET /v1/customers/search'
@@ -26,20 +26,20 @@ export type StripeOperation =
 
 type StripeSettings = { readonly API_KEY: string; readonly BASE_URL: string };
 
-type Ask = <Schema extends z.ZodType>(
+type SendRequest = <Schema extends z.ZodType>(
   operation: StripeOperation,
   response: Schema,
   options: RequestOptions,
   send: (sdk: Stripe) => Promise<unknown>,
 ) => Promise<z.output<Schema>>;
 
-/** Stripe's official SDK over a connector. */
+/** Sends requests with Stripe's official SDK over a connector. */
 export type StripeClient = {
   readonly upstream: string;
   /** Sends one request and parses the response. Throws UpstreamError. */
-  readonly ask: Ask;
-  /** The same for a write under an idempotency key, which Stripe answers with the stored result when it comes again. */
-  readonly write: Ask;
+  readonly sendRequest: SendRequest;
+  /** The same for a write under an idempotency key. If its response cannot be used, repeats it to get the stored result. */
+  readonly write: SendRequest;
 };
 
 const createStripeClient = (http: HttpConnector, { API_KEY, BASE_URL }: StripeSettings): StripeClient => {
@@ -51,23 +51,23 @@ const createStripeClient = (http: HttpConnector, { API_KEY, BASE_URL }: StripeSe
     host: hostname,
     port: port || (protocol === 'http:' ? 80 : 443),
     httpClient: Stripe.createFetchHttpClient(connector.fetch),
-    // Retries and deadlines are the connector's; the SDK's own wait neither for a 429 nor for `Retry-After`.
+    // The connector handles retries and deadlines; the SDK's retries honour neither 429 nor `Retry-After`.
     maxNetworkRetries: 0,
     timeout: 2 ** 31 - 1,
     telemetry: false,
   });
 
-  const ask: Ask = async (operation, response, options, send) => {
-    const origin = { upstream, operation, write: operation.startsWith('POST') };
+  const sendRequest: SendRequest = async (operation, response, options, send) => {
+    const context = { upstream, operation, write: operation.startsWith('POST') };
     try {
-      const answer = await connector.as({ ...options, operation, write: origin.write }, () => send(sdk));
-      return parseResponse(response, answer, origin);
+      const body = await connector.as({ ...options, operation, write: context.write }, () => send(sdk));
+      return parseResponse(response, body, context);
     } catch (error) {
-      throw toUpstreamError(error, origin);
+      throw toUpstreamError(error, context);
     }
   };
 
-  return { upstream, ask, write: (...request) => reconcileByRepeating(() => ask(...request)) };
+  return { upstream, sendRequest, write: (...args) => reconcileByRepeating(() => sendRequest(...args)) };
 };
 
 export const stripeSdk: Transport<StripeClient, StripeSettings> = { connect: createStripeClient };

@@ -8,10 +8,10 @@ import { parseRateLimit } from './parse-rate-limit.ts';
 
 const isSearch = (operation: string): boolean => operation.endsWith('/search');
 
-/** Requests a second of an account with a test key. */
+/** Requests per second of an account with a test key. */
 const TEST_ACCOUNT_CALLS = 25;
 
-/** Stripe, by its API and official SDK. */
+/** The provider Stripe, through its API and official SDK. */
 export const stripe = defineProvider({
   name: 'stripe',
   title: 'Stripe',
@@ -49,7 +49,7 @@ export const stripe = defineProvider({
         : rule,
     ),
   parseRateLimit,
-  // Nothing is refreshed in the background: who acts on a payment must not see an old one while Stripe can be asked.
+  // No staleWhileRevalidate: a client that acts on a payment must not see an old one while Stripe is reachable.
   cachePolicies: {
     accounts: { maxAge: 15, staleWhileRevalidate: 15, staleIfError: 600 },
     payments: { maxAge: 5, staleWhileRevalidate: 5, staleIfError: 600 },

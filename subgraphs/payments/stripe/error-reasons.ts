@@ -1,11 +1,26 @@
 import Stripe from 'stripe';
 import { isUpstreamError, type RejectionReason, UpstreamError } from '../../../connectors/errors.ts';
-import { type Origin, unusableResponse } from '../../../connectors/transports/parse.ts';
+import { type ResponseContext, unusableResponse } from '../../../connectors/transports/parse.ts';
 import type { StripeOperation } from './client.ts';
 import { ApiError } from './wire-types.ts';
 
-// Why a write was refused, in our words, by Stripe's `decline_code`, `code` or `type`, the most telling first.
-const REASONS: ReadonlyMap<string, RejectionReason> = new Map([
+/** Reasons for a rejection that only Stripe gives, beside the common ones. */
+export const STRIPE_REJECTION_REASONS = [
+  'ALREADY_REFUNDED',
+  'AMOUNT_TOO_LARGE',
+  'AMOUNT_TOO_SMALL',
+  'CARD_DECLINED',
+  'CARD_EXPIRED',
+  'IDEMPOTENCY_KEY_IN_USE',
+  'IDEMPOTENCY_KEY_REUSED',
+  'INSUFFICIENT_FUNDS',
+  'WRONG_STATE',
+] as const;
+
+type StripeReason = RejectionReason | (typeof STRIPE_REJECTION_REASONS)[number];
+
+// The reason for a rejection by Stripe's `decline_code`, `code` or `type`; `reasonOf` tries them in that order.
+const REASONS: ReadonlyMap<string, StripeReason> = new Map([
   ['insufficient_funds', 'INSUFFICIENT_FUNDS'],
   ['expired_card', 'CARD_EXPIRED'],
   ['card_declined', 'CARD_DECLINED'],
@@ -19,7 +34,7 @@ const REASONS: ReadonlyMap<string, RejectionReason> = new Map([
   ['resource_missing', 'NOT_FOUND'],
 ]);
 
-const reasonOf = (body: string | undefined, operation: string): RejectionReason | undefined => {
+const reasonOf = (body: string | undefined, operation: string): StripeReason | undefined => {
   const parsed = ApiError.safeParse(parseLeniently(body));
   if (!parsed.success) return undefined;
   const { type, code, decline_code, param } = parsed.data.error;
@@ -27,8 +42,8 @@ const reasonOf = (body: string | undefined, operation: string): RejectionReason 
     const reason = REASONS.get(word ?? '');
     if (reason) return reason;
   }
-  // A refund of more than is left is refused with this parameter's name and no code. Other writes' amounts may be wrong
-  // for other reasons.
+  // A refund of more than the remaining amount is rejected with this parameter and no code. The amounts of other writes may be
+  // invalid for other reasons.
   return operation === 'POST /v1/refunds' && !code && param === 'amount' ? 'AMOUNT_TOO_LARGE' : undefined;
 };
 
@@ -40,30 +55,30 @@ const parseLeniently = (body: string | undefined): unknown => {
   }
 };
 
-/** Whether the provider itself says that there is no such object. A 404 of anything else on the way says nothing. */
+/** Whether Stripe says that an object does not exist. A 404 from anything else on the way says nothing about it. */
 export const isMissing = (error: unknown): boolean =>
   isUpstreamError(error, 'UPSTREAM_NOT_FOUND') && error.details.reason === 'NOT_FOUND';
 
-/** The error for an answer that cannot be used. `problem` completes "The operation answered with …" and holds no values. */
-export const unusableOf = (operation: StripeOperation, problem: string): UpstreamError =>
+/** Creates the error for a response that cannot be used. `problem` completes "The operation responded with …"; no values. */
+export const badResponse = (operation: StripeOperation, problem: string): UpstreamError =>
   unusableResponse({ upstream: 'payments', operation }, problem);
 
 /**
- * The cause of a failed SDK call. The connector's own error comes wrapped into the SDK's; anything else that the SDK throws
- * is about an answer it could not read, so for a write its outcome is unknown.
+ * Converts the error of an SDK call. The SDK wraps the connector's error; anything else it throws means that it could not read
+ * the response, so the outcome of a write is unknown.
  */
-export const toUpstreamError = (error: unknown, origin: Origin): UpstreamError => {
-  const { operation } = origin;
+export const toUpstreamError = (error: unknown, context: ResponseContext): UpstreamError => {
+  const { operation } = context;
   const inner = error instanceof Stripe.errors.StripeError ? (error as { detail?: unknown }).detail : error;
   if (isUpstreamError(inner)) {
     const { code, upstream, details } = inner;
     if (code !== 'UPSTREAM_REJECTED' && code !== 'UPSTREAM_NOT_FOUND') return inner;
-    return new UpstreamError(code, upstream, `${operation} answered ${details.status}`, {
+    return new UpstreamError(code, upstream, `${operation} responded with ${details.status}`, {
       ...details,
       reason: reasonOf(details.body, operation),
       cause: inner,
     });
   }
-  // Not only StripeErrors: an `error` that is a number makes the SDK trip over it with a TypeError.
-  return unusableResponse(origin, 'what the SDK cannot read', error);
+  // Not only StripeErrors: a response whose `error` is a number makes the SDK throw a TypeError.
+  return unusableResponse(context, 'a body that the SDK cannot read', error);
 };

@@ -1,21 +1,20 @@
 import type { RequestOptions } from '../../../connectors/middleware/chain.ts';
-import { isUnusable, type Unusable } from '../../../connectors/reads/items.ts';
+import { type InvalidItem, isInvalidItem } from '../../../connectors/reads/items.ts';
 import { toAsciiLowerCase } from '../../kit/ascii.ts';
 import type { ApiPayment, StripeCustomer } from './wire-types.ts';
 
-/** An object of a search for several customers: `owner` tells whose it is, null where that cannot be read. */
-export type Owned<Item> = { readonly item: Item | Unusable; readonly owner: string | null };
+/** A result of a search for several customers. `owner` identifies the customer; null if it cannot be read. */
+export type Owned<Item> = { readonly item: Item | InvalidItem; readonly owner: string | null };
 
-/** A person's accounts. */
-export type Accounts = readonly (StripeCustomer | Unusable)[];
+/** A customer's accounts. */
+export type Accounts = readonly (StripeCustomer | InvalidItem)[];
 
-/** All payments of an account, newest first; undefined where one search could not hold them. */
-export type AccountPayments = { readonly all?: readonly (ApiPayment | Unusable)[] };
+/** All payments of an account, newest first; undefined if the search result was incomplete. */
+export type AccountPayments = { readonly all?: readonly (ApiPayment | InvalidItem)[] };
 
 /**
- * Groups the accounts that `search` finds by their addresses, oldest first. One whose address cannot be read may be anybody's
- * of those searched for together: they are then searched for one by one, so that it is missing from nobody's accounts and
- * spoils only its owner's.
+ * Groups the accounts that `search` finds by address, oldest first. An account whose address cannot be read may belong to any
+ * of the addresses. They are then searched one by one, so that it affects only its owner's accounts and is not missing there.
  */
 export const groupAccounts =
   (search: (emails: readonly string[], options: RequestOptions) => Promise<readonly Owned<StripeCustomer>[]>) =>
@@ -29,7 +28,7 @@ export const groupAccounts =
         ),
       );
     }
-    const groups = new Map<string, (StripeCustomer | Unusable)[]>();
+    const groups = new Map<string, (StripeCustomer | InvalidItem)[]>();
     for (const { item, owner } of found) {
       const email = owner === null ? (emails[0] ?? '') : toAsciiLowerCase(owner);
       groups.set(email, [...(groups.get(email) ?? []), item]);
@@ -37,16 +36,16 @@ export const groupAccounts =
     return new Map([...groups].map(([email, accounts]) => [email, oldestFirst(accounts)]));
   };
 
-/** Groups the payments of a search by their accounts. `has_more` says that the search has not found them all. */
+/** Groups the payments of a search by account. `has_more` means that the search did not return all of them. */
 export const groupPayments = (
   accounts: readonly string[],
   { data, has_more }: { readonly data: readonly Owned<ApiPayment>[]; readonly has_more: boolean },
 ): Map<string, AccountPayments> => {
-  const isWhole = !has_more && data.every(({ owner }) => owner !== null);
+  const isComplete = !has_more && data.every(({ owner }) => owner !== null);
   return new Map(
     accounts.map((account): [string, AccountPayments] => {
-      // Nothing says which of them are missing, so an incomplete answer serves nobody.
-      if (!isWhole) return [account, {}];
+      // It is unknown which payments are missing, so an incomplete result is not used for any account.
+      if (!isComplete) return [account, {}];
       return [account, { all: newestFirst(data.flatMap(({ item, owner }) => (owner === account ? [item] : []))) }];
     }),
   );
@@ -55,11 +54,11 @@ export const groupPayments = (
 export const oldestFirst = (accounts: Accounts): Accounts =>
   [...accounts].sort((a, b) => createdOf(a, Number.MAX_SAFE_INTEGER) - createdOf(b, Number.MAX_SAFE_INTEGER));
 
-const createdOf = (item: { readonly created: number } | Unusable, otherwise: number): number =>
-  isUnusable(item) ? otherwise : item.created;
+const createdOf = (item: { readonly created: number } | InvalidItem, otherwise: number): number =>
+  isInvalidItem(item) ? otherwise : item.created;
 
-/** Newest first, and in one order for those of the same second. What cannot be used stays behind what it came after. */
-const newestFirst = (payments: readonly (ApiPayment | Unusable)[]): (ApiPayment | Unusable)[] => {
+/** Sorts newest first, and by id within the same second. An invalid item stays after its predecessor. */
+const newestFirst = (payments: readonly (ApiPayment | InvalidItem)[]): (ApiPayment | InvalidItem)[] => {
   let last = Number.MAX_SAFE_INTEGER;
   return payments
     .map((item) => {
@@ -70,7 +69,7 @@ const newestFirst = (payments: readonly (ApiPayment | Unusable)[]): (ApiPayment 
     .map(({ item }) => item);
 };
 
-const byId = (a: ApiPayment | Unusable, b: ApiPayment | Unusable): number => {
-  if (isUnusable(a) || isUnusable(b) || a.id === b.id) return 0;
+const byId = (a: ApiPayment | InvalidItem, b: ApiPayment | InvalidItem): number => {
+  if (isInvalidItem(a) || isInvalidItem(b) || a.id === b.id) return 0;
   return a.id < b.id ? 1 : -1;
 };

@@ -3,12 +3,12 @@ import { Currency, PositiveDecimal } from '../../kit/inputs.ts';
 import type { PaymentInputs } from '../model.ts';
 import { toUnits } from './amounts.ts';
 
-/** What Stripe takes in inputs. */
+/** The schemas of inputs for Stripe. */
 export const inputs: PaymentInputs = {
   paymentId: z.string().regex(/^pi_\w{1,250}$/, 'must be the id of a payment, pi_…'),
   invoiceId: z.string().regex(/^in_\w{1,250}$/, 'must be the id of an invoice, in_…'),
   paymentMethodId: z.string().regex(/^(pm|card|src)_\w+$/, 'must be the id of a payment method, pm_…'),
-  // Stripe takes 255 characters; the rest is for keys that are derived from this one.
+  // Stripe allows 255 characters; the rest is reserved for keys derived from this one.
   idempotencyKey: z
     .string()
     .min(1, 'must not be empty')

@@ -1,11 +1,11 @@
-import { isUnusable, itemOrError, toItemError, type Unusable } from '../../../connectors/reads/items.ts';
+import { type InvalidItem, isInvalidItem, itemOrError, toItemError } from '../../../connectors/reads/items.ts';
 import { toAsciiLowerCase } from '../../kit/ascii.ts';
 import type { Money } from '../../kit/money.ts';
 import type * as graph from '../generated.ts';
 import type { Customer, Invoice, Payment, PaymentAccount, Refund } from '../model.ts';
 import { toMoney, toMoneyOrNull } from './amounts.ts';
 import type { ApiInvoice, ApiPayment, ApiRefund, StripeCustomer } from './api.ts';
-import { unusableOf } from './error-reasons.ts';
+import { badResponse } from './error-reasons.ts';
 import type { Accounts } from './group-by-owner.ts';
 
 const PAYMENT_STATUS: Readonly<Record<ApiPayment['status'], graph.PaymentStatus>> = {
@@ -69,10 +69,10 @@ export const API_CAPTURE_METHOD = {
   MANUAL: 'manual',
 } as const satisfies Record<graph.CaptureMethod, string>;
 
-/** Loads every refund of a payment; null where there is none. */
-type LoadRefunds = (paymentId: string) => Promise<readonly (ApiRefund | Unusable)[] | null>;
+/** Loads all refunds of a payment; null without any. */
+type LoadRefunds = (paymentId: string) => Promise<readonly (ApiRefund | InvalidItem)[] | null>;
 
-/** A payment over Stripe's object. Each field is read from it when it is asked for, and fails alone. */
+/** A payment backed by Stripe's object. Each field is computed when it is selected, and fails on its own. */
 export class StripePayment implements Payment {
   readonly #payment: ApiPayment;
   readonly #loadRefunds: LoadRefunds;
@@ -98,7 +98,7 @@ export class StripePayment implements Payment {
     return toMoneyOrNull(this.#payment.amount_received, this.#payment.currency);
   }
 
-  /** Null where Stripe leaves out the charge or its currency. */
+  /** Null if Stripe omits the charge or its currency. */
   get amountRefunded(): Money | null {
     const { latest_charge, currency } = this.#payment;
     return latest_charge === undefined ? null : toMoneyOrNull(latest_charge?.amount_refunded ?? 0, currency);
@@ -113,20 +113,20 @@ export class StripePayment implements Payment {
   }
 
   /**
-   * Null where the account was deleted or has no address. Throws UPSTREAM_BAD_RESPONSE where Stripe gives only the account's
-   * id, which does not tell.
+   * Null if the account was deleted or has no address. Throws UPSTREAM_BAD_RESPONSE if Stripe returns only the account's id,
+   * from which the address is unknown.
    */
   get customer(): Customer | null {
     const { customer } = this.#payment;
     if (!customer) return null;
-    if (!customer.isExpanded) throw unusableOf('GET /v1/payment_intents', 'unexpected customer');
+    if (!customer.isExpanded) throw badResponse('GET /v1/payment_intents', 'unexpected customer');
     return toCustomer(customer.email);
   }
 
   async refunds(): Promise<(Refund | Error)[]> {
     const { id, latest_charge } = this.#payment;
     if (latest_charge === null) return [];
-    // The latest ten come with the payment.
+    // The payment includes its latest ten refunds.
     const { refunds } = latest_charge ?? {};
     const all = refunds && !refunds.has_more ? refunds.data : ((await this.#loadRefunds(id)) ?? []);
     return all.map((refund) => itemOrError('payments', mapItem(refund, toRefund)));
@@ -164,13 +164,13 @@ export const toPaymentAccount = ({ id, name, balance, currency, created }: Strip
 });
 
 /**
- * What is owed in each currency, in the order of the accounts; null where an account does not say. Throws
- * UPSTREAM_BAD_RESPONSE where one cannot be used: the sum would be wrong.
+ * Sums the amounts owed by currency, in the order of the accounts; null if an account's balance is unknown. Throws
+ * UPSTREAM_BAD_RESPONSE if an account is invalid, because the sum would be wrong.
  */
 export const toBalances = (accounts: Accounts): Money[] | null => {
   const totals = new Map<string, number>();
   for (const account of accounts) {
-    if (isUnusable(account)) throw toItemError('payments', account);
+    if (isInvalidItem(account)) throw toItemError('payments', account);
     const { balance, currency } = account;
     if (!currency) continue;
     if (balance === null) return null;
@@ -179,12 +179,12 @@ export const toBalances = (accounts: Accounts): Money[] | null => {
   return [...totals].map(([currency, total]) => toMoney(total, currency));
 };
 
-/** Maps an item of a list; one that cannot be used stays. */
-export const mapItem = <Item, Result>(item: Item | Unusable, map: (item: Item) => Result): Result | Unusable =>
-  isUnusable(item) ? item : map(item);
+/** Maps a list item; an invalid item is returned unchanged. */
+export const mapItem = <Item, Result>(item: Item | InvalidItem, map: (item: Item) => Result): Result | InvalidItem =>
+  isInvalidItem(item) ? item : map(item);
 
-/** A point in time from seconds since 1970. */
+/** Converts Unix time in seconds to ISO 8601. */
 const toDateTime = (seconds: number): string => new Date(seconds * 1000).toISOString();
 
-/** A customer by address; null without one. */
+/** Maps an address to its customer; null without one. */
 const toCustomer = (email: string | null): Customer | null => (email ? { email: toAsciiLowerCase(email) } : null);

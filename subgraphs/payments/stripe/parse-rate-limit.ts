@@ -3,7 +3,7 @@ import type { RateLimitUpdate } from '../../../connectors/rate-limits/memory.ts'
 
 const PAUSE: RateLimitUpdate = { pauseMs: 1_000 };
 
-// An operation is under one of `endpoint` and `search`.
+// Each operation is subject to either `endpoint` or `search`.
 const UPDATES: ReadonlyMap<unknown, Readonly<Record<string, RateLimitUpdate>>> = new Map([
   ['global-rate', { account: PAUSE }],
   ['global-concurrency', { account: PAUSE }],
@@ -11,6 +11,6 @@ const UPDATES: ReadonlyMap<unknown, Readonly<Record<string, RateLimitUpdate>>> =
   ['endpoint-concurrency', { endpoint: PAUSE, search: PAUSE }],
 ]);
 
-/** A refusal names the limit it is about, and not for how long. */
+/** Reads the exceeded limit of a 429. Stripe does not state how long to wait. */
 export const parseRateLimit: ParseRateLimit = ({ status, headers }) =>
   (status === 429 && UPDATES.get(headers['stripe-rate-limited-reason'])) || {};

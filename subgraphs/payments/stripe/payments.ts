@@ -11,7 +11,7 @@ import { API_PAYMENT_STATUS, mapItem, StripePayment, toBalances, toInvoice, toPa
 import { createStripeSession } from './session.ts';
 import { createWrites } from './writes.ts';
 
-/** Stripe as the payments subgraph uses it. */
+/** Implements the payments subgraph's model over Stripe. */
 export const createPayments = (connected: SessionOf<typeof stripe>): Payments => {
   const session = createStripeSession(connected);
   const { loaders } = session;
@@ -22,7 +22,7 @@ export const createPayments = (connected: SessionOf<typeof stripe>): Payments =>
     email === null ? [] : ((await loaders.accounts.load(toAsciiLowerCase(email))) ?? []);
 
   const accountIdsOf = async (customer: Customer): Promise<string[]> =>
-    // Of an account without an id nobody can say what it holds: the list would be incomplete.
+    // Throws for an account without an id: its items cannot be listed, so the result would be incomplete.
     (await accountsOf(customer)).map((account) => idOfItem('payments', account));
 
   return {
@@ -64,5 +64,5 @@ export const createPayments = (connected: SessionOf<typeof stripe>): Payments =>
   };
 };
 
-// Stripe's times are whole seconds. The first one at or after the date is right for both ends: from it on, and before it.
+// Stripe's times are whole seconds. Rounding up is right for both an inclusive lower and an exclusive upper bound.
 const toSeconds = (date: Date): number => Math.ceil(date.getTime() / 1000);

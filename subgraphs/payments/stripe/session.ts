@@ -8,8 +8,8 @@ import type { AccountPayments, Accounts } from './group-by-owner.ts';
 type Readers = SessionOf<typeof stripe>['readers'];
 
 /**
- * One client request's view of Stripe. Its loaders of accounts and of their payments choose between Stripe's search, which
- * answers for many at once and is up to a minute behind, and its lists, which are up to the moment.
+ * Creates one client request's view of Stripe. The loaders of accounts and payments choose between Stripe's search, which
+ * covers many keys per request but lags by up to a minute, and its lists, which do not lag.
  */
 export const createStripeSession = (session: SessionOf<typeof stripe>) => {
   const { readers, options } = session;
@@ -30,8 +30,9 @@ export const createStripeSession = (session: SessionOf<typeof stripe>) => {
 export type StripeSession = ReturnType<typeof createStripeSession>;
 
 /**
- * A person's accounts by address in lower case, oldest first. Who has just paid for the first time is not in the search yet. For
- * a single address a second look costs one request; for a list of customers it would cost one for each who never paid.
+ * Reads a customer's accounts by lower-case address, oldest first. The search does not find a customer who has just paid for
+ * the first time. For a single address, listing as well costs one request; for many it would cost one for each customer who
+ * has never paid.
  */
 const accountsOf = ({ accounts, accountsNow }: Readers): Reader<string, Accounts> => ({
   ...accounts,
@@ -43,10 +44,10 @@ const accountsOf = ({ accounts, accountsNow }: Readers): Reader<string, Accounts
   },
 });
 
-// A person who has just paid has to find that payment, also with two or three accounts.
+// Up to this many accounts are listed, so that a customer who has just paid sees the payment even with several accounts.
 const MAX_LISTED_ACCOUNTS = 3;
 
-/** First pages of more accounts than one person has are searched for together, all others are listed one by one. */
+/** Reads pages of payments. First pages of more than `MAX_LISTED_ACCOUNTS` accounts are searched together; others are listed. */
 const paymentPagesOf = ({
   paymentPages,
   paymentsBySearch,

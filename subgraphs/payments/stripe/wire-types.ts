@@ -2,36 +2,36 @@ import { z } from 'zod';
 import { parseItem } from '../../../connectors/reads/items.ts';
 
 /*
- * What is read of Stripe's objects; the rest of them is ignored. Names and states as in the API version that the
- * official SDK 23 is pinned to (2026-10-28). Required is what Stripe's OpenAPI description requires: a payment may come without
- * an amount, a customer without a balance, and then they are null here, never zero.
+ * Schemas of Stripe's objects, limited to the fields that are used. Names and states are those of the API version that the
+ * official SDK 23 is pinned to (2026-10-28). Fields are required where Stripe's OpenAPI document requires them: a payment may
+ * lack an amount, a customer a balance. Those are null here, never zero.
  */
 
 const Id = z.string().min(1);
 const Amount = z.number().int();
-// To the end of the year 9999: what lies beyond is no date.
+// Up to the end of the year 9999, beyond which ISO 8601 dates need more digits.
 const Seconds = z.number().int().min(0).max(253_402_300_799);
 const CurrencyCode = z.string().regex(/^[A-Za-z]{3}$/);
 
-/** Null where it is absent. */
+/** Makes a field nullable; null if it is absent. */
 const optional = <Schema extends z.ZodType>(schema: Schema) => schema.nullish().transform((value) => value ?? null);
 
-// More than any list here is asked for: a page has 100 at most.
+// More than any list here requests: a page has at most 100.
 const MAX_ITEMS = 1_000;
 
-/** The items of a list, each parsed on its own. */
+/** Schema of a list's items, each parsed on its own. */
 const itemsOf = <Schema extends z.ZodType>(schema: Schema, operation: string) =>
   z
     .array(z.unknown())
     .max(MAX_ITEMS)
     .transform((items) => items.map((item) => parseItem(schema, item, operation)));
 
-/** A customer object: one account of a person. */
+/** A customer object: one account of a customer. */
 export const StripeCustomer = z.object({
   id: Id,
   email: optional(z.string()),
   name: optional(z.string()),
-  /** Null until the first payment or invoice decides it. */
+  /** Null until the first payment or invoice sets it. */
   currency: optional(CurrencyCode),
   balance: optional(Amount),
   created: Seconds,
@@ -50,7 +50,7 @@ export type ApiRefund = z.output<typeof ApiRefund>;
 
 const Charge = z.object({
   amount_refunded: Amount,
-  /** The latest ten; absent where they did not come along. */
+  /** The latest ten; absent if not expanded. */
   refunds: z
     .object({ data: itemsOf(ApiRefund, 'latest_charge.refunds'), has_more: z.boolean() })
     .nullish()
@@ -59,11 +59,11 @@ const Charge = z.object({
 
 const CustomerOfPayment = z.union([
   Id.transform((id) => ({ id, email: null, isExpanded: false })),
-  // Also one that was deleted, which has no address.
+  // Includes deleted customers, which have no address.
   z.object({ id: Id, email: optional(z.string()) }).transform((customer) => ({ ...customer, isExpanded: true })),
 ]);
 
-/** A payment intent, always asked for with its customer and its latest charge's refunds in it. */
+/** A payment intent, always requested with its customer and its latest charge's refunds expanded. */
 export const ApiPayment = z.object({
   id: Id,
   amount: optional(Amount),
@@ -81,7 +81,7 @@ export const ApiPayment = z.object({
   description: optional(z.string()),
   created: Seconds,
   customer: optional(CustomerOfPayment),
-  /** Null where nothing was charged yet; absent where Stripe does not say, or gives only an id. */
+  /** Null if nothing was charged yet; absent if Stripe omits it or returns only an id. */
   latest_charge: z
     .union([Charge, Id.transform(() => undefined)])
     .nullable()
@@ -90,13 +90,13 @@ export const ApiPayment = z.object({
 export type ApiPayment = z.output<typeof ApiPayment>;
 
 /**
- * A payment as it was just made, with what lets its maker confirm it. Nowhere else is that read: payments are kept, in
- * Redis too, and whoever holds the secret of one can act on it.
+ * A payment that was just created, with the secret to confirm it. The secret is read nowhere else: payments are cached, in
+ * Redis too, and anybody with a payment's secret can act on it.
  */
 export const ApiNewPayment = ApiPayment.extend({ client_secret: optional(z.string()) });
 export type ApiNewPayment = z.output<typeof ApiNewPayment>;
 
-/** A customer object as it was just made. */
+/** A customer object that was just created. */
 export const ApiNewAccount = z.object({ id: Id });
 
 export const ApiInvoice = z.object({
@@ -112,17 +112,17 @@ export const ApiInvoice = z.object({
 });
 export type ApiInvoice = z.output<typeof ApiInvoice>;
 
-/** A page of a list, newest first. An item that cannot be used is `Unusable`. */
+/** Schema of a page of a list, newest first. Invalid items become `InvalidItem`. */
 export const listOf = <Item extends z.ZodType>(item: Item, operation: string) =>
   z.object({ data: itemsOf(item, operation), has_more: z.boolean() });
 
 const Searched = { has_more: z.boolean(), next_page: optional(z.string()) };
 
-/** A page of search results. An item that cannot be used is `Unusable`. */
+/** Schema of a page of search results. Invalid items become `InvalidItem`. */
 export const searchResultOf = <Item extends z.ZodType>(item: Item, operation: string) =>
   z.object({ data: itemsOf(item, operation), ...Searched });
 
-/** A page of what a search for several customers found: each item with whose it is, null where that cannot be read. */
+/** Schema of a page of a search for several customers: each item with its owner, null if that cannot be read. */
 export const ownedResultOf = <Item extends z.ZodType>(item: Item, owner: z.ZodType<string>, operation: string) =>
   z.object({
     data: z
@@ -136,13 +136,13 @@ export const ownedResultOf = <Item extends z.ZodType>(item: Item, owner: z.ZodTy
     ...Searched,
   });
 
-/** The address of a customer object. */
+/** Schema that extracts the address of a customer object. */
 export const EmailOfAccount = z.object({ email: z.string() }).transform(({ email }) => email);
 
-/** The id of the customer of a payment. */
+/** Schema that extracts the id of a payment's customer. */
 export const AccountOfPayment = z.object({ customer: CustomerOfPayment }).transform(({ customer }) => customer.id);
 
-/** A refund as made, with its payment in it; null where that did not come along or cannot be used. */
+/** A refund that was just created, with its payment; null if that is missing or invalid. */
 export const ApiMadeRefund = ApiRefund.extend({
   payment_intent: z
     .unknown()
@@ -151,7 +151,7 @@ export const ApiMadeRefund = ApiRefund.extend({
 });
 export type ApiMadeRefund = z.output<typeof ApiMadeRefund>;
 
-/** The body of an error. */
+/** The body of an error response. */
 export const ApiError = z.object({
   error: z.object({
     type: z.string(),

@@ -4,13 +4,13 @@ import { toAsciiUpperCase } from '../../kit/ascii.ts';
 import { badInput } from '../../kit/errors.ts';
 import type { Amount, Payment, Payments } from '../model.ts';
 import type { ApiPayment } from './api.ts';
-import { unusableOf } from './error-reasons.ts';
+import { badResponse } from './error-reasons.ts';
 import { API_CANCELLATION_REASON, API_CAPTURE_METHOD, API_REFUND_REASON, toRefund } from './mapping.ts';
 import type { StripeSession } from './session.ts';
 
 type Writes = Pick<Payments, 'createPayment' | 'capturePayment' | 'cancelPayment' | 'refundPayment'>;
 
-/** What is written to Stripe. */
+/** Creates the payments subgraph's writes over Stripe. */
 export const createWrites = (session: StripeSession, toPayment: (payment: ApiPayment) => Payment): Writes => {
   const { api, options } = session;
   return {
@@ -30,7 +30,7 @@ export const createWrites = (session: StripeSession, toPayment: (payment: ApiPay
     },
 
     capturePayment: async ({ paymentId, amount, idempotencyKey }) => {
-      const units = await unitsOf(amount, paymentId, session);
+      const units = await amountInUnits(amount, paymentId, session);
       const write = () => api.capturePayment(paymentId, units, idempotencyKey, options);
       return toPayment(await withInvalidation({ paymentId }, session, write, identity));
     },
@@ -42,11 +42,11 @@ export const createWrites = (session: StripeSession, toPayment: (payment: ApiPay
     },
 
     refundPayment: async ({ paymentId, amount, reason, idempotencyKey }) => {
-      const refundOf = {
-        amount: await unitsOf(amount, paymentId, session),
+      const refundParams = {
+        amount: await amountInUnits(amount, paymentId, session),
         reason: reason ? API_REFUND_REASON[reason] : undefined,
       };
-      const write = () => api.refundPayment(paymentId, refundOf, idempotencyKey, options);
+      const write = () => api.refundPayment(paymentId, refundParams, idempotencyKey, options);
       const refund = await withInvalidation({ paymentId }, session, write, ({ payment_intent }) => payment_intent);
       const payment = refund.payment_intent ?? (await readRefunded(paymentId, session));
       return { refund: toRefund(refund), payment: payment instanceof Error ? payment : toPayment(payment) };
@@ -55,10 +55,10 @@ export const createWrites = (session: StripeSession, toPayment: (payment: ApiPay
 };
 
 /**
- * A part of a payment as Stripe counts it. The currency only travels with the amount so that nobody gives back 10 KWD
- * where 10 JPY were meant; it costs one look at the payment.
+ * Returns an amount in Stripe's units after checking that its currency is the payment's, so that nobody refunds 10 KWD instead
+ * of 10 JPY. Costs one read of the payment.
  */
-const unitsOf = async (
+const amountInUnits = async (
   amount: Amount | null | undefined,
   paymentId: string,
   { loaders }: StripeSession,
@@ -66,17 +66,17 @@ const unitsOf = async (
   if (!amount) return undefined;
   const payment = await loaders.payment.load(paymentId);
   if (!payment) {
-    throw new UpstreamError('UPSTREAM_NOT_FOUND', 'payments', 'there is no such payment');
+    throw new UpstreamError('UPSTREAM_NOT_FOUND', 'payments', 'the payment does not exist');
   }
   if (payment.currency === null) {
-    throw unusableOf('GET /v1/payment_intents/{id}', 'no currency');
+    throw badResponse('GET /v1/payment_intents/{id}', 'no currency');
   }
   const currency = toAsciiUpperCase(payment.currency);
   if (currency !== amount.currency) throw badInput('input.amount.currency', `must be ${currency}, as the payment is`);
   return amount.units;
 };
 
-/** The account that a payment of this person goes to: their oldest, so that a repeated request finds the same one. */
+/** Returns the account for a new payment: the customer's oldest, so that a repeated request uses the same one. */
 const accountFor = async (email: string, idempotencyKey: string, session: StripeSession): Promise<string> => {
   const { api, loaders, options, invalidate } = session;
   const [oldest] = (await loaders.accounts.load(email)) ?? [];
@@ -88,31 +88,31 @@ const accountFor = async (email: string, idempotencyKey: string, session: Stripe
   }
 };
 
-/** What a write is about, as far as that is known before it is answered. */
+/** The objects that a write concerns, as far as known before its response. */
 type Subject = { readonly paymentId?: string; readonly account?: string };
 
 /**
- * Runs a write of a payment and invalidates what it has changed: also where it failed, since it may have been carried out.
- * Where neither the caller nor the answer names the account, all accounts' lists may have changed.
+ * Runs a write of a payment and invalidates what it changed, even if it failed: it may have been carried out. If neither the
+ * caller nor the response names the account, the lists of all accounts are invalidated.
  */
-const withInvalidation = async <Answer>(
+const withInvalidation = async <Response>(
   { paymentId, account }: Subject,
   { invalidate }: StripeSession,
-  write: () => Promise<Answer>,
-  paymentOf: (answer: Answer) => ApiPayment | null,
-): Promise<Answer> => {
+  write: () => Promise<Response>,
+  paymentOf: (response: Response) => ApiPayment | null,
+): Promise<Response> => {
   const ids = new Set(paymentId === undefined ? [] : [paymentId]);
   let accounts: readonly string[] | 'all' = [];
   const subjectAccounts = account === undefined ? 'all' : [account];
   try {
-    const answer = await write();
-    const payment = paymentOf(answer);
+    const response = await write();
+    const payment = paymentOf(response);
     if (!payment) accounts = subjectAccounts;
     else {
       ids.add(payment.id);
       if (payment.customer) accounts = [payment.customer.id];
     }
-    return answer;
+    return response;
   } catch (error) {
     if (mayHaveBeenCarriedOut(error)) accounts = subjectAccounts;
     throw error;
@@ -132,13 +132,13 @@ const mayHaveBeenCarriedOut = (error: unknown): boolean =>
 
 const identity = (payment: ApiPayment): ApiPayment => payment;
 
-/** The payment that was just refunded, where the refund's own answer does not have it; an Error where it cannot be read. */
+/** Reads the refunded payment, for a refund whose response lacks it. Returns an Error if it cannot be read. */
 const readRefunded = async (paymentId: string, { loaders }: StripeSession): Promise<ApiPayment | Error> => {
   try {
     const payment = await loaders.payment.load(paymentId);
-    return payment ?? unusableOf('POST /v1/refunds', 'an unknown payment');
+    return payment ?? badResponse('POST /v1/refunds', 'an unknown payment');
   } catch (error) {
-    // The refund has been made; what cannot be read of its payment must not say otherwise.
+    // The refund succeeded, so a failed read of its payment must not fail it.
     if (error instanceof Error) return error;
     throw error;
   }

@@ -17,16 +17,11 @@ import {
   validate,
   visit,
 } from 'graphql';
+import { createMulberry32 } from '../../../sandbox/random.ts';
 
-/** Creates a seeded random number generator. Source: mulberry32, public domain. */
+/** Creates a pseudorandom generator, which gives the same values for the same seed. */
 export const createRandom = (seed: number) => {
-  let state = seed | 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
+  const next = createMulberry32(seed | 0);
   return {
     next,
     chance: (share: number): boolean => next() < share,
@@ -41,7 +36,7 @@ export type Operation = { readonly query: string; readonly variables: Readonly<R
 const ALIASES = ['a', 'b', 'id', 'name', 'weight', 'constructor', '__proto__', 'toString', 'representations'];
 
 /**
- * Generates a random valid operation: nested selections with aliases, fragments of both kinds on types and
+ * Generates a random operation that a schema allows: nested selections with aliases, fragments of both kinds on types and
  * interfaces, arguments with and without variables, `@skip` and `@include`.
  */
 export const generateOperation = (schema: GraphQLSchema, random: Random): Operation => {
@@ -50,10 +45,10 @@ export const generateOperation = (schema: GraphQLSchema, random: Random): Operat
   return { query: print(document), variables };
 };
 
-// Each round renames conflicting fields, which can cause new conflicts.
+// Each round changes the fields that are part of a conflict, which may then be part of another.
 const MAX_ROUNDS = 8;
 
-/** Gives unique aliases to fields that cannot be merged with others of their name. */
+/** Gives fields that cannot be merged with others of their name an alias of their own. */
 const resolveConflicts = (schema: GraphQLSchema, document: DocumentNode): DocumentNode => {
   let resolved = document;
   let aliases = 0;
@@ -126,7 +121,7 @@ const draftOperation = (schema: GraphQLSchema, random: Random): Operation => {
   const fieldsOf = (type: GraphQLCompositeType): GraphQLField<unknown, unknown>[] =>
     isObjectType(type) || isInterfaceType(type) ? Object.values(type.getFields()) : [];
 
-  /** Returns the possible type conditions of a nested fragment. */
+  /** Types that a fragment within this one can be on. */
   const related = (type: GraphQLCompositeType): GraphQLCompositeType[] => {
     const possible = isObjectType(type) ? [type] : [...schema.getPossibleTypes(type)];
     const unions = Object.values(schema.getTypeMap()).filter(isUnionType);

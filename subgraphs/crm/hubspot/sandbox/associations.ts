@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { SandboxResponse } from '../../../../sandbox/server.ts';
 import type { Context } from './context.ts';
-import { type BatchError, batchAnswer, batchError, validationError } from './errors.ts';
+import { type BatchError, batchError, batchResponse, validationError } from './errors.ts';
 import { parse, positionOf, TYPES, typeNamed } from './records.ts';
 import { type HubSpotState, type ObjectType, TYPE_IDS } from './state.ts';
 
@@ -14,7 +14,7 @@ const ReadAssociations = z.strictObject({
     .max(MAX_ASSOCIATIONS),
 });
 
-/** The associations that a read of one record is asked for, by types of object: one entry for each kind of link. */
+/** Returns the requested associations of a record by object type: one entry for each association type. */
 export const associationsOf = (
   from: ObjectType,
   id: string,
@@ -27,7 +27,7 @@ export const associationsOf = (
     const links = associations.get(`${from}>${to}:${id}`) ?? [];
     if (links.length === 0) return [];
     const type = `${TYPES[from]}_to_${TYPES[to]}`.toLowerCase();
-    // Of two kinds of links between the same types, the second is the one without a label.
+    // Of two association types between the same object types, the second has no label.
     const unlabelled = TYPE_IDS[`${from}>${to}`]?.[1];
     const results = links.flatMap(({ toId, typeIds }) =>
       typeIds.map((typeId) => ({ id: toId, type: typeId === unlabelled ? `${type}_unlabeled` : type })),
@@ -38,15 +38,15 @@ export const associationsOf = (
 };
 
 /**
- * `POST /crm/associations/{version}/{from}/{to}/batch/read`. Ids are text, as the OpenAPI document has them; v4 gives numbers, as the
- * examples of its guide do.
+ * `POST /crm/associations/{version}/{from}/{to}/batch/read`. Ids are strings, as in the OpenAPI document; v4 returns numbers,
+ * as in the examples of its guide.
  */
 export const readAssociations = (
   from: ObjectType,
   to: ObjectType,
   body: string,
   isV4: boolean,
-  { state: { associations }, now, linksPerAnswer }: Context,
+  { state: { associations }, now, associationsPerPage }: Context,
 ): SandboxResponse => {
   const { inputs } = parse(ReadAssociations, body);
   const results: object[] = [];
@@ -60,7 +60,7 @@ export const readAssociations = (
       continue;
     }
     const start = positionOf(after);
-    const page = links.slice(start, start + linksPerAnswer);
+    const page = links.slice(start, start + associationsPerPage);
     results.push({
       from: { id },
       to: page.map(({ toId, typeIds }) => ({
@@ -71,8 +71,10 @@ export const readAssociations = (
           label: [1, 2, 5, 6].includes(typeId) ? 'Primary' : null,
         })),
       })),
-      ...(start + linksPerAnswer < links.length && { paging: { next: { after: String(start + linksPerAnswer) } } }),
+      ...(start + associationsPerPage < links.length && {
+        paging: { next: { after: String(start + associationsPerPage) } },
+      }),
     });
   }
-  return batchAnswer(200, now, results, errors);
+  return batchResponse(200, now, results, errors);
 };

@@ -1,9 +1,9 @@
 import type { HubSpotState } from './state.ts';
 
-/** What a call is answered with. */
+/** The state and options that request handlers use. */
 export type Context = {
   readonly state: HubSpotState;
   readonly now: () => number;
-  /** How many links of one record an answer holds before it is paged. */
-  readonly linksPerAnswer: number;
+  /** Maximum number of associations of one record in a response; further ones are on the next page. */
+  readonly associationsPerPage: number;
 };

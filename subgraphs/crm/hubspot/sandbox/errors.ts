@@ -2,7 +2,7 @@ import type { SandboxResponse } from '../../../../sandbox/server.ts';
 
 const CORRELATION_ID = 'f4e3c2d1-0000-4000-8000-0a1b2c3d4e5f';
 
-/** Ends a call with the provider's error body. */
+/** An error with HubSpot's error body as its response. */
 export class HubSpotError extends Error {
   override readonly name = 'HubSpotError';
   readonly status: number;
@@ -24,14 +24,14 @@ export class HubSpotError extends Error {
   }
 }
 
-/** An answer with a JSON body. */
+/** Creates a response with a JSON body. */
 export const json = (status: number, body: unknown): SandboxResponse => ({
   status,
   headers: { 'content-type': 'application/json;charset=utf-8' },
   body: JSON.stringify(body),
 });
 
-/** What a batch says of inputs that it did not carry out. */
+/** An error of a batch, about inputs that were not carried out. */
 export type BatchError = {
   readonly status: string;
   readonly category: string;
@@ -57,8 +57,8 @@ export const batchError = (
   links: {},
 });
 
-/** The answer of a batch: `status` where all of it was carried out, and 207 where not. */
-export const batchAnswer = (
+/** Creates the response of a batch: `status` if all inputs were carried out, otherwise 207. */
+export const batchResponse = (
   status: number,
   now: () => number,
   results: readonly object[],
@@ -69,14 +69,14 @@ export const batchAnswer = (
   return errors.length === 0 ? json(status, answer) : json(207, { ...answer, numErrors: errors.length, errors });
 };
 
-/** 404: no such record, or no such endpoint. */
+/** 404: the record or endpoint does not exist. */
 export const notFound = (message = 'resource not found'): HubSpotError =>
   new HubSpotError(404, 'OBJECT_NOT_FOUND', message);
 
-/** 400: something about the input. */
+/** 400: the input is invalid. */
 export const validationError = (message: string): HubSpotError => new HubSpotError(400, 'VALIDATION_ERROR', message);
 
-/** 429, with the name of the limit that was met. */
+/** 429, with the name of the exceeded limit. */
 export const rateLimited = (policyName: 'TEN_SECONDLY_ROLLING' | 'SECONDLY'): SandboxResponse =>
   json(429, {
     status: 'error',

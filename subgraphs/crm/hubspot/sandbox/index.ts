@@ -1,10 +1,10 @@
-import { keep, MAX_KEPT } from '../../../../sandbox/bounds.ts';
+import { MAX_ENTRIES, setBounded } from '../../../../sandbox/bounds.ts';
 import { createCompany } from '../../../../sandbox/company.ts';
 import { createMeter, type Quota } from '../../../../sandbox/quota.ts';
 import { createRandom } from '../../../../sandbox/random.ts';
 import {
+  type CallDescription,
   catchResponse,
-  type Described,
   type FakeProvider,
   type ListenOptions,
   type Sandbox,
@@ -17,18 +17,18 @@ import { findRoute, isTokenRequest } from './routes.ts';
 import { createState } from './state.ts';
 
 export type HubSpotSandboxOptions = ListenOptions & {
-  /** The private app's token that calls may carry. */
+  /** The private app's token, which requests may use. */
   readonly accessToken?: string;
-  /** The OAuth app that may refresh tokens. */
+  /** The OAuth app, which may refresh tokens. */
   readonly oauth?: { readonly clientId: string; readonly clientSecret: string; readonly refreshToken: string };
-  /** How long a refreshed access token lives, in seconds. Default 1,800. */
+  /** Lifetime of an access token, in seconds. Default 1,800. */
   readonly tokenLifetimeS?: number;
-  /** Default: a private app of the free edition, 100 calls in 10 seconds, of which 4 searches a second. */
+  /** Default: a private app of the free edition, 100 requests in 10 seconds, including 4 searches a second. */
   readonly quota?: { readonly account: Quota; readonly search: Quota };
-  /** How many links of one record an answer holds before it is paged. Default 500. */
-  readonly linksPerAnswer?: number;
-  /** How many records of a type and tokens it holds before the oldest goes. Default 10,000. */
-  readonly maxKept?: number;
+  /** Maximum number of associations of one record in a response. Default 500. */
+  readonly associationsPerPage?: number;
+  /** Maximum number of added records of a type, and of tokens; the oldest is removed. Default 10,000. */
+  readonly maxEntries?: number;
   readonly now?: () => number;
 };
 
@@ -36,18 +36,18 @@ export const HUBSPOT_SANDBOX_TOKEN = 'pat-sandbox-tributary';
 
 const FREE_QUOTA = { account: { calls: 100, windowMs: 10_000 }, search: { calls: 4, windowMs: 1_000 } };
 
-/** Starts a stand-in for the HubSpot API on the company's CRM. */
+/** Starts a fake of the HubSpot API with the company's CRM data. */
 export const startHubSpotSandbox = ({
   accessToken = HUBSPOT_SANDBOX_TOKEN,
   oauth,
   tokenLifetimeS = 1_800,
   quota = FREE_QUOTA,
-  linksPerAnswer = 500,
-  maxKept = MAX_KEPT,
+  associationsPerPage = 500,
+  maxEntries = MAX_ENTRIES,
   now = Date.now,
   ...listen
 }: HubSpotSandboxOptions = {}): Promise<Sandbox> => {
-  const state = createState(createCompany(), maxKept);
+  const state = createState(createCompany(), maxEntries);
   const random = createRandom(99);
   const account = createMeter(quota.account, now);
   const searches = createMeter(quota.search, now);
@@ -63,7 +63,7 @@ export const startHubSpotSandbox = ({
       form.get('refresh_token') === oauth.refreshToken;
     if (!granted) return json(400, BAD_REFRESH_TOKEN);
     const token = random.token(40);
-    keep(issued, token, now() + tokenLifetimeS * 1000, maxKept);
+    setBounded(issued, token, now() + tokenLifetimeS * 1000, maxEntries);
     return json(200, {
       access_token: token,
       refresh_token: oauth.refreshToken,
@@ -94,21 +94,21 @@ export const startHubSpotSandbox = ({
     if (isSearch(operation) && !searches.take()) return rateLimited('SECONDLY');
     const route = findRoute(request);
     if (!route) throw notFound();
-    return route.answer(request, { state, now, linksPerAnswer });
+    return route.handle(request, { state, now, associationsPerPage });
   };
 
   const provider: FakeProvider = {
     describe,
     handle: (request, { operation }) => {
       if (isTokenRequest(request)) return refresh(request);
-      const answer = catchResponse(() => answerRoute(request, operation));
-      // As HubSpot's usage guidelines say, a search's answer does not tell the account's state.
-      return isSearch(operation) ? answer : { ...answer, headers: { ...answer.headers, ...rateHeaders() } };
+      const response = catchResponse(() => answerRoute(request, operation));
+      // According to HubSpot's usage guidelines, search responses lack the account's rate-limit headers.
+      return isSearch(operation) ? response : { ...response, headers: { ...response.headers, ...rateHeaders() } };
     },
     errorResponse: (status) =>
       status === 429
         ? rateLimited('TEN_SECONDLY_ROLLING')
-        : new HubSpotError(status, 'INTERNAL_ERROR', `The sandbox was asked to answer ${status}.`).toResponse(),
+        : new HubSpotError(status, 'INTERNAL_ERROR', `The sandbox was asked to respond with ${status}.`).toResponse(),
   };
   return startSandboxServer(provider, listen);
 };
@@ -123,7 +123,7 @@ const BAD_REFRESH_TOKEN = {
 
 const isSearch = (operation: string): boolean => operation.endsWith('/search');
 
-const describe = (request: SandboxRequest): Described => ({
+const describe = (request: SandboxRequest): CallDescription => ({
   operation: findRoute(request)?.operation ?? `${request.method} ${request.path}`,
   keys: idsIn(request.body),
 });
@@ -139,7 +139,7 @@ const idsIn = (body: string): string[] => {
 
 export const start = (options?: ListenOptions): Promise<Sandbox> => startHubSpotSandbox(options);
 
-/** The variables that point the provider's client at a sandbox. */
+/** Returns the variables that point the provider's client at a sandbox. */
 export const environment = ({ url }: { readonly url: string }) => ({
   HUBSPOT_BASE_URL: url,
   HUBSPOT_ACCESS_TOKEN: HUBSPOT_SANDBOX_TOKEN,

@@ -2,14 +2,14 @@ import { z } from 'zod';
 import type { SandboxRequest, SandboxResponse } from '../../../../sandbox/server.ts';
 import { associationsOf } from './associations.ts';
 import type { Context } from './context.ts';
-import { batchAnswer, batchError, json, notFound, validationError } from './errors.ts';
+import { batchError, batchResponse, json, notFound, validationError } from './errors.ts';
 import { findBy, namesIn, parse, positionOf, show, TYPES } from './records.ts';
 import { SearchRequest, search } from './search.ts';
 import type { CrmObject, HubSpotState, ObjectType } from './state.ts';
 
 export const MAX_BATCH = 100;
 
-// History makes answers larger, so fewer go into one.
+// Property history makes responses larger, so the batch size is lower.
 const MAX_BATCH_WITH_HISTORY = 50;
 
 const BatchRead = z.strictObject({
@@ -19,7 +19,7 @@ const BatchRead = z.strictObject({
   idProperty: z.string().optional(),
 });
 
-/** The records that a request is about: those in use, or with `archived=true` those in the archive. */
+/** Returns the records that a request refers to: the active ones, or with `archived=true` the archived ones. */
 const recordsFor = (type: ObjectType, query: URLSearchParams, { objects, archived }: HubSpotState) =>
   (query.get('archived') === 'true' ? archived : objects)[type];
 
@@ -40,10 +40,10 @@ export const batchRead = (
     if (!found) missing.push(id);
     else if (!results.includes(found)) results.push(found);
   }
-  // Not the order that was asked for.
+  // Deliberately not the requested order: HubSpot does not guarantee it.
   results.sort((a, b) => Number(b.id) - Number(a.id));
   const message = `Could not get some ${TYPES[type]} objects, they may be deleted or not exist. Check that ids are valid.`;
-  return batchAnswer(
+  return batchResponse(
     200,
     now,
     results.map((one) => show(one, shown)),
@@ -63,8 +63,8 @@ export const searchObjects = (type: ObjectType, body: string, { objects }: HubSp
   });
 };
 
-/** A record with what the parameters of a GET ask for. */
-const showAsked = (type: ObjectType, record: CrmObject, query: URLSearchParams, state: HubSpotState) => {
+/** Returns a record with the properties and associations that a GET requests. */
+const showRequested = (type: ObjectType, record: CrmObject, query: URLSearchParams, state: HubSpotState) => {
   const associations = associationsOf(type, record.id, namesIn(query, 'associations'), state);
   return {
     ...show(record, {
@@ -79,13 +79,13 @@ const showAsked = (type: ObjectType, record: CrmObject, query: URLSearchParams, 
 export const listObjects = (type: ObjectType, query: URLSearchParams, { state }: Context): SandboxResponse => {
   const limit = Number(query.get('limit') ?? 10);
   if (!Number.isInteger(limit) || limit < 1 || limit > 100) throw validationError('limit must be 1 to 100');
-  // The cursor is the id to go on from.
+  // The cursor is the last id of the previous page.
   const after = positionOf(query.get('after'));
   const all = [...recordsFor(type, query, state).values()].sort((a, b) => Number(a.id) - Number(b.id));
   const rest = all.filter(({ id }) => Number(id) >= after);
   const next = rest[limit];
   return json(200, {
-    results: rest.slice(0, limit).map((one) => showAsked(type, one, query, state)),
+    results: rest.slice(0, limit).map((one) => showRequested(type, one, query, state)),
     ...(next && { paging: { next: { after: next.id, link: `?after=${next.id}` } } }),
   });
 };
@@ -99,5 +99,5 @@ export const readObject = (
 ): SandboxResponse => {
   const found = findBy(recordsFor(type, query, state), id, query.get('idProperty'));
   if (!found) throw notFound('Object not found.  objectId are usually numeric.');
-  return json(200, showAsked(type, found, query, state));
+  return json(200, showRequested(type, found, query, state));
 };

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { validationError } from './errors.ts';
 import type { CrmObject, ObjectType } from './state.ts';
 
-/** What the provider's messages call the types. */
+/** The names of the object types in HubSpot's messages. */
 export const TYPES: Readonly<Record<ObjectType, string>> = {
   contacts: 'CONTACT',
   companies: 'COMPANY',
@@ -17,15 +17,15 @@ const NUMBERS: Readonly<Record<ObjectType, string>> = {
   line_items: '0-8',
 };
 
-/** The type that a path or a parameter names: in the plural, in the singular or by the provider's number. */
+/** Returns the object type that a path or parameter names: in plural, in singular or by HubSpot's number. */
 export const typeNamed = (name: string): ObjectType | undefined =>
   (Object.keys(TYPES) as ObjectType[]).find((type) => [type, TYPES[type].toLowerCase(), NUMBERS[type]].includes(name));
 
-/** The value of a property; null where there is none. */
+/** Returns the value of a property; null if it is not set. */
 export const propertyOf = ({ properties }: Pick<CrmObject, 'properties'>, name: string): string | null =>
   (Object.hasOwn(properties, name) ? properties[name] : null) ?? null;
 
-/** The record with this id, or with this value of another property. */
+/** Finds a record by id, or by the value of another property. */
 export const findBy = (
   records: ReadonlyMap<string, CrmObject>,
   id: string,
@@ -35,7 +35,7 @@ export const findBy = (
     ? records.get(id)
     : [...records.values()].find((one) => propertyOf(one, idProperty)?.toLowerCase() === id.toLowerCase());
 
-/** Reads a JSON body; what cannot be used is answered with the provider's validation error. */
+/** Parses a JSON body. Throws HubSpot's validation error if it is invalid. */
 export const parse = <Schema extends z.ZodType>(schema: Schema, body: string): z.output<Schema> => {
   let value: unknown;
   try {
@@ -48,10 +48,10 @@ export const parse = <Schema extends z.ZodType>(schema: Schema, body: string): z
   return parsed.data;
 };
 
-/** Which properties of a record an answer has. */
+/** The properties of a record to return. */
 export type Shown = { readonly properties: readonly string[]; readonly propertiesWithHistory?: readonly string[] };
 
-/** A record with the properties asked for, and the three that always come. */
+/** Returns a record with the requested properties and the three that are always included. */
 export const show = (record: CrmObject, { properties: names, propertiesWithHistory = [] }: Shown) => {
   const { id, createdAt, updatedAt, archivedAt } = record;
   const shown = new Set([...names, ...propertiesWithHistory, 'createdate', 'hs_lastmodifieddate', 'hs_object_id']);
@@ -59,7 +59,7 @@ export const show = (record: CrmObject, { properties: names, propertiesWithHisto
     id,
     properties: Object.fromEntries([...shown].map((name) => [name, propertyOf(record, name)])),
     ...(propertiesWithHistory.length > 0 && {
-      // The stand-in remembers no value but the last.
+      // The sandbox stores only the latest value.
       propertiesWithHistory: Object.fromEntries(
         propertiesWithHistory.map((name) => {
           const value = propertyOf(record, name);
@@ -74,14 +74,14 @@ export const show = (record: CrmObject, { properties: names, propertiesWithHisto
   };
 };
 
-/** The place that a cursor stands for: the start without one. */
+/** Parses a cursor to a position; 0 without one. */
 export const positionOf = (after: string | number | null | undefined): number => {
   if (after == null) return 0;
   if (!/^\d{1,15}$/.test(String(after))) throw validationError(`Invalid value for after: ${after}`);
   return Number(after);
 };
 
-/** The names in a query's parameter: repeated, as the client writes them, or with commas between them, as the documentation does. */
+/** Returns the names in a query parameter: repeated, as HubSpot's client writes them, or comma-separated, as documented. */
 export const namesIn = (query: URLSearchParams, parameter: string): string[] =>
   query
     .getAll(parameter)

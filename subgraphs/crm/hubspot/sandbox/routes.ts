@@ -12,12 +12,12 @@ type Groups = Readonly<Record<string, string | undefined>>;
 export type Route = {
   readonly method: string;
   readonly path: RegExp;
-  readonly answer: (groups: Groups, request: SandboxRequest, context: Context) => SandboxResponse;
+  readonly handle: (groups: Groups, request: SandboxRequest, context: Context) => SandboxResponse;
 };
 
 /*
- * The dated versions, and those before them, which HubSpot answers until 2027: v1 of OAuth until 16 February, v4 of the associations until 30
- * March, v3 of the objects until September. HubSpot's own client still calls these.
+ * The dated versions, and the older ones that HubSpot supports until 2027: v1 of OAuth until 16 February, v4 of the associations
+ * until 30 March, v3 of the objects until September. HubSpot's own client still uses these.
  * Source: https://developers.hubspot.com/changelog
  */
 const DATED = '(?:2025-09|2026-03|2026-09|2026-09-beta)';
@@ -43,14 +43,14 @@ const decode = (segment: string): string => {
 const objectRoute = (
   method: string,
   rest: string,
-  answer: (type: ObjectType, id: string, request: SandboxRequest, context: Context) => SandboxResponse,
+  handle: (type: ObjectType, id: string, request: SandboxRequest, context: Context) => SandboxResponse,
 ): Route => ({
   method,
   path: new RegExp(`${OBJECTS}${rest}$`),
-  answer: ({ type, id = '' }, request, context) => answer(typeOf(type), decode(id), request, context),
+  handle: ({ type, id = '' }, request, context) => handle(typeOf(type), decode(id), request, context),
 });
 
-/** The endpoints of the API that the stand-in has. */
+/** The endpoints of the sandbox. */
 const ROUTES: readonly Route[] = [
   objectRoute('POST', '/batch/read', (type, _, request, context) => batchRead(type, request, context)),
   objectRoute('POST', '/batch/create', (type, _, { body }, context) => batchCreate(type, body, context)),
@@ -64,18 +64,18 @@ const ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: new RegExp(`${ASSOCIATIONS}/batch/read$`),
-    answer: ({ from, to, v4 }, { body }, context) =>
+    handle: ({ from, to, v4 }, { body }, context) =>
       readAssociations(typeOf(from), typeOf(to), body, v4 !== undefined, context),
   },
 ];
 
 export type FoundRoute = {
-  /** The operation's name in the call log, without ids. */
+  /** The operation name in the call log, without ids. */
   readonly operation: string;
-  readonly answer: (request: SandboxRequest, context: Context) => SandboxResponse;
+  readonly handle: (request: SandboxRequest, context: Context) => SandboxResponse;
 };
 
-/** The endpoint that a request is for; undefined where there is none. */
+/** Finds the endpoint of a request; undefined if there is none. */
 export const findRoute = ({ method, path }: SandboxRequest): FoundRoute | undefined => {
   for (const route of ROUTES) {
     const groups = route.method === method ? route.path.exec(path)?.groups : undefined;
@@ -83,12 +83,12 @@ export const findRoute = ({ method, path }: SandboxRequest): FoundRoute | undefi
       const id = groups['id'];
       return {
         operation: `${method} ${id === undefined ? path : `${path.slice(0, -id.length)}{id}`}`,
-        answer: (request, context) => route.answer(groups, request, context),
+        handle: (request, context) => route.handle(groups, request, context),
       };
     }
   }
   return undefined;
 };
 
-/** Whether a request is for a token. */
+/** Whether a request is for an OAuth token. */
 export const isTokenRequest = ({ method, path }: SandboxRequest): boolean => method === 'POST' && TOKEN_PATH.test(path);

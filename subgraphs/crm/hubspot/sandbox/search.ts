@@ -3,7 +3,7 @@ import { validationError } from './errors.ts';
 import { positionOf, propertyOf } from './records.ts';
 import type { CrmObject } from './state.ts';
 
-// What an operator does not need may still be there.
+// Fields that the operator does not need are allowed.
 const AnyFilter = z.strictObject({
   propertyName: z.string(),
   value: z.string().optional(),
@@ -22,8 +22,8 @@ const Filter = z.discriminatedUnion('operator', [
 type Filter = z.output<typeof Filter>;
 
 /**
- * The three ways to write a sort: a property's name, the same with a minus for descending, as the README of @hubspot/api-client has
- * it and the OpenAPI document allows, or an object, as the guide has it.
+ * The three forms of a sort: a property's name, the name with a minus for descending (as in the README of
+ * @hubspot/api-client, and allowed by the OpenAPI document), or an object (as in the guide).
  */
 const Sort = z.union([
   z.string().transform((sort) => {
@@ -49,10 +49,10 @@ export const SearchRequest = z.strictObject({
 
 const MAX_RESULTS = 10_000;
 
-// What the full-text search looks into, for any type of object.
+// The properties covered by the full-text search, of all object types.
 const SEARCHABLE = ['firstname', 'lastname', 'email', 'phone', 'name', 'domain', 'dealname'];
 
-/** Finds records: groups of filters joined by OR, filters within a group by AND, and a full-text query on top. */
+/** Searches records. Filter groups are joined by OR, filters within a group by AND; a full-text query must match as well. */
 export const search = (objects: Iterable<CrmObject>, request: z.output<typeof SearchRequest>) => {
   const start = positionOf(request.after);
   if (start + request.limit > MAX_RESULTS) throw validationError('Paging beyond 10,000.');
@@ -74,11 +74,11 @@ export const search = (objects: Iterable<CrmObject>, request: z.output<typeof Se
 
 const DATES: readonly string[] = ['closedate', 'createdate', 'hs_lastmodifieddate'];
 
-/** The time that a date is, in milliseconds: as a number of them already, or in ISO 8601. */
+/** Parses a date, in milliseconds or ISO 8601, to milliseconds. */
 const timeOf = (text: string): number =>
   /^\d+$/.test(text) ? Number(text) : /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
 
-/** What a value is compared by. */
+/** The sort key of a value. */
 type Key = number | string | null;
 
 const keyOf = (name: string, value: string | null): Key => {
@@ -90,7 +90,7 @@ const keyOf = (name: string, value: string | null): Key => {
 
 const collator = new Intl.Collator('en');
 
-/** Numbers by their size and text in the order of the alphabet; what is not set comes first, and numbers before text. */
+/** Compares keys: unset values first, then numbers, then text in alphabetical order. */
 const compare = (a: Key, b: Key): number => {
   if (typeof a === 'number' && typeof b === 'number') return a - b;
   return rankOf(a) - rankOf(b) || collator.compare(String(a), String(b));
@@ -107,7 +107,7 @@ const HOLDS = {
   GTE: (order: number) => order >= 0,
 };
 
-/** The test that a filter is. Refuses a value that its property cannot have. */
+/** Converts a filter to a predicate. Throws a validation error for a value that the property cannot have. */
 const toTest = (filter: Filter): ((object: CrmObject) => boolean) => {
   const { propertyName: name } = filter;
   const keyIn = (object: CrmObject) => keyOf(name, propertyOf(object, name));
@@ -152,8 +152,8 @@ const toTest = (filter: Filter): ((object: CrmObject) => boolean) => {
 const segmenter = new Intl.Segmenter('en', { granularity: 'word' });
 
 /**
- * The tokens of a text. HubSpot's guide does not say where they end; these are the words of Unicode's UAX #29, as search engines have
- * them, and whatever stands between spaces, as the guide finds addresses with `*@hubspot.com`.
+ * Splits a text into tokens. HubSpot's guide does not define them; these are the words of Unicode's UAX #29, as in search
+ * engines, and everything between spaces, because the guide finds addresses with `*@hubspot.com`.
  */
 const tokensOf = (text: string): string[] => {
   const words = [...segmenter.segment(text)].flatMap(({ segment, isWordLike }) => (isWordLike ? [segment] : []));
@@ -167,7 +167,7 @@ const hasTokens = (actual: string | null, asked: string): boolean => {
   return patterns.every((pattern) => tokens.some((token) => matchesWildcards(pattern, token)));
 };
 
-/** Whether a token is what a pattern says, in which `*` stands for any characters. */
+/** Whether a token matches a pattern, in which `*` matches any characters. */
 const matchesWildcards = (pattern: string, token: string): boolean => {
   const [first = '', ...parts] = pattern.split('*');
   const last = parts.pop();

@@ -1,9 +1,9 @@
-import { keep, MAX_KEPT } from '../../../../sandbox/bounds.ts';
+import { MAX_ENTRIES, setBounded } from '../../../../sandbox/bounds.ts';
 import type { Company } from '../../../../sandbox/company.ts';
 
 export type ObjectType = 'contacts' | 'companies' | 'deals' | 'line_items';
 
-/** One record. Every property is text or null, as the API gives them. */
+/** A record. Every property is a string or null, as in the API. */
 export type CrmObject = {
   readonly id: string;
   readonly properties: Record<string, string | null>;
@@ -12,7 +12,7 @@ export type CrmObject = {
   archivedAt?: string;
 };
 
-/** A link from one record to another, with the provider's number for its kind. */
+/** An association with another record, with HubSpot's association type ids. */
 export type Association = { readonly toId: string; readonly typeIds: readonly number[] };
 
 export type HubSpotState = {
@@ -20,18 +20,18 @@ export type HubSpotState = {
   readonly archived: Record<ObjectType, Map<string, CrmObject>>;
   /** By `contacts>companies:101`: from type, to type and from id. */
   readonly associations: Map<string, Association[]>;
-  /** The next id of a type, which no record had before. */
+  /** Returns a new id of an object type. */
   readonly newId: (type: ObjectType) => string;
-  /** Adds a new record. One too many for the bound on memory and the oldest is forgotten. */
+  /** Adds a new record. Beyond the maximum, removes the oldest one. */
   readonly add: (type: ObjectType, record: CrmObject) => void;
   readonly link: (from: ObjectType, fromId: string, to: ObjectType, toId: string, isPrimary?: boolean) => void;
   /** Moves a record to the archive, without its associations. An unknown id changes nothing. */
   readonly archive: (type: ObjectType, id: string, at: string) => void;
   /** Removes a record and its associations. */
-  readonly forget: (type: ObjectType, id: string) => void;
+  readonly remove: (type: ObjectType, id: string) => void;
 };
 
-// The provider's own numbers for the kinds of links: with a primary company there are two on one link.
+// HubSpot's association type ids. An association with a primary company has two.
 export const TYPE_IDS: Readonly<Record<string, readonly number[]>> = {
   'contacts>companies': [1, 279],
   'companies>contacts': [2, 280],
@@ -54,10 +54,10 @@ const object = (id: string, createdAt: Date, properties: Record<string, string |
 };
 
 /**
- * The company as its CRM holds it, with up to `maxKept` records of a type once more are made. A fresh copy each time, so that
- * one sandbox does not change another.
+ * Creates the CRM's data of the company: a fresh copy for each sandbox. Added records are bounded to `maxEntries` per
+ * object type.
  */
-export const createState = (company: Company, maxKept = MAX_KEPT): HubSpotState => {
+export const createState = (company: Company, maxEntries = MAX_ENTRIES): HubSpotState => {
   const byId = (objects: CrmObject[]) => new Map(objects.map((one) => [one.id, one]));
   const epoch = new Date(Date.UTC(2023, 0, 9));
   const state: HubSpotState = {
@@ -111,7 +111,7 @@ export const createState = (company: Company, maxKept = MAX_KEPT): HubSpotState 
     add: (type, record) => {
       const records = state.objects[type].set(record.id, record);
       const [oldest] = records.keys();
-      if (records.size > maxKept && oldest !== undefined) state.forget(type, oldest);
+      if (records.size > maxEntries && oldest !== undefined) state.remove(type, oldest);
     },
     link: (from, fromId, to, toId, isPrimary = true) => {
       for (const [a, aId, b, bId] of [
@@ -129,10 +129,10 @@ export const createState = (company: Company, maxKept = MAX_KEPT): HubSpotState 
     archive: (type, id, at) => {
       const found = state.objects[type].get(id);
       if (!found) return;
-      state.forget(type, id);
-      keep(state.archived[type], id, Object.assign(found, { archivedAt: at }), maxKept);
+      state.remove(type, id);
+      setBounded(state.archived[type], id, Object.assign(found, { archivedAt: at }), maxEntries);
     },
-    forget: (type, id) => {
+    remove: (type, id) => {
       state.objects[type].delete(id);
       for (const [key, links] of state.associations) {
         const [types, fromId] = key.split(':');
@@ -168,7 +168,7 @@ export const createState = (company: Company, maxKept = MAX_KEPT): HubSpotState 
   return state;
 };
 
-/** The properties that the provider works out from a deal's stage. */
+/** Returns the properties that HubSpot derives from a deal's stage. */
 export const closed = (stage: string): Record<string, string> => ({
   hs_is_closed: String(stage.startsWith('closed')),
   hs_is_closed_won: String(stage === 'closedwon'),

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { SandboxRequest, SandboxResponse } from '../../../../sandbox/server.ts';
 import type { Context } from './context.ts';
-import { type BatchError, batchAnswer, batchError, HubSpotError, json, notFound, validationError } from './errors.ts';
+import { type BatchError, batchError, batchResponse, HubSpotError, json, notFound, validationError } from './errors.ts';
 import { MAX_BATCH } from './reads.ts';
 import { findBy, parse, show } from './records.ts';
 import { type CrmObject, closed, type ObjectType, TYPE_IDS } from './state.ts';
 
-// What may be asked and set; the provider refuses to set what it does not know.
+// The writable properties. HubSpot rejects writes of unknown ones.
 const WRITABLE: Readonly<Record<ObjectType, readonly string[]>> = {
   contacts: ['email', 'firstname', 'lastname', 'phone', 'lifecyclestage'],
   companies: ['name', 'domain'],
@@ -14,7 +14,7 @@ const WRITABLE: Readonly<Record<ObjectType, readonly string[]>> = {
   line_items: ['name', 'hs_sku', 'quantity', 'price'],
 };
 
-// What a new account has: https://knowledge.hubspot.com/object-settings/set-up-and-customize-pipelines and
+// The defaults of a new account: https://knowledge.hubspot.com/object-settings/set-up-and-customize-pipelines and
 // https://knowledge.hubspot.com/records/use-lifecycle-stages
 const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   dealstage: [
@@ -77,7 +77,7 @@ type Create = z.output<typeof Create>;
 const contactExists = ({ id }: CrmObject): HubSpotError =>
   new HubSpotError(409, 'CONFLICT', `Contact already exists. Existing ID: ${id}`);
 
-/** The links that a new record is to have. The number of a link's kind says what type of record is on its other side. */
+/** Resolves the associations of a new record. The association type id determines the object type of the other record. */
 const linksOf = (type: ObjectType, { associations }: Create, { state }: Context) =>
   associations.flatMap(({ to, types }) =>
     types.map(({ associationTypeId }) => {
@@ -90,7 +90,7 @@ const linksOf = (type: ObjectType, { associations }: Create, { state }: Context)
     }),
   );
 
-/** Creates a record. Throws before anything is changed. */
+/** Creates a record. Validates first: if it throws, nothing has changed. */
 const create = (type: ObjectType, input: Create, context: Context): CrmObject => {
   const { state, now } = context;
   const { properties } = input;
@@ -135,8 +135,8 @@ const BatchCreate = z.strictObject({
 });
 
 /**
- * `POST /crm/objects/{version}/{type}/batch/create`. With an `objectWriteTraceId` on each input, those that can be created are, and the
- * answer is 207; otherwise one that cannot be created refuses all.
+ * `POST /crm/objects/{version}/{type}/batch/create`. If each input has an `objectWriteTraceId`, the valid ones are created
+ * and the response is 207; otherwise one invalid input rejects the whole batch.
  */
 export const batchCreate = (type: ObjectType, body: string, context: Context): SandboxResponse => {
   const { inputs } = parse(BatchCreate, body);
@@ -152,7 +152,7 @@ export const batchCreate = (type: ObjectType, body: string, context: Context): S
         errors.push(batchError(category, message, { objectWriteTraceId: [input.objectWriteTraceId ?? ''] }));
         continue;
       }
-      for (const { record } of created) context.state.forget(type, record.id);
+      for (const { record } of created) context.state.remove(type, record.id);
       throw error;
     }
   }
@@ -160,7 +160,7 @@ export const batchCreate = (type: ObjectType, body: string, context: Context): S
     ...show(record, { properties: Object.keys(properties) }),
     ...(objectWriteTraceId !== undefined && { objectWriteTraceId }),
   }));
-  return batchAnswer(201, context.now, results, errors);
+  return batchResponse(201, context.now, results, errors);
 };
 
 /** `PATCH /crm/objects/{version}/{type}/{id}` */

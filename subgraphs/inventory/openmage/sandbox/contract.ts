@@ -1,8 +1,8 @@
-/** The part of the shop's SOAP contract that the stand-in has: element names, their types and how often they occur. */
+/** The part of the shop's SOAP contract that the sandbox implements: element names, types and cardinalities. */
 
 export const NAMESPACE = 'urn:OpenMage';
 
-/** A field's type, `?` where it may be missing and `[]` where it may repeat. `tns:` marks the shop's own types. */
+/** The types of fields by name. `?` marks an optional field, `[]` a repeated one; `tns:` is the shop's namespace. */
 export type Fields = Readonly<Record<string, string>>;
 
 export type Operation = { readonly request: string; readonly input: Fields; readonly output: string };
@@ -51,7 +51,7 @@ export const TYPES: Readonly<Record<string, Fields>> = {
   catalogInventoryStockItemUpdateEntityArray: { complexObjectArray: 'tns:catalogInventoryStockItemUpdateEntity[]' },
 };
 
-/** `request` is the input element's name before `Param`; the output element is `<operation>ResponseParam`. */
+/** The operations. `request` is the input element's name before `Param`; the output element is `<operation>ResponseParam`. */
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   login: { request: 'login', input: { username: 'xsd:string', apiKey: 'xsd:string' }, output: 'xsd:string' },
   endSession: { request: 'endSession', input: { sessionId: 'xsd:string' }, output: 'xsd:boolean' },

@@ -2,30 +2,30 @@ import { collate, fold, toSqlNumber } from './identify.ts';
 import { Fault } from './messages.ts';
 
 /*
- * The filters of `catalogProductList`, which the shop turns into SQL. Read in the source of OpenMage (`parseFilters`,
+ * The filters of `catalogProductList`, which the shop converts to SQL. Source: the code of OpenMage (`parseFilters`,
  * `_parseComplexFilter`, `formatFilterConditionValue`, `prepareSqlCondition`).
  */
 
-/** What the filters are applied to. */
+/** An item that filters apply to. */
 export type Filterable = { readonly id: string; readonly sku: string; readonly name: string };
 
-/** The conditions on each field: values by operator, the first of each. */
+/** Conditions by field: the first value of each operator. */
 type Conditions = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
 type Test = (text: string) => boolean;
 
-/** A value as the database compares it: numbers by size, texts by their collation. */
+/** A value as the database compares it: numbers by size, strings by collation. */
 type Weight = number | string;
 
 type Weigh = (text: string) => Weight;
 
 type Field = {
-  /** Every product has a value in each of these columns. */
+  /** Returns an item's value in the column. Every product has one. */
   readonly of: (item: Filterable) => string;
   readonly weigh: Weigh;
 };
 
-/** What a new shop calls its only set of attributes. */
+/** The id of a new shop's only attribute set. */
 export const ATTRIBUTE_SET = '4';
 export const PRODUCT_TYPE = 'simple';
 
@@ -37,18 +37,18 @@ const FIELDS: ReadonlyMap<string, Field> = new Map<string, Field>([
   ['type_id', { of: () => PRODUCT_TYPE, weigh: collate }],
 ]);
 
-/** What the interface calls some of the columns (`_filtersMap`). */
+/** The API's aliases of some columns (`_filtersMap`). */
 const ALIASES: ReadonlyMap<string, string> = new Map([
   ['product_id', 'entity_id'],
   ['set', 'attribute_set_id'],
   ['type', 'type_id'],
 ]);
 
-/** Whether a product meets the conditions of a `filters` element. Throws the shop's fault where they cannot be tested. */
+/** Converts a `filters` element to a predicate. Throws the shop's fault if it is invalid. */
 export const createFilter = (filters: unknown): ((item: Filterable) => boolean) => {
   const tests = [...readFilters(filters)].map(([name, conditions]) => {
     const field = FIELDS.get(name);
-    // What the shop means to say is `filters_invalid`, but there is no such fault among those of products.
+    // The shop's code refers to the fault `filters_invalid`, which its products do not define.
     if (!field) throw new Fault(0, 'Unknown Error');
     const test = createTest(conditions, field.weigh);
     return (item: Filterable) => test(field.of(item));
@@ -56,13 +56,13 @@ export const createFilter = (filters: unknown): ((item: Filterable) => boolean) 
   return (item) => tests.every((test) => test(item));
 };
 
-/** The values that the conditions ask for, for the call log. */
+/** Returns the values in the conditions, for the call log. */
 export const valuesOf = (filters: unknown): string[] =>
   [...readFilters(filters).values()].flatMap((conditions) =>
     [...conditions].flatMap(([operator, value]) => (LISTS.has(operator) ? value.split(',') : [value])),
   );
 
-/** Of one field, a simple filter wins over complex ones. */
+/** Parses a `filters` element. A simple filter on a field overrides complex ones. */
 const readFilters = (filters: unknown): Conditions => {
   const { filter, complex_filter: complex } = (filters ?? {}) as { filter?: unknown; complex_filter?: unknown };
   const byField = new Map<string, Map<string, string>>();
@@ -85,13 +85,13 @@ const readFilters = (filters: unknown): Conditions => {
 
 type Entry<Value> = { readonly key: string; readonly value: Value };
 
-/** The entries of an array that have both a key and a value. */
+/** Returns the entries of an array that have both a key and a value. */
 const entriesOf = <Value>(array: unknown): readonly Entry<Value>[] => {
   const { complexObjectArray: entries = [] } = (array ?? {}) as { complexObjectArray?: Partial<Entry<Value>>[] };
   return entries.filter((entry): entry is Entry<Value> => entry.key !== undefined && entry.value !== undefined);
 };
 
-// Their values are cut at the commas: no way to write a comma within one.
+// Operators whose value is split at commas, which cannot be escaped.
 const LISTS: ReadonlySet<string> = new Set(['in', 'nin', 'finset']);
 
 const isLess = (one: Weight, other: Weight): boolean =>
@@ -109,11 +109,11 @@ const not =
   (text) =>
     !test(text);
 
-/** A database that refuses a query ends the call with its message. */
+/** The fault of a failed SQL query, with the database's message. */
 const sqlError = (message: string): Fault =>
   new Fault(1, `SQLSTATE[42000]: Syntax error or access violation: ${message}`);
 
-/** SQL's FIND_IN_SET: one of a list with commas. */
+/** SQL's FIND_IN_SET: matches one element of a comma-separated list. */
 const isInSet = (values: readonly string[]): Test => {
   const [value = '', ...more] = values;
   if (more.length > 0) throw sqlError("1582 Incorrect parameter count in the call to native function 'FIND_IN_SET'");
@@ -121,8 +121,8 @@ const isInSet = (values: readonly string[]): Test => {
 };
 
 /**
- * SQL's LIKE: `%` for any text, `_` for any character, after a backslash each for itself. Unlike the other comparisons it
- * minds spaces at the end.
+ * SQL's LIKE: `%` matches any text, `_` any character; a backslash escapes them. Unlike the other comparisons, it does not
+ * ignore trailing spaces.
  */
 const isLike = (pattern: string): Test => {
   const parts = [...fold(pattern).matchAll(/\\(.)|([%_])|(.)/gsu)].map(([, escaped, wildcard, char]) => ({
@@ -131,7 +131,7 @@ const isLike = (pattern: string): Test => {
   }));
   return (text) => {
     const chars = [...fold(text)];
-    // Row by row of the table "does this much of the text match this much of the pattern".
+    // Dynamic programming over text prefixes: `row[n]` is whether the first n pattern characters match.
     let row = [true, ...chars.map(() => false)];
     for (const { wildcard, char } of parts) {
       const next = [wildcard === '%' && row[0] === true];
@@ -159,7 +159,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map(
     in: (value, weigh) => isIn(value.split(','), weigh),
     nin: (value, weigh) => not(isIn(value.split(','), weigh)),
     is: () => {
-      // The value is quoted, and SQL has no `IS 'text'`.
+      // The shop quotes the value, and `IS 'text'` is not valid SQL.
       throw sqlError("1064 You have an error in your SQL syntax near 'IS'");
     },
     notnull: () => () => true,
@@ -169,7 +169,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map(
     gteq: (value, weigh) => (text) => !isLess(weigh(text), weigh(value)),
     lteq: (value, weigh) => (text) => !isLess(weigh(value), weigh(text)),
     finset: (value) => isInSet(value.split(',')),
-    // The shop's database has it. Patterns from outside can block the process that tries them.
+    // The shop supports it. The sandbox does not, because patterns from outside can block the process.
     regexp: () => {
       throw sqlError('The sandbox has no regular expressions.');
     },
@@ -179,8 +179,8 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map(
 );
 
 /**
- * The test of one field. A range of `from` and `to` goes before all else; of other operators the first has an effect and
- * the rest none. Operators that the shop does not know are taken for `eq`, and one of them is enough.
+ * Creates the predicate of one field. A range of `from` and `to` takes precedence; of other operators only the first applies.
+ * Unknown operators count as `eq`, and matching one of them is enough.
  */
 const createTest = (conditions: ReadonlyMap<string, string>, weigh: Weigh): Test => {
   const [from, to] = [conditions.get('from'), conditions.get('to')];

@@ -1,16 +1,16 @@
 /**
- * How a real shop finds a product by the text it is given, which is not by comparing texts byte by byte. Read in the
- * source of OpenMage (`getIdBySku`, `Stock_Item_Api::items`, `Stock_Item_Api_V2::update`, `prepareColumnValue`) and tried
- * on MariaDB with the shop's column types and collation (`varchar(64)`, `utf8_general_ci`).
+ * Product lookup as in a real shop, which does not compare identifiers byte by byte. Source: the code of OpenMage
+ * (`getIdBySku`, `Stock_Item_Api::items`, `Stock_Item_Api_V2::update`, `prepareColumnValue`); tried on MariaDB with the
+ * shop's column types and collation (`varchar(64)`, `utf8_general_ci`).
  */
 
 /**
- * A text without case and accents. Approximates `utf8_general_ci`; the differences (`ß`, some letters with strokes) are of
- * no use to a test.
+ * Removes case and accents. Approximates `utf8_general_ci`; the differences (`ß`, some letters with strokes) are
+ * irrelevant to tests.
  */
 export const fold = (text: string): string => text.normalize('NFD').replace(/\p{M}/gu, '').toUpperCase();
 
-/** A text as the shop's database compares it: without regard to case, accents or trailing spaces. */
+/** Normalizes a text as the shop's database compares it: ignoring case, accents and trailing spaces. */
 export const collate = (text: string): string => {
   let end = text.length;
   while (end > 0 && text[end - 1] === ' ') end -= 1;
@@ -19,13 +19,13 @@ export const collate = (text: string): string => {
 
 const NUMBER_PREFIX = /^[ \t\n\r\v\f]*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)/;
 
-/** The number at the start of a text, as MySQL reads it where a text is compared with a number; 0 without one. */
+/** Parses the number at the start of a text, as MySQL does to compare text with a number; 0 without one. */
 export const toSqlNumber = (text: string): number => Number(NUMBER_PREFIX.exec(text)?.[1] ?? 0);
 
-/** The same cut to a whole number, as PHP's `(int)` does. */
+/** The same, truncated to an integer like PHP's `(int)`. */
 export const toPhpInt = (text: string): number => Math.trunc(toSqlNumber(text));
 
-/** The first product whose SKU the database takes for this one. */
+/** Finds the first product whose SKU equals this one in the database's collation. */
 export const findBySku = <Item extends { readonly sku: string }>(
   items: readonly Item[],
   text: string,

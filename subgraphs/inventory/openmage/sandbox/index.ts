@@ -14,10 +14,10 @@ import { createWsdl } from './wsdl.ts';
 export type OpenMageSandboxOptions = ListenOptions & {
   readonly username?: string;
   readonly apiKey?: string;
-  /** How long a session lives, in seconds. Default 3,600, as in a shop nobody has configured. */
+  /** Lifetime of a session, in seconds. Default 3,600, as in an unconfigured shop. */
   readonly sessionLifetimeS?: number;
   readonly now?: () => number;
-  /** Goods beside the company's. Default: none. */
+  /** Additional products. Default: none. */
   readonly products?: readonly Product[];
 };
 
@@ -27,7 +27,7 @@ export const OPENMAGE_PATH = '/api/v2_soap/';
 
 const WSDL_OPERATION = 'WSDL';
 
-/** Starts a stand-in for an OpenMage shop's SOAP interface on the company's goods. The WSDL is at `/api/v2_soap/?wsdl`. */
+/** Starts a fake of an OpenMage shop's SOAP API with the company's products. The WSDL is at `/api/v2_soap/?wsdl`. */
 export const startOpenMageSandbox = ({
   username = OPENMAGE_SANDBOX_USER,
   apiKey = OPENMAGE_SANDBOX_KEY,
@@ -73,7 +73,7 @@ export const startOpenMageSandbox = ({
 
 export const start = (options?: ListenOptions): Promise<Sandbox> => startOpenMageSandbox(options);
 
-/** The variables that point the provider's client at a sandbox. */
+/** Returns the variables that point the provider's client at a sandbox. */
 export const environment = ({ url }: { readonly url: string }) => ({
   OPENMAGE_WSDL_URL: `${url}${OPENMAGE_PATH}?wsdl`,
   OPENMAGE_USERNAME: OPENMAGE_SANDBOX_USER,

@@ -8,7 +8,7 @@ export type XmlValue =
   | boolean
   | { readonly [name: string]: XmlValue | readonly XmlValue[] | undefined };
 
-/** Ends a call with a SOAP fault. */
+/** An error with a SOAP fault as its response. */
 export class Fault extends Error {
   override readonly name = 'Fault';
   readonly code: number | 'SOAP-ENV:Server';
@@ -26,13 +26,13 @@ export class Fault extends Error {
 const parser = new XMLParser({
   removeNSPrefix: true,
   parseTagValue: false,
-  // A SKU may begin or end with a space.
+  // SKUs may begin or end with a space.
   trimValues: false,
   ignoreAttributes: true,
   isArray: (name) => name === 'complexObjectArray',
 });
 
-/** Which operation a message is for, and its fields. An empty element is an empty text. */
+/** Parses a message to its operation and fields. An empty element is an empty string. */
 export const readMessage = (xml: string): { operation: string; input: Record<string, unknown> } | undefined => {
   let body: Record<string, unknown>;
   try {
@@ -40,7 +40,7 @@ export const readMessage = (xml: string): { operation: string; input: Record<str
   } catch {
     return undefined;
   }
-  // White space between elements is a text of its own.
+  // White space between elements is parsed as a text node.
   const element = Object.keys(body).find((name) => name !== '#text');
   const found = Object.entries(OPERATIONS).find(([, { request }]) => `${request}Param` === element);
   return found && { operation: found[0], input: body[String(element)] as Record<string, unknown> };
@@ -63,11 +63,11 @@ const envelope = (status: number, body: string): SandboxResponse => ({
   body: `<?xml version="1.0" encoding="UTF-8"?>\n<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/" xmlns:ns1="${NAMESPACE}"><SOAP-ENV:Body>${body}</SOAP-ENV:Body></SOAP-ENV:Envelope>\n`,
 });
 
-// Only the top element is in the shop's namespace: its schema leaves elementFormDefault at unqualified.
+// Only the top element is in the shop's namespace: elementFormDefault of its schema is unqualified.
 export const resultMessage = (operation: string, result: XmlValue): SandboxResponse =>
   envelope(200, `<ns1:${operation}ResponseParam>${write('result', result)}</ns1:${operation}ResponseParam>`);
 
-/** A SOAP fault, which comes with status 500. */
+/** Creates a SOAP fault, which has status 500. */
 export const faultMessage = (code: number | string, message: string): SandboxResponse =>
   envelope(
     500,

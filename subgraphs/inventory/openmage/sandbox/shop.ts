@@ -1,4 +1,4 @@
-import { keep } from '../../../../sandbox/bounds.ts';
+import { setBounded } from '../../../../sandbox/bounds.ts';
 import { createCompany, type Product } from '../../../../sandbox/company.ts';
 import type { Random } from '../../../../sandbox/random.ts';
 import { OPERATIONS } from './contract.ts';
@@ -16,11 +16,11 @@ export type ShopOptions = {
   readonly sessionLifetimeS: number;
   readonly now: () => number;
   readonly random: Random;
-  /** Goods beside the company's. */
+  /** Additional products. */
   readonly products: readonly Product[];
 };
 
-/** The shop behind the SOAP interface: sessions, goods and their stock. Throws Fault with the shop's own codes. */
+/** Creates the shop behind the SOAP API: sessions, products and their stock. Throws Fault with the shop's codes. */
 export const createShop = ({ username, apiKey, sessionLifetimeS, now, random, products }: ShopOptions): Shop => {
   const sessions = new Map<string, number>();
   const items = [...createCompany().products, ...products]
@@ -47,7 +47,7 @@ export const createShop = ({ username, apiKey, sessionLifetimeS, now, random, pr
       if (!input['username'] || !input['apiKey']) throw missingParameter();
       if (input['username'] !== username || input['apiKey'] !== apiKey) throw new Fault(2, 'Access denied.');
       const session = random.token(32).toLowerCase();
-      keep(sessions, session, now() + sessionLifetimeS * 1000);
+      setBounded(sessions, session, now() + sessionLifetimeS * 1000);
       return session;
     },
     endSession: (input) => {
@@ -57,13 +57,13 @@ export const createShop = ({ username, apiKey, sessionLifetimeS, now, random, pr
     call: failLikePhp,
     multiCall: failLikePhp,
     catalogInventoryStockItemList: (input) => {
-      // A text is a SKU if there is one like it, and otherwise whatever number it begins with.
+      // An identifier is a SKU if one matches, otherwise the id at its start.
       const wanted = new Set(
         arrayOf(input['productIds'])
           .map(String)
           .map((text) => findBySku(items, text) ?? findById(toSqlNumber(text))),
       );
-      // In the order of the shop's own ids, each once, and without a word about those it does not know.
+      // Ordered by id, without duplicates, and silently omitting unknown ones.
       return {
         complexObjectArray: items
           .filter((item) => wanted.has(item))
@@ -84,7 +84,7 @@ export const createShop = ({ username, apiKey, sessionLifetimeS, now, random, pr
       if (ids.length !== data.length) {
         throw new Fault(103, 'Quantity of product IDs and product data should match. Inventory was not updated.');
       }
-      // One after the other: those before an unknown one are updated.
+      // Not atomic: products before an unknown one are updated.
       for (const [index, id] of ids.entries()) updateStock(id, data[index] as StockUpdate);
       return true;
     },
@@ -106,7 +106,7 @@ export const createShop = ({ username, apiKey, sessionLifetimeS, now, random, pr
       const work = operations[operation];
       if (!work) throw new Fault(3, 'Invalid api path.');
       if (!SESSIONLESS.has(operation)) {
-        // The shop looks for parameters before it looks for the session.
+        // The shop checks the parameters before the session.
         if (requiredOf(operation).some((name) => input[name] === undefined)) throw missingParameter();
         if ((sessions.get(String(input['sessionId'])) ?? 0) <= now()) {
           throw new Fault(5, 'Session expired. Try to relogin.');
@@ -128,8 +128,8 @@ const missingParameter = (): Fault =>
   new Fault(6, 'Required parameter is missing, for more details see "exception.log".');
 
 /**
- * The shop's WSDL has these, but their handler takes the whole message for a session's id: PHP gives up on it, whoever
- * calls (`Mage_Api_Model_Server_Wsi_Handler` does not redefine them; tried with PHP 8.2).
+ * Fails like the shop for operations that its WSDL describes but that never work: their handler uses the whole message as
+ * the session id, so PHP fails (`Mage_Api_Model_Server_Wsi_Handler` does not override them; tried with PHP 8.2).
  */
 const failLikePhp = (): never => {
   throw new Fault('SOAP-ENV:Server', 'Object of class stdClass could not be converted to string');
@@ -144,7 +144,7 @@ const update = (item: StockItem, data: StockUpdate): void => {
   if (backorders !== undefined) item.backorders = Number(backorders);
   if (manageStock !== undefined) item.manageStock = manageStock === '1';
   if (inStock !== undefined) item.inStock = inStock === '1';
-  // Nothing left and nothing to be sold in advance: the shop takes it out of stock whatever was asked.
+  // Without stock and backorders, the shop marks the product as out of stock whatever was requested.
   if (item.manageStock && item.backorders === 0 && item.stock <= 0) item.inStock = false;
 };
 
@@ -153,7 +153,7 @@ const arrayOf = (array: unknown): readonly unknown[] => {
   return Array.isArray(values) ? values : [];
 };
 
-/** What a call asks for, for the call log. */
+/** Returns the keys of a request, for the call log. */
 export const keysOf = (input: Record<string, unknown>): string[] => {
   if (input['productId'] !== undefined) return [String(input['productId'])];
   return input['productIds'] !== undefined ? arrayOf(input['productIds']).map(String) : valuesOf(input['filters']);

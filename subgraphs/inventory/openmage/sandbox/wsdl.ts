@@ -12,7 +12,7 @@ const element = ([name, type]: [string, string]): string => {
 const sequence = (fields: Fields): string =>
   `<xsd:sequence>${Object.entries(fields).map(element).join('')}</xsd:sequence>`;
 
-/** The contract as a WSDL 1.1 document, document/literal, for a shop that answers at `location`. */
+/** Creates the contract as a WSDL 1.1 document (document/literal) with the endpoint `location`. */
 export const createWsdl = (location: string): string => {
   const operations = Object.entries(OPERATIONS);
   const lines = [

@@ -1,8 +1,8 @@
 import { invalid, type StripeError } from './errors.ts';
 
 /**
- * The least that can be charged, in the currency's smallest unit. KWD has no minimum of its own: it is what is worth 0.50
- * EUR, in which the account is paid out. Source: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+ * Minimum charge by currency, in Stripe's units. KWD has no documented minimum; this is the equivalent of 0.50 EUR, the
+ * account's payout currency. Source: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
  */
 const MINIMUM: ReadonlyMap<string, number> = new Map([
   ['usd', 50],
@@ -17,13 +17,13 @@ const MINIMUM: ReadonlyMap<string, number> = new Map([
   ['kwd', 180],
 ]);
 
-/** Twelve digits by card. */
+/** Maximum charge by card: twelve digits. */
 const MAXIMUM = 999_999_999_999;
 
 const ZERO_DECIMAL = 'jpy';
 const THREE_DECIMAL = 'kwd';
 
-/** Refuses a currency that the account cannot charge in, and an amount that is too small or too large for it. */
+/** Rejects a currency that the account cannot charge, and an amount below its minimum or above the maximum. */
 export const checkAmount = (amount: number, currency: string): void => {
   const minimum = MINIMUM.get(currency);
   if (minimum === undefined) throw invalid(`Invalid currency: ${currency}.`, { param: 'currency' });

@@ -5,7 +5,7 @@ import { toCustomer } from './objects.ts';
 
 const TEXTS = ['email', 'name', 'phone', 'description'] as const;
 
-/** What a request sets of a customer. */
+/** Returns the customer fields that a request sets. */
 const fieldsOf = ({ params }: Context, metadata: Stripe.Metadata): Partial<Stripe.Customer> => {
   const texts = TEXTS.flatMap((name) => {
     const value = params.clearable(name);

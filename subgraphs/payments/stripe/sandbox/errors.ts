@@ -7,12 +7,12 @@ export type StripeErrorBody = {
   readonly code?: string;
   readonly decline_code?: string;
   readonly param?: string;
-  /** The charge that failed, and the payment it was for. */
+  /** The failed charge, and its payment. */
   readonly charge?: string;
   readonly payment_intent?: Stripe.PaymentIntent;
 };
 
-/** An answer of the kind `{"error": {...}}`, thrown to end a call. */
+/** An error with the response body `{"error": {...}}`. */
 export class StripeError extends Error {
   override readonly name = 'StripeError';
   readonly status: number;
@@ -32,21 +32,21 @@ export class StripeError extends Error {
 const documentationOf = ({ code }: StripeErrorBody): { readonly doc_url?: string } =>
   code ? { doc_url: `https://stripe.com/docs/error-codes/${code.replaceAll('_', '-')}` } : {};
 
-/** An answer with a JSON body. */
+/** Creates a response with a JSON body. */
 export const json = (status: number, body: unknown): SandboxResponse => ({
   status,
   headers: { 'content-type': 'application/json' },
   body: JSON.stringify(body),
 });
 
-/** 400: something about a parameter. */
+/** 400: a parameter is invalid. */
 export const invalid = (message: string, more: Pick<StripeErrorBody, 'code' | 'param'> = {}): StripeError =>
   new StripeError(400, { type: 'invalid_request_error', message, ...more });
 
-/** Whether a request was refused for its parameters alone, before anything was done. */
+/** Whether a request was rejected because of its parameters, before it was carried out. */
 export const isValidationError = ({ body }: StripeError): boolean => body.code?.startsWith('parameter') === true;
 
-/** There is no such object: 404 for the one asked for, 400 for one that a parameter names. */
+/** The object does not exist: 404 for the requested one, 400 for one that a parameter names. */
 export const missing = (what: string, id: string, status: 400 | 404, param = 'id'): StripeError =>
   new StripeError(status, {
     type: 'invalid_request_error',

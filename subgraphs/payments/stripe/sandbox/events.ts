@@ -1,10 +1,10 @@
 import type Stripe from 'stripe';
 import type { Context } from './context.ts';
 
-/** The version of the API whose shapes the stand-in answers with. */
+/** The API version of the sandbox's objects. */
 export const API_VERSION = '2026-10-28.endive';
 
-/** Notes what a write has done: the object as it is now, and for an update what its changed fields held before. */
+/** Records the event of a write: the object as it is now, and for an update the previous values of its changed fields. */
 export const record = (
   type: Stripe.Event['type'],
   object: object,
@@ -28,7 +28,7 @@ export const record = (
   state.addEvent(event);
 };
 
-/** Changes an object and gives what its changed fields held before; undefined where nothing is different. */
+/** Changes an object and returns the previous values of the changed fields; undefined if nothing changed. */
 export const change = <Changed extends object>(object: Changed, fields: Partial<Changed>): object | undefined => {
   const before = Object.fromEntries(
     Object.entries(fields).flatMap(([name, value]) => {

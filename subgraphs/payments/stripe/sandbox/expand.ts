@@ -4,12 +4,12 @@ import type { StripeState } from './state.ts';
 
 type Json = Record<string, unknown>;
 
-/** What the account has none of, so that nothing is known of it either. */
+/** The kind of objects that the account has none of. */
 const NONE = '';
 
 /**
- * By kind of object, the references that can be replaced by what they name, and the parts that come only where they are
- * asked for, each with the kind of what is there then. Lists are of the kind `list:` and what is in them.
+ * The expandable fields by kind of object, each with the kind of its expanded value: references to other objects, and fields
+ * that are included only when expanded. The kind of a list is `list:` and the kind of its items.
  */
 const EXPANDABLE: ReadonlyMap<unknown, ReadonlyMap<string, string>> = new Map(
   Object.entries({
@@ -67,7 +67,7 @@ const EXPANDABLE: ReadonlyMap<unknown, ReadonlyMap<string, string>> = new Map(
   }).map(([kind, fields]) => [kind, new Map(Object.entries(fields))]),
 );
 
-/** Parts that are always there: paths lead through them, but do not end in them. */
+/** Fields that are always included: paths may pass through them, but not end in them. */
 const PARTS: readonly (string | undefined)[] = ['data', 'lines'];
 
 const kindAt = (kind: string, step: string): string | undefined => {
@@ -77,7 +77,7 @@ const kindAt = (kind: string, step: string): string | undefined => {
   return container === 'search_result' && step === 'total_count' ? NONE : undefined;
 };
 
-/** Refuses paths that cannot be expanded in an answer of this kind: before anything is done, as it needs no object. */
+/** Rejects paths that cannot be expanded in a response of this kind, before the request is carried out. */
 export const checkPaths = (kind: string, paths: readonly string[]): void => {
   for (const path of paths) {
     const steps = path.split('.');
@@ -93,8 +93,8 @@ export const checkPaths = (kind: string, paths: readonly string[]): void => {
 };
 
 /**
- * Replaces references by the objects they name, along paths such as `data.latest_charge.refunds`, which `checkPaths` has
- * let pass. Works on a copy.
+ * Returns a copy with references replaced by their objects along paths such as `data.latest_charge.refunds`, which
+ * `checkPaths` has accepted.
  */
 export const expand = (object: object, paths: readonly string[], state: StripeState): Json => {
   const copy = structuredClone(object) as Json;
@@ -124,7 +124,7 @@ const find = (id: string, target: Json, { byId }: StripeState): unknown =>
 
 const PLURALS: Readonly<Record<string, string>> = { customer: 'customers', invoice: 'invoices' };
 
-// Of these the company's account has none.
+// The company's account has none of these.
 const emptyList = ({ object, id }: Json, step: string): unknown => ({
   object: 'list',
   data: [],
@@ -132,7 +132,7 @@ const emptyList = ({ object, id }: Json, step: string): unknown => ({
   url: `/v1/${PLURALS[String(object)]}/${id}/${step}`,
 });
 
-// The latest ten, as the provider includes them.
+// Stripe includes the latest ten.
 const refundsOf = (charge: Json, { refunds }: StripeState): unknown => {
   const all = refunds.filter((refund) => refund.charge === charge['id']);
   return structuredClone({

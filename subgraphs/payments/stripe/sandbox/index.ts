@@ -1,10 +1,10 @@
-import { keep, MAX_KEPT } from '../../../../sandbox/bounds.ts';
+import { MAX_ENTRIES, setBounded } from '../../../../sandbox/bounds.ts';
 import { createCompany } from '../../../../sandbox/company.ts';
 import { createMeters, type Quota } from '../../../../sandbox/quota.ts';
 import { createRandom } from '../../../../sandbox/random.ts';
 import {
+  type CallDescription,
   catchResponse,
-  type Described,
   type FakeProvider,
   type ListenOptions,
   type Sandbox,
@@ -21,14 +21,14 @@ import { ROUTES, type Route } from './routes.ts';
 import { createState } from './state.ts';
 
 export type StripeSandboxOptions = ListenOptions & {
-  /** The key that calls have to carry. */
+  /** The API key that requests must use. */
   readonly apiKey?: string;
-  /** What the account may call in all, and each endpoint by itself. Default: the provider's limits in live mode. */
+  /** Rate limits of the account, of each endpoint and of the search. Default: Stripe's limits in live mode. */
   readonly quota?: { readonly account: Quota; readonly endpoint: Quota; readonly search: Quota };
-  /** How long a new object stays out of the search index, in milliseconds. Default 5,000; the provider says under a minute. */
+  /** Delay before a new object is in the search index, in milliseconds. Default 5,000; Stripe documents under a minute. */
   readonly searchLagMs?: number;
-  /** How many objects of a kind, events and idempotency keys it holds before the oldest goes. Default 10,000. */
-  readonly maxKept?: number;
+  /** Maximum number of added objects of a kind, events and idempotency keys; the oldest is removed. Default 10,000. */
+  readonly maxEntries?: number;
   readonly now?: () => number;
 };
 
@@ -40,28 +40,30 @@ const LIVE_QUOTA = {
   search: { calls: 20, windowMs: 1000 },
 };
 
-/** How long the provider knows an idempotency key, and how long one may be. */
+/** Lifetime of an idempotency key, in milliseconds. */
 const KEY_LIFETIME_MS = 24 * 3_600_000;
+
+/** Maximum number of characters of an idempotency key. */
 const MAX_KEY_LENGTH = 255;
 
 const isSearch = (operation: string): boolean => operation.endsWith('/search');
 
-/** Starts a stand-in for the Stripe API on the company's accounts. */
+/** Starts a fake of the Stripe API with the company's accounts. */
 export const startStripeSandbox = ({
   apiKey = STRIPE_SANDBOX_KEY,
   quota = LIVE_QUOTA,
   searchLagMs = 5_000,
-  maxKept = MAX_KEPT,
+  maxEntries = MAX_ENTRIES,
   now = Date.now,
   ...listen
 }: StripeSandboxOptions = {}): Promise<Sandbox> => {
-  const state = createState(createCompany(), maxKept);
+  const state = createState(createCompany(), maxEntries);
   const random = createRandom(77);
   const requestIds = createRandom(78);
   const account = createMeters(quota.account, now);
   const endpoints = createMeters(quota.endpoint, now);
   const searches = createMeters(quota.search, now);
-  const idempotent = new Map<string, { fingerprint: string; answer: SandboxResponse; at: number }>();
+  const idempotent = new Map<string, { fingerprint: string; response: SandboxResponse; at: number }>();
 
   const overQuota = (operation: string): string | undefined => {
     if (!account('').take()) return 'global-rate';
@@ -77,8 +79,8 @@ export const startStripeSandbox = ({
     });
   };
 
-  /** Refuses what can be refused without a look at the account, before anything is done. */
-  const prepare = (request: SandboxRequest, { route }: ReadResult, requestId: string): Context => {
+  /** Validates everything that does not depend on the account's data, before the request is carried out. */
+  const prepare = (request: SandboxRequest, { route }: FoundRoute, requestId: string): Context => {
     if (request.method === 'POST' && !isForm(request)) {
       throw invalid('Invalid request (check that your POST content type is application/x-www-form-urlencoded).');
     }
@@ -89,14 +91,14 @@ export const startStripeSandbox = ({
     return { state, params, random, now, searchLagMs, requestId, idempotencyKey };
   };
 
-  const answerRoute = ({ route, id }: ReadResult, context: Context): SandboxResponse =>
-    json(200, route.answer(id, context));
+  const runRoute = ({ route, id }: FoundRoute, context: Context): SandboxResponse =>
+    json(200, route.handle(id, context));
 
   /**
-   * A write that carries a key it was seen with before is answered as it was then, errors of the card included. One that
-   * was refused for its parameters was never carried out, and its key is as good as new.
+   * Handles a write with an idempotency key. A repeated key returns the stored response, including card errors. A write that
+   * was rejected because of its parameters was not carried out, so its key can be used again.
    */
-  const answerOnce = (request: SandboxRequest, found: ReadResult, key: string, requestId: string): SandboxResponse => {
+  const handleOnce = (request: SandboxRequest, found: FoundRoute, key: string, requestId: string): SandboxResponse => {
     const fingerprint = `${request.path} ${new Params(request).fingerprint()}`;
     for (const [old, { at }] of idempotent) {
       if (at > now() - KEY_LIFETIME_MS) break;
@@ -109,12 +111,12 @@ export const startStripeSandbox = ({
         message: `Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '${key}' if you meant to execute a different request.`,
       });
     }
-    if (seen) return { ...seen.answer, headers: { ...seen.answer.headers, 'idempotent-replayed': 'true' } };
+    if (seen) return { ...seen.response, headers: { ...seen.response.headers, 'idempotent-replayed': 'true' } };
     const context = prepare(request, found, requestId);
-    const plain = storable(() => answerRoute(found, context));
-    const answer = { ...plain, headers: { ...plain.headers, 'idempotency-key': key, 'original-request': requestId } };
-    keep(idempotent, key, { fingerprint, answer, at: now() }, maxKept);
-    return answer;
+    const plain = storable(() => runRoute(found, context));
+    const response = { ...plain, headers: { ...plain.headers, 'idempotency-key': key, 'original-request': requestId } };
+    setBounded(idempotent, key, { fingerprint, response, at: now() }, maxEntries);
+    return response;
   };
 
   const handle = (request: SandboxRequest, operation: string, requestId: string): SandboxResponse => {
@@ -123,13 +125,13 @@ export const startStripeSandbox = ({
     const limit = overQuota(operation);
     if (limit) return { ...errorResponse(429), headers: { ...JSON_HEADERS, 'stripe-rate-limited-reason': limit } };
     const key = idempotencyKeyOf(request);
-    if (key !== undefined) return answerOnce(request, found, key, requestId);
-    return answerRoute(found, prepare(request, found, requestId));
+    if (key !== undefined) return handleOnce(request, found, key, requestId);
+    return runRoute(found, prepare(request, found, requestId));
   };
 
-  const identify = (answer: SandboxResponse, requestId: string, version: string = API_VERSION): SandboxResponse => ({
-    ...answer,
-    headers: { ...answer.headers, 'request-id': requestId, 'stripe-version': version },
+  const identify = (response: SandboxResponse, requestId: string, version: string = API_VERSION): SandboxResponse => ({
+    ...response,
+    headers: { ...response.headers, 'request-id': requestId, 'stripe-version': version },
   });
 
   const newRequestId = () => `req_${requestIds.token(14)}`;
@@ -150,7 +152,7 @@ export const startStripeSandbox = ({
   return startSandboxServer(provider, listen);
 };
 
-/** The answer of a write, errors included but for those of its parameters, which are thrown on. */
+/** Returns the response of a write to be stored, including errors. Rethrows errors of its parameters. */
 const storable = (work: () => SandboxResponse): SandboxResponse => {
   try {
     return work();
@@ -162,15 +164,15 @@ const storable = (work: () => SandboxResponse): SandboxResponse => {
 
 const JSON_HEADERS = { 'content-type': 'application/json' };
 
-/** What the provider says of a failure that is not of the request's making. */
+/** Creates Stripe's response to a failure that the request did not cause. */
 const errorResponse = (status: number): SandboxResponse => {
-  const message = status === 429 ? 'Request rate limit exceeded.' : `The sandbox was asked to answer ${status}.`;
+  const message = status === 429 ? 'Request rate limit exceeded.' : `The sandbox was asked to respond with ${status}.`;
   const code = status === 429 ? { code: 'rate_limit' } : {};
   const type = status >= 500 ? 'api_error' : 'invalid_request_error';
   return new StripeError(status, { type, message, ...code }).toResponse();
 };
 
-/** The key of a bearer, or the user name of basic authentication. */
+/** Returns the API key: the bearer token, or the user name of basic authentication. */
 const keyOf = (authorization = ''): string => {
   const [, scheme = '', credentials = ''] = /^(\w+) (.*)$/.exec(authorization) ?? [];
   if (scheme.toLowerCase() !== 'basic') return credentials;
@@ -180,7 +182,7 @@ const keyOf = (authorization = ''): string => {
 const isForm = ({ headers, body }: SandboxRequest): boolean =>
   body === '' || headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true;
 
-/** The key of a write; reads are the same however often they come. */
+/** Returns the idempotency key of a write. Reads ignore it. */
 const idempotencyKeyOf = ({ method, headers }: SandboxRequest): string | undefined => {
   const key = method === 'POST' ? headers['idempotency-key']?.toString() : undefined;
   if (key && key.length > MAX_KEY_LENGTH) {
@@ -189,11 +191,11 @@ const idempotencyKeyOf = ({ method, headers }: SandboxRequest): string | undefin
   return key || undefined;
 };
 
-type ReadResult = { readonly route: Route; readonly id: string };
+type FoundRoute = { readonly route: Route; readonly id: string };
 
 const PATTERNS = ROUTES.map((route) => ({ route, pattern: new RegExp(`^${route.path.replace('{id}', '([^/]+)')}$`) }));
 
-const findRoute = ({ method, path }: Pick<SandboxRequest, 'method' | 'path'>): ReadResult => {
+const findRoute = ({ method, path }: Pick<SandboxRequest, 'method' | 'path'>): FoundRoute => {
   for (const { route, pattern } of PATTERNS) {
     const match = route.method === method ? pattern.exec(path) : null;
     if (match) return { route, id: match[1] ?? '' };
@@ -204,14 +206,14 @@ const findRoute = ({ method, path }: Pick<SandboxRequest, 'method' | 'path'>): R
   });
 };
 
-const describe = (request: SandboxRequest): Described => {
+const describe = (request: SandboxRequest): CallDescription => {
   try {
     const { route, id } = findRoute(request);
     const params = new Params(request);
-    const asked = ['customer', 'email', 'query', 'payment_intent', 'charge'].map((name) => params.text(name));
+    const values = ['customer', 'email', 'query', 'payment_intent', 'charge'].map((name) => params.text(name));
     return {
       operation: `${route.method} ${route.path}`,
-      keys: [id, ...asked].filter((key): key is string => Boolean(key)),
+      keys: [id, ...values].filter((key): key is string => Boolean(key)),
     };
   } catch {
     return { operation: `${request.method} ${request.path}`, keys: [] };
@@ -220,7 +222,7 @@ const describe = (request: SandboxRequest): Described => {
 
 export const start = (options?: ListenOptions): Promise<Sandbox> => startStripeSandbox(options);
 
-/** The variables that point the provider's client at a sandbox. */
+/** Returns the variables that point the provider's client at a sandbox. */
 export const environment = ({ url }: { readonly url: string }) => ({
   STRIPE_BASE_URL: url,
   STRIPE_API_KEY: STRIPE_SANDBOX_KEY,

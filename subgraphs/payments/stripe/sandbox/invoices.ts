@@ -5,7 +5,7 @@ const seconds = (date: Date): number => Math.floor(date.getTime() / 1000);
 
 const DAY_S = 86_400;
 
-/** An invoice for goods of one line, finalized when it was made, due in 30 days and paid or voided three days later. */
+/** Creates an invoice with one line item, finalized on creation, due in 30 days and paid or voided three days later. */
 export const toInvoice = (
   { id, number, total, status, createdAt, dueDate }: Invoice,
   account: Pick<Account, 'id' | 'currency' | 'email' | 'name'>,
@@ -96,7 +96,7 @@ export const toInvoice = (
   } satisfies Stripe.Invoice;
 };
 
-/** Where the lines of an invoice are listed. */
+/** Returns the path of an invoice's line items. */
 const linesOf = (invoice: string): string => `/v1/invoices/${invoice}/lines`;
 
 const lineOf = (invoice: string, amount: number, currency: string, created: number): Stripe.InvoiceLineItem =>

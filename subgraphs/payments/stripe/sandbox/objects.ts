@@ -2,8 +2,8 @@ import type Stripe from 'stripe';
 import type { Account, Payment, Refund } from '../../../../sandbox/company.ts';
 
 /*
- * The provider's objects, whole: `satisfies` holds each to the shape that the provider's own SDK declares.
- * References to other objects are ids, as the API sends them unless it is asked to expand them.
+ * Stripe's objects with all their fields. `satisfies` checks each against the type in Stripe's SDK.
+ * References to other objects are ids, as in the API unless they are expanded.
  */
 
 const seconds = (date: Date): number => Math.floor(date.getTime() / 1000);
@@ -47,7 +47,7 @@ export type PaymentSource = Pick<Payment, 'id' | 'chargeId' | 'amount' | 'status
 
 const CHARGED: readonly Payment['status'][] = ['succeeded', 'requires_capture'];
 
-/** What a card answers that is declined. */
+/** The error of a declined card. */
 export type Decline = { readonly code: string; readonly decline_code?: string; readonly message: string };
 
 export const toPaymentIntent = (payment: PaymentSource): Stripe.PaymentIntent =>
@@ -98,7 +98,7 @@ export const toPaymentIntent = (payment: PaymentSource): Stripe.PaymentIntent =>
     transfer_group: null,
   }) satisfies Stripe.PaymentIntent;
 
-/** The charge of a payment, which failed where it was declined. */
+/** Creates the charge of a payment; failed if `decline` is given. */
 export const toCharge = (payment: PaymentSource, refunded: number, decline?: Decline): Stripe.Charge =>
   ({
     id: payment.chargeId,
@@ -169,7 +169,7 @@ export const toRefund = (
     transfer_reversal: null,
   }) satisfies Stripe.Refund;
 
-/** The card behind a payment method that an object names, which is the provider's test card whatever its id. */
+/** Creates the payment method that an object refers to: Stripe's test card, whatever the id. */
 export const toPaymentMethod = (
   id: string,
   { created, customer }: { readonly created?: unknown; readonly customer?: unknown },

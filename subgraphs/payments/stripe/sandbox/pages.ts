@@ -8,14 +8,14 @@ export type Listed = { readonly id: string; readonly created?: number };
 type ListOptions = {
   readonly what: string;
   readonly url: string;
-  /** The fields by which a list can be filtered, each by the parameter of its name. */
+  /** The fields that a list can be filtered by, with parameters of the same names. */
   readonly filters?: readonly string[];
   readonly matches?: (object: Listed) => boolean;
 };
 
 /**
- * A page of a list, which is newest first. Its cursors are ids: the page after one, or the page before one, in the same
- * order; `has_more` is about the direction that was asked for.
+ * Creates a page of a list, newest first. Cursors are ids: the page after one, or the page before one, in the same order;
+ * `has_more` refers to the requested direction.
  */
 export const listPage = (objects: readonly Listed[], options: ListOptions, context: Context): object => {
   const { params } = context;
@@ -52,7 +52,7 @@ export const listPage = (objects: readonly Listed[], options: ListOptions, conte
 
 const RANGE = ['gt', 'gte', 'lt', 'lte'];
 
-/** `created` is a time, or a range of them: `created[gte]`, … */
+/** Reads the parameter `created`: a time, or a range such as `created[gte]`. */
 const createdFilter = ({ params }: Context): ((object: Listed) => boolean) => {
   const range = params.object('created', RANGE) ?? {};
   const at = params.integer('created');
@@ -62,7 +62,7 @@ const createdFilter = ({ params }: Context): ((object: Listed) => boolean) => {
     created > gt && created >= gte && created < lt && created <= lte && (at === undefined || created === at);
 };
 
-/** A page of search results. Objects that are too new are not in the index yet. */
+/** Creates a page of search results, without objects newer than the index. */
 export const searchPage = (objects: readonly Listed[], fields: Fields, url: string, context: Context): object => {
   const { params, now, searchLagMs, state } = context;
   const matches = parseSearch(params.required('query'), fields);

@@ -5,7 +5,7 @@ import { invalid } from './errors.ts';
 // https://docs.stripe.com/api/metadata
 const MAX_METADATA = { keys: 50, keyLength: 40, valueLength: 500 };
 
-/** The parameters of a request, from its query or its form, under their names as sent: `created[gte]`, `expand[0]`. */
+/** The parameters of a request, from its query or form, by name as sent: `created[gte]`, `expand[0]`. */
 export class Params {
   readonly #values: URLSearchParams;
 
@@ -13,7 +13,7 @@ export class Params {
     this.#values = request.method === 'GET' ? request.query : new URLSearchParams(request.body);
   }
 
-  /** The provider refuses what it does not know. `known` holds names without brackets. */
+  /** Rejects unknown parameters, like Stripe. `known` contains names without brackets. */
   allowOnly(known: readonly string[]): void {
     for (const name of this.#values.keys()) {
       if (!known.includes(name.replace(/\[.*$/, ''))) throw unknown(name);
@@ -24,7 +24,7 @@ export class Params {
     return this.#values.get(name) ?? undefined;
   }
 
-  /** A text that an empty one takes away: null then, undefined where there is none. */
+  /** Returns a text that an empty value clears: null if empty, undefined if missing. */
   clearable(name: string): string | null | undefined {
     const value = this.text(name);
     return value === '' ? null : value;
@@ -65,19 +65,19 @@ export class Params {
     return found;
   }
 
-  /** The values of a list: `types[]=a&types[]=b` and `types[0]=a` alike. */
+  /** Returns the values of a list, written as `types[]=a&types[]=b` or `types[0]=a`. */
   list(name: string): string[] {
     return this.#under(name).map(([, value]) => value);
   }
 
-  /** The values of an object by key; `created[gte]=1` is `{ gte: '1' }`. Undefined without any. */
+  /** Returns the values of an object by key: `created[gte]=1` is `{ gte: '1' }`. Undefined if missing. */
   object(name: string, keys: readonly string[]): Readonly<Record<string, string>> | undefined {
     const entries = this.#under(name);
     for (const [key] of entries) if (!keys.includes(key)) throw unknown(`${name}[${key}]`);
     return entries.length === 0 ? undefined : Object.fromEntries(entries);
   }
 
-  /** Metadata after this request: an empty value takes its key away, an empty `metadata` all of them. */
+  /** Returns the metadata after this request: an empty value removes its key, an empty `metadata` removes all keys. */
   metadata(current: Stripe.Metadata | null = {}): Stripe.Metadata {
     const changed = new Map(this.text('metadata') === '' ? [] : Object.entries(current ?? {}));
     for (const [key, value] of this.#under('metadata')) {
@@ -96,7 +96,7 @@ export class Params {
     return Object.fromEntries(changed);
   }
 
-  /** What was asked, in one order, to recognise a request that is repeated. */
+  /** Serializes the parameters in a canonical order, to recognize a repeated request. */
   fingerprint(): string {
     return JSON.stringify([...this.#values].sort());
   }

@@ -8,7 +8,7 @@ import { type Decline, type PaymentSource, toCharge, toPaymentIntent, toPaymentM
 const CAPTURE_METHODS = ['automatic', 'automatic_async', 'manual'] as const;
 const CANCELLATION_REASONS = ['duplicate', 'fraudulent', 'requested_by_customer', 'abandoned'] as const;
 
-// The provider's test payment methods: what each card answers when it is charged.
+// The declines of Stripe's test payment methods.
 const DECLINES: ReadonlyMap<string, Decline> = new Map([
   [
     'pm_card_chargeDeclined',
@@ -30,7 +30,7 @@ const customerOf = ({ state, params }: Context): string | null => {
   return customer;
 };
 
-/** `POST /v1/payment_intents`; with `confirm` the card is charged at once. */
+/** `POST /v1/payment_intents`; with `confirm` the card is charged immediately. */
 export const createPayment = (context: Context): Stripe.PaymentIntent => {
   const { state, params, random, now } = context;
   params.required('amount');
@@ -69,7 +69,7 @@ export const createPayment = (context: Context): Stripe.PaymentIntent => {
   return intent;
 };
 
-/** Charges the card: the payment is paid, held for a capture, or as open as before and the card's error thrown. */
+/** Charges the card. The payment becomes paid or capturable; if the card is declined, it stays open and the error is thrown. */
 const charge = (intent: Stripe.PaymentIntent, source: PaymentSource, card: string, context: Context): void => {
   const decline = DECLINES.get(card);
   const isHeld = source.captureMethod === 'manual';
@@ -94,7 +94,7 @@ const charge = (intent: Stripe.PaymentIntent, source: PaymentSource, card: strin
   record(isHeld ? 'payment_intent.amount_capturable_updated' : 'payment_intent.succeeded', intent, context);
 };
 
-/** `POST /v1/payment_intents/{id}`. The amount and whose it is can be changed until it is paid. */
+/** `POST /v1/payment_intents/{id}`. The amount and the customer can be changed until it is paid. */
 export const updatePayment = (intent: Stripe.PaymentIntent, context: Context): Stripe.PaymentIntent => {
   const { params } = context;
   const [amount, currency] = [params.integer('amount', { min: 1 }), params.text('currency')?.toLowerCase()];
@@ -141,8 +141,8 @@ export const capturePayment = (intent: Stripe.PaymentIntent, context: Context): 
 };
 
 /**
- * `POST /v1/payment_intents/{id}/cancel`. The charge of a held payment stays as it is, neither captured nor refunded: since
- * the API's version 2025-03-31.basil, no cancellation is a refund.
+ * `POST /v1/payment_intents/{id}/cancel`. The charge of a capturable payment stays neither captured nor refunded: since API
+ * version 2025-03-31.basil, a cancellation is not a refund.
  * Source: https://docs.stripe.com/changelog/basil/2025-03-31/remove-refund-from-partial-capture-and-payment-cancellation-flow
  */
 export const cancelPayment = (intent: Stripe.PaymentIntent, context: Context): Stripe.PaymentIntent => {

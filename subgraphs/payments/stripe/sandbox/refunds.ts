@@ -45,7 +45,7 @@ export const createRefund = (context: Context): Stripe.Refund => {
   return refund;
 };
 
-/** The charge that a request names, itself or by its payment. A payment that was never charged has none. */
+/** Finds the charge that a request names, directly or by its payment. A payment that was never charged has none. */
 const chargeToRefund = ({
   state: { paymentIntents, charges },
   params,
@@ -67,7 +67,7 @@ const chargeToRefund = ({
   return { intent, charge: named ?? charges.find(({ id }) => id === intent.latest_charge) };
 };
 
-/** `POST /v1/refunds/{id}`, which takes metadata alone. */
+/** `POST /v1/refunds/{id}`, which only changes metadata. */
 export const updateRefund = (refund: Stripe.Refund, context: Context): Stripe.Refund => {
   const before = change(refund, { metadata: context.params.metadata(refund.metadata) });
   if (before) record('refund.updated', refund, context, before);

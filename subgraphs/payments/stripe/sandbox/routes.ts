@@ -10,17 +10,17 @@ import type { StripeState } from './state.ts';
 
 export type Route = {
   readonly method: 'GET' | 'POST';
-  /** With `{id}` where the id stands. */
+  /** The path, with `{id}` for the id. */
   readonly path: string;
   readonly params: readonly string[];
-  /** The kind of object it answers with, or `list:` or `search_result:` and the kind of what is in it. */
+  /** The kind of the returned object, or `list:` or `search_result:` and the kind of its items. */
   readonly returns: string;
-  readonly answer: (id: string, context: Context) => object;
+  readonly handle: (id: string, context: Context) => object;
 };
 
 type Kind = {
   readonly objects: (state: StripeState) => readonly Listed[];
-  /** As errors call one of them, and the parameter they name. */
+  /** The name of such an object in errors; `param` is the parameter that they name. */
   readonly what: string;
   readonly param: string;
 };
@@ -47,7 +47,7 @@ const list = (path: string, kind: Kind, filters: readonly string[]): Route => ({
   path,
   params: [...CURSORS, 'created', ...filters],
   returns: `list:${kind.what}`,
-  answer: (_, context) => listPage(kind.objects(context.state), { what: kind.what, url: path, filters }, context),
+  handle: (_, context) => listPage(kind.objects(context.state), { what: kind.what, url: path, filters }, context),
 });
 
 const search = (path: string, kind: Kind, fields: Fields): Route => ({
@@ -55,7 +55,7 @@ const search = (path: string, kind: Kind, fields: Fields): Route => ({
   path,
   params: ['query', 'limit', 'page', 'expand'],
   returns: `search_result:${kind.what}`,
-  answer: (_, context) => searchPage(kind.objects(context.state), fields, path, context),
+  handle: (_, context) => searchPage(kind.objects(context.state), fields, path, context),
 });
 
 const retrieve = (path: string, kind: Kind): Route => ({
@@ -63,10 +63,10 @@ const retrieve = (path: string, kind: Kind): Route => ({
   path,
   params: ['expand'],
   returns: kind.what,
-  answer: (id, context) => expandOne(findOne(kind, id, context), context),
+  handle: (id, context) => expandOne(findOne(kind, id, context), context),
 });
 
-/** A list of what belongs to one object. */
+/** Creates the route of a list that belongs to one object. */
 const sublist = (
   path: string,
   owner: Kind,
@@ -77,7 +77,7 @@ const sublist = (
   path,
   params: CURSORS,
   returns: `list:${what}`,
-  answer: (id, context) =>
+  handle: (id, context) =>
     listPage(itemsOf(findOne(owner, id, context), context.state), { what, url: path.replace('{id}', id) }, context),
 });
 
@@ -91,10 +91,10 @@ const create = (
   path,
   params: [...params, 'metadata', 'expand'],
   returns: what,
-  answer: (_, context) => expandOne(make(context), context),
+  handle: (_, context) => expandOne(make(context), context),
 });
 
-/** A write of one object that is there. */
+/** Creates the route of a write to an existing object. */
 const write = <Item extends Listed>(
   path: string,
   kind: Kind,
@@ -105,15 +105,15 @@ const write = <Item extends Listed>(
   path,
   params: [...params, 'expand'],
   returns: kind.what,
-  answer: (id, context) => expandOne(change(findOne(kind, id, context) as Item, context), context),
+  handle: (id, context) => expandOne(change(findOne(kind, id, context) as Item, context), context),
 });
 
 const CUSTOMER_FIELDS = ['email', 'name', 'phone', 'description', 'balance'];
 
-/** The endpoints of the API that the stand-in has, with the parameters they take. */
+/** The endpoints of the sandbox, with their parameters. */
 export const ROUTES: readonly Route[] = [
   search('/v1/customers/search', CUSTOMERS, { created: 'number', email: 'text', name: 'text', phone: 'text' }),
-  // Unlike the search, this filter minds capitals.
+  // Unlike the search, this filter is case-sensitive.
   list('/v1/customers', CUSTOMERS, ['email']),
   create('/v1/customers', CUSTOMERS, CUSTOMER_FIELDS, createCustomer),
   retrieve('/v1/customers/{id}', CUSTOMERS),
@@ -191,12 +191,12 @@ export const ROUTES: readonly Route[] = [
     path: '/v1/events',
     params: [...CURSORS, 'created', 'type', 'types'],
     returns: 'list:event',
-    answer: (_, context) => listEvents(context),
+    handle: (_, context) => listEvents(context),
   },
   retrieve('/v1/events/{id}', EVENTS),
 ];
 
-/** `GET /v1/events`; a type may end in `*`, for all that begin like it. */
+/** `GET /v1/events`; a type may end in `*` to match a prefix. */
 const listEvents = (context: Context): object => {
   const { params, state } = context;
   const type = params.text('type');

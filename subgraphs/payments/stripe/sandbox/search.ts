@@ -1,6 +1,6 @@
 import { invalid } from './errors.ts';
 
-/** What can be asked of a field: a text as a whole or in part, a token as a whole, a number also by its size. */
+/** The searchable fields by type: a text matches exactly or in part, a token exactly, a number also by comparison. */
 export type Fields = Readonly<Record<string, 'text' | 'token' | 'number'>>;
 
 type Operator = ':' | '~' | '>' | '<' | '>=' | '<=';
@@ -11,7 +11,7 @@ type Clause = {
   /** The key in `metadata["key"]`. */
   readonly key: string | undefined;
   readonly operator: Operator;
-  /** Null asks for what is not set. */
+  /** Null matches unset values. */
   readonly value: string | null;
 };
 
@@ -24,13 +24,13 @@ const OPERATORS: Readonly<Record<Fields[string], readonly Operator[]>> = {
   number: [':', '>', '<', '>=', '<='],
 };
 
-/** What a part of a text has at least. */
+/** Minimum length of a part of a text. */
 const MIN_PART = 3;
 
 /**
- * Reads the provider's search language: clauses `field:"value"`, `-field:"value"`, `field~"part"`, `field>number`,
- * `metadata["key"]:"value"` and `metadata["key"]:null`, joined all by AND (or a space) or all by OR, at most ten. Gives a
- * test for an object. Text is compared without regard to case. Source: https://docs.stripe.com/search
+ * Parses Stripe's search query language to a predicate: at most ten clauses `field:"value"`, `-field:"value"`,
+ * `field~"part"`, `field>number`, `metadata["key"]:"value"` and `metadata["key"]:null`, all joined by AND (or a space) or all
+ * by OR. Text is compared case-insensitively. Source: https://docs.stripe.com/search
  */
 export const parseSearch = (query: string, fields: Fields): ((object: object) => boolean) => {
   const refuse = () => invalid(`Invalid search query: ${query}`, { param: 'query' });

@@ -1,11 +1,11 @@
 import type Stripe from 'stripe';
-import { MAX_KEPT } from '../../../../sandbox/bounds.ts';
+import { MAX_ENTRIES } from '../../../../sandbox/bounds.ts';
 import type { Company } from '../../../../sandbox/company.ts';
 import { createRandom } from '../../../../sandbox/random.ts';
 import { toInvoice } from './invoices.ts';
 import { type PaymentSource, toCharge, toCustomer, toPaymentIntent, toRefund } from './objects.ts';
 
-/** What the provider's account holds. Lists are newest first, as the API answers them. */
+/** The objects of a Stripe account. Lists are newest first, as in the API. */
 export type StripeLists = {
   readonly customers: Stripe.Customer[];
   readonly paymentIntents: Stripe.PaymentIntent[];
@@ -15,14 +15,14 @@ export type StripeLists = {
 };
 
 export type StripeState = StripeLists & {
-  /** What has been written, newest first. The provider keeps events for 30 days; here their number bounds memory. */
+  /** The events of writes, newest first. Stripe keeps events for 30 days; here their number is bounded. */
   readonly events: Stripe.EventBase[];
-  /** Every object but the events. */
+  /** All objects except events, by id. */
   readonly byId: ReadonlyMap<string, object>;
-  /** Adds a new object to its list. One too many for the bound on memory and the oldest is gone. */
+  /** Adds a new object to its list. Beyond the maximum, removes the oldest one. */
   readonly add: <Kind extends keyof StripeLists>(kind: Kind, object: StripeLists[Kind][number]) => void;
   readonly addEvent: (event: Stripe.EventBase) => void;
-  /** Makes an id as the provider would: `re_3…`. */
+  /** Creates an id in Stripe's format: `re_3…`. */
   readonly newId: (prefix: string) => string;
 };
 
@@ -30,10 +30,10 @@ const newestFirst = (a: { created: number; id: string }, b: { created: number; i
   b.created - a.created || (a.id < b.id ? 1 : -1);
 
 /**
- * The company as its payment provider holds it, with up to `maxKept` objects of a kind once more are made. A fresh copy each
- * time, so that one sandbox does not change another.
+ * Creates the Stripe data of the company: a fresh copy for each sandbox. Added objects are bounded to `maxEntries` per
+ * kind.
  */
-export const createState = ({ accounts }: Pick<Company, 'accounts'>, maxKept = MAX_KEPT): StripeState => {
+export const createState = ({ accounts }: Pick<Company, 'accounts'>, maxEntries = MAX_ENTRIES): StripeState => {
   const random = createRandom(4242);
   const lists: StripeLists = {
     customers: accounts.map(toCustomer),
@@ -65,10 +65,10 @@ export const createState = ({ accounts }: Pick<Company, 'accounts'>, maxKept = M
     list.sort(newestFirst);
     for (const object of list) byId.set(object.id, object);
   }
-  /** Adds to a list that is newest first, and gives what goes for it. */
+  /** Adds an item at the start of a list, and returns the item removed for it, if any. */
   const prepend = <Item>(list: Item[], item: Item): Item | undefined => {
     list.unshift(item);
-    return list.length > maxKept ? list.pop() : undefined;
+    return list.length > maxEntries ? list.pop() : undefined;
   };
   const events: Stripe.EventBase[] = [];
   return {
