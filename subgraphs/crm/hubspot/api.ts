@@ -33,12 +33,6 @@ import {
 } from './wire-types.ts';
 import type { Written } from './written.ts';
 
-/** Maximum number of records in one batch read. */
-export const MAX_BATCH = 100;
-
-/** Maximum number of records whose associations one request can read. */
-export const MAX_ASSOCIATIONS = 1_000;
-
 export type Filter = { readonly propertyName: string; readonly operator: 'EQ'; readonly value: string };
 
 /** The records to list: all without filters and text, otherwise those that a search finds. */

@@ -3,7 +3,7 @@ import { defineProvider, http } from '../../../connectors/define-provider.ts';
 import { byKey, oneByOne } from '../../../connectors/reads/read.ts';
 import { address, credential, secret, setting, url } from '../../../connectors/settings.ts';
 import { readAccess } from './access.ts';
-import { createHubSpotApi, MAX_ASSOCIATIONS, MAX_BATCH } from './api.ts';
+import { createHubSpotApi } from './api.ts';
 import { API_VERSION, FIRST_API_VERSION } from './endpoints.ts';
 import { parseRateLimit } from './parse-rate-limit.ts';
 import type { ApiContact } from './wire-types.ts';
@@ -20,7 +20,7 @@ const ApiVersion = z
 
 const Currency = z.string().regex(/^[A-Z]{3}$/, 'must be a currency of ISO 4217, e.g. EUR');
 
-const associations = { batchSize: MAX_ASSOCIATIONS, policy: 'associations' } as const;
+const associations = { batchSize: 1_000, policy: 'associations' } as const;
 
 /** The provider HubSpot, through its CRM API. */
 export const hubspot = defineProvider({
@@ -77,18 +77,19 @@ export const hubspot = defineProvider({
       apiVersion: settings.API_VERSION,
       defaultCurrency: settings.CURRENCY,
     }),
+  // HubSpot takes 100 records in a batch read, and 1,000 in one of associations.
   reads: (api) => ({
-    contact: byKey(api.contactsByIds, { batchSize: MAX_BATCH, policy: 'contacts' }),
+    contact: byKey(api.contactsByIds, { batchSize: 100, policy: 'contacts' }),
     contactByEmail: byKey(api.contactsByEmails, {
-      batchSize: MAX_BATCH,
+      batchSize: 100,
       policy: 'contacts',
       scope: (email: string): ContactByEmailScope => ({ email }),
       // A contact whose address changes must no longer be found under the old one.
       scopeOfValue: ({ id }: ApiContact) => ({ id }),
     }),
-    company: byKey(api.companiesByIds, { batchSize: MAX_BATCH, policy: 'companies' }),
-    deal: byKey(api.dealsByIds, { batchSize: MAX_BATCH, policy: 'deals' }),
-    lineItem: byKey(api.lineItemsByIds, { batchSize: MAX_BATCH, policy: 'lineItems' }),
+    company: byKey(api.companiesByIds, { batchSize: 100, policy: 'companies' }),
+    deal: byKey(api.dealsByIds, { batchSize: 100, policy: 'deals' }),
+    lineItem: byKey(api.lineItemsByIds, { batchSize: 100, policy: 'lineItems' }),
     companiesOfContact: byKey(api.companiesOfContacts, associations),
     dealsOfContact: byKey(api.dealsOfContacts, associations),
     companiesOfDeal: byKey(api.companiesOfDeals, associations),

@@ -1,16 +1,12 @@
 import { z } from 'zod';
-import { createCachedCredential } from '../../../connectors/credential.ts';
-import {
-  isUpstreamError,
-  type RejectionReason,
-  UpstreamError,
-  type UpstreamErrorCode,
-} from '../../../connectors/errors.ts';
+import { UpstreamError } from '../../../connectors/errors.ts';
 import type { RequestOptions } from '../../../connectors/middleware/chain.ts';
 import { operation } from '../../../connectors/reads/read.ts';
 import { parseResponse } from '../../../connectors/transports/parse.ts';
 import type { SoapConnector } from '../../../connectors/transports/soap.ts';
 import { isSku } from '../sku.ts';
+import { toFailure } from './error-reasons.ts';
+import { createSession } from './session.ts';
 
 /** Operations that every shop offers. The catalogue's are optional. */
 export const REQUIRED_OPERATIONS = [
@@ -21,9 +17,6 @@ export const REQUIRED_OPERATIONS = [
 
 /** The operations that the graph calls. */
 export type OpenMageOperation = (typeof REQUIRED_OPERATIONS)[number] | 'catalogProductList';
-
-/** Maximum number of SKUs per request. The shop has no limit; 200 keep a response near 30 kB, since XML is parsed on the main thread. */
-export const MAX_SKUS = 200;
 
 const trimmed = z.string().trim();
 
@@ -54,8 +47,6 @@ const ListResponse = z.object({
   result: z.object({ complexObjectArray: z.array(z.unknown()).default([]) }).nullable(),
 });
 
-const LoginResponse = z.object({ result: trimmed.min(1) });
-
 // The interface declares a number; the server returns `true`, or a fault.
 const UpdateResponse = z.object({ result: z.union([z.literal(1), z.literal(true)]) });
 
@@ -65,20 +56,6 @@ export type StockUpdate = {
   /** 0: no backorders, 1: allowed, 2: allowed, and the buyer is notified. */
   readonly backorders?: 0 | 1 | 2 | undefined;
 };
-
-// The shop's own fault codes. Source: Mage_Api and Mage_CatalogInventory, api.xml.
-const SESSION_EXPIRED = '5';
-
-/** The shop's codes for an unknown and an internal error. */
-export const SERVER_FAULTS = ['0', '1'] as const;
-
-const FAULTS: ReadonlyMap<string, { code: UpstreamErrorCode; reason?: RejectionReason }> = new Map([
-  ['2', { code: 'UPSTREAM_UNAUTHORIZED' }],
-  [SESSION_EXPIRED, { code: 'UPSTREAM_UNAUTHORIZED' }],
-  ['101', { code: 'UPSTREAM_NOT_FOUND' }],
-  ['102', { code: 'UPSTREAM_REJECTED', reason: 'INVALID_VALUE' }],
-  ['103', { code: 'UPSTREAM_REJECTED', reason: 'INVALID_VALUE' }],
-]);
 
 export type OpenMageOptions = {
   readonly soap: SoapConnector<OpenMageOperation>;
@@ -91,25 +68,7 @@ export type OpenMageOptions = {
  * All callers share one session, which is renewed when the shop reports that it has expired.
  */
 export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) => {
-  const session = createCachedCredential({
-    upstream: 'inventory',
-    acquire: async () => {
-      const input = { username, apiKey };
-      try {
-        const { result } = await soap.call({
-          operation: 'login',
-          input,
-          response: LoginResponse,
-          write: false,
-          skipRateLimit: true,
-        });
-        return { value: result };
-      } catch (error) {
-        throw toFailure(error, false);
-      }
-    },
-    isRejected: (error) => isUpstreamError(error, 'UPSTREAM_REJECTED') && error.details.fault === SESSION_EXPIRED,
-  });
+  const session = createSession({ soap, username, apiKey });
 
   const call = async <Schema extends z.ZodType>(
     operation: OpenMageOperation,
@@ -270,18 +229,4 @@ const bySku = <Value>(
     found.set(sku, new UpstreamError('UPSTREAM_BAD_RESPONSE', 'inventory', message, { operation }));
   }
   return found;
-};
-
-/** Converts a fault to its error. An undocumented fault counts as the shop's own failure. */
-const toFailure = (error: unknown, write: boolean): unknown => {
-  if (!isUpstreamError(error, 'UPSTREAM_REJECTED')) return error;
-  const { upstream, details } = error;
-  if (details.fault === undefined) return error;
-  const known = FAULTS.get(details.fault);
-  const { code, reason } = known ?? { code: write ? 'UPSTREAM_OUTCOME_UNKNOWN' : 'UPSTREAM_UNAVAILABLE' };
-  return new UpstreamError(code, upstream, `${details.operation} responded with fault ${details.fault}`, {
-    ...details,
-    reason,
-    cause: error,
-  });
 };

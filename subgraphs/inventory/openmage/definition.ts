@@ -3,7 +3,8 @@ import { defineProvider } from '../../../connectors/define-provider.ts';
 import { byKey } from '../../../connectors/reads/read.ts';
 import { address, credential, secret, url } from '../../../connectors/settings.ts';
 import { soap } from '../../../connectors/transports/soap.ts';
-import { createOpenMageApi, MAX_SKUS, type OpenMageOperation, REQUIRED_OPERATIONS, SERVER_FAULTS } from './api.ts';
+import { createOpenMageApi, type OpenMageOperation, REQUIRED_OPERATIONS } from './api.ts';
+import { SERVER_FAULTS } from './error-reasons.ts';
 
 const required = () => z.string('is required to call the shop');
 
@@ -34,9 +35,10 @@ export const openmage = defineProvider({
   },
   transport: soap<OpenMageOperation>({ serverFaults: SERVER_FAULTS, operations: REQUIRED_OPERATIONS }),
   api: (client, { USERNAME, API_KEY }) => createOpenMageApi({ soap: client, username: USERNAME, apiKey: API_KEY }),
+  // A shop limits no batch; 200 SKUs keep a response near 30 kB, since XML is parsed on the main thread.
   reads: (api) => ({
-    stock: byKey(api.stockBySkus, { batchSize: MAX_SKUS, policy: 'stock' }),
-    catalogue: byKey(api.catalogueBySkus, { batchSize: MAX_SKUS, policy: 'catalogue' }),
+    stock: byKey(api.stockBySkus, { batchSize: 200, policy: 'stock' }),
+    catalogue: byKey(api.catalogueBySkus, { batchSize: 200, policy: 'catalogue' }),
   }),
   notes: { rateLimits: 'A shop states none; its operator knows what it can take, e.g. `account=5/1`.' },
   sandbox: () => import('./sandbox/index.ts'),

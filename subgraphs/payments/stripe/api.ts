@@ -27,9 +27,6 @@ import {
 
 export type { ApiInvoice, ApiPayment, ApiRefund, StripeCustomer } from './wire-types.ts';
 
-/** Maximum number of clauses in one search. Undocumented; reported by users of the API. */
-export const MAX_SEARCH_CLAUSES = 10;
-
 /** Maximum page size of a list or search. */
 export const MAX_LIST = 100;
 

@@ -7,8 +7,8 @@ import { pageThroughAccounts } from './account-pages.ts';
 import type { ApiPayment } from './api.ts';
 import type { stripe } from './definition.ts';
 import type { Accounts } from './group-by-owner.ts';
+import { createStripeSession } from './loaders.ts';
 import { API_PAYMENT_STATUS, mapItem, StripePayment, toBalances, toInvoice, toPaymentAccount } from './mapping.ts';
-import { createStripeSession } from './session.ts';
 import { createWrites } from './writes.ts';
 
 /** Implements the payments subgraph's model over Stripe. */

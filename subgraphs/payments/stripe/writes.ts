@@ -5,8 +5,8 @@ import { badInput } from '../../kit/errors.ts';
 import type { Amount, Payment, Payments } from '../model.ts';
 import type { ApiPayment } from './api.ts';
 import { badResponse } from './error-reasons.ts';
+import type { StripeSession } from './loaders.ts';
 import { API_CANCELLATION_REASON, API_CAPTURE_METHOD, API_REFUND_REASON, toRefund } from './mapping.ts';
-import type { StripeSession } from './session.ts';
 
 type Writes = Pick<Payments, 'createPayment' | 'capturePayment' | 'cancelPayment' | 'refundPayment'>;
 
