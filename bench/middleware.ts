@@ -23,7 +23,7 @@ const ROUNDS = 7;
 const REQUESTS = 20_000;
 const CONCURRENCY = 20;
 
-const upstream = 'bench';
+const subgraph = 'bench';
 const callStats = createCallStats();
 const rateLimiter = createMemoryRateLimiter();
 const limits = createRateLimits(
@@ -31,16 +31,16 @@ const limits = createRateLimits(
     { name: 'account', calls: 1e9, windowMs: 1_000 },
     { name: 'endpoint', calls: 1e9, windowMs: 1_000, isPerOperation: true },
   ],
-  { upstream, credentialId: 'a' },
+  { subgraph, credentialId: 'a' },
 );
-const scheduler = createRequestScheduler({ upstream, rateLimiter, windowsOf: limits.windowsOf, concurrency: 100 });
+const scheduler = createRequestScheduler({ subgraph, rateLimiter, windowsOf: limits.windowsOf, concurrency: 100 });
 
 const MIDDLEWARE: readonly (readonly [name: string, middleware: Middleware])[] = [
-  ['statuses', withStatusErrors(upstream)],
-  ['call statistics', withCallStats(upstream, callStats)],
-  ['circuit breaker', withBreaker(upstream)],
-  ['rate limit and scheduler', withRateLimit({ upstream, scheduler, rateLimiter, limits, callStats })],
-  ['retry', withRetry({ upstream, callStats, budget: createRetryBudget() })],
+  ['statuses', withStatusErrors(subgraph)],
+  ['call statistics', withCallStats(subgraph, callStats)],
+  ['circuit breaker', withBreaker(subgraph)],
+  ['rate limit and scheduler', withRateLimit({ subgraph, scheduler, rateLimiter, limits, callStats })],
+  ['retry', withRetry({ subgraph, callStats, budget: createRetryBudget() })],
   ['unknown outcome', withUnknownOutcome],
 ];
 
@@ -138,7 +138,7 @@ const things = operation(
 );
 const reader = createReader(byKey(things, { batchSize: 100, policy: 'things' }), {
   name: 'things',
-  upstream,
+  subgraph,
   callStats,
   scheduler,
   cache,

@@ -7,5 +7,5 @@ import { toAbortError } from './errors.ts';
  */
 export const untilAborted = <T>(
   promise: Promise<T>,
-  { upstream, operation, signal }: { upstream: string; operation: string; signal?: AbortSignal | undefined },
-): Promise<T> => raceAbort(promise, signal, (aborted) => toAbortError(aborted, upstream, { operation }));
+  { subgraph, operation, signal }: { subgraph: string; operation: string; signal?: AbortSignal | undefined },
+): Promise<T> => raceAbort(promise, signal, (aborted) => toAbortError(aborted, subgraph, { operation }));

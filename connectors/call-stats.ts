@@ -3,7 +3,7 @@ import { MAX_OPERATIONS, type Middleware } from './middleware/chain.ts';
 
 /** The call statistics of one provider operation. All figures are sums. */
 export type CallStatsRow = {
-  readonly upstream: string;
+  readonly subgraph: string;
   readonly operation: string;
   /** Requests sent to the provider, retries included. */
   calls: number;
@@ -29,7 +29,7 @@ export type CallStatsRow = {
 
 /** One provider request (`call`), or one wait for a permit (`wait`), with its start and duration. */
 export type Span = {
-  readonly upstream: string;
+  readonly subgraph: string;
   readonly operation: string;
   readonly kind: 'call' | 'wait';
   /** Since the statistics were created, in milliseconds. */
@@ -38,13 +38,13 @@ export type Span = {
   readonly isFailed: boolean;
 };
 
-export type CallStatsEntry = Partial<Omit<CallStatsRow, 'upstream' | 'operation'>>;
+export type CallStatsEntry = Partial<Omit<CallStatsRow, 'subgraph' | 'operation'>>;
 
 /** Call statistics by provider and operation, for one client request or for the whole process. */
 export type CallStats = {
-  readonly add: (upstream: string, operation: string, entry: CallStatsEntry) => void;
+  readonly add: (subgraph: string, operation: string, entry: CallStatsEntry) => void;
   /** Adds to the sums without recording a span, for requests whose spans come from a remote subgraph. */
-  readonly addRow: (upstream: string, operation: string, entry: CallStatsEntry) => void;
+  readonly addRow: (subgraph: string, operation: string, entry: CallStatsEntry) => void;
   readonly rows: () => readonly Readonly<CallStatsRow>[];
   /** The individual requests and waits; undefined unless `keepsSpans` is set. */
   readonly spans: Span[] | undefined;
@@ -83,23 +83,23 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
   const ageMs = () => performance.now() - createdAt;
 
   // Requests and waits are recorded when they end, so the start is computed from the duration.
-  const addSpan = (kind: Span['kind'], upstream: string, operation: string, timeMs: number, isFailed: boolean) => {
+  const addSpan = (kind: Span['kind'], subgraph: string, operation: string, timeMs: number, isFailed: boolean) => {
     if (!spans || spans.length >= MAX_SPANS) return;
-    spans.push({ upstream, operation, kind, startMs: Math.max(0, ageMs() - timeMs), timeMs, isFailed });
+    spans.push({ subgraph, operation, kind, startMs: Math.max(0, ageMs() - timeMs), timeMs, isFailed });
   };
 
-  const rowOf = (upstream: string, operation: string): CallStatsRow => {
-    const key = `${upstream} ${operation}`;
+  const rowOf = (subgraph: string, operation: string): CallStatsRow => {
+    const key = `${subgraph} ${operation}`;
     let row = rows.get(key);
     if (row) return row;
-    if (rows.size >= MAX_OPERATIONS && operation !== OTHERS) return rowOf(upstream, OTHERS);
-    row = { upstream, operation, ...EMPTY };
+    if (rows.size >= MAX_OPERATIONS && operation !== OTHERS) return rowOf(subgraph, OTHERS);
+    row = { subgraph, operation, ...EMPTY };
     rows.set(key, row);
     return row;
   };
 
-  const addRow = (upstream: string, operation: string, entry: CallStatsEntry): void => {
-    const row = rowOf(upstream, operation);
+  const addRow = (subgraph: string, operation: string, entry: CallStatsEntry): void => {
+    const row = rowOf(subgraph, operation);
     for (const column in entry) {
       const name = column as keyof CallStatsEntry;
       row[name] += entry[name] ?? 0;
@@ -110,12 +110,12 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
     spans,
     ageMs,
     addRow,
-    add: (upstream, operation, entry) => {
+    add: (subgraph, operation, entry) => {
       if (spans) {
-        if (entry.calls) addSpan('call', upstream, operation, entry.timeMs ?? 0, Boolean(entry.failures));
-        if (entry.waitMs) addSpan('wait', upstream, operation, entry.waitMs, false);
+        if (entry.calls) addSpan('call', subgraph, operation, entry.timeMs ?? 0, Boolean(entry.failures));
+        if (entry.waitMs) addSpan('wait', subgraph, operation, entry.waitMs, false);
       }
-      addRow(upstream, operation, entry);
+      addRow(subgraph, operation, entry);
     },
     rows: () => [...rows.values()],
   };
@@ -123,7 +123,7 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
 
 /** Records each provider request with its size and duration. Innermost in the chain, so that each retry counts. */
 export const withCallStats =
-  (upstream: string, callStats: CallStats): Middleware =>
+  (subgraph: string, callStats: CallStats): Middleware =>
   (next) =>
   async (request) => {
     const start = performance.now();
@@ -141,7 +141,7 @@ export const withCallStats =
       throw error;
     } finally {
       const timeMs = performance.now() - start;
-      recordCall(request, callStats, upstream, { calls: 1, failures, timeMs, bytesSent, bytesReceived });
+      recordCall(request, callStats, subgraph, { calls: 1, failures, timeMs, bytesSent, bytesReceived });
     }
   };
 
@@ -149,9 +149,9 @@ export const withCallStats =
 export const recordCall = (
   { operation, requestStats }: { operation: string; requestStats?: ReadonlySet<CallStats> | undefined },
   callStats: CallStats,
-  upstream: string,
+  subgraph: string,
   entry: CallStatsEntry,
 ): void => {
-  callStats.add(upstream, operation, entry);
-  if (requestStats) for (const stats of requestStats) stats.add(upstream, operation, entry);
+  callStats.add(subgraph, operation, entry);
+  if (requestStats) for (const stats of requestStats) stats.add(subgraph, operation, entry);
 };

@@ -18,7 +18,7 @@ export type Credential = {
 };
 
 export type CachedCredentialOptions = {
-  readonly upstream: string;
+  readonly subgraph: string;
   /** Gets a new credential from the provider. Shared by all callers, so it must not depend on any one caller's signal. */
   readonly acquire: () => Promise<Credential>;
   /** Whether an error thrown by `work` means that the provider rejected the credential. */
@@ -32,7 +32,7 @@ type CurrentCredential = { readonly credential: Promise<Credential>; expiresAtMs
 
 /** Shares one credential between all callers. Concurrent callers wait for a single request for it. */
 export const createCachedCredential = ({
-  upstream,
+  subgraph,
   acquire,
   isRejected,
 }: CachedCredentialOptions): CachedCredential => {
@@ -59,7 +59,7 @@ export const createCachedCredential = ({
   return {
     use: async (work, { signal } = {}) => {
       const readValue = async ({ credential }: CurrentCredential) =>
-        (await untilAborted(credential, { upstream, operation: 'login', signal })).value;
+        (await untilAborted(credential, { subgraph, operation: 'login', signal })).value;
       const first = getCurrent();
       try {
         return await work(await readValue(first));

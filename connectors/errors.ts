@@ -60,13 +60,13 @@ export type UpstreamErrorDetails = {
 export class UpstreamError extends Error {
   override readonly name = 'UpstreamError';
   readonly code: UpstreamErrorCode;
-  readonly upstream: string;
+  readonly subgraph: string;
   readonly details: UpstreamErrorDetails;
 
-  constructor(code: UpstreamErrorCode, upstream: string, message: string, details: UpstreamErrorDetails = {}) {
-    super(`${upstream}: ${message}`, { cause: details.cause });
+  constructor(code: UpstreamErrorCode, subgraph: string, message: string, details: UpstreamErrorDetails = {}) {
+    super(`${subgraph}: ${message}`, { cause: details.cause });
     this.code = code;
-    this.upstream = upstream;
+    this.subgraph = subgraph;
     this.details = details;
   }
 }
@@ -78,12 +78,12 @@ export const isUpstreamError = (error: unknown, code?: UpstreamErrorCode): error
 /** The error for an aborted request: UPSTREAM_TIMEOUT for a passed deadline, UPSTREAM_CANCELLED if the caller left. */
 export const toAbortError = (
   { reason }: AbortSignal,
-  upstream: string,
+  subgraph: string,
   { operation, cause }: { operation: string; cause?: unknown },
 ): UpstreamError =>
   (reason as { name?: unknown } | undefined)?.name === 'TimeoutError'
-    ? new UpstreamError('UPSTREAM_TIMEOUT', upstream, `${operation} timed out`, { operation, cause })
-    : new UpstreamError('UPSTREAM_CANCELLED', upstream, `${operation} was cancelled by its caller`, {
+    ? new UpstreamError('UPSTREAM_TIMEOUT', subgraph, `${operation} timed out`, { operation, cause })
+    : new UpstreamError('UPSTREAM_CANCELLED', subgraph, `${operation} was cancelled by its caller`, {
         operation,
         cause,
       });

@@ -38,7 +38,7 @@ export type Connection<Api, Definitions extends Reads> = {
 
 export type Provider<Api, Definitions extends Reads> = {
   /** The name that errors, logs and call statistics use: that of its subgraph. */
-  readonly upstream: string;
+  readonly subgraph: string;
   /** Returns the connection for the request's credential; by default the configured one. */
   readonly connect: (options?: Pick<RequestOptions, 'credentials'>) => Connection<Api, Definitions>;
   /** Does the one-time work of the first request ahead of it. Throws UpstreamError. */
@@ -71,9 +71,9 @@ export const createProvider = <
 >(
   infrastructure: Infrastructure,
   definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
-  { upstream, settings }: { upstream: string; settings: Settings<Shape> & CommonSettings<Policy> },
+  { subgraph, settings }: { subgraph: string; settings: Settings<Shape> & CommonSettings<Policy> },
 ): Provider<Api, Definitions> => {
-  const open = (options: typeof settings) => openConnection(infrastructure, definition, upstream, options);
+  const open = (options: typeof settings) => openConnection(infrastructure, definition, subgraph, options);
   const configured = open(settings);
   const others = new LRUCache<string, ManagedConnection<Api, Definitions>>({
     max: MAX_CREDENTIALS,
@@ -86,7 +86,7 @@ export const createProvider = <
     },
   });
   return {
-    upstream,
+    subgraph,
     connect: ({ credentials } = {}) => {
       const own = credentials?.get(definition.name);
       if (!own) return configured;
@@ -125,7 +125,7 @@ const openConnection = <
 >(
   { openStore, rateLimiter, callStats }: Infrastructure,
   definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
-  upstream: string,
+  subgraph: string,
   settings: Settings<Shape> & CommonSettings<Policy>,
 ): ManagedConnection<Api, Definitions> => {
   const { transport, parseRateLimit, adjustRateLimits } = definition;
@@ -133,19 +133,19 @@ const openConnection = <
   const identity = definition.identity(settings);
   const credentialId = credentialIdOf(identity);
   const rules = adjustRateLimits?.(settings.rateLimits, settings) ?? settings.rateLimits;
-  const limits = createRateLimits(rules, { upstream, credentialId });
-  const scheduler = createRequestScheduler({ upstream, rateLimiter, windowsOf: limits.windowsOf, concurrency });
+  const limits = createRateLimits(rules, { subgraph, credentialId });
+  const scheduler = createRequestScheduler({ subgraph, rateLimiter, windowsOf: limits.windowsOf, concurrency });
   const http = createHttpConnector({
-    upstream,
+    subgraph,
     timeoutMs,
     connections: concurrency,
     ...(transport.isSuccess && { isSuccess: transport.isSuccess }),
     callStats,
     middleware: [
       noStore,
-      withRetry({ upstream, callStats, budget: createRetryBudget() }),
-      withRateLimit({ upstream, scheduler, rateLimiter, limits, parseRateLimit, callStats }),
-      withBreaker(upstream),
+      withRetry({ subgraph, callStats, budget: createRetryBudget() }),
+      withRateLimit({ subgraph, scheduler, rateLimiter, limits, parseRateLimit, callStats }),
+      withBreaker(subgraph),
     ],
   });
   const client = transport.connect(http, settings);
@@ -158,11 +158,11 @@ const openConnection = <
     0,
     ...Object.values<CachePolicy>(cachePolicies).map(({ staleIfErrorMs }) => staleIfErrorMs),
   );
-  const cache = store && createCache({ store, owner: `${upstream}:${credentialId}`, longestTtlMs, timestamp });
+  const cache = store && createCache({ store, owner: `${subgraph}:${credentialId}`, longestTtlMs, timestamp });
   const readers = new Map<string, InvalidatedReader<unknown, unknown, unknown>>();
   for (const [name, read] of Object.entries(definition.reads(api))) {
     const cachePolicy = cachePolicies[read.policy as Policy];
-    const options = { name, upstream, callStats, scheduler, cache, cachePolicy, timestamp, now };
+    const options = { name, subgraph, callStats, scheduler, cache, cachePolicy, timestamp, now };
     readers.set(name, createReader(read, options));
   }
   return {

@@ -24,7 +24,7 @@ type Circuit = { failures: number; state: State; lastFailure?: unknown };
  *
  * Rejections, 429s and cancelled requests do not count: they say nothing about the provider's health.
  */
-export const withBreaker = (upstream: string): Middleware => {
+export const withBreaker = (subgraph: string): Middleware => {
   const circuits = new LRUCache<string, Circuit>({ max: MAX_OPERATIONS });
   const backoffs = new ExponentialBackoff({
     initialDelay: BREAK_MS,
@@ -52,7 +52,7 @@ export const withBreaker = (upstream: string): Middleware => {
   };
 
   const circuitOpenError = (operation: string, { lastFailure }: Circuit) =>
-    new UpstreamError('UPSTREAM_UNAVAILABLE', upstream, `${operation} failed too often; its circuit breaker is open`, {
+    new UpstreamError('UPSTREAM_UNAVAILABLE', subgraph, `${operation} failed too often; its circuit breaker is open`, {
       operation,
       mayHaveArrived: false,
       isRetryable: false,

@@ -32,7 +32,7 @@ export type RateLimits = {
 /** The rate limits of one credential. `credentialId` tells credentials apart and holds nothing of them. */
 export const createRateLimits = (
   rules: readonly RateLimitRule[],
-  { upstream, credentialId }: { upstream: string; credentialId: string },
+  { subgraph, credentialId }: { subgraph: string; credentialId: string },
 ): RateLimits => {
   const known = new LRUCache<string, ReadonlyMap<string, RateWindow>>({ max: MAX_OPERATIONS });
   const find = (operation: string): ReadonlyMap<string, RateWindow> => {
@@ -45,7 +45,7 @@ export const createRateLimits = (
             name,
             // In braces: what has to be together in a Redis cluster.
             {
-              key: `{${upstream}:${credentialId}}:${name}${isPerOperation ? `:${operation}` : ''}`,
+              key: `{${subgraph}:${credentialId}}:${name}${isPerOperation ? `:${operation}` : ''}`,
               calls,
               windowMs,
               isOperatorSet,
@@ -66,7 +66,7 @@ export const createRateLimits = (
 const MAX_UNSAID_PAUSE_MS = 60_000;
 
 export type RateLimitOptions = {
-  readonly upstream: string;
+  readonly subgraph: string;
   readonly scheduler: RequestScheduler;
   readonly rateLimiter: RateLimiter;
   readonly limits: RateLimits;
@@ -79,7 +79,7 @@ export type RateLimitOptions = {
  * means to leave it alone for as long as it says, or else for longer each time.
  */
 export const withRateLimit = ({
-  upstream,
+  subgraph,
   scheduler,
   rateLimiter,
   limits,
@@ -123,7 +123,7 @@ export const withRateLimit = ({
   return (next) => async (call) => {
     if (call.skipRateLimit) return next(call);
     const permit = call.permit?.claim(call.operation) ? call.permit : await scheduler.acquire(call);
-    if (permit.waitedMs > 0) recordCall(call, callStats, upstream, { waitMs: permit.waitedMs });
+    if (permit.waitedMs > 0) recordCall(call, callStats, subgraph, { waitMs: permit.waitedMs });
     let wasSent = true;
     const sentAt = monotonicNow();
     try {

@@ -44,7 +44,7 @@ export const createRetryBudget = (): RetryBudget => {
 };
 
 export type RetryOptions = {
-  readonly upstream: string;
+  readonly subgraph: string;
   readonly callStats: CallStats;
   readonly budget: RetryBudget;
 };
@@ -63,7 +63,7 @@ const MAX_WAIT_MS = 10_000;
  * an idempotency key, only within the budget, and only if the backoff ends before the deadline.
  */
 export const withRetry =
-  ({ upstream, callStats, budget }: RetryOptions): Middleware =>
+  ({ subgraph, callStats, budget }: RetryOptions): Middleware =>
   (next) => {
     const backoffs = new ExponentialBackoff({ initialDelay: BACKOFF_MS, maxDelay: 20 * BACKOFF_MS });
     return async (request) => {
@@ -89,12 +89,12 @@ export const withRetry =
             await pause(waitMs, undefined, { signal: request.signal });
           } catch (cause) {
             const aborted = request.signal
-              ? toAbortError(request.signal, upstream, { operation: request.operation, cause })
+              ? toAbortError(request.signal, subgraph, { operation: request.operation, cause })
               : error;
             throw isUncertain ? toUnknownOutcome(aborted, request) : aborted;
           }
           backoff = backoff.next(undefined);
-          recordCall(request, callStats, upstream, { retries: 1 });
+          recordCall(request, callStats, subgraph, { retries: 1 });
         }
       }
     };
@@ -123,7 +123,7 @@ const toUnknownOutcome = (error: UpstreamError, { operation }: ProviderRequest):
   const isRejection = error.code === 'UPSTREAM_REJECTED' && error.details.status !== 409;
   return isRejection
     ? error
-    : new UpstreamError('UPSTREAM_OUTCOME_UNKNOWN', error.upstream, `${operation} may have been carried out`, {
+    : new UpstreamError('UPSTREAM_OUTCOME_UNKNOWN', error.subgraph, `${operation} may have been carried out`, {
         operation,
         status: error.details.status,
         cause: error,

@@ -6,14 +6,14 @@ import type { Middleware, ProviderResponse } from './chain.ts';
  * which responses are successes; by default status 200 to 299.
  */
 export const withStatusErrors =
-  (upstream: string, isSuccess: (response: ProviderResponse) => boolean = isOk): Middleware =>
+  (subgraph: string, isSuccess: (response: ProviderResponse) => boolean = isOk): Middleware =>
   (next) =>
   async (request) => {
     const response = await next(request);
     if (isSuccess(response)) return response;
     throw new UpstreamError(
       codeOf(response.status),
-      upstream,
+      subgraph,
       `${request.operation} responded with ${response.status}`,
       {
         operation: request.operation,

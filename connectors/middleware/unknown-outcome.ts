@@ -13,7 +13,7 @@ export const withUnknownOutcome: Middleware = (next) => async (request) => {
     const { status } = error.details;
     throw new UpstreamError(
       'UPSTREAM_OUTCOME_UNKNOWN',
-      error.upstream,
+      error.subgraph,
       `${request.operation} may have been carried out`,
       {
         operation: request.operation,

@@ -5,7 +5,7 @@ import type { Priority, ProviderRequest } from '../middleware/chain.ts';
 import type { RateLimiter, RateWindow, Reservation } from './memory.ts';
 
 export type RequestSchedulerOptions = {
-  readonly upstream: string;
+  readonly subgraph: string;
   readonly rateLimiter: RateLimiter;
   /** The limits that an operation falls under. */
   readonly windowsOf: (operation: string) => readonly RateWindow[];
@@ -53,7 +53,7 @@ type QueuedRequest = {
 const NO_DEADLINE = (): Priority => ({ deadlineAt: Number.POSITIVE_INFINITY, isBackground: false, flow: {} });
 
 export const createRequestScheduler = ({
-  upstream,
+  subgraph,
   rateLimiter,
   windowsOf,
   concurrency,
@@ -131,7 +131,7 @@ export const createRequestScheduler = ({
   };
 
   const overQuota = (operation: string, retryAfterMs: number): UpstreamError =>
-    new UpstreamError('UPSTREAM_RATE_LIMITED', upstream, `${operation} has no room in the quota in time`, {
+    new UpstreamError('UPSTREAM_RATE_LIMITED', subgraph, `${operation} has no room in the quota in time`, {
       operation,
       retryAfterMs,
       mayHaveArrived: false,
@@ -181,7 +181,7 @@ export const createRequestScheduler = ({
   return {
     rateLimitError,
     acquire: async ({ operation, signal, priority = NO_DEADLINE() }) => {
-      if (signal?.aborted) throw toAbortError(signal, upstream, { operation });
+      if (signal?.aborted) throw toAbortError(signal, subgraph, { operation });
       if (waiting.size >= maxWaiting) throw overQuota(operation, 1_000);
       reservations += 1;
       const reservation = { id: `${self} ${reservations}`, windows: windowsOf(operation) };
@@ -198,11 +198,11 @@ export const createRequestScheduler = ({
       waiting.add(queued);
       const leave = () => {
         if (!waiting.delete(queued) || !signal) return undefined;
-        const error = toAbortError(signal, upstream, { operation });
+        const error = toAbortError(signal, subgraph, { operation });
         const refusal = error.code === 'UPSTREAM_TIMEOUT' ? rateLimitError(operation) : undefined;
         if (refusal) return queued.refuse(refusal);
         return queued.refuse(
-          new UpstreamError(error.code, upstream, `${operation} was still waiting for its turn`, {
+          new UpstreamError(error.code, subgraph, `${operation} was still waiting for its turn`, {
             operation,
             mayHaveArrived: false,
             cause: error,

@@ -21,7 +21,7 @@ export type Fetched<Value> = { readonly value: Value | null; readonly fetchedAt:
 export type BatchKey<Key> = { readonly id: string; readonly key: Key };
 
 export type BatcherOptions<Key, Value> = {
-  readonly upstream: string;
+  readonly subgraph: string;
   /** The operation that fetches a key. All keys of a batch have the same one. */
   readonly operationOf: (key: Key) => string;
   /** Maximum number of keys in one provider request. */
@@ -84,7 +84,7 @@ const BATCH_WINDOW_MS = 5;
  * provider rejects is sent again in halves, so that one bad key does not fail the others.
  */
 export const createBatcher = <Key, Value>({
-  upstream,
+  subgraph,
   operationOf,
   batchSize,
   fetch,
@@ -279,7 +279,7 @@ export const createBatcher = <Key, Value>({
       const operation = operationOf(first.key);
       try {
         const responses = Promise.all(joined.map(({ response }) => response.promise));
-        return await untilAborted(responses, { upstream, operation, signal: options.signal });
+        return await untilAborted(responses, { subgraph, operation, signal: options.signal });
       } catch (error) {
         const isQueued = joined.some(({ batch }) => batch.isQueued && batch.sentAt === undefined);
         throw (isQueued && isUpstreamError(error, 'UPSTREAM_TIMEOUT') && rateLimitError(operation)) || error;

@@ -30,16 +30,16 @@ export const isInvalidItem = <Item>(item: Item | InvalidItem): item is InvalidIt
   typeof item === 'object' && item !== null && 'invalid' in item;
 
 /** Creates the UPSTREAM_BAD_RESPONSE for an invalid item, naming the fields at fault. */
-export const toItemError = (upstream: string, { invalid: { operation, fields } }: InvalidItem): UpstreamError =>
-  unusableResponse({ upstream, operation }, `unexpected ${fields}`);
+export const toItemError = (subgraph: string, { invalid: { operation, fields } }: InvalidItem): UpstreamError =>
+  unusableResponse({ subgraph, operation }, `unexpected ${fields}`);
 
 /** Returns the id of an item, even of an invalid one. Throws UPSTREAM_BAD_RESPONSE if the id cannot be read. */
-export const idOfItem = (upstream: string, item: { readonly id: string } | InvalidItem): string => {
+export const idOfItem = (subgraph: string, item: { readonly id: string } | InvalidItem): string => {
   if (!isInvalidItem(item)) return item.id;
-  if (item.id === null) throw toItemError(upstream, item);
+  if (item.id === null) throw toItemError(subgraph, item);
   return item.id;
 };
 
 /** Returns the item, or the error of an invalid one. */
-export const itemOrError = <Item>(upstream: string, item: Item | InvalidItem): Item | UpstreamError =>
-  isInvalidItem(item) ? toItemError(upstream, item) : item;
+export const itemOrError = <Item>(subgraph: string, item: Item | InvalidItem): Item | UpstreamError =>
+  isInvalidItem(item) ? toItemError(subgraph, item) : item;

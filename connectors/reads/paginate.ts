@@ -11,14 +11,14 @@ const MAX_PAGES = 50;
 export const readPages = async <Token>(
   first: Token,
   fetch: (token: Token) => Promise<Token | undefined>,
-  { upstream, operation }: ResponseContext,
+  { subgraph, operation }: ResponseContext,
 ): Promise<void> => {
   let token: Token | undefined = first;
   for (let page = 0; page < MAX_PAGES; page += 1) {
     token = await fetch(token);
     if (token === undefined) return;
   }
-  throw new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, `${operation} has more than ${MAX_PAGES} pages`, {
+  throw new UpstreamError('UPSTREAM_BAD_RESPONSE', subgraph, `${operation} has more than ${MAX_PAGES} pages`, {
     operation,
   });
 };

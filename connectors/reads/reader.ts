@@ -23,7 +23,7 @@ export type ReadResult<Value> = { readonly value: Value | null; readonly stale?:
 
 /** Reads by key from the cache or the provider, batched over all running client requests. */
 export type Reader<Key, Value> = {
-  readonly upstream: string;
+  readonly subgraph: string;
   /** Identifies a key among this reader's keys. */
   readonly idOf: (key: Key) => string;
   /**
@@ -42,7 +42,7 @@ export type InvalidatedReader<Key, Value, Scope> = Reader<Key, Value> & {
 export type ReaderOptions = {
   /** Unique among this provider's readers. */
   readonly name: string;
-  readonly upstream: string;
+  readonly subgraph: string;
   readonly callStats: CallStats;
   readonly scheduler: RequestScheduler;
   /** Undefined if caching is off. */
@@ -64,7 +64,7 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
   { fetch, operationOf, batchSize, scopesOf, scopesOfValue }: Read<Key, Value, Scope>,
   options: ReaderOptions,
 ): InvalidatedReader<Key, Value, Scope> => {
-  const { name, upstream, callStats, scheduler, cache, timestamp, now } = options;
+  const { name, subgraph, callStats, scheduler, cache, timestamp, now } = options;
   const { maxAgeMs, staleWhileRevalidateMs, staleIfErrorMs, negativeTtlMs } = options.cachePolicy;
   const cacheKeyOf = (id: string) => `${name} ${id}`;
   const tagOf = (scope: Scope): Tag => `${name} ${serialize(scope)}`;
@@ -77,11 +77,11 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
 
   const record = (keys: readonly Key[], entry: CallStatsEntry, { requestStats }: RequestOptions): void => {
     const [first] = keys;
-    if (first !== undefined) recordCall({ operation: operationOf(first), requestStats }, callStats, upstream, entry);
+    if (first !== undefined) recordCall({ operation: operationOf(first), requestStats }, callStats, subgraph, entry);
   };
 
   const batcher = createBatcher<Key, Value>({
-    upstream,
+    subgraph,
     operationOf,
     batchSize,
     timestamp,
@@ -153,7 +153,7 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
   };
 
   return {
-    upstream,
+    subgraph,
     idOf: serialize,
     invalidate: (scopes) => {
       const tags = scopes === 'all' ? [name] : scopes.map(tagOf);

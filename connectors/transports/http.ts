@@ -7,7 +7,7 @@ import { createWire } from './wire.ts';
 
 export type HttpConnectorOptions = {
   /** The name of the provider's subgraph in errors and logs, e.g. `payments`. */
-  readonly upstream: string;
+  readonly subgraph: string;
   /** Timeout of one request, in milliseconds, up to the last byte of the response. */
   readonly timeoutMs: number;
   /** Maximum size of a response. Default 8 MiB: the sandbox's page of 100 payments, the largest there is, has 250 kB. */
@@ -23,7 +23,7 @@ export type HttpConnectorOptions = {
 };
 
 export type HttpConnector = {
-  readonly upstream: string;
+  readonly subgraph: string;
   readonly send: Handler;
   /** Waits for running requests to finish, then closes the connections. */
   readonly close: () => Promise<void>;
@@ -34,7 +34,7 @@ const CONNECTION_LIFE_MS = 60_000;
 
 /** Creates a connector to one provider over HTTP: a middleware chain in front of a connection pool. */
 export const createHttpConnector = ({
-  upstream,
+  subgraph,
   timeoutMs,
   maxResponseBytes = 8 * 1024 * 1024,
   connections = 32,
@@ -46,8 +46,8 @@ export const createHttpConnector = ({
   // Connections have a limited lifetime because DNS is resolved only when they are opened.
   const agent = new Agent({ connections, clientTtl: CONNECTION_LIFE_MS, connect: { timeout: timeoutMs / 2 } });
   const send = chain(
-    [withUnknownOutcome, ...middleware, withCallStats(upstream, callStats), withStatusErrors(upstream, isSuccess)],
-    createWire({ upstream, agent, maxResponseBytes, timeoutMs }),
+    [withUnknownOutcome, ...middleware, withCallStats(subgraph, callStats), withStatusErrors(subgraph, isSuccess)],
+    createWire({ subgraph, agent, maxResponseBytes, timeoutMs }),
   );
-  return { upstream, send, close: () => agent.close() };
+  return { subgraph, send, close: () => agent.close() };
 };

@@ -3,7 +3,7 @@ import { UpstreamError } from '../errors.ts';
 
 /** The request that a response belongs to, for the error if the response cannot be used. */
 export type ResponseContext = {
-  readonly upstream: string;
+  readonly subgraph: string;
   readonly operation: string;
   /** Whether this is the successful response of a write. Default: false. */
   readonly write?: boolean;
@@ -16,13 +16,13 @@ export type ResponseContext = {
  * the provider has already accepted. `problem` completes "The operation responded with …" and must not contain values.
  */
 export const unusableResponse = (
-  { upstream, operation, write = false }: ResponseContext,
+  { subgraph, operation, write = false }: ResponseContext,
   problem: string,
   cause?: unknown,
 ): UpstreamError =>
   new UpstreamError(
     write ? 'UPSTREAM_OUTCOME_UNKNOWN' : 'UPSTREAM_BAD_RESPONSE',
-    upstream,
+    subgraph,
     `${operation} responded with ${problem}`,
     { operation, ...(write && { isAccepted: true }), cause },
   );

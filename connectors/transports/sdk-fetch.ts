@@ -23,7 +23,7 @@ export type ConnectorFetch = {
  * The SDK receives only JSON objects; any other body throws UPSTREAM_BAD_RESPONSE, or UPSTREAM_OUTCOME_UNKNOWN for a write.
  * Given a body of `1`, `"x"` or `true`, stripe 23 throws outside of any promise, which ends the process.
  */
-export const createFetch = ({ upstream, send }: Pick<HttpConnector, 'upstream' | 'send'>): ConnectorFetch => {
+export const createFetch = ({ subgraph, send }: Pick<HttpConnector, 'subgraph' | 'send'>): ConnectorFetch => {
   const current = new AsyncLocalStorage<Pick<ProviderRequest, 'operation' | 'write'> & RequestOptions>();
   return {
     as: (operation, work) => current.run(operation, work),
@@ -40,7 +40,7 @@ export const createFetch = ({ upstream, send }: Pick<HttpConnector, 'upstream' |
         body: typeof init.body === 'string' ? init.body : undefined,
       });
       if (!JSON_OBJECT.test(response.body))
-        throw unusableResponse({ upstream, ...operation }, 'a body that is not a JSON object');
+        throw unusableResponse({ subgraph, ...operation }, 'a body that is not a JSON object');
       // Drops the status (a Response of 204 takes no body) and the headers (the SDK prints one of them).
       return new Response(response.body, { headers: { 'content-type': 'application/json' } });
     },

@@ -10,7 +10,7 @@ export type SoapOrigins = {
 };
 
 /** Creates the check. Origins are as in RFC 6454: scheme, host and port. */
-export const createSoapOrigins = (upstream: string, urls: readonly (string | undefined)[]): SoapOrigins => {
+export const createSoapOrigins = (subgraph: string, urls: readonly (string | undefined)[]): SoapOrigins => {
   const allowed = new Set(urls.flatMap((url) => originOf(url) ?? []));
   return {
     check: (url, operation) => {
@@ -19,7 +19,7 @@ export const createSoapOrigins = (upstream: string, urls: readonly (string | und
       const where = origin ?? 'a URL that is not http or https';
       throw new UpstreamError(
         'UPSTREAM_BAD_RESPONSE',
-        upstream,
+        subgraph,
         `the WSDL refers to ${where}, which is not the origin of the configured WSDL or endpoint`,
         { operation },
       );

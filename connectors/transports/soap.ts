@@ -80,8 +80,8 @@ export const createSoapConnector = <Operation extends string>({
   endpointUrl,
   operations = [],
 }: SoapConnectorOptions<Operation>): SoapConnector<Operation> => {
-  const { upstream } = http;
-  const origins = createSoapOrigins(upstream, [wsdlUrl, endpointUrl]);
+  const { subgraph } = http;
+  const origins = createSoapOrigins(subgraph, [wsdlUrl, endpointUrl]);
   let client: Promise<Client> | undefined;
 
   const getClient = (): Promise<Client> => {
@@ -103,7 +103,7 @@ export const createSoapConnector = <Operation extends string>({
       .then(requireOperations)
       .catch((cause: unknown) => {
         client = undefined;
-        throw asUpstreamError(cause, upstream, WSDL.operation);
+        throw asUpstreamError(cause, subgraph, WSDL.operation);
       });
     client = creating;
     return creating;
@@ -113,32 +113,32 @@ export const createSoapConnector = <Operation extends string>({
   const requireOperations = (created: Client): Client => {
     const isUsable = operations.every((operation) => typeof created[`${operation}Async`] === 'function');
     if (isUsable) return created;
-    throw new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, 'the WSDL lacks operations', {
+    throw new UpstreamError('UPSTREAM_BAD_RESPONSE', subgraph, 'the WSDL lacks operations', {
       operation: WSDL.operation,
     });
   };
 
   return {
     offers: async (operation, { signal } = {}) => {
-      const soap = await untilAborted(getClient(), { upstream, operation: WSDL.operation, signal });
+      const soap = await untilAborted(getClient(), { subgraph, operation: WSDL.operation, signal });
       return typeof soap[`${operation}Async`] === 'function';
     },
     call: async ({ operation, input, response, write, ...options }) => {
-      const soap = await untilAborted(getClient(), { upstream, operation: WSDL.operation, signal: options.signal });
+      const soap = await untilAborted(getClient(), { subgraph, operation: WSDL.operation, signal: options.signal });
       const exchange: Exchange = { ...options, operation, write, progress: { wasSent: false } };
       try {
         const [result] = await soap[`${operation}Async`](protectTexts(input), exchange);
         // `findXmlViolation` has already limited the number of elements.
-        return parseResponse(response, result, { upstream, operation, maxItems: Number.POSITIVE_INFINITY });
+        return parseResponse(response, result, { subgraph, operation, maxItems: Number.POSITIVE_INFINITY });
       } catch (cause) {
-        const error = asUpstreamError(cause, upstream, operation);
+        const error = asUpstreamError(cause, subgraph, operation);
         throw write && exchange.progress.wasSent ? asWriteError(error) : error;
       }
     },
   };
 };
 
-const createHttpClient = ({ upstream, send }: HttpConnector, origins: SoapOrigins): IHttpClient => {
+const createHttpClient = ({ subgraph, send }: HttpConnector, origins: SoapOrigins): IHttpClient => {
   const wsdl = { documents: 0, characters: 0 };
 
   const readWsdl = async (url: string, headers: Readonly<Record<string, string>>): Promise<ProviderResponse> => {
@@ -166,14 +166,14 @@ const createHttpClient = ({ upstream, send }: HttpConnector, origins: SoapOrigin
   const checked = (response: ProviderResponse, operation: string, kind: 'message' | 'wsdl'): ProviderResponse => {
     const violation = findXmlViolation(response.body, kind);
     if (violation === undefined) return response;
-    throw new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, `${operation} responded with ${violation}`, {
+    throw new UpstreamError('UPSTREAM_BAD_RESPONSE', subgraph, `${operation} responded with ${violation}`, {
       operation,
       status: response.status,
     });
   };
 
   const tooLarge = (what: string): UpstreamError =>
-    new UpstreamError('UPSTREAM_BAD_RESPONSE', upstream, `the WSDL has ${what}`, { operation: WSDL.operation });
+    new UpstreamError('UPSTREAM_BAD_RESPONSE', subgraph, `the WSDL has ${what}`, { operation: WSDL.operation });
 
   const request: IHttpClient['request'] = (url, message, callback, headers, options) => {
     const requestHeaders = (headers ?? {}) as Record<string, string>;
@@ -197,24 +197,24 @@ const createHttpClient = ({ upstream, send }: HttpConnector, origins: SoapOrigin
  * that sends one has not carried out the request.
  */
 const asWriteError = (error: UpstreamError): UpstreamError => {
-  const { code, upstream, details } = error;
+  const { code, subgraph, details } = error;
   const { operation, status = 200 } = details;
   if (code !== 'UPSTREAM_BAD_RESPONSE' || (status >= 300 && status < 400)) return error;
-  return new UpstreamError('UPSTREAM_OUTCOME_UNKNOWN', upstream, `${operation} may have been carried out`, {
+  return new UpstreamError('UPSTREAM_OUTCOME_UNKNOWN', subgraph, `${operation} may have been carried out`, {
     operation,
     status: details.status,
     cause: error,
   });
 };
 
-const asUpstreamError = (cause: unknown, upstream: string, operation: string): UpstreamError => {
+const asUpstreamError = (cause: unknown, subgraph: string, operation: string): UpstreamError => {
   if (isUpstreamError(cause)) return cause;
   const fault = (cause as { root?: { Envelope?: { Body?: { Fault?: { faultcode?: unknown } } } } } | undefined)?.root
     ?.Envelope?.Body?.Fault;
   if (fault) {
     // Codes are plain (`5`) or qualified (`SOAP-ENV:Server`).
     const code = String(fault.faultcode).split(':').pop()?.trim();
-    return new UpstreamError('UPSTREAM_REJECTED', upstream, `${operation} responded with fault ${code}`, {
+    return new UpstreamError('UPSTREAM_REJECTED', subgraph, `${operation} responded with fault ${code}`, {
       operation,
       fault: code,
       cause,
@@ -222,7 +222,7 @@ const asUpstreamError = (cause: unknown, upstream: string, operation: string): U
   }
   return new UpstreamError(
     'UPSTREAM_BAD_RESPONSE',
-    upstream,
+    subgraph,
     `${operation} responded with something other than a SOAP message`,
     {
       operation,

@@ -17,7 +17,7 @@ const BEFORE_SENDING = new Set([
 ]);
 
 export type WireOptions = {
-  readonly upstream: string;
+  readonly subgraph: string;
   readonly agent: Agent;
   readonly maxResponseBytes: number;
   readonly timeoutMs: number;
@@ -79,7 +79,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   /** Ends the exchange because the caller's signal has fired. */
   leave(): void {
     const { operation, signal } = this.#call;
-    if (signal) this.#giveUp(toAbortError(signal, this.#options.upstream, { operation }));
+    if (signal) this.#giveUp(toAbortError(signal, this.#options.subgraph, { operation }));
   }
 
   #timeOut(): void {
@@ -87,7 +87,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #errorOf(code: UpstreamError['code'], message: string, details: UpstreamErrorDetails): UpstreamError {
-    return new UpstreamError(code, this.#options.upstream, message, { operation: this.#call.operation, ...details });
+    return new UpstreamError(code, this.#options.subgraph, message, { operation: this.#call.operation, ...details });
   }
 
   #giveUp(failure: UpstreamError): void {

@@ -48,13 +48,13 @@ const describeFetch = ({ subgraph, startMs, timeMs, entities, errors }: FetchSpa
 /** Most requests get their permit at once. */
 const isNotable = ({ kind, timeMs }: Span): boolean => kind !== 'wait' || timeMs >= 1;
 
-const describeSpan = ({ upstream, operation, kind, startMs, timeMs, isFailed }: Span): Step => {
+const describeSpan = ({ subgraph, operation, kind, startMs, timeMs, isFailed }: Span): Step => {
   const verb = kind === 'wait' ? 'wait for a permit' : `request${isFailed ? ' failed' : ''}`;
-  return { startMs, timeMs, text: `${verb}, ${upstream} ${operation}` };
+  return { startMs, timeMs, text: `${verb}, ${subgraph} ${operation}` };
 };
 
 const describeRow = ({
-  upstream,
+  subgraph,
   operation,
   calls,
   retries,
@@ -65,7 +65,7 @@ const describeRow = ({
   misses,
 }: CallStatsRow): string =>
   [
-    `${upstream} ${operation}: ${count(calls, 'request')}`,
+    `${subgraph} ${operation}: ${count(calls, 'request')}`,
     retries > 0 && `${retries} of them retries`,
     failures > 0 && `${failures} failed`,
     keys > 0 && `${count(keys, 'key')} requested`,

@@ -27,20 +27,20 @@ const Path = z.array(z.union([z.string(), z.number()]));
 
 const Stale = z.object({
   path: Path,
-  provider: z.string(),
+  subgraph: z.string(),
   ageMs: z.number(),
   // Of another version's reason no more is known than that something is wrong.
   reason: z.enum(STALE_REASONS).catch('UPSTREAM_UNAVAILABLE'),
 });
 
 const Row = z.object({
-  upstream: z.string(),
+  subgraph: z.string(),
   operation: z.string(),
   ...Object.fromEntries(CALL_STATS_COLUMNS.map((column) => [column, z.number().default(0)])),
 });
 
 const CallSpan = z.object({
-  upstream: z.string(),
+  subgraph: z.string(),
   operation: z.string(),
   kind: z.enum(['call', 'wait']),
   startMs: z.number(),
@@ -85,13 +85,13 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   const { name, url, timeoutMs, returnHeaders } = subgraph;
   // A request that the subgraph will not execute is answered with 400 and the reason.
   const http = createHttpConnector({
-    upstream: name,
+    subgraph: name,
     timeoutMs,
     maxResponseBytes: 32 * 1024 * 1024,
     connections: 64,
     isSuccess: ({ status }) => status === 200 || status === 400,
   });
-  const origin = { upstream: name, operation: `POST ${name}` };
+  const origin = { subgraph: name, operation: `POST ${name}` };
   const readErrors = createErrorReader({ subgraph: name, policy: subgraph.errors, log });
   const codeOf = (error: UpstreamError): string =>
     (subgraph.receivesCredentials && credentialCode(error)) || error.code;
@@ -192,7 +192,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   const toError = (error: UpstreamError): SubgraphError => {
     const code = codeOf(error);
     if (code === error.code) return toPublicError(new GraphQLError('', { originalError: error }), log);
-    log.info({ code, upstream: name, status: error.details.status }, error.message);
+    log.info({ code, subgraph: name, status: error.details.status }, error.message);
     return { message: maskedMessage(name, code), extensions: { code } };
   };
 
@@ -225,7 +225,7 @@ const mergeTelemetry = (
   told: typeof NOTHING_TOLD,
   startMs: number,
 ): void => {
-  for (const { upstream, operation, ...row } of told.calls) callStats?.addRow(upstream, operation, row);
+  for (const { subgraph, operation, ...row } of told.calls) callStats?.addRow(subgraph, operation, row);
   // One by one: as arguments of one call, 150,000 of them overflow the stack.
   for (const span of told.spans) callStats?.spans?.push({ ...span, startMs: span.startMs + startMs });
   if (freshness && told.freshForMs !== null) freshness.leftMs = Math.min(freshness.leftMs, told.freshForMs);

@@ -64,7 +64,7 @@ export type ProviderPage<Item> = { readonly items: readonly Item[]; readonly nex
 
 /** A request for a page of a list. A cursor is only valid for the same list and query. */
 export type PagedList = {
-  readonly upstream: string;
+  readonly subgraph: string;
   readonly list: string;
   /** The filters, as sent to the provider. */
   readonly query: unknown;
@@ -81,7 +81,7 @@ export type PagedList = {
  * search, and would silently return a wrong page.
  */
 export const pageThrough = async <Item>(
-  { upstream, list, query, first, after }: PagedList,
+  { subgraph, list, query, first, after }: PagedList,
   fetchPage: (page: { token: string | undefined; limit: number }) => Promise<ProviderPage<Item | InvalidItem> | null>,
 ): Promise<Connection<Item>> => {
   const identity = createHash('sha256')
@@ -105,11 +105,11 @@ export const pageThrough = async <Item>(
       const position = before + index + 1;
       const endsPage = position === items.length && next !== undefined;
       const cursor = writeCursor(endsPage ? [identity, next, 0] : [identity, token, position]);
-      edges.push({ cursor, node: itemOrError(upstream, item) });
+      edges.push({ cursor, node: itemOrError(subgraph, item) });
     });
     hasMore = next !== undefined || before + wanted.length < items.length;
     return edges.length < first && next !== undefined ? { token: next, before: 0 } : undefined;
   };
-  await readPages({ token: start, before: skip }, readPage, { upstream, operation: list });
+  await readPages({ token: start, before: skip }, readPage, { subgraph, operation: list });
   return toConnection(edges, { after, hasNextPage: hasMore });
 };

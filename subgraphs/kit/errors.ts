@@ -38,17 +38,17 @@ export const toPublicError = (
   const path = error.path && { path: error.path };
   const cause = causeOf(error);
   if (cause instanceof UpstreamError) {
-    const { code, upstream, details } = cause;
+    const { code, subgraph, details } = cause;
     const { operation, status, retryAfterMs, reason } = details;
     // Cancelled and rejected requests are not failures of the provider.
     const level = code === 'UPSTREAM_CANCELLED' || code === 'UPSTREAM_REJECTED' ? 'info' : 'warn';
     const refused = code === 'UPSTREAM_UNAUTHORIZED' && credentials ? { variables: credentials } : undefined;
     log[level](
-      { code, upstream, operation, status, reason, path: error.path, why: whyOf(cause), ...refused },
+      { code, subgraph, operation, status, reason, path: error.path, why: whyOf(cause), ...refused },
       refused ? `${cause.message}. Check ${credentials?.join(', ')}.` : cause.message,
     );
     return {
-      message: MESSAGES[code](upstream),
+      message: MESSAGES[code](subgraph),
       ...path,
       extensions: {
         code,

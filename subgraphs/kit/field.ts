@@ -6,7 +6,7 @@ import type { Staleness } from '../../connectors/reads/reader.ts';
 export type StaleNote = Staleness & {
   readonly path: readonly (string | number)[];
   /** The subgraph whose provider it is. */
-  readonly provider: string;
+  readonly subgraph: string;
 };
 
 /** The part of a resolver's context that every subgraph has. */

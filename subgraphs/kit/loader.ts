@@ -21,7 +21,7 @@ export const createLoader = <Key, Value>(reader: Reader<Key, Value>, options: Re
   const load = async (key: Key): Promise<Value | null> => {
     const field = currentField();
     const { value, stale } = await loader.load(key);
-    if (stale) noteStale(field, { provider: reader.upstream, ...stale });
+    if (stale) noteStale(field, { subgraph: reader.subgraph, ...stale });
     return value;
   };
   return {

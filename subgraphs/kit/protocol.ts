@@ -75,7 +75,7 @@ export const toReport = (
 const mergeNotes = (stale: readonly StaleNote[]): StaleNote[] => {
   const merged = new Map<string, StaleNote>();
   for (const note of stale) {
-    const place = JSON.stringify([note.provider, note.path]);
+    const place = JSON.stringify([note.subgraph, note.path]);
     const other = merged.get(place) ?? note;
     merged.set(place, {
       ...note,

@@ -92,7 +92,7 @@ export const defineSubgraph = <
   readConfig: (env) => readSettings(definition, env),
   create: (env, infrastructure) => {
     const settings = readSettings(definition, env);
-    const provider = createProvider(infrastructure, definition, { upstream: name, settings });
+    const provider = createProvider(infrastructure, definition, { subgraph: name, settings });
     return {
       name,
       credentials: namesOfSet(credentialsOf(definition), env),

@@ -70,7 +70,7 @@ const start = async (env: Readonly<Record<string, string>> = {}) => {
   const settings = readSettings(notes, { NOTES_TOKEN: ADA, NOTES_BASE_URL: server.url, ...env });
   const infrastructure = createInfrastructure({ cacheBytes: 1024 * 1024 });
   const provider: Provider<unknown, ReturnType<typeof notes.reads>> = createProvider(infrastructure, notes, {
-    upstream: 'notes',
+    subgraph: 'notes',
     settings,
   });
   closing.push(provider.close, server.close);

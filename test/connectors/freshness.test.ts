@@ -37,7 +37,7 @@ const words = defineProvider({
 const start = async (cacheBytes = 1024 * 1024) => {
   const server = await startHttpServer((_request, response) => response.end('{}'));
   const settings = readSettings(words, { WORDS_BASE_URL: server.url });
-  const provider = createProvider(createInfrastructure({ cacheBytes }), words, { upstream: 'words', settings });
+  const provider = createProvider(createInfrastructure({ cacheBytes }), words, { subgraph: 'words', settings });
   const { api, readers } = provider.connect();
   const leftAfter = async (read: (freshness: { leftMs: number }) => Promise<unknown>): Promise<number> => {
     const freshness = { leftMs: Number.POSITIVE_INFINITY };

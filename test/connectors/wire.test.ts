@@ -21,7 +21,7 @@ beforeEach(async () => {
     await release.promise;
     response.end('{}');
   });
-  connector = createHttpConnector({ upstream: 'shop', timeoutMs: 5_000, connections: 1 });
+  connector = createHttpConnector({ subgraph: 'shop', timeoutMs: 5_000, connections: 1 });
 });
 afterEach(async () => {
   await connector.close();

@@ -14,13 +14,13 @@ const refundedPayment = company.accounts
   .flatMap(({ payments }) => payments)
   .find(({ refunds }) => refunds.length > 0)?.id;
 
-type Note = { path: (string | number)[]; provider: string; ageMs: number; reason: string };
-type Row = { upstream: string; operation: string; calls: number; hits: number };
+type Note = { path: (string | number)[]; subgraph: string; ageMs: number; reason: string };
+type Row = { subgraph: string; operation: string; calls: number; hits: number };
 type Span = { startMs: number; timeMs: number };
 type Trace = {
   plan: { kind: string; nodes: { kind: string; subgraph?: string; query?: string; nodes?: unknown[] }[] };
   fetches: (Span & { subgraph: string; query: string; entities: number; errors: number })[];
-  calls: (Span & { upstream: string; operation: string; kind: string; isFailed: boolean })[];
+  calls: (Span & { subgraph: string; operation: string; kind: string; isFailed: boolean })[];
 };
 type Told = { stale?: Note[]; calls?: Row[]; timeMs?: number; trace?: Trace };
 
@@ -72,8 +72,8 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
 
   test('says what a request has cost', async () => {
     const rows = reportOf(await gateway.ask(PAGE, {}, REPORTED))?.calls ?? [];
-    const sum = (upstream: string) =>
-      rows.filter((row) => row.upstream === upstream).reduce((calls, row) => calls + row.calls, 0);
+    const sum = (subgraph: string) =>
+      rows.filter((row) => row.subgraph === subgraph).reduce((calls, row) => calls + row.calls, 0);
     expect(sum('crm')).toBe(stack.hubspot.calls.length);
     expect(sum('payments')).toBe(stack.stripe.calls.length);
     expect(rows.find(({ operation }) => operation === 'GET /v1/customers/search')).toMatchObject({ misses: 12 });
@@ -102,8 +102,8 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
       [...stack.hubspot.calls, ...stack.stripe.calls].map(({ operation }) => operation).sort(),
     );
     // Every call lies within the fetch that needed it, but for a clock of another process and what is rounded.
-    for (const { upstream, startMs, timeMs, isFailed } of calls) {
-      const fetch = fetches.find(({ subgraph }) => subgraph === upstream);
+    for (const { subgraph, startMs, timeMs, isFailed } of calls) {
+      const fetch = fetches.find((one) => one.subgraph === subgraph);
       expect(isFailed).toBe(false);
       expect(startMs).toBeGreaterThanOrEqual((fetch?.startMs ?? Number.NaN) - 1);
       expect(startMs + timeMs).toBeLessThanOrEqual((fetch?.startMs ?? 0) + (fetch?.timeMs ?? 0) + 1);
@@ -137,8 +137,8 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
     );
     expect(
       notes.every(
-        ({ provider, ageMs, reason }) =>
-          provider === 'payments' && reason !== 'REFRESHING' && ageMs >= 0 && ageMs < 60_000,
+        ({ subgraph, ageMs, reason }) =>
+          subgraph === 'payments' && reason !== 'REFRESHING' && ageMs >= 0 && ageMs < 60_000,
       ),
     ).toBe(true);
   });
@@ -172,7 +172,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
     const answer = await gateway.ask(ask);
     expect(answer.errors).toBeUndefined();
     expect(answer.data).toEqual(before.data);
-    const places = reportOf(answer)?.stale?.map(({ path, provider }) => `${provider} ${path.join('.')}`) ?? [];
+    const places = reportOf(answer)?.stale?.map(({ path, subgraph }) => `${subgraph} ${path.join('.')}`) ?? [];
     expect(places.sort()).toEqual(['crm payment.customer', 'crm payment.customer.company']);
   });
 
@@ -187,7 +187,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
       node.customer?.email ? [index] : [],
     );
     expect(known.length).toBeGreaterThan(2);
-    const places = (reportOf(answer)?.stale ?? []).filter(({ provider }) => provider === 'crm');
+    const places = (reportOf(answer)?.stale ?? []).filter(({ subgraph }) => subgraph === 'crm');
     expect(places.map(({ path }) => path.join('.')).sort()).toEqual(
       known.map((index) => `payments.edges.${index}.node.customer`),
     );

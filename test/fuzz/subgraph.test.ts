@@ -44,7 +44,7 @@ const ODD_ANSWERS: readonly Odd[] = [
   {
     name: 'a hundred and fifty thousand calls',
     body: () => {
-      const call = { upstream: 'x', operation: 'x', kind: 'call', startMs: 1, timeMs: 1, isFailed: false };
+      const call = { subgraph: 'x', operation: 'x', kind: 'call', startMs: 1, timeMs: 1, isFailed: false };
       return JSON.stringify({ data: { books: [] }, extensions: { tributary: { spans: Array(150_000).fill(call) } } });
     },
   },

@@ -70,15 +70,15 @@ test.each([
 );
 
 test.each([
-  ['columns of its own', { calls: [{ upstream: 'payments', operation: 'x', calls: 2, cost: 9 }] }, [{ calls: 2 }]],
-  ['no numbers', { calls: [{ upstream: 'payments', operation: 'x', calls: 'many' }] }, []],
+  ['columns of its own', { calls: [{ subgraph: 'payments', operation: 'x', calls: 2, cost: 9 }] }, [{ calls: 2 }]],
+  ['no numbers', { calls: [{ subgraph: 'payments', operation: 'x', calls: 'many' }] }, []],
   ['no list', { calls: 7, stale: 'yes' }, []],
 ])('given a report with %s, then invalid parts are omitted', async (_, tributary, expected) => {
   answer = json(200, { data: { payment: { id: 'pi_3x', status: 'SUCCEEDED' } }, extensions: { tributary } });
   const { text, errors } = await stack.ask(ASK, {}, { headers: { 'x-tributary-report': '1' } });
   expect(errors).toBeUndefined();
-  const { extensions } = JSON.parse(text) as { extensions: { tributary: { calls: { upstream: string }[] } } };
-  const rows = extensions.tributary.calls.filter(({ upstream }) => upstream === 'payments');
+  const { extensions } = JSON.parse(text) as { extensions: { tributary: { calls: { subgraph: string }[] } } };
+  const rows = extensions.tributary.calls.filter(({ subgraph }) => subgraph === 'payments');
   expect(rows).toMatchObject(expected);
   expect(text).not.toContain('cost');
 });

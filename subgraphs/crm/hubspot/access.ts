@@ -48,16 +48,16 @@ export const createAccessToken = (
   { access, baseUrl }: { readonly access: Access; readonly baseUrl: string },
   endpoint: Endpoint,
 ): CachedCredential => {
-  const { upstream } = http;
+  const { subgraph } = http;
   if ('token' in access) {
     return createCachedCredential({
-      upstream,
+      subgraph,
       acquire: async () => ({ value: access.token }),
       isRejected: () => false,
     });
   }
   return createCachedCredential({
-    upstream,
+    subgraph,
     acquire: () => refresh(http, `${baseUrl}${endpoint.path}`, endpoint, access),
     isRejected: (error) => isUpstreamError(error, 'UPSTREAM_UNAUTHORIZED') && error.details.status === 401,
   });
@@ -85,12 +85,12 @@ const refresh = async (
       write: false,
       skipRateLimit: true,
     });
-    const token = parseJson(Token, body, { upstream: http.upstream, operation });
+    const token = parseJson(Token, body, { subgraph: http.subgraph, operation });
     return { value: token.access_token, expiresInMs: token.expires_in * 1000 };
   } catch (error) {
     if (!isUpstreamError(error, 'UPSTREAM_REJECTED')) throw error;
     // HubSpot responds to a revoked refresh token with 400.
-    throw new UpstreamError('UPSTREAM_UNAUTHORIZED', http.upstream, 'the refresh token was rejected', {
+    throw new UpstreamError('UPSTREAM_UNAUTHORIZED', http.subgraph, 'the refresh token was rejected', {
       operation,
       status: error.details.status,
       cause: error,

@@ -71,7 +71,7 @@ export type HubSpotOptions = {
  * Requests contain everything that HubSpot's OpenAPI documents require, even where HubSpot has a default.
  */
 export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) => {
-  const { upstream } = http;
+  const { subgraph } = http;
   const endpoints = createEndpoints(config.apiVersion);
   const access = createAccessToken(http, config, endpoints.token);
   const shapes = createShapes(config.defaultCurrency);
@@ -95,7 +95,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
       });
     try {
       const { body } = await access.use(send, options);
-      return parseJson(schema, body, { upstream, operation, write });
+      return parseJson(schema, body, { subgraph, operation, write });
     } catch (error) {
       throw withReason(error);
     }
@@ -113,13 +113,13 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
       endpoint,
       json: toBatchRead(type, ids, idProperty),
     });
-    const context = { upstream, operation: endpoint.operation };
+    const context = { subgraph, operation: endpoint.operation };
     const found = new Map<string, Shape<Type> | Error>();
     let isWhole = true;
     for (const result of results) {
       const key = idProperty ? emailOf(result) : idOf(result);
       if (key === undefined) isWhole = false;
-      else found.set(key, itemOrError(upstream, parseItem(shapes[type], result, endpoint.operation)) as Shape<Type>);
+      else found.set(key, itemOrError(subgraph, parseItem(shapes[type], result, endpoint.operation)) as Shape<Type>);
     }
     addFailures(found, ids, failuresOf(errors ?? [], 'ids'), isWhole, context);
     return found;
@@ -231,7 +231,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
   ): Promise<Map<string, (ApiAssociation | InvalidItem)[] | Error>> => {
     const found = new Map<string, (ApiAssociation | InvalidItem)[] | Error>();
     const endpoint = endpoints.associations(from, to);
-    const context = { upstream, operation: endpoint.operation };
+    const context = { subgraph, operation: endpoint.operation };
     const askPage = async (inputs: readonly { id: string; after?: string }[]) => {
       const { results, errors } = await sendRequest(BatchResult, { ...options, endpoint, json: { inputs } });
       const next: { id: string; after: string }[] = [];
@@ -242,7 +242,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
         if (owner === undefined) isWhole = false;
         else {
           const page = parseItem(AssociationsPage, result, endpoint.operation);
-          if (isInvalidItem(page)) answered.set(owner, toItemError(upstream, page));
+          if (isInvalidItem(page)) answered.set(owner, toItemError(subgraph, page));
           else {
             answered.set(
               owner,
@@ -407,12 +407,12 @@ const addFailures = <Value>(
   }
 };
 
-const partOfBatchFailed = ({ upstream, operation }: ResponseContext, category: string): UpstreamError =>
-  new UpstreamError('UPSTREAM_UNAVAILABLE', upstream, `${operation} failed for an input: ${category}`, { operation });
+const partOfBatchFailed = ({ subgraph, operation }: ResponseContext, category: string): UpstreamError =>
+  new UpstreamError('UPSTREAM_UNAVAILABLE', subgraph, `${operation} failed for an input: ${category}`, { operation });
 
 /** Adds the reason of a rejection, according to its status as HubSpot documents it. */
 const withReason = (error: unknown): unknown => {
   if (!isUpstreamError(error, 'UPSTREAM_REJECTED') || error.details.reason) return error;
   const reason = error.details.status === 409 ? 'ALREADY_EXISTS' : 'INVALID_VALUE';
-  return new UpstreamError(error.code, error.upstream, error.message, { ...error.details, reason, cause: error });
+  return new UpstreamError(error.code, error.subgraph, error.message, { ...error.details, reason, cause: error });
 };

@@ -25,7 +25,7 @@ export const primaryOf = (associations: Associations): string | undefined => {
     else {
       first ??= association;
       if (association.isPrimary === null && associations.length > 1) {
-        problem ??= unusableResponse({ upstream: 'crm', operation: 'associations' }, 'unexpected associationTypes');
+        problem ??= unusableResponse({ subgraph: 'crm', operation: 'associations' }, 'unexpected associationTypes');
       }
     }
   }

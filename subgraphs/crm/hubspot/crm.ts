@@ -30,7 +30,7 @@ export const createCrm = (session: HubSpotSession): Crm => {
     customers: ({ lifecycleStage, text }, page) => {
       const filters = toFilters({ lifecyclestage: lifecycleStage && API_LIFECYCLE_STAGE[lifecycleStage] });
       const query = { filters, text: text ?? undefined };
-      const paged = { upstream: 'crm', list: 'customers', query, ...page };
+      const paged = { subgraph: 'crm', list: 'customers', query, ...page };
       return pageThrough(paged, (providerPage) => customerPages.load({ query, page: providerPage }));
     },
     company: companies.load,
@@ -38,7 +38,7 @@ export const createCrm = (session: HubSpotSession): Crm => {
     deals: ({ stage, status, text }, page) => {
       const filters = toFilters({ dealstage: stage, ...(status && DEAL_STATUS_PROPERTIES[status]) });
       const query = { filters, text: text ?? undefined };
-      const paged = { upstream: 'crm', list: 'deals', query, ...page };
+      const paged = { subgraph: 'crm', list: 'deals', query, ...page };
       return pageThrough(paged, (providerPage) => dealPages.load({ query, page: providerPage }));
     },
     companyOfCustomer: (id) => companyOf(loaders.companiesOfContact, id),

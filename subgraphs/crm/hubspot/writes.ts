@@ -115,4 +115,4 @@ const toContactProperties = ({ email, firstName, lastName, phone, lifecycleStage
   });
 
 const gone = ({ operation }: Endpoint): Error =>
-  unusableResponse({ upstream: 'crm', operation }, 'nothing of a record that was just written');
+  unusableResponse({ subgraph: 'crm', operation }, 'nothing of a record that was just written');

@@ -99,7 +99,7 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
       const named = Named.safeParse(entry);
       const sku = named.success ? named.data.sku : undefined;
       try {
-        return { sku, value: parseResponse(item, entry, { upstream: 'inventory', operation }) };
+        return { sku, value: parseResponse(item, entry, { subgraph: 'inventory', operation }) };
       } catch (error) {
         return { sku, value: error as Error };
       }

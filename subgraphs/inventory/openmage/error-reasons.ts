@@ -22,11 +22,11 @@ const FAULTS: ReadonlyMap<string, { code: UpstreamErrorCode; reason?: RejectionR
 /** Converts a fault to its error. An undocumented fault counts as the shop's own failure. */
 export const toFailure = (error: unknown, write: boolean): unknown => {
   if (!isUpstreamError(error, 'UPSTREAM_REJECTED')) return error;
-  const { upstream, details } = error;
+  const { subgraph, details } = error;
   if (details.fault === undefined) return error;
   const known = FAULTS.get(details.fault);
   const { code, reason } = known ?? { code: write ? 'UPSTREAM_OUTCOME_UNKNOWN' : 'UPSTREAM_UNAVAILABLE' };
-  return new UpstreamError(code, upstream, `${details.operation} responded with fault ${details.fault}`, {
+  return new UpstreamError(code, subgraph, `${details.operation} responded with fault ${details.fault}`, {
     ...details,
     reason,
     cause: error,

@@ -9,7 +9,7 @@ const LoginResponse = z.object({ result: z.string().trim().min(1) });
 /** The session of an API user: one for all callers, renewed when the shop reports that it has expired. */
 export const createSession = ({ soap, username, apiKey }: OpenMageOptions): CachedCredential =>
   createCachedCredential({
-    upstream: 'inventory',
+    subgraph: 'inventory',
     acquire: async () => {
       const input = { username, apiKey };
       try {

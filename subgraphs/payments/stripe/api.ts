@@ -67,7 +67,7 @@ export type NewPayment = {
  * Creates the client for Stripe's API. Amounts are in Stripe's units. Every function throws UpstreamError.
  * Source: https://docs.stripe.com/api
  */
-export const createStripeApi = ({ upstream, sendRequest, write }: StripeClient) => {
+export const createStripeApi = ({ subgraph, sendRequest, write }: StripeClient) => {
   const listPage = <Item extends z.ZodType>(
     name: StripeOperation,
     item: Item,
@@ -82,7 +82,7 @@ export const createStripeApi = ({ upstream, sendRequest, write }: StripeClient) 
   ): string | undefined => {
     if (!has_more) return undefined;
     const last = data.findLast(({ id }) => id !== null)?.id;
-    if (!last) throw unusableResponse({ upstream, operation: name }, 'a page without an id to go on after');
+    if (!last) throw unusableResponse({ subgraph, operation: name }, 'a page without an id to go on after');
     return last;
   };
 
@@ -168,7 +168,7 @@ export const createStripeApi = ({ upstream, sendRequest, write }: StripeClient) 
           found.push(...data);
           return (has_more && next_page) || undefined;
         };
-        await readPages('', askPage, { upstream, operation: name });
+        await readPages('', askPage, { subgraph, operation: name });
         return found;
       }),
     ),
@@ -237,7 +237,7 @@ export const createStripeApi = ({ upstream, sendRequest, write }: StripeClient) 
             refunds.push(...list.data);
             return nextOf(list, name);
           };
-          await readPages('', askPage, { upstream, operation: name });
+          await readPages('', askPage, { subgraph, operation: name });
           return refunds;
         },
     ),

@@ -35,7 +35,7 @@ type SendRequest = <Schema extends z.ZodType>(
 
 /** Sends requests with Stripe's official SDK over a connector. */
 export type StripeClient = {
-  readonly upstream: string;
+  readonly subgraph: string;
   /** Sends one request and parses the response. Throws UpstreamError. */
   readonly sendRequest: SendRequest;
   /** The same for a write under an idempotency key. If its response cannot be used, repeats it to get the stored result. */
@@ -43,7 +43,7 @@ export type StripeClient = {
 };
 
 const createStripeClient = (http: HttpConnector, { API_KEY, BASE_URL }: StripeSettings): StripeClient => {
-  const { upstream } = http;
+  const { subgraph } = http;
   const connector = createFetch(http);
   const { protocol, hostname, port } = new URL(BASE_URL);
   const sdk = new Stripe(API_KEY, {
@@ -58,7 +58,7 @@ const createStripeClient = (http: HttpConnector, { API_KEY, BASE_URL }: StripeSe
   });
 
   const sendRequest: SendRequest = async (operation, response, options, send) => {
-    const context = { upstream, operation, write: operation.startsWith('POST') };
+    const context = { subgraph, operation, write: operation.startsWith('POST') };
     try {
       const body = await connector.as({ ...options, operation, write: context.write }, () => send(sdk));
       return parseResponse(response, body, context);
@@ -67,7 +67,7 @@ const createStripeClient = (http: HttpConnector, { API_KEY, BASE_URL }: StripeSe
     }
   };
 
-  return { upstream, sendRequest, write: (...args) => reconcileByRepeating(() => sendRequest(...args)) };
+  return { subgraph, sendRequest, write: (...args) => reconcileByRepeating(() => sendRequest(...args)) };
 };
 
 export const stripeSdk: Transport<StripeClient, StripeSettings> = { connect: createStripeClient };

@@ -61,7 +61,7 @@ export const isMissing = (error: unknown): boolean =>
 
 /** Creates the error for a response that cannot be used. `problem` completes "The operation responded with …"; no values. */
 export const badResponse = (operation: StripeOperation, problem: string): UpstreamError =>
-  unusableResponse({ upstream: 'payments', operation }, problem);
+  unusableResponse({ subgraph: 'payments', operation }, problem);
 
 /**
  * Converts the error of an SDK call. The SDK wraps the connector's error; anything else it throws means that it could not read
@@ -71,9 +71,9 @@ export const toUpstreamError = (error: unknown, context: ResponseContext): Upstr
   const { operation } = context;
   const inner = error instanceof Stripe.errors.StripeError ? (error as { detail?: unknown }).detail : error;
   if (isUpstreamError(inner)) {
-    const { code, upstream, details } = inner;
+    const { code, subgraph, details } = inner;
     if (code !== 'UPSTREAM_REJECTED' && code !== 'UPSTREAM_NOT_FOUND') return inner;
-    return new UpstreamError(code, upstream, `${operation} responded with ${details.status}`, {
+    return new UpstreamError(code, subgraph, `${operation} responded with ${details.status}`, {
       ...details,
       reason: reasonOf(details.body, operation),
       cause: inner,

@@ -42,7 +42,7 @@ export const createPayments = (connected: SessionOf<typeof stripe>): Payments =>
         createdFrom: createdFrom ? toSeconds(createdFrom) : undefined,
         createdBefore: createdBefore ? toSeconds(createdBefore) : undefined,
       };
-      const list = { upstream: 'payments', list: 'payments', query: search, first, after };
+      const list = { subgraph: 'payments', list: 'payments', query: search, first, after };
       return pageThrough<Payment>(list, async (page) => {
         const found = await loaders.paymentLists.load({ search, page });
         return found && { ...found, items: found.items.map((item) => mapItem(item, toPayment)) };

@@ -9,7 +9,7 @@ export const cache = ({ of, one, two, three, withStack, ask, write, reads, fail,
     withStack({ CACHE_MAX_MIB: '16', [of.cache.variable]: `${of.cache.type}=10/60/3600` });
     // Asking again can take longer than a client waits.
     const outage = expect.stringMatching(/^UPSTREAM_(UNAVAILABLE|TIMEOUT)$/);
-    const asStale = { path: ['a0'], provider: of.service };
+    const asStale = { path: ['a0'], subgraph: of.service };
 
     test('fresh: no call', async () => {
       const first = await ask([one]);
@@ -141,7 +141,7 @@ export const cache = ({ of, one, two, three, withStack, ask, write, reads, fail,
       await ask([one]);
       const rows = reportOf(await ask([one, two], { headers }))?.calls;
       expect(rows?.find(({ operation }) => operation === of.readOperation)).toMatchObject({
-        upstream: of.service,
+        subgraph: of.service,
         calls: 1,
         retries: 0,
         failures: 0,

@@ -22,8 +22,8 @@ export const Operations = ({ calls: all }: { calls: Rows }) => {
           </tr>
         </thead>
         <tbody>
-          {sent.map(({ upstream, operation, calls, keys, hits, stale }) => (
-            <tr key={`${upstream} ${operation}`}>
+          {sent.map(({ subgraph, operation, calls, keys, hits, stale }) => (
+            <tr key={`${subgraph} ${operation}`}>
               <th scope="row">
                 <OperationName name={operation} />
               </th>

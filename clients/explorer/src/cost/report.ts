@@ -14,7 +14,7 @@ export type FetchSpan = Timed & {
 };
 
 export type CallSpan = Timed & {
-  readonly upstream: string;
+  readonly subgraph: string;
   readonly operation: string;
   readonly kind: 'call' | 'wait';
   readonly isFailed: boolean;
@@ -40,12 +40,12 @@ export type Report = {
   readonly timeMs?: number;
   readonly stale?: readonly {
     readonly path: readonly (string | number)[];
-    readonly provider: string;
+    readonly subgraph: string;
     readonly ageMs: number;
     readonly reason: string;
   }[];
   readonly calls?: readonly {
-    readonly upstream: string;
+    readonly subgraph: string;
     readonly operation: string;
     readonly calls: number;
     readonly keys: number;

@@ -21,7 +21,7 @@ const rowsOf = ({ fetches, calls }: Trace): Row[] => {
     const next = inOrder.slice(index + 1).find(({ subgraph }) => subgraph === fetch.subgraph);
     for (const [call, wait] of left) {
       // One that began before the subgraph's next fetch belongs to this one.
-      if (call.upstream !== fetch.subgraph || (next && call.startMs >= next.startMs)) continue;
+      if (call.subgraph !== fetch.subgraph || (next && call.startMs >= next.startMs)) continue;
       left.delete(call);
       rows.push(toCallRow(call, wait));
     }
@@ -36,8 +36,8 @@ const withWaits = (spans: readonly CallSpan[]): [CallSpan, Timed | undefined][] 
   const calls = inOrder.filter(({ kind }) => kind === 'call');
   const rows = calls.map((call): [CallSpan, Timed | undefined] => {
     const wait = [...waits].find(
-      ({ operation, upstream, startMs }) =>
-        operation === call.operation && upstream === call.upstream && startMs <= call.startMs,
+      ({ operation, subgraph, startMs }) =>
+        operation === call.operation && subgraph === call.subgraph && startMs <= call.startMs,
     );
     if (wait) waits.delete(wait);
     return [call, wait];

@@ -6,7 +6,7 @@ import { OUTAGE_CODES } from '../errors.ts';
 
 /** A part of an answer that is past its time. */
 type StaleNote = {
-  readonly provider: string;
+  readonly subgraph: string;
   readonly ageMs: number;
   /** `REFRESHING` where all is well and the next answer is newer, otherwise the code of the failure. */
   readonly reason: string;
@@ -74,8 +74,8 @@ const toOutages = (
   const now = Date.now();
   const fromStale = stale
     .filter(({ reason }) => reason !== 'REFRESHING')
-    .map(({ provider, reason, ageMs }) => ({
-      subgraph: provider,
+    .map(({ subgraph, reason, ageMs }) => ({
+      subgraph,
       code: reason,
       shownFrom: now - ageMs,
       isMissing: false,
