@@ -8,7 +8,7 @@ const [failing = '', first = '', second = ''] = createCompany().products.map(({ 
 
 const OK = (sku: string) => ({ sku, stock: { quantity: expect.any(Number) } });
 
-/* The same from an inventory in the gateway's process and from one over HTTP. */
+/* The same behaviour with the inventory in-process and over HTTP. */
 describe.each(['in process', 'over HTTP'])('products, with the inventory %s, of which one cannot be read', (way) => {
   let stack: Stack;
   let gateway: Pick<Stack, 'ask' | 'close'>;
