@@ -70,8 +70,8 @@ const LISTS: readonly (readonly [list: string, selection: string, on: string, od
 const inList = (list: string, args: string) =>
   list.includes('(') ? list.replace('(', `(${args}, `) : `${list}(${args})`;
 
-describe.each(['in process', 'over HTTP'])('%s', (way) => {
-  const ask: Ask = (...args) => (way === 'over HTTP' ? overHttp : stack).ask(...args);
+describe.each(['in process', 'over HTTP'])('%s', (transport) => {
+  const ask: Ask = (...args) => (transport === 'over HTTP' ? overHttp : stack).ask(...args);
 
   test.each(LISTS.map(([list, selection, on, odd], index) => ({ index, list, selection, on, odd })))(
     '$index: $list: the second is null, its neighbours arrive, and paging goes on after it',
@@ -207,7 +207,7 @@ describe.each(['in process', 'over HTTP'])('%s', (way) => {
     const paid = company.accounts
       .flatMap(({ payments }) => payments)
       .filter(({ status, refunds, amount }) => status === 'succeeded' && refunds.length === 0 && amount > 500);
-    const id = paid[way === 'over HTTP' ? 0 : 1]?.id;
+    const id = paid[transport === 'over HTTP' ? 0 : 1]?.id;
     const money = company.accounts
       .find(({ payments }) => payments.some((one) => one.id === id))
       ?.currency.toUpperCase();

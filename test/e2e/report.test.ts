@@ -22,14 +22,14 @@ type Trace = {
   fetches: (Span & { subgraph: string; query: string; entities: number; errors: number })[];
   calls: (Span & { upstream: string; operation: string; kind: string; isFailed: boolean })[];
 };
-type Told = { stale?: Note[]; calls?: Row[]; timeMs?: number; trace?: Trace };
+type Report = { stale?: Note[]; calls?: Row[]; timeMs?: number; trace?: Trace };
 
 const reportOf = ({ text }: Answer<unknown>) =>
-  (JSON.parse(text) as { extensions?: { tributary?: Told } }).extensions?.tributary;
+  (JSON.parse(text) as { extensions?: { tributary?: Report } }).extensions?.tributary;
 const REPORTED = { headers: { 'x-tributary-report': '1' } };
 
 /* The same reports with in-process subgraphs and over HTTP. */
-describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (way) => {
+describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (transport) => {
   let stack: Stack;
   let gateway: Pick<Stack, 'url' | 'ask' | 'close'>;
   let remote: Spawned | undefined;
@@ -44,7 +44,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
     };
     stack = await startStack({ env });
     gateway = stack;
-    if (way === 'over HTTP') {
+    if (transport === 'over HTTP') {
       remote = startProcess(['node', 'subgraphs/main.ts'], {
         SUBGRAPHS: 'payments,crm',
         PORT: '0',

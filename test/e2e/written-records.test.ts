@@ -27,7 +27,7 @@ beforeEach(() => {
   advanceClock(120_000);
 });
 
-const waysOf: Readonly<Record<string, () => Ask>> = {
+const asks: Readonly<Record<string, () => Ask>> = {
   'in process': () => stack.ask,
   'over HTTP': () => overHttp.ask,
 };
@@ -46,14 +46,14 @@ const READ_FAULTS: readonly (readonly [name: string, fault: Fault, code: unknown
   ['no record', { body: '{"results":[]}' }, 'UPSTREAM_BAD_RESPONSE'],
 ];
 
-describe.each(Object.keys(waysOf))('%s', (way) => {
-  const ask: Ask = (...args) => (waysOf[way] ?? (() => stack.ask))()(...args);
+describe.each(Object.keys(asks))('%s', (transport) => {
+  const ask: Ask = (...args) => (asks[transport] ?? (() => stack.ask))()(...args);
 
   // The other process does not use this one's mocked clock: an open circuit would affect the next case.
-  test.each(way === 'over HTTP' ? READ_FAULTS.slice(0, 1) : READ_FAULTS)(
+  test.each(transport === 'over HTTP' ? READ_FAULTS.slice(0, 1) : READ_FAULTS)(
     'createCustomer, then %s: what was entered is there, and the rest is an error of its own',
     async (name, fault, code) => {
-      const email = `${way}.${name}@customers.example`.replaceAll(' ', '.').toLowerCase();
+      const email = `${transport}.${name}@customers.example`.replaceAll(' ', '.').toLowerCase();
       stack.hubspot.fail({ ...fault, on: 'contacts/batch/read' });
       const { data, errors } = await ask<Written>(
         `mutation { createCustomer(input: { email: "${email}", firstName: "Nora" }) {
