@@ -5,7 +5,7 @@ import { LongestFirst } from './test/helpers/longest-first.ts';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    setupFiles: ['test/helpers/leave-nothing.ts'],
+    setupFiles: ['test/helpers/require-clock-reset.ts'],
     globalSetup: ['test/helpers/report-missing-tools.ts', 'test/helpers/build-pages.ts'],
     // Generous, as a machine with other work takes its time; nothing waits this long where all is well.
     testTimeout: 300_000,

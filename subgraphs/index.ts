@@ -4,5 +4,5 @@ import { inventory } from './inventory/index.ts';
 import { payments } from './payments/index.ts';
 import type { SubgraphModule } from './kit/subgraph.ts';
 
-/** Every subgraph there is, in the order of their ports. */
+/** All subgraphs, in the order of their ports. */
 export const subgraphs: readonly SubgraphModule[] = [crm, inventory, payments].sort((a, b) => a.port - b.port);

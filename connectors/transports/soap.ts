@@ -18,8 +18,8 @@ export type SoapConnectorOptions<Operation extends string> = {
    * sent to any other origin than those of the two URLs.
    */
   readonly endpointUrl?: string | undefined;
-  /** Operations that the WSDL must describe. Default: none. */
-  readonly operations?: readonly Operation[];
+  /** Operations that the WSDL must describe. */
+  readonly operations: readonly Operation[];
 };
 
 /**
@@ -28,7 +28,7 @@ export type SoapConnectorOptions<Operation extends string> = {
  * counts as a failure like any 500. `serverFaults` are the codes with which this provider reports the same.
  */
 export const isSoapResponse =
-  (serverFaults: readonly string[] = []) =>
+  (serverFaults: readonly string[]) =>
   ({ status, body }: ProviderResponse): boolean => {
     if (status >= 200 && status < 300) return true;
     if (status !== 500 || !body.includes('Envelope')) return false;
@@ -78,7 +78,7 @@ export const createSoapConnector = <Operation extends string>({
   http,
   wsdlUrl,
   endpointUrl,
-  operations = [],
+  operations,
 }: SoapConnectorOptions<Operation>): SoapConnector<Operation> => {
   const { subgraph } = http;
   const origins = createSoapOrigins(subgraph, [wsdlUrl, endpointUrl]);

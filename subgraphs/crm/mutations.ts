@@ -7,7 +7,7 @@ import type { IdSchema, SingleLifecycleStage } from './model.ts';
 /** Schema of a lifecycle stage that can be set or filtered by. */
 export const LifecycleStage = z.custom<SingleLifecycleStage>(
   (stage) => typeof stage === 'string' && stage !== 'OTHER',
-  'OTHER stands for many stages and cannot be given',
+  'OTHER stands for several stages; use a specific one',
 );
 
 const Person = {

@@ -8,16 +8,16 @@ export const badInput = (argument: string, message: string): GraphQLError =>
   new GraphQLError(`${argument}: ${message}`, { extensions: { code: 'BAD_USER_INPUT', argument } });
 
 const MESSAGES: Readonly<Record<UpstreamErrorCode, (service: string) => string>> = {
-  UPSTREAM_TIMEOUT: (service) => `The ${service} service did not answer in time.`,
-  UPSTREAM_UNAVAILABLE: (service) => `The ${service} service did not answer.`,
-  UPSTREAM_RATE_LIMITED: (service) => `The ${service} service takes no more requests for now.`,
-  UPSTREAM_UNAUTHORIZED: (service) => `The ${service} service does not accept our credentials.`,
-  UPSTREAM_NOT_FOUND: (service) => `The ${service} service does not know what this is about.`,
-  UPSTREAM_REJECTED: (service) => `The ${service} service refused this.`,
-  UPSTREAM_BAD_RESPONSE: (service) => `The ${service} service gave an answer that cannot be used.`,
+  UPSTREAM_TIMEOUT: (service) => `The ${service} service did not respond in time.`,
+  UPSTREAM_UNAVAILABLE: (service) => `The ${service} service is unavailable.`,
+  UPSTREAM_RATE_LIMITED: (service) => `The ${service} service is over its rate limit. Try again later.`,
+  UPSTREAM_UNAUTHORIZED: (service) => `The ${service} service rejected the server's credentials.`,
+  UPSTREAM_NOT_FOUND: (service) => `The ${service} service did not find the object.`,
+  UPSTREAM_REJECTED: (service) => `The ${service} service rejected the request.`,
+  UPSTREAM_BAD_RESPONSE: (service) => `The ${service} service returned an invalid response.`,
   UPSTREAM_OUTCOME_UNKNOWN: (service) =>
-    `The ${service} service did not say whether this was done. Ask before doing it again, or repeat it with the same key.`,
-  UPSTREAM_CANCELLED: (service) => `The request to the ${service} service was given up.`,
+    `The outcome at the ${service} service is unknown. Check it before trying again, or repeat the request with the same key.`,
+  UPSTREAM_CANCELLED: (service) => `The request to the ${service} service was cancelled.`,
 };
 
 const INTERNAL: GraphQLFormattedError = {
@@ -42,10 +42,10 @@ export const toPublicError = (
     const { operation, status, retryAfterMs, reason } = details;
     // Cancelled and rejected requests are not failures of the provider.
     const level = code === 'UPSTREAM_CANCELLED' || code === 'UPSTREAM_REJECTED' ? 'info' : 'warn';
-    const refused = code === 'UPSTREAM_UNAUTHORIZED' && credentials ? { variables: credentials } : undefined;
+    const rejected = code === 'UPSTREAM_UNAUTHORIZED' && credentials ? { variables: credentials } : undefined;
     log[level](
-      { code, subgraph, operation, status, reason, path: error.path, why: whyOf(cause), ...refused },
-      refused ? `${cause.message}. Check ${credentials?.join(', ')}.` : cause.message,
+      { code, subgraph, operation, status, reason, path: error.path, why: whyOf(cause), ...rejected },
+      rejected ? `${cause.message}. Check ${credentials?.join(', ')}.` : cause.message,
     );
     return {
       message: MESSAGES[code](subgraph),

@@ -7,7 +7,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack.close());
 
-/** Two pages that are kept, of up to 20 kB each. */
+/** Creates a query of two cached pages, of up to 20 kB each. */
 const page = (size: number) =>
   stack.ask(`{ customers(first: ${size}) { edges { node { id } } } deals(first: ${size}) { edges { node { id } } } }`);
 

@@ -4,7 +4,7 @@ import { type Spawned, startProcess } from '../helpers/processes.ts';
 import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { operationsOf, type Stack, type StackOptions, startStack } from '../helpers/stack.ts';
 
-/* The wall clock is set ahead or back while requests run. No time passes by that. */
+/* The wall clock is set ahead or back while requests run, without time passing. */
 
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
@@ -16,7 +16,7 @@ const setStock = (quantity: number) =>
 let stack: Stack;
 let remote: Spawned | undefined;
 const start = async (options: StackOptions) => {
-  // From here on both clocks are ours.
+  // From here on, both clocks are mocked.
   stepClock(0);
   stack = await startStack(options);
 };
@@ -76,7 +76,7 @@ describe.each([
     const waiting = stack.ask(customer(103));
     await fetch(`${stack.url}/health/live`);
     stepClock(ms);
-    // Somebody new lets the line be looked through.
+    // A new request makes the scheduler check its queue.
     const answers = await Promise.all([waiting, stack.ask(customer(104))]);
     expect(answers.flatMap(({ errors }) => errors ?? [])).toEqual([]);
   });
@@ -111,7 +111,7 @@ describe.each([
     for (const _ of ['asked', 'kept']) {
       expect((await stack.ask(STOCK)).data).toEqual({ product: { stock: { quantity: 78 } } });
     }
-    // One, and three for each write: two that find the product, and one of what was set.
+    // One read, and three for each write: two to find the product, and one to read it back.
     expect(reads()).toHaveLength(1 + 2 * 3);
   });
 

@@ -8,7 +8,7 @@ import { address, readSettings, secret, url } from '../../connectors/settings.ts
 import { resetClock, stopClock } from '../helpers/clock.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 
-/* One provider, two credentials: nothing of the one is used for the other. */
+/* Credentials of one provider share nothing. */
 
 type Notes = ReadonlyMap<string, string>;
 

@@ -8,7 +8,7 @@ import { readSettings, secret, url } from '../../connectors/settings.ts';
 import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 
-/* For how long an answer is fresh, as requests are told. */
+/* The remaining freshness that responses report. */
 
 const words = defineProvider({
   name: 'words',

@@ -47,7 +47,7 @@ test('given refreshes that nobody waits for, then a client’s call goes before 
   await stack.ask(paymentsOf(old));
   advanceClock(60_000);
   stack.reset();
-  // All of them are answered from what is kept, and asked anew behind the clients' backs.
+  // All of them are served stale from the cache and refreshed in the background.
   const answers = await Promise.all(old.map((id) => stack.ask(paymentsOf([id]))));
   expect(answers.flatMap(({ errors }) => errors ?? [])).toEqual([]);
   await stack.ask(paymentsOf([payments[60] ?? '']));
@@ -69,7 +69,7 @@ test('given a network that delivers calls late, then they are still no more than
           answer.pipe(response);
         }),
       );
-    // The first ten arrive when the second after their sending is over.
+    // Delay the first ten until the second after they were sent is over.
     if (passed <= 10) setTimeout(forward, 1_500);
     else forward();
   });
@@ -91,7 +91,7 @@ test('given calls that wait for their turn, then they take on the keys that are 
   const answers = [];
   for (const id of people.slice(10, 40)) {
     answers.push(stack.ask(customer(id)));
-    // Each comes when the one before it is in line already.
+    // Each arrives when the one before it is already queued.
     await fetch(`${stack.url}/health/live`);
     await fetch(`${stack.url}/health/live`);
   }
@@ -161,7 +161,7 @@ describe('does not believe', () => {
       expect(errors?.[0]?.extensions?.['retryAfterMs'] ?? 0).toBeLessThanOrEqual(10_000);
     }
     stack.reset();
-    // It waits for the ten seconds at most, and is not told to come again in half a minute.
+    // It waits for at most ten seconds, and is not rejected with half a minute to wait.
     expect((await stack.ask('{ deals(first: 4) { edges { cursor } } }')).errors).toBeUndefined();
   });
 
@@ -187,7 +187,7 @@ describe('of Stripe', () => {
     ['endpoint-rate', 'its endpoint', 2],
   ])('given a 429 for %s, then %s is left alone', async (reason, _, calls) => {
     await start({ env: { REQUEST_TIMEOUT_MS: '600', STRIPE_QUOTA: 'account=20/5,endpoint=20/5,search=20/5' } });
-    // The second that it is left alone for would pass on a busy machine.
+    // The pause of one second could pass on a busy machine.
     stopClock();
     stack.stripe.fail({ status: 429, times: 1, headers: { 'stripe-rate-limited-reason': reason } });
     await stack.ask(paymentsOf([payments[0] ?? '']));

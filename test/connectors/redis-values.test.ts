@@ -8,7 +8,7 @@ import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { createAsk, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
 
-/* What stands in Redis may be anybody's. Nothing of it is taken for true, obeyed for longer than a limit, or an error. */
+/* Redis may contain foreign data. It is never used as a value, never blocks longer than a limit, and never causes an error. */
 
 const HOUR = 3_600_000;
 const STOCK = '{ product(sku: "OABR-S") { stock { quantity } } }';
@@ -27,7 +27,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
   let url: string;
   let client: ReturnType<typeof createClient>;
   let stack: Stack;
-  // Starting one takes longer than most tests; what is kept is all in Redis, which each test begins with empty.
+  // Shared, because starting a stack takes longer than most tests. All caches are in Redis, which is emptied before each test.
   const started = new Map<string, Stack>();
   const others: Pick<Stack, 'close'>[] = [];
 
@@ -79,7 +79,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
     expect(errors).toBeUndefined();
     return data;
   };
-  /** Replaces what stands under a key by something else, of any type. */
+  /** Replaces the value of a key by one of any type. */
   const put = async (key: string, value: Stored) => {
     await client.del(key);
     if (typeof value === 'string') await client.set(key, value);
@@ -160,7 +160,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
     );
   });
 
-  /** Waits until asking again reaches the provider no more. */
+  /** Waits until the query is served from the cache. */
   const isKept = (...gateways: Pick<Stack, 'ask'>[]) =>
     expect
       .poll(async () => {
@@ -226,7 +226,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
       for (const index of [0, 1, 2]) expect(await ask(index)).toBeUndefined();
       const key = await stateKey();
       const places = key.replace(':state', '');
-      // As if all of it had been written by a clock that was an hour ahead.
+      // As if everything had been written by a clock one hour ahead.
       await expect
         .poll(async () =>
           (await client.zRangeWithScores(places, 0, -1)).every(({ score }) => score < Date.now() + 5_000),
@@ -321,7 +321,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
     await start({ CACHE_MAX_MIB: '14' });
     await stock();
     await expect.poll(() => keysOf(':value ')).not.toEqual([]);
-    // All time passes here and none there.
+    // Time passes in this process, but not in Redis.
     advanceClock(HOUR);
     await expect.poll(() => keysOf(':value ')).toEqual([]);
     await isUp(stack);

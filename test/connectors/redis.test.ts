@@ -54,7 +54,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     const first = await one.ask(STOCK);
     one.reset();
     await expect.poll(async () => (await other.ask(STOCK)).data).toEqual(first.data);
-    // It may still have had to open its session, but not to ask.
+    // It may have had to open its session, but not to read.
     expect(operationsOf(one.openmage)).toEqual([]);
   });
 
@@ -83,7 +83,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
       );
       expect(errors).toBeUndefined();
       const next = other.ask(query);
-      // It does not wait for the one that is under way.
+      // It does not join the request in flight.
       expect(JSON.stringify((await next).data)).toContain('"After"');
       gate.resolve();
       expect(JSON.stringify((await early).data)).not.toContain('"After"');
@@ -176,7 +176,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
 
   test('given the process itself is kept from running, then a Redis that has answered is not taken for one that has not', async () => {
     let isArmed = false;
-    // Writes what Redis says, and lets nothing else of this process run before it should have been read.
+    // Forwards Redis's reply, then blocks this process until after the command's timeout.
     const relay = createServer((socket) => {
       const upstream = connect(port, '127.0.0.1');
       socket.on('error', () => {}).pipe(upstream.on('error', () => {}));
@@ -244,7 +244,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     expect(await healthOf(one)).toBe('down');
     redis.process.kill('SIGCONT');
     await bothAre('ok');
-    // What was in it from before the write is still there, and of no use.
+    // The value from before the write is still stored, but invalidated.
     expect((await other.ask(STOCK)).data).toEqual(stockIs(79));
   });
 });

@@ -23,7 +23,7 @@ const WRITES = `mutation ($email: String!) {
   setStock(input: { sku: "OABR-S", quantity: 1 }) { product { sku } }
 }`;
 
-// Bodies that repeat to us what we have sent, as some providers' do.
+// Bodies that echo the request, as some providers' do.
 const FAULTS: readonly Fault[] = [
   ...[400, 401, 403, 404, 409, 422, 429, 500, 503].map((status) => ({ status, body: SECRETS.join(' ') })),
   { body: SECRETS.join(' ') },

@@ -20,7 +20,7 @@ const answer = (content: string, attributes = '') =>
   );
 const XSI = 'http://www.w3.org/2001/XMLSchema-instance';
 
-/** So large that what is quadratic in it takes minutes, and what is linear no time. */
+/** So large that quadratic work takes minutes, and linear work almost no time. */
 const MANY = 80_000;
 const many = (make: (index: number) => string, count = MANY) =>
   Array.from({ length: count }, (_, index) => make(index)).join('');
@@ -103,22 +103,22 @@ describe.each(PATHS)('an answer out of proportion, %s', (path) => {
 
 type Server = Awaited<ReturnType<typeof startHttpServer>>;
 
-/* What a WSDL names must be of an origin that the operator has configured. */
+/* URLs in a WSDL must have an origin that the operator configured. */
 describe('a WSDL that leads elsewhere', () => {
   let stack: Stack;
-  /** Serves WSDLs, each path its document. */
+  /** Serves WSDLs, a document for each path. */
   let shop: Server;
-  /** Where nothing may ever be sent. */
+  /** A server that must never receive a request. */
   let elsewhere: Server;
   let visits: string[];
   let asked: string[];
   const documents = new Map<string, string | { status: number; location: string }>();
-  /** Makes the documents of all other paths. */
+  /** Creates the documents of all other paths. */
   let makeDocument: (path: string) => string | undefined;
 
   beforeAll(async () => {
     stack = await startStack();
-    // Its own WSDL is read.
+    // Reads the shop's own WSDL.
     await stack.ask(ASK);
     shop = await startHttpServer((incoming, response) => {
       asked.push(incoming.url ?? '');
@@ -226,7 +226,7 @@ describe('a WSDL that leads elsewhere', () => {
     makeDocument = (path) =>
       `<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema"><xsd:include schemaLocation="${path}0"/></xsd:schema>`;
     expect(await askBehind()).toEqual(REFUSED);
-    // Read at the start, and once more for the request.
+    // The WSDL is read at the start, and again for the request.
     expect(asked.length).toBeLessThanOrEqual(2 * 32);
   });
 
@@ -252,6 +252,6 @@ describe('a WSDL that leads elsewhere', () => {
     expect(gateway.output()).not.toContain('secret-path');
     await gateway.stop();
     expect(visits).toEqual([]);
-    // A process takes its time to start where the machine is busy.
+    // Starting a process can take long on a busy machine.
   });
 });

@@ -3,7 +3,7 @@ import type { ProviderRequest } from '../../connectors/middleware/chain.ts';
 import { createHttpConnector, type HttpConnector } from '../../connectors/transports/http.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 
-/* One connection, and calls that wait for it. */
+/* Requests that wait for the only connection. */
 
 let server: Awaited<ReturnType<typeof startHttpServer>>;
 let connector: HttpConnector;

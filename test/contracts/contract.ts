@@ -1,44 +1,44 @@
-/** A provider as tests try it: what a client asks so that it is called, and how that shows. */
+/** A provider's contract for the conformance suite: the queries that call it and the operations that they use. */
 export type Contract = {
   readonly provider: string;
-  /** The subgraph, as errors and reports call it. */
+  /** The subgraph's name in errors and reports. */
   readonly service: string;
-  /** A field that asks the provider for one key. */
+  /** Returns a field that reads one key from the provider. */
   readonly read: (key: string) => string;
-  /** The operation that this calls. */
+  /** The operation of `read`. */
   readonly readOperation: string;
-  /** Keys that the provider has, at least 60. */
+  /** Existing keys, at least 60. */
   readonly keys: readonly string[];
   readonly absentKey: string;
-  /** Keys that one call may carry. */
+  /** Maximum number of keys in one request. */
   readonly maxBatch: number;
-  /** A mutation and the key that it changes. `round` makes it another one; below zero, the same with other input. */
+  /** Returns a mutation and the key that it changes. `round` makes it unique; a negative one repeats it with other input. */
   readonly write: (round: number) => { readonly mutation: string; readonly key: string };
   readonly writeOperation: string;
-  /** Calls of `readOperation` that come before the write is sent. Default: none. */
+  /** Number of `readOperation` requests before the write. Default: none. */
   readonly readsBeforeWrite?: number;
-  /** Whether the provider takes an idempotency key. */
+  /** Whether the provider supports idempotency keys. */
   readonly supportsIdempotencyKey: boolean;
-  /** The variable for its quota, and its value for N calls in S seconds. */
+  /** The variable of the rate limit, and its value for N requests in S seconds. */
   readonly quota: { readonly variable: string; readonly value: string };
-  /** The variable for how long things are kept, and the type that `read` asks for. */
+  /** The variable of the cache policies, and the type that `read` reads. */
   readonly cache: { readonly variable: string; readonly type: string };
   readonly timeoutVariable: string;
   readonly concurrencyVariable: string;
   readonly failure: FailureCase;
 };
 
-/** A root field that one call answers, and answers to that call that are wrong. */
+/** A root field that one request resolves, and invalid responses to that request. */
 export type FailureCase = {
   readonly field: string;
-  /** The field with its arguments and what it selects. */
+  /** The field with its arguments and selections. */
   readonly ask: string;
-  /** Which calls are to fail, where others come before. */
+  /** The requests to fail, if others precede them. */
   readonly on?: string;
-  /** Half an answer. */
+  /** A truncated response. */
   readonly broken: string;
-  /** Takes a field away from an answer. */
+  /** Removes a field from a response. */
   readonly missing: (body: string) => string;
-  /** Gives a field of an answer another type. */
+  /** Changes the type of a field in a response. */
   readonly mistyped: (body: string) => string;
 };

@@ -28,7 +28,7 @@ export const contract: Contract = {
     field: 'customer',
     ask: 'customer(email: "ada.lindqvist@customers.example") { firstName }',
     broken: '{"results": [',
-    // Properties may be absent; what HubSpot's description requires may not.
+    // Properties are optional; `createdAt` is required by HubSpot's OpenAPI document.
     missing: (body) => body.replaceAll('"createdAt"', '"created_at"'),
     mistyped: (body) => body.replace(/"createdAt":"[^"]+"/, '"createdAt":12'),
   },

@@ -25,7 +25,7 @@ export const contract: Contract = {
   failure: {
     field: 'products',
     ask: 'products(skus: ["OABR-S"]) { sku stock { quantity } }',
-    // The WSDL and the session come before.
+    // Reading the WSDL and logging in come first.
     on: 'catalogInventory',
     broken: '<?xml version="1.0"?><SOAP-ENV:Envelope><SOAP-ENV:Body>',
     missing: (body) => body.replaceAll('is_in_stock', 'in_stock'),

@@ -31,7 +31,7 @@ export const contract: Contract = {
     field: 'payment',
     ask: `payment(id: "${succeeded[0]}") { id amount { amount currency } }`,
     broken: '{"object": "payment_intent", "id": "pi_',
-    // Amounts may be absent; what Stripe's description requires may not.
+    // Amounts are optional; `created` is required by Stripe's OpenAPI document.
     missing: (body) => body.replaceAll('"created"', '"creatde"'),
     mistyped: (body) => body.replace(/"amount":\d+/, '"amount":"many"'),
   },

@@ -6,7 +6,7 @@ import { type Stack, startStack } from '../helpers/stack.ts';
 let stack: Stack;
 beforeAll(async () => {
   stack = await startStack();
-  // The WSDL is read by then.
+  // Reads the WSDL.
   await stack.ask('{ product(sku: "X") { sku } }');
 });
 afterAll(() => stack.close());
@@ -23,7 +23,7 @@ const CASES: readonly (readonly [query: string, argument: string])[] = [
   ['{ customer(id: "abc") { id } }', 'id'],
   ['{ customer(id: "1 or 1=1") { id } }', 'id'],
   ['{ customer { id } }', 'id'],
-  // HubSpot reads leading zeros as the same number, and the cache as another key.
+  // With leading zeros it is the same number to HubSpot, but another key to the cache.
   ['{ customer(id: "0101") { id } }', 'id'],
   ['mutation { updateCustomer(input: { id: "0101", phone: "1" }) { customer { id } } }', 'input.id'],
   ['mutation { updateDeal(input: { id: "0", name: "x" }) { deal { id } } }', 'input.id'],
@@ -42,7 +42,7 @@ const CASES: readonly (readonly [query: string, argument: string])[] = [
   ['{ customer(email: "") { id } }', 'email'],
   [`{ customer(email: "${'a'.repeat(250)}@b.example") { id } }`, 'email'],
   ['mutation { createCustomer(input: { email: "a@@b" }) { customer { id } } }', 'input.email'],
-  // letters that JavaScript's own case conversion maps onto ASCII ones: Kelvin sign, long s, dotless i
+  // letters that JavaScript's case conversion maps to ASCII: Kelvin sign, long s, dotless i
   ['{ customer(email: "\u212aeiko.kowalska@customers.example") { id } }', 'email'],
   ['mutation { createCustomer(input: { email: "\u212a@b.example" }) { customer { id } } }', 'input.email'],
   ['mutation { updateCustomer(input: { id: "101", email: "\u017f@b.example" }) { customer { id } } }', 'input.email'],
@@ -117,7 +117,7 @@ test('given a payment’s customer with a Kelvin sign in the address, then nobod
       return JSON.stringify({ ...list, data: [{ ...data[0], customer: { ...data[0].customer, email } }] });
     },
   });
-  // The sandbox, like any provider that folds case by Unicode, finds the other address for it.
+  // The sandbox, like any provider with Unicode case folding, finds the other address for it.
   const { data } = await stack.ask(
     '{ payments(first: 1) { edges { node { customer { lastName paymentAccounts { id } } } } } }',
   );

@@ -7,11 +7,11 @@ import { createRandom, type Random } from '../../sandbox/random.ts';
 import { type Answer, type Stack, startStack } from '../helpers/stack.ts';
 
 /*
- * Bad weather: the three providers fail in turn, each in four ways, while clients go on asking and some of
- * them write. The sandboxes keep to their real limits, and so has the gateway to.
+ * Chaos test: the three providers fail in turn, each in four ways, while clients read and write. The sandboxes enforce
+ * their real rate limits, which the gateway must not exceed.
  */
 
-// All of it runs in this one process. With more, a busy machine is too slow for the providers' time limits, and fails itself.
+// Everything runs in this process. With more clients, a busy machine would miss the providers' timeouts by itself.
 const CLIENTS = 40;
 const PHASE_MS = 2_500;
 const CALM_MS = 500;
@@ -24,7 +24,7 @@ const payments = new Map(
     payments.map((payment) => [payment.id, { ...payment, currency: currency.toUpperCase() }] as const),
   ),
 );
-// As many as the quotas bear: Stripe takes 25 calls a second, and has no way to ask for several payments at once.
+// As many as the rate limits allow: Stripe allows 25 requests a second, and cannot read several payments at once.
 const [emails, ids, skus] = [
   [...people.keys()].slice(0, 40),
   [...payments.keys()].slice(0, 40),
@@ -56,7 +56,7 @@ const CODES = [
   'UPSTREAM_OUTCOME_UNKNOWN',
 ];
 
-/** What is wrong with an answer: data that are not the company's, an error that nobody has caused. */
+/** Checks the data of a response. */
 type Check = (data: Record<string, unknown>) => boolean;
 
 const QUERIES: readonly ((random: Random) => [query: string, variables: object, isRight: Check])[] = [
@@ -140,11 +140,11 @@ beforeAll(async () => {
       STRIPE_TIMEOUT_MS: '8000',
       HUBSPOT_TIMEOUT_MS: '8000',
       OPENMAGE_TIMEOUT_MS: '8000',
-      // As little as the quotas bear, so that the providers are asked all the time.
+      // As little caching as the rate limits allow, so that the providers are called all the time.
       HUBSPOT_CACHE: 'contacts=5/10/30,companies=5/10/30,associations=5/10/30,lists=5/5/30',
       STRIPE_CACHE: 'accounts=5/5/30,paymentLists=5/5/30,payments=5/5/30',
       OPENMAGE_CACHE: 'stock=1/2/30',
-      // The sandboxes' own limits.
+      // The providers' default limits.
       STRIPE_QUOTA: '',
       HUBSPOT_QUOTA: '',
     },
@@ -196,7 +196,7 @@ test(`${CLIENTS} clients while the providers fail in turn`, async () => {
     for (let round = 0; !isOver; round += 1) {
       const [query, variables, isRight] = oneOf(random, QUERIES)(random);
       judge(await stack.ask(query, variables), query, isRight);
-      // People read what they get; and one in twenty goes away before that.
+      // Clients pause to read, and one in twenty disconnects early.
       if (random.int(1, 20) === 1) {
         const left = new AbortController();
         const asked = stack.ask(query, variables, { signal: left.signal });
@@ -211,7 +211,7 @@ test(`${CLIENTS} clients while the providers fail in turn`, async () => {
           'mutation ($input: SetStockInput!) { setStock(input: $input) { product { sku stock { quantity } } } }';
         judge(await stack.ask(write, { input: { sku, quantity } }), write, ({ setStock }) => {
           const { product } = (setStock ?? {}) as { product?: { stock: { quantity: number } | null } };
-          // Nobody else sets this one, so what was set is what is read back.
+          // No other client sets this product, so the read must return the quantity that was set.
           return !product?.stock || product.stock.quantity === quantity;
         });
       }
@@ -238,7 +238,7 @@ test(`${CLIENTS} clients while the providers fail in turn`, async () => {
     for (const provider of ['stripe', 'hubspot', 'openmage'] as const) {
       const { calls } = stack[provider];
       seen[provider] += calls.length;
-      // What the sandbox was asked to refuse is not its quota's doing.
+      // Ignore 429s that are injected faults.
       if (weather?.provider === provider && weather.name === 'full') continue;
       for (const { status, operation } of calls) if (status === 429) refused.push(`${provider} ${operation}`);
     }
@@ -253,7 +253,7 @@ test(`${CLIENTS} clients while the providers fail in turn`, async () => {
     await passing(PHASE_MS);
     collect(weather);
     const over = performance.now();
-    // What is under way by now may still fail, until its deadline.
+    // Requests in flight may still fail until their deadline.
     failing.set(service, over + 30_000);
     while (!(await isBack(weather)) && performance.now() - over < 60_000) await passing(50);
     recovery.push(performance.now() - over);
@@ -270,10 +270,10 @@ test(`${CLIENTS} clients while the providers fail in turn`, async () => {
   expect(requests).toBeGreaterThan(CLIENTS * 10);
   expect(writes).toBeGreaterThan(CLIENTS / 2);
 
-  // Back soon after the provider; on a busy machine it takes what was under way up to its deadline.
+  // Recovers soon after the provider; on a busy machine, requests in flight take up to their deadline.
   expect(Math.max(...recovery)).toBeLessThan(30_000);
 
-  // No provider was asked more than its quota: none has had to say so.
+  // No provider's rate limit was exceeded: none responded with 429.
   expect(refused).toEqual([]);
   expect(Math.min(...Object.values(seen))).toBeGreaterThan(100);
 

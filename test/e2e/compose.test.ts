@@ -14,7 +14,7 @@ import {
 } from '../helpers/compose.ts';
 import { sandboxEnvironment, startSandbox } from '../helpers/sandboxes.ts';
 
-/* What docker-compose.yml makes of the variables that are set where it is run. */
+/* docker-compose.yml passes on the host's variables. */
 
 const PROVIDERS = subgraphs.map(({ provider }) => provider.name);
 
@@ -47,7 +47,7 @@ describe('given a provider’s own variables', () => {
 });
 
 describe('variables', () => {
-  // What belongs to a container, and not to who starts the stack.
+  // Variables that are fixed in the containers.
   const FIXED = ['HOST', 'PORT', 'NODE_ENV', 'REDIS_URL', 'SANDBOX', 'SUPERGRAPH'];
   const urls = Object.keys(createSubgraphUrlsEnv(subgraphs.map(({ name }) => name)).shape);
   const namesOf = (shape: object) => Object.keys(shape).filter((name) => !FIXED.includes(name) && !urls.includes(name));
@@ -70,7 +70,7 @@ describe('variables', () => {
         'REQUEST_TIMEOUT_MS',
         'MAX_REQUESTS',
       ].filter(
-        // The gateway's is another: it asks for more at once than a client does.
+        // Except for one that differs: a gateway's requests are larger than a client's.
         (one) => one !== 'MAX_BODY_VALUES',
       );
       expect(shared.filter((one) => environmentOf(name, { [one]: 'x' })[one] !== 'x')).toEqual([]);

@@ -7,7 +7,7 @@ import type { Spawned } from '../helpers/processes.ts';
 import { type Ask, createAsk } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
 
-/* `npm run dev` in a copy of the project, whose files are changed under it. */
+/* `npm run dev` in a copy of the project whose files change. */
 
 describe.skipIf(!hasTool('git'))('npm run dev', () => {
   let project: ProjectCopy;
@@ -53,7 +53,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     const path = join(project.root, file);
     let edits = 0;
     const before = running.output().length;
-    /** Waits until something else that was changed after all before has been noticed. */
+    /** Waits until a later change has been noticed, and thus all earlier ones. */
     const settle = async () => {
       const mark = `runtime/mark-${++edits}.ts`;
       project.write(mark, '');

@@ -17,7 +17,7 @@ beforeAll(async () => {
   stack = await startStack({
     env: Object.fromEntries(CONTRACTS.map(({ timeoutVariable }) => [timeoutVariable, '1200'])),
   });
-  // The WSDL is read and a session opened.
+  // Reads the WSDL and opens a session.
   await stack.ask(FROM_EACH);
 });
 afterAll(async () => {
@@ -26,7 +26,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   stack.reset();
-  // What a test has made fail is no longer left alone in the next.
+  // Circuits opened by a test are closed again in the next.
   advanceClock(120_000);
 });
 
@@ -64,7 +64,7 @@ const FAULTS: readonly FaultCase[] = [
   ['60 MB', () => ({ bytes: 60_000_000 }), 'UPSTREAM_BAD_RESPONSE'],
 ];
 
-/** Nothing of what lies behind the graph is in an answer: no address, credential or word of a provider. */
+/** Expects a response without provider details: no address, credential or text from a provider. */
 const expectDiscretion = ({ text }: Answer<unknown>): void => {
   const secrets = Object.values(stack.sandboxes).map(({ url }) => url.replace('http://', ''));
   for (const word of [...secrets, 'sk_test', 'pat-sandbox', 'sandbox-api-key', 'sandbox was asked', 'Apache', 'Oops']) {
@@ -155,7 +155,7 @@ describe('a batch of HubSpot’s that is answered in part', () => {
   test('given one input’s links failed, then that is an error and not an empty answer', async () => {
     stack.hubspot.fail({
       on: 'contacts/companies',
-      // Customer 115 belongs to no company; here that is not what the answer says.
+      // Customer 115 has no company, but this response does not say so.
       rewrite: (body) =>
         body.replace(
           '"OBJECT_NOT_FOUND","subCategory":"crm.associations.NO_ASSOCIATIONS_FOUND"',
@@ -267,6 +267,6 @@ test('given 40 answers of 60 MB from each provider, then memory stays flat', asy
   for (let round = 0; round < 10; round += 1) {
     await Promise.all([stack.ask(FROM_EACH), stack.ask(FROM_EACH), stack.ask(FROM_EACH), stack.ask(FROM_EACH)]);
   }
-  // 7,200 MB were on offer.
+  // The sandboxes would have sent 7,200 MB.
   expect((process.memoryUsage().rss - before) / 1e6).toBeLessThan(400);
 });

@@ -6,9 +6,9 @@ import { resetClock, stopClock } from '../helpers/clock.ts';
 import { codesOf, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 
 /*
- * What each mutation does to what is kept: every field and list that shows what it writes is read before it, so that it is kept,
- * and shows the new state right after it; what has nothing to do with it is kept on. A second gateway, which keeps nothing,
- * says what the new state is.
+ * Invalidation by each mutation. All fields and lists that show the written object are cached before the mutation and must show
+ * the new state right after it; unrelated ones must stay cached. A second gateway without a cache provides the expected
+ * state.
  */
 
 const company = createCompany();
@@ -46,7 +46,7 @@ const dataOf = async (ask: Stack['ask'], query: string): Promise<unknown> => {
   return data;
 };
 
-/** The answers, asked for one after the other. */
+/** Runs the queries one after the other and returns the responses. */
 const answersOf = async (queries: readonly string[]): Promise<Map<string, unknown>> => {
   const answers = new Map<string, unknown>();
   for (const query of queries) answers.set(query, await dataOf(stack.ask, query));
@@ -56,11 +56,11 @@ const answersOf = async (queries: readonly string[]): Promise<Map<string, unknow
 const providerCalls = (): string[] => Object.values<Sandbox>(stack.sandboxes).flatMap(operationsOf);
 
 type Effect = {
-  /** The mutation's field, or how it is carried out. */
+  /** The mutation's field, or a function that carries it out. */
   readonly write: string | (() => Promise<unknown>);
-  /** Root fields that show what is written. */
+  /** Root fields that show the written object. */
   readonly shown: readonly string[];
-  /** Root fields that do not. */
+  /** Root fields that do not show it. */
   readonly unrelated: readonly string[];
 };
 
@@ -258,13 +258,13 @@ const paymentOf = (index: number): string =>
 describe('payments', () => {
   const FIELDS = 'id status amountReceived { amount } amountRefunded { amount } refunds { id }';
   const PAYMENTS = `payments(first: 50) { edges { node { ${FIELDS} } } }`;
-  // The person whom it is all about, and one who has nothing to do with it.
+  // The affected customers, and an unrelated one.
   const [chloe, hana, iris] = [company.people[2], company.people[7], company.people[8]].map((one) => one?.email ?? '');
   const SEVERAL = `customers(first: 12) { edges { node { id payments(first: 50) { edges { node { ${FIELDS} } } } } } }`;
   const shownAnywhere = [
     `payments(first: 50) { edges { node { ${FIELDS} } } }`,
     ofAddress(PAYMENTS)(chloe ?? ''),
-    // Those of several customers are searched for together.
+    // Accounts of several customers are searched together.
     SEVERAL,
   ];
   const unrelated = [
@@ -278,7 +278,7 @@ describe('payments', () => {
     `payments(first: 50, filter: { status: ${status} }) { edges { node { ${FIELDS} } } }`;
 
   let keys = 0;
-  /** Makes a payment and gives its id. */
+  /** Creates a payment and returns its id. */
   const pay = async (email: string, more = ''): Promise<string> => {
     keys += 1;
     const { data } = await stack.ask<{ createPayment: { payment: { id: string } } }>(
@@ -290,7 +290,7 @@ describe('payments', () => {
     `createPayment(input: { customerEmail: "${email}", amount: { amount: "40.00", currency: "EUR" },
       paymentMethodId: "pm_card_visa", idempotencyKey: "${key}" ${more} }) { payment { id } }`;
   const MANUAL = 'captureMethod: MANUAL';
-  /** Sends a mutation whose answer is lost, and its repetitions' too. */
+  /** Sends a mutation whose responses are all lost, including those of its retries. */
   const lose = (mutation: string) => async () => {
     stack.stripe.fail({ on: 'POST', drop: 'after' });
     const { errors } = await stack.ask(`mutation { ${mutation} }`);
@@ -313,7 +313,7 @@ describe('payments', () => {
     test('shows by an id that nobody knew', async () => {
       const id = await pay(chloe ?? '');
       const payment = `payment(id: "${id}") { ${FIELDS} }`;
-      // A replica that is behind.
+      // A lagging replica.
       const unknown = {
         error: { type: 'invalid_request_error', code: 'resource_missing', message: 'No such payment' },
       };

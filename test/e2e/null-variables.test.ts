@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type InventoryStack, PATHS, startInventory } from '../helpers/inventory-paths.ts';
 
-/* Null in a variable that stands where null is not allowed: valid, because the variable or the argument has a default. */
+/* Null in a variable at a non-null position, which is valid because the variable or the argument has a default. */
 
 describe.each(PATHS)('given a subgraph %s', (path) => {
   let stack: InventoryStack;

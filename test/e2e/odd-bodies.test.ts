@@ -4,7 +4,7 @@ import { startHttpServer } from '../helpers/http-server.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
 import { createAsk } from '../helpers/stack.ts';
 
-/* A gateway in a process of its own, and a Stripe that answers whatever there is. No body ends the process. */
+/* No response body from Stripe may crash the gateway, which runs in a separate process. */
 
 const deep = (open: string, close: string) => `${open.repeat(200_000)}${close.repeat(200_000)}`;
 
@@ -50,7 +50,7 @@ const BODIES: readonly string[] = [
   `{${Array.from({ length: 100_000 }, (_, index) => `"k${index}":1`).join(',')}}`,
 ];
 
-// What a retry, a pause or a breaker follows on comes last: it would keep the others from being asked.
+// Statuses that cause a retry, a pause or an open circuit come last: they would delay the others.
 const STATUSES = [200, 201, 204, 299, 302, 304, 400, 402, 404, 409, 500, 429];
 
 let answer: { status: number; body: string };

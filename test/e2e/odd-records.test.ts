@@ -3,7 +3,7 @@ import { createCompany } from '../../sandbox/company.ts';
 import { startOverHttp } from '../helpers/over-http.ts';
 import { type Answer, type Ask, type Stack, startStack } from '../helpers/stack.ts';
 
-/* One odd record among good ones: it is null at its own place, with an error there, and its neighbours arrive. */
+/* An invalid record in a list is null, with an error at its path, and does not affect the other records. */
 
 const company = createCompany();
 
@@ -27,14 +27,14 @@ type Json = Record<string, unknown>;
 type Edge = { cursor: string; node: Json | null };
 type Data = Record<string, { edges: Edge[]; pageInfo: { hasNextPage: boolean; endCursor: string } }>;
 
-/** Changes the list of an answer, under `data` or `results`. */
+/** Changes the list in a response, under `data` or `results`. */
 const edit = (change: (items: Json[]) => void) => (body: string) => {
   const answer = JSON.parse(body) as { data?: Json[]; results?: Json[] };
   change(answer.data ?? answer.results ?? []);
   return JSON.stringify(answer);
 };
 
-/** Gives a field of one item another value; undefined takes it away. */
+/** Sets a field of one item; undefined removes it. */
 const set = (index: number, field: string, value: unknown) =>
   edit((items) => {
     const item = items[index];
@@ -47,7 +47,7 @@ const errorsOf = ({ errors }: Answer<unknown>) =>
 
 const [ada] = company.accounts;
 
-/** A list, the call that answers it, and what makes its second item odd. */
+/** Lists, each with its operation and a function that makes its second item invalid. */
 const LISTS: readonly (readonly [list: string, selection: string, on: string, odd: (body: string) => string])[] = [
   ['customers', 'id', 'GET /crm/objects/2026-09/contacts', set(1, 'createdAt', 12)],
   ['customers', 'id', 'GET /crm/objects/2026-09/contacts', set(1, 'properties', { email: 7 })],
@@ -70,8 +70,8 @@ const LISTS: readonly (readonly [list: string, selection: string, on: string, od
 const inList = (list: string, args: string) =>
   list.includes('(') ? list.replace('(', `(${args}, `) : `${list}(${args})`;
 
-describe.each(['in process', 'over HTTP'])('%s', (way) => {
-  const ask: Ask = (...args) => (way === 'over HTTP' ? overHttp : stack).ask(...args);
+describe.each(['in process', 'over HTTP'])('%s', (transport) => {
+  const ask: Ask = (...args) => (transport === 'over HTTP' ? overHttp : stack).ask(...args);
 
   test.each(LISTS.map(([list, selection, on, odd], index) => ({ index, list, selection, on, odd })))(
     '$index: $list: the second is null, its neighbours arrive, and paging goes on after it',
@@ -207,7 +207,7 @@ describe.each(['in process', 'over HTTP'])('%s', (way) => {
     const paid = company.accounts
       .flatMap(({ payments }) => payments)
       .filter(({ status, refunds, amount }) => status === 'succeeded' && refunds.length === 0 && amount > 500);
-    const id = paid[way === 'over HTTP' ? 0 : 1]?.id;
+    const id = paid[transport === 'over HTTP' ? 0 : 1]?.id;
     const money = company.accounts
       .find(({ payments }) => payments.some((one) => one.id === id))
       ?.currency.toUpperCase();
@@ -237,7 +237,7 @@ describe('of ten addresses that are searched for together, an account that', () 
     payments(first: 2) { edges { node { id } } } } } } }`;
   type Page = { customers: { edges: { node: Json }[] } };
 
-  // Not the first of those that are searched for together.
+  // Not the first of the customers that are searched together.
   const owned = company.people.slice(3, 10).flatMap(({ email }) => {
     const accounts = company.accounts.filter((account) => account.email?.toLowerCase() === email);
     return accounts.length === 1 && email ? [{ email, account: accounts[0] }] : [];
@@ -246,7 +246,7 @@ describe('of ten addresses that are searched for together, an account that', () 
   type Case = readonly [name: string, odd: Json, fields: readonly string[], codes: readonly string[]];
 
   test.each<Case>([
-    // What of its owner is null, by what is odd about it.
+    // The fields that become null, by the invalid field of the account.
     ['has an odd time', { created: 'today' }, ['balance', 'paymentAccounts.0'], [BAD, BAD]],
     ['has an odd balance', { balance: 'lots' }, ['balance', 'paymentAccounts.0'], [BAD, BAD]],
     ['has no address', { email: 7 }, ['balance', 'paymentAccounts.0'], [BAD, BAD]],
@@ -293,7 +293,7 @@ describe('what a provider’s description lets be absent', () => {
     ['currency', { amount: null, amountReceived: null, amountRefunded: null }],
     ['customer', { customer: null }],
     ['description', {}],
-    // The refunds are there for the asking.
+    // The refunds can still be listed.
     ['latest_charge', { amountRefunded: null }],
   ])('a payment’s %s is null, and nothing else is', async (field, nulls) => {
     const good = await stack.ask<{ payment: Json }>(ASK);

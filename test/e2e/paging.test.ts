@@ -18,7 +18,7 @@ type Page = {
 
 const PARTS = 'edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }';
 
-/** Reads a list to its end, as a client does. `ask` gives the page after a cursor. */
+/** Reads a list to its end, as a client does. `ask` returns the page after a cursor. */
 const readAll = async (ask: (after: string | null) => Promise<Page | undefined>) => {
   const pages: Page[] = [];
   let after: string | null = null;
@@ -69,7 +69,7 @@ describe.each([
     expect(count).toBeGreaterThan(3);
     const ask = list(field, filter);
     const small = await readAll((after) => ask(after, 37));
-    // One page of the provider's for one of ours.
+    // One provider page for each page.
     expect(stack.hubspot.calls.length + stack.stripe.calls.length).toBe(Math.ceil(count / 37));
     const large = await readAll((after) => ask(after, 100));
     expect(new Set(small.ids).size).toBe(count);

@@ -8,15 +8,15 @@ import { type Stack, startStack } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
 
 /*
- * The inventory subgraph against a SOAP server that somebody else wrote: PHP's own, the one a real shop runs on. It
- * serves the sandbox's WSDL, and that of a real shop where REFERENCE_WSDL names one.
+ * The inventory subgraph against an independent SOAP server: PHP's, which real shops use. It serves the sandbox's WSDL,
+ * and that of a real shop if REFERENCE_WSDL is set.
  */
 
 const own = createWsdl('http://127.0.0.1/api/v2_soap/');
 const reference = process.env['REFERENCE_WSDL'];
 const wsdls: readonly (readonly [whose: string, wsdl: string])[] = [
   ['the sandbox’s', own],
-  // The same interface under its older name.
+  // The same interface under the older name.
   ['a Magento 1 shop’s', own.replaceAll('urn:OpenMage', 'urn:Magento')],
   ...(reference ? [['a real shop’s', readFileSync(reference, 'utf8')] as const] : []),
 ];
@@ -102,7 +102,7 @@ describe.skipIf(!hasTool('php with ext-soap')).each(wsdls)('a shop of PHP that s
   );
 
   test.each([
-    // The id of each is some other product's SKU, or its SKU another's id in disguise.
+    // The id of each equals another product's SKU, or its SKU resolves to another product's id.
     ['OABR-S', 7],
     ['7', 10],
     ['<![CDATA[8]]>', 11],

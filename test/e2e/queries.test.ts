@@ -70,7 +70,7 @@ describe('CustomerOverview', () => {
       'POST /crm/objects/2026-09/line_items/batch/read',
     ]);
     expect(operationsOf(stack.stripe)).toEqual(['GET /v1/customers/search', 'GET /v1/payment_intents']);
-    // The session of the first test goes on.
+    // Uses the session of the first test.
     expect(operationsOf(stack.openmage)).toEqual(['catalogInventoryStockItemList']);
   });
 
@@ -220,7 +220,7 @@ test('given two fetches from one subgraph in one request, then what the first ha
   );
   expect(errors).toBeUndefined();
   expect(data?.['payment']).toEqual({ customer: data?.['customer'] });
-  // The customer by id and by address; the link and the company once.
+  // The customer by id and by address; the association and the company once each.
   expect(operationsOf(stack.hubspot)).toHaveLength(4);
 });
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startOverHttp } from '../helpers/over-http.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 
-/* A write while the same is being read: whoever reads after the write waits for no answer from before it. */
+/* A read after a write does not join a request that was sent before the write. */
 
 const ENV = { CACHE_MAX_MIB: '16' };
 

@@ -22,21 +22,21 @@ type Trace = {
   fetches: (Span & { subgraph: string; query: string; entities: number; errors: number })[];
   calls: (Span & { subgraph: string; operation: string; kind: string; isFailed: boolean })[];
 };
-type Told = { stale?: Note[]; calls?: Row[]; timeMs?: number; trace?: Trace };
+type Report = { stale?: Note[]; calls?: Row[]; timeMs?: number; trace?: Trace };
 
 const reportOf = ({ text }: Answer<unknown>) =>
-  (JSON.parse(text) as { extensions?: { tributary?: Told } }).extensions?.tributary;
+  (JSON.parse(text) as { extensions?: { tributary?: Report } }).extensions?.tributary;
 const REPORTED = { headers: { 'x-tributary-report': '1' } };
 
-/* The same from subgraphs in the gateway's process and from subgraphs over HTTP. */
-describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (way) => {
+/* The same reports with in-process subgraphs and over HTTP. */
+describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (transport) => {
   let stack: Stack;
   let gateway: Pick<Stack, 'url' | 'ask' | 'close'>;
   let remote: Spawned | undefined;
 
   beforeAll(async () => {
     advanceClock(0);
-    // Nothing is fresh for long: what is asked twice is asked of the provider twice, while it can be.
+    // Values are fresh for a very short time, so a repeated query calls the provider again if possible.
     const env = {
       CACHE_MAX_MIB: '16',
       HUBSPOT_CACHE: 'contacts=0/0/3600,companies=0/0/3600,associations=0/0/3600',
@@ -44,7 +44,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
     };
     stack = await startStack({ env });
     gateway = stack;
-    if (way === 'over HTTP') {
+    if (transport === 'over HTTP') {
       remote = startProcess(['node', 'subgraphs/main.ts'], {
         SUBGRAPHS: 'payments,crm',
         PORT: '0',
@@ -101,7 +101,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
     expect(sent.map(({ operation }) => operation).sort()).toEqual(
       [...stack.hubspot.calls, ...stack.stripe.calls].map(({ operation }) => operation).sort(),
     );
-    // Every call lies within the fetch that needed it, but for a clock of another process and what is rounded.
+    // Every request lies within its fetch, allowing for another process's clock and rounding.
     for (const { subgraph, startMs, timeMs, isFailed } of calls) {
       const fetch = fetches.find((one) => one.subgraph === subgraph);
       expect(isFailed).toBe(false);
@@ -116,7 +116,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (w
       fetch(`${gateway.url}/graphql?query=${encodeURIComponent(query)}`, {
         headers: { 'apollo-require-preflight': 'yes' },
       });
-    // A page of deals is good for 10 seconds, contacts in this gateway for none.
+    // A page of deals is fresh for 10 seconds; contacts are not cached in this gateway.
     const deals = await get('{ deals(first: 1) { edges { node { name } } } }');
     expect(deals.headers.get('cache-control')).toMatch(/^max-age=(9|10), private$/);
     const both = await get('{ deals(first: 1) { edges { node { customers { firstName } } } } }');

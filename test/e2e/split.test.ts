@@ -7,7 +7,7 @@ import { type Containers, createContainers, services } from '../helpers/compose.
 import { sandboxes } from '../helpers/sandboxes.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 
-/* The product as docker-compose.yml runs it, without a single variable, beside the embedded one. */
+/* Compares the processes of docker-compose.yml, without any variables set, with the single-process gateway. */
 
 let containers: Containers;
 let embedded: Stack;

@@ -12,7 +12,7 @@ import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { createAsk } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
 
-/* The product as somebody starts it: as a process, with an environment. */
+/* Starting the processes with various environments. */
 
 let running: Spawned | undefined;
 afterEach(() => running?.stop());
@@ -25,7 +25,7 @@ const start = async (env: Record<string, string>) => {
   return { gateway, ask: createAsk(url), url };
 };
 
-/** Why the gateway does not start. What a process makes of that is tried below, with a few. */
+/** Returns why the gateway does not start. A few cases are also run as processes below. */
 const problemOf = async (env: Record<string, string>): Promise<string> => {
   const started = startGateway({ PORT: '0', LOG_LEVEL: 'silent', ...env });
   const error = await started.then(
@@ -95,7 +95,7 @@ test.skipIf(!hasTool('git'))(
     expect(pages.output()).not.toMatch(/^ +at /m);
     rmSync(join(project.root, 'clients/web/dist'));
     project.change('clients/web/src/desk.tsx', 'A desk', 'The desk');
-    // Where Vite would put a copy of its configuration: the folder of the packages may be read-only.
+    // Vite would write a copy of its configuration here, but the packages' folder may be read-only.
     mkdirSync(join(project.root, 'clients/web/node_modules'));
     project.write('clients/web/node_modules/.vite-temp', 'no folder');
     expect(await prepare()).toContain('Built clients/web');
@@ -377,7 +377,7 @@ test('a provider that is not there is named in the log with the reason, each tim
     OPENMAGE_USERNAME: 'u',
     OPENMAGE_API_KEY: 'k',
   });
-  // The first have been tried at the start already, and it is left alone by now.
+  // The attempts at the start may already have opened the circuit.
   for (const count of [1, 2, 3]) {
     await ask('{ product(sku: "OABR-S") { stock { quantity } } }');
     await expect.poll(() => gateway.output().match(/"why":"ECONNREFUSED"/g)?.length).toBe(count);
@@ -473,7 +473,7 @@ test('the sandboxes run alone and say how to use them', async () => {
   await expect.poll(() => gateway.output()).toContain('answers at');
   const ask = createAsk(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '');
   expect((await ask('{ customer(id: "101") { firstName balance { amount } } }')).errors).toBeUndefined();
-  // The control that tests of other processes use.
+  // The control API, which tests use for sandboxes in other processes.
   const stripe = env['STRIPE_BASE_URL'] ?? '';
   await fetch(`${stripe}/_sandbox/faults`, { method: 'POST', body: JSON.stringify({ status: 403, times: 1 }) });
   expect((await ask('{ payment(id: "pi_3x") { id } }')).errors).toHaveLength(1);

@@ -8,14 +8,14 @@ import { startOverHttp } from '../helpers/over-http.ts';
 import { type Answer, type Ask, codesOf, type Stack, startStack } from '../helpers/stack.ts';
 
 /*
- * Every write of Stripe's and HubSpot's, with a fault at each step after the provider has accepted it. Whatever goes wrong then,
- * the client is never told that nothing happened.
+ * Every write to Stripe and HubSpot, with a fault at each step after the provider has accepted it. The client must never be told
+ * that nothing happened.
  */
 
 const company = createCompany();
 
 const ENV = {
-  // What was read before has to be invalidated by the write, whatever becomes of its answer.
+  // The write must invalidate earlier reads, whatever happens to its response.
   CACHE_MAX_MIB: '16',
   STRIPE_TIMEOUT_MS: '1500',
   HUBSPOT_TIMEOUT_MS: '1500',
@@ -37,12 +37,12 @@ afterAll(async () => {
 });
 beforeEach(() => {
   stack.reset();
-  // No endpoint is left alone for what the test before has done to it.
+  // Closes circuits that the previous test opened.
   advanceClock(120_000);
   round += 1;
 });
 
-/** Asks the sandbox itself. */
+/** Sends a request directly to the sandbox. */
 const stripe = async (path: string, form?: Readonly<Record<string, string>>): Promise<Record<string, unknown>> => {
   const response = await fetch(`${stack.stripe.url}${path}`, {
     headers: { authorization: `Bearer ${STRIPE_SANDBOX_KEY}`, 'content-type': 'application/x-www-form-urlencoded' },
@@ -63,28 +63,28 @@ const hubspot = async (type: string, input: object): Promise<Record<string, stri
   return results.map(({ properties }) => properties);
 };
 
-/** One write, made anew for each case. */
+/** One write, unique for each case. */
 type Attempt = {
   readonly mutation: string;
   readonly variables: Record<string, unknown>;
   /** A field that the write changes, read before and after by the same gateway. */
   readonly probe: string;
-  /** What the provider has then: the same after one time and after two. */
+  /** Reads the provider's state; it must be the same after one and after two attempts. */
   readonly carriedOut: () => Promise<unknown>;
   readonly expected: unknown;
-  /** What a complete answer has. */
+  /** The expected data of a complete response. */
   readonly answer: object;
 };
 
 type Write = {
   readonly name: string;
   readonly provider: 'stripe' | 'hubspot';
-  /** The step that faults are put on. */
+  /** The operation that faults are injected into. */
   readonly on: string;
-  /** Makes an answer one that a schema refuses. */
+  /** Makes a response fail validation. */
   readonly refused: (body: string) => string;
   readonly attempt: () => Promise<Attempt>;
-  /** What a repetition by the client is answered with. Default: the same as a complete answer. */
+  /** The expected errors if the client repeats the mutation. Default: the same as a complete response. */
   readonly repeated?: unknown[][];
 };
 
@@ -287,7 +287,7 @@ const WRITES: readonly Write[] = [
   },
 ];
 
-/** What can become of the answer to a write that was accepted. */
+/** Faults in the response to an accepted write. */
 const FAULTS: readonly (readonly [name: string, fault: (write: Write) => Fault])[] = [
   ...['', '1', '"x"', 'true', 'null', '[]', '{}', '{"error":1}', '<html>', '{"id":', '{"__proto__":{"id":"x"}}'].map(
     (body): readonly [string, () => Fault] => [`the body ${JSON.stringify(body)}`, () => ({ rewrite: () => body })],
@@ -302,7 +302,7 @@ const FAULTS: readonly (readonly [name: string, fault: (write: Write) => Fault])
 
 const fieldOf = ({ name }: Write) => name.split(',')[0] ?? '';
 
-/** Runs a write between two looks at what it changes, and checks what has to hold whatever its answer. */
+/** Runs a write between two reads of the changed field, and checks what must hold whatever the response. */
 const carryOut = async (
   write: Write,
   fault: () => void,
@@ -314,7 +314,7 @@ const carryOut = async (
   fault();
   const answer = await ask<Outcome>(of.mutation, of.variables);
   const data = answer.data?.[fieldOf(write)] ?? null;
-  // An error of the mutation itself says that its outcome is unknown; any other is about a field that could not be read.
+  // An error at the mutation must report an unknown outcome; other errors concern fields that could not be read.
   for (const { path, extensions } of answer.errors ?? []) {
     if (data === null || path?.length === 1) expect(extensions?.['code']).toBe('UPSTREAM_OUTCOME_UNKNOWN');
   }

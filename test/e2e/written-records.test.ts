@@ -5,7 +5,7 @@ import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { startOverHttp } from '../helpers/over-http.ts';
 import { type Ask, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 
-/* A write whose answer can be read, and then whatever is asked after it fails: what the answer says is there. */
+/* If the reads after a successful write fail, the fields in the write's own response are still returned. */
 
 const company = createCompany();
 const ENV = { HUBSPOT_TIMEOUT_MS: '1500', STRIPE_TIMEOUT_MS: '1500' };
@@ -27,7 +27,7 @@ beforeEach(() => {
   advanceClock(120_000);
 });
 
-const waysOf: Readonly<Record<string, () => Ask>> = {
+const asks: Readonly<Record<string, () => Ask>> = {
   'in process': () => stack.ask,
   'over HTTP': () => overHttp.ask,
 };
@@ -39,21 +39,21 @@ const READ_FAULTS: readonly (readonly [name: string, fault: Fault, code: unknown
   ['401', { status: 401 }, 'UPSTREAM_UNAUTHORIZED'],
   ['429', { status: 429, headers: { 'retry-after': '60' } }, 'UPSTREAM_RATE_LIMITED'],
   ['a lost connection', { drop: 'before' }, 'UPSTREAM_UNAVAILABLE'],
-  // The second one leaves the endpoint alone, which is said as well.
+  // The second failure opens the circuit, which is also reported.
   ['no answer', { hang: true }, expect.stringMatching(/^UPSTREAM_(TIMEOUT|UNAVAILABLE)$/)],
   ['nothing that can be read', { body: '[]' }, 'UPSTREAM_BAD_RESPONSE'],
   ['an odd record', { rewrite: (body) => body.replace('"createdAt":"2', '"createdAt":"x') }, 'UPSTREAM_BAD_RESPONSE'],
   ['no record', { body: '{"results":[]}' }, 'UPSTREAM_BAD_RESPONSE'],
 ];
 
-describe.each(Object.keys(waysOf))('%s', (way) => {
-  const ask: Ask = (...args) => (waysOf[way] ?? (() => stack.ask))()(...args);
+describe.each(Object.keys(asks))('%s', (transport) => {
+  const ask: Ask = (...args) => (asks[transport] ?? (() => stack.ask))()(...args);
 
-  // The process over HTTP does not follow this one's clock: what holds it back in one case would do so in the next.
-  test.each(way === 'over HTTP' ? READ_FAULTS.slice(0, 1) : READ_FAULTS)(
+  // The other process does not use this one's mocked clock: an open circuit would affect the next case.
+  test.each(transport === 'over HTTP' ? READ_FAULTS.slice(0, 1) : READ_FAULTS)(
     'createCustomer, then %s: what was entered is there, and the rest is an error of its own',
     async (name, fault, code) => {
-      const email = `${way}.${name}@customers.example`.replaceAll(' ', '.').toLowerCase();
+      const email = `${transport}.${name}@customers.example`.replaceAll(' ', '.').toLowerCase();
       stack.hubspot.fail({ ...fault, on: 'contacts/batch/read' });
       const { data, errors } = await ask<Written>(
         `mutation { createCustomer(input: { email: "${email}", firstName: "Nora" }) {
@@ -84,7 +84,7 @@ describe.each(Object.keys(waysOf))('%s', (way) => {
     }`);
     expect(data).toEqual({
       updateCustomer: { customer: { id: '102', phone: '+46 70 1', lastName: null } },
-      // The answer has the amount and not its currency.
+      // The response has the amount but not its currency.
       updateDeal: { deal: { id: '50001', stage: 'closedlost', status: null, name: null, amount: null } },
     });
     expect(errors?.map(({ path }) => path?.slice(1).join('.')).sort()).toEqual([
@@ -178,7 +178,7 @@ describe('the token is no longer taken after the write', () => {
     ['its answer can be read: what it says is there', undefined],
     ['its answer cannot be read: the outcome is unknown', () => '1'],
   ] as const)('and none is given, and %s', async (_, rewrite) => {
-    // A token is there.
+    // Acquires a token.
     expect((await other.ask('{ customer(id: "106") { id } }')).errors).toBeUndefined();
     if (rewrite) other.hubspot.fail({ on: 'PATCH', rewrite });
     other.hubspot.fail({ on: 'batch/read', status: 401 });

@@ -4,7 +4,7 @@ import { createRandom } from '../../sandbox/random.ts';
 import { type FuzzedGateway, faultOf, startFuzzedGateway } from './fuzzed-gateway.ts';
 import { mutatedBytes, mutatedJson, ODD_JSON, ODD_VALUES } from './odd-bodies.ts';
 
-/* Clients that send anything at all. */
+/* Fuzzes the gateway with requests from clients. */
 
 const QUERY = 'query Ask($sku: ID!) { product(sku: $sku) { sku stock { quantity } } }';
 const REQUEST = {
@@ -208,7 +208,7 @@ test('odd addresses', async () => {
   expect(faults).toEqual([]);
 });
 
-/** What is no request: the connection may be closed without a word, and nothing else happens. */
+/** Invalid HTTP: the gateway may only close the connection. */
 test('odd HTTP', async () => {
   const lines = (...headers: string[]) =>
     `POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${headers.map((line) => `${line}\r\n`).join('')}\r\n`;

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { PUBLIC_ERROR_CODES } from '../../gateway/http/apollo.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
 
-/** How long an answer may take, in milliseconds, before it counts as none. */
-const PATIENCE_MS = 60_000;
+/** Timeout of a response, in milliseconds. */
+const TIMEOUT_MS = 60_000;
 
 const Answer = z.object({
   data: z.unknown().optional(),
@@ -14,7 +14,7 @@ const Answer = z.object({
     .optional(),
 });
 
-/** What is wrong with an answer to a client; undefined where nothing is. */
+/** Returns what is wrong with a response to a client; undefined if nothing is. */
 export const faultOf = (text: string, mayFail = true): string | undefined => {
   let json: unknown;
   try {
@@ -26,7 +26,7 @@ export const faultOf = (text: string, mayFail = true): string | undefined => {
   if (!answer) return `not in our form: ${z.prettifyError(error)}`;
   if (answer.data === undefined && !answer.errors) return `neither data nor errors: ${text.slice(0, 100)}`;
   for (const { message, extensions } of answer.errors ?? []) {
-    // A subgraph's own codes are passed on, and what has none is an internal error of that subgraph.
+    // A subgraph's own codes are passed on; an error without one is an internal error of that subgraph.
     if (extensions['serviceName'] !== undefined) continue;
     if (!PUBLIC_ERROR_CODES.has(extensions.code)) return `no public code: ${extensions.code}`;
     if (extensions.code === 'INTERNAL_SERVER_ERROR') return `INTERNAL_SERVER_ERROR: ${message}`;
@@ -34,13 +34,13 @@ export const faultOf = (text: string, mayFail = true): string | undefined => {
   return answer.errors && !mayFail ? `failed: ${text.slice(0, 200)}` : undefined;
 };
 
-/** A gateway in a process of its own, which is started again where it has ended, so that each end is counted. */
+/** A gateway in a separate process, which is restarted after each crash, so that every crash is reported. */
 export type FuzzedGateway = {
   readonly url: () => string;
-  /** Sends a POST to the graph and gives the text of its answer. Throws where there is none. */
+  /** Sends a POST to the graph and returns the response body. Throws if there is no response. */
   readonly post: (body: string | Uint8Array<ArrayBuffer>, headers?: Record<string, string>) => Promise<string>;
   readonly ask: (query: string) => Promise<string>;
-  /** Runs `work` and gives what went wrong with it or with the process, if anything. */
+  /** Runs `work` and returns what went wrong with it or with the process, if anything. */
   readonly judge: (work: () => Promise<string | undefined>) => Promise<string | undefined>;
   readonly close: () => Promise<void>;
 };
@@ -66,7 +66,7 @@ export const startFuzzedGateway = async (env: Record<string, string>): Promise<F
       method: 'POST',
       headers: { 'content-type': 'application/json', ...headers },
       body,
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     return response.text();
   };
@@ -82,8 +82,8 @@ export const startFuzzedGateway = async (env: Record<string, string>): Promise<F
       } catch (error) {
         fault = `no answer: ${error}`;
       }
-      // An end takes a moment to be heard of.
-      await fetch(`${url}/health/live`, { signal: AbortSignal.timeout(PATIENCE_MS) })
+      // Detecting a crash takes a moment.
+      await fetch(`${url}/health/live`, { signal: AbortSignal.timeout(TIMEOUT_MS) })
         .then((response) => response.arrayBuffer())
         .catch(async (error: unknown) => {
           await Promise.race([process.ended, new Promise((resolve) => setTimeout(resolve, 2_000))]);

@@ -1,12 +1,12 @@
 import { createRandom, type Random } from '../../sandbox/random.ts';
 
-/* Bodies that nobody should send. The same each time: what is random goes by a seed, which is in the name. */
+/* Invalid response bodies. Deterministic: random ones depend on a seed, which is in the name. */
 
 export type Odd = {
   readonly name: string;
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Made of what a right answer would be. */
+  /** Creates the body from a valid one. */
   readonly body: (valid: Buffer) => string | Buffer;
 };
 
@@ -18,7 +18,7 @@ const odd = (name: string, body: string | Buffer, rest: Omit<Odd, 'name' | 'body
 
 const DEEP = 10_000;
 
-/** Values of every JSON type, and what is hard to bear of each. */
+/** Values of every JSON type, including extreme ones. */
 export const ODD_VALUES: readonly unknown[] = [
   null,
   true,
@@ -53,7 +53,7 @@ export const ODD_VALUES: readonly unknown[] = [
   { toJSON: 'x', length: -1 },
 ];
 
-/** What is no JSON, or JSON that only a parser likes. */
+/** Invalid JSON, and valid but unusual JSON. */
 export const ODD_JSON: readonly Odd[] = [
   odd('nothing', ''),
   odd('a space', ' '),
@@ -113,7 +113,7 @@ export const ODD_JSON: readonly Odd[] = [
   }),
 ];
 
-/** Statuses with bodies that do not go with them. Few, since each takes retries and pauses. */
+/** Statuses with unexpected bodies. Few, since each causes retries and pauses. */
 export const ODD_STATUSES: readonly Odd[] = [
   ...[201, 202, 204, 205, 206, 207, 226, 299].map((status) => odd(`${status} with nothing`, '', { status })),
   ...[300, 301, 302, 304, 307, 399].map((status) =>
@@ -134,7 +134,7 @@ export const ODD_STATUSES: readonly Odd[] = [
   odd('599 with nothing', '', { status: 599 }),
 ];
 
-/** Headers that ask for what nobody should give. */
+/** Malicious or invalid headers. */
 export const ODD_HEADERS: readonly Odd[] = [
   ...['NaN', '-1', '1e400', '99999999999999999999', 'never', 'Thu, 01 Jan 1970 00:00:00 GMT', '0x10', '', ' '].map(
     (value) => odd(`429 with Retry-After: ${value}`, '{}', { status: 429, headers: { 'retry-after': value } }),
@@ -176,7 +176,7 @@ const replaceIn = (value: unknown, random: Random): unknown => {
   return value;
 };
 
-/** A right answer with some values replaced or left out. */
+/** A valid body with some values replaced or removed. */
 export const mutatedJson = (seed: number): Odd => ({
   name: `a right answer with other values, seed ${seed}`,
   body: (valid) => {
@@ -188,7 +188,7 @@ export const mutatedJson = (seed: number): Odd => ({
   },
 });
 
-/** A right answer with some bytes cut, doubled, changed or put in. */
+/** A valid body with some bytes removed, repeated, changed or inserted. */
 export const mutatedBytes = (seed: number): Odd => ({
   name: `a right answer with other bytes, seed ${seed}`,
   body: (valid) => {

@@ -1,17 +1,17 @@
 import type { AddressInfo } from 'node:net';
 import { createServer, type Socket } from 'node:net';
 
-/** A server that speaks Redis's protocol well enough to be taken for one, and answers some commands oddly. */
+/** A fake Redis that speaks enough of the protocol, and gives invalid replies to some commands. */
 export type OddRedis = {
   readonly url: string;
-  /** What the commands that keep and read data are answered with; undefined: as an empty Redis would. */
+  /** The reply to commands that store and read data; undefined: as from an empty Redis. */
   odd: string | Buffer | 'close' | 'silence' | undefined;
-  /** The commands that were answered oddly. */
+  /** The number of commands with an invalid reply. */
   readonly count: () => number;
   readonly close: () => Promise<void>;
 };
 
-/** What is asked before a connection is used, and to see whether it lives: answered as it should be. */
+/** Valid replies to the commands of the handshake and the health check. */
 const ANSWERS: Readonly<Record<string, () => string>> = {
   PING: () => '+PONG\r\n',
   CLIENT: () => '+OK\r\n',
@@ -21,11 +21,11 @@ const ANSWERS: Readonly<Record<string, () => string>> = {
     const micros = `${now % 1_000}000`;
     return `*2\r\n$10\r\n${Math.floor(now / 1_000)}\r\n$${micros.length}\r\n${micros}\r\n`;
   },
-  // A busy machine can make its clock look as if it had been set back, whereupon it is emptied.
+  // On a busy machine its clock can seem to be set back, whereupon the gateway clears the cache.
   SCAN: () => '*2\r\n$1\r\n0\r\n*0\r\n',
 };
 
-/** An empty Redis that forgets everything. */
+/** Creates an empty Redis that stores nothing. */
 const createEmpty = () => {
   let queued = 0;
   return (name: string): string => {
@@ -78,7 +78,7 @@ export const startOddRedis = async (): Promise<OddRedis> => {
   return redis;
 };
 
-/** The first whole command of a text, an array of bulk strings. */
+/** Parses the first complete command of a text, an array of bulk strings. */
 const takeCommand = (text: string): { readonly name: string; readonly length: number } | undefined => {
   const start = /^\*(\d+)\r\n/.exec(text);
   if (!start) return undefined;

@@ -3,22 +3,22 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import type { Odd } from './odd-bodies.ts';
 
-/** A server before another one, which passes on requests and answers until it is told to answer oddly. */
+/** A proxy that passes on requests and responses, or gives invalid responses. */
 export type OddServer = {
   readonly url: string;
-  /** How it answers; undefined: as the other one does. */
+  /** The invalid response; undefined: passes on the target's. */
   odd: Odd | { readonly name: string; readonly raw: readonly (string | Buffer)[] } | undefined;
-  /** Tells the requests that are answered oddly. Default: all. */
-  isMeant: (request: IncomingMessage, body: Buffer) => boolean;
-  /** The requests that it has answered oddly. */
+  /** Selects the requests that get the invalid response. Default: all. */
+  matches: (request: IncomingMessage, body: Buffer) => boolean;
+  /** The number of invalid responses. */
   readonly count: () => number;
   readonly close: () => Promise<void>;
 };
 
-/** Stands before `target`. */
+/** Starts a proxy in front of `target`. */
 export const startOddServer = async (
   target: string,
-  isMeant: OddServer['isMeant'] = () => true,
+  matches: OddServer['matches'] = () => true,
 ): Promise<OddServer> => {
   let count = 0;
   const forward = ({ method, url, headers }: IncomingMessage, body: Buffer) =>
@@ -31,7 +31,7 @@ export const startOddServer = async (
 
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
     const sent = await buffer(request);
-    const odd = server.isMeant(request, sent) ? server.odd : undefined;
+    const odd = server.matches(request, sent) ? server.odd : undefined;
     if (odd) count += 1;
     if (odd && 'raw' in odd) {
       for (const part of odd.raw) request.socket.write(part);
@@ -51,7 +51,7 @@ export const startOddServer = async (
   const server: OddServer = {
     url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
     odd: undefined,
-    isMeant,
+    matches,
     count: () => count,
     close: async () => {
       const closed = new Promise((resolve) => http.close(resolve));
@@ -64,7 +64,7 @@ export const startOddServer = async (
 
 const head = (lines: readonly string[]) => `${['HTTP/1.1 200 OK', ...lines].join('\r\n')}\r\n\r\n`;
 
-/** What is no HTTP, or not to its end. */
+/** Invalid or incomplete HTTP. */
 export const ODD_HTTP: readonly { readonly name: string; readonly raw: readonly (string | Buffer)[] }[] = [
   { name: 'nothing', raw: [] },
   { name: 'noise', raw: [Buffer.from(Array.from({ length: 2_000 }, (_, index) => (index * 167 + 13) % 256))] },

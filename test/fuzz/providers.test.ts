@@ -11,8 +11,8 @@ import { ODD_HTTP, type OddServer, startOddServer } from './odd-server.ts';
 import { ODD_SOAP, ODD_WSDL } from './odd-soap.ts';
 
 /*
- * Providers that answer with anything at all. Each odd answer is one request of a client, whose answer has to be in our
- * form, and after each a right answer has to be understood.
+ * Fuzzes the gateway with providers' responses. For each invalid response, the client must get a well-formed response, and
+ * a valid response afterwards must be understood.
  */
 
 const SEEDS = 60;
@@ -87,7 +87,7 @@ describe.each(Object.entries(PROVIDERS))('%s', (name, { start, environmentOf, re
 
   const read = (index: number) => reads[index % reads.length] ?? '';
 
-  /** Tries each; gives all that went wrong, so that one run shows everything. */
+  /** Tries each case and returns all failures, so that one run reports everything. */
   const tryAll = async (cases: readonly NonNullable<OddServer['odd']>[], ask: (index: number) => Promise<string>) => {
     const faults: string[] = [];
     const before = server.count();
@@ -102,7 +102,7 @@ describe.each(Object.entries(PROVIDERS))('%s', (name, { start, environmentOf, re
     return faults;
   };
 
-  /** A provider that has failed is left alone for up to five seconds. */
+  /** Waits for a correct response: the circuit of a failed provider stays open for up to five seconds. */
   const findRight = async (index: number): Promise<string | undefined> => {
     const expected = right[index % reads.length];
     let text = '';
@@ -124,7 +124,7 @@ describe.each(Object.entries(PROVIDERS))('%s', (name, { start, environmentOf, re
   });
 
   test('odd answers to a write', async () => {
-    // Done once, it changes nothing the next time.
+    // Repeating the mutation changes nothing.
     expect(faultOf(await gateway.ask(write), false)).toBeUndefined();
     right = await Promise.all(reads.map(gateway.ask));
     const some = odd.filter((_, index) => index % 6 === 0);
@@ -136,7 +136,7 @@ describe.each(Object.entries(PROVIDERS))('%s', (name, { start, environmentOf, re
   });
 });
 
-/* What is asked for before anything else can be. */
+/* The requests that precede all others: the WSDL and the login. */
 
 test('an odd token', async () => {
   const oauth = { clientId: 'app', clientSecret: 'app-secret', refreshToken: 'refresh-me' };
@@ -170,8 +170,8 @@ test('an odd token', async () => {
 test('an odd description of the shop, an odd session', async () => {
   const sandbox = await startOpenMageSandbox();
   const faults: string[] = [];
-  const tryOne = async (odd: Odd, isMeant: OddServer['isMeant']) => {
-    server.isMeant = isMeant;
+  const tryOne = async (odd: Odd, matches: OddServer['matches']) => {
+    server.matches = matches;
     server.odd = odd;
     const fault = await gateway.judge(async () => faultOf(await gateway.ask(STOCK)));
     if (fault) faults.push(`${odd.name}: ${fault}`);
@@ -184,7 +184,7 @@ test('an odd description of the shop, an odd session', async () => {
     ...environment,
     OPENMAGE_ENDPOINT_URL: new URL(environment['OPENMAGE_WSDL_URL'] ?? '').href.replace('?wsdl', ''),
   });
-  // No description that was read wrongly is kept, nor is a session.
+  // Neither an invalid WSDL nor an invalid session is kept.
   for (const odd of ODD_WSDL) await tryOne(odd, ({ url }) => /wsdl/.test(url ?? ''));
   for (const odd of ODD_SOAP.slice(0, 40)) await tryOne(odd, (_, body) => body.includes('login'));
   server.odd = undefined;

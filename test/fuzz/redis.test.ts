@@ -6,7 +6,7 @@ import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { type FuzzedGateway, faultOf, startFuzzedGateway } from './fuzzed-gateway.ts';
 import { ODD_REPLIES, type OddRedis, startOddRedis } from './odd-redis.ts';
 
-/* A Redis that answers with anything at all. Clients hear nothing of it. */
+/* Fuzzes the gateway with Redis's replies. Clients must not notice. */
 
 const STOCK = '{ product(sku: "OABR-S") { sku stock { quantity } } }';
 const setStock = (quantity: number) =>
@@ -14,7 +14,7 @@ const setStock = (quantity: number) =>
 
 const SAYS_TO_WAIT = new Set(['a number', 'a number that is none', 'a fraction']);
 
-/** Much of the time goes into waiting for what is not answered, so some are tried side by side. */
+/** Number of concurrent cases: most of the time is spent waiting for missing replies. */
 const LANES = 4;
 
 type Lane = { readonly redis: OddRedis; readonly sandbox: Sandbox; readonly gateway: FuzzedGateway };
@@ -50,7 +50,7 @@ const isUp = ({ gateway }: Lane) =>
     expect(health).toMatchObject({ redis: 'ok' });
   }, 120_000);
 
-/** What goes wrong where Redis replies so, if anything. */
+/** Returns what goes wrong with this reply, if anything. */
 const tryReply = async (lane: Lane, [name, reply]: (typeof ODD_REPLIES)[number], quantity: number) => {
   const { redis, gateway } = lane;
   await isUp(lane);
@@ -58,7 +58,7 @@ const tryReply = async (lane: Lane, [name, reply]: (typeof ODD_REPLIES)[number],
   redis.odd = reply;
   const fault = await gateway.judge(async () => {
     const written = await gateway.ask(setStock(quantity));
-    // What a rate limit can say is obeyed.
+    // A plausible rate-limit reply is obeyed.
     if (SAYS_TO_WAIT.has(name) && written.includes('UPSTREAM_RATE_LIMITED')) return faultOf(written);
     if (faultOf(written, false)) return faultOf(written, false);
     const read = await gateway.ask(STOCK);

@@ -7,7 +7,7 @@ import { type FuzzedGateway, faultOf, startFuzzedGateway } from './fuzzed-gatewa
 import { mutatedBytes, mutatedJson, ODD_JSON, ODD_STATUSES, ODD_VALUES, type Odd } from './odd-bodies.ts';
 import { ODD_HTTP, type OddServer, startOddServer } from './odd-server.ts';
 
-/* Subgraphs of somebody else, behind HTTP, that answer with anything at all. */
+/* Fuzzes the gateway with responses of remote subgraphs. */
 
 const seeds = Array.from({ length: 100 }, (_, index) => index + 1);
 
@@ -39,7 +39,7 @@ const READS = [
   '{ found { __typename ... on Book { id title author { name } } ... on Author { id name } } book(id: 1) { title } }',
 ];
 
-/** What only GraphQL's answers can be odd in. */
+/** Invalid responses specific to GraphQL. */
 const ODD_ANSWERS: readonly Odd[] = [
   {
     name: 'a hundred and fifty thousand calls',

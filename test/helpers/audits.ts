@@ -1,8 +1,8 @@
 import { serverAudits } from 'graphql-http';
 
 /**
- * Runs graphql-http's audits of a GraphQL server and returns the ids of those that fail, each with its name and its reason.
- * `headers` go with every request.
+ * Runs graphql-http's audits of a GraphQL server and returns the ids of the failed ones, each with its name and reason.
+ * Sends `headers` with every request.
  */
 export const auditServer = async (url: string, headers: Record<string, string> = {}) => {
   const audits = serverAudits({

@@ -3,13 +3,13 @@ import { CHROMIUM } from './tools.ts';
 
 export type OpenPage = {
   readonly page: Page;
-  /** What the page has complained about: errors, and what the browser forbade it. */
+  /** The page's errors, including violations that the browser reports. */
   readonly complaints: string[];
 };
 
-/** A real browser, for pages that each know nothing of the others. */
+/** Starts a real browser. Each page has its own context. */
 export const startBrowser = async () => {
-  // Containers run as root, whom Chromium gives no sandbox.
+  // Chromium's sandbox does not work for root, which containers run as.
   const browser: Browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: ['--no-sandbox'] });
   return {
     open: async (url: string, options: BrowserContextOptions = {}): Promise<OpenPage> => {

@@ -1,6 +1,6 @@
 import { startProcess } from './processes.ts';
 
-/** The pages are tested as the gateway serves them: built, and not in the way of the test runner's own environment. */
+/** Builds the pages, as the gateway serves them. In another process, away from the test runner's environment. */
 export const setup = async (): Promise<void> => {
   const { ended, output } = startProcess(['node', 'scripts/pages.ts', '--if-changed'], {});
   if ((await ended) !== 0) throw new Error(output());

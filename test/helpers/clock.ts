@@ -13,8 +13,8 @@ const install = (): void => {
 };
 
 /**
- * Lets time pass for everything in this process that looks at a clock (ages, rate limits, pauses), without waiting for it.
- * Timers are not touched: what they wait for is real. Until `resetClock`.
+ * Advances the clocks of this process (cache ages, rate limits, pauses) without waiting, until `resetClock`. Timers are not
+ * affected.
  */
 export const advanceClock = (ms: number): void => {
   install();
@@ -22,20 +22,20 @@ export const advanceClock = (ms: number): void => {
 };
 
 /**
- * Lets no time pass but what is skipped: whatever is kept is kept however long a test takes. Until `startClock` or
- * `resetClock`.
+ * Stops the clocks, so that nothing expires however long a test takes, until `startClock` or `resetClock`. `advanceClock`
+ * still works.
  */
 export const stopClock = (): void => {
   stoppedAt = { wall: Date.now() - passedMs - steppedMs, monotonic: performance.now() - passedMs };
   install();
 };
 
-/** Lets time pass again; what has passed meanwhile has passed for all now. */
+/** Resumes the clocks at the real time. */
 export const startClock = (): void => {
   stoppedAt = undefined;
 };
 
-/** Sets the wall clock ahead, or back where `ms` is negative, while no time passes. Until `resetClock`. */
+/** Sets the wall clock ahead, or back if `ms` is negative, until `resetClock`. The monotonic clock is not affected. */
 export const stepClock = (ms: number): void => {
   install();
   steppedMs += ms;

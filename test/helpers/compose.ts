@@ -7,11 +7,11 @@ import { type Ask, createAsk } from './stack.ts';
 import { hasTool } from './tools.ts';
 
 /*
- * The containers of docker-compose.yml without a container engine: its commands and environments as processes of this
- * machine, in its order and by its health checks. Only names of hosts and ports are put into terms of one machine.
+ * Runs docker-compose.yml without a container engine: its services as local processes, with its commands, environments,
+ * dependencies and health checks. Only host names and ports are translated.
  */
 
-/** The variables of who runs `docker compose`. */
+/** The environment in which `docker compose` runs. */
 export type Host = Readonly<Record<string, string>>;
 
 const Service = z.object({
@@ -27,18 +27,18 @@ export const { services } = Compose.parse(
   parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8'), { merge: true }),
 );
 
-// What the image gives to every container.
+// The environment of the image, which every container has.
 const imageEnvironment = Object.fromEntries(
   [...readFileSync(join(ROOT, 'Dockerfile'), 'utf8').matchAll(/^ENV (.+)$/gm)].flatMap(([, line = '']) =>
     line.split(' ').map((assignment) => assignment.split('=') as [string, string]),
   ),
 );
 
-/** `${NAME:-default}` as Compose reads it: the default stands for what is empty, too. */
+/** Interpolates `${NAME:-default}` like Compose: the default also replaces an empty value. */
 export const interpolate = (text: string, host: Host): string =>
   text.replaceAll(/\$\{(\w+):-([^}]*)\}/g, (_, name: string, other: string) => host[name] || other);
 
-/** What the file gives to a service. A name without a value has the host's, and is not there where the host has none. */
+/** Returns a service's environment. A name without a value is copied from the host, and omitted if not set there. */
 export const environmentOf = (service: string, host: Host): Record<string, string> => {
   const entries = Object.entries(services[service]?.environment ?? {}).flatMap(([name, value]) => {
     const given = value === null ? host[name] : interpolate(value, host);
@@ -48,12 +48,12 @@ export const environmentOf = (service: string, host: Host): Record<string, strin
 };
 
 export type Containers = {
-  /** Starts a service and those that it waits for, unless they run, and waits until it is healthy. */
+  /** Starts a service and its dependencies unless they are running, and waits until it is healthy. */
   readonly up: (service: string, host?: Host) => Promise<Spawned>;
   readonly down: (service: string) => Promise<void>;
-  /** Asks the gateway. */
+  /** Sends a GraphQL request to the gateway. */
   readonly ask: Ask;
-  /** Asks a subgraph itself. */
+  /** Sends a GraphQL request directly to a subgraph. */
   readonly askSubgraph: (name: string, ...given: Parameters<Ask>) => ReturnType<Ask>;
   readonly close: () => Promise<void>;
 };
@@ -63,7 +63,7 @@ export const createContainers = async (): Promise<Containers> => {
   const ports = new Map<string, number>();
   for (const name of Object.keys(services)) ports.set(name, await freePort());
 
-  /** `//service:port` and ports as they are on this machine. */
+  /** Replaces `//service:port` and ports by those on this machine. */
   const localise = (service: string, text: string): string => {
     let local = text.replace('0.0.0.0', '127.0.0.1');
     for (const [name, port] of ports) local = local.replace(new RegExp(`//${name}:\\d+`), `//127.0.0.1:${port}`);
@@ -85,7 +85,7 @@ export const createContainers = async (): Promise<Containers> => {
 
   const up = async (name: string, host: Host = {}): Promise<Spawned> => {
     const service = services[name];
-    if (!service) throw new Error(`There is no service ${name}.`);
+    if (!service) throw new Error(`docker-compose.yml has no service ${name}.`);
     const found = running.get(name);
     if (found) return found;
     for (const dependency of Object.keys(service.depends_on)) {
@@ -103,7 +103,7 @@ export const createContainers = async (): Promise<Containers> => {
       hasEnded = true;
     });
     while (!(await isHealthy(name))) {
-      if (hasEnded) throw new Error(`${name} has ended:\n${started.output()}`);
+      if (hasEnded) throw new Error(`${name} exited:\n${started.output()}`);
     }
     return started;
   };
@@ -119,7 +119,7 @@ export const createContainers = async (): Promise<Containers> => {
     ask: createAsk(`http://127.0.0.1:${ports.get('gateway')}/graphql`),
     askSubgraph: (name, ...given) => createAsk(`http://127.0.0.1:${ports.get(name)}/${name}`)(...given),
     close: async () => {
-      // The gateway first, as it was started last.
+      // In reverse order of start: the gateway first.
       for (const name of [...running.keys()].reverse()) await down(name);
     },
   };

@@ -8,15 +8,15 @@ export type ProjectCopy = {
   readonly root: string;
   readonly read: (file: string) => string;
   readonly write: (file: string, text: string) => void;
-  /** Puts a text in the place of another, which has to be there. */
+  /** Replaces a text in a file. Throws if it is not found. */
   readonly change: (file: string, from: string, to: string) => void;
   readonly start: (command: readonly string[], env?: Record<string, string>) => Spawned;
   readonly remove: () => void;
 };
 
 /**
- * A copy of the project as it is on the disk, for what changes files of it. The packages are the project's own; `built` pages
- * are those that the tests have been started with.
+ * Copies the project's current files, for tests that change them. The packages are shared with the project; with `built`,
+ * includes the built pages.
  */
 export const copyProject = ({ built = false } = {}): ProjectCopy => {
   const root = mkdtempSync(join(tmpdir(), 'copy-'));

@@ -9,12 +9,12 @@ export type SupergraphGateway = {
   readonly url: string;
   readonly ask: Ask;
   readonly gateway: StartedGateway;
-  /** Puts another text in the supergraph's file. */
+  /** Replaces the supergraph's file. */
   readonly change: (supergraphSdl: string) => Promise<void>;
   readonly close: () => Promise<void>;
 };
 
-/** Starts a gateway in front of a supergraph, which is in a file. Rejects where the gateway does. */
+/** Starts a gateway with a supergraph from a file. Rejects if the gateway does not start. */
 export const serveSupergraph = async (sdl: string, env: Record<string, string> = {}): Promise<SupergraphGateway> => {
   const folder = await mkdtemp(join(tmpdir(), 'tributary-'));
   const file = join(folder, 'supergraph.graphql');
@@ -31,7 +31,7 @@ export const serveSupergraph = async (sdl: string, env: Record<string, string> =
     ask: createAsk(`${gateway.url}/graphql`),
     gateway,
     change: async (next) => {
-      // At once, as whoever deploys it should: a half-written file is a change too.
+      // Atomically, as a deployment should: a half-written file would be a change too.
       await writeFile(`${file}.next`, next);
       await rename(`${file}.next`, file);
     },
@@ -46,7 +46,7 @@ export type Foreign<Name extends string> = SupergraphGateway & {
   readonly subgraphs: Readonly<Record<Name, SubgraphServer>>;
 };
 
-/** A gateway in front of subgraphs that are none of the product's, each behind HTTP. */
+/** Starts a gateway with external subgraphs, each over HTTP. */
 export const startForeign = async <Name extends string>(
   definitions: Readonly<Record<Name, SubgraphDefinition>>,
   env: Record<string, string> = {},

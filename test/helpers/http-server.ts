@@ -1,7 +1,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Any HTTP server on a free port. */
+/** Starts an HTTP server on a free port. */
 export const startHttpServer = async (listener: RequestListener) => {
   const server = createServer(listener).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

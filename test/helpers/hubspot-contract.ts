@@ -5,9 +5,8 @@ import { z } from 'zod';
 import type { Exchange } from './recorder.ts';
 
 /*
- * What HubSpot's own software says that requests and answers look like: the models of its client, as JSON Schema, in which an object has the
- * properties that are described and no others. The client calls the versions before the dated ones, whose requests are the same but for
- * what `ENDPOINTS` adds.
+ * Validates requests and responses against the models of HubSpot's own client, as JSON Schema without additional properties.
+ * The client uses the API versions before the dated ones, whose requests are the same except for what `ENDPOINTS` adds.
  */
 
 type Api = 'crm/objects' | 'crm/associations/v4' | 'oauth';
@@ -16,11 +15,11 @@ type Endpoint = {
   readonly api: Api;
   readonly method: string;
   readonly path: RegExp;
-  /** The parameters that its address may have. */
+  /** The allowed query parameters. */
   readonly query: readonly string[];
-  /** The model of the request's body, and what the OpenAPI document of 2026-09 requires where the client's model is more lenient. */
+  /** The model of the request body, and the fields that the OpenAPI document of 2026-09 requires beyond it. */
   readonly request?: { readonly model: string; readonly required: readonly string[] };
-  /** The models of the answers, by status. */
+  /** The models of the responses, by status. */
   readonly answers: Readonly<Record<number, string>>;
 };
 
@@ -37,7 +36,7 @@ const object = (
 const BATCH = 'BatchResponseSimplePublicObject';
 const SHOWN = ['archived', 'associations', 'properties', 'propertiesWithHistory'];
 
-/** Carried over from the OpenAPI documents CRM/Objects, CRM/Associations and Auth/Oauth: https://github.com/HubSpot/HubSpot-public-api-spec-collection */
+/** From the OpenAPI documents CRM/Objects, CRM/Associations and Auth/Oauth: https://github.com/HubSpot/HubSpot-public-api-spec-collection */
 const ENDPOINTS: readonly Endpoint[] = [
   object(
     'POST /batch/read',
@@ -103,7 +102,7 @@ const ENDPOINTS: readonly Endpoint[] = [
   },
 ];
 
-/** What is wrong with a request; nothing where HubSpot takes it. */
+/** Returns the problems of a request; empty if HubSpot accepts it. */
 export const requestProblems = (exchange: Exchange): string[] => {
   const endpoint = endpointOf(exchange);
   if (!endpoint) return named(exchange, ['an endpoint that HubSpot does not have']);
@@ -119,13 +118,13 @@ export const requestProblems = (exchange: Exchange): string[] => {
 };
 
 /**
- * What HubSpot answers by its guides and its changelog, and the models lack: the account and the scopes of a token, and in errors `status` and,
- * with a 429, the names of the limit. An association without a label has null for it.
+ * Fields that HubSpot's guides and changelog document but the models lack: the account and the scopes of a token, and in errors
+ * `status` and, with a 429, the names of the limit. The label of an association without one is null.
  */
 const UNDESCRIBED: readonly string[] = ['hub_id', 'scopes'];
 const UNDESCRIBED_IN_ERRORS: readonly string[] = ['status', 'errorType', 'policyName'];
 
-/** What is wrong with an answer; nothing where HubSpot's client can expect it. */
+/** Returns the problems of a response; empty if it matches HubSpot's client. */
 export const answerProblems = (exchange: Exchange): string[] => {
   const { status, answerType, answer } = exchange;
   if (status === 204) return named(exchange, answer === '' ? [] : ['a body']);
@@ -148,7 +147,7 @@ const endpointOf = ({ method, path }: Exchange): Endpoint | undefined =>
 const named = ({ method, path, status }: Exchange, problems: readonly string[]): string[] =>
   problems.map((problem) => `${method} ${path} (${status}): ${problem}`);
 
-/** A body that is JSON; undefined where it is anything else. */
+/** Parses a JSON body; undefined if it is anything else. */
 const bodyOf = (type: string | null | undefined, body: string): unknown =>
   type?.startsWith('application/json') ? JSON.parse(body) : undefined;
 
@@ -163,14 +162,14 @@ type Attribute = { readonly name: string; readonly baseName: string; readonly ty
 const require = createRequire(import.meta.url);
 const CODEGEN = join(dirname(require.resolve('@hubspot/api-client')), 'codegen');
 
-/** The models of a part of HubSpot's client. Names and types are what its serialiser goes by; which are required, only its declarations say. */
+/** Reads the models of a part of HubSpot's client: names and types from its serializer, required fields from its declarations. */
 const readModels = (api: Api): Readonly<Record<string, JsonSchema>> => {
   const folder = join(CODEGEN, api, 'models');
   const models: Record<string, JsonSchema> = {};
   for (const file of readdirSync(folder).filter((name) => name.endsWith('.d.ts'))) {
     const declaration = readFileSync(join(folder, file), 'utf8');
     for (const [name, value] of Object.entries(require(join(folder, file.slice(0, -'.d.ts'.length))) as object)) {
-      // Some files pass on what others declare.
+      // Some files only re-export declarations.
       if (!declaration.includes(` ${name} {`)) continue;
       const attributes: readonly Attribute[] | undefined = value.attributeTypeMap;
       if (name.endsWith('Enum')) models[name] = { enum: Object.values(value) };

@@ -1,20 +1,20 @@
 import { type ESTree, parseSync, Visitor } from 'vite';
 
-/** One way in which a file refers to another module. */
+/** A reference from a file to another module. */
 export type Import = {
-  /** As it is written; the source text of the expression where that is no literal. */
+  /** The specifier as written, or the source text of the expression if it is not a literal. */
   readonly name: string;
-  /** Whether the name is computed, so that nobody can tell what is imported. */
+  /** Whether the specifier is computed, so that the module is unknown. */
   readonly isComputed: boolean;
 };
 
 const MODULE_FILE = /\.[cm]?[jt]sx?$/;
 
 /**
- * The modules that a file refers to, by its syntax: imports and re-exports with all their variants (for side effects, of types,
- * dynamic, `import type X = require()`), `import('…')` types, augmented modules, `require`, `require.resolve`,
- * `import.meta.resolve`, URLs relative to `import.meta.url`, and paths of script files from `import.meta.dirname`, by which
- * workers are started. Throws where the file cannot be parsed.
+ * Finds all module references of a file: imports and re-exports in all variants (side effects, types, dynamic,
+ * `import type X = require()`), `import('…')` types, augmented modules, `require`, `require.resolve`, `import.meta.resolve`,
+ * URLs relative to `import.meta.url`, and paths of script files from `import.meta.dirname`, which start workers. Throws if the
+ * file cannot be parsed.
  */
 export const importsOf = (file: string, code: string): Import[] => {
   const { program, errors } = parseSync(file, code);
@@ -67,6 +67,6 @@ const isNamed = (node: ESTree.Node, name: string): boolean => node.type === 'Ide
 const isMemberOf = (node: ESTree.Node, name: string, isObject: (object: ESTree.Node) => boolean): boolean =>
   node.type === 'MemberExpression' && isNamed(node.property, name) && isObject(node.object);
 
-/** `import.meta.url` and its like. */
+/** Whether a node is `import.meta.<name>`. */
 const isMeta = (node: ESTree.Node | undefined, name: string): boolean =>
   node !== undefined && isMemberOf(node, name, ({ type }) => type === 'MetaProperty');

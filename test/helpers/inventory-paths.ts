@@ -7,7 +7,7 @@ import { serve } from '../../subgraphs/kit/serve.ts';
 import { sandboxEnvironment } from './sandboxes.ts';
 import { type Ask, type Stack, startStack } from './stack.ts';
 
-/** The two ways to the inventory subgraph: in the gateway's process, and in one of its own. */
+/** The two transports to the inventory subgraph. */
 export const PATHS = ['in process', 'over HTTP'] as const;
 
 export type InventoryStack = {
@@ -16,7 +16,7 @@ export type InventoryStack = {
   readonly close: () => Promise<void>;
 };
 
-/** A gateway with the inventory subgraph at the end of one of the paths, and a sandbox of the shop behind it. */
+/** Starts a gateway with the inventory subgraph over one of the transports, and a sandbox of the shop. */
 export const startInventory = async (
   path: (typeof PATHS)[number],
   { openmage, env = {} }: { openmage?: OpenMageSandboxOptions; env?: Record<string, string> } = {},

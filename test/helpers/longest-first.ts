@@ -1,11 +1,11 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** The files that take longest. In a fresh clone there are no figures from a run before. */
+/** The slowest test files, since a fresh clone has no timings of earlier runs. */
 const LONGEST = [
   'project/new-subgraph',
   'e2e/start',
   'fuzz/providers',
-  'e2e/storm',
+  'e2e/chaos',
   'connectors/conformance',
   'e2e/write-outcomes',
   'connectors/quota',
@@ -19,7 +19,7 @@ const LONGEST = [
   'subgraphs/inventory-outcomes',
 ];
 
-/** Starts the files that take longest first, so that none of them runs alone in the end. */
+/** Starts the slowest test files first, so that none of them runs alone at the end. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification): number => {

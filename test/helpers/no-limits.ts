@@ -1,4 +1,4 @@
-/** For a gateway that answers whatever a test makes up. */
+/** Variables of a gateway without limits on responses, for generated operations. */
 export const NO_ANSWER_LIMITS = {
   MAX_ESTIMATED_OBJECTS: '1000000000',
   MAX_ESTIMATED_VALUES: '1000000000',

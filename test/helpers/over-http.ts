@@ -3,7 +3,7 @@ import { startProcess } from './processes.ts';
 import { sandboxEnvironment } from './sandboxes.ts';
 import type { Stack } from './stack.ts';
 
-/** A gateway whose payments and crm subgraphs are a process of their own, in front of a stack's sandboxes. */
+/** Starts a gateway with the payments and crm subgraphs in a separate process, over a stack's sandboxes. */
 export const startOverHttp = async (
   stack: Stack,
   env: Readonly<Record<string, string>>,

@@ -7,23 +7,23 @@ export const ROOT = join(import.meta.dirname, '../..');
 
 export type Spawned = {
   readonly process: ChildProcess;
-  /** What it has written so far, both streams. */
+  /** Returns the output so far, stdout and stderr. */
   readonly output: () => string;
-  /** The exit code, once it has ended; null where a signal ended it. */
+  /** Resolves to the exit code; null if a signal ended the process. */
   readonly ended: Promise<number | null>;
   readonly stop: () => Promise<void>;
 };
 
-/** Starts a process in the project's root, or another folder, with this environment and nothing of ours but the PATH. */
+/** Starts a process with this environment and the test's PATH, in the project's root or another folder. */
 export const startProcess = (command: readonly string[], env: Record<string, string>, cwd = ROOT): Spawned => {
   const [program = '', ...args] = command;
   const child = spawn(program === 'node' ? process.execPath : program, args, {
     cwd,
     env: {
       PATH: process.env['PATH'] ?? '',
-      // Not with what a developer's own `.env` says.
+      // Ignores a developer's own `.env`.
       ENV_FILE: '/dev/null',
-      // Where the gateway keeps compiled code too.
+      // The same folder as the gateway's own.
       NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
       ...env,
     },
@@ -50,7 +50,7 @@ export const startProcess = (command: readonly string[], env: Record<string, str
   };
 };
 
-/** A port that was free a moment ago. Only for programs that cannot be given port 0. */
+/** Returns a port that was free a moment ago. Only for programs that do not support port 0. */
 export const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

@@ -4,19 +4,19 @@ import { connect, type Socket } from 'node:net';
 export type RawSocket = {
   readonly socket: Socket;
   readonly write: (text: string) => void;
-  /** What has been received so far. */
+  /** Returns the received text so far. */
   readonly received: () => string;
-  /** Waits until this has been received. */
+  /** Waits until this text is received. */
   readonly until: (text: string) => Promise<void>;
-  /** All that was received, once the connection is closed, by either side and for any reason. */
+  /** Resolves to the received text when the connection is closed, by either side and for any reason. */
   readonly closed: Promise<string>;
-  /** Whether the connection still exists, for those who do not read and so are told of nothing. Linux only. */
+  /** Whether the connection still exists. For sockets that do not read and so get no event. Linux only. */
   readonly isOpen: () => boolean;
 };
 
 const LOOPBACK: Readonly<Record<number, string>> = { 4: '127.0.0.1', 6: '::1' };
 
-/** Connects to a server as no well-behaved client does. With `isDeaf` it reads nothing until its socket is resumed. */
+/** Opens a raw connection to a server. With `isDeaf` it reads nothing until its socket is resumed. */
 export const connectRaw = async (url: string, { isDeaf = false, family = 4 } = {}): Promise<RawSocket> => {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname === 'localhost' ? LOOPBACK[family] : hostname, port: Number(port) });
@@ -26,7 +26,7 @@ export const connectRaw = async (url: string, { isDeaf = false, family = 4 } = {
   const watchers = new Set<(news: string) => void>();
   socket.on('data', (data) => {
     const chunk = data.toString('latin1');
-    // What is waited for may be in two chunks. Not all is looked at again: answers can be long.
+    // The text may span two chunks. Only the end of the previous chunk is searched again, because responses can be long.
     const news = (chunks.at(-1)?.slice(-100) ?? '') + chunk;
     chunks.push(chunk);
     for (const watch of watchers) watch(news);
@@ -58,7 +58,7 @@ export const connectRaw = async (url: string, { isDeaf = false, family = 4 } = {
   };
 };
 
-/** Whether the system has an established connection from this port of the loopback address. */
+/** Whether an established connection from this loopback port exists. */
 const isEstablished = (port: number): boolean => {
   const address = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   return readFileSync('/proc/net/tcp', 'utf8')
@@ -66,12 +66,12 @@ const isEstablished = (port: number): boolean => {
     .some((line) => line.trim().split(/\s+/)[1] === address && line.trim().split(/\s+/)[3] === '01');
 };
 
-/** A POST of JSON to `/graphql`, as text. `length` may promise more than the body has. */
+/** Returns the text of a JSON POST to `/graphql`. `length` may exceed the body's length. */
 export const postText = (
   body: string,
   { length = Buffer.byteLength(body), headers = '', path = '/graphql' } = {},
 ): string =>
   `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n${headers}\r\n${body}`;
 
-/** The JSON body at the end of a response. */
+/** Parses the JSON body of a response's text. */
 export const bodyOf = (response: string): unknown => JSON.parse(response.slice(response.lastIndexOf('\r\n\r\n') + 4));

@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { startHttpServer } from './http-server.ts';
 
-/** A request and its answer, as they went over the wire. */
+/** A recorded request and its response. */
 export type Exchange = {
   readonly method: string;
   readonly path: string;
@@ -13,7 +13,7 @@ export type Exchange = {
   readonly answer: string;
 };
 
-/** A server that passes everything on to another and keeps what was said. */
+/** Starts a proxy that records all exchanges with its target. */
 export const startRecorder = async (target: string) => {
   const exchanges: Exchange[] = [];
   const { url, close } = await startHttpServer(async (message, response) => {
@@ -25,7 +25,7 @@ export const startRecorder = async (target: string) => {
       headers: { authorization, ...(requestType !== undefined && { 'content-type': requestType }) },
       ...(request !== '' && { body: request }),
     }).catch(() => undefined);
-    // The other side broke the connection, so this one does too.
+    // The target closed the connection, so close this one too.
     if (!passed) return void response.destroy();
     const answer = await passed.text();
     const answerType = passed.headers.get('content-type');

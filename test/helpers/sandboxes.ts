@@ -2,7 +2,7 @@ import type { SandboxModule } from '../../connectors/define-provider.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
 
-/** The sandboxes of all providers that have one, by the providers' names. */
+/** All sandboxes, by provider name. */
 export const sandboxes: ReadonlyMap<string, SandboxModule<Sandbox>> = new Map(
   await Promise.all(
     subgraphs.flatMap(({ provider }) =>
@@ -21,6 +21,6 @@ const sandboxOf = (provider: string): SandboxModule<Sandbox> => {
 
 export const startSandbox = (provider: string): Promise<Sandbox> => sandboxOf(provider).start();
 
-/** The variables that point a provider's client at a sandbox. */
+/** Returns the variables that point a provider's client at a sandbox. */
 export const sandboxEnvironment = (provider: string, at: Pick<Sandbox, 'url'>): Readonly<Record<string, string>> =>
   sandboxOf(provider).environment(at);

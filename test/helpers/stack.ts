@@ -24,15 +24,15 @@ export type Ask = <Data = Record<string, unknown>, Variables = Record<string, un
 export type Stack = {
   readonly url: string;
   readonly sandboxes: Readonly<Record<string, Sandbox>>;
-  /** The sandbox of a provider. */
+  /** Returns the sandbox of a provider. */
   readonly sandbox: (provider: string) => Sandbox;
   readonly stripe: Sandbox;
   readonly hubspot: Sandbox;
   readonly openmage: Sandbox;
   readonly ask: Ask;
-  /** Starts another gateway in front of the same sandboxes, with the same environment but for `env`. */
+  /** Starts another gateway over the same sandboxes, with `env` added to the same environment. */
   readonly startAnother: (env?: Record<string, string>) => Promise<Pick<Stack, 'url' | 'ask' | 'close'>>;
-  /** Forgets the calls and the faults of all. */
+  /** Clears the call logs and faults of all sandboxes. */
   readonly reset: () => void;
   readonly close: () => Promise<void>;
 };
@@ -46,7 +46,7 @@ export type StackOptions = {
 
 const ANY = { calls: Number.POSITIVE_INFINITY, windowMs: 1 };
 
-/** Asks a GraphQL endpoint as a client does. */
+/** Creates a client of a GraphQL endpoint. */
 export const createAsk =
   (url: string): Ask =>
   async (query, variables, { headers, signal } = {}) => {
@@ -61,10 +61,10 @@ export const createAsk =
     return { status: response.status, data, errors, text };
   };
 
-/** Nothing kept between requests and no quota to wait for, so that a test sees every call. */
-const UNHINDERED = {
+/** No cache and no rate limits, so that every read reaches a sandbox immediately. */
+const UNRESTRICTED = {
   CACHE_MAX_MIB: '0',
-  // A Redis on a busy machine may take its time.
+  // Redis can be slow on a busy machine.
   REDIS_TIMEOUT_MS: '20000',
   ...Object.fromEntries(
     CONTRACTS.map(({ quota: { variable, value } }) => [variable, value.replaceAll('N', '100000').replaceAll('S', '1')]),
@@ -72,8 +72,8 @@ const UNHINDERED = {
 };
 
 /**
- * The sandboxes and the gateway in front of them, on free ports. The sandboxes have no quota unless one is given, and
- * the gateway knows of none and keeps nothing unless `env` says so.
+ * Starts the sandboxes and a gateway over them, on free ports. The sandboxes have no rate limits unless given, and the gateway
+ * has no cache and no rate limits unless `env` sets them.
  */
 export const startStack = async ({ env, stripe, hubspot, openmage }: StackOptions = {}): Promise<Stack> => {
   const starts: Record<string, () => Promise<Sandbox>> = {
@@ -89,7 +89,7 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
   const whole = {
     PORT: '0',
     LOG_LEVEL: 'silent',
-    ...UNHINDERED,
+    ...UNRESTRICTED,
     ...Object.assign({}, ...Object.entries(providers).map(([name, sandbox]) => sandboxEnvironment(name, sandbox))),
     ...env,
   };
@@ -122,13 +122,13 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
   };
 };
 
-/** The calls that a sandbox has seen, as `operation`, sorted; the reading of the WSDL left out. */
+/** Returns the operations in a sandbox's call log, sorted, without reads of the WSDL. */
 export const operationsOf = ({ calls }: Sandbox): string[] =>
   calls
     .map(({ operation }) => operation)
     .filter((operation) => operation !== 'WSDL')
     .sort();
 
-/** The code and the reason of each error. */
+/** Returns the code and the reason of each error. */
 export const codesOf = (errors: readonly GraphQLFormattedError[] | undefined): unknown[][] | undefined =>
   errors?.map(({ extensions }) => [extensions?.['code'], extensions?.['reason']]);

@@ -14,14 +14,14 @@ export type SubgraphRequest = {
 export type SubgraphServer = {
   readonly url: string;
   readonly requests: SubgraphRequest[];
-  /** Called before each answer; one that answers itself gives true. */
+  /** Called before each response; returns true if it has sent its own. */
   before: (response: ServerResponse, request: SubgraphRequest) => boolean | undefined | Promise<boolean | undefined>;
   readonly close: () => Promise<void>;
 };
 
 export type SubgraphDefinition = {
   readonly schema: string;
-  /** By the field's coordinates, e.g. `Book.title`. */
+  /** Resolvers by schema coordinate, e.g. `Book.title`. */
   readonly fields?: Readonly<Record<string, (object: never, args: never) => unknown>>;
 };
 
@@ -31,7 +31,7 @@ const LINK = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9
 
 const withLink = (schema: string) => parse(`${LINK} ${schema}`);
 
-/** A subgraph that is none of ours, over HTTP. */
+/** Starts an external subgraph over HTTP. */
 export const startSubgraph = async ({ schema: text, fields = {} }: SubgraphDefinition): Promise<SubgraphServer> => {
   const schema = buildSubgraphSchema([{ typeDefs: withLink(text) }]);
   for (const [coordinate, resolve] of Object.entries(fields)) {

@@ -5,13 +5,13 @@ import { createRequire } from 'node:module';
 const works = (command: string, args: readonly string[]): boolean =>
   spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 
-/** The browser that the pages are tried in. */
+/** Path of the browser for the tests of pages. */
 export const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
-/** The program in the package of Relay's compiler that is for this platform, if there is one. */
+/** Path of Relay's compiler for this platform; null if there is none. */
 export const RELAY_COMPILER: string | null = createRequire(import.meta.url)('relay-compiler');
 
-/** The programs that some tests need and a machine may not have. */
+/** Checks for programs that some tests need and a machine may lack. */
 export const TOOLS = {
   'redis-server': () => works('redis-server', ['--version']),
   'php with ext-soap': () => works('php', ['-r', 'exit(class_exists("SoapServer") ? 0 : 1);']),
@@ -19,7 +19,7 @@ export const TOOLS = {
   git: () => works('git', ['--version']),
   'nginx and openssl': () => works('nginx', ['-v']) && works('openssl', ['version']),
   chromium: () => CHROMIUM !== undefined,
-  // It is a program inside of its package, for Linux, macOS and Windows on the usual processors.
+  // Its package contains binaries for Linux, macOS and Windows on the usual processors.
   'relay-compiler': () => RELAY_COMPILER !== null && works(RELAY_COMPILER, ['--version']),
 } as const;
 

@@ -10,7 +10,7 @@ import {
 import { answerProblems, requestProblems } from '../helpers/hubspot-contract.ts';
 import { startRecorder } from '../helpers/recorder.ts';
 
-/* HubSpot's own client uses the sandbox, and the sandbox's answers in the dated version are held against the client's models. */
+/* HubSpot's own client uses the sandbox, and the sandbox's responses in the dated version must match the client's models. */
 
 const company = createCompany();
 const OAUTH = { clientId: 'app', clientSecret: 'app-secret', refreshToken: 'refresh-me' };
@@ -26,7 +26,7 @@ const start = async (options: HubSpotSandboxOptions = {}) => {
     accessToken: HUBSPOT_SANDBOX_TOKEN,
     basePath: recorder.url,
     numberOfApiCallRetries: 3,
-    // Its own limiter would leave a ninth of a second between any two requests.
+    // The client's limiter would wait a ninth of a second between requests.
     limiterOptions: { maxConcurrent: 6 },
   });
 };
@@ -45,7 +45,7 @@ const read = (ids: readonly string[], more: object = {}) => ({
   ...more,
 });
 
-/** Runs what is meant to fail and says how. */
+/** Returns the error of a request that is expected to fail. */
 const failureOf = async (work: Promise<unknown>) =>
   work.then(
     () => expect.fail('It did not fail.'),
@@ -517,11 +517,11 @@ describe('errors are HubSpot’s own, in JSON', () => {
 });
 
 describe('the client repeats what the sandbox refuses for a while', () => {
-  /** Takes the client's waits away and says how long they would have been. */
+  /** Skips the client's waits and returns their durations. */
   const skipWaits = (whileWaiting: () => void = () => {}) => {
     const waits: number[] = [];
     const real = globalThis.setTimeout;
-    // The client says on the console that it is about to wait.
+    // The client logs to the console before it waits.
     vi.spyOn(console, 'error').mockImplementation(() => {
       const stub = vi.spyOn(globalThis, 'setTimeout').mockImplementation(((done: () => void, ms: number) => {
         stub.mockRestore();
@@ -587,7 +587,7 @@ test.each([
   expect(recorder.exchanges.flatMap(answerProblems)).toEqual([expect.stringMatching(problem)]);
 });
 
-/* The client calls the versions that end; these are the dated ones. */
+/* The client uses the deprecated versions; these are the dated ones. */
 test.each(['contacts', 'companies', 'deals', 'line_items'])(
   'every answer about %s has what the models of HubSpot’s client require',
   async (type) => {

@@ -14,7 +14,7 @@ import { createWsdl } from '../../subgraphs/inventory/openmage/sandbox/wsdl.ts';
 import { ROOT, startProcess } from '../helpers/processes.ts';
 import { hasTool } from '../helpers/tools.ts';
 
-/** Goods that are hard to name. */
+/** Products with ambiguous identifiers. */
 const ODD: readonly Product[] = [
   { id: '5001', sku: '10%_OFF', name: 'Crème, brûlée', quantity: 1 },
   { id: '5002', sku: '10XXOFF', name: 'creme, brulee ', quantity: 2 },
@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 afterEach(() => sandbox.close());
 
-/* The stand-in as SOAP clients of others see it, which take its WSDL at its word. */
+/* The sandbox with independent SOAP clients, which rely on its WSDL. */
 
 type Call = readonly [operation: string, args: object];
 type Outcome = { readonly result: unknown } | { readonly fault: string; readonly message: string };
@@ -48,7 +48,7 @@ const complex = (...conditions: [field: string, operator: string, value: string]
   complex_filter: array(conditions.map(([key, operator, value]) => ({ key, value: { key: operator, value } }))),
 });
 
-/** What the shop is to find, told without its own words. */
+/** Filters, each with an independent predicate for the expected products. */
 const FILTERS: readonly [name: string, filters: object, matches: (product: Product) => boolean][] = [
   ['none', {}, () => true],
   ['simple', simple(['sku', 'oabr-s']), ({ sku }) => sku === 'OABR-S'],
@@ -122,7 +122,7 @@ const FAULTS: readonly [code: string, call: Call][] = [
   ['101', update('NO-SUCH', {})],
   ['102', update('OABR-S', { qty: 'many' })],
   ['103', updateAll(['OABR-S', 'OABR-M'], [{ qty: '1' }])],
-  // In the WSDL, and broken in the real shop too.
+  // Described in the WSDL, but broken in the real shop too.
   ['SOAP-ENV:Server', ['call', { sessionId, apiPath: 'product_stock.list', args: any }]],
   ['SOAP-ENV:Server', ['multiCall', { sessionId, calls: any, options: any }]],
 ];
@@ -139,7 +139,7 @@ for (const [name, tool, command] of CLIENTS) {
       expect(await client.ended, client.output()).toBe(0);
       return JSON.parse(client.output()) as Outcome[];
     };
-    /** What the calls after a login give. */
+    /** Logs in, runs the calls and returns their results. */
     const resultsOf = async (...calls: readonly Call[]) => {
       const [, ...outcomes] = await outcomesOf(LOGIN, ...calls);
       return outcomes.map((outcome) => ('result' in outcome ? outcome.result : outcome));
@@ -181,7 +181,7 @@ for (const [name, tool, command] of CLIENTS) {
     test('the catalogue is filtered as SQL filters it', async () => {
       const results = await resultsOf(...FILTERS.map(([, filters]) => listBy(filters)));
       const products = [...createCompany().products, ...ODD];
-      // One client has nothing for an empty list, the other an empty list.
+      // One client returns null for an empty list, the other an empty list.
       const found = results.map((list) => ((list ?? []) as { sku: string }[]).map(({ sku }) => sku));
       expect(Object.fromEntries(FILTERS.map(([filter], index) => [filter, found[index]]))).toEqual(
         Object.fromEntries(
@@ -225,7 +225,7 @@ for (const [name, tool, command] of CLIENTS) {
   });
 }
 
-/** A message that strict clients do not send. */
+/** Sends a message that strict clients would not send. */
 const send = async (content: string) => {
   const body = `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>${content}</S:Body></S:Envelope>`;
   const response = await fetch(`${sandbox.url}${OPENMAGE_PATH}`, { method: 'POST', body });
@@ -252,7 +252,7 @@ test('what is no SOAP message gets a fault and no stack trace', async () => {
 type Fields = Record<string, [name: string, type: string][]>;
 type Contract = { operations: string[]; messages: Record<string, string>; elements: Fields; types: Fields };
 
-/** What matters of a WSDL: its operations, their messages and the fields of everything. */
+/** Reads the operations, messages and fields of a WSDL. */
 const readContract = (xml: string): Contract => {
   type Node = Record<string, string> & {
     element: Node[];

@@ -7,7 +7,7 @@ import { STRIPE_SANDBOX_KEY, startStripeSandbox } from '../../subgraphs/payments
 import { createState } from '../../subgraphs/payments/stripe/sandbox/state.ts';
 import { ApiInvoice, ApiPayment, ApiRefund, StripeCustomer } from '../../subgraphs/payments/stripe/wire-types.ts';
 
-/* The stand-in as Stripe's own SDK sees it, with the SDK's own HTTP client. */
+/* The sandbox with Stripe's own SDK and its HTTP client. */
 
 const company = createCompany();
 let sandbox: Sandbox;
@@ -18,14 +18,14 @@ const sdkFor = ({ url }: Sandbox, key = STRIPE_SANDBOX_KEY, maxNetworkRetries = 
   return new Stripe(key, { host: hostname, port, protocol: 'http', maxNetworkRetries, telemetry: false });
 };
 
-/** A request without the SDK. */
+/** Sends a request without the SDK. */
 const send = (path: string, init: RequestInit = {}) =>
   fetch(`${sandbox.url}${path}`, {
     ...init,
     headers: { authorization: `Bearer ${STRIPE_SANDBOX_KEY}`, ...init.headers },
   });
 
-// Tests of something else are not about how fast they run.
+// High enough to be irrelevant to tests of other features.
 const PLENTY = { calls: 100_000, windowMs: 1000 };
 
 beforeEach(async () => {
@@ -90,7 +90,7 @@ describe('the SDK pages backwards as well as forwards:', () => {
         return { data: all.slice(at + 1).find((other) => other.customer !== customer) };
       });
     expect(data).toBeDefined();
-    // What it leaves out are no more of them.
+    // The list contains all of them.
     expect((await sdk.paymentIntents.list({ customer, limit: own.length })).has_more).toBe(false);
     const page = await sdk.paymentIntents.list({ customer, limit: 100, ending_before: data?.id ?? '' });
     expect(ids(page.data)).toEqual([own[0]]);
@@ -109,7 +109,7 @@ describe('the SDK pages backwards as well as forwards:', () => {
 });
 
 describe('what the SDK’s types require is there', () => {
-  /* The compiler holds these lists to the SDK: a property that is missing or does not exist fails to compile. */
+  /* The compiler checks these lists against the SDK: a missing or unknown property fails to compile. */
   type NameOf<T> = { [Key in keyof T & string]-?: undefined extends T[Key] ? never : Key }[keyof T & string];
   const required =
     <T>() =>
@@ -118,12 +118,12 @@ describe('what the SDK’s types require is there', () => {
     ): readonly string[] =>
       names as Names;
 
-  // biome-ignore format: a list to read in rows
+  // biome-ignore format: more readable in rows
   const CUSTOMER = required<Stripe.Customer>()([
     'id', 'object', 'balance', 'created', 'default_source', 'description', 'email', 'invoice_settings',
     'livemode', 'metadata', 'shipping',
   ]);
-  // biome-ignore format: a list to read in rows
+  // biome-ignore format: more readable in rows
   const PAYMENT = required<Stripe.PaymentIntent>()([
     'id', 'object', 'allowed_payment_method_types', 'amount', 'amount_capturable', 'amount_received',
     'application', 'application_fee_amount', 'automatic_payment_methods', 'canceled_at', 'cancellation_reason',
@@ -134,7 +134,7 @@ describe('what the SDK’s types require is there', () => {
     'processing', 'receipt_email', 'review', 'setup_future_usage', 'shipping', 'source', 'statement_descriptor',
     'statement_descriptor_suffix', 'status', 'transfer_group',
   ]);
-  // biome-ignore format: a list to read in rows
+  // biome-ignore format: more readable in rows
   const CHARGE = required<Stripe.Charge>()([
     'id', 'object', 'amount', 'amount_captured', 'amount_refunded', 'application', 'application_fee',
     'application_fee_amount', 'balance_transaction', 'billing_details', 'calculated_statement_descriptor',
@@ -144,13 +144,13 @@ describe('what the SDK’s types require is there', () => {
     'receipt_url', 'refunded', 'review', 'shipping', 'source', 'source_transfer', 'statement_descriptor',
     'statement_descriptor_suffix', 'status', 'transfer_data', 'transfer_group',
   ]);
-  // biome-ignore format: a list to read in rows
+  // biome-ignore format: more readable in rows
   const REFUND = required<Stripe.Refund>()([
     'id', 'object', 'amount', 'balance_transaction', 'charge', 'created', 'currency', 'customer',
     'customer_account', 'metadata', 'payment_intent', 'payment_method', 'reason', 'receipt_number',
     'source_transfer_reversal', 'status', 'transfer_reversal',
   ]);
-  // biome-ignore format: a list to read in rows
+  // biome-ignore format: more readable in rows
   const INVOICE = required<Stripe.Invoice>()([
     'id', 'object', 'account_country', 'account_name', 'account_tax_ids', 'amount_due', 'amount_overpaid',
     'amount_paid', 'amount_remaining', 'amount_shipping', 'application', 'attempt_count', 'attempted',
@@ -165,13 +165,13 @@ describe('what the SDK’s types require is there', () => {
     'status_transitions', 'subtotal', 'subtotal_excluding_tax', 'test_clock', 'total', 'total_discount_amounts',
     'total_excluding_tax', 'total_pretax_credit_amounts', 'total_taxes', 'webhooks_delivered_at',
   ]);
-  // biome-ignore format: a list to read in rows
+  // biome-ignore format: more readable in rows
   const LINE = required<Stripe.InvoiceLineItem>()([
     'id', 'object', 'amount', 'currency', 'description', 'discount_amounts', 'discountable', 'discounts',
     'invoice', 'livemode', 'metadata', 'parent', 'period', 'pretax_credit_amounts', 'pricing', 'quantity',
     'quantity_decimal', 'subscription', 'subtotal', 'taxes',
   ]);
-  // biome-ignore format: a list to read in rows
+  // biome-ignore format: more readable in rows
   const EVENT = required<Stripe.EventBase>()([
     'id', 'object', 'api_version', 'created', 'data', 'livemode', 'pending_webhooks', 'request', 'type',
   ]);
@@ -229,7 +229,7 @@ test('a customer is made and changed, and the events say what was different', as
     data: { object: { id, email: null } },
     request: { idempotency_key: 'new-customer', id: expect.stringMatching(/^req_/) },
   });
-  // Nothing changes: no event.
+  // Nothing changes, so there is no event.
   await sdk.customers.update(id, { name: 'Ada' });
   expect((await sdk.events.list()).data).toHaveLength(2);
 });
@@ -277,7 +277,7 @@ test('a payment’s life is told by its events, the latest first', async () => {
     'charge.succeeded',
   ]);
   expect(await sdk.events.retrieve(last?.id ?? '')).toMatchObject({ object: 'event', type: 'refund.created' });
-  // An event holds its object as it was.
+  // An event contains its object as it was.
   const [created] = (await sdk.events.list({ type: 'payment_intent.created' })).data.slice(-1);
   expect(created?.data.object).toMatchObject({ id: held.id, status: 'requires_payment_method' });
 });

@@ -3,12 +3,12 @@ import { answerProblems, requestProblems } from '../helpers/hubspot-contract.ts'
 import { startRecorder } from '../helpers/recorder.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 
-/* Every request that is sent to HubSpot, and the sandbox's answer to it, beside what HubSpot's own software expects. */
+/* Every request to HubSpot, and the sandbox's response, must match the models of HubSpot's own client. */
 
 const OAUTH = { clientId: 'app', clientSecret: 'app-secret', refreshToken: 'refresh-me' };
 
 const READS = [
-  // Each record's associations come one a page.
+  // Associations come one per page.
   `{ customer(id: "101") { email company { name } deals(first: 5) { edges { node {
     status company { name } customers { id } lineItems { quantity product { sku } }
   } } } } }`,
@@ -33,7 +33,7 @@ const UPDATES = [
 
 type Recorder = Awaited<ReturnType<typeof startRecorder>>;
 
-/** Asks for everything that the graph has of HubSpot. */
+/** Runs every query and mutation that uses HubSpot. */
 const askAll = async (stack: Stack, recorder: Recorder, env: Record<string, string>) => {
   const gateway = await stack.startAnother({ HUBSPOT_BASE_URL: recorder.url, ...env });
   const ask = async (query: string) => {
@@ -50,7 +50,7 @@ const askAll = async (stack: Stack, recorder: Recorder, env: Record<string, stri
   }
   await ask(CREATE);
   for (const mutation of UPDATES) await ask(mutation);
-  // What becomes of a write whose answer is lost is looked up.
+  // The outcome of a write whose response is lost is reconciled.
   for (const mutation of [CREATE_LOST, ...UPDATES]) {
     stack.hubspot.fail({ on: mutation === CREATE_LOST ? 'contacts' : 'PATCH', drop: 'after', times: 1 });
     await ask(mutation);

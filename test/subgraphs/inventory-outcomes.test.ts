@@ -4,12 +4,12 @@ import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { type InventoryStack, PATHS, startInventory } from '../helpers/inventory-paths.ts';
 import { codesOf } from '../helpers/stack.ts';
 
-/* What a client is told of a setStock whose update the shop has taken, whatever fails from then on. */
+/* The result of setStock if something fails after the shop has accepted the update. */
 
 const LIST = 'catalogInventoryStockItemList';
 const UPDATE = 'catalogInventoryStockItemUpdate';
 const SKU = 'OABR-S';
-/** Reads before the update is sent. */
+/** Number of reads before the update. */
 const READS = 2;
 const DAY_MS = 86_400_000;
 
@@ -20,7 +20,7 @@ const SET = `mutation ($quantity: Float!) {
 const envelope = (body: string) =>
   `<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/"><SOAP-ENV:Body>${body}</SOAP-ENV:Body></SOAP-ENV:Envelope>`;
 
-/** Answers to an update that was carried out from which that cannot be seen. */
+/** Responses to a successful update that do not show its success. */
 const LOST: readonly (readonly [name: string, fault: Fault])[] = [
   ['the connection breaks', { drop: 'after' }],
   ['half a document', { rewrite: (body) => body.slice(0, body.length / 2) }],
@@ -43,7 +43,7 @@ const LOST: readonly (readonly [name: string, fault: Fault])[] = [
   ['9 MiB', { bytes: 9 * 1024 * 1024 }],
 ];
 
-/** Answers to the reads after it by which the stock cannot be known. */
+/** Responses to the reads after the update from which the stock cannot be read. */
 const UNREADABLE: readonly (readonly [name: string, fault: Fault])[] = [
   ['no connection', { drop: 'before' }],
   ['a lost answer', { drop: 'after' }],
@@ -62,7 +62,7 @@ const UNREADABLE: readonly (readonly [name: string, fault: Fault])[] = [
   ['a fault', { status: 500, body: envelope('<SOAP-ENV:Fault><faultcode>6</faultcode></SOAP-ENV:Fault>') }],
 ];
 
-/** Answers by which the update may have gone elsewhere. */
+/** Responses that suggest that the update reached another product. */
 const CONTRADICTING: readonly (readonly [name: string, fault: Fault])[] = [
   ['nothing of this SKU', { rewrite: (body) => body.replace(/<result>.*<\/result>/s, '<result></result>') }],
   ['another SKU', { rewrite: (body) => body.replace(`<sku>${SKU}`, '<sku>OABR-X') }],
@@ -82,7 +82,7 @@ describe.each(PATHS)('%s', (path) => {
   });
   beforeEach(async () => {
     stack.openmage.reset();
-    // No breaker is open, no quota used up and no budget spent.
+    // Resets circuits, rate limits and the retry budget.
     advanceClock(DAY_MS);
     await stack.ask('{ product(sku: "OABR-M") { sku } }');
     advanceClock(DAY_MS);
@@ -95,7 +95,7 @@ describe.each(PATHS)('%s', (path) => {
     stack.openmage.fail({ on: LIST, times: READS });
     stack.openmage.fail({ on: LIST, ...fault });
   };
-  /** What the shop has, with no fault in force. */
+  /** Reads the shop's stock without faults. */
   const inShop = async () => {
     stack.openmage.reset();
     advanceClock(DAY_MS);

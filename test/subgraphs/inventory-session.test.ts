@@ -20,7 +20,7 @@ test('given a write meets an expired session, then it is carried out once', asyn
   const updates = () => stack.openmage.calls.filter(({ operation }) => operation === 'catalogInventoryStockItemUpdate');
   let isStarted = false;
   const start = Date.now();
-  // The hour is over when the update arrives.
+  // The session expires when the update arrives.
   const stack = await startStack({
     openmage: { now: () => (isStarted && updates().length > 0 ? start + 3_600_001 : start) },
   });

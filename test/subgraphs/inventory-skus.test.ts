@@ -4,14 +4,14 @@ import { type InventoryStack, PATHS, startInventory } from '../helpers/inventory
 import { codesOf, operationsOf } from '../helpers/stack.ts';
 
 /*
- * Which product a SKU reaches, in a shop that takes an unknown SKU for an id and compares SKUs without regard to case,
- * accents and trailing spaces.
+ * Which product a SKU reaches, in a shop that resolves an unknown SKU as an id and compares SKUs ignoring case, accents and
+ * trailing spaces.
  */
 
 const LIST = 'catalogInventoryStockItemList';
 const UPDATE = 'catalogInventoryStockItemUpdate';
 
-// OABR-M of the company has the id 1003, OABR-L 1004.
+// The company's OABR-M has the id 1003, OABR-L 1004.
 const ODD = [
   { id: '2001', sku: '1004', name: 'Its SKU is the id of OABR-L', quantity: 1 },
   { id: '2002', sku: 'A,B', name: 'One comma', quantity: 2 },
@@ -112,7 +112,7 @@ describe.each(PATHS)('%s', (path) => {
       null,
       ['OABR-S', 'Oak bracket, S'],
     ]);
-    // Names of SKUs with commas are asked for by the ids of their stock.
+    // Names of SKUs with commas are read by the product ids of their stock.
     expect(operationsOf(stack.openmage)).toEqual([LIST, LIST, 'catalogProductList', 'catalogProductList']);
   });
 
@@ -157,7 +157,7 @@ test('given a write may have reached another product, then its kept stock is no 
   stack.openmage.reset();
   expect(await other()).toEqual(before);
   expect(reads()).toBe(0);
-  // After the update the SKU is another product's, and the identifier leads to OABR-M.
+  // After the update, the SKU belongs to another product and the identifier resolves to OABR-M.
   stack.openmage.fail({ on: LIST, times: 2 });
   stack.openmage.fail({ on: LIST, key: 'OABR-S', rewrite: (body) => body.replace('1002', '1') });
   stack.openmage.fail({ on: LIST, key: '1002', rewrite: (body) => body.replace('OABR-S', 'OABR-M') });

@@ -30,7 +30,7 @@ test('minor units keep every digit', () => {
   });
 });
 
-// Stripe counts some currencies otherwise than ISO 4217 does.
+// Stripe's decimals differ from ISO 4217 for some currencies.
 test.each([
   ['ugx', 500, '5', 5],
   ['isk', 500, '5', 5],

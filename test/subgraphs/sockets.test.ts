@@ -9,7 +9,7 @@ import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import { auditServer } from '../helpers/audits.ts';
 import { bodyOf, connectRaw, postText } from '../helpers/raw-socket.ts';
 
-/* A process that serves subgraphs has the bounds that the gateway has. */
+/* A subgraph process has the same limits as the gateway. */
 
 const VERSION = JSON.stringify({ query: '{ version }' });
 const SLOW = JSON.stringify({ query: '{ slow }' });

@@ -3,7 +3,7 @@ import type { Sandbox } from '../../sandbox/server.ts';
 import { freePort, startProcess } from '../helpers/processes.ts';
 import { sandboxEnvironment, startSandbox } from '../helpers/sandboxes.ts';
 
-/* Entities that a subgraph process cannot resolve, sent by whoever reaches its port. */
+/* Entities that a subgraph process cannot resolve, from any client that reaches its port. */
 
 let sandbox: Sandbox;
 beforeAll(async () => {

@@ -16,10 +16,11 @@ import { toAsciiLowerCase } from '../../kit/ascii.ts';
 import type { ProviderPage } from '../../kit/connection.ts';
 import { type Access, createAccessToken } from './access.ts';
 import { createEndpoints, type Endpoint, type RecordType } from './endpoints.ts';
+import type { WrittenRecord } from './read-back.ts';
 import {
   type ApiAssociation,
   type ApiContact,
-  AssociationLink,
+  Association,
   AssociationsOwner,
   AssociationsPage,
   type BatchFailures,
@@ -31,7 +32,6 @@ import {
   PROPERTIES,
   RawRecord,
 } from './wire-types.ts';
-import type { Written } from './written.ts';
 
 export type Filter = { readonly propertyName: string; readonly operator: 'EQ'; readonly value: string };
 
@@ -115,13 +115,13 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     });
     const context = { subgraph, operation: endpoint.operation };
     const found = new Map<string, Shape<Type> | Error>();
-    let isWhole = true;
+    let isComplete = true;
     for (const result of results) {
       const key = idProperty ? emailOf(result) : idOf(result);
-      if (key === undefined) isWhole = false;
+      if (key === undefined) isComplete = false;
       else found.set(key, itemOrError(subgraph, parseItem(shapes[type], result, endpoint.operation)) as Shape<Type>);
     }
-    addFailures(found, ids, failuresOf(errors ?? [], 'ids'), isWhole, context);
+    addFailures(found, ids, failuresOf(errors ?? [], 'ids'), isComplete, context);
     return found;
   };
 
@@ -171,7 +171,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
   const toWritten = <Type extends ObjectType>(
     type: Type,
     { id, createdAt, properties: raw }: RawRecord,
-  ): Written<Shape<Type>> => {
+  ): WrittenRecord<Shape<Type>> => {
     const properties = Object.fromEntries(
       PROPERTIES[type].flatMap((name) => {
         const value = Object.hasOwn(raw, name) ? raw[name] : undefined;
@@ -183,7 +183,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     const parsed = shapes[type].safeParse({ id, createdAt, properties });
     const has = new Set(parsed.success ? Object.keys(properties) : []);
     const record = parsed.success ? parsed.data : shapes[type].parse({ id, createdAt, properties: {} });
-    return { record: record as Shape<Type>, has, isWhole: has.size === PROPERTIES[type].length };
+    return { record: record as Shape<Type>, has, isComplete: has.size === PROPERTIES[type].length };
   };
 
   const update = async <Type extends RecordType>(
@@ -191,7 +191,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     id: string,
     properties: Properties,
     options: RequestOptions,
-  ): Promise<Written<Shape<Type>>> => {
+  ): Promise<WrittenRecord<Shape<Type>>> => {
     const response = await sendRequest(RawRecord, {
       ...options,
       endpoint: endpoints.update(type, id),
@@ -207,7 +207,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     id: string,
     properties: Properties,
     options: RequestOptions,
-  ): Promise<Written<Shape<Type>> | undefined> => {
+  ): Promise<WrittenRecord<Shape<Type>> | undefined> => {
     const record = await readRaw(type, { id }, options);
     return record && hasAll(record.properties, properties) ? toWritten(type, record) : undefined;
   };
@@ -235,27 +235,27 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     const askPage = async (inputs: readonly { id: string; after?: string }[]) => {
       const { results, errors } = await sendRequest(BatchResult, { ...options, endpoint, json: { inputs } });
       const next: { id: string; after: string }[] = [];
-      let isWhole = true;
-      const answered = new Map<string, (ApiAssociation | InvalidItem)[] | Error>();
+      let isComplete = true;
+      const received = new Map<string, (ApiAssociation | InvalidItem)[] | Error>();
       for (const result of results) {
         const owner = AssociationsOwner.safeParse(result).data;
-        if (owner === undefined) isWhole = false;
+        if (owner === undefined) isComplete = false;
         else {
           const page = parseItem(AssociationsPage, result, endpoint.operation);
-          if (isInvalidItem(page)) answered.set(owner, toItemError(subgraph, page));
+          if (isInvalidItem(page)) received.set(owner, toItemError(subgraph, page));
           else {
-            answered.set(
+            received.set(
               owner,
-              page.to.map((link) => parseItem(AssociationLink, link, endpoint.operation)),
+              page.to.map((item) => parseItem(Association, item, endpoint.operation)),
             );
             const after = page.paging?.next?.after;
             if (after !== undefined) next.push({ id: owner, after });
           }
         }
       }
-      const asked = inputs.map(({ id }) => id);
-      addFailures(answered, asked, failuresOf(errors ?? [], 'fromObjectId'), isWhole, context);
-      for (const [id, associations] of answered) {
+      const requested = inputs.map(({ id }) => id);
+      addFailures(received, requested, failuresOf(errors ?? [], 'fromObjectId'), isComplete, context);
+      for (const [id, associations] of received) {
         const before = found.get(id) ?? [];
         // An incomplete list of associations must not pass for a complete one.
         if (associations instanceof Error || before instanceof Error)
@@ -308,7 +308,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
       properties: Properties,
       companyId: string | undefined,
       options: RequestOptions,
-    ): Promise<Written<ApiContact>> => {
+    ): Promise<WrittenRecord<ApiContact>> => {
       const response = await sendRequest(RawRecord, {
         ...options,
         endpoint: endpoints.create('contacts'),
@@ -344,7 +344,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
       since: number,
       properties: Properties,
       options: RequestOptions,
-    ): Promise<Written<ApiContact> | undefined> => {
+    ): Promise<WrittenRecord<ApiContact> | undefined> => {
       const record = await readRaw('contacts', { id: properties['email'] ?? '', idProperty: 'email' }, options);
       // A minute of tolerance, because clocks differ.
       const isNew = record !== undefined && Date.parse(record.createdAt) > since - 60_000;
@@ -395,14 +395,14 @@ const emailOf = (item: unknown): string | undefined => {
  */
 const addFailures = <Value>(
   found: Map<string, Value | Error>,
-  asked: readonly string[],
-  { failed, missing, isWhole }: BatchFailures,
-  isAnswerWhole: boolean,
+  ids: readonly string[],
+  { failed, missing, isComplete }: BatchFailures,
+  isResponseComplete: boolean,
   context: ResponseContext,
 ): void => {
   for (const [id, category] of failed) found.set(id, partOfBatchFailed(context, category));
-  if (isWhole && isAnswerWhole) return;
-  for (const id of asked) {
+  if (isComplete && isResponseComplete) return;
+  for (const id of ids) {
     if (!found.has(id) && !missing.has(id)) found.set(id, unusableResponse(context, 'parts that name no input'));
   }
 };

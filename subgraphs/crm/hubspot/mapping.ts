@@ -1,7 +1,7 @@
 import type * as graph from '../generated.ts';
 import type { Company, Customer, Deal, SingleLifecycleStage } from '../model.ts';
+import type { PartialContact, PartialDeal } from './read-back.ts';
 import type { ApiCompany, ApiDeal } from './wire-types.ts';
-import type { PartlyContact, PartlyDeal } from './written.ts';
 
 /** HubSpot's names of lifecycle stages. */
 export const API_LIFECYCLE_STAGE: Readonly<Record<SingleLifecycleStage, string>> = {
@@ -38,7 +38,7 @@ export const DEAL_STATUS_PROPERTIES: Readonly<Record<graph.DealStatus, Readonly<
 
 const toExternalIds = (id: string): graph.ExternalId[] => [{ system: 'hubspot', id }];
 
-export const toCustomer = (contact: PartlyContact): Customer => ({
+export const toCustomer = (contact: PartialContact): Customer => ({
   ...contact,
   lifecycleStage:
     contact.lifecycleStage instanceof Error ? contact.lifecycleStage : toLifecycleStage(contact.lifecycleStage),
@@ -47,7 +47,7 @@ export const toCustomer = (contact: PartlyContact): Customer => ({
 
 export const toCompany = (company: ApiCompany): Company => ({ ...company, externalIds: toExternalIds(company.id) });
 
-export const toDeal = ({ id, name, stage, isClosed, isWon, amount, closeDate, createdAt }: PartlyDeal): Deal => ({
+export const toDeal = ({ id, name, stage, isClosed, isWon, amount, closeDate, createdAt }: PartialDeal): Deal => ({
   id,
   name,
   stage,
@@ -59,7 +59,7 @@ export const toDeal = ({ id, name, stage, isClosed, isWon, amount, closeDate, cr
 });
 
 /** Returns the status, or the error of either flag: a status needs both. */
-const statusOrError = (isClosed: PartlyDeal['isClosed'], isWon: PartlyDeal['isWon']): Deal['status'] => {
+const statusOrError = (isClosed: PartialDeal['isClosed'], isWon: PartialDeal['isWon']): Deal['status'] => {
   if (isClosed instanceof Error) return isClosed;
   return isWon instanceof Error ? isWon : toDealStatus({ isClosed, isWon });
 };

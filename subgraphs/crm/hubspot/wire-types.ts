@@ -212,14 +212,14 @@ export type BatchFailures = {
   /** The ids of inputs that do not exist. */
   readonly missing: ReadonlySet<string>;
   /** False if the response reports failures without naming their inputs. */
-  readonly isWhole: boolean;
+  readonly isComplete: boolean;
 };
 
 /** Parses the errors of a batch. Missing records and associations are not failures. */
 export const failuresOf = (errors: readonly unknown[], idsIn: 'ids' | 'fromObjectId'): BatchFailures => {
   const failed = new Map<string, string>();
   const missing = new Set<string>();
-  let isWhole = true;
+  let isComplete = true;
   for (const error of errors) {
     const { data } = BatchError.safeParse(error);
     const ids = Ids.safeParse(data?.context[idsIn]).data ?? [];
@@ -229,9 +229,9 @@ export const failuresOf = (errors: readonly unknown[], idsIn: 'ids' | 'fromObjec
       if (isMissing) missing.add(id);
       else failed.set(id, data?.category ?? '');
     }
-    if (!isMissing && ids.length === 0) isWhole = false;
+    if (!isMissing && ids.length === 0) isComplete = false;
   }
-  return { failed, missing, isWhole };
+  return { failed, missing, isComplete };
 };
 
 // Ids are numbers in some versions of this API and strings of digits in others.
@@ -243,11 +243,11 @@ const LinkedId = z
 const AssociationTypes = z.array(z.object({ label: z.string().nullish() })).max(MAX_ITEMS);
 
 /** An association as HubSpot returns it. */
-export const AssociationLink = z
+export const Association = z
   .object({ toObjectId: LinkedId, associationTypes: z.unknown().optional() })
-  .transform((link): ApiAssociation => {
-    const types = AssociationTypes.safeParse(link.associationTypes).data;
-    return { id: link.toObjectId, isPrimary: types ? types.some(({ label }) => label === 'Primary') : null };
+  .transform((association): ApiAssociation => {
+    const types = AssociationTypes.safeParse(association.associationTypes).data;
+    return { id: association.toObjectId, isPrimary: types ? types.some(({ label }) => label === 'Primary') : null };
   });
 
 /** An association with another record. `isPrimary` marks the primary company; null if HubSpot omits it. */

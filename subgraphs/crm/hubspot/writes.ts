@@ -5,7 +5,7 @@ import type { Properties } from './api.ts';
 import type { HubSpotSession } from './crm.ts';
 import type { Endpoint } from './endpoints.ts';
 import { API_LIFECYCLE_STAGE } from './mapping.ts';
-import { type PartlyContact, type PartlyDeal, readBack, toPartlyContact, toPartlyDeal } from './written.ts';
+import { type PartialContact, type PartialDeal, readBack, toPartialContact, toPartialDeal } from './read-back.ts';
 
 /* The crm subgraph's writes. Each invalidates what it changes and returns the record as it is afterwards. */
 
@@ -13,7 +13,7 @@ import { type PartlyContact, type PartlyDeal, readBack, toPartlyContact, toPartl
 export const createCustomer = async (
   { companyId, ...person }: NewCustomer,
   session: HubSpotSession,
-): Promise<PartlyContact> => {
+): Promise<PartialContact> => {
   const { api, options, loaders, invalidate } = session;
   const properties = toContactProperties(person);
   const since = Date.now();
@@ -27,7 +27,7 @@ export const createCustomer = async (
   const { id } = written.record;
   // The id may be cached as missing.
   await invalidate(changesOfContact(id));
-  return readBack(written, () => loaders.contact.load(id), toPartlyContact, gone(api.endpoints.create('contacts')));
+  return readBack(written, () => loaders.contact.load(id), toPartialContact, gone(api.endpoints.create('contacts')));
 };
 
 /** Updates a contact. */
@@ -35,7 +35,7 @@ export const updateCustomer = async (
   id: string,
   update: CustomerUpdate,
   session: HubSpotSession,
-): Promise<PartlyContact> => {
+): Promise<PartialContact> => {
   const { api, options, loaders, invalidate } = session;
   const properties = toContactProperties(update);
   const changes: Changes = { ...changesOfContact(id, update.email), contactPages: 'all' };
@@ -51,13 +51,13 @@ export const updateCustomer = async (
   return readBack(
     written,
     () => loaders.contact.load(writtenId),
-    toPartlyContact,
+    toPartialContact,
     gone(api.endpoints.update('contacts', writtenId)),
   );
 };
 
 /** Updates a deal. */
-export const updateDeal = async (id: string, update: DealUpdate, session: HubSpotSession): Promise<PartlyDeal> => {
+export const updateDeal = async (id: string, update: DealUpdate, session: HubSpotSession): Promise<PartialDeal> => {
   const { api, options, loaders, invalidate } = session;
   const { name, stage, amount, closeDate } = update;
   const properties = toProperties({ dealname: name, dealstage: stage, amount, closedate: closeDate });
@@ -73,7 +73,7 @@ export const updateDeal = async (id: string, update: DealUpdate, session: HubSpo
   return readBack(
     written,
     () => loaders.deal.load(writtenId),
-    toPartlyDeal,
+    toPartialDeal,
     gone(api.endpoints.update('deals', writtenId)),
   );
 };

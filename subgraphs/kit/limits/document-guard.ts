@@ -28,8 +28,6 @@ export type DocumentGuardOptions<Context> = {
   readonly signalOf: (context: Context) => AbortSignal;
   /** Spreads the parsing of long texts over the event loop. */
   readonly turns: TurnQueue;
-  /** Maximum memory of cached documents, in bytes. Default 30 MiB. */
-  readonly maxBytes?: number;
 };
 
 export type DocumentGuard<Context extends BaseContext> = {
@@ -54,6 +52,9 @@ type Entry = {
 const BYTES_PER_TOKEN = 310;
 const BYTES_PER_CHAR = 2;
 
+/** Maximum memory of cached documents, in bytes. */
+const MAX_CACHE_BYTES = 30 * 1024 * 1024;
+
 /** The document that Apollo Server gets for a text without one. It is never executed. */
 const PLACEHOLDER = parse('{ __typename }');
 
@@ -69,9 +70,8 @@ export const createDocumentGuard = <Context extends BaseContext>({
   validate,
   signalOf,
   turns,
-  maxBytes = 30 * 1024 * 1024,
 }: DocumentGuardOptions<Context>): DocumentGuard<Context> => {
-  const entries = new LRUCache<string, Entry>({ maxSize: maxBytes, sizeCalculation: ({ bytes }) => bytes });
+  const entries = new LRUCache<string, Entry>({ maxSize: MAX_CACHE_BYTES, sizeCalculation: ({ bytes }) => bytes });
 
   const entryFor = async (hash: string, text: string): Promise<Entry> => {
     const known = entries.get(hash);

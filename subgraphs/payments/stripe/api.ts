@@ -9,20 +9,20 @@ import { toAsciiLowerCase } from '../../kit/ascii.ts';
 import type { ProviderPage } from '../../kit/connection.ts';
 import type { StripeClient, StripeOperation } from './client.ts';
 import { isMissing } from './error-reasons.ts';
-import { type Accounts, groupAccounts, groupPayments, type Owned, oldestFirst } from './group-by-owner.ts';
+import { type Accounts, groupAccounts, groupPayments, oldestFirst, type WithOwner } from './group-by-owner.ts';
 import {
   AccountOfPayment,
+  ApiCreatedRefund,
   ApiInvoice,
-  ApiMadeRefund,
   ApiNewAccount,
   ApiNewPayment,
   ApiPayment,
   ApiRefund,
   EmailOfAccount,
   listOf,
-  ownedResultOf,
   StripeCustomer,
   searchResultOf,
+  searchResultWithOwnerOf,
 } from './wire-types.ts';
 
 export type { ApiInvoice, ApiPayment, ApiRefund, StripeCustomer } from './wire-types.ts';
@@ -159,8 +159,8 @@ export const createStripeApi = ({ subgraph, sendRequest, write }: StripeClient) 
     accountsByEmails: operation('GET /v1/customers/search', (name) =>
       groupAccounts(async (emails, options) => {
         const query = emails.map((email) => `email:${quote(email)}`).join(' OR ');
-        const found: Owned<StripeCustomer>[] = [];
-        const result = ownedResultOf(StripeCustomer, EmailOfAccount, name);
+        const found: WithOwner<StripeCustomer>[] = [];
+        const result = searchResultWithOwnerOf(StripeCustomer, EmailOfAccount, name);
         const askPage = async (page: string) => {
           const { data, has_more, next_page } = await sendRequest(name, result, options, (sdk) =>
             sdk.customers.search({ query, limit: MAX_LIST, ...(page && { page }) }),
@@ -209,7 +209,7 @@ export const createStripeApi = ({ subgraph, sendRequest, write }: StripeClient) 
       (name) => async (accounts: readonly string[], options: RequestOptions) =>
         groupPayments(
           accounts,
-          await sendRequest(name, ownedResultOf(ApiPayment, AccountOfPayment, name), options, (sdk) =>
+          await sendRequest(name, searchResultWithOwnerOf(ApiPayment, AccountOfPayment, name), options, (sdk) =>
             sdk.paymentIntents.search({
               query: accounts.map((account) => `customer:${quote(account)}`).join(' OR '),
               limit: MAX_LIST,
@@ -305,8 +305,8 @@ export const createStripeApi = ({ subgraph, sendRequest, write }: StripeClient) 
       { amount, reason }: { amount?: number | undefined; reason?: Stripe.RefundCreateParams.Reason | undefined },
       idempotencyKey: string,
       options: RequestOptions,
-    ): Promise<ApiMadeRefund> =>
-      write('POST /v1/refunds', ApiMadeRefund, options, (sdk) =>
+    ): Promise<ApiCreatedRefund> =>
+      write('POST /v1/refunds', ApiCreatedRefund, options, (sdk) =>
         sdk.refunds.create(
           {
             payment_intent: id,

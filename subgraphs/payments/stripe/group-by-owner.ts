@@ -4,7 +4,7 @@ import { toAsciiLowerCase } from '../../kit/ascii.ts';
 import type { ApiPayment, StripeCustomer } from './wire-types.ts';
 
 /** A result of a search for several customers. `owner` identifies the customer; null if it cannot be read. */
-export type Owned<Item> = { readonly item: Item | InvalidItem; readonly owner: string | null };
+export type WithOwner<Item> = { readonly item: Item | InvalidItem; readonly owner: string | null };
 
 /** A customer's accounts. */
 export type Accounts = readonly (StripeCustomer | InvalidItem)[];
@@ -17,7 +17,7 @@ export type AccountPayments = { readonly all?: readonly (ApiPayment | InvalidIte
  * of the addresses. They are then searched one by one, so that it affects only its owner's accounts and is not missing there.
  */
 export const groupAccounts =
-  (search: (emails: readonly string[], options: RequestOptions) => Promise<readonly Owned<StripeCustomer>[]>) =>
+  (search: (emails: readonly string[], options: RequestOptions) => Promise<readonly WithOwner<StripeCustomer>[]>) =>
   async (emails: readonly string[], options: RequestOptions): Promise<Map<string, Accounts | Error>> => {
     const found = await search(emails, options);
     if (emails.length > 1 && found.some(({ owner }) => owner === null)) {
@@ -39,7 +39,7 @@ export const groupAccounts =
 /** Groups the payments of a search by account. `has_more` means that the search did not return all of them. */
 export const groupPayments = (
   accounts: readonly string[],
-  { data, has_more }: { readonly data: readonly Owned<ApiPayment>[]; readonly has_more: boolean },
+  { data, has_more }: { readonly data: readonly WithOwner<ApiPayment>[]; readonly has_more: boolean },
 ): Map<string, AccountPayments> => {
   const isComplete = !has_more && data.every(({ owner }) => owner !== null);
   return new Map(

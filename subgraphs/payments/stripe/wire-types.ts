@@ -123,7 +123,11 @@ export const searchResultOf = <Item extends z.ZodType>(item: Item, operation: st
   z.object({ data: itemsOf(item, operation), ...Searched });
 
 /** Schema of a page of a search for several customers: each item with its owner, null if that cannot be read. */
-export const ownedResultOf = <Item extends z.ZodType>(item: Item, owner: z.ZodType<string>, operation: string) =>
+export const searchResultWithOwnerOf = <Item extends z.ZodType>(
+  item: Item,
+  owner: z.ZodType<string>,
+  operation: string,
+) =>
   z.object({
     data: z
       .array(
@@ -143,13 +147,13 @@ export const EmailOfAccount = z.object({ email: z.string() }).transform(({ email
 export const AccountOfPayment = z.object({ customer: CustomerOfPayment }).transform(({ customer }) => customer.id);
 
 /** A refund that was just created, with its payment; null if that is missing or invalid. */
-export const ApiMadeRefund = ApiRefund.extend({
+export const ApiCreatedRefund = ApiRefund.extend({
   payment_intent: z
     .unknown()
     .optional()
     .transform((value) => ApiPayment.safeParse(value).data ?? null),
 });
-export type ApiMadeRefund = z.output<typeof ApiMadeRefund>;
+export type ApiCreatedRefund = z.output<typeof ApiCreatedRefund>;
 
 /** The body of an error response. */
 export const ApiError = z.object({

@@ -89,32 +89,32 @@ const accountFor = async (email: string, idempotencyKey: string, session: Stripe
 };
 
 /** The objects that a write concerns, as far as known before its response. */
-type Subject = { readonly paymentId?: string; readonly account?: string };
+type WriteTarget = { readonly paymentId?: string; readonly account?: string };
 
 /**
  * Runs a write of a payment and invalidates what it changed, even if it failed: it may have been carried out. If neither the
  * caller nor the response names the account, the lists of all accounts are invalidated.
  */
 const withInvalidation = async <Response>(
-  { paymentId, account }: Subject,
+  { paymentId, account }: WriteTarget,
   { invalidate }: StripeSession,
   write: () => Promise<Response>,
   paymentOf: (response: Response) => ApiPayment | null,
 ): Promise<Response> => {
   const ids = new Set(paymentId === undefined ? [] : [paymentId]);
   let accounts: readonly string[] | 'all' = [];
-  const subjectAccounts = account === undefined ? 'all' : [account];
+  const targetAccounts = account === undefined ? 'all' : [account];
   try {
     const response = await write();
     const payment = paymentOf(response);
-    if (!payment) accounts = subjectAccounts;
+    if (!payment) accounts = targetAccounts;
     else {
       ids.add(payment.id);
       if (payment.customer) accounts = [payment.customer.id];
     }
     return response;
   } catch (error) {
-    if (mayHaveBeenCarriedOut(error)) accounts = subjectAccounts;
+    if (mayHaveBeenCarriedOut(error)) accounts = targetAccounts;
     throw error;
   } finally {
     await invalidate({

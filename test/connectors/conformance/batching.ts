@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Harness } from './harness.ts';
 
-/** Keys are gathered over all clients, and nobody spoils another’s answer. */
+/** Batches keys over all clients, without one client’s failure affecting another. */
 export const batching = ({ of, one, two, three, withStack, ask, reads, fail, holdingReads }: Harness): void => {
   describe('batching', () => {
     withStack();

@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { advanceClock, startClock, stopClock } from '../../helpers/clock.ts';
 import { codeOf, type Harness } from './harness.ts';
 
-/** What is down is left alone, and found again. */
+/** Opens the circuit of a failing endpoint, and closes it after a successful probe. */
 export const breaker = ({ of, one, two, three, withStack, ask, reads, fail, reset }: Harness): void => {
   describe('breaker', () => {
     withStack();
-    // It is left alone for as long as a test says, however slow the machine.
+    // The circuit stays open until the test advances the clock, however slow the machine.
     beforeEach(() => stopClock());
     afterEach(() => startClock());
 

@@ -2,12 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { advanceClock } from '../../helpers/clock.ts';
 import { codeOf, type Harness, reportOf } from './harness.ts';
 
-/** What is known is not asked again, nor believed for too long. */
+/** Serves cached values within the cache policy. */
 export const cache = ({ of, one, two, three, withStack, ask, write, reads, fail, reset }: Harness): void => {
   describe('cache', () => {
-    // Fresh for ten seconds, refreshed up to a minute, kept for an hour.
+    // Fresh for ten seconds, stale while revalidating for a minute, stale if error for an hour.
     withStack({ CACHE_MAX_MIB: '16', [of.cache.variable]: `${of.cache.type}=10/60/3600` });
-    // Asking again can take longer than a client waits.
+    // Retries can take longer than a client waits.
     const outage = expect.stringMatching(/^UPSTREAM_(UNAVAILABLE|TIMEOUT)$/);
     const asStale = { path: ['a0'], subgraph: of.service };
 
@@ -60,7 +60,7 @@ export const cache = ({ of, one, two, three, withStack, ask, write, reads, fail,
       const before = performance.now();
       expect(reportOf(await ask([one]))?.stale?.[0]).toMatchObject({ ...asStale, reason: 'UPSTREAM_TIMEOUT' });
       expect(performance.now() - before).toBeLessThan(2_500);
-      // The call goes on, and what it brings is kept.
+      // The request continues, and its result is cached.
       await expect.poll(async () => reportOf(await ask([one]))).toBeUndefined();
       expect(reads()).toHaveLength(1 + 1);
     });

@@ -6,7 +6,7 @@ import type { Contract } from '../../contracts/contract.ts';
 import { advanceClock, resetClock } from '../../helpers/clock.ts';
 import { type Answer, codesOf, type Stack, startStack } from '../../helpers/stack.ts';
 
-/** What a suite asks and sees of a subject. */
+/** The functions with which a suite drives and observes a provider. */
 export type Harness = ReturnType<typeof createHarness>;
 
 const DAY_MS = 86_400_000;
@@ -29,12 +29,12 @@ export const createHarness = (of: Contract) => {
     one,
     two,
     three,
-    /** Starts a gateway of this environment for the tests around it, and begins each of them anew. */
+    /** Starts a gateway with this environment for the surrounding tests, and resets state between them. */
     withStack: (env: Record<string, string> = {}): void => {
       beforeAll(async () => {
         advanceClock(0);
         stack = await startStack({ openmage: { sessionLifetimeS: 1e9 }, env });
-        // The shop's WSDL is read and a session opened.
+        // Reads the shop's WSDL and opens a session.
         await ask([of.absentKey]);
       });
       afterAll(async () => {
@@ -43,22 +43,22 @@ export const createHarness = (of: Contract) => {
       });
       beforeEach(async () => {
         stack.reset();
-        // Nothing that was kept, left alone or held back in one test is so in the next.
+        // Expires caches, open circuits and rate-limit pauses of the previous test.
         advanceClock(2 * DAY_MS);
         await ask([of.keys.at(-1) ?? '']);
         stack.reset();
         advanceClock(2 * DAY_MS);
       });
     },
-    /** Asks for these keys in one query, as `a0`, `a1` and so on. */
+    /** Reads these keys in one query, as `a0`, `a1` and so on. */
     ask,
     write: (round: number) => stack.ask(`mutation { ${of.write(round).mutation} }`),
     sandbox,
     callsOf,
     reads: () => callsOf(of.readOperation),
     /**
-     * Runs `work` while reads are answered no sooner than that many of its requests have come to where they read, and calls
-     * `whileHeld` then.
+     * Runs `work` while responses to reads are held back until `requests` of its client requests have arrived, then calls
+     * `whileHeld`.
      */
     holdingReads: async <T>(requests: number, work: () => Promise<T>, whileHeld?: () => void): Promise<T> => {
       const gate = Promise.withResolvers<void>();
@@ -67,12 +67,12 @@ export const createHarness = (of: Contract) => {
       const count = ({ request }: { request: IncomingMessage }) => {
         if (request.url === '/graphql') started += 1;
       };
-      // The gateway's server is in this process; so is the sandbox's, at other paths.
+      // The gateway's server is in this process; so is the sandbox's, on other paths.
       subscribe(REQUEST_START, count as ChannelListener);
       try {
         const done = work();
         await expect.poll(() => started).toBeGreaterThanOrEqual(requests);
-        // What follows the arrival of a request is work of this process, and it is done before that of later requests is.
+        // Handling an arrived request is work of this process, which is done before that of later requests.
         for (let round = 0; round < 10; round += 1) await stack.ask('{ __typename }');
         whileHeld?.();
         gate.resolve();
@@ -82,7 +82,7 @@ export const createHarness = (of: Contract) => {
         unsubscribe(REQUEST_START, count as ChannelListener);
       }
     },
-    /** Lets reads fail; `on` another operation that one. */
+    /** Injects a fault into reads, or into the operation `on`. */
     fail: (fault: Parameters<Stack['stripe']['fail']>[0]) => sandbox().fail({ on: of.readOperation, ...fault }),
     reset: () => stack.reset(),
   };
@@ -95,6 +95,6 @@ type Report = { readonly stale?: readonly object[]; readonly calls?: readonly Re
 export const reportOf = ({ text }: Answer<unknown>): Report | undefined =>
   (JSON.parse(text) as { extensions?: { tributary?: Report } }).extensions?.tributary;
 
-/** The most calls in any stretch of this many milliseconds. */
+/** Returns the maximum number of calls in any window of this many milliseconds. */
 export const busiest = (calls: readonly Pick<SandboxCall, 'at'>[], windowMs: number): number =>
   Math.max(0, ...calls.map(({ at }) => calls.filter((other) => other.at >= at && other.at < at + windowMs).length));

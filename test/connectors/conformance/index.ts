@@ -7,7 +7,7 @@ import { quota } from './quota.ts';
 import { retry } from './retry.ts';
 import { writes } from './writes.ts';
 
-/** What every connector has to do, whatever its provider. */
+/** The conformance suite that every connector must pass. */
 export const conformance = (contract: Contract): void => {
   const harness = createHarness(contract);
   for (const suite of [batching, retry, writes, breaker, quota, cache]) suite(harness);

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { advanceClock } from '../../helpers/clock.ts';
 import { busiest, codeOf, type Harness } from './harness.ts';
 
-/** The provider is asked no more than it takes, and clients are told at once. */
+/** Keeps to the provider’s rate limits, and fails immediately if a request cannot be sent in time. */
 export const quota = ({ of, one, two, three, withStack, ask, sandbox, reads, holdingReads, fail }: Harness): void => {
   describe('bulkhead', () => {
     withStack({ [of.concurrencyVariable]: '2' });
@@ -12,7 +12,7 @@ export const quota = ({ of, one, two, three, withStack, ask, sandbox, reads, hol
         const answers: ReturnType<typeof ask>[] = [];
         for (const [index, key] of of.keys.slice(0, 10).entries()) {
           answers.push(ask([key]));
-          // The first two are calls of their own; those that find no room are gathered.
+          // The first two are separate requests; keys that wait for a permit are batched.
           if (of.maxBatch > 1 && index < 2) await expect.poll(() => reads().length, { interval: 5 }).toBe(index + 1);
         }
         return Promise.all(answers);
@@ -35,7 +35,7 @@ export const quota = ({ of, one, two, three, withStack, ask, sandbox, reads, hol
         const answers: ReturnType<typeof ask>[] = [];
         for (const [index, key] of of.keys.slice(0, 30).entries()) {
           answers.push(ask([key]));
-          // So that they are calls of their own.
+          // Wait, so that they are separate requests.
           if (of.maxBatch > 1) await expect.poll(() => reads().length, { interval: 5 }).toBe(index + 1);
         }
         const errors = (await Promise.all(answers)).flatMap((answer) => answer.errors ?? []);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { codeOf, type Harness } from './harness.ts';
 
-/** What may pass is tried again, within bounds and the client’s time. */
+/** Retries transient failures, within the retry budget and the client’s deadline. */
 export const retry = ({ of, one, withStack, ask, reads, fail }: Harness): void => {
   describe('deadline', () => {
     withStack({ REQUEST_TIMEOUT_MS: '700' });
@@ -53,7 +53,7 @@ export const retry = ({ of, one, withStack, ask, reads, fail }: Harness): void =
     });
 
     test('given that every other call fails, then a tenth is repeated and not every one', async () => {
-      // One after the other: failures in a row are another matter.
+      // Each failure is followed by a success: consecutive failures would open the circuit.
       for (const key of of.keys.slice(0, 40)) {
         fail({ key, status: 500, times: 1 });
         await ask([key]);

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { codesOf } from '../../helpers/stack.ts';
 import { codeOf, type Harness } from './harness.ts';
 
-/** A write is carried out once, or said not to be known. */
+/** Carries out a write once, or reports an unknown outcome. */
 export const writes = ({ of, withStack, write, sandbox, callsOf }: Harness): void => {
   describe('writes', () => {
     withStack();
@@ -54,7 +54,7 @@ export const writes = ({ of, withStack, write, sandbox, callsOf }: Harness): voi
     );
 
     test('given no answer to anything, then its outcome is said to be unknown', async () => {
-      // A fault that changes nothing, for the reads without which nothing is sent.
+      // An empty fault for the reads before the write, without which the write is not sent.
       if (of.readsBeforeWrite) sandbox().fail({ on: of.readOperation, times: of.readsBeforeWrite });
       for (const on of [of.writeOperation, of.readOperation]) sandbox().fail({ on, drop: 'after' });
       expect(codeOf(await write(3))).toBe('UPSTREAM_OUTCOME_UNKNOWN');

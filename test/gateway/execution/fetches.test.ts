@@ -185,7 +185,7 @@ test('given a timeout for one subgraph, then it applies to no other', async () =
   });
   expect(errors).toEqual(
     [0, 1].map((index) => ({
-      message: 'The reviews service did not answer in time.',
+      message: 'The reviews service did not respond in time.',
       path: ['again', index, 'stars'],
       extensions: { code: 'UPSTREAM_TIMEOUT', serviceName: 'reviews' },
     })),

@@ -24,12 +24,12 @@ export const associationsOf = (
   const entries = names.flatMap((name) => {
     const to = typeNamed(name);
     if (!to) throw validationError(`Unable to infer object type from: ${name}`);
-    const links = associations.get(`${from}>${to}:${id}`) ?? [];
-    if (links.length === 0) return [];
+    const found = associations.get(`${from}>${to}:${id}`) ?? [];
+    if (found.length === 0) return [];
     const type = `${TYPES[from]}_to_${TYPES[to]}`.toLowerCase();
     // Of two association types between the same object types, the second has no label.
     const unlabelled = TYPE_IDS[`${from}>${to}`]?.[1];
-    const results = links.flatMap(({ toId, typeIds }) =>
+    const results = found.flatMap(({ toId, typeIds }) =>
       typeIds.map((typeId) => ({ id: toId, type: typeId === unlabelled ? `${type}_unlabeled` : type })),
     );
     return [[to.replace('_', ' '), { results }]];
@@ -52,15 +52,15 @@ export const readAssociations = (
   const results: object[] = [];
   const errors: BatchError[] = [];
   for (const { id, after } of inputs) {
-    const links = associations.get(`${from}>${to}:${id}`) ?? [];
-    if (links.length === 0) {
+    const found = associations.get(`${from}>${to}:${id}`) ?? [];
+    if (found.length === 0) {
       const message = `No ${TYPES[to].toLowerCase()} is associated with ${TYPES[from].toLowerCase()} ${id}.`;
       const subCategory = 'crm.associations.NO_ASSOCIATIONS_FOUND';
       errors.push(batchError('OBJECT_NOT_FOUND', message, { fromObjectId: [id] }, subCategory));
       continue;
     }
     const start = positionOf(after);
-    const page = links.slice(start, start + associationsPerPage);
+    const page = found.slice(start, start + associationsPerPage);
     results.push({
       from: { id },
       to: page.map(({ toId, typeIds }) => ({
@@ -71,7 +71,7 @@ export const readAssociations = (
           label: [1, 2, 5, 6].includes(typeId) ? 'Primary' : null,
         })),
       })),
-      ...(start + associationsPerPage < links.length && {
+      ...(start + associationsPerPage < found.length && {
         paging: { next: { after: String(start + associationsPerPage) } },
       }),
     });

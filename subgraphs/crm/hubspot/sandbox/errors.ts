@@ -65,8 +65,8 @@ export const batchResponse = (
   errors: readonly BatchError[] = [],
 ): SandboxResponse => {
   const at = new Date(now()).toISOString();
-  const answer = { status: 'COMPLETE', results, startedAt: at, completedAt: at };
-  return errors.length === 0 ? json(status, answer) : json(207, { ...answer, numErrors: errors.length, errors });
+  const body = { status: 'COMPLETE', results, startedAt: at, completedAt: at };
+  return errors.length === 0 ? json(status, body) : json(207, { ...body, numErrors: errors.length, errors });
 };
 
 /** 404: the record or endpoint does not exist. */

@@ -17,8 +17,6 @@ import { findRoute, isTokenRequest } from './routes.ts';
 import { createState } from './state.ts';
 
 export type HubSpotSandboxOptions = ListenOptions & {
-  /** The private app's token, which requests may use. */
-  readonly accessToken?: string;
   /** The OAuth app, which may refresh tokens. */
   readonly oauth?: { readonly clientId: string; readonly clientSecret: string; readonly refreshToken: string };
   /** Lifetime of an access token, in seconds. Default 1,800. */
@@ -38,7 +36,6 @@ const FREE_QUOTA = { account: { calls: 100, windowMs: 10_000 }, search: { calls:
 
 /** Starts a fake of the HubSpot API with the company's CRM data. */
 export const startHubSpotSandbox = ({
-  accessToken = HUBSPOT_SANDBOX_TOKEN,
   oauth,
   tokenLifetimeS = 1_800,
   quota = FREE_QUOTA,
@@ -76,7 +73,7 @@ export const startHubSpotSandbox = ({
 
   const authorise = ({ headers }: SandboxRequest): void => {
     const token = headers.authorization?.replace(/^Bearer /, '') ?? '';
-    if (token === accessToken || (issued.get(token) ?? 0) > now()) return;
+    if (token === HUBSPOT_SANDBOX_TOKEN || (issued.get(token) ?? 0) > now()) return;
     throw new HubSpotError(401, 'INVALID_AUTHENTICATION', 'Authentication credentials not found.');
   };
 

@@ -111,7 +111,7 @@ const HOLDS = {
 const toTest = (filter: Filter): ((object: CrmObject) => boolean) => {
   const { propertyName: name } = filter;
   const keyIn = (object: CrmObject) => keyOf(name, propertyOf(object, name));
-  const keyOfAsked = (value: string) => {
+  const toFilterKey = (value: string) => {
     const key = keyOf(name, value);
     if (DATES.includes(name) && typeof key !== 'number') throw validationError(`${value} was not a valid date.`);
     return key;
@@ -122,17 +122,17 @@ const toTest = (filter: Filter): ((object: CrmObject) => boolean) => {
     case 'NOT_HAS_PROPERTY':
       return (object) => keyIn(object) === null;
     case 'BETWEEN': {
-      const [low, high] = [keyOfAsked(filter.value), keyOfAsked(filter.highValue)];
+      const [low, high] = [toFilterKey(filter.value), toFilterKey(filter.highValue)];
       return (object) =>
         keyIn(object) !== null && compare(keyIn(object), low) >= 0 && compare(keyIn(object), high) <= 0;
     }
     case 'IN':
     case 'NOT_IN': {
-      const asked = filter.values.map(keyOfAsked);
+      const wanted = filter.values.map(toFilterKey);
       const isIn = filter.operator === 'IN';
       return (object) => {
         const key = keyIn(object);
-        return key !== null && asked.some((one) => compare(key, one) === 0) === isIn;
+        return key !== null && wanted.some((one) => compare(key, one) === 0) === isIn;
       };
     }
     case 'CONTAINS_TOKEN':
@@ -140,10 +140,10 @@ const toTest = (filter: Filter): ((object: CrmObject) => boolean) => {
     case 'NOT_CONTAINS_TOKEN':
       return (object) => !hasTokens(propertyOf(object, name), filter.value);
     default: {
-      const [asked, holds] = [keyOfAsked(filter.value), HOLDS[filter.operator]];
+      const [wanted, holds] = [toFilterKey(filter.value), HOLDS[filter.operator]];
       return (object) => {
         const key = keyIn(object);
-        return key === null ? filter.operator === 'NEQ' : holds(compare(key, asked));
+        return key === null ? filter.operator === 'NEQ' : holds(compare(key, wanted));
       };
     }
   }
@@ -160,10 +160,10 @@ const tokensOf = (text: string): string[] => {
   return [...words, ...text.split(/\s+/)];
 };
 
-const hasTokens = (actual: string | null, asked: string): boolean => {
+const hasTokens = (actual: string | null, wanted: string): boolean => {
   if (actual === null) return false;
   const tokens = tokensOf(actual.toLowerCase());
-  const patterns = asked.toLowerCase().split(/\s+/).filter(Boolean);
+  const patterns = wanted.toLowerCase().split(/\s+/).filter(Boolean);
   return patterns.every((pattern) => tokens.some((token) => matchesWildcards(pattern, token)));
 };
 

@@ -24,7 +24,7 @@ export type HubSpotState = {
   readonly newId: (type: ObjectType) => string;
   /** Adds a new record. Beyond the maximum, removes the oldest one. */
   readonly add: (type: ObjectType, record: CrmObject) => void;
-  readonly link: (from: ObjectType, fromId: string, to: ObjectType, toId: string, isPrimary?: boolean) => void;
+  readonly associate: (from: ObjectType, fromId: string, to: ObjectType, toId: string, isPrimary?: boolean) => void;
   /** Moves a record to the archive, without its associations. An unknown id changes nothing. */
   readonly archive: (type: ObjectType, id: string, at: string) => void;
   /** Removes a record and its associations. */
@@ -113,7 +113,7 @@ export const createState = (company: Company, maxEntries = MAX_ENTRIES): HubSpot
       const [oldest] = records.keys();
       if (records.size > maxEntries && oldest !== undefined) state.remove(type, oldest);
     },
-    link: (from, fromId, to, toId, isPrimary = true) => {
+    associate: (from, fromId, to, toId, isPrimary = true) => {
       for (const [a, aId, b, bId] of [
         [from, fromId, to, toId],
         [to, toId, from, fromId],
@@ -122,8 +122,9 @@ export const createState = (company: Company, maxEntries = MAX_ENTRIES): HubSpot
         if (!kinds) continue;
         const typeIds = isPrimary ? kinds : kinds.slice(-1);
         const key = `${a}>${b}:${aId}`;
-        const links = state.associations.get(key) ?? [];
-        if (!links.some((link) => link.toId === bId)) state.associations.set(key, [...links, { toId: bId, typeIds }]);
+        const existing = state.associations.get(key) ?? [];
+        if (!existing.some(({ toId }) => toId === bId))
+          state.associations.set(key, [...existing, { toId: bId, typeIds }]);
       }
     },
     archive: (type, id, at) => {
@@ -156,14 +157,14 @@ export const createState = (company: Company, maxEntries = MAX_ENTRIES): HubSpot
   };
   for (const person of company.people) {
     if (person.otherOrganisationId) {
-      state.link('contacts', person.id, 'companies', person.otherOrganisationId, false);
+      state.associate('contacts', person.id, 'companies', person.otherOrganisationId, false);
     }
-    if (person.organisationId) state.link('contacts', person.id, 'companies', person.organisationId);
+    if (person.organisationId) state.associate('contacts', person.id, 'companies', person.organisationId);
   }
   for (const deal of company.deals) {
-    state.link('contacts', deal.personId, 'deals', deal.id);
-    if (deal.organisationId) state.link('deals', deal.id, 'companies', deal.organisationId);
-    for (const line of deal.lineItems) state.link('deals', deal.id, 'line_items', line.id);
+    state.associate('contacts', deal.personId, 'deals', deal.id);
+    if (deal.organisationId) state.associate('deals', deal.id, 'companies', deal.organisationId);
+    for (const line of deal.lineItems) state.associate('deals', deal.id, 'line_items', line.id);
   }
   return state;
 };

@@ -78,7 +78,7 @@ const contactExists = ({ id }: CrmObject): HubSpotError =>
   new HubSpotError(409, 'CONFLICT', `Contact already exists. Existing ID: ${id}`);
 
 /** Resolves the associations of a new record. The association type id determines the object type of the other record. */
-const linksOf = (type: ObjectType, { associations }: Create, { state }: Context) =>
+const resolveAssociations = (type: ObjectType, { associations }: Create, { state }: Context) =>
   associations.flatMap(({ to, types }) =>
     types.map(({ associationTypeId }) => {
       const target = (Object.keys(state.objects) as ObjectType[]).find((name) =>
@@ -99,7 +99,7 @@ const create = (type: ObjectType, input: Create, context: Context): CrmObject =>
   const email = properties['email']?.toLowerCase();
   const existing = email && [...all.values()].find((one) => one.properties['email'] === email);
   if (existing) throw contactExists(existing);
-  const links = linksOf(type, input, context);
+  const newAssociations = resolveAssociations(type, input, context);
   const id = state.newId(type);
   const at = new Date(now()).toISOString();
   const stage = properties['dealstage'];
@@ -117,7 +117,7 @@ const create = (type: ObjectType, input: Create, context: Context): CrmObject =>
     },
   };
   state.add(type, created);
-  for (const link of links) state.link(type, id, link.target, link.id, link.isPrimary);
+  for (const { target, id: toId, isPrimary } of newAssociations) state.associate(type, id, target, toId, isPrimary);
   return created;
 };
 

@@ -12,8 +12,6 @@ import { createShop, keysOf } from './shop.ts';
 import { createWsdl } from './wsdl.ts';
 
 export type OpenMageSandboxOptions = ListenOptions & {
-  readonly username?: string;
-  readonly apiKey?: string;
   /** Lifetime of a session, in seconds. Default 3,600, as in an unconfigured shop. */
   readonly sessionLifetimeS?: number;
   readonly now?: () => number;
@@ -29,14 +27,19 @@ const WSDL_OPERATION = 'WSDL';
 
 /** Starts a fake of an OpenMage shop's SOAP API with the company's products. The WSDL is at `/api/v2_soap/?wsdl`. */
 export const startOpenMageSandbox = ({
-  username = OPENMAGE_SANDBOX_USER,
-  apiKey = OPENMAGE_SANDBOX_KEY,
   sessionLifetimeS = 3_600,
   now = Date.now,
   products = [],
   ...listen
 }: OpenMageSandboxOptions = {}): Promise<Sandbox> => {
-  const shop = createShop({ username, apiKey, sessionLifetimeS, now, random: createRandom(11), products });
+  const shop = createShop({
+    username: OPENMAGE_SANDBOX_USER,
+    apiKey: OPENMAGE_SANDBOX_KEY,
+    sessionLifetimeS,
+    now,
+    random: createRandom(11),
+    products,
+  });
 
   const provider: FakeProvider = {
     describe: ({ path, query, method, body }) => {

@@ -21,8 +21,6 @@ import { ROUTES, type Route } from './routes.ts';
 import { createState } from './state.ts';
 
 export type StripeSandboxOptions = ListenOptions & {
-  /** The API key that requests must use. */
-  readonly apiKey?: string;
   /** Rate limits of the account, of each endpoint and of the search. Default: Stripe's limits in live mode. */
   readonly quota?: { readonly account: Quota; readonly endpoint: Quota; readonly search: Quota };
   /** Delay before a new object is in the search index, in milliseconds. Default 5,000; Stripe documents under a minute. */
@@ -50,7 +48,6 @@ const isSearch = (operation: string): boolean => operation.endsWith('/search');
 
 /** Starts a fake of the Stripe API with the company's accounts. */
 export const startStripeSandbox = ({
-  apiKey = STRIPE_SANDBOX_KEY,
   quota = LIVE_QUOTA,
   searchLagMs = 5_000,
   maxEntries = MAX_ENTRIES,
@@ -72,7 +69,7 @@ export const startStripeSandbox = ({
   };
 
   const authorise = ({ headers }: SandboxRequest): void => {
-    if (keyOf(headers.authorization) === apiKey) return;
+    if (keyOf(headers.authorization) === STRIPE_SANDBOX_KEY) return;
     throw new StripeError(401, {
       type: 'invalid_request_error',
       message: headers.authorization ? 'Invalid API Key provided' : 'You did not provide an API key.',

@@ -74,23 +74,23 @@ const charge = (intent: Stripe.PaymentIntent, source: PaymentSource, card: strin
   const decline = DECLINES.get(card);
   const isHeld = source.captureMethod === 'manual';
   const paid: PaymentSource = { ...source, status: isHeld ? 'requires_capture' : 'succeeded' };
-  const made = Object.assign(toCharge(decline ? source : paid, 0, decline), {
+  const newCharge = Object.assign(toCharge(decline ? source : paid, 0, decline), {
     payment_method: card,
     metadata: intent.metadata,
   });
-  context.state.add('charges', made);
+  context.state.add('charges', newCharge);
   if (decline) {
-    const error = { type: 'card_error', charge: made.id, ...decline } as const;
+    const error = { type: 'card_error', charge: newCharge.id, ...decline } as const;
     Object.assign(intent, {
-      latest_charge: made.id,
-      last_payment_error: { ...error, payment_method: toPaymentMethod(card, made) },
+      latest_charge: newCharge.id,
+      last_payment_error: { ...error, payment_method: toPaymentMethod(card, newCharge) },
     });
-    record('charge.failed', made, context);
+    record('charge.failed', newCharge, context);
     record('payment_intent.payment_failed', intent, context);
     throw new StripeError(402, { ...error, payment_intent: structuredClone(intent) });
   }
   Object.assign(intent, toPaymentIntent(paid), { payment_method: card, metadata: intent.metadata });
-  record('charge.succeeded', made, context);
+  record('charge.succeeded', newCharge, context);
   record(isHeld ? 'payment_intent.amount_capturable_updated' : 'payment_intent.succeeded', intent, context);
 };
 
@@ -131,10 +131,10 @@ export const capturePayment = (intent: Stripe.PaymentIntent, context: Context): 
     });
   }
   Object.assign(intent, { status: 'succeeded', amount_received: amount, amount_capturable: 0, metadata });
-  const made = state.charges.find(({ id }) => id === intent.latest_charge);
-  if (made) {
-    Object.assign(made, { captured: true, amount_captured: amount });
-    record('charge.captured', made, context);
+  const charge = state.charges.find(({ id }) => id === intent.latest_charge);
+  if (charge) {
+    Object.assign(charge, { captured: true, amount_captured: amount });
+    record('charge.captured', charge, context);
   }
   record('payment_intent.succeeded', intent, context);
   return intent;

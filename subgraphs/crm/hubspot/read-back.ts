@@ -1,22 +1,22 @@
 import type { ApiContact, ApiDeal } from './wire-types.ts';
 
 /** A record with Errors in place of fields that could not be read, which fail only those fields. */
-type Partly<Api> = {
+type PartiallyRead<Api> = {
   readonly [Field in keyof Api]: Field extends 'id' | 'createdAt' ? Api[Field] : Api[Field] | Error;
 };
-export type PartlyContact = Partly<ApiContact>;
-export type PartlyDeal = Partly<ApiDeal>;
+export type PartialContact = PartiallyRead<ApiContact>;
+export type PartialDeal = PartiallyRead<ApiDeal>;
 
 /** A record as parsed from a write's response. */
-export type Written<Api> = {
+export type WrittenRecord<Api> = {
   readonly record: Api;
   /** The requested properties that the response contains. */
   readonly has: ReadonlySet<string>;
-  readonly isWhole: boolean;
+  readonly isComplete: boolean;
 };
 
 /** Builds a contact from a write's response alone; the fields that it lacks are `failure`. */
-export const toPartlyContact = ({ record, has }: Written<ApiContact>, failure: Error): PartlyContact => ({
+export const toPartialContact = ({ record, has }: WrittenRecord<ApiContact>, failure: Error): PartialContact => ({
   id: record.id,
   createdAt: record.createdAt,
   email: has.has('email') ? record.email : failure,
@@ -27,7 +27,7 @@ export const toPartlyContact = ({ record, has }: Written<ApiContact>, failure: E
 });
 
 /** Builds a deal in the same way. */
-export const toPartlyDeal = ({ record, has }: Written<ApiDeal>, failure: Error): PartlyDeal => ({
+export const toPartialDeal = ({ record, has }: WrittenRecord<ApiDeal>, failure: Error): PartialDeal => ({
   id: record.id,
   createdAt: record.createdAt,
   name: has.has('dealname') ? record.name : failure,
@@ -42,17 +42,17 @@ export const toPartlyDeal = ({ record, has }: Written<ApiDeal>, failure: Error):
  * Returns the record after a write: from the write's response if that is complete, otherwise by reading it. The write has been
  * carried out, so a failed read does not fail it; instead, the fields that the response lacks are Errors.
  */
-export const readBack = async <Api, PartlyApi>(
-  written: Written<Api>,
+export const readBack = async <Api, PartialApi>(
+  written: WrittenRecord<Api>,
   read: () => Promise<Api | null>,
-  toPartly: (written: Written<Api>, failure: Error) => PartlyApi,
+  toPartial: (written: WrittenRecord<Api>, failure: Error) => PartialApi,
   gone: Error,
-): Promise<Api | PartlyApi> => {
-  if (written.isWhole) return written.record;
+): Promise<Api | PartialApi> => {
+  if (written.isComplete) return written.record;
   try {
-    return (await read()) ?? toPartly(written, gone);
+    return (await read()) ?? toPartial(written, gone);
   } catch (error) {
-    if (error instanceof Error) return toPartly(written, error);
+    if (error instanceof Error) return toPartial(written, error);
     throw error;
   }
 };
