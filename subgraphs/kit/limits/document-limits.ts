@@ -163,8 +163,8 @@ const countNodes = (document: DocumentNode): { readonly aliases: number; readonl
 
 const createMeasure = ({ definitions }: DocumentNode) => {
   const fragments = new Map(
-    definitions.flatMap((one) =>
-      one.kind === Kind.FRAGMENT_DEFINITION ? [[one.name.value, one.selectionSet] as const] : [],
+    definitions.flatMap((definition) =>
+      definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition.selectionSet] as const] : [],
     ),
   );
   const measured = new Map<string, Measures>();

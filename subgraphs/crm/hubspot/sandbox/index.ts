@@ -25,7 +25,7 @@ export type HubSpotSandboxOptions = ListenOptions & {
   readonly quota?: { readonly account: Quota; readonly search: Quota };
   /** Maximum number of associations of one record in a response. Default 500. */
   readonly associationsPerPage?: number;
-  /** Maximum number of added records of a type, and of tokens; the oldest is removed. Default 10,000. */
+  /** Maximum number of records of a type, and of tokens; adding another removes the oldest. Default 10,000. */
   readonly maxEntries?: number;
   readonly now?: () => number;
 };

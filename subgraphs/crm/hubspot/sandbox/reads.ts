@@ -40,7 +40,7 @@ export const batchRead = (
     if (!found) missing.push(id);
     else if (!results.includes(found)) results.push(found);
   }
-  // Deliberately not the requested order: HubSpot does not guarantee it.
+  // Deliberately not in the requested order.
   results.sort((a, b) => Number(b.id) - Number(a.id));
   const message = `Could not get some ${TYPES[type]} objects, they may be deleted or not exist. Check that ids are valid.`;
   return batchResponse(

@@ -54,8 +54,8 @@ const object = (id: string, createdAt: Date, properties: Record<string, string |
 };
 
 /**
- * Creates the CRM's data of the company: a fresh copy for each sandbox. Added records are bounded to `maxEntries` per
- * object type.
+ * Creates the CRM's data of the company: a fresh copy for each sandbox. Adding a record beyond `maxEntries` of a type removes
+ * the oldest.
  */
 export const createState = (company: Company, maxEntries = MAX_ENTRIES): HubSpotState => {
   const byId = (objects: CrmObject[]) => new Map(objects.map((one) => [one.id, one]));

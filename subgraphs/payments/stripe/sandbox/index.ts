@@ -25,7 +25,7 @@ export type StripeSandboxOptions = ListenOptions & {
   readonly quota?: { readonly account: Quota; readonly endpoint: Quota; readonly search: Quota };
   /** Delay before a new object is in the search index, in milliseconds. Default 5,000; Stripe documents under a minute. */
   readonly searchLagMs?: number;
-  /** Maximum number of added objects of a kind, events and idempotency keys; the oldest is removed. Default 10,000. */
+  /** Maximum number of objects of a kind, events and idempotency keys; adding another removes the oldest. Default 10,000. */
   readonly maxEntries?: number;
   readonly now?: () => number;
 };

@@ -30,8 +30,8 @@ const newestFirst = (a: { created: number; id: string }, b: { created: number; i
   b.created - a.created || (a.id < b.id ? 1 : -1);
 
 /**
- * Creates the Stripe data of the company: a fresh copy for each sandbox. Added objects are bounded to `maxEntries` per
- * kind.
+ * Creates the Stripe data of the company: a fresh copy for each sandbox. Adding an object beyond `maxEntries` of a kind removes
+ * the oldest.
  */
 export const createState = ({ accounts }: Pick<Company, 'accounts'>, maxEntries = MAX_ENTRIES): StripeState => {
   const random = createRandom(4242);
