@@ -114,8 +114,8 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     );
     project.change(
       'subgraphs/crm/schema.graphql',
-      '  "The given name."\n',
-      '  "What friends say."\n  nickname: String\n  "The given name."\n',
+      '  "The customer\'s given name."\n',
+      '  "What friends say."\n  nickname: String\n  "The customer\'s given name."\n',
     );
     await expect.poll(() => nameOf('nickname')).toContain('"nickname":null');
     project.change(
