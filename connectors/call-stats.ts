@@ -1,5 +1,6 @@
 import { isUpstreamError } from './errors.ts';
 import { MAX_OPERATIONS, type Middleware } from './middleware/chain.ts';
+import { onClose } from './middleware/response.ts';
 
 /** The call statistics of one provider operation. All figures are sums. */
 export type CallStatsRow = {
@@ -121,7 +122,10 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
   };
 };
 
-/** Records each provider request with its size and duration. Innermost in the chain, so that each retry counts. */
+/**
+ * Records each provider request with its size and duration, once its response has ended. Innermost in the chain, so that each
+ * retry counts.
+ */
 export const withCallStats =
   (subgraph: string, callStats: CallStats): Middleware =>
   (next) =>
@@ -129,19 +133,19 @@ export const withCallStats =
     const start = performance.now();
     // UTF-16 units, not bytes: bodies are JSON and XML, nearly all ASCII, and measuring bytes would need another pass.
     const bytesSent = request.body?.length ?? 0;
-    let bytesReceived = 0;
-    let failures = 0;
-    try {
-      const response = await next(request);
-      bytesReceived = response.body.length;
-      return response;
-    } catch (error) {
-      failures = 1;
-      if (isUpstreamError(error)) bytesReceived = error.details.body?.length ?? 0;
-      throw error;
-    } finally {
+    const record = (failures: number, bytesReceived: number): void => {
       const timeMs = performance.now() - start;
       recordCall(request, callStats, subgraph, { calls: 1, failures, timeMs, bytesSent, bytesReceived });
+    };
+    try {
+      const response = await next(request);
+      const { body } = response;
+      if (typeof body === 'string' || body instanceof Uint8Array) record(0, body.length);
+      else onClose(body, (error) => record(error ? 1 : 0, body.bytesRead));
+      return response;
+    } catch (error) {
+      record(1, (isUpstreamError(error) && error.details.body?.length) || 0);
+      throw error;
     }
   };
 

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { CallStats } from '../call-stats.ts';
 import type { Permit } from '../rate-limits/scheduler.ts';
 
@@ -35,8 +36,16 @@ export type RequestOptions = {
   readonly permit?: Permit | undefined;
 };
 
+/** A response's body while it arrives. `bytesRead` counts what has arrived. */
+export type ResponseStream = Readable & { readonly bytesRead: number };
+
+/** The body of a response by the `responseType` of its request. */
+export type ResponseBodies = { readonly text: string; readonly bytes: Uint8Array; readonly stream: ResponseStream };
+
+export type ResponseType = keyof ResponseBodies;
+
 /** One call to a provider, as the links of the chain see it. */
-export type ProviderRequest = RequestOptions & {
+export type ProviderRequest<Type extends ResponseType = 'text'> = RequestOptions & {
   /** Names the endpoint without ids or values: `POST /crm/objects/2026-09/contacts/batch/read`, `catalogInventoryStockItemList`. */
   readonly operation: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -49,13 +58,27 @@ export type ProviderRequest = RequestOptions & {
   readonly idempotencyKey?: string | undefined;
   /** Other calls cannot be sent before this one is answered (a login), so it does not stand in line with them. */
   readonly skipRateLimit?: boolean | undefined;
+  /**
+   * The kind of body to respond with. Default: `text`. A status other than 2xx is a failure for `bytes` and `stream`, and its
+   * body is text.
+   *
+   * `bytes`: read whole. At most `maxResponseBytes`, as for text.
+   *
+   * `stream`: the response resolves with the headers; the body is read with back-pressure. The request keeps its permit until
+   * the stream is closed: by its end, by `destroy` (leaving a `for await` loop does so), by the signal, or by an error. It is not
+   * retried. Errors of the stream are UpstreamErrors: UPSTREAM_BAD_RESPONSE for more than `maxResponseBytes`,
+   * UPSTREAM_UNAVAILABLE where the connection fails, UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED where the signal fires. The
+   * provider's timeout is the longest wait for the headers, and then for each further chunk: UPSTREAM_TIMEOUT. A stream that
+   * nobody reads for as long is closed with UPSTREAM_CANCELLED.
+   */
+  readonly responseType?: Type | undefined;
 };
 
-/** A provider's answer, whole. `headers` have lower-case names. */
-export type ProviderResponse = {
+/** A provider's answer. `headers` have lower-case names. */
+export type ProviderResponse<Type extends ResponseType = 'text'> = {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  readonly body: string;
+  readonly body: ResponseBodies[Type];
 };
 
 /**
@@ -64,8 +87,11 @@ export type ProviderResponse = {
  */
 export const MAX_OPERATIONS = 1_000;
 
-/** Sends a call and gives the answer, or throws an UpstreamError. */
-export type Handler = (call: ProviderRequest) => Promise<ProviderResponse>;
+/** Sends a call and gives the answer, or throws an UpstreamError. As the links of the chain see it: of any response type. */
+export type Handler = (call: ProviderRequest<ResponseType>) => Promise<ProviderResponse<ResponseType>>;
+
+/** Sends a call and gives the answer, of the response type that the call names, or throws an UpstreamError. */
+export type Send = <Type extends ResponseType = 'text'>(call: ProviderRequest<Type>) => Promise<ProviderResponse<Type>>;
 
 /** One concern of the way to a provider. It may answer by itself, change the call, watch it or send it again. */
 export type Middleware = (next: Handler) => Handler;

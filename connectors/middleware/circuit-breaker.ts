@@ -2,7 +2,14 @@ import { ExponentialBackoff, halfJitterGenerator, type IBackoff } from 'cockatie
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { isUpstreamError, UpstreamError } from '../errors.ts';
-import { MAX_OPERATIONS, type Middleware, type ProviderRequest, type ProviderResponse } from './chain.ts';
+import {
+  MAX_OPERATIONS,
+  type Middleware,
+  type ProviderRequest,
+  type ProviderResponse,
+  type ResponseType,
+} from './chain.ts';
+import { onClose, streamOf } from './response.ts';
 
 /** Consecutive failures after which a circuit opens. */
 const MAX_FAILURES = 5;
@@ -22,7 +29,8 @@ type Circuit = { failures: number; state: State; lastFailure?: unknown };
  * A circuit breaker for each operation. After 5 consecutive failures, requests fail immediately with UPSTREAM_UNAVAILABLE,
  * except for an occasional probe.
  *
- * Rejections, 429s and cancelled requests do not count: they say nothing about the provider's health.
+ * Rejections, 429s and cancelled requests do not count: they say nothing about the provider's health. A stream counts once it
+ * is closed; as a probe, once it begins.
  */
 export const withBreaker = (subgraph: string): Middleware => {
   const circuits = new LRUCache<string, Circuit>({ max: MAX_OPERATIONS });
@@ -59,12 +67,23 @@ export const withBreaker = (subgraph: string): Middleware => {
       cause: lastFailure,
     });
 
+  /** Counts the outcome of a request: its error, or `null` if it succeeded. */
+  const count = (circuit: Circuit, outcome: unknown, signal: AbortSignal | undefined): void => {
+    if (circuit.state.kind !== 'closed') return;
+    if (outcome === null) circuit.failures = 0;
+    else if (isFailure(outcome) && !signal?.aborted) {
+      circuit.failures += 1;
+      circuit.lastFailure = outcome;
+      if (circuit.failures >= MAX_FAILURES) open(circuit, backoffs.next());
+    }
+  };
+
   return (next) => {
     const probe = async (
       circuit: Circuit,
       backoff: IBackoff<unknown>,
-      request: ProviderRequest,
-    ): Promise<ProviderResponse> => {
+      request: ProviderRequest<ResponseType>,
+    ): Promise<ProviderResponse<ResponseType>> => {
       const decided = Promise.withResolvers<void>();
       circuit.state = { kind: 'half open', decided, backoff };
       try {
@@ -95,14 +114,12 @@ export const withBreaker = (subgraph: string): Middleware => {
       }
       try {
         const response = await next(request);
-        if (circuit.state.kind === 'closed') circuit.failures = 0;
+        const stream = streamOf(response);
+        if (stream) onClose(stream, (error) => count(circuit, error && failureOfStream(error), signal));
+        else count(circuit, null, signal);
         return response;
       } catch (error) {
-        if (circuit.state.kind === 'closed' && isFailure(error) && !signal?.aborted) {
-          circuit.failures += 1;
-          circuit.lastFailure = error;
-          if (circuit.failures >= MAX_FAILURES) open(circuit, backoffs.next());
-        }
+        count(circuit, error, signal);
         throw error;
       }
     };
@@ -119,6 +136,12 @@ const waitForProbe = async (decided: Promise<void>): Promise<void> => {
   });
   await Promise.race([decided, timeout]);
   clearTimeout(timer);
+};
+
+/** The provider's failure behind a stream's error; undefined if the stream was cancelled, e.g. because nobody read it. */
+const failureOfStream = (error: Error): unknown => {
+  const failure = isUpstreamError(error, 'UPSTREAM_OUTCOME_UNKNOWN') ? error.details.cause : error;
+  return isUpstreamError(failure, 'UPSTREAM_CANCELLED') ? undefined : failure;
 };
 
 const isFailure = (error: unknown): boolean =>

@@ -5,6 +5,7 @@ import { isUpstreamError } from '../errors.ts';
 import type { Quota, RateLimiter, RateLimitUpdate, RateWindow } from '../rate-limits/memory.ts';
 import type { RequestScheduler } from '../rate-limits/scheduler.ts';
 import { MAX_OPERATIONS, type Middleware, type ProviderResponse } from './chain.ts';
+import { isText, onClose, streamOf } from './response.ts';
 
 /** A limit of a provider, as its documentation has it. Infinitely many calls: none, until the operator sets one. */
 export type RateLimitRule = Quota & {
@@ -18,7 +19,7 @@ export type RateLimitRule = Quota & {
   readonly isOperatorSet?: boolean | undefined;
 };
 
-/** What a provider's answer says about its limits, by the limit's name. */
+/** What a provider's answer says about its limits, by the limit's name. `body` is empty for bytes and streams. */
 export type ParseRateLimit = (
   response: Pick<ProviderResponse, 'status' | 'headers' | 'body'>,
 ) => Readonly<Record<string, RateLimitUpdate>>;
@@ -124,21 +125,23 @@ export const withRateLimit = ({
     if (call.skipRateLimit) return next(call);
     const permit = call.permit?.claim(call.operation) ? call.permit : await scheduler.acquire(call);
     if (permit.waitedMs > 0) recordCall(call, callStats, subgraph, { waitMs: permit.waitedMs });
-    let wasSent = true;
     const sentAt = monotonicNow();
     try {
       const response = await next(call);
-      update(call.operation, response, { sentAt });
+      update(call.operation, isText(response) ? response : { ...response, body: '' }, { sentAt });
+      const stream = streamOf(response);
+      if (stream) onClose(stream, () => permit.end(true));
+      else permit.end(true);
       return response;
     } catch (error) {
+      let wasSent = true;
       if (isUpstreamError(error)) {
         const { status, headers = {}, body = '', retryAfterMs, mayHaveArrived } = error.details;
         wasSent = mayHaveArrived !== false;
         if (status !== undefined) update(call.operation, { status, headers, body }, { sentAt, retryAfterMs });
       }
-      throw error;
-    } finally {
       permit.end(wasSent);
+      throw error;
     }
   };
 };

@@ -3,7 +3,7 @@ import { ExponentialBackoff } from 'cockatiel';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { type CallStats, recordCall } from '../call-stats.ts';
 import { isUpstreamError, toAbortError, UpstreamError } from '../errors.ts';
-import type { Middleware, ProviderRequest } from './chain.ts';
+import type { Middleware, ProviderRequest, ResponseType } from './chain.ts';
 
 /** Limits the share of requests that may be retried. */
 export type RetryBudget = {
@@ -60,7 +60,8 @@ const MAX_WAIT_MS = 10_000;
 
 /**
  * Retries transient failures: the provider was unavailable, timed out or responded 429. Retries only reads and writes with
- * an idempotency key, only within the budget, and only if the backoff ends before the deadline.
+ * an idempotency key, only within the budget, and only if the backoff ends before the deadline. A stream has succeeded once it
+ * begins.
  */
 export const withRetry =
   ({ subgraph, callStats, budget }: RetryOptions): Middleware =>
@@ -103,7 +104,7 @@ export const withRetry =
 /** Whether a retry may succeed. */
 const isTransient = (
   { code, details }: UpstreamError,
-  { signal, idempotencyKey }: ProviderRequest,
+  { signal, idempotencyKey }: ProviderRequest<ResponseType>,
   attempt: number,
 ): boolean => {
   if (details.isRetryable === false || signal?.aborted) return false;
@@ -119,7 +120,7 @@ const mayHaveBeenDone = ({ code, details }: UpstreamError): boolean =>
   (code === 'UPSTREAM_UNAVAILABLE' || code === 'UPSTREAM_TIMEOUT') && details.mayHaveArrived !== false;
 
 /** The error of a retried write whose earlier attempt may have been carried out: the provider's rejection, or unknown. */
-const toUnknownOutcome = (error: UpstreamError, { operation }: ProviderRequest): UpstreamError => {
+const toUnknownOutcome = (error: UpstreamError, { operation }: Pick<ProviderRequest, 'operation'>): UpstreamError => {
   const isRejection = error.code === 'UPSTREAM_REJECTED' && error.details.status !== 409;
   return isRejection
     ? error

@@ -1,16 +1,19 @@
 import { UpstreamError, type UpstreamErrorCode } from '../errors.ts';
 import type { Middleware, ProviderResponse } from './chain.ts';
+import { isOk, isText } from './response.ts';
 
 /**
  * Converts error statuses to UpstreamErrors, with headers and body for the provider's own code. `isSuccess` defines
- * which responses are successes; by default status 200 to 299.
+ * which responses are successes; by default status 200 to 299, and always so for bytes and streams.
  */
 export const withStatusErrors =
   (subgraph: string, isSuccess: (response: ProviderResponse) => boolean = isOk): Middleware =>
   (next) =>
   async (request) => {
     const response = await next(request);
-    if (isSuccess(response)) return response;
+    // The wire returns bytes and streams only for these statuses, and text for all others.
+    if (!isText(response)) return response;
+    if ((request.responseType ?? 'text') === 'text' && isSuccess(response)) return response;
     throw new UpstreamError(
       codeOf(response.status),
       subgraph,
@@ -24,8 +27,6 @@ export const withStatusErrors =
       },
     );
   };
-
-const isOk = ({ status }: ProviderResponse): boolean => status >= 200 && status < 300;
 
 const codeOf = (status: number): UpstreamErrorCode => {
   if (status === 401 || status === 403) return 'UPSTREAM_UNAUTHORIZED';

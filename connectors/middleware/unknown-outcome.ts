@@ -1,5 +1,5 @@
 import { isUpstreamError, UpstreamError } from '../errors.ts';
-import type { Middleware } from './chain.ts';
+import type { Middleware, ProviderRequest, ResponseType } from './chain.ts';
 
 /**
  * Reports a write that may have been carried out as UPSTREAM_OUTCOME_UNKNOWN: after a timeout, a broken connection or a 5xx,
@@ -9,20 +9,23 @@ export const withUnknownOutcome: Middleware = (next) => async (request) => {
   try {
     return await next(request);
   } catch (error) {
-    if (!request.write || !isUpstreamError(error) || !mayHaveBeenCarriedOut(error)) throw error;
-    const { status } = error.details;
-    throw new UpstreamError(
-      'UPSTREAM_OUTCOME_UNKNOWN',
-      error.subgraph,
-      `${request.operation} may have been carried out`,
-      {
-        operation: request.operation,
-        status,
-        isAccepted: status !== undefined && status >= 200 && status < 300,
-        cause: error,
-      },
-    );
+    throw isUpstreamError(error) ? withOutcome(error, request) : error;
   }
+};
+
+/** Converts the error of a write that may have been carried out to UPSTREAM_OUTCOME_UNKNOWN; returns any other as it is. */
+export const withOutcome = (
+  error: UpstreamError,
+  { operation, write }: Pick<ProviderRequest<ResponseType>, 'operation' | 'write'>,
+): UpstreamError => {
+  if (!write || !mayHaveBeenCarriedOut(error)) return error;
+  const { status } = error.details;
+  return new UpstreamError('UPSTREAM_OUTCOME_UNKNOWN', error.subgraph, `${operation} may have been carried out`, {
+    operation,
+    status,
+    isAccepted: status !== undefined && status >= 200 && status < 300,
+    cause: error,
+  });
 };
 
 const mayHaveBeenCarriedOut = ({ code, details: { mayHaveArrived, status = 0 } }: UpstreamError): boolean => {

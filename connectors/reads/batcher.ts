@@ -173,10 +173,11 @@ export const createBatcher = <Key, Value>({
 
   const send = async (batch: Batch<Key, Value>): Promise<void> => {
     let permit: Permit | undefined;
+    const [first] = batch.inFlight.values();
+    const operation = first && operationOf(first.key);
     try {
       // A single-key request has nothing to collect while it waits: the rate-limit middleware gets its permit.
-      const [first] = batch.inFlight.values();
-      if (batchSize > 1 && first) permit = await acquirePermit(operationOf(first.key), optionsOf(batch));
+      if (batchSize > 1 && operation !== undefined) permit = await acquirePermit(operation, optionsOf(batch));
       const ids = close(batch);
       // All callers left just as the permit was granted.
       if (ids.length === 0) return;
@@ -186,7 +187,8 @@ export const createBatcher = <Key, Value>({
       const error = cause instanceof Error ? cause : new Error('A request failed.', { cause });
       settle(batch, close(batch), error, timestamp());
     } finally {
-      permit?.end(false);
+      // A permit that a request has claimed ends with its response, which may be a stream.
+      if (operation !== undefined && permit?.claim(operation)) permit.end(false);
     }
   };
 

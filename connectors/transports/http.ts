@@ -1,6 +1,6 @@
 import { Agent } from 'undici';
 import { type CallStats, createCallStats, withCallStats } from '../call-stats.ts';
-import { chain, type Handler, type Middleware, type ProviderResponse } from '../middleware/chain.ts';
+import { chain, type Middleware, type ProviderResponse, type Send } from '../middleware/chain.ts';
 import { withStatusErrors } from '../middleware/status.ts';
 import { withUnknownOutcome } from '../middleware/unknown-outcome.ts';
 import { createWire } from './wire.ts';
@@ -8,13 +8,19 @@ import { createWire } from './wire.ts';
 export type HttpConnectorOptions = {
   /** The name of the provider's subgraph in errors and logs, e.g. `payments`. */
   readonly subgraph: string;
-  /** Timeout of one request, in milliseconds, up to the last byte of the response. */
+  /**
+   * Timeout of one request, in milliseconds, up to the last byte of the response. For a stream: up to its headers, and then up
+   * to each further chunk.
+   */
   readonly timeoutMs: number;
-  /** Maximum size of a response. Default 8 MiB: the sandbox's page of 100 payments, the largest there is, has 250 kB. */
+  /**
+   * Maximum size of a response, also of a stream. Default 8 MiB: the sandbox's page of 100 payments, the largest there is, has
+   * 250 kB.
+   */
   readonly maxResponseBytes?: number;
   /** Maximum number of connections to one origin; further requests wait for one. Default 32. */
   readonly connections?: number;
-  /** Whether a response is a success. Default: status 200 to 299. */
+  /** Whether a text response is a success. Default: status 200 to 299, as always for bytes and streams. */
   readonly isSuccess?: (response: ProviderResponse) => boolean;
   /** Counts the requests. Default: not counted. */
   readonly callStats?: CallStats;
@@ -24,8 +30,8 @@ export type HttpConnectorOptions = {
 
 export type HttpConnector = {
   readonly subgraph: string;
-  readonly send: Handler;
-  /** Waits for running requests to finish, then closes the connections. */
+  readonly send: Send;
+  /** Waits for running requests and streams to finish, then closes the connections. */
   readonly close: () => Promise<void>;
 };
 
@@ -48,6 +54,7 @@ export const createHttpConnector = ({
   const send = chain(
     [withUnknownOutcome, ...middleware, withCallStats(subgraph, callStats), withStatusErrors(subgraph, isSuccess)],
     createWire({ subgraph, agent, maxResponseBytes, timeoutMs }),
-  );
+    // The wire returns the body type that the request names, and no middleware changes it.
+  ) as Send;
   return { subgraph, send, close: () => agent.close() };
 };

@@ -1,7 +1,10 @@
 import type { Agent, Dispatcher } from 'undici';
 import { toAbortError, UpstreamError, type UpstreamErrorDetails } from '../errors.ts';
-import type { Handler, ProviderRequest, ProviderResponse } from '../middleware/chain.ts';
+import type { Handler, ProviderRequest, ProviderResponse, ResponseType } from '../middleware/chain.ts';
+import { isOk } from '../middleware/response.ts';
+import { withOutcome } from '../middleware/unknown-outcome.ts';
 import { onAbort } from '../on-abort.ts';
+import { ResponseStream } from './response-stream.ts';
 
 // Failures of undici and of the operating system that come before the first byte of the request is sent.
 const BEFORE_SENDING = new Set([
@@ -29,6 +32,9 @@ export type WireOptions = {
  * UPSTREAM_TIMEOUT when `timeoutMs` or the caller's deadline have passed, UPSTREAM_CANCELLED when the caller left.
  * Reads at most `maxResponseBytes` of an answer (UPSTREAM_BAD_RESPONSE with its status beyond) and asks for no compression, so a small
  * answer cannot unfold into a large one. A connection that fails gives UPSTREAM_UNAVAILABLE. Follows no redirects.
+ *
+ * The body is of the request's `responseType` where the status is 200 to 299, and text otherwise. A stream resolves with the
+ * headers, and what fails from then on is the stream's error; it is paused while its reader has enough.
  */
 export const createWire = (options: WireOptions): Handler => {
   const locate = createLocate();
@@ -46,12 +52,12 @@ export const createWire = (options: WireOptions): Handler => {
 
 /**
  * One call's way through undici. Not its `request`: the stream that gives the answer's body costs as much as the rest
- * of the exchange together, and the body is always read whole.
+ * of the exchange together, and most bodies are read whole.
  */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: WireOptions;
-  readonly #call: ProviderRequest;
-  readonly #resolve: (response: ProviderResponse) => void;
+  readonly #call: ProviderRequest<ResponseType>;
+  readonly #resolve: (response: ProviderResponse<ResponseType>) => void;
   readonly #reject: (error: unknown) => void;
   readonly #timer: NodeJS.Timeout;
   readonly #stopListening: (() => void) | undefined;
@@ -61,11 +67,13 @@ class Exchange implements Dispatcher.DispatchHandler {
   #headers: ProviderResponse['headers'] = {};
   #chunks: Buffer[] = [];
   #bytes = 0;
+  #stream: ResponseStream | undefined;
+  #isReceived = false;
 
   constructor(
     options: WireOptions,
-    call: ProviderRequest,
-    resolve: (response: ProviderResponse) => void,
+    call: ProviderRequest<ResponseType>,
+    resolve: (response: ProviderResponse<ResponseType>) => void,
     reject: (error: unknown) => void,
   ) {
     this.#options = options;
@@ -83,7 +91,14 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #timeOut(): void {
-    this.#giveUp(this.#errorOf('UPSTREAM_TIMEOUT', `${this.#call.operation} gave no answer in time`, {}));
+    const { operation } = this.#call;
+    if (!this.#stream) this.#giveUp(this.#errorOf('UPSTREAM_TIMEOUT', `${operation} gave no answer in time`, {}));
+    else if (this.#isReceived || this.#controller?.paused) {
+      this.#giveUp(this.#errorOf('UPSTREAM_CANCELLED', `${operation}: the stream was not read`, {}));
+    } else {
+      const details = { status: this.#status };
+      this.#giveUp(this.#errorOf('UPSTREAM_TIMEOUT', `${operation}: the stream went on too late`, details));
+    }
   }
 
   #errorOf(code: UpstreamError['code'], message: string, details: UpstreamErrorDetails): UpstreamError {
@@ -94,9 +109,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#failure) return;
     this.#failure = failure;
     this.#end();
-    this.#reject(failure);
+    if (this.#stream) this.#stream.destroy(withOutcome(failure, this.#call));
+    else this.#reject(failure);
     // Breaks the connection: what is still to come of the answer is not read.
-    this.#controller?.abort(failure);
+    if (!this.#isReceived) this.#controller?.abort(failure);
   }
 
   #end(): void {
@@ -117,22 +133,58 @@ class Exchange implements Dispatcher.DispatchHandler {
   ): void {
     this.#status = status;
     this.#headers = headers;
+    if (this.#call.responseType === 'stream' && isOk({ status })) this.#startStream();
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  #startStream(): void {
+    this.#stream = new ResponseStream({
+      onDemand: () => this.#controller?.resume(),
+      onRead: () => this.#timer.refresh(),
+      onClose: () => this.#closeStream(),
+    });
+    this.#timer.refresh();
+    this.#resolve({ status: this.#status, headers: this.#headers, body: this.#stream });
+  }
+
+  /** Ends the exchange where the reader has closed the stream before its end. */
+  #closeStream(): void {
+    this.#end();
+    if (this.#failure || this.#isReceived) return;
+    this.#failure = this.#errorOf('UPSTREAM_CANCELLED', `${this.#call.operation}: the stream was closed`, {});
+    this.#controller?.abort(this.#failure);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#bytes += chunk.length;
-    this.#chunks.push(chunk);
     const { maxResponseBytes } = this.#options;
-    if (this.#bytes <= maxResponseBytes) return;
+    if (this.#bytes <= maxResponseBytes) {
+      if (!this.#stream) this.#chunks.push(chunk);
+      else {
+        this.#timer.refresh();
+        if (!this.#stream.add(chunk)) controller.pause();
+      }
+      return;
+    }
     const details = { status: this.#status };
     this.#giveUp(this.#errorOf('UPSTREAM_BAD_RESPONSE', `answered with more than ${maxResponseBytes} bytes`, details));
   }
 
   onResponseEnd(): void {
+    if (this.#stream) {
+      // The timer goes on until all is read.
+      this.#isReceived = true;
+      this.#stream.push(null);
+      return;
+    }
     this.#end();
+    const [status, headers] = [this.#status, this.#headers];
+    if (this.#call.responseType === 'bytes' && isOk({ status })) {
+      this.#resolve({ status, headers, body: joinBytes(this.#chunks, this.#bytes) });
+      return;
+    }
     const [first] = this.#chunks;
     const whole = this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks);
-    this.#resolve({ status: this.#status, headers: this.#headers, body: whole.toString('utf8') });
+    this.#resolve({ status, headers, body: whole.toString('utf8') });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
@@ -142,6 +194,17 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#giveUp(this.#errorOf('UPSTREAM_UNAVAILABLE', message, { mayHaveArrived, cause }));
   }
 }
+
+/** The chunks as one, in memory of its own: theirs is shared with other responses. */
+const joinBytes = (chunks: readonly Buffer[], length: number): Uint8Array => {
+  const whole = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return whole;
+};
 
 /** Splits URLs into what a pool is for and what is asked of it. Many calls in a row have the same one. */
 const createLocate = () => {

@@ -1,0 +1,354 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { afterEach, describe, expect, expectTypeOf, test } from 'vitest';
+import { defineProvider, http } from '../../connectors/define-provider.ts';
+import { createInfrastructure } from '../../connectors/infrastructure.ts';
+import type { RequestOptions, ResponseType } from '../../connectors/middleware/chain.ts';
+import { createProvider } from '../../connectors/provider.ts';
+import { readSettings, secret, url } from '../../connectors/settings.ts';
+import { resetClock, stopClock } from '../helpers/clock.ts';
+import { startHttpServer } from '../helpers/http-server.ts';
+
+/* Bodies that are bytes or streams. */
+
+const MIB = 1024 * 1024;
+
+const files = defineProvider({
+  name: 'files',
+  title: 'Files',
+  envPrefix: 'FILES',
+  settings: { BASE_URL: secret(url(), '') },
+  identity: ({ BASE_URL }) => [BASE_URL],
+  defaults: { timeoutMs: 60_000, concurrency: 1 },
+  rateLimits: [{ name: 'account', calls: 1_000, windowMs: 1_000 }],
+  cachePolicies: {},
+  transport: http(),
+  api: ({ send }, { BASE_URL }) => {
+    const request = (operation: string) => ({
+      operation,
+      method: 'GET' as const,
+      url: `${BASE_URL}${operation}`,
+      headers: {},
+      write: false,
+    });
+    return {
+      text: (path: string, options: RequestOptions = {}) => send({ ...options, ...request(path) }),
+      bytes: (path: string, options: RequestOptions = {}) =>
+        send({ ...options, ...request(path), responseType: 'bytes' }),
+      stream: (path: string, options: RequestOptions = {}) =>
+        send({ ...options, ...request(path), responseType: 'stream' }),
+      writeStream: (path: string) => send({ ...request(path), method: 'POST', write: true, responseType: 'stream' }),
+      any: (path: string, responseType: ResponseType) => send({ ...request(path), responseType }),
+    };
+  },
+  reads: () => ({}),
+});
+
+let closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  await Promise.all(closing.map((close) => close()));
+  closing = [];
+  resetClock();
+});
+
+type Answer = (response: ServerResponse, request: IncomingMessage) => void;
+
+const start = async (answers: Readonly<Record<string, Answer>>, env: Readonly<Record<string, string>> = {}) => {
+  const seen: string[] = [];
+  /** Paths whose connection is gone before the answer's end, or whose answer has ended. */
+  const closed: string[] = [];
+  const server = await startHttpServer((request, response) => {
+    const path = String(request.url);
+    seen.push(path);
+    response.once('close', () => closed.push(path));
+    const answer = answers[path];
+    if (answer) answer(response, request);
+    else response.end('{}');
+  });
+  const infrastructure = createInfrastructure({ cacheBytes: 0 });
+  const settings = readSettings(files, { FILES_BASE_URL: server.url, ...env });
+  const provider = createProvider(infrastructure, files, { subgraph: 'files', settings });
+  // The server first: a stream that a failed test has left open would keep the provider from closing.
+  closing.push(() => server.close().then(provider.close));
+  /** What happens at once has happened after these. */
+  const roundTrips = async () => {
+    for (let round = 0; round < 5; round += 1) await (await fetch(`${server.url}/round-trip`)).text();
+  };
+  return {
+    api: provider.connect().api,
+    seen: () => seen.filter((path) => path !== '/round-trip'),
+    closed: () => closed.filter((path) => path !== '/round-trip'),
+    roundTrips,
+    stats: () => infrastructure.callStats.rows(),
+  };
+};
+
+const readAll = async (stream: Readable): Promise<Buffer> => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks);
+};
+
+const BYTES = Uint8Array.from({ length: 256 }, (_, index) => index);
+const sendBytes: Answer = (response) => response.end(BYTES);
+/** Sends the headers and a first chunk, and leaves the rest open. */
+const begin: Answer = (response) => void response.write('first');
+const breakOff: Answer = (response) => void response.write('first', () => response.destroy());
+const refuse: Answer = (response) => void response.writeHead(422, { 'x-reason': 'size' }).end('{"problem":"ü"}');
+
+test('the type of the body follows from the request', async () => {
+  const { api } = await start({ '/file': sendBytes });
+  const text = await api.text('/');
+  expectTypeOf(text.body).toEqualTypeOf<string>();
+  expect(text.body).toBe('{}');
+  const bytes = await api.bytes('/file');
+  expectTypeOf(bytes.body).toEqualTypeOf<Uint8Array>();
+  expect(bytes.body).toEqual(BYTES);
+  // Nothing else is in its memory.
+  expect(bytes.body.buffer.byteLength).toBe(BYTES.length);
+  const stream = await api.stream('/file');
+  expectTypeOf(stream.body).toExtend<Readable>();
+  expect(new Uint8Array(await readAll(stream.body))).toEqual(BYTES);
+  for (const type of ['text', 'bytes', 'stream'] as const) {
+    const { body } = await api.any('/', type);
+    expect(typeof body === 'string').toBe(type === 'text');
+    if (typeof body !== 'string' && !(body instanceof Uint8Array)) body.destroy();
+  }
+});
+
+describe.each(['bytes', 'stream'] as const)('failures of a request for %s are those of any other', (type) => {
+  test('a status that is an error: its body is text', async () => {
+    const { api } = await start({ '/file': refuse });
+    const asText = await api.text('/file').catch((error: unknown) => error);
+    const error = await api.any('/file', type).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      code: 'UPSTREAM_REJECTED',
+      details: { status: 422, body: '{"problem":"ü"}', headers: { 'x-reason': 'size' } },
+    });
+    expect((error as Error).message).toBe((asText as Error).message);
+  });
+
+  test('a 429 is retried, and the requests after it wait', async () => {
+    let refusals = 1;
+    const { api, seen } = await start({
+      '/file': (response) => {
+        refusals -= 1;
+        if (refusals >= 0) response.writeHead(429, { 'retry-after': '0' }).end('slow down');
+        else response.end(BYTES);
+      },
+    });
+    const { body } = await api.any('/file', type);
+    if (typeof body !== 'string' && !(body instanceof Uint8Array)) await readAll(body);
+    expect(seen()).toHaveLength(2);
+  });
+
+  test('an outage opens the circuit', async () => {
+    // The circuit stays open however long the test takes.
+    stopClock();
+    const { api, seen } = await start({ '/file': (response) => response.writeHead(500).end('broken') });
+    for (let index = 0; index < 5; index += 1) {
+      await expect(api.any('/file', type)).rejects.toMatchObject({ code: 'UPSTREAM_UNAVAILABLE' });
+    }
+    const before = seen().length;
+    await expect(api.any('/file', type)).rejects.toMatchObject({ details: { mayHaveArrived: false } });
+    expect(seen()).toHaveLength(before);
+  });
+});
+
+test('bytes beyond the bound are a bad response', async () => {
+  const { api } = await start({ '/file': (response) => response.end(Buffer.alloc(8 * MIB + 1)) });
+  await expect(api.bytes('/file')).rejects.toMatchObject({ code: 'UPSTREAM_BAD_RESPONSE', details: { status: 200 } });
+});
+
+describe('a stream', () => {
+  test('resolves with the headers, and gives what has come', async () => {
+    let rest: ServerResponse | undefined;
+    const { api, stats } = await start({
+      '/file': (response) => {
+        rest = response;
+        response.writeHead(206, { 'x-kind': 'part' }).flushHeaders();
+      },
+    });
+    const { status, headers, body } = await api.stream('/file');
+    expect(status).toBe(206);
+    expect(headers).toMatchObject({ 'x-kind': 'part' });
+    const chunks = body[Symbol.asyncIterator]();
+    rest?.write('one');
+    expect(String((await chunks.next()).value)).toBe('one');
+    // It is counted when it is over.
+    expect(stats().filter(({ calls }) => calls > 0)).toEqual([]);
+    rest?.end('two');
+    expect(String((await chunks.next()).value)).toBe('two');
+    expect((await chunks.next()).done).toBe(true);
+    await expect.poll(stats).toMatchObject([{ operation: '/file', calls: 1, failures: 0, bytesReceived: 6 }]);
+  });
+
+  test('of no bytes ends', async () => {
+    const { api } = await start({ '/file': (response) => response.writeHead(204).end() });
+    expect(await readAll((await api.stream('/file')).body)).toHaveLength(0);
+  });
+
+  test('is read as fast as its reader reads', async () => {
+    const whole = Buffer.alloc(7 * MIB, 'x');
+    let answering: ServerResponse | undefined;
+    const { api, roundTrips } = await start({
+      '/file': (response) => {
+        answering = response;
+        response.end(whole);
+      },
+    });
+    const { body } = await api.stream('/file');
+    await expect.poll(() => body.bytesRead).toBeGreaterThan(0);
+    await roundTrips();
+    // Its buffer, and the chunk that filled it.
+    expect(body.bytesRead).toBeLessThanOrEqual(2 * 64 * 1024);
+    expect(answering?.writableFinished).toBe(false);
+    expect((await readAll(body)).equals(whole)).toBe(true);
+  });
+
+  test('beyond the bound is a bad response, and its connection is closed', async () => {
+    const { api, closed } = await start({
+      '/file': (response) => void response.write(Buffer.alloc(8 * MIB + 1)),
+    });
+    const { body } = await api.stream('/file');
+    await expect(readAll(body)).rejects.toMatchObject({ code: 'UPSTREAM_BAD_RESPONSE', details: { status: 200 } });
+    await expect.poll(closed).toEqual(['/file']);
+  });
+
+  test.each([
+    ['left', new Error('gone'), 'UPSTREAM_CANCELLED'],
+    ['out of time', new DOMException('', 'TimeoutError'), 'UPSTREAM_TIMEOUT'],
+  ])('ends when its caller is %s', async (_, reason, code) => {
+    const { api, closed } = await start({ '/file': begin });
+    const controller = new AbortController();
+    const { body } = await api.stream('/file', { signal: controller.signal });
+    const chunks = body[Symbol.asyncIterator]();
+    expect(String((await chunks.next()).value)).toBe('first');
+    const next = chunks.next();
+    controller.abort(reason);
+    await expect(next).rejects.toMatchObject({ code });
+    await expect.poll(closed).toEqual(['/file']);
+  });
+
+  test('that ends before anybody reads tells who reads later', async () => {
+    const { api, closed } = await start({ '/file': begin });
+    const controller = new AbortController();
+    const { body } = await api.stream('/file', { signal: controller.signal });
+    controller.abort();
+    await expect.poll(closed).toEqual(['/file']);
+    await expect(readAll(body)).rejects.toMatchObject({ code: 'UPSTREAM_CANCELLED' });
+  });
+
+  test('ends when no chunk comes for as long as the timeout', async () => {
+    const { api, closed, stats } = await start({ '/file': begin }, { FILES_TIMEOUT_MS: '1000' });
+    const { body } = await api.stream('/file');
+    await expect(readAll(body)).rejects.toMatchObject({ code: 'UPSTREAM_TIMEOUT' });
+    await expect.poll(closed).toEqual(['/file']);
+    expect(stats()).toMatchObject([{ calls: 1, failures: 1 }]);
+  });
+
+  test('may take longer than the timeout while chunks come', async () => {
+    const { api } = await start(
+      {
+        '/file': (response) => {
+          let left = 12;
+          const timer = setInterval(() => {
+            response.write('x');
+            left -= 1;
+            if (left > 0) return;
+            clearInterval(timer);
+            response.end();
+          }, 300);
+        },
+      },
+      { FILES_TIMEOUT_MS: '3000' },
+    );
+    expect(await readAll((await api.stream('/file')).body)).toHaveLength(12);
+  });
+
+  test.each([
+    ['still coming', begin],
+    ['more than fits', (response: ServerResponse) => void response.write(Buffer.alloc(MIB))],
+    ['all there', (response: ServerResponse) => void response.end('all')],
+  ])('that nobody reads is closed, %s', async (_, answer) => {
+    const { api, closed, seen } = await start({ '/file': answer }, { FILES_TIMEOUT_MS: '1000' });
+    const { body } = await api.stream('/file');
+    await api.text('/next');
+    expect(seen()).toEqual(['/file', '/next']);
+    expect(closed()).toContain('/file');
+    await expect(readAll(body)).rejects.toMatchObject({ code: expect.stringMatching(/CANCELLED|TIMEOUT/) });
+  });
+
+  test('holds its permit until it has ended', async () => {
+    let rest: ServerResponse | undefined;
+    const { api, seen, roundTrips } = await start({
+      '/file': (response, request) => {
+        rest = response;
+        begin(response, request);
+      },
+    });
+    const { body } = await api.stream('/file');
+    const next = api.text('/next');
+    await roundTrips();
+    expect(seen()).toEqual(['/file']);
+    rest?.end();
+    await roundTrips();
+    // It has come, but was not read.
+    expect(seen()).toEqual(['/file']);
+    expect(String(await readAll(body))).toBe('first');
+    await next;
+    expect(seen()).toEqual(['/file', '/next']);
+  });
+
+  test('is closed, and gives its permit back, when its reader leaves', async () => {
+    const { api, closed } = await start({ '/file': begin });
+    const { body } = await api.stream('/file');
+    for await (const chunk of body) {
+      expect(String(chunk)).toBe('first');
+      break;
+    }
+    await api.text('/next');
+    await expect.poll(closed).toEqual(['/file', '/next']);
+  });
+
+  test('is not retried once it has begun', async () => {
+    const { api, seen } = await start({ '/file': breakOff, '/text': breakOff });
+    await expect(readAll((await api.stream('/file')).body)).rejects.toMatchObject({ code: 'UPSTREAM_UNAVAILABLE' });
+    expect(seen()).toEqual(['/file']);
+    await expect(api.text('/text')).rejects.toMatchObject({ code: 'UPSTREAM_UNAVAILABLE' });
+    expect(seen()).toEqual(['/file', '/text', '/text', '/text']);
+  });
+
+  test('of a write that breaks off leaves the outcome unknown', async () => {
+    const { api } = await start({ '/file': breakOff });
+    const { body } = await api.writeStream('/file');
+    await expect(readAll(body)).rejects.toMatchObject({ code: 'UPSTREAM_OUTCOME_UNKNOWN' });
+  });
+
+  test('that breaks off again and again opens the circuit; one that its caller leaves does not', async () => {
+    // The circuit stays open however long the test takes.
+    stopClock();
+    const { api, seen } = await start({ '/file': breakOff, '/long': begin });
+    for (let index = 0; index < 10; index += 1) {
+      const controller = new AbortController();
+      const { body } = await api.stream('/long', { signal: controller.signal });
+      controller.abort();
+      await readAll(body).catch(() => {});
+    }
+    for (let index = 0; index < 5; index += 1) await readAll((await api.stream('/file')).body).catch(() => {});
+    await expect(api.stream('/file')).rejects.toMatchObject({ details: { mayHaveArrived: false } });
+    expect(seen()).toHaveLength(15);
+  });
+
+  test('that nobody reads says nothing about the provider', async () => {
+    stopClock();
+    const { api, seen } = await start(
+      { '/file': (response) => response.end('all') },
+      { FILES_TIMEOUT_MS: '1000', FILES_CONCURRENCY: '5' },
+    );
+    const responses = await Promise.all(Array.from({ length: 5 }, () => api.stream('/file')));
+    await expect.poll(() => responses.every(({ body }) => body.closed)).toBe(true);
+    await readAll((await api.stream('/file')).body);
+    expect(seen()).toHaveLength(6);
+  });
+});
