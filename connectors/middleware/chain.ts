@@ -32,6 +32,8 @@ export type RequestOptions = {
   readonly freshness?: Freshness | undefined;
   /** Settings by the provider's name, where the request has credentials of its own. Default: the configured ones. */
   readonly credentials?: ReadonlyMap<string, Readonly<Record<string, unknown>>> | undefined;
+  /** What the request is expected to cost under rate limits by cost. Default: 1. More than a limit holds counts as all of it. */
+  readonly cost?: number | undefined;
   /** A permit that was acquired for the request beforehand. */
   readonly permit?: Permit | undefined;
 };

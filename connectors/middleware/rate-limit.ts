@@ -2,7 +2,14 @@ import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { type CallStats, recordCall } from '../call-stats.ts';
 import { isUpstreamError } from '../errors.ts';
-import type { Quota, RateLimiter, RateLimitUpdate, RateWindow } from '../rate-limits/memory.ts';
+import type {
+  Quota,
+  RateLimiter,
+  RateLimitUnit,
+  RateLimitUpdate,
+  RateWindow,
+  Reservation,
+} from '../rate-limits/memory.ts';
 import type { RequestScheduler } from '../rate-limits/scheduler.ts';
 import { MAX_OPERATIONS, type Middleware, type ProviderResponse } from './chain.ts';
 import { isText, onClose, streamOf } from './response.ts';
@@ -17,6 +24,11 @@ export type RateLimitRule = Quota & {
   readonly appliesTo?: ((operation: string) => boolean) | undefined;
   /** The operator has set the number, so the provider's own saying does not raise it. */
   readonly isOperatorSet?: boolean | undefined;
+  /**
+   * What `calls` counts. Default: `request`. With `cost`, a request takes its `cost`, and the `cost` of an update replaces that
+   * with what the request did cost.
+   */
+  readonly unit?: RateLimitUnit | undefined;
 };
 
 /** What a provider's answer says about its limits, by the limit's name. `body` is empty for bytes and streams. */
@@ -42,14 +54,15 @@ export const createRateLimits = (
       windows = new Map(
         rules
           .filter(({ appliesTo, calls }) => Number.isFinite(calls) && (appliesTo?.(operation) ?? true))
-          .map(({ name, isPerOperation, calls, windowMs, isOperatorSet }) => [
+          .map(({ name, isPerOperation, calls, windowMs, isOperatorSet, unit }) => [
             name,
             // In braces: what has to be together in a Redis cluster.
             {
-              key: `{${subgraph}:${credentialId}}:${name}${isPerOperation ? `:${operation}` : ''}`,
+              key: `{${subgraph}:${credentialId}}:${name}${isPerOperation ? `:${operation}` : ''}${unit === 'cost' ? ':cost' : ''}`,
               calls,
               windowMs,
               isOperatorSet,
+              unit,
             },
           ]),
       );
@@ -93,7 +106,15 @@ export const withRateLimit = ({
   const update = (
     operation: string,
     response: Parameters<ParseRateLimit>[0],
-    { sentAt, retryAfterMs }: { readonly sentAt: number; readonly retryAfterMs?: number | undefined },
+    {
+      sentAt,
+      reservation,
+      retryAfterMs,
+    }: {
+      readonly sentAt: number;
+      readonly reservation: Reservation;
+      readonly retryAfterMs?: number | undefined;
+    },
   ) => {
     const windows = limits.windowsOf(operation);
     const pauses = new Map<RateWindow, number>();
@@ -101,8 +122,8 @@ export const withRateLimit = ({
       const window = limits.windowOf(name, operation);
       if (!window) continue;
       if (pauseMs !== undefined) pauses.set(window, pauseMs);
-      if (update.calls === undefined && update.remaining === undefined) continue;
-      rateLimiter.update(window, update);
+      if (update.calls === undefined && update.remaining === undefined && update.cost === undefined) continue;
+      rateLimiter.update(window, update, reservation);
     }
     if (response.status !== 429) {
       if (refusals.size > 0) for (const { key } of windows) refusals.delete(key);
@@ -123,12 +144,13 @@ export const withRateLimit = ({
 
   return (next) => async (call) => {
     if (call.skipRateLimit) return next(call);
-    const permit = call.permit?.claim(call.operation) ? call.permit : await scheduler.acquire(call);
+    const permit = call.permit?.claim(call.operation, call.cost) ? call.permit : await scheduler.acquire(call);
     if (permit.waitedMs > 0) recordCall(call, callStats, subgraph, { waitMs: permit.waitedMs });
+    const { reservation } = permit;
     const sentAt = monotonicNow();
     try {
       const response = await next(call);
-      update(call.operation, isText(response) ? response : { ...response, body: '' }, { sentAt });
+      update(call.operation, isText(response) ? response : { ...response, body: '' }, { sentAt, reservation });
       const stream = streamOf(response);
       if (stream) onClose(stream, () => permit.end(true));
       else permit.end(true);
@@ -138,7 +160,8 @@ export const withRateLimit = ({
       if (isUpstreamError(error)) {
         const { status, headers = {}, body = '', retryAfterMs, mayHaveArrived } = error.details;
         wasSent = mayHaveArrived !== false;
-        if (status !== undefined) update(call.operation, { status, headers, body }, { sentAt, retryAfterMs });
+        if (status !== undefined)
+          update(call.operation, { status, headers, body }, { sentAt, reservation, retryAfterMs });
       }
       permit.end(wasSent);
       throw error;

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from '../../runtime/redis.ts';
 import {
+  type Blocked,
+  COST_STEPS,
   clampUpdate,
   createMemoryRateLimiter,
   MAX_EXTERNAL_USAGE,
@@ -10,12 +12,14 @@ import {
   type RateLimiter,
   type RateWindow,
   type Reservation,
+  unitsOf,
 } from './memory.ts';
 
 // The longest a call can take. A place whose process died is free a window after this.
 const MAX_HOLD_MS = 60_000;
 
-// Each bucket has a sorted set of places by when they are free again, and a hash of what the provider has said. Time is
+// Each bucket has a sorted set of places by when they are free again, and a hash of what the provider has said. A place of a
+// bucket of costs says its units: "running <id> <units>", and "until <id> <units>" for all calls that ended in one step. Time is
 // Redis's own, so that replicas need not agree on it. Nothing that is read is taken as it is: what is of another type is
 // dropped, and a number that this product cannot have written is none.
 const START = `local t = redis.call('TIME')
@@ -46,19 +50,75 @@ local function open(places, state, window)
   redis.call('ZREMRANGEBYSCORE', places, '-inf', now)
   redis.call('ZREMRANGEBYSCORE', places, '(' .. (now + window + ${MAX_HOLD_MS}), '+inf')
 end
+
+local function unitsOf(place)
+  return number(string.match(place, ' (%d+)$'), 0, 1e15) or 1
+end
+
+local function hasEnded(place)
+  return string.sub(place, 1, 6) == 'until '
+end
+
+local function usedUnits(places, calls)
+  local used = 0
+  for _, place in ipairs(redis.call('ZRANGE', places, 0, -1)) do used = used + math.min(calls, unitsOf(place)) end
+  return used
+end
+
+local function addEnded(places, window, id, units)
+  local step = window / ${COST_STEPS}
+  local free = math.ceil((now + window + 1) / step) * step
+  for _, place in ipairs(redis.call('ZRANGEBYSCORE', places, free, free)) do
+    if hasEnded(place) then
+      units = units + unitsOf(place)
+      redis.call('ZREM', places, place)
+    end
+  end
+  redis.call('ZADD', places, free, string.format('until %s %.0f', id, math.min(units, 1e15)))
+  redis.call('PEXPIRE', places, window + ${MAX_HOLD_MS})
+end
+
+local function waitForUnits(places, calls, window, units, last)
+  if units == 0 then return 0 end
+  local found = redis.call('ZRANGE', places, 0, -1, 'WITHSCORES')
+  local left, running, relief = calls, 0, window
+  for i = 1, #found, 2 do
+    local own = math.min(calls, unitsOf(found[i]))
+    left = left - own
+    if not hasEnded(found[i]) then running = running + own end
+    relief = math.min(relief, found[i + 1] - now)
+  end
+  if units > left then
+    local missing = units - left - running
+    if missing <= 0 then return ${MAX_SPACING_MS} end
+    for i = 1, #found, 2 do
+      if hasEnded(found[i]) then missing = missing - math.min(calls, unitsOf(found[i])) end
+      if missing <= 0 then return math.max(1, math.ceil(found[i + 1] - now)) end
+    end
+    return window
+  end
+  if left > calls / 2 then return 0 end
+  return math.ceil(last + math.min(${MAX_SPACING_MS}, relief / (left / units + 1)) - now)
+end
 `;
 
 const TAKE = `${START}
-local wait = 0
+local wait, lacking = 0, {}
 for i = 1, #KEYS, 2 do
-  local at = 3 * (i + 1) / 2
-  local calls, window, fixed = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2]
+  local at = 2 * i + 1
+  local calls, window, fixed, units = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2], tonumber(ARGV[at + 3])
   open(KEYS[i], KEYS[i + 1], window)
   local learned = number(redis.call('HGET', KEYS[i + 1], 'calls'), 1, calls * ${MAX_RAISE})
   if learned then calls = fixed == '1' and math.min(calls, learned) or learned end
   local paused = number(redis.call('HGET', KEYS[i + 1], 'pausedUntil'), now, now + ${MAX_PAUSE_MS})
   if paused and paused > now then
     wait = math.max(wait, paused - now)
+    if units then table.insert(lacking, (i - 1) / 2) end
+  elseif units then
+    local last = number(redis.call('HGET', KEYS[i + 1], 'lastTakenAt'), 0, now) or 0
+    local own = waitForUnits(KEYS[i], calls, window, math.min(units, calls), last)
+    if own > 0 then table.insert(lacking, (i - 1) / 2) end
+    wait = math.max(wait, own)
   else
     local left = calls - redis.call('ZCARD', KEYS[i])
     if left <= calls / 2 then
@@ -70,21 +130,27 @@ for i = 1, #KEYS, 2 do
     end
   end
 end
-if wait > 0 then return wait end
+if wait > 0 then return { wait, unpack(lacking) } end
 for i = 1, #KEYS, 2 do
-  local window = tonumber(ARGV[3 * (i + 1) / 2 + 1])
-  redis.call('ZADD', KEYS[i], now + tonumber(ARGV[2]) + window, ARGV[1])
+  local window, units = tonumber(ARGV[2 * i + 2]), ARGV[2 * i + 4]
+  local place = units == '' and ARGV[1] or 'running ' .. ARGV[1] .. ' ' .. units
+  redis.call('ZADD', KEYS[i], now + tonumber(ARGV[2]) + window, place)
   redis.call('PEXPIRE', KEYS[i], tonumber(ARGV[2]) + 2 * window)
   redis.call('HSET', KEYS[i + 1], 'lastTakenAt', now)
   if redis.call('PTTL', KEYS[i + 1]) < 0 then redis.call('PEXPIRE', KEYS[i + 1], ${MAX_PAUSE_MS}) end
 end
-return 0`;
+return { 0 }`;
 
 const SETTLE = `${START}
 for i = 1, #KEYS, 2 do
-  local window = tonumber(ARGV[2 + (i + 1) / 2])
+  local at = 3 * (i + 1) / 2
+  local window, expected, units = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
   open(KEYS[i], KEYS[i + 1], window)
-  if ARGV[2] == '1' then
+  if units ~= '' then
+    local place = 'running ' .. ARGV[1] .. ' '
+    redis.call('ZREM', KEYS[i], place .. expected, place .. units)
+    if ARGV[2] == '1' and units ~= '0' then addEnded(KEYS[i], window, ARGV[1], tonumber(units)) end
+  elseif ARGV[2] == '1' then
     redis.call('ZADD', KEYS[i], now + window + 1, ARGV[1])
     redis.call('PEXPIRE', KEYS[i], window + ${MAX_HOLD_MS})
   else
@@ -102,8 +168,21 @@ if pause then
   redis.call('HSET', KEYS[2], 'pausedUntil', math.max(paused, now + pause))
 end
 redis.call('PEXPIRE', KEYS[2], ${MAX_PAUSE_MS})
+if ARGV[10] ~= '' then
+  local place = 'running ' .. ARGV[8] .. ' '
+  local free = redis.call('ZSCORE', KEYS[1], place .. ARGV[9])
+  if free then
+    redis.call('ZREM', KEYS[1], place .. ARGV[9])
+    redis.call('ZADD', KEYS[1], free, place .. ARGV[10])
+  end
+end
 if remaining then
   calls = number(redis.call('HGET', KEYS[2], 'calls'), 1, tonumber(ARGV[6]) * ${MAX_RAISE}) or tonumber(ARGV[6])
+  if ARGV[7] == 'cost' then
+    local units = calls - usedUnits(KEYS[1], calls) - remaining
+    if units > 0 then addEnded(KEYS[1], window, ARGV[1], units) end
+    return 0
+  end
   for i = 1, math.min(${MAX_EXTERNAL_USAGE}, calls - redis.call('ZCARD', KEYS[1]) - remaining) do
     redis.call('ZADD', KEYS[1], now + window, 'outsider ' .. ARGV[1] .. ' ' .. i)
   end
@@ -117,11 +196,17 @@ const stateKey = (window: RateWindow): string => `${reservationsKey(window)}:sta
 const keysOf = (windows: readonly RateWindow[]): string[] =>
   windows.flatMap((window) => [reservationsKey(window), stateKey(window)]);
 
-/** How long Redis says to wait, in milliseconds. A time that no limit can ask for is none: this process's own limits hold. */
-const toWait = (response: unknown, windows: readonly RateWindow[]): number => {
+/** How long Redis says to wait, and for what. A time that no limit can ask for is none: this process's own limits hold. */
+const toBlocked = (response: unknown, windows: readonly RateWindow[]): Blocked | undefined => {
+  const [waitMs, ...lacking]: unknown[] = Array.isArray(response) ? response : [];
   const most = Math.max(MAX_PAUSE_MS, ...windows.map(({ windowMs }) => windowMs));
-  return typeof response === 'number' && response > 0 && response <= most ? response : 0;
+  if (typeof waitMs !== 'number' || waitMs <= 0 || waitMs > most) return undefined;
+  return { waitMs, costWindows: windows.filter((_, index) => lacking.includes(index)) };
 };
+
+/** The units of a window of costs as text; empty for one of requests. */
+const unitsText = (window: RateWindow, cost: number | undefined): string =>
+  window.unit === 'cost' ? String(unitsOf(window, cost)) : '';
 
 /**
  * Keeps limits together with all who use this Redis.
@@ -133,46 +218,65 @@ export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
   const own = createMemoryRateLimiter();
   const self = randomUUID();
   let updates = 0;
+  /** What calls have cost that are not settled yet, by the window's key. */
+  const actualCosts = new WeakMap<Reservation, Map<string, number>>();
 
-  const shared = async ({ id, windows }: Reservation): Promise<number> => {
-    const limits = windows.flatMap(({ calls, windowMs, isOperatorSet }) => [
-      `${calls}`,
-      `${windowMs}`,
-      isOperatorSet ? '1' : '0',
+  const costOf = (reservation: Reservation, { key }: RateWindow): number | undefined =>
+    actualCosts.get(reservation)?.get(key) ?? reservation.cost;
+
+  const shared = async ({ id, windows, cost }: Reservation): Promise<Blocked | undefined> => {
+    const limits = windows.flatMap((window) => [
+      `${window.calls}`,
+      `${window.windowMs}`,
+      window.isOperatorSet ? '1' : '0',
+      unitsText(window, cost),
     ]);
     const response = await redis.attempt((client) =>
       client.eval(TAKE, { keys: keysOf(windows), arguments: [id, `${MAX_HOLD_MS}`, ...limits] }),
     );
-    return toWait(response, windows);
+    return toBlocked(response, windows);
   };
 
   return {
     acquire: (reservation) => {
-      const waitMs = own.acquire(reservation);
-      if (waitMs !== 0 || !redis.isUp()) return waitMs;
-      return shared(reservation).then((sharedWaitMs) => {
-        if (sharedWaitMs > 0) own.settle(reservation, false);
-        return sharedWaitMs;
+      const blocked = own.acquire(reservation);
+      if (blocked || !redis.isUp()) return blocked;
+      return shared(reservation).then((sharedBlocked) => {
+        if (sharedBlocked) own.settle(reservation, false);
+        return sharedBlocked;
       });
     },
     settle: (reservation, wasSent) => {
       own.settle(reservation, wasSent);
-      const { id, windows } = reservation;
-      const lengths = windows.map(({ windowMs }) => `${windowMs}`);
+      const { id, windows, cost } = reservation;
+      const places = windows.flatMap((window) => [
+        `${window.windowMs}`,
+        unitsText(window, cost),
+        unitsText(window, costOf(reservation, window)),
+      ]);
       // Nobody waits for it. What gets lost is free after the longest time that a call can take.
       void redis.attempt((client) =>
-        client.eval(SETTLE, { keys: keysOf(windows), arguments: [id, wasSent ? '1' : '0', ...lengths] }),
+        client.eval(SETTLE, { keys: keysOf(windows), arguments: [id, wasSent ? '1' : '0', ...places] }),
       );
     },
-    update: (window, update) => {
-      const { calls, remaining, pauseMs } = clampUpdate(window, update);
+    update: (window, update, reservation) => {
+      const { calls, remaining, pauseMs, cost } = clampUpdate(window, update);
       // How much is left counts for all who share the limit; this process's own part of it says nothing.
-      own.update(window, { calls, pauseMs, ...(!redis.isUp() && { remaining }) });
+      own.update(window, { calls, pauseMs, cost, ...(!redis.isUp() && { remaining }) }, reservation);
       updates += 1;
       const figures = [window.windowMs, calls ?? '', remaining ?? '', pauseMs ?? '', window.calls].map(String);
+      const costs = ['', '', ''];
+      if (window.unit === 'cost' && reservation && cost !== undefined) {
+        costs.splice(0, 3, reservation.id, unitsText(window, costOf(reservation, window)), unitsText(window, cost));
+        const known = actualCosts.get(reservation) ?? new Map<string, number>();
+        actualCosts.set(reservation, known.set(window.key, cost));
+      }
       const id = `${self} ${updates}`;
       void redis.attempt((client) =>
-        client.eval(LEARN, { keys: [reservationsKey(window), stateKey(window)], arguments: [id, ...figures] }),
+        client.eval(LEARN, {
+          keys: [reservationsKey(window), stateKey(window)],
+          arguments: [id, ...figures, window.unit ?? 'request', ...costs],
+        }),
       );
     },
   };

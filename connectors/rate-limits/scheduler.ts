@@ -19,8 +19,12 @@ export type RequestSchedulerOptions = {
 /** A call's permission to go. */
 export type Permit = {
   readonly waitedMs: number;
-  /** Says that a call goes by it. False where one has done so before, or it is for another operation. */
-  readonly claim: (operation: string) => boolean;
+  readonly reservation: Reservation;
+  /**
+   * Says that a call goes by it. False where one has done so before, or it is for another operation. `cost` is what the call is
+   * expected to cost where that was not known before.
+   */
+  readonly claim: (operation: string, cost?: number) => boolean;
   /** To be called when the call has ended or was not sent after all. Only the first time counts. */
   readonly end: (wasSent: boolean) => void;
 };
@@ -32,9 +36,12 @@ export type Permit = {
  * request's many calls only the first goes before another request's first (start-time fair queueing, Goyal and others,
  * 1996). A call that cannot have its turn before its deadline is refused as soon as that is known, with
  * UPSTREAM_RATE_LIMITED and the time after which it is worth trying again.
+ *
+ * A call that waits for units of a limit by cost holds back later calls under that limit: cheaper ones would otherwise take every unit
+ * that becomes free.
  */
 export type RequestScheduler = {
-  readonly acquire: (call: Pick<ProviderRequest, 'operation' | 'signal' | 'priority'>) => Promise<Permit>;
+  readonly acquire: (call: Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost'>) => Promise<Permit>;
   /** The error of an operation whose quota had no room when it was last tried; undefined where it had. */
   readonly rateLimitError: (operation: string) => UpstreamError | undefined;
 };
@@ -51,6 +58,9 @@ type QueuedRequest = {
 };
 
 const NO_DEADLINE = (): Priority => ({ deadlineAt: Number.POSITIVE_INFINITY, isBackground: false, flow: {} });
+
+const longestWait = ({ windows }: Reservation, waits: ReadonlyMap<string, number>): number =>
+  Math.max(0, ...windows.map(({ key }) => waits.get(key) ?? 0));
 
 export const createRequestScheduler = ({
   subgraph,
@@ -74,6 +84,12 @@ export const createRequestScheduler = ({
   // The operations that had no room when they were last tried, and for how long.
   let full: ReadonlyMap<string, number> = new Map();
 
+  const correctCost = (reservation: Reservation, cost: number) => {
+    for (const window of reservation.windows) {
+      if (window.unit === 'cost') rateLimiter.update(window, { cost }, reservation);
+    }
+  };
+
   const grant = (queued: QueuedRequest) => {
     waiting.delete(queued);
     running += 1;
@@ -82,9 +98,11 @@ export const createRequestScheduler = ({
     let isClaimed = false;
     queued.start({
       waitedMs: now() - queued.since,
-      claim: (operation) => {
+      reservation: queued.reservation,
+      claim: (operation, cost) => {
         if (isClaimed || isOver || operation !== queued.operation) return false;
         isClaimed = true;
+        if (cost !== undefined && cost !== queued.reservation.cost) correctCost(queued.reservation, cost);
         return true;
       },
       end: (wasSent) => {
@@ -122,7 +140,10 @@ export const createRequestScheduler = ({
       if (waitMs === undefined) continue;
       const position = positions.get(queued.operation) ?? 0;
       positions.set(queued.operation, position + 1);
-      const before = queued.reservation.windows.map(({ calls, windowMs }) => (position / calls) * windowMs);
+      // Of calls with a cost it is not known what they will leave.
+      const before = queued.reservation.windows.map(({ calls, windowMs, unit }) =>
+        unit === 'cost' ? 0 : (position / calls) * windowMs,
+      );
       const retryAfterMs = Math.ceil(waitMs + Math.max(0, ...before));
       if (now() + retryAfterMs < queued.priority.deadlineAt) continue;
       waiting.delete(queued);
@@ -139,13 +160,28 @@ export const createRequestScheduler = ({
 
   const dispatchOnce = async () => {
     const blocked = new Map<string, number>();
+    // The windows of costs that a call waits for, by key, and for how long.
+    const awaited = new Map<string, number>();
     while (running < concurrency) {
       const queued = nextOf(blocked);
       if (!queued) break;
+      const heldMs = awaited.size > 0 ? longestWait(queued.reservation, awaited) : 0;
+      if (heldMs > 0) {
+        blocked.set(queued.operation, heldMs);
+        continue;
+      }
       const response = rateLimiter.acquire(queued.reservation);
-      const waitMs = typeof response === 'number' ? response : await response;
-      if (waitMs > 0) blocked.set(queued.operation, waitMs);
-      else if (waiting.has(queued)) grant(queued);
+      const refusal = response instanceof Promise ? await response : response;
+      if (refusal) {
+        const { waitMs, costWindows } = refusal;
+        if (costWindows.length > 0 && now() + waitMs >= queued.priority.deadlineAt) {
+          // Cheaper ones behind it may still have their turn.
+          if (waiting.delete(queued)) queued.refuse(overQuota(queued.operation, Math.ceil(waitMs)));
+          continue;
+        }
+        blocked.set(queued.operation, waitMs);
+        for (const { key } of costWindows) awaited.set(key, waitMs);
+      } else if (waiting.has(queued)) grant(queued);
       // It left while the limiter was asked.
       else rateLimiter.settle(queued.reservation, false);
     }
@@ -180,11 +216,11 @@ export const createRequestScheduler = ({
 
   return {
     rateLimitError,
-    acquire: async ({ operation, signal, priority = NO_DEADLINE() }) => {
+    acquire: async ({ operation, signal, priority = NO_DEADLINE(), cost }) => {
       if (signal?.aborted) throw toAbortError(signal, subgraph, { operation });
       if (waiting.size >= maxWaiting) throw overQuota(operation, 1_000);
       reservations += 1;
-      const reservation = { id: `${self} ${reservations}`, windows: windowsOf(operation) };
+      const reservation = { id: `${self} ${reservations}`, windows: windowsOf(operation), cost };
       const permit = Promise.withResolvers<Permit>();
       const queued: QueuedRequest = {
         reservation,

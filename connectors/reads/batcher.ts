@@ -26,6 +26,8 @@ export type BatcherOptions<Key, Value> = {
   readonly operationOf: (key: Key) => string;
   /** Maximum number of keys in one provider request. */
   readonly batchSize: number;
+  /** What one provider request is expected to cost under rate limits by cost. Default: 1. */
+  readonly cost?: number | undefined;
   /** Sends one provider request. */
   readonly fetch: (keys: readonly Key[], options: RequestOptions) => Promise<BatchResult<Key, Value>>;
   /** Waits for a permit to send one request. More keys are collected meanwhile. */
@@ -87,6 +89,7 @@ export const createBatcher = <Key, Value>({
   subgraph,
   operationOf,
   batchSize,
+  cost,
   fetch,
   onResult,
   acquirePermit,
@@ -137,6 +140,7 @@ export const createBatcher = <Key, Value>({
     signal: controller.signal,
     priority,
     requestStats,
+    cost,
   });
 
   /** Sends a batch; one that is rejected as a whole is sent again in halves. `left` bounds the number of further requests. */

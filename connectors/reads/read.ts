@@ -26,6 +26,11 @@ export type Read<Key extends ReadKey, Value, Scope extends ReadKey = Key, Policy
   readonly operationOf: (key: Key) => string;
   /** Maximum number of keys in one provider request. */
   readonly batchSize: number;
+  /**
+   * What one provider request is expected to cost under rate limits by cost. Default: 1. Its permit is acquired before its keys are
+   * known, so name the cost of a usual request.
+   */
+  readonly cost?: number | undefined;
   readonly policy: Policy;
   readonly scopesOf: (key: Key) => readonly Scope[];
   /** Returns additional scopes that depend on the value. They cost a second read of the cache. */
@@ -41,27 +46,24 @@ type ScopeOptions<Key, Value, Scope> = {
 
 type FetchMany<Value> = Operation<[keys: readonly string[], options: RequestOptions], BatchResult<string, Value>>;
 
+type ManyOptions<Policy> = Pick<Read<string, unknown>, 'batchSize' | 'cost'> & { readonly policy: Policy };
+
 /** Defines a batched read of up to `batchSize` keys per request. Document the source of that limit. */
 export const byKey: {
   <Value, const Policy extends string, Scope extends ReadKey>(
     fetch: FetchMany<Value>,
-    options: { readonly batchSize: number; readonly policy: Policy } & Required<
-      Pick<ScopeOptions<string, Value, Scope>, 'scope'>
-    > &
+    options: ManyOptions<Policy> &
+      Required<Pick<ScopeOptions<string, Value, Scope>, 'scope'>> &
       ScopeOptions<string, Value, Scope>,
   ): Read<string, Value, Scope, Policy>;
   <Value, const Policy extends string>(
     fetch: FetchMany<Value>,
-    options: { readonly batchSize: number; readonly policy: Policy },
+    options: ManyOptions<Policy>,
   ): Read<string, Value, string, Policy>;
 } = <Value, Policy extends string, Scope extends ReadKey>(
   fetch: FetchMany<Value>,
-  {
-    batchSize,
-    policy,
-    ...scopes
-  }: { readonly batchSize: number; readonly policy: Policy } & ScopeOptions<string, Value, Scope>,
-) => ({ fetch, operationOf: () => fetch.operation, batchSize, policy, ...toScopes(scopes) });
+  { batchSize, cost, policy, ...scopes }: ManyOptions<Policy> & ScopeOptions<string, Value, Scope>,
+) => ({ fetch, operationOf: () => fetch.operation, batchSize, cost, policy, ...toScopes(scopes) });
 
 /** A function whose operation depends on the key, e.g. either a list or a search. */
 type VariedOperation<Key, Value> = ((key: Key, options: RequestOptions) => Promise<Value | null>) & {

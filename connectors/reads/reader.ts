@@ -61,7 +61,7 @@ const STALE_FALLBACK_AFTER_MS = 1_000;
 const REFRESH_MS = 5_000;
 
 export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
-  { fetch, operationOf, batchSize, scopesOf, scopesOfValue }: Read<Key, Value, Scope>,
+  { fetch, operationOf, batchSize, cost, scopesOf, scopesOfValue }: Read<Key, Value, Scope>,
   options: ReaderOptions,
 ): InvalidatedReader<Key, Value, Scope> => {
   const { name, subgraph, callStats, scheduler, cache, timestamp, now } = options;
@@ -84,6 +84,7 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
     subgraph,
     operationOf,
     batchSize,
+    cost,
     timestamp,
     acquirePermit: (operation, call) => scheduler.acquire({ ...call, operation }),
     rateLimitError: scheduler.rateLimitError,
