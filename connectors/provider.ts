@@ -75,6 +75,7 @@ export const createProvider = <
 ): Provider<Api, Definitions> => {
   const open = (options: typeof settings) => openConnection(infrastructure, definition, subgraph, options);
   const configured = open(settings);
+  const configuredId = credentialIdOf(definition.identity(settings));
   const others = new LRUCache<string, ManagedConnection<Api, Definitions>>({
     max: MAX_CREDENTIALS,
     ttl: IDLE_MS,
@@ -92,6 +93,7 @@ export const createProvider = <
       if (!own) return configured;
       const ownSettings = withCredentials(definition, settings, own);
       const id = credentialIdOf(definition.identity(ownSettings));
+      if (id === configuredId) return configured;
       const connection = others.get(id) ?? open(ownSettings);
       others.set(id, connection);
       return connection;

@@ -84,6 +84,7 @@ test('given no credential, then the configured one is used, and the same one giv
   expect(await load({}, 'a')).toEqual([{ value: `a of ${ADA}` }]);
   expect(seen).toEqual([{ token: ADA, keys: ['a'] }]);
   expect(provider.connect(as(BEN))).toBe(provider.connect(as(BEN)));
+  expect(provider.connect(as(ADA))).toBe(provider.connect());
 });
 
 test('what one has read is not given to the other, and one’s invalidation leaves the other’s', async () => {
