@@ -3,42 +3,45 @@ import type { CallStats } from '../call-stats.ts';
 import type { Permit } from '../rate-limits/scheduler.ts';
 
 /**
- * Where a call stands in line while a provider takes no more for now. Shared by all who wait for the call and read anew
- * each time a place is free, because somebody in more of a hurry may join.
+ * Deadline, class and flow of a request that waits in the scheduler's queue. Shared by everything that waits for the
+ * request, and read again each time a slot becomes free, because a more urgent waiter may join.
  */
 export type Priority = {
-  /** When the answer is of no more use, by `monotonicNow`. */
+  /** When the response is no longer useful, by `monotonicNow`. */
   deadlineAt: number;
-  /** Nobody waits for it: it goes after every call that somebody waits for. */
+  /** No client waits for it: it goes after every request that a client waits for. */
   isBackground: boolean;
-  /** Whose call it is, usually one client request: many calls of one do not keep another waiting. */
+  /** Owner of the request, usually one client request: the many requests of one flow do not delay another flow. */
   readonly flow: object;
 };
 
-/** For how much longer an answer is as good as a new one, in milliseconds: as long as the first thing in it that ages. */
+/** Remaining freshness lifetime of a response, in milliseconds: that of the part that expires first. */
 export type Freshness = { leftMs: number };
 
-/** What every provider call can be told by the request that needs it. */
+/** Options that a client request can set on any provider request. */
 export type RequestOptions = {
-  /** Ends the call early. A signal whose reason is a `TimeoutError` counts as a deadline that has passed. */
+  /** Cancels the request. A signal whose reason is a `TimeoutError` counts as a deadline that has passed. */
   readonly signal?: AbortSignal | undefined;
   /** Default: no deadline, and a client waits for it. */
   readonly priority?: Priority | undefined;
-  /** What was asked of the provider before this moment will not do, by `monotonicNow`. */
+  /** Excludes data requested from the provider before this time, by `monotonicNow`. */
   readonly notBefore?: number | undefined;
-  /** Where the call is entered, beside the process's own ledger: one for each request that it is made for. */
+  /** Call statistics that record the request, besides the process's own: one for each client request that it serves. */
   readonly requestStats?: ReadonlySet<CallStats> | undefined;
-  /** Told by what is read; a call that nothing keeps the answer of leaves no time. Default: nobody wants to know. */
+  /**
+   * Lowered to the remaining freshness of the data read; a response that is not cached leaves none. Default: not
+   * tracked.
+   */
   readonly freshness?: Freshness | undefined;
-  /** Settings by the provider's name, where the request has credentials of its own. Default: the configured ones. */
+  /** Settings by provider name, for a client request with its own credentials. Default: the configured settings. */
   readonly credentials?: ReadonlyMap<string, Readonly<Record<string, unknown>>> | undefined;
-  /** What the request is expected to cost under rate limits by cost. Default: 1. More than a limit holds counts as all of it. */
+  /** Expected cost of the request under rate limits by cost. Default: 1. A cost above a limit takes all of it. */
   readonly cost?: number | undefined;
   /** A permit that was acquired for the request beforehand. */
   readonly permit?: Permit | undefined;
 };
 
-/** A response's body while it arrives. `bytesRead` counts what has arrived. */
+/** A response body that is still arriving. `bytesRead` counts the bytes that have arrived. */
 export type ResponseStream = Readable & { readonly bytesRead: number };
 
 /** The body of a response by the `responseType` of its request. */
@@ -46,7 +49,7 @@ export type ResponseBodies = { readonly text: string; readonly bytes: Uint8Array
 
 export type ResponseType = keyof ResponseBodies;
 
-/** One call to a provider, as the links of the chain see it. */
+/** One request to a provider, as middleware sees it. */
 export type ProviderRequest<Type extends ResponseType = 'text'> = RequestOptions & {
   /** Names the endpoint without ids or values: `POST /crm/objects/2026-09/contacts/batch/read`, `catalogInventoryStockItemList`. */
   readonly operation: string;
@@ -54,29 +57,29 @@ export type ProviderRequest<Type extends ResponseType = 'text'> = RequestOptions
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
-  /** True where the call changes something at the provider, so that doing it twice matters. */
+  /** True if the request changes something at the provider, so that sending it twice matters. */
   readonly write: boolean;
-  /** What the provider knows a repeated write by. Without it a write is never sent again. */
+  /** The key by which the provider recognizes a repeated write. Without it a write is never retried. */
   readonly idempotencyKey?: string | undefined;
-  /** Other calls cannot be sent before this one is answered (a login), so it does not stand in line with them. */
+  /** Bypasses the scheduler: other requests cannot be sent before this one has its response (a login). */
   readonly skipRateLimit?: boolean | undefined;
   /**
-   * The kind of body to respond with. Default: `text`. A status other than 2xx is a failure for `bytes` and `stream`, and its
-   * body is text.
+   * The kind of body to respond with. Default: `text`. A status other than 2xx is a failure for `bytes` and `stream`,
+   * and its body is text.
    *
    * `bytes`: read whole. At most `maxResponseBytes`, as for text.
    *
-   * `stream`: the response resolves with the headers; the body is read with back-pressure. The request keeps its permit until
-   * the stream is closed: by its end, by `destroy` (leaving a `for await` loop does so), by the signal, or by an error. It is not
-   * retried. Errors of the stream are UpstreamErrors: UPSTREAM_BAD_RESPONSE for more than `maxResponseBytes`,
-   * UPSTREAM_UNAVAILABLE where the connection fails, UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED where the signal fires. The
-   * provider's timeout is the longest wait for the headers, and then for each further chunk: UPSTREAM_TIMEOUT. A stream that
-   * nobody reads for as long is closed with UPSTREAM_CANCELLED.
+   * `stream`: the response resolves with the headers; the body is read with back-pressure. The request keeps its permit
+   * until the stream is closed: by its end, by `destroy` (leaving a `for await` loop does so), by the signal, or by an
+   * error. It is not retried. Errors of the stream are UpstreamErrors: UPSTREAM_BAD_RESPONSE for more than
+   * `maxResponseBytes`, UPSTREAM_UNAVAILABLE if the connection fails, UPSTREAM_TIMEOUT or UPSTREAM_CANCELLED if the
+   * signal fires. The provider's timeout is the longest wait for the headers, and then for each further chunk:
+   * UPSTREAM_TIMEOUT. A stream that is not read for that long is closed with UPSTREAM_CANCELLED.
    */
   readonly responseType?: Type | undefined;
 };
 
-/** A provider's answer. `headers` have lower-case names. */
+/** A provider's response. `headers` have lower-case names. */
 export type ProviderResponse<Type extends ResponseType = 'text'> = {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -84,20 +87,23 @@ export type ProviderResponse<Type extends ResponseType = 'text'> = {
 };
 
 /**
- * The number of operations that are told apart. Operations are named in code and a provider has a few dozen; a name with an
- * id in it would otherwise make everything that is kept for each operation grow without end.
+ * Maximum number of operations that are tracked separately. Operations are named in code and a provider has a few
+ * dozen; a name with an id in it would otherwise make all per-operation state grow without bound.
  */
 export const MAX_OPERATIONS = 1_000;
 
-/** Sends a call and gives the answer, or throws an UpstreamError. As the links of the chain see it: of any response type. */
+/** Sends a request of any response type, as middleware sees it. Returns the response, or throws an UpstreamError. */
 export type Handler = (call: ProviderRequest<ResponseType>) => Promise<ProviderResponse<ResponseType>>;
 
-/** Sends a call and gives the answer, of the response type that the call names, or throws an UpstreamError. */
+/** Sends a request and returns its response, typed by the request's `responseType`. Throws an UpstreamError. */
 export type Send = <Type extends ResponseType = 'text'>(call: ProviderRequest<Type>) => Promise<ProviderResponse<Type>>;
 
-/** One concern of the way to a provider. It may answer by itself, change the call, watch it or send it again. */
+/**
+ * One concern around a provider request. It may respond without sending the request, change it, observe it or send it
+ * again.
+ */
 export type Middleware = (next: Handler) => Handler;
 
-/** Puts the links before the wire; the first link is the outermost. */
+/** Composes middleware around the wire; the first is the outermost. */
 export const chain = (links: readonly Middleware[], wire: Handler): Handler =>
   links.reduceRight((next, link) => link(next), wire);

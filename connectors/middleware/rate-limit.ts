@@ -14,35 +14,37 @@ import type { RequestScheduler } from '../rate-limits/scheduler.ts';
 import { MAX_OPERATIONS, type Middleware, type ProviderResponse } from './chain.ts';
 import { isText, onClose, streamOf } from './response.ts';
 
-/** A limit of a provider, as its documentation has it. Infinitely many calls: none, until the operator sets one. */
+/** A provider's rate limit, as documented by the provider. Infinite `calls`: none until the operator sets one. */
 export type RateLimitRule = Quota & {
-  /** What the operator and the provider's answers call it, e.g. `account`. */
+  /** The limit's name in the operator's settings and in provider responses, e.g. `account`. */
   readonly name: string;
-  /** Whether each operation has this limit for itself. Default: all that it counts share it. */
+  /** Whether each operation has its own window. Default: all operations that the limit applies to share one. */
   readonly isPerOperation?: boolean | undefined;
-  /** The operations that it counts. Default: all. */
+  /** The operations that the limit applies to. Default: all. */
   readonly appliesTo?: ((operation: string) => boolean) | undefined;
-  /** The operator has set the number, so the provider's own saying does not raise it. */
+  /** The operator has set the number, so a provider's response does not raise it. */
   readonly isOperatorSet?: boolean | undefined;
   /**
-   * What `calls` counts. Default: `request`. With `cost`, a request takes its `cost`, and the `cost` of an update replaces that
-   * with what the request did cost.
+   * Unit of `calls`. Default: `request`. With `cost`, a request takes its expected `cost`, and the `cost` of an update
+   * replaces that with the actual cost.
    */
   readonly unit?: RateLimitUnit | undefined;
 };
 
-/** What a provider's answer says about its limits, by the limit's name. `body` is empty for bytes and streams. */
+/**
+ * Parses rate-limit feedback from a provider's response, by the limit's name. `body` is empty for bytes and streams.
+ */
 export type ParseRateLimit = (
   response: Pick<ProviderResponse, 'status' | 'headers' | 'body'>,
 ) => Readonly<Record<string, RateLimitUpdate>>;
 
 export type RateLimits = {
   readonly windowsOf: (operation: string) => readonly RateWindow[];
-  /** The operation's bucket under this limit; undefined where the limit does not count it. */
+  /** The operation's rate window under this limit; undefined if the limit does not apply to it. */
   readonly windowOf: (name: string, operation: string) => RateWindow | undefined;
 };
 
-/** The rate limits of one credential. `credentialId` tells credentials apart and holds nothing of them. */
+/** The rate limits of one credential. `credentialId` distinguishes credentials and contains no part of them. */
 export const createRateLimits = (
   rules: readonly RateLimitRule[],
   { subgraph, credentialId }: { subgraph: string; credentialId: string },
@@ -56,7 +58,7 @@ export const createRateLimits = (
           .filter(({ appliesTo, calls }) => Number.isFinite(calls) && (appliesTo?.(operation) ?? true))
           .map(({ name, isPerOperation, calls, windowMs, isOperatorSet, unit }) => [
             name,
-            // In braces: what has to be together in a Redis cluster.
+            // In braces: the part that must be the same for all keys of a request in a Redis cluster.
             {
               key: `{${subgraph}:${credentialId}}:${name}${isPerOperation ? `:${operation}` : ''}${unit === 'cost' ? ':cost' : ''}`,
               calls,
@@ -76,7 +78,7 @@ export const createRateLimits = (
   };
 };
 
-/** The longest that calls are held back after refusals that do not say for how long, in milliseconds. */
+/** Maximum pause after rejections that do not state a time, in milliseconds. */
 const MAX_UNSAID_PAUSE_MS = 60_000;
 
 export type RateLimitOptions = {
@@ -89,8 +91,8 @@ export type RateLimitOptions = {
 };
 
 /**
- * Lets a call wait for its turn, and learns from its answer: what the provider says about its limits, and that a 429
- * means to leave it alone for as long as it says, or else for longer each time.
+ * Acquires a permit for each request and applies the rate-limit feedback in its response. A 429 pauses the rate window
+ * for the time that the response states, or else for longer each time.
  */
 export const withRateLimit = ({
   subgraph,
@@ -100,7 +102,7 @@ export const withRateLimit = ({
   parseRateLimit,
   callStats,
 }: RateLimitOptions): Middleware => {
-  /** By bucket: consecutive refusals, and when the last of them was counted. */
+  /** By rate window: the number of consecutive rejections, and when the last of them was counted. */
   const refusals = new LRUCache<string, { readonly times: number; readonly at: number }>({ max: MAX_OPERATIONS });
 
   const update = (
@@ -129,10 +131,10 @@ export const withRateLimit = ({
       if (refusals.size > 0) for (const { key } of windows) refusals.delete(key);
       return;
     }
-    // Where the answer does not tell which limit it is about, it may be any.
+    // A response that does not state which limit was exceeded may concern any of them.
     if (pauses.size === 0) for (const window of windows) pauses.set(window, window.windowMs);
     for (const [window, pauseMs] of pauses) {
-      // Concurrent calls that are all refused count as one refusal.
+      // Concurrent requests that are all rejected count as one rejection.
       const before = refusals.get(window.key);
       const isNew = !before || sentAt > before.at;
       const { times } = isNew ? { times: (before?.times ?? 0) + 1 } : before;

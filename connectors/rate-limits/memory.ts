@@ -1,46 +1,48 @@
 import { monotonicNow } from '../../runtime/clock.ts';
 import { MAX_OPERATIONS } from '../middleware/chain.ts';
 
-/** So many calls, or units of cost, in so many milliseconds, in whichever stretch of that length one looks. */
+/** Number of requests, or units of cost, allowed in any period of `windowMs` milliseconds. */
 export type Quota = { readonly calls: number; readonly windowMs: number };
 
-/** What a limit counts: requests, or what requests cost. */
+/** Unit of a rate limit: requests, or their cost. */
 export type RateLimitUnit = 'request' | 'cost';
 
-/** One of the limits that a call falls under. */
+/** One of the rate limits that apply to a request. */
 export type RateWindow = Quota & {
-  /** The same for all who share the limit: provider, account, and what it counts. */
+  /** Identifies the limit by provider, account, and what it counts. The same for everything that shares the limit. */
   readonly key: string;
-  /** The operator has set the number, so the provider's own saying does not raise it. */
+  /** The operator has set the number, so a provider's response does not raise it. */
   readonly isOperatorSet?: boolean | undefined;
   /** Default: `request`. */
   readonly unit?: RateLimitUnit | undefined;
 };
 
-/** What a provider has said about one of its limits. */
+/** Feedback from a provider about one of its rate limits. */
 export type RateLimitUpdate = {
-  /** Calls the window holds. */
+  /** Requests, or units of cost, that the window holds. */
   readonly calls?: number | undefined;
-  /** Calls the provider would still take now. */
+  /** Requests, or units of cost, that the provider would still accept now. */
   readonly remaining?: number | undefined;
-  /** After a refusal it is to be left alone for this long, in milliseconds; longer with every further one. */
+  /** Time without requests after a rejection, in milliseconds; longer with each further rejection. */
   readonly pauseMs?: number | undefined;
-  /** What the request cost under this limit, in place of its expected cost. Only for a limit whose unit is `cost`. */
+  /**
+   * Actual cost of the request under this limit, in place of its expected cost. Only for a limit whose unit is `cost`.
+   */
   readonly cost?: number | undefined;
 };
 
-/** The longest that calls are held back by a pause, in milliseconds. As long as the longest `Retry-After` that is believed. */
+/** Maximum pause of a rate window, in milliseconds. Equal to the longest `Retry-After` that is obeyed. */
 export const MAX_PAUSE_MS = 3_600_000;
 
-/** A limit that is said to be more than so many times the documented one is not believed. */
+/** Maximum ratio of a reported limit to the documented one. Higher reports are capped. */
 export const MAX_RAISE = 10;
 
-/** Calls by others that one lesson can account for. More of them are accounted for by the next. */
+/** Maximum external usage recorded by one update, in requests. The next update records the rest. */
 export const MAX_EXTERNAL_USAGE = 10_000;
 
 /**
- * Bounds what a provider has said of a limit, whoever passed it on: at least one call and at most `MAX_RAISE` times the
- * documented number, a pause of at most an hour. Leaves out what is not a number.
+ * Bounds an update to a rate limit, whatever its source. The limit is at least 1 and at most `MAX_RAISE` times the
+ * documented number; a pause lasts at most an hour. Omits values that are not numbers.
  */
 export const clampUpdate = (window: RateWindow, update: RateLimitUpdate): RateLimitUpdate => {
   const most = mostOf(window);
@@ -52,69 +54,73 @@ export const clampUpdate = (window: RateWindow, update: RateLimitUpdate): RateLi
   };
 };
 
-/** The most that a limit can hold, whatever the provider says. */
+/** Maximum capacity of a rate window, whatever the provider reports. */
 const mostOf = ({ calls, isOperatorSet }: RateWindow): number => (isOperatorSet ? calls : MAX_RAISE * calls);
 
-/** What a request takes of a window, in whole units: a request counts as one where requests are counted. */
+/** Units that a request takes from a rate window, as an integer: 1 where the window counts requests. */
 export const unitsOf = (window: RateWindow, cost = 1): number =>
   window.unit === 'cost' && !Number.isNaN(cost) ? Math.ceil(Math.min(mostOf(window), Math.max(0, cost))) : 1;
 
 /**
- * What ended requests cost is kept in this many steps of a window's time, so that a window of costs never has many more entries than
- * that. A unit is free again up to one step later than it could be.
+ * Number of steps in a window's time by which the cost of ended requests is stored. A cost window therefore never has
+ * many more entries than that. A unit becomes free up to one step later than it could.
  */
 export const COST_STEPS = 1_000;
 
 const bounded = (value: number | undefined, least: number, most: number): number | undefined =>
   value === undefined || Number.isNaN(value) ? undefined : Math.floor(Math.min(most, Math.max(least, value)));
 
-/** A place under every limit of a call, held from before the call is sent. */
+/** A slot in every rate window of a request, held from before the request is sent. */
 export type Reservation = {
   readonly id: string;
   readonly windows: readonly RateWindow[];
-  /** Units taken of each window of costs. Default: 1. More than a window holds counts as the whole of it. */
+  /** Units taken from each cost window. Default: 1. A cost above the window's capacity takes all of it. */
   readonly cost?: number | undefined;
 };
 
-/** Why a reservation was not taken. */
+/** The reason why a reservation was not taken. */
 export type Blocked = {
-  /** How long it takes until it may be taken, in milliseconds. */
+  /** Time until the reservation may succeed, in milliseconds. */
   readonly waitMs: number;
-  /** The windows of costs that it waits for. Cheaper requests that come later must not take what becomes free there. */
+  /**
+   * The cost windows that it waits for. Cheaper requests that come later must not take the units that become free
+   * there.
+   */
   readonly costWindows: readonly RateWindow[];
 };
 
 /**
- * Keeps calls within limits that slide with time.
+ * Keeps requests within sliding rate windows.
  *
- * A place counts from before the call is sent until a whole window after its answer: whenever in between the provider
- * counted the call, it has forgotten it by then. Counting from the sending alone would let a call that travels faster
- * than the one before it arrive within that one's window.
+ * A slot is held from before the request is sent until a full window after its response. Whenever in between the
+ * provider counted the request, it no longer counts it by then. Counting from the send time alone would let a request
+ * that travels faster than the one before it arrive within that one's window.
  *
- * The first half of a window's calls goes at once. The other half is spread over the time until the first place is free
- * again: a burst would otherwise leave nothing for the rest of the window, and ten seconds are longer than clients wait.
+ * The first half of a window's requests is sent immediately. The other half is spread over the time until the first
+ * slot becomes free: a burst would otherwise leave nothing for the rest of the window, and ten seconds are longer than
+ * clients wait.
  *
- * Where a limit counts costs, a call takes as many units as it is expected to cost, and its actual cost replaces them once it is
- * known: what it did not need is free at once.
+ * Where a limit counts cost, a request takes its expected cost in units. The actual cost replaces it once it is known,
+ * and unused units become free immediately.
  */
 export type RateLimiter = {
-  /** Undefined where the place was taken under all limits. */
+  /** Takes the reservation. Undefined if it was taken under all limits. */
   readonly acquire: (reservation: Reservation) => Blocked | undefined | Promise<Blocked | undefined>;
-  /** The call has ended. One that was never sent gives its place back at once. */
+  /** Ends the reservation with its request. A request that was never sent frees its slot immediately. */
   readonly settle: (reservation: Reservation, wasSent: boolean) => void;
-  /** Takes over what an answer says. `reservation` is that of its call, for the cost. */
+  /** Applies rate-limit feedback from a response. `reservation` is that of its request, for the cost. */
   readonly update: (window: RateWindow, update: RateLimitUpdate, reservation?: Reservation) => void;
 };
 
-/** The longest that a call waits although there is room, so that later ones find some. In milliseconds. */
+/** Maximum delay of a request while its rate window has room, in milliseconds. Leaves room for later requests. */
 export const MAX_SPACING_MS = 250;
 
 type WindowState = {
-  /** When each place is free again; Infinity while its call runs. */
+  /** When each slot becomes free; Infinity while its request runs. */
   readonly reservations: Map<string, number>;
-  /** The units of the places that have another number of them than one. */
+  /** The units of reservations that hold a number of units other than one. */
   readonly costs: Map<string, number>;
-  /** The sum of these units, less one for each. */
+  /** The sum of these units, less one for each reservation. */
   extraUnits: number;
   lastTakenAt: number;
   calls: number;
@@ -144,8 +150,8 @@ const put = (state: WindowState, id: string, freeAt: number, units: number): voi
 };
 
 /**
- * How long it takes until this many more units may be free, in milliseconds; undefined where that is not known. A running call may
- * turn out to have cost nothing at any time, so what running calls hold is looked for again soon.
+ * Time until `missing` more units may be free, in milliseconds; undefined if that is unknown. A running request may
+ * turn out to have cost nothing at any time, so units held by running requests are checked again soon.
  */
 const untilFree = (state: WindowState, missing: number, at: number): number | undefined => {
   let left = missing;
@@ -162,7 +168,7 @@ const untilFree = (state: WindowState, missing: number, at: number): number | un
   return undefined;
 };
 
-/** Keeps limits for this process alone. */
+/** Keeps rate limits for this process alone. */
 export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => number } = {}): RateLimiter => {
   const appliesTo = new Map<string, WindowState>();
   let externalUses = 0;
@@ -196,7 +202,7 @@ export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => nu
     for (const [id, freeAt] of state.reservations) if (freeAt <= at) free(state, id);
   };
 
-  /** Adds what an ended call cost, or others used, to the entry of its step. */
+  /** Adds the cost of an ended request, or external usage, to the entry of its step. */
   const addEnded = (state: WindowState, { windowMs }: RateWindow, units: number): void => {
     const stepMs = windowMs / COST_STEPS;
     const freeAt = Math.ceil((now() + windowMs + 1) / stepMs) * stepMs;
@@ -243,7 +249,7 @@ export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => nu
     settle: ({ id, windows }, wasSent) => {
       for (const window of windows) {
         const state = stateOf(window);
-        // The clock may be up to a millisecond behind the answer.
+        // The clock may lag the response by up to a millisecond.
         if (wasSent && window.unit !== 'cost') state.reservations.set(id, now() + window.windowMs + 1);
         else {
           const units = unitsAt(state, id);
@@ -268,7 +274,7 @@ export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => nu
         if (units > 0) addEnded(state, window, units);
         return;
       }
-      // Who else uses the account is not known here, only that somebody does.
+      // Only the amount of external usage is known, not its source.
       const missing = Math.min(MAX_EXTERNAL_USAGE, state.calls - state.reservations.size - remaining);
       for (let index = 0; index < missing; index += 1) {
         externalUses += 1;

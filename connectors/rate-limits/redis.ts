@@ -15,13 +15,13 @@ import {
   unitsOf,
 } from './memory.ts';
 
-// The longest a call can take. A place whose process died is free a window after this.
+// Maximum duration of a request. The slot of a process that died becomes free a window after this.
 const MAX_HOLD_MS = 60_000;
 
-// Each bucket has a sorted set of places by when they are free again, and a hash of what the provider has said. A place of a
-// bucket of costs says its units: "running <id> <units>", and "until <id> <units>" for all calls that ended in one step. Time is
-// Redis's own, so that replicas need not agree on it. Nothing that is read is taken as it is: what is of another type is
-// dropped, and a number that this product cannot have written is none.
+// Each rate window has a sorted set of reservations, scored by when they become free, and a hash of the provider's
+// feedback. An entry of a cost window includes its units: "running <id> <units>", and "until <id> <units>" for all
+// requests that ended in one step. Time is Redis's own, so that replicas' clocks need not agree. Stored data is not
+// trusted: a key of another type is deleted, and a number that this product cannot have written is ignored.
 const START = `local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
@@ -35,7 +35,7 @@ local function keep(key, kind)
   if found ~= kind and found ~= 'none' then redis.call('DEL', key) end
 end
 
--- Where the clock was set back, all times of the bucket go back with it: they would otherwise last as much longer.
+-- If the clock was set back, shifts all times of the window back with it: they would otherwise last longer by as much.
 local function open(places, state, window)
   keep(places, 'zset')
   keep(state, 'hash')
@@ -190,13 +190,16 @@ if remaining then
 end
 return 0`;
 
-// What stands in braces decides where a Redis cluster keeps a key; the buckets of one call have to be together.
+// The part in braces selects the key's slot in a Redis cluster; all rate windows of a request must share one.
 const reservationsKey = ({ key }: RateWindow): string => `tributary:quota:${key}`;
 const stateKey = (window: RateWindow): string => `${reservationsKey(window)}:state`;
 const keysOf = (windows: readonly RateWindow[]): string[] =>
   windows.flatMap((window) => [reservationsKey(window), stateKey(window)]);
 
-/** How long Redis says to wait, and for what. A time that no limit can ask for is none: this process's own limits hold. */
+/**
+ * Parses the wait that Redis requires, and for which cost windows. A time that no limit can require is ignored: this
+ * process's own limits then apply.
+ */
 const toBlocked = (response: unknown, windows: readonly RateWindow[]): Blocked | undefined => {
   const [waitMs, ...lacking]: unknown[] = Array.isArray(response) ? response : [];
   const most = Math.max(MAX_PAUSE_MS, ...windows.map(({ windowMs }) => windowMs));
@@ -204,21 +207,21 @@ const toBlocked = (response: unknown, windows: readonly RateWindow[]): Blocked |
   return { waitMs, costWindows: windows.filter((_, index) => lacking.includes(index)) };
 };
 
-/** The units of a window of costs as text; empty for one of requests. */
+/** The units of a cost window as text; empty for a window that counts requests. */
 const unitsText = (window: RateWindow, cost: number | undefined): string =>
   window.unit === 'cost' ? String(unitsOf(window, cost)) : '';
 
 /**
- * Keeps limits together with all who use this Redis.
+ * Keeps rate limits shared by all processes that use the same Redis.
  *
- * A place is taken in this process first: that is no different where Redis agrees, spares asking it where it cannot, and
- * is what is left while Redis is away. Each process then keeps to the limits by itself.
+ * A reservation is taken in this process first: that makes no difference where Redis agrees, saves a Redis command
+ * where this process blocks, and is the fallback while Redis is down. Each process then keeps to the limits on its own.
  */
 export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
   const own = createMemoryRateLimiter();
   const self = randomUUID();
   let updates = 0;
-  /** What calls have cost that are not settled yet, by the window's key. */
+  /** The actual cost of requests that are not settled yet, by the window's key. */
   const actualCosts = new WeakMap<Reservation, Map<string, number>>();
 
   const costOf = (reservation: Reservation, { key }: RateWindow): number | undefined =>
@@ -254,14 +257,14 @@ export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
         unitsText(window, cost),
         unitsText(window, costOf(reservation, window)),
       ]);
-      // Nobody waits for it. What gets lost is free after the longest time that a call can take.
+      // Not awaited. If it is lost, the slot becomes free a window after the maximum duration of a request.
       void redis.attempt((client) =>
         client.eval(SETTLE, { keys: keysOf(windows), arguments: [id, wasSent ? '1' : '0', ...places] }),
       );
     },
     update: (window, update, reservation) => {
       const { calls, remaining, pauseMs, cost } = clampUpdate(window, update);
-      // How much is left counts for all who share the limit; this process's own part of it says nothing.
+      // `remaining` covers everything that shares the limit; it cannot be compared with this process's share alone.
       own.update(window, { calls, pauseMs, cost, ...(!redis.isUp() && { remaining }) }, reservation);
       updates += 1;
       const figures = [window.windowMs, calls ?? '', remaining ?? '', pauseMs ?? '', window.calls].map(String);

@@ -7,42 +7,42 @@ import type { RateLimiter, RateWindow, Reservation } from './memory.ts';
 export type RequestSchedulerOptions = {
   readonly subgraph: string;
   readonly rateLimiter: RateLimiter;
-  /** The limits that an operation falls under. */
+  /** The rate limits that apply to an operation. */
   readonly windowsOf: (operation: string) => readonly RateWindow[];
-  /** Calls that may run at once. */
+  /** Maximum number of concurrent requests. */
   readonly concurrency: number;
-  /** Calls that may wait; one more is refused. Default 2,000. */
+  /** Maximum number of queued requests; any further request is rejected. Default: 2,000. */
   readonly maxWaiting?: number;
   readonly now?: () => number;
 };
 
-/** A call's permission to go. */
+/** The right to send one request. */
 export type Permit = {
   readonly waitedMs: number;
   readonly reservation: Reservation;
   /**
-   * Says that a call goes by it. False where one has done so before, or it is for another operation. `cost` is what the call is
-   * expected to cost where that was not known before.
+   * Uses the permit for a request. False if it has been used or has ended, or belongs to another operation. `cost` is
+   * the request's expected cost, if it was not known when the permit was acquired.
    */
   readonly claim: (operation: string, cost?: number) => boolean;
-  /** To be called when the call has ended or was not sent after all. Only the first time counts. */
+  /** Releases the permit when the request has ended, or was not sent after all. Only the first call has an effect. */
   readonly end: (wasSent: boolean) => void;
 };
 
 /**
- * The line before a provider: lets calls go as its quotas and the number of calls at once allow.
+ * Fair queue in front of a provider: grants permits as its rate limits and concurrency limit allow.
  *
- * What somebody waits for goes before what nobody waits for. Otherwise it is first come, first served, but of one client
- * request's many calls only the first goes before another request's first (start-time fair queueing, Goyal and others,
- * 1996). A call that cannot have its turn before its deadline is refused as soon as that is known, with
- * UPSTREAM_RATE_LIMITED and the time after which it is worth trying again.
+ * Requests that a client waits for go before background requests. Within each class, the order is first come, first
+ * served, except that of one client request's many provider requests only the first goes before the first of another
+ * (start-time fair queueing, Goyal et al., 1996). A request that cannot be sent before its deadline is rejected as soon
+ * as that is known, with UPSTREAM_RATE_LIMITED and the time after which a retry is worthwhile.
  *
- * A call that waits for units of a limit by cost holds back later calls under that limit: cheaper ones would otherwise take every unit
- * that becomes free.
+ * A request that waits for units of a limit by cost holds back later requests under that limit: cheaper ones would
+ * otherwise take every unit that becomes free.
  */
 export type RequestScheduler = {
   readonly acquire: (call: Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost'>) => Promise<Permit>;
-  /** The error of an operation whose quota had no room when it was last tried; undefined where it had. */
+  /** The error for an operation that its rate limits blocked at the last attempt; undefined if they did not. */
   readonly rateLimitError: (operation: string) => UpstreamError | undefined;
 };
 
@@ -51,7 +51,7 @@ type QueuedRequest = {
   readonly operation: string;
   readonly priority: Priority;
   readonly since: number;
-  /** Its place in the fair order. */
+  /** Start tag in the fair queue. */
   readonly tag: number;
   readonly start: (permit: Permit) => void;
   readonly refuse: (error: UpstreamError) => void;
@@ -71,7 +71,8 @@ export const createRequestScheduler = ({
   now = monotonicNow,
 }: RequestSchedulerOptions): RequestScheduler => {
   const waiting = new Set<QueuedRequest>();
-  // The tag of the call that went last, and of each flow's latest call; a flow is forgotten with its request.
+  // The tag of the request sent last, and of each flow's latest request; a flow's tag is dropped with its client
+  // request.
   let lastTag = 0;
   const tags = new WeakMap<object, number>();
   // Replicas in containers share process ids.
@@ -81,7 +82,7 @@ export const createRequestScheduler = ({
   let isDispatching = false;
   let isCalledAgain = false;
   let timer: NodeJS.Timeout | undefined;
-  // The operations that had no room when they were last tried, and for how long.
+  // The operations blocked at the last attempt, and for how long, in milliseconds.
   let full: ReadonlyMap<string, number> = new Map();
 
   const correctCost = (reservation: Reservation, cost: number) => {
@@ -115,7 +116,7 @@ export const createRequestScheduler = ({
     });
   };
 
-  // The set is in order of arrival, so equals stay in it.
+  // The set is in order of arrival, which decides between equal tags.
   const goesBefore = (one: QueuedRequest, other: QueuedRequest): boolean =>
     one.priority.isBackground === other.priority.isBackground ? one.tag < other.tag : other.priority.isBackground;
 
@@ -140,7 +141,7 @@ export const createRequestScheduler = ({
       if (waitMs === undefined) continue;
       const position = positions.get(queued.operation) ?? 0;
       positions.set(queued.operation, position + 1);
-      // Of calls with a cost it is not known what they will leave.
+      // How much of a cost window the requests ahead will leave is unknown.
       const before = queued.reservation.windows.map(({ calls, windowMs, unit }) =>
         unit === 'cost' ? 0 : (position / calls) * windowMs,
       );
@@ -160,7 +161,7 @@ export const createRequestScheduler = ({
 
   const dispatchOnce = async () => {
     const blocked = new Map<string, number>();
-    // The windows of costs that a call waits for, by key, and for how long.
+    // The cost windows that a request waits for, by key, and for how long, in milliseconds.
     const awaited = new Map<string, number>();
     while (running < concurrency) {
       const queued = nextOf(blocked);
@@ -175,14 +176,14 @@ export const createRequestScheduler = ({
       if (refusal) {
         const { waitMs, costWindows } = refusal;
         if (costWindows.length > 0 && now() + waitMs >= queued.priority.deadlineAt) {
-          // Cheaper ones behind it may still have their turn.
+          // Cheaper requests behind it may still be sent.
           if (waiting.delete(queued)) queued.refuse(overQuota(queued.operation, Math.ceil(waitMs)));
           continue;
         }
         blocked.set(queued.operation, waitMs);
         for (const { key } of costWindows) awaited.set(key, waitMs);
       } else if (waiting.has(queued)) grant(queued);
-      // It left while the limiter was asked.
+      // The request was cancelled during the wait for the rate limiter.
       else rateLimiter.settle(queued.reservation, false);
     }
     full = blocked;

@@ -1,19 +1,19 @@
 import { Readable } from 'node:stream';
 
-/** What a stream tells the exchange that it belongs to. */
+/** Callbacks from a stream to the exchange that it belongs to. */
 export type ResponseStreamHooks = {
-  /** There is room for more. */
+  /** The buffer has room for more. */
   readonly onDemand: () => void;
-  /** Something was taken by the reader. */
+  /** The reader has taken a chunk. */
   readonly onRead: () => void;
-  /** It was closed, by its end, its reader or an error. */
+  /** The stream was closed, by its end, its reader or an error. */
   readonly onClose: () => void;
 };
 
 /** Bytes that are buffered for the reader before the connection is paused. */
 const BUFFERED_BYTES = 64 * 1024;
 
-/** A response's body, read with back-pressure. */
+/** A response body, read with back-pressure. */
 export class ResponseStream extends Readable {
   bytesRead = 0;
   readonly #hooks: ResponseStreamHooks;
@@ -21,17 +21,17 @@ export class ResponseStream extends Readable {
   constructor(hooks: ResponseStreamHooks) {
     super({ highWaterMark: BUFFERED_BYTES });
     this.#hooks = hooks;
-    // An error that comes before anybody reads would otherwise end the process. Who reads later still gets it.
+    // An error before a reader is attached would otherwise end the process. A later reader still receives it.
     this.on('error', () => {});
   }
 
-  /** Adds a chunk. False where the reader has to catch up first. */
+  /** Adds a chunk. False if the reader has to catch up first. */
   add(chunk: Uint8Array): boolean {
     this.bytesRead += chunk.length;
     return this.push(chunk);
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: the type that Node gives it
+  // biome-ignore lint/suspicious/noExplicitAny: the type that Node declares
   override read(size?: number): any {
     const chunk: unknown = super.read(size);
     if (chunk !== null) this.#hooks.onRead();

@@ -6,7 +6,7 @@ import { withOutcome } from '../middleware/unknown-outcome.ts';
 import { onAbort } from '../on-abort.ts';
 import { ResponseStream } from './response-stream.ts';
 
-// Failures of undici and of the operating system that come before the first byte of the request is sent.
+// Error codes of undici and the operating system for failures before the first byte of the request is sent.
 const BEFORE_SENDING = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -27,14 +27,15 @@ export type WireOptions = {
 };
 
 /**
- * The end of every chain: one HTTP exchange over a pool of kept-alive connections.
+ * The innermost handler of every chain: one HTTP exchange over a pool of keep-alive connections.
  *
- * UPSTREAM_TIMEOUT when `timeoutMs` or the caller's deadline have passed, UPSTREAM_CANCELLED when the caller left.
- * Reads at most `maxResponseBytes` of an answer (UPSTREAM_BAD_RESPONSE with its status beyond) and asks for no compression, so a small
- * answer cannot unfold into a large one. A connection that fails gives UPSTREAM_UNAVAILABLE. Follows no redirects.
+ * UPSTREAM_TIMEOUT when `timeoutMs` or the caller's deadline has passed, UPSTREAM_CANCELLED when the caller cancels.
+ * Reads at most `maxResponseBytes` of a response (beyond that, UPSTREAM_BAD_RESPONSE with its status) and requests no
+ * compression, so that a small response cannot expand into a large one. A connection failure is UPSTREAM_UNAVAILABLE.
+ * Follows no redirects.
  *
- * The body is of the request's `responseType` where the status is 200 to 299, and text otherwise. A stream resolves with the
- * headers, and what fails from then on is the stream's error; it is paused while its reader has enough.
+ * The body is of the request's `responseType` if the status is 200 to 299, and text otherwise. A stream resolves with
+ * the headers, and later failures are errors of the stream; it is paused while its reader has enough buffered.
  */
 export const createWire = (options: WireOptions): Handler => {
   const locate = createLocate();
@@ -51,8 +52,8 @@ export const createWire = (options: WireOptions): Handler => {
 };
 
 /**
- * One call's way through undici. Not its `request`: the stream that gives the answer's body costs as much as the rest
- * of the exchange together, and most bodies are read whole.
+ * One request's exchange through undici. Uses `dispatch` instead of `request`, whose body stream costs as much as the
+ * rest of the exchange together: most bodies are read whole.
  */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: WireOptions;
@@ -111,7 +112,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#end();
     if (this.#stream) this.#stream.destroy(withOutcome(failure, this.#call));
     else this.#reject(failure);
-    // Breaks the connection: what is still to come of the answer is not read.
+    // Closes the connection: the rest of the response is not read.
     if (!this.#isReceived) this.#controller?.abort(failure);
   }
 
@@ -122,7 +123,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    // Given up while it waited for a connection.
+    // Failed while it waited for a connection.
     if (this.#failure) controller.abort(this.#failure);
   }
 
@@ -146,7 +147,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#resolve({ status: this.#status, headers: this.#headers, body: this.#stream });
   }
 
-  /** Ends the exchange where the reader has closed the stream before its end. */
+  /** Ends the exchange if the reader has closed the stream before its end. */
   #closeStream(): void {
     this.#end();
     if (this.#failure || this.#isReceived) return;
@@ -171,7 +172,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#stream) {
-      // The timer goes on until all is read.
+      // The timer runs until the stream is read to its end.
       this.#isReceived = true;
       this.#stream.push(null);
       return;
@@ -195,7 +196,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-/** The chunks as one, in memory of its own: theirs is shared with other responses. */
+/** Joins chunks in newly allocated memory: theirs is shared with other responses. */
 const joinBytes = (chunks: readonly Buffer[], length: number): Uint8Array => {
   const whole = new Uint8Array(length);
   let offset = 0;
@@ -206,7 +207,9 @@ const joinBytes = (chunks: readonly Buffer[], length: number): Uint8Array => {
   return whole;
 };
 
-/** Splits URLs into what a pool is for and what is asked of it. Many calls in a row have the same one. */
+/**
+ * Splits URLs into the pool's origin and the request's path. Caches the last URL: consecutive requests often share it.
+ */
 const createLocate = () => {
   let last: { readonly url: string; readonly origin: string; readonly path: string } | undefined;
   return (url: string) => {

@@ -13,11 +13,11 @@ import { startHttpServer } from '../helpers/http-server.ts';
 import { freePort, startProcess } from '../helpers/processes.ts';
 import { hasTool } from '../helpers/tools.ts';
 
-/* Rate limits by cost, against a server that counts what it was asked. */
+/* Rate limits by cost, against a server that counts the cost of its requests. */
 
 const LIMIT = 100;
 
-/** The part of a provider's response that says what the request cost. */
+/** Parses a cost figure from a response header. */
 const figure = (value: unknown): number | undefined => (typeof value === 'string' ? Number(value) : undefined);
 
 const shop = defineProvider({
@@ -50,7 +50,7 @@ const shop = defineProvider({
         return new Map(keys.map((key) => [key, key]));
       });
     return {
-      /** Costs what `actual` says, as far as the server is concerned. */
+      /** Costs `actual` at the server. */
       query: (cost: number, { actual = cost, path = '/query', ...options }: QueryOptions = {}) =>
         request(`${path}?${actual}`, cost, options),
       priced: read('/items?30'),
@@ -93,12 +93,12 @@ const connect = (baseUrl: string, { quota = '', redis }: { quota?: string; redis
 
 const tellCost = (cost: number) => ({ 'x-cost': String(cost) });
 
-/** A caller who does not wait for the ten minutes of the window. */
+/** A caller whose deadline is before the end of the ten-minute window. */
 const soon = (): RequestOptions => ({
   priority: { deadlineAt: performance.now() + 120_000, isBackground: false, flow: {} },
 });
 
-/** The most units in any stretch of this many milliseconds. */
+/** The maximum units in any period of `windowMs` milliseconds. */
 const busiest = (counted: readonly Omit<Counted, 'path'>[], windowMs: number): number =>
   Math.max(
     ...counted.map(({ at }) =>
@@ -108,7 +108,7 @@ const busiest = (counted: readonly Omit<Counted, 'path'>[], windowMs: number): n
 
 const REFUSED = { code: 'UPSTREAM_RATE_LIMITED', details: { mayHaveArrived: false } };
 
-/** Numbers that look random and are the same each time. */
+/** Pseudorandom integers from 1 to `most`, the same for each seed. */
 const createRandom = (seed: number) => {
   let state = seed;
   return (most: number): number => {
@@ -120,7 +120,7 @@ const createRandom = (seed: number) => {
 const randomCosts = (seed: number, count: number) => {
   const random = createRandom(seed);
   return Array.from({ length: count }, () => {
-    // Some are above the whole limit.
+    // Some exceed the whole limit.
     const expected = random(10) === 1 ? random(3 * LIMIT) : random(30);
     return { expected, actual: random(Math.min(LIMIT, expected)) };
   });
@@ -157,7 +157,7 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])('random costs and times (%i): never more tha
       if (blocked instanceof Promise) throw new Error('The limiter of this process waits for nobody.');
       finish(now + blocked.waitMs);
     }
-    // The server counts it at any time until it answers.
+    // The server may count it at any time before it responds.
     const [arrivesAt, answersAt] = [now + random(50), now + 50 + random(200)];
     running.push({
       at: answersAt,
@@ -172,7 +172,7 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])('random costs and times (%i): never more tha
   finish(now + 1_000);
   expect(counted).toHaveLength(400);
   expect(busiest(counted, windowMs)).toBeLessThanOrEqual(LIMIT);
-  // It does not keep to the limit by waiting forever.
+  // The limit is not kept by waiting forever.
   const total = counted.reduce((sum, { cost }) => sum + cost, 0);
   expect(now).toBeLessThan((total / LIMIT) * windowMs * 3);
 });
@@ -211,7 +211,7 @@ const alikeTests = (connectTo: (baseUrl: string) => Promise<readonly ReturnType<
   test('a request that was never sent gives its units back', async () => {
     const { url: baseUrl } = await startServer(tellCost);
     const [one, other] = await connectTo(baseUrl);
-    // Nobody listens on port 1.
+    // Nothing listens on port 1.
     const [nowhere] = await connectTo('http://127.0.0.1:1');
     for (let index = 0; index < 3; index += 1) {
       await expect(nowhere?.api.query(100, soon())).rejects.toMatchObject({ code: 'UPSTREAM_UNAVAILABLE' });
@@ -225,7 +225,7 @@ const alikeTests = (connectTo: (baseUrl: string) => Promise<readonly ReturnType<
     const [one, other] = await connectTo(baseUrl);
     await one?.api.query(1_000_000);
     await expect(other?.api.query(1, soon())).rejects.toMatchObject(REFUSED);
-    // What costs nothing takes nothing.
+    // A request that costs nothing takes no units.
     await other?.api.query(0, soon());
   });
 };
@@ -250,7 +250,7 @@ describe('in one process', () => {
   test('a request that cannot have its units in time does not keep cheaper ones waiting', async () => {
     const { url: baseUrl, counted } = await startServer(tellCost);
     const { api } = connect(baseUrl);
-    // The others wait for what the first will leave.
+    // The others wait for the units that the first will leave.
     const first = api.query(60);
     const dear = api.query(100, soon());
     await Promise.all([first, expect(dear).rejects.toMatchObject(REFUSED), api.query(5, soon())]);

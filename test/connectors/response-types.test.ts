@@ -9,7 +9,7 @@ import { readSettings, secret, url } from '../../connectors/settings.ts';
 import { resetClock, stopClock } from '../helpers/clock.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 
-/* Bodies that are bytes or streams. */
+/* Response bodies as bytes or streams. */
 
 const MIB = 1024 * 1024;
 
@@ -55,7 +55,7 @@ type Answer = (response: ServerResponse, request: IncomingMessage) => void;
 
 const start = async (answers: Readonly<Record<string, Answer>>, env: Readonly<Record<string, string>> = {}) => {
   const seen: string[] = [];
-  /** Paths whose connection is gone before the answer's end, or whose answer has ended. */
+  /** Paths whose response has ended or whose connection closed before its end. */
   const closed: string[] = [];
   const server = await startHttpServer((request, response) => {
     const path = String(request.url);
@@ -70,7 +70,7 @@ const start = async (answers: Readonly<Record<string, Answer>>, env: Readonly<Re
   const provider = createProvider(infrastructure, files, { subgraph: 'files', settings });
   // The server first: a stream that a failed test has left open would keep the provider from closing.
   closing.push(() => server.close().then(provider.close));
-  /** What happens at once has happened after these. */
+  /** Makes several round trips, after which immediate effects have happened. */
   const roundTrips = async () => {
     for (let round = 0; round < 5; round += 1) await (await fetch(`${server.url}/round-trip`)).text();
   };
@@ -91,7 +91,7 @@ const readAll = async (stream: Readable): Promise<Buffer> => {
 
 const BYTES = Uint8Array.from({ length: 256 }, (_, index) => index);
 const sendBytes: Answer = (response) => response.end(BYTES);
-/** Sends the headers and a first chunk, and leaves the rest open. */
+/** Sends the headers and a first chunk, and leaves the response open. */
 const begin: Answer = (response) => void response.write('first');
 const breakOff: Answer = (response) => void response.write('first', () => response.destroy());
 const refuse: Answer = (response) => void response.writeHead(422, { 'x-reason': 'size' }).end('{"problem":"ü"}');
@@ -104,7 +104,7 @@ test('the type of the body follows from the request', async () => {
   const bytes = await api.bytes('/file');
   expectTypeOf(bytes.body).toEqualTypeOf<Uint8Array>();
   expect(bytes.body).toEqual(BYTES);
-  // Nothing else is in its memory.
+  // The body's memory holds nothing else.
   expect(bytes.body.buffer.byteLength).toBe(BYTES.length);
   const stream = await api.stream('/file');
   expectTypeOf(stream.body).toExtend<Readable>();
@@ -175,7 +175,7 @@ describe('a stream', () => {
     const chunks = body[Symbol.asyncIterator]();
     rest?.write('one');
     expect(String((await chunks.next()).value)).toBe('one');
-    // It is counted when it is over.
+    // A stream is counted when it has ended.
     expect(stats().filter(({ calls }) => calls > 0)).toEqual([]);
     rest?.end('two');
     expect(String((await chunks.next()).value)).toBe('two');
@@ -200,7 +200,7 @@ describe('a stream', () => {
     const { body } = await api.stream('/file');
     await expect.poll(() => body.bytesRead).toBeGreaterThan(0);
     await roundTrips();
-    // Its buffer, and the chunk that filled it.
+    // The stream's buffer, and the chunk that filled it.
     expect(body.bytesRead).toBeLessThanOrEqual(2 * 64 * 1024);
     expect(answering?.writableFinished).toBe(false);
     expect((await readAll(body)).equals(whole)).toBe(true);
@@ -293,7 +293,7 @@ describe('a stream', () => {
     expect(seen()).toEqual(['/file']);
     rest?.end();
     await roundTrips();
-    // It has come, but was not read.
+    // The response has arrived but has not been read.
     expect(seen()).toEqual(['/file']);
     expect(String(await readAll(body))).toBe('first');
     await next;
