@@ -106,6 +106,8 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
   let failedChecks = 0;
   let retryTimer: NodeJS.Timeout | undefined;
   let handshakeTimer: NodeJS.Timeout | undefined;
+  // Of its own: `markDown` must not cancel the connection of a client that replaces another.
+  let connectTimer: NodeJS.Timeout | undefined;
 
   // Each reason of an outage is logged once: the first may be a slow start, and the next a wrong password.
   const reasons = new Set<unknown>();
@@ -199,7 +201,8 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
     client = createReconnectingClient(url);
     clearTimeout(handshakeTimer);
     clearTimeout(retryTimer);
-    retryTimer = setTimeout(connect, SUSPENSION_MS).unref();
+    clearTimeout(connectTimer);
+    connectTimer = setTimeout(connect, SUSPENSION_MS).unref();
   };
 
   const clockCheck = setInterval(async () => {
@@ -235,6 +238,7 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
     close: () => {
       isClosed = true;
       clearTimeout(retryTimer);
+      clearTimeout(connectTimer);
       clearTimeout(handshakeTimer);
       clearInterval(clockCheck);
       if (client.isOpen) client.destroy();

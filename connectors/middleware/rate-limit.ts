@@ -146,7 +146,10 @@ export const withRateLimit = ({
 
   return (next) => async (call) => {
     if (call.skipRateLimit) return next(call);
-    const permit = call.permit?.claim(call.operation, call.cost) ? call.permit : await scheduler.acquire(call);
+    const isClaimed = call.permit?.claim(call.operation, call.cost) ?? false;
+    // A request of another operation comes first. With few requests at once it would wait for the permit that it holds itself.
+    if (!isClaimed) call.permit?.cede();
+    const permit = isClaimed && call.permit ? call.permit : await scheduler.acquire(call);
     if (permit.waitedMs > 0) recordCall(call, callStats, subgraph, { waitMs: permit.waitedMs });
     const { reservation } = permit;
     const sentAt = monotonicNow();

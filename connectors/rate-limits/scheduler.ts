@@ -25,6 +25,8 @@ export type Permit = {
    * the request's expected cost, if it was not known when the permit was acquired.
    */
   readonly claim: (operation: string, cost?: number) => boolean;
+  /** Releases the permit unless a request uses it. */
+  readonly cede: () => void;
   /** Releases the permit when the request has ended, or was not sent after all. Only the first call has an effect. */
   readonly end: (wasSent: boolean) => void;
 };
@@ -97,6 +99,13 @@ export const createRequestScheduler = ({
     lastTag = Math.max(lastTag, queued.tag);
     let isOver = false;
     let isClaimed = false;
+    const end = (wasSent: boolean): void => {
+      if (isOver) return;
+      isOver = true;
+      running -= 1;
+      rateLimiter.settle(queued.reservation, wasSent);
+      if (waiting.size > 0) void dispatch();
+    };
     queued.start({
       waitedMs: now() - queued.since,
       reservation: queued.reservation,
@@ -106,13 +115,10 @@ export const createRequestScheduler = ({
         if (cost !== undefined && cost !== queued.reservation.cost) correctCost(queued.reservation, cost);
         return true;
       },
-      end: (wasSent) => {
-        if (isOver) return;
-        isOver = true;
-        running -= 1;
-        rateLimiter.settle(queued.reservation, wasSent);
-        if (waiting.size > 0) void dispatch();
+      cede: () => {
+        if (!isClaimed) end(false);
       },
+      end,
     });
   };
 

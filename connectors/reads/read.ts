@@ -37,6 +37,9 @@ export type Read<Key extends ReadKey, Value, Scope extends ReadKey = Key, Policy
   readonly scopesOfValue: ((value: Value) => readonly Scope[]) | undefined;
 };
 
+/** The scope of a read that no write changes: its keys are not looked up among the invalidations. `'all'` still invalidates it. */
+export const NEVER_CHANGED = (): readonly never[] => [];
+
 type ScopeOptions<Key, Value, Scope> = {
   /** Returns the scopes of a key. Default: the key. */
   readonly scope?: (key: Key) => Scope | readonly Scope[];

@@ -4,6 +4,9 @@ import type { Log } from '../../runtime/log.ts';
 import type { FetchSpan } from '../transports/trace.ts';
 import type { RequestContext } from './context.ts';
 
+/** The steps of one request that are logged one by one. */
+const MAX_STEPS = 200;
+
 /**
  * Logs what was done for each request, at the level `debug`: fetches and provider requests in the order in which they began,
  * with their times in milliseconds since the request's arrival, then the sums of each provider operation. No query text and no
@@ -26,9 +29,10 @@ export const createDebugLogPlugin = (log: Log): ApolloServerPlugin<RequestContex
             ...(callStats.spans ?? []).filter(isNotable).map(describeSpan),
           ];
           steps.sort((a, b) => a.startMs - b.startMs);
-          for (const { startMs, timeMs, text } of steps) {
+          for (const { startMs, timeMs, text } of steps.slice(0, MAX_STEPS)) {
             log.debug({ request, operation }, `${Math.round(startMs)} ms: ${text}, ${Math.round(timeMs)} ms`);
           }
+          if (steps.length > MAX_STEPS) log.debug({ request, operation }, `${steps.length - MAX_STEPS} more steps.`);
           for (const row of callStats.rows()) log.debug({ request, operation }, describeRow(row));
           const timeMs = Math.round(callStats.ageMs());
           log.debug({ request, operation, timeMs, errors }, `Answered in ${timeMs} ms with ${count(errors, 'error')}.`);

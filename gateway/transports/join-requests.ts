@@ -13,9 +13,9 @@ import type { Reply } from './graphql-reply.ts';
 export const createJoiner = () => {
   const inFlight = new Map<string, Promise<Reply>>();
   const join = (body: string, context: RequestContext, send: () => Promise<Reply>): Promise<Reply> => {
-    const { options, headers, telemetry } = context;
+    const { options, headers, clientReport } = context;
     // A response that bypasses the cache, or whose cost is reported, belongs to one request.
-    if (options.noCache || telemetry.callStats) return send();
+    if (options.noCache || clientReport) return send();
     const key = `${identityOf(headers)}${options.reportMaxAge ? 'timed' : ''}\n${body}`;
     const running = inFlight.get(key);
     if (running) {

@@ -111,14 +111,15 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   };
 
   const send = async (body: string, isMutation: boolean, context: RequestContext): Promise<Reply> => {
-    const { options, headers, returnHeader, telemetry } = context;
+    const { options, clientReport, headers, returnHeader, telemetry } = context;
     const answer = await exchange({
       operation: origin.operation,
       method: 'POST',
       url,
       headers: {
         ...headers,
-        ...toOptionHeaders(options),
+        // Only what the client asked for: the log may record more of this process.
+        ...toOptionHeaders({ ...options, report: clientReport }),
         'content-type': 'application/json',
         accept: 'application/graphql-response+json, application/json',
       },

@@ -223,6 +223,34 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     relay.close();
   });
 
+  test('given a connection that breaks while its clock is compared, then another is made', async () => {
+    let connections = 0;
+    let comparisons = 0;
+    const relay = createServer((socket) => {
+      connections += 1;
+      const isFirst = connections === 1;
+      const upstream = connect(port, '127.0.0.1');
+      socket.on('error', () => {}).on('close', () => upstream.destroy());
+      upstream.on('error', () => {}).on('close', () => socket.destroy());
+      upstream.pipe(socket);
+      socket.on('data', (chunk) => {
+        if (chunk.includes('TIME')) comparisons += 1;
+        // The first comparison comes with the connection.
+        if (isFirst && comparisons > 1) return void socket.write('garbage\r\n');
+        upstream.write(chunk);
+      });
+    }).listen(0, '127.0.0.1');
+    await once(relay, 'listening');
+    await start();
+    const elsewhere = await startStack({
+      env: { REDIS_URL: `redis://127.0.0.1:${(relay.address() as AddressInfo).port}`, CACHE_MAX_MIB: '16' },
+    });
+    await expect.poll(() => connections).toBe(2);
+    await expect.poll(() => healthOf(elsewhere)).toBe('ok');
+    await elsewhere.close();
+    relay.close();
+  });
+
   test('given Redis is away, then each keeps what it gets by itself', async () => {
     await start();
     redis.process.kill('SIGKILL');

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import { type InventoryStack, PATHS, startInventory } from '../helpers/inventory-paths.ts';
-import { codesOf, operationsOf } from '../helpers/stack.ts';
+import { codesOf, operationsOf, startStack } from '../helpers/stack.ts';
 
 /*
  * Which product a SKU reaches, in a shop that resolves an unknown SKU as an id and compares SKUs ignoring case, accents and
@@ -167,5 +167,17 @@ test('given a write may have reached another product, then its kept stock is no 
   stack.openmage.reset();
   await other();
   expect(reads()).toBe(1);
+  await stack.close();
+});
+
+test('given one request at a time, then the names of SKUs with commas do not wait for themselves', async () => {
+  const stack = await startStack({ openmage: { products: ODD }, env: { OPENMAGE_CONCURRENCY: '1' } });
+  for (const skus of [['A,B'], ['A,B,C', '1004']]) {
+    const { data, errors } = await stack.ask<{ products: Item[] }>(STOCK, { skus });
+    expect(errors).toBeUndefined();
+    expect(data?.products.map((item) => item?.name)).toEqual(
+      skus.map((sku) => ODD.find((product) => product.sku === sku)?.name),
+    );
+  }
   await stack.close();
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineProvider, http } from '../../../connectors/define-provider.ts';
-import { byKey, oneByOne } from '../../../connectors/reads/read.ts';
+import { byKey, NEVER_CHANGED, oneByOne } from '../../../connectors/reads/read.ts';
 import { address, credential, secret, setting, url } from '../../../connectors/settings.ts';
 import { readAccess } from './access.ts';
 import { createHubSpotApi } from './api.ts';
@@ -20,7 +20,7 @@ const ApiVersion = z
 
 const Currency = z.string().regex(/^[A-Z]{3}$/, 'must be a currency of ISO 4217, e.g. EUR');
 
-const associations = { batchSize: 1_000, policy: 'associations' } as const;
+const associations = { batchSize: 1_000, policy: 'associations', scope: NEVER_CHANGED } as const;
 
 /** The provider HubSpot, through its CRM API. */
 export const hubspot = defineProvider({
@@ -87,9 +87,9 @@ export const hubspot = defineProvider({
       // A contact whose address changes must no longer be found under the old one.
       scopeOfValue: ({ id }: ApiContact) => ({ id }),
     }),
-    company: byKey(api.companiesByIds, { batchSize: 100, policy: 'companies' }),
+    company: byKey(api.companiesByIds, { batchSize: 100, policy: 'companies', scope: NEVER_CHANGED }),
     deal: byKey(api.dealsByIds, { batchSize: 100, policy: 'deals' }),
-    lineItem: byKey(api.lineItemsByIds, { batchSize: 100, policy: 'lineItems' }),
+    lineItem: byKey(api.lineItemsByIds, { batchSize: 100, policy: 'lineItems', scope: NEVER_CHANGED }),
     companiesOfContact: byKey(api.companiesOfContacts, associations),
     dealsOfContact: byKey(api.dealsOfContacts, associations),
     companiesOfDeal: byKey(api.companiesOfDeals, associations),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineProvider } from '../../../connectors/define-provider.ts';
-import { byKey } from '../../../connectors/reads/read.ts';
+import { byKey, NEVER_CHANGED } from '../../../connectors/reads/read.ts';
 import { address, credential, secret, url } from '../../../connectors/settings.ts';
 import { soap } from '../../../connectors/transports/soap.ts';
 import { createOpenMageApi, type OpenMageOperation, REQUIRED_OPERATIONS } from './api.ts';
@@ -38,7 +38,7 @@ export const openmage = defineProvider({
   // A shop limits no batch; 200 SKUs keep a response near 30 kB, since XML is parsed on the main thread.
   reads: (api) => ({
     stock: byKey(api.stockBySkus, { batchSize: 200, policy: 'stock' }),
-    catalogue: byKey(api.catalogueBySkus, { batchSize: 200, policy: 'catalogue' }),
+    catalogue: byKey(api.catalogueBySkus, { batchSize: 200, policy: 'catalogue', scope: NEVER_CHANGED }),
   }),
   notes: { rateLimits: 'A shop states none; its operator knows what it can take, e.g. `account=5/1`.' },
   sandbox: () => import('./sandbox/index.ts'),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineProvider } from '../../../connectors/define-provider.ts';
-import { byKey, oneByOne } from '../../../connectors/reads/read.ts';
+import { byKey, NEVER_CHANGED, oneByOne } from '../../../connectors/reads/read.ts';
 import { address, secret, url } from '../../../connectors/settings.ts';
 import { createStripeApi } from './api.ts';
 import { stripeSdk } from './client.ts';
@@ -65,14 +65,14 @@ export const stripe = defineProvider({
     accounts: byKey(api.accountsByEmails, { batchSize: 10, policy: 'accounts' }),
     accountsNow: oneByOne(api.accountsWithEmail, { policy: 'accounts' }),
     payment: oneByOne(api.payment, { policy: 'payments' }),
-    invoice: oneByOne(api.invoice, { policy: 'invoices' }),
+    invoice: oneByOne(api.invoice, { policy: 'invoices', scope: NEVER_CHANGED }),
     refunds: oneByOne(api.refundsOfPayment, { policy: 'refunds' }),
     paymentPages: oneByOne(api.paymentsOfAccount, {
       policy: 'paymentLists',
       scope: ({ account }) => account,
     }),
     paymentsBySearch: byKey(api.paymentsOfAccounts, { batchSize: 10, policy: 'paymentLists' }),
-    invoicePages: oneByOne(api.invoicesOfAccount, { policy: 'invoiceLists' }),
+    invoicePages: oneByOne(api.invoicesOfAccount, { policy: 'invoiceLists', scope: NEVER_CHANGED }),
     paymentLists: oneByOne(api.payments, { policy: 'paymentLists' }),
   }),
   notes: { rateLimits: 'With a test key, the default is `account=25/1`. What is left out keeps its default.' },
