@@ -204,6 +204,12 @@ const toBlocked = (response: unknown, windows: readonly RateWindow[]): Blocked |
   const [waitMs, ...lacking]: unknown[] = Array.isArray(response) ? response : [];
   const most = Math.max(MAX_PAUSE_MS, ...windows.map(({ windowMs }) => windowMs));
   if (typeof waitMs !== 'number' || waitMs <= 0 || waitMs > most) return undefined;
+  // Every other number has to be the index of a window, each once.
+  const isPlausible =
+    lacking.length <= windows.length &&
+    new Set(lacking).size === lacking.length &&
+    lacking.every((index) => windows[index as number] !== undefined);
+  if (!isPlausible) return undefined;
   return { waitMs, costWindows: windows.filter((_, index) => lacking.includes(index)) };
 };
 
