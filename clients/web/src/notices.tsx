@@ -36,10 +36,10 @@ export const MissingItems = ({ one, many, count }: { one: string; many: string; 
   count > 0 && <p className="quiet">{count === 1 ? `One ${one}` : `${count} ${many}`} could not be loaded.</p>;
 
 type ShowMoreProps = {
-  /** What the list has, e.g. `payments`. */
+  /** The plural noun for the items, e.g. `payments`. */
   many: string;
   hasMore: boolean;
-  /** How many are shown. */
+  /** The number of items shown. */
   count: number;
   loading: boolean;
   /** Whether the last attempt to show more has failed. */
@@ -47,7 +47,7 @@ type ShowMoreProps = {
   onMore: () => void;
 };
 
-/** The end of a list: a button for the next page, or a line that says that there is none. */
+/** The end of a list: a button for the next page, or a line saying that there are no more items. */
 export const ShowMore = ({ many, hasMore, count, loading, error, onMore }: ShowMoreProps) => {
   const end = useRef<HTMLParagraphElement>(null);
   const hadFocus = useRef(false);

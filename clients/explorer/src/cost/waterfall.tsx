@@ -7,7 +7,7 @@ type Row = Timed & {
   readonly name: string;
   readonly about: string;
   readonly isFailed: boolean;
-  /** How long it waited for the rate limit before. */
+  /** The wait for the rate limit that preceded this provider call. */
   readonly wait?: Timed | undefined;
 };
 

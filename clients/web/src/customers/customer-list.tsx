@@ -76,7 +76,7 @@ export const CustomerList = () => {
   );
 };
 
-/** How much there is of what. */
+/** The status line of a search, e.g. `2 customers; 1 deal`. */
 const statusOf = (
   count: number,
   hasMore: boolean,

@@ -27,10 +27,10 @@ export type Outage = {
   readonly operations: readonly string[];
 };
 
-/** What the last answer to each operation has shown. */
+/** The outages in the latest response to each operation. */
 const byOperation = makeVar<Readonly<Record<string, readonly Outage[]>>>({});
 
-/** The first answer about a customer makes outdated what the further pages have shown. */
+/** Loading a customer again outdates what these operations, which load further pages, reported. */
 const FURTHER_PAGES = ['MorePayments', 'MoreDeals'];
 
 const note = (operation: string, outages: readonly Outage[]): void => {

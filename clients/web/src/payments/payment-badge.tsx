@@ -19,7 +19,7 @@ const toBadge = ({ status, amountReceived, amountRefunded }: PaymentRowFragment)
   return isPart ? { kind: 'warn', text: 'Partly refunded' } : { kind: 'warn', text: 'Refunded' };
 };
 
-/** How far a payment has come, refunds included. */
+/** The status of a payment, including refunds. */
 export const PaymentBadge = ({ payment }: { payment: PaymentRowFragment }) => {
   const { kind, text } = toBadge(payment);
   return <span className={`badge ${kind}`}>{text}</span>;
