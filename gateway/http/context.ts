@@ -1,6 +1,7 @@
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
-import { createRequestOptions, type OperationOptions, type RequestTelemetry } from '../../subgraphs/kit/protocol.ts';
+import type { OperationOptions } from '../../subgraphs/kit/protocol/options.ts';
+import { createRequestOptions, type RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
 import type { Reply } from '../transports/graphql-reply.ts';

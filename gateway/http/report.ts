@@ -1,5 +1,5 @@
 import type { ApolloServerPlugin } from '@apollo/server';
-import { type Report, toReport } from '../../subgraphs/kit/protocol.ts';
+import { type Report, toReport } from '../../subgraphs/kit/protocol/report.ts';
 import type { Trace } from '../transports/trace.ts';
 import type { RequestContext } from './context.ts';
 

@@ -9,7 +9,7 @@ import { sendError } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
-import { type OperationOptions, readReportHeader, requestsNoCache } from '../../subgraphs/kit/protocol.ts';
+import { type OperationOptions, readReportHeader, requestsNoCache } from '../../subgraphs/kit/protocol/options.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';

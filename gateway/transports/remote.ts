@@ -8,7 +8,8 @@ import { createHttpConnector } from '../../connectors/transports/http.ts';
 import { parseJson, unusableResponse } from '../../connectors/transports/parse.ts';
 import type { Log } from '../../runtime/log.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
-import { type RequestTelemetry, toOptionHeaders } from '../../subgraphs/kit/protocol.ts';
+import { toOptionHeaders } from '../../subgraphs/kit/protocol/options.ts';
+import type { RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { RemoteSubgraph } from '../config.ts';
 import { isData } from '../execution/data.ts';
 import type {

@@ -16,13 +16,9 @@ import type { FieldContext } from './field.ts';
 import { graphqlOverHttp, refuseUnacceptable } from './graphql-over-http.ts';
 import { createDocumentGuard } from './limits/document-guard.ts';
 import type { DocumentLimits } from './limits/document-limits.ts';
-import {
-  createRequestOptions,
-  type OperationOptions,
-  type RequestTelemetry,
-  readOptionHeaders,
-  toReport,
-} from './protocol.ts';
+import { type OperationOptions, readOptionHeaders } from './protocol/options.ts';
+import { toReport } from './protocol/report.ts';
+import { createRequestOptions, type RequestTelemetry } from './request-options.ts';
 import type { Subgraph } from './subgraph.ts';
 
 type FetchContext = FieldContext & { readonly telemetry: RequestTelemetry; readonly signal: AbortSignal };
