@@ -1,14 +1,13 @@
 import { GraphQLError } from 'graphql';
 import { z } from 'zod';
-import { CALL_STATS_COLUMNS } from '../../connectors/call-stats.ts';
 import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
 import type { ProviderRequest, ProviderResponse } from '../../connectors/middleware/chain.ts';
-import { STALE_REASONS } from '../../connectors/reads/reader.ts';
 import { createHttpConnector } from '../../connectors/transports/http.ts';
 import { parseJson, unusableResponse } from '../../connectors/transports/parse.ts';
 import type { Log } from '../../runtime/log.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
 import { toOptionHeaders } from '../../subgraphs/kit/protocol/options.ts';
+import { mergeReport, readReport } from '../../subgraphs/kit/protocol/report.ts';
 import type { RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { RemoteSubgraph } from '../config.ts';
 import { isData } from '../execution/data.ts';
@@ -23,53 +22,6 @@ import { type Reply, readFailedReply } from './graphql-reply.ts';
 import { createJoiner } from './join-requests.ts';
 import { createErrorReader, maskedMessage } from './subgraph-errors.ts';
 import type { Transport } from './transport.ts';
-
-const Path = z.array(z.union([z.string(), z.number()]));
-
-const Stale = z.object({
-  path: Path,
-  subgraph: z.string(),
-  ageMs: z.number(),
-  // Of another version's reason no more is known than that something is wrong.
-  reason: z.enum(STALE_REASONS).catch('UPSTREAM_UNAVAILABLE'),
-});
-
-const Row = z.object({
-  subgraph: z.string(),
-  operation: z.string(),
-  ...Object.fromEntries(CALL_STATS_COLUMNS.map((column) => [column, z.number().default(0)])),
-});
-
-const CallSpan = z.object({
-  subgraph: z.string(),
-  operation: z.string(),
-  kind: z.enum(['call', 'wait']),
-  startMs: z.number(),
-  timeMs: z.number(),
-  isFailed: z.boolean(),
-});
-
-const Extensions = z
-  .object({
-    tributary: z
-      .object({
-        stale: z.array(Stale).default([]),
-        calls: z.array(Row).default([]),
-        spans: z.array(CallSpan).default([]),
-        freshForMs: z.number().nonnegative().nullable().default(0),
-      })
-      .optional()
-      .catch(undefined),
-  })
-  .optional()
-  .catch(undefined);
-
-const NOTHING_TOLD: NonNullable<NonNullable<z.output<typeof Extensions>>['tributary']> = {
-  stale: [],
-  calls: [],
-  spans: [],
-  freshForMs: 0,
-};
 
 // Data is not looked into here: the answer is shaped by the graph's own schema.
 const ResponseBody = z.object({
@@ -185,10 +137,10 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
         origin,
       );
     }
-    const told = (extensions ? Extensions.parse(extensions)?.tributary : undefined) ?? NOTHING_TOLD;
-    if (telemetry) mergeTelemetry(telemetry, told, startMs);
+    const report = readReport(extensions);
+    if (telemetry) mergeReport(telemetry, report, startMs);
     if (errors === undefined && !extensions) return { data };
-    return { data, errors: readErrors(errors, reply.fallbackCode), stale: told.stale };
+    return { data, errors: readErrors(errors, reply.fallbackCode), stale: report.stale };
   };
 
   const toError = (error: UpstreamError): SubgraphError => {
@@ -219,18 +171,6 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
 const credentialCode = ({ details: { status } }: UpstreamError): string | undefined => {
   if (status === 401) return 'UNAUTHENTICATED';
   return status === 403 ? 'FORBIDDEN' : undefined;
-};
-
-/** Takes over what a subgraph has noted of its part of a request. Its times are since that part's start. */
-const mergeTelemetry = (
-  { callStats, freshness }: RequestTelemetry,
-  told: typeof NOTHING_TOLD,
-  startMs: number,
-): void => {
-  for (const { subgraph, operation, ...row } of told.calls) callStats?.addRow(subgraph, operation, row);
-  // One by one: as arguments of one call, 150,000 of them overflow the stack.
-  for (const span of told.spans) callStats?.spans?.push({ ...span, startMs: span.startMs + startMs });
-  if (freshness && told.freshForMs !== null) freshness.leftMs = Math.min(freshness.leftMs, told.freshForMs);
 };
 
 /**

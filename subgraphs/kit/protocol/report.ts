@@ -1,4 +1,6 @@
-import type { CallStatsRow, Span } from '../../../connectors/call-stats.ts';
+import { z } from 'zod';
+import { CALL_STATS_COLUMNS, type CallStatsRow, type Span } from '../../../connectors/call-stats.ts';
+import { STALE_REASONS } from '../../../connectors/reads/reader.ts';
 import type { StaleNote } from '../field.ts';
 import type { RequestTelemetry } from '../request-options.ts';
 
@@ -50,3 +52,64 @@ const toRoundedRow = (row: Readonly<CallStatsRow>): CallStatsRow => ({
   waitMs: Math.round(row.waitMs),
   timeMs: Math.round(row.timeMs),
 });
+
+const Path = z.array(z.union([z.string(), z.number()]));
+
+const Stale = z.object({
+  path: Path,
+  subgraph: z.string(),
+  ageMs: z.number(),
+  // Of another version's reason no more is known than that something is wrong.
+  reason: z.enum(STALE_REASONS).catch('UPSTREAM_UNAVAILABLE'),
+});
+
+const Row = z.object({
+  subgraph: z.string(),
+  operation: z.string(),
+  ...Object.fromEntries(CALL_STATS_COLUMNS.map((column) => [column, z.number().default(0)])),
+});
+
+const CallSpan = z.object({
+  subgraph: z.string(),
+  operation: z.string(),
+  kind: z.enum(['call', 'wait']),
+  startMs: z.number(),
+  timeMs: z.number(),
+  isFailed: z.boolean(),
+});
+
+const Extensions = z
+  .object({
+    tributary: z
+      .object({
+        stale: z.array(Stale).default([]),
+        calls: z.array(Row).default([]),
+        spans: z.array(CallSpan).default([]),
+        freshForMs: z.number().nonnegative().nullable().default(0),
+      })
+      .optional()
+      .catch(undefined),
+  })
+  .optional()
+  .catch(undefined);
+
+type ReadReport = NonNullable<NonNullable<z.output<typeof Extensions>>['tributary']>;
+
+const NO_REPORT: ReadReport = {
+  stale: [],
+  calls: [],
+  spans: [],
+  freshForMs: 0,
+};
+
+/** Reads the report in the extensions of a subgraph's response. */
+export const readReport = (extensions: unknown): ReadReport =>
+  (extensions ? Extensions.parse(extensions)?.tributary : undefined) ?? NO_REPORT;
+
+/** Takes over what a subgraph has noted of its part of a request. Its times are since that part's start. */
+export const mergeReport = ({ callStats, freshness }: RequestTelemetry, report: ReadReport, startMs: number): void => {
+  for (const { subgraph, operation, ...row } of report.calls) callStats?.addRow(subgraph, operation, row);
+  // One by one: as arguments of one call, 150,000 of them overflow the stack.
+  for (const span of report.spans) callStats?.spans?.push({ ...span, startMs: span.startMs + startMs });
+  if (freshness && report.freshForMs !== null) freshness.leftMs = Math.min(freshness.leftMs, report.freshForMs);
+};
