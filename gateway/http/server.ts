@@ -9,7 +9,7 @@ import { sendError } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
-import { type OperationOptions, readReportHeader, requestsNoCache } from '../../subgraphs/kit/protocol/options.ts';
+import { type OperationOptions, readOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
@@ -91,12 +91,13 @@ export const startGatewayServer = async ({
           }
           const fetched = openFetchedBytes();
           reply.raw.once('close', fetched.release);
-          const clientReport = config.reportAllowed ? readReportHeader(request.headers) : undefined;
+          const { report, noCache } = readOptions(request.headers);
+          const clientReport = config.reportAllowed ? report : undefined;
           return createRequestContext({
             clientReport,
             options: {
               ...deadlineOf(request),
-              noCache: config.noCacheAllowed && requestsNoCache(request.headers['cache-control']),
+              noCache: config.noCacheAllowed && noCache,
               report: isDebug ? 'trace' : clientReport,
               reportMaxAge: request.method === 'GET',
             },

@@ -6,7 +6,7 @@ import { createHttpConnector } from '../../connectors/transports/http.ts';
 import { parseJson, unusableResponse } from '../../connectors/transports/parse.ts';
 import type { Log } from '../../runtime/log.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
-import { toOptionHeaders } from '../../subgraphs/kit/protocol/options.ts';
+import { writeOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { mergeReport, readReport } from '../../subgraphs/kit/protocol/report.ts';
 import type { RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { RemoteSubgraph } from '../config.ts';
@@ -72,7 +72,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
       headers: {
         ...headers,
         // Only what the client asked for: the log may record more of this process.
-        ...toOptionHeaders({ ...options, report: clientReport }),
+        ...writeOptions({ ...options, report: clientReport }),
         'content-type': 'application/json',
         accept: 'application/graphql-response+json, application/json',
       },

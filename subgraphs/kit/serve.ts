@@ -16,8 +16,8 @@ import type { FieldContext } from './field.ts';
 import { graphqlOverHttp, refuseUnacceptable } from './graphql-over-http.ts';
 import { createDocumentGuard } from './limits/document-guard.ts';
 import type { DocumentLimits } from './limits/document-limits.ts';
-import { type OperationOptions, readOptionHeaders } from './protocol/options.ts';
-import { toReport } from './protocol/report.ts';
+import { type OperationOptions, readOptions } from './protocol/options.ts';
+import { writeReport } from './protocol/report.ts';
 import { createRequestOptions, type RequestTelemetry } from './request-options.ts';
 import type { Subgraph } from './subgraph.ts';
 
@@ -27,7 +27,7 @@ type FetchContext = FieldContext & { readonly telemetry: RequestTelemetry; reado
 const reportPlugin: ApolloServerPlugin<FetchContext> = {
   requestDidStart: async () => ({
     willSendResponse: async ({ response, contextValue }) => {
-      const report = toReport(contextValue.stale, contextValue.telemetry);
+      const report = writeReport(contextValue.stale, contextValue.telemetry);
       if (!report || response.body.kind !== 'single') return;
       response.body.singleResult.extensions = { tributary: report };
     },
@@ -104,7 +104,7 @@ export const serve = async (
       exposeHeadRoute: false,
       onRequest: (request, reply, done) => {
         if (refuseUnacceptable(request, reply)) return;
-        const { timeoutMs = requestTimeoutMs, ...options } = readOptionHeaders(request.headers);
+        const { timeoutMs = requestTimeoutMs, ...options } = readOptions(request.headers);
         const signal = requestSignal(reply, timeoutMs);
         arrivals.set(request, { ...options, signal, deadlineAt: monotonicNow() + timeoutMs });
         done();

@@ -14,42 +14,59 @@ export type OperationOptions = {
   readonly reportMaxAge: boolean;
 };
 
-/*
- * Headers between a gateway and a subgraph over HTTP. A client's headers go to the gateway, which forwards those it allows.
- */
-
-const DEADLINE_HEADER = 'x-tributary-deadline-ms';
-const MAX_AGE_HEADER = 'x-tributary-freshness';
-const REPORT_HEADER = 'x-tributary-report';
-
-/** Reads the requested report: `x-tributary-report: 1` for sums, `trace` for each provider request. */
-export const readReportHeader = (headers: Readonly<Record<string, unknown>>): OperationOptions['report'] => {
-  const value = headers[REPORT_HEADER];
-  if (value === 'trace') return 'trace';
-  return value === '1' ? 'calls' : undefined;
+/** The options that headers carry. */
+export type HeaderOptions = Omit<OperationOptions, 'signal' | 'deadlineAt'> & {
+  /** Time until the deadline, in milliseconds: each process has its own clock. Undefined if there is no deadline. */
+  readonly timeoutMs: number | undefined;
 };
 
-/** Whether a client bypasses the cache with `Cache-Control: no-cache`. */
-export const requestsNoCache = (cacheControl: unknown): boolean =>
-  typeof cacheControl === 'string' && /(^|[\s,])no-cache($|[\s,])/i.test(cacheControl);
-
-/** Encodes an operation's options as headers for a subgraph. */
-export const toOptionHeaders = ({ deadlineAt, noCache, report, reportMaxAge }: Omit<OperationOptions, 'signal'>) => ({
-  ...(Number.isFinite(deadlineAt) && {
-    [DEADLINE_HEADER]: String(Math.max(0, Math.ceil(deadlineAt - monotonicNow()))),
-  }),
-  ...(noCache && { 'cache-control': 'no-cache' }),
-  ...(report && { [REPORT_HEADER]: report === 'trace' ? 'trace' : '1' }),
-  ...(reportMaxAge && { [MAX_AGE_HEADER]: '1' }),
-});
-
-/** Decodes these headers. `timeoutMs` is the remaining time; undefined if the headers have no deadline. */
-export const readOptionHeaders = (headers: Readonly<Record<string, unknown>>) => {
-  const left = headers[DEADLINE_HEADER];
-  return {
-    timeoutMs: typeof left === 'string' && /^\d{1,9}$/.test(left) ? Number(left) : undefined,
-    noCache: requestsNoCache(headers['cache-control']),
-    report: readReportHeader(headers),
-    reportMaxAge: headers[MAX_AGE_HEADER] === '1',
-  };
+type Header<Value> = {
+  readonly name: string;
+  readonly read: (header: unknown) => Value;
+  readonly write: (value: Value) => string | undefined;
 };
+
+/** The header of each option. A client's headers go to the gateway, which writes its own for subgraphs over HTTP. */
+const HEADERS: { readonly [Option in keyof HeaderOptions]: Header<HeaderOptions[Option]> } = {
+  timeoutMs: {
+    name: 'x-tributary-deadline-ms',
+    read: (header) => (typeof header === 'string' && /^\d{1,9}$/.test(header) ? Number(header) : undefined),
+    write: (timeoutMs) => (timeoutMs === undefined ? undefined : String(Math.ceil(timeoutMs))),
+  },
+  noCache: {
+    name: 'cache-control',
+    read: (header) => typeof header === 'string' && /(^|[\s,])no-cache($|[\s,])/i.test(header),
+    write: (noCache) => (noCache ? 'no-cache' : undefined),
+  },
+  report: {
+    name: 'x-tributary-report',
+    read: (header) => (header === '1' ? 'calls' : header === 'trace' ? 'trace' : undefined),
+    write: (report) => (report === 'calls' ? '1' : report),
+  },
+  reportMaxAge: {
+    name: 'x-tributary-freshness',
+    read: (header) => header === '1',
+    write: (reportMaxAge) => (reportMaxAge ? '1' : undefined),
+  },
+};
+
+/** Writes an operation's options as headers for a subgraph. */
+export const writeOptions = ({ deadlineAt, ...options }: Omit<OperationOptions, 'signal'>): Record<string, string> => {
+  const timeoutMs = Number.isFinite(deadlineAt) ? Math.max(0, deadlineAt - monotonicNow()) : undefined;
+  const values: HeaderOptions = { ...options, timeoutMs };
+  const headers: Record<string, string> = {};
+  for (const option of OPTIONS) {
+    const { name, write } = HEADERS[option] as Header<unknown>;
+    const header = write(values[option]);
+    if (header !== undefined) headers[name] = header;
+  }
+  return headers;
+};
+
+/** Reads the options in a request's headers. An invalid header counts as absent. */
+export const readOptions = (headers: Readonly<Record<string, unknown>>): HeaderOptions => {
+  const read = OPTIONS.map((option) => [option, HEADERS[option].read(headers[HEADERS[option].name])]);
+  return Object.fromEntries(read) as HeaderOptions;
+};
+
+const OPTIONS = Object.keys(HEADERS) as (keyof HeaderOptions)[];

@@ -1,32 +1,72 @@
 import { z } from 'zod';
-import { CALL_STATS_COLUMNS, type CallStatsRow, type Span } from '../../../connectors/call-stats.ts';
+import {
+  CALL_STATS_COLUMNS,
+  type CallStatsEntry,
+  type CallStatsRow,
+  type Span,
+} from '../../../connectors/call-stats.ts';
 import { STALE_REASONS } from '../../../connectors/reads/reader.ts';
 import type { StaleNote } from '../field.ts';
 import type { RequestTelemetry } from '../request-options.ts';
 
-/** The report on a response, in `extensions.tributary`. */
-export type Report = {
-  readonly stale?: readonly StaleNote[];
-  readonly calls?: readonly CallStatsRow[];
-  /** The individual provider requests and waits, with times since the start of the client request. */
-  readonly spans?: readonly Span[];
-  /** How much longer the response is fresh, in milliseconds; null if nothing in it expires. */
-  readonly freshForMs?: number | null;
-};
+const Note = z.object({
+  path: z.array(z.union([z.string(), z.number()])),
+  subgraph: z.string(),
+  ageMs: z.number(),
+  // A reason of another version means at least that something is wrong.
+  reason: z.enum(STALE_REASONS).catch('UPSTREAM_UNAVAILABLE'),
+});
 
-/** Creates the report; undefined if there is nothing to report. */
-export const toReport = (
+const Figure = z.number().default(0);
+
+const Row = z.object({
+  subgraph: z.string(),
+  operation: z.string(),
+  ...(Object.fromEntries(CALL_STATS_COLUMNS.map((column) => [column, Figure])) as Record<
+    keyof CallStatsEntry,
+    typeof Figure
+  >),
+});
+
+const CallSpan = z.object({
+  subgraph: z.string(),
+  operation: z.string(),
+  kind: z.enum(['call', 'wait']),
+  startMs: z.number(),
+  timeMs: z.number(),
+  isFailed: z.boolean(),
+});
+
+const listOf = <Entry>(entry: z.ZodType<Entry>) =>
+  z.array(entry) as z.ZodType<unknown> as z.ZodType<readonly Entry[], readonly Entry[]>;
+
+/** The report on a response, in `extensions.tributary`. */
+const ReportSchema = z.object({
+  stale: listOf<StaleNote>(Note).default([]),
+  calls: listOf<CallStatsRow>(Row).default([]),
+  /** The individual provider requests and waits, with times since the start of the operation. */
+  spans: listOf<Span>(CallSpan).default([]),
+  /** How much longer the response is fresh, in milliseconds; null if nothing in it expires. */
+  freshForMs: z.number().nonnegative().nullable().default(0),
+});
+
+export type Report = z.output<typeof ReportSchema>;
+export type WrittenReport = z.input<typeof ReportSchema>;
+
+/** Creates the report for a response; undefined if there is nothing to report. */
+export const writeReport = (
   stale: readonly StaleNote[],
   { callStats, freshness }: RequestTelemetry,
-): Report | undefined => {
+): WrittenReport | undefined => {
   if (stale.length === 0 && !callStats && !freshness) return undefined;
-  return {
-    ...(stale.length > 0 && { stale: mergeNotes(stale) }),
-    ...(callStats && { calls: callStats.rows().map(toRoundedRow) }),
-    ...(callStats?.spans && { spans: callStats.spans }),
+  const report: Required<WrittenReport> = {
+    stale: stale.length > 0 ? mergeNotes(stale) : undefined,
+    calls: callStats?.rows().map(toRoundedRow),
+    spans: callStats?.spans,
     // JSON cannot represent Infinity.
-    ...(freshness && { freshForMs: Number.isFinite(freshness.leftMs) ? freshness.leftMs : null }),
+    freshForMs: freshness && (Number.isFinite(freshness.leftMs) ? freshness.leftMs : null),
   };
+  return report;
 };
 
 /**
@@ -53,63 +93,28 @@ const toRoundedRow = (row: Readonly<CallStatsRow>): CallStatsRow => ({
   timeMs: Math.round(row.timeMs),
 });
 
-const Path = z.array(z.union([z.string(), z.number()]));
-
-const Stale = z.object({
-  path: Path,
-  subgraph: z.string(),
-  ageMs: z.number(),
-  // Of another version's reason no more is known than that something is wrong.
-  reason: z.enum(STALE_REASONS).catch('UPSTREAM_UNAVAILABLE'),
-});
-
-const Row = z.object({
-  subgraph: z.string(),
-  operation: z.string(),
-  ...Object.fromEntries(CALL_STATS_COLUMNS.map((column) => [column, z.number().default(0)])),
-});
-
-const CallSpan = z.object({
-  subgraph: z.string(),
-  operation: z.string(),
-  kind: z.enum(['call', 'wait']),
-  startMs: z.number(),
-  timeMs: z.number(),
-  isFailed: z.boolean(),
-});
-
 const Extensions = z
-  .object({
-    tributary: z
-      .object({
-        stale: z.array(Stale).default([]),
-        calls: z.array(Row).default([]),
-        spans: z.array(CallSpan).default([]),
-        freshForMs: z.number().nonnegative().nullable().default(0),
-      })
-      .optional()
-      .catch(undefined),
-  })
+  .object({ tributary: ReportSchema.optional().catch(undefined) })
   .optional()
   .catch(undefined);
 
-type ReadReport = NonNullable<NonNullable<z.output<typeof Extensions>>['tributary']>;
-
-const NO_REPORT: ReadReport = {
-  stale: [],
-  calls: [],
-  spans: [],
-  freshForMs: 0,
-};
+const NO_REPORT = ReportSchema.parse({});
 
 /** Reads the report in the extensions of a subgraph's response. */
-export const readReport = (extensions: unknown): ReadReport =>
+export const readReport = (extensions: unknown): Report =>
   (extensions ? Extensions.parse(extensions)?.tributary : undefined) ?? NO_REPORT;
 
-/** Takes over what a subgraph has noted of its part of a request. Its times are since that part's start. */
-export const mergeReport = ({ callStats, freshness }: RequestTelemetry, report: ReadReport, startMs: number): void => {
-  for (const { subgraph, operation, ...row } of report.calls) callStats?.addRow(subgraph, operation, row);
+/**
+ * Adds the report of a subgraph to the telemetry of the client request. `startMs` is when the request to the subgraph began,
+ * since the start of the client request.
+ */
+export const mergeReport = (
+  { callStats, freshness }: RequestTelemetry,
+  { calls, spans, freshForMs }: Report,
+  startMs: number,
+): void => {
+  for (const { subgraph, operation, ...row } of calls) callStats?.addRow(subgraph, operation, row);
   // One by one: as arguments of one call, 150,000 of them overflow the stack.
-  for (const span of report.spans) callStats?.spans?.push({ ...span, startMs: span.startMs + startMs });
-  if (freshness && report.freshForMs !== null) freshness.leftMs = Math.min(freshness.leftMs, report.freshForMs);
+  for (const span of spans) callStats?.spans?.push({ ...span, startMs: span.startMs + startMs });
+  if (freshness && freshForMs !== null) freshness.leftMs = Math.min(freshness.leftMs, freshForMs);
 };
