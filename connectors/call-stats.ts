@@ -73,7 +73,7 @@ const EMPTY: Required<CallStatsEntry> = {
 export const CALL_STATS_COLUMNS = Object.keys(EMPTY) as (keyof CallStatsEntry)[];
 
 /** Maximum number of spans. Later requests only count in the sums. */
-const MAX_SPANS = 10_000;
+export const MAX_SPANS = 10_000;
 
 /** The row for all operations beyond the first `MAX_OPERATIONS`. */
 const OTHERS = '(others)';

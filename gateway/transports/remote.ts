@@ -137,7 +137,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
         origin,
       );
     }
-    const report = readReport(extensions);
+    const report = readReport(extensions, name);
     if (telemetry) mergeReport(telemetry, report, startMs);
     if (errors === undefined && !extensions) return { data };
     return { data, errors: readErrors(errors, reply.fallbackCode), stale: report.stale };

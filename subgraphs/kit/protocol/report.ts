@@ -3,51 +3,75 @@ import {
   CALL_STATS_COLUMNS,
   type CallStatsEntry,
   type CallStatsRow,
+  MAX_SPANS,
   type Span,
 } from '../../../connectors/call-stats.ts';
+import { MAX_OPERATIONS } from '../../../connectors/middleware/chain.ts';
 import { STALE_REASONS } from '../../../connectors/reads/reader.ts';
 import type { StaleNote } from '../field.ts';
 import type { RequestTelemetry } from '../request-options.ts';
+import { isResponsePath, type ResponsePath } from './path.ts';
+
+/** Maximum number of notes in one report. Further ones are omitted. */
+export const MAX_STALE_NOTES = 10_000;
+
+/*
+ * A subgraph may be operated by a third party. Invalid entries are omitted, and an invalid field counts as absent.
+ */
+
+const Name = z.string().max(256);
+
+// Sums of these stay finite.
+const Figure = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
 
 const Note = z.object({
-  path: z.array(z.union([z.string(), z.number()])),
-  subgraph: z.string(),
-  ageMs: z.number(),
+  path: z.custom<ResponsePath>(isResponsePath),
+  subgraph: Name,
+  ageMs: Figure,
   // A reason of another version means at least that something is wrong.
   reason: z.enum(STALE_REASONS).catch('UPSTREAM_UNAVAILABLE'),
 });
 
-const Figure = z.number().default(0);
+const Column = Figure.default(0);
 
 const Row = z.object({
-  subgraph: z.string(),
-  operation: z.string(),
-  ...(Object.fromEntries(CALL_STATS_COLUMNS.map((column) => [column, Figure])) as Record<
+  subgraph: Name,
+  operation: Name,
+  ...(Object.fromEntries(CALL_STATS_COLUMNS.map((column) => [column, Column])) as Record<
     keyof CallStatsEntry,
-    typeof Figure
+    typeof Column
   >),
 });
 
 const CallSpan = z.object({
-  subgraph: z.string(),
-  operation: z.string(),
+  subgraph: Name,
+  operation: Name,
   kind: z.enum(['call', 'wait']),
-  startMs: z.number(),
-  timeMs: z.number(),
+  startMs: Figure,
+  timeMs: Figure,
   isFailed: z.boolean(),
 });
 
-const listOf = <Entry>(entry: z.ZodType<Entry>) =>
-  z.array(entry) as z.ZodType<unknown> as z.ZodType<readonly Entry[], readonly Entry[]>;
+/** A list of which the first `maxLength` entries are read: validating a million of them takes seconds. */
+const listOf = <Entry>(entry: z.ZodType<Entry>, maxLength: number) => {
+  const entries = z.array(entry.optional().catch(undefined));
+  return z
+    .custom<readonly Entry[]>()
+    .optional()
+    .transform((list): readonly Entry[] => {
+      if (!Array.isArray(list)) return [];
+      return entries.parse(list.slice(0, maxLength)).filter((one) => one !== undefined);
+    });
+};
 
 /** The report on a response, in `extensions.tributary`. */
 const ReportSchema = z.object({
-  stale: listOf<StaleNote>(Note).default([]),
-  calls: listOf<CallStatsRow>(Row).default([]),
+  stale: listOf<StaleNote>(Note, MAX_STALE_NOTES),
+  calls: listOf<CallStatsRow>(Row, MAX_OPERATIONS),
   /** The individual provider requests and waits, with times since the start of the operation. */
-  spans: listOf<Span>(CallSpan).default([]),
+  spans: listOf<Span>(CallSpan, MAX_SPANS),
   /** How much longer the response is fresh, in milliseconds; null if nothing in it expires. */
-  freshForMs: z.number().nonnegative().nullable().default(0),
+  freshForMs: z.number().nonnegative().nullable().default(0).catch(0),
 });
 
 export type Report = z.output<typeof ReportSchema>;
@@ -93,16 +117,22 @@ const toRoundedRow = (row: Readonly<CallStatsRow>): CallStatsRow => ({
   timeMs: Math.round(row.timeMs),
 });
 
-const Extensions = z
-  .object({ tributary: ReportSchema.optional().catch(undefined) })
-  .optional()
-  .catch(undefined);
+const Extensions = z.object({ tributary: ReportSchema });
 
 const NO_REPORT = ReportSchema.parse({});
 
-/** Reads the report in the extensions of a subgraph's response. */
-export const readReport = (extensions: unknown): Report =>
-  (extensions ? Extensions.parse(extensions)?.tributary : undefined) ?? NO_REPORT;
+/** Reads the report in the extensions of a response. Its entries get the gateway's own name of the subgraph. */
+export const readReport = (extensions: unknown, subgraph: string): Report => {
+  const report = extensions === undefined ? undefined : Extensions.safeParse(extensions).data?.tributary;
+  if (!report) return NO_REPORT;
+  const rename = <Entry>(entry: Entry) => ({ ...entry, subgraph });
+  return {
+    ...report,
+    stale: report.stale.map(rename),
+    calls: report.calls.map(rename),
+    spans: report.spans.map(rename),
+  };
+};
 
 /**
  * Adds the report of a subgraph to the telemetry of the client request. `startMs` is when the request to the subgraph began,
