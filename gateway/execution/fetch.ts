@@ -1,3 +1,4 @@
+import { MAX_STALE_NOTES } from '../../subgraphs/kit/protocol/report.ts';
 import { attributeErrors } from './attribute-errors.ts';
 import { isData } from './data.ts';
 import { queryOf } from './explain.ts';
@@ -57,7 +58,10 @@ export const compileFetch = <Context>(
     const locators = targets.map((target, index) => target.createLocator(run, collected[index] as CollectedEntities));
     const locate = (path: Path): Path[] => locators.flatMap((locator) => locator(path));
     for (const note of response.stale ?? []) {
-      for (const path of locate(note.path)) run.stale.push({ ...note, path });
+      const left = MAX_STALE_NOTES - run.stale.length;
+      if (left === 0) break;
+      // An entity can be at any number of places.
+      for (const path of locate(note.path).slice(0, left)) run.stale.push({ ...note, path });
     }
     // Errors that caused no null.
     for (const { path, ...error } of unreported) {

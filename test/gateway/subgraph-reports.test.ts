@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Foreign, startForeign } from '../helpers/foreign.ts';
+import type { SubgraphServer } from '../helpers/subgraph-server.ts';
 
 /* Reports of remote subgraphs: what of them reaches clients, for arbitrary reports. */
 
@@ -12,16 +13,17 @@ const DATA = { books: { book: 'Emma' }, films: { film: 'Vertigo' } };
 let external: Foreign<keyof typeof DEFINITIONS>;
 afterEach(() => external.close());
 
+const answer = (subgraph: SubgraphServer, data: object, tributary: object | undefined): void => {
+  subgraph.before = (response) => {
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ data, extensions: { tributary } }));
+    return true;
+  };
+};
+
 /** Starts a gateway whose subgraphs return reports, and returns the client's report of a request to both. */
 const report = async (reports: Partial<Record<keyof typeof DEFINITIONS, object>>) => {
   external = await startForeign(DEFINITIONS);
-  for (const name of ['books', 'films'] as const) {
-    external.subgraphs[name].before = (response) => {
-      const body = { data: DATA[name], extensions: { tributary: reports[name] } };
-      response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
-      return true;
-    };
-  }
+  for (const name of ['books', 'films'] as const) answer(external.subgraphs[name], DATA[name], reports[name]);
   const { data, errors, text } = await external.ask(
     '{ book film }',
     {},
@@ -87,11 +89,7 @@ describe('an invalid entry is omitted, and the others are kept', () => {
 test('an invalid field affects no other', async () => {
   const { stale, calls, trace } = await report({ books: { stale: 'x', calls: { ...[ROW] }, spans: [SPAN] } });
   expect({ stale, calls, spans: trace.calls.length }).toEqual({ stale: undefined, calls: [], spans: 1 });
-  external.subgraphs.books.before = (response) => {
-    const body = { data: DATA.books, extensions: { tributary: { stale: [7], calls: 7, freshForMs: 60_000 } } };
-    response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
-    return true;
-  };
+  answer(external.subgraphs.books, DATA.books, { stale: [7], calls: 7, freshForMs: 60_000 });
   const { headers } = await fetch(`${external.url}/graphql?query={book}`, {
     headers: { 'apollo-require-preflight': 'yes' },
   });
@@ -115,6 +113,22 @@ test('a subgraph reports nothing under the name of another', async () => {
     books: { stale: [{ ...NOTE, subgraph }], calls: [{ ...ROW, subgraph }], spans: [{ ...SPAN, subgraph }] },
   });
   expect([...(stale ?? []), ...calls, ...trace.calls]).toMatchObject(Array(3).fill({ subgraph: 'books' }));
+});
+
+test('notes about an entity at many places are bounded in number', async () => {
+  const book = 'type Book @key(fields: "id") { id: ID!';
+  external = await startForeign({
+    films: {
+      schema: `type Query { books: [Book] } ${book} }`,
+      fields: { 'Query.books': () => Array(40).fill({ id: 1 }) },
+    },
+    books: { schema: `${book} title: String }` },
+  });
+  const stale = Array.from({ length: 1_000 }, (_, index) => ({ ...NOTE, path: ['_entities', 0, `field${index}`] }));
+  answer(external.subgraphs.books, { _entities: [{ title: 'Emma' }] }, { stale });
+  const { data, text } = await external.ask('{ books { title } }');
+  expect(data).toEqual({ books: Array(40).fill({ title: 'Emma' }) });
+  expect(JSON.parse(text).extensions.tributary.stale).toHaveLength(10_000);
 });
 
 test('a trace has at most ten thousand spans, of all subgraphs together', async () => {
