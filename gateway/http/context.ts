@@ -1,5 +1,6 @@
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
+import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { createRequestOptions, type OperationOptions, type RequestTelemetry } from '../../subgraphs/kit/protocol.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
@@ -9,6 +10,8 @@ import type { Trace } from '../transports/trace.ts';
 /** The state of one client request. */
 export type RequestContext = {
   readonly options: OperationOptions;
+  /** Who sends the request. */
+  readonly identity: Identity;
   /** What the client is told of the cost. More may be recorded, for the log. */
   readonly clientReport: OperationOptions['report'];
   /** The client's headers to forward to subgraphs. */
@@ -33,15 +36,20 @@ export type RequestContext = {
 /** Creates the context of one client request. */
 export const createRequestContext = ({
   options,
+  identity,
   clientReport,
   headers,
   returnHeader,
   fetched,
-}: Pick<RequestContext, 'options' | 'clientReport' | 'headers' | 'returnHeader' | 'fetched'>): RequestContext => {
+}: Pick<
+  RequestContext,
+  'options' | 'identity' | 'clientReport' | 'headers' | 'returnHeader' | 'fetched'
+>): RequestContext => {
   const contexts = new Map<Subgraph, object>();
   const { call, ...telemetry } = createRequestOptions(options);
   return {
     options,
+    identity,
     clientReport,
     headers,
     returnHeader,
@@ -52,7 +60,7 @@ export const createRequestContext = ({
     responses: new Map(),
     fetched,
     contextOf: (subgraph) => {
-      const context = contexts.get(subgraph) ?? subgraph.createContext(call);
+      const context = contexts.get(subgraph) ?? subgraph.createContext(call, identity);
       contexts.set(subgraph, context);
       return context;
     },
