@@ -1,5 +1,6 @@
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
+import type { Identity } from '../../subgraphs/kit/identity.ts';
 import type { OperationOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { createRequestOptions, type RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
@@ -10,6 +11,8 @@ import type { Trace } from '../transports/trace.ts';
 /** The state of one client request. */
 export type RequestContext = {
   readonly options: OperationOptions;
+  /** Who sends the request. */
+  readonly identity: Identity;
   /** What the client is told of the cost. More may be recorded, for the log. */
   readonly clientReport: OperationOptions['report'];
   /** The client's headers to forward to subgraphs. */
@@ -34,15 +37,20 @@ export type RequestContext = {
 /** Creates the context of one client request. */
 export const createRequestContext = ({
   options,
+  identity,
   clientReport,
   headers,
   returnHeader,
   fetched,
-}: Pick<RequestContext, 'options' | 'clientReport' | 'headers' | 'returnHeader' | 'fetched'>): RequestContext => {
+}: Pick<
+  RequestContext,
+  'options' | 'identity' | 'clientReport' | 'headers' | 'returnHeader' | 'fetched'
+>): RequestContext => {
   const contexts = new Map<Subgraph, object>();
   const { call, ...telemetry } = createRequestOptions(options);
   return {
     options,
+    identity,
     clientReport,
     headers,
     returnHeader,
@@ -53,7 +61,7 @@ export const createRequestContext = ({
     responses: new Map(),
     fetched,
     contextOf: (subgraph) => {
-      const context = contexts.get(subgraph) ?? subgraph.createContext(call);
+      const context = contexts.get(subgraph) ?? subgraph.createContext(call, identity);
       contexts.set(subgraph, context);
       return context;
     },

@@ -8,6 +8,7 @@ import { addHeader } from '../../runtime/reply-header.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
+import { UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { type OperationOptions, readOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
@@ -95,6 +96,7 @@ export const startGatewayServer = async ({
           const clientReport = config.reportAllowed ? report : undefined;
           return createRequestContext({
             clientReport,
+            identity: UNRESTRICTED,
             options: {
               ...deadlineOf(request),
               noCache: config.noCacheAllowed && noCache,

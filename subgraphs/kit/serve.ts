@@ -14,6 +14,7 @@ import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { toPublicError } from './errors.ts';
 import type { FieldContext } from './field.ts';
 import { graphqlOverHttp, refuseUnacceptable } from './graphql-over-http.ts';
+import { UNRESTRICTED } from './identity.ts';
 import { createDocumentGuard } from './limits/document-guard.ts';
 import type { DocumentLimits } from './limits/document-limits.ts';
 import { type OperationOptions, readOptions } from './protocol/options.ts';
@@ -116,7 +117,7 @@ export const serve = async (
           context: async (request) => {
             const arrival = arrivalOf(request);
             const { call, ...telemetry } = createRequestOptions(arrival);
-            return { ...createContext(call), telemetry, stale: [], signal: arrival.signal };
+            return { ...createContext(call, UNRESTRICTED), telemetry, stale: [], signal: arrival.signal };
           },
         }),
       ),

@@ -10,6 +10,7 @@ import type { Reads } from '../../connectors/reads/read.ts';
 import { credentialsOf, readSettings, type SettingsShape } from '../../connectors/settings.ts';
 import { type Env, namesOfSet } from '../../runtime/env.ts';
 import { withEntity, withField } from './field.ts';
+import type { Identity } from './identity.ts';
 import { scalars } from './scalars.ts';
 import { createSession, type Session } from './session.ts';
 
@@ -24,7 +25,7 @@ export type Subgraph = {
    * Creates the resolvers' context for one client request, including its loaders. All fetches of a client request should
    * share one context, each with its own `FieldContext`.
    */
-  readonly createContext: (request: RequestOptions) => object;
+  readonly createContext: (request: RequestOptions, identity: Identity) => object;
   /** Does the one-time work of the first request ahead of it. Fails silently: the first request tries again. */
   readonly warmUp?: () => Promise<unknown>;
   /** Waits for running provider requests to finish, then closes the connections. */
@@ -66,7 +67,7 @@ export type SubgraphDefinition<
   readonly resolvers: object;
   readonly provider: ProviderDefinition<Shape, Policy, Client, Api, Definitions>;
   /** Creates the resolvers' context for one client request. */
-  readonly createContext: (session: Session<Api, Definitions>) => object;
+  readonly createContext: (session: Session<Api, Definitions>, identity: Identity) => object;
 };
 
 /** Defines a subgraph over a provider. */
@@ -97,7 +98,7 @@ export const defineSubgraph = <
       name,
       credentials: namesOfSet(credentialsOf(definition), env),
       schema: buildSchema(folder, resolvers),
-      createContext: (options) => createContext(createSession(provider.connect(options), options)),
+      createContext: (options, identity) => createContext(createSession(provider.connect(options), options), identity),
       warmUp: () => provider.warmUp().catch(() => {}),
       close: provider.close,
     };

@@ -26,7 +26,7 @@ import { createRandom, generateOperation } from './generate.ts';
  * Everything depends on the seed alone: `SEED=<n> npx vitest run random` repeats one, `SEEDS=<n>` sets their number.
  */
 
-const SEEDS = Number(process.env['SEEDS'] ?? 300);
+const SEEDS = Number(process.env['SEEDS'] ?? 200);
 const ONLY = process.env['SEED'];
 const FIRST_SEEDS = ONLY ? [Number(ONLY)] : Array.from({ length: SEEDS }, (_, index) => index + 1);
 

@@ -19,7 +19,7 @@ import { createWorldSchema, SCHEMA, type World } from './world.ts';
  * `SEED=<n> npx vitest run test/gateway/subgraph-executor/gateway` repeats one, `SEEDS=<n>` sets their number.
  */
 
-const SEEDS = Number(process.env['SEEDS'] ?? 200);
+const SEEDS = Number(process.env['SEEDS'] ?? 100);
 const ONLY = process.env['SEED'];
 const FIRST_SEEDS = ONLY ? [Number(ONLY)] : Array.from({ length: SEEDS }, (_, index) => index + 1);
 

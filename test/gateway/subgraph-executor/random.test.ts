@@ -13,7 +13,7 @@ import { createWorldSchema, type World } from './world.ts';
  * `SEED=<n> npx vitest run test/gateway/subgraph-executor/random` repeats one, `SEEDS=<n>` sets their number.
  */
 
-const SEEDS = Number(process.env['SEEDS'] ?? 800);
+const SEEDS = Number(process.env['SEEDS'] ?? 400);
 const ONLY = process.env['SEED'];
 const FIRST_SEEDS = ONLY ? [Number(ONLY)] : Array.from({ length: SEEDS }, (_, index) => index + 1);
 
