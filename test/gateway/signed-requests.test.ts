@@ -1,0 +1,171 @@
+import { createHash, createHmac } from 'node:crypto';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { startGateway } from '../../gateway/start.ts';
+import { startHttpServer } from '../helpers/http-server.ts';
+import { type Spawned, startProcess } from '../helpers/processes.ts';
+import { sandboxEnvironment } from '../helpers/sandboxes.ts';
+import { type Stack, startStack } from '../helpers/stack.ts';
+
+/* Subgraphs in processes of their own take signed requests only. The tokens here are made by hand, from RFC 7515. */
+
+const OLD = 'the-old-secret-of-more-than-32-characters';
+const SECRET = 'the-new-secret-of-more-than-32-characters';
+const PAYMENT = '{ payment(id: "pi_3unknown") { id } }';
+const BODY = JSON.stringify({ query: PAYMENT });
+
+let stack: Stack;
+let subgraphs: Spawned;
+let recorder: Awaited<ReturnType<typeof startHttpServer>>;
+let recorded: { token: string; body: string } | undefined;
+
+const urlOf = (name: string) => new RegExp(`${name} answers at (\\S+)`).exec(subgraphs.output())?.[1] ?? '';
+
+beforeAll(async () => {
+  stack = await startStack();
+  subgraphs = startProcess(['node', 'subgraphs/main.ts'], {
+    SUBGRAPHS: 'payments,crm',
+    PORT: '0',
+    SUBGRAPH_SECRET: `${OLD}, ${SECRET}`,
+    ...sandboxEnvironment('stripe', stack.stripe),
+    ...sandboxEnvironment('hubspot', stack.hubspot),
+  });
+  await vi.waitFor(() => expect([urlOf('payments'), urlOf('crm')]).not.toContain(''), 120_000);
+  recorder = await startHttpServer(async (request, response) => {
+    recorded = { token: String(request.headers['x-tributary-identity']), body: await text(request) };
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"data":{"payment":null}}');
+  });
+});
+afterAll(async () => {
+  await recorder.close();
+  await subgraphs.stop();
+  await stack.close();
+});
+
+const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+const seconds = () => Math.floor(Date.now() / 1_000);
+
+const claimsFor = (body: string, changed: object = {}) => ({
+  aud: 'payments',
+  sub: 'anyone',
+  method: 'none',
+  scopes: [],
+  iat: seconds(),
+  exp: seconds() + 30,
+  body: createHash('sha256').update(body).digest('base64url'),
+  ...changed,
+});
+
+const tokenOf = (claims: object, { secret = SECRET, header = {} }: { secret?: string; header?: object } = {}) => {
+  const signed = `${base64({ alg: 'HS256', typ: 'tributary-identity+jwt', ...header })}.${base64(claims)}`;
+  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
+};
+
+const post = async (url: string, body: string, token?: string) => {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(token !== undefined && { 'x-tributary-identity': token }) },
+    body,
+  });
+  return { status: response.status, text: await response.text() };
+};
+
+test('given the same secret, then the gateway is answered', async () => {
+  const gateway = await stack.startAnother({ PAYMENTS_URL: urlOf('payments'), SUBGRAPH_SECRET: SECRET });
+  expect(await gateway.ask(PAYMENT)).toMatchObject({ data: { payment: null } });
+  expect((await gateway.ask(PAYMENT)).errors).toBeUndefined();
+  await gateway.close();
+});
+
+test('given a secret that is being replaced, then a gateway with the old one is answered', async () => {
+  const gateway = await stack.startAnother({ PAYMENTS_URL: urlOf('payments'), SUBGRAPH_SECRET: OLD });
+  expect((await gateway.ask(PAYMENT)).errors).toBeUndefined();
+  await gateway.close();
+});
+
+test.each([
+  ['no secret', {}],
+  ['another secret', { SUBGRAPH_SECRET: 'some-other-secret-of-32-characters' }],
+])('given a gateway with %s, then the fields fail, and the client is not blamed', async (_, env) => {
+  const gateway = await stack.startAnother({ PAYMENTS_URL: urlOf('payments'), ...env });
+  const { data, errors } = await gateway.ask(PAYMENT);
+  expect(data).toEqual({ payment: null });
+  expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['UPSTREAM_UNAUTHORIZED']);
+  await gateway.close();
+});
+
+test('a token by the specification is accepted', async () => {
+  expect(await post(urlOf('payments'), BODY, tokenOf(claimsFor(BODY)))).toMatchObject({ status: 200 });
+});
+
+const ENTITIES = JSON.stringify({
+  query: '{ _entities(representations: [{ __typename: "Customer", id: "101" }]) { ... on Customer { email } } }',
+});
+
+test.each([
+  ['without a token', () => undefined],
+  ['with an empty token', () => ''],
+  ['with a token that is none', () => 'a.b.c'],
+  ['signed with another secret', () => tokenOf(claimsFor(ENTITIES, { aud: 'crm' }), { secret: `${SECRET}!` })],
+  ['for another subgraph', () => tokenOf(claimsFor(ENTITIES))],
+  ['for another body', () => tokenOf(claimsFor(BODY, { aud: 'crm' }))],
+  ['that has expired', () => tokenOf(claimsFor(ENTITIES, { aud: 'crm', iat: seconds() - 90, exp: seconds() - 60 }))],
+  ['without an expiry', () => tokenOf(claimsFor(ENTITIES, { aud: 'crm', exp: undefined }))],
+  [
+    'that is valid for long',
+    () => tokenOf(claimsFor(ENTITIES, { aud: 'crm', iat: seconds() - 60, exp: seconds() + 900 })),
+  ],
+  ['from the future', () => tokenOf(claimsFor(ENTITIES, { aud: 'crm', iat: seconds() + 600, exp: seconds() + 630 }))],
+  ['of another type', () => tokenOf(claimsFor(ENTITIES, { aud: 'crm' }), { header: { typ: 'JWT' } })],
+  [
+    'without a signature',
+    () => `${base64({ alg: 'none', typ: 'tributary-identity+jwt' })}.${base64(claimsFor(ENTITIES, { aud: 'crm' }))}.`,
+  ],
+  ['with scopes that are none', () => tokenOf(claimsFor(ENTITIES, { aud: 'crm', scopes: 'all' }))],
+])('a direct request for entities %s is refused, and no provider is called', async (_, token) => {
+  stack.hubspot.reset();
+  const { status, text } = await post(urlOf('crm'), ENTITIES, token());
+  expect(status).toBe(401);
+  expect(JSON.parse(text)).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
+  expect(stack.hubspot.calls).toEqual([]);
+});
+
+test('a GET is refused', async () => {
+  const response = await fetch(`${urlOf('crm')}?query={__typename}`, { headers: { accept: 'application/json' } });
+  expect(response.status).toBe(401);
+});
+
+test('a token of the gateway is for its own body and subgraph', async () => {
+  const gateway = await stack.startAnother({ PAYMENTS_URL: `${recorder.url}/payments`, SUBGRAPH_SECRET: SECRET });
+  await gateway.ask(PAYMENT);
+  await gateway.close();
+  const { token = '', body = '' } = recorded ?? {};
+  expect(await post(urlOf('payments'), body, token)).toMatchObject({ status: 200 });
+  expect(await post(urlOf('payments'), `${body} `, token)).toMatchObject({ status: 401 });
+  expect(await post(urlOf('crm'), body, token)).toMatchObject({ status: 401 });
+});
+
+const problemOf = (env: Record<string, string>) =>
+  startGateway({ PORT: '0', LOG_LEVEL: 'silent', ...env }).then(
+    (gateway) => gateway.close(),
+    (error: Error) => error.message,
+  );
+
+test('a gateway in production needs the secret if subgraphs have URLs', async () => {
+  const env = { NODE_ENV: 'production', SANDBOX: 'on', AUTH: 'none', PAYMENTS_URL: urlOf('payments') };
+  expect(await problemOf(env)).toContain('SUBGRAPH_SECRET: is required in production');
+  expect(await problemOf({ ...env, SUBGRAPH_SECRET: 'short' })).toMatch(/^SUBGRAPH_SECRET: must have at least 32/m);
+  expect(await problemOf({ ...env, SUBGRAPH_SECRET: 'none' })).toBeUndefined();
+});
+
+test('a subgraph in production needs the secret', async () => {
+  const process = startProcess(['node', 'subgraphs/main.ts'], {
+    NODE_ENV: 'production',
+    SUBGRAPHS: 'payments',
+    PORT: '0',
+    ...sandboxEnvironment('stripe', stack.stripe),
+  });
+  expect(await process.ended).toBe(78);
+  expect(process.output()).toContain('SUBGRAPH_SECRET: is required in production');
+});
