@@ -27,7 +27,7 @@ test('given a gateway that says how long its client waits, then a subgraph gives
   const { errors } = await ask(
     '{ product(sku: "OABR-M") { sku } }',
     {},
-    { headers: { 'x-tributary-deadline-ms': '300' } },
+    { headers: { 'x-tributary-deadline-ms': '3000' } },
   );
   expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_TIMEOUT');
   await expect.poll(() => shop.calls.map(({ clientAborted }) => clientAborted)).toEqual([true]);
