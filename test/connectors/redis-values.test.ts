@@ -27,7 +27,7 @@ describe.skipIf(!hasTool('redis-server'))('given foreign data in Redis', () => {
   let url: string;
   let client: ReturnType<typeof createClient>;
   let stack: Stack;
-  // Shared, because starting a stack takes longer than most tests. Redis, which holds all caches, is flushed before each.
+  // Shared, because starting a stack takes longer than most tests. Redis, which has all caches, is flushed before each.
   const started = new Map<string, Stack>();
   const others: Pick<Stack, 'close'>[] = [];
 

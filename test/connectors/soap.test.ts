@@ -201,7 +201,7 @@ describe('a WSDL with URLs of another origin', () => {
     expect(visits).toEqual([]);
   });
 
-  test('given an endpoint of another origin, then nothing is sent there; OPENMAGE_ENDPOINT_URL overrides it', async () => {
+  test('given an endpoint of another origin, then it gets no login; OPENMAGE_ENDPOINT_URL overrides it', async () => {
     documents.set('/wsdl', createWsdl(`${elsewhere.url}/api`));
     expect(await askBehind({ OPENMAGE_ENDPOINT_URL: `${shop.url}/api` })).toMatchObject({ data: { product: null } });
     const { data, codes } = await askBehind({ OPENMAGE_ENDPOINT_URL: '' });
