@@ -77,7 +77,7 @@ describe('environment variables', () => {
     },
   );
 
-  test('of a provider are absent unless set, so that a credential alone is enough to call it for real', () => {
+  test('of a provider are absent unless set, so that its credential is enough to call it for real', () => {
     for (const { name, provider } of subgraphs) {
       const own = Object.keys(settingsOf(provider));
       for (const credential of credentialsOf(provider)) {
