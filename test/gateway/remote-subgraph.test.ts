@@ -70,9 +70,9 @@ test.each([
 );
 
 test.each([
-  ['columns of its own', { calls: [{ subgraph: 'payments', operation: 'x', calls: 2, cost: 9 }] }, [{ calls: 2 }]],
-  ['no numbers', { calls: [{ subgraph: 'payments', operation: 'x', calls: 'many' }] }, []],
-  ['no list', { calls: 7, stale: 'yes' }, []],
+  ['unknown columns', { calls: [{ subgraph: 'payments', operation: 'x', calls: 2, cost: 9 }] }, [{ calls: 2 }]],
+  ['text for numbers', { calls: [{ subgraph: 'payments', operation: 'x', calls: 'many' }] }, []],
+  ['values that are not lists', { calls: 7, stale: 'yes' }, []],
 ])('given a report with %s, then invalid parts are omitted', async (_, tributary, expected) => {
   answer = json(200, { data: { payment: { id: 'pi_3x', status: 'SUCCEEDED' } }, extensions: { tributary } });
   const { text, errors } = await stack.ask(ASK, {}, { headers: { 'x-tributary-report': '1' } });
@@ -118,7 +118,7 @@ describe.each([
     json(400, { errors: [{ message: 'no such field', extensions: { code: 'BAD_USER_INPUT' } }] }),
     'BAD_USER_INPUT',
   ],
-])('given it answers %s', (_, how, code) => {
+])('given it responds with %s', (_, how, code) => {
   test(`then its field has one error, ${code}, and the other field is returned`, async () => {
     answer = how;
     const { data, errors, text: whole } = await stack.ask(ASK);

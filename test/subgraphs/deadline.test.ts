@@ -18,7 +18,7 @@ afterAll(async () => {
   await shop.close();
 });
 
-test('given a gateway that says how long its client waits, then a subgraph gives its provider up by then', async () => {
+test('given a deadline from the gateway, then the subgraph aborts its provider request by then', async () => {
   const ask = createAsk(/answers at (\S+)/.exec(subgraph.output())?.[1] ?? '');
   const PRODUCT = '{ product(sku: "OABR-S") { sku } }';
   expect((await ask(PRODUCT)).errors).toBeUndefined();
