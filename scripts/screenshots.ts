@@ -7,14 +7,14 @@ import { chromium, type Page } from 'playwright-core';
 import { startGateway } from '../gateway/start.ts';
 
 /*
- * `npm run screenshots` takes pictures of both pages with the sample data: the README's into docs/images, and each page in
- * each state, wide and on a phone, light and dark, into a new folder that it names. Needs Chromium.
+ * `npm run screenshots` takes screenshots of both pages with the sample data: the README's into docs/images; every
+ * state of each page, wide and on a phone, light and dark, into a new folder, which it prints. Needs Chromium.
  */
 const README_FOLDER = join(import.meta.dirname, '../docs/images');
 const [executablePath = '/usr/bin/chromium', folder = await mkdtemp(join(tmpdir(), 'tributary-screenshots-'))] =
   process.argv.slice(2);
 
-/** The sandboxes in a process of their own, where faults can be set while a gateway runs. */
+/** Starts the sandboxes in a separate process, with a control API for faults. */
 const startSandboxes = async () => {
   const running = spawn(process.execPath, ['sandbox/main.ts'], {
     cwd: join(import.meta.dirname, '..'),
@@ -22,7 +22,7 @@ const startSandboxes = async () => {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let output = '';
-  // The last variable of the last sandbox.
+  // The last variable that the last sandbox prints.
   while (!/OPENMAGE_API_KEY=.+\n/.test(output)) output += String(await once(running.stdout, 'data'));
   const urlOf = (name: string) => new RegExp(`sandbox of ${name} answers at (\\S+);`).exec(output)?.[1] ?? '';
   return {
@@ -48,7 +48,7 @@ const reset = async (): Promise<void> => {
   await Promise.all([stripe, hubspot, openmage].map((url) => fetch(`${url}/_sandbox`, { method: 'DELETE' })));
 };
 
-/** Lets no provider answer before the picture is taken. */
+/** Delays all responses of providers until the screenshot has been taken. */
 const hold = async (): Promise<void> => {
   await Promise.all([stripe, hubspot, openmage].map((url) => fail(url, { delayMs: 3_000 })));
 };
@@ -84,7 +84,7 @@ const ADA = '/desk/customers/101';
 const deals = (page: Page) => page.getByRole('region', { name: 'Deals' }).getByRole('listitem').first().waitFor();
 
 const gateway = await start();
-// Keeps nothing that it may use without asking, so that an outage shows at once.
+// Caches nothing that may be used without a provider call, so that an outage is visible immediately.
 const forgetful = await start({ OPENMAGE_CACHE: 'stock=0/0/3600', STRIPE_CACHE: 'accounts=0/0/0,paymentLists=0/0/0' });
 const uncached = await start({ CACHE_MAX_MIB: '0' });
 
@@ -210,10 +210,10 @@ await mkdir(README_FOLDER, { recursive: true });
 const shots = [...DESK, ...EXPLORER];
 const named = (name: string): Shot => {
   const shot = shots.find((one) => one.name === name);
-  if (!shot) throw new Error(`There is no shot ${name}.`);
+  if (!shot) throw new Error(`Unknown screenshot: ${name}.`);
   return shot;
 };
-// First, while nothing is in the cache yet.
+// First, while the cache is empty.
 await take(named('explorer'), { screen: 'readme', colorScheme: 'light' }, join(README_FOLDER, 'explorer.png'));
 await take(named('desk'), { screen: 'readme', colorScheme: 'light' }, join(README_FOLDER, 'desk.png'));
 await take(named('desk'), { screen: 'phone', colorScheme: 'dark' }, join(README_FOLDER, 'desk-phone.png'));

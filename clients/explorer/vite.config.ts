@@ -5,12 +5,12 @@ export default defineConfig({
   root: import.meta.dirname,
   base: '/graphiql/',
   plugins: [react()],
-  // The editor is large, and comes from the machine next to the browser.
+  // The editor is large, but is loaded from a nearby server.
   build: {
     chunkSizeWarningLimit: 10_000,
     rolldownOptions: {
       onLog: (level, log, report) => {
-        // GraphiQL's files have directives for a compiler that they went through already.
+        // GraphiQL's files have directives of a compiler that has already processed them.
         if (log.code !== 'MODULE_LEVEL_DIRECTIVE') report(level, log);
       },
     },

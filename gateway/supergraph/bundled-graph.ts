@@ -18,14 +18,14 @@ import { SUPERGRAPH_FILE } from './files.ts';
 /** The parts of the bundled graph that can change while it runs. */
 export type BundledGraphParts = { readonly modules: readonly SubgraphModule[]; readonly supergraphSdl: string };
 
-/** Calls `apply` with each change; it throws where the change cannot be used, and the graph stays. Returns an unsubscribe function. */
+/** Calls `apply` with each change; `apply` throws if it cannot be used. Returns an unsubscribe function. */
 export type WatchBundledGraph = (apply: (next: BundledGraphParts) => void) => () => void;
 
 /**
- * Starts the gateway in front of the product's graph: each subgraph in this process unless it has a URL, each provider for real
- * where it has credentials and by its sandbox where it has none. With `watch`, subgraphs and supergraph may change meanwhile.
+ * Starts the gateway for the bundled graph. A subgraph without a URL runs in this process, and a provider without
+ * credentials is replaced by its sandbox. With `watch`, subgraphs and supergraph may change while the gateway runs.
  *
- * Throws ConfigError naming every variable at fault: the gateway's own first, then those of the providers.
+ * Throws ConfigError naming every invalid variable: the gateway's own first, then those of the providers.
  */
 export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Promise<StartedGateway> => {
   const local = subgraphs.filter(({ name }) => !env[urlVariable(name)]);
@@ -36,7 +36,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     () => readInfrastructureConfig(env),
     () => checkWorkers(env, { local: local.length, sandboxed: sandboxed.size }),
     ...local.map((module) => () => {
-      // The sandboxes have no addresses yet.
+      // The sandboxes have not started, so they have no URLs yet.
       module.readConfig({ ...env, ...sandboxed.get(module)?.environment({ url: 'http://127.0.0.1' }) });
     }),
   );
@@ -56,21 +56,21 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     }
     create(local, infrastructure, created);
     const transports = new Map(created.map((one) => [one.name, createLocalTransport(one, log)]));
-    // Only a watched graph changes, so only there each fetch looks which transport is the current one.
+    // Only a watched graph changes, so only its fetches look up the current transport.
     const replaceable = watch
       ? new Map([...transports].map(([name, transport]) => [name, createReplaceable(transport)]))
       : new Map<string, ReplaceableTransport>();
     const change = ({ modules, supergraphSdl }: BundledGraphParts, changeSupergraph: (sdl: string) => void): void => {
       const next: Subgraph[] = [];
       try {
-        // Cached values may have another shape for the new code.
+        // The new code may expect cached values in another format.
         const fresh = redis ? infrastructure : createProcessInfrastructure(env, log).infrastructure;
         const own = modules.filter(({ name }) => replaceable.has(name));
         const added = modules.filter(({ name }) => !replaceable.has(name) && !config.subgraphUrls.has(name));
         if (added.length > 0) {
           throw new ConfigError(`A new subgraph needs a restart: ${added.map(({ name }) => name).join(', ')}.`);
         }
-        // Where either fails, nothing is replaced.
+        // If either fails, nothing is replaced.
         create(own, fresh, next);
         changeSupergraph(supergraphSdl);
       } catch (error) {
@@ -132,7 +132,7 @@ type Sandboxed = ReadonlyMap<SubgraphModule, SandboxModule<StartedSandbox>>;
 
 const NO_SANDBOXES: Sandboxed = new Map();
 
-/** The sandboxes to use: of the providers that have one and no credentials in the environment. */
+/** Returns the sandboxes to start: those of providers without credentials in the environment. */
 const findSandboxed = async (modules: readonly SubgraphModule[], env: Env): Promise<Sandboxed> => {
   const found = new Map<SubgraphModule, SandboxModule<StartedSandbox>>();
   for (const module of modules) {

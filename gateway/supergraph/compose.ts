@@ -12,19 +12,19 @@ const SupergraphConfig = z.object({
 });
 
 export type Composed = {
-  /** The supergraph, as a gateway loads it. */
+  /** The supergraph, for a gateway to load. */
   readonly supergraphSdl: string;
   /** The schema that clients see. */
   readonly apiSdl: string;
 };
 
-/** Schemas that cannot be composed. The message has a line for each problem, with file and line where there is one. */
+/** The schemas cannot be composed. The message has one line per problem, with file and line if known. */
 export class CompositionError extends Error {}
 
 const GENERATED = '# Generated from supergraph.yaml by `npm run supergraph`. Do not edit.\n';
 
 /**
- * Composes the subgraphs that a file in rover's `supergraph.yaml` format names; paths in it are relative to the file.
+ * Composes the subgraphs listed in a file in rover's `supergraph.yaml` format. Paths in it are relative to the file.
  * Throws CompositionError.
  */
 export const composeSupergraph = async (configPath: string): Promise<Composed> => {
@@ -64,7 +64,7 @@ const parseFile = (text: string, name: string): DocumentNode => {
   }
 };
 
-/** A problem with the places that it is about, the first one in front. */
+/** Formats a problem with its locations. The first one precedes the message. */
 const describe = (error: GraphQLError, documents: readonly DocumentNode[]): string => {
   const nodes = error.nodes?.length ? error.nodes : namedIn(error.message, documents);
   const places = nodes.flatMap(({ loc }) =>
@@ -74,7 +74,10 @@ const describe = (error: GraphQLError, documents: readonly DocumentNode[]): stri
   return `${first ? `${first}: ` : ''}${error.message}${others.map((place) => `\n  see also ${place}`).join('')}`;
 };
 
-/** Where what a message names as `"Type.field"` is defined: what cannot be reached is told without a place. */
+/**
+ * Returns the definitions of the fields that a message names as `"Type.field"`. Unreachable fields are reported without
+ * nodes.
+ */
 const namedIn = (message: string, documents: readonly DocumentNode[]) => {
   const named = new Set([...message.matchAll(/"(\w+\.\w+)"/g)].map(([, coordinate]) => coordinate));
   return documents.flatMap(({ definitions }) =>
@@ -87,15 +90,17 @@ const namedIn = (message: string, documents: readonly DocumentNode[]) => {
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-/** The subgraphs of the product. */
+/** The configuration of the bundled graph. */
 const SUPERGRAPH_CONFIG = join(ROOT, 'supergraph.yaml');
 
 export type Updated = Composed & {
-  /** The files that were not up to date. */
+  /** The files that were out of date. */
   readonly outdated: readonly string[];
 };
 
-/** Composes the product's supergraph and, but for `check`, writes both files where they are not up to date. Throws CompositionError. */
+/**
+ * Composes the bundled graph and writes the files that are out of date, unless `check` is set. Throws CompositionError.
+ */
 export const updateSupergraphFiles = async ({ check }: { check: boolean }): Promise<Updated> => {
   const composed = await composeSupergraph(SUPERGRAPH_CONFIG);
   const outdated: string[] = [];

@@ -11,13 +11,11 @@ import { createRemoteTransport } from '../transports/remote.ts';
 import type { Transport, Transports } from '../transports/transport.ts';
 import { checkSpecifications, subgraphsOf } from './files.ts';
 
-/*
- * A supergraph that is none of the product's own: a file that may change, whose subgraphs are where it says they are.
- */
+/* An external supergraph: a file that may change, with the URLs of its subgraphs. */
 
-/** Starts the gateway in front of somebody else's supergraph: every subgraph is where the supergraph says it is. */
+/** Starts the gateway for an external supergraph. Throws ConfigError if it cannot be served. */
 export const startExternalSupergraph = async (env: Env, file: string): Promise<StartedGateway> => {
-  // What belongs to a Redis is loaded only where there is one.
+  // Loaded only with Redis, because its client is slow to load.
   const infrastructure =
     namesOfSet(['REDIS_URL'], env).length > 0 ? await import('../../subgraphs/kit/infrastructure.ts') : undefined;
   const [config] = readEach(
@@ -51,7 +49,7 @@ const NO_INFRASTRUCTURE: Pick<ProcessInfrastructure, 'redis' | 'health'> = { red
 const cannotBeUsed = (file: string, why: string): ConfigError =>
   new ConfigError(`SUPERGRAPH: ${file} cannot be used: ${why.replace(/\.$/, '')}.`);
 
-/** Reads a file with a supergraph and the URLs in it. Throws ConfigError. */
+/** Reads and checks a supergraph file. Throws ConfigError. */
 const readSupergraph = async (file: string): Promise<string> => {
   const sdl = await readFile(file, 'utf8').catch(() => {
     throw cannotBeUsed(file, 'it cannot be read');
@@ -74,7 +72,7 @@ const isHttpUrl = (url: string): boolean => /^https?:$/.test(URL.parse(url)?.pro
 // Polled: file events miss Kubernetes symlink swaps.
 const LOOK_EVERY_MS = 500;
 
-/** Opens the file and goes on watching it; a change that cannot be used is logged and passed over. Throws ConfigError. */
+/** Reads a supergraph file and watches it. An unusable change is logged and ignored. Throws ConfigError. */
 export const openSupergraph = async (file: string, log: Log): Promise<SupergraphSource> => ({
   sdl: await readSupergraph(file),
   watch: (change) => {
@@ -93,7 +91,10 @@ export const openSupergraph = async (file: string, log: Log): Promise<Supergraph
   },
 });
 
-/** The ways to the subgraphs where supergraphs say they are. Those that no supergraph names any more are closed in time. */
+/**
+ * Creates the transports to the subgraphs of an external supergraph. A transport that the latest version does not use
+ * is closed after the request timeout.
+ */
 export const createExternalTransports = (config: GatewayConfig, log: Log): Transports => {
   const open = new Map<string, Transport>();
   const keyOf = (name: string, url: string): string => `${name} ${url}`;
@@ -104,7 +105,7 @@ export const createExternalTransports = (config: GatewayConfig, log: Log): Trans
       for (const [key, transport] of open) {
         if (wanted.has(key)) continue;
         open.delete(key);
-        // Requests that began before may still need it, for as long as a request may take.
+        // Running requests may still use it.
         setTimeout(() => void transport.close(), config.requestTimeoutMs).unref();
       }
       for (const [name, url] of urls) {

@@ -6,8 +6,8 @@ export const SUPERGRAPH_FILE = join(import.meta.dirname, '../supergraph.graphql'
 export const API_SCHEMA_FILE = join(import.meta.dirname, '../schema.graphql');
 
 /**
- * The subgraphs that a supergraph names, each with the URL it has there; empty where it has none.
- * Throws where the text is no supergraph. Source: the join specification, https://specs.apollo.dev/join
+ * Returns the subgraphs of a supergraph with their URLs; an empty string for a subgraph without one.
+ * Throws if the text is not a supergraph. Source: the join specification, https://specs.apollo.dev/join
  */
 export const subgraphsOf = (supergraphSdl: string): ReadonlyMap<string, string> => {
   const graphs = parse(supergraphSdl).definitions.flatMap((definition) =>
@@ -29,11 +29,14 @@ const stringArgument = (directive: ConstDirectiveNode | undefined, wanted: strin
   return value?.kind === Kind.STRING ? value.value : undefined;
 };
 
-/** Access rules that routers of Apollo's enforce. Served without, everybody could read what they protect. */
+/**
+ * Access control directives that Apollo's routers enforce. Without enforcement, anyone could read the data they
+ * protect.
+ */
 const NOT_ENFORCED: ReadonlySet<string> = new Set(['authenticated', 'requiresScopes', 'policy']);
 
 /**
- * Throws where a supergraph can be read but must not be served: one of Federation 1, or one with access rules that this
+ * Throws if a supergraph must not be served: one of Federation 1, or one with access control directives, which this
  * gateway does not enforce. Source: the link and core specifications, https://specs.apollo.dev/link and …/core
  */
 export const checkSpecifications = (supergraphSdl: string): void => {

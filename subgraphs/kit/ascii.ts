@@ -1,5 +1,5 @@
 /*
- * ASCII case conversion of identifiers from outside: e-mail addresses, currency codes. JavaScript's own conversion also maps
+ * ASCII case conversion of identifiers from outside: email addresses, currency codes. JavaScript's own conversion also maps
  * letters of other scripts to ASCII: the Kelvin sign (U+212A) to `k`, the dotless `\u0131` to `I`, the long `\u017f` to `S`. An
  * address with such a letter would match another customer.
  */

@@ -18,7 +18,7 @@ export const readInput = <Schema extends z.ZodType>(
   throw badInput([argument, ...(issue?.path ?? [])].join('.'), issue?.message ?? 'cannot be used');
 };
 
-/** Schema of an ASCII e-mail address, lowercased, because providers compare addresses case-insensitively. */
+/** Schema of an ASCII email address, lowercased, because providers compare addresses case-insensitively. */
 export const Email = z
   .string()
   .trim()

@@ -27,7 +27,7 @@ const pathsOf = async (url: string, paths: readonly string[]) =>
   );
 const PAGES = ['/', '/graphiql', '/desk', '/schema.graphql', '/codegen.mjs'];
 
-test('every example has an answer, and its first line says what it is', async () => {
+test('every example runs without errors, and its first line describes it', async () => {
   const files = readdirSync(EXAMPLES).filter((file) => file.endsWith('.graphql'));
   expect(files.length).toBeGreaterThan(3);
   for (const file of files) {
@@ -40,7 +40,7 @@ test('every example has an answer, and its first line says what it is', async ()
   }
 });
 
-test('the Sandbox of Apollo is at /, and asks for what queries cost', async () => {
+test('Apollo Sandbox is at /, and requests the cost report', async () => {
   const response = await fetch(`${stack.url}/`, { headers: { accept: 'text/html' } });
   expect(response.url).toBe(`${stack.url}/graphql`);
   const page = await response.text();
@@ -49,16 +49,16 @@ test('the Sandbox of Apollo is at /, and asks for what queries cost', async () =
   expect(page).toContain('"runTelemetry":false');
 });
 
-test('in production there are pages only where they are asked for', async () => {
+test('in production, only pages that are switched on are served', async () => {
   const closed = await stack.startAnother({ NODE_ENV: 'production' });
   expect(await pathsOf(closed.url, PAGES)).toEqual([404, 404, 404, 404, 404]);
   const opened = await stack.startAnother({ NODE_ENV: 'production', EXPLORER: 'on', DESK: 'on' });
-  // Who may not read the schema does not get it as a file either.
+  // Without introspection, the schema file is not served either.
   expect(await pathsOf(opened.url, PAGES)).toEqual([302, 200, 200, 404, 404]);
   await Promise.all([closed.close(), opened.close()]);
 });
 
-test('a page’s files may be kept, the page itself may not, and nobody may frame it', async () => {
+test('a page’s assets are cacheable, the page itself is not, and it cannot be framed', async () => {
   const page = await fetch(`${stack.url}/graphiql/`);
   expect(page.headers.get('cache-control')).toBe('no-cache');
   expect(page.headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
@@ -104,7 +104,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
   const calls = () =>
     [stack.hubspot, stack.stripe, stack.openmage].reduce((sum, { calls: all }) => sum + all.length, 0);
 
-  test('answers an example, and says what it has cost: in numbers, in time, and by which plan', async () => {
+  test('given an example, when it is run, then its cost is shown: numbers, timeline and query plan', async () => {
     await stack.ask('{ product(sku: "OABR-S") { sku } }');
     stack.reset();
     const page = await open(stack.url);
@@ -131,9 +131,9 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     await plan.getByText('payments', { exact: true }).click();
     expect(await plan.locator('pre:visible').innerText()).toContain('_entities');
 
-    // The answer itself stays readable.
+    // The response itself stays readable.
     expect(await page.locator('.graphiql-response').innerText()).not.toContain('"plan"');
-    // Nothing came from anywhere else: it works where the network is closed.
+    // No other host was contacted: the explorer works on a closed network.
     expect([...hosts]).toEqual([new URL(stack.url).host]);
   });
 
@@ -154,7 +154,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await costOf(page)).toMatch(/^\d provider calls?, 1 subgraph fetch, /);
   });
 
-  test('a query that fails shows what failed, in red', async () => {
+  test('given a query with failures, then failed fetches and calls are marked', async () => {
     stack.stripe.fail({ status: 401 });
     const page = await open(stack.url);
     await run(page);
@@ -163,11 +163,11 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.locator('tr.call.failed').count()).toBeGreaterThan(0);
   });
 
-  test('the cost stands below the editor, which keeps its width, and can be put away for good', async () => {
+  test('the cost panel is below the editor, leaves it its width, and stays hidden once hidden', async () => {
     const page = await open(stack.url);
     const boxOf = async (selector: string) => {
       const box = await page.locator(selector).first().boundingBox();
-      if (!box) throw new Error(`There is no ${selector} to be seen.`);
+      if (!box) throw new Error(`${selector} is not visible.`);
       return box;
     };
     const before = await boxOf('.graphiql-editors');
@@ -190,7 +190,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.getByRole('button', { name: 'Show details' }).getAttribute('aria-expanded')).toBe('false');
   });
 
-  test('cuts an operation’s name before its last parts, and has the whole of it as a title', async () => {
+  test('a long operation name is truncated before its last parts, and has the full name as its title', async () => {
     const page = await open(stack.url);
     await run(page);
     await costOf(page);
@@ -213,13 +213,13 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(names.some(({ isHeadCut }) => isHeadCut)).toBe(true);
     expect(names.filter(({ isTailCut }) => isTailCut)).toEqual([]);
     for (const { title, text } of names) expect(text).toBe(title);
-    // What is left tells them apart, but for two ways to the same records.
+    // What remains distinguishes them, except for two ways to read the same records.
     expect(names.map(({ tail }) => tail)).toEqual(
       expect.arrayContaining(['/contacts/batch/read', '/deals/batch/read', '/deals/line_items/batch/read']),
     );
   });
 
-  test('a wait for the rate limit stands in the row of its call', async () => {
+  test('a wait for the rate limit is shown in the row of its call', async () => {
     const gateway = await stack.startAnother({ STRIPE_QUOTA: 'account=1/1,endpoint=1/1,search=1/1' });
     onTestFinished(() => gateway.close());
     const page = await open(gateway.url);
@@ -230,7 +230,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.locator('tr.wait').count()).toBe(0);
   });
 
-  test('warns of a provider that is down, and not of a refresh', async () => {
+  test('warns about a provider that is down, but not about a refresh', async () => {
     const types = (freshMs: string) => ['accounts', 'paymentLists', 'payments'].map((type) => `${type}=${freshMs}`);
     const env = (ages: string) => ({ CACHE_MAX_MIB: '16', STRIPE_CACHE: types(ages).join(',') });
     const [refreshing, failing] = await Promise.all([
@@ -259,7 +259,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     await stale(failed.page).waitFor();
   });
 
-  test('operations without a call are one line', async () => {
+  test('operations without a call are combined in one row', async () => {
     const gateway = await stack.startAnother({ CACHE_MAX_MIB: '16' });
     onTestFinished(() => gateway.close());
     const page = await open(gateway.url);
@@ -274,7 +274,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect((await rows.getByRole('rowheader').getAttribute('title'))?.split('\n')).toHaveLength(first);
   });
 
-  test('keeps a history of operations, over a reload too', async () => {
+  test('keeps a history of operations across reloads', async () => {
     const page = await open(stack.url);
     await run(page);
     await costOf(page);
@@ -287,7 +287,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     await expect.poll(() => page.locator('.graphiql-query-editor').innerText()).toContain('firstName');
   });
 
-  test('on a phone the operation, its answer and its cost stand below each other', async () => {
+  test('on a phone, the operation, its response and its cost are stacked', async () => {
     const page = await open(stack.url, { viewport: { width: 390, height: 760 }, hasTouch: true, isMobile: true });
     await run(page);
     await costOf(page);
@@ -311,14 +311,14 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     });
     expect(scrollWidth).toBeLessThanOrEqual(390);
     expect(scrollHeight).toBeLessThanOrEqual(760);
-    // The editor does not take the taps on what stands below it.
+    // The editor does not capture taps on the panel below it.
     const [, , cost] = boxes;
     const hit = await page.evaluate(({ x, y }) => document.elementFromPoint(x, y)?.closest('section')?.ariaLabel, {
       x: 30,
       y: (cost?.y ?? 0) + (cost?.height ?? 0) - 10,
     });
     expect(hit).toBe('Cost');
-    // The answer has the screen first; the details are a tap away, and have it whole.
+    // First the response has the screen; a tap on "Show details" gives all of it to the details.
     await page.getByRole('button', { name: 'Show details' }).tap();
     await page.getByRole('figure', { name: 'Query plan' }).waitFor();
     expect(await page.locator('.graphiql-response').isVisible()).toBe(false);
@@ -326,10 +326,10 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.locator('.graphiql-response').isVisible()).toBe(true);
   });
 
-  test('says so where the gateway keeps the cost to itself', async () => {
+  test('given a gateway that does not report costs, then the panel says how to switch it on', async () => {
     const env = { NODE_ENV: 'production', EXPLORER: 'on', INTROSPECTION: 'on' };
     const gateway = await stack.startAnother(env);
-    // After the page, which goes on loading parts of its editor.
+    // Closed after the page, which is still loading parts of its editor.
     onTestFinished(() => gateway.close());
     const page = await open(gateway.url);
     const panel = page.getByRole('region', { name: 'Cost' });
@@ -338,7 +338,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     await panel.getByText('Set CALL_REPORT=on').waitFor();
   });
 
-  test('is there for any other supergraph too, with examples that it has an answer to: none', async () => {
+  test('given an external supergraph, then it is served without the examples of the bundled graph', async () => {
     const foreign = await startForeign({ words: { schema: 'type Query { word: String }', fields: {} } });
     onTestFinished(() => foreign.close());
     const page = await open(foreign.url);

@@ -4,7 +4,7 @@ import { ClientError, GraphQLClient } from 'graphql-request';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Stack, startStack } from '../helpers/stack.ts';
 
-/* The client libraries that docs/clients.md names, each with the options that it names, against the gateway. */
+/* The client libraries in docs/clients.md, with the options described there, against the gateway. */
 
 const QUERY = 'query Stock($sku: ID!) { product(sku: $sku) { sku } }';
 const VARIABLES = { sku: 'OABR-S' };
@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack.close());
 
-/** Notes the method of each request. */
+/** The methods of the requests. */
 let methods: string[] = [];
 const noting: typeof fetch = (input, init) => {
   methods.push(init?.method ?? 'GET');
@@ -36,7 +36,7 @@ describe('urql', () => {
       .query(query, VARIABLES)
       .toPromise();
 
-  test('as it is sends a GET that any web page could send, and is told which header is missing', async () => {
+  test('given default options, then its simple GET is rejected with the name of the missing header', async () => {
     const { data, error } = await ask({});
     expect(methods).toEqual(['GET']);
     expect(data).toBeUndefined();
@@ -45,22 +45,22 @@ describe('urql', () => {
     ]);
   });
 
-  test('with the header asks by GET', async () => {
+  test('given the header, then it can send queries by GET', async () => {
     const { data, error } = await ask({ fetchOptions: { headers: PREFLIGHT } });
     expect([methods, data, error]).toMatchObject([['GET'], DATA, undefined]);
   });
 
-  test('with preferGetMethod: false asks by POST', async () => {
+  test('given preferGetMethod: false, then it sends queries by POST', async () => {
     const { data, error } = await ask({ preferGetMethod: false });
     expect([methods, data, error]).toMatchObject([['POST'], DATA, undefined]);
   });
 
-  test('asks by POST where the URL would be too long', async () => {
+  test('given a query that is too long for a URL, then it sends it by POST', async () => {
     const { data } = await ask({ fetchOptions: { headers: PREFLIGHT } }, QUERY.replace('Stock', 'S'.repeat(2_100)));
     expect([methods, data]).toMatchObject([['POST'], DATA]);
   });
 
-  test('is told what is wrong with a query', async () => {
+  test('given an invalid query, then it receives the error code', async () => {
     const { error } = await ask({ fetchOptions: { headers: PREFLIGHT } }, INVALID);
     expect(error?.graphQLErrors).toMatchObject([{ extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } }]);
     expect(error?.networkError).toBeUndefined();
@@ -75,25 +75,25 @@ describe('Apollo Client', () => {
       errorPolicy: 'all',
     });
 
-  test('asks by POST', async () => {
+  test('sends queries by POST', async () => {
     const { data } = await ask(new HttpLink({ uri: url, fetch: noting }));
     expect([methods, data]).toMatchObject([['POST'], DATA]);
   });
 
-  test('with the header asks by GET', async () => {
+  test('given the header, then it can send queries by GET', async () => {
     const link = new HttpLink({ uri: url, fetch: noting, useGETForQueries: true, headers: PREFLIGHT });
     const { data } = await ask(link);
     expect([methods, data]).toMatchObject([['GET'], DATA]);
   });
 
-  test('is told what is wrong with a query', async () => {
+  test('given an invalid query, then it receives the error code', async () => {
     const { error } = await ask(new HttpLink({ uri: url }), INVALID);
     expect(CombinedGraphQLErrors.is(error) && error.errors).toMatchObject([
       { extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } },
     ]);
   });
 
-  test('is told the code of a request that is refused before it is read', async () => {
+  test('given a request that is refused before GraphQL, then it receives the error code', async () => {
     const link = ApolloLink.from([new HttpLink({ uri: `${url}/elsewhere` })]);
     const { error } = await ask(link);
     expect(CombinedGraphQLErrors.is(error) && error.errors).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
@@ -101,18 +101,18 @@ describe('Apollo Client', () => {
 });
 
 describe('graphql-request', () => {
-  test('asks by POST', async () => {
+  test('sends queries by POST', async () => {
     expect(await new GraphQLClient(url, { fetch: noting }).request(QUERY, VARIABLES)).toEqual(DATA);
     expect(methods).toEqual(['POST']);
   });
 
-  test('with the header asks by GET', async () => {
+  test('given the header, then it can send queries by GET', async () => {
     const client = new GraphQLClient(url, { fetch: noting, method: 'GET', headers: PREFLIGHT });
     expect(await client.request(QUERY, VARIABLES)).toEqual(DATA);
     expect(methods).toEqual(['GET']);
   });
 
-  test('is told what is wrong with a query', async () => {
+  test('given an invalid query, then it receives the error code', async () => {
     const error = await new GraphQLClient(url).request(INVALID).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(ClientError);
     expect((error as ClientError).response.errors).toMatchObject([

@@ -21,7 +21,7 @@ import { ROOT } from '../helpers/processes.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 import { hasTool, RELAY_COMPILER } from '../helpers/tools.ts';
 
-/* Relay, with its own compiler and its own runtime: every list of the graph is one that it can page through. */
+/* Relay's own compiler and runtime can page through every list of the graph. */
 
 const SCHEMA = join(ROOT, 'gateway/schema.graphql');
 const schema = buildSchema(readFileSync(SCHEMA, 'utf8'));
@@ -31,7 +31,7 @@ const fieldsOf = (type: GraphQLObjectType) => Object.values(type.getFields());
 
 type Operation = { readonly name: string; readonly fragment: string };
 
-/** For each connection of the schema, a fragment that pages through it, below a root field where it has to be. */
+/** A fragment per connection of the schema that pages through it, below a root field if necessary. */
 const operations: Operation[] = Object.values(schema.getTypeMap()).flatMap((owner) => {
   if (!isObjectType(owner) || owner.name.startsWith('__')) return [];
   const connections = fieldsOf(owner).filter(({ type }) => getNamedType(type).name.endsWith('Connection'));
@@ -85,7 +85,7 @@ describe.skipIf(!hasTool('relay-compiler'))('Relay', () => {
   });
   afterAll(() => rmSync(project, { recursive: true, force: true }));
 
-  test('the lists of the schema are all there', () => {
+  test('every connection of the schema is covered', () => {
     expect(operations.map(({ name }) => name).sort()).toEqual([
       'Customer_deals',
       'Customer_invoices',
@@ -96,7 +96,7 @@ describe.skipIf(!hasTool('relay-compiler'))('Relay', () => {
     ]);
   });
 
-  test.each(operations)('$name is a connection to its compiler', async ({ name }) => {
+  test.each(operations)('the compiler accepts $name as a connection', async ({ name }) => {
     const text = readFileSync(generated(`${name}Query`), 'utf8');
     expect(text).toContain('"handle": "connection"');
     expect(text).toMatch(/pageInfo \{\\n +endCursor\\n +hasNextPage/);
@@ -112,7 +112,7 @@ describe.skipIf(!hasTool('relay-compiler'))('Relay', () => {
     const load = async (name: string): Promise<GraphQLTaggedNode> =>
       (await import(pathToFileURL(generated(name)).href)).default;
 
-    /** As docs/clients.md has it. */
+    /** As in docs/clients.md. */
     const createEnvironment = () =>
       new Environment({
         network: Network.create(async ({ text }, variables) => {
@@ -134,7 +134,7 @@ describe.skipIf(!hasTool('relay-compiler'))('Relay', () => {
       };
     };
 
-    test('its runtime puts the pages of a list together', async () => {
+    test('the runtime joins the pages of a list', async () => {
       const environment = createEnvironment();
       const query = await load('CustomersPageQuery');
       const read = async (first: number, after: string | null): Promise<Customers> => {
@@ -151,7 +151,7 @@ describe.skipIf(!hasTool('relay-compiler'))('Relay', () => {
       expect(environment.getStore().getSource().has(`Customer:${people[0]?.id}`)).toBe(true);
     });
 
-    test.each(operations)('$name is answered', async ({ name }) => {
+    test.each(operations)('$name returns a page', async ({ name }) => {
       const query = await load(`${name}Query`);
       const id = createCompany().people[0]?.id;
       const { params } = getRequest(query);

@@ -10,7 +10,7 @@ import { ROOT } from '../helpers/processes.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
 
-/* An empty React project that does what docs/clients.md says: its commands, its files. */
+/* An empty React project that follows docs/clients.md, with its commands and files. */
 
 const run = promisify(execFile);
 const guide = readFileSync(join(ROOT, 'docs/clients.md'), 'utf8');
@@ -21,7 +21,7 @@ let project: string;
 beforeAll(async () => {
   stack = await startStack();
   project = mkdtempSync(join(tmpdir(), 'project-'));
-  // What `npm install` would bring, without a network.
+  // In place of `npm install`, which needs a network.
   symlinkSync(join(ROOT, 'node_modules'), join(project, 'node_modules'));
   write('package.json', JSON.stringify({ name: 'project', private: true }));
   write('index.html', '<div id="root"></div><script type="module" src="/src/main.tsx"></script>');
@@ -49,7 +49,7 @@ const shell = (command: string) =>
   run('sh', ['-c', command], { cwd: project, env: { PATH: `${BIN}:${process.env['PATH']}` } });
 
 const checkTypes = async (): Promise<string> => {
-  // As the templates of today's tools have it.
+  // As in current project templates.
   const options = ['--noEmit', '--strict', '--jsx', 'react-jsx', '--target', 'es2022', '--module', 'esnext'];
   const more = ['--moduleResolution', 'bundler', '--verbatimModuleSyntax', '--noUnusedLocals', '--skipLibCheck'];
   return run(join(BIN, 'tsc'), [...options, ...more, '--types', 'node', 'src/main.tsx'], { cwd: project }).then(
@@ -58,7 +58,7 @@ const checkTypes = async (): Promise<string> => {
   );
 };
 
-test('the guide’s commands and files are enough for a typed hook', async () => {
+test('the guide’s commands and files produce a typed hook', async () => {
   expect(files.map(({ path }) => path)).toEqual(['src/Customer.graphql', 'src/Customer.tsx', 'src/main.tsx']);
   for (const { path, text } of files) write(path, text);
   await shell(fetchConfig.replace('http://127.0.0.1:4000', stack.url));
@@ -67,7 +67,7 @@ test('the guide’s commands and files are enough for a typed hook', async () =>
   expect(await checkTypes()).toBe('');
 });
 
-test('the README’s query becomes a hook by the same commands', async () => {
+test('the same commands turn the README’s query into a typed hook', async () => {
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
   expect(readme).toContain(`${install}\n${fetchConfig}\n${generate}\n`);
   const [, path = '', text = ''] = /`(src\/[\w.]+)`:\n\n```graphql\n([\s\S]*?)```/.exec(readme) ?? [];
@@ -80,19 +80,19 @@ test('the README’s query becomes a hook by the same commands', async () => {
   expect(await checkTypes()).toBe('');
 });
 
-test('every package that the guide installs is one that the configuration needs', () => {
+test('every package that the guide installs is in this repository’s package.json', () => {
   const { dependencies, devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   const named = install
     .match(/@?[a-z][\w-]*\/?[\w-]*(?= |$)/g)
     ?.filter((word) => !['npm', 'install', 'save-dev'].includes(word));
   expect(named?.length).toBe(7);
-  // Tried with the very versions that this repository has.
+  // So the guide is tested with the versions in this repository.
   for (const name of named ?? []) expect({ ...dependencies, ...devDependencies }).toHaveProperty([name]);
 });
 
 test.each([
   [
-    'a field that was not asked for',
+    'a field that was not selected',
     'firstName, lastName, company',
     'firstName, lastName, phone, company',
     /'phone' does not exist/,
@@ -103,9 +103,9 @@ test.each([
     'variables: { email: 1 }',
     /'number' is not assignable to type 'string'/,
   ],
-  ['a variable left out', 'variables: { email }', 'variables: {}', /'email' is missing/],
+  ['a missing variable', 'variables: { email }', 'variables: {}', /'email' is missing/],
   [
-    'a decimal taken for a number',
+    'arithmetic with a decimal',
     "balance?.amount ?? 'nothing'",
     '(balance?.amount ?? 1) * 2',
     /left-hand side of an arithmetic/,
@@ -118,7 +118,7 @@ test.each([
   write('src/Customer.tsx', component?.text ?? '');
 });
 
-test.skipIf(!hasTool('chromium'))('the project’s page shows who it is', async () => {
+test.skipIf(!hasTool('chromium'))('the project’s page shows the customer', async () => {
   await build({ root: project, logLevel: 'silent' });
   const server = await preview({
     root: project,
@@ -128,13 +128,13 @@ test.skipIf(!hasTool('chromium'))('the project’s page shows who it is', async 
   const browser = await startBrowser();
   const { page, complaints } = await browser.open(server.resolvedUrls?.local[0] ?? '');
   await page.getByText('Ada Lindqvist of Uppsala Joinery, owes 48.00 SEK').waitFor();
-  // The icon that a browser asks for by itself.
+  // The favicon, which browsers request automatically.
   expect(complaints.filter((one) => !one.includes('404'))).toEqual([]);
   await browser.close();
   await server.close();
 });
 
-test('the manifest is the one that Apollo’s own tool writes', async () => {
+test('the manifest equals the one that Apollo’s own tool writes', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'manifest-'));
   cpSync(join(ROOT, 'clients/web/src'), join(folder, 'src'), { recursive: true });
   cpSync(join(ROOT, 'clients/codegen.mjs'), join(folder, 'codegen.mjs'));

@@ -11,7 +11,7 @@ afterAll(() => stack.close());
 const page = (size: number) =>
   stack.ask(`{ customers(first: ${size}) { edges { node { id } } } deals(first: ${size}) { edges { node { id } } } }`);
 
-test('given more than may be kept, then what was not used for longest is asked anew, and the rest is not', async () => {
+test('given more than the cache holds, then the least recently used entries are evicted', async () => {
   for (let size = 100; size > 20; size -= 1) await page(size);
   expect(stack.hubspot.calls).toHaveLength(160);
   stack.reset();

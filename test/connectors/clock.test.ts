@@ -36,7 +36,7 @@ describe.each([
   ['ahead a minute', MINUTE],
   ['ahead an hour', HOUR],
 ])('given the clock is set %s', (_, ms) => {
-  test('then a rate limit is neither longer nor shorter than it is', async () => {
+  test('then the window of a rate limit keeps its length', async () => {
     await start({ env: { HUBSPOT_QUOTA: 'account=3/30', REQUEST_TIMEOUT_MS: '2000' } });
     for (const id of [101, 102, 103]) expect(await codeOf(customer(id))).toBeUndefined();
     stepClock(ms);
@@ -45,7 +45,7 @@ describe.each([
     expect(await codeOf(customer(104))).toBeUndefined();
   });
 
-  test('then a pause is as long as the provider said', async () => {
+  test('then a pause lasts as long as the provider demands', async () => {
     await start({ env: { HUBSPOT_QUOTA: 'account=100/1' } });
     stack.hubspot.fail({ status: 429, times: 1, headers: { 'retry-after': '300' } });
     expect(await codeOf(customer(101))).toBe('UPSTREAM_RATE_LIMITED');
@@ -56,7 +56,7 @@ describe.each([
     expect(await codeOf(customer(101))).toBeUndefined();
   });
 
-  test('then an open circuit is tried again in time, and not before', async () => {
+  test('then an open circuit is probed when it is due, and not before', async () => {
     await start({});
     stopClock();
     stack.hubspot.fail({ status: 500 });
@@ -70,7 +70,7 @@ describe.each([
     expect(await codeOf(customer(104))).toBeUndefined();
   });
 
-  test('then a request that waits for its turn has its own time to do so', async () => {
+  test('then a queued request keeps its deadline', async () => {
     await start({ env: { HUBSPOT_QUOTA: 'account=2/2' } });
     for (const id of [101, 102]) await stack.ask(customer(id));
     const waiting = stack.ask(customer(103));
@@ -81,7 +81,7 @@ describe.each([
     expect(answers.flatMap(({ errors }) => errors ?? [])).toEqual([]);
   });
 
-  test('then what is kept in this process is fresh for as long as it was', async () => {
+  test('then a value cached in memory keeps its max age', async () => {
     await start({
       env: { CACHE_MAX_MIB: '16', OPENMAGE_CACHE: 'stock=60/60/60' },
       openmage: { sessionLifetimeS: 1e9 },
@@ -95,7 +95,7 @@ describe.each([
     expect(reads()).toHaveLength(2);
   });
 
-  test('then a write forbids what was read before it and nothing that is read after', async () => {
+  test('then a write invalidates earlier reads, and no later ones', async () => {
     await start({
       env: { CACHE_MAX_MIB: '16', OPENMAGE_CACHE: 'stock=600/600/600' },
       openmage: { sessionLifetimeS: 1e9 },
@@ -103,19 +103,19 @@ describe.each([
     await stack.ask(STOCK);
     stepClock(ms);
     await stack.ask(setStock(77));
-    for (const _ of ['asked', 'kept']) {
+    for (const _ of ['fetched', 'cached']) {
       expect((await stack.ask(STOCK)).data).toEqual({ product: { stock: { quantity: 77 } } });
     }
     stepClock(-ms);
     await stack.ask(setStock(78));
-    for (const _ of ['asked', 'kept']) {
+    for (const _ of ['fetched', 'cached']) {
       expect((await stack.ask(STOCK)).data).toEqual({ product: { stock: { quantity: 78 } } });
     }
     // One read, and three for each write: two to find the product, and one to read it back.
     expect(reads()).toHaveLength(1 + 2 * 3);
   });
 
-  test('then a token is renewed before it ends', async () => {
+  test('then a token is renewed before it expires', async () => {
     const oauth = { clientId: 'app', clientSecret: 'app-secret', refreshToken: 'refresh-me' };
     await start({
       env: {
@@ -136,7 +136,7 @@ describe.each([
     expect(tokens()).toBe(2);
   });
 
-  test('then a subgraph over HTTP is told the time that is left', async () => {
+  test('then a subgraph over HTTP receives the remaining time', async () => {
     await start({});
     remote = startProcess(['node', 'subgraphs/main.ts'], {
       SUBGRAPHS: 'payments',

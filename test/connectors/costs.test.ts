@@ -126,7 +126,7 @@ const randomCosts = (seed: number, count: number) => {
   });
 };
 
-test('random costs: never more than the limit in any window, and all are sent', async () => {
+test('given random costs, then no window exceeds the limit, and all requests are sent', async () => {
   const { url: baseUrl, counted } = await startServer(tellCost);
   const { api } = connect(baseUrl, { quota: 'points=100/0.5' });
   const costs = randomCosts(1, 60);
@@ -135,7 +135,7 @@ test('random costs: never more than the limit in any window, and all are sent', 
   expect(busiest(counted, 500)).toBeLessThanOrEqual(LIMIT);
 });
 
-test.each([1, 2, 3, 4, 5, 6, 7, 8])('random costs and times (%i): never more than the limit in any window', (seed) => {
+test.each([1, 2, 3, 4, 5, 6, 7, 8])('given random costs and times (%i), then no window exceeds the limit', (seed) => {
   const random = createRandom(seed);
   let now = 0;
   const limiter = createMemoryRateLimiter({ now: () => now });
@@ -178,7 +178,7 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])('random costs and times (%i): never more tha
 });
 
 const alikeTests = (connectTo: (baseUrl: string) => Promise<readonly ReturnType<typeof connect>[]>) => {
-  test('an actual cost that is lower gives units back at once', async () => {
+  test('given a lower actual cost, then the unused units are free immediately', async () => {
     const { url: baseUrl, counted } = await startServer(tellCost);
     const [one, other] = await connectTo(baseUrl);
     await one?.api.query(100, { actual: 10 });
@@ -189,7 +189,7 @@ const alikeTests = (connectTo: (baseUrl: string) => Promise<readonly ReturnType<
     expect(counted.map(({ cost }) => cost)).toEqual([10, 40, 50]);
   });
 
-  test('an actual cost that is higher takes them', async () => {
+  test('given a higher actual cost, then the additional units are taken', async () => {
     const { url: baseUrl, counted } = await startServer(tellCost);
     const [one, other] = await connectTo(baseUrl);
     await one?.api.query(1, { actual: 95 });
@@ -199,7 +199,7 @@ const alikeTests = (connectTo: (baseUrl: string) => Promise<readonly ReturnType<
     expect(counted.map(({ cost }) => cost)).toEqual([95, 5]);
   });
 
-  test('what others used is taken too, after the actual cost', async () => {
+  test('given external usage, then it is taken too, in addition to the actual cost', async () => {
     const { url: baseUrl, counted } = await startServer((cost) => ({ ...tellCost(cost), 'x-remaining': '20' }));
     const [one, other] = await connectTo(baseUrl);
     await one?.api.query(100, { actual: 10 });
@@ -208,7 +208,7 @@ const alikeTests = (connectTo: (baseUrl: string) => Promise<readonly ReturnType<
     expect(counted).toHaveLength(2);
   });
 
-  test('a request that was never sent gives its units back', async () => {
+  test('given a request that was never sent, then its units are free again', async () => {
     const { url: baseUrl } = await startServer(tellCost);
     const [one, other] = await connectTo(baseUrl);
     // Nothing listens on port 1.
@@ -220,7 +220,7 @@ const alikeTests = (connectTo: (baseUrl: string) => Promise<readonly ReturnType<
     await other?.api.query(40);
   });
 
-  test('a cost above the limit is the whole of it', async () => {
+  test('given a cost above the limit, then it takes the whole limit', async () => {
     const { url: baseUrl } = await startServer();
     const [one, other] = await connectTo(baseUrl);
     await one?.api.query(1_000_000);
@@ -236,7 +236,7 @@ describe('in one process', () => {
     return [connection, connection];
   });
 
-  test('a request that waits for units is not overtaken by cheaper ones', async () => {
+  test('given a request that waits for units, then cheaper ones do not overtake it', async () => {
     const { url: baseUrl, counted } = await startServer(tellCost);
     const { api } = connect(baseUrl, { quota: 'points=100/1' });
     await api.query(60, { path: '/first' });
@@ -247,17 +247,17 @@ describe('in one process', () => {
     expect(counted.map(({ path }) => path)).toEqual(['/first', '/dear', '/cheap', '/cheap', '/cheap']);
   });
 
-  test('a request that cannot have its units in time does not keep cheaper ones waiting', async () => {
+  test('given a request that cannot get its units in time, then cheaper ones do not wait for it', async () => {
     const { url: baseUrl, counted } = await startServer(tellCost);
     const { api } = connect(baseUrl);
-    // The others wait for the units that the first will leave.
+    // The others wait for the units that the first leaves.
     const first = api.query(60);
     const dear = api.query(100, soon());
     await Promise.all([first, expect(dear).rejects.toMatchObject(REFUSED), api.query(5, soon())]);
     expect(counted.map(({ cost }) => cost)).toEqual([60, 5]);
   });
 
-  test('a batch takes what its read says', async () => {
+  test('a batch takes the cost that its read declares', async () => {
     const { url: baseUrl, counted } = await startServer();
     const { readers } = connect(baseUrl);
     for (const key of ['a', 'b', 'c']) expect(await readers.priced.load([key], soon())).toEqual([{ value: key }]);
@@ -265,7 +265,7 @@ describe('in one process', () => {
     expect(counted).toHaveLength(3);
   });
 
-  test('a batch whose cost is known when it is sent takes it then', async () => {
+  test('given a batch whose cost is known only when it is sent, then it takes that cost', async () => {
     const { url: baseUrl, counted } = await startServer();
     const { readers } = connect(baseUrl);
     for (const key of ['a', 'b']) expect(await readers.pricedLate.load([key], soon())).toEqual([{ value: key }]);
@@ -299,7 +299,7 @@ describe.skipIf(!hasTool('redis-server'))('in two processes that share a Redis',
 
   alikeTests(connectBoth);
 
-  test('random costs: together never more than the limit in any window, and all are sent', async () => {
+  test('given random costs, then together they exceed the limit in no window, and all requests are sent', async () => {
     const { url: baseUrl, counted } = await startServer(tellCost);
     const both = await connectBoth(baseUrl, 'points=100/0.5');
     const costs = randomCosts(2, 60);
@@ -308,7 +308,7 @@ describe.skipIf(!hasTool('redis-server'))('in two processes that share a Redis',
     expect(busiest(counted, 500)).toBeLessThanOrEqual(LIMIT);
   });
 
-  test('what is stored grows with the time that has passed, and not with the requests', async () => {
+  test('the number of stored entries grows with time, not with requests', async () => {
     const { url: baseUrl } = await startServer(tellCost);
     const startedAt = performance.now();
     const [one, other] = await connectBoth(baseUrl, 'points=1000000/1000');

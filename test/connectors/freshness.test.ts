@@ -52,9 +52,9 @@ const start = async (cacheBytes = 1024 * 1024) => {
   };
 };
 
-test('what is read is good as long as its lifetime says, new or kept; what is not there for less', async () => {
+test('a value is fresh for its max age, fetched or cached; a missing one for less', async () => {
   const { words, leftAfter, close } = await start();
-  for (const _ of ['asked', 'kept']) {
+  for (const _ of ['fetched', 'cached']) {
     const left = await leftAfter((freshness) => words.load(['a', 'b'], { freshness }));
     expect(left).toBeGreaterThan(86_390_000);
     expect(left).toBeLessThanOrEqual(86_400_000);
@@ -65,7 +65,7 @@ test('what is read is good as long as its lifetime says, new or kept; what is no
   await close();
 });
 
-test('what is past its time is good for no time, though it is given', async () => {
+test('given a stale value, then it is returned with no remaining freshness', async () => {
   advanceClock(0);
   const { words, leftAfter, close } = await start();
   await words.load(['a'], {});
@@ -80,7 +80,7 @@ test('what is past its time is good for no time, though it is given', async () =
   resetClock();
 });
 
-test('what nobody keeps is good for no time: a call by itself, and anything where there is no cache', async () => {
+test('direct calls, and all reads without a cache, have no remaining freshness', async () => {
   const { send, leftAfter, close } = await start();
   expect(await leftAfter((freshness) => send({ freshness }))).toBe(0);
   await close();

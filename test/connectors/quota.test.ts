@@ -24,7 +24,7 @@ afterEach(async () => {
 
 const statuses = () => stack.hubspot.calls.map(({ status }) => status);
 
-test('given one client with 40 calls in line, when another comes with one, then it is not kept waiting for them', async () => {
+test('given a client with 40 queued calls, when another sends one, then it does not wait for all of them', async () => {
   await start({ env: { STRIPE_QUOTA: 'account=10/1,endpoint=10/1' } });
   let greedyIsAnswered = false;
   const greedy = stack.ask(paymentsOf(payments.slice(0, 40))).then(() => {
@@ -38,7 +38,7 @@ test('given one client with 40 calls in line, when another comes with one, then 
   await greedy;
 });
 
-test('given refreshes that nobody waits for, then a client’s call goes before them', async () => {
+test('given queued background refreshes, then a client’s call goes before them', async () => {
   advanceClock(0);
   await start({
     env: { CACHE_MAX_MIB: '16', STRIPE_CACHE: 'payments=1/3600/3600', STRIPE_QUOTA: 'account=10/2,endpoint=10/2' },
@@ -57,7 +57,7 @@ test('given refreshes that nobody waits for, then a client’s call goes before 
   await expect.poll(() => stack.stripe.calls.length).toBe(21);
 });
 
-test('given a network that delivers calls late, then they are still no more than the quota where they arrive', async () => {
+test('given a network that delays calls, then the provider still receives no more than its quota', async () => {
   const sandbox = await startStack();
   let passed = 0;
   const network = await startHttpServer((request, response) => {
@@ -84,7 +84,7 @@ test('given a network that delivers calls late, then they are still no more than
   await network.close();
 });
 
-test('given calls that wait for their turn, then they take on the keys that are asked for meanwhile', async () => {
+test('given batches that wait for a permit, then they accept the keys requested meanwhile', async () => {
   await start({ env: { HUBSPOT_QUOTA: 'account=4/8' } });
   for (const id of people.slice(0, 4)) await stack.ask(customer(id));
   stack.reset();
@@ -100,12 +100,12 @@ test('given calls that wait for their turn, then they take on the keys that are 
   expect(stack.hubspot.calls.flatMap(({ keys }) => keys).sort()).toEqual(people.slice(10, 40).sort());
 });
 
-describe('learns from HubSpot’s headers', () => {
+describe('HubSpot’s rate-limit headers', () => {
   const quotaOf = (calls: number) => ({
     hubspot: { quota: { account: { calls, windowMs: 10_000 }, search: { calls: 100, windowMs: 1_000 } } },
   });
 
-  test('given an account with less than the default, then it is not asked for more', async () => {
+  test('given an account with a lower limit than the default, then it is kept', async () => {
     await start({ env: { HUBSPOT_QUOTA: '', REQUEST_TIMEOUT_MS: '1500' }, ...quotaOf(12) });
     const codes = [];
     for (const id of people.slice(0, 16)) codes.push((await stack.ask(customer(id))).errors?.[0]?.extensions?.['code']);
@@ -115,7 +115,7 @@ describe('learns from HubSpot’s headers', () => {
     expect(new Set(codes.slice(12))).toEqual(new Set(['UPSTREAM_RATE_LIMITED']));
   });
 
-  test('given somebody else who uses the account, then what is left is not exceeded', async () => {
+  test('given another user of the account, then the remaining quota is not exceeded', async () => {
     await start({ env: { HUBSPOT_QUOTA: '', REQUEST_TIMEOUT_MS: '1500' }, ...quotaOf(20) });
     const somebody = await stack.startAnother();
     for (const id of people.slice(0, 12)) await somebody.ask(customer(id));
@@ -125,15 +125,15 @@ describe('learns from HubSpot’s headers', () => {
     await somebody.close();
   });
 
-  test('given an operator who has set less, then the headers do not raise it', async () => {
+  test('given a lower limit set by the operator, then the headers do not raise it', async () => {
     await start({ env: { HUBSPOT_QUOTA: 'account=5/10', REQUEST_TIMEOUT_MS: '1500' }, ...quotaOf(100) });
     for (const id of people.slice(0, 8)) await stack.ask(customer(id));
     expect(stack.hubspot.calls).toHaveLength(5);
   });
 });
 
-describe('does not believe', () => {
-  test('a limit of a hundred million calls', async () => {
+describe('implausible feedback', () => {
+  test('given a limit of a hundred million calls, then external usage is bounded too', async () => {
     await start({ env: { HUBSPOT_QUOTA: '', REQUEST_TIMEOUT_MS: '1500' } });
     stack.hubspot.fail({
       headers: {
@@ -147,7 +147,7 @@ describe('does not believe', () => {
     expect(performance.now() - before).toBeLessThan(4_000);
   });
 
-  test('a 429 to each of many calls at once is one refusal', async () => {
+  test('given a 429 to each of many concurrent calls, then the pause is that of one', async () => {
     await start({ env: { HUBSPOT_QUOTA: 'account=100/10' } });
     const gate = Promise.withResolvers<void>();
     stack.hubspot.fail({ status: 429, until: gate.promise });
@@ -165,7 +165,7 @@ describe('does not believe', () => {
     expect((await stack.ask('{ deals(first: 4) { edges { cursor } } }')).errors).toBeUndefined();
   });
 
-  test('a Retry-After of three hundred years', async () => {
+  test('given a Retry-After of three hundred years, then the pause is an hour', async () => {
     advanceClock(0);
     await start({ env: { STRIPE_QUOTA: 'account=10/1' } });
     stack.stripe.fail({ status: 429, times: 1, headers: { 'retry-after': '9999999999' } });
@@ -181,11 +181,11 @@ describe('does not believe', () => {
   });
 });
 
-describe('of Stripe', () => {
+describe('Stripe’s rate limits', () => {
   test.each([
-    ['global-rate', 'account', 1],
+    ['global-rate', 'the account', 1],
     ['endpoint-rate', 'its endpoint', 2],
-  ])('given a 429 for %s, then %s is left alone', async (reason, _, calls) => {
+  ])('given a 429 for %s, then only %s pauses', async (reason, _, calls) => {
     await start({ env: { REQUEST_TIMEOUT_MS: '600', STRIPE_QUOTA: 'account=20/5,endpoint=20/5,search=20/5' } });
     // The pause of one second could pass on a busy machine.
     stopClock();
@@ -196,7 +196,7 @@ describe('of Stripe', () => {
     expect(stack.stripe.calls).toHaveLength(calls);
   });
 
-  test('given a test key, then the account is asked 25 times a second at most', async () => {
+  test('given a test key, then the account gets at most 25 calls a second', async () => {
     const quota = { calls: 25, windowMs: 1_000 };
     await start({ env: { STRIPE_QUOTA: '' }, stripe: { quota: { account: quota, endpoint: quota, search: quota } } });
     const { errors } = await stack.ask(paymentsOf(payments.slice(0, 60)));

@@ -8,7 +8,7 @@ import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { createAsk, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
 
-/* Redis may contain foreign data. It is never used as a value, never blocks longer than a limit, and never causes an error. */
+/* Foreign data in Redis is never used as a value, never blocks for longer than a limit, and never causes an error. */
 
 const HOUR = 3_600_000;
 const STOCK = '{ product(sku: "OABR-S") { stock { quantity } } }';
@@ -22,12 +22,12 @@ const nextQuantity = () => {
 const stockIs = (quantity: number) => ({ product: { stock: { quantity } } });
 const payments = createCompany().accounts.flatMap((account) => account.payments.map(({ id }) => id));
 
-describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
+describe.skipIf(!hasTool('redis-server'))('given foreign data in Redis', () => {
   let redis: Spawned;
   let url: string;
   let client: ReturnType<typeof createClient>;
   let stack: Stack;
-  // Shared, because starting a stack takes longer than most tests. All caches are in Redis, which is emptied before each test.
+  // Shared, because starting a stack takes longer than most tests. Redis, which has all caches, is flushed before each.
   const started = new Map<string, Stack>();
   const others: Pick<Stack, 'close'>[] = [];
 
@@ -90,21 +90,24 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
 
   type Stored = string | { list: string } | { hash: Record<string, string> } | { zset: Record<string, number> };
 
-  describe('instead of what is kept', () => {
+  describe('in place of a cached value', () => {
     const aged = (value: unknown) => ({ value: { value, fetchedAt: Date.now() } });
     const item = (sku: string) => ({ sku, quantity: 666, isInStock: true });
     const GARBAGE: readonly (readonly [name: string, value: (text: string) => Stored])[] = [
       ['nothing', () => ''],
       ['text', () => 'hello'],
-      ['half of it', (text) => text.slice(0, text.length / 2)],
-      ['one other character', (text) => text.replace(/\d(?=\D*$)/, (digit) => String(9 - Number(digit)))],
+      ['half of the value', (text) => text.slice(0, text.length / 2)],
+      ['the value with another digit', (text) => text.replace(/\d(?=\D*$)/, (digit) => String(9 - Number(digit)))],
       ['null', () => 'null'],
       ['true', () => 'true'],
       ['a list', () => '[]'],
       ['an empty object', () => '{}'],
       ['a forgery without a signature', () => JSON.stringify(aged(item('OABR-S')))],
-      ['a forgery with one', () => JSON.stringify({ mac: 'A'.repeat(43), ...aged(item('OABR-S')) })],
-      ['what a former version wrote', () => JSON.stringify({ ...aged(item('OABR-S')), expires: Date.now() + HOUR })],
+      ['a forgery with a wrong signature', () => JSON.stringify({ mac: 'A'.repeat(43), ...aged(item('OABR-S')) })],
+      [
+        'the format of an earlier version',
+        () => JSON.stringify({ ...aged(item('OABR-S')), expires: Date.now() + HOUR }),
+      ],
       ['a prototype', () => '{"mac":"x","__proto__":{"value":1},"value":{"value":1,"askedAt":9e15}}'],
       ['three million bytes', () => 'x'.repeat(3_000_000)],
       ['ten thousand brackets', () => '['.repeat(10_000)],
@@ -112,7 +115,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
       ['a hash', () => ({ hash: { value: '1' } })],
     ];
 
-    test.each(GARBAGE)('%s: the provider is asked, and its answer kept', async (_, garbage) => {
+    test.each(GARBAGE)('%s: then it is fetched again and cached', async (_, garbage) => {
       await start();
       const before = await stock();
       await expect.poll(() => keysOf(':value ')).not.toEqual([]);
@@ -125,7 +128,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
       expect(reads()).toHaveLength(2);
     });
 
-    test('the same of another key: the provider is asked', async () => {
+    test('the values of two keys swapped: then both are fetched again', async () => {
       await start();
       await stock();
       await stack.ask('{ product(sku: "OABR-M") { stock { quantity } } }');
@@ -140,7 +143,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
     });
 
     test.each(GARBAGE)(
-      '%s instead of a change: nothing from before it is given, and all after it is kept',
+      '%s in place of an invalidation: then earlier values are not used, and later ones are cached',
       async (_, garbage) => {
         await start();
         await stock();
@@ -170,27 +173,27 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
       })
       .toBe(0);
 
-  describe('instead of the state of a rate limit', () => {
+  describe('in place of the state of a rate limit', () => {
     const future = (ms: number) => String(Date.now() + ms);
     const STATES: readonly (readonly [name: string, state: () => Record<string, string>])[] = [
       ['a pause of 33 years', () => ({ pausedUntil: future(33 * 365 * 24 * HOUR) })],
-      ['a pause without end', () => ({ pausedUntil: 'inf' })],
-      ['a pause that is no number', () => ({ pausedUntil: 'nan' })],
-      ['a pause of text', () => ({ pausedUntil: 'tomorrow' })],
+      ['an infinite pause', () => ({ pausedUntil: 'inf' })],
+      ['a pause that is not a number', () => ({ pausedUntil: 'nan' })],
+      ['text for a pause', () => ({ pausedUntil: 'tomorrow' })],
       ['no calls', () => ({ calls: '0' })],
-      ['fewer than no calls', () => ({ calls: '-5' })],
-      ['a number of calls that is none', () => ({ calls: 'nan' })],
-      ['calls without end', () => ({ calls: 'inf' })],
+      ['a negative number of calls', () => ({ calls: '-5' })],
+      ['a number of calls that is not a number', () => ({ calls: 'nan' })],
+      ['an infinite number of calls', () => ({ calls: 'inf' })],
       ['a call in the far future', () => ({ lastTakenAt: future(HOUR * 24 * 365) })],
-      ['a call at no time', () => ({ lastTakenAt: 'nan' })],
-      ['a call at the end of time', () => ({ lastTakenAt: 'inf' })],
+      ['a call at a time that is not a number', () => ({ lastTakenAt: 'nan' })],
+      ['a call at infinity', () => ({ lastTakenAt: 'inf' })],
     ];
     const ENV = { CACHE_MAX_MIB: '0', STRIPE_QUOTA: 'account=4/1', REQUEST_TIMEOUT_MS: '3000' };
     const ask = async (index: number) =>
       (await stack.ask(`{ payment(id: "${payments[index]}") { id } }`)).errors?.map(({ extensions }) => extensions);
     const stateKey = async () => (await keysOf(':state'))[0] ?? '';
 
-    test.each(STATES)('%s: calls go on, and not faster than they may', async (_, state) => {
+    test.each(STATES)('%s: then calls continue within the rate limit', async (_, state) => {
       await start(ENV);
       expect(await ask(0)).toBeUndefined();
       await expect.poll(stateKey).not.toBe('');
@@ -207,11 +210,14 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
       ['text', 'hello'],
       ['a list', { list: 'x' }],
       [
-        'places that are never free',
+        'slots that never become free',
         { zset: Object.fromEntries([1, 2, 3, 4, 5].map((id) => [id, Number.POSITIVE_INFINITY])) },
       ],
-      ['places that are free in a year', { zset: Object.fromEntries([1, 2, 3, 4, 5].map((id) => [id, 1e14])) }],
-    ])('%s for the places: calls go on', async (_, places) => {
+      [
+        'slots that become free in the far future',
+        { zset: Object.fromEntries([1, 2, 3, 4, 5].map((id) => [id, 1e14])) },
+      ],
+    ])('%s in place of its slots: then calls continue', async (_, places) => {
       await start(ENV);
       expect(await ask(0)).toBeUndefined();
       await expect.poll(stateKey).not.toBe('');
@@ -221,7 +227,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
       expect(await ask(6)).toBeUndefined();
     });
 
-    test('what there is when Redis’s clock was set back: calls go on after their window', async () => {
+    test('entries from before Redis’s clock was set back: then calls continue after their window', async () => {
       await start({ ...ENV, STRIPE_QUOTA: 'account=4/2', REQUEST_TIMEOUT_MS: '6000' });
       for (const index of [0, 1, 2]) expect(await ask(index)).toBeUndefined();
       const key = await stateKey();
@@ -244,7 +250,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
     });
   });
 
-  describe('instead of a persisted query', () => {
+  describe('in place of a persisted query', () => {
     const QUERY = '{ product(sku: "OABR-S") { sku } }';
     const sha256Hash = createHash('sha256').update(QUERY).digest('hex');
     const post = async (body: object) =>
@@ -258,11 +264,11 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
 
     test.each<readonly [name: string, value: Stored]>([
       ['another query', '{ product(sku: "OABR-M") { sku } }'],
-      ['what a former version wrote', JSON.stringify({ value: QUERY })],
+      ['the format of an earlier version', JSON.stringify({ value: QUERY })],
       ['nothing', ''],
       ['three million bytes', '#'.repeat(3_000_000)],
       ['a value of another type', { list: QUERY }],
-    ])('%s: it is asked for, and known again', async (_, value) => {
+    ])('%s: then its text is requested and stored again', async (_, value) => {
       await start();
       expect((await post({ query: QUERY })).data).toEqual({ product: { sku: 'OABR-S' } });
       await expect.poll(() => keysOf(sha256Hash)).not.toEqual([]);
@@ -275,7 +281,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
     });
   });
 
-  describe('given one replica’s clock is not that of another', () => {
+  describe('given replicas whose wall clocks differ', () => {
     let process: Spawned;
     let other: Pick<Stack, 'ask'>;
     beforeAll(async () => {
@@ -299,7 +305,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
     test.each([
       ['an hour behind', -HOUR],
       ['an hour ahead', HOUR],
-    ])('but %s: each knows what the other writes, and keeps what it reads', async (_, ms) => {
+    ])('by being %s, then each sees the other’s writes and caches its reads', async (_, ms) => {
       await start({ CACHE_MAX_MIB: '15' });
       stepClock(ms);
       for (const [reader, writer] of [
@@ -316,7 +322,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
     });
   });
 
-  test('given Redis’s clock is set back, then it is emptied, and used again', async () => {
+  test('given Redis’s clock is set back, then the cache is cleared and used again', async () => {
     advanceClock(0);
     await start({ CACHE_MAX_MIB: '14' });
     await stock();
@@ -325,12 +331,12 @@ describe.skipIf(!hasTool('redis-server'))('a Redis that holds anything', () => {
     advanceClock(HOUR);
     await expect.poll(() => keysOf(':value ')).toEqual([]);
     await isUp(stack);
-    // The other gateways of these tests see the same clock, and empty it too, each in its own time.
+    // The other gateways of these tests see the same clock and clear the cache too, at other times.
     await isKept(stack);
     expect(await keysOf(':value ')).not.toEqual([]);
   });
 
-  test('given a Redis that is full, then nobody is given what was before a write', async () => {
+  test('given a full Redis, then no client receives a value from before a write', async () => {
     await start();
     const other = await startAnother();
     await stock();

@@ -49,16 +49,16 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     resetClock();
   });
 
-  test('given one has asked, then the other need not', async () => {
+  test('given a value read by one, then the other does not fetch it', async () => {
     await start();
     const first = await one.ask(STOCK);
     one.reset();
     await expect.poll(async () => (await other.ask(STOCK)).data).toEqual(first.data);
-    // It may have had to open its session, but not to read.
+    // It may have logged in, but not read.
     expect(operationsOf(one.openmage)).toEqual([]);
   });
 
-  test('given one has written, then the other asks anew', async () => {
+  test('given a write by one, then the other fetches the value again', async () => {
     await start();
     await other.ask(STOCK);
     await one.ask(setStock(77));
@@ -69,28 +69,23 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
   test.each([
     ['a deal', 'updateDeal', '{ deal(id: "50001") { name } }', '{ id name }'],
     ['a list', 'updateDeal', '{ deals(first: 2) { edges { node { name } } } }', '{ id name }'],
-  ])(
-    'given the other reads %s while one writes it, then who reads next does not get what was before',
-    async (...args) => {
-      const [, mutation, query] = args;
-      await start();
-      const gate = Promise.withResolvers<void>();
-      one.hubspot.fail({ on: '/deals', times: 1, until: gate.promise });
-      const early = other.ask(query);
-      await expect.poll(() => one.hubspot.calls.length).toBe(1);
-      const { errors } = await one.ask(
-        `mutation { ${mutation}(input: { id: "50001", name: "After" }) { deal { id } } }`,
-      );
-      expect(errors).toBeUndefined();
-      const next = other.ask(query);
-      // It does not join the request in flight.
-      expect(JSON.stringify((await next).data)).toContain('"After"');
-      gate.resolve();
-      expect(JSON.stringify((await early).data)).not.toContain('"After"');
-    },
-  );
+  ])('given one writes while the other is reading %s, then the next read returns the new value', async (...args) => {
+    const [, mutation, query] = args;
+    await start();
+    const gate = Promise.withResolvers<void>();
+    one.hubspot.fail({ on: '/deals', times: 1, until: gate.promise });
+    const early = other.ask(query);
+    await expect.poll(() => one.hubspot.calls.length).toBe(1);
+    const { errors } = await one.ask(`mutation { ${mutation}(input: { id: "50001", name: "After" }) { deal { id } } }`);
+    expect(errors).toBeUndefined();
+    const next = other.ask(query);
+    // It does not join the request in flight.
+    expect(JSON.stringify((await next).data)).toContain('"After"');
+    gate.resolve();
+    expect(JSON.stringify((await early).data)).not.toContain('"After"');
+  });
 
-  test('given payments that are kept, then nothing is kept by which somebody could act on them', async () => {
+  test('given cached payments, then their client secrets are not stored', async () => {
     await start();
     const [{ id } = { id: '' }] = company.accounts.flatMap((account) => account.payments);
     await one.ask(`{ payment(id: "${id}") { id } payments(first: 100) { edges { node { id } } } }`);
@@ -107,7 +102,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     expect(kept).not.toMatch(/secret/i);
   });
 
-  test('given other accounts in the same Redis, then nothing of the one is given to the other', async () => {
+  test('given another account in the same Redis, then the two share no cached values', async () => {
     await start();
     const elsewhere = await startStack({ env: { REDIS_URL: `redis://127.0.0.1:${port}`, CACHE_MAX_MIB: '16' } });
     await expect.poll(() => healthOf(elsewhere)).toBe('ok');
@@ -118,7 +113,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     await elsewhere.close();
   });
 
-  test('given 60 calls over both at once, then together they keep to the quota', async () => {
+  test('given 60 concurrent calls over both, then together they stay within the quota', async () => {
     const quota = { calls: 20, windowMs: 1_000 };
     await start({
       env: { CACHE_MAX_MIB: '0', STRIPE_QUOTA: 'account=20/1,endpoint=20/1' },
@@ -133,7 +128,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     expect(busiest(one.stripe.calls, 1_000)).toBeLessThanOrEqual(20);
   });
 
-  test('given one was told 429, then the other leaves the provider alone as well', async () => {
+  test('given a 429 to one, then the other pauses too', async () => {
     advanceClock(0);
     await start({ env: { STRIPE_QUOTA: 'account=20/1,endpoint=20/1' } });
     one.stripe.fail({ status: 429, times: 1, headers: { 'retry-after': '60' } });
@@ -143,7 +138,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     expect(one.stripe.calls).toHaveLength(1);
   });
 
-  test('given Redis dies and comes back under load, then every request is answered', async () => {
+  test('given Redis crashes and restarts under load, then every request is answered', async () => {
     await start();
     let isOver = false;
     let answered = 0;
@@ -174,7 +169,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     expect(failures).toEqual([]);
   });
 
-  test('given the process itself is kept from running, then a Redis that has answered is not taken for one that has not', async () => {
+  test('given a blocked event loop, then a reply that arrived in time does not count as a timeout', async () => {
     let isArmed = false;
     // Forwards Redis's reply, then blocks this process until after the command's timeout.
     const relay = createServer((socket) => {
@@ -202,7 +197,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     relay.close();
   });
 
-  test('given a connection that begins with garbage and stays open, then another is made', async () => {
+  test('given a connection that starts with garbage and stays open, then it is replaced', async () => {
     let connections = 0;
     const relay = createServer((socket) => {
       connections += 1;
@@ -223,7 +218,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     relay.close();
   });
 
-  test('given a connection that breaks while its clock is compared, then another is made', async () => {
+  test('given a connection that breaks while clocks are compared, then it is replaced', async () => {
     let connections = 0;
     let comparisons = 0;
     const relay = createServer((socket) => {
@@ -235,7 +230,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
       upstream.pipe(socket);
       socket.on('data', (chunk) => {
         if (chunk.includes('TIME')) comparisons += 1;
-        // The first comparison comes with the connection.
+        // The first comparison is part of connecting.
         if (isFirst && comparisons > 1) return void socket.write('garbage\r\n');
         upstream.write(chunk);
       });
@@ -251,7 +246,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     relay.close();
   });
 
-  test('given Redis is away, then each keeps what it gets by itself', async () => {
+  test('given a Redis outage, then each caches in its own memory', async () => {
     await start();
     redis.process.kill('SIGKILL');
     await redis.ended;
@@ -264,7 +259,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     expect((await one.ask(STOCK)).data).toEqual(stockIs(81));
   });
 
-  test('given a write while Redis does not answer, when it does again, then nobody is given what was before', async () => {
+  test('given a write while Redis is unresponsive, then no client receives the old value afterwards', async () => {
     await start({ env: { REDIS_TIMEOUT_MS: '500' } });
     await one.ask(STOCK);
     redis.process.kill('SIGSTOP');

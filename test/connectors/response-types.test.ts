@@ -116,8 +116,8 @@ test('the type of the body follows from the request', async () => {
   }
 });
 
-describe.each(['bytes', 'stream'] as const)('failures of a request for %s are those of any other', (type) => {
-  test('a status that is an error: its body is text', async () => {
+describe.each(['bytes', 'stream'] as const)('a request for %s fails like one for text', (type) => {
+  test('given an error status, then the body is text', async () => {
     const { api } = await start({ '/file': refuse });
     const asText = await api.text('/file').catch((error: unknown) => error);
     const error = await api.any('/file', type).catch((reason: unknown) => reason);
@@ -128,7 +128,7 @@ describe.each(['bytes', 'stream'] as const)('failures of a request for %s are th
     expect((error as Error).message).toBe((asText as Error).message);
   });
 
-  test('a 429 is retried, and the requests after it wait', async () => {
+  test('given a 429, then it is retried', async () => {
     let refusals = 1;
     const { api, seen } = await start({
       '/file': (response) => {
@@ -142,7 +142,7 @@ describe.each(['bytes', 'stream'] as const)('failures of a request for %s are th
     expect(seen()).toHaveLength(2);
   });
 
-  test('an outage opens the circuit', async () => {
+  test('given an outage, then the circuit opens', async () => {
     // The circuit stays open however long the test takes.
     stopClock();
     const { api, seen } = await start({ '/file': (response) => response.writeHead(500).end('broken') });
@@ -155,13 +155,13 @@ describe.each(['bytes', 'stream'] as const)('failures of a request for %s are th
   });
 });
 
-test('bytes beyond the bound are a bad response', async () => {
+test('given more bytes than allowed, then the error is UPSTREAM_BAD_RESPONSE', async () => {
   const { api } = await start({ '/file': (response) => response.end(Buffer.alloc(8 * MIB + 1)) });
   await expect(api.bytes('/file')).rejects.toMatchObject({ code: 'UPSTREAM_BAD_RESPONSE', details: { status: 200 } });
 });
 
 describe('a stream', () => {
-  test('resolves with the headers, and gives what has come', async () => {
+  test('resolves with the headers, and yields chunks as they arrive', async () => {
     let rest: ServerResponse | undefined;
     const { api, stats } = await start({
       '/file': (response) => {
@@ -175,7 +175,7 @@ describe('a stream', () => {
     const chunks = body[Symbol.asyncIterator]();
     rest?.write('one');
     expect(String((await chunks.next()).value)).toBe('one');
-    // A stream is counted when it has ended.
+    // A stream is counted when it ends.
     expect(stats().filter(({ calls }) => calls > 0)).toEqual([]);
     rest?.end('two');
     expect(String((await chunks.next()).value)).toBe('two');
@@ -183,12 +183,12 @@ describe('a stream', () => {
     await expect.poll(stats).toMatchObject([{ operation: '/file', calls: 1, failures: 0, bytesReceived: 6 }]);
   });
 
-  test('of no bytes ends', async () => {
+  test('given an empty body, then it ends', async () => {
     const { api } = await start({ '/file': (response) => response.writeHead(204).end() });
     expect(await readAll((await api.stream('/file')).body)).toHaveLength(0);
   });
 
-  test('is read as fast as its reader reads', async () => {
+  test('applies backpressure', async () => {
     const whole = Buffer.alloc(7 * MIB, 'x');
     let answering: ServerResponse | undefined;
     const { api, roundTrips } = await start({
@@ -206,7 +206,7 @@ describe('a stream', () => {
     expect((await readAll(body)).equals(whole)).toBe(true);
   });
 
-  test('beyond the bound is a bad response, and its connection is closed', async () => {
+  test('given more bytes than allowed, then it fails and its connection is closed', async () => {
     const { api, closed } = await start({
       '/file': (response) => void response.write(Buffer.alloc(8 * MIB + 1)),
     });
@@ -216,9 +216,9 @@ describe('a stream', () => {
   });
 
   test.each([
-    ['left', new Error('gone'), 'UPSTREAM_CANCELLED'],
+    ['gone', new Error('gone'), 'UPSTREAM_CANCELLED'],
     ['out of time', new DOMException('', 'TimeoutError'), 'UPSTREAM_TIMEOUT'],
-  ])('ends when its caller is %s', async (_, reason, code) => {
+  ])('given a caller that is %s, then it fails', async (_, reason, code) => {
     const { api, closed } = await start({ '/file': begin });
     const controller = new AbortController();
     const { body } = await api.stream('/file', { signal: controller.signal });
@@ -230,7 +230,7 @@ describe('a stream', () => {
     await expect.poll(closed).toEqual(['/file']);
   });
 
-  test('that ends before anybody reads tells who reads later', async () => {
+  test('given it failed before it was read, then a later read gets the error', async () => {
     const { api, closed } = await start({ '/file': begin });
     const controller = new AbortController();
     const { body } = await api.stream('/file', { signal: controller.signal });
@@ -239,7 +239,7 @@ describe('a stream', () => {
     await expect(readAll(body)).rejects.toMatchObject({ code: 'UPSTREAM_CANCELLED' });
   });
 
-  test('ends when no chunk comes for as long as the timeout', async () => {
+  test('given no chunk within the timeout, then it fails', async () => {
     const { api, closed, stats } = await start({ '/file': begin }, { FILES_TIMEOUT_MS: '1000' });
     const { body } = await api.stream('/file');
     await expect(readAll(body)).rejects.toMatchObject({ code: 'UPSTREAM_TIMEOUT' });
@@ -247,7 +247,7 @@ describe('a stream', () => {
     expect(stats()).toMatchObject([{ calls: 1, failures: 1 }]);
   });
 
-  test('may take longer than the timeout while chunks come', async () => {
+  test('given chunks within the timeout, then it may take longer in total', async () => {
     const { api } = await start(
       {
         '/file': (response) => {
@@ -267,10 +267,10 @@ describe('a stream', () => {
   });
 
   test.each([
-    ['still coming', begin],
-    ['more than fits', (response: ServerResponse) => void response.write(Buffer.alloc(MIB))],
-    ['all there', (response: ServerResponse) => void response.end('all')],
-  ])('that nobody reads is closed, %s', async (_, answer) => {
+    ['incomplete', begin],
+    ['larger than the buffer', (response: ServerResponse) => void response.write(Buffer.alloc(MIB))],
+    ['complete', (response: ServerResponse) => void response.end('all')],
+  ])('given it is %s and not read, then it is closed', async (_, answer) => {
     const { api, closed, seen } = await start({ '/file': answer }, { FILES_TIMEOUT_MS: '1000' });
     const { body } = await api.stream('/file');
     await api.text('/next');
@@ -300,7 +300,7 @@ describe('a stream', () => {
     expect(seen()).toEqual(['/file', '/next']);
   });
 
-  test('is closed, and gives its permit back, when its reader leaves', async () => {
+  test('given its reader stops, then it is closed and its permit is released', async () => {
     const { api, closed } = await start({ '/file': begin });
     const { body } = await api.stream('/file');
     for await (const chunk of body) {
@@ -311,7 +311,7 @@ describe('a stream', () => {
     await expect.poll(closed).toEqual(['/file', '/next']);
   });
 
-  test('is not retried once it has begun', async () => {
+  test('given it breaks off, then it is not retried', async () => {
     const { api, seen } = await start({ '/file': breakOff, '/text': breakOff });
     await expect(readAll((await api.stream('/file')).body)).rejects.toMatchObject({ code: 'UPSTREAM_UNAVAILABLE' });
     expect(seen()).toEqual(['/file']);
@@ -319,13 +319,13 @@ describe('a stream', () => {
     expect(seen()).toEqual(['/file', '/text', '/text', '/text']);
   });
 
-  test('of a write that breaks off leaves the outcome unknown', async () => {
+  test('given it belongs to a write and breaks off, then the outcome is unknown', async () => {
     const { api } = await start({ '/file': breakOff });
     const { body } = await api.writeStream('/file');
     await expect(readAll(body)).rejects.toMatchObject({ code: 'UPSTREAM_OUTCOME_UNKNOWN' });
   });
 
-  test('that breaks off again and again opens the circuit; one that its caller leaves does not', async () => {
+  test('given it keeps breaking off, then the circuit opens; an abort by the caller does not count', async () => {
     // The circuit stays open however long the test takes.
     stopClock();
     const { api, seen } = await start({ '/file': breakOff, '/long': begin });
@@ -340,7 +340,7 @@ describe('a stream', () => {
     expect(seen()).toHaveLength(15);
   });
 
-  test('that nobody reads says nothing about the provider', async () => {
+  test('given it is not read, then this does not count as a failure of the provider', async () => {
     stopClock();
     const { api, seen } = await start(
       { '/file': (response) => response.end('all') },

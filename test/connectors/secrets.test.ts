@@ -53,7 +53,7 @@ afterAll(async () => {
   await stack.close();
 });
 
-test('no credential and no personal data is in any log line or answer, whatever fails', async () => {
+test('given any failure, then no log line or response contains a credential or personal data', async () => {
   const ask = createAsk(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '');
   const answers: string[] = [];
   for (const fault of FAULTS) {

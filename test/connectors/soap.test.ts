@@ -25,7 +25,7 @@ const MANY = 80_000;
 const many = (make: (index: number) => string, count = MANY) =>
   Array.from({ length: count }, (_, index) => make(index)).join('');
 
-describe.each(PATHS)('an answer out of proportion, %s', (path) => {
+describe.each(PATHS)('an oversized or malformed response, %s', (path) => {
   let stack: InventoryStack;
   beforeAll(async () => {
     advanceClock(0);
@@ -42,12 +42,12 @@ describe.each(PATHS)('an answer out of proportion, %s', (path) => {
   });
 
   test.each([
-    ['starts of a fault code', `Envelope ${many(() => '<faultcode')}`],
-    ['fault codes with a prefix', `Envelope ${many(() => '<a:faultcode x ')}`],
-    ['a fault code of spaces', `Envelope <faultcode>${' '.repeat(10 * MANY)}`],
-    ['fault codes of spaces', `Envelope ${many(() => '<faultcode>   ')}`],
-    ['the word alone', `Envelope ${many(() => 'faultcode ')}`],
-  ])('a fault: given %s, then the shop is said to be unavailable', async (_, body) => {
+    ['many unclosed fault codes', `Envelope ${many(() => '<faultcode')}`],
+    ['many prefixed fault codes', `Envelope ${many(() => '<a:faultcode x ')}`],
+    ['one long fault code of spaces', `Envelope <faultcode>${' '.repeat(10 * MANY)}`],
+    ['many fault codes of spaces', `Envelope ${many(() => '<faultcode>   ')}`],
+    ['the word without a tag', `Envelope ${many(() => 'faultcode ')}`],
+  ])('given a fault with %s, then the error is UPSTREAM_UNAVAILABLE', async (_, body) => {
     stack.openmage.fail({ on: LIST, status: 500, body });
     const { data, errors } = await stack.ask(ASK);
     expect(data).toEqual({ product: null });
@@ -55,7 +55,7 @@ describe.each(PATHS)('an answer out of proportion, %s', (path) => {
   });
 
   test.each([
-    ['documents within a text', answer(`<![CDATA[${many(() => '<?xml ')}]]>`)],
+    ['XML declarations within text', answer(`<![CDATA[${many(() => '<?xml ')}]]>`)],
     [
       'prefixes and elements',
       answer(
@@ -70,15 +70,15 @@ describe.each(PATHS)('an answer out of proportion, %s', (path) => {
     ['elements', answer(many(() => '<complexObjectArray/>'))],
     ['attributes', answer(`<a ${many((index) => `a${index}="" `, 200_000)}/>`)],
     ['levels', answer(many(() => '<a>'))],
-    ['tags without an end', answer(many(() => '<a b="'))],
-    ['comments without an end', answer(many(() => '<!-- '))],
+    ['unclosed tags', answer(many(() => '<a b="'))],
+    ['unclosed comments', answer(many(() => '<!-- '))],
     ['entities', `<!DOCTYPE a [<!ENTITY a "b"><!ENTITY b "&a;&a;">]>${answer('&b;')}`],
+    ['the id __proto__', answer('<complexObjectArray id="__proto__"><sku>x</sku></complexObjectArray>')],
     [
-      'an id that is a property of every object',
-      answer('<complexObjectArray id="__proto__"><sku>x</sku></complexObjectArray>'),
+      'the id __proto__ with a character reference',
+      answer('<complexObjectArray id="&#95;_proto__"><sku>x</sku></complexObjectArray>'),
     ],
-    ['the same in other words', answer('<complexObjectArray id="&#95;_proto__"><sku>x</sku></complexObjectArray>')],
-  ])('given %s, then it is a bad response', async (_, body) => {
+  ])('given %s, then the error is UPSTREAM_BAD_RESPONSE', async (_, body) => {
     stack.openmage.fail({ on: LIST, body });
     const { data, errors } = await stack.ask(ASK);
     expect(data).toEqual({ product: null });
@@ -86,7 +86,7 @@ describe.each(PATHS)('an answer out of proportion, %s', (path) => {
     expect(Object.keys(Object.prototype)).toEqual([]);
   });
 
-  test('given as much as is allowed, then it is read', async () => {
+  test('given the allowed maximum, then it is parsed', async () => {
     const sections = '<sku><![CDATA[OABR-S]]></sku><qty>7</qty><!-- > --><is_in_stock>1</is_in_stock><b a=">"/>';
     stack.openmage.fail({
       on: LIST,
@@ -104,7 +104,7 @@ describe.each(PATHS)('an answer out of proportion, %s', (path) => {
 type Server = Awaited<ReturnType<typeof startHttpServer>>;
 
 /* URLs in a WSDL must have an origin that the operator configured. */
-describe('a WSDL that leads elsewhere', () => {
+describe('a WSDL with URLs of another origin', () => {
   let stack: Stack;
   /** Serves WSDLs, a document for each path. */
   let shop: Server;
@@ -175,8 +175,8 @@ describe('a WSDL that leads elsewhere', () => {
         inSchema(`<xsd:include schemaLocation="${url.replace('//', `//${new URL(shop.url).host}@`)}/x"/>`),
     ],
     ['an import of a file', () => inSchema('<xsd:include schemaLocation="file:///etc/hostname"/>')],
-    ['an import of a folder’s path', () => inSchema('<xsd:include schemaLocation="//[/../etc/hostname"/>')],
-  ])('given %s, then nothing is sent there', async (_, make) => {
+    ['an import of a path outside the folder', () => inSchema('<xsd:include schemaLocation="//[/../etc/hostname"/>')],
+  ])('given %s, then nothing is sent to that origin', async (_, make) => {
     documents.set('/wsdl', make(elsewhere.url));
     expect(await askBehind()).toEqual(REFUSED);
     expect(visits).toEqual([]);
@@ -190,7 +190,7 @@ describe('a WSDL that leads elsewhere', () => {
     expect(visits).toEqual([]);
   });
 
-  test('given an import from an import, then that is confined too', async () => {
+  test('given a nested import, then it is restricted too', async () => {
     documents.set('/wsdl', inSchema('<xsd:include schemaLocation="/a/types"/>'));
     documents.set(
       '/a/types',
@@ -201,7 +201,7 @@ describe('a WSDL that leads elsewhere', () => {
     expect(visits).toEqual([]);
   });
 
-  test('given an address elsewhere, then no login is sent there; with OPENMAGE_ENDPOINT_URL calls go to that', async () => {
+  test('given an endpoint of another origin, then it gets no login; OPENMAGE_ENDPOINT_URL overrides it', async () => {
     documents.set('/wsdl', createWsdl(`${elsewhere.url}/api`));
     expect(await askBehind({ OPENMAGE_ENDPOINT_URL: `${shop.url}/api` })).toMatchObject({ data: { product: null } });
     const { data, codes } = await askBehind({ OPENMAGE_ENDPOINT_URL: '' });
@@ -211,7 +211,7 @@ describe('a WSDL that leads elsewhere', () => {
     expect(visits).toEqual([]);
   });
 
-  test('given an import of the same origin, then it is read', async () => {
+  test('given an import from the same origin, then it is loaded', async () => {
     const types = /<xsd:schema[^>]*>(.*)<\/xsd:schema>/s.exec(wsdl())?.[1] ?? '';
     documents.set('/wsdl', wsdl().replace(types, '<xsd:include schemaLocation="./types?a=1"/>'));
     documents.set(
@@ -221,7 +221,7 @@ describe('a WSDL that leads elsewhere', () => {
     expect(await askBehind()).toEqual(READ);
   });
 
-  test('given imports without an end, then they are given up', async () => {
+  test('given endless imports, then loading stops', async () => {
     documents.set('/wsdl', inSchema('<xsd:include schemaLocation="/0"/>'));
     makeDocument = (path) =>
       `<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema"><xsd:include schemaLocation="${path}0"/></xsd:schema>`;
@@ -230,7 +230,7 @@ describe('a WSDL that leads elsewhere', () => {
     expect(asked.length).toBeLessThanOrEqual(2 * 32);
   });
 
-  test('given imports of 3 MiB each, then they are given up', async () => {
+  test('given imports of 3 MiB each, then loading stops', async () => {
     const include = many((index) => `<xsd:include schemaLocation="/${index}"/>`, 5);
     documents.set('/wsdl', inSchema(include));
     makeDocument = () =>
@@ -239,7 +239,7 @@ describe('a WSDL that leads elsewhere', () => {
     expect(asked).not.toContain('/4');
   });
 
-  test('given an address elsewhere, then the log says which origin it is, and no more of it', async () => {
+  test('given an endpoint of another origin, then the log names the origin, but not the path', async () => {
     documents.set('/wsdl', createWsdl(`${elsewhere.url}/secret-path`));
     const gateway = startProcess(['node', 'gateway/main.ts'], {
       PORT: '0',

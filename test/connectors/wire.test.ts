@@ -37,7 +37,7 @@ const call = (path: string, signal?: AbortSignal): ProviderRequest => ({
   signal,
 });
 
-test('given a call that is given up while it waits for a connection, then it is never sent', async () => {
+test('given a call that is aborted while it waits for a connection, then it is never sent', async () => {
   const first = connector.send(call('/first'));
   await arrived.promise;
   const leaving = new AbortController();
@@ -50,7 +50,7 @@ test('given a call that is given up while it waits for a connection, then it is 
   expect(received).toEqual(['/first', '/third']);
 });
 
-test('given a signal that many calls share, when it fires, then all of them end, and those that ended before do not', async () => {
+test('given a signal shared by several calls, when it aborts, then all running and later ones fail', async () => {
   release.resolve();
   const shared = new AbortController();
   expect((await connector.send(call('/before', shared.signal))).status).toBe(200);

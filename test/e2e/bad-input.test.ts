@@ -37,7 +37,7 @@ const CASES: readonly (readonly [query: string, argument: string])[] = [
   [`{ product(sku: "${'x'.repeat(65)}") { sku } }`, 'sku'],
   ['{ products(skus: ["A", "B\\u0000"]) { sku } }', 'skus.1'],
   [`{ products(skus: ${JSON.stringify(Array.from({ length: 501 }, (_, index) => `S${index}`))}) { sku } }`, 'skus'],
-  // e-mail addresses
+  // email addresses
   ['{ customer(email: "ada") { id } }', 'email'],
   ['{ customer(email: "") { id } }', 'email'],
   [`{ customer(email: "${'a'.repeat(250)}@b.example") { id } }`, 'email'],
@@ -85,7 +85,7 @@ const CASES: readonly (readonly [query: string, argument: string])[] = [
 ];
 
 test.each(CASES.map(([query, argument], index) => ({ index, argument, query, start: query.slice(0, 100) })))(
-  '$index: refused at $argument, and no provider hears of it: $start',
+  '$index: rejected for $argument without a provider request: $start',
   async ({ query, argument }) => {
     const { errors } = await stack.ask(query);
     expect(errors).toHaveLength(1);
@@ -107,7 +107,7 @@ test.each([
   expectNothingSent();
 });
 
-test('given a payment’s customer with a Kelvin sign in the address, then nobody else’s record is theirs', async () => {
+test('given a Kelvin sign in the address of a payment’s customer, then no other customer is returned', async () => {
   const keiko = createCompany().people.find(({ email }) => email?.startsWith('k'));
   const email = keiko?.email?.replace('k', '\u212a');
   stack.stripe.fail({
@@ -117,7 +117,7 @@ test('given a payment’s customer with a Kelvin sign in the address, then nobod
       return JSON.stringify({ ...list, data: [{ ...data[0], customer: { ...data[0].customer, email } }] });
     },
   });
-  // The sandbox, like any provider with Unicode case folding, finds the other address for it.
+  // The sandbox, like any provider with Unicode case folding, matches the other address.
   const { data } = await stack.ask(
     '{ payments(first: 1) { edges { node { customer { lastName paymentAccounts { id } } } } } }',
   );
@@ -126,7 +126,7 @@ test('given a payment’s customer with a Kelvin sign in the address, then nobod
   });
 });
 
-test('the same as variables: a malformed amount is refused in the same way', async () => {
+test('given a malformed amount in a variable, then it is rejected in the same way', async () => {
   const { errors } = await stack.ask(
     'mutation M($input: RefundPaymentInput!) { refundPayment(input: $input) { refund { id } } }',
     { input: { paymentId: 'pi_3x', amount: { amount: 12.5, currency: 'EUR' }, idempotencyKey: 'k' } },
@@ -138,7 +138,7 @@ test('the same as variables: a malformed amount is refused in the same way', asy
   expectNothingSent();
 });
 
-describe('a cursor that is good elsewhere', () => {
+describe('a cursor of another list', () => {
   const cursorOf = async (list: string) => {
     const { data } = await stack.ask<Record<string, { pageInfo: { endCursor: string } }>>(
       `{ list: ${list} { pageInfo { endCursor } } }`,
@@ -156,7 +156,7 @@ describe('a cursor that is good elsewhere', () => {
     [`customers(first: 30, ${SEARCH})`, 'customers(filter: { lifecycleStage: LEAD })'],
     ['payments(first: 30)', 'payments(filter: { status: SUCCEEDED })'],
     ['deals(first: 30, filter: { status: WON })', 'deals(filter: { status: LOST })'],
-  ])('of %s is refused by %s, and no provider hears of it', async (from, to) => {
+  ])('from %s is rejected by %s without a provider request', async (from, to) => {
     const after = `after: "${await cursorOf(from)}"`;
     const list = to.includes('(') ? to.replace('(', `(${after}, `) : `${to}(${after})`;
     const { errors } = await stack.ask(`{ ${list} { edges { cursor } } }`);
@@ -164,7 +164,7 @@ describe('a cursor that is good elsewhere', () => {
     expectNothingSent();
   });
 
-  test('of a customer’s payments is refused by their invoices', async () => {
+  test('from a customer’s payments is rejected by their invoices', async () => {
     const who = 'customer(email: "chloe.bronte@customers.example")';
     const { data } = await stack.ask<{ customer: { payments: { pageInfo: { endCursor: string } } } }>(
       `{ ${who} { payments(first: 1) { pageInfo { endCursor } } } }`,
@@ -177,7 +177,7 @@ describe('a cursor that is good elsewhere', () => {
   });
 });
 
-test('a cursor of another customer’s list is refused', async () => {
+test('a cursor of another customer’s list is rejected', async () => {
   const page = await stack.ask<{ customer: { payments: { pageInfo: { endCursor: string } } } }>(
     '{ customer(email: "ada.lindqvist@customers.example") { payments(first: 1) { pageInfo { endCursor } } } }',
   );
@@ -196,7 +196,7 @@ test.each([
   ['query Q($id: ID!) { payment(id: $id) { id } }', 'BAD_USER_INPUT', 400],
   ['{ customers(first: "many") { edges { cursor } } }', 'GRAPHQL_VALIDATION_FAILED', 400],
   ['{ customers(filter: { lifecycleStage: RICH }) { edges { cursor } } }', 'GRAPHQL_VALIDATION_FAILED', 400],
-])('%s is answered with %s', async (query, code, status) => {
+])('%s is rejected with %s', async (query, code, status) => {
   const answer = await stack.ask(query);
   expect(answer.status).toBe(status);
   expect(answer.errors?.map(({ extensions }) => extensions?.['code'])).toEqual([code]);

@@ -11,7 +11,7 @@ import { type Answer, type Stack, startStack } from '../helpers/stack.ts';
  * their real rate limits, which the gateway must not exceed.
  */
 
-// Everything runs in this process. With more clients, a busy machine would miss the providers' timeouts by itself.
+// Everything runs in this process. With more clients, a busy machine alone would cause timeouts.
 const CLIENTS = 40;
 const PHASE_MS = 2_500;
 const CALM_MS = 500;
@@ -170,7 +170,7 @@ const heapMb = (): number => {
   return process.memoryUsage().heapUsed / 1e6;
 };
 
-test(`${CLIENTS} clients while the providers fail in turn`, async () => {
+test(`given ${CLIENTS} clients while the providers fail in turn, then every response is correct`, async () => {
   const failing = new Map<string, number>();
   const wrong: unknown[] = [];
   const unhandled: unknown[] = [];

@@ -24,7 +24,7 @@ const OF_EACH: Readonly<Record<string, string>> = {
   inventory: '{ product(sku: "OABR-S") { stock { quantity } } }',
 };
 
-describe('given a provider’s own variables', () => {
+describe('given a provider’s variables', () => {
   let containers: Containers;
   beforeAll(async () => {
     containers = await createContainers();
@@ -32,7 +32,7 @@ describe('given a provider’s own variables', () => {
   afterAll(() => containers.close());
 
   test.each(subgraphs.map(({ name, provider }) => [name, provider.name] as const))(
-    '%s calls it for real, and starts without the sandbox of %s',
+    'then %s calls it for real, without the sandbox of %s',
     async (name, provider) => {
       const sandbox = await startSandbox(provider);
       const subgraph = await containers.up(name, sandboxEnvironment(provider, sandbox));
@@ -46,19 +46,19 @@ describe('given a provider’s own variables', () => {
   );
 });
 
-describe('variables', () => {
+describe('environment variables', () => {
   // Variables that are fixed in the containers.
   const FIXED = ['HOST', 'PORT', 'NODE_ENV', 'REDIS_URL', 'SANDBOX', 'SUPERGRAPH'];
   const urls = Object.keys(createSubgraphUrlsEnv(subgraphs.map(({ name }) => name)).shape);
   const namesOf = (shape: object) => Object.keys(shape).filter((name) => !FIXED.includes(name) && !urls.includes(name));
 
-  test('of the gateway reach it', () => {
+  test('of the gateway are passed to it', () => {
     const missing = namesOf(GatewayEnv.shape).filter((name) => environmentOf('gateway', { [name]: 'x' })[name] !== 'x');
     expect(missing).toEqual([]);
   });
 
   test.each(subgraphs.map((module) => [module.name, module] as const))(
-    'of %s reach it, and no other',
+    'of %s are passed to it, and to no other service',
     (name, module) => {
       const own = namesOf(settingsOf(module.provider));
       const reached = (service: string) => own.filter((one) => environmentOf(service, { [one]: 'x' })[one] === 'x');
@@ -70,14 +70,14 @@ describe('variables', () => {
         'REQUEST_TIMEOUT_MS',
         'MAX_REQUESTS',
       ].filter(
-        // Except for one that differs: a gateway's requests are larger than a client's.
+        // Except MAX_BODY_VALUES: a gateway's requests are larger than a client's.
         (one) => one !== 'MAX_BODY_VALUES',
       );
       expect(shared.filter((one) => environmentOf(name, { [one]: 'x' })[one] !== 'x')).toEqual([]);
     },
   );
 
-  test('of a provider that nobody has set are not there, so that its credential alone calls it for real', () => {
+  test('of a provider are absent unless set, so that its credential is enough to call it for real', () => {
     for (const { name, provider } of subgraphs) {
       const own = Object.keys(settingsOf(provider));
       for (const credential of credentialsOf(provider)) {
@@ -88,14 +88,14 @@ describe('variables', () => {
   });
 });
 
-test('the gateway’s port is published on this machine only, unless it is said otherwise', () => {
+test('the gateway’s port is published at 127.0.0.1, unless PUBLISH_ADDRESS is set', () => {
   const published = (host: Host) => services['gateway']?.ports.map((port) => interpolate(port, host));
   expect(published({})).toEqual(['127.0.0.1:4000:4000']);
   expect(published({ PUBLISH_ADDRESS: '0.0.0.0', PUBLISH_PORT: '80' })).toEqual(['0.0.0.0:80:4000']);
   for (const [name, { ports }] of Object.entries(services)) if (name !== 'gateway') expect(ports).toEqual([]);
 });
 
-test('nothing waits for a sandbox, which can be left out', () => {
+test('no service depends on a sandbox, so that sandboxes can be left out', () => {
   const waiting = Object.values(services).flatMap(({ depends_on: awaited }) => Object.keys(awaited));
   expect(waiting.filter((name) => PROVIDERS.includes(name))).toEqual([]);
 });

@@ -35,7 +35,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
   const nameOf = async (field = 'firstName') =>
     (await ask(`{ customer(email: "ada.lindqvist@customers.example") { ${field} } }`)).text;
 
-  test('a changed mapping answers the next request, and what the sandboxes hold stays', async () => {
+  test('given a changed mapping, then the next request uses it, and the sandboxes keep their state', async () => {
     await ask('mutation { setStock(input: { sku: "OABR-S", quantity: 4321 }) { product { sku } } }');
     expect(await nameOf()).toContain('"Ada"');
     const shapes = project.read('subgraphs/crm/hubspot/wire-types.ts');
@@ -47,7 +47,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     expect(running.output()).toMatch(/subgraphs reloaded \(\d+ ms\): subgraphs\/crm\/hubspot\/wire-types.ts/);
   });
 
-  test('a file that an editor replaces is noticed each time, once, and nothing beside it', async () => {
+  test('given a file that an editor replaces, then each edit reloads the subgraphs once', async () => {
     const file = 'subgraphs/crm/hubspot/wire-types.ts';
     const text = project.read(file);
     const path = join(project.root, file);
@@ -108,7 +108,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     );
   });
 
-  test('a field more in a schema is there, generated types and schema too', async () => {
+  test('given a new field in a schema, then it can be queried, and types and schema are generated', async () => {
     expect((await ask('{ customer(id: "1") { nickname } }')).errors?.[0]?.extensions?.['code']).toBe(
       'GRAPHQL_VALIDATION_FAILED',
     );
@@ -128,7 +128,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     expect(project.read('gateway/schema.graphql')).toContain('nickname: String');
   });
 
-  test('a changed document becomes another hook', async () => {
+  test('given a new document, then its hook is generated', async () => {
     project.write(
       'clients/web/src/customers/nicknames.graphql',
       'query Nicknames { customers { edges { node { nickname } } } }',
@@ -138,7 +138,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
 
   test.each([
     [
-      'code that is none',
+      'a syntax error',
       'subgraphs/crm/hubspot/mapping.ts',
       'export const',
       'export cnst',
@@ -159,14 +159,14 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
       /^subgraphs\/crm\/schema.graphql:\d+:\d+: \[crm\] Unknown type Strin$/m,
     ],
     [
-      'a document that asks for what is not there',
+      'a document with an unknown field',
       'clients/web/src/customers/nicknames.graphql',
       'nickname',
       'nick',
       /Cannot query field "nick"[\s\S]*nicknames.graphql/,
     ],
   ])(
-    'given %s, then it says what is wrong and where, and what was before answers',
+    'given %s, then it reports the problem and its location, and the previous version keeps answering',
     async (_, file, from, to, message) => {
       const before = running.output().length;
       const text = project.read(file);
@@ -179,7 +179,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     },
   );
 
-  test('given a schema and code that is none, when the code is mended, then the types are generated too', async () => {
+  test('given a new schema and a syntax error, when the error is fixed, then the types are generated', async () => {
     const [schema, shapes] = ['subgraphs/crm/schema.graphql', 'subgraphs/crm/hubspot/wire-types.ts'];
     const before = running.output().length;
     const text = project.read(shapes);
@@ -191,7 +191,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     await expect.poll(() => project.read('subgraphs/crm/generated.ts')).toContain('title?');
   });
 
-  test('what breaks an operation that is committed is named as soon as it is saved', async () => {
+  test('given a change that breaks a committed operation, then it is reported when it is saved', async () => {
     const schema = project.read('subgraphs/crm/schema.graphql');
     project.change('subgraphs/crm/schema.graphql', 'lastName: String', 'familyName: String');
     await expect.poll(() => running.output()).toContain("Field 'lastName' was removed from object type 'Customer'");
@@ -200,12 +200,12 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     await expect.poll(() => nameOf('lastName')).toContain('Lindqvist');
   });
 
-  test('a file that it cannot take over is named', async () => {
+  test('given a change that needs a restart, then the file is named', async () => {
     project.change('gateway/http/report.ts', '/**', '/** */ /**');
     await expect.poll(() => running.output()).toContain('restart to apply the change of gateway/http/report.ts');
   });
 
-  test('the page comes from a server that follows the files', async () => {
+  test('the page comes from a development server that follows the files', async () => {
     const page = /The page, as you edit: (\S+)/.exec(running.output())?.[1] ?? '';
     const html = await (await fetch(page, { headers: { accept: 'text/html' } })).text();
     expect(html).toContain('/desk/@vite/client');

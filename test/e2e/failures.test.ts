@@ -40,26 +40,26 @@ const FAULTS: readonly FaultCase[] = [
   ['404', () => ({ status: 404 }), 'UPSTREAM_NOT_FOUND'],
   ['429', () => ({ status: 429, headers: { 'retry-after': '60' } }), 'UPSTREAM_RATE_LIMITED'],
   ['500', () => ({ status: 500 }), 'UPSTREAM_UNAVAILABLE'],
-  ['500 with a page', () => ({ status: 500, body: '<html><h1>Oops</h1></html>' }), 'UPSTREAM_UNAVAILABLE'],
+  ['500 with an HTML page', () => ({ status: 500, body: '<html><h1>Oops</h1></html>' }), 'UPSTREAM_UNAVAILABLE'],
   ['503', () => ({ status: 503 }), 'UPSTREAM_UNAVAILABLE'],
   ['a redirect', () => ({ status: 302, headers: { location: 'http://127.0.0.1:9/' } }), 'UPSTREAM_BAD_RESPONSE'],
-  ['an answer that comes too late', () => ({ delayMs: 10_000 }), 'UPSTREAM_TIMEOUT'],
-  ['no answer', () => ({ hang: true }), 'UPSTREAM_TIMEOUT'],
-  ['a connection that breaks', () => ({ drop: 'before' }), 'UPSTREAM_UNAVAILABLE'],
-  ['a page', () => ({ body: '<html><body><h1>Apache</h1></body></html>' }), 'UPSTREAM_BAD_RESPONSE'],
-  ['nothing in the body', () => ({ body: '' }), 'UPSTREAM_BAD_RESPONSE'],
-  ['half an answer', ({ broken }) => ({ body: broken }), 'UPSTREAM_BAD_RESPONSE'],
+  ['a late response', () => ({ delayMs: 10_000 }), 'UPSTREAM_TIMEOUT'],
+  ['no response', () => ({ hang: true }), 'UPSTREAM_TIMEOUT'],
+  ['a dropped connection', () => ({ drop: 'before' }), 'UPSTREAM_UNAVAILABLE'],
+  ['an HTML page', () => ({ body: '<html><body><h1>Apache</h1></body></html>' }), 'UPSTREAM_BAD_RESPONSE'],
+  ['an empty body', () => ({ body: '' }), 'UPSTREAM_BAD_RESPONSE'],
+  ['a truncated response', ({ broken }) => ({ body: broken }), 'UPSTREAM_BAD_RESPONSE'],
   ['an empty object', () => ({ body: '{}' }), 'UPSTREAM_BAD_RESPONSE'],
   ['null', () => ({ body: 'null' }), 'UPSTREAM_BAD_RESPONSE'],
   ['a list', () => ({ body: '[]' }), 'UPSTREAM_BAD_RESPONSE'],
-  ['an envelope with nothing in it', () => ({ body: `<e:Envelope xmlns:e="${SOAP}"/>` }), 'UPSTREAM_BAD_RESPONSE'],
+  ['an empty envelope', () => ({ body: `<e:Envelope xmlns:e="${SOAP}"/>` }), 'UPSTREAM_BAD_RESPONSE'],
   [
-    'an answer to another question',
+    'a response to another operation',
     () => ({ body: `<e:Envelope xmlns:e="${SOAP}"><e:Body><x:other xmlns:x="urn:x"/></e:Body></e:Envelope>` }),
     'UPSTREAM_BAD_RESPONSE',
   ],
-  ['nothing, with 204', () => ({ status: 204, body: '' }), 'UPSTREAM_BAD_RESPONSE'],
-  ['a field missing', ({ missing }) => ({ rewrite: missing }), 'UPSTREAM_BAD_RESPONSE'],
+  ['204', () => ({ status: 204, body: '' }), 'UPSTREAM_BAD_RESPONSE'],
+  ['a missing field', ({ missing }) => ({ rewrite: missing }), 'UPSTREAM_BAD_RESPONSE'],
   ['a field of another type', ({ mistyped }) => ({ rewrite: mistyped }), 'UPSTREAM_BAD_RESPONSE'],
   ['60 MB', () => ({ bytes: 60_000_000 }), 'UPSTREAM_BAD_RESPONSE'],
 ];
@@ -73,10 +73,10 @@ const expectDiscretion = ({ text }: Answer<unknown>): void => {
   expect(text).not.toMatch(/stripe|hubspot|openmage|soap|stack|at file|node_modules/i);
 };
 
-describe.each(CONTRACTS)('$provider answers with', ({ provider, service, failure }) => {
+describe.each(CONTRACTS)('given $provider responds with', ({ provider, service, failure }) => {
   const sandbox = () => stack.sandbox(provider);
 
-  test.each(FAULTS)('%s: its field is one error, the others arrive', async (_, fault, code) => {
+  test.each(FAULTS)('%s, then its field has one error, and the other fields are returned', async (_, fault, code) => {
     sandbox().fail({ ...fault(failure), on: failure.on ?? '' });
 
     const answer = await stack.ask(FROM_EACH);
@@ -98,21 +98,21 @@ describe.each(CONTRACTS)('$provider answers with', ({ provider, service, failure
     expectDiscretion(answer);
   });
 
-  test('60 MB: the rest of it is not read', async () => {
+  test('60 MB, then the rest is not read', async () => {
     sandbox().fail({ bytes: 60_000_000 });
     await stack.ask(FROM_EACH);
     await expect.poll(() => sandbox().calls[0]?.clientAborted).toBe(true);
   });
 
-  test('a failure that passes: it is asked again, and the client sees nothing of it', async () => {
+  test('a transient failure, then it is retried, and the client gets no error', async () => {
     sandbox().fail({ status: 500, times: 1, on: failure.on ?? '' });
     expect((await stack.ask(FROM_EACH)).errors).toBeUndefined();
     expect(sandbox().calls.map(({ status }) => status)).toEqual([500, 200]);
   });
 });
 
-describe('in a page of customers', () => {
-  test('given Stripe is down, then each customer’s payments are an error at its own index', async () => {
+describe('a page of customers', () => {
+  test('given Stripe is down, then each customer’s payments have an error at their index', async () => {
     stack.stripe.fail({ status: 500 });
     const answer = await stack.ask(CustomersDocument);
     const { data, errors } = answer;
@@ -135,7 +135,7 @@ describe('in a page of customers', () => {
     expect(missing).toHaveLength(10);
   });
 
-  test('given one record is broken, then it alone is an error', async () => {
+  test('given one invalid record, then only that one is an error', async () => {
     stack.hubspot.fail({
       on: 'companies/batch/read',
       rewrite: (body) => body.replace('"name":"Uppsala Joinery"', '"name":7'),
@@ -151,8 +151,8 @@ describe('in a page of customers', () => {
   });
 });
 
-describe('a batch of HubSpot’s that is answered in part', () => {
-  test('given one input’s links failed, then that is an error and not an empty answer', async () => {
+describe('a partial batch response of HubSpot', () => {
+  test('given the associations of one input failed, then that is an error and not an empty result', async () => {
     stack.hubspot.fail({
       on: 'contacts/companies',
       // Customer 115 has no company, but this response does not say so.
@@ -171,7 +171,7 @@ describe('a batch of HubSpot’s that is answered in part', () => {
     ]);
   });
 
-  test('given one record failed, then that is an error and not a record that does not exist', async () => {
+  test('given one record failed, then that is an error and not "not found"', async () => {
     stack.hubspot.fail({
       on: 'contacts/batch/read',
       rewrite: (body) => body.replace('"OBJECT_NOT_FOUND"', '"INTERNAL_ERROR"'),
@@ -182,8 +182,8 @@ describe('a batch of HubSpot’s that is answered in part', () => {
   });
 });
 
-describe('of one customer', () => {
-  test('given the shop is down, then names are there and each stock is an error of its own', async () => {
+describe('one customer', () => {
+  test('given the shop is down, then names are returned, and each stock is an error', async () => {
     stack.openmage.fail({ drop: 'before' });
     const { data, errors } = await stack.ask(CustomerOverviewDocument, { email: EMAIL });
     const deals = data?.customer?.deals?.edges ?? [];
@@ -198,7 +198,7 @@ describe('of one customer', () => {
     expect(data?.customer?.payments?.edges.length).toBeGreaterThan(0);
   });
 
-  test('given Stripe does not take our key, then payments and balance are errors and the rest is there', async () => {
+  test('given Stripe rejects the key, then payments and balance are errors, and the rest is returned', async () => {
     stack.stripe.fail({ status: 401 });
     const { data, errors } = await stack.ask(CustomerOverviewDocument, { email: EMAIL });
     expect(data?.customer).toMatchObject({ firstName: 'Ada', payments: null, balance: null });
@@ -209,26 +209,26 @@ describe('of one customer', () => {
   });
 });
 
-test('given a 404 that is not Stripe’s own, then a payment is an error and not null', async () => {
+test('given a 404 that is not Stripe’s own, then a payment is an error and not just null', async () => {
   stack.stripe.fail({ status: 404, body: '<html>no such host</html>' });
   const { data, errors } = await stack.ask('{ payment(id: "pi_3x") { id } }');
   expect(data).toEqual({ payment: null });
   expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_NOT_FOUND');
 });
 
-test('given an empty page that promises more, then the list goes on after it', async () => {
+test('given an empty page with a next cursor, then the list continues after it', async () => {
   const whole = await stack.ask('{ customers(first: 3) { edges { node { id } } } }');
   stack.hubspot.fail({ times: 1, rewrite: () => '{"results":[],"paging":{"next":{"after":"101"}}}' });
   expect((await stack.ask('{ customers(first: 3) { edges { node { id } } } }')).data).toEqual(whole.data);
 });
 
-test('given empty pages without end, then they are given up', async () => {
+test('given endless empty pages, then the error is UPSTREAM_BAD_RESPONSE', async () => {
   stack.hubspot.fail({ rewrite: () => '{"results":[],"paging":{"next":{"after":"5"}}}' });
   const { errors } = await stack.ask('{ customers(first: 3) { edges { node { id } } } }');
   expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_BAD_RESPONSE');
 });
 
-test('given a list that never ends, then it is given up after 50 pages', async () => {
+test('given an endless list, then the error is UPSTREAM_BAD_RESPONSE after 50 pages', async () => {
   stack.stripe.fail({
     on: 'customers/search',
     rewrite: (body) => body.replace('"has_more":false,"next_page":null', '"has_more":true,"next_page":"MA"'),
@@ -238,7 +238,7 @@ test('given a list that never ends, then it is given up after 50 pages', async (
   expect(stack.stripe.calls).toHaveLength(50);
 });
 
-test('given a provider that is not there, then its field is an error', async () => {
+test('given unreachable providers, then their fields are errors', async () => {
   const alone = await startStack();
   for (const sandbox of Object.values(alone.sandboxes)) await sandbox.close();
   const { data, errors } = await alone.ask(FROM_EACH);
@@ -250,7 +250,7 @@ test('given a provider that is not there, then its field is an error', async () 
   await alone.close();
 });
 
-test('given a shop that was down at the start, when it is back, then it is asked again', async () => {
+test('given a shop that is down at startup, when it is back, then it is called again', async () => {
   const alone = await startStack({ openmage: {}, env: { OPENMAGE_TIMEOUT_MS: '2000' } });
   alone.openmage.fail({ on: 'WSDL', status: 503 });
   await expect.poll(() => alone.openmage.calls.length).toBeGreaterThan(0);
@@ -260,7 +260,7 @@ test('given a shop that was down at the start, when it is back, then it is asked
   await alone.close();
 });
 
-test('given 40 answers of 60 MB from each provider, then memory stays flat', async () => {
+test('given 40 responses of 60 MB from each provider, then memory stays flat', async () => {
   for (const { provider } of CONTRACTS) stack.sandbox(provider).fail({ bytes: 60_000_000 });
   await stack.ask(FROM_EACH);
   const before = process.memoryUsage().rss;

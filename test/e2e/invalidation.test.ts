@@ -6,9 +6,9 @@ import { resetClock, stopClock } from '../helpers/clock.ts';
 import { codesOf, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 
 /*
- * Invalidation by each mutation. All fields and lists that show the written object are cached before the mutation and must show
- * the new state right after it; unrelated ones must stay cached. A second gateway without a cache provides the expected
- * state.
+ * Invalidation by each mutation. All fields and lists that show the written object are cached before the mutation and
+ * must show the new state right after it; unrelated ones must stay cached. A second gateway without a cache provides the
+ * expected state.
  */
 
 const company = createCompany();
@@ -93,7 +93,7 @@ describe('createCustomer', () => {
   const nextId = String(Math.max(...company.people.map(({ id }) => Number(id))) + 1);
   const FIELDS = 'email firstName company { name }';
 
-  test('shows by id, by address and in lists, all of which knew nothing of it', async () => {
+  test('makes the customer visible by id, by address and in lists', async () => {
     await expectEffect({
       write: `createCustomer(input: { email: "${EMAIL}", firstName: "Zenobia", companyId: "9003" }) { customer { id } }`,
       shown: [
@@ -112,7 +112,7 @@ describe('createCustomer', () => {
     });
   });
 
-  test('that may have been carried out shows too', async () => {
+  test('given an unknown outcome, then the change is visible too', async () => {
     const email = 'zita.lost@customers.example';
     await expectEffect({
       write: async () => {
@@ -140,7 +140,7 @@ describe('updateCustomer', () => {
     'payments(first: 3) { edges { node { id } } }',
   ];
 
-  test('shows by id, by its address, in lists, and at its deals and payments', async () => {
+  test('makes the change visible by id, by address, in lists, and at deals and payments', async () => {
     await expectEffect({
       write: 'updateCustomer(input: { id: "101", phone: "+46 1" }) { customer { id } }',
       shown: [
@@ -155,7 +155,7 @@ describe('updateCustomer', () => {
     });
   });
 
-  test('of an address: gone from the old one and there under the new one', async () => {
+  test('given a new address, then the customer is found at the new address only', async () => {
     const [old, next] = [bjorn?.email ?? '', 'bjorn.moved@customers.example'];
     await expectEffect({
       write: `updateCustomer(input: { id: "102", email: "${next}" }) { customer { id } }`,
@@ -169,7 +169,7 @@ describe('updateCustomer', () => {
     });
   });
 
-  test('that was merged into another customer: the other one is read again', async () => {
+  test('given a merge into another customer, then that one is read again', async () => {
     const other = ofPerson('lastName phone')('104');
     await dataOf(stack.ask, other);
     stack.reset();
@@ -184,7 +184,7 @@ describe('updateCustomer', () => {
     ]);
   });
 
-  test('that may have been carried out shows too', async () => {
+  test('given an unknown outcome, then the change is visible too', async () => {
     await expectEffect({
       write: async () => {
         stack.hubspot.fail({ on: 'PATCH', times: 1, drop: 'after' });
@@ -203,7 +203,7 @@ describe('updateCustomer', () => {
 describe('updateDeal', () => {
   const FIELDS = 'name stage status';
 
-  test('shows by id, in lists and at its customer', async () => {
+  test('makes the change visible by id, in lists and at its customer', async () => {
     await expectEffect({
       write: 'updateDeal(input: { id: "50001", name: "Renamed", stage: "closedwon" }) { deal { id } }',
       shown: [
@@ -222,7 +222,7 @@ describe('updateDeal', () => {
     });
   });
 
-  test('that was merged into another deal: the other one is read again', async () => {
+  test('given a merge into another deal, then that one is read again', async () => {
     await dataOf(stack.ask, 'deal(id: "50004") { name }');
     stack.reset();
     stack.hubspot.fail({ on: 'PATCH', rewrite: (body) => body.replace('"id":"50005"', '"id":"50004"') });
@@ -236,7 +236,7 @@ describe('updateDeal', () => {
     ]);
   });
 
-  test('that may have been carried out shows too', async () => {
+  test('given an unknown outcome, then the change is visible too', async () => {
     await expectEffect({
       write: async () => {
         stack.hubspot.fail({ on: 'PATCH', times: 1, drop: 'after' });
@@ -298,7 +298,7 @@ describe('payments', () => {
   };
 
   describe('createPayment', () => {
-    test('shows in the list of all, and in its customer’s', async () => {
+    test('makes the payment visible in the list of all and in its customer’s list', async () => {
       await expectEffect({
         write: create(chloe ?? '', 'shown'),
         shown: [...shownAnywhere, listed('SUCCEEDED')],
@@ -306,11 +306,11 @@ describe('payments', () => {
       });
     });
 
-    test('that may have been carried out shows too', async () => {
+    test('given an unknown outcome, then the change is visible too', async () => {
       await expectEffect({ write: lose(create(chloe ?? '', 'lost')), shown: shownAnywhere, unrelated });
     });
 
-    test('shows by an id that nobody knew', async () => {
+    test('given an id that was cached as unknown, then the payment is found', async () => {
       const id = await pay(chloe ?? '');
       const payment = `payment(id: "${id}") { ${FIELDS} }`;
       // A lagging replica.
@@ -322,7 +322,7 @@ describe('payments', () => {
       await expectEffect({ write: create(chloe ?? '', `made-${keys}`), shown: [payment], unrelated });
     });
 
-    test('for somebody without an account shows their account, and what is in it', async () => {
+    test('given a customer without a Stripe customer, then the new one and its payment are visible', async () => {
       await expectEffect({
         write: create(iris ?? '', 'first'),
         shown: [
@@ -334,7 +334,7 @@ describe('payments', () => {
     });
   });
 
-  test('createPayment: for somebody without an account shows it before the search knows of it', async () => {
+  test('createPayment: given a new Stripe customer that the search does not find yet, then it is visible', async () => {
     const lagging = await startStack({ env: CACHED, stripe: { searchLagMs: 3_600_000 } });
     try {
       const accounts = `{ ${ofAddress('paymentAccounts { id }')(iris ?? '')} }`;
@@ -353,7 +353,7 @@ describe('payments', () => {
     ['capturePayment', 'SUCCEEDED'],
     ['cancelPayment', 'CANCELED'],
   ])('%s', (mutation, status) => {
-    test('shows by id and in every list', async () => {
+    test('makes the change visible by id and in every list', async () => {
       const id = await pay(chloe ?? '', MANUAL);
       await expectEffect({
         write: `${mutation}(input: { paymentId: "${id}", idempotencyKey: "${mutation}" }) { payment { id } }`,
@@ -362,7 +362,7 @@ describe('payments', () => {
       });
     });
 
-    test('that may have been carried out shows too, whoever’s the payment is', async () => {
+    test('given an unknown outcome, then the change is visible too, for any customer', async () => {
       const id = await pay(chloe ?? '', MANUAL);
       await expectEffect({
         write: lose(
@@ -380,7 +380,7 @@ describe('payments', () => {
         refund { id }
       }`;
 
-    test('shows by id and in every list', async () => {
+    test('makes the change visible by id and in every list', async () => {
       const id = await pay(chloe ?? '');
       await expectEffect({
         write: refund(id, 'refund'),
@@ -389,7 +389,7 @@ describe('payments', () => {
       });
     });
 
-    test('shows among more refunds than come with the payment', async () => {
+    test('given more refunds than the payment includes, then the new one is visible', async () => {
       const id = await pay(chloe ?? '');
       for (let count = 0; count < 11; count += 1) await stack.ask(`mutation { ${refund(id, `many-${count}`)} }`);
       await expectEffect({
@@ -399,7 +399,7 @@ describe('payments', () => {
       });
     });
 
-    test('whose answer does not name the payment’s customer shows in everybody’s lists', async () => {
+    test('given a response without the customer, then the change is visible in all customers’ lists', async () => {
       const id = await pay(chloe ?? '');
       await expectEffect({
         write: async () => {
@@ -414,7 +414,7 @@ describe('payments', () => {
   });
 });
 
-describe('one operation that writes twice shows what each write has made', () => {
+describe('given one operation with two writes, then each returns its own result', () => {
   const pay = (alias: string) =>
     `${alias}: createPayment(input: { customerEmail: "${ada?.email}", amount: { amount: "3.00", currency: "EUR" },
       paymentMethodId: "pm_card_visa", idempotencyKey: "twice-${alias}" }) {
@@ -462,7 +462,7 @@ describe('setStock', () => {
     'deals(first: 3) { edges { node { id } } }',
   ];
 
-  test('shows at the product, among others, and at a deal’s lines', async () => {
+  test('makes the stock visible at the product, in a list, and at a deal’s line items', async () => {
     await expectEffect({
       write: `setStock(input: { sku: "${SKU}", quantity: 12.5 }) { product { sku } }`,
       shown: [
@@ -474,7 +474,7 @@ describe('setStock', () => {
     });
   });
 
-  test('of whether it is sold shows, where the quantity stays', async () => {
+  test('given a change of inStock only, then it is visible', async () => {
     const product = `product(sku: "${SKU}") { stock { quantity inStock } }`;
     await expectEffect({
       write: `setStock(input: { sku: "${SKU}", inStock: false }) { product { stock { inStock } } }`,
@@ -483,7 +483,7 @@ describe('setStock', () => {
     });
   });
 
-  test('that may have been carried out shows too', async () => {
+  test('given an unknown outcome, then the change is visible too', async () => {
     await expectEffect({
       write: async () => {
         stack.openmage.fail({ on: 'catalogInventoryStockItemUpdate', times: 1, drop: 'after' });

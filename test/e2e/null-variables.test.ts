@@ -13,21 +13,31 @@ describe.each(PATHS)('given a subgraph %s', (path) => {
 
   test.each([
     [
-      'of an item of a list',
+      'for an item of a list',
       'query($b: ID = "x") { products(skus: ["ACME-1", $b]) { sku } }',
       { b: null },
       ['products'],
     ],
     [
-      'of an argument with a default',
+      'for an argument with a default',
       'query($n: Int) { customers(first: $n) { edges { cursor } } }',
       { n: null },
       ['customers'],
     ],
-    ['of what introspects', 'query($n: String = "Query") { __type(name: $n) { name } }', { n: null }, undefined],
-    ['of @include', 'query($a: Boolean = true) { product(sku: "X") @include(if: $a) { sku } }', { a: null }, undefined],
-    ['of @skip', 'query($a: Boolean = false) { product(sku: "X") @skip(if: $a) { sku } }', { a: null }, undefined],
-  ])('%s, then it is an error in the request', async (_, query, variables, at) => {
+    [
+      'for an introspection argument',
+      'query($n: String = "Query") { __type(name: $n) { name } }',
+      { n: null },
+      undefined,
+    ],
+    [
+      'for @include',
+      'query($a: Boolean = true) { product(sku: "X") @include(if: $a) { sku } }',
+      { a: null },
+      undefined,
+    ],
+    ['for @skip', 'query($a: Boolean = false) { product(sku: "X") @skip(if: $a) { sku } }', { a: null }, undefined],
+  ])('when null is sent %s, then the error is BAD_USER_INPUT', async (_, query, variables, at) => {
     const { errors } = await stack.ask(query, variables);
     expect(errors?.map(({ extensions, path: where }) => [extensions?.['code'], where])).toEqual([
       ['BAD_USER_INPUT', at],

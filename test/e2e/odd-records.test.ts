@@ -74,7 +74,7 @@ describe.each(['in process', 'over HTTP'])('%s', (transport) => {
   const ask: Ask = (...args) => (transport === 'over HTTP' ? overHttp : stack).ask(...args);
 
   test.each(LISTS.map(([list, selection, on, odd], index) => ({ index, list, selection, on, odd })))(
-    '$index: $list: the second is null, its neighbours arrive, and paging goes on after it',
+    '$index: $list: given an invalid second record, then it is null, and paging continues after it',
     async ({ list, selection, on, odd }) => {
       const page = (args: string) =>
         ask<Data>(
@@ -96,7 +96,7 @@ describe.each(['in process', 'over HTTP'])('%s', (transport) => {
     },
   );
 
-  test('a page that ends with the odd one: the next page goes on after it', async () => {
+  test('given a page that ends with the invalid record, then the next page continues after it', async () => {
     const page = (args: string) =>
       ask<Data>(`{ payments(first: 2${args}) { edges { node { id } } pageInfo { endCursor } } }`);
     const four = await ask<Data>('{ payments(first: 4) { edges { node { id } } } }');
@@ -110,7 +110,7 @@ describe.each(['in process', 'over HTTP'])('%s', (transport) => {
   test.each([
     ['payments', 'GET /v1/payment_intents'],
     ['invoices', 'GET /v1/invoices'],
-  ])('a customer’s %s: the odd one is null, and paging goes on after it', async (list, on) => {
+  ])('a customer’s %s: given an invalid one, then it is null, and paging continues after it', async (list, on) => {
     const owner = company.accounts.find(
       (account) =>
         account.email &&
@@ -132,7 +132,7 @@ describe.each(['in process', 'over HTTP'])('%s', (transport) => {
 
   const big = company.deals.find(({ lineItems }) => lineItems.length >= 3);
 
-  test('of a deal’s lines, one that is odd: it is null at its place', async () => {
+  test('given an invalid line item of a deal, then it is null at its position', async () => {
     const ASK = `{ deal(id: "${big?.id}") { name lineItems { id } } }`;
     const good = await ask<{ deal: { name: string; lineItems: Json[] } }>(ASK);
     const lines = good.data?.deal.lineItems ?? [];
@@ -151,7 +151,7 @@ describe.each(['in process', 'over HTTP'])('%s', (transport) => {
     expect(errorsOf(answer)).toEqual([['deal.lineItems.1', BAD]]);
   });
 
-  test('of a deal’s links, one that is odd: it is null behind the others', async () => {
+  test('given an invalid association of a deal, then its line item is null after the others', async () => {
     const ASK = `{ deal(id: "${big?.id}") { lineItems { id } } other: deal(id: "50001") { lineItems { id } } }`;
     const good = await ask<Record<string, { lineItems: Json[] }>>(ASK);
     stack.hubspot.fail({
@@ -169,7 +169,7 @@ describe.each(['in process', 'over HTTP'])('%s', (transport) => {
     expect(errorsOf(answer)).toEqual([[`deal.lineItems.${lines.length - 1}`, BAD]]);
   });
 
-  test('of links to a company, one that does not say whether it is the primary: an error, and the others’ arrive', async () => {
+  test('given an unreadable company association, then only that customer’s company is an error', async () => {
     stack.hubspot.fail({
       on: 'contacts/companies',
       rewrite: edit((items) => {
@@ -185,10 +185,10 @@ describe.each(['in process', 'over HTTP'])('%s', (transport) => {
   });
 
   test.each([
-    ['is odd', (item: Json) => Object.assign(item, { createdAt: 1 })],
+    ['is invalid', (item: Json) => Object.assign(item, { createdAt: 1 })],
     ['has no id', (item: Json) => Object.assign(item, { id: undefined })],
     ['is a number', () => 7],
-  ])('of a batch of customers, one that %s: an error, and not a customer that does not exist', async (_, change) => {
+  ])('given a customer in a batch that %s, then it is an error and not "not found"', async (_, change) => {
     stack.hubspot.fail({
       on: 'contacts/batch/read',
       rewrite: edit((items) => {
@@ -203,7 +203,7 @@ describe.each(['in process', 'over HTTP'])('%s', (transport) => {
     expect(errorsOf(answer)).toEqual([['b', BAD]]);
   });
 
-  test('of a payment’s refunds, one of an unknown status: it is null at its place', async () => {
+  test('given a refund of unknown status, then it is null at its position', async () => {
     const paid = company.accounts
       .flatMap(({ payments }) => payments)
       .filter(({ status, refunds, amount }) => status === 'succeeded' && refunds.length === 0 && amount > 500);
@@ -232,7 +232,7 @@ describe.each(['in process', 'over HTTP'])('%s', (transport) => {
   });
 });
 
-describe('of ten addresses that are searched for together, an account that', () => {
+describe('given ten addresses searched together, when a Stripe customer', () => {
   const PAGE = `{ customers(first: 10) { edges { node { email balance { amount } paymentAccounts { id }
     payments(first: 2) { edges { node { id } } } } } } }`;
   type Page = { customers: { edges: { node: Json }[] } };
@@ -247,12 +247,12 @@ describe('of ten addresses that are searched for together, an account that', () 
 
   test.each<Case>([
     // The fields that become null, by the invalid field of the account.
-    ['has an odd time', { created: 'today' }, ['balance', 'paymentAccounts.0'], [BAD, BAD]],
-    ['has an odd balance', { balance: 'lots' }, ['balance', 'paymentAccounts.0'], [BAD, BAD]],
+    ['has an invalid time', { created: 'today' }, ['balance', 'paymentAccounts.0'], [BAD, BAD]],
+    ['has an invalid balance', { balance: 'lots' }, ['balance', 'paymentAccounts.0'], [BAD, BAD]],
     ['has no address', { email: 7 }, ['balance', 'paymentAccounts.0'], [BAD, BAD]],
     ['has no id', { id: 7 }, ['balance', 'paymentAccounts.0', 'payments'], [BAD, BAD, BAD]],
-    ['does not say its balance', { balance: undefined }, [], []],
-  ])('%s: it is its owner’s alone', async (_, odd, fields, codes) => {
+    ['has no balance', { balance: undefined }, [], []],
+  ])('%s, then only its owner’s fields are affected', async (_, odd, fields, codes) => {
     const good = await stack.ask<Page>(PAGE);
     const index = good.data?.customers.edges.findIndex(({ node }) => node['email'] === owned?.email) ?? -1;
     expect(index).toBeGreaterThanOrEqual(0);
@@ -277,7 +277,7 @@ describe('of ten addresses that are searched for together, an account that', () 
   });
 });
 
-describe('what a provider’s description lets be absent', () => {
+describe('values that the provider’s description does not require', () => {
   const without = (field: string) => (body: string) => {
     const object = JSON.parse(body);
     delete object[field];
@@ -295,7 +295,7 @@ describe('what a provider’s description lets be absent', () => {
     ['description', {}],
     // The refunds can still be listed.
     ['latest_charge', { amountRefunded: null }],
-  ])('a payment’s %s is null, and nothing else is', async (field, nulls) => {
+  ])('given a payment without %s, then only its fields are null', async (field, nulls) => {
     const good = await stack.ask<{ payment: Json }>(ASK);
     stack.stripe.fail({ on: 'GET /v1/payment_intents/{id}', rewrite: without(field) });
     const { data, errors } = await stack.ask<{ payment: Json }>(ASK);
@@ -303,7 +303,7 @@ describe('what a provider’s description lets be absent', () => {
     expect(data?.payment).toEqual({ ...good.data?.payment, ...nulls });
   });
 
-  test('a payment’s customer that is only an id is an error, and not nobody', async () => {
+  test('given a payment’s customer as an id only, then it is an error and not just null', async () => {
     stack.stripe.fail({
       on: 'GET /v1/payment_intents/{id}',
       rewrite: (body) => JSON.stringify({ ...JSON.parse(body), customer: ada?.id }),
@@ -313,7 +313,7 @@ describe('what a provider’s description lets be absent', () => {
     expect(errorsOf(answer)).toEqual([['payment.customer', BAD]]);
   });
 
-  test('a part of a payment without a currency is not given back', async () => {
+  test('given a payment without a currency, then a partial refund is rejected', async () => {
     stack.stripe.fail({ on: 'GET /v1/payment_intents/{id}', rewrite: without('currency') });
     const answer = await stack.ask(`mutation { refundPayment(input: {
       paymentId: "${id}", amount: { amount: "1", currency: "EUR" }, idempotencyKey: "no-currency"
@@ -322,7 +322,7 @@ describe('what a provider’s description lets be absent', () => {
     expect(stack.stripe.calls.filter(({ operation }) => operation.startsWith('POST'))).toEqual([]);
   });
 
-  test('HubSpot’s properties are null, and a deal’s status is not guessed', async () => {
+  test('given HubSpot records without properties, then fields are null, the deal’s status included', async () => {
     const bare = edit((items) => {
       for (const item of items) item['properties'] = {};
     });
@@ -341,7 +341,7 @@ describe('what a provider’s description lets be absent', () => {
   });
 });
 
-test('given 4 million odd items in one answer, then the list is an error and memory stays flat', async () => {
+test('given 4 million invalid items in one response, then the list is an error and memory stays flat', async () => {
   const before = process.memoryUsage().rss;
   const items = `[${'1,'.repeat(4_000_000 - 10)}1]`;
   stack.stripe.fail({ on: 'GET /v1/payment_intents', rewrite: () => `{"data":${items},"has_more":false}` });

@@ -24,7 +24,7 @@ const readAll = async (ask: (after: string | null) => Promise<Page | undefined>)
   let after: string | null = null;
   do {
     const page: Page | undefined = await ask(after);
-    if (!page) throw new Error('There is no page.');
+    if (!page) throw new Error('The page is missing.');
     expect(page.pageInfo).toMatchObject({
       hasPreviousPage: after !== null,
       startCursor: page.edges[0]?.cursor ?? null,
@@ -65,7 +65,7 @@ describe.each([
     company.accounts.flatMap((account) => account.payments).filter(({ status }) => status === 'canceled').length,
   ],
 ])('%s %s', (field, filter, count) => {
-  test(`has ${count}, each once, whatever the size of the pages`, async () => {
+  test(`has ${count} items, each once, for any page size`, async () => {
     expect(count).toBeGreaterThan(3);
     const ask = list(field, filter);
     const small = await readAll((after) => ask(after, 37));
@@ -77,7 +77,7 @@ describe.each([
     expect(large.ids).toEqual(small.ids);
   });
 
-  test('goes on after any edge, not only the last of a page', async () => {
+  test('can be continued after any edge, not only the last of a page', async () => {
     const ask = list(field, filter);
     const whole = await ask(null, 100);
     for (const index of [0, 1, 2]) {
@@ -88,7 +88,7 @@ describe.each([
   });
 });
 
-test('payments of a time: only those, and Stripe filters', async () => {
+test('given a time range, then only the payments in it are returned', async () => {
   const [from, before] = ['2026-03-01T00:00:00Z', '2026-05-01T00:00:00Z'];
   const { ids } = await readAll(list('payments', `filter: { createdFrom: "${from}", createdBefore: "${before}" }`));
   const expected = company.accounts
@@ -97,7 +97,7 @@ test('payments of a time: only those, and Stripe filters', async () => {
   expect([...ids].sort()).toEqual(expected.map(({ id }) => id).sort());
 });
 
-test('payments of a time between two seconds: from the next one on, and before it', async () => {
+test('given a time between two seconds, then no payment is in both ranges or in neither', async () => {
   const [{ createdAt } = { createdAt: new Date() }] = company.accounts.flatMap((account) => account.payments);
   const within = new Date(createdAt.getTime() + 500).toISOString();
   const countOf = async (filter: string) => (await readAll(list('payments', `filter: { ${filter} }`))).ids.length;
@@ -110,7 +110,7 @@ test('payments of a time between two seconds: from the next one on, and before i
   ]);
 });
 
-describe('a customer with two accounts', () => {
+describe('a customer with two Stripe customers', () => {
   const owner = company.accounts.find(
     ({ email, id }) => email && company.accounts.some((other) => other.email === email && other.id !== id),
   );
@@ -135,13 +135,13 @@ describe('a customer with two accounts', () => {
     expect(ids).toEqual(newestFirst);
   });
 
-  test('goes on after any edge', async () => {
+  test('can be continued after any edge', async () => {
     const whole = await payments(null, 100);
     const rest = await payments(whole?.edges[2]?.cursor ?? '', 100);
     expect(rest?.edges.map(({ node }) => node.id)).toEqual(newestFirst.slice(3));
   });
 
-  test('has both accounts, one balance and all invoices', async () => {
+  test('has both payment accounts, one balance and all invoices', async () => {
     const { data } = await stack.ask<{
       customer: { paymentAccounts: { id: string }[]; balance: object; invoices: Page };
     }>(
@@ -155,7 +155,7 @@ describe('a customer with two accounts', () => {
   });
 });
 
-test('given a customer with two accounts who has just paid, then the payment is there, whatever the search is behind', async () => {
+test('given two Stripe customers and a new payment, then it is returned despite the search lag', async () => {
   const behind = await startStack({ stripe: { searchLagMs: 3_600_000 } });
   const owner = company.accounts.find(
     ({ email, id }) => email && company.accounts.some((other) => other.email === email && other.id !== id),
@@ -170,7 +170,7 @@ test('given a customer with two accounts who has just paid, then the payment is 
   await behind.close();
 });
 
-test('given an account opened with capitals in its address, then its payments are the customer’s', async () => {
+test('given a Stripe customer with capitals in its address, then its payments are returned', async () => {
   const account = company.accounts.find(({ email }) => email && email !== email.toLowerCase());
   const { data } = await stack.ask<{ customer: { payments: Page } }>(
     `{ customer(email: "${account?.email?.toLowerCase()}") { payments { ${PARTS} } } }`,
@@ -178,7 +178,7 @@ test('given an account opened with capitals in its address, then its payments ar
   expect(data?.customer.payments.edges).toHaveLength(account?.payments.length ?? 0);
 });
 
-test('given a customer without an address, then no payments, no balance and no call to Stripe', async () => {
+test('given a customer without an address, then payments and balance are empty, without a Stripe call', async () => {
   const nobody = company.people.find(({ email }) => email === null);
   const { data, errors } = await stack.ask(
     `{ customer(id: "${nobody?.id}") { email balance { amount } payments { ${PARTS} } } }`,
@@ -206,7 +206,7 @@ test('a customer’s deals: newest first, page by page', async () => {
   expect(ids).toEqual(expected);
 });
 
-test('an own lifecycle stage is OTHER; a free-text line has no product; unknown goods have no stock', async () => {
+test('a custom stage is OTHER; a free-text line item has no product; an unknown SKU has no stock', async () => {
   const odd = company.people.find(({ lifecycleStage }) => lifecycleStage === '71240313');
   const free = company.deals.find(({ lineItems }) => lineItems.some(({ sku }) => sku === null));
   const gone = company.deals.find(({ lineItems }) => lineItems.some(({ sku }) => sku?.startsWith('GONE')));

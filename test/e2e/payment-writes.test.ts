@@ -41,7 +41,7 @@ const pay = (more: object) => ({
 });
 
 describe('createPayment', () => {
-  test('given a card, then the customer’s account is charged and the key reaches Stripe', async () => {
+  test('given a card, then it is charged, and Stripe receives the idempotency key', async () => {
     const { data, errors } = await stack.ask<Created>(CREATE, {
       input: pay({ paymentMethodId: 'pm_card_visa', idempotencyKey: 'order-1' }),
     });
@@ -58,7 +58,7 @@ describe('createPayment', () => {
     });
   });
 
-  test('given no card, then it waits for one and an app can complete it', async () => {
+  test('given no card, then the payment requires one, and clientSecret is returned', async () => {
     const { data } = await stack.ask<Created>(CREATE, { input: pay({ idempotencyKey: 'order-2' }) });
     expect(data?.createPayment?.payment.status).toBe('REQUIRES_PAYMENT_METHOD');
     expect(data?.createPayment?.clientSecret).toContain('_secret_');
@@ -71,7 +71,7 @@ describe('createPayment', () => {
     expect(second.data).toEqual(first.data);
   });
 
-  test('given the same key with other input, then it is refused', async () => {
+  test('given the same key with other input, then it is rejected', async () => {
     await stack.ask<Created>(CREATE, { input: pay({ idempotencyKey: 'order-4' }) });
     const { errors } = await stack.ask<Created>(CREATE, {
       input: pay({ idempotencyKey: 'order-4', description: 'something else' }),
@@ -79,7 +79,7 @@ describe('createPayment', () => {
     expect(codesOf(errors)).toEqual([['UPSTREAM_REJECTED', 'IDEMPOTENCY_KEY_REUSED']]);
   });
 
-  test('given an answer that was lost, then it is sent again with its key, and there is one payment', async () => {
+  test('given a lost response, then the request is repeated with its key, and there is one payment', async () => {
     const before = await paymentCount();
     const input = pay({ paymentMethodId: 'pm_card_visa', idempotencyKey: 'order-lost' });
     stack.stripe.fail({ on: 'POST /v1/payment_intents', drop: 'after', times: 1 });
@@ -89,7 +89,7 @@ describe('createPayment', () => {
     expect(await paymentCount()).toBe((before ?? 0) + 1);
   });
 
-  test('given answers that were all lost, when the client sends it again with its key, then there is one payment', async () => {
+  test('given only lost responses, when the client retries with its key, then there is one payment', async () => {
     const input = pay({ paymentMethodId: 'pm_card_visa', idempotencyKey: 'order-5' });
     stack.stripe.fail({ on: 'POST /v1/payment_intents', drop: 'after', times: 3 });
     const lost = await stack.ask<Created>(CREATE, { input });
@@ -100,7 +100,7 @@ describe('createPayment', () => {
     expect(await paymentCount()).toBe(before);
   });
 
-  test('given somebody without an account, then one is opened, once, and the payment is found at once', async () => {
+  test('given no Stripe customer, then one is created, once, and the payment is found immediately', async () => {
     const behind = await startStack({ stripe: { searchLagMs: 60_000 } });
     const noAccount = company.people.find(
       ({ email }) => email && !company.accounts.some((account) => account.email?.toLowerCase() === email),
@@ -126,7 +126,7 @@ describe('createPayment', () => {
     ['pm_card_chargeDeclinedInsufficientFunds', 'INSUFFICIENT_FUNDS'],
     ['pm_card_chargeDeclinedExpiredCard', 'CARD_EXPIRED'],
     ['pm_card_unheard_of', 'NOT_FOUND'],
-  ])('given the card %s, then it is refused with %s', async (paymentMethodId, reason) => {
+  ])('given the card %s, then it is rejected with %s', async (paymentMethodId, reason) => {
     const { data, errors, text } = await stack.ask<Created>(CREATE, {
       input: pay({ paymentMethodId, idempotencyKey: `card-${paymentMethodId}` }),
     });
@@ -140,26 +140,23 @@ describe('createPayment', () => {
     ['2.99', '3', 'SEK'],
     ['49', '50', 'JPY'],
     ['0.17', '0.18', 'KWD'],
-  ])(
-    'given %s of which %s %s is the least, then it is refused with AMOUNT_TOO_SMALL and nobody pays',
-    async (less, least, currency) => {
-      const before = await paymentCount();
-      const input = (amount: string) =>
-        pay({
-          amount: { amount, currency },
-          paymentMethodId: 'pm_card_visa',
-          idempotencyKey: `least-${amount}-${currency}`,
-        });
-      const { data, errors } = await stack.ask<Created>(CREATE, { input: input(less) });
-      expect(data).toEqual({ createPayment: null });
-      expect(codesOf(errors)).toEqual([['UPSTREAM_REJECTED', 'AMOUNT_TOO_SMALL']]);
-      expect(await paymentCount()).toBe(before);
-      const enough = await stack.ask<Created>(CREATE, { input: input(least) });
-      expect(enough.data?.createPayment?.payment.status).toBe('SUCCEEDED');
-    },
-  );
+  ])('given %s with a minimum of %s %s, then it is rejected with AMOUNT_TOO_SMALL', async (less, least, currency) => {
+    const before = await paymentCount();
+    const input = (amount: string) =>
+      pay({
+        amount: { amount, currency },
+        paymentMethodId: 'pm_card_visa',
+        idempotencyKey: `least-${amount}-${currency}`,
+      });
+    const { data, errors } = await stack.ask<Created>(CREATE, { input: input(less) });
+    expect(data).toEqual({ createPayment: null });
+    expect(codesOf(errors)).toEqual([['UPSTREAM_REJECTED', 'AMOUNT_TOO_SMALL']]);
+    expect(await paymentCount()).toBe(before);
+    const enough = await stack.ask<Created>(CREATE, { input: input(least) });
+    expect(enough.data?.createPayment?.payment.status).toBe('SUCCEEDED');
+  });
 
-  test('given an amount that is refused for another reason, then it is not said to be too large', async () => {
+  test('given an amount rejected for an unknown reason, then the error has no reason', async () => {
     const input = pay({ amount: { amount: '1.255', currency: 'KWD' }, idempotencyKey: 'thousandth' });
     expect(codesOf((await stack.ask<Created>(CREATE, { input })).errors)).toEqual([['UPSTREAM_REJECTED', undefined]]);
   });
@@ -185,7 +182,7 @@ describe('capturePayment and cancelPayment', () => {
   }`;
   const CANCEL = `mutation Cancel($input: CancelPaymentInput!) { cancelPayment(input: $input) { payment { status } } }`;
 
-  test('given an authorised payment, then a part of it can be taken', async () => {
+  test('given an authorized payment, then it can be captured in part', async () => {
     const paymentId = await authorise('auth-1');
     const { data } = await stack.ask(CAPTURE, {
       input: { paymentId, amount: { amount: '10', currency: 'EUR' }, idempotencyKey: 'capture-1' },
@@ -195,7 +192,7 @@ describe('capturePayment and cancelPayment', () => {
     });
   });
 
-  test('given more than was authorised, or twice, then it is refused', async () => {
+  test('given more than the authorized amount, or a second capture, then it is rejected', async () => {
     const paymentId = await authorise('auth-2');
     const tooMuch = { paymentId, amount: { amount: '99', currency: 'EUR' }, idempotencyKey: 'capture-2' };
     expect(codesOf((await stack.ask(CAPTURE, { input: tooMuch })).errors)).toEqual([
@@ -207,7 +204,7 @@ describe('capturePayment and cancelPayment', () => {
     ]);
   });
 
-  test('given an authorised payment, then it can be given up', async () => {
+  test('given an authorized payment, then it can be canceled', async () => {
     const paymentId = await authorise('auth-3');
     const input = { paymentId, reason: 'ABANDONED', idempotencyKey: 'cancel-1' };
     expect((await stack.ask(CANCEL, { input })).data).toEqual({ cancelPayment: { payment: { status: 'CANCELED' } } });
@@ -225,7 +222,7 @@ describe('refundPayment', () => {
     .filter(({ status, refunds, currency }) => status === 'succeeded' && refunds.length === 0 && currency === 'kwd');
   const [payment, other] = paid;
 
-  test('given a part, then the rest is left and the key reaches Stripe', async () => {
+  test('given a partial amount, then it is refunded, and Stripe receives the idempotency key', async () => {
     const input = {
       paymentId: payment?.id,
       amount: { amount: '1.250', currency: 'KWD' },
@@ -244,7 +241,7 @@ describe('refundPayment', () => {
     expect(again.data?.refundPayment?.refund.id).toBe(data?.refundPayment?.refund.id);
   });
 
-  test('given no amount, then all that is left in one call; and nothing after that', async () => {
+  test('given no amount, then the rest is refunded in one call, and a further refund is rejected', async () => {
     const all = await stack.ask<Refunded>(REFUND, { input: { paymentId: other?.id, idempotencyKey: 'refund-2' } });
     expect(Number(all.data?.refundPayment?.refund.amount.amount) * 1000).toBeCloseTo(other?.amount ?? 0);
     expect(operationsOf(stack.stripe)).toEqual(['POST /v1/refunds']);
@@ -252,7 +249,7 @@ describe('refundPayment', () => {
     expect(codesOf(more.errors)).toEqual([['UPSTREAM_REJECTED', 'ALREADY_REFUNDED']]);
   });
 
-  test('given another currency than the payment’s, then nothing is given back', async () => {
+  test('given a currency other than the payment’s, then nothing is refunded', async () => {
     const input = {
       paymentId: payment?.id,
       amount: { amount: '1', currency: 'JPY' },
@@ -263,7 +260,7 @@ describe('refundPayment', () => {
     expect(operationsOf(stack.stripe)).toEqual(['GET /v1/payment_intents/{id}']);
   });
 
-  test('given more than there is, then it is refused', async () => {
+  test('given more than was paid, then it is rejected', async () => {
     const input = {
       paymentId: payment?.id,
       amount: { amount: '900000', currency: 'KWD' },
@@ -274,7 +271,7 @@ describe('refundPayment', () => {
     ]);
   });
 
-  test('given a refund and then a question in one request, then the answer is after the refund', async () => {
+  test('given fields that are read after the refund, then they reflect it', async () => {
     const third = paid[2];
     const { data } = await stack.ask<{ refundPayment: { payment: { customer: { payments: object } } } }>(`mutation {
       refundPayment(input: { paymentId: "${third?.id}", idempotencyKey: "refund-6" }) {

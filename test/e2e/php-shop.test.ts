@@ -21,7 +21,7 @@ const wsdls: readonly (readonly [whose: string, wsdl: string])[] = [
   ...(reference ? [['a real shop’s', readFileSync(reference, 'utf8')] as const] : []),
 ];
 
-describe.skipIf(!hasTool('php with ext-soap')).each(wsdls)('a shop of PHP that serves %s WSDL', (_, wsdl) => {
+describe.skipIf(!hasTool('php with ext-soap')).each(wsdls)('a PHP shop that serves %s WSDL', (_, wsdl) => {
   const state = mkdtempSync(join(tmpdir(), 'shop-'));
   let php: Spawned;
   let stack: Stack;
@@ -50,7 +50,7 @@ describe.skipIf(!hasTool('php with ext-soap')).each(wsdls)('a shop of PHP that s
 
   const sessions = () => readdirSync(state).filter((name) => name.startsWith('session-'));
 
-  test('answers products in the order asked, unknown ones null, any text in a SKU', async () => {
+  test('returns products in the requested order, unknown ones as null, with any text in a SKU', async () => {
     const { data, errors } = await stack.ask(
       '{ products(skus: ["OABR-M", "NO-SUCH", "OABR-S", "Å & <1>"]) { sku stock { quantity inStock backorders } } }',
     );
@@ -66,11 +66,11 @@ describe.skipIf(!hasTool('php with ext-soap')).each(wsdls)('a shop of PHP that s
     expect(sessions()).toHaveLength(1);
   });
 
-  test('answers nothing found with null', async () => {
+  test('given an unknown SKU, then null is returned', async () => {
     expect((await stack.ask('{ product(sku: "NO-SUCH") { sku } }')).data).toEqual({ product: null });
   });
 
-  test('is logged in to again, once for all callers, when the session has expired', async () => {
+  test('given an expired session, then one login serves all callers', async () => {
     for (const name of sessions()) rmSync(join(state, name));
     const answers = await Promise.all(
       Array.from({ length: 5 }, () => stack.ask('{ product(sku: "OABR-S") { stock { quantity } } }')),
@@ -92,7 +92,7 @@ describe.skipIf(!hasTool('php with ext-soap')).each(wsdls)('a shop of PHP that s
   const stockFiles = () => readdirSync(state).filter((name) => name.startsWith('qty-'));
 
   test.each(['NO-SUCH', '8', '8 OABR', '8.9', 'oabr-m', 'OABR-M '])(
-    'sets nothing at all for %j, which is the SKU of no product',
+    'given %j, which is not a SKU, then no stock is changed',
     async (sku) => {
       const before = stockFiles();
       const { errors } = await stack.ask(SET, { sku, quantity: 1 });
@@ -108,7 +108,7 @@ describe.skipIf(!hasTool('php with ext-soap')).each(wsdls)('a shop of PHP that s
     ['<![CDATA[8]]>', 11],
     [' 10% of_A, B ', 12],
     ['0008', 13],
-  ])('sets the stock of %j alone, and reads it', async (sku, id) => {
+  ])('given %j, then only the stock of that product is set', async (sku, id) => {
     for (const name of stockFiles()) rmSync(join(state, name));
     expect((await stack.ask(SET, { sku, quantity: 77 })).errors).toBeUndefined();
     expect(stockFiles()).toEqual([`qty-${id}`]);
@@ -116,7 +116,7 @@ describe.skipIf(!hasTool('php with ext-soap')).each(wsdls)('a shop of PHP that s
     expect(data).toEqual({ product: { sku, stock: { quantity: 77 } } });
   });
 
-  test('does not take another key', async () => {
+  test('given a wrong key, then the error is UPSTREAM_UNAUTHORIZED', async () => {
     const other = await startStack({
       env: {
         OPENMAGE_WSDL_URL: `http://127.0.0.1:${new URL(php.output().match(/http:\/\/[\d.:]+/)?.[0] ?? '').port}/api/v2_soap/?wsdl`,

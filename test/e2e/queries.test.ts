@@ -17,7 +17,7 @@ afterAll(() => stack.close());
 beforeEach(() => stack.reset());
 
 describe('CustomerOverview', () => {
-  test('given one customer, when all about her is asked, then it comes from all three providers', async () => {
+  test('given one customer, then the response combines all three providers', async () => {
     const { data, errors } = await stack.ask(CustomerOverviewDocument, { email: EMAIL });
 
     expect(errors).toBeUndefined();
@@ -57,7 +57,7 @@ describe('CustomerOverview', () => {
     });
   });
 
-  test('then HubSpot sees 7 calls, Stripe 2 and the shop 1, beside its login', async () => {
+  test('given one customer, then HubSpot gets 7 calls, Stripe 2, and the shop 1 besides the login', async () => {
     await stack.ask(CustomerOverviewDocument, { email: EMAIL });
 
     expect(operationsOf(stack.hubspot)).toEqual([
@@ -74,12 +74,12 @@ describe('CustomerOverview', () => {
     expect(operationsOf(stack.openmage)).toEqual(['catalogInventoryStockItemList']);
   });
 
-  test('given an address in other capitals, then it is the same customer', async () => {
+  test('given an address in different case, then the same customer is returned', async () => {
     const { data } = await stack.ask(CustomerOverviewDocument, { email: ' ADA.Lindqvist@Customers.EXAMPLE' });
     expect(data?.customer?.id).toBe(ada?.id);
   });
 
-  test('given an address nobody has, then null and one call', async () => {
+  test('given an unknown address, then null is returned after one call', async () => {
     const { data, errors } = await stack.ask(CustomerOverviewDocument, { email: 'nobody@customers.example' });
     expect({ data, errors }).toEqual({ data: { customer: null }, errors: undefined });
     expect([...operationsOf(stack.hubspot), ...operationsOf(stack.stripe)]).toEqual([
@@ -89,7 +89,7 @@ describe('CustomerOverview', () => {
 });
 
 describe('Customers', () => {
-  test('given 50 customers, then HubSpot sees 3 calls and Stripe one search for ten of them', async () => {
+  test('given 50 customers, then HubSpot gets 3 calls, and Stripe one search per ten customers', async () => {
     const { data, errors } = await stack.ask(CustomersDocument);
 
     expect(errors).toBeUndefined();
@@ -121,7 +121,7 @@ describe('Customers', () => {
   });
 });
 
-test('given a search that does not hold all payments, then each account is listed and nothing is missing', async () => {
+test('given an incomplete search result, then payments are listed per Stripe customer', async () => {
   const whole = await stack.ask(CustomersDocument);
   stack.reset();
   stack.stripe.fail({
@@ -138,7 +138,7 @@ test('given a search that does not hold all payments, then each account is liste
 });
 
 describe('Products', () => {
-  test('given SKUs with an unknown and a repeated one, then they come in the order asked, of one call', async () => {
+  test('given an unknown and a repeated SKU, then products are in the requested order, after one call', async () => {
     const skus = ['ZIWA-XL', 'NO-SUCH', 'OABR-S', 'ZIWA-XL'];
     const { data, errors } = await stack.ask(ProductsDocument, { skus });
 
@@ -150,14 +150,14 @@ describe('Products', () => {
     ]);
   });
 
-  test('given 450 SKUs, then three calls of at most 200', async () => {
+  test('given 450 SKUs, then three calls of at most 200 are made', async () => {
     const skus = company.products.slice(0, 450).map(({ sku }) => sku);
     const { data } = await stack.ask(ProductsDocument, { skus });
     expect(data?.products?.map((product) => product?.sku)).toEqual(skus);
     expect(stack.openmage.calls.map(({ keys }) => keys.length)).toEqual([200, 200, 50]);
   });
 
-  test('given a product asked for its name, then the catalogue is asked once', async () => {
+  test('given names of several products, then one call reads the catalogue', async () => {
     const { data } = await stack.ask<{ products: unknown }>('{ products(skus: ["OABR-S", "OABR-M"]) { name } }');
     expect(data?.products).toEqual([{ name: 'Oak bracket, S' }, { name: 'Oak bracket, M' }]);
     expect(operationsOf(stack.openmage)).toEqual(['catalogInventoryStockItemList', 'catalogProductList']);
@@ -165,7 +165,7 @@ describe('Products', () => {
 });
 
 describe('payment', () => {
-  test('given a payment, when its customer is asked, then Stripe sees 1 call and HubSpot 3', async () => {
+  test('given a payment with its customer and company, then Stripe gets 1 call and HubSpot 3', async () => {
     const payment = adasAccount?.payments[0];
     const { data, errors } = await stack.ask(PaymentDocument, { id: payment?.id ?? '' });
 
@@ -181,7 +181,7 @@ describe('payment', () => {
   test.each([
     ['jpy', /^\d+$/, 1],
     ['kwd', /^\d+\.\d{3}$/, 1000],
-  ])('given a payment in %s, then the amount has its digits', async (currency, digits, perMajor) => {
+  ])('given a payment in %s, then the amount has the currency’s decimals', async (currency, digits, perMajor) => {
     const payment = company.accounts.find((account) => account.currency === currency)?.payments[0];
     const { data } = await stack.ask(PaymentDocument, { id: payment?.id ?? '' });
     expect(data?.payment?.amount?.amount).toMatch(digits);
@@ -189,13 +189,13 @@ describe('payment', () => {
     expect(data?.payment?.amount?.minorUnits).toBe(payment?.amount);
   });
 
-  test('given an unknown id, then null and no error', async () => {
+  test('given an unknown id, then null is returned without an error', async () => {
     const { data, errors } = await stack.ask(PaymentDocument, { id: 'pi_3doesnotexist' });
     expect({ data, errors }).toEqual({ data: { payment: null }, errors: undefined });
   });
 });
 
-test('given ids that nobody has, then null and no error', async () => {
+test('given unknown ids of all types, then null is returned without an error', async () => {
   const { data, errors } = await stack.ask(
     '{ customer(id: "1") { id } company(id: "1") { id } deal(id: "1") { id } invoice(id: "in_1x") { id } product(sku: "X") { sku } }',
   );
@@ -205,7 +205,7 @@ test('given ids that nobody has, then null and no error', async () => {
   });
 });
 
-test('given the same question in several places of one query, then it is asked once', async () => {
+test('given the same fields at several paths, then they are fetched once', async () => {
   const { data } = await stack.ask<Record<string, { company: { name: string } }>>(
     '{ a: customer(id: "101") { company { name } } b: customer(id: "101") { company { name } } c: customer(id: "102") { company { name } } }',
   );
@@ -213,7 +213,7 @@ test('given the same question in several places of one query, then it is asked o
   expect(operationsOf(stack.hubspot)).toHaveLength(3);
 });
 
-test('given two fetches from one subgraph in one request, then what the first has loaded is not asked again', async () => {
+test('given two fetches to one subgraph in one request, then the second reuses what the first has loaded', async () => {
   const payment = adasAccount?.payments[0];
   const { data, errors } = await stack.ask<Record<string, object>>(
     `{ customer(id: "101") { company { name } } payment(id: "${payment?.id}") { customer { company { name } } } }`,
@@ -224,13 +224,13 @@ test('given two fetches from one subgraph in one request, then what the first ha
   expect(operationsOf(stack.hubspot)).toHaveLength(4);
 });
 
-test('given a customer of two companies, then it is the primary one', async () => {
+test('given a customer with two companies, then the primary one is returned', async () => {
   const [dealer] = company.people.filter(({ otherOrganisationId }) => otherOrganisationId !== null);
   const { data } = await stack.ask(`{ customer(id: "${dealer?.id}") { company { id } } }`);
   expect(data).toEqual({ customer: { company: { id: dealer?.organisationId } } });
 });
 
-test('given more links than one answer holds, then all are read', async () => {
+test('given more associations than one response holds, then all are read', async () => {
   const paged = await startStack({ hubspot: { associationsPerPage: 3 } });
   const { data } = await paged.ask<{ customer: { deals: { edges: object[] } } }>(
     '{ customer(id: "101") { deals(first: 100) { edges { cursor } } } }',
@@ -240,7 +240,7 @@ test('given more links than one answer holds, then all are read', async () => {
   await paged.close();
 });
 
-test('given 30 deals with customers, companies and lines, then each kind is one call', async () => {
+test('given 30 deals with customers, companies and line items, then each kind costs one call', async () => {
   const { data, errors } = await stack.ask<{ deals: { edges: { node: { customers: object[] } }[] } }>(
     '{ deals(first: 30) { edges { node { customers { id } company { name } lineItems { name } } } } }',
   );
@@ -257,7 +257,7 @@ test('given 30 deals with customers, companies and lines, then each kind is one 
   ]);
 });
 
-test('an invoice has its customer, number and state', async () => {
+test('an invoice has its customer, number and status', async () => {
   const account = company.accounts.find(({ invoices, email }) => invoices.length > 1 && email);
   const invoice = account?.invoices[0];
   const { data, errors } = await stack.ask(

@@ -22,17 +22,20 @@ test.each([
   ['in process', 'a list', '{ customers(first: 5) { edges { node { firstName } } } }'],
   ['over HTTP', 'a customer', '{ customer(id: "103") { firstName } }'],
   ['over HTTP', 'a list', '{ customers(first: 5) { edges { node { firstName } } } }'],
-])('with subgraphs %s: %s', async (place, what, query) => {
-  const { ask } = place === 'in process' ? stack : overHttp;
-  stack.reset();
-  const gate = Promise.withResolvers<void>();
-  stack.hubspot.fail({ on: '/contacts', times: 1, until: gate.promise });
-  const early = ask(query, {}, { headers: { 'x-case': `${place} ${what}` } });
-  await expect.poll(() => stack.hubspot.calls.length).toBeGreaterThan(0);
-  const name = `After ${place} ${what}`;
-  const write = 'mutation ($input: UpdateCustomerInput!) { updateCustomer(input: $input) { customer { id } } }';
-  expect((await ask(write, { input: { id: '103', firstName: name } })).errors).toBeUndefined();
-  expect(JSON.stringify((await ask(query)).data)).toContain(name);
-  gate.resolve();
-  expect(JSON.stringify((await early).data)).not.toContain(name);
-});
+])(
+  'with subgraphs %s, given %s is being read, when it is written, then the next read is up to date',
+  async (place, what, query) => {
+    const { ask } = place === 'in process' ? stack : overHttp;
+    stack.reset();
+    const gate = Promise.withResolvers<void>();
+    stack.hubspot.fail({ on: '/contacts', times: 1, until: gate.promise });
+    const early = ask(query, {}, { headers: { 'x-case': `${place} ${what}` } });
+    await expect.poll(() => stack.hubspot.calls.length).toBeGreaterThan(0);
+    const name = `After ${place} ${what}`;
+    const write = 'mutation ($input: UpdateCustomerInput!) { updateCustomer(input: $input) { customer { id } } }';
+    expect((await ask(write, { input: { id: '103', firstName: name } })).errors).toBeUndefined();
+    expect(JSON.stringify((await ask(query)).data)).toContain(name);
+    gate.resolve();
+    expect(JSON.stringify((await early).data)).not.toContain(name);
+  },
+);

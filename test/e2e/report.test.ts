@@ -66,11 +66,11 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (t
   });
   beforeEach(() => stack.reset());
 
-  test('says nothing unless asked', async () => {
+  test('reports nothing unless requested', async () => {
     expect(reportOf(await gateway.ask(PAGE))).toBeUndefined();
   });
 
-  test('says what a request has cost', async () => {
+  test('reports the calls of a request', async () => {
     const rows = reportOf(await gateway.ask(PAGE, {}, REPORTED))?.calls ?? [];
     const sum = (subgraph: string) =>
       rows.filter((row) => row.subgraph === subgraph).reduce((calls, row) => calls + row.calls, 0);
@@ -79,7 +79,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (t
     expect(rows.find(({ operation }) => operation === 'GET /v1/customers/search')).toMatchObject({ misses: 12 });
   });
 
-  test('says when each fetch and each call was made, and by which plan', async () => {
+  test('reports the plan, and the time of each fetch and call', async () => {
     const report = reportOf(await gateway.ask(PAGE, {}, { headers: { 'x-tributary-report': 'trace' } }));
     const { plan, fetches = [], calls = [] } = report?.trace ?? {};
     const whole = report?.timeMs ?? 0;
@@ -111,7 +111,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (t
     }
   });
 
-  test('says of an answer to GET for how long it is good', async () => {
+  test('sets Cache-Control on a response to GET', async () => {
     const get = (query: string) =>
       fetch(`${gateway.url}/graphql?query=${encodeURIComponent(query)}`, {
         headers: { 'apollo-require-preflight': 'yes' },
@@ -124,7 +124,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (t
     expect(await deals.json()).not.toHaveProperty('extensions');
   });
 
-  test('given Stripe is down, then each customer’s payments are named as stale at their own place', async () => {
+  test('given Stripe is down, then each customer’s payments are reported as stale at their path', async () => {
     const before = await gateway.ask<{ customers: { edges: { node: { email: string | null } }[] } }>(PAGE);
     stack.stripe.fail({ drop: 'before' });
     const answer = await gateway.ask(PAGE);
@@ -143,7 +143,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (t
     ).toBe(true);
   });
 
-  test('given Stripe is down, then a payment is named as stale, and its refunds where not all came with it', async () => {
+  test('given Stripe is down, then a payment and its separately read refunds are reported as stale', async () => {
     const ask = `{ payment(id: "${refundedPayment}") { id refunds { id } } }`;
     stack.stripe.fail({
       on: 'GET /v1/payment_intents/{id}',
@@ -164,7 +164,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (t
     expect(places.sort()).toEqual(['payment', 'payment.refunds']);
   });
 
-  test('given HubSpot is down, then the customer of a payment is named as stale, and their company', async () => {
+  test('given HubSpot is down, then a payment’s customer and their company are reported as stale', async () => {
     const ask = `{ payment(id: "${adasPayment}") { id customer { lastName company { name } } } }`;
     const before = await gateway.ask(ask);
     expect(before.errors).toBeUndefined();
@@ -176,7 +176,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (t
     expect(places.sort()).toEqual(['crm payment.customer', 'crm payment.customer.company']);
   });
 
-  test('given HubSpot is down, then the customers of a list of payments are named each at their own place', async () => {
+  test('given HubSpot is down, then each payment’s customer in a list is reported as stale at its path', async () => {
     const ask = '{ payments(first: 6) { edges { node { customer { email lastName } } } } }';
     type Listed = { payments: { edges: { node: { customer: { email: string | null } | null } }[] } };
     const before = await gateway.ask<Listed>(ask);
@@ -193,7 +193,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (t
     );
   });
 
-  test('given a client that wants nothing kept, then a provider that is down is an error', async () => {
+  test('given a client that bypasses the cache, then an outage is an error', async () => {
     await gateway.ask(PAGE);
     stack.stripe.fail({ drop: 'before' });
     const { errors } = await gateway.ask(PAGE, {}, { headers: { 'cache-control': 'no-cache' } });
@@ -208,7 +208,7 @@ describe('in production', () => {
   });
   afterAll(() => stack.close());
 
-  test('nothing is reported and nothing asked anew at a client’s will', async () => {
+  test('clients can neither request reports nor bypass the cache', async () => {
     const headers = { 'x-tributary-report': '1', 'cache-control': 'no-cache' };
     await stack.ask('{ product(sku: "OABR-S") { sku } }');
     stack.reset();
@@ -217,7 +217,7 @@ describe('in production', () => {
   });
 });
 
-test('at LOG_LEVEL=debug the log says what was done for a request, without its values, and the client is told no more', async () => {
+test('at LOG_LEVEL=debug, the log has a request’s steps without values, and the client no report', async () => {
   const gateway = startProcess(['node', 'gateway/main.ts'], { PORT: '0', LOG_LEVEL: 'debug' });
   await vi.waitFor(() => expect(gateway.output()).toMatch(/answers at \S+/), 120_000);
   const ask = createAsk(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '');
@@ -233,7 +233,7 @@ test('at LOG_LEVEL=debug the log says what was done for a request, without its v
     .map((line) => JSON.parse(line) as { level: number; request: number; msg: string });
   expect(new Set(lines.map(({ level }) => level))).toEqual(new Set([20]));
   const messagesOf = (request: number) => lines.filter((line) => line.request === request).map(({ msg }) => msg);
-  // On a busy machine a permit takes its time.
+  // On a busy machine, permits may take a moment.
   expect(messagesOf(1).filter((message) => !message.includes('wait for a permit'))).toEqual([
     expect.stringMatching(/^\d+ ms: fetch crm, root fields, \d+ ms$/),
     expect.stringMatching(/^\d+ ms: request, crm POST \/crm\/objects\/2026-09\/contacts\/batch\/read, \d+ ms$/),

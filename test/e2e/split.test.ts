@@ -24,13 +24,13 @@ afterAll(async () => {
   await containers?.close();
 });
 
-test('has the gateway, every subgraph, every sandbox and Redis', () => {
+test('there is a service for the gateway, each subgraph, each sandbox and Redis', () => {
   expect(Object.keys(services).sort()).toEqual(
     ['gateway', 'payments', 'crm', 'inventory', 'stripe', 'hubspot', 'openmage', 'redis'].sort(),
   );
 });
 
-test('answers every query as the embedded gateway does', async () => {
+test('queries get the same responses as from the single-process gateway', async () => {
   const company = createCompany();
   const paymentId = company.accounts[0]?.payments[0]?.id ?? '';
   for (const [document, variables] of [
@@ -46,7 +46,7 @@ test('answers every query as the embedded gateway does', async () => {
   }
 });
 
-test('answers bad input as the embedded gateway does', async () => {
+test('invalid input gets the same errors as from the single-process gateway', async () => {
   const query = '{ payment(id: "x") { id } customer(email: "ada") { id } products(skus: [""]) { sku } }';
   const [split, whole] = [await containers.ask(query), await embedded.ask(query)];
   expect(split.data).toEqual(whole.data);
@@ -54,7 +54,7 @@ test('answers bad input as the embedded gateway does', async () => {
   expect(split.errors).toEqual(expect.arrayContaining([...(whole.errors ?? [])]));
 });
 
-test('given a subgraph that is gone, then its fields are errors and the others arrive', async () => {
+test('given a stopped subgraph, then its fields are errors, and the others are returned', async () => {
   await containers.down('payments');
   const { data, errors } = await containers.ask(
     '{ customers(first: 2) { edges { node { firstName balance { amount } payments { edges { cursor } } } } } products(skus: ["OABR-S"]) { sku } payment(id: "pi_3x") { id } }',

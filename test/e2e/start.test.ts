@@ -36,7 +36,7 @@ const problemOf = async (env: Record<string, string>): Promise<string> => {
   return (error as ConfigError).message;
 };
 
-test('with no configuration at all: it says where it answers, what is a sandbox, and what to ask', async () => {
+test('given no configuration, then it prints its URLs, its sandboxes and a first query', async () => {
   const { gateway, ask, url } = await start({});
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/graphql$/);
   for (const page of ['desk', 'graphiql', '']) {
@@ -71,7 +71,7 @@ test('with no configuration at all: it says where it answers, what is a sandbox,
 });
 
 test.skipIf(!hasTool('git'))(
-  'what `npm start` does first builds the pages of a fresh checkout, and not again',
+  '`npm start` builds the pages of a fresh checkout, and again only after changes',
   async () => {
     const project = copyProject();
     const { scripts } = JSON.parse(project.read('package.json')) as { scripts: Record<string, string> };
@@ -110,7 +110,7 @@ test.skipIf(!hasTool('git'))(
   },
 );
 
-test('with one provider configured: that one is called for real, by its own address', async () => {
+test('given one configured provider, then that one is called for real', async () => {
   const shop = await startOpenMageSandbox();
   const { gateway, ask } = await start(sandboxEnvironment('openmage', shop));
   expect(gateway.output()).toMatch(/inventory +from its provider, for real/);
@@ -122,34 +122,37 @@ test('with one provider configured: that one is called for real, by its own addr
 test.each([
   ['SIGTERM', ['SIGTERM']],
   ['SIGINT', ['SIGINT']],
-  ['both at once, as from a terminal and from npm', ['SIGINT', 'SIGTERM']],
-] as const)('on %s it finishes what is running, takes nothing more and ends with 0', async (_, signals) => {
-  const shop = await startOpenMageSandbox();
-  const { gateway, ask, url } = await start({
-    ...sandboxEnvironment('openmage', shop),
-    SHUTDOWN_GRACE_MS: '60000',
-    CACHE_MAX_MIB: '0',
-  });
-  await ask('{ product(sku: "OABR-S") { sku } }');
-  shop.fail({ delayMs: 800 });
-  const before = shop.calls.length;
-  const asked = ask('{ product(sku: "OABR-S") { sku } }');
-  await expect.poll(() => shop.calls.length).toBe(before + 1);
-  for (const signal of signals) gateway.process.kill(signal);
-  await expect
-    .poll(() =>
-      fetch(url).then(
-        () => 'open',
-        () => 'closed',
-      ),
-    )
-    .toBe('closed');
-  expect((await asked).data).toEqual({ product: { sku: 'OABR-S' } });
-  expect(await gateway.ended).toBe(0);
-  await shop.close();
-});
+  ['both, as sent by a terminal and npm', ['SIGINT', 'SIGTERM']],
+] as const)(
+  'given %s, then running requests finish, new ones are refused, and the exit code is 0',
+  async (_, signals) => {
+    const shop = await startOpenMageSandbox();
+    const { gateway, ask, url } = await start({
+      ...sandboxEnvironment('openmage', shop),
+      SHUTDOWN_GRACE_MS: '60000',
+      CACHE_MAX_MIB: '0',
+    });
+    await ask('{ product(sku: "OABR-S") { sku } }');
+    shop.fail({ delayMs: 800 });
+    const before = shop.calls.length;
+    const asked = ask('{ product(sku: "OABR-S") { sku } }');
+    await expect.poll(() => shop.calls.length).toBe(before + 1);
+    for (const signal of signals) gateway.process.kill(signal);
+    await expect
+      .poll(() =>
+        fetch(url).then(
+          () => 'open',
+          () => 'closed',
+        ),
+      )
+      .toBe('closed');
+    expect((await asked).data).toEqual({ product: { sku: 'OABR-S' } });
+    expect(await gateway.ended).toBe(0);
+    await shop.close();
+  },
+);
 
-test('a request that never ends is cut off when the grace period is over', async () => {
+test('given a request that never ends, then it is aborted after the grace period', async () => {
   const shop = await startOpenMageSandbox();
   const { gateway, ask } = await start({
     ...sandboxEnvironment('openmage', shop),
@@ -167,21 +170,21 @@ test('a request that never ends is cut off when the grace period is over', async
   await shop.close();
 });
 
-describe('a configuration that cannot be used stops the start and is named', () => {
+describe('given an invalid configuration, then the start fails and names the variable', () => {
   const OPENMAGE = { OPENMAGE_WSDL_URL: 'http://127.0.0.1:1/?wsdl', OPENMAGE_USERNAME: 'u', OPENMAGE_API_KEY: 'k' };
   test.each<[string, Record<string, string>, string[]]>([
-    ['a port that is none', { PORT: 'http' }, ['PORT']],
-    ['a URL that is none', { PAYMENTS_URL: 'payments:4001' }, ['PAYMENTS_URL']],
+    ['text for a port', { PORT: 'http' }, ['PORT']],
+    ['an invalid URL', { PAYMENTS_URL: 'payments:4001' }, ['PAYMENTS_URL']],
     ['a switch that is neither on nor off', { SANDBOX: 'maybe' }, ['SANDBOX']],
-    ['a key of another kind', { STRIPE_API_KEY: 'pk_test_1' }, ['STRIPE_API_KEY']],
+    ['a publishable key', { STRIPE_API_KEY: 'pk_test_1' }, ['STRIPE_API_KEY']],
     ['an address without a key', { STRIPE_BASE_URL: 'http://127.0.0.1:1' }, ['STRIPE_API_KEY']],
     ['half of OAuth', { HUBSPOT_CLIENT_ID: 'a', HUBSPOT_REFRESH_TOKEN: 'b' }, ['HUBSPOT_CLIENT_SECRET']],
     ['a token and OAuth', { HUBSPOT_ACCESS_TOKEN: 'a', HUBSPOT_CLIENT_ID: 'b' }, ['HUBSPOT_ACCESS_TOKEN']],
     ['a shop without a user', { ...OPENMAGE, OPENMAGE_USERNAME: '' }, ['OPENMAGE_USERNAME']],
-    ['a secret twice', { STRIPE_API_KEY: 'sk_test_1', STRIPE_API_KEY_FILE: '/nowhere' }, ['STRIPE_API_KEY_FILE']],
-    ['a secret’s file that is not there', { STRIPE_API_KEY_FILE: '/nowhere' }, ['STRIPE_API_KEY_FILE']],
+    ['a secret set twice', { STRIPE_API_KEY: 'sk_test_1', STRIPE_API_KEY_FILE: '/nowhere' }, ['STRIPE_API_KEY_FILE']],
+    ['a missing secret file', { STRIPE_API_KEY_FILE: '/nowhere' }, ['STRIPE_API_KEY_FILE']],
     [
-      'several things',
+      'several problems',
       { STRIPE_API_KEY: 'x', OPENMAGE_USERNAME: 'u' },
       ['STRIPE_API_KEY', 'OPENMAGE_WSDL_URL', 'OPENMAGE_API_KEY'],
     ],
@@ -201,7 +204,7 @@ describe('a configuration that cannot be used stops the start and is named', () 
     expect(problem).not.toMatch(/pk_test_1| at .*\.ts/);
   });
 
-  test('a port that is taken', async () => {
+  test('a port in use', async () => {
     const { url } = await start({});
     const first = running;
     const second = startProcess(['node', 'gateway/main.ts'], { PORT: new URL(url).port });
@@ -246,13 +249,13 @@ test.each<[string, string, Record<string, string>, string[]]>([
     ],
   ],
   [
-    'a gateway of several processes',
+    'a gateway with several workers',
     'gateway/main.ts',
     { CLUSTER_WORKERS: '2', LOG_LEVEL: 'loud', HUBSPOT_CURRENCY: 'euro', HUBSPOT_CLIENT_ID: 'hush' },
     ['CLUSTER_WORKERS', 'LOG_LEVEL', 'HUBSPOT_CURRENCY', 'HUBSPOT_CLIENT_SECRET, HUBSPOT_REFRESH_TOKEN'],
   ],
   [
-    'a gateway of another supergraph',
+    'a gateway with an external supergraph',
     'gateway/main.ts',
     { SUPERGRAPH: '/nowhere', PORT: '1.5', REDIS_URL: 'redis://127.0.0.1/first' },
     ['PORT', 'REDIS_URL'],
@@ -270,7 +273,7 @@ test.each<[string, string, Record<string, string>, string[]]>([
     ['PORT', 'STRIPE_API_KEY', 'STRIPE_TIMEOUT_MS', 'REDIS_URL'],
   ],
   ['sandboxes', 'sandbox/main.ts', { SANDBOXES: 'hush,hush', PORT: '-1' }, ['SANDBOXES', 'PORT']],
-])('everything that is wrong with the configuration of %s is named at once', async (_, main, env, names) => {
+])('given several problems in the configuration of %s, then all are reported at once', async (_, main, env, names) => {
   running = startProcess(['node', main], env);
   const { ended, output } = running;
   expect(await ended).toBe(78);
@@ -282,9 +285,9 @@ test.each<[string, string, Record<string, string>, string[]]>([
 });
 
 test.each([
-  ['an address of another machine', { HOST: '192.0.2.1' }, /^HOST: 192\.0\.2\.1 is not an address of this machine/],
+  ['a foreign address', { HOST: '192.0.2.1' }, /^HOST: 192\.0\.2\.1 is not an address of this machine/],
   [
-    'such an address, of several processes',
+    'a foreign address with several workers',
     {
       HOST: '192.0.2.1',
       CLUSTER_WORKERS: '2',
@@ -294,10 +297,10 @@ test.each([
     },
     /^HOST: 192\.0\.2\.1 is not an address of this machine/,
   ],
-  ['a name of no host', { HOST: 'no.such.host.invalid' }, /^HOST: the host name no\.such\.host/],
-  ['a port that is text', { PORT: 'http' }, /^Tributary cannot start: PORT: must be a number$/],
-  ['a file of variables that is not there', { ENV_FILE: '/nowhere' }, /ENV_FILE: the file cannot be read\.$/],
-])('%s ends the process with 78 and one line', async (_, env, message) => {
+  ['an unknown host name', { HOST: 'no.such.host.invalid' }, /^HOST: the host name no\.such\.host/],
+  ['text for a port', { PORT: 'http' }, /^Tributary cannot start: PORT: must be a number$/],
+  ['a missing ENV_FILE', { ENV_FILE: '/nowhere' }, /ENV_FILE: the file cannot be read\.$/],
+])('given %s, then the process exits with 78 and prints one line', async (_, env, message) => {
   running = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
   const { ended, output } = running;
   expect(await ended).toBe(78);
@@ -306,41 +309,53 @@ test.each([
 });
 
 test.each<[string, Record<string, string>, string]>([
-  ['a port above all', { PORT: '65536' }, 'PORT: must be at most 65535'],
-  ['a negative time', { BODY_TIMEOUT_MS: '-1' }, 'BODY_TIMEOUT_MS: must be more than 0'],
-  ['half a connection', { MAX_CONNECTIONS: '1.5' }, 'MAX_CONNECTIONS: must be a whole number'],
-  ['a level that is none', { LOG_LEVEL: 'loud' }, 'LOG_LEVEL: must be one of fatal, error, warn'],
-  ['an origin with a slash', { CORS_ORIGINS: 'https://a.example,https://b.example/' }, 'CORS_ORIGINS: must be origins'],
-  ['an origin with the default port', { CORS_ORIGINS: 'https://a.example:443' }, 'CORS_ORIGINS: must be origins'],
-  ['a returned header of two words', { RETURN_HEADERS: 'x shop' }, 'RETURN_HEADERS: must be header names'],
-  ['a Redis’s password with a percent sign', { REDIS_URL: 'redis://:5%@127.0.0.1' }, 'REDIS_URL: must be a redis or'],
+  ['a port that is too high', { PORT: '65536' }, 'PORT: must be at most 65535'],
+  ['a negative timeout', { BODY_TIMEOUT_MS: '-1' }, 'BODY_TIMEOUT_MS: must be more than 0'],
+  ['a fractional number', { MAX_CONNECTIONS: '1.5' }, 'MAX_CONNECTIONS: must be a whole number'],
+  ['an unknown log level', { LOG_LEVEL: 'loud' }, 'LOG_LEVEL: must be one of fatal, error, warn'],
   [
-    'a forwarded header of one request',
-    { FORWARD_HEADERS: 'Host' },
-    'FORWARD_HEADERS: must not name a header of a single',
+    'an origin with a trailing slash',
+    { CORS_ORIGINS: 'https://a.example,https://b.example/' },
+    'CORS_ORIGINS: must be origins',
   ],
-  ['a token of two lines', { HUBSPOT_ACCESS_TOKEN: 'pat-1\n2' }, 'HUBSPOT_ACCESS_TOKEN: must be a token, in one line'],
+  ['an origin with the default port', { CORS_ORIGINS: 'https://a.example:443' }, 'CORS_ORIGINS: must be origins'],
+  ['a header name with a space', { RETURN_HEADERS: 'x shop' }, 'RETURN_HEADERS: must be header names'],
   [
-    'a limit that there is not',
+    'a Redis password with a bare percent sign',
+    { REDIS_URL: 'redis://:5%@127.0.0.1' },
+    'REDIS_URL: must be a redis or',
+  ],
+  ['a forwarded hop-by-hop header', { FORWARD_HEADERS: 'Host' }, 'FORWARD_HEADERS: must not name a header of a single'],
+  [
+    'a token with a line break',
+    { HUBSPOT_ACCESS_TOKEN: 'pat-1\n2' },
+    'HUBSPOT_ACCESS_TOKEN: must be a token, in one line',
+  ],
+  [
+    'an unknown rate limit',
     { STRIPE_QUOTA: 'accont=10/1' },
     'STRIPE_QUOTA: must use only these limits: account, endpoint',
   ],
-  ['half a limit', { HUBSPOT_QUOTA: 'search=4' }, 'HUBSPOT_QUOTA: search must be requests and seconds'],
-  ['a limit of nothing', { HUBSPOT_QUOTA: 'account=0/1' }, 'HUBSPOT_QUOTA: account must be requests and seconds'],
-  ['a type that there is not', { STRIPE_CACHE: 'payment=5' }, 'STRIPE_CACHE: must use only these types: '],
   [
-    'ages that do not grow',
+    'a rate limit without a window',
+    { HUBSPOT_QUOTA: 'search=4' },
+    'HUBSPOT_QUOTA: search must be requests and seconds',
+  ],
+  ['a rate limit of zero', { HUBSPOT_QUOTA: 'account=0/1' }, 'HUBSPOT_QUOTA: account must be requests and seconds'],
+  ['an unknown type', { STRIPE_CACHE: 'payment=5' }, 'STRIPE_CACHE: must use only these types: '],
+  [
+    'decreasing ages',
     { OPENMAGE_CACHE: 'stock=60/30' },
     'OPENMAGE_CACHE: stock must be one to three non-decreasing ages in seconds',
   ],
-  ['no calls at once', { OPENMAGE_CONCURRENCY: '0' }, 'OPENMAGE_CONCURRENCY: must be '],
-])('%s is said in one line', async (_, env, message) => {
+  ['a concurrency of zero', { OPENMAGE_CONCURRENCY: '0' }, 'OPENMAGE_CONCURRENCY: must be '],
+])('given %s, then the problem is reported in one line', async (_, env, message) => {
   const problem = await problemOf(env);
   expect(problem).toContain(message);
   expect(problem.split('\n')).toHaveLength(1);
 });
 
-test('variables can come from a file, by default .env in the working folder; the environment wins', async () => {
+test('variables are read from .env or ENV_FILE; the environment takes precedence', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'env-'));
   const shop = await startOpenMageSandbox();
   const variables = Object.entries({ ...sandboxEnvironment('openmage', shop), PORT: 'of no use' });
@@ -354,7 +369,7 @@ test('variables can come from a file, by default .env in the working folder; the
   rmSync(folder, { recursive: true });
 });
 
-test('a credential that a provider refuses is named in the log by its variable, and not to clients', async () => {
+test('given a rejected credential, then the log names its variable, and clients do not see it', async () => {
   const shop = await startOpenMageSandbox();
   const folder = mkdtempSync(join(tmpdir(), 'secret-'));
   writeFileSync(join(folder, 'key'), 'not-the-key');
@@ -370,7 +385,7 @@ test('a credential that a provider refuses is named in the log by its variable, 
   rmSync(folder, { recursive: true });
 });
 
-test('a provider that is not there is named in the log with the reason, each time', async () => {
+test('given an unreachable provider, then each failure is logged with the reason', async () => {
   const port = await freePort();
   const { gateway, ask } = await start({
     OPENMAGE_WSDL_URL: `http://127.0.0.1:${port}/?wsdl`,
@@ -384,7 +399,7 @@ test('a provider that is not there is named in the log with the reason, each tim
   }
 });
 
-test('a Redis that is not there is said once, without its password', async () => {
+test('given an unreachable Redis, then it is logged once, without its password', async () => {
   const port = await freePort();
   const { gateway, ask } = await start({ REDIS_URL: `redis://user:hush-hush@127.0.0.1:${port}` });
   await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is unavailable.');
@@ -394,7 +409,7 @@ test('a Redis that is not there is said once, without its password', async () =>
   expect(gateway.output()).not.toContain('hush-hush');
 });
 
-test('a Redis that refuses the password is said with the reason', async () => {
+test('given a Redis that rejects the password, then it is logged with the reason', async () => {
   const sockets = new Set<Socket>();
   const refusing = createServer((socket) => {
     sockets.add(socket);
@@ -410,7 +425,7 @@ test('a Redis that refuses the password is said with the reason', async () => {
   refusing.close();
 });
 
-test.skipIf(!hasTool('redis-server'))('a Redis that was not there and comes is said as well', async () => {
+test.skipIf(!hasTool('redis-server'))('given a Redis that becomes available, then it is logged', async () => {
   const port = await freePort();
   const { gateway } = await start({ REDIS_URL: `redis://127.0.0.1:${port}` });
   await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is unavailable.');
@@ -419,13 +434,13 @@ test.skipIf(!hasTool('redis-server'))('a Redis that was not there and comes is s
   await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is available.');
 });
 
-test('a subgraph process needs to be told which', async () => {
+test('given no SUBGRAPHS, then a subgraph process does not start', async () => {
   const process = startProcess(['node', 'subgraphs/main.ts'], { PORT: '0' });
   expect(await process.ended).toBe(78);
   expect(process.output()).toContain('SUBGRAPHS');
 });
 
-test('a secret can come from a file, as containers are given them', async () => {
+test('secrets can be read from files', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'secret-'));
   const shop = await startOpenMageSandbox();
   const { OPENMAGE_API_KEY = '', ...rest } = sandboxEnvironment('openmage', shop);
@@ -436,7 +451,7 @@ test('a secret can come from a file, as containers are given them', async () => 
   rmSync(folder, { recursive: true });
 });
 
-test('no secret and no personal data are in the log, whatever fails', async () => {
+test('given failures at LOG_LEVEL=trace, then the log has no secrets and no personal data', async () => {
   const shop = await startOpenMageSandbox();
   const secrets = {
     STRIPE_API_KEY: 'sk_test_neverlogthiskey',
@@ -462,7 +477,7 @@ test('no secret and no personal data are in the log, whatever fails', async () =
   await shop.close();
 });
 
-test('the sandboxes run alone and say how to use them', async () => {
+test('the sandboxes run as a process of their own, which prints the variables to set', async () => {
   const alone = startProcess(['node', 'sandbox/main.ts'], { PORT: '0' });
   running = alone;
   await expect.poll(() => alone.output()).toContain('OPENMAGE_API_KEY=');

@@ -8,8 +8,8 @@ import { startOverHttp } from '../helpers/over-http.ts';
 import { type Answer, type Ask, codesOf, type Stack, startStack } from '../helpers/stack.ts';
 
 /*
- * Every write to Stripe and HubSpot, with a fault at each step after the provider has accepted it. The client must never be told
- * that nothing happened.
+ * Every write to Stripe and HubSpot, with a fault at each step after the provider has accepted it. The client must never
+ * be told that the write failed.
  */
 
 const company = createCompany();
@@ -152,7 +152,7 @@ const WRITES: readonly Write[] = [
     attempt: async () => payment(EMAIL, async () => ada?.id ?? ''),
   },
   {
-    name: 'createPayment, at the account',
+    name: 'createPayment, for the Stripe customer',
     provider: 'stripe',
     on: 'POST /v1/customers',
     refused: (body) => body.replace('"id":"cus_', '"di":"cus_'),
@@ -292,12 +292,12 @@ const FAULTS: readonly (readonly [name: string, fault: (write: Write) => Fault])
   ...['', '1', '"x"', 'true', 'null', '[]', '{}', '{"error":1}', '<html>', '{"id":', '{"__proto__":{"id":"x"}}'].map(
     (body): readonly [string, () => Fault] => [`the body ${JSON.stringify(body)}`, () => ({ rewrite: () => body })],
   ),
-  ['half of its body', () => ({ rewrite: (body) => body.slice(0, body.length / 2) })],
-  ['a body that nests too deeply', () => ({ rewrite: () => `{"id":${'['.repeat(100_000)}${']'.repeat(100_000)}}` })],
-  ['a body that the schema refuses', ({ refused }) => ({ rewrite: refused })],
+  ['a truncated body', () => ({ rewrite: (body) => body.slice(0, body.length / 2) })],
+  ['a body nested too deeply', () => ({ rewrite: () => `{"id":${'['.repeat(100_000)}${']'.repeat(100_000)}}` })],
+  ['a body that fails validation', ({ refused }) => ({ rewrite: refused })],
   ['a body that is too large', () => ({ bytes: 9_000_000 })],
   ['a lost connection', () => ({ drop: 'after' })],
-  ['no answer in time', () => ({ hang: true })],
+  ['no response in time', () => ({ hang: true })],
 ];
 
 const fieldOf = ({ name }: Write) => name.split(',')[0] ?? '';
@@ -334,11 +334,11 @@ const carryOut = async (
 
 type Outcome = Record<string, Record<string, unknown> | null>;
 
-describe.each(WRITES)('$name is accepted by $provider and answered with', (write) => {
+describe.each(WRITES)('given $name is accepted by $provider, and the response is', (write) => {
   const sandbox = () => stack[write.provider];
   const supportsIdempotencyKey = write.provider === 'stripe';
 
-  test.each(FAULTS)('%s, once: the answer is found out', async (_, fault) => {
+  test.each(FAULTS)('%s, once: then the result is reconciled', async (_, fault) => {
     const { answer, of } = await carryOut(
       write,
       () => sandbox().fail({ ...fault(write), on: write.on, times: 1 }),
@@ -347,7 +347,7 @@ describe.each(WRITES)('$name is accepted by $provider and answered with', (write
     expect(answer).toMatchObject({ errors: undefined, data: { [fieldOf(write)]: of.answer } });
   });
 
-  test.each(FAULTS)('%s, and nothing more can be asked: the outcome is unknown', async (_, fault) => {
+  test.each(FAULTS)('%s, and reconciling fails: then the outcome is unknown', async (_, fault) => {
     const { answer } = await carryOut(
       write,
       () => {
@@ -361,7 +361,7 @@ describe.each(WRITES)('$name is accepted by $provider and answered with', (write
   });
 
   test.each(FAULTS.filter(([name]) => ['the body "1"', 'a lost connection'].includes(name)))(
-    '%s, with subgraphs over HTTP: found out, or unknown',
+    '%s, once, with subgraphs over HTTP: then the result is reconciled',
     async (_, fault) => {
       const once = () => sandbox().fail({ ...fault(write), on: write.on, times: 1 });
       const { answer, of } = await carryOut(write, once, overHttp.ask);

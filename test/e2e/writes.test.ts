@@ -16,7 +16,7 @@ describe('customers', () => {
     createCustomer(input: $input) { customer { id email firstName lifecycleStage company { name } deals { edges { cursor } } } }
   }`;
 
-  test('given a new address, then a customer with company; the same address again is refused', async () => {
+  test('given a new address, then the customer is created; a second time it is rejected', async () => {
     const input = {
       email: 'New.Person@customers.example',
       firstName: 'Nora 🎈',
@@ -41,7 +41,7 @@ describe('customers', () => {
     ]);
   });
 
-  test('given a change, then that and nothing else is changed; null clears', async () => {
+  test('given some fields, then only these are changed, and null clears a field', async () => {
     const { data } = await stack.ask(`mutation {
       updateCustomer(input: { id: "102", phone: null, firstName: "Bjørn" }) {
         customer { firstName lastName phone }
@@ -52,7 +52,7 @@ describe('customers', () => {
     });
   });
 
-  test('given an unknown id, then UPSTREAM_NOT_FOUND', async () => {
+  test('given an unknown id, then the error is UPSTREAM_NOT_FOUND', async () => {
     const { errors } = await stack.ask(
       'mutation { updateCustomer(input: { id: "99999", phone: "1" }) { customer { id } } }',
     );
@@ -60,7 +60,7 @@ describe('customers', () => {
   });
 });
 
-test('updateDeal: given a stage and an amount, then the deal has them', async () => {
+test('updateDeal: given a stage, an amount and a date, then the deal has them', async () => {
   const { data, errors } = await stack.ask(`mutation {
     updateDeal(input: { id: "50001", stage: "closedwon", amount: "1234.5", closeDate: "2026-12-31T23:00:00+01:00" }) {
       deal { stage status amount { amount minorUnits } closeDate }
@@ -84,7 +84,7 @@ describe('setStock', () => {
     setStock(input: $input) { product { sku name stock { quantity inStock backorders } } }
   }`;
 
-  test('given a quantity, then that is what there is', async () => {
+  test('given a quantity, then it is set', async () => {
     const { data, errors } = await stack.ask(SET, { input: { sku: 'FEKN-M', quantity: 2.5, inStock: true } });
     expect(errors).toBeUndefined();
     expect(data).toEqual({
@@ -94,14 +94,14 @@ describe('setStock', () => {
     });
   });
 
-  test('given nothing left and no backorders, then the shop takes it out of stock; with them it sells on', async () => {
+  test('given a quantity of zero, then the product is out of stock unless backorders are allowed', async () => {
     const none = await stack.ask(SET, { input: { sku: 'FEKN-L', quantity: 0, backorderPolicy: 'NO' } });
     expect(none.data).toMatchObject({ setStock: { product: { stock: { quantity: 0, inStock: false } } } });
     const more = await stack.ask(SET, { input: { sku: 'FEKN-L', inStock: true, backorderPolicy: 'ALLOW' } });
     expect(more.data).toMatchObject({ setStock: { product: { stock: { quantity: 0, inStock: true } } } });
   });
 
-  test('given an unknown SKU, then UPSTREAM_NOT_FOUND', async () => {
+  test('given an unknown SKU, then the error is UPSTREAM_NOT_FOUND', async () => {
     const { data, errors } = await stack.ask(SET, { input: { sku: 'NO-SUCH', quantity: 1 } });
     expect(data).toEqual({ setStock: null });
     expect(codesOf(errors)).toEqual([['UPSTREAM_NOT_FOUND', undefined]]);

@@ -40,9 +40,13 @@ const READ_FAULTS: readonly (readonly [name: string, fault: Fault, code: unknown
   ['429', { status: 429, headers: { 'retry-after': '60' } }, 'UPSTREAM_RATE_LIMITED'],
   ['a lost connection', { drop: 'before' }, 'UPSTREAM_UNAVAILABLE'],
   // The second failure opens the circuit, which is also reported.
-  ['no answer', { hang: true }, expect.stringMatching(/^UPSTREAM_(TIMEOUT|UNAVAILABLE)$/)],
-  ['nothing that can be read', { body: '[]' }, 'UPSTREAM_BAD_RESPONSE'],
-  ['an odd record', { rewrite: (body) => body.replace('"createdAt":"2', '"createdAt":"x') }, 'UPSTREAM_BAD_RESPONSE'],
+  ['no response', { hang: true }, expect.stringMatching(/^UPSTREAM_(TIMEOUT|UNAVAILABLE)$/)],
+  ['an unreadable body', { body: '[]' }, 'UPSTREAM_BAD_RESPONSE'],
+  [
+    'an invalid record',
+    { rewrite: (body) => body.replace('"createdAt":"2', '"createdAt":"x') },
+    'UPSTREAM_BAD_RESPONSE',
+  ],
   ['no record', { body: '{"results":[]}' }, 'UPSTREAM_BAD_RESPONSE'],
 ];
 
@@ -51,7 +55,7 @@ describe.each(Object.keys(asks))('%s', (transport) => {
 
   // The other process does not use this one's mocked clock: an open circuit would affect the next case.
   test.each(transport === 'over HTTP' ? READ_FAULTS.slice(0, 1) : READ_FAULTS)(
-    'createCustomer, then %s: what was entered is there, and the rest is an error of its own',
+    'createCustomer, then %s: the input is returned, and other fields are errors',
     async (name, fault, code) => {
       const email = `${transport}.${name}@customers.example`.replaceAll(' ', '.').toLowerCase();
       stack.hubspot.fail({ ...fault, on: 'contacts/batch/read' });
@@ -76,7 +80,7 @@ describe.each(Object.keys(asks))('%s', (transport) => {
     },
   );
 
-  test('updateCustomer and updateDeal, then 503: the new value is there, and the rest is an error of its own', async () => {
+  test('updates, then 503: the new values are returned, and other fields are errors', async () => {
     stack.hubspot.fail({ on: 'batch/read', status: 503 });
     const { data, errors } = await ask<Written>(`mutation {
       updateCustomer(input: { id: "102", phone: "+46 70 1" }) { customer { id phone lastName } }
@@ -96,7 +100,7 @@ describe.each(Object.keys(asks))('%s', (transport) => {
   });
 });
 
-test('given a write’s answer with all that is asked for, then nothing is read', async () => {
+test('given a write’s response with all requested fields, then nothing is read', async () => {
   const { errors } = await stack.ask(`mutation { createCustomer(input: {
     email: "whole@customers.example", firstName: "A", lastName: "B", phone: "1", lifecycleStage: LEAD
   }) { customer { email lastName lifecycleStage } } }`);
@@ -104,7 +108,7 @@ test('given a write’s answer with all that is asked for, then nothing is read'
   expect(operationsOf(stack.hubspot)).toEqual(['POST /crm/objects/2026-09/contacts']);
 });
 
-test('given a contact that was merged into another, then that is the one that was changed', async () => {
+test('given a contact that was merged into another, then the other one is returned', async () => {
   stack.hubspot.fail({ on: 'PATCH', rewrite: (body) => body.replace('"id":"103"', '"id":"104"') });
   const { data } = await stack.ask<Written>(
     'mutation { updateCustomer(input: { id: "103", phone: "+46 70 2" }) { customer { id lastName } } }',
@@ -112,7 +116,7 @@ test('given a contact that was merged into another, then that is the one that wa
   expect(data?.['updateCustomer']?.['customer']).toEqual({ id: '104', lastName: company.people[3]?.lastName });
 });
 
-describe('the request’s time is up', () => {
+describe('given the request times out', () => {
   let hurried: Pick<Stack, 'ask' | 'close'>;
   beforeAll(async () => {
     hurried = await stack.startAnother({
@@ -123,7 +127,7 @@ describe('the request’s time is up', () => {
   });
   afterAll(() => hurried.close());
 
-  test('after the write, then what its answer says is there', async () => {
+  test('after the write, then the fields in its response are returned', async () => {
     stack.hubspot.fail({ on: 'batch/read', hang: true });
     const { data, errors } = await hurried.ask<Written>(
       'mutation { updateCustomer(input: { id: "105", phone: "+46 70 3" }) { customer { id phone lastName } } }',
@@ -139,14 +143,14 @@ describe('the request’s time is up', () => {
       `mutation { createPayment(input: { customerEmail: "ada.lindqvist@customers.example",
         amount: { amount: "1", currency: "EUR" }, idempotencyKey: "hurried" }) { payment { id } } }`,
     ],
-  ] as const)('before the answer of %s’s write, then its outcome is unknown', async (provider, mutation) => {
+  ] as const)('before the response to %s’s write, then the outcome is unknown', async (provider, mutation) => {
     stack[provider].fail({ on: provider === 'stripe' ? 'POST' : 'PATCH', hang: true });
     const { errors } = await hurried.ask(mutation);
     expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['UPSTREAM_OUTCOME_UNKNOWN']);
   });
 });
 
-describe('the token is no longer taken after the write', () => {
+describe('given the token expires after the write', () => {
   const OAUTH = { clientId: 'app', clientSecret: 'app-secret', refreshToken: 'refresh-me' };
   let other: Stack;
   beforeAll(async () => {
@@ -165,7 +169,7 @@ describe('the token is no longer taken after the write', () => {
   const UPDATE =
     'mutation { updateCustomer(input: { id: "106", phone: "+46 70 5" }) { customer { id phone lastName } } }';
 
-  test('and a new one is given: the answer is whole, also where it has to be found out', async () => {
+  test('and is renewed, then the result is reconciled and complete', async () => {
     other.hubspot.fail({ on: 'PATCH', rewrite: () => '1', times: 1 });
     other.hubspot.fail({ on: 'batch/read', status: 401, times: 1 });
     const { data, errors } = await other.ask<Written>(UPDATE);
@@ -175,9 +179,9 @@ describe('the token is no longer taken after the write', () => {
   });
 
   test.each([
-    ['its answer can be read: what it says is there', undefined],
-    ['its answer cannot be read: the outcome is unknown', () => '1'],
-  ] as const)('and none is given, and %s', async (_, rewrite) => {
+    ['the response is readable, then its fields are returned', undefined],
+    ['the response is unreadable, then the outcome is unknown', () => '1'],
+  ] as const)('and is not renewed, and %s', async (_, rewrite) => {
     // Acquires a token.
     expect((await other.ask('{ customer(id: "106") { id } }')).errors).toBeUndefined();
     if (rewrite) other.hubspot.fail({ on: 'PATCH', rewrite });
@@ -189,7 +193,7 @@ describe('the token is no longer taken after the write', () => {
   });
 });
 
-describe('refundPayment is answered with a payment that', () => {
+describe('given the refund’s response has a payment that', () => {
   const paid = company.accounts.flatMap(({ payments }) =>
     payments.flatMap(({ id, status, refunds }) => (status === 'succeeded' && refunds.length === 0 ? [id] : [])),
   );
@@ -201,12 +205,12 @@ describe('refundPayment is answered with a payment that', () => {
     ['is only an id', odd(({ id }) => id)],
     ['is null', odd(() => null)],
     ['is missing', odd(() => undefined)],
-    ['has a status of a later version', odd((payment) => ({ ...payment, status: 'by_pigeon' }))],
+    ['has an unknown status', odd((payment) => ({ ...payment, status: 'by_pigeon' }))],
     ['is a list', odd(() => [])],
   ];
 
   test.each(CASES.map(([name, rewrite], index) => ({ name, rewrite, id: paid[index] ?? '' })))(
-    '$name: the refund is there, and the payment is read',
+    '$name, then the refund is returned, and the payment is read',
     async ({ rewrite, id }) => {
       stack.stripe.fail({ on: 'POST /v1/refunds', rewrite });
       const refund = (key: string) =>

@@ -38,42 +38,42 @@ const QUERIES: readonly Case[] = [
   query('commas', ','.repeat(100_000)),
   query('a comment', `#${'x'.repeat(100_000)}`),
   query('a byte order mark', '\ufeff{ __typename }'),
-  query('a zero', '{ __typename \u0000 }'),
-  query('half a character', '{ product(sku: "\ud800") { sku } }'),
-  query('half an escape', '{ product(sku: "\\u{110000}") { sku } product(sku: "\\ud800") { sku } }'),
-  query('a text that does not end', '{ product(sku: "x'),
-  query('a block that does not end', '{ product(sku: """x'),
-  query('a block of quotes', `{ product(sku: """${'\\"""'.repeat(10_000)}""") { sku } }`),
-  query('a block of lines', `{ product(sku: """${' \n'.repeat(10_000)}""") { sku } }`),
-  query('ten thousand braces', '{a'.repeat(DEEP)),
-  query('ten thousand braces that end', `${'{a'.repeat(DEEP)}${'}'.repeat(DEEP)}`),
+  query('a null character', '{ __typename \u0000 }'),
+  query('half a surrogate pair', '{ product(sku: "\ud800") { sku } }'),
+  query('invalid escapes', '{ product(sku: "\\u{110000}") { sku } product(sku: "\\ud800") { sku } }'),
+  query('an unterminated string', '{ product(sku: "x'),
+  query('an unterminated block string', '{ product(sku: """x'),
+  query('a block string of quotes', `{ product(sku: """${'\\"""'.repeat(10_000)}""") { sku } }`),
+  query('a block string of lines', `{ product(sku: """${' \n'.repeat(10_000)}""") { sku } }`),
+  query('ten thousand unclosed braces', '{a'.repeat(DEEP)),
+  query('ten thousand nested braces', `${'{a'.repeat(DEEP)}${'}'.repeat(DEEP)}`),
   query('ten thousand lists in a value', `{ products(skus: ${'['.repeat(DEEP)}${']'.repeat(DEEP)}) { sku } }`),
   query('ten thousand lists in a type', `query($a: ${'['.repeat(DEEP)}Int${']'.repeat(DEEP)}) { __typename }`),
   query('ten thousand objects in a value', `{ product(sku: ${'{a:'.repeat(DEEP)}1${'}'.repeat(DEEP)}) { sku } }`),
   query('a number of ten thousand digits', `{ customers(first: ${'9'.repeat(DEEP)}) { edges { node { id } } } }`),
   query('a fraction', '{ customers(first: 1.5) { edges { node { id } } } }'),
-  query('a number beyond all', '{ customers(first: 1e999) { edges { node { id } } } }'),
-  query('a number below zero', '{ customers(first: -1) { edges { node { id } } } }'),
-  query('a fragment of itself', '{ ...a } fragment a on Query { ...a }'),
-  query('two fragments of each other', '{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }'),
-  query('a fragment that is not there', '{ ...a }'),
+  query('an infinite number', '{ customers(first: 1e999) { edges { node { id } } } }'),
+  query('a negative number', '{ customers(first: -1) { edges { node { id } } } }'),
+  query('a fragment that spreads itself', '{ ...a } fragment a on Query { ...a }'),
+  query('two fragments that spread each other', '{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }'),
+  query('an unknown fragment', '{ ...a }'),
   query('a thousand errors', `{ ${Array.from({ length: 1_000 }, (_, i) => `x${i}`).join(' ')} }`),
-  query('names like parts of an object', '{ __proto__ constructor toString: __typename hasOwnProperty: __typename }'),
+  query('names of inherited properties', '{ __proto__ constructor toString: __typename hasOwnProperty: __typename }'),
   query(
-    'aliases like parts of an object',
+    'aliases of inherited properties',
     '{ __proto__: __typename constructor: __typename valueOf: product(sku: "OABR-S") { __proto__: sku } }',
   ),
-  query('directives that are not there', '{ __typename @a @b @c }'),
+  query('unknown directives', '{ __typename @a @b @c }'),
   query('a thousand directives', `{ __typename ${'@include(if: true) '.repeat(1_000)} }`),
   query('a schema', 'type Query { a: Int }'),
   query('two operations', '{ __typename } { __typename }'),
   query('a subscription', 'subscription { a }'),
   query('the entities of a subgraph', '{ _entities(representations: [{}]) { __typename } _service { sdl } }'),
   query(
-    'introspection that is odd',
+    'unusual introspection',
     '{ __type(name: "__proto__") { name } __schema { types { fields(includeDeprecated: null) { name } } } }',
   ),
-  query('a cursor that is none', '{ customers(first: 1, after: "%%%") { edges { node { id } } } }'),
+  query('an invalid cursor', '{ customers(first: 1, after: "%%%") { edges { node { id } } } }'),
   query(
     'a cursor of brackets',
     `{ customers(first: 1, after: "${Buffer.from('['.repeat(DEEP)).toString('base64url')}") { edges { node { id } } } }`,
@@ -87,7 +87,7 @@ const QUERIES: readonly Case[] = [
     `{ payment(id: "${'x'.repeat(1e5)}") { id } customer(id: "${'1'.repeat(1e5)}") { id } }`,
   ),
   query(
-    'an id with odd characters',
+    'ids with special characters',
     '{ payment(id: "../../x?y#z%00\\r\\n") { id } customer(id: "1\\u0000") { id } product(sku: "<![CDATA[&x;") { sku } }',
   ),
   query('an address of a hundred thousand at signs', `{ customer(email: "${'@'.repeat(1e5)}") { id } }`),
@@ -132,13 +132,13 @@ const HEADERS: readonly Case[] = [
   odd('a cache-control of spaces', REQUEST, { 'cache-control': `${' no-cach'.repeat(1_000)}e` }),
   odd('an accept of commas', REQUEST, { accept: ','.repeat(8_000) }),
   odd('an accept of parameters', REQUEST, { accept: `a/b${';q=1'.repeat(2_000)}` }),
-  odd('a report that is odd', REQUEST, { 'x-tributary-report': '__proto__' }),
-  odd('a deadline that is odd', REQUEST, {
+  odd('an invalid report header', REQUEST, { 'x-tributary-report': '__proto__' }),
+  odd('an invalid deadline', REQUEST, {
     'x-tributary-deadline-ms': '-1',
     'x-tributary-freshness': '9'.repeat(1_000),
   }),
-  odd('an origin that is odd', REQUEST, { origin: 'null', referer: 'x'.repeat(5_000) }),
-  odd('a trace that is odd', REQUEST, { traceparent: 'x'.repeat(5_000), 'x-request-id': ' ' }),
+  odd('an invalid origin', REQUEST, { origin: 'null', referer: 'x'.repeat(5_000) }),
+  odd('an invalid trace', REQUEST, { traceparent: 'x'.repeat(5_000), 'x-request-id': ' ' }),
 ];
 
 let gateway: FuzzedGateway;
@@ -156,31 +156,31 @@ const tryAll = async (cases: readonly Case[]) => {
     const fault = await gateway.judge(async () => faultOf(await gateway.post(body, headers)));
     if (fault) faults.push(`${name}: ${fault}`);
   }
-  // After a while the same data may come with a note that they are being refreshed.
+  // Later, the same data may come with a report that it is being refreshed.
   const dataOf = (text: string): unknown => (JSON.parse(text) as { data?: unknown }).data;
-  if (!isDeepStrictEqual(dataOf(await gateway.post(VALID)), dataOf(right))) faults.push('afterwards other data');
+  if (!isDeepStrictEqual(dataOf(await gateway.post(VALID)), dataOf(right))) faults.push('other data afterwards');
   return faults;
 };
 
-test('odd bodies', async () => {
+test('given invalid bodies, then each gets a well-formed response', async () => {
   const mutations = [...seeds.map(mutatedJson), ...seeds.map(mutatedBytes)];
   const bodies = [...ODD_JSON, ...mutations].map(({ name, body }) => ({ name, body: Buffer.from(body(VALID)) }));
   expect(await tryAll(bodies)).toEqual([]);
 });
 
-test('odd queries', async () => {
+test('given invalid queries, then each gets a well-formed response', async () => {
   expect(await tryAll(QUERIES)).toEqual([]);
 });
 
-test('odd variables and names', async () => {
+test('given invalid variables and names, then each gets a well-formed response', async () => {
   expect(await tryAll(VARIABLES)).toEqual([]);
 });
 
-test('odd headers', async () => {
+test('given invalid headers, then each gets a well-formed response', async () => {
   expect(await tryAll(HEADERS)).toEqual([]);
 });
 
-test('odd addresses', async () => {
+test('given invalid URLs, then each gets a well-formed response', async () => {
   const random = createRandom(1);
   const searches = [
     'query=',
@@ -212,7 +212,7 @@ test('odd addresses', async () => {
 });
 
 /** Invalid HTTP: the gateway may only close the connection. */
-test('odd HTTP', async () => {
+test('given invalid HTTP, then the gateway keeps running', async () => {
   const lines = (...headers: string[]) =>
     `POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${headers.map((line) => `${line}\r\n`).join('')}\r\n`;
   const requests: readonly (string | Buffer)[] = [

@@ -20,10 +20,10 @@ export const faultOf = (text: string, mayFail = true): string | undefined => {
   try {
     json = JSON.parse(text);
   } catch {
-    return `no JSON: ${text.slice(0, 100)}`;
+    return `not JSON: ${text.slice(0, 100)}`;
   }
   const { data: answer, error } = Answer.safeParse(json);
-  if (!answer) return `not in our form: ${z.prettifyError(error)}`;
+  if (!answer) return `unexpected format: ${z.prettifyError(error)}`;
   if (answer.data === undefined && !answer.errors) return `neither data nor errors: ${text.slice(0, 100)}`;
   for (const { message, extensions } of answer.errors ?? []) {
     // A subgraph's own codes are passed on; an error without one is an internal error of that subgraph.
@@ -80,7 +80,7 @@ export const startFuzzedGateway = async (env: Record<string, string>): Promise<F
       try {
         fault = await work();
       } catch (error) {
-        fault = `no answer: ${error}`;
+        fault = `no response: ${error}`;
       }
       // Detecting a crash takes a moment.
       await fetch(`${url}/health/live`, { signal: AbortSignal.timeout(TIMEOUT_MS) })

@@ -61,7 +61,7 @@ export const ODD_JSON: readonly Odd[] = [
   odd('a byte order mark alone', '\ufeff'),
   odd('a byte order mark before an object', '\ufeff{}'),
   odd('UTF-16', Buffer.from('\ufeff{"a":1}', 'utf16le')),
-  odd('bytes that are no UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0xc0, 0x80, 0x22, 0x3a, 0x31, 0x7d])),
+  odd('invalid UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0xc0, 0x80, 0x22, 0x3a, 0x31, 0x7d])),
   odd('zeros', Buffer.alloc(1_000)),
   odd('noise', Buffer.from(Array.from({ length: 1_000 }, (_, index) => (index * 167 + 13) % 256))),
   odd('NaN', 'NaN'),
@@ -69,20 +69,20 @@ export const ODD_JSON: readonly Odd[] = [
   odd('undefined', 'undefined'),
   odd('a number with a leading zero', '01'),
   odd('a number of a thousand digits', '9'.repeat(1_000)),
-  odd('an exponent beyond all', '1e999999'),
+  odd('a huge exponent', '1e999999'),
   odd('single quotes', "{'a': 1}"),
   odd('a trailing comma', '{"a": 1,}'),
   odd('a comment', '{"a": 1} // x'),
   odd('two values', '{}{}'),
   odd('a value and more', '{} x'),
-  odd('half a character', '{"a":"\\ud83d"}'),
-  odd('half an escape', '{"a":"\\u12"}'),
+  odd('half a surrogate pair', '{"a":"\\ud83d"}'),
+  odd('half an escape sequence', '{"a":"\\u12"}'),
   odd('a control character', '{"a":"\u0001"}'),
   odd('the same key twice', '{"data":[],"data":{},"id":1,"id":"x","results":[],"results":null}'),
   odd('a prototype', '{"__proto__":{"data":[],"results":[],"id":"x","has_more":false},"constructor":null}'),
-  odd('ten thousand lists in each other', `${'['.repeat(DEEP)}${']'.repeat(DEEP)}`),
-  odd('ten thousand lists that do not end', '['.repeat(DEEP)),
-  odd('ten thousand objects in each other', `${'{"a":'.repeat(DEEP)}1${'}'.repeat(DEEP)}`),
+  odd('ten thousand nested lists', `${'['.repeat(DEEP)}${']'.repeat(DEEP)}`),
+  odd('ten thousand unclosed lists', '['.repeat(DEEP)),
+  odd('ten thousand nested objects', `${'{"a":'.repeat(DEEP)}1${'}'.repeat(DEEP)}`),
   odd('ten thousand objects where the data should be', `{"data":${'{"data":'.repeat(DEEP)}1${'}'.repeat(DEEP)}}`),
   odd('ten thousand lists where the results should be', `{"results":${'['.repeat(DEEP)}${']'.repeat(DEEP)}}`),
   odd(
@@ -91,13 +91,13 @@ export const ODD_JSON: readonly Odd[] = [
   ),
   odd('a hundred thousand things', `{"data":[${'{},'.repeat(1e5)}{}],"results":[${'{},'.repeat(1e5)}{}]}`),
   odd('a hundred thousand numbers', `{"data":[${'1,'.repeat(1e5)}1],"has_more":true,"results":[${'1,'.repeat(1e5)}1]}`),
-  odd('a page', '<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>', {
+  odd('an HTML page', '<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>', {
     headers: { 'content-type': 'text/html' },
   }),
-  odd('JSON that is called a page', '{}', { headers: { 'content-type': 'text/html' } }),
+  odd('JSON labeled as HTML', '{}', { headers: { 'content-type': 'text/html' } }),
   odd('JSON in another character set', '{}', { headers: { 'content-type': 'application/json; charset=utf-7' } }),
-  odd('what is said to be gzip and is not', '{}', { headers: { 'content-encoding': 'gzip' } }),
-  odd('what is said to be br, gzip, deflate', '{}', { headers: { 'content-encoding': 'br, gzip, deflate' } }),
+  odd('JSON labeled as gzip', '{}', { headers: { 'content-encoding': 'gzip' } }),
+  odd('JSON labeled as br, gzip, deflate', '{}', { headers: { 'content-encoding': 'br, gzip, deflate' } }),
   ...ODD_VALUES.map((value) => odd(`the value ${JSON.stringify(value).slice(0, 40)}`, JSON.stringify(value))),
   ...ODD_VALUES.slice(0, 22).map((value) => {
     const all = {
@@ -123,14 +123,14 @@ export const ODD_STATUSES: readonly Odd[] = [
     odd(`${status} with null`, 'null', { status }),
     odd(`${status} with text`, 'no', { status }),
     odd(
-      `${status} with an error of odd parts`,
+      `${status} with an error of invalid parts`,
       '{"error":{"type":1,"code":[],"message":{}},"errors":1,"category":[]}',
       { status },
     ),
   ]),
   odd('402 with deep brackets', '['.repeat(DEEP), { status: 402 }),
   odd('500 with deep brackets', '['.repeat(DEEP), { status: 500 }),
-  odd('503 that says Envelope', 'Envelope '.repeat(10_000), { status: 503 }),
+  odd('503 with the word Envelope', 'Envelope '.repeat(10_000), { status: 503 }),
   odd('599 with nothing', '', { status: 599 }),
 ];
 
@@ -178,7 +178,7 @@ const replaceIn = (value: unknown, random: Random): unknown => {
 
 /** A valid body with some values replaced or removed. */
 export const mutatedJson = (seed: number): Odd => ({
-  name: `a right answer with other values, seed ${seed}`,
+  name: `a valid response with other values, seed ${seed}`,
   body: (valid) => {
     try {
       return JSON.stringify(replaceIn(JSON.parse(valid.toString()), createRandom(seed)));
@@ -190,7 +190,7 @@ export const mutatedJson = (seed: number): Odd => ({
 
 /** A valid body with some bytes removed, repeated, changed or inserted. */
 export const mutatedBytes = (seed: number): Odd => ({
-  name: `a right answer with other bytes, seed ${seed}`,
+  name: `a valid response with other bytes, seed ${seed}`,
   body: (valid) => {
     const random = createRandom(seed);
     let bytes = valid;

@@ -11,8 +11,8 @@ import { ODD_HTTP, type OddServer, startOddServer } from './odd-server.ts';
 import { ODD_SOAP, ODD_WSDL } from './odd-soap.ts';
 
 /*
- * Fuzzes the gateway with providers' responses. For each invalid response, the client must get a well-formed response, and
- * a valid response afterwards must be understood.
+ * Fuzzes the gateway with providers' responses. For each invalid one, the client must get a well-formed response, and a
+ * valid one afterwards must be understood.
  */
 
 const SEEDS = 60;
@@ -112,18 +112,18 @@ describe.each(Object.entries(PROVIDERS))('%s', (name, { start, environmentOf, re
       if (!/UPSTREAM_UNAVAILABLE|UPSTREAM_RATE_LIMITED/.test(text)) break;
       await new Promise((resolve) => setTimeout(resolve, 250));
     }
-    return `then ${faultOf(text, false) ?? 'another answer'}`;
+    return `then ${faultOf(text, false) ?? 'another response'}`;
   };
 
-  test('odd bodies', async () => {
+  test('given invalid bodies, then each becomes a well-formed response', async () => {
     expect(await tryAll(odd, (index) => gateway.ask(read(index)))).toEqual([]);
   });
 
-  test('odd HTTP', async () => {
+  test('given invalid HTTP, then each becomes a well-formed response', async () => {
     expect(await tryAll(ODD_HTTP, (index) => gateway.ask(read(index)))).toEqual([]);
   });
 
-  test('odd answers to a write', async () => {
+  test('given invalid responses to a write, then each becomes a well-formed response', async () => {
     // Repeating the mutation changes nothing.
     expect(faultOf(await gateway.ask(write), false)).toBeUndefined();
     right = await Promise.all(reads.map(gateway.ask));
@@ -131,14 +131,14 @@ describe.each(Object.entries(PROVIDERS))('%s', (name, { start, environmentOf, re
     expect(await tryAll(some, () => gateway.ask(write))).toEqual([]);
   });
 
-  test('odd statuses', async () => {
+  test('given unusual statuses, then each becomes a well-formed response', async () => {
     expect(await tryAll(ODD_STATUSES, (index) => gateway.ask(read(index)))).toEqual([]);
   });
 });
 
 /* The requests that precede all others: the WSDL and the login. */
 
-test('an odd token', async () => {
+test('given invalid responses to token requests, then each becomes a well-formed response', async () => {
   const oauth = { clientId: 'app', clientSecret: 'app-secret', refreshToken: 'refresh-me' };
   const sandbox = await startHubSpotSandbox({
     oauth,
@@ -167,7 +167,7 @@ test('an odd token', async () => {
   expect(JSON.parse(text)).toEqual({ data: { customer: { id: '101' } } });
 });
 
-test('an odd description of the shop, an odd session', async () => {
+test('given invalid WSDLs and logins, then each becomes a well-formed response', async () => {
   const sandbox = await startOpenMageSandbox();
   const faults: string[] = [];
   const tryOne = async (odd: Odd, matches: OddServer['matches']) => {

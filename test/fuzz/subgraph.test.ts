@@ -121,21 +121,21 @@ const tryAll = async (cases: readonly NonNullable<OddServer['odd']>[]) => {
     const after = fault
       ? undefined
       : await gateway.judge(async () =>
-          (await gateway.ask(READS[read] ?? '')) === right[read] ? undefined : 'then another answer',
+          (await gateway.ask(READS[read] ?? '')) === right[read] ? undefined : 'then another response',
         );
     for (const wrong of [fault, after]) if (wrong) faults.push(`${odd.name}: ${wrong}`);
   }
   return faults;
 };
 
-test('odd bodies', async () => {
+test('given invalid bodies, then each becomes a well-formed response', async () => {
   expect(await tryAll([...ODD_JSON, ...seeds.map(mutatedJson), ...seeds.map(mutatedBytes)])).toEqual([]);
 });
 
-test('odd answers of GraphQL', async () => {
+test('given invalid GraphQL responses, then each becomes a well-formed response', async () => {
   expect(await tryAll(ODD_ANSWERS)).toEqual([]);
 });
 
-test('odd HTTP and statuses', async () => {
+test('given invalid HTTP and unusual statuses, then each becomes a well-formed response', async () => {
   expect(await tryAll([...ODD_HTTP, ...ODD_STATUSES])).toEqual([]);
 });

@@ -135,7 +135,7 @@ describe('the media type of a response', () => {
 
 describe('the status of a well-formed request that is not executed', () => {
   const REQUESTS: [string, object, string][] = [
-    ['that is no GraphQL', { query: '{' }, 'GRAPHQL_PARSE_FAILED'],
+    ['that is not GraphQL', { query: '{' }, 'GRAPHQL_PARSE_FAILED'],
     ['for an unknown field', { query: '{ nothing }' }, 'GRAPHQL_VALIDATION_FAILED'],
     ['with a subscription', { query: 'subscription { a }' }, 'GRAPHQL_VALIDATION_FAILED'],
     [
@@ -191,7 +191,7 @@ describe('a request that is not well-formed', () => {
       ['a list of operations', [{ query: QUERY }], 400],
       ['variables that are a list', { query: QUERY, variables: [7] }, 400],
       ['a hash of another operation', { query: QUERY, extensions: { persistedQuery: PERSISTED } }, 400],
-      ['a hash that is no text', { extensions: { persistedQuery: { version: 1, sha256Hash: 1 } } }, 400],
+      ['a hash that is not a string', { extensions: { persistedQuery: { version: 1, sha256Hash: 1 } } }, 400],
       ['2 MB', JSON.stringify({ query: 'x'.repeat(2_000_000) }), 413],
     ])('%s is rejected, with the media type that it accepts', async (_, body, status) => {
       const response = await post(body, { accept });

@@ -69,7 +69,7 @@ describe('bodies', () => {
     ['a prototype', `{"query":"${VERSION}","__proto__":{"a":1}}`],
     ['a prototype further down', `{"query":"${VERSION}","variables":{"a":[{"__proto__":{"a":1}}]}}`],
     ['a constructor with a prototype', `{"query":"${VERSION}","constructor":{"prototype":{"a":1}}}`],
-    ['a prototype in disguise', `{"query":"${VERSION}","\\u005f_proto__":{"a":1}}`],
+    ['an escaped prototype', `{"query":"${VERSION}","\\u005f_proto__":{"a":1}}`],
     ['variables nested too deeply', `{"query":"${VERSION}","variables":{"a":${nested(500_000)}}}`],
     ['lists nested too deeply', nested(500_000)],
     ['objects nested too deeply', '{"a":'.repeat(100_000)],

@@ -80,7 +80,7 @@ describe('a supergraph update', () => {
 
   test.each([
     ['text that is not GraphQL', 'once upon a time'],
-    ['no supergraph', 'type Query { version: Int }'],
+    ['a schema that is not a supergraph', 'type Query { version: Int }'],
     [
       'a supergraph with missing types',
       composeSubgraphs({ one: { schema: SCHEMA, url: 'http://127.0.0.1:1' } }).replaceAll('String', 'Nothing'),

@@ -19,7 +19,7 @@ beforeEach(async () => {
     received.push({ headers: request.headers, body: await text(request) });
     answer(request, response);
   });
-  stack = await startStack({ env: { PAYMENTS_URL: `${server.url}/graphql`, REQUEST_TIMEOUT_MS: '2000' } });
+  stack = await startStack({ env: { PAYMENTS_URL: `${server.url}/graphql`, REQUEST_TIMEOUT_MS: '6000' } });
 });
 afterEach(async () => {
   await stack.close();
@@ -41,7 +41,7 @@ test('receives the headers in FORWARD_HEADERS and no others', async () => {
   expect(received[0]?.headers).toMatchObject({ 'x-request-id': 'r-1', traceparent: '00-1-2-01' });
   const deadlineMs = Number(received[0]?.headers['x-tributary-deadline-ms']);
   expect(deadlineMs).toBeGreaterThan(0);
-  expect(deadlineMs).toBeLessThanOrEqual(2_000);
+  expect(deadlineMs).toBeLessThanOrEqual(6_000);
   expect(received[0]?.headers).not.toHaveProperty('authorization');
   expect(received[0]?.headers).not.toHaveProperty('cookie');
 });
@@ -70,9 +70,9 @@ test.each([
 );
 
 test.each([
-  ['columns of its own', { calls: [{ subgraph: 'payments', operation: 'x', calls: 2, cost: 9 }] }, [{ calls: 2 }]],
-  ['no numbers', { calls: [{ subgraph: 'payments', operation: 'x', calls: 'many' }] }, []],
-  ['no list', { calls: 7, stale: 'yes' }, []],
+  ['unknown columns', { calls: [{ subgraph: 'payments', operation: 'x', calls: 2, cost: 9 }] }, [{ calls: 2 }]],
+  ['text for numbers', { calls: [{ subgraph: 'payments', operation: 'x', calls: 'many' }] }, []],
+  ['values that are not lists', { calls: 7, stale: 'yes' }, []],
 ])('given a report with %s, then invalid parts are omitted', async (_, tributary, expected) => {
   answer = json(200, { data: { payment: { id: 'pi_3x', status: 'SUCCEEDED' } }, extensions: { tributary } });
   const { text, errors } = await stack.ask(ASK, {}, { headers: { 'x-tributary-report': '1' } });
@@ -118,7 +118,7 @@ describe.each([
     json(400, { errors: [{ message: 'no such field', extensions: { code: 'BAD_USER_INPUT' } }] }),
     'BAD_USER_INPUT',
   ],
-])('given it answers %s', (_, how, code) => {
+])('given it responds with %s', (_, how, code) => {
   test(`then its field has one error, ${code}, and the other field is returned`, async () => {
     answer = how;
     const { data, errors, text: whole } = await stack.ask(ASK);

@@ -109,7 +109,7 @@ describe('an invalid body', () => {
   test.each([
     ['a subscription', { query: 'subscription { stock }' }, 'GRAPHQL_VALIDATION_FAILED'],
     ['a list of queries', [{ query: ASK }], 'BAD_REQUEST'],
-    ['variables that are no object', { query: ASK, variables: [1] }, 'BAD_REQUEST'],
+    ['variables that are not an object', { query: ASK, variables: [1] }, 'BAD_REQUEST'],
     [
       'a hash of another query',
       { query: ASK, extensions: { persistedQuery: { version: 1, sha256Hash: 'ab' } } },

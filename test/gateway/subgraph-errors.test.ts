@@ -205,12 +205,12 @@ describe('invalid errors do not affect the data', () => {
     ['errors: false', false, [UNREADABLE]],
     ['entries that are not objects', [null, 5, 'x', ['y']], [UNREADABLE]],
     ['an empty entry', [{}], [UNREADABLE]],
-    ['a message that is no text', [{ message: 5, extensions: { code: 'A' } }], [{ path: ['other'], code: 'A' }]],
+    ['a message that is not a string', [{ message: 5, extensions: { code: 'A' } }], [{ path: ['other'], code: 'A' }]],
     ['path: null', [{ message: 'm', path: null }], [{ path: ['other'], code: 'INTERNAL_SERVER_ERROR' }]],
     ['extensions: null', [{ message: 'm', extensions: null }], [{ path: ['other'], code: 'INTERNAL_SERVER_ERROR' }]],
     ['locations: null', [{ message: 'm', locations: null }], [{ path: ['other'], code: 'INTERNAL_SERVER_ERROR' }]],
     [
-      'a readable one beside an unreadable one',
+      'a valid entry beside an invalid one',
       [7, { message: 'm', path: ['other'], extensions: { code: 'A' } }],
       [
         { path: ['other'], code: 'A' },
@@ -316,7 +316,7 @@ describe('a GraphQL response is used regardless of its status', () => {
       null,
       ['UPSTREAM_UNAVAILABLE'],
     ],
-    ['404 that is no GraphQL', { status: 404, body: [1] }, null, ['UPSTREAM_NOT_FOUND']],
+    ['404 that is not GraphQL', { status: 404, body: [1] }, null, ['UPSTREAM_NOT_FOUND']],
   ])('%s', async (_, answered, book, codes) => {
     const { ask, answer } = await start();
     answer(answered);
@@ -328,8 +328,8 @@ describe('a GraphQL response is used regardless of its status', () => {
 
   test.each<[string, Answer, unknown, string[]]>([
     ['an executed mutation', { status: 500, body: { data: { buy: 'bought' } } }, 'bought', []],
-    ['its refusal', { status: 500, body: { data: null, errors: [ownError] } }, null, ['OUT_OF_STOCK']],
-    ['its refusal', { status: 500, type: GRAPHQL, body: { errors: [ownError] } }, null, ['OUT_OF_STOCK']],
+    ['a refused mutation', { status: 500, body: { data: null, errors: [ownError] } }, null, ['OUT_OF_STOCK']],
+    ['a refused mutation', { status: 500, type: GRAPHQL, body: { errors: [ownError] } }, null, ['OUT_OF_STOCK']],
     ['JSON that may be a proxy’s', { status: 502, body: { errors: [ownError] } }, null, ['UPSTREAM_OUTCOME_UNKNOWN']],
     [
       'errors without a code',

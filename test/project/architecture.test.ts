@@ -5,8 +5,8 @@ import { importsOf } from '../helpers/imports.ts';
 import { ROOT } from '../helpers/processes.ts';
 
 /*
- * client → gateway → subgraph → connector → provider: imports go only along these arrows. `runtime` is what any process
- * stands on. The sandboxes stand at the end of the way and know nothing of it.
+ * client → gateway → subgraph → connector → provider: imports go only along these arrows. Any folder but `clients` may
+ * import `runtime`. Sandboxes stand in for providers and import nothing else.
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   runtime: [],
@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   scripts: ['gateway', 'subgraphs', 'connectors', 'runtime'],
 };
 
-/** Imports against the arrows, by the paths of both ends. */
+/** Allowed imports against the arrows, by the paths of both ends. */
 const EXCEPTIONS: readonly (readonly [from: RegExp, to: RegExp])[] = [
   // A definition names its sandbox, which is loaded only where it is used.
   [/^subgraphs\/([\w-]+\/[\w-]+)\/definition\.ts$/, /^subgraphs\/[\w-]+\/[\w-]+\/sandbox\/index\.ts$/],
@@ -26,10 +26,10 @@ const EXCEPTIONS: readonly (readonly [from: RegExp, to: RegExp])[] = [
   [/^sandbox\/main\.ts$/, /^(subgraphs\/index|connectors\/define-provider)\.ts$/],
 ];
 
-// They import the subgraphs of a project that may be a copy, or that are loaded again.
+// These import the subgraphs of a project that may be a copy, or is reloaded.
 const COMPUTED = new Set(['scripts/dev/reload.ts', 'scripts/generate/generate.ts']);
 
-// The packages that put something on a wire, and the folder that alone may.
+// Packages that access the network, and the only folder that may import them.
 const WIRE: Readonly<Record<string, string>> = {
   undici: 'connectors',
   soap: 'connectors',
@@ -37,7 +37,7 @@ const WIRE: Readonly<Record<string, string>> = {
   stripe: '',
 };
 
-/** All code but what is built or installed. */
+/** All code, except for build output and packages. */
 const sources = Object.keys(MAY_IMPORT).flatMap((folder) =>
   readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
     .filter((file) => /\.[cm]?[jt]sx?$/.test(file) && !/(^|\/)(dist|node_modules)\//.test(file))
@@ -48,18 +48,18 @@ const codeOf = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 
 const imports = sources.flatMap((file) => importsOf(file, codeOf(file)).map((one) => ({ ...one, file })));
 
-/** The project's own modules that are imported, by their paths from its root. */
+/** Imports of the project's own modules, by their paths from its root. */
 const ownImports = imports.flatMap(({ file, name, isComputed }) =>
   isComputed || !/^[./]/.test(name) ? [] : [{ file, target: relative(ROOT, join(ROOT, dirname(file), name)) }],
 );
 
 const packageImports = imports.filter(({ name, isComputed }) => !isComputed && !/^[./]/.test(name));
 
-/** A provider's sandbox stands in the folder of its provider, and belongs to the sandboxes. */
+/** A provider's sandbox is in the provider's folder, but counts as part of `sandbox`. */
 const folderOf = (path: string): string =>
   /^subgraphs\/[\w-]+\/[\w-]+\/sandbox\//.test(path) ? 'sandbox' : (path.split('/')[0] ?? '');
 
-test('imports go only along the way of a query', () => {
+test('imports go only in the direction of a query', () => {
   expect(sources.length).toBeGreaterThan(250);
   expect(ownImports.length).toBeGreaterThan(800);
   const wrong = ownImports.flatMap(({ file, target }) => {
@@ -74,28 +74,28 @@ test('imports go only along the way of a query', () => {
   expect(wrong).toEqual([]);
 });
 
-test('every import can be told from the source', () => {
+test('no import has a computed path', () => {
   const computed = imports.flatMap(({ file, name, isComputed }) =>
     isComputed && !COMPUTED.has(file) ? [`${file} -> ${name}`] : [],
   );
   expect(computed).toEqual([]);
 });
 
-test('no subgraph knows another', () => {
+test('no subgraph imports another', () => {
   const subgraphOf = (path: string): string | undefined => {
     const [, folder = ''] = /^subgraphs\/([\w-]+)\//.exec(path) ?? [];
     return existsSync(join(ROOT, 'subgraphs', folder, 'schema.graphql')) && folder ? folder : undefined;
   };
   const wrong = ownImports.flatMap(({ file, target }) => {
     const [from, to] = [subgraphOf(file), subgraphOf(target)];
-    // Nor do the subgraphs' common files know any of them, but for the list.
+    // Nor do the common files, except for the list of subgraphs.
     const isAllowed = to === undefined || from === to || (from === undefined && file === 'subgraphs/index.ts');
     return folderOf(file) !== 'subgraphs' || isAllowed ? [] : [`${file} -> ${target}`];
   });
   expect(wrong).toEqual([]);
 });
 
-test('a domain names its vendor in its index.ts alone, and no vendor knows another', () => {
+test('only index.ts of a domain imports its vendor, and no vendor imports another', () => {
   const vendorOf = (path: string): string | undefined => /^subgraphs\/(?!kit\/)([\w-]+\/[\w-]+)\//.exec(path)?.[1];
   const wrong = ownImports.flatMap(({ file, target }) => {
     const [from, to] = [vendorOf(file), vendorOf(target)];
@@ -105,9 +105,9 @@ test('a domain names its vendor in its index.ts alone, and no vendor knows anoth
   expect(wrong).toEqual([]);
 });
 
-test('the connectors know no GraphQL, and nothing else touches a provider’s wire', () => {
+test('connectors do not import GraphQL, and only they import network packages', () => {
   const wrong = packageImports.flatMap(({ file, name }) => {
-    // A sandbox may: some providers speak it.
+    // Sandboxes may, because some providers speak GraphQL.
     if (/^(graphql|@apollo)(\/|$)/.test(name) && ['connectors', 'runtime'].includes(folderOf(file))) {
       return [`${file} -> ${name}`];
     }
@@ -117,12 +117,12 @@ test('the connectors know no GraphQL, and nothing else touches a provider’s wi
   expect(wrong).toEqual([]);
 });
 
-test('only main.ts files read the environment of the process', () => {
+test('only main.ts files read process.env', () => {
   const reading = sources.filter((file) => codeOf(file).includes('process.env'));
   expect(reading.sort()).toEqual([
-    // The configuration that other projects run by their own codegen.
+    // Runs in other projects, with their own code generator.
     'clients/codegen.mjs',
-    // The one that switches a package's telemetry off.
+    // Switches off a package's telemetry.
     'gateway/http/apollo.ts',
     'gateway/main.ts',
     'sandbox/main.ts',

@@ -26,13 +26,13 @@ const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 const namesInTables = (text: string): string[] =>
   [...text.matchAll(/^\| `([A-Z][A-Z_]+)`/gm)].map(([, name = '']) => name);
 
-test('docs/errors.md has every code and every reason, and no other', () => {
+test('docs/errors.md lists exactly the public codes and reasons', () => {
   expect(new Set(namesInTables(read('docs/errors.md')))).toEqual(
     new Set([...PUBLIC_ERROR_CODES, ...REJECTION_REASONS, ...STRIPE_REJECTION_REASONS]),
   );
 });
 
-test('of every package it is said whether it may run a script when it is installed', () => {
+test('package.json decides for every package with an install script whether it may run', () => {
   const { packages } = JSON.parse(read('package-lock.json')) as {
     packages: Record<string, { hasInstallScript?: true }>;
   };
@@ -41,7 +41,7 @@ test('of every package it is said whether it may run a script when it is install
     hasInstallScript ? [path.replace(/^.*node_modules\//, '')] : [],
   );
   expect(running.filter((name) => !(name in allowScripts))).toEqual([]);
-  // It puts the binary in its place that came as a package of the platform.
+  // Its script moves the platform's binary into place.
   expect(Object.keys(allowScripts).filter((name) => allowScripts[name])).toEqual(['node']);
 });
 
@@ -57,22 +57,22 @@ describe('configuration', () => {
   ];
   const variables = new Set(schemas.flatMap(({ shape }) => Object.keys(shape)));
 
-  test('docs/configuration.md has every variable, and no other', () => {
+  test('docs/configuration.md lists exactly the variables that exist', () => {
     expect(new Set(namesInTables(read('docs/configuration.md')))).toEqual(variables);
   });
 
-  test('docs/configuration.md says which may come from files', () => {
+  test('docs/configuration.md names every variable that can be read from a file', () => {
     for (const name of [...INFRASTRUCTURE_SECRETS, ...subgraphs.flatMap(({ provider }) => secretsOf(provider))]) {
       expect(read('docs/configuration.md')).toContain(`\`${name}_FILE\``);
     }
   });
 
-  test('.env.example has every variable, and no other', () => {
+  test('.env.example lists exactly the variables that exist', () => {
     const named = [...read('.env.example').matchAll(/^#? ?([A-Z][A-Z_]+)=/gm)].map(([, name = '']) => name);
     expect(new Set(named)).toEqual(variables);
   });
 
-  test('docker-compose.yml sets no variable that does not exist', () => {
+  test('docker-compose.yml sets only variables that exist', () => {
     const set = [...read('docker-compose.yml').matchAll(/^ +([A-Z][A-Z0-9_]*):/gm)].map(([, name = '']) => name);
     expect(set.filter((name) => !variables.has(name))).toEqual([]);
   });
@@ -90,7 +90,7 @@ test('every type, field, argument and value of the graph has a description', () 
     if (isEnumType(type)) for (const value of type.getValues()) note(`${type.name}.${value.name}`, value);
     if (isInputObjectType(type) || isObjectType(type)) {
       for (const field of Object.values(type.getFields())) {
-        // What `input` is, its type says.
+        // The input type's description is enough for `input`.
         note(`${type.name}.${field.name}`, field);
         for (const arg of 'args' in field ? field.args : []) {
           if (!['input', 'filter'].includes(arg.name)) note(`${type.name}.${field.name}(${arg.name})`, arg);
@@ -105,12 +105,12 @@ const markdown = readdirSync(ROOT, { recursive: true, encoding: 'utf8' }).filter
   (file) => file.endsWith('.md') && !file.includes('node_modules'),
 );
 
-test.each(markdown)('%s: the files it names are there', (file) => {
+test.each(markdown)('%s: the files that it links to exist', (file) => {
   const links = [...read(file).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path = '']) => path);
   expect(links.filter((path) => !existsSync(join(ROOT, dirname(file), path)))).toEqual([]);
 });
 
-/** The anchors of a document's headings, as GitHub makes them. */
+/** The anchors of a document's headings, as GitHub generates them. */
 const anchorsOf = (text: string): string[] =>
   [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
     title

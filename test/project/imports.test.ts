@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { importsOf } from '../helpers/imports.ts';
 
-/* What the tests of the architecture read imports with. */
+/* The import parser of the architecture tests. */
 
 const told = (name: string) => [{ name, isComputed: false }];
 
@@ -34,7 +34,7 @@ test.each([
   ["const a = new Worker(new URL('./x.ts', import.meta.url));"],
   ["const a = new Worker(join(import.meta.dirname, 'x.ts'));"],
   ["const a = resolve(import.meta.dirname, './x.ts');"],
-])('%s names the module', (code) => {
+])('given %s, then the module is found', (code) => {
   expect(importsOf('a.ts', code)).toEqual(told('./x.ts'));
 });
 
@@ -42,11 +42,11 @@ test.each([
   ["const a = join(import.meta.dirname, '../b', 'x.mjs');", '../b/x.mjs'],
   ["import { a } from 'graphql';", 'graphql'],
   ["import 'node:fs';", 'node:fs'],
-])('%s names %s', (code, name) => {
+])('given %s, then %s is found', (code, name) => {
   expect(importsOf('a.ts', code)).toEqual(told(name));
 });
 
-test('JSX is read, and every import of a file', () => {
+test('given JSX and several imports, then all are found', () => {
   const code =
     "import './a.css'; export const A = () => <p title=\"from './no.ts'\">{lazy(() => import('./b.tsx'))}</p>;";
   expect(importsOf('a.tsx', code)).toEqual([...told('./a.css'), ...told('./b.tsx')]);
@@ -61,7 +61,7 @@ test.each([
   ["const a = new URL('./x.ts', 'http://a.example');"],
   ["const a = join(import.meta.dirname, 'schema.graphql');"],
   ['declare module global { interface A { b: string } }'],
-])('%s names none', (code) => {
+])('given %s, then no import is found', (code) => {
   expect(importsOf('a.ts', code)).toEqual([]);
 });
 
@@ -70,10 +70,10 @@ test.each([
   ['const a = await import(`./${b}.ts`);', '`./${b}.ts`'],
   ['const a = require(name);', 'name'],
   ["const a = new URL('./' + name, import.meta.url);", "'./' + name"],
-])('%s is computed', (code, name) => {
+])('given %s, then the import is reported as computed', (code, name) => {
   expect(importsOf('a.ts', code)).toEqual([{ name, isComputed: true }]);
 });
 
-test('what cannot be parsed is an error', () => {
+test('given a file that cannot be parsed, then it throws', () => {
   expect(() => importsOf('a.ts', 'import { from;')).toThrow('a.ts');
 });

@@ -23,7 +23,7 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', () => {
   };
   const bin = (name: string, ...args: string[]) => run(join(ROOT, 'node_modules/.bin', name), ...args);
   const make = (...args: string[]) => run('scripts/new-subgraph/main.ts', ...args);
-  // One process for all, as each has to load the product.
+  // One process for all tests, because each process has to load the product.
   const runTests = (...args: string[]) => bin('vitest', 'run', '--maxWorkers=1', ...args);
   const expectGreen = async (...tests: string[]) => {
     expect(await bin('tsc')).toEqual({ code: 0, output: '' });
@@ -46,7 +46,7 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', () => {
     [['invoice', '--rest']],
     [['loyalty', '--rest', '--provider', 'stripe']],
     [['loyalty', '--rest', '--provider', 'a b']],
-  ])('%j is refused, says how to ask, and nothing is written', async (args) => {
+  ])('given the arguments %j, then usage is printed, and nothing is written', async (args) => {
     const { code, output } = await make(...args);
     expect(code).toBe(2);
     expect(output).toContain('Usage: npm run new:subgraph');
@@ -54,7 +54,7 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', () => {
     expect(project.read('supergraph.yaml')).toBe(readFileSync(join(ROOT, 'supergraph.yaml'), 'utf8'));
   });
 
-  test('given a generated part that cannot be found, then it is named', async () => {
+  test('given a missing generated part, then it is named', async () => {
     const list = project.read('supergraph.yaml');
     project.change('supergraph.yaml', '# generated: subgraphs', '# subgraphs');
     const { code, output } = await run('scripts/generate.ts');
@@ -83,7 +83,7 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', () => {
     rmSync(join(project.root, 'test/contracts/loyalty.ts'));
   });
 
-  test('one of each kind is green at once', async () => {
+  test('given a new subgraph of each kind, then all checks pass', async () => {
     const [, first = ''] = /```sh\nnpm run new:subgraph -- (.*)\n/.exec(guide) ?? [];
     for (const args of [first, 'tickets --soap', 'reviews --graphql --provider stars']) {
       expect(await make(...args.split(' '))).toMatchObject({ code: 0 });
@@ -102,15 +102,15 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', () => {
     await expectGreen('test/project/docs', 'test/project/architecture', 'test/subgraphs/{loyalty,tickets,reviews}');
   });
 
-  test('each survives what every provider has to survive, and keeps to what all keep to', async () => {
-    // What depends on the code that was written; the rest is the kit's own, and takes its time.
-    const names = '(bonus|tickets|stars).* (answers with|batching|deadline|writes) ';
+  test('given a new subgraph of each kind, then the shared provider suites pass', async () => {
+    // Only tests that depend on the generated code; the others test shared code, and take long.
+    const names = '(bonus|tickets|stars).* (responds with|batching|deadline|writes) ';
     const { code, output } = await runTests('test/e2e/failures', 'test/connectors/conformance', '-t', names);
     expect([code, code === 0 ? '' : output]).toEqual([0, '']);
     expect(Number(/(\d+) passed/.exec(output.split('Tests')[1] ?? '')?.[1])).toBeGreaterThan(100);
   });
 
-  test('the guide goes on from there: what it changes is green too', async () => {
+  test('given the guide’s changes, then all checks pass', async () => {
     const changes = [...guide.matchAll(/```diff\n--- (\S+)\n([\s\S]*?)```/g)];
     expect(changes.length).toBeGreaterThan(4);
     for (const [, file = '', text = ''] of changes) {

@@ -17,7 +17,7 @@ import { freePort, ROOT, type Spawned, startProcess } from '../helpers/processes
 import { type Stack, startStack } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
 
-/* What docs/production.md and docs/troubleshooting.md tell an operator to write and to run. */
+/* The files and commands in docs/production.md and docs/troubleshooting.md. */
 
 const guide = readFileSync(join(ROOT, 'docs/production.md'), 'utf8');
 const troubleshooting = readFileSync(join(ROOT, 'docs/troubleshooting.md'), 'utf8');
@@ -25,10 +25,10 @@ const troubleshooting = readFileSync(join(ROOT, 'docs/troubleshooting.md'), 'utf
 const blocksOf = (text: string, language: string): string[] =>
   [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, block = '']) => block);
 
-/** The first block that has these words. */
+/** Returns the first block that contains these words. */
 const blockWith = (words: string, language: string, text = guide): string => {
   const found = blocksOf(text, language).find((block) => block.includes(words));
-  if (!found) throw new Error(`There is no block with ${words}.`);
+  if (!found) throw new Error(`No block contains ${words}.`);
   return found;
 };
 
@@ -38,7 +38,7 @@ const shell = async (command: string): Promise<string> => (await run('sh', ['-c'
 const site = blockWith('proxy_pass', 'nginx');
 const clientCertificates = blockWith('ssl_verify_client', 'nginx');
 
-test('the proxy’s limits fit the gateway’s defaults', () => {
+test('the proxy’s limits match the gateway’s defaults', () => {
   const { REQUEST_TIMEOUT_MS, IDLE_TIMEOUT_MS, MAX_HEADER_KIB } = GatewayEnv.parse({});
   const secondsOf = (directive: string) => Number(new RegExp(`\\s${directive} (\\d+)s;`).exec(site)?.[1]) * 1000;
   expect(secondsOf('proxy_read_timeout')).toBeGreaterThan(REQUEST_TIMEOUT_MS);
@@ -46,12 +46,12 @@ test('the proxy’s limits fit the gateway’s defaults', () => {
   expect(site).toContain(`large_client_header_buffers 4 ${MAX_HEADER_KIB}k;`);
 });
 
-describe.skipIf(!hasTool('nginx and openssl'))('behind the proxy of the guide', () => {
+describe.skipIf(!hasTool('nginx and openssl'))('behind the guide’s proxy', () => {
   let folder: string;
   let stack: Stack;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'nginx-'));
-    // The workers are another user's.
+    // nginx's workers run as another user.
     chmodSync(folder, 0o755);
     stack = await startStack({ env: { NODE_ENV: 'production', ALLOWED_HOSTS: 'graph.example' } });
     makeCertificate('graph.example');
@@ -69,7 +69,7 @@ describe.skipIf(!hasTool('nginx and openssl'))('behind the proxy of the guide', 
   };
   const read = (file: string) => readFileSync(join(folder, file));
 
-  /** Starts nginx with the guide's file, in which only addresses and paths are another's. */
+  /** Starts nginx with the guide's file; only addresses and paths are replaced. */
   const startProxy = async (text: string): Promise<{ readonly port: number; readonly stop: () => Promise<void> }> => {
     const port = await freePort();
     const { host } = new URL(stack.url);
@@ -105,7 +105,7 @@ describe.skipIf(!hasTool('nginx and openssl'))('behind the proxy of the guide', 
 
   const send = async (port: number, path: string, { host = 'graph.example', body, certificate }: Sent = {}) => {
     const identity = certificate && { cert: read(`${certificate}.pem`), key: read(`${certificate}.key`) };
-    // By undici the name that the certificate has to have is that of `Host`.
+    // undici would check the certificate against the `Host` header.
     const checkServerIdentity = () => undefined;
     const dispatcher = new Agent({
       connect: { ca: read('graph.example.pem'), servername: 'graph.example', checkServerIdentity, ...identity },
@@ -130,7 +130,7 @@ describe.skipIf(!hasTool('nginx and openssl'))('behind the proxy of the guide', 
 
   const body = JSON.stringify({ query: '{ customers(first: 50) { edges { node { email company { name } } } } }' });
 
-  test('the graph is there at its name, compressed, and nothing else is', async () => {
+  test('only the graph is served, compressed, and only at its host name', async () => {
     const { port, stop } = await startProxy(site);
     const { status, headers } = await send(port, '/graphql', { body });
     expect(status).toBe(200);
@@ -141,7 +141,7 @@ describe.skipIf(!hasTool('nginx and openssl'))('behind the proxy of the guide', 
     await stop();
   });
 
-  test('a body of a little under a megabyte arrives, and a larger one is refused', async () => {
+  test('a body just under a megabyte is accepted, and a larger one is rejected', async () => {
     const { port, stop } = await startProxy(site);
     const ofLength = (length: number) =>
       JSON.stringify({ query: '{ __typename }', variables: { text: 'x'.repeat(length) } });
@@ -150,7 +150,7 @@ describe.skipIf(!hasTool('nginx and openssl'))('behind the proxy of the guide', 
     await stop();
   });
 
-  test('with the two lines for client certificates, only clients with one are served', async () => {
+  test('with the two lines for client certificates, a client without one is rejected', async () => {
     const before = '    location = /graphql';
     expect(site).toContain(before);
     const { port, stop } = await startProxy(site.replace(before, `${clientCertificates}\n${before}`));
@@ -171,7 +171,7 @@ describe('docker-compose.production.yml', () => {
   const override = Override.parse(parse(blockWith('stop_grace_period', 'yaml')));
   const secretNames = [...INFRASTRUCTURE_SECRETS, ...subgraphs.flatMap(({ provider }) => secretsOf(provider))];
 
-  test('its services, variables and secrets are there', () => {
+  test('its services, variables and secrets exist', () => {
     const schemas = [
       GatewayEnv,
       InfrastructureEnv,
@@ -212,15 +212,15 @@ describe('docker-compose.production.yml', () => {
   test.each([
     ['payments', 'sk_test_abc'],
     ['crm', 'pat-abc'],
-  ])('%s calls its provider for real with the secret’s file, and does not start without', async (service, secret) => {
+  ])('%s calls its provider for real with the secret file, and does not start without it', async (service, secret) => {
     const started = start(service, secret);
     await expect.poll(started.output).toContain('its provider, for real').finally(started.stop);
     expect(await start(service).ended).toBe(78);
   });
 });
 
-describe.skipIf(!hasTool('redis-server'))('a Redis with the guide’s user', () => {
-  test('that user may do all that Tributary does', async () => {
+describe.skipIf(!hasTool('redis-server'))('given a Redis with the guide’s user', () => {
+  test('then Tributary has all the permissions it needs', async () => {
     const port = await freePort();
     const redis = startProcess(['redis-server', '--port', String(port), '--save', '', '--appendonly', 'no'], {});
     const cli = (command: string) => shell(command.replace('redis-cli', `redis-cli -p ${port}`));
@@ -244,7 +244,7 @@ describe.skipIf(!hasTool('redis-server'))('a Redis with the guide’s user', () 
   });
 });
 
-describe('the commands that ask a gateway', () => {
+describe('the guides’ commands', () => {
   let stack: Stack;
   beforeAll(async () => {
     stack = await startStack();
@@ -254,7 +254,7 @@ describe('the commands that ask a gateway', () => {
   const here = (command: string) =>
     command.replace('https://graph.example', stack.url).replace('http://127.0.0.1:4000', stack.url);
 
-  test('the probe asks all three subgraphs', async () => {
+  test('the probe reaches all three subgraphs', async () => {
     stack.reset();
     const { data, errors } = JSON.parse(await shell(here(blockWith('curl', 'sh'))));
     expect(errors).toBeUndefined();
@@ -262,7 +262,7 @@ describe('the commands that ask a gateway', () => {
     for (const { calls } of Object.values(stack.sandboxes)) expect(calls.length).toBeGreaterThan(0);
   });
 
-  test('health and report are what the guide says', async () => {
+  test('health and report have the documented format', async () => {
     expect(JSON.parse(await shell(here(blockWith('health', 'sh', troubleshooting))))).toEqual({ status: 'ok' });
     const { extensions } = JSON.parse(await shell(here(blockWith('x-tributary-report', 'sh', troubleshooting))));
     for (const row of extensions.tributary.calls) {

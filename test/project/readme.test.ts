@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROOT } from '../helpers/processes.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 
-/* README.md: its first query, and the files that it sends readers to. */
+/* README.md: its first query, and the files that it refers to. */
 
 const run = promisify(execFile);
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack.close());
 
-test('the first query has the response that the README shows', async () => {
+test('the first query returns the response that the README shows', async () => {
   const [, command = ''] = /```sh\n(curl [\s\S]*?)```/.exec(readme) ?? [];
   const [, response = ''] = /```json\n([\s\S]*?)```/.exec(readme) ?? [];
   expect(command).toContain('http://127.0.0.1:4000/graphql');
@@ -53,7 +53,7 @@ const exists = (path: string): boolean => {
   return paths.some((one) => one.endsWith(`/${example}`));
 };
 
-test('the tree of the README is the tree of the project', () => {
+test('the README’s tree matches the project’s folders', () => {
   const [, tree = ''] = /## Find your way\n\n([\s\S]*?)\n\n/.exec(readme) ?? [];
   let parent = '';
   const named = tree.split('\n').flatMap((line) => {
@@ -63,14 +63,14 @@ test('the tree of the README is the tree of the project', () => {
   });
   expect(named.length).toBeGreaterThan(20);
   expect(named.filter((path) => !exists(path))).toEqual([]);
-  // And every folder that holds what the product runs is in it.
+  // Every folder with production code is in it.
   const folders = paths
     .map((path) => path.slice(1))
     .filter((path) => /^(gateway|connectors)\/[\w-]+\/$/.test(path) || path === 'subgraphs/kit/');
   expect(folders.filter((path) => !named.includes(path))).toEqual([]);
 });
 
-test('the README sends readers to files that exist', () => {
+test('the files in the README’s table exist', () => {
   const [, table = ''] = /\| to change \| open \|\n\|---\|---\|\n([\s\S]*?)\n\n/.exec(readme) ?? [];
   const named = [...table.matchAll(/`([\w<>./-]+(?:\.\w+|\/))`/g)].map(([, path = '']) => path);
   expect(named.length).toBeGreaterThan(20);

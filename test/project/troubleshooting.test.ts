@@ -16,7 +16,7 @@ const sections = [...guide.matchAll(/^#+ `([A-Z_]+)`\n([\s\S]*?)(?=^#|(?![\s\S])
   }),
 );
 
-test('docs/troubleshooting.md has one section for each code, and for no other', () => {
+test('docs/troubleshooting.md has exactly one section per public code', () => {
   expect(sections.map(({ code }) => code).sort()).toEqual([...PUBLIC_ERROR_CODES].sort());
 });
 
@@ -24,14 +24,14 @@ test.each(sections)('$code: the section has a cause, a check and a cure', ({ tex
   expect([...text.matchAll(/^\*\*(\w+)\*\*: /gm)].map(([, part]) => part)).toEqual(['Cause', 'Check', 'Cure']);
 });
 
-test('docs/troubleshooting.md has a cure for each reason of a rejection', () => {
+test('docs/troubleshooting.md lists a cure for each rejection reason', () => {
   const { text = '' } = sections.find(({ code }) => code === 'UPSTREAM_REJECTED') ?? {};
   const firstColumns = [...text.matchAll(/^\| (`[^|]+) \|/gm)].map(([, column = '']) => column);
   const reasons = firstColumns.flatMap((column) => [...column.matchAll(/`([A-Z_]+)`/g)].map(([, reason]) => reason));
   expect(reasons.sort()).toEqual([...REJECTION_REASONS, ...STRIPE_REJECTION_REASONS].sort());
 });
 
-test('every code that the sources give an error is among the public ones', () => {
+test('every error code in the sources is public', () => {
   const files = ['gateway', 'subgraphs', 'connectors', 'runtime'].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts'))

@@ -10,7 +10,7 @@ import {
 import { answerProblems, requestProblems } from '../helpers/hubspot-contract.ts';
 import { startRecorder } from '../helpers/recorder.ts';
 
-/* HubSpot's own client uses the sandbox, and the sandbox's responses in the dated version must match the client's models. */
+/* HubSpot's own client uses the sandbox, whose responses in the dated version must match the client's models. */
 
 const company = createCompany();
 const OAUTH = { clientId: 'app', clientSecret: 'app-secret', refreshToken: 'refresh-me' };
@@ -57,7 +57,7 @@ const companies = () => hubspot.crm.companies;
 const deals = () => hubspot.crm.deals;
 const lineItems = () => hubspot.crm.lineItems;
 
-test('reads a batch, and what is missing of it', async () => {
+test('reads a batch, and reports missing records', async () => {
   const whole = await contacts().batchApi.read(read(['101', '102']));
   expect(whole.results.map(({ id }) => id).sort()).toEqual(['101', '102']);
   expect(whole.results[0]?.createdAt).toBeInstanceOf(Date);
@@ -75,7 +75,7 @@ test('reads a batch, and what is missing of it', async () => {
   expect(results.map(({ id }) => id)).toEqual(['101']);
 });
 
-test('reads what a property was before', async () => {
+test('reads the history of a property', async () => {
   const { results } = await contacts().batchApi.read(read(['101'], { propertiesWithHistory: ['phone', 'email'] }));
   expect(results[0]?.propertiesWithHistory?.['email']).toEqual([
     { value: 'ada.lindqvist@customers.example', timestamp: expect.any(Date), sourceType: expect.any(String) },
@@ -105,7 +105,7 @@ describe('searches', () => {
     ['a property with a minus', '-hs_object_id', [...ids].reverse()],
     ['an object', { propertyName: 'hs_object_id', direction: 'DESCENDING' }, [...ids].reverse()],
     ['an object without a direction', { propertyName: 'hs_object_id' }, ids],
-  ])('sorted by %s, a page after another', async (_, sort, expected) => {
+  ])('given a sort by %s, then pages are in that order', async (_, sort, expected) => {
     const first = await search({ sorts: [sort] });
     expect(first).toEqual({ ids: expected.slice(0, 3), total: ids.length, after: '3' });
     expect((await search({ sorts: [sort], after: first.after })).ids).toEqual(expected.slice(3, 6));
@@ -125,11 +125,11 @@ describe('searches', () => {
     ['NOT_HAS_PROPERTY', {}, []],
     ['CONTAINS_TOKEN', { value: `*${ids[0]}*` }, [ids[0]]],
     ['NOT_CONTAINS_TOKEN', { value: `*${ids[0]}*` }, ids.slice(1)],
-  ])('with %s', async (operator, more, expected) => {
+  ])('support the operator %s', async (operator, more, expected) => {
     expect((await search(filter(operator, more))).ids).toEqual(expected.slice(0, 200));
   });
 
-  describe('by the kind of a property:', () => {
+  describe('compare by the type of the property:', () => {
     const found = async (type: 'contacts' | 'deals', filters: object[], sorts: string[] = []) => {
       const { results } = await hubspot.crm[type].searchApi.doSearch({
         filterGroups: [{ filters: filters as never }],
@@ -221,7 +221,7 @@ describe('searches', () => {
       'NOT_IN',
       'CONTAINS_TOKEN',
       'NOT_CONTAINS_TOKEN',
-    ])('%s without a value is refused', async (operator) => {
+    ])('%s without a value is rejected', async (operator) => {
       expect(await failureOf(found('contacts', [{ propertyName: 'lastname', operator }]))).toMatchObject({
         code: 400,
         body: { category: 'VALIDATION_ERROR' },
@@ -230,7 +230,7 @@ describe('searches', () => {
   });
 });
 
-test('reads one record, by id or by a property, with what is asked for of it', async () => {
+test('reads one record by id or by a property, with properties and associations', async () => {
   const { id, properties } = await contacts().basicApi.getById('101', ['email', 'firstname']);
   expect({ id, properties }).toMatchObject({
     id: '101',
@@ -253,7 +253,7 @@ test('reads one record, by id or by a property, with what is asked for of it', a
   expect(linked.associations?.['deals']?.results[0]).toMatchObject({ type: 'contact_to_deal' });
 });
 
-test('pages through what is associated', async () => {
+test('pages through records with their associations', async () => {
   const all = await lineItems().getAll(undefined, undefined, undefined, undefined, ['deal']);
   expect(all.map(({ associations }) => associations?.['deals']?.results)).toEqual(
     company.deals.flatMap(({ id, lineItems: lines }) => lines.map(() => [{ id, type: 'line_item_to_deal' }])),
@@ -262,7 +262,7 @@ test('pages through what is associated', async () => {
   expect(Object.keys(deal?.associations ?? {})).toEqual(['line items', 'companies']);
 });
 
-test('pages through everything', async () => {
+test('pages through all records', async () => {
   const everyone = await contacts().getAll(7, undefined, ['email', 'lastname']);
   expect(everyone.map(({ id }) => id)).toEqual(company.people.map(({ id }) => id));
   expect(Object.keys(everyone[0]?.properties ?? {})).toEqual(expect.arrayContaining(['email', 'lastname']));
@@ -303,7 +303,7 @@ describe('creates a batch', () => {
     { properties: { email: 'two@customers.example' }, associations: [] },
   ];
 
-  test('of what can be created', async () => {
+  test('of valid records', async () => {
     const { results, status } = await contacts().batchApi.create({ inputs: inputs.filter((_, index) => index !== 1) });
     expect(status).toBe('COMPLETE');
     expect(results.map(({ properties }) => properties['email'])).toEqual([
@@ -312,7 +312,7 @@ describe('creates a batch', () => {
     ]);
   });
 
-  test('as a whole, or nothing of it', async () => {
+  test('given an invalid record, then none is created', async () => {
     expect(await failureOf(contacts().batchApi.create({ inputs }))).toMatchObject({
       code: 409,
       body: { category: 'CONFLICT' },
@@ -320,7 +320,7 @@ describe('creates a batch', () => {
     expect(await contacts().getAll()).toHaveLength(company.people.length);
   });
 
-  test('in part, where each input can be told from the others', async () => {
+  test('given trace ids, then valid records are created, and errors name the invalid ones', async () => {
     const traced = inputs.map((input, index) => ({ ...input, objectWriteTraceId: `trace-${index}` }));
     expect(await contacts().batchApi.create({ inputs: traced })).toMatchObject({
       results: [{ objectWriteTraceId: 'trace-0' }, { objectWriteTraceId: 'trace-2' }],
@@ -330,7 +330,7 @@ describe('creates a batch', () => {
   });
 });
 
-test('gives a new record an id that no other had, not even one of a batch that was refused', async () => {
+test('a new record gets an id that was never used before, not even by a rejected batch', async () => {
   const create = (email: string) => ({ properties: { email }, associations: [] });
   const first = Number((await contacts().basicApi.create(create('one@customers.example'))).id);
   await contacts().basicApi.archive(String(first));
@@ -342,7 +342,7 @@ test('gives a new record an id that no other had, not even one of a batch that w
   expect(results.map(({ id }) => Number(id))).toEqual([first + 2, first + 3]);
 });
 
-test('holds so many records of a type and so many tokens, and forgets the oldest', async () => {
+test('the number of records per type and of tokens is bounded; the oldest are dropped', async () => {
   await stop();
   const max = company.people.length;
   await start({ maxEntries: max });
@@ -371,7 +371,7 @@ test('holds so many records of a type and so many tokens, and forgets the oldest
   expect(statuses).toEqual([401, 200, 200]);
 });
 
-test('reads associations, by types in the singular and by their numbers too', async () => {
+test('reads associations by plural, singular and numeric type', async () => {
   const batch = { inputs: [{ id: '101' }, { id: '115' }] };
   const api = hubspot.crm.associations.v4.batchApi;
   const [plural, singular, numbered] = await Promise.all([
@@ -384,7 +384,7 @@ test('reads associations, by types in the singular and by their numbers too', as
   expect(numbered.results).toEqual(plural.results);
 });
 
-test('gets tokens', async () => {
+test('issues tokens', async () => {
   const { clientId, clientSecret, refreshToken } = OAUTH;
   const get = (token: string) =>
     hubspot.oauth.tokensApi.create('refresh_token', undefined, undefined, clientId, clientSecret, token);
@@ -403,38 +403,43 @@ test('gets tokens', async () => {
   });
 });
 
-describe('errors are HubSpot’s own, in JSON', () => {
+describe('errors have HubSpot’s format:', () => {
   test.each<[string, number, string, () => Promise<unknown>]>([
-    ['no such record', 404, 'OBJECT_NOT_FOUND', () => contacts().basicApi.getById('9999999')],
-    ['an id that cannot be decoded', 404, 'OBJECT_NOT_FOUND', () => contacts().basicApi.getById('9999999%')],
-    ['no such record to change', 404, 'OBJECT_NOT_FOUND', () => deals().basicApi.update('1', { properties: {} })],
-    ['no such endpoint', 404, 'OBJECT_NOT_FOUND', () => hubspot.crm.tickets.basicApi.getPage()],
+    ['an unknown record', 404, 'OBJECT_NOT_FOUND', () => contacts().basicApi.getById('9999999')],
     [
-      'a value that is not taken',
+      'an id that is not valid percent-encoding',
+      404,
+      'OBJECT_NOT_FOUND',
+      () => contacts().basicApi.getById('9999999%'),
+    ],
+    ['an update of an unknown record', 404, 'OBJECT_NOT_FOUND', () => deals().basicApi.update('1', { properties: {} })],
+    ['an unknown endpoint', 404, 'OBJECT_NOT_FOUND', () => hubspot.crm.tickets.basicApi.getPage()],
+    [
+      'an invalid value',
       400,
       'VALIDATION_ERROR',
       () => contacts().basicApi.create({ properties: { email: 'x' }, associations: [] }),
     ],
     [
-      'a stage that no pipeline has',
+      'an unknown stage',
       400,
       'VALIDATION_ERROR',
       () => deals().basicApi.update('50001', { properties: { dealstage: 'nostage' } }),
     ],
     [
-      'a lifecycle stage that there is not',
+      'an unknown lifecycle stage',
       400,
       'VALIDATION_ERROR',
       () => contacts().basicApi.update('102', { properties: { lifecyclestage: 'nostage' } }),
     ],
     [
-      'a date that is none',
+      'an invalid date',
       400,
       'VALIDATION_ERROR',
       () => deals().basicApi.update('50001', { properties: { closedate: 'abc' } }),
     ],
     [
-      'an address that is taken',
+      'an address in use',
       409,
       'CONFLICT',
       () => contacts().basicApi.update('102', { properties: { email: 'ada.lindqvist@customers.example' } }),
@@ -445,10 +450,10 @@ describe('errors are HubSpot’s own, in JSON', () => {
       'VALIDATION_ERROR',
       () => contacts().basicApi.getById('101', undefined, undefined, ['boats']),
     ],
-    ['more than a page', 400, 'VALIDATION_ERROR', () => contacts().basicApi.getPage(101)],
-    ['a cursor of a page that is none', 400, 'VALIDATION_ERROR', () => contacts().basicApi.getPage(10, 'abc')],
+    ['a page that is too large', 400, 'VALIDATION_ERROR', () => contacts().basicApi.getPage(101)],
+    ['an invalid cursor of a list', 400, 'VALIDATION_ERROR', () => contacts().basicApi.getPage(10, 'abc')],
     [
-      'a cursor of associations that is none',
+      'an invalid cursor of associations',
       400,
       'VALIDATION_ERROR',
       () =>
@@ -457,13 +462,13 @@ describe('errors are HubSpot’s own, in JSON', () => {
         }),
     ],
     [
-      'a cursor of a search that is none',
+      'an invalid cursor of a search',
       400,
       'VALIDATION_ERROR',
       () => contacts().searchApi.doSearch({ filterGroups: [], sorts: [], properties: [], limit: 1, after: '-1' }),
     ],
     [
-      'a date that is none',
+      'an invalid date in a search',
       400,
       'VALIDATION_ERROR',
       () =>
@@ -476,13 +481,13 @@ describe('errors are HubSpot’s own, in JSON', () => {
         }),
     ],
     [
-      'no such record by a property of every object of JavaScript',
+      'a lookup by the name of an inherited property',
       404,
       'OBJECT_NOT_FOUND',
       () => contacts().basicApi.getById('x', undefined, undefined, undefined, false, 'constructor'),
     ],
     [
-      'more history than a batch holds',
+      'too many records with history',
       400,
       'VALIDATION_ERROR',
       () => contacts().batchApi.read(read(Array(51).fill('101'), { propertiesWithHistory: ['email'] })),
@@ -507,7 +512,7 @@ describe('errors are HubSpot’s own, in JSON', () => {
     });
   });
 
-  test('another token', async () => {
+  test('a wrong token', async () => {
     hubspot.setAccessToken('another');
     expect(await failureOf(contacts().basicApi.getById('101'))).toMatchObject({
       code: 401,
@@ -516,7 +521,7 @@ describe('errors are HubSpot’s own, in JSON', () => {
   });
 });
 
-describe('the client repeats what the sandbox refuses for a while', () => {
+describe('the client retries', () => {
   /** Skips the client's waits and returns their durations. */
   const skipWaits = (whileWaiting: () => void = () => {}) => {
     const waits: number[] = [];
@@ -541,7 +546,7 @@ describe('the client repeats what the sandbox refuses for a while', () => {
     expect(waits).toEqual([200, 400]);
   });
 
-  test('a 429 of the ten seconds’ limit, with or without Retry-After', async () => {
+  test('a 429 of the ten-second limit, with or without Retry-After', async () => {
     const waits = skipWaits();
     sandbox.fail({ status: 429, times: 1, headers: { 'retry-after': '1' } });
     sandbox.fail({ status: 429, times: 1 });
@@ -549,7 +554,7 @@ describe('the client repeats what the sandbox refuses for a while', () => {
     expect(waits).toEqual([10_000, 20_000]);
   });
 
-  test('a 429 of the searches’ limit, until its second is over', async () => {
+  test('a 429 of the search limit, until its second is over', async () => {
     await stop();
     let now = Date.UTC(2026, 10, 1);
     const ANY = { calls: 1_000, windowMs: 1 };
@@ -564,7 +569,7 @@ describe('the client repeats what the sandbox refuses for a while', () => {
     expect(waits).toEqual([1_000]);
   });
 
-  test('and gives up on a limit of another kind', async () => {
+  test('but not a 429 of another limit', async () => {
     sandbox.fail({ status: 429, times: 1, body: '{"policyName":"DAILY","category":"RATE_LIMITS"}' });
     expect(await failureOf(contacts().basicApi.getById('101'))).toMatchObject({ code: 429 });
   });
@@ -578,10 +583,10 @@ const call = async (method: string, path: string, body?: object, authorization =
   });
 
 test.each([
-  ['lacks something', (answer: string) => answer.replace(/,"completedAt":"[^"]+"/, ''), /: completedAt: /],
+  ['lacks a required field', (answer: string) => answer.replace(/,"completedAt":"[^"]+"/, ''), /: completedAt: /],
   ['has an unknown property', (answer: string) => answer.replace('"id":', '"shoeSize":44,"id":'), /"shoeSize"/],
-  ['has a number for a text', (answer: string) => answer.replace('"id":"101"', '"id":101'), /: results.0.id: /],
-])('an answer that %s is not one of the client’s models', async (_, rewrite, problem) => {
+  ['has a number for a string', (answer: string) => answer.replace('"id":"101"', '"id":101'), /: results.0.id: /],
+])('given a response that %s, then the contract check reports it', async (_, rewrite, problem) => {
   sandbox.fail({ rewrite, times: 1 });
   await contacts().batchApi.read(read(['101']));
   expect(recorder.exchanges.flatMap(answerProblems)).toEqual([expect.stringMatching(problem)]);
@@ -589,7 +594,7 @@ test.each([
 
 /* The client uses the deprecated versions; these are the dated ones. */
 test.each(['contacts', 'companies', 'deals', 'line_items'])(
-  'every answer about %s has what the models of HubSpot’s client require',
+  'every response about %s matches the models of HubSpot’s client',
   async (type) => {
     const root = `/crm/objects/2026-09/${type}`;
     const listed = (await (
@@ -637,7 +642,7 @@ test.each(['contacts', 'companies', 'deals', 'line_items'])(
     );
   },
 );
-test('a path that is nobody’s is a 404 in JSON', async () => {
+test('an unknown path is a 404 in JSON', async () => {
   for (const path of ['/', '/crm/v3/objects/tickets', '/crm/objects/2020-01/contacts', '/oauth/2020-01/token']) {
     const response = await fetch(`${sandbox.url}${path}`, {
       method: 'POST',

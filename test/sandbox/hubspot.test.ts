@@ -25,7 +25,7 @@ const batch = (ids: string[], more: object = {}) => ({
   ...more,
 });
 
-test('a batch read answers 200 in an order of its own, with the properties asked and no others', async () => {
+test('a batch read returns 200 in its own order, with only the requested properties', async () => {
   const response = await call('/crm/objects/2026-09/contacts/batch/read', batch(['101', '105', '103']));
   expect(response.status).toBe(200);
   const { results } = (await response.json()) as { results: { id: string; properties: object }[] };
@@ -38,7 +38,7 @@ test('a batch read answers 200 in an order of its own, with the properties asked
   ]);
 });
 
-test('a batch read with a missing id answers 207 and names it', async () => {
+test('a batch read with an unknown id returns 207 and names it', async () => {
   const response = await call('/crm/objects/2026-09/contacts/batch/read', batch(['101', '999999']));
   expect(response.status).toBe(207);
   expect(await response.json()).toMatchObject({
@@ -49,7 +49,7 @@ test('a batch read with a missing id answers 207 and names it', async () => {
   });
 });
 
-test('reads by address in any mix of capitals', async () => {
+test('addresses are case-insensitive', async () => {
   const response = await call(
     '/crm/objects/2026-09/contacts/batch/read',
     batch(['ADA.lindqvist@customers.example'], { idProperty: 'email' }),
@@ -60,7 +60,7 @@ test('reads by address in any mix of capitals', async () => {
 test.each([
   ['2026-09', 'text', '/crm/associations/2026-09', '9001'],
   ['v4', 'numbers', '/crm/v4/associations', 9001],
-])('associations of %s answer %s for ids, and 207 for who has none', async (_, __, root, toObjectId) => {
+])('associations in %s return %s as ids, and 207 for records without any', async (_, __, root, toObjectId) => {
   const response = await call(`${root}/contacts/companies/batch/read`, { inputs: [{ id: '101' }, { id: '115' }] });
   expect(response.status).toBe(207);
   expect(await response.json()).toMatchObject({
@@ -69,7 +69,7 @@ test.each([
   });
 });
 
-describe('refuses', () => {
+describe('rejects', () => {
   const ids = (count: number) => Array.from({ length: count }, (_, index) => String(index));
   test.each([
     ['101 ids', '/crm/objects/2026-09/contacts/batch/read', batch(ids(101)), 'POST', 400, 'VALIDATION_ERROR'],
@@ -127,14 +127,14 @@ describe('refuses', () => {
     expect(await response.json()).toMatchObject({ status: 'error', category, correlationId: expect.any(String) });
   });
 
-  test('another token', async () => {
+  test('a wrong token', async () => {
     const response = await call('/crm/objects/2026-09/contacts', undefined, { token: 'other' });
     expect(response.status).toBe(401);
     expect(await response.json()).toMatchObject({ category: 'INVALID_AUTHENTICATION' });
   });
 });
 
-test('over its quota: 429 with the policy, headers that count down, and answers again later', async () => {
+test('given too many requests, then it returns 429 with the policy until the window is over', async () => {
   let now = 0;
   const strict = await startHubSpotSandbox({
     now: () => now,

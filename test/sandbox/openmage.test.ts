@@ -145,7 +145,7 @@ for (const [name, tool, command] of CLIENTS) {
       return outcomes.map((outcome) => ('result' in outcome ? outcome.result : outcome));
     };
 
-    test('stock is listed and set, and sessions end', async () => {
+    test('stock is listed and set, and sessions can be ended', async () => {
       const results = await resultsOf(
         stockOf('OABR-S', '1003', 'NO'),
         update('OABR-S', { qty: '5', is_in_stock: 1, backorders: 0 }),
@@ -178,7 +178,7 @@ for (const [name, tool, command] of CLIENTS) {
       ]);
     });
 
-    test('the catalogue is filtered as SQL filters it', async () => {
+    test('the catalogue is filtered as in SQL', async () => {
       const results = await resultsOf(...FILTERS.map(([, filters]) => listBy(filters)));
       const products = [...createCompany().products, ...ODD];
       // One client returns null for an empty list, the other an empty list.
@@ -212,7 +212,7 @@ for (const [name, tool, command] of CLIENTS) {
       expect(results).toEqual([...FAULTS.map(([code]) => fault(code)), true, fault('5'), fault('5')]);
     });
 
-    test('of many updates those before an unknown product are made', async () => {
+    test('given several updates, then those before an unknown product are made', async () => {
       const results = await resultsOf(
         updateAll(['OABR-S', 'NO-SUCH', 'OABR-M'], [{ qty: '71' }, { qty: '72' }, { qty: '73' }]),
         stockOf('OABR-S', 'OABR-M'),
@@ -232,14 +232,14 @@ const send = async (content: string) => {
   return [response.status, /<faultcode>(.*?)</.exec(await response.text())?.[1]];
 };
 
-test('a parameter that is missing is missed before the session is', async () => {
+test('a missing parameter is reported before an invalid session', async () => {
   const list = (content: string) =>
     `<n:catalogInventoryStockItemListRequestParam xmlns:n="urn:OpenMage">${content}</n:catalogInventoryStockItemListRequestParam>`;
   expect(await send(list('<sessionId>none</sessionId>'))).toEqual([500, '6']);
   expect(await send(list('<sessionId>none</sessionId><productIds/>'))).toEqual([500, '5']);
 });
 
-test('what is no SOAP message gets a fault and no stack trace', async () => {
+test('an invalid SOAP message gets a fault without a stack trace', async () => {
   for (const body of ['', 'hello', '<a><b></a>', '<Envelope><Body><dropTables/></Body></Envelope>']) {
     const response = await fetch(`${sandbox.url}${OPENMAGE_PATH}`, { method: 'POST', body });
     expect(response.status).toBe(500);
@@ -284,7 +284,7 @@ const readContract = (xml: string): Contract => {
 
 const reference = process.env['REFERENCE_WSDL'];
 
-test.skipIf(!reference)('beside the WSDL of a real shop (REFERENCE_WSDL): what both have is the same', () => {
+test.skipIf(!reference)('the parts shared with a real shop’s WSDL (REFERENCE_WSDL) are equal', () => {
   const own = readContract(createWsdl('http://127.0.0.1/'));
   const real = readContract(readFileSync(reference ?? '', 'utf8'));
   const shared = <T>(a: Record<string, T>, b: Record<string, T>) =>

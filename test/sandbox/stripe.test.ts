@@ -43,7 +43,7 @@ const failureOf = async (work: Promise<unknown>) => {
   return { type: error.type, status: error.statusCode, code: error.code, param: error.param };
 };
 
-test('the SDK pages through everything, newest first', async () => {
+test('the SDK pages through all payments, newest first', async () => {
   const all = await sdk.paymentIntents.list({ limit: 100 }).autoPagingToArray({ limit: 10_000 });
   expect(all).toHaveLength(company.accounts.flatMap(({ payments }) => payments).length);
   expect(all.map(({ created }) => created)).toEqual(all.map(({ created }) => created).sort((a, b) => b - a));
@@ -68,7 +68,7 @@ describe('the SDK pages backwards as well as forwards:', () => {
     expect(ids(await list({ limit: 100, starting_after: all[40] ?? '' }))).toEqual(after);
   });
 
-  test('a page before an object holds those next to it, and says whether there are more', async () => {
+  test('a page before an object holds its direct predecessors, and has_more is right', async () => {
     const { data } = await sdk.customers.list({ limit: 10 });
     const [cursor, all] = [data[9]?.id ?? '', ids(data)];
     const page = await sdk.customers.list({ limit: 3, ending_before: cursor });
@@ -79,7 +79,7 @@ describe('the SDK pages backwards as well as forwards:', () => {
     expect([none.data, none.has_more]).toEqual([[], false]);
   });
 
-  test('the cursor may be an object that the filter leaves out', async () => {
+  test('the cursor may be an object that the filter excludes', async () => {
     const customer = company.accounts[0]?.id ?? '';
     const own = ids((await sdk.paymentIntents.list({ customer, limit: 100 })).data);
     const { data } = await sdk.paymentIntents
@@ -96,7 +96,7 @@ describe('the SDK pages backwards as well as forwards:', () => {
     expect(ids(page.data)).toEqual([own[0]]);
   });
 
-  test('a range of times, its bounds in or out', async () => {
+  test('a time range may include or exclude its bounds', async () => {
     const { data } = await sdk.customers.list({ limit: 3 });
     const [newest, middle, oldest] = data.map(({ created }) => created) as [number, number, number];
     const within = async (created: Stripe.RangeQueryParam | number) =>
@@ -108,7 +108,7 @@ describe('the SDK pages backwards as well as forwards:', () => {
   });
 });
 
-describe('what the SDK’s types require is there', () => {
+describe('all fields that the SDK’s types require are present', () => {
   /* The compiler checks these lists against the SDK: a missing or unknown property fails to compile. */
   type NameOf<T> = { [Key in keyof T & string]-?: undefined extends T[Key] ? never : Key }[keyof T & string];
   const required =
@@ -197,7 +197,7 @@ describe('what the SDK’s types require is there', () => {
   });
 });
 
-test('retrieves what it lists, and what belongs to it', async () => {
+test('listed objects and their related ones can be retrieved', async () => {
   const refund = (await sdk.refunds.list({ limit: 1 })).data[0];
   expect(await sdk.refunds.retrieve(refund?.id ?? '')).toMatchObject({ ...refund });
   const charge = await sdk.charges.retrieve(String(refund?.charge), { expand: ['refunds', 'payment_intent'] });
@@ -212,7 +212,7 @@ test('retrieves what it lists, and what belongs to it', async () => {
   expect(lines.map(({ amount }) => amount)).toEqual([invoice?.total]);
 });
 
-test('a customer is made and changed, and the events say what was different', async () => {
+test('a customer is created and updated, and events have the previous values', async () => {
   const { id } = await sdk.customers.create(
     { name: 'Ada', phone: '+46 70 1', metadata: { tier: 'gold', region: 'north' } },
     { idempotencyKey: 'new-customer' },
@@ -234,7 +234,7 @@ test('a customer is made and changed, and the events say what was different', as
   expect((await sdk.events.list()).data).toHaveLength(2);
 });
 
-test('a payment’s life is told by its events, the latest first', async () => {
+test('a payment’s events are recorded, newest first', async () => {
   const pay = (more: Partial<Stripe.PaymentIntentCreateParams>) =>
     sdk.paymentIntents.create({
       amount: 1000,
@@ -282,7 +282,7 @@ test('a payment’s life is told by its events, the latest first', async () => {
   expect(created?.data.object).toMatchObject({ id: held.id, status: 'requires_payment_method' });
 });
 
-test('a held payment that is canceled: its charge is neither captured nor refunded', async () => {
+test('given a canceled authorization, then its charge is neither captured nor refunded', async () => {
   const held = await sdk.paymentIntents.create({
     amount: 1000,
     currency: 'eur',
@@ -302,7 +302,7 @@ test('a held payment that is canceled: its charge is neither captured nor refund
   ]);
 });
 
-describe('a path that cannot be expanded is refused before anything is done:', () => {
+describe('given an invalid expand path, then nothing is done:', () => {
   const expand = ['nonsense'];
   const payment = { amount: 1000, currency: 'eur', payment_method: 'pm_card_visa', confirm: true };
   const held = async () => (await sdk.paymentIntents.create({ ...payment, capture_method: 'manual' })).id;
@@ -355,7 +355,7 @@ describe('a path that cannot be expanded is refused before anything is done:', (
         return (expand) => sdk.refunds.update(id, { metadata: { order: '7' }, expand }, options);
       },
     ],
-  ])('%s, and its idempotency key is as good as new', async (_, prepare) => {
+  ])('%s; its idempotency key can be used again', async (_, prepare) => {
     const write = await prepare();
     const everything = async () =>
       Promise.all([
@@ -379,7 +379,7 @@ describe('a path that cannot be expanded is refused before anything is done:', (
     'has_more',
     'data.latest_charge.nonsense',
     'data.latest_charge.refunds.charge',
-  ])('a list of nothing, %s', async (path) => {
+  ])('an empty list, with %s', async (path) => {
     const { id } = await sdk.customers.create({});
     expect(await failureOf(sdk.paymentIntents.list({ customer: id, expand: [path] }))).toMatchObject({
       status: 400,
@@ -387,7 +387,7 @@ describe('a path that cannot be expanded is refused before anything is done:', (
     });
   });
 
-  test('what can be expanded further down', async () => {
+  test('nested paths can be expanded', async () => {
     const { data } = await sdk.refunds.list({ limit: 1, expand: ['data.charge.refunds.data.payment_intent'] });
     expect(data[0]).toMatchObject({
       charge: {
@@ -406,7 +406,7 @@ describe('a path that cannot be expanded is refused before anything is done:', (
   });
 });
 
-test('holds so many objects of a kind, events and idempotency keys, and forgets the oldest', async () => {
+test('the number of objects per type, events and idempotency keys is bounded; the oldest are dropped', async () => {
   const max = company.accounts.length;
   const small = await startStripeSandbox({
     maxEntries: max,
@@ -427,7 +427,7 @@ test('holds so many objects of a kind, events and idempotency keys, and forgets 
   await small.close();
 });
 
-test('a declined payment stays, with the error that the card gave', async () => {
+test('a declined payment is kept, with the card’s error', async () => {
   const error = await sdk.paymentIntents
     .create({ amount: 1000, currency: 'eur', payment_method: 'pm_card_chargeDeclinedExpiredCard', confirm: true })
     .catch((failure: unknown) => failure);
@@ -441,7 +441,7 @@ test('a declined payment stays, with the error that the card gave', async () => 
   });
 });
 
-describe('the least that can be charged', () => {
+describe('the minimum amount', () => {
   test.each([
     ['usd', 50],
     ['eur', 50],
@@ -453,7 +453,7 @@ describe('the least that can be charged', () => {
     ['nok', 300],
     ['pln', 200],
     ['kwd', 180],
-  ])('of %s is %i', async (currency, least) => {
+  ])('for %s is %i', async (currency, least) => {
     const tooSmall = { type: 'StripeInvalidRequestError', status: 400, code: 'amount_too_small', param: 'amount' };
     const create = (amount: number) => sdk.paymentIntents.create({ amount, currency });
     expect(await failureOf(create(least - 10))).toEqual(tooSmall);
@@ -482,7 +482,7 @@ describe('searches', () => {
     expect((await found(query)).toSorted()).toEqual(wanted.toSorted());
   });
 
-  test('metadata, of an object of any kind', async () => {
+  test('search metadata', async () => {
     const fast = await startStripeSandbox({ searchLagMs: 0 });
     const api = sdkFor(fast);
     const { id } = await api.customers.create({ metadata: { 'order "7"': 'Blue' } });
@@ -493,7 +493,7 @@ describe('searches', () => {
     await fast.close();
   });
 
-  test('charges and invoices', async () => {
+  test('find charges and invoices', async () => {
     const charges = await sdk.charges.search({ query: 'refunded:"true" AND amount>10000', limit: 100 });
     expect(charges.data.length).toBeGreaterThan(0);
     for (const charge of charges.data) expect([charge.refunded, charge.amount > 10_000]).toEqual([true, true]);
@@ -502,7 +502,7 @@ describe('searches', () => {
   });
 });
 
-test('expands what the provider expands, and nothing else', async () => {
+test('only the paths that Stripe supports can be expanded', async () => {
   const { data } = await sdk.customers.list({ limit: 1, expand: ['data.sources', 'data.tax_ids'] });
   expect(data[0]).toMatchObject({ sources: { object: 'list', data: [] }, tax_ids: { object: 'list', data: [] } });
   const paid = await sdk.paymentIntents.create({
@@ -524,7 +524,7 @@ test('expands what the provider expands, and nothing else', async () => {
   }
 });
 
-test('filters, searches and expands', async () => {
+test('lists can be filtered, searched and expanded', async () => {
   const account = company.accounts.find(({ payments }) => payments.some(({ refunds }) => refunds.length === 2));
   const { data } = await sdk.paymentIntents.list({
     customer: account?.id ?? '',
@@ -539,10 +539,10 @@ test('filters, searches and expands', async () => {
   expect(listed.data).toEqual([]);
 });
 
-describe('refuses, as the SDK understands it:', () => {
+describe('requests are rejected with the SDK’s error types:', () => {
   test.each([
     [
-      'another key',
+      'a wrong key',
       () => sdkFor(sandbox, 'sk_test_other').customers.list(),
       { status: 401, type: 'StripeAuthenticationError' },
     ],
@@ -556,9 +556,9 @@ describe('refuses, as the SDK understands it:', () => {
       () => sdk.refunds.retrieve('re_none'),
       { type: 'StripeInvalidRequestError', status: 404, code: 'resource_missing', param: 'id' },
     ],
-    ['an id of odd characters', () => sdk.charges.retrieve('ch-é/1'), { status: 404, code: 'resource_missing' }],
+    ['an id with special characters', () => sdk.charges.retrieve('ch-é/1'), { status: 404, code: 'resource_missing' }],
     [
-      'an unknown cursor to end before',
+      'an unknown ending_before',
       () => sdk.events.list({ ending_before: 'evt_none' }),
       { status: 400, code: 'resource_missing', param: 'ending_before' },
     ],
@@ -568,12 +568,12 @@ describe('refuses, as the SDK understands it:', () => {
       { status: 400, code: 'parameters_exclusive' },
     ],
     [
-      'an unknown bound of a range',
+      'an unknown range operator',
       () => sdk.charges.list({ created: { after: 1 } as object }),
       { code: 'parameter_unknown', param: 'created[after]' },
     ],
     [
-      'an empty value where none can be',
+      'an empty required value',
       () => sdk.paymentIntents.create({ amount: '' as never, currency: 'eur' }),
       { code: 'parameter_invalid_empty', param: 'amount' },
     ],
@@ -583,12 +583,12 @@ describe('refuses, as the SDK understands it:', () => {
       { code: 'parameter_invalid_integer', param: 'amount' },
     ],
     [
-      'a currency of nobody',
+      'an unknown currency',
       () => sdk.paymentIntents.create({ amount: 100, currency: '__proto__' }),
       { status: 400, param: 'currency' },
     ],
     [
-      'a thousandth that cards cannot pay',
+      'an amount with too many decimals for cards',
       () => sdk.paymentIntents.create({ amount: 1255, currency: 'kwd' }),
       { status: 400, param: 'amount' },
     ],
@@ -610,23 +610,23 @@ describe('refuses, as the SDK understands it:', () => {
     ],
     ['a page that is too large', () => sdk.customers.list({ limit: 101 }), { status: 400, param: 'limit' }],
     [
-      'eleven alternatives',
+      'eleven search clauses',
       () => sdk.customers.search({ query: Array(11).fill('email:"a"').join(' OR ') }),
       { param: 'query' },
     ],
-    ['a part of two letters', () => sdk.customers.search({ query: 'name~"an"' }), { param: 'query' }],
-    ['a part of a number', () => sdk.charges.search({ query: 'amount~"100"' }), { param: 'query' }],
-    ['a field of nobody', () => sdk.customers.search({ query: 'constructor:"a"' }), { param: 'query' }],
+    ['a substring of two letters', () => sdk.customers.search({ query: 'name~"an"' }), { param: 'query' }],
+    ['a substring of a number', () => sdk.charges.search({ query: 'amount~"100"' }), { param: 'query' }],
+    ['an unknown search field', () => sdk.customers.search({ query: 'constructor:"a"' }), { param: 'query' }],
     ['AND with OR', () => sdk.customers.search({ query: 'email:"a" AND name:"b" OR name:"c"' }), { param: 'query' }],
-    ['five levels', () => sdk.customers.list({ expand: ['data.a.b.c.d.e'] }), { param: 'expand' }],
+    ['five levels of expansion', () => sdk.customers.list({ expand: ['data.a.b.c.d.e'] }), { param: 'expand' }],
     [
       'no amount',
       () => sdk.paymentIntents.create({ currency: 'eur' } as never),
       { code: 'parameter_missing', param: 'amount' },
     ],
-    ['a refund of nobody knows what', () => sdk.refunds.create({}), { status: 400, code: 'parameter_missing' }],
+    ['a refund without a payment or charge', () => sdk.refunds.create({}), { status: 400, code: 'parameter_missing' }],
     [
-      'a refund of a payment by the charge of another',
+      'a refund with another payment’s charge',
       async () => {
         const [one, other] = (await sdk.charges.list()).data;
         return sdk.refunds.create({ charge: one?.id ?? '', payment_intent: String(other?.payment_intent) });
@@ -634,7 +634,7 @@ describe('refuses, as the SDK understands it:', () => {
       { status: 400, param: 'charge' },
     ],
     [
-      'a refund of a charge that failed',
+      'a refund of a failed charge',
       async () => {
         const params = { amount: 100, currency: 'eur', payment_method: 'pm_card_chargeDeclined', confirm: true };
         await sdk.paymentIntents.create(params).catch(() => undefined);
@@ -658,7 +658,7 @@ describe('refuses, as the SDK understands it:', () => {
   });
 });
 
-test('a key is good for one request: the same again is answered as before, another is refused', async () => {
+test('given a used idempotency key, then the same request is replayed, and another is rejected', async () => {
   const create = (amount: number) => sdk.paymentIntents.create({ amount, currency: 'eur' }, { idempotencyKey: 'once' });
   const first = await create(100);
   const again = await create(100);
@@ -667,8 +667,8 @@ test('a key is good for one request: the same again is answered as before, anoth
   expect(await failureOf(create(200))).toMatchObject({ status: 400, type: 'StripeIdempotencyError' });
 });
 
-describe('a key and', () => {
-  test('a request that was refused for its parameters: the key is still good', async () => {
+describe('an idempotency key', () => {
+  test('can be used again after a request with invalid parameters', async () => {
     const create = (params: object) => sdk.paymentIntents.create(params as never, { idempotencyKey: 'twice' });
     expect(await failureOf(create({ amount: 'x', currency: 'eur' }))).toMatchObject({
       code: 'parameter_invalid_integer',
@@ -676,7 +676,7 @@ describe('a key and', () => {
     expect((await create({ amount: 100, currency: 'eur' })).status).toBe('requires_payment_method');
   });
 
-  test('an error of the card: it is answered again, and the card is not charged again', async () => {
+  test('replays a card error without charging the card again', async () => {
     const create = () =>
       sdk.paymentIntents
         .create(
@@ -691,7 +691,7 @@ describe('a key and', () => {
     expect((await sdk.events.list({ type: 'charge.failed' })).data).toHaveLength(1);
   });
 
-  test('another endpoint: it is refused; a day later it is new', async () => {
+  test('is rejected by another endpoint, and can be used again a day later', async () => {
     let now = Date.now();
     const patient = await startStripeSandbox({ now: () => now });
     const api = sdkFor(patient);
@@ -709,11 +709,11 @@ describe('a key and', () => {
   });
 });
 
-describe('every answer says which request it is for:', () => {
+describe('every response has its own request id:', () => {
   test.each<[string, () => Promise<unknown>]>([
     ['a result', () => sdk.customers.list()],
     ['an error', () => sdk.customers.retrieve('cus_none')],
-    ['a refused key', () => sdkFor(sandbox, 'sk_test_other').customers.list()],
+    ['a wrong key', () => sdkFor(sandbox, 'sk_test_other').customers.list()],
   ])('%s', async (_, work) => {
     const idOf = (answer: unknown) =>
       (answer as { requestId?: string }).requestId ??
@@ -723,7 +723,7 @@ describe('every answer says which request it is for:', () => {
     expect(idOf(ids[0])).not.toBe(idOf(ids[1]));
   });
 
-  test('and a replayed one which was the first', async () => {
+  test('a replayed response also has the original one', async () => {
     const create = () => sdk.customers.create({}, { idempotencyKey: 'first' });
     const [first, again] = [(await create()).lastResponse, (await create()).lastResponse];
     expect(again.headers['original-request']).toBe(first.requestId);
@@ -732,7 +732,7 @@ describe('every answer says which request it is for:', () => {
   });
 });
 
-describe('what the API does not have is said as the provider says it:', () => {
+describe('an unknown path gets Stripe’s error:', () => {
   test.each([
     ['GET', '/'],
     ['GET', '/v1'],
@@ -752,14 +752,14 @@ describe('what the API does not have is said as the provider says it:', () => {
     });
   });
 
-  test('the SDK’s raw request', async () => {
+  test('also for the SDK’s raw request', async () => {
     expect(await failureOf(sdk.rawRequest('GET', '/v1/unheard_of'))).toMatchObject({
       type: 'StripeInvalidRequestError',
       status: 404,
     });
   });
 
-  test('a body that is no form', async () => {
+  test('a body that is not a form is rejected', async () => {
     const body = JSON.stringify({ name: 'Ada' });
     const response = await send('/v1/customers', {
       method: 'POST',
@@ -778,8 +778,8 @@ describe('what the API does not have is said as the provider says it:', () => {
   });
 });
 
-describe('the SDK repeats', () => {
-  test('a write that failed, under a key of its own, and it is carried out once', async () => {
+describe('the SDK retries', () => {
+  test('a failed write with a key of its own, and it is carried out once', async () => {
     sandbox.fail({ on: 'POST /v1/customers', drop: 'after', times: 1 });
     const { id } = await sdkFor(sandbox, STRIPE_SANDBOX_KEY, 1).customers.create({ name: 'Once' });
     const keys = sandbox.calls.map(({ idempotencyKey }) => idempotencyKey);
@@ -788,7 +788,7 @@ describe('the SDK repeats', () => {
     expect(data.map(({ data: { object } }) => (object as { id?: string }).id)).toEqual([id]);
   });
 
-  test('what is over its quota only where the answer tells it to', async () => {
+  test('a 429 only if the response says so', async () => {
     sandbox.fail({ on: 'GET /v1/refunds', status: 429, times: 1 });
     expect(await failureOf(sdkFor(sandbox, STRIPE_SANDBOX_KEY, 2).refunds.list())).toMatchObject({
       type: 'StripeRateLimitError',
@@ -802,7 +802,7 @@ describe('the SDK repeats', () => {
   });
 });
 
-test('a new object is found by search only after a while, and in lists at once', async () => {
+test('a new object is in lists immediately, but in searches only after a delay', async () => {
   let now = Date.now();
   const slow = await startStripeSandbox({ searchLagMs: 60_000, now: () => now });
   const api = sdkFor(slow);
@@ -815,7 +815,7 @@ test('a new object is found by search only after a while, and in lists at once',
   await slow.close();
 });
 
-test('over its quota: 429 with the reason, and answers again when the second is over', async () => {
+test('given too many requests, then it returns 429 with the reason until the second is over', async () => {
   let now = Date.now();
   const strict = await startStripeSandbox({ now: () => now });
   const api = sdkFor(strict);
@@ -837,7 +837,7 @@ test('over its quota: 429 with the reason, and answers again when the second is 
 
 const samples = process.env['REFERENCE_STRIPE_FIXTURES'];
 
-describe.skipIf(!samples)('beside Stripe’s own sample objects (REFERENCE_STRIPE_FIXTURES)', () => {
+describe.skipIf(!samples)('compared with Stripe’s own sample objects (REFERENCE_STRIPE_FIXTURES)', () => {
   type Sample = Record<string, unknown>;
   const resources = samples
     ? (JSON.parse(readFileSync(samples, 'utf8')) as { resources: Record<string, Sample> }).resources
@@ -851,7 +851,7 @@ describe.skipIf(!samples)('beside Stripe’s own sample objects (REFERENCE_STRIP
     invoice: { ...state.invoices[0] },
   };
 
-  test.each(Object.keys(own))('a %s of the stand-in has fields of the same kinds', (name) => {
+  test.each(Object.keys(own))('a %s of the sandbox has fields of the same types', (name) => {
     const kind = (value: unknown) => (Array.isArray(value) ? 'array' : typeof value);
     for (const [field, value] of Object.entries(own[name] ?? {})) {
       const sample = resources[name]?.[field];
@@ -860,7 +860,7 @@ describe.skipIf(!samples)('beside Stripe’s own sample objects (REFERENCE_STRIP
     }
   });
 
-  test('the payments subgraph can read them', () => {
+  test('the payments subgraph can parse them', () => {
     expect(StripeCustomer.safeParse(resources['customer']).error).toBeUndefined();
     expect(ApiRefund.safeParse(resources['refund']).error).toBeUndefined();
     expect(ApiInvoice.safeParse(resources['invoice']).error).toBeUndefined();

@@ -20,14 +20,14 @@ afterEach(() => stack.close());
 
 const refreshes = () => operationsOf(stack.hubspot).filter((operation) => operation === TOKEN).length;
 
-test('given an OAuth app, when twenty ask at once, then one token serves all', async () => {
+test('given an OAuth app and twenty concurrent requests, then one token serves all', async () => {
   const { ask } = await start({ env: ENV, hubspot: { oauth: OAUTH } });
   const answers = await Promise.all(Array.from({ length: 20 }, () => ask(ASK)));
   for (const { data } of answers) expect(data).toEqual({ customer: { firstName: 'Ada' } });
   expect(refreshes()).toBe(1);
 });
 
-test('given a token that the provider took back, then a new one is obtained and the call repeated', async () => {
+test('given a revoked token, then a new one is acquired and the call is repeated', async () => {
   const { ask, hubspot } = await start({ env: ENV, hubspot: { oauth: OAUTH } });
   await ask(ASK);
   hubspot.fail({ on: 'contacts', status: 401, times: 1 });
@@ -36,7 +36,7 @@ test('given a token that the provider took back, then a new one is obtained and 
   expect(refreshes()).toBe(2);
 });
 
-test('given tokens that live shorter than the margin, then each is used while it is fresh', async () => {
+test('given a token lifetime below the renewal margin, then each request gets a new token', async () => {
   const { ask } = await start({ env: ENV, hubspot: { oauth: OAUTH, tokenLifetimeS: 30 } });
   await ask(ASK);
   const { errors } = await ask(ASK);
@@ -44,7 +44,7 @@ test('given tokens that live shorter than the margin, then each is used while it
   expect(refreshes()).toBe(2);
 });
 
-test('given a refresh token that is no longer taken, then UPSTREAM_UNAUTHORIZED, and it is tried again later', async () => {
+test('given a rejected refresh token, then the error is UPSTREAM_UNAUTHORIZED, and it is tried again', async () => {
   const { ask, hubspot } = await start({ env: ENV, hubspot: { oauth: { ...OAUTH, refreshToken: 'another' } } });
   for (const round of [1, 2]) {
     const { errors, text } = await ask(ASK);
@@ -54,7 +54,7 @@ test('given a refresh token that is no longer taken, then UPSTREAM_UNAUTHORIZED,
   }
 });
 
-test('given a private app whose token is not taken, then it is asked once', async () => {
+test('given a private app with a rejected token, then the call is not repeated', async () => {
   const { ask, hubspot } = await start({ env: { HUBSPOT_ACCESS_TOKEN: 'pat-wrong' } });
   const { errors } = await ask(ASK);
   expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_UNAUTHORIZED');

@@ -79,7 +79,7 @@ const endpoints = () => [
   ...new Set(recorder.exchanges.map(({ method, path }) => `${method} ${path.replace(/\/\d+$/, '/{id}')}`)),
 ];
 
-test('every endpoint that is called is of the dated version', () => {
+test('every called endpoint has the dated version', () => {
   expect(endpoints().sort()).toEqual([
     'GET /crm/objects/2026-09/contacts',
     'GET /crm/objects/2026-09/deals',
@@ -101,23 +101,23 @@ test('every endpoint that is called is of the dated version', () => {
   ]);
 });
 
-test('the secrets of the OAuth app travel in the body, never in an address', () => {
+test('the secrets of the OAuth app are in the body, never in a URL', () => {
   expect(recorder.exchanges.filter(({ query }) => query.size > 0).map(({ method }) => method)).not.toContain('POST');
 });
 
-describe('beside the models of HubSpot’s client', () => {
-  test('every request has what is required and nothing unknown', () => {
+describe('compared with the models of HubSpot’s client', () => {
+  test('every request has all required fields and no unknown ones', () => {
     expect(recorder.exchanges.length).toBeGreaterThan(25);
     expect(recorder.exchanges.flatMap(requestProblems)).toEqual([]);
   });
 
-  test('every answer of the sandbox has what is required and nothing unknown', () => {
+  test('every response of the sandbox has all required fields and no unknown ones', () => {
     expect(new Set(recorder.exchanges.map(({ status }) => status))).toEqual(new Set([200, 201, 207]));
     expect(recorder.exchanges.flatMap(answerProblems)).toEqual([]);
   });
 });
 
-test('HUBSPOT_API_VERSION names another dated version for all of them', async () => {
+test('HUBSPOT_API_VERSION selects another dated version for all requests', async () => {
   const other = await startStack({ hubspot: { oauth: OAUTH, associationsPerPage: 1 } });
   const recorded = await startRecorder(other.hubspot.url);
   await askAll(other, recorded, { HUBSPOT_API_VERSION: '2026-03' });
@@ -126,7 +126,7 @@ test('HUBSPOT_API_VERSION names another dated version for all of them', async ()
   await other.close();
 });
 
-test.each(['v3', '2026', '2026-09/../../v3', '26-09'])('HUBSPOT_API_VERSION=%s ends the start', async (version) => {
+test.each(['v3', '2026', '2026-09/../../v3', '26-09'])('HUBSPOT_API_VERSION=%s prevents startup', async (version) => {
   await expect(stack.startAnother({ HUBSPOT_API_VERSION: version })).rejects.toThrow(
     'HUBSPOT_API_VERSION: must be a dated version, e.g. 2026-09',
   );

@@ -22,22 +22,19 @@ const envelope = (body: string) =>
 
 /** Responses to a successful update that do not show its success. */
 const LOST: readonly (readonly [name: string, fault: Fault])[] = [
-  ['the connection breaks', { drop: 'after' }],
-  ['half a document', { rewrite: (body) => body.slice(0, body.length / 2) }],
+  ['a lost connection', { drop: 'after' }],
+  ['a truncated document', { rewrite: (body) => body.slice(0, body.length / 2) }],
   ['an empty body', { rewrite: () => '' }],
-  ['a page', { rewrite: () => '<html><h1>It works!</h1></html>' }],
+  ['an HTML page', { rewrite: () => '<html><h1>It works!</h1></html>' }],
   ['JSON', { rewrite: () => '{"result":1}' }],
   ['an empty message', { rewrite: () => envelope('') }],
   ['a message without a body', { rewrite: () => '<SOAP-ENV:Envelope/>' }],
   ['no result', { rewrite: (body) => body.replace('<result>1</result>', '') }],
   ['a result of 0', { rewrite: (body) => body.replace('>1<', '>0<') }],
-  ['a result that is no number', { rewrite: (body) => body.replace('>1<', '>yes<') }],
+  ['a result that is not a number', { rewrite: (body) => body.replace('>1<', '>yes<') }],
   ['another operation’s answer', { rewrite: (body) => body.replaceAll(UPDATE, 'login') }],
   ['an internal error', { rewrite: () => envelope('<SOAP-ENV:Fault><faultcode>1</faultcode></SOAP-ENV:Fault>') }],
-  [
-    'a fault that nobody knows',
-    { rewrite: () => envelope('<SOAP-ENV:Fault><faultcode>4711</faultcode></SOAP-ENV:Fault>') },
-  ],
+  ['an unknown fault', { rewrite: () => envelope('<SOAP-ENV:Fault><faultcode>4711</faultcode></SOAP-ENV:Fault>') }],
   ['a document type', { rewrite: (body) => `<!DOCTYPE x>${body}` }],
   ['too many levels', { rewrite: () => envelope('<a>'.repeat(100) + '</a>'.repeat(100)) }],
   ['9 MiB', { bytes: 9 * 1024 * 1024 }],
@@ -46,25 +43,25 @@ const LOST: readonly (readonly [name: string, fault: Fault])[] = [
 /** Responses to the reads after the update from which the stock cannot be read. */
 const UNREADABLE: readonly (readonly [name: string, fault: Fault])[] = [
   ['no connection', { drop: 'before' }],
-  ['a lost answer', { drop: 'after' }],
+  ['a lost response', { drop: 'after' }],
   ['503', { status: 503 }],
   ['500', { status: 500 }],
   ['429', { status: 429, headers: { 'retry-after': '60' } }],
   ['401', { status: 401 }],
   ['404', { status: 404 }],
   ['a redirect', { status: 302, headers: { location: 'http://127.0.0.1:1/' } }],
-  ['half a document', { rewrite: (body) => body.slice(0, body.length / 2) }],
-  ['a page', { body: '<html><h1>It works!</h1></html>' }],
+  ['a truncated document', { rewrite: (body) => body.slice(0, body.length / 2) }],
+  ['an HTML page', { body: '<html><h1>It works!</h1></html>' }],
   ['no list', { rewrite: () => envelope('') }],
   ['no quantity', { rewrite: (body) => body.replaceAll('qty>', 'quantity>') }],
-  ['a quantity that is no number', { rewrite: (body) => body.replace(/<qty>[^<]+/, '<qty>many') }],
+  ['a quantity that is not a number', { rewrite: (body) => body.replace(/<qty>[^<]+/, '<qty>many') }],
   ['an entry without a SKU', { rewrite: (body) => body.replace(`<sku>${SKU}</sku>`, '') }],
   ['a fault', { status: 500, body: envelope('<SOAP-ENV:Fault><faultcode>6</faultcode></SOAP-ENV:Fault>') }],
 ];
 
 /** Responses that suggest that the update reached another product. */
 const CONTRADICTING: readonly (readonly [name: string, fault: Fault])[] = [
-  ['nothing of this SKU', { rewrite: (body) => body.replace(/<result>.*<\/result>/s, '<result></result>') }],
+  ['no entry for the SKU', { rewrite: (body) => body.replace(/<result>.*<\/result>/s, '<result></result>') }],
   ['another SKU', { rewrite: (body) => body.replace(`<sku>${SKU}`, '<sku>OABR-X') }],
   ['another id', { rewrite: (body) => body.replace('<product_id>1002', '<product_id>1') }],
 ];
@@ -106,7 +103,7 @@ describe.each(PATHS)('%s', (path) => {
   };
   const done = () => ({ setStock: { product: { sku: SKU, stock: { quantity, inStock: true } } } });
 
-  test.each(LOST)('the update: given %s, then it is found out that it was carried out', async (_, fault) => {
+  test.each(LOST)('the update: given %s, then its result is reconciled', async (_, fault) => {
     stack.openmage.fail({ on: UPDATE, ...fault });
     const { data, errors } = await set();
     expect(errors).toBeUndefined();
@@ -114,7 +111,7 @@ describe.each(PATHS)('%s', (path) => {
     expect(updates()).toBe(1);
   });
 
-  test.each(LOST)('the update: given %s and no reads, then its outcome is unknown', async (_, fault) => {
+  test.each(LOST)('the update: given %s and failing reads, then the outcome is unknown', async (_, fault) => {
     stack.openmage.fail({ on: UPDATE, ...fault });
     failReadsAfter({ status: 503 });
     const { data, errors } = await set();
@@ -124,7 +121,7 @@ describe.each(PATHS)('%s', (path) => {
     expect(await inShop()).toBe(quantity);
   });
 
-  test.each(UNREADABLE)('reading back: given %s, then the product is answered without its stock', async (_, fault) => {
+  test.each(UNREADABLE)('reading back: given %s, then the product is returned without its stock', async (_, fault) => {
     failReadsAfter(fault);
     const { data, errors } = await set();
     expect(data).toEqual({ setStock: { product: { sku: SKU, stock: null } } });
@@ -135,7 +132,7 @@ describe.each(PATHS)('%s', (path) => {
     expect(await inShop()).toBe(quantity);
   });
 
-  test('reading back: given it fails and nobody wants to know, then there is no error', async () => {
+  test('reading back: given it fails and no stock is selected, then there is no error', async () => {
     failReadsAfter({ status: 503 });
     const { data, errors } = await stack.ask(SET.replace(/stock \{[^}]*\}/, ''), { quantity });
     expect(errors).toBeUndefined();
@@ -143,7 +140,7 @@ describe.each(PATHS)('%s', (path) => {
   });
 
   test.each([...UNREADABLE.filter(([name]) => !/^(429|40.|a redirect|a fault)/.test(name)), ...CONTRADICTING])(
-    'reading back: given %s once, then the stock is answered',
+    'reading back: given %s once, then the stock is returned',
     async (_, fault) => {
       failReadsAfter({ ...fault, times: 1 });
       const { data, errors } = await set();
@@ -160,7 +157,7 @@ describe.each(PATHS)('%s', (path) => {
     expect(updates()).toBe(1);
   });
 
-  test('given the shop says that it is done and nothing has changed, then the outcome is unknown', async () => {
+  test('given success is reported but nothing has changed, then the outcome is unknown', async () => {
     stack.openmage.fail({
       on: UPDATE,
       body: envelope(`<n:${UPDATE}ResponseParam xmlns:n="urn:OpenMage"><result>1</result></n:${UPDATE}ResponseParam>`),
@@ -170,7 +167,7 @@ describe.each(PATHS)('%s', (path) => {
     expect(codesOf(errors)).toEqual([['UPSTREAM_OUTCOME_UNKNOWN', undefined]]);
   });
 
-  test('given somebody buys in between, then the stock is answered as it is', async () => {
+  test('given a sale in between, then the current stock is returned', async () => {
     failReadsAfter({ rewrite: (body) => body.replace(`<qty>${quantity}`, `<qty>${quantity - 1}`) });
     const { data, errors } = await set();
     expect(errors).toBeUndefined();
@@ -179,8 +176,8 @@ describe.each(PATHS)('%s', (path) => {
 
   test.each([
     ['503', { status: 503 }, 'UPSTREAM_UNAVAILABLE'],
-    ['a page', { body: '<html/>' }, 'UPSTREAM_BAD_RESPONSE'],
-  ] as const)('given %s before the update, then it is said that nothing happened', async (_, fault, code) => {
+    ['an HTML page', { body: '<html/>' }, 'UPSTREAM_BAD_RESPONSE'],
+  ] as const)('given %s before the update, then the error says that nothing was written', async (_, fault, code) => {
     for (const reads of [0, 1]) {
       stack.openmage.reset();
       advanceClock(DAY_MS);
@@ -191,7 +188,7 @@ describe.each(PATHS)('%s', (path) => {
     }
   });
 
-  test('given the shop refuses the update, then that is passed on', async () => {
+  test('given the shop rejects the update, then the error is passed on', async () => {
     for (const [fault, expected] of [
       ['101', ['UPSTREAM_NOT_FOUND', undefined]],
       ['102', ['UPSTREAM_REJECTED', 'INVALID_VALUE']],
@@ -204,7 +201,7 @@ describe.each(PATHS)('%s', (path) => {
   });
 });
 
-describe.each(PATHS)('%s, with a shop that does not answer', (path) => {
+describe.each(PATHS)('%s, with a shop that does not respond', (path) => {
   let stack: InventoryStack;
   beforeAll(async () => {
     stack = await startInventory(path, { env: { OPENMAGE_TIMEOUT_MS: '1500' } });
@@ -212,7 +209,7 @@ describe.each(PATHS)('%s, with a shop that does not answer', (path) => {
   });
   afterAll(() => stack.close());
 
-  test('the update: then it is found out; the reads after it: then the product is answered without its stock', async () => {
+  test('to the update, then its result is reconciled; to reads after it, then there is no stock', async () => {
     stack.openmage.fail({ on: UPDATE, hang: true });
     const found = await stack.ask(SET, { quantity: 2_000 });
     expect(found.errors).toBeUndefined();
@@ -226,7 +223,7 @@ describe.each(PATHS)('%s, with a shop that does not answer', (path) => {
   });
 });
 
-test('given the first read comes from a replica that is behind, then it is neither answered nor kept', async () => {
+test('given a first read from a lagging replica, then it is neither returned nor cached', async () => {
   const stack = await startInventory('in process', { env: { CACHE_MAX_MIB: '16' } });
   const stock = `{ product(sku: "${SKU}") { stock { quantity } } }`;
   const before = (await stack.ask<{ product: { stock: { quantity: number } } }>(stock)).data?.product.stock.quantity;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { operationsOf, startStack } from '../helpers/stack.ts';
 
-test('given the session has expired, when five ask at once, then one logs in and all are answered', async () => {
+test('given an expired session and five concurrent requests, then one login serves all', async () => {
   let now = Date.now();
   const { ask, openmage, close } = await startStack({ openmage: { sessionLifetimeS: 3_600, now: () => now } });
   const ASK = '{ product(sku: "OABR-S") { sku } }';
@@ -16,7 +16,7 @@ test('given the session has expired, when five ask at once, then one logs in and
   await close();
 });
 
-test('given a write meets an expired session, then it is carried out once', async () => {
+test('given the session expires when a write arrives, then it is carried out once', async () => {
   const updates = () => stack.openmage.calls.filter(({ operation }) => operation === 'catalogInventoryStockItemUpdate');
   let isStarted = false;
   const start = Date.now();

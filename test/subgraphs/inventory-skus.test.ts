@@ -4,8 +4,8 @@ import { type InventoryStack, PATHS, startInventory } from '../helpers/inventory
 import { codesOf, operationsOf, startStack } from '../helpers/stack.ts';
 
 /*
- * Which product a SKU reaches, in a shop that resolves an unknown SKU as an id and compares SKUs ignoring case, accents and
- * trailing spaces.
+ * The product that a SKU resolves to, in a shop that treats an unknown SKU as an id and compares SKUs ignoring case,
+ * accents and trailing spaces.
  */
 
 const LIST = 'catalogInventoryStockItemList';
@@ -19,7 +19,7 @@ const ODD = [
   { id: '2004', sku: '100%_off', name: 'Wildcards', quantity: 4 },
   { id: '2005', sku: ' led and trailed ', name: 'Spaces', quantity: 5 },
   { id: '2006', sku: '01003', name: 'Leading zero', quantity: 6 },
-  { id: '2007', sku: '<![CDATA[1003]]>', name: 'Like a section of XML', quantity: 7 },
+  { id: '2007', sku: '<![CDATA[1003]]>', name: 'Looks like a CDATA section', quantity: 7 },
   { id: '2008', sku: '2009', name: 'Its SKU is the id of the next', quantity: 8 },
   { id: '2009', sku: '2008', name: 'Its SKU is the id of the one before', quantity: 9 },
   { id: '2010', sku: `'"><&amp; Å 日本`, name: 'Any text', quantity: 10 },
@@ -49,19 +49,19 @@ describe.each(PATHS)('%s', (path) => {
 
   test.each([
     ['an id', '1003'],
-    ['an id and more', '1003-X'],
+    ['an id with a suffix', '1003-X'],
     ['an id with decimals', '1003.7'],
-    ['an id in other words', '1.003e3'],
+    ['an id in another notation', '1.003e3'],
     ['an id after a space', ' 1003'],
     ['another case', 'oabr-m'],
     ['a trailing space', 'OABR-M '],
     ['an accent', 'ÓABR-M'],
     ['other spaces', 'led and trailed'],
-    ['a part of a list', 'A'],
+    ['a part of a SKU with a comma', 'A'],
     ['a pattern', 'OABR-_'],
-    ['the text of a section of XML', '<![CDATA[OABR-M]]>'],
+    ['a SKU in a CDATA section', '<![CDATA[OABR-M]]>'],
     ['an injected element', '<![CDATA[1]]></productId><productId><![CDATA[OABR-M]]>'],
-  ])('setStock: given %s where no product has this SKU, then nothing is changed', async (_, sku) => {
+  ])('setStock: given %s that is not a SKU, then nothing is changed', async (_, sku) => {
     const before = await read(ALL);
     const { data, errors } = await stack.ask(SET, { sku, quantity: 777 });
     expect(data).toEqual({ setStock: null });
@@ -72,7 +72,7 @@ describe.each(PATHS)('%s', (path) => {
   });
 
   test.each([...ODD.map(({ sku }) => sku), 'OABR-S', 'OABR-M', 'OABR-L'])(
-    'setStock: given %j, then its stock and no other is changed',
+    'setStock: given %j, then only its stock is changed',
     async (sku) => {
       const before = await read(ALL);
       const quantity = 500 + ALL.indexOf(sku);
@@ -86,7 +86,7 @@ describe.each(PATHS)('%s', (path) => {
     },
   );
 
-  test('setStock: given the shop leads every identifier elsewhere, then it is refused and nothing is sent', async () => {
+  test('setStock: given every identifier resolves to another product, then it is AMBIGUOUS', async () => {
     const rewrite = (body: string) => body.replace('<sku>OABR-S', '<sku>OABR-X');
     for (const key of ['1002', '1002'.padStart(256, '0')]) stack.openmage.fail({ on: LIST, key, rewrite });
     const { errors } = await stack.ask(SET, { sku: 'OABR-S', quantity: 1 });
@@ -94,14 +94,14 @@ describe.each(PATHS)('%s', (path) => {
     expect(updates()).toEqual([]);
   });
 
-  test('setStock: given the shop does not say the product’s id, then it is refused and nothing is sent', async () => {
+  test('setStock: given a stock list without product ids, then nothing is written', async () => {
     stack.openmage.fail({ on: LIST, rewrite: (body) => body.replace(/<product_id>\d+<\/product_id>/g, '') });
     const { errors } = await stack.ask(SET, { sku: 'OABR-S', quantity: 1 });
     expect(codesOf(errors)).toEqual([['UPSTREAM_BAD_RESPONSE', undefined]]);
     expect(updates()).toEqual([]);
   });
 
-  test('reads: given odd SKUs, then each has its own name and stock, in four calls', async () => {
+  test('reads: given ambiguous SKUs, then each has its own name and stock, in four calls', async () => {
     await stack.ask('{ product(sku: "OABR-S") { sku } }');
     stack.openmage.reset();
     const skus = ['oabr-m', ...ODD.map(({ sku }) => sku), '1003', 'OABR-S'];
@@ -116,7 +116,7 @@ describe.each(PATHS)('%s', (path) => {
     expect(operationsOf(stack.openmage)).toEqual([LIST, LIST, 'catalogProductList', 'catalogProductList']);
   });
 
-  test('reads: given the ids of SKUs with commas cannot be read, then the other names arrive', async () => {
+  test('reads: given the ids of SKUs with commas cannot be read, then the other names are returned', async () => {
     const [withComma, plain] = ['A,B', 'OABR-S'];
     stack.openmage.fail({ on: LIST, times: 1 });
     stack.openmage.fail({ on: LIST, body: '<Envelope/>' });
@@ -130,7 +130,7 @@ describe.each(PATHS)('%s', (path) => {
     expect(codesOf(errors)).toEqual([['UPSTREAM_BAD_RESPONSE', undefined]]);
   });
 
-  test('reads: given an entry without a SKU, then its neighbours arrive and the missing one is an error', async () => {
+  test('reads: given an entry without a SKU, then only the missing product is an error', async () => {
     stack.openmage.fail({ on: LIST, rewrite: (body) => body.replace('<sku>OABR-L</sku>', '') });
     const { data, errors } = await stack.ask('{ products(skus: ["OABR-S", "OABR-M", "OABR-L"]) { sku } }');
     expect(data).toEqual({ products: [{ sku: 'OABR-S' }, { sku: 'OABR-M' }, null] });
@@ -140,7 +140,7 @@ describe.each(PATHS)('%s', (path) => {
   });
 
   test.each(['\u0001', '\uFFFE', '\uD800'])(
-    'reads: given %j, which no XML can hold, then the input is refused',
+    'reads: given %j, which XML cannot contain, then the input is rejected',
     async (char) => {
       const { errors } = await stack.ask('query ($sku: ID!) { product(sku: $sku) { sku } }', { sku: `X${char}` });
       expect(codesOf(errors)).toEqual([['BAD_USER_INPUT', undefined]]);
@@ -149,7 +149,7 @@ describe.each(PATHS)('%s', (path) => {
   );
 });
 
-test('given a write may have reached another product, then its kept stock is no longer answered', async () => {
+test('given a write may have reached another product, then that product’s stock is read again', async () => {
   const stack = await startInventory('in process', { env: { CACHE_MAX_MIB: '16' } });
   const other = async () => (await stack.ask('{ product(sku: "OABR-M") { stock { quantity } } }')).data;
   const before = await other();
@@ -170,7 +170,7 @@ test('given a write may have reached another product, then its kept stock is no 
   await stack.close();
 });
 
-test('given one request at a time, then the names of SKUs with commas do not wait for themselves', async () => {
+test('given a concurrency of 1, then reading names of SKUs with commas is no deadlock', async () => {
   const stack = await startStack({ openmage: { products: ODD }, env: { OPENMAGE_CONCURRENCY: '1' } });
   for (const skus of [['A,B'], ['A,B,C', '1004']]) {
     const { data, errors } = await stack.ask<{ products: Item[] }>(STOCK, { skus });

@@ -14,11 +14,11 @@ test.each([
   ['90071992547409.91', 'USD', '90071992547409.91', 9007199254740991],
   ['90071992547409.92', 'USD', '90071992547409.92', null],
   ['21474836.48', 'EUR', '21474836.48', 2147483648],
-])('%s %s is %s with %s of the smallest unit', (text, currency, amount, minorUnits) => {
+])('%s %s is %s with %s minor units', (text, currency, amount, minorUnits) => {
   expect(moneyFromDecimal(text, currency)).toEqual({ amount, currency, minorUnits });
 });
 
-test.each(['', 'a', '1e3', '1,5', '.5', '5.', '--1', '1234567890123456789'])('%j is no decimal', (text) => {
+test.each(['', 'a', '1e3', '1,5', '.5', '5.', '--1', '1234567890123456789'])('%j is not a decimal', (text) => {
   expect(moneyFromDecimal(text, 'EUR')).toBeUndefined();
   expect(unitsFromDecimal(text, 2)).toBeUndefined();
 });
@@ -38,7 +38,7 @@ test.each([
   ['jpy', 500, '500', 500],
   ['kwd', 1250, '1.250', 1250],
   ['ugx', 550, '5.5', null],
-])('%s %i of Stripe is %s', (currency, units, amount, minorUnits) => {
+])('Stripe’s %s %i is %s', (currency, units, amount, minorUnits) => {
   expect(toMoney(units, currency)).toEqual({ amount, currency: currency.toUpperCase(), minorUnits });
 });
 
@@ -59,7 +59,7 @@ test.each([
   ['999999999999999', 'JPY', 'is too large: at most 999999999999 JPY'],
   ['9999999999', 'UGX', 999_999_999_900],
   ['10000000000', 'UGX', 'is too large: at most 9999999999.99 UGX'],
-])('%s %s is %s for Stripe', (amount, currency, expected) => {
+])('%s %s becomes %s for Stripe', (amount, currency, expected) => {
   const { units, problem } = toUnits({ amount, currency });
   expect(units ?? problem).toBe(expected);
 });

@@ -69,7 +69,7 @@ test('given bodies that never end, then another request is answered', async () =
   expect(await (await post(url, VERSION)).json()).toEqual({ data: { version: 'first' } });
 });
 
-test('more requests than may run and wait are answered with 503', async () => {
+test('requests beyond MAX_REQUESTS and MAX_WAITING_REQUESTS get 503', async () => {
   const { url, reached, open } = await start(ONE_AT_A_TIME);
   const running = post(url, SLOW);
   await reached;
@@ -80,7 +80,7 @@ test('more requests than may run and wait are answered with 503', async () => {
   expect((await running).status).toBe(200);
 });
 
-test('slow headers and bodies are answered with 408', async () => {
+test('slow headers and bodies get 408', async () => {
   const { url } = await start({ HEADER_TIMEOUT_MS: '100', BODY_TIMEOUT_MS: '100' });
   for (const text of ['POST /one HTTP/1.1\r\n', postText('{', { path: '/one', length: 100 })]) {
     const slow = await connectTo(url);
@@ -91,7 +91,7 @@ test('slow headers and bodies are answered with 408', async () => {
   }
 });
 
-test('a request that states no deadline ends at REQUEST_TIMEOUT_MS, another at its own', async () => {
+test('a request without a deadline ends at REQUEST_TIMEOUT_MS, another at its own deadline', async () => {
   const unhurried = await start({ REQUEST_TIMEOUT_MS: '100' });
   expect((await (await post(unhurried.url, SLOW)).json()).data).toEqual({ slow: null });
   const hurried = await start();
@@ -99,12 +99,12 @@ test('a request that states no deadline ends at REQUEST_TIMEOUT_MS, another at i
   expect((await response.json()).data).toEqual({ slow: null });
 });
 
-test('the audits of graphql-http pass, for a client that sends a header which no form can send', async () => {
+test('the audits of graphql-http pass, for a client that sends a non-simple header', async () => {
   const { url } = await start();
   expect((await auditServer(`${url}/one`, { 'apollo-require-preflight': 'yes' })).failed).toEqual({});
 });
 
-test('an unknown path answers 404, and says what is there', async () => {
+test('an unknown path returns 404 and names the GraphQL endpoint', async () => {
   const { url } = await start();
   const response = await fetch(`${url}/graphql`, { method: 'POST' });
   expect([response.status, await response.json()]).toEqual([
@@ -120,14 +120,14 @@ test('an unknown path answers 404, and says what is there', async () => {
   ]);
 });
 
-test('a name that can be made to lead here is not served', async () => {
+test('a host name that could be rebound is rejected', async () => {
   const { url } = await start();
   const raw = await connectTo(url);
   raw.write('GET /health/live HTTP/1.1\r\nhost: evil.example\r\n\r\n');
   expect(await raw.closed).toMatch(/^HTTP\/1\.1 421 /);
 });
 
-test('a shutdown waits for requests that run, and for nobody who is slow', async () => {
+test('a shutdown waits for running requests, but not for slow peers', async () => {
   const { url, reached, open, close: stop } = await start({ SHUTDOWN_GRACE_MS: '60000' });
   const body = await connectTo(url);
   body.write(postText('', { path: '/one', length: 100, headers: 'expect: 100-continue\r\n' }));

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => sandbox.close());
 
-test('given entities that fail before one of an unknown type, then the process lives and answers', async () => {
+test('given entities that fail before one of an unknown type, then the process keeps answering', async () => {
   const port = await freePort();
   const subgraph = startProcess(['node', 'subgraphs/main.ts'], {
     SUBGRAPHS: 'crm',

@@ -5,7 +5,7 @@ import { byKey, oneByOne, operation } from '../../connectors/reads/read.ts';
 import { secret, url } from '../../connectors/settings.ts';
 
 /*
- * What the compiler refuses in a provider's definition, and in what follows from it: `npm run types` fails where one of these
+ * Errors that the compiler must report in a provider's definition and its uses: `npm run types` fails if one of these
  * lines compiles. Nothing here is run.
  */
 
@@ -51,9 +51,9 @@ export const uses = async ({
   await invalidate({ things: ['1'] });
   // @ts-expect-error a scope of the wrong type
   await invalidate({ thing: [1] });
-  // @ts-expect-error the key of a page, where its owner is meant
+  // @ts-expect-error the key of a page instead of its owner
   await invalidate({ pages: [{ owner: 'x' }] });
-  // @ts-expect-error text that is no word
+  // @ts-expect-error text other than `all`
   await invalidate({ thing: 'everything' });
   // @ts-expect-error a key of the wrong type
   await readers.pages.load(['x'], {});

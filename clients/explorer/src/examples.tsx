@@ -8,7 +8,7 @@ import values from './examples/variables.json';
 
 export type Example = {
   readonly name: string;
-  /** What the first line of the file says. */
+  /** The comment in the first line of the file. */
   readonly about: string;
   readonly query: string;
   readonly variables: object | undefined;
@@ -22,7 +22,10 @@ const EXAMPLES: readonly Example[] = [customer, customers, products, payment].ma
   return { name, about, query: text, variables: VARIABLES[name] };
 });
 
-/** Those that the graph has an answer to: it may be another than the product's own. All where it keeps its schema to itself. */
+/**
+ * Returns the examples that are valid for a schema, which may be an external supergraph's. All if the schema is
+ * unknown.
+ */
 export const examplesFor = (schema: GraphQLSchema | null | undefined): readonly Example[] =>
   schema ? EXAMPLES.filter(({ query }) => validate(schema, parse(query)).length === 0) : EXAMPLES;
 
@@ -35,7 +38,7 @@ const Examples = () => {
     addTab();
     queryEditor?.setValue(query);
     variableEditor?.setValue(variables ? JSON.stringify(variables, null, 2) : '');
-    // GraphiQL would find it a moment later, and run the operation of the tab before until then.
+    // Otherwise GraphiQL would run the previous tab's operation until it has parsed this one.
     setOperationName(name);
   };
   return (
@@ -61,5 +64,5 @@ const Icon = () => (
   </svg>
 );
 
-/** The product's own operations, each a click away. */
+/** A GraphiQL plugin with example operations. */
 export const examplesPlugin = { title: 'Examples', icon: Icon, content: Examples };

@@ -12,7 +12,7 @@ import { examplesFor, examplesPlugin } from './examples.tsx';
 
 const URL = '/graphql';
 
-/** Sends operations to the gateway, and keeps the report of their cost for the panel, out of the way of the answer. */
+/** Sends operations to the gateway, and moves the cost report from the response to the panel. */
 const fetcher = createGraphiQLFetcher({
   url: URL,
   headers: REPORT_HEADERS,
@@ -29,7 +29,7 @@ const readSchema = async (): Promise<GraphQLSchema | undefined> => {
     const { data } = (await response.json()) as { data?: IntrospectionQuery };
     return data && buildClientSchema(data);
   } catch {
-    // GraphiQL reads the schema too, and shows what is wrong.
+    // GraphiQL requests the schema too, and displays the error.
     return undefined;
   }
 };
@@ -39,7 +39,7 @@ const tabs = examplesFor(await readSchema()).map(({ query, variables }) => ({
   variables: variables ? JSON.stringify(variables, null, 2) : '',
 }));
 
-// GraphiQL 5.4 leaves out the variables of the first default tab. Where tabs are kept from before they have their own.
+// GraphiQL 5.4 ignores the variables of the first default tab. Tabs from an earlier visit have their own.
 const [first] = localStorage.getItem('graphiql:tabState') ? [] : tabs;
 
 const isNarrow = window.matchMedia('(max-width: 760px)').matches;
@@ -48,11 +48,11 @@ createRoot(document.querySelector('#root') as HTMLElement).render(
   <StrictMode>
     <GraphiQL
       fetcher={fetcher}
-      // GraphiQL 5.4 cannot start with no tab at all.
+      // GraphiQL 5.4 does not start without tabs.
       {...(tabs.length > 0 && { defaultTabs: tabs })}
       {...(first && { initialVariables: first.variables })}
       plugins={[examplesPlugin, HISTORY_PLUGIN]}
-      // On a phone the operation and its answer have the room.
+      // On a phone there is only room for the operation and its response.
       defaultEditorToolsVisibility={isNarrow ? false : 'variables'}
     >
       <GraphiQL.Logo>Tributary</GraphiQL.Logo>

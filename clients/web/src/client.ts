@@ -8,7 +8,7 @@ import { seenLink } from './search/seen.ts';
 
 const IDS = new Map(operations.map(({ name, id }) => [name, id]));
 
-/** An operation's id in the manifest. */
+/** Returns an operation's id from the manifest. */
 const idOf = (document: DocumentNode): string => {
   const name = getOperationAST(document)?.name?.value ?? '';
   const id = IDS.get(name);
@@ -17,8 +17,8 @@ const idOf = (document: DocumentNode): string => {
 };
 
 /**
- * A list that grows page by page. Apollo's own takes a list that could not be read for one that is empty; here it is
- * null, as the graph says, and a page that could not be read leaves the ones before it.
+ * Creates the policy of a list that grows page by page. Apollo's own policy treats an unreadable list as empty; here it
+ * is null, as in the response. An unreadable further page keeps the pages before it.
  */
 const pages = (keyArgs?: string[]): FieldPolicy => {
   const { merge, ...policy } = relayStylePagination(keyArgs);
@@ -32,7 +32,7 @@ const pages = (keyArgs?: string[]): FieldPolicy => {
   };
 };
 
-/** Apollo Client as this page uses it: operations by their ids, lists that grow page by page. */
+/** Creates the page's Apollo Client, with persisted operations and lists that grow page by page. */
 export const createClient = (uri: string): ApolloClient =>
   new ApolloClient({
     clientAwareness: { name: 'desk' },
@@ -40,7 +40,7 @@ export const createClient = (uri: string): ApolloClient =>
       outageLink,
       seenLink,
       new PersistedQueryLink({ generateHash: idOf }),
-      // Without it the gateway takes a GET for a link that any web page could have.
+      // Without it, the gateway rejects a GET as one that any web page could send.
       new HttpLink({ uri, headers: { 'apollo-require-preflight': 'yes' } }),
     ]),
     cache: new InMemoryCache({

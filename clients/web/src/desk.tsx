@@ -6,7 +6,7 @@ import { NotFound } from './not-found.tsx';
 import { Banners } from './outages/banners.tsx';
 import { Toasts } from './toasts/toasts.tsx';
 
-/** A part of the address as it was meant; as it is where nobody can have meant it. */
+/** Decodes a part of the URL; returns it unchanged if it is malformed. */
 const decoded = (part: string): string => {
   try {
     return decodeURIComponent(part);
@@ -15,7 +15,7 @@ const decoded = (part: string): string => {
   }
 };
 
-/** The customer desk: customers on one side, the one that is open on the other; on a phone one after the other. */
+/** The customer desk: the list of customers beside the selected one. On a phone, one screen for each. */
 export const Desk = () => {
   const [isHome] = useRoute('/');
   const [location] = useLocation();

@@ -2,7 +2,7 @@ import { CombinedGraphQLErrors, type ErrorLike } from '@apollo/client';
 
 type Failure = { readonly message: string; readonly code: string | undefined; readonly path: readonly unknown[] };
 
-/** The errors of an answer, each with its code and its place; one without either where no answer came at all. */
+/** Returns the errors of a response, with codes and paths; without a response, one error with neither. */
 export const failuresOf = (error: ErrorLike | undefined): readonly Failure[] => {
   if (!error) return [];
   if (!CombinedGraphQLErrors.is(error)) return [{ message: error.message, code: undefined, path: [] }];
@@ -22,10 +22,10 @@ const DEFINITE: ReadonlySet<string | undefined> = new Set([
   'UPSTREAM_UNAUTHORIZED',
 ]);
 
-/** Whether a write that failed so was surely not carried out. */
+/** Returns whether a write that failed with this error was certainly not carried out. */
 export const isDefinite = ({ code }: Failure): boolean => DEFINITE.has(code);
 
-/** The failures of a provider, as opposed to those of one record or one request. */
+/** Codes of a provider's failures, as opposed to those of one record or one request. */
 export const OUTAGE_CODES: ReadonlySet<string> = new Set([
   'UPSTREAM_TIMEOUT',
   'UPSTREAM_UNAVAILABLE',
@@ -33,7 +33,7 @@ export const OUTAGE_CODES: ReadonlySet<string> = new Set([
   'UPSTREAM_UNAUTHORIZED',
 ]);
 
-/** Whether a provider is down, or the gateway, which then has sent no answer. */
+/** Returns whether an error means that a provider or, without a response, the gateway is down. */
 export const isOutage = ({ code, path }: Failure): boolean =>
   code === undefined ? path.length === 0 : OUTAGE_CODES.has(code);
 
@@ -46,5 +46,5 @@ const WORDS: Readonly<Record<string, string>> = {
   UPSTREAM_OUTCOME_UNKNOWN: 'It may have been carried out. Trying again is safe: it is never carried out twice.',
 };
 
-/** Why something failed, in words for people at the desk. Source: docs/errors.md. */
+/** Describes an error for users of the desk. Source: docs/errors.md. */
 export const inWords = ({ code = '', message }: Failure): string => WORDS[code] ?? message;

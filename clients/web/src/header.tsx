@@ -4,7 +4,7 @@ import { chooseTheme, readTheme, THEMES, type Theme } from './theme.ts';
 
 const NAMES: Readonly<Record<Theme, string>> = { system: 'System', light: 'Light', dark: 'Dark' };
 
-/** The product's name, the page's own, and the theme switch. */
+/** The header: the product's name, the page's name and the theme switch. */
 export const Header = ({ name }: { name: string }) => (
   <header>
     <h1>
@@ -38,7 +38,7 @@ const ThemeSwitch = () => {
   );
 };
 
-/** Three streams that become one. */
+/** The logo: three streams that join. */
 const Mark = () => (
   <svg
     viewBox="0 0 24 24"

@@ -1,12 +1,12 @@
-/** An exact amount, as the graph has it. */
+/** An exact amount, as in the graph. */
 export type Amount = { readonly amount: `${number}`; readonly currency: string };
 
 /**
- * An amount as people read it. `Intl` takes the decimal as text, so no digit is lost; it never takes fewer digits than
- * the amount has, since a price per piece can be finer than the currency.
+ * Formats an amount for display. `Intl` accepts decimals as text, so no digit is lost. Shows all decimals of the
+ * amount, because a unit price can be finer than the currency's minor unit.
  */
 export const formatMoney = ({ amount, currency }: Amount): string => {
-  // `Intl` throws for what cannot be a currency's code; a page should not end for that.
+  // `Intl` throws for a malformed currency code, which must not break the page.
   if (!/^[A-Z]{3}$/.test(currency)) return `${amount} ${currency}`;
   const digits = digitsOf(amount);
   const own = new Intl.NumberFormat(undefined, { style: 'currency', currency });
@@ -31,22 +31,22 @@ const toAmount = (units: bigint, digits: number): `${number}` => {
   return `${sign}${text.slice(0, point)}${digits > 0 ? `.${text.slice(point)}` : ''}` as `${number}`;
 };
 
-/** The sum of two amounts of one currency, exact. */
+/** Returns the exact sum of two amounts of one currency. */
 export const add = (a: `${number}`, b: `${number}`): `${number}` => {
   const digits = Math.max(digitsOf(a), digitsOf(b));
   return toAmount(toUnits(a, digits) + toUnits(b, digits), digits);
 };
 
-/** What is left of an amount, exact. */
+/** Returns the exact difference of two amounts of one currency. */
 export const subtract = (a: `${number}`, b: `${number}`): `${number}` => {
   const digits = Math.max(digitsOf(a), digitsOf(b));
   return toAmount(toUnits(a, digits) - toUnits(b, digits), digits);
 };
 
-/** Whether it is more than nothing. */
+/** Returns whether an amount is above zero. */
 export const isPositive = (amount: string): boolean => toUnits(amount, digitsOf(amount)) > 0n;
 
-/** Reads what somebody has typed; undefined where it is no amount above zero. */
+/** Parses user input; undefined unless it is an amount above zero. */
 export const readAmount = (text: string): `${number}` | undefined => {
   const amount = text.trim().replace(',', '.');
   return /^\d+(\.\d+)?$/.test(amount) && isPositive(amount) ? (amount as `${number}`) : undefined;

@@ -1,7 +1,7 @@
 import { type ReactNode, useEffect, useRef } from 'react';
 import { Link, useSearch } from 'wouter';
 
-/** A heading that takes the focus, so that a screen reader says what has opened, and names the browser's tab. */
+/** A heading that takes the focus, so that screen readers announce the page, and sets the document's title. */
 export const PageHeading = ({ title, children }: { title: string; children?: ReactNode }) => {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
@@ -18,7 +18,7 @@ export const PageHeading = ({ title, children }: { title: string; children?: Rea
   );
 };
 
-/** The page for an address that leads nowhere. */
+/** The page for an unknown URL. */
 export const NotFound = ({ title, children }: { title: string; children: ReactNode }) => {
   const search = useSearch();
   return (

@@ -5,12 +5,12 @@ import { failuresOf, inWords, isOutage } from './errors.ts';
 type MissingProps = {
   what: string;
   error: ErrorLike | undefined;
-  /** The part's place in the answer. */
+  /** The part's path in the response. */
   at?: readonly string[];
   onRetry: () => void;
 };
 
-/** Says that a part is missing. A provider that is down has its banner, which says why and offers to try again. */
+/** A note that a part is missing. For a provider that is down, the banner gives the reason and offers a retry. */
 export const Missing = ({ what, error, at = [], onRetry }: MissingProps) => {
   const reason = failuresOf(error).find(({ path }) => at.every((step, index) => path[index] === step));
   if (reason && isOutage(reason)) return <p className="notice absent">{what} could not be loaded.</p>;
@@ -31,7 +31,7 @@ const Failed = ({ what, error, at = [], onRetry }: MissingProps) => {
   );
 };
 
-/** Says that some items of a list could not be read; the others are there. */
+/** A note that some items of a list could not be read. */
 export const MissingItems = ({ one, many, count }: { one: string; many: string; count: number }) =>
   count > 0 && <p className="quiet">{count === 1 ? `One ${one}` : `${count} ${many}`} could not be loaded.</p>;
 
@@ -52,7 +52,7 @@ export const ShowMore = ({ many, hasMore, count, loading, error, onMore }: ShowM
   const end = useRef<HTMLParagraphElement>(null);
   const hadFocus = useRef(false);
   useEffect(() => {
-    // The button that was pressed is gone, and the focus with it.
+    // The pressed button is gone, and the focus with it.
     if (!hasMore && hadFocus.current) end.current?.focus();
     hadFocus.current = false;
   }, [hasMore]);
@@ -71,7 +71,7 @@ export const ShowMore = ({ many, hasMore, count, loading, error, onMore }: ShowM
   }
   if (error && !loading) return <Failed what={`More ${many}`} error={error} onRetry={more} />;
   return (
-    // Not `disabled`, which takes the focus away from who has pressed it.
+    // Not `disabled`, which would take the focus from the button.
     <button type="button" className="more" onClick={more} aria-disabled={loading}>
       {loading ? `Loading more ${many}…` : `Show more ${many}`}
     </button>

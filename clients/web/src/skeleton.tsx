@@ -1,8 +1,8 @@
-/** Grey rows in the place of a list that is being loaded. */
+/** Placeholder rows of a list that is loading. */
 export const SkeletonRows = ({ count }: { count: number }) => (
   <div className="skeleton rows" aria-hidden="true">
     {Array.from({ length: count }, (_, index) => (
-      // biome-ignore lint/suspicious/noArrayIndexKey: they are all the same.
+      // biome-ignore lint/suspicious/noArrayIndexKey: the rows are identical.
       <div key={index}>
         <i />
         <i />
@@ -11,7 +11,7 @@ export const SkeletonRows = ({ count }: { count: number }) => (
   </div>
 );
 
-/** A customer's page while it is being loaded. */
+/** The placeholder of a customer's page that is loading. */
 export const SkeletonPage = () => (
   <div className="skeleton" aria-hidden="true">
     <i className="heading" />

@@ -4,7 +4,7 @@ export type Theme = (typeof THEMES)[number];
 
 const KEY = 'tributary:theme';
 
-/** The theme chosen in this browser; the system's own where none was chosen. */
+/** Returns the theme chosen in this browser; the system's theme by default. */
 export const readTheme = (): Theme => {
   try {
     const stored = localStorage.getItem(KEY);
@@ -14,17 +14,17 @@ export const readTheme = (): Theme => {
   }
 };
 
-/** Shows the page in a theme. The stylesheet's `color-scheme` does the rest. */
+/** Applies a theme. The stylesheet's `color-scheme` does the rest. */
 export const applyTheme = (theme: Theme): void => {
   document.documentElement.dataset['theme'] = theme;
 };
 
-/** Shows the page in a theme, and remembers it. */
+/** Applies a theme and stores the choice. */
 export const chooseTheme = (theme: Theme): void => {
   applyTheme(theme);
   try {
     localStorage.setItem(KEY, theme);
   } catch {
-    // A browser that stores nothing still shows the theme until the page is closed.
+    // Without storage, the theme still applies until the page is closed.
   }
 };

@@ -288,7 +288,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
     dealsByIds: byIds('deals'),
     lineItemsByIds: byIds('line_items'),
 
-    /** Reads up to 100 contacts by primary e-mail address; the result's keys are in lower case. */
+    /** Reads up to 100 contacts by primary email address; the result's keys are in lower case. */
     contactsByEmails: operation(
       endpoints.batchRead('contacts').operation,
       () => (emails: readonly string[], options: RequestOptions) => readBatch('contacts', emails, options, 'email'),

@@ -8,7 +8,7 @@ import { API_VERSION, FIRST_API_VERSION } from './endpoints.ts';
 import { parseRateLimit } from './parse-rate-limit.ts';
 import type { ApiContact } from './wire-types.ts';
 
-/** Invalidation scope of a contact read by e-mail address: the address, or the contact's id. */
+/** Invalidation scope of a contact read by email address: the address, or the contact's id. */
 type ContactByEmailScope = { readonly email: string } | { readonly id: string };
 
 const AccessToken = z.string().regex(/^[\x21-\x7e]+$/, 'must be a token, in one line and without spaces');

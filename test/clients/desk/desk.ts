@@ -16,18 +16,18 @@ export const plain = (text: string): string => text.replaceAll('\u00a0', ' ');
 export const textOf = async (page: Page, region: string): Promise<string> =>
   plain(await page.getByRole('region', { name: region, exact: true }).innerText());
 
-/** Waits until a text is there to be seen. */
+/** Waits until a text is visible. */
 export const isVisible = (page: Page, text: string | RegExp): Promise<void> => page.getByText(text).first().waitFor();
 
-/** The texts of the banners, one for each provider that is down. */
+/** Returns the texts of the banners, one for each provider that is down. */
 export const bannersOf = async (page: Page): Promise<string[]> =>
   page.getByRole('status', { name: 'Providers that are down' }).locator('p > span').allInnerTexts();
 
-/** The texts of the toasts, oldest first. */
+/** Returns the texts of the toasts, oldest first. */
 export const toastsOf = async (page: Page): Promise<string[]> =>
   (await page.getByRole('log', { name: 'Results' }).locator('.toast > span').allInnerTexts()).map(plain);
 
-/** The customer desk in a real browser, with a gateway and the sandboxes behind it, for the tests around it. */
+/** Opens the customer desk in a real browser, on a gateway with sandboxes, for the surrounding tests. */
 export const withDesk = () => {
   let stack: Stack;
   let browser: StartedBrowser;
@@ -53,12 +53,12 @@ export const withDesk = () => {
 
   return {
     stack: () => stack,
-    /** Opens a page; a path is one of the stack's own. */
+    /** Opens a URL, or a path on the gateway. */
     open: async (path: string, options = {}): Promise<Page> => {
       opened = await browser.open(path.startsWith('/') ? `${stack.url}${path}` : path, options);
       return opened.page;
     },
-    /** Lets the browser complain of what a test does to it. */
+    /** Accepts browser errors that a test causes on purpose. */
     expectComplaints: (pattern: RegExp) => {
       expected = pattern;
     },

@@ -5,10 +5,10 @@ import { operationsOf } from '../../helpers/stack.ts';
 import { hasTool } from '../../helpers/tools.ts';
 import { adasPage, bannersOf, company, isVisible, withDesk } from './desk.ts';
 
-describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
+describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
   const { stack, open } = withDesk();
 
-  describe('a search', () => {
+  describe('the search', () => {
     const search = (page: Page, text: string) => page.getByRole('searchbox').fill(text);
     const loadList = async () => {
       const page = await open('/desk');
@@ -17,13 +17,13 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     };
     const group = (page: Page, name: string) => page.getByRole('region', { name }).getByRole('listitem');
 
-    test('is one search for customers and one for deals, not one for each letter', async () => {
+    test('given fast typing, then it sends one search for customers and one for deals', async () => {
       const page = await open('about:blank');
       await page.clock.install();
       await page.goto(`${stack().url}/desk`);
       await isVisible(page, '20 customers, and more');
       stack().reset();
-      // However slowly this machine types: for the page it is 50 ms from letter to letter.
+      // However slow this machine is, the page sees 50 ms between letters.
       await page.clock.pauseAt(Date.now() + 60_000);
       for (const letter of 'lindqvist') {
         await page.getByRole('searchbox').pressSequentially(letter);
@@ -36,7 +36,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       await isVisible(page, 'There are more deals.');
     });
 
-    test('before is where a step back in the browser goes', async () => {
+    test('given a new search, when the browser goes back, then the previous search is restored', async () => {
       const page = await open('/desk?q=lindqvist');
       await isVisible(page, '13 customers');
       await page.getByRole('link', { name: /^Ada Lindqvist/ }).click();
@@ -51,16 +51,16 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       ['a company in any case', 'UPPSALA joinery', /^Ada Lindqvist/],
       ['a company without its accents', 'quebec cycles', /^Hana Grönholm/],
       ['a name without its accents', 'Jorgensen', /^Keiko Jørgensen/],
-      ['a name that Unicode does not take apart', 'lukasz', /^Łukasz Kowalczyk/],
-      ['an accent that is typed in two parts', 'Que\u0301bec cycles', /^Hana Grönholm/],
-    ])('finds %s, of the customers that are loaded', async (_, text, name) => {
+      ['a letter that Unicode does not decompose', 'lukasz', /^Łukasz Kowalczyk/],
+      ['an accent typed as a combining character', 'Que\u0301bec cycles', /^Hana Grönholm/],
+    ])('finds %s among the loaded customers', async (_, text, name) => {
       const page = await loadList();
       await search(page, text);
       await group(page, 'Customers loaded here').getByRole('link', { name }).waitFor();
       await isVisible(page, 'in the 20 customers loaded here');
     });
 
-    test('goes on in more customers', async () => {
+    test('can be continued in more customers', async () => {
       const late = company.people[25];
       const organisation = company.organisations.find(({ id }) => id === late?.organisationId);
       const page = await loadList();
@@ -73,7 +73,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       await isVisible(page, 'in the 40 customers loaded here');
     });
 
-    test('finds a deal of the whole CRM by its name and by its number, and opens its customer', async () => {
+    test('finds any deal in the CRM by its name and by its number, and opens its customer', async () => {
       const page = await loadList();
       await search(page, 'Lindqvist: fit-out');
       await group(page, 'Matching deals').first().waitFor();
@@ -87,7 +87,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       expect(page.url()).toMatch(/customers\/101\?q=50276$/);
     });
 
-    test('finds an order, a product and a deal of a customer that was open', async () => {
+    test('finds an order, a product and a deal of a customer that was opened before', async () => {
       const page = await open(adasPage);
       await page
         .getByRole('listitem', { name: /^Payment of/ })
@@ -100,7 +100,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       await found.getByRole('link', { name: /fit-out.*Ada Lindqvist/s }).waitFor();
     });
 
-    test('still finds what is loaded where the CRM is down', async () => {
+    test('given the CRM is down, then loaded customers are still found', async () => {
       const page = await loadList();
       stack().hubspot.fail({ status: 502 });
       await search(page, 'ada');
@@ -115,7 +115,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
   describe('Show more', () => {
     const focused = (page: Page) => page.evaluate(() => document.activeElement?.textContent);
 
-    test('loads customers page by page, and nobody is missing or there twice', async () => {
+    test('loads customers page by page, without gaps or duplicates', async () => {
       const page = await open('/desk');
       await isVisible(page, '20 customers, and more');
       const rows = page.getByRole('list', { name: 'Customers' }).getByRole('link');
@@ -137,19 +137,19 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
         .toBe(40);
       const ids = await rows.evaluateAll((all) => all.map((link) => link.getAttribute('href')?.split('/').at(-1)));
       expect(ids).toEqual(company.people.slice(0, 40).map(({ id }) => id));
-      // Who has pressed it can press it again.
+      // The button keeps the focus, so it can be pressed again.
       await more.click();
       await expect.poll(() => rows.count()).toBe(60);
       expect(await focused(page)).toBe('Show more customers');
     });
 
-    test('says when there are no more customers', async () => {
+    test('is replaced by a note when there are no more customers', async () => {
       const page = await open('/desk?q=lindqvist');
       await isVisible(page, 'No more customers: all 13 are shown.');
       expect(await page.getByRole('button', { name: 'Show more customers' }).count()).toBe(0);
     });
 
-    test('loads payments, asks again where it could not, and says when there are no more', async () => {
+    test('loads payments, offers a retry after a failure, and is replaced by a note at the end', async () => {
       const payer = company.people.find(({ email }) => email === 'oluwaseun.lindqvist@customers.example');
       const page = await open(`/desk/customers/${payer?.id}`);
       const payments = page.getByRole('region', { name: 'Payments' });
@@ -165,12 +165,12 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       await payments.getByRole('button', { name: 'Try again' }).click();
       await expect.poll(() => rows.count()).toBe(13);
       expect(await payments.getByRole('button', { name: /more payments|Try again/ }).count()).toBe(0);
-      // The focus does not get lost with the button.
+      // The button is gone; the focus moves to the note.
       await expect.poll(() => focused(page)).toBe('No more payments: all 13 are shown.');
       expect(await bannersOf(page)).toEqual([]);
     });
 
-    test('loads deals, and says when there are no more', async () => {
+    test('loads deals, and is replaced by a note at the end', async () => {
       const page = await open(adasPage);
       const deals = page.getByRole('region', { name: 'Deals' });
       const rows = deals.getByRole('listitem');

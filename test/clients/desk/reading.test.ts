@@ -14,7 +14,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
   const { stack, open, expectComplaints } = withDesk();
   const firstDeal = (page: Page) => page.getByRole('region', { name: 'Deals' }).getByRole('listitem').first().waitFor();
 
-  test('customers are searched, opened and read with the keyboard alone', async () => {
+  test('a customer can be found, opened and read with the keyboard alone', async () => {
     const page = await open('/desk');
     await isVisible(page, '20 customers, and more');
     await page.getByRole('searchbox', { name: 'Search' }).focus();
@@ -31,13 +31,13 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     expect(await page.locator('dl').innerText()).toContain('Uppsala Joinery');
     expect(await textOf(page, 'Payments')).toContain('SEK 298.30');
     expect(await textOf(page, 'Deals')).toMatch(/in stock/);
-    // The address is the whole state: it can be sent to somebody.
+    // The URL holds the whole state, so it can be shared.
     await page.reload();
     await heading.waitFor();
     await isVisible(page, '1 customer');
   });
 
-  test('operations go out by their ids, and the browser keeps lists as long as they are good', async () => {
+  test('operations are sent by their ids, and lists with GET, so that the browser can cache them', async () => {
     const sent: { method: string; text: string }[] = [];
     const page = await open('about:blank');
     page.on('request', (request) => {
@@ -54,7 +54,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     }
   });
 
-  test('one record that cannot be read is said to be missing, and the others are there', async () => {
+  test('given an unreadable record in each list, then it is reported, and the others are shown', async () => {
     const edit = (at: string, change: (item: Record<string, unknown>) => void) => (body: string) => {
       const answer = JSON.parse(body);
       change(answer[at].at(-1) ?? {});
@@ -81,11 +81,11 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     await isVisible(list, 'One of its lines could not be loaded.');
     expect(await textOf(list, 'Payments')).toContain('SEK 298.30');
     expect(await textOf(list, 'Deals')).toMatch(/in stock/);
-    // A record is no provider: nothing is down.
+    // No provider is down.
     expect(await bannersOf(list)).toEqual([]);
   });
 
-  test('an amount that the payment system does not say is not zero, and nothing of it can be refunded', async () => {
+  test('given a payment without an amount, then it is shown as unknown, and cannot be refunded', async () => {
     stack().stripe.fail({
       on: 'GET /v1/payment_intents',
       rewrite: (body) => body.replaceAll('"amount":', '"was":').replaceAll('"amount_received":', '"had":'),
@@ -101,7 +101,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     [0, 1, 'On backorder'],
     [5, 0, '5 not for sale'],
     [5, 1, '5 in stock'],
-  ])('stock of %d, for sale %d, is %s', async (quantity, isInStock, text) => {
+  ])('given stock of %d and is_in_stock %d, then "%s" is shown', async (quantity, isInStock, text) => {
     stack().openmage.fail({
       on: 'catalogInventoryStockItemList',
       rewrite: (body) =>
@@ -114,7 +114,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     expect(await cell.last().locator('.badge').innerText()).toBe(text);
   });
 
-  test('rows of grey stand where something is being loaded', async () => {
+  test('placeholders are shown while data is loading', async () => {
     let release = () => {};
     const until = new Promise<void>((resolve) => {
       release = resolve;
@@ -132,7 +132,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
   });
 
   describe('given a provider is down', () => {
-    test('Stripe: one banner says so, all but payments is there, and they come when it is back', async () => {
+    test('Stripe: one banner, everything but payments is shown, and a retry loads these later', async () => {
       stack().stripe.fail({ status: 503 });
       const page = await open(adasPage);
       await isVisible(page, 'Payments could not be loaded.');
@@ -152,19 +152,19 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       await expect.poll(() => bannersOf(page)).toEqual([]);
     });
 
-    test('the shop: one banner, however many products there are; another customer has their own', async () => {
+    test('the shop: one banner for all products, which disappears with the customer', async () => {
       stack().openmage.fail({ status: 500 });
       const page = await open(adasPage);
       await page.getByRole('button', { name: 'The stock of NYHO-XL is unknown. Try again' }).waitFor();
       expect(await bannersOf(page)).toEqual(['Inventory is unavailable. Stock cannot be loaded.']);
       expect(await textOf(page, 'Payments')).toContain('SEK 298.30');
-      // The banner is about what is on the screen.
+      // Banners refer to what is on the screen.
       await page.getByRole('link', { name: 'Tributary' }).click();
       await isVisible(page, 'No customer selected');
       expect(await bannersOf(page)).toEqual([]);
     });
 
-    test('HubSpot: one banner, though both the list and the customer are missing', async () => {
+    test('HubSpot: one banner for both the list and the customer', async () => {
       stack().hubspot.fail({ status: 502 });
       const page = await open(adasPage);
       await isVisible(page, 'The customer could not be loaded.');
@@ -172,7 +172,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       expect(await bannersOf(page)).toEqual(['The CRM is unavailable. Customers and deals cannot be loaded.']);
     });
 
-    test('the gateway: what is there stays, and the banner names it', async () => {
+    test('the gateway: loaded data stays, and a banner says that Tributary is unavailable', async () => {
       const gateway = await stack().startAnother();
       const page = await open(`${gateway.url}/desk`);
       await isVisible(page, '20 customers, and more');
@@ -184,7 +184,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       await isVisible(page, '20 customers, and more');
     });
 
-    test('and something older is kept: the banner says how old it is, and goes on counting', async () => {
+    test('and an older value is cached: the banner shows its age, and keeps it up to date', async () => {
       const gateway = await stack().startAnother({ CACHE_MAX_MIB: '16', OPENMAGE_CACHE: 'stock=0/0/3600' });
       onTestFinished(() => gateway.close());
       const page = await open('about:blank');
@@ -200,7 +200,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     });
   });
 
-  test('a refresh in the background is no outage', async () => {
+  test('a background refresh is not reported as an outage', async () => {
     const types = ['accounts', 'paymentLists', 'payments'].map((type) => `${type}=0/600/3600`);
     const gateway = await stack().startAnother({ CACHE_MAX_MIB: '16', STRIPE_CACHE: types.join(',') });
     onTestFinished(() => gateway.close());
@@ -217,7 +217,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     ['light', { colorScheme: 'light' }],
     ['dark', { colorScheme: 'dark' }],
     ['on a phone', PHONE],
-  ])('is usable for everybody, %s', async (_, options) => {
+  ])('is accessible, %s', async (_, options) => {
     stack().openmage.fail({ status: 500 });
     const page = await open(`${adasPage}?q=lindqvist`, options);
     await page
@@ -255,7 +255,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     expect(await check()).toEqual([]);
   });
 
-  test('on a phone there is the list, and then the customer, and a way back', async () => {
+  test('on a phone, the list and the customer are separate screens with a link back', async () => {
     const page = await open('/desk?q=ada.lindqvist', PHONE);
     const link = page.getByRole('link', { name: /Ada Lindqvist/ });
     await link.click();
@@ -273,20 +273,20 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       return box;
     };
 
-    test('has two columns where there is room, and one where there is none', async () => {
+    test('has two columns in a wide window and one in a narrow one', async () => {
       const page = await open(adasPage, { viewport: { width: 1600, height: 900 } });
       await firstDeal(page);
       const [payments, deals] = [await boxOf(page, 'Payments'), await boxOf(page, 'Deals')];
       expect(deals.y).toBe(payments.y);
       expect(deals.x).toBeGreaterThan(payments.x + payments.width);
-      // Together they use the width that the list of customers leaves.
+      // Together they fill the width beside the list of customers.
       expect(deals.x + deals.width).toBeGreaterThan(1500);
       await page.setViewportSize({ width: 1000, height: 900 });
       expect((await boxOf(page, 'Deals')).y).toBeGreaterThan((await boxOf(page, 'Payments')).y);
       expect((await boxOf(page, 'Deals')).x).toBe((await boxOf(page, 'Payments')).x);
     });
 
-    test('figures stand below each other, digit by digit', async () => {
+    test('figures are right-aligned and have digits of equal width', async () => {
       const page = await open(adasPage, { viewport: { width: 1600, height: 900 } });
       await firstDeal(page);
       for (const column of [
@@ -308,7 +308,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       }
     });
 
-    test('an e-mail address breaks between its words alone, and a row has two lines however long its texts are', async () => {
+    test('an email address breaks between words only, and each row has two lines', async () => {
       const long = 'bartholomew.featherstonehaugh@customers-of-the-north.example';
       const lengthen = (body: string) =>
         body
@@ -338,7 +338,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     });
   });
 
-  test('the theme is the system’s until one is chosen, and the choice is remembered', async () => {
+  test('the theme follows the system until one is chosen, and the choice is remembered', async () => {
     const page = await open('/desk', { colorScheme: 'light' });
     const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
     const light = await ground();
@@ -357,16 +357,19 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     expect(await ground()).toBe(light);
   });
 
-  describe('an address that does not exist', () => {
-    test.each(['999999999', '%25E0%25A4', 'a%2Fb'])('of a customer is said to be of none: %s', async (id) => {
-      const page = await open(`/desk/customers/${id}`);
-      await page.getByRole('heading', { level: 2, name: 'Customer not found' }).waitFor();
-      expect(await page.title()).toBe('Customer not found – Tributary desk');
-      await page.getByRole('link', { name: 'Show all customers' }).click();
-      await isVisible(page, 'No customer selected');
-    });
+  describe('an unknown URL', () => {
+    test.each(['999999999', '%25E0%25A4', 'a%2Fb'])(
+      'with the customer id %s shows that there is no such customer',
+      async (id) => {
+        const page = await open(`/desk/customers/${id}`);
+        await page.getByRole('heading', { level: 2, name: 'Customer not found' }).waitFor();
+        expect(await page.title()).toBe('Customer not found – Tributary desk');
+        await page.getByRole('link', { name: 'Show all customers' }).click();
+        await isVisible(page, 'No customer selected');
+      },
+    );
 
-    test('has a page of its own, on a phone too', async () => {
+    test('shows a page that says so, on a phone too', async () => {
       const page = await open('/desk/deals?q=ewa', PHONE);
       const heading = page.getByRole('heading', { level: 2, name: 'Page not found' });
       await heading.waitFor();
@@ -377,7 +380,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     });
   });
 
-  test('a payment says how much of it was refunded', async () => {
+  test('a payment shows how much of it was refunded', async () => {
     const page = await open(adasPage);
     const order = page.getByRole('listitem', { name: /^Payment of SEK\s424.65/ });
     await order.waitFor();

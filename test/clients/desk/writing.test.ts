@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { hasTool } from '../../helpers/tools.ts';
 import { adasPage, isVisible, plain, toastsOf, withDesk } from './desk.ts';
 
-describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
+describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
   const { stack, open } = withDesk();
 
   describe('a refund', () => {
@@ -17,7 +17,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     const payment = async (page: Page) =>
       plain(await page.getByRole('listitem', { name: 'Payment of SEK 298.30' }).innerText());
 
-    test('is shown at once, and stays when it is done', async () => {
+    test('is shown immediately as pending, and as succeeded once it is', async () => {
       const page = await open(adasPage);
       await refund(page, '1,50');
       const answer = Promise.withResolvers<void>();
@@ -35,14 +35,14 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       expect(plain(focused ?? '')).toMatch(/^Refund SEK 298.30/);
     });
 
-    test('is undone where it fails, and tried again it is still one refund', async () => {
+    test('given an unknown outcome, then it is hidden again, and a retry refunds only once', async () => {
       const page = await open(adasPage);
       await refund(page, '2');
-      // Carried out, but the answer is lost each time it is asked.
+      // Carried out, but each response is lost.
       stack().stripe.fail({ on: '/v1/refunds', drop: 'after' });
       await confirm(page);
       await isVisible(page, /Not confirmed. It may have been carried out./);
-      // A dialog covers the page, so the toast is within it: a screen reader reads nothing outside.
+      // The dialog covers the page. The toast is within it, because a screen reader reads nothing outside.
       await page
         .getByRole('dialog')
         .getByRole('log')
@@ -58,7 +58,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       expect((await payment(page)).match(/SEK 2.00/g)).toHaveLength(1);
     });
 
-    test('that the payment system refuses can be changed', async () => {
+    test('given the payment system rejects it, then it can be changed and sent again', async () => {
       const page = await open(adasPage);
       await refund(page, '3');
       stack().stripe.fail({ on: '/v1/refunds', status: 400, times: 1 });
@@ -71,7 +71,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       expect(new Set(keys).size).toBe(2);
     });
 
-    test('of all that is left makes it a refunded payment', async () => {
+    test('of the remaining amount marks the payment as refunded', async () => {
       const page = await open(adasPage);
       const order = page.getByRole('listitem', { name: /^Payment of SEK\s424.65/ });
       await order.getByRole('button', { name: /^Refund/ }).click();
@@ -80,7 +80,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       expect(await order.getByRole('button').count()).toBe(0);
     });
 
-    test('that is under way when the dialog is closed says how it went', async () => {
+    test('given the dialog is closed while it runs, then a toast reports the result', async () => {
       const page = await open(adasPage);
       await refund(page, '5');
       let release = () => {};
@@ -93,7 +93,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       await page.getByRole('button', { name: 'Cancel' }).click();
       release();
       await expect.poll(() => toastsOf(page)).toEqual([expect.stringMatching(/^The refund was not confirmed./)]);
-      // A failure stays until somebody has read it.
+      // A failure stays until it is dismissed.
       await page.getByRole('button', { name: 'Dismiss' }).click();
       expect(await toastsOf(page)).toEqual([]);
     });
@@ -102,7 +102,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       ['0', 'Enter an amount above zero'],
       ['abc', 'Enter an amount above zero'],
       ['99999', 'At most'],
-    ])('of %s is not sent', async (amount, why) => {
+    ])('with the amount %s is not sent', async (amount, why) => {
       const page = await open(adasPage);
       await refund(page, amount);
       await isVisible(page, why);
@@ -119,7 +119,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     };
     const level = (page: Page) => page.getByRole('row', { name: /NYHO-XL/ }).innerText();
 
-    test('is set, wherever the product is shown', async () => {
+    test('is updated wherever the product is shown', async () => {
       const page = await open('about:blank');
       await page.clock.install();
       await page.goto(`${stack().url}${adasPage}`);
@@ -127,14 +127,14 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       const answer = Promise.withResolvers<void>();
       stack().openmage.fail({ on: 'Update', until: answer.promise, times: 1 });
       await set(page, '17');
-      // At once, while the shop has not answered yet.
+      // Immediately, before the shop has responded.
       await expect.poll(() => level(page)).toMatch(/\b17\b/);
       const button = page.getByRole('button', { name: 'Set the stock of NYHO-XL' });
       expect(await button.isDisabled()).toBe(true);
       answer.resolve();
       await expect.poll(() => button.isDisabled()).toBe(false);
       await expect.poll(() => toastsOf(page)).toEqual(['The stock of NYHO-XL is now 17.']);
-      // A success goes away, but not while the reader is on it.
+      // A success message disappears, but not while the pointer is over it.
       await page.locator('.toast').hover();
       await page.clock.fastForward(60_000);
       expect(await toastsOf(page)).toHaveLength(1);
@@ -145,7 +145,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
       await expect.poll(() => level(page)).toMatch(/\b17\b/);
     });
 
-    test('goes back where it cannot be set', async () => {
+    test('given it cannot be set, then the previous quantity is shown again', async () => {
       const page = await open(adasPage);
       await page.getByRole('button', { name: 'Set the stock of NYHO-XL' }).waitFor();
       const before = await level(page);

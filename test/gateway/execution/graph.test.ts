@@ -117,7 +117,7 @@ test('an operation is planned once for all variables, except for conditions that
 test.each([
   ['their number', [1, 10_000_000]],
   ['their size', [10, 10_000]],
-] as const)('programs are bounded by %s, and the one asked for last stays', async (_, bounds) => {
+] as const)('the cache of programs is bounded by %s, and the latest program stays', async (_, bounds) => {
   const graph = makeGraph(...bounds);
   const [first, second] = ['{ people { name } }', '{ people { nick } }'];
   for (const text of [first, second, second, first]) await ask(graph, text);

@@ -68,7 +68,7 @@ describe('the estimate of objects', () => {
       '{ ...A ...B } fragment A on Query { plain { id } } fragment B on Query { plain { name } }',
       10,
     ],
-    ['what is left out for sure', '{ plain { id } assumed @skip(if: true) { id } }', 10],
+    ['a field that is always skipped', '{ plain { id } assumed @skip(if: true) { id } }', 10],
   ])('%s', async (_, query, objects) => {
     expect(await estimate(query)).toBe(objects);
   });

@@ -1,8 +1,8 @@
 const TAIL_MAX = 30;
 
 /**
- * An operation's name where there may be no room for it. Names of one provider begin alike (`POST /crm/objects/…`) and differ
- * at their ends, so it is cut before its last parts; the whole of it is its title.
+ * An operation's name, truncated if there is no room. A provider's names start alike (`POST /crm/objects/…`) and differ
+ * at the end, so the last parts stay visible. The title has the full name.
  */
 export const OperationName = ({ name }: { name: string }) => {
   const at = splitAt(name);
@@ -15,8 +15,8 @@ export const OperationName = ({ name }: { name: string }) => {
 };
 
 /**
- * Where the last parts of a name begin: as many of its path, or words of its camel case, as are short together. A version, such
- * as `/2026-09`, begins none.
+ * Returns where the last parts of a name start: as many path segments or camel-case words as fit in `TAIL_MAX`
+ * characters. A version such as `/2026-09` does not start a part.
  */
 const splitAt = (name: string): number => {
   const parts = name.includes('/') ? /\/(?!v?\d)/g : /(?<=[a-z])(?=[A-Z])/g;

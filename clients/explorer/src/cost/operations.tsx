@@ -4,7 +4,7 @@ import { many } from './words.ts';
 
 type Rows = NonNullable<Report['calls']>;
 
-/** The provider operations of a query, and how much of each the cache has saved. */
+/** The provider operations of a query, with their calls and cache hits. */
 export const Operations = ({ calls: all }: { calls: Rows }) => {
   const sent = all.filter(({ calls }) => calls > 0);
   const saved = all.filter(({ calls }) => calls === 0);

@@ -13,8 +13,8 @@ const readIsOpen = (): boolean | undefined => {
 };
 
 /**
- * The cost of the last query, below the editor: one line that is always there, and a panel with its fetches and provider
- * calls in time, its plan and its operations.
+ * The cost of the last query, below the editor: a summary that is always visible, and a panel with a timeline of
+ * fetches and provider calls, the query plan and the provider operations.
  */
 export const CostPanel = ({ isNarrow }: { isNarrow: boolean }) => {
   const id = useId();

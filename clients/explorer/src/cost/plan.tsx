@@ -5,7 +5,7 @@ import { inMs, many } from './words.ts';
 
 type Fetches = readonly FetchSpan[];
 
-/** The query plan as a picture: a step waits for the steps above it; steps side by side run at once. */
+/** The query plan as a diagram: a step waits for the steps above it; steps side by side run concurrently. */
 export const Plan = ({ plan, fetches }: { plan: PlanNode; fetches: Fetches }) => (
   <section aria-label="Plan">
     <h3>Plan</h3>
@@ -34,7 +34,7 @@ const Node = ({ node, fetches }: { node: PlanNode; fetches: Fetches }) => {
 const List = ({ className, nodes, fetches }: { className: string; nodes: readonly PlanNode[]; fetches: Fetches }) => (
   <ol className={className} aria-label={className === 'parallel' ? 'at once' : 'one after another'}>
     {nodes.map((node, index) => (
-      // biome-ignore lint/suspicious/noArrayIndexKey: a plan never changes, and its nodes have no other name.
+      // biome-ignore lint/suspicious/noArrayIndexKey: a plan never changes, and its nodes have no id.
       <li key={index}>
         <Node node={node} fetches={fetches} />
       </li>
@@ -73,14 +73,14 @@ const Fetch = ({ node, ran }: { node: Extract<PlanNode, { kind: 'fetch' }>; ran:
   );
 };
 
-/** `customers.edges.@.node` for people, with a place to break a line at each dot. */
+/** Formats a path such as `customers.edges.@.node`, with a line break opportunity at each dot. */
 const Places = ({ paths }: { paths: readonly string[] }) =>
   paths
     .map((path) => path.replaceAll('.@', '[]'))
     .join(', ')
     .split(/(?=\.)/)
     .map((part, index) => (
-      // biome-ignore lint/suspicious/noArrayIndexKey: a plan never changes, and its places have no other name.
+      // biome-ignore lint/suspicious/noArrayIndexKey: a plan never changes, and its places have no id.
       <Fragment key={index}>
         <wbr />
         {part}

@@ -61,7 +61,7 @@ export const REPORT_HEADERS = { 'x-tributary-report': 'trace' };
 let last: Report | null | undefined;
 const listeners = new Set<() => void>();
 
-/** The last report; undefined before the first query, and null where the gateway sends none. */
+/** Returns the last report; undefined before the first query, and null if the gateway sends none. */
 export const useReport = (): Report | null | undefined =>
   useSyncExternalStore(
     (listener) => {
@@ -71,7 +71,7 @@ export const useReport = (): Report | null | undefined =>
     () => last,
   );
 
-/** Keeps an answer's report, and returns the answer without the trace, which would hide the rest. */
+/** Stores a response's report, and returns the response without the trace, which is too long to display with it. */
 export const noteReport = async (response: Response): Promise<Response> => {
   const text = await response.text();
   const { status, statusText, headers } = response;
@@ -82,23 +82,23 @@ export const noteReport = async (response: Response): Promise<Response> => {
   } catch {
     return rebuild(text);
   }
-  // GraphiQL reads the schema too, which takes no provider call.
+  // Ignores GraphiQL's introspection, which causes no provider calls.
   if (answer.data && '__schema' in answer.data) return rebuild(text);
   const { trace, ...rest } = answer.extensions?.tributary ?? {};
-  // Every client receives the stale notes; they alone are no report.
+  // Every client receives the notes about stale data, so these alone are not a report.
   last = rest.calls ? answer.extensions?.tributary : null;
   for (const listener of listeners) listener();
   if (!trace) return rebuild(text);
   return rebuild(JSON.stringify({ ...answer, extensions: { ...answer.extensions, tributary: rest } }));
 };
 
-/** The text where there is no report. */
+/** Returns the text to display without a report. */
 export const whyNone = (report: null | undefined): string =>
   report === null
     ? 'This gateway does not report the cost of queries. Set CALL_REPORT=on to turn the report on.'
     : 'Run a query to see its cost here.';
 
-/** The cost of a request in a few numbers. */
+/** Summarizes the cost of a request. */
 export const totalsOf = ({ calls = [], trace }: Report) => ({
   calls: calls.reduce((sum, row) => sum + row.calls, 0),
   hits: calls.reduce((sum, row) => sum + row.hits + row.stale, 0),

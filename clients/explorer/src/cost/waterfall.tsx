@@ -11,7 +11,7 @@ type Row = Timed & {
   readonly wait?: Timed | undefined;
 };
 
-/** The fetches in the order they were sent, each with its subgraph's provider calls. */
+/** Returns the fetches in the order they were sent, each followed by its subgraph's provider calls. */
 const rowsOf = ({ fetches, calls }: Trace): Row[] => {
   const left = new Map(withWaits(calls));
   const inOrder = [...fetches].sort((a, b) => a.startMs - b.startMs);
@@ -20,7 +20,7 @@ const rowsOf = ({ fetches, calls }: Trace): Row[] => {
     rows.push(toFetchRow(fetch));
     const next = inOrder.slice(index + 1).find(({ subgraph }) => subgraph === fetch.subgraph);
     for (const [call, wait] of left) {
-      // One that began before the subgraph's next fetch belongs to this one.
+      // A call that started before the subgraph's next fetch belongs to this one.
       if (call.subgraph !== fetch.subgraph || (next && call.startMs >= next.startMs)) continue;
       left.delete(call);
       rows.push(toCallRow(call, wait));
@@ -29,7 +29,7 @@ const rowsOf = ({ fetches, calls }: Trace): Row[] => {
   return [...rows, ...[...left].map(([call, wait]) => toCallRow(call, wait))];
 };
 
-/** The calls in the order they were sent, each with its wait; a wait that came to nothing is a row of its own. */
+/** Returns the calls in the order they were sent, each with its wait. A wait without a call is a row of its own. */
 const withWaits = (spans: readonly CallSpan[]): [CallSpan, Timed | undefined][] => {
   const inOrder = [...spans].sort((a, b) => a.startMs - b.startMs);
   const waits = new Set(inOrder.filter(({ kind }) => kind === 'wait'));
@@ -46,7 +46,7 @@ const withWaits = (spans: readonly CallSpan[]): [CallSpan, Timed | undefined][] 
   return [...rows, ...alone].sort(([a], [b]) => a.startMs - b.startMs);
 };
 
-/** The time before the first fetch: longer for a new operation, which needs a plan. */
+/** Creates the row of the time before the first fetch. It is longer for a new operation, which has to be planned. */
 const toPlanningRow = ({ startMs }: FetchSpan): Row => ({
   kind: 'gateway',
   name: 'gateway',
@@ -70,10 +70,10 @@ const toCallRow = ({ operation, kind, isFailed, ...span }: CallSpan, wait: Timed
   return { ...span, kind, name: operation, about, isFailed, wait };
 };
 
-/** A shorter wait is not worth a word. */
+/** Shorter waits are not mentioned. */
 const SHORT_MS = 1;
 
-/** When each fetch and each provider call ran. */
+/** A timeline of fetches and provider calls. */
 export const Waterfall = ({ trace, timeMs }: { trace: Trace; timeMs: number }) => {
   const whole = Math.max(timeMs, 0.01);
   return (
@@ -89,7 +89,7 @@ export const Waterfall = ({ trace, timeMs }: { trace: Trace; timeMs: number }) =
         </thead>
         <tbody>
           {rowsOf(trace).map((row, index) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: a report never changes, and its rows have no other name.
+            // biome-ignore lint/suspicious/noArrayIndexKey: a report never changes, and its rows have no id.
             <tr key={index} className={`${row.kind}${row.isFailed ? ' failed' : ''}`}>
               <th scope="row">
                 <OperationName name={row.name} />

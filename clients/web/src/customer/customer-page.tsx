@@ -15,13 +15,13 @@ import { Email } from './email.tsx';
 
 type Customer = NonNullable<CustomerOverviewQuery['customer']>;
 
-/** Everything about one customer. A system that is down takes its own part with it, and no other. */
+/** The page of one customer. If a provider is down, only its part is missing. */
 export const CustomerPage = ({ id }: { id: string }) => {
   const overview = useCustomerOverviewQuery({
     variables: { id },
     errorPolicy: 'all',
     notifyOnNetworkStatusChange: true,
-    // What was seen before is shown at once, and asked anew: a desk has to show what is.
+    // Shows cached data immediately and fetches it again, because a desk must show the current state.
     fetchPolicy: 'cache-and-network',
     nextFetchPolicy: 'cache-first',
   });

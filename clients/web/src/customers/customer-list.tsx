@@ -8,10 +8,10 @@ import { SkeletonRows } from '../skeleton.tsx';
 import { splitItems } from '../split-items.ts';
 import { CustomerRow } from './row.tsx';
 
-// One step back leaves the search, not its last letters.
+// Going back leaves the search instead of undoing its last letters.
 const REPLACING = { replace: true };
 
-/** The customers, with a search. What is searched for is in the URL. */
+/** The list of customers, with a search. The search text is in the URL. */
 export const CustomerList = () => {
   const [params, setParams] = useSearchParams();
   const sought = params.get('q') ?? '';
@@ -19,7 +19,7 @@ export const CustomerList = () => {
     variables: { text: sought || null },
     errorPolicy: 'all',
     notifyOnNetworkStatusChange: true,
-    // A list has nothing that this page changes, so the browser may keep it as long as the gateway says.
+    // The page does not change customers, so the browser may cache the list for as long as the gateway allows.
     context: { fetchOptions: { method: 'GET' } },
   });
   const [moreError, setMoreError] = useState<Error>();

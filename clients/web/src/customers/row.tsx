@@ -5,7 +5,7 @@ import { nameOf } from './names.ts';
 
 type RowProps = { customerId: string; title: string; aside?: string | undefined; children: ReactNode };
 
-/** A row of two lines that opens a customer. */
+/** A two-line row that links to a customer. */
 export const Row = ({ customerId, title, aside, children }: RowProps) => {
   const [, open] = useRoute('/customers/:id');
   const search = useSearch();

@@ -11,7 +11,7 @@ import { StockLevel } from './stock-level.tsx';
 type Customer = NonNullable<CustomerOverviewQuery['customer']>;
 type Props = { customer: Customer; error: ErrorLike | undefined; onRetry: () => void };
 
-/** A customer's deals, newest first, with what is in stock for each line. */
+/** A customer's deals, newest first, with the stock of each line item. */
 export const DealList = ({ customer: { id, deals }, error, onRetry }: Props) => {
   const [loadMore, more] = useMoreDealsLazyQuery({ fetchPolicy: 'network-only', errorPolicy: 'all' });
   const { present, missing } = splitItems(deals?.edges.map(({ node }) => node) ?? []);
@@ -20,7 +20,7 @@ export const DealList = ({ customer: { id, deals }, error, onRetry }: Props) => 
     const after = deals?.pageInfo.endCursor;
     if (after) void loadMore({ variables: { id, after } }).catch(() => {});
   };
-  // One deal that cannot be read, at a place within the page, is not the whole page.
+  // An error within the page concerns one deal, not the page.
   const hasFailed = failuresOf(more.error).some(({ path }) => path.length <= 2);
   return (
     <section aria-labelledby="deals">

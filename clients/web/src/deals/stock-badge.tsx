@@ -1,6 +1,6 @@
 import type { StockLevelFragment } from '../generated/graphql.ts';
 
-/** The badge of a stock level. Each of its texts means another answer to a customer who asks. */
+/** Returns the badge of a stock level. */
 const toBadge = ({ quantity, inStock, backorders }: StockLevelFragment): { kind: string; text: string } => {
   if (backorders > 0) return { kind: 'warn', text: `${backorders} backordered` };
   if (quantity > 0)
@@ -8,7 +8,7 @@ const toBadge = ({ quantity, inStock, backorders }: StockLevelFragment): { kind:
   return inStock ? { kind: 'warn', text: 'On backorder' } : { kind: 'bad', text: 'Out of stock' };
 };
 
-/** In stock, out of stock, backordered, or not for sale. */
+/** A badge that says whether a product is in stock, out of stock, backordered or not for sale. */
 export const StockBadge = ({ stock }: { stock: StockLevelFragment }) => {
   const { kind, text } = toBadge(stock);
   return <span className={`badge ${kind}`}>{text}</span>;

@@ -8,7 +8,7 @@ import { StockBadge } from './stock-badge.tsx';
 
 type Product = NonNullable<DealLineFragment['product']>;
 
-/** The stock of a product, and a form to set it: shown at once, and offered again where it could not be set. */
+/** The stock of a product, with a form to set it. The update is optimistic; if it fails, the form opens again. */
 export const StockLevel = ({ product, onRetry }: { product: Product; onRetry: () => void }) => {
   const [isOpen, setOpen] = useState(false);
   const [wasOpen, setWasOpen] = useState(false);
@@ -62,7 +62,7 @@ export const StockLevel = ({ product, onRetry }: { product: Product; onRetry: ()
         onClick={() => open(true)}
         disabled={loading}
         aria-label={`Set the stock of ${sku}`}
-        // biome-ignore lint/a11y/noAutofocus: it stands where the form was that had the focus.
+        // biome-ignore lint/a11y/noAutofocus: it replaces the form, which had the focus.
         autoFocus={wasOpen}
       >
         Set
@@ -74,7 +74,7 @@ export const StockLevel = ({ product, onRetry }: { product: Product; onRetry: ()
 type FormProps = {
   sku: string;
   quantity: number;
-  /** Why the last attempt failed. */
+  /** The error of the last attempt. */
   error: ErrorLike | undefined;
   onSave: (quantity: number) => Promise<void>;
   onCancel: () => void;
@@ -102,7 +102,7 @@ const StockForm = ({ sku, quantity, error, onSave, onCancel }: FormProps) => {
         value={typed}
         onChange={({ target }) => setTyped(target.value)}
         aria-invalid={!isRight}
-        // biome-ignore lint/a11y/noAutofocus: the button that was pressed has turned into this field.
+        // biome-ignore lint/a11y/noAutofocus: it replaces the button, which had the focus.
         autoFocus
       />
       <button type="submit" disabled={!isRight}>
@@ -116,7 +116,7 @@ const StockForm = ({ sku, quantity, error, onSave, onCancel }: FormProps) => {
   );
 };
 
-/** The product as it will be, if all goes well. */
+/** Creates the optimistic response. */
 const toOptimistic = (sku: string, stock: NonNullable<Product['stock']>) => ({
   setStock: {
     __typename: 'SetStockPayload',

@@ -9,7 +9,7 @@ export const Banners = () => {
   const [isTrying, setTrying] = useState(false);
   const retry = async ({ operations }: Outage) => {
     setTrying(true);
-    // The parts say for themselves what is missing after that.
+    // After that, each part reports whether it is still missing.
     await client.refetchQueries({ include: [...operations.filter(isRefetchable)] }).catch(() => {});
     setTrying(false);
   };
@@ -29,7 +29,7 @@ export const Banners = () => {
   );
 };
 
-/** A further page is asked for again where its list ends. */
+/** Returns whether a banner can retry an operation. Further pages are retried at the end of their list. */
 const isRefetchable = (operation: string): boolean => !operation.startsWith('More');
 
 const Words = ({ outage: { subgraph, code, shownFrom, isMissing } }: { outage: Outage }) => {
@@ -41,7 +41,7 @@ const Words = ({ outage: { subgraph, code, shownFrom, isMissing } }: { outage: O
   return `${name} ${state}. ${shown}${isMissing ? ', where there is any' : ''}.`;
 };
 
-/** The subgraphs, by the names that people at the desk use. */
+/** Display names of the subgraphs and of their data. */
 const SYSTEMS: Readonly<Record<string, { name: string; holds: string }>> = {
   crm: { name: 'The CRM', holds: 'customers and deals' },
   payments: { name: 'The payment system', holds: 'payments' },
@@ -56,7 +56,7 @@ const STATES: Readonly<Record<string, string>> = {
 
 const capitalized = (text: string): string => `${text[0]?.toUpperCase() ?? ''}${text.slice(1)}`;
 
-/** The time now. Draws the component again as time goes on: a page stays open. */
+/** Returns the current time, and rerenders the component periodically. */
 const useNow = (): number => {
   const [, draw] = useState(0);
   useEffect(() => {
@@ -68,7 +68,7 @@ const useNow = (): number => {
 
 const TICK_MS = 10_000;
 
-/** `2 minutes`, as people say it. */
+/** Formats an age for display, e.g. `2 minutes`. */
 const formatAge = (ms: number): string => {
   const seconds = Math.max(1, Math.round(ms / 1000));
   if (seconds < 90) return many(seconds, 'second');

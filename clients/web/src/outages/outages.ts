@@ -4,33 +4,33 @@ import { type GraphQLFormattedError, OperationTypeNode } from 'graphql';
 import { catchError, map, throwError } from 'rxjs';
 import { OUTAGE_CODES } from '../errors.ts';
 
-/** A part of an answer that is past its time. */
+/** A stale part of a response. */
 type StaleNote = {
   readonly subgraph: string;
   readonly ageMs: number;
-  /** `REFRESHING` where all is well and the next answer is newer, otherwise the code of the failure. */
+  /** `REFRESHING` if the value is only being refreshed, otherwise the code of the failure. */
   readonly reason: string;
 };
 
 type Extensions = { readonly tributary?: { readonly stale?: readonly StaleNote[] } };
 
-/** A provider that is down, as one answer shows it. */
+/** A provider that is down, according to one response. */
 export type Outage = {
-  /** The subgraph, or `gateway` where there was no answer at all. */
+  /** The subgraph; `gateway` if there was no response. */
   readonly subgraph: string;
   readonly code: string;
-  /** When the oldest value that is shown instead was read, in milliseconds since 1970; undefined where none is. */
+  /** When the oldest stale value shown was read, in milliseconds since 1970; undefined if there is none. */
   readonly shownFrom: number | undefined;
-  /** Whether something is missing, as there was no older value. */
+  /** Whether data is missing because there was no older value. */
   readonly isMissing: boolean;
-  /** The operations that show it. */
+  /** The affected operations. */
   readonly operations: readonly string[];
 };
 
 /** The outages in the latest response to each operation. */
 const byOperation = makeVar<Readonly<Record<string, readonly Outage[]>>>({});
 
-/** Loading a customer again outdates what these operations, which load further pages, reported. */
+/** Operations that load further pages of a customer. Reloading the customer outdates their reports. */
 const FURTHER_PAGES = ['MorePayments', 'MoreDeals'];
 
 const note = (operation: string, outages: readonly Outage[]): void => {
@@ -40,16 +40,16 @@ const note = (operation: string, outages: readonly Outage[]): void => {
   byOperation({ ...before, ...Object.fromEntries(outdated.map((name) => [name, []])), [operation]: outages });
 };
 
-/** Forgets what the customer that was open has shown. */
+/** Removes the outages reported by the customer page that was open. */
 export const forgetCustomerOutages = (): void => {
   const { CustomerOverview: _, MorePayments: __, MoreDeals: ___, ...others } = byOperation();
   byOperation(others);
 };
 
-/** Notes which providers are down: Apollo Client gives components data and errors, but not what stands beside them. */
+/** Records which providers are down, because Apollo Client does not pass `extensions` to components. */
 export const outageLink = new ApolloLink((operation, forward) => {
   const { operationName = '', operationType } = operation;
-  // A write says for itself how it went.
+  // A mutation reports its own result.
   if (operationType === OperationTypeNode.MUTATION) return forward(operation);
   return forward(operation).pipe(
     map((result) => {
@@ -89,7 +89,7 @@ const toOutages = (
   return mergeOutages([...fromStale, ...fromErrors]);
 };
 
-/** One outage for each subgraph, in the order of the subgraphs' names. */
+/** Merges outages to one per subgraph, sorted by name. */
 const mergeOutages = (outages: readonly Outage[]): readonly Outage[] => {
   const merged = new Map<string, Outage>();
   for (const outage of outages) {
@@ -109,5 +109,5 @@ const merge = (one: Outage, other: Outage): Outage => ({
   operations: [...new Set([...one.operations, ...other.operations])],
 });
 
-/** The providers that are down, each once. */
+/** Returns the providers that are down, each once. */
 export const useOutages = (): readonly Outage[] => mergeOutages(Object.values(useReactiveVar(byOperation)).flat());

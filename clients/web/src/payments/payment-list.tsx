@@ -13,12 +13,12 @@ import { RefundDialog } from './refund-dialog.tsx';
 type Customer = NonNullable<CustomerOverviewQuery['customer']>;
 type Props = { customer: Customer; error: ErrorLike | undefined; onRetry: () => void };
 
-/** What a customer has paid, newest first, each with its refunds. */
+/** A customer's payments, newest first, with their refunds. */
 export const PaymentList = ({ customer: { id, payments }, error, onRetry }: Props) => {
   const [refunding, setRefunding] = useState<{ payment: PaymentRowFragment; left: Amount }>();
   const [loadMore, more] = useMorePaymentsLazyQuery({ fetchPolicy: 'network-only', errorPolicy: 'all' });
   const { present, missing } = splitItems(payments?.edges.map(({ node }) => node) ?? []);
-  // One payment that cannot be read, at a place within the page, is not the whole page.
+  // An error within the page concerns one payment, not the page.
   const hasFailed = failuresOf(more.error).some(({ path }) => path.length <= 2);
   // The cache adds the page to the list.
   const showMore = () => {

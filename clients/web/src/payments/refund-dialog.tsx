@@ -15,20 +15,20 @@ const REASONS: Readonly<Record<RefundReasonInput, string>> = {
 
 type Props = {
   payment: PaymentRowFragment;
-  /** How much can be refunded. */
+  /** The amount that can be refunded. */
   left: Amount;
-  /** Called with whether the page may be out of date. */
+  /** Receives whether the page may be out of date. */
   onClose: (isUncertain: boolean) => void;
 };
 
 /**
- * Refunds a payment, in whole or in part. The page changes at once, and changes back where the refund fails. One opened
- * dialog is one attempt: sent again, it is still the same refund.
+ * Refunds a payment, in full or in part. The page is updated optimistically and restored if the refund fails. Retries
+ * within one dialog have the same idempotency key, so that they refund only once.
  */
 export const RefundDialog = ({ payment, left: initial, onClose }: Props) => {
   const dialog = useRef<HTMLDialogElement>(null);
   const [left] = useState(initial.amount);
-  /** Refunded, but the answer has no payment. */
+  /** Refunded, but the response has no payment. */
   const isOutdated = useRef(false);
   const [typed, setTyped] = useState<string>(left);
   const [reason, setReason] = useState<RefundReasonInput>('REQUESTED_BY_CUSTOMER');
@@ -39,7 +39,7 @@ export const RefundDialog = ({ payment, left: initial, onClose }: Props) => {
   const amount = readAmount(typed);
   const isTooMuch = amount !== undefined && isPositive(subtract(amount, left));
   const [failure] = failuresOf(error);
-  // It may have been carried out: changing it now could refund twice.
+  // It may have been carried out, so changing it now could refund twice.
   const isLocked = loading || (failure !== undefined && !isDefinite(failure));
 
   useEffect(() => {
@@ -53,7 +53,7 @@ export const RefundDialog = ({ payment, left: initial, onClose }: Props) => {
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     if (!amount || isTooMuch) return;
-    // A key means one refund: another amount or reason is another one.
+    // A different amount or reason is another refund and needs a new key.
     const of = `${amount} ${reason}`;
     const key = attempt.of === '' || attempt.of === of ? attempt.key : newKey();
     setAttempt({ key, of });
@@ -67,7 +67,7 @@ export const RefundDialog = ({ payment, left: initial, onClose }: Props) => {
     const done = result.data?.refundPayment;
     isOutdated.current = done?.payment === null;
     if (done) dialog.current?.close();
-    // The dialog may have been closed while the refund was under way.
+    // The dialog may have been closed while the refund was running.
     const [cause] = failuresOf(result.error);
     if (done) showToast(...toOutcome(done.refund));
     else showToast('failure', `The refund was not confirmed. ${cause ? inWords(cause) : ''}`);
@@ -121,7 +121,7 @@ export const RefundDialog = ({ payment, left: initial, onClose }: Props) => {
 
 type Refund = NonNullable<RefundPaymentMutation['refundPayment']>['refund'];
 
-/** The result of a refund, as a toast says it. */
+/** Returns the toast for the result of a refund. */
 const toOutcome = ({ amount, status }: Refund): Parameters<typeof showToast> => {
   const money = formatMoney(amount);
   switch (status) {
@@ -136,7 +136,7 @@ const toOutcome = ({ amount, status }: Refund): Parameters<typeof showToast> => 
   }
 };
 
-/** The payment as it will be, if all goes well. */
+/** Creates the optimistic response. */
 const toOptimistic = (payment: PaymentRowFragment, { amount, currency }: Amount) => {
   const refund = {
     __typename: 'Refund' as const,

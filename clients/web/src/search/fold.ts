@@ -1,4 +1,4 @@
-// Letters that Unicode does not take apart into a plain one and a mark.
+// Letters that Unicode does not decompose into a base letter and a mark.
 const LETTERS: Readonly<Record<string, string>> = {
   æ: 'ae',
   œ: 'oe',
@@ -11,7 +11,7 @@ const LETTERS: Readonly<Record<string, string>> = {
   ı: 'i',
 };
 
-/** A text without capitals and accents, as a search compares it: `Ångström` is `angstrom`. */
+/** Removes case and accents for comparison: `Ångström` becomes `angstrom`. */
 export const fold = (text: string): string =>
   text
     .toLowerCase()

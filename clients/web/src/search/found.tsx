@@ -7,8 +7,8 @@ import { splitItems } from '../split-items.ts';
 import { seenName, useSeen } from './seen.ts';
 
 /**
- * What a search finds beside the customers that the CRM's own search has: deals and numbers in the whole CRM, and whatever
- * else matches of what this page has loaded.
+ * Finds what the CRM's customer search does not: deals by name, customers and deals by number, and matches in the data
+ * that this page has loaded.
  */
 export const useFound = (search: string, listed: readonly CustomerRowFragment[]) => {
   const isNumber = /^\d{1,20}$/.test(search);
@@ -41,7 +41,7 @@ const uniqueById = <Item extends { readonly id: string }>(items: readonly Item[]
   ...new Map(items.map((item) => [item.id, item])).values(),
 ];
 
-/** The groups of a search's results, below the customers that the CRM has found. */
+/** The groups of search results below the customers that the CRM has found. */
 export const Found = ({ found }: { found: ReturnType<typeof useFound> }) => {
   const { customers, deals, items, hasMoreDeals, seenCount } = found;
   return (
@@ -73,7 +73,7 @@ export const Found = ({ found }: { found: ReturnType<typeof useFound> }) => {
   );
 };
 
-/** Loads further customers, for what only loaded customers are searched for. */
+/** A button that loads further customers, to search their loaded data. */
 const SearchFurther = () => {
   const { data, loading, fetchMore } = useCustomerListQuery({
     variables: { text: null },

@@ -1,9 +1,9 @@
 import { useEffect, useId, useRef, useState } from 'react';
 
-// Every keystroke would be a search at the CRM, which takes four a second.
+// Without the delay, every keystroke would be a search, and HubSpot allows four per second.
 const PAUSE_MS = 300;
 
-/** The search field. Tells what is searched for when the typing pauses. */
+/** The search field. Calls `onSearch` when typing pauses. */
 export const SearchBox = ({ text, onSearch }: { text: string; onSearch: (text: string) => void }) => {
   const id = useId();
   const [typed, setTyped] = useState(text);
@@ -17,7 +17,7 @@ export const SearchBox = ({ text, onSearch }: { text: string; onSearch: (text: s
     }, PAUSE_MS);
     return () => clearTimeout(timer);
   }, [wanted, text, onSearch]);
-  // Going back in the browser changes what is searched for as well.
+  // Going back in the browser changes the search text too.
   useEffect(() => {
     if (text === sent.current) return;
     sent.current = text;

@@ -15,14 +15,14 @@ export type SeenItem = {
 type Entry<Item> = { readonly item: Item; readonly text: string };
 
 /*
- * Everything that this page has loaded, for what the graph has no search for: companies, orders, names without their
+ * All data that this page has loaded, for searches that the graph does not offer: companies, orders, names without
  * accents.
  */
 const customers = new Map<string, Entry<CustomerRowFragment>>();
 const items = new Map<string, Entry<SeenItem>>();
 const version = makeVar(0);
 
-/** Notes every customer, payment and deal of every answer. */
+/** Records every customer, payment and deal in every response. */
 export const seenLink = new ApolloLink((operation, forward) =>
   forward(operation).pipe(
     tap(({ data }) => {
@@ -52,7 +52,7 @@ const note = (value: unknown, owner: string | undefined): void => {
 
 const noteCustomer = (found: CustomerRowFragment & Json): void => {
   const { id } = found;
-  // A page of payments has a customer's id alone.
+  // A page of payments has only the customer's id.
   const item = { ...customers.get(id)?.item, ...found };
   if ('firstName' in item) customers.set(id, { item, text: textOf(item, CUSTOMER_FIELDS) });
 };
@@ -75,10 +75,10 @@ const CUSTOMER_FIELDS: ReadonlySet<string> = new Set([
 ]);
 const ITEM_FIELDS: ReadonlySet<string> = new Set(['id', 'description', 'name', 'sku']);
 
-/** The lists of a customer, which have entries of their own. */
+/** A customer's lists, whose items have entries of their own. */
 const LISTS: ReadonlySet<string> = new Set(['payments', 'deals']);
 
-/** What of an object is on the screen as text, folded. */
+/** Returns the displayed text of an object, folded. */
 const textOf = (value: object, fields: ReadonlySet<string>): string =>
   Object.entries(value)
     .flatMap(([key, child]: [string, unknown]) => {
@@ -91,7 +91,7 @@ const textOf = (value: object, fields: ReadonlySet<string>): string =>
 const matching = <Item>(entries: ReadonlyMap<string, Entry<Item>>, words: readonly string[]): Item[] =>
   [...entries.values()].filter(({ text }) => words.every((word) => text.includes(word))).map(({ item }) => item);
 
-/** What of everything loaded so far has all words of a search; nothing for an empty search. */
+/** Returns the loaded data that contain all words of a search; nothing for an empty search. */
 export const useSeen = (search: string) => {
   useReactiveVar(version);
   const words = fold(search).split(/\s+/).filter(Boolean);
@@ -103,7 +103,7 @@ export const useSeen = (search: string) => {
   };
 };
 
-/** The name of a customer, where it was loaded. */
+/** Returns the name of a customer; empty if it was not loaded. */
 export const seenName = (customerId: string): string => {
   const seen = customers.get(customerId);
   return seen ? nameOf(seen.item) : '';

@@ -1,6 +1,6 @@
 import { makeVar } from '@apollo/client';
 
-/** The result of a write, in one sentence or two. */
+/** A message about the result of a write. */
 export type Toast = { readonly id: number; readonly kind: 'success' | 'failure'; readonly text: string };
 
 /** The toasts on the page, oldest first. */
@@ -8,13 +8,13 @@ export const toasts = makeVar<readonly Toast[]>([]);
 
 let last = 0;
 
-/** Shows the result of a write, wherever the reader has gone in the meantime. */
+/** Shows the result of a write on whatever page is open. */
 export const showToast = (kind: Toast['kind'], text: string): void => {
   last += 1;
   toasts([...toasts(), { id: last, kind, text }]);
 };
 
-/** Takes a toast away. */
+/** Removes a toast. */
 export const dismissToast = (id: number): void => {
   toasts(toasts().filter((toast) => toast.id !== id));
 };

@@ -5,8 +5,8 @@ import { dismissToast, type Toast, toastPlace, toasts } from './store.ts';
 const SHOWN_MS = 8_000;
 
 /**
- * The results of writes. A screen reader reads them as they come. The region itself is always there: one that appears
- * together with its text is not read.
+ * The results of writes, which screen readers announce. The region always exists, because one that appears together
+ * with its text is not announced.
  */
 export const Toasts = ({ place }: { place: 'page' | 'dialog' }) => {
   const all = useReactiveVar(toasts);
@@ -18,7 +18,7 @@ export const Toasts = ({ place }: { place: 'page' | 'dialog' }) => {
   );
 };
 
-/** A success goes away unless the reader is on it; a failure stays until it is dismissed. */
+/** A toast. A success disappears unless the pointer is over it; a failure stays until it is dismissed. */
 const One = ({ toast: { id, kind, text } }: { toast: Toast }) => {
   const [isHeld, setHeld] = useState(false);
   const isLasting = kind === 'failure' || isHeld;
@@ -28,7 +28,7 @@ const One = ({ toast: { id, kind, text } }: { toast: Toast }) => {
     return () => clearTimeout(timer);
   }, [id, isLasting]);
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: it only stays while it is read.
+    // biome-ignore lint/a11y/noStaticElementInteractions: the handlers only keep it visible.
     <div
       className={`toast ${kind}`}
       onMouseEnter={() => setHeld(true)}
