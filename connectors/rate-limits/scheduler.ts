@@ -11,9 +11,6 @@ export type RequestSchedulerOptions = {
   readonly windowsOf: (operation: string) => readonly RateWindow[];
   /** Maximum number of concurrent requests. */
   readonly concurrency: number;
-  /** Maximum number of queued requests; any further request is rejected. Default: 2,000. */
-  readonly maxWaiting?: number;
-  readonly now?: () => number;
 };
 
 /** The right to send one request. */
@@ -59,6 +56,9 @@ type QueuedRequest = {
   readonly refuse: (error: UpstreamError) => void;
 };
 
+/** Maximum number of queued requests. Any further request is rejected. */
+const MAX_WAITING = 2_000;
+
 const NO_DEADLINE = (): Priority => ({ deadlineAt: Number.POSITIVE_INFINITY, isBackground: false, flow: {} });
 
 const longestWait = ({ windows }: Reservation, waits: ReadonlyMap<string, number>): number =>
@@ -69,8 +69,6 @@ export const createRequestScheduler = ({
   rateLimiter,
   windowsOf,
   concurrency,
-  maxWaiting = 2_000,
-  now = monotonicNow,
 }: RequestSchedulerOptions): RequestScheduler => {
   const waiting = new Set<QueuedRequest>();
   // The tag of the request sent last, and of each flow's latest request; a flow's tag is dropped with its client
@@ -107,7 +105,7 @@ export const createRequestScheduler = ({
       if (waiting.size > 0) void dispatch();
     };
     queued.start({
-      waitedMs: now() - queued.since,
+      waitedMs: monotonicNow() - queued.since,
       reservation: queued.reservation,
       claim: (operation, cost) => {
         if (isClaimed || isOver || operation !== queued.operation) return false;
@@ -152,7 +150,7 @@ export const createRequestScheduler = ({
         unit === 'cost' ? 0 : (position / calls) * windowMs,
       );
       const retryAfterMs = Math.ceil(waitMs + Math.max(0, ...before));
-      if (now() + retryAfterMs < queued.priority.deadlineAt) continue;
+      if (monotonicNow() + retryAfterMs < queued.priority.deadlineAt) continue;
       waiting.delete(queued);
       queued.refuse(overQuota(queued.operation, retryAfterMs));
     }
@@ -181,7 +179,7 @@ export const createRequestScheduler = ({
       const refusal = response instanceof Promise ? await response : response;
       if (refusal) {
         const { waitMs, costWindows } = refusal;
-        if (costWindows.length > 0 && now() + waitMs >= queued.priority.deadlineAt) {
+        if (costWindows.length > 0 && monotonicNow() + waitMs >= queued.priority.deadlineAt) {
           // Cheaper requests behind it may still be sent.
           if (waiting.delete(queued)) queued.refuse(overQuota(queued.operation, Math.ceil(waitMs)));
           continue;
@@ -225,7 +223,7 @@ export const createRequestScheduler = ({
     rateLimitError,
     acquire: async ({ operation, signal, priority = NO_DEADLINE(), cost }) => {
       if (signal?.aborted) throw toAbortError(signal, subgraph, { operation });
-      if (waiting.size >= maxWaiting) throw overQuota(operation, 1_000);
+      if (waiting.size >= MAX_WAITING) throw overQuota(operation, 1_000);
       reservations += 1;
       const reservation = { id: `${self} ${reservations}`, windows: windowsOf(operation), cost };
       const permit = Promise.withResolvers<Permit>();
@@ -233,7 +231,7 @@ export const createRequestScheduler = ({
         reservation,
         operation,
         priority,
-        since: now(),
+        since: monotonicNow(),
         tag: nextTag(priority.flow),
         start: permit.resolve,
         refuse: permit.reject,

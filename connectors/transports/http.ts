@@ -18,8 +18,8 @@ export type HttpConnectorOptions = {
    * 250 kB.
    */
   readonly maxResponseBytes?: number;
-  /** Maximum number of connections to one origin; further requests wait for one. Default 32. */
-  readonly connections?: number;
+  /** Maximum number of connections to one origin; further requests wait for one. */
+  readonly connections: number;
   /** Whether a text response is a success. Default: status 200 to 299, as always for bytes and streams. */
   readonly isSuccess?: (response: ProviderResponse) => boolean;
   /** Counts the requests. Default: not counted. */
@@ -43,7 +43,7 @@ export const createHttpConnector = ({
   subgraph,
   timeoutMs,
   maxResponseBytes = 8 * 1024 * 1024,
-  connections = 32,
+  connections,
   isSuccess,
   callStats = createCallStats(),
   middleware = [],
