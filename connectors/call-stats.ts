@@ -41,7 +41,7 @@ export type Span = {
 
 export type CallStatsEntry = Partial<Omit<CallStatsRow, 'subgraph' | 'operation'>>;
 
-/** Call statistics by provider and operation, for one client request or for the whole process. */
+/** Call statistics of one client request, by provider and operation. */
 export type CallStats = {
   readonly add: (subgraph: string, operation: string, entry: CallStatsEntry) => void;
   /** Adds to the sums without recording a span, for requests whose spans come from a remote subgraph. */
@@ -76,7 +76,7 @@ const MAX_SPANS = 10_000;
 /** The row for all operations beyond the first `MAX_OPERATIONS`. */
 const OTHERS = '(others)';
 
-/** Creates empty call statistics. `keepsSpans` grows with every request, so use it for one client request only. */
+/** Creates empty call statistics. `keepsSpans` also keeps each request and wait. */
 export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
   const rows = new Map<string, CallStatsRow>();
   const createdAt = performance.now();
@@ -127,7 +127,7 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
  * retry counts.
  */
 export const withCallStats =
-  (subgraph: string, callStats: CallStats): Middleware =>
+  (subgraph: string): Middleware =>
   (next) =>
   async (request) => {
     const start = performance.now();
@@ -135,7 +135,7 @@ export const withCallStats =
     const bytesSent = request.body?.length ?? 0;
     const record = (failures: number, bytesReceived: number): void => {
       const timeMs = performance.now() - start;
-      recordCall(request, callStats, subgraph, { calls: 1, failures, timeMs, bytesSent, bytesReceived });
+      recordCall(request, subgraph, { calls: 1, failures, timeMs, bytesSent, bytesReceived });
     };
     try {
       const response = await next(request);
@@ -149,13 +149,11 @@ export const withCallStats =
     }
   };
 
-/** Adds an entry to the statistics of the process and of each client request that the provider request serves. */
+/** Adds an entry to the statistics of each client request that the provider request serves. */
 export const recordCall = (
   { operation, requestStats }: { operation: string; requestStats?: ReadonlySet<CallStats> | undefined },
-  callStats: CallStats,
   subgraph: string,
   entry: CallStatsEntry,
 ): void => {
-  callStats.add(subgraph, operation, entry);
   if (requestStats) for (const stats of requestStats) stats.add(subgraph, operation, entry);
 };

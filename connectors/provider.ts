@@ -125,7 +125,7 @@ const openConnection = <
   Api,
   Definitions extends Reads<Policy>,
 >(
-  { openStore, rateLimiter, callStats }: Infrastructure,
+  { openStore, rateLimiter }: Infrastructure,
   definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
   subgraph: string,
   settings: Settings<Shape> & CommonSettings<Policy>,
@@ -142,11 +142,10 @@ const openConnection = <
     timeoutMs,
     connections: concurrency,
     ...(transport.isSuccess && { isSuccess: transport.isSuccess }),
-    callStats,
     middleware: [
       noStore,
-      withRetry({ subgraph, callStats, budget: createRetryBudget() }),
-      withRateLimit({ subgraph, scheduler, rateLimiter, limits, parseRateLimit, callStats }),
+      withRetry({ subgraph, budget: createRetryBudget() }),
+      withRateLimit({ subgraph, scheduler, rateLimiter, limits, parseRateLimit }),
       withBreaker(subgraph),
     ],
   });
@@ -164,7 +163,7 @@ const openConnection = <
   const readers = new Map<string, InvalidatedReader<unknown, unknown, unknown>>();
   for (const [name, read] of Object.entries(definition.reads(api))) {
     const cachePolicy = cachePolicies[read.policy as Policy];
-    const options = { name, subgraph, callStats, scheduler, cache, cachePolicy, timestamp, now };
+    const options = { name, subgraph, scheduler, cache, cachePolicy, timestamp, now };
     readers.set(name, createReader(read, options));
   }
   return {

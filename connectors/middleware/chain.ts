@@ -26,7 +26,7 @@ export type RequestOptions = {
   readonly priority?: Priority | undefined;
   /** Excludes data requested from the provider before this time, by `monotonicNow`. */
   readonly notBefore?: number | undefined;
-  /** Call statistics that record the request, besides the process's own: one for each client request that it serves. */
+  /** Call statistics that record the request: one for each client request that it serves. */
   readonly requestStats?: ReadonlySet<CallStats> | undefined;
   /**
    * Lowered to the remaining freshness of the data read; a response that is not cached leaves none. Default: not

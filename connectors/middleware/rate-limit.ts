@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { type CallStats, recordCall } from '../call-stats.ts';
+import { recordCall } from '../call-stats.ts';
 import { isUpstreamError } from '../errors.ts';
 import type {
   Quota,
@@ -87,7 +87,6 @@ export type RateLimitOptions = {
   readonly rateLimiter: RateLimiter;
   readonly limits: RateLimits;
   readonly parseRateLimit?: ParseRateLimit | undefined;
-  readonly callStats: CallStats;
 };
 
 /**
@@ -100,7 +99,6 @@ export const withRateLimit = ({
   rateLimiter,
   limits,
   parseRateLimit,
-  callStats,
 }: RateLimitOptions): Middleware => {
   /** By rate window: the number of consecutive rejections, and when the last of them was counted. */
   const refusals = new LRUCache<string, { readonly times: number; readonly at: number }>({ max: MAX_OPERATIONS });
@@ -150,7 +148,7 @@ export const withRateLimit = ({
     // A request of another operation comes first. With few requests at once it would wait for the permit that it holds itself.
     if (!isClaimed) call.permit?.cede();
     const permit = isClaimed && call.permit ? call.permit : await scheduler.acquire(call);
-    if (permit.waitedMs > 0) recordCall(call, callStats, subgraph, { waitMs: permit.waitedMs });
+    if (permit.waitedMs > 0) recordCall(call, subgraph, { waitMs: permit.waitedMs });
     const { reservation } = permit;
     const sentAt = monotonicNow();
     try {

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { type CallStats, type CallStatsEntry, recordCall } from '../call-stats.ts';
+import { type CallStatsEntry, recordCall } from '../call-stats.ts';
 import { OUTAGE_CODES, outageCodeOf } from '../errors.ts';
 import type { RequestOptions } from '../middleware/chain.ts';
 import type { RequestScheduler } from '../rate-limits/scheduler.ts';
@@ -43,7 +43,6 @@ export type ReaderOptions = {
   /** Unique among this provider's readers. */
   readonly name: string;
   readonly subgraph: string;
-  readonly callStats: CallStats;
   readonly scheduler: RequestScheduler;
   /** Undefined if caching is off. */
   readonly cache: Cache | undefined;
@@ -64,7 +63,7 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
   { fetch, operationOf, batchSize, cost, scopesOf, scopesOfValue }: Read<Key, Value, Scope>,
   options: ReaderOptions,
 ): InvalidatedReader<Key, Value, Scope> => {
-  const { name, subgraph, callStats, scheduler, cache, timestamp, now } = options;
+  const { name, subgraph, scheduler, cache, timestamp, now } = options;
   const { maxAgeMs, staleWhileRevalidateMs, staleIfErrorMs, negativeTtlMs } = options.cachePolicy;
   const cacheKeyOf = (id: string) => `${name} ${id}`;
   const tagOf = (scope: Scope): Tag => `${name} ${serialize(scope)}`;
@@ -77,7 +76,7 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
 
   const record = (keys: readonly Key[], entry: CallStatsEntry, { requestStats }: RequestOptions): void => {
     const [first] = keys;
-    if (first !== undefined) recordCall({ operation: operationOf(first), requestStats }, callStats, subgraph, entry);
+    if (first !== undefined) recordCall({ operation: operationOf(first), requestStats }, subgraph, entry);
   };
 
   const batcher = createBatcher<Key, Value>({

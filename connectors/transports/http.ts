@@ -1,5 +1,5 @@
 import { Agent } from 'undici';
-import { type CallStats, createCallStats, withCallStats } from '../call-stats.ts';
+import { withCallStats } from '../call-stats.ts';
 import { chain, type Middleware, type ProviderResponse, type Send } from '../middleware/chain.ts';
 import { withStatusErrors } from '../middleware/status.ts';
 import { withUnknownOutcome } from '../middleware/unknown-outcome.ts';
@@ -22,8 +22,6 @@ export type HttpConnectorOptions = {
   readonly connections: number;
   /** Whether a text response is a success. Default: status 200 to 299, as always for bytes and streams. */
   readonly isSuccess?: (response: ProviderResponse) => boolean;
-  /** Counts the requests. Default: not counted. */
-  readonly callStats?: CallStats;
   /** Middleware around each request, outermost first. */
   readonly middleware?: readonly Middleware[];
 };
@@ -45,14 +43,13 @@ export const createHttpConnector = ({
   maxResponseBytes = 8 * 1024 * 1024,
   connections,
   isSuccess,
-  callStats = createCallStats(),
   middleware = [],
 }: HttpConnectorOptions): HttpConnector => {
   // Connecting gets half of the timeout, which distinguishes requests that cannot have arrived from those that may have.
   // Connections have a limited lifetime because DNS is resolved only when they are opened.
   const agent = new Agent({ connections, clientTtl: CONNECTION_LIFE_MS, connect: { timeout: timeoutMs / 2 } });
   const send = chain(
-    [withUnknownOutcome, ...middleware, withCallStats(subgraph, callStats), withStatusErrors(subgraph, isSuccess)],
+    [withUnknownOutcome, ...middleware, withCallStats(subgraph), withStatusErrors(subgraph, isSuccess)],
     createWire({ subgraph, agent, maxResponseBytes, timeoutMs }),
     // The wire returns the body type that the request names, and no middleware changes it.
   ) as Send;
