@@ -93,10 +93,12 @@ export type ProviderResponse<Type extends ResponseType = 'text'> = {
 export const MAX_OPERATIONS = 1_000;
 
 /** Sends a request of any response type, as middleware sees it. Returns the response, or throws an UpstreamError. */
-export type Handler = (call: ProviderRequest<ResponseType>) => Promise<ProviderResponse<ResponseType>>;
+export type Handler = (request: ProviderRequest<ResponseType>) => Promise<ProviderResponse<ResponseType>>;
 
 /** Sends a request and returns its response, typed by the request's `responseType`. Throws an UpstreamError. */
-export type Send = <Type extends ResponseType = 'text'>(call: ProviderRequest<Type>) => Promise<ProviderResponse<Type>>;
+export type Send = <Type extends ResponseType = 'text'>(
+  request: ProviderRequest<Type>,
+) => Promise<ProviderResponse<Type>>;
 
 /**
  * One concern around a provider request. It may respond without sending the request, change it, observe it or send it

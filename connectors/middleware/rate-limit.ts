@@ -79,7 +79,7 @@ export const createRateLimits = (
 };
 
 /** Maximum pause after rejections that do not state a time, in milliseconds. */
-const MAX_UNSAID_PAUSE_MS = 60_000;
+const MAX_UNSTATED_PAUSE_MS = 60_000;
 
 export type RateLimitOptions = {
   readonly subgraph: string;
@@ -101,7 +101,7 @@ export const withRateLimit = ({
   parseRateLimit,
 }: RateLimitOptions): Middleware => {
   /** By rate window: the number of consecutive rejections, and when the last of them was counted. */
-  const refusals = new LRUCache<string, { readonly times: number; readonly at: number }>({ max: MAX_OPERATIONS });
+  const rejections = new LRUCache<string, { readonly times: number; readonly at: number }>({ max: MAX_OPERATIONS });
 
   const update = (
     operation: string,
@@ -126,34 +126,34 @@ export const withRateLimit = ({
       rateLimiter.update(window, update, reservation);
     }
     if (response.status !== 429) {
-      if (refusals.size > 0) for (const { key } of windows) refusals.delete(key);
+      if (rejections.size > 0) for (const { key } of windows) rejections.delete(key);
       return;
     }
     // A response that does not state which limit was exceeded may concern any of them.
     if (pauses.size === 0) for (const window of windows) pauses.set(window, window.windowMs);
     for (const [window, pauseMs] of pauses) {
       // Concurrent requests that are all rejected count as one rejection.
-      const before = refusals.get(window.key);
+      const before = rejections.get(window.key);
       const isNew = !before || sentAt > before.at;
       const { times } = isNew ? { times: (before?.times ?? 0) + 1 } : before;
-      if (isNew) refusals.set(window.key, { times, at: monotonicNow() });
-      const longerEachTime = Math.max(pauseMs, Math.min(MAX_UNSAID_PAUSE_MS, pauseMs * 2 ** (times - 1)));
+      if (isNew) rejections.set(window.key, { times, at: monotonicNow() });
+      const longerEachTime = Math.max(pauseMs, Math.min(MAX_UNSTATED_PAUSE_MS, pauseMs * 2 ** (times - 1)));
       rateLimiter.update(window, { pauseMs: retryAfterMs ?? longerEachTime });
     }
   };
 
-  return (next) => async (call) => {
-    if (call.skipRateLimit) return next(call);
-    const isClaimed = call.permit?.claim(call.operation, call.cost) ?? false;
+  return (next) => async (request) => {
+    if (request.skipRateLimit) return next(request);
+    const isClaimed = request.permit?.claim(request.operation, request.cost) ?? false;
     // A request of another operation comes first. With few requests at once it would wait for the permit that it holds itself.
-    if (!isClaimed) call.permit?.cede();
-    const permit = isClaimed && call.permit ? call.permit : await scheduler.acquire(call);
-    if (permit.waitedMs > 0) recordCall(call, subgraph, { waitMs: permit.waitedMs });
+    if (!isClaimed) request.permit?.cede();
+    const permit = isClaimed && request.permit ? request.permit : await scheduler.acquire(request);
+    if (permit.waitedMs > 0) recordCall(request, subgraph, { waitMs: permit.waitedMs });
     const { reservation } = permit;
     const sentAt = monotonicNow();
     try {
-      const response = await next(call);
-      update(call.operation, isText(response) ? response : { ...response, body: '' }, { sentAt, reservation });
+      const response = await next(request);
+      update(request.operation, isText(response) ? response : { ...response, body: '' }, { sentAt, reservation });
       const stream = streamOf(response);
       if (stream) onClose(stream, () => permit.end(true));
       else permit.end(true);
@@ -164,7 +164,7 @@ export const withRateLimit = ({
         const { status, headers = {}, body = '', retryAfterMs, mayHaveArrived } = error.details;
         wasSent = mayHaveArrived !== false;
         if (status !== undefined)
-          update(call.operation, { status, headers, body }, { sentAt, reservation, retryAfterMs });
+          update(request.operation, { status, headers, body }, { sentAt, reservation, retryAfterMs });
       }
       permit.end(wasSent);
       throw error;

@@ -40,7 +40,7 @@ export type Permit = {
  * otherwise take every unit that becomes free.
  */
 export type RequestScheduler = {
-  readonly acquire: (call: Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost'>) => Promise<Permit>;
+  readonly acquire: (request: Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost'>) => Promise<Permit>;
   /** The error for an operation that its rate limits blocked at the last attempt; undefined if they did not. */
   readonly rateLimitError: (operation: string) => UpstreamError | undefined;
 };
@@ -52,8 +52,8 @@ type QueuedRequest = {
   readonly since: number;
   /** Start tag in the fair queue. */
   readonly tag: number;
-  readonly start: (permit: Permit) => void;
-  readonly refuse: (error: UpstreamError) => void;
+  readonly resolve: (permit: Permit) => void;
+  readonly reject: (error: UpstreamError) => void;
 };
 
 /** Maximum number of queued requests. Any further request is rejected. */
@@ -80,10 +80,10 @@ export const createRequestScheduler = ({
   let reservations = 0;
   let running = 0;
   let isDispatching = false;
-  let isCalledAgain = false;
+  let isDispatchDue = false;
   let timer: NodeJS.Timeout | undefined;
   // The operations blocked at the last attempt, and for how long, in milliseconds.
-  let full: ReadonlyMap<string, number> = new Map();
+  let lastWaits: ReadonlyMap<string, number> = new Map();
 
   const correctCost = (reservation: Reservation, cost: number) => {
     for (const window of reservation.windows) {
@@ -104,7 +104,7 @@ export const createRequestScheduler = ({
       rateLimiter.settle(queued.reservation, wasSent);
       if (waiting.size > 0) void dispatch();
     };
-    queued.start({
+    queued.resolve({
       waitedMs: monotonicNow() - queued.since,
       reservation: queued.reservation,
       claim: (operation, cost) => {
@@ -130,18 +130,18 @@ export const createRequestScheduler = ({
     return tag;
   };
 
-  const nextOf = (blocked: ReadonlyMap<string, number>): QueuedRequest | undefined => {
+  const nextOf = (waits: ReadonlyMap<string, number>): QueuedRequest | undefined => {
     let first: QueuedRequest | undefined;
     for (const queued of waiting) {
-      if (!blocked.has(queued.operation) && (!first || goesBefore(queued, first))) first = queued;
+      if (!waits.has(queued.operation) && (!first || goesBefore(queued, first))) first = queued;
     }
     return first;
   };
 
-  const refuseHopeless = (blocked: ReadonlyMap<string, number>) => {
+  const rejectHopeless = (waits: ReadonlyMap<string, number>) => {
     const positions = new Map<string, number>();
     for (const queued of waiting) {
-      const waitMs = blocked.get(queued.operation);
+      const waitMs = waits.get(queued.operation);
       if (waitMs === undefined) continue;
       const position = positions.get(queued.operation) ?? 0;
       positions.set(queued.operation, position + 1);
@@ -152,78 +152,79 @@ export const createRequestScheduler = ({
       const retryAfterMs = Math.ceil(waitMs + Math.max(0, ...before));
       if (monotonicNow() + retryAfterMs < queued.priority.deadlineAt) continue;
       waiting.delete(queued);
-      queued.refuse(overQuota(queued.operation, retryAfterMs));
+      queued.reject(notInTime(queued.operation, retryAfterMs));
     }
   };
 
-  const overQuota = (operation: string, retryAfterMs: number): UpstreamError =>
-    new UpstreamError('UPSTREAM_RATE_LIMITED', subgraph, `${operation} has no room in the quota in time`, {
+  const notInTime = (operation: string, retryAfterMs: number): UpstreamError =>
+    new UpstreamError('UPSTREAM_RATE_LIMITED', subgraph, `${operation} cannot be sent in time under the rate limits`, {
       operation,
       retryAfterMs,
       mayHaveArrived: false,
     });
 
   const dispatchOnce = async () => {
-    const blocked = new Map<string, number>();
+    // The operations that are blocked, and for how long, in milliseconds.
+    const waits = new Map<string, number>();
     // The cost windows that a request waits for, by key, and for how long, in milliseconds.
     const awaited = new Map<string, number>();
     while (running < concurrency) {
-      const queued = nextOf(blocked);
+      const queued = nextOf(waits);
       if (!queued) break;
       const heldMs = awaited.size > 0 ? longestWait(queued.reservation, awaited) : 0;
       if (heldMs > 0) {
-        blocked.set(queued.operation, heldMs);
+        waits.set(queued.operation, heldMs);
         continue;
       }
       const response = rateLimiter.acquire(queued.reservation);
-      const refusal = response instanceof Promise ? await response : response;
-      if (refusal) {
-        const { waitMs, costWindows } = refusal;
+      const blocked = response instanceof Promise ? await response : response;
+      if (blocked) {
+        const { waitMs, costWindows } = blocked;
         if (costWindows.length > 0 && monotonicNow() + waitMs >= queued.priority.deadlineAt) {
           // Cheaper requests behind it may still be sent.
-          if (waiting.delete(queued)) queued.refuse(overQuota(queued.operation, Math.ceil(waitMs)));
+          if (waiting.delete(queued)) queued.reject(notInTime(queued.operation, Math.ceil(waitMs)));
           continue;
         }
-        blocked.set(queued.operation, waitMs);
+        waits.set(queued.operation, waitMs);
         for (const { key } of costWindows) awaited.set(key, waitMs);
       } else if (waiting.has(queued)) grant(queued);
       // The request was cancelled during the wait for the rate limiter.
       else rateLimiter.settle(queued.reservation, false);
     }
-    full = blocked;
-    if (blocked.size === 0) return;
-    refuseHopeless(blocked);
+    lastWaits = waits;
+    if (waits.size === 0) return;
+    rejectHopeless(waits);
     clearTimeout(timer);
-    timer = setTimeout(() => void dispatch(), Math.max(1, Math.min(...blocked.values())));
+    timer = setTimeout(() => void dispatch(), Math.max(1, Math.min(...waits.values())));
     timer.unref();
   };
 
   const dispatch = async () => {
     if (isDispatching) {
-      isCalledAgain = true;
+      isDispatchDue = true;
       return;
     }
     isDispatching = true;
     try {
       do {
-        isCalledAgain = false;
+        isDispatchDue = false;
         await dispatchOnce();
-      } while (isCalledAgain);
+      } while (isDispatchDue);
     } finally {
       isDispatching = false;
     }
   };
 
   const rateLimitError = (operation: string): UpstreamError | undefined => {
-    const waitMs = full.get(operation);
-    return waitMs === undefined ? undefined : overQuota(operation, Math.ceil(waitMs));
+    const waitMs = lastWaits.get(operation);
+    return waitMs === undefined ? undefined : notInTime(operation, Math.ceil(waitMs));
   };
 
   return {
     rateLimitError,
     acquire: async ({ operation, signal, priority = NO_DEADLINE(), cost }) => {
       if (signal?.aborted) throw toAbortError(signal, subgraph, { operation });
-      if (waiting.size >= MAX_WAITING) throw overQuota(operation, 1_000);
+      if (waiting.size >= MAX_WAITING) throw notInTime(operation, 1_000);
       reservations += 1;
       const reservation = { id: `${self} ${reservations}`, windows: windowsOf(operation), cost };
       const permit = Promise.withResolvers<Permit>();
@@ -233,17 +234,17 @@ export const createRequestScheduler = ({
         priority,
         since: monotonicNow(),
         tag: nextTag(priority.flow),
-        start: permit.resolve,
-        refuse: permit.reject,
+        resolve: permit.resolve,
+        reject: permit.reject,
       };
       waiting.add(queued);
       const leave = () => {
         if (!waiting.delete(queued) || !signal) return undefined;
         const error = toAbortError(signal, subgraph, { operation });
-        const refusal = error.code === 'UPSTREAM_TIMEOUT' ? rateLimitError(operation) : undefined;
-        if (refusal) return queued.refuse(refusal);
-        return queued.refuse(
-          new UpstreamError(error.code, subgraph, `${operation} was still waiting for its turn`, {
+        const limitError = error.code === 'UPSTREAM_TIMEOUT' ? rateLimitError(operation) : undefined;
+        if (limitError) return queued.reject(limitError);
+        return queued.reject(
+          new UpstreamError(error.code, subgraph, `${operation} was still queued`, {
             operation,
             mayHaveArrived: false,
             cause: error,
