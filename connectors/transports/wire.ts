@@ -17,6 +17,9 @@ const BEFORE_SENDING = new Set([
   // A request that undici does not send, e.g. with a line break in a header.
   'UND_ERR_INVALID_ARG',
   'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+  // The agent has been closed, which waits for the requests before.
+  'UND_ERR_CLOSED',
+  'UND_ERR_DESTROYED',
 ]);
 
 export type WireOptions = {
