@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 import type { CallStats } from '../call-stats.ts';
-import type { Permit } from '../rate-limits/scheduler.ts';
 
 /**
  * Deadline, class and flow of a request that waits in the scheduler's queue. Shared by everything that waits for the
- * request, and read again each time a slot becomes free, because a more urgent waiter may join.
+ * request, and read again each time a slot becomes free, because a more urgent waiter may join. The requests of one batch
+ * share the object, by which the scheduler recognizes them.
  */
 export type Priority = {
   /** When the response is no longer useful, by `monotonicNow`. */
@@ -37,8 +37,6 @@ export type RequestOptions = {
   readonly credentials?: ReadonlyMap<string, Readonly<Record<string, unknown>>> | undefined;
   /** Expected cost of the request under rate limits by cost. Default: 1. A cost above a limit takes all of it. */
   readonly cost?: number | undefined;
-  /** A permit that was acquired for the request beforehand. */
-  readonly permit?: Permit | undefined;
 };
 
 /** A response body that is still arriving. `bytesRead` counts the bytes that have arrived. */

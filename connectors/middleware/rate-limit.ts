@@ -39,6 +39,7 @@ export type ParseRateLimit = (
 ) => Readonly<Record<string, RateLimitUpdate>>;
 
 export type RateLimits = {
+  /** The rate windows of an operation: the same array each time. */
   readonly windowsOf: (operation: string) => readonly RateWindow[];
   /** The operation's rate window under this limit; undefined if the limit does not apply to it. */
   readonly windowOf: (name: string, operation: string) => RateWindow | undefined;
@@ -49,32 +50,35 @@ export const createRateLimits = (
   rules: readonly RateLimitRule[],
   { subgraph, credentialId }: { subgraph: string; credentialId: string },
 ): RateLimits => {
-  const known = new LRUCache<string, ReadonlyMap<string, RateWindow>>({ max: MAX_OPERATIONS });
-  const find = (operation: string): ReadonlyMap<string, RateWindow> => {
+  const toWindow = (
+    { name, isPerOperation, calls, windowMs, isOperatorSet, unit }: RateLimitRule,
+    operation: string,
+  ): RateWindow => ({
+    // In braces: the part that must be the same for all keys of a request in a Redis cluster.
+    key: `{${subgraph}:${credentialId}}:${name}${isPerOperation ? `:${operation}` : ''}${unit === 'cost' ? ':cost' : ''}`,
+    calls,
+    windowMs,
+    isOperatorSet,
+    unit,
+  });
+  const known = new LRUCache<string, { byName: ReadonlyMap<string, RateWindow>; all: readonly RateWindow[] }>({
+    max: MAX_OPERATIONS,
+  });
+  const find = (operation: string) => {
     let windows = known.get(operation);
     if (!windows) {
-      windows = new Map(
-        rules
-          .filter(({ appliesTo, calls }) => Number.isFinite(calls) && (appliesTo?.(operation) ?? true))
-          .map(({ name, isPerOperation, calls, windowMs, isOperatorSet, unit }) => [
-            name,
-            // In braces: the part that must be the same for all keys of a request in a Redis cluster.
-            {
-              key: `{${subgraph}:${credentialId}}:${name}${isPerOperation ? `:${operation}` : ''}${unit === 'cost' ? ':cost' : ''}`,
-              calls,
-              windowMs,
-              isOperatorSet,
-              unit,
-            },
-          ]),
+      const applying = rules.filter(
+        ({ appliesTo, calls }) => Number.isFinite(calls) && (appliesTo?.(operation) ?? true),
       );
+      const byName = new Map(applying.map((rule) => [rule.name, toWindow(rule, operation)]));
+      windows = { byName, all: [...byName.values()] };
       known.set(operation, windows);
     }
     return windows;
   };
   return {
-    windowsOf: (operation) => [...find(operation).values()],
-    windowOf: (name, operation) => find(operation).get(name),
+    windowsOf: (operation) => find(operation).all,
+    windowOf: (name, operation) => find(operation).byName.get(name),
   };
 };
 
@@ -144,10 +148,7 @@ export const withRateLimit = ({
 
   return (next) => async (request) => {
     if (request.skipRateLimit) return next(request);
-    const isClaimed = request.permit?.claim(request.operation, request.cost) ?? false;
-    // A request of another operation comes first. With few requests at once it would wait for the permit that it holds itself.
-    if (!isClaimed) request.permit?.cede();
-    const permit = isClaimed && request.permit ? request.permit : await scheduler.acquire(request);
+    const permit = await scheduler.acquire(request);
     if (permit.waitedMs > 0) recordCall(request, subgraph, { waitMs: permit.waitedMs });
     const { reservation } = permit;
     const sentAt = monotonicNow();

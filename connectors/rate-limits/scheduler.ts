@@ -7,7 +7,7 @@ import type { RateLimiter, RateWindow, Reservation } from './memory.ts';
 export type RequestSchedulerOptions = {
   readonly subgraph: string;
   readonly rateLimiter: RateLimiter;
-  /** The rate limits that apply to an operation. */
+  /** The rate limits that apply to an operation: the same array each time. */
   readonly windowsOf: (operation: string) => readonly RateWindow[];
   /** Maximum number of concurrent requests. */
   readonly concurrency: number;
@@ -17,14 +17,7 @@ export type RequestSchedulerOptions = {
 export type Permit = {
   readonly waitedMs: number;
   readonly reservation: Reservation;
-  /**
-   * Uses the permit for a request. False if it has been used or has ended, or belongs to another operation. `cost` is
-   * the request's expected cost, if it was not known when the permit was acquired.
-   */
-  readonly claim: (operation: string, cost?: number) => boolean;
-  /** Releases the permit unless a request uses it. */
-  readonly cede: () => void;
-  /** Releases the permit when the request has ended, or was not sent after all. Only the first call has an effect. */
+  /** Releases the permit when the request has ended, or was not sent after all. Call it exactly once. */
   readonly end: (wasSent: boolean) => void;
 };
 
@@ -40,10 +33,19 @@ export type Permit = {
  * otherwise take every unit that becomes free.
  */
 export type RequestScheduler = {
-  readonly acquire: (request: Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost'>) => Promise<Permit>;
+  /** Waits for a permit to send a request, or returns the one that `acquireAhead` keeps for it. */
+  readonly acquire: (request: RequestToSchedule) => Promise<Permit>;
+  /**
+   * Waits for a permit before its request is known, and keeps it for the next request that has this `priority` object, as
+   * all requests of a batch do. A request of another operation, under other limits, releases it: where few requests may run
+   * at once, it would wait for its own permit. Returns a function that releases the permit if no request has taken it.
+   */
+  readonly acquireAhead: (request: RequestToSchedule & { readonly priority: Priority }) => Promise<() => void>;
   /** The error for an operation that its rate limits blocked at the last attempt; undefined if they did not. */
   readonly rateLimitError: (operation: string) => UpstreamError | undefined;
 };
+
+type RequestToSchedule = Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost'>;
 
 type QueuedRequest = {
   readonly reservation: Reservation;
@@ -71,6 +73,8 @@ export const createRequestScheduler = ({
   concurrency,
 }: RequestSchedulerOptions): RequestScheduler => {
   const waiting = new Set<QueuedRequest>();
+  /** The permits that are kept for a request with this priority. */
+  const acquiredAhead = new WeakMap<Priority, Permit>();
   // The tag of the request sent last, and of each flow's latest request; a flow's tag is dropped with its client
   // request.
   let lastTag = 0;
@@ -85,7 +89,8 @@ export const createRequestScheduler = ({
   // The operations blocked at the last attempt, and for how long, in milliseconds.
   let lastWaits: ReadonlyMap<string, number> = new Map();
 
-  const correctCost = (reservation: Reservation, cost: number) => {
+  const correctCost = (reservation: Reservation, cost: number | undefined) => {
+    if (cost === undefined || cost === reservation.cost) return;
     for (const window of reservation.windows) {
       if (window.unit === 'cost') rateLimiter.update(window, { cost }, reservation);
     }
@@ -95,28 +100,14 @@ export const createRequestScheduler = ({
     waiting.delete(queued);
     running += 1;
     lastTag = Math.max(lastTag, queued.tag);
-    let isOver = false;
-    let isClaimed = false;
-    const end = (wasSent: boolean): void => {
-      if (isOver) return;
-      isOver = true;
-      running -= 1;
-      rateLimiter.settle(queued.reservation, wasSent);
-      if (waiting.size > 0) void dispatch();
-    };
     queued.resolve({
       waitedMs: monotonicNow() - queued.since,
       reservation: queued.reservation,
-      claim: (operation, cost) => {
-        if (isClaimed || isOver || operation !== queued.operation) return false;
-        isClaimed = true;
-        if (cost !== undefined && cost !== queued.reservation.cost) correctCost(queued.reservation, cost);
-        return true;
+      end: (wasSent) => {
+        running -= 1;
+        rateLimiter.settle(queued.reservation, wasSent);
+        if (waiting.size > 0) void dispatch();
       },
-      cede: () => {
-        if (!isClaimed) end(false);
-      },
-      end,
     });
   };
 
@@ -220,44 +211,66 @@ export const createRequestScheduler = ({
     return waitMs === undefined ? undefined : notInTime(operation, Math.ceil(waitMs));
   };
 
+  const enqueue = async ({ operation, signal, priority = NO_DEADLINE(), cost }: RequestToSchedule): Promise<Permit> => {
+    if (signal?.aborted) throw toAbortError(signal, subgraph, { operation });
+    if (waiting.size >= MAX_WAITING) throw notInTime(operation, 1_000);
+    reservations += 1;
+    const reservation = { id: `${self} ${reservations}`, windows: windowsOf(operation), cost };
+    const permit = Promise.withResolvers<Permit>();
+    const queued: QueuedRequest = {
+      reservation,
+      operation,
+      priority,
+      since: monotonicNow(),
+      tag: nextTag(priority.flow),
+      resolve: permit.resolve,
+      reject: permit.reject,
+    };
+    waiting.add(queued);
+    const leave = () => {
+      if (!waiting.delete(queued) || !signal) return undefined;
+      const error = toAbortError(signal, subgraph, { operation });
+      const limitError = error.code === 'UPSTREAM_TIMEOUT' ? rateLimitError(operation) : undefined;
+      if (limitError) return queued.reject(limitError);
+      return queued.reject(
+        new UpstreamError(error.code, subgraph, `${operation} was still queued`, {
+          operation,
+          mayHaveArrived: false,
+          cause: error,
+        }),
+      );
+    };
+    signal?.addEventListener('abort', leave, { once: true });
+    void dispatch();
+    try {
+      return await permit.promise;
+    } finally {
+      signal?.removeEventListener('abort', leave);
+    }
+  };
+
+  /** Takes the permit that is kept for this request; undefined if there is none. */
+  const takeAcquired = ({ operation, priority, cost }: RequestToSchedule): Permit | undefined => {
+    const permit = priority && acquiredAhead.get(priority);
+    if (!permit) return undefined;
+    acquiredAhead.delete(priority);
+    if (permit.reservation.windows === windowsOf(operation)) {
+      correctCost(permit.reservation, cost);
+      return permit;
+    }
+    permit.end(false);
+    return undefined;
+  };
+
   return {
     rateLimitError,
-    acquire: async ({ operation, signal, priority = NO_DEADLINE(), cost }) => {
-      if (signal?.aborted) throw toAbortError(signal, subgraph, { operation });
-      if (waiting.size >= MAX_WAITING) throw notInTime(operation, 1_000);
-      reservations += 1;
-      const reservation = { id: `${self} ${reservations}`, windows: windowsOf(operation), cost };
-      const permit = Promise.withResolvers<Permit>();
-      const queued: QueuedRequest = {
-        reservation,
-        operation,
-        priority,
-        since: monotonicNow(),
-        tag: nextTag(priority.flow),
-        resolve: permit.resolve,
-        reject: permit.reject,
+    acquire: async (request) => takeAcquired(request) ?? enqueue(request),
+    acquireAhead: async (request) => {
+      const permit = await enqueue(request);
+      acquiredAhead.set(request.priority, permit);
+      return () => {
+        if (acquiredAhead.delete(request.priority)) permit.end(false);
       };
-      waiting.add(queued);
-      const leave = () => {
-        if (!waiting.delete(queued) || !signal) return undefined;
-        const error = toAbortError(signal, subgraph, { operation });
-        const limitError = error.code === 'UPSTREAM_TIMEOUT' ? rateLimitError(operation) : undefined;
-        if (limitError) return queued.reject(limitError);
-        return queued.reject(
-          new UpstreamError(error.code, subgraph, `${operation} was still queued`, {
-            operation,
-            mayHaveArrived: false,
-            cause: error,
-          }),
-        );
-      };
-      signal?.addEventListener('abort', leave, { once: true });
-      void dispatch();
-      try {
-        return await permit.promise;
-      } finally {
-        signal?.removeEventListener('abort', leave);
-      }
     },
   };
 };

@@ -84,8 +84,7 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
     batchSize,
     cost,
     timestamp,
-    acquirePermit: (operation, options) => scheduler.acquire({ ...options, operation }),
-    rateLimitError: scheduler.rateLimitError,
+    scheduler,
     ...(cache && staleIfErrorMs > 0 && { onResult: store }),
     fetch: (keys, options) => {
       record(keys, { keys: keys.length }, options);
