@@ -1,4 +1,4 @@
-import { withCallStats } from '../connectors/call-stats.ts';
+import { withCallStats } from '../connectors/middleware/call-stats.ts';
 import { chain, type Middleware, type ProviderRequest, type ProviderResponse } from '../connectors/middleware/chain.ts';
 import { withBreaker } from '../connectors/middleware/circuit-breaker.ts';
 import { createRateLimits, withRateLimit } from '../connectors/middleware/rate-limit.ts';

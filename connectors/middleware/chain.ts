@@ -84,12 +84,6 @@ export type ProviderResponse<Type extends ResponseType = 'text'> = {
   readonly body: ResponseBodies[Type];
 };
 
-/**
- * Maximum number of operations that are tracked separately. Operations are named in code and a provider has a few
- * dozen; a name with an id in it would otherwise make all per-operation state grow without bound.
- */
-export const MAX_OPERATIONS = 1_000;
-
 /** Sends a request of any response type, as middleware sees it. Returns the response, or throws an UpstreamError. */
 export type Handler = (request: ProviderRequest<ResponseType>) => Promise<ProviderResponse<ResponseType>>;
 

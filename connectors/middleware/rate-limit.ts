@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { recordCall } from '../call-stats.ts';
 import { isUpstreamError } from '../errors.ts';
+import { MAX_OPERATIONS } from '../max-operations.ts';
 import type {
   Quota,
   RateLimiter,
@@ -11,7 +12,7 @@ import type {
   Reservation,
 } from '../rate-limits/memory.ts';
 import type { RequestScheduler } from '../rate-limits/scheduler.ts';
-import { MAX_OPERATIONS, type Middleware, type ProviderResponse } from './chain.ts';
+import type { Middleware, ProviderResponse } from './chain.ts';
 import { isText, onClose, streamOf } from './response.ts';
 
 /** A provider's rate limit, as documented by the provider. Infinite `calls`: none until the operator sets one. */

@@ -1,5 +1,5 @@
 import { monotonicNow } from '../../runtime/clock.ts';
-import { MAX_OPERATIONS } from '../middleware/chain.ts';
+import { MAX_OPERATIONS } from '../max-operations.ts';
 
 /** Number of requests, or units of cost, allowed in any period of `windowMs` milliseconds. */
 export type Quota = { readonly calls: number; readonly windowMs: number };

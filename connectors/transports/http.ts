@@ -1,5 +1,5 @@
 import { Agent } from 'undici';
-import { withCallStats } from '../call-stats.ts';
+import { withCallStats } from '../middleware/call-stats.ts';
 import { chain, type Middleware, type ProviderResponse, type Send } from '../middleware/chain.ts';
 import { withStatusErrors } from '../middleware/status.ts';
 import { withUnknownOutcome } from '../middleware/unknown-outcome.ts';
