@@ -104,7 +104,7 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', () => {
 
   test('each survives what every provider has to survive, and keeps to what all keep to', async () => {
     // What depends on the code that was written; the rest is the kit's own, and takes its time.
-    const names = '(bonus|tickets|stars).* (answers with|batching|deadline|writes) ';
+    const names = '(bonus|tickets|stars).* (answers with|batching|credentials|deadline|writes) ';
     const { code, output } = await runTests('test/e2e/failures', 'test/connectors/conformance', '-t', names);
     expect([code, code === 0 ? '' : output]).toEqual([0, '']);
     expect(Number(/(\d+) passed/.exec(output.split('Tests')[1] ?? '')?.[1])).toBeGreaterThan(100);
