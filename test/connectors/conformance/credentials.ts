@@ -6,6 +6,7 @@ import { createInfrastructure } from '../../../connectors/infrastructure.ts';
 import { detailsOf } from '../../../connectors/settings.ts';
 import type { Sandbox } from '../../../sandbox/server.ts';
 import { subgraphs } from '../../../subgraphs/index.ts';
+import { UNRESTRICTED } from '../../../subgraphs/kit/identity.ts';
 import type { Subgraph } from '../../../subgraphs/kit/subgraph.ts';
 import { resetClock, stopClock } from '../../helpers/clock.ts';
 import { sandboxEnvironment, sandboxes, startSandbox } from '../../helpers/sandboxes.ts';
@@ -45,10 +46,11 @@ export const credentials = ({ of, one, two, three }: Harness): void => {
     });
 
     const ask = (keys: readonly string[], credential?: Readonly<Record<string, string>>): Promise<ExecutionResult> => {
-      const context = subgraph.createContext({
+      const options = {
         priority: { deadlineAt: performance.now() + 60_000, isBackground: false, flow: {} },
         ...(credential && { credentials: new Map([[of.provider, credential]]) }),
-      });
+      };
+      const context = subgraph.createContext(options, UNRESTRICTED);
       const source = `{ ${keys.map((key, index) => `a${index}: ${of.read(key)}`).join(' ')} }`;
       return Promise.resolve(graphql({ schema: subgraph.schema, source, contextValue: { ...context, stale: [] } }));
     };
