@@ -1,4 +1,4 @@
-import { createCallStats, withCallStats } from '../connectors/call-stats.ts';
+import { withCallStats } from '../connectors/middleware/call-stats.ts';
 import { chain, type Middleware, type ProviderRequest, type ProviderResponse } from '../connectors/middleware/chain.ts';
 import { withBreaker } from '../connectors/middleware/circuit-breaker.ts';
 import { createRateLimits, withRateLimit } from '../connectors/middleware/rate-limit.ts';
@@ -24,7 +24,6 @@ const REQUESTS = 20_000;
 const CONCURRENCY = 20;
 
 const subgraph = 'bench';
-const callStats = createCallStats();
 const rateLimiter = createMemoryRateLimiter();
 const limits = createRateLimits(
   [
@@ -37,10 +36,10 @@ const scheduler = createRequestScheduler({ subgraph, rateLimiter, windowsOf: lim
 
 const MIDDLEWARE: readonly (readonly [name: string, middleware: Middleware])[] = [
   ['statuses', withStatusErrors(subgraph)],
-  ['call statistics', withCallStats(subgraph, callStats)],
+  ['call statistics', withCallStats(subgraph)],
   ['circuit breaker', withBreaker(subgraph)],
-  ['rate limit and scheduler', withRateLimit({ subgraph, scheduler, rateLimiter, limits, callStats })],
-  ['retry', withRetry({ subgraph, callStats, budget: createRetryBudget() })],
+  ['rate limit and scheduler', withRateLimit({ subgraph, scheduler, rateLimiter, limits })],
+  ['retry', withRetry({ subgraph, budget: createRetryBudget() })],
   ['unknown outcome', withUnknownOutcome],
 ];
 
@@ -139,7 +138,6 @@ const things = operation(
 const reader = createReader(byKey(things, { batchSize: 100, policy: 'things' }), {
   name: 'things',
   subgraph,
-  callStats,
   scheduler,
   cache,
   cachePolicy,

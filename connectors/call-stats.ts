@@ -1,6 +1,4 @@
-import { isUpstreamError } from './errors.ts';
-import { MAX_OPERATIONS, type Middleware } from './middleware/chain.ts';
-import { onClose } from './middleware/response.ts';
+import { MAX_OPERATIONS } from './max-operations.ts';
 
 /** The call statistics of one provider operation. All figures are sums. */
 export type CallStatsRow = {
@@ -41,7 +39,7 @@ export type Span = {
 
 export type CallStatsEntry = Partial<Omit<CallStatsRow, 'subgraph' | 'operation'>>;
 
-/** Call statistics by provider and operation, for one client request or for the whole process. */
+/** Call statistics of one client request, by provider and operation. */
 export type CallStats = {
   readonly add: (subgraph: string, operation: string, entry: CallStatsEntry) => void;
   /** Adds to the sums without recording a span, for requests whose spans come from a remote subgraph. */
@@ -78,7 +76,7 @@ export const MAX_SPANS = 10_000;
 /** The row for all operations beyond the first `MAX_OPERATIONS`. */
 const OTHERS = '(others)';
 
-/** Creates empty call statistics. `keepsSpans` grows with every request, so use it for one client request only. */
+/** Creates empty call statistics. `keepsSpans` also keeps each request and wait. */
 export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
   const rows = new Map<string, CallStatsRow>();
   const createdAt = performance.now();
@@ -127,40 +125,11 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
   };
 };
 
-/**
- * Records each provider request with its size and duration, once its response has ended. Innermost in the chain, so that each
- * retry counts.
- */
-export const withCallStats =
-  (subgraph: string, callStats: CallStats): Middleware =>
-  (next) =>
-  async (request) => {
-    const start = performance.now();
-    // UTF-16 units, not bytes: bodies are JSON and XML, nearly all ASCII, and measuring bytes would need another pass.
-    const bytesSent = request.body?.length ?? 0;
-    const record = (failures: number, bytesReceived: number): void => {
-      const timeMs = performance.now() - start;
-      recordCall(request, callStats, subgraph, { calls: 1, failures, timeMs, bytesSent, bytesReceived });
-    };
-    try {
-      const response = await next(request);
-      const { body } = response;
-      if (typeof body === 'string' || body instanceof Uint8Array) record(0, body.length);
-      else onClose(body, (error) => record(error ? 1 : 0, body.bytesRead));
-      return response;
-    } catch (error) {
-      record(1, (isUpstreamError(error) && error.details.body?.length) || 0);
-      throw error;
-    }
-  };
-
-/** Adds an entry to the statistics of the process and of each client request that the provider request serves. */
+/** Adds an entry to the statistics of each client request that the provider request serves. */
 export const recordCall = (
   { operation, requestStats }: { operation: string; requestStats?: ReadonlySet<CallStats> | undefined },
-  callStats: CallStats,
   subgraph: string,
   entry: CallStatsEntry,
 ): void => {
-  callStats.add(subgraph, operation, entry);
   if (requestStats) for (const stats of requestStats) stats.add(subgraph, operation, entry);
 };

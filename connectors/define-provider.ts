@@ -21,6 +21,8 @@ export type SandboxModule<Sandbox> = {
   }) => Promise<Sandbox>;
   /** The variables that point the provider's client at a sandbox. */
   readonly environment: (at: { readonly url: string }) => Readonly<Record<string, string>>;
+  /** A second credential that the sandbox accepts, by setting name. The conformance suite keeps it apart from the first. */
+  readonly otherCredential?: Readonly<Record<string, string>>;
 };
 
 /** Defines a provider: settings, limits, cache policies, transport, API and reads. See `docs/add-a-subgraph.md`. */

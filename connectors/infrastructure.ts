@@ -1,16 +1,13 @@
 import type { Redis } from '../runtime/redis.ts';
-import { type CallStats, createCallStats } from './call-stats.ts';
 import { createMemoryRateLimiter, type RateLimiter } from './rate-limits/memory.ts';
 import { createRedisRateLimiter } from './rate-limits/redis.ts';
 import { createMemoryStore, createRedisStore, type OpenStore } from './reads/store.ts';
 
-/** The cache store, rate limiter and call statistics that all providers of a process share. */
+/** The cache store and rate limiter that all providers of a process share. */
 export type Infrastructure = {
   /** Undefined if caching is off. */
   readonly openStore: OpenStore | undefined;
   readonly rateLimiter: RateLimiter;
-  /** Counts the provider requests of this process since its start. */
-  readonly callStats: CallStats;
 };
 
 export type InfrastructureOptions = {
@@ -25,6 +22,5 @@ export const createInfrastructure = ({ redis, cacheBytes }: InfrastructureOption
   return {
     openStore: memory && (redis ? createRedisStore(redis, memory) : () => memory),
     rateLimiter: redis ? createRedisRateLimiter(redis) : createMemoryRateLimiter(),
-    callStats: createCallStats(),
   };
 };

@@ -47,14 +47,17 @@ export type Provider<Api, Definitions extends Reads> = {
   readonly close: () => Promise<void>;
 };
 
-/** Maximum number of open connections beside the configured one. The least recently used one is closed. */
+/** Maximum number of connections beside the configured one. The least recently used one is evicted. */
 const MAX_CREDENTIALS = 100;
 
-/** Idle time after which a credential's connection is closed, in milliseconds. */
+/** Idle time after which a credential's connection is evicted, in milliseconds. */
 const IDLE_MS = 600_000;
 
 /** Delay before an evicted connection is closed, for client requests that still use it, in milliseconds. */
 const GRACE_MS = 60_000;
+
+/** Maximum number of evicted connections that are still open. If there are more, the oldest is closed early. */
+const MAX_EVICTED = 100;
 
 type ManagedConnection<Api, Definitions extends Reads> = Connection<Api, Definitions> & {
   readonly warmUp: () => Promise<unknown>;
@@ -82,8 +85,15 @@ export const createProvider = <
     ttlAutopurge: true,
     updateAgeOnGet: true,
     dispose: (connection, _id, reason) => {
-      if (reason === 'delete') return;
-      setTimeout(() => void connection.close(), GRACE_MS).unref();
+      if (reason !== 'delete') evicted.set(connection, true);
+    },
+  });
+  const evicted = new LRUCache<ManagedConnection<Api, Definitions>, true>({
+    max: MAX_EVICTED,
+    ttl: GRACE_MS,
+    ttlAutopurge: true,
+    dispose: (_, connection, reason) => {
+      if (reason !== 'delete') void connection.close();
     },
   });
   return {
@@ -102,8 +112,9 @@ export const createProvider = <
       await configured.warmUp();
     },
     close: async () => {
-      const all = [configured, ...others.values()];
-      for (const id of [...others.keys()]) others.delete(id);
+      const all = [configured, ...others.values(), ...evicted.keys()];
+      others.clear();
+      evicted.clear();
       await Promise.all(all.map((connection) => connection.close()));
     },
   };
@@ -125,7 +136,7 @@ const openConnection = <
   Api,
   Definitions extends Reads<Policy>,
 >(
-  { openStore, rateLimiter, callStats }: Infrastructure,
+  { openStore, rateLimiter }: Infrastructure,
   definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
   subgraph: string,
   settings: Settings<Shape> & CommonSettings<Policy>,
@@ -142,11 +153,10 @@ const openConnection = <
     timeoutMs,
     connections: concurrency,
     ...(transport.isSuccess && { isSuccess: transport.isSuccess }),
-    callStats,
     middleware: [
       noStore,
-      withRetry({ subgraph, callStats, budget: createRetryBudget() }),
-      withRateLimit({ subgraph, scheduler, rateLimiter, limits, parseRateLimit, callStats }),
+      withRetry({ subgraph, budget: createRetryBudget() }),
+      withRateLimit({ subgraph, scheduler, rateLimiter, limits, parseRateLimit }),
       withBreaker(subgraph),
     ],
   });
@@ -164,7 +174,7 @@ const openConnection = <
   const readers = new Map<string, InvalidatedReader<unknown, unknown, unknown>>();
   for (const [name, read] of Object.entries(definition.reads(api))) {
     const cachePolicy = cachePolicies[read.policy as Policy];
-    const options = { name, subgraph, callStats, scheduler, cache, cachePolicy, timestamp, now };
+    const options = { name, subgraph, scheduler, cache, cachePolicy, timestamp, now };
     readers.set(name, createReader(read, options));
   }
   return {

@@ -36,11 +36,8 @@ export const setting = <Schema extends z.ZodType>(
 ): Schema => describe(schema, { description, ...options });
 
 /** Declares a credential that is not secret, such as a user name. */
-export const credential = <Schema extends z.ZodType>(
-  schema: Schema,
-  description: string,
-  options: SettingOptions = {},
-): Schema => describe(schema, { description, isCredential: true, ...options });
+export const credential = <Schema extends z.ZodType>(schema: Schema, description: string): Schema =>
+  describe(schema, { description, isCredential: true });
 
 /** Declares the provider's address. Setting it makes requests go to the real provider. */
 export const address = <Schema extends z.ZodType>(

@@ -1,13 +1,5 @@
 import type { Env } from '../runtime/env.ts';
-import type { GatewayConfig } from './config.ts';
-
-export type StartedGateway = {
-  readonly url: string;
-  readonly config: GatewayConfig;
-  /** The data source of each subgraph. */
-  readonly sources: Readonly<Record<string, 'provider' | 'sandbox' | 'remote'>>;
-  readonly close: () => Promise<void>;
-};
+import type { StartedGateway } from './started-gateway.ts';
 
 /** Starts the gateway for the bundled graph or, if SUPERGRAPH is set, for an external supergraph. Throws ConfigError. */
 export const startGateway = async (env: Env): Promise<StartedGateway> => {

@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Running } from '../runtime/lifecycle.ts';
 import type { Log } from '../runtime/log.ts';
-import type { StartedGateway } from './start.ts';
+import type { StartedGateway } from './started-gateway.ts';
 
 /*
  * Runs the gateway on several CPU cores with Node's cluster module. The primary process only starts and restarts workers.

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 import type { CallStats } from '../call-stats.ts';
-import type { Permit } from '../rate-limits/scheduler.ts';
 
 /**
  * Deadline, class and flow of a request that waits in the scheduler's queue. Shared by everything that waits for the
- * request, and read again each time a slot becomes free, because a more urgent waiter may join.
+ * request, and read again each time a slot becomes free, because a more urgent waiter may join. The requests of one batch
+ * share the object, by which the scheduler recognizes them.
  */
 export type Priority = {
   /** When the response is no longer useful, by `monotonicNow`. */
@@ -26,7 +26,7 @@ export type RequestOptions = {
   readonly priority?: Priority | undefined;
   /** Excludes data requested from the provider before this time, by `monotonicNow`. */
   readonly notBefore?: number | undefined;
-  /** Call statistics that record the request, besides the process's own: one for each client request that it serves. */
+  /** Call statistics that record the request: one for each client request that it serves. */
   readonly requestStats?: ReadonlySet<CallStats> | undefined;
   /**
    * Lowered to the remaining freshness of the data read; a response that is not cached leaves none. Default: not
@@ -37,8 +37,6 @@ export type RequestOptions = {
   readonly credentials?: ReadonlyMap<string, Readonly<Record<string, unknown>>> | undefined;
   /** Expected cost of the request under rate limits by cost. Default: 1. A cost above a limit takes all of it. */
   readonly cost?: number | undefined;
-  /** A permit that was acquired for the request beforehand. */
-  readonly permit?: Permit | undefined;
 };
 
 /** A response body that is still arriving. `bytesRead` counts the bytes that have arrived. */
@@ -86,17 +84,13 @@ export type ProviderResponse<Type extends ResponseType = 'text'> = {
   readonly body: ResponseBodies[Type];
 };
 
-/**
- * Maximum number of operations that are tracked separately. Operations are named in code and a provider has a few
- * dozen; a name with an id in it would otherwise make all per-operation state grow without bound.
- */
-export const MAX_OPERATIONS = 1_000;
-
 /** Sends a request of any response type, as middleware sees it. Returns the response, or throws an UpstreamError. */
-export type Handler = (call: ProviderRequest<ResponseType>) => Promise<ProviderResponse<ResponseType>>;
+export type Handler = (request: ProviderRequest<ResponseType>) => Promise<ProviderResponse<ResponseType>>;
 
 /** Sends a request and returns its response, typed by the request's `responseType`. Throws an UpstreamError. */
-export type Send = <Type extends ResponseType = 'text'>(call: ProviderRequest<Type>) => Promise<ProviderResponse<Type>>;
+export type Send = <Type extends ResponseType = 'text'>(
+  request: ProviderRequest<Type>,
+) => Promise<ProviderResponse<Type>>;
 
 /**
  * One concern around a provider request. It may respond without sending the request, change it, observe it or send it

@@ -2,13 +2,8 @@ import { ExponentialBackoff, halfJitterGenerator, type IBackoff } from 'cockatie
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { isUpstreamError, UpstreamError } from '../errors.ts';
-import {
-  MAX_OPERATIONS,
-  type Middleware,
-  type ProviderRequest,
-  type ProviderResponse,
-  type ResponseType,
-} from './chain.ts';
+import { MAX_OPERATIONS } from '../max-operations.ts';
+import type { Middleware, ProviderRequest, ProviderResponse, ResponseType } from './chain.ts';
 import { onClose, streamOf } from './response.ts';
 
 /** Consecutive failures after which a circuit opens. */

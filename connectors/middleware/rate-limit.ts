@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { type CallStats, recordCall } from '../call-stats.ts';
+import { recordCall } from '../call-stats.ts';
 import { isUpstreamError } from '../errors.ts';
+import { MAX_OPERATIONS } from '../max-operations.ts';
 import type {
   Quota,
   RateLimiter,
@@ -11,7 +12,7 @@ import type {
   Reservation,
 } from '../rate-limits/memory.ts';
 import type { RequestScheduler } from '../rate-limits/scheduler.ts';
-import { MAX_OPERATIONS, type Middleware, type ProviderResponse } from './chain.ts';
+import type { Middleware, ProviderResponse } from './chain.ts';
 import { isText, onClose, streamOf } from './response.ts';
 
 /** A provider's rate limit, as documented by the provider. Infinite `calls`: none until the operator sets one. */
@@ -39,6 +40,7 @@ export type ParseRateLimit = (
 ) => Readonly<Record<string, RateLimitUpdate>>;
 
 export type RateLimits = {
+  /** The rate windows of an operation: the same array each time. */
   readonly windowsOf: (operation: string) => readonly RateWindow[];
   /** The operation's rate window under this limit; undefined if the limit does not apply to it. */
   readonly windowOf: (name: string, operation: string) => RateWindow | undefined;
@@ -49,37 +51,40 @@ export const createRateLimits = (
   rules: readonly RateLimitRule[],
   { subgraph, credentialId }: { subgraph: string; credentialId: string },
 ): RateLimits => {
-  const known = new LRUCache<string, ReadonlyMap<string, RateWindow>>({ max: MAX_OPERATIONS });
-  const find = (operation: string): ReadonlyMap<string, RateWindow> => {
+  const toWindow = (
+    { name, isPerOperation, calls, windowMs, isOperatorSet, unit }: RateLimitRule,
+    operation: string,
+  ): RateWindow => ({
+    // In braces: the part that must be the same for all keys of a request in a Redis cluster.
+    key: `{${subgraph}:${credentialId}}:${name}${isPerOperation ? `:${operation}` : ''}${unit === 'cost' ? ':cost' : ''}`,
+    calls,
+    windowMs,
+    isOperatorSet,
+    unit,
+  });
+  const known = new LRUCache<string, { byName: ReadonlyMap<string, RateWindow>; all: readonly RateWindow[] }>({
+    max: MAX_OPERATIONS,
+  });
+  const find = (operation: string) => {
     let windows = known.get(operation);
     if (!windows) {
-      windows = new Map(
-        rules
-          .filter(({ appliesTo, calls }) => Number.isFinite(calls) && (appliesTo?.(operation) ?? true))
-          .map(({ name, isPerOperation, calls, windowMs, isOperatorSet, unit }) => [
-            name,
-            // In braces: the part that must be the same for all keys of a request in a Redis cluster.
-            {
-              key: `{${subgraph}:${credentialId}}:${name}${isPerOperation ? `:${operation}` : ''}${unit === 'cost' ? ':cost' : ''}`,
-              calls,
-              windowMs,
-              isOperatorSet,
-              unit,
-            },
-          ]),
+      const applying = rules.filter(
+        ({ appliesTo, calls }) => Number.isFinite(calls) && (appliesTo?.(operation) ?? true),
       );
+      const byName = new Map(applying.map((rule) => [rule.name, toWindow(rule, operation)]));
+      windows = { byName, all: [...byName.values()] };
       known.set(operation, windows);
     }
     return windows;
   };
   return {
-    windowsOf: (operation) => [...find(operation).values()],
-    windowOf: (name, operation) => find(operation).get(name),
+    windowsOf: (operation) => find(operation).all,
+    windowOf: (name, operation) => find(operation).byName.get(name),
   };
 };
 
 /** Maximum pause after rejections that do not state a time, in milliseconds. */
-const MAX_UNSAID_PAUSE_MS = 60_000;
+const MAX_UNSTATED_PAUSE_MS = 60_000;
 
 export type RateLimitOptions = {
   readonly subgraph: string;
@@ -87,7 +92,6 @@ export type RateLimitOptions = {
   readonly rateLimiter: RateLimiter;
   readonly limits: RateLimits;
   readonly parseRateLimit?: ParseRateLimit | undefined;
-  readonly callStats: CallStats;
 };
 
 /**
@@ -100,10 +104,9 @@ export const withRateLimit = ({
   rateLimiter,
   limits,
   parseRateLimit,
-  callStats,
 }: RateLimitOptions): Middleware => {
   /** By rate window: the number of consecutive rejections, and when the last of them was counted. */
-  const refusals = new LRUCache<string, { readonly times: number; readonly at: number }>({ max: MAX_OPERATIONS });
+  const rejections = new LRUCache<string, { readonly times: number; readonly at: number }>({ max: MAX_OPERATIONS });
 
   const update = (
     operation: string,
@@ -128,34 +131,31 @@ export const withRateLimit = ({
       rateLimiter.update(window, update, reservation);
     }
     if (response.status !== 429) {
-      if (refusals.size > 0) for (const { key } of windows) refusals.delete(key);
+      if (rejections.size > 0) for (const { key } of windows) rejections.delete(key);
       return;
     }
     // A response that does not state which limit was exceeded may concern any of them.
     if (pauses.size === 0) for (const window of windows) pauses.set(window, window.windowMs);
     for (const [window, pauseMs] of pauses) {
       // Concurrent requests that are all rejected count as one rejection.
-      const before = refusals.get(window.key);
+      const before = rejections.get(window.key);
       const isNew = !before || sentAt > before.at;
       const { times } = isNew ? { times: (before?.times ?? 0) + 1 } : before;
-      if (isNew) refusals.set(window.key, { times, at: monotonicNow() });
-      const longerEachTime = Math.max(pauseMs, Math.min(MAX_UNSAID_PAUSE_MS, pauseMs * 2 ** (times - 1)));
+      if (isNew) rejections.set(window.key, { times, at: monotonicNow() });
+      const longerEachTime = Math.max(pauseMs, Math.min(MAX_UNSTATED_PAUSE_MS, pauseMs * 2 ** (times - 1)));
       rateLimiter.update(window, { pauseMs: retryAfterMs ?? longerEachTime });
     }
   };
 
-  return (next) => async (call) => {
-    if (call.skipRateLimit) return next(call);
-    const isClaimed = call.permit?.claim(call.operation, call.cost) ?? false;
-    // A request of another operation comes first. With few requests at once it would wait for the permit that it holds itself.
-    if (!isClaimed) call.permit?.cede();
-    const permit = isClaimed && call.permit ? call.permit : await scheduler.acquire(call);
-    if (permit.waitedMs > 0) recordCall(call, callStats, subgraph, { waitMs: permit.waitedMs });
+  return (next) => async (request) => {
+    if (request.skipRateLimit) return next(request);
+    const permit = await scheduler.acquire(request);
+    if (permit.waitedMs > 0) recordCall(request, subgraph, { waitMs: permit.waitedMs });
     const { reservation } = permit;
     const sentAt = monotonicNow();
     try {
-      const response = await next(call);
-      update(call.operation, isText(response) ? response : { ...response, body: '' }, { sentAt, reservation });
+      const response = await next(request);
+      update(request.operation, isText(response) ? response : { ...response, body: '' }, { sentAt, reservation });
       const stream = streamOf(response);
       if (stream) onClose(stream, () => permit.end(true));
       else permit.end(true);
@@ -166,7 +166,7 @@ export const withRateLimit = ({
         const { status, headers = {}, body = '', retryAfterMs, mayHaveArrived } = error.details;
         wasSent = mayHaveArrived !== false;
         if (status !== undefined)
-          update(call.operation, { status, headers, body }, { sentAt, reservation, retryAfterMs });
+          update(request.operation, { status, headers, body }, { sentAt, reservation, retryAfterMs });
       }
       permit.end(wasSent);
       throw error;

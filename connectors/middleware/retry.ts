@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ExponentialBackoff } from 'cockatiel';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { type CallStats, recordCall } from '../call-stats.ts';
+import { recordCall } from '../call-stats.ts';
 import { isUpstreamError, toAbortError, UpstreamError } from '../errors.ts';
 import type { Middleware, ProviderRequest, ResponseType } from './chain.ts';
 
@@ -45,7 +45,6 @@ export const createRetryBudget = (): RetryBudget => {
 
 export type RetryOptions = {
   readonly subgraph: string;
-  readonly callStats: CallStats;
   readonly budget: RetryBudget;
 };
 
@@ -64,7 +63,7 @@ const MAX_WAIT_MS = 10_000;
  * begins.
  */
 export const withRetry =
-  ({ subgraph, callStats, budget }: RetryOptions): Middleware =>
+  ({ subgraph, budget }: RetryOptions): Middleware =>
   (next) => {
     const backoffs = new ExponentialBackoff({ initialDelay: BACKOFF_MS, maxDelay: 20 * BACKOFF_MS });
     return async (request) => {
@@ -95,7 +94,7 @@ export const withRetry =
             throw isUncertain ? toUnknownOutcome(aborted, request) : aborted;
           }
           backoff = backoff.next(undefined);
-          recordCall(request, callStats, subgraph, { retries: 1 });
+          recordCall(request, subgraph, { retries: 1 });
         }
       }
     };

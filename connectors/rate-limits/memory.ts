@@ -1,5 +1,5 @@
 import { monotonicNow } from '../../runtime/clock.ts';
-import { MAX_OPERATIONS } from '../middleware/chain.ts';
+import { MAX_OPERATIONS } from '../max-operations.ts';
 
 /** Number of requests, or units of cost, allowed in any period of `windowMs` milliseconds. */
 export type Quota = { readonly calls: number; readonly windowMs: number };
@@ -45,21 +45,21 @@ export const MAX_EXTERNAL_USAGE = 10_000;
  * documented number; a pause lasts at most an hour. Omits values that are not numbers.
  */
 export const clampUpdate = (window: RateWindow, update: RateLimitUpdate): RateLimitUpdate => {
-  const most = mostOf(window);
+  const maxUnits = maxUnitsOf(window);
   return {
-    calls: bounded(update.calls, 1, most),
-    remaining: bounded(update.remaining, 0, most),
+    calls: bounded(update.calls, 1, maxUnits),
+    remaining: bounded(update.remaining, 0, maxUnits),
     pauseMs: bounded(update.pauseMs, 0, MAX_PAUSE_MS),
     cost: update.cost === undefined || Number.isNaN(update.cost) ? undefined : unitsOf(window, update.cost),
   };
 };
 
 /** Maximum capacity of a rate window, whatever the provider reports. */
-const mostOf = ({ calls, isOperatorSet }: RateWindow): number => (isOperatorSet ? calls : MAX_RAISE * calls);
+const maxUnitsOf = ({ calls, isOperatorSet }: RateWindow): number => (isOperatorSet ? calls : MAX_RAISE * calls);
 
 /** Units that a request takes from a rate window, as an integer: 1 where the window counts requests. */
 export const unitsOf = (window: RateWindow, cost = 1): number =>
-  window.unit === 'cost' && !Number.isNaN(cost) ? Math.ceil(Math.min(mostOf(window), Math.max(0, cost))) : 1;
+  window.unit === 'cost' && !Number.isNaN(cost) ? Math.ceil(Math.min(maxUnitsOf(window), Math.max(0, cost))) : 1;
 
 /**
  * Number of steps in a window's time by which the cost of ended requests is stored. A cost window therefore never has
@@ -67,8 +67,8 @@ export const unitsOf = (window: RateWindow, cost = 1): number =>
  */
 export const COST_STEPS = 1_000;
 
-const bounded = (value: number | undefined, least: number, most: number): number | undefined =>
-  value === undefined || Number.isNaN(value) ? undefined : Math.floor(Math.min(most, Math.max(least, value)));
+const bounded = (value: number | undefined, min: number, max: number): number | undefined =>
+  value === undefined || Number.isNaN(value) ? undefined : Math.floor(Math.min(max, Math.max(min, value)));
 
 /** A slot in every rate window of a request, held from before the request is sent. */
 export type Reservation = {
@@ -170,20 +170,20 @@ const untilFree = (state: WindowState, missing: number, at: number): number | un
 
 /** Keeps rate limits for this process alone. */
 export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => number } = {}): RateLimiter => {
-  const appliesTo = new Map<string, WindowState>();
+  const states = new Map<string, WindowState>();
   let externalUses = 0;
 
   const dropIdle = () => {
-    for (const [key, state] of appliesTo) {
+    for (const [key, state] of states) {
       prune(state);
-      if (state.reservations.size === 0 && state.pausedUntil <= now()) appliesTo.delete(key);
+      if (state.reservations.size === 0 && state.pausedUntil <= now()) states.delete(key);
     }
   };
 
   const stateOf = ({ key, calls }: RateWindow): WindowState => {
-    let state = appliesTo.get(key);
+    let state = states.get(key);
     if (!state) {
-      if (appliesTo.size >= MAX_OPERATIONS) dropIdle();
+      if (states.size >= MAX_OPERATIONS) dropIdle();
       state = {
         reservations: new Map(),
         costs: new Map(),
@@ -192,7 +192,7 @@ export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => nu
         calls,
         pausedUntil: 0,
       };
-      appliesTo.set(key, state);
+      states.set(key, state);
     }
     return state;
   };
@@ -222,10 +222,10 @@ export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => nu
     const left = state.calls - usedUnits(state);
     if (left > state.calls / 2 && units <= left) return 0;
     if (window.unit === 'cost' && units > left) return untilFree(state, units - left, at) ?? window.windowMs;
-    let reliefMs = window.windowMs;
-    for (const freeAt of state.reservations.values()) reliefMs = Math.min(reliefMs, freeAt - at);
-    if (left <= 0) return Math.max(1, reliefMs);
-    const spacingMs = Math.min(MAX_SPACING_MS, reliefMs / (left / units + 1));
+    let untilFreeMs = window.windowMs;
+    for (const freeAt of state.reservations.values()) untilFreeMs = Math.min(untilFreeMs, freeAt - at);
+    if (left <= 0) return Math.max(1, untilFreeMs);
+    const spacingMs = Math.min(MAX_SPACING_MS, untilFreeMs / (left / units + 1));
     return Math.max(0, Math.ceil(state.lastTakenAt + spacingMs - at));
   };
 
@@ -278,7 +278,7 @@ export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => nu
       const missing = Math.min(MAX_EXTERNAL_USAGE, state.calls - state.reservations.size - remaining);
       for (let index = 0; index < missing; index += 1) {
         externalUses += 1;
-        state.reservations.set(`outsider ${externalUses}`, now() + window.windowMs);
+        state.reservations.set(`external ${externalUses}`, now() + window.windowMs);
       }
     },
   };

@@ -22,171 +22,177 @@ const MAX_HOLD_MS = 60_000;
 // feedback. An entry of a cost window includes its units: "running <id> <units>", and "until <id> <units>" for all
 // requests that ended in one step. Time is Redis's own, so that replicas' clocks need not agree. Stored data is not
 // trusted: a key of another type is deleted, and a number that this product cannot have written is ignored.
-const START = `local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+const HELPERS = `local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function number(text, least, most)
+local function bounded(text, min, max)
   local value = text and tonumber(text)
-  if value and value >= least and value <= most then return value end
+  if value and value >= min and value <= max then return value end
 end
 
-local function keep(key, kind)
+local function deleteUnless(key, kind)
   local found = redis.call('TYPE', key).ok
   if found ~= kind and found ~= 'none' then redis.call('DEL', key) end
 end
 
 -- If the clock was set back, shifts all times of the window back with it: they would otherwise last longer by as much.
-local function open(places, state, window)
-  keep(places, 'zset')
-  keep(state, 'hash')
-  local last = tonumber(redis.call('HGET', state, 'lastTakenAt') or '')
-  if last and last > now and last < math.huge then
-    local back = last - now
-    for _, id in ipairs(redis.call('ZRANGE', places, 0, -1)) do redis.call('ZINCRBY', places, -back, id) end
-    local paused = tonumber(redis.call('HGET', state, 'pausedUntil') or '')
-    if paused then redis.call('HSET', state, 'pausedUntil', paused - back) end
+local function prepare(reservations, state, window)
+  deleteUnless(reservations, 'zset')
+  deleteUnless(state, 'hash')
+  local lastTakenAt = tonumber(redis.call('HGET', state, 'lastTakenAt') or '')
+  if lastTakenAt and lastTakenAt > now and lastTakenAt < math.huge then
+    local back = lastTakenAt - now
+    for _, entry in ipairs(redis.call('ZRANGE', reservations, 0, -1)) do
+      redis.call('ZINCRBY', reservations, -back, entry)
+    end
+    local pausedUntil = tonumber(redis.call('HGET', state, 'pausedUntil') or '')
+    if pausedUntil then redis.call('HSET', state, 'pausedUntil', pausedUntil - back) end
     redis.call('HSET', state, 'lastTakenAt', now)
   end
-  redis.call('ZREMRANGEBYSCORE', places, '-inf', now)
-  redis.call('ZREMRANGEBYSCORE', places, '(' .. (now + window + ${MAX_HOLD_MS}), '+inf')
+  redis.call('ZREMRANGEBYSCORE', reservations, '-inf', now)
+  redis.call('ZREMRANGEBYSCORE', reservations, '(' .. (now + window + ${MAX_HOLD_MS}), '+inf')
 end
 
-local function unitsOf(place)
-  return number(string.match(place, ' (%d+)$'), 0, 1e15) or 1
+local function unitsOf(entry)
+  return bounded(string.match(entry, ' (%d+)$'), 0, 1e15) or 1
 end
 
-local function hasEnded(place)
-  return string.sub(place, 1, 6) == 'until '
+local function hasEnded(entry)
+  return string.sub(entry, 1, 6) == 'until '
 end
 
-local function usedUnits(places, calls)
+local function usedUnits(reservations, calls)
   local used = 0
-  for _, place in ipairs(redis.call('ZRANGE', places, 0, -1)) do used = used + math.min(calls, unitsOf(place)) end
+  for _, entry in ipairs(redis.call('ZRANGE', reservations, 0, -1)) do
+    used = used + math.min(calls, unitsOf(entry))
+  end
   return used
 end
 
-local function addEnded(places, window, id, units)
+local function addEnded(reservations, window, id, units)
   local step = window / ${COST_STEPS}
-  local free = math.ceil((now + window + 1) / step) * step
-  for _, place in ipairs(redis.call('ZRANGEBYSCORE', places, free, free)) do
-    if hasEnded(place) then
-      units = units + unitsOf(place)
-      redis.call('ZREM', places, place)
+  local freeAt = math.ceil((now + window + 1) / step) * step
+  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', reservations, freeAt, freeAt)) do
+    if hasEnded(entry) then
+      units = units + unitsOf(entry)
+      redis.call('ZREM', reservations, entry)
     end
   end
-  redis.call('ZADD', places, free, string.format('until %s %.0f', id, math.min(units, 1e15)))
-  redis.call('PEXPIRE', places, window + ${MAX_HOLD_MS})
+  redis.call('ZADD', reservations, freeAt, string.format('until %s %.0f', id, math.min(units, 1e15)))
+  redis.call('PEXPIRE', reservations, window + ${MAX_HOLD_MS})
 end
 
-local function waitForUnits(places, calls, window, units, last)
+local function waitForUnits(reservations, calls, window, units, lastTakenAt)
   if units == 0 then return 0 end
-  local found = redis.call('ZRANGE', places, 0, -1, 'WITHSCORES')
-  local left, running, relief = calls, 0, window
-  for i = 1, #found, 2 do
-    local own = math.min(calls, unitsOf(found[i]))
-    left = left - own
-    if not hasEnded(found[i]) then running = running + own end
-    relief = math.min(relief, found[i + 1] - now)
+  local entries = redis.call('ZRANGE', reservations, 0, -1, 'WITHSCORES')
+  local left, running, untilFree = calls, 0, window
+  for i = 1, #entries, 2 do
+    local held = math.min(calls, unitsOf(entries[i]))
+    left = left - held
+    if not hasEnded(entries[i]) then running = running + held end
+    untilFree = math.min(untilFree, entries[i + 1] - now)
   end
   if units > left then
     local missing = units - left - running
     if missing <= 0 then return ${MAX_SPACING_MS} end
-    for i = 1, #found, 2 do
-      if hasEnded(found[i]) then missing = missing - math.min(calls, unitsOf(found[i])) end
-      if missing <= 0 then return math.max(1, math.ceil(found[i + 1] - now)) end
+    for i = 1, #entries, 2 do
+      if hasEnded(entries[i]) then missing = missing - math.min(calls, unitsOf(entries[i])) end
+      if missing <= 0 then return math.max(1, math.ceil(entries[i + 1] - now)) end
     end
     return window
   end
   if left > calls / 2 then return 0 end
-  return math.ceil(last + math.min(${MAX_SPACING_MS}, relief / (left / units + 1)) - now)
+  return math.ceil(lastTakenAt + math.min(${MAX_SPACING_MS}, untilFree / (left / units + 1)) - now)
 end
 `;
 
-const TAKE = `${START}
-local wait, lacking = 0, {}
+const ACQUIRE = `${HELPERS}
+local wait, costWindows = 0, {}
 for i = 1, #KEYS, 2 do
-  local at = 2 * i + 1
-  local calls, window, fixed, units = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2], tonumber(ARGV[at + 3])
-  open(KEYS[i], KEYS[i + 1], window)
-  local learned = number(redis.call('HGET', KEYS[i + 1], 'calls'), 1, calls * ${MAX_RAISE})
-  if learned then calls = fixed == '1' and math.min(calls, learned) or learned end
-  local paused = number(redis.call('HGET', KEYS[i + 1], 'pausedUntil'), now, now + ${MAX_PAUSE_MS})
-  if paused and paused > now then
-    wait = math.max(wait, paused - now)
-    if units then table.insert(lacking, (i - 1) / 2) end
+  local reservations, state, at = KEYS[i], KEYS[i + 1], 2 * i + 1
+  local calls, window, units = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 3])
+  prepare(reservations, state, window)
+  local reported = bounded(redis.call('HGET', state, 'calls'), 1, calls * ${MAX_RAISE})
+  local isOperatorSet = ARGV[at + 2] == '1'
+  if reported then calls = isOperatorSet and math.min(calls, reported) or reported end
+  local pausedUntil = bounded(redis.call('HGET', state, 'pausedUntil'), now, now + ${MAX_PAUSE_MS})
+  local lastTakenAt = bounded(redis.call('HGET', state, 'lastTakenAt'), 0, now) or 0
+  if pausedUntil and pausedUntil > now then
+    wait = math.max(wait, pausedUntil - now)
+    if units then table.insert(costWindows, (i - 1) / 2) end
   elseif units then
-    local last = number(redis.call('HGET', KEYS[i + 1], 'lastTakenAt'), 0, now) or 0
-    local own = waitForUnits(KEYS[i], calls, window, math.min(units, calls), last)
-    if own > 0 then table.insert(lacking, (i - 1) / 2) end
-    wait = math.max(wait, own)
+    local waitHere = waitForUnits(reservations, calls, window, math.min(units, calls), lastTakenAt)
+    if waitHere > 0 then table.insert(costWindows, (i - 1) / 2) end
+    wait = math.max(wait, waitHere)
   else
-    local left = calls - redis.call('ZCARD', KEYS[i])
+    local left = calls - redis.call('ZCARD', reservations)
     if left <= calls / 2 then
-      local soonest = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')
-      local relief = math.min(window, (tonumber(soonest[2]) or now + window) - now)
-      local last = number(redis.call('HGET', KEYS[i + 1], 'lastTakenAt'), 0, now) or 0
-      if left <= 0 then wait = math.max(wait, 1, relief)
-      else wait = math.max(wait, math.ceil(last + math.min(${MAX_SPACING_MS}, relief / (left + 1)) - now)) end
+      local first = redis.call('ZRANGE', reservations, 0, 0, 'WITHSCORES')
+      local untilFree = math.min(window, (tonumber(first[2]) or now + window) - now)
+      if left <= 0 then wait = math.max(wait, 1, untilFree)
+      else wait = math.max(wait, math.ceil(lastTakenAt + math.min(${MAX_SPACING_MS}, untilFree / (left + 1)) - now)) end
     end
   end
 end
-if wait > 0 then return { wait, unpack(lacking) } end
+if wait > 0 then return { wait, unpack(costWindows) } end
 for i = 1, #KEYS, 2 do
   local window, units = tonumber(ARGV[2 * i + 2]), ARGV[2 * i + 4]
-  local place = units == '' and ARGV[1] or 'running ' .. ARGV[1] .. ' ' .. units
-  redis.call('ZADD', KEYS[i], now + tonumber(ARGV[2]) + window, place)
+  local entry = units == '' and ARGV[1] or 'running ' .. ARGV[1] .. ' ' .. units
+  redis.call('ZADD', KEYS[i], now + tonumber(ARGV[2]) + window, entry)
   redis.call('PEXPIRE', KEYS[i], tonumber(ARGV[2]) + 2 * window)
   redis.call('HSET', KEYS[i + 1], 'lastTakenAt', now)
   if redis.call('PTTL', KEYS[i + 1]) < 0 then redis.call('PEXPIRE', KEYS[i + 1], ${MAX_PAUSE_MS}) end
 end
 return { 0 }`;
 
-const SETTLE = `${START}
+const SETTLE = `${HELPERS}
+local id, wasSent = ARGV[1], ARGV[2] == '1'
 for i = 1, #KEYS, 2 do
-  local at = 3 * (i + 1) / 2
+  local reservations, at = KEYS[i], 3 * (i + 1) / 2
   local window, expected, units = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
-  open(KEYS[i], KEYS[i + 1], window)
+  prepare(reservations, KEYS[i + 1], window)
   if units ~= '' then
-    local place = 'running ' .. ARGV[1] .. ' '
-    redis.call('ZREM', KEYS[i], place .. expected, place .. units)
-    if ARGV[2] == '1' and units ~= '0' then addEnded(KEYS[i], window, ARGV[1], tonumber(units)) end
-  elseif ARGV[2] == '1' then
-    redis.call('ZADD', KEYS[i], now + window + 1, ARGV[1])
-    redis.call('PEXPIRE', KEYS[i], window + ${MAX_HOLD_MS})
+    local entry = 'running ' .. id .. ' '
+    redis.call('ZREM', reservations, entry .. expected, entry .. units)
+    if wasSent and units ~= '0' then addEnded(reservations, window, id, tonumber(units)) end
+  elseif wasSent then
+    redis.call('ZADD', reservations, now + window + 1, id)
+    redis.call('PEXPIRE', reservations, window + ${MAX_HOLD_MS})
   else
-    redis.call('ZREM', KEYS[i], ARGV[1])
+    redis.call('ZREM', reservations, id)
   end
 end
 return 0`;
 
-const LEARN = `${START}
+const UPDATE = `${HELPERS}
+local reservations, state = KEYS[1], KEYS[2]
 local window, calls, remaining, pause = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-open(KEYS[1], KEYS[2], window)
-if calls then redis.call('HSET', KEYS[2], 'calls', calls) end
+prepare(reservations, state, window)
+if calls then redis.call('HSET', state, 'calls', calls) end
 if pause then
-  local paused = number(redis.call('HGET', KEYS[2], 'pausedUntil'), now, now + ${MAX_PAUSE_MS}) or 0
-  redis.call('HSET', KEYS[2], 'pausedUntil', math.max(paused, now + pause))
+  local pausedUntil = bounded(redis.call('HGET', state, 'pausedUntil'), now, now + ${MAX_PAUSE_MS}) or 0
+  redis.call('HSET', state, 'pausedUntil', math.max(pausedUntil, now + pause))
 end
-redis.call('PEXPIRE', KEYS[2], ${MAX_PAUSE_MS})
+redis.call('PEXPIRE', state, ${MAX_PAUSE_MS})
 if ARGV[10] ~= '' then
-  local place = 'running ' .. ARGV[8] .. ' '
-  local free = redis.call('ZSCORE', KEYS[1], place .. ARGV[9])
-  if free then
-    redis.call('ZREM', KEYS[1], place .. ARGV[9])
-    redis.call('ZADD', KEYS[1], free, place .. ARGV[10])
+  local entry = 'running ' .. ARGV[8] .. ' '
+  local freeAt = redis.call('ZSCORE', reservations, entry .. ARGV[9])
+  if freeAt then
+    redis.call('ZREM', reservations, entry .. ARGV[9])
+    redis.call('ZADD', reservations, freeAt, entry .. ARGV[10])
   end
 end
 if remaining then
-  calls = number(redis.call('HGET', KEYS[2], 'calls'), 1, tonumber(ARGV[6]) * ${MAX_RAISE}) or tonumber(ARGV[6])
+  calls = bounded(redis.call('HGET', state, 'calls'), 1, tonumber(ARGV[6]) * ${MAX_RAISE}) or tonumber(ARGV[6])
   if ARGV[7] == 'cost' then
-    local units = calls - usedUnits(KEYS[1], calls) - remaining
-    if units > 0 then addEnded(KEYS[1], window, ARGV[1], units) end
+    local units = calls - usedUnits(reservations, calls) - remaining
+    if units > 0 then addEnded(reservations, window, ARGV[1], units) end
     return 0
   end
-  for i = 1, math.min(${MAX_EXTERNAL_USAGE}, calls - redis.call('ZCARD', KEYS[1]) - remaining) do
-    redis.call('ZADD', KEYS[1], now + window, 'outsider ' .. ARGV[1] .. ' ' .. i)
+  for i = 1, math.min(${MAX_EXTERNAL_USAGE}, calls - redis.call('ZCARD', reservations) - remaining) do
+    redis.call('ZADD', reservations, now + window, 'external ' .. ARGV[1] .. ' ' .. i)
   end
-  redis.call('PEXPIRE', KEYS[1], ${MAX_HOLD_MS} + window)
+  redis.call('PEXPIRE', reservations, ${MAX_HOLD_MS} + window)
 end
 return 0`;
 
@@ -201,16 +207,16 @@ const keysOf = (windows: readonly RateWindow[]): string[] =>
  * process's own limits then apply.
  */
 const toBlocked = (response: unknown, windows: readonly RateWindow[]): Blocked | undefined => {
-  const [waitMs, ...lacking]: unknown[] = Array.isArray(response) ? response : [];
-  const most = Math.max(MAX_PAUSE_MS, ...windows.map(({ windowMs }) => windowMs));
-  if (typeof waitMs !== 'number' || waitMs <= 0 || waitMs > most) return undefined;
+  const [waitMs, ...indexes]: unknown[] = Array.isArray(response) ? response : [];
+  const maxMs = Math.max(MAX_PAUSE_MS, ...windows.map(({ windowMs }) => windowMs));
+  if (typeof waitMs !== 'number' || waitMs <= 0 || waitMs > maxMs) return undefined;
   // Every other number has to be the index of a window, each once.
   const isPlausible =
-    lacking.length <= windows.length &&
-    new Set(lacking).size === lacking.length &&
-    lacking.every((index) => windows[index as number] !== undefined);
+    indexes.length <= windows.length &&
+    new Set(indexes).size === indexes.length &&
+    indexes.every((index) => windows[index as number] !== undefined);
   if (!isPlausible) return undefined;
-  return { waitMs, costWindows: windows.filter((_, index) => lacking.includes(index)) };
+  return { waitMs, costWindows: windows.filter((_, index) => indexes.includes(index)) };
 };
 
 /** The units of a cost window as text; empty for a window that counts requests. */
@@ -233,7 +239,7 @@ export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
   const costOf = (reservation: Reservation, { key }: RateWindow): number | undefined =>
     actualCosts.get(reservation)?.get(key) ?? reservation.cost;
 
-  const shared = async ({ id, windows, cost }: Reservation): Promise<Blocked | undefined> => {
+  const acquireShared = async ({ id, windows, cost }: Reservation): Promise<Blocked | undefined> => {
     const limits = windows.flatMap((window) => [
       `${window.calls}`,
       `${window.windowMs}`,
@@ -241,7 +247,7 @@ export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
       unitsText(window, cost),
     ]);
     const response = await redis.attempt((client) =>
-      client.eval(TAKE, { keys: keysOf(windows), arguments: [id, `${MAX_HOLD_MS}`, ...limits] }),
+      client.eval(ACQUIRE, { keys: keysOf(windows), arguments: [id, `${MAX_HOLD_MS}`, ...limits] }),
     );
     return toBlocked(response, windows);
   };
@@ -250,7 +256,7 @@ export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
     acquire: (reservation) => {
       const blocked = own.acquire(reservation);
       if (blocked || !redis.isUp()) return blocked;
-      return shared(reservation).then((sharedBlocked) => {
+      return acquireShared(reservation).then((sharedBlocked) => {
         if (sharedBlocked) own.settle(reservation, false);
         return sharedBlocked;
       });
@@ -258,14 +264,14 @@ export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
     settle: (reservation, wasSent) => {
       own.settle(reservation, wasSent);
       const { id, windows, cost } = reservation;
-      const places = windows.flatMap((window) => [
+      const figures = windows.flatMap((window) => [
         `${window.windowMs}`,
         unitsText(window, cost),
         unitsText(window, costOf(reservation, window)),
       ]);
       // Not awaited. If it is lost, the slot becomes free a window after the maximum duration of a request.
       void redis.attempt((client) =>
-        client.eval(SETTLE, { keys: keysOf(windows), arguments: [id, wasSent ? '1' : '0', ...places] }),
+        client.eval(SETTLE, { keys: keysOf(windows), arguments: [id, wasSent ? '1' : '0', ...figures] }),
       );
     },
     update: (window, update, reservation) => {
@@ -282,7 +288,7 @@ export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
       }
       const id = `${self} ${updates}`;
       void redis.attempt((client) =>
-        client.eval(LEARN, {
+        client.eval(UPDATE, {
           keys: [reservationsKey(window), stateKey(window)],
           arguments: [id, ...figures, window.unit ?? 'request', ...costs],
         }),

@@ -7,27 +7,17 @@ import type { RateLimiter, RateWindow, Reservation } from './memory.ts';
 export type RequestSchedulerOptions = {
   readonly subgraph: string;
   readonly rateLimiter: RateLimiter;
-  /** The rate limits that apply to an operation. */
+  /** The rate limits that apply to an operation: the same array each time. */
   readonly windowsOf: (operation: string) => readonly RateWindow[];
   /** Maximum number of concurrent requests. */
   readonly concurrency: number;
-  /** Maximum number of queued requests; any further request is rejected. Default: 2,000. */
-  readonly maxWaiting?: number;
-  readonly now?: () => number;
 };
 
 /** The right to send one request. */
 export type Permit = {
   readonly waitedMs: number;
   readonly reservation: Reservation;
-  /**
-   * Uses the permit for a request. False if it has been used or has ended, or belongs to another operation. `cost` is
-   * the request's expected cost, if it was not known when the permit was acquired.
-   */
-  readonly claim: (operation: string, cost?: number) => boolean;
-  /** Releases the permit unless a request uses it. */
-  readonly cede: () => void;
-  /** Releases the permit when the request has ended, or was not sent after all. Only the first call has an effect. */
+  /** Releases the permit when the request has ended, or was not sent after all. Call it exactly once. */
   readonly end: (wasSent: boolean) => void;
 };
 
@@ -43,10 +33,19 @@ export type Permit = {
  * otherwise take every unit that becomes free.
  */
 export type RequestScheduler = {
-  readonly acquire: (call: Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost'>) => Promise<Permit>;
+  /** Waits for a permit to send a request, or returns the one that `acquireAhead` keeps for it. */
+  readonly acquire: (request: RequestToSchedule) => Promise<Permit>;
+  /**
+   * Waits for a permit before its request is known, and keeps it for the next request that has this `priority` object, as
+   * all requests of a batch do. A request of another operation, under other limits, releases it: where few requests may run
+   * at once, it would wait for its own permit. Returns a function that releases the permit if no request has taken it.
+   */
+  readonly acquireAhead: (request: RequestToSchedule & { readonly priority: Priority }) => Promise<() => void>;
   /** The error for an operation that its rate limits blocked at the last attempt; undefined if they did not. */
   readonly rateLimitError: (operation: string) => UpstreamError | undefined;
 };
+
+type RequestToSchedule = Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost'>;
 
 type QueuedRequest = {
   readonly reservation: Reservation;
@@ -55,9 +54,12 @@ type QueuedRequest = {
   readonly since: number;
   /** Start tag in the fair queue. */
   readonly tag: number;
-  readonly start: (permit: Permit) => void;
-  readonly refuse: (error: UpstreamError) => void;
+  readonly resolve: (permit: Permit) => void;
+  readonly reject: (error: UpstreamError) => void;
 };
+
+/** Maximum number of queued requests. Any further request is rejected. */
+const MAX_WAITING = 2_000;
 
 const NO_DEADLINE = (): Priority => ({ deadlineAt: Number.POSITIVE_INFINITY, isBackground: false, flow: {} });
 
@@ -69,10 +71,10 @@ export const createRequestScheduler = ({
   rateLimiter,
   windowsOf,
   concurrency,
-  maxWaiting = 2_000,
-  now = monotonicNow,
 }: RequestSchedulerOptions): RequestScheduler => {
   const waiting = new Set<QueuedRequest>();
+  /** The permits that are kept for a request with this priority. */
+  const acquiredAhead = new WeakMap<Priority, Permit>();
   // The tag of the request sent last, and of each flow's latest request; a flow's tag is dropped with its client
   // request.
   let lastTag = 0;
@@ -82,12 +84,13 @@ export const createRequestScheduler = ({
   let reservations = 0;
   let running = 0;
   let isDispatching = false;
-  let isCalledAgain = false;
+  let isDispatchDue = false;
   let timer: NodeJS.Timeout | undefined;
   // The operations blocked at the last attempt, and for how long, in milliseconds.
-  let full: ReadonlyMap<string, number> = new Map();
+  let lastWaits: ReadonlyMap<string, number> = new Map();
 
-  const correctCost = (reservation: Reservation, cost: number) => {
+  const correctCost = (reservation: Reservation, cost: number | undefined) => {
+    if (cost === undefined || cost === reservation.cost) return;
     for (const window of reservation.windows) {
       if (window.unit === 'cost') rateLimiter.update(window, { cost }, reservation);
     }
@@ -97,28 +100,14 @@ export const createRequestScheduler = ({
     waiting.delete(queued);
     running += 1;
     lastTag = Math.max(lastTag, queued.tag);
-    let isOver = false;
-    let isClaimed = false;
-    const end = (wasSent: boolean): void => {
-      if (isOver) return;
-      isOver = true;
-      running -= 1;
-      rateLimiter.settle(queued.reservation, wasSent);
-      if (waiting.size > 0) void dispatch();
-    };
-    queued.start({
-      waitedMs: now() - queued.since,
+    queued.resolve({
+      waitedMs: monotonicNow() - queued.since,
       reservation: queued.reservation,
-      claim: (operation, cost) => {
-        if (isClaimed || isOver || operation !== queued.operation) return false;
-        isClaimed = true;
-        if (cost !== undefined && cost !== queued.reservation.cost) correctCost(queued.reservation, cost);
-        return true;
+      end: (wasSent) => {
+        running -= 1;
+        rateLimiter.settle(queued.reservation, wasSent);
+        if (waiting.size > 0) void dispatch();
       },
-      cede: () => {
-        if (!isClaimed) end(false);
-      },
-      end,
     });
   };
 
@@ -132,18 +121,18 @@ export const createRequestScheduler = ({
     return tag;
   };
 
-  const nextOf = (blocked: ReadonlyMap<string, number>): QueuedRequest | undefined => {
+  const nextOf = (waits: ReadonlyMap<string, number>): QueuedRequest | undefined => {
     let first: QueuedRequest | undefined;
     for (const queued of waiting) {
-      if (!blocked.has(queued.operation) && (!first || goesBefore(queued, first))) first = queued;
+      if (!waits.has(queued.operation) && (!first || goesBefore(queued, first))) first = queued;
     }
     return first;
   };
 
-  const refuseHopeless = (blocked: ReadonlyMap<string, number>) => {
+  const rejectHopeless = (waits: ReadonlyMap<string, number>) => {
     const positions = new Map<string, number>();
     for (const queued of waiting) {
-      const waitMs = blocked.get(queued.operation);
+      const waitMs = waits.get(queued.operation);
       if (waitMs === undefined) continue;
       const position = positions.get(queued.operation) ?? 0;
       positions.set(queued.operation, position + 1);
@@ -152,113 +141,136 @@ export const createRequestScheduler = ({
         unit === 'cost' ? 0 : (position / calls) * windowMs,
       );
       const retryAfterMs = Math.ceil(waitMs + Math.max(0, ...before));
-      if (now() + retryAfterMs < queued.priority.deadlineAt) continue;
+      if (monotonicNow() + retryAfterMs < queued.priority.deadlineAt) continue;
       waiting.delete(queued);
-      queued.refuse(overQuota(queued.operation, retryAfterMs));
+      queued.reject(notInTime(queued.operation, retryAfterMs));
     }
   };
 
-  const overQuota = (operation: string, retryAfterMs: number): UpstreamError =>
-    new UpstreamError('UPSTREAM_RATE_LIMITED', subgraph, `${operation} has no room in the quota in time`, {
+  const notInTime = (operation: string, retryAfterMs: number): UpstreamError =>
+    new UpstreamError('UPSTREAM_RATE_LIMITED', subgraph, `${operation} cannot be sent in time under the rate limits`, {
       operation,
       retryAfterMs,
       mayHaveArrived: false,
     });
 
   const dispatchOnce = async () => {
-    const blocked = new Map<string, number>();
+    // The operations that are blocked, and for how long, in milliseconds.
+    const waits = new Map<string, number>();
     // The cost windows that a request waits for, by key, and for how long, in milliseconds.
     const awaited = new Map<string, number>();
     while (running < concurrency) {
-      const queued = nextOf(blocked);
+      const queued = nextOf(waits);
       if (!queued) break;
       const heldMs = awaited.size > 0 ? longestWait(queued.reservation, awaited) : 0;
       if (heldMs > 0) {
-        blocked.set(queued.operation, heldMs);
+        waits.set(queued.operation, heldMs);
         continue;
       }
       const response = rateLimiter.acquire(queued.reservation);
-      const refusal = response instanceof Promise ? await response : response;
-      if (refusal) {
-        const { waitMs, costWindows } = refusal;
-        if (costWindows.length > 0 && now() + waitMs >= queued.priority.deadlineAt) {
+      const blocked = response instanceof Promise ? await response : response;
+      if (blocked) {
+        const { waitMs, costWindows } = blocked;
+        if (costWindows.length > 0 && monotonicNow() + waitMs >= queued.priority.deadlineAt) {
           // Cheaper requests behind it may still be sent.
-          if (waiting.delete(queued)) queued.refuse(overQuota(queued.operation, Math.ceil(waitMs)));
+          if (waiting.delete(queued)) queued.reject(notInTime(queued.operation, Math.ceil(waitMs)));
           continue;
         }
-        blocked.set(queued.operation, waitMs);
+        waits.set(queued.operation, waitMs);
         for (const { key } of costWindows) awaited.set(key, waitMs);
       } else if (waiting.has(queued)) grant(queued);
       // The request was cancelled during the wait for the rate limiter.
       else rateLimiter.settle(queued.reservation, false);
     }
-    full = blocked;
-    if (blocked.size === 0) return;
-    refuseHopeless(blocked);
+    lastWaits = waits;
+    if (waits.size === 0) return;
+    rejectHopeless(waits);
     clearTimeout(timer);
-    timer = setTimeout(() => void dispatch(), Math.max(1, Math.min(...blocked.values())));
+    timer = setTimeout(() => void dispatch(), Math.max(1, Math.min(...waits.values())));
     timer.unref();
   };
 
   const dispatch = async () => {
     if (isDispatching) {
-      isCalledAgain = true;
+      isDispatchDue = true;
       return;
     }
     isDispatching = true;
     try {
       do {
-        isCalledAgain = false;
+        isDispatchDue = false;
         await dispatchOnce();
-      } while (isCalledAgain);
+      } while (isDispatchDue);
     } finally {
       isDispatching = false;
     }
   };
 
   const rateLimitError = (operation: string): UpstreamError | undefined => {
-    const waitMs = full.get(operation);
-    return waitMs === undefined ? undefined : overQuota(operation, Math.ceil(waitMs));
+    const waitMs = lastWaits.get(operation);
+    return waitMs === undefined ? undefined : notInTime(operation, Math.ceil(waitMs));
+  };
+
+  const enqueue = async ({ operation, signal, priority = NO_DEADLINE(), cost }: RequestToSchedule): Promise<Permit> => {
+    if (signal?.aborted) throw toAbortError(signal, subgraph, { operation });
+    if (waiting.size >= MAX_WAITING) throw notInTime(operation, 1_000);
+    reservations += 1;
+    const reservation = { id: `${self} ${reservations}`, windows: windowsOf(operation), cost };
+    const permit = Promise.withResolvers<Permit>();
+    const queued: QueuedRequest = {
+      reservation,
+      operation,
+      priority,
+      since: monotonicNow(),
+      tag: nextTag(priority.flow),
+      resolve: permit.resolve,
+      reject: permit.reject,
+    };
+    waiting.add(queued);
+    const leave = () => {
+      if (!waiting.delete(queued) || !signal) return undefined;
+      const error = toAbortError(signal, subgraph, { operation });
+      const limitError = error.code === 'UPSTREAM_TIMEOUT' ? rateLimitError(operation) : undefined;
+      if (limitError) return queued.reject(limitError);
+      return queued.reject(
+        new UpstreamError(error.code, subgraph, `${operation} was still queued`, {
+          operation,
+          mayHaveArrived: false,
+          cause: error,
+        }),
+      );
+    };
+    signal?.addEventListener('abort', leave, { once: true });
+    void dispatch();
+    try {
+      return await permit.promise;
+    } finally {
+      signal?.removeEventListener('abort', leave);
+    }
+  };
+
+  /** Takes the permit that is kept for this request; undefined if there is none. */
+  const takeAcquired = ({ operation, priority, cost }: RequestToSchedule): Permit | undefined => {
+    const permit = priority && acquiredAhead.get(priority);
+    if (!permit) return undefined;
+    acquiredAhead.delete(priority);
+    if (permit.reservation.windows === windowsOf(operation)) {
+      correctCost(permit.reservation, cost);
+      return permit;
+    }
+    permit.end(false);
+    return undefined;
   };
 
   return {
     rateLimitError,
-    acquire: async ({ operation, signal, priority = NO_DEADLINE(), cost }) => {
-      if (signal?.aborted) throw toAbortError(signal, subgraph, { operation });
-      if (waiting.size >= maxWaiting) throw overQuota(operation, 1_000);
-      reservations += 1;
-      const reservation = { id: `${self} ${reservations}`, windows: windowsOf(operation), cost };
-      const permit = Promise.withResolvers<Permit>();
-      const queued: QueuedRequest = {
-        reservation,
-        operation,
-        priority,
-        since: now(),
-        tag: nextTag(priority.flow),
-        start: permit.resolve,
-        refuse: permit.reject,
+    acquire: async (request) => takeAcquired(request) ?? enqueue(request),
+    acquireAhead: async (request) => {
+      const permit = await enqueue(request);
+      acquiredAhead.set(request.priority, permit);
+      return () => {
+        if (acquiredAhead.delete(request.priority)) permit.end(false);
       };
-      waiting.add(queued);
-      const leave = () => {
-        if (!waiting.delete(queued) || !signal) return undefined;
-        const error = toAbortError(signal, subgraph, { operation });
-        const refusal = error.code === 'UPSTREAM_TIMEOUT' ? rateLimitError(operation) : undefined;
-        if (refusal) return queued.refuse(refusal);
-        return queued.refuse(
-          new UpstreamError(error.code, subgraph, `${operation} was still waiting for its turn`, {
-            operation,
-            mayHaveArrived: false,
-            cause: error,
-          }),
-        );
-      };
-      signal?.addEventListener('abort', leave, { once: true });
-      void dispatch();
-      try {
-        return await permit.promise;
-      } finally {
-        signal?.removeEventListener('abort', leave);
-      }
     },
   };
 };

@@ -1,8 +1,8 @@
 import { untilAborted } from '../abort.ts';
 import type { CallStats } from '../call-stats.ts';
-import { isUpstreamError, type UpstreamError } from '../errors.ts';
+import { isUpstreamError } from '../errors.ts';
 import type { Priority, RequestOptions } from '../middleware/chain.ts';
-import type { Permit } from '../rate-limits/scheduler.ts';
+import type { RequestScheduler } from '../rate-limits/scheduler.ts';
 
 /** Splits `items` into chunks of at most `size`, in order. */
 export const chunksOf = <T>(items: readonly T[], size: number): T[][] => {
@@ -30,10 +30,8 @@ export type BatcherOptions<Key, Value> = {
   readonly cost?: number | undefined;
   /** Sends one provider request. */
   readonly fetch: (keys: readonly Key[], options: RequestOptions) => Promise<BatchResult<Key, Value>>;
-  /** Waits for a permit to send one request. More keys are collected meanwhile. */
-  readonly acquirePermit: (operation: string, options: RequestOptions) => Promise<Permit>;
-  /** Returns the error for a caller whose deadline passes while the request is queued. */
-  readonly rateLimitError: (operation: string) => UpstreamError | undefined;
+  /** Grants the permit of one request. More keys are collected meanwhile. */
+  readonly scheduler: Pick<RequestScheduler, 'acquireAhead' | 'rateLimitError'>;
   /** Stores fetched values, by id. Until it resolves, their keys are not requested again. */
   readonly onResult?: ((fetched: ReadonlyMap<string, Fetched<Value>>) => Promise<void>) | undefined;
   /** A strictly monotonic clock; see `createMonotonicClock`. */
@@ -92,8 +90,7 @@ export const createBatcher = <Key, Value>({
   cost,
   fetch,
   onResult,
-  acquirePermit,
-  rateLimitError,
+  scheduler,
   timestamp,
 }: BatcherOptions<Key, Value>): Batcher<Key, Value> => {
   const inFlight = new Map<string, InFlightKey<Key, Value>>();
@@ -136,7 +133,7 @@ export const createBatcher = <Key, Value>({
     else removeAll();
   };
 
-  const optionsOf = ({ controller, priority, requestStats }: Batch<Key, Value>): RequestOptions => ({
+  const optionsOf = ({ controller, priority, requestStats }: Batch<Key, Value>) => ({
     signal: controller.signal,
     priority,
     requestStats,
@@ -148,12 +145,11 @@ export const createBatcher = <Key, Value>({
     batch: Batch<Key, Value>,
     ids: readonly string[],
     left: { requests: number },
-    permit?: Permit,
   ): Promise<void> => {
     const fetchedAt = timestamp();
     const keys = ids.map((id) => (batch.inFlight.get(id) as InFlightKey<Key, Value>).key);
     try {
-      settle(batch, ids, await fetch(keys, { ...optionsOf(batch), permit }), fetchedAt);
+      settle(batch, ids, await fetch(keys, optionsOf(batch)), fetchedAt);
     } catch (cause) {
       if (isUpstreamError(cause, 'UPSTREAM_REJECTED') && ids.length > 1 && left.requests >= 2) {
         left.requests -= 2;
@@ -176,23 +172,23 @@ export const createBatcher = <Key, Value>({
   };
 
   const send = async (batch: Batch<Key, Value>): Promise<void> => {
-    let permit: Permit | undefined;
+    let release: (() => void) | undefined;
     const [first] = batch.inFlight.values();
-    const operation = first && operationOf(first.key);
     try {
       // A single-key request has nothing to collect while it waits: the rate-limit middleware gets its permit.
-      if (batchSize > 1 && operation !== undefined) permit = await acquirePermit(operation, optionsOf(batch));
+      if (batchSize > 1 && first) {
+        release = await scheduler.acquireAhead({ ...optionsOf(batch), operation: operationOf(first.key) });
+      }
       const ids = close(batch);
       // All callers left just as the permit was granted.
       if (ids.length === 0) return;
       // Enough requests to isolate two bad keys in a full batch.
-      await fetchInHalves(batch, ids, { requests: 4 * Math.ceil(Math.log2(ids.length + 1)) }, permit);
+      await fetchInHalves(batch, ids, { requests: 4 * Math.ceil(Math.log2(ids.length + 1)) });
     } catch (cause) {
       const error = cause instanceof Error ? cause : new Error('A request failed.', { cause });
       settle(batch, close(batch), error, timestamp());
     } finally {
-      // A permit that a request has claimed ends with its response, which may be a stream.
-      if (operation !== undefined && permit?.claim(operation)) permit.end(false);
+      release?.();
     }
   };
 
@@ -288,7 +284,7 @@ export const createBatcher = <Key, Value>({
         return await untilAborted(responses, { subgraph, operation, signal: options.signal });
       } catch (error) {
         const isQueued = joined.some(({ batch }) => batch.isQueued && batch.sentAt === undefined);
-        throw (isQueued && isUpstreamError(error, 'UPSTREAM_TIMEOUT') && rateLimitError(operation)) || error;
+        throw (isQueued && isUpstreamError(error, 'UPSTREAM_TIMEOUT') && scheduler.rateLimitError(operation)) || error;
       } finally {
         for (const [index, inFlightKey] of joined.entries()) leave(keys[index]?.id ?? '', inFlightKey);
       }

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { type CallStats, type CallStatsEntry, recordCall } from '../call-stats.ts';
+import { type CallStatsEntry, recordCall } from '../call-stats.ts';
 import { OUTAGE_CODES, outageCodeOf } from '../errors.ts';
 import type { RequestOptions } from '../middleware/chain.ts';
 import type { RequestScheduler } from '../rate-limits/scheduler.ts';
@@ -43,7 +43,6 @@ export type ReaderOptions = {
   /** Unique among this provider's readers. */
   readonly name: string;
   readonly subgraph: string;
-  readonly callStats: CallStats;
   readonly scheduler: RequestScheduler;
   /** Undefined if caching is off. */
   readonly cache: Cache | undefined;
@@ -62,10 +61,9 @@ const REFRESH_MS = 5_000;
 
 export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
   { fetch, operationOf, batchSize, cost, scopesOf, scopesOfValue }: Read<Key, Value, Scope>,
-  options: ReaderOptions,
+  { name, subgraph, scheduler, cache, cachePolicy, timestamp, now }: ReaderOptions,
 ): InvalidatedReader<Key, Value, Scope> => {
-  const { name, subgraph, callStats, scheduler, cache, timestamp, now } = options;
-  const { maxAgeMs, staleWhileRevalidateMs, staleIfErrorMs, negativeTtlMs } = options.cachePolicy;
+  const { maxAgeMs, staleWhileRevalidateMs, staleIfErrorMs, negativeTtlMs } = cachePolicy;
   const cacheKeyOf = (id: string) => `${name} ${id}`;
   const tagOf = (scope: Scope): Tag => `${name} ${serialize(scope)}`;
   const tagsOf = (key: Key): Tag[] => [name, ...scopesOf(key).map(tagOf)];
@@ -77,7 +75,7 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
 
   const record = (keys: readonly Key[], entry: CallStatsEntry, { requestStats }: RequestOptions): void => {
     const [first] = keys;
-    if (first !== undefined) recordCall({ operation: operationOf(first), requestStats }, callStats, subgraph, entry);
+    if (first !== undefined) recordCall({ operation: operationOf(first), requestStats }, subgraph, entry);
   };
 
   const batcher = createBatcher<Key, Value>({
@@ -86,12 +84,11 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
     batchSize,
     cost,
     timestamp,
-    acquirePermit: (operation, call) => scheduler.acquire({ ...call, operation }),
-    rateLimitError: scheduler.rateLimitError,
+    scheduler,
     ...(cache && staleIfErrorMs > 0 && { onResult: store }),
-    fetch: (keys, call) => {
-      record(keys, { keys: keys.length }, call);
-      return fetch(keys, call);
+    fetch: (keys, options) => {
+      record(keys, { keys: keys.length }, options);
+      return fetch(keys, options);
     },
   });
 
@@ -118,16 +115,16 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
   };
 
   /** Converts `notBefore` to the cache's clock. */
-  const withNotBefore = (call: RequestOptions): RequestOptions =>
-    call.notBefore === undefined ? call : { ...call, notBefore: now() - (monotonicNow() - call.notBefore) };
+  const withNotBefore = (options: RequestOptions): RequestOptions =>
+    options.notBefore === undefined ? options : { ...options, notBefore: now() - (monotonicNow() - options.notBefore) };
 
   const loadWithStaleFallback = async (
     keys: readonly BatchKey<Key>[],
     fallbacks: readonly Fetched<Value>[],
-    call: RequestOptions,
+    options: RequestOptions,
   ): Promise<(ReadResult<Value> | Error)[]> => {
     const timer = new AbortController();
-    const request = batcher.load(keys, call);
+    const request = batcher.load(keys, options);
     try {
       const responses = await Promise.race([
         request,
@@ -164,11 +161,11 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
       return tags;
     },
     load: async (keys, requestOptions) => {
-      const call = withNotBefore(requestOptions);
+      const options = withNotBefore(requestOptions);
       const entries = keys.map((key) => ({ id: serialize(key), key }));
       const results = new Map<string, ReadResult<Value> | Error>();
       const noteFreshness = (response: Fetched<Value> | ReadResult<Value> | Error | undefined): void => {
-        if (call.freshness) call.freshness.leftMs = Math.min(call.freshness.leftMs, remainingMsOf(response));
+        if (options.freshness) options.freshness.leftMs = Math.min(options.freshness.leftMs, remainingMsOf(response));
       };
       const missing: BatchKey<Key>[] = [];
       const stale: BatchKey<Key>[] = [];
@@ -180,10 +177,10 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
           )
         : NOTHING_CACHED;
       // A request that was sent before a write, in this process or another, is not joined.
-      const afterWrites = invalidatedAt < (call.notBefore ?? 0) ? call : { ...call, notBefore: invalidatedAt };
+      const afterWrites = invalidatedAt < (options.notBefore ?? 0) ? options : { ...options, notBefore: invalidatedAt };
       for (const [index, entry] of entries.entries()) {
         const fetched = lookedUp[index];
-        if (!fetched || fetched.fetchedAt < (call.notBefore ?? 0)) {
+        if (!fetched || fetched.fetchedAt < (options.notBefore ?? 0)) {
           missing.push(entry);
           continue;
         }
@@ -222,7 +219,7 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
         const served = [...results.values()].filter(
           (result) => !(result instanceof Error) && result.stale !== undefined,
         );
-        record(keys, { hits: keys.length - misses - stale.length, stale: served.length, misses }, call);
+        record(keys, { hits: keys.length - misses - stale.length, stale: served.length, misses }, options);
       }
       return entries.map(({ id }) => results.get(id) ?? { value: null });
     },

@@ -1,5 +1,5 @@
 import { Agent } from 'undici';
-import { type CallStats, createCallStats, withCallStats } from '../call-stats.ts';
+import { withCallStats } from '../middleware/call-stats.ts';
 import { chain, type Middleware, type ProviderResponse, type Send } from '../middleware/chain.ts';
 import { withStatusErrors } from '../middleware/status.ts';
 import { withUnknownOutcome } from '../middleware/unknown-outcome.ts';
@@ -18,12 +18,10 @@ export type HttpConnectorOptions = {
    * 250 kB.
    */
   readonly maxResponseBytes?: number;
-  /** Maximum number of connections to one origin; further requests wait for one. Default 32. */
-  readonly connections?: number;
+  /** Maximum number of connections to one origin; further requests wait for one. */
+  readonly connections: number;
   /** Whether a text response is a success. Default: status 200 to 299, as always for bytes and streams. */
   readonly isSuccess?: (response: ProviderResponse) => boolean;
-  /** Counts the requests. Default: not counted. */
-  readonly callStats?: CallStats;
   /** Middleware around each request, outermost first. */
   readonly middleware?: readonly Middleware[];
 };
@@ -43,16 +41,15 @@ export const createHttpConnector = ({
   subgraph,
   timeoutMs,
   maxResponseBytes = 8 * 1024 * 1024,
-  connections = 32,
+  connections,
   isSuccess,
-  callStats = createCallStats(),
   middleware = [],
 }: HttpConnectorOptions): HttpConnector => {
   // Connecting gets half of the timeout, which distinguishes requests that cannot have arrived from those that may have.
   // Connections have a limited lifetime because DNS is resolved only when they are opened.
   const agent = new Agent({ connections, clientTtl: CONNECTION_LIFE_MS, connect: { timeout: timeoutMs / 2 } });
   const send = chain(
-    [withUnknownOutcome, ...middleware, withCallStats(subgraph, callStats), withStatusErrors(subgraph, isSuccess)],
+    [withUnknownOutcome, ...middleware, withCallStats(subgraph), withStatusErrors(subgraph, isSuccess)],
     createWire({ subgraph, agent, maxResponseBytes, timeoutMs }),
     // The wire returns the body type that the request names, and no middleware changes it.
   ) as Send;

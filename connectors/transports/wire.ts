@@ -17,6 +17,9 @@ const BEFORE_SENDING = new Set([
   // A request that undici does not send, e.g. with a line break in a header.
   'UND_ERR_INVALID_ARG',
   'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+  // The agent has been closed, which waits for the requests before.
+  'UND_ERR_CLOSED',
+  'UND_ERR_DESTROYED',
 ]);
 
 export type WireOptions = {
@@ -39,13 +42,13 @@ export type WireOptions = {
  */
 export const createWire = (options: WireOptions): Handler => {
   const locate = createLocate();
-  return (call) =>
+  return (request) =>
     new Promise((resolve, reject) => {
-      const { origin, path } = locate(call.url);
-      const exchange = new Exchange(options, call, resolve, reject);
-      if (call.signal?.aborted) exchange.leave();
+      const { origin, path } = locate(request.url);
+      const exchange = new Exchange(options, request, resolve, reject);
+      if (request.signal?.aborted) exchange.leave();
       else {
-        const { method, headers, body = null } = call;
+        const { method, headers, body = null } = request;
         options.agent.dispatch({ origin, path, method, headers, body }, exchange);
       }
     });
@@ -57,7 +60,7 @@ export const createWire = (options: WireOptions): Handler => {
  */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: WireOptions;
-  readonly #call: ProviderRequest<ResponseType>;
+  readonly #request: ProviderRequest<ResponseType>;
   readonly #resolve: (response: ProviderResponse<ResponseType>) => void;
   readonly #reject: (error: unknown) => void;
   readonly #timer: NodeJS.Timeout;
@@ -73,26 +76,26 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   constructor(
     options: WireOptions,
-    call: ProviderRequest<ResponseType>,
+    request: ProviderRequest<ResponseType>,
     resolve: (response: ProviderResponse<ResponseType>) => void,
     reject: (error: unknown) => void,
   ) {
     this.#options = options;
-    this.#call = call;
+    this.#request = request;
     this.#resolve = resolve;
     this.#reject = reject;
     this.#timer = setTimeout(() => this.#timeOut(), options.timeoutMs);
-    this.#stopListening = call.signal && onAbort(call.signal, () => this.leave());
+    this.#stopListening = request.signal && onAbort(request.signal, () => this.leave());
   }
 
   /** Ends the exchange because the caller's signal has fired. */
   leave(): void {
-    const { operation, signal } = this.#call;
+    const { operation, signal } = this.#request;
     if (signal) this.#giveUp(toAbortError(signal, this.#options.subgraph, { operation }));
   }
 
   #timeOut(): void {
-    const { operation } = this.#call;
+    const { operation } = this.#request;
     if (!this.#stream) this.#giveUp(this.#errorOf('UPSTREAM_TIMEOUT', `${operation} gave no answer in time`, {}));
     else if (this.#isReceived || this.#controller?.paused) {
       this.#giveUp(this.#errorOf('UPSTREAM_CANCELLED', `${operation}: the stream was not read`, {}));
@@ -103,14 +106,14 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #errorOf(code: UpstreamError['code'], message: string, details: UpstreamErrorDetails): UpstreamError {
-    return new UpstreamError(code, this.#options.subgraph, message, { operation: this.#call.operation, ...details });
+    return new UpstreamError(code, this.#options.subgraph, message, { operation: this.#request.operation, ...details });
   }
 
   #giveUp(failure: UpstreamError): void {
     if (this.#failure) return;
     this.#failure = failure;
     this.#end();
-    if (this.#stream) this.#stream.destroy(withOutcome(failure, this.#call));
+    if (this.#stream) this.#stream.destroy(withOutcome(failure, this.#request));
     else this.#reject(failure);
     // Closes the connection: the rest of the response is not read.
     if (!this.#isReceived) this.#controller?.abort(failure);
@@ -134,7 +137,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   ): void {
     this.#status = status;
     this.#headers = headers;
-    if (this.#call.responseType === 'stream' && isOk({ status })) this.#startStream();
+    if (this.#request.responseType === 'stream' && isOk({ status })) this.#startStream();
   }
 
   #startStream(): void {
@@ -151,7 +154,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #closeStream(): void {
     this.#end();
     if (this.#failure || this.#isReceived) return;
-    this.#failure = this.#errorOf('UPSTREAM_CANCELLED', `${this.#call.operation}: the stream was closed`, {});
+    this.#failure = this.#errorOf('UPSTREAM_CANCELLED', `${this.#request.operation}: the stream was closed`, {});
     this.#controller?.abort(this.#failure);
   }
 
@@ -179,7 +182,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
     this.#end();
     const [status, headers] = [this.#status, this.#headers];
-    if (this.#call.responseType === 'bytes' && isOk({ status })) {
+    if (this.#request.responseType === 'bytes' && isOk({ status })) {
       this.#resolve({ status, headers, body: joinBytes(this.#chunks, this.#bytes) });
       return;
     }
@@ -191,7 +194,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
     if (this.#failure) return;
     const mayHaveArrived = !BEFORE_SENDING.has(String((cause as { code?: unknown }).code));
-    const message = `${this.#call.operation}: the connection failed`;
+    const message = `${this.#request.operation}: the connection failed`;
     this.#giveUp(this.#errorOf('UPSTREAM_UNAVAILABLE', message, { mayHaveArrived, cause }));
   }
 }

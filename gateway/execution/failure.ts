@@ -1,4 +1,4 @@
-import type { SelectionTree } from './selection-tree.ts';
+import type { MissingFields } from './selection-tree.ts';
 
 /** An error of a fetch, in a form that clients may see. */
 export type FetchError = {
@@ -9,9 +9,6 @@ export type FetchError = {
   /** Repeats an error of another field. Not reported if that field's error explains the same null. */
   readonly isSecondary?: boolean;
 };
-
-/** Fields that a failed fetch would have returned: a selection on the objects at a path. `@` stands for every list item. */
-export type MissingFields = { readonly tree: SelectionTree; readonly path: readonly string[] };
 
 /** The errors of one fetch. With `isParentRelative`, their paths start at the value's parent object, not at the value. */
 type Cause = { readonly errors: FetchError[]; readonly isParentRelative: boolean };

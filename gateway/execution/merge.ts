@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { type GraphQLSchema, isObjectType } from 'graphql';
 import { createCode, isInherited, read } from './code.ts';
 import { type Data, deepCopy, getOwn, isData, setOwn, TYPE_FAILURE } from './data.ts';
-import { Failure, type MissingFields } from './failure.ts';
-import type { SelectionTree } from './selection-tree.ts';
+import { Failure } from './failure.ts';
+import type { MissingFields, SelectionTree } from './selection-tree.ts';
 import { isSelected } from './selections.ts';
 import { isOfType } from './types.ts';
 

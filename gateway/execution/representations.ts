@@ -3,14 +3,8 @@ import type { GraphQLSchema } from 'graphql';
 import { createCode, read } from './code.ts';
 import { type Data, getOwn, isData, setOwn } from './data.ts';
 import { Failure } from './failure.ts';
+import type { Requirement } from './steps.ts';
 import { isOfType } from './types.ts';
-
-/** The fields of an entity that its representation contains, as planned. */
-export type Requirement = {
-  readonly selections: readonly QueryPlanSelectionNode[];
-  /** Replacements for `__typename`, by type condition: a subgraph with `@interfaceObject` knows only the interface. */
-  readonly typenames: ReadonlyMap<string, string>;
-};
 
 /** The deduplicated representations of one request. */
 export type Batch = {

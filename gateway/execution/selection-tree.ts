@@ -1,5 +1,4 @@
 import { type GraphQLSchema, isObjectType, type SelectionSetNode } from 'graphql';
-import type { MissingFields } from './failure.ts';
 import { collectFields, type Fragments, type SelectedField, subselectionsOf } from './selections.ts';
 import type { FieldRename } from './steps.ts';
 
@@ -23,6 +22,9 @@ export type TreeField = {
   /** The same fields, as they are missing if this field fails. */
   readonly missing: MissingFields | undefined;
 };
+
+/** Fields that a failed fetch would have returned: a selection on the objects at a path. `@` stands for every list item. */
+export type MissingFields = { readonly tree: SelectionTree; readonly path: readonly string[] };
 
 /** Creates the selection tree of a selection set. */
 export const createSelectionTree = (

@@ -1,4 +1,4 @@
-import type { FetchNode, PlanNode, QueryPlan } from '@apollo/query-planner';
+import type { FetchNode, PlanNode, QueryPlan, QueryPlanSelectionNode } from '@apollo/query-planner';
 import {
   type DocumentNode,
   type FieldNode,
@@ -10,7 +10,6 @@ import {
   type SelectionSetNode,
   visit,
 } from 'graphql';
-import type { Requirement } from './representations.ts';
 
 /** A node of the plan, in the form that the compiler passes of this folder transform into a program. */
 export type Step =
@@ -48,6 +47,13 @@ export type Location = {
   /** Field names from the root, with `@` for every list item. */
   readonly path: readonly string[];
   readonly requirement: Requirement | undefined;
+};
+
+/** The fields of an entity that its representation contains, as planned. */
+export type Requirement = {
+  readonly selections: readonly QueryPlanSelectionNode[];
+  /** Replacements for `__typename`, by type condition: a subgraph with `@interfaceObject` knows only the interface. */
+  readonly typenames: ReadonlyMap<string, string>;
 };
 
 export type FieldRename = { readonly path: readonly string[]; readonly name: string };

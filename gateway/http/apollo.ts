@@ -19,8 +19,8 @@ import { createDocumentGuard } from '../../subgraphs/kit/limits/document-guard.t
 import { LIMIT_EXCEEDED } from '../../subgraphs/kit/limits/limit-error.ts';
 import type { GatewayConfig } from '../config.ts';
 import { createCompiledGateway, type SupergraphSource } from '../execution/gateway.ts';
-import { withTrace } from '../transports/trace.ts';
 import type { Transports } from '../transports/transport.ts';
+import { withTrace } from '../transports/with-trace.ts';
 import type { RequestContext } from './context.ts';
 import { createDebugLogPlugin } from './debug-log.ts';
 import { createCacheControlPlugin, reportPlugin } from './report.ts';

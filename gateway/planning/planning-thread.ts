@@ -10,12 +10,8 @@ import { operationTooComplex, PlannerError } from './planning-errors.ts';
 export type PlanningThreadOptions = PlanningThreadData & {
   /** Maximum duration of one job, in milliseconds. */
   readonly timeoutMs: number;
-  /** Maximum queue length. Further jobs are rejected. Default 200. */
-  readonly maxWaiting?: number;
-  /** Maximum time in the queue, in milliseconds. Jobs that have waited longer are rejected. Default: `timeoutMs`. */
-  readonly maxWaitMs?: number;
-  /** Idle time after which the thread ends, in milliseconds. Default: one minute. */
-  readonly idleMs?: number;
+  /** Maximum time in the queue, in milliseconds. Jobs that have waited longer are rejected. */
+  readonly maxWaitMs: number;
 };
 
 /**
@@ -41,13 +37,13 @@ const QUEUE_FULL = 'Too many operations are waiting to be planned.';
 
 const MAX_HEAP_MIB = 512;
 
-export const createPlanningThread = ({
-  timeoutMs,
-  maxWaiting = 200,
-  maxWaitMs = timeoutMs,
-  idleMs = 60_000,
-  ...data
-}: PlanningThreadOptions): PlanningThread => {
+/** Maximum queue length. Further jobs are rejected. */
+const MAX_WAITING = 200;
+
+/** Idle time after which the thread ends, in milliseconds. */
+const IDLE_MS = 60_000;
+
+export const createPlanningThread = ({ timeoutMs, maxWaitMs, ...data }: PlanningThreadOptions): PlanningThread => {
   const waiting: QueuedJob[] = [];
   let worker: Worker | undefined;
   let isReady = false;
@@ -108,7 +104,7 @@ export const createPlanningThread = ({
   const runNext = (): void => {
     if (running) return;
     if (waiting.length === 0) {
-      if (worker) timer = setTimeout(terminate, idleMs).unref();
+      if (worker) timer = setTimeout(terminate, IDLE_MS).unref();
       return;
     }
     clearTimeout(timer);
@@ -131,7 +127,7 @@ export const createPlanningThread = ({
 
   const enqueue = (job: PlanningJob): Promise<PlanningMessage> =>
     new Promise((resolve, reject) => {
-      if (waiting.length >= maxWaiting) {
+      if (waiting.length >= MAX_WAITING) {
         reject(overloaded(QUEUE_FULL));
         return;
       }

@@ -8,7 +8,7 @@ import { createProcessInfrastructure, readInfrastructureConfig } from '../../sub
 import { hasCredentials, type Subgraph, type SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import { type GatewayConfig, isSandboxAllowed, readConfig, urlVariable } from '../config.ts';
 import { startGatewayServer } from '../http/server.ts';
-import type { StartedGateway } from '../start.ts';
+import type { StartedGateway } from '../started-gateway.ts';
 import { createLocalTransport } from '../transports/in-process.ts';
 import { createRemoteTransport } from '../transports/remote.ts';
 import { createReplaceable, type ReplaceableTransport, replaceAll } from '../transports/replaceable.ts';

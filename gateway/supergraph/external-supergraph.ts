@@ -6,7 +6,7 @@ import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.t
 import { type GatewayConfig, readConfig } from '../config.ts';
 import { SupergraphError, type SupergraphSource } from '../execution/gateway.ts';
 import { startGatewayServer } from '../http/server.ts';
-import type { StartedGateway } from '../start.ts';
+import type { StartedGateway } from '../started-gateway.ts';
 import { createRemoteTransport } from '../transports/remote.ts';
 import type { Transport, Transports } from '../transports/transport.ts';
 import { checkSpecifications, subgraphsOf } from './files.ts';

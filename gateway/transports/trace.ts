@@ -1,5 +1,4 @@
 import type { PlanNode } from '../execution/explain.ts';
-import type { Transport } from './transport.ts';
 
 /** The timing of one subgraph request. */
 export type FetchSpan = {
@@ -20,28 +19,3 @@ export type Trace = {
   readonly fetches: FetchSpan[];
   plan?: PlanNode | undefined;
 };
-
-/** Wraps a transport so that it records its fetches in traced requests. */
-export const withTrace = (subgraph: string, transport: Transport): Transport => ({
-  ...transport,
-  prepare: (operation) => {
-    const send = transport.prepare(operation);
-
-    const sendTraced: typeof send = async (request, context) => {
-      const { trace, telemetry } = context;
-      const startMs = telemetry.callStats?.ageMs() ?? 0;
-      const answer = await send(request, context);
-      trace?.fetches.push({
-        subgraph,
-        query: operation.query,
-        startMs,
-        timeMs: (telemetry.callStats?.ageMs() ?? 0) - startMs,
-        entities: request.representations.reduce((sum, { texts, values }) => sum + (texts.length || values.length), 0),
-        errors: answer.errors?.length ?? 0,
-      });
-      return answer;
-    };
-
-    return (request, context) => (context.trace ? sendTraced(request, context) : send(request, context));
-  },
-});

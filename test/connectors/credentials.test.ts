@@ -60,10 +60,12 @@ afterEach(async () => {
 const start = async (env: Readonly<Record<string, string>> = {}) => {
   const seen: Seen[] = [];
   const failing = new Set<string>();
-  const server = await startHttpServer((request, response) => {
+  let hold: Promise<void> | undefined;
+  const server = await startHttpServer(async (request, response) => {
     const token = request.headers.authorization ?? '';
     const keys = (request.url ?? '').replace('/notes?', '').split(',');
     seen.push({ token, keys });
+    await hold;
     response.statusCode = failing.has(token) ? 500 : 200;
     response.end(JSON.stringify(Object.fromEntries(keys.map((key) => [key, `${key} of ${token}`]))));
   });
@@ -76,7 +78,13 @@ const start = async (env: Readonly<Record<string, string>> = {}) => {
   closing.push(provider.close, server.close);
   const load = (options: RequestOptions, ...keys: string[]) =>
     provider.connect(options).readers.note.load(keys, options);
-  return { seen, failing, load, provider };
+  /** Holds back responses until the returned function is called. */
+  const holdResponses = () => {
+    const gate = Promise.withResolvers<void>();
+    hold = gate.promise;
+    return gate.resolve;
+  };
+  return { seen, failing, load, provider, holdResponses };
 };
 
 test('given no credential, then the configured one is used, and the same one given is the same', async () => {
@@ -136,4 +144,21 @@ test('no more than a hundred are kept open; one that was closed is opened anew',
   for (let index = 0; index < 100; index += 1) provider.connect(as(`https://${index}.example`));
   expect(provider.connect(as(BEN))).not.toBe(first);
   expect(await load(as(BEN), 'a')).toEqual([{ value: `a of ${BEN}` }]);
+});
+
+test('a hundred that were evicted stay usable; older ones finish their requests and are closed', async () => {
+  const { seen, provider, holdResponses } = await start();
+  const open = (token: string) => provider.connect(as(token)).readers.note;
+  const release = holdResponses();
+  const oldest = open(BEN);
+  const running = oldest.load(['a'], {});
+  await expect.poll(() => seen.length).toBe(1);
+  const later = Array.from({ length: 200 }, (_, index) => open(`https://${index}.example`));
+  release();
+  expect(await running).toEqual([{ value: `a of ${BEN}` }]);
+  expect(await later[0]?.load(['a'], {})).toEqual([{ value: 'a of https://0.example' }]);
+  expect(await oldest.load(['b'], {})).toMatchObject([
+    { code: 'UPSTREAM_UNAVAILABLE', details: { mayHaveArrived: false } },
+  ]);
+  expect(seen).toHaveLength(2);
 });

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { afterEach, describe, expect, expectTypeOf, test } from 'vitest';
+import { createCallStats } from '../../connectors/call-stats.ts';
 import { defineProvider, http } from '../../connectors/define-provider.ts';
 import { createInfrastructure } from '../../connectors/infrastructure.ts';
 import type { RequestOptions, ResponseType } from '../../connectors/middleware/chain.ts';
@@ -79,7 +80,6 @@ const start = async (answers: Readonly<Record<string, Answer>>, env: Readonly<Re
     seen: () => seen.filter((path) => path !== '/round-trip'),
     closed: () => closed.filter((path) => path !== '/round-trip'),
     roundTrips,
-    stats: () => infrastructure.callStats.rows(),
   };
 };
 
@@ -163,24 +163,25 @@ test('given more bytes than allowed, then the error is UPSTREAM_BAD_RESPONSE', a
 describe('a stream', () => {
   test('resolves with the headers, and yields chunks as they arrive', async () => {
     let rest: ServerResponse | undefined;
-    const { api, stats } = await start({
+    const stats = createCallStats();
+    const { api } = await start({
       '/file': (response) => {
         rest = response;
         response.writeHead(206, { 'x-kind': 'part' }).flushHeaders();
       },
     });
-    const { status, headers, body } = await api.stream('/file');
+    const { status, headers, body } = await api.stream('/file', { requestStats: new Set([stats]) });
     expect(status).toBe(206);
     expect(headers).toMatchObject({ 'x-kind': 'part' });
     const chunks = body[Symbol.asyncIterator]();
     rest?.write('one');
     expect(String((await chunks.next()).value)).toBe('one');
     // A stream is counted when it ends.
-    expect(stats().filter(({ calls }) => calls > 0)).toEqual([]);
+    expect(stats.rows().filter(({ calls }) => calls > 0)).toEqual([]);
     rest?.end('two');
     expect(String((await chunks.next()).value)).toBe('two');
     expect((await chunks.next()).done).toBe(true);
-    await expect.poll(stats).toMatchObject([{ operation: '/file', calls: 1, failures: 0, bytesReceived: 6 }]);
+    await expect.poll(stats.rows).toMatchObject([{ operation: '/file', calls: 1, failures: 0, bytesReceived: 6 }]);
   });
 
   test('given an empty body, then it ends', async () => {
@@ -240,11 +241,12 @@ describe('a stream', () => {
   });
 
   test('given no chunk within the timeout, then it fails', async () => {
-    const { api, closed, stats } = await start({ '/file': begin }, { FILES_TIMEOUT_MS: '1000' });
-    const { body } = await api.stream('/file');
+    const stats = createCallStats();
+    const { api, closed } = await start({ '/file': begin }, { FILES_TIMEOUT_MS: '1000' });
+    const { body } = await api.stream('/file', { requestStats: new Set([stats]) });
     await expect(readAll(body)).rejects.toMatchObject({ code: 'UPSTREAM_TIMEOUT' });
     await expect.poll(closed).toEqual(['/file']);
-    expect(stats()).toMatchObject([{ calls: 1, failures: 1 }]);
+    expect(stats.rows()).toMatchObject([{ calls: 1, failures: 1 }]);
   });
 
   test('given chunks within the timeout, then it may take longer in total', async () => {

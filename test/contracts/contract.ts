@@ -17,6 +17,8 @@ export type Contract = {
   readonly writeOperation: string;
   /** Number of `readOperation` requests before the write. Default: none. */
   readonly readsBeforeWrite?: number;
+  /** The operation that opens a session. Default: requests carry the credential itself. */
+  readonly loginOperation?: string;
   /** Whether the provider supports idempotency keys. */
   readonly supportsIdempotencyKey: boolean;
   /** The variable of the rate limit, and its value for N requests in S seconds. */

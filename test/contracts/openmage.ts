@@ -17,6 +17,7 @@ export const contract: Contract = {
   },
   writeOperation: 'catalogInventoryStockItemUpdate',
   readsBeforeWrite: 2,
+  loginOperation: 'login',
   supportsIdempotencyKey: false,
   quota: { variable: 'OPENMAGE_QUOTA', value: 'account=N/S' },
   cache: { variable: 'OPENMAGE_CACHE', type: 'stock' },

@@ -1,7 +1,8 @@
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type StartedGateway, startGateway } from '../../gateway/start.ts';
+import { startGateway } from '../../gateway/start.ts';
+import type { StartedGateway } from '../../gateway/started-gateway.ts';
 import { type Ask, createAsk } from './stack.ts';
 import { composeSubgraphs, type SubgraphDefinition, type SubgraphServer, startSubgraph } from './subgraph-server.ts';
 

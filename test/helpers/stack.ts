@@ -1,6 +1,7 @@
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { type GraphQLFormattedError, print } from 'graphql';
-import { type StartedGateway, startGateway } from '../../gateway/start.ts';
+import { startGateway } from '../../gateway/start.ts';
+import type { StartedGateway } from '../../gateway/started-gateway.ts';
 import type { Sandbox } from '../../sandbox/server.ts';
 import { type HubSpotSandboxOptions, startHubSpotSandbox } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
 import { type OpenMageSandboxOptions, startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';

@@ -104,7 +104,7 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', () => {
 
   test('given a new subgraph of each kind, then the shared provider suites pass', async () => {
     // Only tests that depend on the generated code; the others test shared code, and take long.
-    const names = '(bonus|tickets|stars).* (responds with|batching|deadline|writes) ';
+    const names = '(bonus|tickets|stars).* (responds with|batching|credentials|deadline|writes) ';
     const { code, output } = await runTests('test/e2e/failures', 'test/connectors/conformance', '-t', names);
     expect([code, code === 0 ? '' : output]).toEqual([0, '']);
     expect(Number(/(\d+) passed/.exec(output.split('Tests')[1] ?? '')?.[1])).toBeGreaterThan(100);

@@ -1,13 +1,13 @@
 import { GraphQLError, type GraphQLOutputType } from 'graphql';
-import { type CompleteValue, compileValue } from './complete-value.ts';
-import { type Field, isPromise, type Path, type Target } from './execution.ts';
+import { type CompleteValue, type Field, isPromise, type Path, type Target } from './execution.ts';
 import { compilePosition, type Position } from './position.ts';
-import type { SelectFields } from './select-fields.ts';
 
-/** Compiles the completion of a field's lists, or of lists nested in them. Items are awaited concurrently. */
-export const compileList = (itemType: GraphQLOutputType, field: Field, selectFields: SelectFields): CompleteValue => {
+/**
+ * Compiles the completion of a field's lists, or of lists nested in them. `completeItem` completes their items, which are awaited
+ * concurrently.
+ */
+export const compileList = (itemType: GraphQLOutputType, field: Field, completeItem: CompleteValue): CompleteValue => {
   const { definition, parentType } = field;
-  const completeItem = compileValue(itemType, field, selectFields);
   const item = compilePosition(itemType, completeItem, field);
 
   /** Equivalent to `item.complete`, but faster: most items are not promises, and setting an index is faster than setting a key. */

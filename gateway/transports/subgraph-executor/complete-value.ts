@@ -3,7 +3,6 @@ import {
   GraphQLError,
   type GraphQLObjectType,
   type GraphQLOutputType,
-  type GraphQLResolveInfo,
   isAbstractType,
   isLeafType,
   isListType,
@@ -12,17 +11,8 @@ import {
 import { inspect } from 'graphql/jsutils/inspect.js';
 import { completeLeaf } from './complete-leaf.ts';
 import { compileList } from './complete-list.ts';
-import type { ExecuteFields } from './execute-fields.ts';
-import { type Execution, type Field, isPromise, type Path } from './execution.ts';
+import { type CompleteValue, type ExecuteFields, type Field, isPromise, type SelectFields } from './execution.ts';
 import { compileRuntimeType } from './runtime-type.ts';
-import type { SelectFields } from './select-fields.ts';
-
-/**
- * Completes a resolved value: returns its response form, or a native promise of it. Throws or rejects if the value is invalid.
- * `path` is the path of the value; `info` is the field's resolve info.
- * Source: GraphQL specification (October 2021), section 6.4.3, CompleteValue.
- */
-export type CompleteValue = (execution: Execution, value: unknown, path: Path, info: GraphQLResolveInfo) => unknown;
 
 /** Compiles the completion of a field's values, or of the items of its lists. */
 export const compileValue = (type: GraphQLOutputType, field: Field, selectFields: SelectFields): CompleteValue => {
@@ -39,7 +29,7 @@ export const compileValue = (type: GraphQLOutputType, field: Field, selectFields
     };
   }
   const complete = isListType(nullable)
-    ? compileList(nullable.ofType, field, selectFields)
+    ? compileList(nullable.ofType, field, compileValue(nullable.ofType, field, selectFields))
     : isAbstractType(nullable)
       ? compileAbstract(nullable, field, selectFields)
       : compileObject(nullable, field, selectFields);

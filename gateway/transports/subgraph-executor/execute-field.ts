@@ -15,11 +15,10 @@ import {
 } from 'graphql';
 import { compileArguments } from './argument-values.ts';
 import { completeLeaf, writeLeafTest } from './complete-leaf.ts';
-import { type CompleteValue, compileValue } from './complete-value.ts';
+import { compileValue } from './complete-value.ts';
 import type { CompiledField, ExecuteField, PropertyField } from './execute-fields.ts';
-import { createInfo, type Field, isPromise } from './execution.ts';
+import { type CompleteValue, createInfo, type Field, isPromise, type SelectFields } from './execution.ts';
 import { compilePosition, setValue } from './position.ts';
-import type { SelectFields } from './select-fields.ts';
 
 /**
  * Compiles a field of an object type, except `__typename`. Returns undefined if the type has no such field.

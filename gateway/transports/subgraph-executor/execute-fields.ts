@@ -1,5 +1,5 @@
 import { createCode, property } from '../../execution/code.ts';
-import type { Execution, Path, Target } from './execution.ts';
+import type { ExecuteFields, Execution, Path, Target } from './execution.ts';
 import { setValue } from './position.ts';
 
 /**
@@ -34,9 +34,6 @@ export type CompiledField = {
 
 /** A field whose value is the same for all objects of a type. */
 export type ConstantField = { readonly responseName: string; readonly constant: string };
-
-/** Executes the fields of one object. Returns a promise only if a field does. */
-export type ExecuteFields = (execution: Execution, source: unknown, path: Path | undefined) => Target | Promise<Target>;
 
 /**
  * Compiles the concurrent execution of an object's fields. Most fields are properties of their object, so the function is

@@ -5,8 +5,7 @@ import {
   locatedError,
   responsePathAsArray,
 } from 'graphql';
-import type { CompleteValue } from './complete-value.ts';
-import { type Execution, type Field, isPromise, type Path, type Target } from './execution.ts';
+import { type CompleteValue, type Execution, type Field, isPromise, type Path, type Target } from './execution.ts';
 
 /** A position in the response: a field of an object or an item of a list. The last key of its path is its key in `target`. */
 export type Position = {

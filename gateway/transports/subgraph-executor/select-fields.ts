@@ -1,24 +1,8 @@
-import { type GraphQLObjectType, type SelectionSetNode, TypeNameMetaFieldDef } from 'graphql';
+import { type SelectionSetNode, TypeNameMetaFieldDef } from 'graphql';
 import { collectFields, type SelectionContext } from './collect-fields.ts';
 import { compileField } from './execute-field.ts';
-import {
-  type CompiledField,
-  type ConstantField,
-  compileFields,
-  compileSerialFields,
-  type ExecuteFields,
-} from './execute-fields.ts';
-
-/** The fields selected on the objects of one type. */
-export type SelectedFields = {
-  /** Executes the fields concurrently. */
-  readonly execute: ExecuteFields;
-  /** Executes the fields one after the other. */
-  readonly executeSerially: ExecuteFields;
-};
-
-/** Returns the compiled fields that selection sets select on an object type. Throws GraphQLError. */
-export type SelectFields = (type: GraphQLObjectType, selectionSets: readonly SelectionSetNode[]) => SelectedFields;
+import { type CompiledField, type ConstantField, compileFields, compileSerialFields } from './execute-fields.ts';
+import type { SelectedFields, SelectFields } from './execution.ts';
 
 /** The compiled fields of an operation, for one set of condition values. */
 export type Selection = {

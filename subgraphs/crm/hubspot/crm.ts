@@ -1,15 +1,12 @@
 import { type InvalidItem, isInvalidItem } from '../../../connectors/reads/items.ts';
 import { type ProviderPage, pageThrough } from '../../kit/connection.ts';
 import type { Loader } from '../../kit/loader.ts';
-import type { SessionOf } from '../../kit/session.ts';
 import type { Crm } from '../model.ts';
 import type { Filter } from './api.ts';
 import { type Associations, loadAssociated, pageOfNewest, primaryOf, readPosition } from './associations.ts';
-import type { hubspot } from './definition.ts';
+import type { HubSpotSession } from './definition.ts';
 import { API_LIFECYCLE_STAGE, DEAL_STATUS_PROPERTIES, toCompany, toCustomer, toDeal } from './mapping.ts';
 import { createCustomer, updateCustomer, updateDeal } from './writes.ts';
-
-export type HubSpotSession = SessionOf<typeof hubspot>;
 
 /** Implements the crm subgraph's model over HubSpot. */
 export const createCrm = (session: HubSpotSession): Crm => {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { defineProvider, http } from '../../../connectors/define-provider.ts';
 import { byKey, NEVER_CHANGED, oneByOne } from '../../../connectors/reads/read.ts';
 import { address, credential, secret, setting, url } from '../../../connectors/settings.ts';
+import type { SessionOf } from '../../kit/session.ts';
 import { readAccess } from './access.ts';
 import { createHubSpotApi } from './api.ts';
 import { API_VERSION, FIRST_API_VERSION } from './endpoints.ts';
@@ -106,3 +107,6 @@ export const hubspot = defineProvider({
   },
   sandbox: () => import('./sandbox/index.ts'),
 });
+
+/** One client request's view of HubSpot. */
+export type HubSpotSession = SessionOf<typeof hubspot>;

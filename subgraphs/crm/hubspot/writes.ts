@@ -2,7 +2,7 @@ import { unusableResponse } from '../../../connectors/transports/parse.ts';
 import { reconcile } from '../../kit/reconcile.ts';
 import type { CustomerUpdate, DealUpdate, NewCustomer } from '../model.ts';
 import type { Properties } from './api.ts';
-import type { HubSpotSession } from './crm.ts';
+import type { HubSpotSession } from './definition.ts';
 import type { Endpoint } from './endpoints.ts';
 import { API_LIFECYCLE_STAGE } from './mapping.ts';
 import { type PartialContact, type PartialDeal, readBack, toPartialContact, toPartialDeal } from './read-back.ts';

@@ -3,20 +3,10 @@ import { UpstreamError } from '../../../connectors/errors.ts';
 import type { RequestOptions } from '../../../connectors/middleware/chain.ts';
 import { operation } from '../../../connectors/reads/read.ts';
 import { parseResponse } from '../../../connectors/transports/parse.ts';
-import type { SoapConnector } from '../../../connectors/transports/soap.ts';
 import { isSku } from '../sku.ts';
 import { toFailure } from './error-reasons.ts';
-import { createSession } from './session.ts';
-
-/** Operations that every shop offers. The catalogue's are optional. */
-export const REQUIRED_OPERATIONS = [
-  'login',
-  'catalogInventoryStockItemList',
-  'catalogInventoryStockItemUpdate',
-] as const;
-
-/** The operations that the graph calls. */
-export type OpenMageOperation = (typeof REQUIRED_OPERATIONS)[number] | 'catalogProductList';
+import type { OpenMageOperation } from './operations.ts';
+import { createSession, type OpenMageOptions } from './session.ts';
 
 const trimmed = z.string().trim();
 
@@ -55,12 +45,6 @@ export type StockUpdate = {
   readonly isInStock?: boolean | undefined;
   /** 0: no backorders, 1: allowed, 2: allowed, and the buyer is notified. */
   readonly backorders?: 0 | 1 | 2 | undefined;
-};
-
-export type OpenMageOptions = {
-  readonly soap: SoapConnector<OpenMageOperation>;
-  readonly username: string;
-  readonly apiKey: string;
 };
 
 /**

@@ -3,8 +3,10 @@ import { defineProvider } from '../../../connectors/define-provider.ts';
 import { byKey, NEVER_CHANGED } from '../../../connectors/reads/read.ts';
 import { address, credential, secret, url } from '../../../connectors/settings.ts';
 import { soap } from '../../../connectors/transports/soap.ts';
-import { createOpenMageApi, type OpenMageOperation, REQUIRED_OPERATIONS } from './api.ts';
+import type { SessionOf } from '../../kit/session.ts';
+import { createOpenMageApi } from './api.ts';
 import { SERVER_FAULTS } from './error-reasons.ts';
+import { type OpenMageOperation, REQUIRED_OPERATIONS } from './operations.ts';
 
 const required = () => z.string('is required to call the shop');
 
@@ -43,3 +45,6 @@ export const openmage = defineProvider({
   notes: { rateLimits: 'A shop states none; its operator knows what it can take, e.g. `account=5/1`.' },
   sandbox: () => import('./sandbox/index.ts'),
 });
+
+/** One client request's view of the shop. */
+export type OpenMageSession = SessionOf<typeof openmage>;

@@ -1,11 +1,8 @@
-import type { SessionOf } from '../../kit/session.ts';
 import type { BackorderPolicy } from '../generated.ts';
 import type { Inventory } from '../model.ts';
 import type { StockUpdate } from './api.ts';
-import type { openmage } from './definition.ts';
+import type { OpenMageSession } from './definition.ts';
 import { setStock } from './set-stock.ts';
-
-export type OpenMageSession = SessionOf<typeof openmage>;
 
 const BACKORDERS: Readonly<Record<BackorderPolicy, NonNullable<StockUpdate['backorders']>>> = {
   NO: 0,

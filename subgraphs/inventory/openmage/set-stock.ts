@@ -1,9 +1,10 @@
 import { isUpstreamError, UpstreamError } from '../../../connectors/errors.ts';
 import { reconcile } from '../../kit/reconcile.ts';
 import type { Product } from '../model.ts';
-import type { ApiStockItem, OpenMageOperation, StockUpdate } from './api.ts';
+import type { ApiStockItem, StockUpdate } from './api.ts';
+import type { OpenMageSession } from './definition.ts';
 import { chooseIdentifier, type StockTarget } from './identifier.ts';
-import type { OpenMageSession } from './inventory.ts';
+import type { OpenMageOperation } from './operations.ts';
 
 const OPERATION: OpenMageOperation = 'catalogInventoryStockItemUpdate';
 

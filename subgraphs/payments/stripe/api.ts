@@ -7,9 +7,10 @@ import { operation } from '../../../connectors/reads/read.ts';
 import { unusableResponse } from '../../../connectors/transports/parse.ts';
 import { toAsciiLowerCase } from '../../kit/ascii.ts';
 import type { ProviderPage } from '../../kit/connection.ts';
-import type { StripeClient, StripeOperation } from './client.ts';
+import type { StripeClient } from './client.ts';
 import { isMissing } from './error-reasons.ts';
 import { type Accounts, groupAccounts, groupPayments, oldestFirst, type WithOwner } from './group-by-owner.ts';
+import type { StripeOperation } from './operations.ts';
 import {
   AccountOfPayment,
   ApiCreatedRefund,

@@ -1,7 +1,7 @@
 import Stripe from 'stripe';
 import { isUpstreamError, type RejectionReason, UpstreamError } from '../../../connectors/errors.ts';
 import { type ResponseContext, unusableResponse } from '../../../connectors/transports/parse.ts';
-import type { StripeOperation } from './client.ts';
+import type { StripeOperation } from './operations.ts';
 import { ApiError } from './wire-types.ts';
 
 /** Reasons for a rejection that only Stripe gives, beside the common ones. */

@@ -57,7 +57,7 @@ const makeGraphOf = (
     overrides: { enabledLabels: [], random },
     maxPrograms,
     maxProgramBytes,
-    planningThread: createPlanningThread({ supergraphSdl, introspection: true, timeoutMs: 10_000 }),
+    planningThread: createPlanningThread({ supergraphSdl, introspection: true, timeoutMs: 10_000, maxWaitMs: 10_000 }),
     maxAnswerValues: 100_000,
     turns: createTurnQueue(),
     runningValues: createRunningValues(100_000),

@@ -32,6 +32,11 @@ export type HubSpotSandboxOptions = ListenOptions & {
 
 export const HUBSPOT_SANDBOX_TOKEN = 'pat-sandbox-tributary';
 
+/** The token of another private app of the same account, by setting name. */
+export const otherCredential = { ACCESS_TOKEN: 'pat-sandbox-other' };
+
+const TOKENS: readonly string[] = [HUBSPOT_SANDBOX_TOKEN, otherCredential.ACCESS_TOKEN];
+
 const FREE_QUOTA = { account: { calls: 100, windowMs: 10_000 }, search: { calls: 4, windowMs: 1_000 } };
 
 /** Starts a fake of the HubSpot API with the company's CRM data. */
@@ -73,7 +78,7 @@ export const startHubSpotSandbox = ({
 
   const authorise = ({ headers }: SandboxRequest): void => {
     const token = headers.authorization?.replace(/^Bearer /, '') ?? '';
-    if (token === HUBSPOT_SANDBOX_TOKEN || (issued.get(token) ?? 0) > now()) return;
+    if (TOKENS.includes(token) || (issued.get(token) ?? 0) > now()) return;
     throw new HubSpotError(401, 'INVALID_AUTHENTICATION', 'Authentication credentials not found.');
   };
 

@@ -21,6 +21,10 @@ export type OpenMageSandboxOptions = ListenOptions & {
 
 export const OPENMAGE_SANDBOX_USER = 'tributary';
 export const OPENMAGE_SANDBOX_KEY = 'sandbox-api-key';
+
+/** Another API user of the same shop, by setting name. */
+export const otherCredential = { USERNAME: 'other', API_KEY: 'other-sandbox-api-key' };
+
 export const OPENMAGE_PATH = '/api/v2_soap/';
 
 const WSDL_OPERATION = 'WSDL';
@@ -33,8 +37,10 @@ export const startOpenMageSandbox = ({
   ...listen
 }: OpenMageSandboxOptions = {}): Promise<Sandbox> => {
   const shop = createShop({
-    username: OPENMAGE_SANDBOX_USER,
-    apiKey: OPENMAGE_SANDBOX_KEY,
+    apiKeys: new Map([
+      [OPENMAGE_SANDBOX_USER, OPENMAGE_SANDBOX_KEY],
+      [otherCredential.USERNAME, otherCredential.API_KEY],
+    ]),
     sessionLifetimeS,
     now,
     random: createRandom(11),

@@ -11,8 +11,8 @@ type StockItem = Product & { stock: number; inStock: boolean; backorders: number
 export type Shop = { readonly call: (operation: string, input: Record<string, unknown>) => XmlValue };
 
 export type ShopOptions = {
-  readonly username: string;
-  readonly apiKey: string;
+  /** By the name of their API user. */
+  readonly apiKeys: ReadonlyMap<string, string>;
   readonly sessionLifetimeS: number;
   readonly now: () => number;
   readonly random: Random;
@@ -21,7 +21,7 @@ export type ShopOptions = {
 };
 
 /** Creates the shop behind the SOAP API: sessions, products and their stock. Throws Fault with the shop's codes. */
-export const createShop = ({ username, apiKey, sessionLifetimeS, now, random, products }: ShopOptions): Shop => {
+export const createShop = ({ apiKeys, sessionLifetimeS, now, random, products }: ShopOptions): Shop => {
   const sessions = new Map<string, number>();
   const items = [...createCompany().products, ...products]
     .map(
@@ -45,7 +45,7 @@ export const createShop = ({ username, apiKey, sessionLifetimeS, now, random, pr
   const operations: Record<string, (input: Record<string, unknown>) => XmlValue> = {
     login: (input) => {
       if (!input['username'] || !input['apiKey']) throw missingParameter();
-      if (input['username'] !== username || input['apiKey'] !== apiKey) throw new Fault(2, 'Access denied.');
+      if (apiKeys.get(String(input['username'])) !== input['apiKey']) throw new Fault(2, 'Access denied.');
       const session = random.token(32).toLowerCase();
       setBounded(sessions, session, now() + sessionLifetimeS * 1000);
       return session;

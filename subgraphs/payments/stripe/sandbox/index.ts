@@ -32,6 +32,11 @@ export type StripeSandboxOptions = ListenOptions & {
 
 export const STRIPE_SANDBOX_KEY = 'sk_test_tributary_sandbox';
 
+/** Another key of the same account, by setting name. */
+export const otherCredential = { API_KEY: 'rk_test_tributary_sandbox' };
+
+const KEYS: readonly string[] = [STRIPE_SANDBOX_KEY, otherCredential.API_KEY];
+
 const LIVE_QUOTA = {
   account: { calls: 100, windowMs: 1000 },
   endpoint: { calls: 25, windowMs: 1000 },
@@ -69,7 +74,7 @@ export const startStripeSandbox = ({
   };
 
   const authorise = ({ headers }: SandboxRequest): void => {
-    if (keyOf(headers.authorization) === STRIPE_SANDBOX_KEY) return;
+    if (KEYS.includes(keyOf(headers.authorization))) return;
     throw new StripeError(401, {
       type: 'invalid_request_error',
       message: headers.authorization ? 'Invalid API Key provided' : 'You did not provide an API key.',
