@@ -100,6 +100,11 @@ export const GatewayEnv = HttpEnv.extend({
     (names) => !names.some((name) => REQUEST_CONNECTION_HEADERS.has(name.toLowerCase())),
     'must not name a header of a single connection or request, such as host',
   ).default(['x-request-id', 'traceparent', 'tracestate', 'accept-language']),
+  TENANT_HEADER: z
+    .string()
+    .regex(/^[\w!#$%&'*+.^`|~-]+$/, 'must be a header name, e.g. x-tenant')
+    .toLowerCase()
+    .optional(),
   RETURN_HEADERS: HeaderNames.transform((names) => names.map((name) => name.toLowerCase()))
     .refine(
       (names) => !names.some((name) => RESPONSE_CONNECTION_HEADERS.has(name)),
@@ -185,6 +190,8 @@ export type GatewayConfig = {
   readonly forwardHeaders: readonly string[];
   /** Subgraph headers that are returned to clients, lowercased. */
   readonly returnHeaders: readonly string[];
+  /** The header that chooses a tenant, lowercased. */
+  readonly tenantHeader: string | undefined;
   readonly subgraphErrors: SubgraphErrorPolicy;
   /** The enabled custom labels of progressive `@override`. Percentages are decided for each request. */
   readonly overrideLabels: readonly string[];
@@ -280,6 +287,7 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     forwardHeaders: values.FORWARD_HEADERS.map((name) => name.toLowerCase()),
     returnHeaders: values.RETURN_HEADERS,
+    tenantHeader: values.TENANT_HEADER,
     subgraphErrors,
     overrideLabels: values.OVERRIDE_LABELS,
     workers: values.CLUSTER_WORKERS,

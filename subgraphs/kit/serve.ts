@@ -106,7 +106,7 @@ export const serve = async (
     signalOf: ({ signal }) => signal,
     turns,
   });
-  for (const { name, schema, credentials, createContext, warmUp } of subgraphs) {
+  for (const { name, schema, credentialsOf, createContext, warmUp } of subgraphs) {
     const apollo = new ApolloServer<FetchContext>({
       schema,
       logger: log,
@@ -116,7 +116,7 @@ export const serve = async (
       includeStacktraceInErrorResponses: false,
       stopOnTerminationSignals: false,
       formatError: (formatted, error) =>
-        error instanceof GraphQLError ? toPublicError(error, log, credentials) : formatted,
+        error instanceof GraphQLError ? toPublicError(error, log, credentialsOf?.()) : formatted,
       plugins: [documents.plugin, graphqlOverHttp, ApolloServerPluginLandingPageDisabled(), reportPlugin],
     });
     await apollo.start();

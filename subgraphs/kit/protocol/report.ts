@@ -6,7 +6,7 @@ import {
   MAX_SPANS,
   type Span,
 } from '../../../connectors/call-stats.ts';
-import { MAX_OPERATIONS } from '../../../connectors/middleware/max-operations.ts';
+import { MAX_OPERATIONS } from '../../../connectors/max-operations.ts';
 import { STALE_REASONS } from '../../../connectors/reads/reader.ts';
 import type { StaleNote } from '../field.ts';
 import type { RequestTelemetry } from '../request-options.ts';
