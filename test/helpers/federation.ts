@@ -42,15 +42,15 @@ export const serveSupergraph = async (sdl: string, env: Record<string, string> =
   };
 };
 
-export type Foreign<Name extends string> = SupergraphGateway & {
+export type Federation<Name extends string> = SupergraphGateway & {
   readonly subgraphs: Readonly<Record<Name, SubgraphServer>>;
 };
 
 /** Starts a gateway with external subgraphs, each over HTTP. */
-export const startForeign = async <Name extends string>(
+export const startFederation = async <Name extends string>(
   definitions: Readonly<Record<Name, SubgraphDefinition>>,
   env: Record<string, string> = {},
-): Promise<Foreign<Name>> => {
+): Promise<Federation<Name>> => {
   const entries = Object.entries<SubgraphDefinition>(definitions);
   const started = await Promise.all(entries.map(async ([name, one]) => [name, await startSubgraph(one)] as const));
   const subgraphs = Object.fromEntries(started) as Record<Name, SubgraphServer>;
