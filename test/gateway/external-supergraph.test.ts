@@ -17,8 +17,6 @@ import { composeSubgraphs } from '../helpers/subgraph-server.ts';
 
 /* External supergraphs: which of them are served, and how the others are rejected. */
 
-/** Timeout for spawned processes, which start slowly on a busy machine. */
-
 let running: { readonly close: () => Promise<unknown> }[] = [];
 afterEach(async () => {
   for (const one of running.reverse()) await one.close();
@@ -27,6 +25,34 @@ afterEach(async () => {
 
 const URL_OF_NOBODY = 'http://127.0.0.1:1/';
 const compose = (schema: string): string => composeSubgraphs({ shop: { schema, url: URL_OF_NOBODY } });
+
+test('is served with the subgraph URLs that it contains', async () => {
+  const key = 'type Book @key(fields: "id") { id: ID!';
+  const external = await startFederation({
+    books: {
+      schema: `type Query { books: [Book!]! } ${key} title: String }`,
+      fields: {
+        'Query.books': () => [
+          { id: '1', title: 'Emma' },
+          { id: '2', title: 'Persuasion' },
+        ],
+      },
+    },
+    reviews: { schema: `${key} stars: Int }`, fields: { 'Book.stars': ({ id }: { id: string }) => Number(id) + 3 } },
+  });
+  running.push(external);
+  expect(external.gateway.sources).toEqual({ books: 'remote', reviews: 'remote' });
+  const { data, errors } = await external.ask('{ books { title stars } }');
+  expect({ data, errors }).toEqual({
+    data: {
+      books: [
+        { title: 'Emma', stars: 4 },
+        { title: 'Persuasion', stars: 5 },
+      ],
+    },
+    errors: undefined,
+  });
+});
 
 describe('introspection', () => {
   const SCHEMA = `
