@@ -162,11 +162,9 @@ describe('@oneOf', () => {
     const shop = { schema, fields: { 'Query.find': (_: unknown, { by }: { by: object }) => Object.keys(by).join() } };
     const external = await startFederation({ shop });
     running.push(external);
-    const url = external.subgraphs.shop.url;
-    const { ask } = await serveSupergraph(change(composeSubgraphs({ shop: { schema, url } }))).then((gateway) => {
-      running.push(gateway);
-      return gateway;
-    });
+    const gateway = await serveSupergraph(change(composeSubgraphs(external.subgraphs)));
+    running.push(gateway);
+    const { ask } = gateway;
     expect((await ask('{ __type(name: "By") { isOneOf } }')).data).toEqual({ __type: { isOneOf: true } });
     expect((await ask('{ find(by: { id: "1" }) }')).data).toEqual({ find: 'id' });
     const byVariable = 'query($by: By) { find(by: $by) }';
@@ -248,12 +246,7 @@ describe('progressive @override', () => {
     const unlabelled = { ...next, schema: next.schema.replace(/, label: ".*"/, '') };
     const external = await startFederation({ old, next: unlabelled, offers });
     running.push(external);
-    const urls = external.subgraphs;
-    const sdl = composeSubgraphs({
-      old: { ...old, url: urls.old.url },
-      next: { ...unlabelled, url: urls.next.url },
-      offers: { ...offers, url: urls.offers.url },
-    }).replace(
+    const sdl = composeSubgraphs(external.subgraphs).replace(
       '@join__field(graph: NEXT, override: "old")',
       `@join__field(graph: NEXT, override: "old", overrideLabel: "${label}") @join__field(graph: OLD, overrideLabel: "${label}")`,
     );
