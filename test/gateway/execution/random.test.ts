@@ -16,11 +16,12 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TransportGateway } from '../../helpers/federation.ts';
 import { NO_ANSWER_LIMITS } from '../../helpers/no-limits.ts';
+import { createRandom } from '../../helpers/random-operation.ts';
 import { addFields, composeApiSchema } from '../../helpers/subgraph-server.ts';
 import { FAULTS, type FaultOf, startFailing } from './failing.ts';
 import { createFields, createSubgraphs, type Faults } from './fixture-graph.ts';
 import { SCHEMAS } from './fixture-schemas.ts';
-import { createRandom, generateOperation } from './generate.ts';
+import { generateOperation } from './generate.ts';
 
 /*
  * Executes random operations by the gateway and by graphql-js over one schema with the same resolvers, and compares the results.

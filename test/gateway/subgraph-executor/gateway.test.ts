@@ -3,7 +3,7 @@ import { execute, parse, validate } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createInProcessTransport, serveTransports, type TransportGateway } from '../../helpers/federation.ts';
 import { NO_ANSWER_LIMITS } from '../../helpers/no-limits.ts';
-import { createRandom } from '../execution/generate.ts';
+import { createRandom } from '../../helpers/random-operation.ts';
 import { generateOperation } from './generate.ts';
 import { nullsOf } from './outcome.ts';
 import { watchRejections } from './rejections.ts';
