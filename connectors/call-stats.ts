@@ -45,8 +45,10 @@ export type CallStats = {
   /** Adds to the sums without recording a span, for requests whose spans come from a remote subgraph. */
   readonly addRow: (subgraph: string, operation: string, entry: CallStatsEntry) => void;
   readonly rows: () => readonly Readonly<CallStatsRow>[];
-  /** The individual requests and waits; undefined unless `keepsSpans` is set. */
-  readonly spans: Span[] | undefined;
+  /** Adds a span, with its start by `ageMs`. The sums stay as they are. */
+  readonly addSpan: (span: Span) => void;
+  /** The first `MAX_SPANS` requests and waits; undefined unless `keepsSpans` is set. */
+  readonly spans: readonly Span[] | undefined;
   /** Time since creation, in milliseconds. */
   readonly ageMs: () => number;
 };
@@ -69,7 +71,7 @@ const EMPTY: Required<CallStatsEntry> = {
 export const CALL_STATS_COLUMNS = Object.keys(EMPTY) as (keyof CallStatsEntry)[];
 
 /** Maximum number of spans. Later requests only count in the sums. */
-const MAX_SPANS = 10_000;
+export const MAX_SPANS = 10_000;
 
 /** The row for all operations beyond the first `MAX_OPERATIONS`. */
 const OTHERS = '(others)';
@@ -81,11 +83,13 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
   const spans: Span[] | undefined = keepsSpans ? [] : undefined;
   const ageMs = () => performance.now() - createdAt;
 
-  // Requests and waits are recorded when they end, so the start is computed from the duration.
-  const addSpan = (kind: Span['kind'], subgraph: string, operation: string, timeMs: number, isFailed: boolean) => {
-    if (!spans || spans.length >= MAX_SPANS) return;
-    spans.push({ subgraph, operation, kind, startMs: Math.max(0, ageMs() - timeMs), timeMs, isFailed });
+  const addSpan = (span: Span): void => {
+    if (spans && spans.length < MAX_SPANS) spans.push(span);
   };
+
+  // Requests and waits are recorded when they end, so the start is computed from the duration.
+  const recordSpan = (kind: Span['kind'], subgraph: string, operation: string, timeMs: number, isFailed: boolean) =>
+    addSpan({ subgraph, operation, kind, startMs: Math.max(0, ageMs() - timeMs), timeMs, isFailed });
 
   const rowOf = (subgraph: string, operation: string): CallStatsRow => {
     const key = `${subgraph} ${operation}`;
@@ -109,10 +113,11 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
     spans,
     ageMs,
     addRow,
+    addSpan,
     add: (subgraph, operation, entry) => {
       if (spans) {
-        if (entry.calls) addSpan('call', subgraph, operation, entry.timeMs ?? 0, Boolean(entry.failures));
-        if (entry.waitMs) addSpan('wait', subgraph, operation, entry.waitMs, false);
+        if (entry.calls) recordSpan('call', subgraph, operation, entry.timeMs ?? 0, Boolean(entry.failures));
+        if (entry.waitMs) recordSpan('wait', subgraph, operation, entry.waitMs, false);
       }
       addRow(subgraph, operation, entry);
     },

@@ -249,27 +249,39 @@ export const createFetchTarget = (
     for (const object of objects.flat()) failObject(run, object, failure);
   };
 
-  /** Rewrites a subgraph path to paths from the root of the data, one for each location of the entity. */
-  const toClient = <T extends { readonly path?: Path | undefined }>(
-    run: Run<unknown>,
-    { objects, positions }: CollectedEntities,
-    { path = [], ...rest }: T,
-  ): (Omit<T, 'path'> & { readonly path: Path })[] => {
-    if (entities && path[0] !== entities.name) return [];
-    return locations.flatMap(({ path: locationPath }, index) => {
-      const matching = objects[index]?.filter((_object, at) => !entities || positions[index]?.[at] === path[1]);
-      const found = new Set(matching);
-      return locate(run.data, locationPath)
-        .filter(({ object }) => found.has(object))
-        .map((at) => ({ ...rest, path: [...at.path, ...path.slice(entities ? 2 : 0)] }));
-    });
+  /**
+   * Creates a function that rewrites a path in the response to paths from the root of the data, one for each place of the
+   * entity. Finds all places on the first call, so that many notes take no longer than one.
+   */
+  const createLocator = (run: Run<unknown>, { objects, positions }: CollectedEntities): ((path: Path) => Path[]) => {
+    const findPlaces = (): Map<unknown, Path[]> => {
+      const places = new Map<string | number, Path[]>();
+      for (const [index, location] of locations.entries()) {
+        const positionOf = new Map(objects[index]?.map((object, at) => [object, positions[index]?.[at]]));
+        for (const { object, path } of locate(run.data, location.path)) {
+          const position = positionOf.get(object);
+          if (position === undefined) continue;
+          const others = places.get(position);
+          if (others) others.push(path);
+          else places.set(position, [path]);
+        }
+      }
+      return places;
+    };
+    let places: ReturnType<typeof findPlaces> | undefined;
+    return (path) => {
+      if (entities && path[0] !== entities.name) return [];
+      places ??= findPlaces();
+      const [position, rest] = entities ? [path[1], path.slice(2)] : [0, path];
+      return (places.get(position ?? '') ?? []).map((place) => [...place, ...rest]);
+    };
   };
 
   /** Returns whether an error of the response can concern this target. */
   const isRelevant = ({ path = [] }: SubgraphError): boolean =>
     !entities || path.length === 0 || path[0] === entities.name;
 
-  return { collect, isUsable, receive, fail, toClient, isRelevant };
+  return { collect, isUsable, receive, fail, createLocator, isRelevant };
 };
 
 type Collector = { readonly objectsAt: ObjectsAt; readonly representerOf: ReturnType<typeof createRepresenters> };

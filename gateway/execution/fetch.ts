@@ -1,3 +1,4 @@
+import { MAX_STALE_NOTES } from '../../subgraphs/kit/protocol/report.ts';
 import { attributeErrors } from './attribute-errors.ts';
 import { isData } from './data.ts';
 import { queryOf } from './explain.ts';
@@ -9,6 +10,7 @@ import {
   UNUSABLE_RESPONSE,
   withServiceName,
 } from './fetch-target.ts';
+import type { Path } from './objects-at.ts';
 import { createSelectionTree } from './selection-tree.ts';
 import { fragmentMap } from './selections.ts';
 import { type Fetch, fragmentsIn, operationIn } from './steps.ts';
@@ -52,16 +54,20 @@ export const compileFetch = <Context>(
         target.fail(run, entities, relevant.length > 0 ? relevant : [withServiceName(UNUSABLE_RESPONSE, subgraph)]);
         for (const error of relevant) unreported.delete(error);
       }
-      for (const note of response.stale ?? []) run.stale.push(...target.toClient(run, entities, note));
+    }
+    const locators = targets.map((target, index) => target.createLocator(run, collected[index] as CollectedEntities));
+    const locate = (path: Path): Path[] => locators.flatMap((locator) => locator(path));
+    for (const note of response.stale ?? []) {
+      const left = MAX_STALE_NOTES - run.stale.length;
+      if (left === 0) break;
+      // An entity can be at any number of places.
+      for (const path of locate(note.path).slice(0, left)) run.stale.push({ ...note, path });
     }
     // Errors that caused no null.
     for (const { path, ...error } of unreported) {
-      const located = path
-        ? targets.flatMap((target, index) =>
-            target.toClient(run, collected[index] as CollectedEntities, { ...error, path }),
-          )
-        : [];
-      run.errors.push(...(located.length > 0 ? located : [error]));
+      const places = path ? locate(path) : [];
+      for (const place of places) run.errors.push({ ...error, path: place });
+      if (places.length === 0) run.errors.push(error);
     }
   };
 

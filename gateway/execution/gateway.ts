@@ -172,7 +172,7 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
       context,
       context.options,
     );
-    context.stale.push(...stale);
+    for (const note of stale) context.stale.push(note);
     if (context.trace) context.trace.plan = explain?.();
     return {
       ...(data !== undefined && { data }),

@@ -1,14 +1,14 @@
 import type { ApolloServerPlugin } from '@apollo/server';
-import { type Report, toReport } from '../../subgraphs/kit/protocol.ts';
+import { type WrittenReport, writeReport } from '../../subgraphs/kit/protocol/report.ts';
 import type { Trace } from '../transports/trace.ts';
 import type { RequestContext } from './context.ts';
 
 /** The content of `extensions.tributary`. */
-export type ClientReport = Pick<Report, 'stale' | 'calls'> & {
+export type ClientReport = Pick<WrittenReport, 'stale' | 'calls'> & {
   /** Time from the arrival of the request to the completion of its response, in milliseconds. */
   readonly timeMs?: number;
   /** The plan, fetches and provider calls, with times in milliseconds since the arrival of the request. */
-  readonly trace?: Trace & { readonly calls: NonNullable<Report['spans']> };
+  readonly trace?: Trace & { readonly calls: NonNullable<WrittenReport['spans']> };
 };
 
 /** Adds `extensions.tributary`: notes about stale data and, if requested, the cost of the response. */
@@ -32,7 +32,7 @@ export const createCacheControlPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloSer
   requestDidStart: async () => ({
     willSendResponse: async ({ overallCachePolicy, contextValue }) => {
       const { freshness } = contextValue.telemetry;
-      // Infinity means that no aging data was read, e.g. for introspection.
+      // Infinity means that no data was read that expires, e.g. for introspection.
       if (!freshness || !Number.isFinite(freshness.leftMs)) return;
       overallCachePolicy.replace({ maxAge: Math.min(Math.floor(freshness.leftMs / 1000), YEAR_S), scope });
     },
@@ -41,7 +41,7 @@ export const createCacheControlPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloSer
 
 const toClientReport = ({ stale, telemetry, trace, clientReport }: RequestContext): ClientReport | undefined => {
   const callStats = clientReport && telemetry.callStats;
-  const report = toReport(stale, { callStats, freshness: undefined });
+  const report = writeReport(stale, { callStats, freshness: undefined });
   if (!report || !callStats) return report;
   const { spans = [], ...rest } = report;
   const { plan, fetches } = trace ?? { fetches: [] };

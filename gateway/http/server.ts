@@ -10,7 +10,7 @@ import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
 import { UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
-import { type OperationOptions, readReportHeader, requestsNoCache } from '../../subgraphs/kit/protocol.ts';
+import { type OperationOptions, readOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
@@ -92,13 +92,14 @@ export const startGatewayServer = async ({
           }
           const fetched = openFetchedBytes();
           reply.raw.once('close', fetched.release);
-          const clientReport = config.reportAllowed ? readReportHeader(request.headers) : undefined;
+          const { report, noCache } = readOptions(request.headers);
+          const clientReport = config.reportAllowed ? report : undefined;
           return createRequestContext({
             clientReport,
             identity: UNRESTRICTED,
             options: {
               ...deadlineOf(request),
-              noCache: config.noCacheAllowed && requestsNoCache(request.headers['cache-control']),
+              noCache: config.noCacheAllowed && noCache,
               report: isDebug ? 'trace' : clientReport,
               reportMaxAge: request.method === 'GET',
             },

@@ -2,7 +2,8 @@ import { GraphQLError } from 'graphql';
 import { UpstreamError } from '../../connectors/errors.ts';
 import { ROUTE_ERROR_CODES } from '../../runtime/http-errors.ts';
 import type { Log } from '../../runtime/log.ts';
-import { toPublicError } from '../../subgraphs/kit/errors.ts';
+import { PUBLIC_EXTENSIONS, toPublicError } from '../../subgraphs/kit/errors.ts';
+import { isResponsePath } from '../../subgraphs/kit/protocol/path.ts';
 import type { SubgraphErrorPolicy } from '../config.ts';
 import { isData } from '../execution/data.ts';
 import type { SubgraphError } from '../execution/subgraph-request.ts';
@@ -27,7 +28,6 @@ export type ErrorReader = (errors: unknown, failureCode?: string) => SubgraphErr
 /** Maximum number of errors per response. A response of 32 MiB could contain a million. */
 const MAX_ERRORS = 1_000;
 const MAX_MESSAGE_LENGTH = 1_000;
-const MAX_PATH_LENGTH = 128;
 /** Maximum length of one error's extensions, as JSON. */
 const MAX_EXTENSIONS_LENGTH = 8_192;
 const MAX_EXTENSIONS_DEPTH = 8;
@@ -48,9 +48,11 @@ export const createErrorReader = ({ subgraph, policy, log }: ErrorReaderOptions)
     const code = subgraphCode ?? (message === undefined ? 'UPSTREAM_BAD_RESPONSE' : (failureCode ?? INTERNAL));
     // Messages of the bundled subgraphs are safe for clients if they have a code.
     const isShown = policy === 'full' || (isBundled && subgraphCode !== undefined);
+    const path = error['path'];
     return {
       message: (isShown && message) || maskedMessage(subgraph, code),
-      path: readPath(error['path']),
+      // No path is better than a wrong one.
+      path: isResponsePath(path) ? path : undefined,
       extensions: { ...pickExtensions(extensions), code },
     };
   };
@@ -121,21 +123,9 @@ const readCode = (code: unknown, policy: SubgraphErrorPolicy): string | undefine
   return CLIENT_REQUEST_CODES.has(code) ? 'UPSTREAM_REJECTED' : code;
 };
 
-const isName = (step: unknown): step is string => typeof step === 'string' && /^[_A-Za-z]\w{0,255}$/.test(step);
-
-const isIndex = (step: unknown): step is number => Number.isSafeInteger(step) && Number(step) >= 0;
-
-/** Returns a path of names and list indices. Undefined for anything else: no path is better than a wrong one. */
-const readPath = (path: unknown): (string | number)[] | undefined => {
-  if (!Array.isArray(path) || path.length === 0 || path.length > MAX_PATH_LENGTH) return undefined;
-  const steps = path.filter((step): step is string | number => isName(step) || isIndex(step));
-  return steps.length === path.length ? steps : undefined;
-};
-
 type PickExtensions = (extensions: Readonly<Record<string, unknown>>) => Record<string, unknown>;
 
-// The extensions that `subgraphs/kit/errors.ts` sets.
-const BUNDLED_EXTENSIONS: ReadonlySet<string> = new Set(['argument', 'reason', 'retryAfterMs']);
+const BUNDLED_EXTENSIONS: ReadonlySet<string> = new Set(PUBLIC_EXTENSIONS);
 
 const pickBundled: PickExtensions = (extensions) =>
   Object.fromEntries(Object.entries(extensions).filter(([name]) => BUNDLED_EXTENSIONS.has(name)));

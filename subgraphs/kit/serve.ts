@@ -17,13 +17,9 @@ import { graphqlOverHttp, refuseUnacceptable } from './graphql-over-http.ts';
 import { UNRESTRICTED } from './identity.ts';
 import { createDocumentGuard } from './limits/document-guard.ts';
 import type { DocumentLimits } from './limits/document-limits.ts';
-import {
-  createRequestOptions,
-  type OperationOptions,
-  type RequestTelemetry,
-  readOptionHeaders,
-  toReport,
-} from './protocol.ts';
+import { type OperationOptions, readOptions } from './protocol/options.ts';
+import { writeReport } from './protocol/report.ts';
+import { createRequestOptions, type RequestTelemetry } from './request-options.ts';
 import type { Subgraph } from './subgraph.ts';
 
 type FetchContext = FieldContext & { readonly telemetry: RequestTelemetry; readonly signal: AbortSignal };
@@ -32,7 +28,7 @@ type FetchContext = FieldContext & { readonly telemetry: RequestTelemetry; reado
 const reportPlugin: ApolloServerPlugin<FetchContext> = {
   requestDidStart: async () => ({
     willSendResponse: async ({ response, contextValue }) => {
-      const report = toReport(contextValue.stale, contextValue.telemetry);
+      const report = writeReport(contextValue.stale, contextValue.telemetry);
       if (!report || response.body.kind !== 'single') return;
       response.body.singleResult.extensions = { tributary: report };
     },
@@ -109,7 +105,7 @@ export const serve = async (
       exposeHeadRoute: false,
       onRequest: (request, reply, done) => {
         if (refuseUnacceptable(request, reply)) return;
-        const { timeoutMs = requestTimeoutMs, ...options } = readOptionHeaders(request.headers);
+        const { timeoutMs = requestTimeoutMs, ...options } = readOptions(request.headers);
         const signal = requestSignal(reply, timeoutMs);
         arrivals.set(request, { ...options, signal, deadlineAt: monotonicNow() + timeoutMs });
         done();

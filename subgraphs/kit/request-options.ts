@@ -1,0 +1,30 @@
+import { type CallStats, createCallStats } from '../../connectors/call-stats.ts';
+import type { Freshness, RequestOptions } from '../../connectors/middleware/chain.ts';
+import { monotonicNow } from '../../runtime/clock.ts';
+import type { OperationOptions } from './protocol/options.ts';
+
+/** Data collected while a request is executed, for its report. */
+export type RequestTelemetry = { readonly callStats: CallStats | undefined; readonly freshness: Freshness | undefined };
+
+/** Creates the options of all provider requests of one client request, and the telemetry that they fill. */
+export const createRequestOptions = ({
+  signal,
+  deadlineAt,
+  noCache,
+  report,
+  reportMaxAge,
+}: OperationOptions): RequestTelemetry & { readonly call: RequestOptions } => {
+  const callStats = report && createCallStats({ keepsSpans: report === 'trace' });
+  const freshness = reportMaxAge ? { leftMs: Number.POSITIVE_INFINITY } : undefined;
+  return {
+    callStats,
+    freshness,
+    call: {
+      signal,
+      priority: { deadlineAt, isBackground: false, flow: {} },
+      ...(noCache && { notBefore: monotonicNow() }),
+      ...(callStats && { requestStats: new Set([callStats]) }),
+      ...(freshness && { freshness }),
+    },
+  };
+};
