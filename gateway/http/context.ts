@@ -13,15 +13,15 @@ export type RequestContext = {
   readonly options: OperationOptions;
   /** Who sends the request. */
   readonly identity: Identity;
-  /** What the client is told of the cost. More may be recorded, for the log. */
+  /** Detail of the report for the client. The telemetry may be more detailed, for the log. */
   readonly clientReport: OperationOptions['report'];
   /** The client's headers to forward to subgraphs. */
   readonly headers: Readonly<Record<string, string>>;
   /** Adds a header to the response. */
   readonly returnHeader: (name: string, value: string) => void;
-  /** Call statistics and freshness of the response, where they are recorded. */
+  /** Call statistics and freshness of the response, if they are recorded. */
   readonly telemetry: RequestTelemetry;
-  /** The trace of the request, where it is recorded. */
+  /** The trace of the request, if it is recorded. */
   readonly trace: Trace | undefined;
   readonly call: RequestOptions;
   /** Notes about stale data in the response. Filled during execution. */

@@ -32,7 +32,7 @@ export const createCacheControlPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloSer
   requestDidStart: async () => ({
     willSendResponse: async ({ overallCachePolicy, contextValue }) => {
       const { freshness } = contextValue.telemetry;
-      // Infinity means that no aging data was read, e.g. for introspection.
+      // Infinity means that no data was read that expires, e.g. for introspection.
       if (!freshness || !Number.isFinite(freshness.leftMs)) return;
       overallCachePolicy.replace({ maxAge: Math.min(Math.floor(freshness.leftMs / 1000), YEAR_S), scope });
     },

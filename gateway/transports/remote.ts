@@ -24,7 +24,7 @@ import { createJoiner } from './join-requests.ts';
 import { createErrorReader, maskedMessage } from './subgraph-errors.ts';
 import type { Transport } from './transport.ts';
 
-// Data is not looked into here: the answer is shaped by the graph's own schema.
+// The data is validated later, by the schema of the graph.
 const ResponseBody = z.object({
   data: z.unknown().optional(),
   errors: z.unknown().optional(),
@@ -32,13 +32,13 @@ const ResponseBody = z.object({
 });
 
 /**
- * Creates the transport to a subgraph over HTTP, as the GraphQL over HTTP specification has it: a response is used whatever
- * its status where its body is one of GraphQL. Any other status, and whatever fails on the way, becomes one error.
+ * Creates the transport to a subgraph over HTTP. A GraphQL response is used whatever its status, as GraphQL over HTTP
+ * specifies; any other failure becomes one error.
  */
 export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Transport => {
   const { name, url, timeoutMs, returnHeaders, sign } = subgraph;
   const isBundled = subgraph.errors === 'bundled';
-  // A request that the subgraph will not execute is answered with 400 and the reason.
+  // A subgraph rejects a request that it cannot execute with 400 and the reason.
   const http = createHttpConnector({
     subgraph: name,
     timeoutMs,
@@ -54,7 +54,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   const exchange = async (call: ProviderRequest): Promise<Reply & Pick<ProviderResponse, 'headers'>> => {
     try {
       return await http.send(call).catch((error: unknown) => {
-        if (mayBeSentAgain(error, call)) return http.send(call);
+        if (isRetryable(error, call)) return http.send(call);
         throw error;
       });
     } catch (error) {
@@ -69,17 +69,17 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
 
   const send = async (body: string, isMutation: boolean, context: RequestContext): Promise<Reply> => {
     const { options, clientReport, headers, identity, returnHeader, telemetry } = context;
-    // The subgraph would answer with everybody's data.
-    if (isBundled && !sign && identity.customerEmail !== undefined) {
+    // The subgraph would not know, and respond with the data of others.
+    if (isBundled && !sign && (identity.customerEmail !== undefined || identity.tenant !== undefined)) {
       throw new UpstreamError('UPSTREAM_UNAUTHORIZED', name, 'cannot tell who asks without SUBGRAPH_SECRET', origin);
     }
-    const answer = await exchange({
+    const reply = await exchange({
       operation: origin.operation,
       method: 'POST',
       url,
       headers: {
         ...headers,
-        // Only what the client asked for: the log may record more of this process.
+        // The gateway's own statistics may be more detailed, for its log.
         ...writeOptions({ ...options, report: clientReport }),
         ...(sign && { [IDENTITY_HEADER]: await sign(identity, body) }),
         'content-type': 'application/json',
@@ -90,50 +90,52 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
       signal: options.signal,
     });
     for (const header of returnHeaders) {
-      for (const value of [answer.headers[header] ?? []].flat()) {
+      for (const value of [reply.headers[header] ?? []].flat()) {
         returnHeader(header, value);
-        // A cookie is for one client: whoever keeps the response would give it to the next.
+        // A cookie belongs to one client, so no cache may store the response.
         if (header === 'set-cookie' && telemetry.freshness) telemetry.freshness.leftMs = 0;
       }
     }
-    return answer;
+    return reply;
   };
 
   const joiner = createJoiner({ distinguishesIdentities: sign !== undefined });
 
-  const ask = async (body: string, isMutation: boolean, context: RequestContext): Promise<SubgraphResponse> => {
-    const startMs = context.telemetry.callStats?.ageMs() ?? 0;
-    if (isMutation) {
-      // What was read before may no longer be so.
-      context.responses.clear();
-      const reply = await send(body, true, context).finally(joiner.clear);
-      try {
-        return readAnswer(count(reply, context), context.telemetry, startMs);
-      } catch (cause) {
-        // The subgraph has taken it: that its answer cannot be used does not mean that nothing was done.
-        throw unusableResponse({ ...origin, write: true }, 'what cannot be used', cause);
-      }
+  const mutate = async (body: string, context: RequestContext): Promise<SubgraphResponse> => {
+    const startMs = startOf(context);
+    // The mutation may change data that was read before.
+    context.responses.clear();
+    const reply = await send(body, true, context).finally(joiner.clear);
+    try {
+      return readResponse(countBytes(reply, context), context.telemetry, startMs);
+    } catch (cause) {
+      // The subgraph accepted the mutation and may have executed it.
+      throw unusableResponse({ ...origin, write: true }, 'an unusable body', cause);
     }
-    // Different parts of one operation often come to ask the same.
-    const key = `${name} ${body}`;
-    const before = context.responses.get(key);
-    if (before) return readAnswer(await before);
-    // Headers are for one client.
-    const sendOwn = () => send(body, false, context);
-    const reply = returnHeaders.length > 0 ? sendOwn() : joiner.join(body, context, sendOwn);
-    context.responses.set(key, reply);
-    return readAnswer(count(await reply, context), context.telemetry, startMs);
   };
 
-  const count = (reply: Reply, { fetched }: RequestContext): Reply => {
+  const query = async (body: string, context: RequestContext): Promise<SubgraphResponse> => {
+    const startMs = startOf(context);
+    // Several parts of one operation can need the same data.
+    const key = `${name} ${body}`;
+    const earlier = context.responses.get(key);
+    if (earlier) return readResponse(await earlier);
+    const sendOwn = () => send(body, false, context);
+    // Returned headers belong to one client.
+    const reply = returnHeaders.length > 0 ? sendOwn() : joiner.join(body, context, sendOwn);
+    context.responses.set(key, reply);
+    return readResponse(countBytes(await reply, context), context.telemetry, startMs);
+  };
+
+  const countBytes = (reply: Reply, { fetched }: RequestContext): Reply => {
     const exceeded = fetched.add(reply.body.length);
     if (exceeded === undefined) return reply;
     throw exceeded === 'total'
-      ? new UpstreamError('UPSTREAM_UNAVAILABLE', name, 'running requests hold too much of answers', origin)
-      : new UpstreamError('UPSTREAM_BAD_RESPONSE', name, 'answered one request with too much in all', origin);
+      ? new UpstreamError('UPSTREAM_UNAVAILABLE', name, 'the responses in memory exceed FETCH_BUFFER_MAX_MIB', origin)
+      : new UpstreamError('UPSTREAM_BAD_RESPONSE', name, 'the responses exceed REQUEST_FETCH_MAX_MIB', origin);
   };
 
-  const readAnswer = (reply: Reply, telemetry?: RequestTelemetry, startMs = 0): SubgraphResponse => {
+  const readResponse = (reply: Reply, telemetry?: RequestTelemetry, startMs = 0): SubgraphResponse => {
     const { data, errors, extensions } = parseJson(ResponseBody, reply.body, {
       ...origin,
       maxItems: Number.POSITIVE_INFINITY,
@@ -142,7 +144,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
       throw new UpstreamError(
         'UPSTREAM_BAD_RESPONSE',
         name,
-        `${origin.operation} answered with unexpected data`,
+        `${origin.operation} responded with unexpected data`,
         origin,
       );
     }
@@ -163,10 +165,11 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   return {
     encoding: 'json',
     prepare: (operation) => {
-      const write = createBodyWriter(operation);
+      const writeBody = createBodyWriter(operation);
+      const execute = operation.kind === 'mutation' ? mutate : query;
       return async (request, context) => {
         try {
-          return await ask(write(request), operation.kind === 'mutation', context);
+          return await execute(writeBody(request), context);
         } catch (error) {
           if (!isUpstreamError(error)) throw error;
           return { data: null, errors: [toError(error)] };
@@ -177,23 +180,26 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   };
 };
 
-/** The code for a client whose own credentials a subgraph has refused. */
+/** Time since the start of the client request, in milliseconds. */
+const startOf = ({ telemetry: { callStats } }: RequestContext): number => callStats?.ageMs() ?? 0;
+
+/** Returns the code for a subgraph's rejection of the client's own credentials. */
 const credentialCode = ({ details: { status } }: UpstreamError): string | undefined => {
   if (status === 401) return 'UNAUTHENTICATED';
   return status === 403 ? 'FORBIDDEN' : undefined;
 };
 
 /**
- * A kept-alive connection can be closed by the other side just when it is used again. Nothing came back then, and the
- * request may be sent once more. A mutation that may have arrived is none of these: that has a code of its own.
+ * Whether a request failed without a response, as when the subgraph closes an idle connection just as it is used again.
+ * A mutation that may have arrived fails with another code, UPSTREAM_OUTCOME_UNKNOWN.
  */
-const mayBeSentAgain = (error: unknown, { signal }: ProviderRequest): boolean =>
+const isRetryable = (error: unknown, { signal }: ProviderRequest): boolean =>
   isUpstreamError(error) &&
   !signal?.aborted &&
   (error.details.mayHaveArrived === false ||
     (error.code === 'UPSTREAM_UNAVAILABLE' && error.details.status === undefined));
 
-/** Writes request bodies: what is the same for all is written once, and representations come as text already. */
+/** Creates a function that writes an operation's request bodies. Their common part is written once. */
 const createBodyWriter = ({ query, operationName }: SubgraphOperation) => {
   const start = `{"query":${JSON.stringify(query)}${operationName ? `,"operationName":${JSON.stringify(operationName)}` : ''},"variables":{`;
   return ({ variables, representations }: SubgraphRequest): string => {

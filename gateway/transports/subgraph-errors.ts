@@ -2,7 +2,7 @@ import { GraphQLError } from 'graphql';
 import { UpstreamError } from '../../connectors/errors.ts';
 import { ROUTE_ERROR_CODES } from '../../runtime/http-errors.ts';
 import type { Log } from '../../runtime/log.ts';
-import { toPublicError } from '../../subgraphs/kit/errors.ts';
+import { PUBLIC_EXTENSIONS, toPublicError } from '../../subgraphs/kit/errors.ts';
 import { isResponsePath } from '../../subgraphs/kit/protocol/path.ts';
 import type { SubgraphErrorPolicy } from '../config.ts';
 import { isData } from '../execution/data.ts';
@@ -125,8 +125,7 @@ const readCode = (code: unknown, policy: SubgraphErrorPolicy): string | undefine
 
 type PickExtensions = (extensions: Readonly<Record<string, unknown>>) => Record<string, unknown>;
 
-// The extensions that `subgraphs/kit/errors.ts` sets.
-const BUNDLED_EXTENSIONS: ReadonlySet<string> = new Set(['argument', 'reason', 'retryAfterMs']);
+const BUNDLED_EXTENSIONS: ReadonlySet<string> = new Set(PUBLIC_EXTENSIONS);
 
 const pickBundled: PickExtensions = (extensions) =>
   Object.fromEntries(Object.entries(extensions).filter(([name]) => BUNDLED_EXTENSIONS.has(name)));

@@ -14,7 +14,7 @@ export type FetchSpan = {
   readonly errors: number;
 };
 
-/** The trace of a client request that asked for one. */
+/** The fetches and the plan of a traced client request. */
 export type Trace = {
   readonly fetches: FetchSpan[];
   plan?: PlanNode | undefined;

@@ -9,16 +9,16 @@ export const withTrace = (subgraph: string, transport: Transport): Transport => 
     const sendTraced: typeof send = async (request, context) => {
       const { trace, telemetry } = context;
       const startMs = telemetry.callStats?.ageMs() ?? 0;
-      const answer = await send(request, context);
+      const response = await send(request, context);
       trace?.fetches.push({
         subgraph,
         query: operation.query,
         startMs,
         timeMs: (telemetry.callStats?.ageMs() ?? 0) - startMs,
         entities: request.representations.reduce((sum, { texts, values }) => sum + (texts.length || values.length), 0),
-        errors: answer.errors?.length ?? 0,
+        errors: response.errors?.length ?? 0,
       });
-      return answer;
+      return response;
     };
 
     return (request, context) => (context.trace ? sendTraced(request, context) : send(request, context));

@@ -20,6 +20,13 @@ const MESSAGES: Readonly<Record<UpstreamErrorCode, (service: string) => string>>
   UPSTREAM_CANCELLED: (service) => `The request to the ${service} service was cancelled.`,
 };
 
+/** The extensions of public errors, besides `code`. A gateway passes on these and no others. */
+export const PUBLIC_EXTENSIONS = ['argument', 'reason', 'retryAfterMs'] as const;
+
+type PublicExtensions = { readonly code: unknown } & {
+  readonly [Name in (typeof PUBLIC_EXTENSIONS)[number]]?: unknown;
+};
+
 const INTERNAL: GraphQLFormattedError = {
   message: 'Something went wrong on our side.',
   extensions: { code: 'INTERNAL_SERVER_ERROR' },
@@ -50,11 +57,7 @@ export const toPublicError = (
     return {
       message: MESSAGES[code](subgraph),
       ...path,
-      extensions: {
-        code,
-        ...(retryAfterMs !== undefined && { retryAfterMs }),
-        ...(reason !== undefined && { reason }),
-      },
+      extensions: { code, retryAfterMs, reason } satisfies PublicExtensions,
     };
   }
   // graphql-js's own errors have no code. Without a path they concern the request's variables; with one, a value that a
@@ -64,7 +67,7 @@ export const toPublicError = (
     return {
       message: toClientText(cause.message),
       ...path,
-      extensions: { code, ...(argument !== undefined && { argument }) },
+      extensions: { code, argument } satisfies PublicExtensions,
     };
   }
   log.error({ err: cause, path: error.path }, 'A resolver failed.');

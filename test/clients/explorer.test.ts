@@ -5,7 +5,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import variables from '../../clients/explorer/src/examples/variables.json' with { type: 'json' };
 import { type OpenPage, type StartedBrowser, startBrowser } from '../helpers/browser.ts';
-import { startForeign } from '../helpers/foreign.ts';
+import { startFederation } from '../helpers/federation.ts';
 import { ROOT } from '../helpers/processes.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
@@ -339,12 +339,12 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
   });
 
   test('given an external supergraph, then it is served without the examples of the bundled graph', async () => {
-    const foreign = await startForeign({ words: { schema: 'type Query { word: String }', fields: {} } });
-    onTestFinished(() => foreign.close());
-    const page = await open(foreign.url);
+    const federation = await startFederation({ words: { schema: 'type Query { word: String }', fields: {} } });
+    onTestFinished(() => federation.close());
+    const page = await open(federation.url);
     expect(await page.getByRole('button', { name: 'Close Tab' }).count()).toBeLessThan(2);
     await page.getByRole('button', { name: 'Show Examples' }).click();
     expect(await page.getByRole('region', { name: 'Examples' }).getByRole('listitem').count()).toBe(0);
-    expect(await pathsOf(foreign.url, ['/desk', '/schema.graphql'])).toEqual([404, 200]);
+    expect(await pathsOf(federation.url, ['/desk', '/schema.graphql'])).toEqual([404, 200]);
   });
 });

@@ -24,7 +24,10 @@ const variablesOf = (provider: string, credential: Readonly<Record<string, strin
     Object.entries(credential ?? {}).map(([name, value]) => [`${provider.toUpperCase()}_${name}`, value]),
   );
 
-const OTHER = Object.assign({}, ...[...sandboxes].map(([name, { otherCredential }]) => variablesOf(name, otherCredential)));
+const OTHER = Object.assign(
+  {},
+  ...[...sandboxes].map(([name, { otherCredential }]) => variablesOf(name, otherCredential)),
+);
 
 const write = (tenants: Readonly<Record<string, object>>): void => {
   // A whole file at once, as a deployment should.
@@ -35,7 +38,12 @@ const write = (tenants: Readonly<Record<string, object>>): void => {
 const TENANTS = {
   acme: { STRIPE_API_KEY: 'sk_test_tributary_sandbox', HUBSPOT_ACCESS_TOKEN: 'pat-sandbox-tributary' },
   globex: OTHER,
-  wrong: { STRIPE_API_KEY: 'sk_test_wrong', HUBSPOT_ACCESS_TOKEN: 'pat-wrong', OPENMAGE_USERNAME: 'x', OPENMAGE_API_KEY: 'y' },
+  wrong: {
+    STRIPE_API_KEY: 'sk_test_wrong',
+    HUBSPOT_ACCESS_TOKEN: 'pat-wrong',
+    OPENMAGE_USERNAME: 'x',
+    OPENMAGE_API_KEY: 'y',
+  },
   nothing: {},
 };
 
@@ -50,7 +58,8 @@ afterAll(async () => {
 });
 beforeEach(() => stack.reset());
 
-const askAs = (tenant: string, query: string, ask: Ask = stack.ask) => ask(query, {}, { headers: { 'x-tenant': tenant } });
+const askAs = (tenant: string, query: string, ask: Ask = stack.ask) =>
+  ask(query, {}, { headers: { 'x-tenant': tenant } });
 
 const codesOf = ({ errors }: { errors?: readonly { extensions?: { code?: unknown } }[] | undefined }) =>
   errors?.map(({ extensions }) => extensions?.code);
@@ -154,7 +163,11 @@ test.each([
   ['is no YAML', 'a: [', 'TENANTS: must be a YAML file with variables by tenant'],
   ['has a list', '- a', 'TENANTS: must be a YAML file with variables by tenant'],
   ['has an unknown variable', 'acme: { STRIPE_KEY: sk_x }', 'TENANTS: acme has unknown variables: STRIPE_KEY'],
-  ['has a tenant with half a credential', 'acme: { OPENMAGE_USERNAME: u }', 'TENANTS: acme: OPENMAGE_API_KEY: is required'],
+  [
+    'has a tenant with half a credential',
+    'acme: { OPENMAGE_USERNAME: u }',
+    'TENANTS: acme: OPENMAGE_API_KEY: is required',
+  ],
   ['has a tenant without a name', '"": {}', 'TENANTS: must be a YAML file'],
 ])('given a file that %s, then the gateway does not start, and shows no secret', async (_, text, problem) => {
   const invalid = join(folder, 'invalid.yaml');

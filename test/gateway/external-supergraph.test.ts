@@ -11,13 +11,11 @@ import {
 } from 'graphql';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../runtime/env.ts';
-import { type SupergraphGateway, serveSupergraph, startForeign } from '../helpers/foreign.ts';
+import { type SupergraphGateway, serveSupergraph, startFederation } from '../helpers/federation.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
 import { composeSubgraphs } from '../helpers/subgraph-server.ts';
 
 /* External supergraphs: which of them are served, and how the others are rejected. */
-
-/** Timeout for spawned processes, which start slowly on a busy machine. */
 
 let running: { readonly close: () => Promise<unknown> }[] = [];
 afterEach(async () => {
@@ -27,6 +25,34 @@ afterEach(async () => {
 
 const URL_OF_NOBODY = 'http://127.0.0.1:1/';
 const compose = (schema: string): string => composeSubgraphs({ shop: { schema, url: URL_OF_NOBODY } });
+
+test('is served with the subgraph URLs that it contains', async () => {
+  const key = 'type Book @key(fields: "id") { id: ID!';
+  const external = await startFederation({
+    books: {
+      schema: `type Query { books: [Book!]! } ${key} title: String }`,
+      fields: {
+        'Query.books': () => [
+          { id: '1', title: 'Emma' },
+          { id: '2', title: 'Persuasion' },
+        ],
+      },
+    },
+    reviews: { schema: `${key} stars: Int }`, fields: { 'Book.stars': ({ id }: { id: string }) => Number(id) + 3 } },
+  });
+  running.push(external);
+  expect(external.gateway.sources).toEqual({ books: 'remote', reviews: 'remote' });
+  const { data, errors } = await external.ask('{ books { title stars } }');
+  expect({ data, errors }).toEqual({
+    data: {
+      books: [
+        { title: 'Emma', stars: 4 },
+        { title: 'Persuasion', stars: 5 },
+      ],
+    },
+    errors: undefined,
+  });
+});
 
 describe('introspection', () => {
   const SCHEMA = `
@@ -96,7 +122,9 @@ describe('introspection', () => {
   });
 
   test('next to data, the subgraph receives only the data fields', async () => {
-    const external = await startForeign({ shop: { schema: 'type Query { a: Int }', fields: { 'Query.a': () => 1 } } });
+    const external = await startFederation({
+      shop: { schema: 'type Query { a: Int }', fields: { 'Query.a': () => 1 } },
+    });
     running.push(external);
     const { data } = await external.ask('query($n: String!) { a __type(name: $n) { isOneOf } }', { n: 'Query' });
     expect(data).toEqual({ a: 1, __type: { isOneOf: null } });
@@ -132,13 +160,11 @@ describe('@oneOf', () => {
     ],
   ])('%s is shown to clients and enforced', async (_, change) => {
     const shop = { schema, fields: { 'Query.find': (_: unknown, { by }: { by: object }) => Object.keys(by).join() } };
-    const external = await startForeign({ shop });
+    const external = await startFederation({ shop });
     running.push(external);
-    const url = external.subgraphs.shop.url;
-    const { ask } = await serveSupergraph(change(composeSubgraphs({ shop: { schema, url } }))).then((gateway) => {
-      running.push(gateway);
-      return gateway;
-    });
+    const gateway = await serveSupergraph(change(composeSubgraphs(external.subgraphs)));
+    running.push(gateway);
+    const { ask } = gateway;
     expect((await ask('{ __type(name: "By") { isOneOf } }')).data).toEqual({ __type: { isOneOf: true } });
     expect((await ask('{ find(by: { id: "1" }) }')).data).toEqual({ find: 'id' });
     const byVariable = 'query($by: By) { find(by: $by) }';
@@ -170,7 +196,7 @@ describe('progressive @override', () => {
     },
   });
   const start = async (label: string, env: Record<string, string> = {}) => {
-    const external = await startForeign(books(label), env);
+    const external = await startFederation(books(label), env);
     running.push(external);
     return external;
   };
@@ -218,14 +244,9 @@ describe('progressive @override', () => {
     };
     // Apollo's composition (2.14) rejects a required field with a label. Its planner and other composers support it.
     const unlabelled = { ...next, schema: next.schema.replace(/, label: ".*"/, '') };
-    const external = await startForeign({ old, next: unlabelled, offers });
+    const external = await startFederation({ old, next: unlabelled, offers });
     running.push(external);
-    const urls = external.subgraphs;
-    const sdl = composeSubgraphs({
-      old: { ...old, url: urls.old.url },
-      next: { ...unlabelled, url: urls.next.url },
-      offers: { ...offers, url: urls.offers.url },
-    }).replace(
+    const sdl = composeSubgraphs(external.subgraphs).replace(
       '@join__field(graph: NEXT, override: "old")',
       `@join__field(graph: NEXT, override: "old", overrideLabel: "${label}") @join__field(graph: OLD, overrideLabel: "${label}")`,
     );
@@ -237,7 +258,7 @@ describe('progressive @override', () => {
   });
 
   test('of a root field, in a mutation', async () => {
-    const external = await startForeign(
+    const external = await startFederation(
       {
         old: { schema: 'type Query { a: Int } type Mutation { buy: String }', fields: { 'Mutation.buy': () => 'old' } },
         next: {
@@ -418,7 +439,7 @@ describe('a change of the supergraph file', () => {
 describe('directives of other specifications', () => {
   test('@cost and @listSize are loaded', async () => {
     const schema = 'type Query { a(first: Int): [Int] @cost(weight: 5) @listSize(slicingArguments: ["first"]) }';
-    const external = await startForeign({ shop: { schema, fields: { 'Query.a': () => [1] } } });
+    const external = await startFederation({ shop: { schema, fields: { 'Query.a': () => [1] } } });
     running.push(external);
     expect((await external.ask('{ a(first: 1) }')).data).toEqual({ a: [1] });
   });
@@ -430,7 +451,7 @@ describe('directives of other specifications', () => {
   });
 
   test('contexts are loaded, a field that needs one is rejected, and no subgraph receives a request', async () => {
-    const external = await startForeign({
+    const external = await startFederation({
       shop: {
         schema: `type Query { t: T } type T @key(fields: "id") @context(name: "ctx") { id: ID! prop: String! u: U! }
           type U @key(fields: "id") { id: ID! f(a: String @fromContext(field: "$ctx { prop }")): Int  g: Int }`,

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRandom } from '../../sandbox/random.ts';
-import { type Foreign, startForeign } from '../helpers/foreign.ts';
+import { type Federation, startFederation } from '../helpers/federation.ts';
 import { bodyOf, connectRaw, postText } from '../helpers/raw-socket.ts';
 
 /* Malformed or unsupported requests. Each is rejected in the common error form, and none does harm. */
@@ -10,23 +10,23 @@ const SCHEMA = 'type Query { version(odd: Odd): String } scalar Odd';
 const VERSION = '{ version }';
 const GET_LIVE = 'GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n';
 
-let foreign: Foreign<'one'>;
+let federation: Federation<'one'>;
 beforeAll(async () => {
-  foreign = await startForeign(
+  federation = await startFederation(
     { one: { schema: SCHEMA, fields: { 'Query.version': () => 'first' } } },
     { HEADER_TIMEOUT_MS: '1000', BODY_TIMEOUT_MS: '1000', IDLE_TIMEOUT_MS: '50' },
   );
 });
-afterAll(() => foreign.close());
+afterAll(() => federation.close());
 
 const send = async (text: string): Promise<string> => {
-  const raw = await connectRaw(foreign.url);
+  const raw = await connectRaw(federation.url);
   raw.write(text);
   return raw.closed;
 };
 
 const post = (body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}) =>
-  fetch(`${foreign.url}/graphql`, {
+  fetch(`${federation.url}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     body,
@@ -164,15 +164,15 @@ describe('methods', () => {
   );
 
   test.each(['GET', 'POST', 'PUT'])('%s of an unknown path is NOT_FOUND', async (method) => {
-    const response = await fetch(`${foreign.url}/nowhere?a=1`, { method });
+    const response = await fetch(`${federation.url}/nowhere?a=1`, { method });
     const answer = await response.json();
     expect([response.status, codeOf(answer)]).toEqual([404, 'NOT_FOUND']);
     expect(JSON.stringify(answer)).toContain('/graphql');
   });
 
   test('POST on /health/live is rejected, HEAD is not', async () => {
-    expect((await fetch(`${foreign.url}/health/live`, { method: 'POST' })).status).toBe(405);
-    expect((await fetch(`${foreign.url}/health/live`, { method: 'HEAD' })).status).toBe(200);
+    expect((await fetch(`${federation.url}/health/live`, { method: 'POST' })).status).toBe(405);
+    expect((await fetch(`${federation.url}/health/live`, { method: 'HEAD' })).status).toBe(200);
   });
 });
 
@@ -192,7 +192,7 @@ describe('headers', () => {
   });
 
   test('Expect: 100-continue is answered before the request', async () => {
-    const raw = await connectRaw(foreign.url);
+    const raw = await connectRaw(federation.url);
     const body = JSON.stringify({ query: VERSION });
     raw.write(postText('', { length: body.length, headers: 'expect: 100-continue\r\nconnection: close\r\n' }));
     await raw.until('HTTP/1.1 100 Continue');
@@ -291,7 +291,7 @@ describe('malformed requests', () => {
     const statuses = new Map<string, number>();
     const client = async (): Promise<void> => {
       for (let text = queue.pop(); text !== undefined; text = queue.pop()) {
-        const raw = await connectRaw(foreign.url);
+        const raw = await connectRaw(federation.url);
         raw.socket.write(text, 'latin1');
         // Half of the clients disconnect, the others wait for the response.
         if (queue.length % 2 === 0) raw.socket.end();
@@ -309,6 +309,6 @@ describe('malformed requests', () => {
     }
     expect(crashes).toEqual([]);
     expect(statuses.size).toBeGreaterThan(4);
-    expect((await foreign.ask(VERSION)).data).toEqual({ version: 'first' });
+    expect((await federation.ask(VERSION)).data).toEqual({ version: 'first' });
   });
 });

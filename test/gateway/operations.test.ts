@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../helpers/foreign.ts';
+import { type Federation, startFederation } from '../helpers/federation.ts';
 import { startProcess } from '../helpers/processes.ts';
 import { createAsk } from '../helpers/stack.ts';
 import { composeSubgraphs, type SubgraphServer, startSubgraph } from '../helpers/subgraph-server.ts';
@@ -12,16 +12,16 @@ const NEXT = 'type Query { version: String  fresh: String }';
 const first = { schema: SCHEMA, fields: { 'Query.version': () => 'first', 'Query.old': () => 'old' } };
 const second = { schema: NEXT, fields: { 'Query.version': () => 'second', 'Query.fresh': () => 'fresh' } };
 
-let foreign: Foreign<'one'>;
+let federation: Federation<'one'>;
 let isStarted = false;
-const start = async (env?: Record<string, string>): Promise<Foreign<'one'>> => {
-  foreign = await startForeign({ one: first }, env);
+const start = async (env?: Record<string, string>): Promise<Federation<'one'>> => {
+  federation = await startFederation({ one: first }, env);
   isStarted = true;
-  return foreign;
+  return federation;
 };
 let others: { close: () => Promise<unknown> }[] = [];
 afterEach(async () => {
-  if (isStarted) await foreign.close();
+  if (isStarted) await federation.close();
   isStarted = false;
   await Promise.all(others.map((one) => one.close()));
   others = [];

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../helpers/foreign.ts';
+import { type Federation, startFederation } from '../helpers/federation.ts';
 
 /* A mutation that a subgraph accepted but whose response is unusable. */
 
@@ -8,9 +8,9 @@ const SHOP = {
   fields: { 'Mutation.buy': () => 'bought', 'Mutation.buyMany': () => Array.from({ length: 2_000 }, () => 1) },
 };
 
-let shop: Foreign<'shop'>;
+let shop: Federation<'shop'>;
 beforeAll(async () => {
-  shop = await startForeign({ shop: SHOP }, { REQUEST_FETCH_MAX_MIB: '1', MAX_ANSWER_VALUES: '1000' });
+  shop = await startFederation({ shop: SHOP }, { REQUEST_FETCH_MAX_MIB: '1', MAX_ANSWER_VALUES: '1000' });
 });
 afterAll(() => shop.close());
 

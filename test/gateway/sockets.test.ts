@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../helpers/foreign.ts';
+import { type Federation, startFederation } from '../helpers/federation.ts';
 import { bodyOf, connectRaw, postText, type RawSocket } from '../helpers/raw-socket.ts';
 
 /* Slow and silent peers: they do not affect others, and each is disconnected in time. */
@@ -18,10 +18,10 @@ afterEach(async () => {
   close = [];
 });
 
-const start = async (env: Record<string, string> = {}): Promise<Foreign<'one'>> => {
-  const foreign = await startForeign({ one: { schema: SCHEMA, fields: FIELDS } }, env);
-  close.push(foreign.close);
-  return foreign;
+const start = async (env: Record<string, string> = {}): Promise<Federation<'one'>> => {
+  const federation = await startFederation({ one: { schema: SCHEMA, fields: FIELDS } }, env);
+  close.push(federation.close);
+  return federation;
 };
 
 const connectTo = async (url: string, options?: { isDeaf: boolean }): Promise<RawSocket> => {
@@ -31,7 +31,7 @@ const connectTo = async (url: string, options?: { isDeaf: boolean }): Promise<Ra
 };
 
 /** Makes the subgraph hold requests for `slow` until the gate opens. `reached` resolves when the first one arrives. */
-const gateSlow = ({ subgraphs }: Foreign<'one'>) => {
+const gateSlow = ({ subgraphs }: Federation<'one'>) => {
   const [reached, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<boolean>()];
   subgraphs.one.before = (_response, { query }) => {
     if (!query.includes('slow')) return false;
@@ -50,7 +50,7 @@ const askDeaf = async (url: string): Promise<RawSocket> => {
 };
 
 /** Waits until the previous request has finished, if only one may run at a time. */
-const untilAnswered = async ({ ask, subgraphs }: Foreign<'one'>): Promise<void> => {
+const untilAnswered = async ({ ask, subgraphs }: Federation<'one'>): Promise<void> => {
   await expect.poll(() => subgraphs.one.requests.length).toBeGreaterThan(0);
   await expect.poll(async () => (await ask('{ version }')).status).toBe(200);
 };
@@ -77,20 +77,20 @@ describe('a slot is occupied only by work', () => {
   });
 
   test('given a client that does not read its response, then another request is answered', async () => {
-    const foreign = await start(ONE_AT_A_TIME);
-    const deaf = await askDeaf(foreign.url);
-    await untilAnswered(foreign);
+    const federation = await start(ONE_AT_A_TIME);
+    const deaf = await askDeaf(federation.url);
+    await untilAnswered(federation);
     expect(deaf.isOpen()).toBe(true);
   });
 
   test('given a request that times out while waiting for admission, then it gets 503', async () => {
-    const foreign = await start({ MAX_REQUESTS: '1', REQUEST_TIMEOUT_MS: '1000' });
-    const { reached } = gateSlow(foreign);
+    const federation = await start({ MAX_REQUESTS: '1', REQUEST_TIMEOUT_MS: '1000' });
+    const { reached } = gateSlow(federation);
     // It arrives before the running request that it waits for, so it times out first.
-    const waiting = await connectTo(foreign.url);
+    const waiting = await connectTo(federation.url);
     waiting.write(postText('', { length: VERSION.length, headers: 'expect: 100-continue\r\n' }));
     await waiting.until('100 Continue');
-    const running = foreign.ask('{ slow: version }');
+    const running = federation.ask('{ slow: version }');
     await reached;
     waiting.write(VERSION);
     await waiting.until('OVERLOADED');
@@ -99,26 +99,26 @@ describe('a slot is occupied only by work', () => {
   });
 
   test('given a request that times out before its body arrives, then it gets 503 and does not run', async () => {
-    const foreign = await start({ REQUEST_TIMEOUT_MS: '200' });
-    const { reached } = gateSlow(foreign);
-    const late = await connectTo(foreign.url);
+    const federation = await start({ REQUEST_TIMEOUT_MS: '200' });
+    const { reached } = gateSlow(federation);
+    const late = await connectTo(federation.url);
     late.write(postText('', { length: VERSION.length, headers: 'expect: 100-continue\r\n' }));
     await late.until('100 Continue');
     // Starts later, and ends at its own timeout.
-    const [{ errors }] = await Promise.all([foreign.ask('{ slow: version }'), reached]);
+    const [{ errors }] = await Promise.all([federation.ask('{ slow: version }'), reached]);
     expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_TIMEOUT');
     late.write(VERSION);
     await late.until('OVERLOADED');
-    expect(foreign.subgraphs.one.requests).toHaveLength(1);
+    expect(federation.subgraphs.one.requests).toHaveLength(1);
   });
 
   test('given all slots occupied, then /health/live responds', async () => {
-    const foreign = await start(ONE_AT_A_TIME);
-    const gate = gateSlow(foreign);
-    const running = foreign.ask('{ slow: version }');
+    const federation = await start(ONE_AT_A_TIME);
+    const gate = gateSlow(federation);
+    const running = federation.ask('{ slow: version }');
     await gate.reached;
-    expect((await foreign.ask('{ version }')).status).toBe(503);
-    expect((await fetch(`${foreign.url}/health/live`)).status).toBe(200);
+    expect((await federation.ask('{ version }')).status).toBe(503);
+    expect((await fetch(`${federation.url}/health/live`)).status).toBe(200);
     gate.open();
     expect((await running).status).toBe(200);
   });
@@ -190,16 +190,16 @@ describe('timeouts', () => {
   });
 
   test('a request that runs longer than the write timeout is answered', async () => {
-    const foreign = await start({ WRITE_TIMEOUT_MS: '1000', IDLE_TIMEOUT_MS: '1000' });
-    const gate = gateSlow(foreign);
+    const federation = await start({ WRITE_TIMEOUT_MS: '1000', IDLE_TIMEOUT_MS: '1000' });
+    const gate = gateSlow(federation);
     // Pipelined behind another request whose response is read slowly enough to be timed.
-    const raw = await askDeaf(foreign.url);
+    const raw = await askDeaf(federation.url);
     raw.write(postText(JSON.stringify({ query: '{ slow: version }' })));
     await gate.reached;
     readSlowly(raw);
     await raw.until('"}}');
     // An idle connection goes first: it is timed from later on, and for longer.
-    const idle = await connectTo(foreign.url);
+    const idle = await connectTo(federation.url);
     idle.write(GET_LIVE);
     await idle.closed;
     gate.open();
@@ -209,22 +209,22 @@ describe('timeouts', () => {
 
 describe('limits', () => {
   test('beyond MAX_CONNECTIONS the longest waiting one is closed, and none with a running request', async () => {
-    const foreign = await start({ MAX_CONNECTIONS: '3' });
-    const gate = gateSlow(foreign);
-    const running = await connectTo(foreign.url);
+    const federation = await start({ MAX_CONNECTIONS: '3' });
+    const gate = gateSlow(federation);
+    const running = await connectTo(federation.url);
     running.write(postText(JSON.stringify({ query: '{ slow: version }' })));
     await gate.reached;
-    const half = await connectTo(foreign.url);
+    const half = await connectTo(federation.url);
     half.write('POST /graphql HTTP/1.1\r\n');
-    const used = await connectTo(foreign.url);
+    const used = await connectTo(federation.url);
     used.write(GET_LIVE);
     await used.until('"ok"');
-    const next = await connectTo(foreign.url);
+    const next = await connectTo(federation.url);
     next.write(GET_LIVE);
     await next.until('"ok"');
     await half.closed;
     // Again, with a client that has its own connections.
-    expect((await fetch(`${foreign.url}/health/live`)).status).toBe(200);
+    expect((await fetch(`${federation.url}/health/live`)).status).toBe(200);
     await used.closed;
     gate.open();
     await running.until('"slow":"first"');
@@ -258,10 +258,10 @@ describe('limits', () => {
   });
 
   test('beyond RESPONSE_BUFFER_MAX_MIB the response that has been unread longest is dropped', async () => {
-    const foreign = await start({ ...ONE_AT_A_TIME, RESPONSE_BUFFER_MAX_MIB: '24' });
-    const first = await askDeaf(foreign.url);
-    await untilAnswered(foreign);
-    const second = await askDeaf(foreign.url);
+    const federation = await start({ ...ONE_AT_A_TIME, RESPONSE_BUFFER_MAX_MIB: '24' });
+    const first = await askDeaf(federation.url);
+    await untilAnswered(federation);
+    const second = await askDeaf(federation.url);
     await expect.poll(first.isOpen).toBe(false);
     second.socket.resume();
     await second.until('"}}');
@@ -270,16 +270,16 @@ describe('limits', () => {
 });
 
 test('a shutdown waits for running requests, but not for slow peers', async () => {
-  const foreign = await start({ ...ONE_AT_A_TIME, SHUTDOWN_GRACE_MS: '60000' });
-  const gate = gateSlow(foreign);
-  const deaf = await askDeaf(foreign.url);
-  await untilAnswered(foreign);
+  const federation = await start({ ...ONE_AT_A_TIME, SHUTDOWN_GRACE_MS: '60000' });
+  const gate = gateSlow(federation);
+  const deaf = await askDeaf(federation.url);
+  await untilAnswered(federation);
   const [unused, idle, header, body, running] = [
-    await connectTo(foreign.url),
-    await connectTo(foreign.url),
-    await connectTo(foreign.url),
-    await connectTo(foreign.url),
-    await connectTo(foreign.url),
+    await connectTo(federation.url),
+    await connectTo(federation.url),
+    await connectTo(federation.url),
+    await connectTo(federation.url),
+    await connectTo(federation.url),
   ];
   idle.write(GET_LIVE);
   await idle.until('"ok"');
@@ -288,8 +288,8 @@ test('a shutdown waits for running requests, but not for slow peers', async () =
   await body.until('100 Continue');
   running.write(postText(JSON.stringify({ query: '{ slow: version }' })));
   await gate.reached;
-  const closing = foreign.gateway.close();
-  close = close.filter((one) => one !== foreign.close);
+  const closing = federation.gateway.close();
+  close = close.filter((one) => one !== federation.close);
   await Promise.all([unused.closed, idle.closed, header.closed]);
   expect(await body.closed).toMatch(/HTTP\/1\.1 503[\s\S]*OVERLOADED/);
   await expect.poll(deaf.isOpen).toBe(false);
@@ -299,11 +299,11 @@ test('a shutdown waits for running requests, but not for slow peers', async () =
 });
 
 test('a shutdown lets a response that is being read complete', async () => {
-  const foreign = await start(ONE_AT_A_TIME);
-  const reader = await askDeaf(foreign.url);
-  await untilAnswered(foreign);
-  const closing = foreign.gateway.close();
-  close = close.filter((one) => one !== foreign.close);
+  const federation = await start(ONE_AT_A_TIME);
+  const reader = await askDeaf(federation.url);
+  await untilAnswered(federation);
+  const closing = federation.gateway.close();
+  close = close.filter((one) => one !== federation.close);
   reader.socket.resume();
   const response = await reader.closed;
   expect([response.length > LARGE.length, response.trim().slice(-3)]).toEqual([true, '"}}']);

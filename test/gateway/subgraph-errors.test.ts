@@ -4,7 +4,7 @@ import { startStandaloneServer } from '@apollo/server/standalone';
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { GraphQLError, parse } from 'graphql';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type SupergraphGateway, serveSupergraph, startForeign } from '../helpers/foreign.ts';
+import { type SupergraphGateway, serveSupergraph, startFederation } from '../helpers/federation.ts';
 import { composeSubgraphs } from '../helpers/subgraph-server.ts';
 
 /* Errors of external subgraphs, as clients receive them, for arbitrary responses. */
@@ -31,7 +31,7 @@ const send = (response: ServerResponse, { status = 200, type = 'application/json
 
 /** Starts a gateway whose subgraph `books` returns a configurable response. */
 const start = async (env: Record<string, string> = {}) => {
-  const external = await startForeign(DEFINITIONS, env);
+  const external = await startFederation(DEFINITIONS, env);
   running.push(external);
   return {
     ...external,

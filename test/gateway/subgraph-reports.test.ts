@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../helpers/foreign.ts';
+import { type Federation, startFederation } from '../helpers/federation.ts';
 import type { SubgraphServer } from '../helpers/subgraph-server.ts';
 
 /* Reports of remote subgraphs: what of them reaches clients, for arbitrary reports. */
@@ -10,7 +10,7 @@ const DEFINITIONS = {
 };
 const DATA = { books: { book: 'Emma' }, films: { film: 'Vertigo' } };
 
-let external: Foreign<keyof typeof DEFINITIONS>;
+let external: Federation<keyof typeof DEFINITIONS>;
 afterEach(() => external.close());
 
 const answer = (subgraph: SubgraphServer, data: object, tributary: object | undefined): void => {
@@ -22,7 +22,7 @@ const answer = (subgraph: SubgraphServer, data: object, tributary: object | unde
 
 /** Starts a gateway whose subgraphs return reports, and returns the client's report of a request to both. */
 const report = async (reports: Partial<Record<keyof typeof DEFINITIONS, object>>) => {
-  external = await startForeign(DEFINITIONS);
+  external = await startFederation(DEFINITIONS);
   for (const name of ['books', 'films'] as const) answer(external.subgraphs[name], DATA[name], reports[name]);
   const { data, errors, text } = await external.ask(
     '{ book film }',
@@ -117,7 +117,7 @@ test('a subgraph reports nothing under the name of another', async () => {
 
 test('notes about an entity at many places are bounded in number', async () => {
   const book = 'type Book @key(fields: "id") { id: ID!';
-  external = await startForeign({
+  external = await startFederation({
     films: {
       schema: `type Query { books: [Book] } ${book} }`,
       fields: { 'Query.books': () => Array(40).fill({ id: 1 }) },

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { composeServices } from '@apollo/composition';
 import { buildSubgraphSchema } from '@apollo/subgraph';
-import { execute, isObjectType, parse } from 'graphql';
+import { type ExecutionResult, execute, type GraphQLSchema, isAbstractType, isObjectType, parse } from 'graphql';
 import { startHttpServer } from './http-server.ts';
 
 export type SubgraphRequest = {
@@ -13,16 +13,26 @@ export type SubgraphRequest = {
 
 export type SubgraphServer = {
   readonly url: string;
+  readonly schema: string;
   readonly requests: SubgraphRequest[];
+  readonly execute: (request: SubgraphRequest) => Promise<ExecutionResult>;
   /** Called before each response; returns true if it has sent its own. */
   before: (response: ServerResponse, request: SubgraphRequest) => boolean | undefined | Promise<boolean | undefined>;
   readonly close: () => Promise<void>;
 };
 
-export type SubgraphDefinition = {
-  readonly schema: string;
-  /** Resolvers by schema coordinate, e.g. `Book.title`. */
-  readonly fields?: Readonly<Record<string, (object: never, args: never) => unknown>>;
+/** Resolvers by schema coordinate, e.g. `Book.title`. `__resolveType` is that of an interface or a union. */
+export type Fields = Readonly<Record<string, (object: never, args: never) => unknown>>;
+
+export type SubgraphDefinition = { readonly schema: string; readonly fields?: Fields };
+
+/** Defines subgraphs that share resolvers, each for the fields that it has. */
+export const withFields = <Name extends string>(
+  schemas: Readonly<Record<Name, string>>,
+  fields: Fields,
+): Record<Name, SubgraphDefinition> => {
+  const definitions = Object.entries<string>(schemas).map(([name, schema]) => [name, { schema, fields }]);
+  return Object.fromEntries(definitions) as Record<Name, SubgraphDefinition>;
 };
 
 const LINK = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9",
@@ -31,39 +41,60 @@ const LINK = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9
 
 const withLink = (schema: string) => parse(`${LINK} ${schema}`);
 
-/** Starts an external subgraph over HTTP. */
-export const startSubgraph = async ({ schema: text, fields = {} }: SubgraphDefinition): Promise<SubgraphServer> => {
-  const schema = buildSubgraphSchema([{ typeDefs: withLink(text) }]);
+/** Adds the resolvers of a schema's fields to it. */
+export const addFields = (schema: GraphQLSchema, fields: Fields): GraphQLSchema => {
   for (const [coordinate, resolve] of Object.entries(fields)) {
     const [typename = '', name = ''] = coordinate.split('.');
     const type = schema.getType(typename);
-    const field = isObjectType(type) ? type.getFields()[name] : undefined;
-    if (!field) throw new Error(`The schema has no ${coordinate}.`);
-    field.resolve = resolve as never;
+    const field = isObjectType(type) && type.getFields()[name];
+    if (field) field.resolve = resolve as never;
+    if (isAbstractType(type) && name === '__resolveType') type.resolveType = resolve as never;
   }
+  return schema;
+};
+
+/** Creates the executable schema of a subgraph. */
+export const createSubgraphSchema = ({ schema, fields = {} }: SubgraphDefinition): GraphQLSchema =>
+  addFields(buildSubgraphSchema([{ typeDefs: withLink(schema) }]), fields);
+
+/** Starts a subgraph over HTTP. */
+export const startSubgraph = async (definition: SubgraphDefinition): Promise<SubgraphServer> => {
+  const schema = createSubgraphSchema(definition);
   const requests: SubgraphRequest[] = [];
   const server = await startHttpServer(async (incoming, response) => {
     const { query, variables = {} } = (await json(incoming)) as SubgraphRequest;
     const request = { query, variables, headers: incoming.headers };
     requests.push(request);
     if (await subgraph.before(response, request)) return;
-    const answer = await execute({ schema, document: parse(query), variableValues: variables });
-    response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(await subgraph.execute(request)));
   });
-  const subgraph: SubgraphServer = { url: server.url, requests, before: () => false, close: server.close };
+  const subgraph: SubgraphServer = {
+    url: server.url,
+    schema: definition.schema,
+    requests,
+    execute: async ({ query, variables }) => execute({ schema, document: parse(query), variableValues: variables }),
+    before: () => false,
+    close: server.close,
+  };
   return subgraph;
 };
 
-/** Composes subgraphs, each with its URL. */
-export const composeSubgraphs = (
-  subgraphs: Readonly<Record<string, { readonly schema: string; readonly url: string }>>,
-): string => {
+type LocatedSubgraphs = Readonly<Record<string, { readonly schema: string; readonly url?: string }>>;
+
+const compose = (subgraphs: LocatedSubgraphs) => {
   const services = Object.entries(subgraphs).map(([name, { schema, url }]) => ({
     name,
-    url,
+    url: url ?? `http://${name}`,
     typeDefs: withLink(schema),
   }));
-  const { supergraphSdl, errors } = composeServices(services);
+  const { supergraphSdl, schema, errors } = composeServices(services);
   if (errors) throw new Error(errors.map(({ message }) => message).join('\n'));
-  return supergraphSdl;
+  return { supergraphSdl, schema };
 };
+
+/** Composes subgraphs to a supergraph, each with its URL if it has one. */
+export const composeSubgraphs = (subgraphs: LocatedSubgraphs): string => compose(subgraphs).supergraphSdl;
+
+/** Composes the public schema of subgraphs, without resolvers. */
+export const composeApiSchema = (subgraphs: LocatedSubgraphs): GraphQLSchema =>
+  compose(subgraphs).schema.toAPISchema().toGraphQLJSSchema();

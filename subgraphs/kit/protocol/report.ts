@@ -12,7 +12,7 @@ import type { StaleNote } from '../field.ts';
 import type { RequestTelemetry } from '../request-options.ts';
 import { isResponsePath, type ResponsePath } from './path.ts';
 
-/** Maximum number of notes in one report. Further ones are omitted. */
+/** Maximum number of notes about stale values in one report. Further ones are omitted. */
 export const MAX_STALE_NOTES = 10_000;
 
 /*
@@ -94,8 +94,8 @@ export const writeReport = (
 };
 
 /**
- * Merges notes with the same path and provider, since a value can be computed from several. The oldest age wins, and an outage
- * takes precedence over a refresh.
+ * Merges notes with the same path and subgraph, since a value can be computed from several. The oldest age wins, and an
+ * outage takes precedence over a refresh.
  */
 const mergeNotes = (stale: readonly StaleNote[]): StaleNote[] => {
   const merged = new Map<string, StaleNote>();
@@ -121,7 +121,10 @@ const Extensions = z.object({ tributary: ReportSchema });
 
 const NO_REPORT = ReportSchema.parse({});
 
-/** Reads the report in the extensions of a response. Its entries get the gateway's own name of the subgraph. */
+/**
+ * Reads the report in the extensions of a subgraph's response. Its entries get the subgraph's name in the supergraph: a
+ * subgraph cannot report in the name of another.
+ */
 export const readReport = (extensions: unknown, subgraph: string): Report => {
   const report = extensions === undefined ? undefined : Extensions.safeParse(extensions).data?.tributary;
   if (!report) return NO_REPORT;
@@ -135,7 +138,7 @@ export const readReport = (extensions: unknown, subgraph: string): Report => {
 };
 
 /**
- * Adds the report of a subgraph to the telemetry of the client request. `startMs` is when the request to the subgraph began,
+ * Adds a subgraph's report to the telemetry of the client request. `startMs` is the start of the request to the subgraph,
  * since the start of the client request.
  */
 export const mergeReport = (

@@ -1,6 +1,6 @@
 import { getIntrospectionQuery } from 'graphql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../../helpers/foreign.ts';
+import { type Federation, startFederation } from '../../helpers/federation.ts';
 
 /* Responses to clients, especially if a subgraph violates its schema. */
 
@@ -48,21 +48,21 @@ const DEFINITIONS = {
   },
 };
 
-let foreign: Foreign<keyof typeof DEFINITIONS>;
+let federation: Federation<keyof typeof DEFINITIONS>;
 beforeEach(async () => {
-  foreign = await startForeign(DEFINITIONS, { SUBGRAPH_ERRORS: 'masked' });
+  federation = await startFederation(DEFINITIONS, { SUBGRAPH_ERRORS: 'masked' });
 });
-afterEach(() => foreign.close());
+afterEach(() => federation.close());
 
 /** Makes a subgraph return this response to every request. */
 const answerWith = (name: keyof typeof DEFINITIONS, answer: object): void => {
-  foreign.subgraphs[name].before = (response) => {
+  federation.subgraphs[name].before = (response) => {
     response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
     return true;
   };
 };
 
-const shortly = (errors: Awaited<ReturnType<Foreign<'shop'>['ask']>>['errors']) =>
+const shortly = (errors: Awaited<ReturnType<Federation<'shop'>['ask']>>['errors']) =>
   errors?.map(({ path, extensions }) => [path?.join('.'), extensions?.['code'], extensions?.['serviceName']]);
 
 describe('values that the schema does not allow', () => {
@@ -89,7 +89,7 @@ describe('values that the schema does not allow', () => {
     'given %s, then an error has its path and the null propagates to the nearest nullable field',
     async (_, query, given, expected, path) => {
       answerWith('shop', { data: given });
-      const { data, errors } = await foreign.ask(query);
+      const { data, errors } = await federation.ask(query);
       expect(data).toEqual(expected);
       expect(shortly(errors)).toEqual([[path, 'UPSTREAM_BAD_RESPONSE', undefined]]);
     },
@@ -97,7 +97,7 @@ describe('values that the schema does not allow', () => {
 
   test('given valid values, then they are passed on unchanged', async () => {
     const json = { any: [1, { thing: null }] };
-    const { text } = await foreign.ask('{ size json k: __typename item(id: "7") { t: __typename id } }');
+    const { text } = await federation.ask('{ size json k: __typename item(id: "7") { t: __typename id } }');
     expect(JSON.parse(text)).toEqual({ data: { size: 'LARGE', json, k: 'Query', item: { t: 'Item', id: '7' } } });
   });
 });
@@ -105,7 +105,7 @@ describe('values that the schema does not allow', () => {
 describe('entities', () => {
   test('given fewer entities than requested, then their fields fail', async () => {
     answerWith('post', { data: { _entities: [] } });
-    const { data, errors } = await foreign.ask('{ items { id stock } }');
+    const { data, errors } = await federation.ask('{ items { id stock } }');
     expect(data).toEqual({
       items: [
         { id: '1', stock: null },
@@ -117,8 +117,8 @@ describe('entities', () => {
 
   test('given an unknown entity, then its nullable fields are null and its non-null fields are errors', async () => {
     answerWith('post', { data: { _entities: [null] } });
-    expect((await foreign.ask('{ item(id: "2") { stock } }')).data).toEqual({ item: { stock: null } });
-    const { data, errors } = await foreign.ask('{ item(id: "2") { name stock } }');
+    expect((await federation.ask('{ item(id: "2") { stock } }')).data).toEqual({ item: { stock: null } });
+    const { data, errors } = await federation.ask('{ item(id: "2") { name stock } }');
     expect(data).toEqual({ item: null });
     expect(shortly(errors)).toEqual([['item.name', 'UPSTREAM_BAD_RESPONSE', undefined]]);
   });
@@ -128,7 +128,7 @@ describe('entities', () => {
       data: { _entities: [{ n: 1 }, { n: null }] },
       errors: [{ message: 'gone', path: ['_entities', 1, 'n'], extensions: { code: 'UPSTREAM_NOT_FOUND' } }],
     });
-    const { data, errors } = await foreign.ask('{ items { n: stock } again: items { n: stock } }');
+    const { data, errors } = await federation.ask('{ items { n: stock } again: items { n: stock } }');
     expect(data).toEqual({ items: [{ n: 1 }, { n: null }], again: [{ n: 1 }, { n: null }] });
     expect(shortly(errors)).toEqual([
       ['items.1.n', 'UPSTREAM_NOT_FOUND', 'post'],
@@ -141,7 +141,7 @@ describe('entities', () => {
       data: { _entities: [null] },
       errors: [{ message: 'x', path: ['_entities', 0, 'name'], extensions: { code: 'UPSTREAM_TIMEOUT' } }],
     });
-    const { data, errors } = await foreign.ask('{ item(id: "1") { id stock name } }');
+    const { data, errors } = await federation.ask('{ item(id: "1") { id stock name } }');
     expect(data).toEqual({ item: null });
     expect(shortly(errors)).toEqual([['item.name', 'UPSTREAM_TIMEOUT', 'post']]);
   });
@@ -151,13 +151,13 @@ describe('entities', () => {
       data: { item: null },
       errors: [{ message: 'x', path: ['item', 'price'], extensions: { code: 'UPSTREAM_TIMEOUT' } }],
     });
-    const { data, errors } = await foreign.ask('{ item(id: "1") { postage } }');
+    const { data, errors } = await federation.ask('{ item(id: "1") { postage } }');
     expect(data).toEqual({ item: null });
     expect(shortly(errors)).toEqual([['item', 'UPSTREAM_TIMEOUT', 'shop']]);
     // Unless the client selected a field there.
     const reasons = ['price', 'id'].map((field) => ({ message: field, path: ['item', field] }));
     answerWith('shop', { data: { item: null }, errors: reasons });
-    expect(shortly((await foreign.ask('{ item(id: "1") { id postage } }')).errors)?.map(([path]) => path)).toEqual([
+    expect(shortly((await federation.ask('{ item(id: "1") { id postage } }')).errors)?.map(([path]) => path)).toEqual([
       'item.id',
     ]);
   });
@@ -167,14 +167,14 @@ describe('entities', () => {
       data: { items: [{ price: 1 }] },
       errors: [{ message: 'x', path: ['items', 3, 'price'], extensions: { code: 'UPSTREAM_TIMEOUT' } }],
     });
-    const { data, errors } = await foreign.ask('{ items { price } }');
+    const { data, errors } = await federation.ask('{ items { price } }');
     expect(data).toEqual({ items: [{ price: 1 }] });
     expect(shortly(errors)).toEqual([['items.3.price', 'UPSTREAM_TIMEOUT', 'shop']]);
   });
 
   test('given an error without a path and no data, then it is reported at each field, and other subgraphs are unaffected', async () => {
     answerWith('post', { errors: [{ message: 'at http://10.0.0.7/ of all places' }] });
-    const { data, errors, text } = await foreign.ask('{ item(id: "1") { price stock } }');
+    const { data, errors, text } = await federation.ask('{ item(id: "1") { price stock } }');
     expect(data).toEqual({ item: { price: 10, stock: null } });
     expect(shortly(errors)).toEqual([['item.stock', 'INTERNAL_SERVER_ERROR', 'post']]);
     expect(text).not.toContain('10.0.0.7');
@@ -182,7 +182,7 @@ describe('entities', () => {
 
   test('given a field named like an inherited property, then it is treated as data', async () => {
     answerWith('post', { data: { _entities: [JSON.parse('{"stock":1,"__proto__":{"polluted":true}}')] } });
-    const { data } = await foreign.ask('{ item(id: "1") { stock } }');
+    const { data } = await federation.ask('{ item(id: "1") { stock } }');
     expect(data).toEqual({ item: { stock: 1 } });
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
   });
@@ -190,12 +190,12 @@ describe('entities', () => {
 
 describe('@requires', () => {
   test('given a required field that the client selects with other arguments, then each selection has its own value', async () => {
-    const { data } = await foreign.ask('{ item(id: "2") { weight(unit: "kg") freight } }');
+    const { data } = await federation.ask('{ item(id: "2") { weight(unit: "kg") freight } }');
     expect(data).toEqual({ item: { weight: 2, freight: 2000 } });
   });
 
   test('given two fields that require one field with different arguments, then both are correct', async () => {
-    const { data } = await foreign.ask('{ item(id: "2") { parcel weight freight } }');
+    const { data } = await federation.ask('{ item(id: "2") { parcel weight freight } }');
     expect(data).toEqual({ item: { parcel: 2, weight: 2, freight: 2000 } });
   });
 
@@ -203,21 +203,21 @@ describe('@requires', () => {
     ['kg', { parcel: null, weight: 2, freight: 2000 }, ['item.parcel']],
     ['g', { parcel: 2, weight: 2, freight: null }, ['item.freight']],
   ])('given that the part with the weight in %s fails, then the other part is returned', async (unit, item, paths) => {
-    foreign.subgraphs.shop.before = (response, { query }) => {
+    federation.subgraphs.shop.before = (response, { query }) => {
       if (!query.includes(`unit:"${unit}"`)) return false;
       response.writeHead(500).end();
       return true;
     };
-    const { data, errors } = await foreign.ask('{ item(id: "2") { parcel weight freight } }');
+    const { data, errors } = await federation.ask('{ item(id: "2") { parcel weight freight } }');
     expect(data).toEqual({ item });
     expect(errors?.map(({ path }) => path?.join('.'))).toEqual(paths);
   });
 
   test('given a mutation with such fields, then it is rejected and nothing is sent', async () => {
-    const { data, errors } = await foreign.ask('mutation { sell(id: "2") { parcel freight } }');
+    const { data, errors } = await federation.ask('mutation { sell(id: "2") { parcel freight } }');
     expect(data).toBeUndefined();
     expect(shortly(errors)).toEqual([[undefined, 'OPERATION_UNRESOLVABLE', undefined]]);
-    expect(foreign.subgraphs.shop.requests).toEqual([]);
+    expect(federation.subgraphs.shop.requests).toEqual([]);
   });
 
   test('given a required value that failed, then the dependent field has that error, and sibling fields are returned', async () => {
@@ -225,23 +225,23 @@ describe('@requires', () => {
       data: { item: { __typename: 'Item', id: '1', price: null } },
       errors: [{ message: 'x', path: ['item', 'price'], extensions: { code: 'UPSTREAM_TIMEOUT' } }],
     });
-    const { data, errors } = await foreign.ask('{ item(id: "1") { stock postage } }');
+    const { data, errors } = await federation.ask('{ item(id: "1") { stock postage } }');
     expect(data).toEqual({ item: { stock: 7, postage: null } });
     expect(shortly(errors)).toEqual([['item.postage', 'UPSTREAM_TIMEOUT', 'shop']]);
     // If no other field is requested, nothing is sent.
-    foreign.subgraphs.post.requests.length = 0;
-    await foreign.ask('{ item(id: "1") { postage } }');
-    expect(foreign.subgraphs.post.requests).toEqual([]);
+    federation.subgraphs.post.requests.length = 0;
+    await federation.ask('{ item(id: "1") { postage } }');
+    expect(federation.subgraphs.post.requests).toEqual([]);
   });
 });
 
 describe('introspection', () => {
   test('is resolved without a subgraph, alone and next to data', async () => {
-    const { data } = await foreign.ask<{ __schema: object }>(getIntrospectionQuery());
+    const { data } = await federation.ask<{ __schema: object }>(getIntrospectionQuery());
     expect(data?.__schema).toBeDefined();
-    expect(foreign.subgraphs.shop.requests).toEqual([]);
+    expect(federation.subgraphs.shop.requests).toEqual([]);
     const query = 'query($name: String!) { type: __type(name: $name) { name kind } count }';
-    expect((await foreign.ask(query, { name: 'Item' })).data).toEqual({
+    expect((await federation.ask(query, { name: 'Item' })).data).toEqual({
       type: { name: 'Item', kind: 'OBJECT' },
       count: 3,
     });

@@ -1,13 +1,13 @@
 import { afterEach, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../../helpers/foreign.ts';
+import { type Federation, startFederation } from '../../helpers/federation.ts';
 
 /* One entity at several paths of a response, and with several keys. */
 
-let foreign: Foreign<string>;
-afterEach(() => foreign.close());
+let federation: Federation<string>;
+afterEach(() => federation.close());
 
 test('given an entity at two paths, then the further selections of each path stay separate', async () => {
-  foreign = await startForeign({
+  federation = await startFederation({
     shelves: {
       schema: `
         type Query { left: Shelf  right: Shelf }
@@ -28,7 +28,7 @@ test('given an entity at two paths, then the further selections of each path sta
       fields: { 'Review.text': (_: never, { length }: { length: number }) => 'very good'.slice(0, length) },
     },
   });
-  const { data } = await foreign.ask(
+  const { data } = await federation.ask(
     '{ left { book { best { text(length: 4) } } } right { book { best { text(length: 9) } } } }',
   );
   expect(data).toEqual({
@@ -38,7 +38,7 @@ test('given an entity at two paths, then the further selections of each path sta
 });
 
 test('given one response name for different fields of different types that lead to one entity, then each has its own value', async () => {
-  foreign = await startForeign({
+  federation = await startFederation({
     pets: {
       schema: `
         type Query { pets: [Pet!]! }
@@ -56,14 +56,14 @@ test('given one response name for different fields of different types that lead 
       fields: { 'Person.name': () => 'Ada', 'Person.city': () => 'Turku' },
     },
   });
-  const { data } = await foreign.ask(
+  const { data } = await federation.ask(
     '{ pets { ... on Dog { owner { it: name } } ... on Cat { owner { it: city } } } }',
   );
   expect(data).toEqual({ pets: [{ owner: { it: 'Ada' } }, { owner: { it: 'Turku' } }] });
 });
 
 test('given an unresolvable key, then another one is used', async () => {
-  foreign = await startForeign({
+  federation = await startFederation({
     names: {
       schema: `
         type Thing @key(fields: "id") @key(fields: "code", resolvable: false) { id: ID! code: ID! name: String! }
@@ -86,13 +86,13 @@ test('given an unresolvable key, then another one is used', async () => {
       },
     },
   });
-  const { data, errors } = await foreign.ask('{ things { label } }');
+  const { data, errors } = await federation.ask('{ things { label } }');
   expect(errors).toBeUndefined();
   expect(data).toEqual({ things: [{ label: '1 A: thing 1' }] });
 });
 
 test('given a query that no subgraph can resolve, then it is rejected instead of returning null', async () => {
-  foreign = await startForeign({
+  federation = await startFederation({
     a: {
       schema: `
         type Query { node: Node  count: Int }
@@ -104,7 +104,7 @@ test('given a query that no subgraph can resolve, then it is rejected instead of
         'type Query { b: Node }  type Node @key(fields: "id", resolvable: false) @interfaceObject { id: ID! field: String }',
     },
   });
-  const { data, errors } = await foreign.ask('{ node { field } }');
+  const { data, errors } = await federation.ask('{ node { field } }');
   expect(data).toBeNull();
   expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['OPERATION_UNRESOLVABLE']);
 });
@@ -117,7 +117,7 @@ test.each([
   ['of which a part has failed', { 'Size.depth': fail }],
   ['that has failed', { 'Item.size': fail }],
 ])('given a required object %s, then the dependent field has that error', async (_, failing) => {
-  foreign = await startForeign({
+  federation = await startFederation({
     shop: {
       schema:
         'type Query { item: Item } type Item @key(fields: "id") { id: ID! size: Size } type Size { width: Int depth: Int }',
@@ -139,7 +139,7 @@ test.each([
       fields: { 'Item.postage': () => 0, 'Item.name': () => 'Lamp' },
     },
   });
-  const { data, errors } = await foreign.ask('{ item { name postage } }');
+  const { data, errors } = await federation.ask('{ item { name postage } }');
   expect(data).toEqual({ item: { name: 'Lamp', postage: null } });
   expect(errors?.map(({ path }) => path)).toEqual([['item', 'postage']]);
 });

@@ -1,14 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { FaultOf } from './failing.ts';
-import { type FederationHarness, startFederationHarness } from './federation-harness.ts';
+import type { TransportGateway } from '../../helpers/federation.ts';
+import { withFields } from '../../helpers/subgraph-server.ts';
+import { type FaultOf, startFailing } from './failing.ts';
 
 /* Fetches that fail or contradict each other although several subgraphs contribute to one value. */
 
-const LINK = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.3",
-  import: ["@key", "@shareable", "@interfaceObject"])`;
-
 const SCHEMAS = {
-  names: `${LINK}
+  names: `
     type Query { viewer: Viewer @shareable rows: [Row] @shareable grid: [[Cell]] @shareable found: Found @shareable }
     type Viewer @key(fields: "id") { id: ID! name: String home: Place @shareable }
     type Place { street: String }
@@ -21,7 +19,7 @@ const SCHEMAS = {
     type Book implements Media @key(fields: "id") { id: ID! title: String pages: Int }
     type Film implements Media @key(fields: "id") { id: ID! title: String minutes: Int }
   `,
-  ages: `${LINK}
+  ages: `
     type Query {
       viewer: Viewer @shareable
       rows: [Row] @shareable
@@ -41,53 +39,54 @@ const SCHEMAS = {
     type Dog { legs: Int }
     type Media @key(fields: "id") @interfaceObject { id: ID! stars: Int }
   `,
-  mails: `${LINK}
+  mails: `
     type Query { rows: [Row] @shareable pair: Pair @shareable }
     type Row { note: String }
     type Pair { right: Int media: Media @shareable }
     type Viewer @key(fields: "id") { id: ID! mail: String phone: String }
     type Media @key(fields: "id") @interfaceObject { id: ID! shelf: String near: Media }
   `,
-  prices: `${LINK}
+  prices: `
     type Book @key(fields: "id") { id: ID! price: Int! @shareable }
     type Film @key(fields: "id") { id: ID! price: Int }
   `,
   // Makes the price nullable for clients, so that both prices can be selected under one name.
-  offers: `${LINK}
+  offers: `
     type Book @key(fields: "id", resolvable: false) { id: ID! price: Int @shareable }
   `,
 };
 
-const RESOLVERS = {
-  Query: {
-    viewer: () => ({ __typename: 'Viewer', id: '1', name: 'Ada', age: 7, home: { street: 'Main', city: 'Turku' } }),
-    rows: () => [1, 2].map((size) => ({ title: `Row ${size}`, size, note: '' })),
-    grid: () => [[{ a: 1, b: 2 }], []],
-    found: () => ({ __typename: 'Cat', name: 'Tom', lives: 9 }),
-    count: () => 3,
-    pair: () => ({ left: 1, right: 2, media: { id: '1' } }),
-    top: () => [{ id: '1' }, { id: '2' }],
-  },
-  Viewer: { mail: () => 'ada@example.com', phone: () => '555' },
-  Media: {
-    __resolveType: ({ id }: { id: string }) => (id === '1' ? 'Book' : 'Film'),
-    stars: () => 4,
-    shelf: () => 'A',
-    near: () => ({ id: '2' }),
-  },
-  Book: { title: () => 'Emma', pages: () => 400, price: () => 9 },
-  Film: { title: () => 'Alien', minutes: () => 117, price: () => 5 },
+const FIELDS = {
+  'Query.viewer': () => ({ id: '1', name: 'Ada', age: 7, home: { street: 'Main', city: 'Turku' } }),
+  'Query.rows': () => [1, 2].map((size) => ({ title: `Row ${size}`, size, note: '' })),
+  'Query.grid': () => [[{ a: 1, b: 2 }], []],
+  'Query.found': () => ({ __typename: 'Cat', name: 'Tom', lives: 9 }),
+  'Query.count': () => 3,
+  'Query.pair': () => ({ left: 1, right: 2, media: { id: '1' } }),
+  'Query.top': () => [{ id: '1' }, { id: '2' }],
+  'Viewer.mail': () => 'ada@example.com',
+  'Viewer.phone': () => '555',
+  'Media.__resolveType': ({ id }: { id: string }) => (id === '1' ? 'Book' : 'Film'),
+  'Media.stars': () => 4,
+  'Media.shelf': () => 'A',
+  'Media.near': () => ({ id: '2' }),
+  'Book.title': () => 'Emma',
+  'Book.pages': () => 400,
+  'Book.price': () => 9,
+  'Film.title': () => 'Alien',
+  'Film.minutes': () => 117,
+  'Film.price': () => 5,
 };
 
 type Subgraph = keyof typeof SCHEMAS;
 type Reply = Exclude<ReturnType<FaultOf>, undefined>;
 
-let stand: FederationHarness;
+let gateway: TransportGateway;
 let replies: Partial<Record<string, Reply>>;
 
 const ask = async (query: string, failing: Partial<Record<Subgraph, Reply>>) => {
   replies = failing;
-  const { data, errors } = await stand.ask(query);
+  const { data, errors } = await gateway.ask(query);
   const told = (errors ?? []).map(
     ({ path, extensions }) => [path?.join('.'), extensions?.['serviceName'], extensions?.['code']] as const,
   );
@@ -110,13 +109,13 @@ describe.each(
   ),
 )('given subgraphs $where, when $first answers first', ({ isLocal, first }) => {
   beforeAll(async () => {
-    stand = await startFederationHarness(SCHEMAS, RESOLVERS, {
+    gateway = await startFailing(withFields(SCHEMAS, FIELDS), {
       isLocal,
       faultOf: (subgraph) => replies[subgraph],
       pick: (subgraphs) => Math.max(subgraphs.indexOf(first), 0),
     });
   });
-  afterAll(() => stand.close());
+  afterAll(() => gateway.close());
 
   describe('one of two fetches for the same object', () => {
     test.each([

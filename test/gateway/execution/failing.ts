@@ -1,4 +1,6 @@
 import type { Transport } from '../../../gateway/transports/transport.ts';
+import { startWithTransports, type TransportOptions } from '../../helpers/federation.ts';
+import type { SubgraphDefinition } from '../../helpers/subgraph-server.ts';
 
 /** The ways in which a fetch fails. An in-process subgraph has no connection; there, connection faults throw instead. */
 export const FAULTS = [
@@ -24,7 +26,7 @@ export type FaultOf = (subgraph: string, query: string, variables: object) => Fa
 const ERROR = { message: 'Failed on purpose.', extensions: { code: 'UPSTREAM_UNAVAILABLE' } };
 
 /** Applies a fault to a subgraph's response. Entity faults remove the data if the response has no entities. */
-export const spoil = (answer: Reply, fault: Fault | Reply): Reply => {
+const spoil = (answer: Reply, fault: Fault | Reply): Reply => {
   if (typeof fault === 'object') return fault;
   const data = (answer.data ?? undefined) as Record<string, unknown> | undefined;
   const [name = '', entities] = Object.entries(data ?? {}).find(([, value]) => Array.isArray(value)) ?? [];
@@ -57,7 +59,7 @@ export const spoil = (answer: Reply, fault: Fault | Reply): Reply => {
 };
 
 /** Applies faults to an in-process subgraph. */
-export const withFaults = (name: string, transport: Transport, faultOf: FaultOf): Transport => ({
+const withFaults = (name: string, transport: Transport, faultOf: FaultOf): Transport => ({
   ...transport,
   prepare: (operation) => {
     const send = transport.prepare(operation);
@@ -75,7 +77,7 @@ export const withFaults = (name: string, transport: Transport, faultOf: FaultOf)
  * Controls the order in which responses reach the gateway, independent of timing. Responses are held until every fetch in flight
  * has one. Then one of them is released, and the fetches that the gateway sends because of it are awaited.
  */
-export const createGate = (pick: (subgraphs: readonly string[]) => number) => {
+const createGate = (pick: (subgraphs: readonly string[]) => number) => {
   const held: { readonly name: string; readonly release: () => void }[] = [];
   let underWay = 0;
   let isScheduled = false;
@@ -107,4 +109,37 @@ export const createGate = (pick: (subgraphs: readonly string[]) => number) => {
       };
     },
   });
+};
+
+export type FailingOptions = Omit<TransportOptions, 'wrap'> & {
+  /** Decides which fetches fail. */
+  readonly faultOf: FaultOf;
+  /** Selects which of the waiting subgraph responses the gateway receives next. */
+  readonly pick: (subgraphs: readonly string[]) => number;
+};
+
+/** Starts a gateway with subgraphs whose fetches fail, and whose responses arrive in a chosen order. */
+export const startFailing = async (
+  definitions: Readonly<Record<string, SubgraphDefinition>>,
+  { faultOf, pick, ...options }: FailingOptions,
+) => {
+  const gated = createGate(pick);
+  const gateway = await startWithTransports(definitions, {
+    ...options,
+    wrap: (name, transport) => gated(name, options.isLocal ? withFaults(name, transport, faultOf) : transport),
+  });
+  for (const [name, server] of Object.entries(gateway.servers)) {
+    server.before = async (response, request) => {
+      const fault = faultOf(name, request.query, request.variables);
+      if (!fault) return false;
+      if (fault === 'connection closed') response.destroy();
+      else if (fault === 'status 500') response.writeHead(500).end('down');
+      else {
+        const text = fault === 'not JSON' ? '{"data":' : JSON.stringify(spoil(await server.execute(request), fault));
+        response.writeHead(200, { 'content-type': 'application/json' }).end(text);
+      }
+      return true;
+    };
+  }
+  return gateway;
 };

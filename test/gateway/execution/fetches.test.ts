@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../../helpers/foreign.ts';
+import { type Federation, startFederation } from '../../helpers/federation.ts';
 
 /* Requests to remote subgraphs: their content and number. */
 
@@ -37,12 +37,12 @@ const DEFINITIONS = {
   },
 };
 
-let foreign: Foreign<keyof typeof DEFINITIONS>;
+let federation: Federation<keyof typeof DEFINITIONS>;
 const start = async (env?: Record<string, string>) => {
-  foreign = await startForeign(DEFINITIONS, env);
-  return foreign;
+  federation = await startFederation(DEFINITIONS, env);
+  return federation;
 };
-afterEach(() => foreign.close());
+afterEach(() => federation.close());
 
 test('given one entity several times in a list, then it is requested once', async () => {
   const { ask, subgraphs } = await start();

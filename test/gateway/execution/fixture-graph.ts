@@ -1,6 +1,5 @@
-import { GraphQLScalarType } from 'graphql';
-
-export { SCHEMAS } from './fixture-schemas.ts';
+import { type Fields, withFields } from '../../helpers/subgraph-server.ts';
+import { SCHEMAS } from './fixture-schemas.ts';
 
 export type Thing = { readonly __typename: string; readonly id: string };
 type Args = Readonly<Record<string, unknown>>;
@@ -152,20 +151,18 @@ type ResolverOptions = {
   readonly isSubgraph: boolean;
 };
 
-/** Resolvers of all fields. Each schema uses those of its own fields. */
-export const createResolvers = ({ faults, isSubgraph }: ResolverOptions) => {
-  const resolvers: Record<string, Record<string, unknown>> = {};
-  for (const [typename, fields] of Object.entries(FIELDS)) {
-    resolvers[typename] = {};
-    for (const field of Object.keys(fields)) {
+/** Creates the resolvers of all fields. Each schema uses those of its own fields. */
+export const createFields = ({ faults, isSubgraph }: ResolverOptions): Fields => {
+  const fields: Record<string, (object: Thing & Args, args: Args) => unknown> = {};
+  for (const [typename, own] of Object.entries(FIELDS)) {
+    for (const field of Object.keys(own)) {
       // Values in a representation are not computed again: the subgraph that owns them has provided them.
-      resolvers[typename][field] = (object: Thing, args: Args) =>
-        resolveWith(faults, typename, field, object ?? ({} as Thing), args);
+      fields[`${typename}.${field}`] = (object, args) => resolveWith(faults, typename, field, object ?? {}, args);
     }
   }
   for (const [coordinate, { needs, make }] of Object.entries(REQUIRING)) {
     const [typename = '', field = ''] = coordinate.split('.');
-    (resolvers[typename] as Record<string, unknown>)[field] = (object: Thing & Args, args: Args) => {
+    fields[coordinate] = (object, args) => {
       const fault = faults(typename, object.id, field);
       // A field is not requested if a value that it requires has failed.
       const needed = needs.map(([name, given]) =>
@@ -175,11 +172,17 @@ export const createResolvers = ({ faults, isSubgraph }: ResolverOptions) => {
       return fault === 'null' ? null : make(needed, args);
     };
   }
-  for (const type of ['Node', 'Work', 'Found', 'Noted']) {
-    resolvers[type] = { __resolveType: ({ __typename }: Thing) => __typename };
-  }
+  for (const type of ['Node', 'Work', 'Found', 'Noted'])
+    fields[`${type}.__resolveType`] = (object) => object.__typename;
   // An interface in the subgraph that knows the concrete types, an object type in the others.
-  for (const type of ['Toy', 'Tool']) resolvers[type] = { ...resolvers['Item'], ...resolvers[type] };
-  resolvers['Item'] = { ...resolvers['Item'], __resolveType: ({ id }: Thing) => (Number(id) % 2 ? 'Toy' : 'Tool') };
-  return { ...resolvers, Json: new GraphQLScalarType({ name: 'Json' }) };
+  for (const [coordinate, resolve] of Object.entries(fields)) {
+    const [typename, field] = coordinate.split('.');
+    if (typename === 'Item') for (const type of ['Toy', 'Tool']) fields[`${type}.${field}`] ??= resolve;
+  }
+  fields['Item.__resolveType'] = ({ id }) => (Number(id) % 2 ? 'Toy' : 'Tool');
+  return fields;
 };
+
+/** The subgraphs, without faults by default. */
+export const createSubgraphs = (faults: Faults = () => undefined) =>
+  withFields(SCHEMAS, createFields({ faults, isSubgraph: true }));

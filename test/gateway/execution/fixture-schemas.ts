@@ -4,7 +4,6 @@
  */
 export const SCHEMAS: Readonly<Record<string, string>> = {
   people: `
-    extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@shareable"])
     type Query {
       people(first: Int = 2): [Person!]!
       person(id: ID!): Person
@@ -30,7 +29,6 @@ export const SCHEMAS: Readonly<Record<string, string>> = {
     type Place @shareable { city: String street: String! }
   `,
   works: `
-    extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@shareable", "@provides", "@external"])
     type Query {
       works(first: Int = 2): [Work!]!
       work(id: ID!): Work
@@ -79,7 +77,6 @@ export const SCHEMAS: Readonly<Record<string, string>> = {
     type Place @shareable { country: String }
   `,
   stock: `
-    extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@external", "@interfaceObject", "@requires", "@shareable"])
     type Query { shelf: Shelf! rows: [Row] @shareable items(first: Int = 2): [Item!] item(id: ID!): Item viewer: Viewer @shareable }
     type Viewer { shelves: [Row!] @shareable }
     type Row { count: Int inner: Inner @shareable cells: [Cell!] @shareable best: Book }
@@ -107,7 +104,6 @@ export const SCHEMAS: Readonly<Record<string, string>> = {
     type Film @key(fields: "id") { id: ID! copies: Int }
   `,
   notes: `
-    extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@external", "@interfaceObject", "@requires", "@shareable"])
     type Query { notes(first: Int = 2): [Note!]! viewer: Viewer @shareable }
     type Viewer { latest: Note }
     type Item @key(fields: "id") @interfaceObject { id: ID! remarks: [Note!] }

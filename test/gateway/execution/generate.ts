@@ -6,10 +6,7 @@ import {
   type GraphQLSchema,
   getNamedType,
   isCompositeType,
-  isInterfaceType,
   isNonNullType,
-  isObjectType,
-  isUnionType,
   Kind,
   OverlappingFieldsCanBeMergedRule,
   parse,
@@ -17,21 +14,7 @@ import {
   validate,
   visit,
 } from 'graphql';
-import { createMulberry32 } from '../../../sandbox/random.ts';
-
-/** Creates a pseudorandom generator, which gives the same values for the same seed. */
-export const createRandom = (seed: number) => {
-  const next = createMulberry32(seed | 0);
-  return {
-    next,
-    chance: (share: number): boolean => next() < share,
-    below: (limit: number): number => Math.floor(next() * limit),
-    pick: <T>(from: readonly T[]): T => from[Math.floor(next() * from.length)] as T,
-  };
-};
-export type Random = ReturnType<typeof createRandom>;
-
-export type Operation = { readonly query: string; readonly variables: Readonly<Record<string, unknown>> };
+import { fieldsOf, fragmentTypesOf, type Operation, type Random } from '../../helpers/random-operation.ts';
 
 const ALIASES = ['a', 'b', 'id', 'name', 'weight', 'constructor', '__proto__', 'toString', 'representations'];
 
@@ -118,17 +101,6 @@ const draftOperation = (schema: GraphQLSchema, random: Random): Operation => {
     return given.length > 0 ? `(${given.join(', ')})` : '';
   };
 
-  const fieldsOf = (type: GraphQLCompositeType): GraphQLField<unknown, unknown>[] =>
-    isObjectType(type) || isInterfaceType(type) ? Object.values(type.getFields()) : [];
-
-  /** Types that a fragment within this one can be on. */
-  const related = (type: GraphQLCompositeType): GraphQLCompositeType[] => {
-    const possible = isObjectType(type) ? [type] : [...schema.getPossibleTypes(type)];
-    const unions = Object.values(schema.getTypeMap()).filter(isUnionType);
-    const around = unions.filter((union) => possible.some((one) => schema.isSubType(union, one)));
-    return [type, ...possible, ...possible.flatMap((one) => one.getInterfaces()), ...around];
-  };
-
   const selection = (type: GraphQLCompositeType, depth: number): string => {
     const fields = fieldsOf(type).filter((field) => depth > 0 || !isCompositeType(getNamedType(field.type)));
     const parts: string[] = [];
@@ -138,7 +110,7 @@ const draftOperation = (schema: GraphQLSchema, random: Random): Operation => {
       const kindOf = random.next();
       if (kindOf < 0.08) parts.push(`${random.chance(0.3) ? 'kind: ' : ''}__typename`);
       else if (kindOf < 0.3 || fields.length === 0) {
-        const on = random.pick(related(type));
+        const on = random.pick(fragmentTypesOf(schema, type));
         const inner = selection(on, depth);
         if (random.chance(0.3)) {
           fragments.push(`fragment F${fragments.length} on ${on.name} ${inner}`);

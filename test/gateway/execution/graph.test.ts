@@ -1,4 +1,3 @@
-import { composeServices } from '@apollo/composition';
 import { Supergraph } from '@apollo/federation-internals';
 import { QueryPlanner } from '@apollo/query-planner';
 import { parse, type VariableDefinitionNode } from 'graphql';
@@ -10,16 +9,13 @@ import { PLANNER_CONFIG } from '../../../gateway/planning/plan.ts';
 import { createPlanningThread } from '../../../gateway/planning/planning-thread.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { createTurnQueue } from '../../../runtime/turn-queue.ts';
-import { SCHEMAS } from './fixture-graph.ts';
+import { composeSubgraphs } from '../../helpers/subgraph-server.ts';
+import { createSubgraphs } from './fixture-graph.ts';
 
 /* The number of times that an operation is planned. Calls of Apollo's planner are counted; subgraphs return no data. */
 
-const services = Object.entries(SCHEMAS).map(([name, text]) => ({
-  name,
-  url: `http://${name}`,
-  typeDefs: parse(text),
-}));
-const supergraphSdl = composeServices(services).supergraphSdl ?? '';
+const SUBGRAPHS = createSubgraphs();
+const supergraphSdl = composeSubgraphs(SUBGRAPHS);
 
 const ESTIMATE_LIMITS = { maxObjects: 10_000, maxValues: 100_000, assumedListSize: 10 };
 
@@ -143,17 +139,12 @@ test('operations of one version are compiled for the next one, except invalid on
 });
 
 test('a progressive override has a plan for each possible decision, and none for operations without its field', async () => {
-  const LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@override"])';
   const percents = [20, 40, 60, 80];
   const moved = percents.map((n) => `f${n}: Int @override(from: "old", label: "percent(${n})")`).join(' ');
-  const { supergraphSdl: sdl = '' } = composeServices([
-    {
-      name: 'old',
-      url: 'http://old',
-      typeDefs: parse(`${LINK} type Query { other: Int ${percents.map((n) => `f${n}: Int`).join(' ')} }`),
-    },
-    { name: 'next', url: 'http://next', typeDefs: parse(`${LINK} type Query { ${moved} }`) },
-  ]);
+  const sdl = composeSubgraphs({
+    old: { schema: `type Query { other: Int ${percents.map((n) => `f${n}: Int`).join(' ')} }` },
+    next: { schema: `type Query { ${moved} }` },
+  });
   let drawn = 0;
   const graph = makeGraphOf(sdl, { random: () => ((drawn++ * 37) % 100) / 100 });
   for (let count = 0; count < 100; count++) await ask(graph, '{ f20 f40 f60 f80 }');
@@ -170,10 +161,7 @@ test('a progressive override has a plan for each possible decision, and none for
 });
 
 describe('given a supergraph that cannot be served', () => {
-  const { supergraphSdl: nextSdl = '' } = composeServices([
-    ...services,
-    { name: 'another', url: 'http://another', typeDefs: parse('type Query { another: Int }') },
-  ]);
+  const nextSdl = composeSubgraphs({ ...SUBGRAPHS, another: { schema: 'type Query { another: Int }' } });
   const makeGateway = (isUsable: (sdl: string) => boolean) => {
     let change = (_sdl: string): void => {};
     let loaded = 0;

@@ -14,11 +14,14 @@ import {
   validate,
 } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { TransportGateway } from '../../helpers/federation.ts';
 import { NO_ANSWER_LIMITS } from '../../helpers/no-limits.ts';
-import { FAULTS, type FaultOf } from './failing.ts';
-import { attach, type FederationHarness, startFederationHarness } from './federation-harness.ts';
-import { createResolvers, type Faults, SCHEMAS } from './fixture-graph.ts';
-import { createRandom, generateOperation } from './generate.ts';
+import { createRandom } from '../../helpers/random-operation.ts';
+import { addFields, composeApiSchema } from '../../helpers/subgraph-server.ts';
+import { FAULTS, type FaultOf, startFailing } from './failing.ts';
+import { createFields, createSubgraphs, type Faults } from './fixture-graph.ts';
+import { SCHEMAS } from './fixture-schemas.ts';
+import { generateOperation } from './generate.ts';
 
 /*
  * Executes random operations by the gateway and by graphql-js over one schema with the same resolvers, and compares the results.
@@ -96,11 +99,12 @@ describe.each([
   ['in this process', true],
   ['over HTTP', false],
 ])('given subgraphs %s', (_, isLocal) => {
-  let stand: FederationHarness;
+  let gateway: TransportGateway;
   let reference: GraphQLSchema;
   let nullable: GraphQLSchema;
   beforeAll(async () => {
-    stand = await startFederationHarness(SCHEMAS, createResolvers({ faults: current, isSubgraph: true }), {
+    const definitions = createSubgraphs(current);
+    gateway = await startFailing(definitions, {
       isLocal,
       env: NO_ANSWER_LIMITS,
       pick: ({ length }) => order.below(length),
@@ -110,11 +114,11 @@ describe.each([
         return fault;
       },
     });
-    const resolvers = createResolvers({ faults: current, isSubgraph: false });
-    reference = attach(stand.createApiSchema(), resolvers);
-    nullable = makeNullable(attach(stand.createApiSchema(), resolvers));
+    const fields = createFields({ faults: current, isSubgraph: false });
+    reference = addFields(composeApiSchema(definitions), fields);
+    nullable = makeNullable(addFields(composeApiSchema(definitions), fields));
   });
-  afterAll(() => stand.close());
+  afterAll(() => gateway.close());
 
   test(
     `then ${ONLY ? `seed ${ONLY}` : `${SEEDS} random operations`} are answered as in one schema`,
@@ -130,7 +134,7 @@ describe.each([
         order = createRandom(seed);
         failed.clear();
         const where = `SEED=${seed}\n${query}\n${JSON.stringify(variables)}`;
-        const answer = await stand.ask(query, variables);
+        const answer = await gateway.ask(query, variables);
 
         // A mutation is not split for two fields that need one value with different arguments.
         if (answer.errors?.[0]?.extensions?.['code'] === 'OPERATION_UNRESOLVABLE' && query.startsWith('mutation'))

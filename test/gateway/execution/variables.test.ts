@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type FederationHarness, startFederationHarness } from './federation-harness.ts';
-import { createResolvers, SCHEMAS } from './fixture-graph.ts';
+import { startWithTransports, type TransportGateway } from '../../helpers/federation.ts';
+import { createSubgraphs } from './fixture-graph.ts';
 
 /* The variables that a subgraph receives. */
 
@@ -8,16 +8,14 @@ describe.each([
   ['in this process', true],
   ['over HTTP', false],
 ])('given subgraphs %s', (_, isLocal) => {
-  let stand: FederationHarness;
+  let gateway: TransportGateway;
   beforeAll(async () => {
-    stand = await startFederationHarness(SCHEMAS, createResolvers({ faults: () => undefined, isSubgraph: true }), {
-      isLocal,
-    });
+    gateway = await startWithTransports(createSubgraphs(), { isLocal });
   });
-  afterAll(() => stand.close());
+  afterAll(() => gateway.close());
 
   const countOf = async (query: string, variables?: Record<string, unknown>) => {
-    const { data, errors } = await stand.ask<{ people: unknown[] }>(query, variables);
+    const { data, errors } = await gateway.ask<{ people: unknown[] }>(query, variables);
     expect(errors).toBeUndefined();
     return data?.people.length;
   };

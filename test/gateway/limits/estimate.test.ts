@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../../helpers/foreign.ts';
+import { type Federation, startFederation } from '../../helpers/federation.ts';
 
 /* Estimated response sizes in external supergraphs, as shown by the rejections. */
 
@@ -33,10 +33,10 @@ const SHOP = {
   `,
 };
 
-let shop: Foreign<'shop'>;
+let shop: Federation<'shop'>;
 beforeAll(async () => {
   // Every operation is rejected, so that each error contains the estimate.
-  shop = await startForeign({ shop: SHOP }, { MAX_ESTIMATED_OBJECTS: '1', ASSUMED_LIST_SIZE: '10' });
+  shop = await startFederation({ shop: SHOP }, { MAX_ESTIMATED_OBJECTS: '1', ASSUMED_LIST_SIZE: '10' });
 });
 afterAll(() => shop.close());
 

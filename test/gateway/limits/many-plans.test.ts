@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Foreign, startForeign } from '../../helpers/foreign.ts';
+import { type Federation, startFederation } from '../../helpers/federation.ts';
 import type { SubgraphDefinition } from '../../helpers/subgraph-server.ts';
 
 /* Subgraphs that share so many fields that a short operation has thousands of possible plans. */
@@ -30,24 +30,24 @@ const definitions: Record<string, SubgraphDefinition> = {
 
 const MANY = `{ thing { ${FIELDS.join(' ')} } }`;
 
-let foreign: Foreign<string>;
-let hasty: Foreign<string>;
+let federation: Federation<string>;
+let hasty: Federation<string>;
 beforeAll(async () => {
-  [foreign, hasty] = await Promise.all([
-    startForeign(definitions),
-    startForeign(definitions, { PLANNING_TIMEOUT_MS: '1' }),
+  [federation, hasty] = await Promise.all([
+    startFederation(definitions),
+    startFederation(definitions, { PLANNING_TIMEOUT_MS: '1' }),
   ]);
 });
 afterAll(async () => {
-  await Promise.all([foreign.close(), hasty.close()]);
+  await Promise.all([federation.close(), hasty.close()]);
 });
 
 test('given an operation with thousands of possible plans, then the one with the fewest fetches is found', async () => {
-  const { data, errors } = await foreign.ask(MANY);
+  const { data, errors } = await federation.ask(MANY);
   expect(errors).toBeUndefined();
   expect(data).toEqual({ thing: Object.fromEntries(FIELDS.map((field) => [field, 1])) });
   // No two subgraphs less than these have all eight fields.
-  expect(Object.values(foreign.subgraphs).filter(({ requests }) => requests.length > 0)).toHaveLength(3);
+  expect(Object.values(federation.subgraphs).filter(({ requests }) => requests.length > 0)).toHaveLength(3);
 });
 
 test('given planning that takes too long, then the operation is rejected, and one with few plans is not', async () => {

@@ -1,14 +1,9 @@
 import { composeServices } from '@apollo/composition';
 import { execute, parse, validate } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readConfig } from '../../../gateway/config.ts';
-import { startGatewayServer } from '../../../gateway/http/server.ts';
-import { createLocalTransport } from '../../../gateway/transports/in-process.ts';
-import { createFixedTransports } from '../../../gateway/transports/transport.ts';
-import { createLog } from '../../../runtime/log.ts';
+import { createInProcessTransport, serveTransports, type TransportGateway } from '../../helpers/federation.ts';
 import { NO_ANSWER_LIMITS } from '../../helpers/no-limits.ts';
-import { type Ask, createAsk } from '../../helpers/stack.ts';
-import { createRandom } from '../execution/generate.ts';
+import { createRandom } from '../../helpers/random-operation.ts';
 import { generateOperation } from './generate.ts';
 import { nullsOf } from './outcome.ts';
 import { watchRejections } from './rejections.ts';
@@ -26,22 +21,16 @@ const FIRST_SEEDS = ONLY ? [Number(ONLY)] : Array.from({ length: SEEDS }, (_, in
 let world: World = { seed: 0, faults: 0, turns: undefined, calls: [] };
 const schema = createWorldSchema(() => world);
 let rejections: ReturnType<typeof watchRejections>;
-let gateway: { readonly ask: Ask; readonly close: () => Promise<void> };
+let gateway: TransportGateway;
 
 beforeAll(async () => {
   rejections = watchRejections();
   const { supergraphSdl = '' } = composeServices([{ name: 'world', url: 'http://world', typeDefs: parse(SCHEMA) }]);
-  const log = createLog('silent');
-  const subgraph = { name: 'world', schema, createContext: () => ({}), close: async () => {} };
-  const { url, close } = await startGatewayServer({
-    config: readConfig({ PORT: '0', LOG_LEVEL: 'silent', ...NO_ANSWER_LIMITS }, []),
-    log,
-    supergraph: { sdl: supergraphSdl },
-    transports: createFixedTransports({ world: createLocalTransport(subgraph, log) }),
-    redis: undefined,
-    health: () => ({}),
-  });
-  gateway = { ask: createAsk(`${url}/graphql`), close };
+  gateway = await serveTransports(
+    supergraphSdl,
+    { world: createInProcessTransport('world', schema) },
+    NO_ANSWER_LIMITS,
+  );
 });
 afterAll(async () => {
   await gateway.close();

@@ -9,14 +9,12 @@ import {
   isCompositeType,
   isEnumType,
   isInputObjectType,
-  isInterfaceType,
   isLeafType,
   isListType,
   isNonNullType,
-  isObjectType,
   isRequiredArgument,
 } from 'graphql';
-import type { Operation, Random } from '../execution/generate.ts';
+import { fieldsOf, fragmentTypesOf, type Operation, type Random } from '../../helpers/random-operation.ts';
 
 type Nullable = Exclude<GraphQLInputType, GraphQLNonNull<never>>;
 
@@ -109,17 +107,6 @@ export const generateOperation = (schema: GraphQLSchema, random: Random, { isInt
     return given.length > 0 ? `(${given.join(', ')})` : '';
   };
 
-  const fieldsOf = (type: GraphQLCompositeType): GraphQLField<unknown, unknown>[] =>
-    isObjectType(type) || isInterfaceType(type)
-      ? Object.values(type.getFields()).filter(({ name }) => !name.startsWith('_'))
-      : [];
-
-  /** Returns the possible type conditions of a nested fragment. */
-  const related = (type: GraphQLCompositeType): GraphQLCompositeType[] => {
-    const possible = isObjectType(type) ? [type] : [...schema.getPossibleTypes(type)];
-    return [type, ...possible, ...possible.flatMap((one) => one.getInterfaces())];
-  };
-
   const fieldOf = (field: GraphQLField<unknown, unknown>, depth: number): string => {
     const named = getNamedType(field.type);
     const given = argumentsOf(field.args);
@@ -131,9 +118,9 @@ export const generateOperation = (schema: GraphQLSchema, random: Random, { isInt
   };
 
   const fragmentOf = (type: GraphQLCompositeType, depth: number): string => {
-    const known = fragments.filter(({ on }) => related(type).includes(on));
+    const known = fragments.filter(({ on }) => fragmentTypesOf(schema, type).includes(on));
     if (known.length > 0 && random.chance(0.5)) return `...${random.pick(known).name}${directives()}`;
-    const on = random.pick(related(type));
+    const on = random.pick(fragmentTypesOf(schema, type));
     if (random.chance(0.4)) {
       return `...${on === type && random.chance(0.5) ? '' : ` on ${on.name}`}${directives()} ${selection(on, depth)}`;
     }

@@ -1,7 +1,7 @@
 import { type ExecutionResult, execute, type GraphQLError, parse, validate } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileOperation } from '../../../gateway/transports/subgraph-executor/executor.ts';
-import { createRandom, type Operation } from '../execution/generate.ts';
+import { createRandom, type Operation } from '../../helpers/random-operation.ts';
 import { generateOperation } from './generate.ts';
 import { nullsOf } from './outcome.ts';
 import { watchRejections } from './rejections.ts';

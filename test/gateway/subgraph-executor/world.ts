@@ -13,7 +13,7 @@ import {
   isScalarType,
   parse,
 } from 'graphql';
-import { createRandom, type Random } from '../execution/generate.ts';
+import { createRandom, type Random } from '../../helpers/random-operation.ts';
 import type { SettleOrder } from './settle-order.ts';
 
 /**
