@@ -55,7 +55,12 @@ await run(process.env, async () => {
   );
   const log = createLog(logLevel);
   const { infrastructure, redis, health } = createProcessInfrastructure(process.env, log);
-  const tenants = await openConfiguredTenants(process.env, subgraphs, log);
+  const tenants = await openConfiguredTenants({
+    env: Object.assign({ ...process.env }, ...chosen.map(({ env }) => env)),
+    providers: subgraphs.map(({ provider }) => provider),
+    called: chosen.map(({ module }) => module.provider),
+    log,
+  });
   const created = chosen.map(({ module, env }) => module.create(env, infrastructure, tenants));
   const served = await serve(created, { ...at, log, health });
   for (const { module, isSandbox } of chosen) {

@@ -57,8 +57,12 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       environments.set(module.name, { ...env, ...provider.environment(sandbox) });
     }
     // Where sandboxes replace providers, tenants use them too.
-    const whole = Object.assign({ ...env }, ...environments.values());
-    tenants = await openConfiguredTenants(whole, subgraphs, log);
+    tenants = await openConfiguredTenants({
+      env: Object.assign({ ...env }, ...environments.values()),
+      providers: subgraphs.map(({ provider }) => provider),
+      called: local.map(({ provider }) => provider),
+      log,
+    });
     create(local, infrastructure, created);
     const transports = new Map(created.map((one) => [one.name, createLocalTransport(one, log)]));
     // Only a watched graph changes, so only its fetches look up the current transport.

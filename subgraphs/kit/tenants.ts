@@ -25,8 +25,12 @@ export type Tenants = {
 type TenantsOptions = {
   /** The YAML file: variables by tenant. */
   readonly file: string;
+  /** The variables that all tenants share: addresses, limits. */
   readonly env: Env;
+  /** All providers, whose variables the file may have. */
   readonly providers: readonly AnyProvider[];
+  /** Those that this process calls. */
+  readonly called: readonly AnyProvider[];
   readonly log: Log;
 };
 
@@ -67,21 +71,17 @@ const openTenants = async (options: TenantsOptions): Promise<Tenants> => {
   };
 };
 
-/** Opens the file that TENANTS names, for these subgraphs. Undefined if it names none. Throws ConfigError. */
-export const openConfiguredTenants = (
-  env: Env,
-  subgraphs: readonly { readonly provider: AnyProvider }[],
-  log: Log,
-): Promise<Tenants> | undefined => {
-  const file = env['TENANTS'];
-  return file ? openTenants({ file, env, providers: subgraphs.map(({ provider }) => provider), log }) : undefined;
+/** Opens the file that TENANTS names. Undefined if it names none. Throws ConfigError. */
+export const openConfiguredTenants = (options: Omit<TenantsOptions, 'file'>): Promise<Tenants> | undefined => {
+  const file = options.env['TENANTS'];
+  return file ? openTenants({ ...options, file }) : undefined;
 };
 
-const readTenants = async ({ file, env, providers }: TenantsOptions): Promise<Read> => {
+const readTenants = async ({ file, env, providers, called }: TenantsOptions): Promise<Read> => {
   const found = await readTenantsFile(file);
   const known = new Set(providers.flatMap((provider) => variablesOf(provider)));
   // A tenant never gets the configured credentials, also where it has none of its own.
-  const common = withoutCredentials(env, providers);
+  const common = withoutCredentials(env, called);
   const tenants = new Map<string, ReadonlyMap<string, TenantSettings>>();
   const problems: string[] = [];
   for (const [tenant, variables] of Object.entries(found)) {
@@ -89,7 +89,7 @@ const readTenants = async ({ file, env, providers }: TenantsOptions): Promise<Re
     const unknown = Object.keys(variables).filter((name) => !known.has(name));
     if (unknown.length > 0) problems.push(`${tenant} has unknown variables: ${unknown.join(', ')}`);
     try {
-      tenants.set(tenant, settingsOfTenant(providers, common, variables));
+      tenants.set(tenant, settingsOfTenant(called, common, variables));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       problems.push(...error.message.split('\n').map((problem) => `${tenant}: ${problem}`));

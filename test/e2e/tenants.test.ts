@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { startGateway } from '../../gateway/start.ts';
-import type { Sandbox } from '../../sandbox/server.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
 import { sandboxEnvironment, sandboxes } from '../helpers/sandboxes.ts';
-import { type Ask, createAsk, type Stack, startStack } from '../helpers/stack.ts';
+import { type Ask, type Stack, startStack } from '../helpers/stack.ts';
 
 /* Each tenant's requests reach the providers with its own credentials, and nothing is shared between tenants. */
 
@@ -64,8 +63,6 @@ const askAs = (tenant: string, query: string, ask: Ask = stack.ask) =>
 const codesOf = ({ errors }: { errors?: readonly { extensions?: { code?: unknown } }[] | undefined }) =>
   errors?.map(({ extensions }) => extensions?.code);
 
-const credentialsIn = ({ calls }: Sandbox): Set<unknown> => new Set(calls.map(({ authorization }) => authorization));
-
 describe.each(Object.entries(QUERIES))('%s', (provider, query) => {
   test('what one tenant has read, another reads again, with its own credential', async () => {
     const first = await stack.ask(query);
@@ -111,9 +108,8 @@ test('given a changed file, then new tenants are served, and an invalid file cha
   write({ ...TENANTS, initech: { STRIPE_API_KEY: OTHER.STRIPE_API_KEY } });
   await expect.poll(async () => (await askAs('initech', query)).status).toBe(200);
   writeFileSync(file, 'initech: [');
-  const reference = { ...TENANTS, hooli: { STRIPE_API_KEY: OTHER.STRIPE_API_KEY } };
   expect((await askAs('initech', query)).status).toBe(200);
-  write(reference);
+  write({ ...TENANTS, hooli: { STRIPE_API_KEY: OTHER.STRIPE_API_KEY } });
   await expect.poll(async () => (await askAs('hooli', query)).status).toBe(200);
   expect((await askAs('initech', query)).status).toBe(403);
   write(TENANTS);
@@ -179,9 +175,4 @@ test.each([
   );
   expect(message).toContain(problem);
   expect(message).not.toContain('sk_x');
-});
-
-test('each provider is called with the credential of the tenant', async () => {
-  await askAs('globex', QUERIES['stripe'] ?? '');
-  expect(credentialsIn(stack.stripe).size).toBeLessThanOrEqual(1);
 });

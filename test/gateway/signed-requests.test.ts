@@ -123,6 +123,38 @@ test('a token of the gateway is for its own body and subgraph', async () => {
   expect(await post(urlOf('crm'), body, token)).toMatchObject({ status: 401 });
 });
 
+test('equal requests of two identities at once are two requests', async () => {
+  const arrived: string[] = [];
+  const both = Promise.withResolvers<void>();
+  const subgraph = await startHttpServer(async (request, response) => {
+    request.resume();
+    arrived.push(String(request.headers['x-tributary-identity']));
+    if (arrived.length === 2) both.resolve();
+    await both.promise;
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"data":{"payment":null}}');
+  });
+  const gateway = await stack.startAnother({
+    PAYMENTS_URL: `${subgraph.url}/payments`,
+    SUBGRAPH_SECRET: SECRET,
+    TENANT_HEADER: 'x-tenant',
+  });
+  const asTenant = (tenant: string) => gateway.ask(PAYMENT, {}, { headers: { 'x-tenant': tenant } });
+  await Promise.all([asTenant('acme'), asTenant('globex')]);
+  const tenantOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).tenant;
+  expect(arrived.map(tenantOf).sort()).toEqual(['acme', 'globex']);
+  await gateway.close();
+  await subgraph.close();
+});
+
+test('given no secret, then a tenant’s request is not sent', async () => {
+  recorded = undefined;
+  const gateway = await stack.startAnother({ PAYMENTS_URL: `${recorder.url}/payments`, TENANT_HEADER: 'x-tenant' });
+  const { errors } = await gateway.ask(PAYMENT, {}, { headers: { 'x-tenant': 'acme' } });
+  expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['UPSTREAM_UNAUTHORIZED']);
+  expect(recorded).toBeUndefined();
+  await gateway.close();
+});
+
 const problemOf = (env: Record<string, string>) =>
   startGateway({ PORT: '0', LOG_LEVEL: 'silent', ...env }).then(
     (gateway) => gateway.close(),
