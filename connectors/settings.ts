@@ -162,6 +162,10 @@ export const secretsOf = (provider: AnyConfigurable): string[] =>
 export const credentialsOf = (provider: AnyConfigurable): string[] =>
   namesWhere(provider, ({ isCredential = false }) => isCredential);
 
+/** Returns the names of the credential variables that say where the provider is. */
+export const addressesOf = (provider: AnyConfigurable): string[] =>
+  namesWhere(provider, ({ isAddress = false }) => isAddress);
+
 /** Replaces all configured credentials except the provider's address by those of a client request. */
 export const withCredentials = <Values extends Readonly<Record<string, unknown>>>(
   { settings }: Pick<AnyConfigurable, 'settings'>,

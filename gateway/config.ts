@@ -7,6 +7,12 @@ import { allowedHosts, HttpEnv, type HttpLimits, Milliseconds, toHttpLimits } fr
 import { LOG_LEVELS } from '../runtime/log.ts';
 import type { DocumentLimits } from '../subgraphs/kit/limits/document-limits.ts';
 import { CLIENT_LIMITS, createLimitsShape, readLimits } from '../subgraphs/kit/limits/limits-env.ts';
+import {
+  createRequestSigner,
+  SECRET_REQUIRED,
+  type SignRequest,
+  SubgraphSecret,
+} from '../subgraphs/kit/protocol/signed-identity.ts';
 import type { EstimateLimits } from './cost/estimate-limits.ts';
 import type { FetchedBytesLimits } from './cost/fetched-bytes.ts';
 
@@ -94,12 +100,18 @@ export const GatewayEnv = HttpEnv.extend({
     (names) => !names.some((name) => REQUEST_CONNECTION_HEADERS.has(name.toLowerCase())),
     'must not name a header of a single connection or request, such as host',
   ).default(['x-request-id', 'traceparent', 'tracestate', 'accept-language']),
+  TENANT_HEADER: z
+    .string()
+    .regex(/^[\w!#$%&'*+.^`|~-]+$/, 'must be a header name, e.g. x-tenant')
+    .toLowerCase()
+    .optional(),
   RETURN_HEADERS: HeaderNames.transform((names) => names.map((name) => name.toLowerCase()))
     .refine(
       (names) => !names.some((name) => RESPONSE_CONNECTION_HEADERS.has(name)),
       'must not name a header of a single connection or response, such as content-length',
     )
     .default([]),
+  SUBGRAPH_SECRET: SubgraphSecret.optional(),
   SUBGRAPH_ERRORS: z.enum(['masked', 'full']).optional(),
   OVERRIDE_LABELS: OverrideLabels.default([]),
   CLUSTER_WORKERS: z.coerce.number().int().positive().max(512).default(1),
@@ -150,6 +162,8 @@ export type RemoteSubgraph = {
   /** Response headers that are returned to clients. */
   readonly returnHeaders: readonly string[];
   readonly errors: SubgraphErrorPolicy;
+  /** Signs requests to it. Undefined without SUBGRAPH_SECRET. */
+  readonly sign: SignRequest | undefined;
   /** Whether it receives the client's credentials. If so, a 401 or 403 refers to them. */
   readonly receivesCredentials: boolean;
 };
@@ -176,6 +190,8 @@ export type GatewayConfig = {
   readonly forwardHeaders: readonly string[];
   /** Subgraph headers that are returned to clients, lowercased. */
   readonly returnHeaders: readonly string[];
+  /** The header that chooses a tenant, lowercased. */
+  readonly tenantHeader: string | undefined;
   readonly subgraphErrors: SubgraphErrorPolicy;
   /** The enabled custom labels of progressive `@override`. Percentages are decided for each request. */
   readonly overrideLabels: readonly string[];
@@ -232,10 +248,12 @@ export const isSandboxAllowed = ({
 /** Reads the configuration of a gateway for these subgraphs. Throws ConfigError. */
 export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfig => {
   const [values, urls] = readEach(
-    () => readEnv(GatewayEnv, env),
+    () => readEnv(GatewayEnv, env, ['SUBGRAPH_SECRET']),
     () => readEnv(createSubgraphUrlsEnv(subgraphs), env),
   );
   const isProduction = values.NODE_ENV === 'production';
+  const isSplit = subgraphs.some((name) => urls[urlVariable(name)]);
+  if (isProduction && isSplit && !values.SUBGRAPH_SECRET) throw new ConfigError(SECRET_REQUIRED);
   if (values.SAFELIST !== 'off' && values.SUPERGRAPH && !values.SAFELIST_MANIFESTS?.length) {
     throw new ConfigError(
       'SAFELIST_MANIFESTS: is required with SAFELIST and SUPERGRAPH. Name the manifests of the operations to serve.',
@@ -263,11 +281,13 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
       timeoutMs: values.SUBGRAPH_TIMEOUTS_MS.get(name) ?? values.REQUEST_TIMEOUT_MS,
       returnHeaders: values.RETURN_HEADERS,
       errors: subgraphErrors,
+      sign: createRequestSigner(values.SUBGRAPH_SECRET ?? [], name),
       receivesCredentials: values.FORWARD_HEADERS.some((header) => CREDENTIAL_HEADER.test(header)),
     }),
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     forwardHeaders: values.FORWARD_HEADERS.map((name) => name.toLowerCase()),
     returnHeaders: values.RETURN_HEADERS,
+    tenantHeader: values.TENANT_HEADER,
     subgraphErrors,
     overrideLabels: values.OVERRIDE_LABELS,
     workers: values.CLUSTER_WORKERS,

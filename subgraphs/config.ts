@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { type Env, readEnv } from '../runtime/env.ts';
+import { ConfigError, type Env, readEnv } from '../runtime/env.ts';
 import { createHostPolicy } from '../runtime/hosts.ts';
 import { allowedHosts, HttpEnv, Milliseconds, toHttpLimits } from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
 import { subgraphs } from './index.ts';
 import { createLimitsShape, readLimits, SUBGRAPH_LIMITS } from './kit/limits/limits-env.ts';
+import { SECRET_REQUIRED, SubgraphSecret } from './kit/protocol/signed-identity.ts';
 
 const NAMES = subgraphs.map(({ name }) => name);
 const PROVIDERS = new Set(subgraphs.map(({ provider }) => provider.name));
@@ -36,6 +37,7 @@ export const SubgraphProcessEnv = HttpEnv.extend({
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
   // A gateway requests thousands of entities at once, each with two or more values.
   MAX_BODY_VALUES: z.coerce.number().int().positive().default(60_000),
+  SUBGRAPH_SECRET: SubgraphSecret.optional(),
   ...createLimitsShape(SUBGRAPH_LIMITS),
 });
 
@@ -49,7 +51,8 @@ export const readServed = (env: Env) => {
 
 /** Reads the configuration. Throws ConfigError naming each variable that is missing or malformed. */
 export const readConfig = (env: Env) => {
-  const values = readEnv(SubgraphProcessEnv, env);
+  const values = readEnv(SubgraphProcessEnv, env, ['SUBGRAPH_SECRET']);
+  if (values.NODE_ENV === 'production' && !values.SUBGRAPH_SECRET) throw new ConfigError(SECRET_REQUIRED);
   return {
     port: values.PORT,
     host: values.HOST,
@@ -59,6 +62,7 @@ export const readConfig = (env: Env) => {
     admission: { running: values.MAX_REQUESTS, waiting: values.MAX_WAITING_REQUESTS },
     http: toHttpLimits(values),
     documentLimits: readLimits(values),
+    secrets: values.SUBGRAPH_SECRET ?? [],
     hosts: createHostPolicy(allowedHosts(values)),
   };
 };

@@ -6,6 +6,7 @@ import { subgraphs } from './index.ts';
 import { createProcessInfrastructure, readInfrastructureConfig } from './kit/infrastructure.ts';
 import { serve } from './kit/serve.ts';
 import { hasCredentials, type SubgraphModule } from './kit/subgraph.ts';
+import { openConfiguredTenants } from './kit/tenants.ts';
 
 type Sandboxes = ReadonlyMap<string, Awaited<ReturnType<NonNullable<SubgraphModule['provider']['sandbox']>>>>;
 
@@ -54,7 +55,13 @@ await run(process.env, async () => {
   );
   const log = createLog(logLevel);
   const { infrastructure, redis, health } = createProcessInfrastructure(process.env, log);
-  const created = chosen.map(({ module, env }) => module.create(env, infrastructure));
+  const tenants = await openConfiguredTenants({
+    env: Object.assign({ ...process.env }, ...chosen.map(({ env }) => env)),
+    providers: subgraphs.map(({ provider }) => provider),
+    called: chosen.map(({ module }) => module.provider),
+    log,
+  });
+  const created = chosen.map(({ module, env }) => module.create(env, infrastructure, tenants));
   const served = await serve(created, { ...at, log, health });
   for (const { module, isSandbox } of chosen) {
     const source = isSandbox ? 'its provider’s sandbox, with sample data' : 'its provider, for real';
@@ -64,6 +71,7 @@ await run(process.env, async () => {
     close: async () => {
       await served.close();
       redis?.close();
+      tenants?.close();
     },
   };
 });

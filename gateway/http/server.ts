@@ -5,12 +5,14 @@ import { createAdmission, withAdmission } from '../../runtime/admission.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { createHttpApp, requestSignal } from '../../runtime/http-app.ts';
 import { addHeader } from '../../runtime/reply-header.ts';
-import { sendError } from '../../runtime/send-refusal.ts';
+import { sendError, sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
-import { UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
+import { type Identity, UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { type OperationOptions, readOptions } from '../../subgraphs/kit/protocol/options.ts';
+import type { Tenants } from '../../subgraphs/kit/tenants.ts';
+import { chooseTenant } from '../auth/tenant.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
@@ -27,9 +29,13 @@ export type GatewayServer = {
 export const startGatewayServer = async ({
   redis,
   health,
+  tenants,
   ...options
 }: Omit<ApolloOptions, 'cache' | 'safelist' | 'turns'> &
-  Pick<ProcessInfrastructure, 'redis' | 'health'>): Promise<GatewayServer> => {
+  Pick<ProcessInfrastructure, 'redis' | 'health'> & {
+    /** The tenants whose providers this process calls. */
+    readonly tenants?: Tenants | undefined;
+  }): Promise<GatewayServer> => {
   const { config, transports, log } = options;
   // Loaded only with Redis, because its client is slow to load.
   const cache = redis && (await import('./apq-cache.ts')).createApqCache(redis);
@@ -59,6 +65,8 @@ export const startGatewayServer = async ({
   const deadlines = new WeakMap<FastifyRequest, Pick<OperationOptions, 'signal' | 'deadlineAt'>>();
   const deadlineOf = (request: FastifyRequest) =>
     deadlines.get(request) as Pick<OperationOptions, 'signal' | 'deadlineAt'>;
+  const identities = new WeakMap<FastifyRequest, Identity>();
+  const identityOf = (request: FastifyRequest) => identities.get(request) as Identity;
   app.route({
     url: '/graphql',
     method: ['GET', 'POST'],
@@ -67,6 +75,9 @@ export const startGatewayServer = async ({
       // Responses to GET may be cached.
       if (request.method === 'GET') addHeader(reply, 'vary', 'accept');
       if (refuseUnacceptable(request, reply, { html: config.explorer })) return;
+      const identity = chooseTenant(UNRESTRICTED, request.headers, { tenants, header: config.tenantHeader });
+      if ('code' in identity) return void sendRefusal(reply.header('connection', 'close'), identity);
+      identities.set(request, identity);
       deadlines.set(request, {
         signal: requestSignal(reply, config.requestTimeoutMs),
         deadlineAt: monotonicNow() + config.requestTimeoutMs,
@@ -88,7 +99,8 @@ export const startGatewayServer = async ({
         context: async (request, reply) => {
           if (request.method === 'GET' && config.cacheScope === 'PUBLIC') {
             // Shared caches must distinguish responses by the forwarded headers.
-            for (const name of config.forwardHeaders) addHeader(reply, 'vary', name);
+            const names = config.tenantHeader ? [...config.forwardHeaders, config.tenantHeader] : config.forwardHeaders;
+            for (const name of names) addHeader(reply, 'vary', name);
           }
           const fetched = openFetchedBytes();
           reply.raw.once('close', fetched.release);
@@ -96,7 +108,7 @@ export const startGatewayServer = async ({
           const clientReport = config.reportAllowed ? report : undefined;
           return createRequestContext({
             clientReport,
-            identity: UNRESTRICTED,
+            identity: identityOf(request),
             options: {
               ...deadlineOf(request),
               noCache: config.noCacheAllowed && noCache,

@@ -6,6 +6,7 @@ import { createLog, type Log } from '../../runtime/log.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
 import { createProcessInfrastructure, readInfrastructureConfig } from '../../subgraphs/kit/infrastructure.ts';
 import { hasCredentials, type Subgraph, type SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
+import { openConfiguredTenants, type Tenants } from '../../subgraphs/kit/tenants.ts';
 import { type GatewayConfig, isSandboxAllowed, readConfig, urlVariable } from '../config.ts';
 import { startGatewayServer } from '../http/server.ts';
 import type { StartedGateway } from '../started-gateway.ts';
@@ -45,8 +46,9 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
   const sandboxes: StartedSandbox[] = [];
   const environments = new Map<string, Env>();
   const created: Subgraph[] = [];
+  let tenants: Tenants | undefined;
   const create = (modules: readonly SubgraphModule[], on: Infrastructure, into: Subgraph[]): void => {
-    for (const module of modules) into.push(module.create(environments.get(module.name) ?? env, on));
+    for (const module of modules) into.push(module.create(environments.get(module.name) ?? env, on, tenants));
   };
   try {
     for (const [module, provider] of sandboxed) {
@@ -54,6 +56,13 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       sandboxes.push(sandbox);
       environments.set(module.name, { ...env, ...provider.environment(sandbox) });
     }
+    // Where sandboxes replace providers, tenants use them too.
+    tenants = await openConfiguredTenants({
+      env: Object.assign({ ...env }, ...environments.values()),
+      providers: subgraphs.map(({ provider }) => provider),
+      called: local.map(({ provider }) => provider),
+      log,
+    });
     create(local, infrastructure, created);
     const transports = new Map(created.map((one) => [one.name, createLocalTransport(one, log)]));
     // Only a watched graph changes, so only its fetches look up the current transport.
@@ -89,6 +98,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       transports: createTransports(config, watch ? replaceable : transports, log),
       redis,
       health,
+      tenants,
     });
     for (const { warmUp } of created) void warmUp?.();
     return {
@@ -98,12 +108,14 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       close: async () => {
         await server.close();
         redis?.close();
+        tenants?.close();
         await closeAll(sandboxes);
       },
     };
   } catch (error) {
     await closeAll(created);
     redis?.close();
+    tenants?.close();
     await closeAll(sandboxes);
     throw error;
   }

@@ -17,11 +17,21 @@ export const createLocalTransport = (subgraph: Subgraph, log: Log): Transport =>
       for (const { variable, values } of representations) allVariables[variable] = values;
       try {
         const { data, errors } = await run(allVariables, { ...context.contextOf(subgraph), stale });
-        return { data, errors: errors?.map((error) => toPublicError(error, log, subgraph.credentials)), stale };
+        return {
+          data,
+          errors: errors?.map((error) => toPublicError(error, log, subgraph.credentialsOf?.(context.identity))),
+          stale,
+        };
       } catch (error) {
         return {
           data: null,
-          errors: [toPublicError(new GraphQLError('', { originalError: error as Error }), log, subgraph.credentials)],
+          errors: [
+            toPublicError(
+              new GraphQLError('', { originalError: error as Error }),
+              log,
+              subgraph.credentialsOf?.(context.identity),
+            ),
+          ],
         };
       }
     };

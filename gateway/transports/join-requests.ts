@@ -1,4 +1,5 @@
 import { isUpstreamError } from '../../connectors/errors.ts';
+import type { Identity } from '../../subgraphs/kit/identity.ts';
 import type { RequestContext } from '../http/context.ts';
 import type { Reply } from './graphql-reply.ts';
 
@@ -10,13 +11,14 @@ import type { Reply } from './graphql-reply.ts';
  *
  * `clear` must be called after a mutation, so that later requests do not join earlier ones.
  */
-export const createJoiner = () => {
+export const createJoiner = ({ distinguishesIdentities }: { readonly distinguishesIdentities: boolean }) => {
   const inFlight = new Map<string, Promise<Reply>>();
   const join = (body: string, context: RequestContext, send: () => Promise<Reply>): Promise<Reply> => {
-    const { options, headers, clientReport } = context;
+    const { options, headers, identity, clientReport } = context;
     // A response that bypasses the cache, or whose cost is reported, belongs to one request.
     if (options.noCache || clientReport) return send();
-    const key = `${identityOf(headers)}${options.reportMaxAge ? 'timed' : ''}\n${body}`;
+    const client = distinguishesIdentities ? keyOf(identity) : '';
+    const key = `${client}${clientHeaders(headers)}${options.reportMaxAge ? 'timed' : ''}\n${body}`;
     const running = inFlight.get(key);
     if (running) {
       return running.catch((error: unknown) => {
@@ -41,8 +43,20 @@ const ABORT_CODES: ReadonlySet<string> = new Set(['UPSTREAM_CANCELLED', 'UPSTREA
 
 const TRACING_HEADERS: ReadonlySet<string> = new Set(['x-request-id', 'traceparent', 'tracestate']);
 
-const identityOf = (headers: Readonly<Record<string, string>>): string => {
-  let identity = '';
-  for (const name in headers) if (!TRACING_HEADERS.has(name)) identity += `${name}: ${headers[name]}\n`;
-  return identity;
+const clientHeaders = (headers: Readonly<Record<string, string>>): string => {
+  let text = '';
+  for (const name in headers) if (!TRACING_HEADERS.has(name)) text += `${name}: ${headers[name]}\n`;
+  return text;
+};
+
+const keys = new WeakMap<Identity, string>();
+
+/** Text that differs where a subgraph may answer two identities differently. */
+const keyOf = (identity: Identity): string => {
+  const known = keys.get(identity);
+  if (known !== undefined) return known;
+  const { method, subject, tenant, customerEmail, scopes } = identity;
+  const key = JSON.stringify([method, subject, tenant, customerEmail, [...scopes].sort()]);
+  keys.set(identity, key);
+  return key;
 };

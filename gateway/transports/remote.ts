@@ -8,6 +8,7 @@ import type { Log } from '../../runtime/log.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
 import { writeOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { mergeReport, readReport } from '../../subgraphs/kit/protocol/report.ts';
+import { IDENTITY_HEADER } from '../../subgraphs/kit/protocol/signed-identity.ts';
 import type { RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { RemoteSubgraph } from '../config.ts';
 import { isData } from '../execution/data.ts';
@@ -35,7 +36,8 @@ const ResponseBody = z.object({
  * specifies; any other failure becomes one error.
  */
 export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Transport => {
-  const { name, url, timeoutMs, returnHeaders } = subgraph;
+  const { name, url, timeoutMs, returnHeaders, sign } = subgraph;
+  const isBundled = subgraph.errors === 'bundled';
   // A subgraph rejects a request that it cannot execute with 400 and the reason.
   const http = createHttpConnector({
     subgraph: name,
@@ -57,6 +59,8 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
       });
     } catch (error) {
       if (!isUpstreamError(error)) throw error;
+      // It refuses the gateway, not the client.
+      if (isBundled && error.details.status === 401) throw error;
       const reply = readFailedReply(error, call.write);
       if (!reply) throw error;
       return { ...reply, fallbackCode: codeOf(error) };
@@ -64,7 +68,11 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   };
 
   const send = async (body: string, isMutation: boolean, context: RequestContext): Promise<Reply> => {
-    const { options, clientReport, headers, returnHeader, telemetry } = context;
+    const { options, clientReport, headers, identity, returnHeader, telemetry } = context;
+    // The subgraph would not know, and respond with the data of others.
+    if (isBundled && !sign && (identity.customerEmail !== undefined || identity.tenant !== undefined)) {
+      throw new UpstreamError('UPSTREAM_UNAUTHORIZED', name, 'cannot tell who asks without SUBGRAPH_SECRET', origin);
+    }
     const reply = await exchange({
       operation: origin.operation,
       method: 'POST',
@@ -73,6 +81,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
         ...headers,
         // The gateway's own statistics may be more detailed, for its log.
         ...writeOptions({ ...options, report: clientReport }),
+        ...(sign && { [IDENTITY_HEADER]: await sign(identity, body) }),
         'content-type': 'application/json',
         accept: 'application/graphql-response+json, application/json',
       },
@@ -90,7 +99,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     return reply;
   };
 
-  const joiner = createJoiner();
+  const joiner = createJoiner({ distinguishesIdentities: sign !== undefined });
 
   const mutate = async (body: string, context: RequestContext): Promise<SubgraphResponse> => {
     const startMs = startOf(context);
@@ -147,7 +156,8 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
 
   const toError = (error: UpstreamError): SubgraphError => {
     const code = codeOf(error);
-    if (code === error.code) return toPublicError(new GraphQLError('', { originalError: error }), log);
+    if (code === error.code)
+      return toPublicError(new GraphQLError('', { originalError: error }), log, ['SUBGRAPH_SECRET']);
     log.info({ code, subgraph: name, status: error.details.status }, error.message);
     return { message: maskedMessage(name, code), extensions: { code } };
   };

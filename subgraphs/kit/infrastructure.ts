@@ -11,6 +11,7 @@ export const InfrastructureEnv = z.object({
     .refine(isRedisUrl, 'must be a redis or rediss URL, like redis://user:pass%40word@host:6379/0')
     .optional(),
   REDIS_TIMEOUT_MS: z.coerce.number().int().positive().max(60_000).default(500),
+  TENANTS: z.string().optional(),
   CACHE_MAX_MIB: z.coerce.number().int().min(0).max(100_000).default(64),
 });
 

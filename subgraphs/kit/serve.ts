@@ -1,3 +1,4 @@
+import { createHash, type Hash } from 'node:crypto';
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
@@ -7,20 +8,32 @@ import { type AdmissionLimits, createAdmission, withAdmission } from '../../runt
 import { monotonicNow } from '../../runtime/clock.ts';
 import type { HostPolicy } from '../../runtime/hosts.ts';
 import { createHttpApp, requestSignal } from '../../runtime/http-app.ts';
+import type { Refusal } from '../../runtime/http-errors.ts';
 import type { HttpLimits } from '../../runtime/http-limits.ts';
 import type { Running } from '../../runtime/lifecycle.ts';
 import type { Log } from '../../runtime/log.ts';
+import { sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { toPublicError } from './errors.ts';
 import type { FieldContext } from './field.ts';
 import { graphqlOverHttp, refuseUnacceptable } from './graphql-over-http.ts';
-import { UNRESTRICTED } from './identity.ts';
+import { type Identity, UNRESTRICTED } from './identity.ts';
 import { createDocumentGuard } from './limits/document-guard.ts';
 import type { DocumentLimits } from './limits/document-limits.ts';
 import { type OperationOptions, readOptions } from './protocol/options.ts';
 import { writeReport } from './protocol/report.ts';
+import { createRequestVerifier, IDENTITY_HEADER } from './protocol/signed-identity.ts';
 import { createRequestOptions, type RequestTelemetry } from './request-options.ts';
 import type { Subgraph } from './subgraph.ts';
+
+/** What is known of a request before its body. */
+type Arrival = OperationOptions & {
+  readonly identity: Identity;
+  /** SHA-256 of the body that was signed, base64url. Undefined if requests are not signed. */
+  readonly bodyDigest: string | undefined;
+  /** Computes that of the body that arrives. */
+  readonly receivedBody: Hash | undefined;
+};
 
 type FetchContext = FieldContext & { readonly telemetry: RequestTelemetry; readonly signal: AbortSignal };
 
@@ -46,11 +59,19 @@ export type ServeOptions = {
   readonly http: HttpLimits;
   /** Limits on the documents that a gateway may send. */
   readonly documentLimits: DocumentLimits;
+  /** The secrets with which the gateway signs requests. Without any, every request is accepted. */
+  readonly secrets: readonly string[];
   /** The host names that the gateway may use for this process. */
   readonly hosts: HostPolicy;
   readonly log: Log;
   /** Returns details for `/health/ready`. */
   readonly health: () => Readonly<Record<string, string>>;
+};
+
+const UNSIGNED: Refusal = {
+  status: 401,
+  message: 'This subgraph takes signed requests of its gateway only. Set the same SUBGRAPH_SECRET for both.',
+  code: 'UNAUTHENTICATED',
 };
 
 /** Maximum number of errors reported for one document, or for the variables of one request. */
@@ -69,14 +90,15 @@ export const serve = async (
     admission: admissionLimits,
     http,
     hosts,
+    secrets,
     log,
     health,
   } = options;
   const turns = createTurnQueue();
   const { app, listen, close } = createHttpApp({ log, shutdownGraceMs, limits: http, hosts, turns, health });
   const admission = createAdmission(admissionLimits);
-  const arrivals = new WeakMap<FastifyRequest, OperationOptions>();
-  const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as OperationOptions;
+  const arrivals = new WeakMap<FastifyRequest, Arrival>();
+  const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Arrival;
   const servers: ApolloServer<FetchContext>[] = [];
   const documents = createDocumentGuard<FetchContext>({
     limits: options.documentLimits,
@@ -84,7 +106,7 @@ export const serve = async (
     signalOf: ({ signal }) => signal,
     turns,
   });
-  for (const { name, schema, credentials, createContext, warmUp } of subgraphs) {
+  for (const { name, schema, credentialsOf, createContext, warmUp } of subgraphs) {
     const apollo = new ApolloServer<FetchContext>({
       schema,
       logger: log,
@@ -94,21 +116,38 @@ export const serve = async (
       includeStacktraceInErrorResponses: false,
       stopOnTerminationSignals: false,
       formatError: (formatted, error) =>
-        error instanceof GraphQLError ? toPublicError(error, log, credentials) : formatted,
+        error instanceof GraphQLError ? toPublicError(error, log, credentialsOf?.()) : formatted,
       plugins: [documents.plugin, graphqlOverHttp, ApolloServerPluginLandingPageDisabled(), reportPlugin],
     });
     await apollo.start();
     servers.push(apollo);
+    const verify = createRequestVerifier(secrets, name);
     app.route({
       url: `/${name}`,
       method: ['GET', 'POST'],
       exposeHeadRoute: false,
-      onRequest: (request, reply, done) => {
+      onRequest: async (request, reply) => {
         if (refuseUnacceptable(request, reply)) return;
+        const signed = await verify?.(request.headers[IDENTITY_HEADER]);
+        if (verify && !signed) return sendRefusal(reply.header('connection', 'close'), UNSIGNED);
         const { timeoutMs = requestTimeoutMs, ...options } = readOptions(request.headers);
-        const signal = requestSignal(reply, timeoutMs);
-        arrivals.set(request, { ...options, signal, deadlineAt: monotonicNow() + timeoutMs });
-        done();
+        arrivals.set(request, {
+          ...options,
+          signal: requestSignal(reply, timeoutMs),
+          deadlineAt: monotonicNow() + timeoutMs,
+          identity: signed?.identity ?? UNRESTRICTED,
+          bodyDigest: signed?.bodyDigest,
+          receivedBody: signed && createHash('sha256'),
+        });
+      },
+      preParsing: (request, _reply, payload, done) => {
+        const { receivedBody } = arrivalOf(request);
+        if (receivedBody) payload.on('data', (chunk: Buffer) => receivedBody.update(chunk));
+        done(null, payload);
+      },
+      preHandler: async (request, reply) => {
+        const { bodyDigest, receivedBody } = arrivalOf(request);
+        if (receivedBody && receivedBody.digest('base64url') !== bodyDigest) await sendRefusal(reply, UNSIGNED);
       },
       handler: withAdmission(
         admission,
@@ -117,7 +156,7 @@ export const serve = async (
           context: async (request) => {
             const arrival = arrivalOf(request);
             const { call, ...telemetry } = createRequestOptions(arrival);
-            return { ...createContext(call, UNRESTRICTED), telemetry, stale: [], signal: arrival.signal };
+            return { ...createContext(call, arrival.identity), telemetry, stale: [], signal: arrival.signal };
           },
         }),
       ),

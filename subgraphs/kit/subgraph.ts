@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { type GraphQLSchema, isIntrospectionType, isObjectType, parse } from 'graphql';
 import type { AnyProvider, ProviderDefinition } from '../../connectors/define-provider.ts';
+import { UpstreamError } from '../../connectors/errors.ts';
 import type { Infrastructure } from '../../connectors/infrastructure.ts';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import { createProvider } from '../../connectors/provider.ts';
@@ -13,14 +14,15 @@ import { withEntity, withField } from './field.ts';
 import type { Identity } from './identity.ts';
 import { scalars } from './scalars.ts';
 import { createSession, type Session } from './session.ts';
+import type { TenantSettings, Tenants } from './tenants.ts';
 
 /** A created subgraph: one domain of the graph, executable in any process. */
 export type Subgraph = {
   /** As in `supergraph.yaml`. */
   readonly name: string;
   readonly schema: GraphQLSchema;
-  /** The configured credential variables, which the log names if the provider rejects them. */
-  readonly credentials?: readonly string[];
+  /** The credential variables for a sender, or for one who is not known, which the log names if the provider rejects them. */
+  readonly credentialsOf?: (identity?: Identity) => readonly string[];
   /**
    * Creates the resolvers' context for one client request, including its loaders. All fetches of a client request should
    * share one context, each with its own `FieldContext`.
@@ -42,7 +44,7 @@ export type SubgraphModule = {
   /** Reads the provider's variables, as `create` does. Throws ConfigError naming each that is missing or malformed. */
   readonly readConfig: (env: Env) => unknown;
   /** Creates the subgraph. Throws ConfigError as `readConfig` does. */
-  readonly create: (env: Env, infrastructure: Infrastructure) => Subgraph;
+  readonly create: (env: Env, infrastructure: Infrastructure, tenants?: Tenants) => Subgraph;
 };
 
 /** Whether the environment has credentials for the provider, so that requests go to the real one. */
@@ -91,19 +93,42 @@ export const defineSubgraph = <
   port,
   provider: definition,
   readConfig: (env) => readSettings(definition, env),
-  create: (env, infrastructure) => {
+  create: (env, infrastructure, tenants) => {
     const settings = readSettings(definition, env);
     const provider = createProvider(infrastructure, definition, { subgraph: name, settings });
+    const configured = namesOfSet(credentialsOf(definition), env);
     return {
       name,
-      credentials: namesOfSet(credentialsOf(definition), env),
+      credentialsOf: (identity) => {
+        if (identity?.tenant !== undefined) return [`TENANTS (${identity.tenant})`];
+        return identity || !tenants ? configured : [...configured, 'TENANTS'];
+      },
       schema: buildSchema(folder, resolvers),
-      createContext: (options, identity) => createContext(createSession(provider.connect(options), options), identity),
+      createContext: (options, identity) => {
+        const settings = tenantSettings(tenants, identity, { subgraph: name, provider: definition.name });
+        const credentials = settings ? new Map([[definition.name, settings]]) : options.credentials;
+        return createContext(createSession(provider.connect({ credentials }), options), identity);
+      },
       warmUp: () => provider.warmUp().catch(() => {}),
       close: provider.close,
     };
   },
 });
+
+/**
+ * Returns the settings of the sender's tenant; undefined for the configured ones. Throws UpstreamError if the tenant has no
+ * credential at the provider: it must not read with anybody else's.
+ */
+const tenantSettings = (
+  tenants: Tenants | undefined,
+  { tenant }: Identity,
+  { subgraph, provider }: { readonly subgraph: string; readonly provider: string },
+): TenantSettings | undefined => {
+  if (tenant === undefined) return undefined;
+  const settings = tenants?.settingsOf(tenant, provider);
+  if (settings) return settings;
+  throw new UpstreamError('UPSTREAM_UNAUTHORIZED', subgraph, `tenant ${tenant} has no credential`);
+};
 
 type Resolvers = NonNullable<Extract<Parameters<typeof buildSubgraphSchema>[0], { resolvers?: unknown }>['resolvers']>;
 

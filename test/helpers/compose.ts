@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { freePort, ROOT, type Spawned, startProcess } from './processes.ts';
+import { claimsFor, sign } from './signed-request.ts';
 import { type Ask, createAsk } from './stack.ts';
 import { hasTool } from './tools.ts';
 
@@ -117,7 +118,15 @@ export const createContainers = async (): Promise<Containers> => {
     up,
     down,
     ask: createAsk(`http://127.0.0.1:${ports.get('gateway')}/graphql`),
-    askSubgraph: (name, ...given) => createAsk(`http://127.0.0.1:${ports.get(name)}/${name}`)(...given),
+    askSubgraph: (name, query, variables = {}) => {
+      const token = sign(
+        claimsFor(JSON.stringify({ query, variables }), { aud: name }),
+        environmentOf(name, {})['SUBGRAPH_SECRET'] ?? '',
+      );
+      return createAsk(`http://127.0.0.1:${ports.get(name)}/${name}`)(query, variables, {
+        headers: { 'x-tributary-identity': token },
+      });
+    },
     close: async () => {
       // In reverse order of start: the gateway first.
       for (const name of [...running.keys()].reverse()) await down(name);

@@ -1,0 +1,143 @@
+import { unwatchFile, watchFile } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { setImmediate as yieldToOthers } from 'node:timers/promises';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import type { AnyProvider } from '../../connectors/define-provider.ts';
+import { addressesOf, credentialsOf, readSettings, secretsOf } from '../../connectors/settings.ts';
+import { ConfigError, type Env, namesOfSet } from '../../runtime/env.ts';
+import type { Log } from '../../runtime/log.ts';
+
+/** The variables of one tenant, by name, e.g. `STRIPE_API_KEY_FILE`. */
+type TenantEnv = Readonly<Record<string, string>>;
+
+/** The settings of a provider, for one tenant. */
+export type TenantSettings = Readonly<Record<string, unknown>>;
+
+/** The tenants of a process, with their own credentials at the providers. */
+export type Tenants = {
+  readonly has: (tenant: string) => boolean;
+  /** Returns a tenant's settings for a provider. Undefined if it has no credential there, or does not exist. */
+  readonly settingsOf: (tenant: string, provider: string) => TenantSettings | undefined;
+  readonly close: () => void;
+};
+
+type TenantsOptions = {
+  /** The YAML file: variables by tenant. */
+  readonly file: string;
+  /** The variables that all tenants share: addresses, limits. */
+  readonly env: Env;
+  /** All providers, whose variables the file may have. */
+  readonly providers: readonly AnyProvider[];
+  /** Those that this process calls. */
+  readonly called: readonly AnyProvider[];
+  readonly log: Log;
+};
+
+const TenantsFile = z.record(
+  z.string().regex(/^[\w.-]{1,64}$/, 'must be a name of up to 64 letters, digits, dots, dashes and underscores'),
+  z.record(z.string(), z.coerce.string()),
+);
+
+/** How often the file is checked for changes, in milliseconds. */
+const CHECK_EVERY_MS = 1_000;
+
+/** Tenants that are checked before other work is let in. */
+const TENANTS_AT_ONCE = 50;
+
+type Read = ReadonlyMap<string, ReadonlyMap<string, TenantSettings>>;
+
+/**
+ * Opens the file of tenants, and reads it again when it changes. A changed file that is invalid is logged, and the tenants
+ * stay as they were. Throws ConfigError if the file is invalid at first.
+ */
+const openTenants = async (options: TenantsOptions): Promise<Tenants> => {
+  const { file, log } = options;
+  let tenants = await readTenants(options);
+  const reload = (): void => {
+    readTenants(options).then(
+      (changed) => {
+        tenants = changed;
+        log.info({ tenants: changed.size }, 'The file of tenants has changed and was read again.');
+      },
+      (error: Error) => log.error(`The file of tenants has changed and is ignored. ${error.message}`),
+    );
+  };
+  watchFile(file, { interval: CHECK_EVERY_MS, persistent: false }, reload);
+  return {
+    has: (tenant) => tenants.has(tenant),
+    settingsOf: (tenant, provider) => tenants.get(tenant)?.get(provider),
+    close: () => unwatchFile(file, reload),
+  };
+};
+
+/** Opens the file that TENANTS names. Undefined if it names none. Throws ConfigError. */
+export const openConfiguredTenants = (options: Omit<TenantsOptions, 'file'>): Promise<Tenants> | undefined => {
+  const file = options.env['TENANTS'];
+  return file ? openTenants({ ...options, file }) : undefined;
+};
+
+const readTenants = async ({ file, env, providers, called }: TenantsOptions): Promise<Read> => {
+  const found = await readTenantsFile(file);
+  const known = new Set(providers.flatMap((provider) => variablesOf(provider)));
+  // A tenant never gets the configured credentials, also where it has none of its own.
+  const common = withoutCredentials(env, called);
+  const tenants = new Map<string, ReadonlyMap<string, TenantSettings>>();
+  const problems: string[] = [];
+  for (const [tenant, variables] of Object.entries(found)) {
+    if (tenants.size % TENANTS_AT_ONCE === 0) await yieldToOthers();
+    const unknown = Object.keys(variables).filter((name) => !known.has(name));
+    if (unknown.length > 0) problems.push(`${tenant} has unknown variables: ${unknown.join(', ')}`);
+    try {
+      tenants.set(tenant, settingsOfTenant(called, common, variables));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problems.push(...error.message.split('\n').map((problem) => `${tenant}: ${problem}`));
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems.map((problem) => `TENANTS: ${problem}`).join('\n'));
+  return tenants;
+};
+
+const readTenantsFile = async (file: string): Promise<z.output<typeof TenantsFile>> => {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new ConfigError('TENANTS: the file cannot be read.', { cause });
+  });
+  try {
+    return TenantsFile.parse(parse(text) ?? {});
+  } catch {
+    // The parser's message would show what is in the file.
+    throw new ConfigError('TENANTS: must be a YAML file with variables by tenant, e.g. acme: { STRIPE_API_KEY: … }.');
+  }
+};
+
+/** The variables that a tenant may have of a provider. */
+const variablesOf = (provider: AnyProvider): string[] => [
+  ...credentialsOf(provider),
+  ...secretsOf(provider).map((name) => `${name}_FILE`),
+];
+
+const withoutCredentials = (env: Env, providers: readonly AnyProvider[]): Env => {
+  const common = { ...env };
+  for (const provider of providers) {
+    const addresses = new Set(addressesOf(provider));
+    for (const name of credentialsOf(provider)) {
+      if (addresses.has(name)) continue;
+      delete common[name];
+      delete common[`${name}_FILE`];
+    }
+  }
+  return common;
+};
+
+const settingsOfTenant = (
+  providers: readonly AnyProvider[],
+  common: Env,
+  variables: TenantEnv,
+): ReadonlyMap<string, TenantSettings> =>
+  new Map(
+    providers.flatMap((provider) => {
+      if (namesOfSet(credentialsOf(provider), variables).length === 0) return [];
+      return [[provider.name, readSettings(provider, { ...common, ...variables }) as TenantSettings]];
+    }),
+  );
