@@ -8,7 +8,7 @@ import { addHeader } from '../../runtime/reply-header.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
-import { UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
+import { type Identity, UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { type OperationOptions, readReportHeader, requestsNoCache } from '../../subgraphs/kit/protocol.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
@@ -23,13 +23,19 @@ export type GatewayServer = {
   readonly close: () => Promise<void>;
 };
 
+export type GatewayServerOptions = Omit<ApolloOptions, 'cache' | 'safelist' | 'turns'> &
+  Pick<ProcessInfrastructure, 'redis' | 'health'> & {
+    /** Determines who sends a request. By default, everyone may do everything. */
+    readonly authenticate?: (request: FastifyRequest) => Promise<Identity>;
+  };
+
 /** Starts the HTTP server of the gateway. */
 export const startGatewayServer = async ({
   redis,
   health,
+  authenticate = async () => UNRESTRICTED,
   ...options
-}: Omit<ApolloOptions, 'cache' | 'safelist' | 'turns'> &
-  Pick<ProcessInfrastructure, 'redis' | 'health'>): Promise<GatewayServer> => {
+}: GatewayServerOptions): Promise<GatewayServer> => {
   const { config, transports, log } = options;
   // Loaded only with Redis, because its client is slow to load.
   const cache = redis && (await import('./apq-cache.ts')).createApqCache(redis);
@@ -95,7 +101,7 @@ export const startGatewayServer = async ({
           const clientReport = config.reportAllowed ? readReportHeader(request.headers) : undefined;
           return createRequestContext({
             clientReport,
-            identity: UNRESTRICTED,
+            identity: await authenticate(request),
             options: {
               ...deadlineOf(request),
               noCache: config.noCacheAllowed && requestsNoCache(request.headers['cache-control']),
