@@ -133,19 +133,13 @@ const WHO: readonly (readonly [what: string, person: Person])[] = [
   ['without an account', personAt(8)],
 ];
 
-test.each([
-  ['', customer],
-  ['with all scopes', customerWithAllScopes],
-])('a customer %s finds only own records with the keys of all', async (_, identityOf) => {
+test('a customer with all scopes finds only own records with the keys of all', async () => {
   const person = personAt(0);
-  const answers = await lookUpAll(gateway.as(identityOf(person.email ?? '')), ALL, 0);
+  const answers = await lookUpAll(gateway.as(customerWithAllScopes(person.email ?? '')), ALL, 0);
   expect(answers.size).toBeGreaterThan(1_500);
   const found = [...answers].filter(([, { text }]) => text !== NULL).map(([name]) => name);
-  expect(found.sort()).toEqual(
-    Object.entries(keysOf(person))
-      .flatMap(([lookup, keys]) => keys.map((key) => `${lookup} ${key}`))
-      .sort(),
-  );
+  const own = Object.entries(keysOf(person)).flatMap(([lookup, keys]) => keys.map((key) => `${lookup} ${key}`));
+  expect(found.sort()).toEqual(own.sort());
 });
 
 describe.each(WHO)('a customer %s', (_, person) => {
@@ -197,9 +191,4 @@ test('a customer whom no system knows sees nothing', async () => {
     for (const { text } of (await lookUpAll(ask, keys, DEPTH)).values()) expect(text).toBe(NULL);
   }
   for (const [list, type] of LISTS) expect(await listOf(ask, list, type)).toEqual([]);
-});
-
-test('an id that no record has is answered as one of another customer', async () => {
-  const ask = gateway.as(customer(personAt(0).email ?? ''));
-  for (const { text } of (await lookUpAll(ask, NONE, DEPTH)).values()) expect(text).toBe(NULL);
 });

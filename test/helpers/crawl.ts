@@ -1,5 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { buildSchema, type GraphQLObjectType, getNamedType, isObjectType } from 'graphql';
+import {
+  buildSchema,
+  type GraphQLObjectType,
+  type GraphQLOutputType,
+  getNamedType,
+  isListType,
+  isNonNullType,
+  isObjectType,
+} from 'graphql';
 import { API_SCHEMA_FILE } from '../../gateway/supergraph/files.ts';
 
 const schema = buildSchema(readFileSync(API_SCHEMA_FILE, 'utf8'));
@@ -23,3 +31,37 @@ export const selectAll = (typename: string, fields: ReadonlySet<string>, depth: 
 /** Returns all leaf values of an answer. */
 export const leavesOf = (value: unknown): unknown[] =>
   typeof value === 'object' && value !== null ? Object.values(value).flatMap(leavesOf) : [value];
+
+/** Returns an answer without the fields that are not among some, by coordinate: null, up to the next field that can be null. */
+export const maskAnswer = (data: unknown, fields: ReadonlySet<string>): unknown =>
+  maskObject(schema.getQueryType(), data as Values, fields);
+
+type Values = Readonly<Record<string, unknown>>;
+
+class NullError extends Error {}
+
+const maskObject = (type: unknown, values: Values, fields: ReadonlySet<string>): Values =>
+  Object.fromEntries(
+    Object.entries(values).map(([name, value]) => {
+      const field = isObjectType(type) ? type.getFields()[name] : undefined;
+      if (!isObjectType(type) || !field) throw new Error(`There is no field ${name}.`);
+      const isAllowed = fields.has(`${type.name}.${name}`);
+      return [name, maskValue(field.type, isAllowed ? value : null, fields)];
+    }),
+  );
+
+const maskValue = (type: GraphQLOutputType, value: unknown, fields: ReadonlySet<string>): unknown => {
+  if (isNonNullType(type)) {
+    const masked = maskValue(type.ofType, value, fields);
+    if (masked === null) throw new NullError();
+    return masked;
+  }
+  if (value === null) return null;
+  try {
+    if (isListType(type)) return (value as unknown[]).map((item) => maskValue(type.ofType, item, fields));
+    return isObjectType(type) ? maskObject(type, value as Values, fields) : value;
+  } catch (error) {
+    if (error instanceof NullError) return null;
+    throw error;
+  }
+};
