@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCompany, type Person } from '../../sandbox/company.ts';
-import { leavesOf, selectAll } from '../helpers/crawl.ts';
+import { type Lookup, leavesOf, listsWith, lookupsWith, selectAll } from '../helpers/crawl.ts';
 import { NO_ANSWER_LIMITS } from '../helpers/no-limits.ts';
 import {
   ADMINISTRATOR,
@@ -13,7 +13,7 @@ import { fieldsWith } from '../helpers/scopes.ts';
 import { type Answer, type Ask, type Stack, startStack } from '../helpers/stack.ts';
 
 /*
- * Customers ask for everything that the graph reaches, with the ids of all records of the sample company. Each gets their own
+ * Customers ask for everything that the graph reaches, with the keys of all records of the sample company. Each gets their own
  * records as an administrator sees them, and every other record as one that does not exist.
  */
 
@@ -35,56 +35,46 @@ afterAll(async () => {
 const DEPTH = 9;
 
 const ownFields = fieldsWith(new Set(['self:read']));
+const LOOKUPS = lookupsWith(ownFields);
+const LISTS = listsWith(ownFields);
 
-/** The root fields that look up a record, with the type of the record and of the argument. */
-const LOOKUPS = {
-  'customer(id: $key)': ['Customer', 'ID!'],
-  'customer(email: $key)': ['Customer', 'String!'],
-  'company(id: $key)': ['Company', 'ID!'],
-  'deal(id: $key)': ['Deal', 'ID!'],
-  'payment(id: $key)': ['Payment', 'ID!'],
-  'invoice(id: $key)': ['Invoice', 'ID!'],
-} as const;
-type Lookup = keyof typeof LOOKUPS;
-
-type Keys = Readonly<Record<Lookup, readonly string[]>>;
-
-/** Keys that no record has. */
-const NONE: Keys = {
-  'customer(id: $key)': ['999999'],
-  'customer(email: $key)': ['nobody@customers.example'],
-  'company(id: $key)': ['999999'],
-  'deal(id: $key)': ['999999'],
-  'payment(id: $key)': ['pi_3nobody'],
-  'invoice(id: $key)': ['in_1nobody'],
-};
+/** The keys of a lookup's records. */
+type Keys = (lookup: Lookup) => readonly string[];
 
 const accountsOf = ({ email }: Person) =>
   company.accounts.filter((account) => email !== null && account.email?.toLowerCase() === email);
+
+const dealsOf = ({ id }: Person) => company.deals.filter(({ personId }) => personId === id);
 
 /** The keys of all records, or of those that belong to a person. */
 const keysOf = (person?: Person): Keys => {
   const people = person ? [person] : company.people;
   const accounts = person ? accountsOf(person) : company.accounts;
-  const organisations = company.organisations.filter(({ id }) => !person || id === person.organisationId);
-  return {
-    'customer(id: $key)': people.map(({ id }) => id),
-    'customer(email: $key)': people.flatMap(({ email }) => email ?? []),
-    'company(id: $key)': organisations.map(({ id }) => id),
-    'deal(id: $key)': company.deals.flatMap(({ id, personId }) => (!person || personId === person.id ? [id] : [])),
-    'payment(id: $key)': accounts.flatMap(({ payments }) => payments.map(({ id }) => id)),
-    'invoice(id: $key)': accounts.flatMap(({ invoices }) => invoices.map(({ id }) => id)),
+  const ids: Readonly<Record<string, readonly { readonly id: string }[]>> = {
+    Customer: people,
+    Company: company.organisations.filter(({ id }) => !person || id === person.organisationId),
+    Deal: person ? dealsOf(person) : company.deals,
+    Payment: accounts.flatMap(({ payments }) => payments),
+    Invoice: accounts.flatMap(({ invoices }) => invoices),
+  };
+  return ({ type, key }) => {
+    if (key === 'email') return people.flatMap(({ email }) => email ?? []);
+    const records = ids[type];
+    if (!records) throw new Error(`Say which records have an ID of a ${type}.`);
+    return records.map(({ id }) => id);
   };
 };
 
-const ALL = keysOf();
+/** A key that no record has. */
+const absentKey: Keys = ({ type, key }) => {
+  if (key === 'email') return ['nobody@customers.example'];
+  return [{ Payment: 'pi_3nobody', Invoice: 'in_1nobody' }[type] ?? '999999'];
+};
 
 /** The values by which a person, or a record of theirs, can be recognized. */
 const marksOf = (person: Person): unknown[] => [
   ...[person.email, person.phone].filter((value) => value !== null),
-  ...company.deals.flatMap(({ id, personId, lineItems }) =>
-    personId === person.id ? [id, ...lineItems.map((line) => line.id)] : [],
-  ),
+  ...dealsOf(person).flatMap(({ id, lineItems }) => [id, ...lineItems.map((line) => line.id)]),
   ...accountsOf(person).flatMap(({ id, payments, invoices }) => [
     id,
     ...payments.flatMap((payment) => [payment.id, payment.description, ...payment.refunds.map((refund) => refund.id)]),
@@ -94,76 +84,81 @@ const marksOf = (person: Person): unknown[] => [
 
 type Found = Answer<{ it: unknown }>;
 
-const lookUp = (ask: Ask, lookup: Lookup, key: string, depth: number): Promise<Found> => {
-  const [type, argument] = LOOKUPS[lookup];
-  return ask(`query ($key: ${argument}) { it: ${lookup} { ${selectAll(type, ownFields, depth)} } }`, { key });
-};
+const nameOf = ({ field, key }: Lookup, value: string): string => `${field}(${key}: ${value})`;
+
+const namesOf = (keys: Keys): string[] =>
+  LOOKUPS.flatMap((lookup) => keys(lookup).map((value) => nameOf(lookup, value)));
 
 /** Looks up records, some at a time. Returns the answers by lookup and key. */
-const lookUpAll = async (ask: Ask, keys: Keys, depth: number): Promise<Map<string, Found>> => {
+const lookUp = async (ask: Ask, keys: Keys, depth: number): Promise<Map<string, Found>> => {
   const answers = new Map<string, Found>();
-  const rest = (Object.keys(LOOKUPS) as Lookup[]).flatMap((lookup) =>
-    keys[lookup].map((key) => [lookup, key] as const),
-  );
+  const rest = LOOKUPS.flatMap((lookup) => {
+    const { field, key, keyType, type } = lookup;
+    const query = `query ($key: ${keyType}!) { it: ${field}(${key}: $key) { ${selectAll(type, ownFields, depth)} } }`;
+    return keys(lookup).map((value) => ({ name: nameOf(lookup, value), query, value }));
+  });
   const work = async (): Promise<void> => {
-    for (let next = rest.pop(); next; next = rest.pop()) answers.set(next.join(' '), await lookUp(ask, ...next, depth));
+    for (let next = rest.pop(); next; next = rest.pop()) {
+      answers.set(next.name, await ask<{ it: unknown }>(next.query, { key: next.value }));
+    }
   };
   await Promise.all(Array.from({ length: 10 }, work));
   return answers;
 };
 
-const listOf = async (ask: Ask, list: string, type: string): Promise<unknown[]> => {
+/** Reads all nodes of a list. */
+const readList = async (ask: Ask, field: string, type: string): Promise<unknown[]> => {
   const selection = selectAll(type, ownFields, DEPTH);
   const { data, errors } = await ask<{ it: { edges: { node: unknown }[]; pageInfo: { hasNextPage: boolean } } }>(
-    `{ it: ${list}(first: 100) { edges { node { ${selection} } } pageInfo { hasNextPage } } }`,
+    `{ it: ${field}(first: 100) { edges { node { ${selection} } } pageInfo { hasNextPage } } }`,
   );
   expect(errors).toBeUndefined();
   expect(data?.it.pageInfo.hasNextPage).toBe(false);
   return data?.it.edges.map(({ node }) => node) ?? [];
 };
 
+const textsOf = (answers: ReadonlyMap<string, Found>) => new Map([...answers].map(([name, { text }]) => [name, text]));
+
 const personAt = (index: number): Person => company.people[index] as Person;
 
 const NULL = '{"data":{"it":null}}\n';
 
-const WHO: readonly (readonly [what: string, person: Person])[] = [
+test('a customer with all scopes finds only own records with the keys of all', async () => {
+  const person = personAt(0);
+  const answers = await lookUp(gateway.as(customerWithAllScopes(person.email ?? '')), keysOf(), 0);
+  expect(answers.size).toBeGreaterThan(1_500);
+  const found = [...answers].filter(([, { text }]) => text !== NULL).map(([name]) => name);
+  expect(found.sort()).toEqual(namesOf(keysOf(person)).sort());
+});
+
+describe.each([
   ['with many deals', personAt(0)],
   ['with two accounts', personAt(5)],
   ['with capitals in the address of an account', personAt(7)],
   ['without an account', personAt(8)],
-];
-
-test('a customer with all scopes finds only own records with the keys of all', async () => {
-  const person = personAt(0);
-  const answers = await lookUpAll(gateway.as(customerWithAllScopes(person.email ?? '')), ALL, 0);
-  expect(answers.size).toBeGreaterThan(1_500);
-  const found = [...answers].filter(([, { text }]) => text !== NULL).map(([name]) => name);
-  const own = Object.entries(keysOf(person)).flatMap(([lookup, keys]) => keys.map((key) => `${lookup} ${key}`));
-  expect(found.sort()).toEqual(own.sort());
-});
-
-describe.each(WHO)('a customer %s', (_, person) => {
-  const own = keysOf(person);
+])('a customer %s', (_, person) => {
+  const email = person.email ?? '';
 
   test.each([
-    ['', customer(person.email ?? '')],
-    ['with all scopes', customerWithAllScopes(person.email ?? '')],
+    ['', customer(email)],
+    ['with all scopes', customerWithAllScopes(email)],
   ])('%s sees what an administrator sees of them, and nothing else', async (_, identity) => {
-    const expected = await lookUpAll(gateway.as(ADMINISTRATOR), own, DEPTH);
+    const expected = await lookUp(gateway.as(ADMINISTRATOR), keysOf(person), DEPTH);
     for (const { data, errors } of expected.values()) {
       expect(errors).toBeUndefined();
       expect(data?.it).toEqual(expect.anything());
     }
     const ask = gateway.as(identity);
-    const seen = await lookUpAll(ask, own, DEPTH);
-    expect(new Map([...seen].map(([name, { text }]) => [name, text]))).toEqual(
-      new Map([...expected].map(([name, { text }]) => [name, text])),
-    );
+    const seen = await lookUp(ask, keysOf(person), DEPTH);
+    expect(textsOf(seen)).toEqual(textsOf(expected));
 
-    const recordsOf = (lookup: Lookup) => own[lookup].map((key) => expected.get(`${lookup} ${key}`)?.data?.it);
-    expect(await listOf(ask, 'customers', 'Customer')).toEqual(recordsOf('customer(id: $key)'));
-    expect(await listOf(ask, 'deals', 'Deal')).toEqual(recordsOf('deal(id: $key)').reverse());
-    expect(await listOf(ask, 'payments', 'Payment')).toEqual(newestFirst(recordsOf('payment(id: $key)')));
+    for (const { field, type } of LISTS) {
+      const lookup = LOOKUPS.find((one) => one.type === type && one.key === 'id');
+      const own = lookup ? keysOf(person)(lookup).map((key) => expected.get(nameOf(lookup, key))?.data?.it) : [];
+      const listed = await readList(ask, field, type);
+      expect(listed).toHaveLength(own.length);
+      expect(listed).toEqual(expect.arrayContaining(own));
+    }
 
     const values = new Set([...seen.values()].flatMap(({ data }) => leavesOf(data)));
     for (const mark of marksOf(person)) expect(values).toContain(mark);
@@ -172,23 +167,10 @@ describe.each(WHO)('a customer %s', (_, person) => {
   });
 });
 
-const LISTS = [
-  ['customers', 'Customer'],
-  ['deals', 'Deal'],
-  ['payments', 'Payment'],
-] as const;
-
-/** Sorts records as lists do: those of the same second by id. */
-const newestFirst = (records: unknown[]): unknown[] => {
-  const orderOf = (record: unknown): string => `${(record as Dated).createdAt} ${(record as Dated).id}`;
-  return records.sort((a, b) => (orderOf(a) < orderOf(b) ? 1 : -1));
-};
-type Dated = { readonly createdAt: string; readonly id: string };
-
 test('a customer whom no system knows sees nothing', async () => {
   const ask = gateway.as(customer('nobody@customers.example'));
-  for (const keys of [keysOf(personAt(0)), NONE]) {
-    for (const { text } of (await lookUpAll(ask, keys, DEPTH)).values()) expect(text).toBe(NULL);
+  for (const keys of [keysOf(personAt(0)), absentKey]) {
+    for (const { text } of (await lookUp(ask, keys, DEPTH)).values()) expect(text).toBe(NULL);
   }
-  for (const [list, type] of LISTS) expect(await listOf(ask, list, type)).toEqual([]);
+  for (const { field, type } of LISTS) expect(await readList(ask, field, type)).toEqual([]);
 });

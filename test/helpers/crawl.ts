@@ -28,6 +28,35 @@ const select = (type: GraphQLObjectType, fields: ReadonlySet<string>, depth: num
 export const selectAll = (typename: string, fields: ReadonlySet<string>, depth: number): string =>
   select(schema.getType(typename) as GraphQLObjectType, fields, depth);
 
+/** A root field that looks up one record by its ID or a customer's address. */
+export type Lookup = {
+  readonly field: string;
+  readonly key: 'id' | 'email';
+  readonly keyType: string;
+  /** The type of the record. */
+  readonly type: string;
+};
+
+const rootFields = (fields: ReadonlySet<string>) =>
+  Object.values(schema.getQueryType()?.getFields() ?? {}).filter(({ name }) => fields.has(`Query.${name}`));
+
+/** Returns the lookups among some fields, by coordinate. */
+export const lookupsWith = (fields: ReadonlySet<string>): Lookup[] =>
+  rootFields(fields).flatMap(({ name, args, type }) =>
+    args.flatMap((arg): Lookup[] => {
+      const key = arg.name;
+      if (key !== 'id' && key !== 'email') return [];
+      return [{ field: name, key, keyType: getNamedType(arg.type).name, type: getNamedType(type).name }];
+    }),
+  );
+
+/** Returns the root fields among some fields that are lists, with the type of their records. */
+export const listsWith = (fields: ReadonlySet<string>): { readonly field: string; readonly type: string }[] =>
+  rootFields(fields).flatMap(({ name, type }) => {
+    const [, node] = /^(\w+)Connection$/.exec(getNamedType(type).name) ?? [];
+    return node ? [{ field: name, type: node }] : [];
+  });
+
 /** Returns all leaf values of an answer. */
 export const leavesOf = (value: unknown): unknown[] =>
   typeof value === 'object' && value !== null ? Object.values(value).flatMap(leavesOf) : [value];

@@ -8,10 +8,8 @@ import { createLog } from '../../runtime/log.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
 import { ANONYMOUS, type Identity } from '../../subgraphs/kit/identity.ts';
 import { createProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
+import { SCOPES } from './scopes.ts';
 import { type Ask, createAsk } from './stack.ts';
-
-const READ = ['payments:read', 'customers:read', 'deals:read', 'inventory:read'];
-const WRITE = ['payments:write', 'payments:refund', 'customers:write', 'deals:write', 'inventory:write'];
 
 const person = (subject: string, scopes: readonly string[], customerEmail?: string): Identity => ({
   method: 'jwt',
@@ -21,7 +19,10 @@ const person = (subject: string, scopes: readonly string[], customerEmail?: stri
   claims: {},
 });
 
-export const ADMINISTRATOR = person('administrator', [...READ, ...WRITE]);
+export const ADMINISTRATOR = person(
+  'administrator',
+  [...SCOPES].filter((scope) => scope !== 'self:read'),
+);
 
 /** The sample employees. */
 export const EMPLOYEES: readonly Identity[] = [
@@ -36,7 +37,7 @@ export const customer = (email: string): Identity => person(email, ['self:read']
 
 /** A customer with all scopes. */
 export const customerWithAllScopes = (email: string): Identity =>
-  person(`${email}, with all scopes`, [...READ, ...WRITE, 'self:read'], email);
+  person(`${email}, with all scopes`, [...SCOPES], email);
 
 export type PeopleGateway = {
   /** Returns a client of a person. */

@@ -35,6 +35,11 @@ const stringsOf = (value: ConstDirectiveNode | undefined): Requirement | undefin
 const requirementOf = (node: FieldDefinitionNode | ObjectTypeDefinitionNode | undefined): Requirement =>
   stringsOf(node?.directives?.find(({ name }) => name.value === 'requiresScopes')) ?? ANYBODY;
 
+/** All scopes that the supergraph requires somewhere. */
+export const SCOPES: ReadonlySet<string> = new Set(
+  [...types.values()].flatMap((type) => [type, ...(type.fields ?? [])].flatMap((node) => requirementOf(node).flat())),
+);
+
 /** The requirements of a field: its own, and that of its type. */
 export const requirementsOf = (field: FieldDefinitionNode): Requirement[] => [
   requirementOf(field),
