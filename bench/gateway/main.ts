@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { composeServices } from '@apollo/composition';
-import { parse } from 'graphql';
+import { type ASTNode, parse, print as toSdl, visit } from 'graphql';
 import { Pool } from 'undici';
 import { loadFor, type Operation, post } from './load.ts';
 import { cpuMs, memoryMib, startOn, stop } from './processes.ts';
@@ -54,10 +54,16 @@ const writeShop = (): string => {
   return file;
 };
 
-/** Writes the product's supergraph to a file, with the benchmark's subgraph URLs. */
+/** Returns a supergraph without the scopes that it requires. */
+const withoutScopes = (sdl: string): string => {
+  const remove = (node: ASTNode) => (toSdl(node).includes('requiresScopes') ? null : undefined);
+  return toSdl(visit(parse(sdl), { Directive: remove, DirectiveDefinition: remove, ScalarTypeDefinition: remove }));
+};
+
+/** Writes the product's supergraph to a file, with the benchmark's subgraph URLs. Nobody is authenticated here. */
 const writeProduct = (): string => {
   const file = join(folder, 'product.graphql');
-  const sdl = readFileSync(join(ROOT, 'gateway/supergraph.graphql'), 'utf8');
+  const sdl = withoutScopes(readFileSync(join(ROOT, 'gateway/supergraph.graphql'), 'utf8'));
   writeFileSync(
     file,
     sdl.replaceAll(/@join__graph\(name: "(\w+)", url: "[^"]*"\)/g, `@join__graph(name: "$1", url: "${SUBGRAPHS}/$1")`),

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { FastifyRequest } from 'fastify';
 import type { Refusal } from '../../runtime/http-errors.ts';
 import { hasScope, type Identity } from '../../subgraphs/kit/identity.ts';
 import type { Tenants } from '../../subgraphs/kit/tenants.ts';
@@ -31,7 +31,7 @@ export type TenantOptions = {
  */
 export const chooseTenant = (
   identity: Identity,
-  headers: IncomingHttpHeaders,
+  headers: FastifyRequest['headers'],
   { tenants, header }: TenantOptions,
 ): Identity | Refusal => {
   const wanted = header === undefined ? undefined : headers[header];

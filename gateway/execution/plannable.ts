@@ -16,11 +16,12 @@ import { putResolvableKeysFirst } from './resolvable-keys.ts';
  * - `@oneOf` is treated as GraphQL's built-in directive. Apollo's libraries (2.14) treat it as part of a linked specification
  *   and hide it from clients, or reject it if the supergraph does not define it.
  * - A supergraph with contexts loads although they are linked `for: SECURITY`. A plan that needs a context is rejected.
+ * - So does one with `@requiresScopes`, which the planner ignores.
  *
  * Throws a GraphQLError if the text is not valid GraphQL.
  */
 export const toPlannable = (supergraphSdl: string): string =>
-  print(withOptionalContexts(withOneOf(putResolvableKeysFirst(parse(supergraphSdl)))));
+  print(withOptionalSecurity(withOneOf(putResolvableKeysFirst(parse(supergraphSdl)))));
 
 const ONE_OF = GraphQLOneOfDirective.name;
 
@@ -45,10 +46,10 @@ const withoutOneOf: ChangeArgument = (argument) => {
   return [{ ...argument, value: { ...argument.value, values } }];
 };
 
-const withOptionalContexts = (supergraph: DocumentNode): DocumentNode =>
-  changeLinks(supergraph, (link) => [
-    urlOf(link).startsWith('https://specs.apollo.dev/context/') ? changeArgument(link, 'for', () => []) : link,
-  ]);
+const OPTIONAL = /^https:\/\/specs\.apollo\.dev\/(context|requiresScopes)\//;
+
+const withOptionalSecurity = (supergraph: DocumentNode): DocumentNode =>
+  changeLinks(supergraph, (link) => [OPTIONAL.test(urlOf(link)) ? changeArgument(link, 'for', () => []) : link]);
 
 type ChangeLink = (link: ConstDirectiveNode) => ConstDirectiveNode[];
 

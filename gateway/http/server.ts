@@ -25,17 +25,22 @@ export type GatewayServer = {
   readonly close: () => Promise<void>;
 };
 
+export type GatewayServerOptions = Omit<ApolloOptions, 'cache' | 'safelist' | 'turns'> &
+  Pick<ProcessInfrastructure, 'redis' | 'health'> & {
+    /** Determines who sends a request. By default, everyone may do everything. */
+    readonly authenticate?: (request: FastifyRequest) => Promise<Identity>;
+    /** The tenants whose providers this process calls. */
+    readonly tenants?: Tenants | undefined;
+  };
+
 /** Starts the HTTP server of the gateway. */
 export const startGatewayServer = async ({
   redis,
   health,
   tenants,
+  authenticate = async () => UNRESTRICTED,
   ...options
-}: Omit<ApolloOptions, 'cache' | 'safelist' | 'turns'> &
-  Pick<ProcessInfrastructure, 'redis' | 'health'> & {
-    /** The tenants whose providers this process calls. */
-    readonly tenants?: Tenants | undefined;
-  }): Promise<GatewayServer> => {
+}: GatewayServerOptions): Promise<GatewayServer> => {
   const { config, transports, log } = options;
   // Loaded only with Redis, because its client is slow to load.
   const cache = redis && (await import('./apq-cache.ts')).createApqCache(redis);
@@ -71,18 +76,18 @@ export const startGatewayServer = async ({
     url: '/graphql',
     method: ['GET', 'POST'],
     exposeHeadRoute: false,
-    onRequest: (request, reply, done) => {
+    onRequest: async (request, reply) => {
       // Responses to GET may be cached.
       if (request.method === 'GET') addHeader(reply, 'vary', 'accept');
       if (refuseUnacceptable(request, reply, { html: config.explorer })) return;
-      const identity = chooseTenant(UNRESTRICTED, request.headers, { tenants, header: config.tenantHeader });
-      if ('code' in identity) return void sendRefusal(reply.header('connection', 'close'), identity);
+      const tenantOptions = { tenants, header: config.tenantHeader };
+      const identity = chooseTenant(await authenticate(request), request.headers, tenantOptions);
+      if ('code' in identity) return sendRefusal(reply.header('connection', 'close'), identity);
       identities.set(request, identity);
       deadlines.set(request, {
         signal: requestSignal(reply, config.requestTimeoutMs),
         deadlineAt: monotonicNow() + config.requestTimeoutMs,
       });
-      done();
     },
     preHandler: async (request, reply) => {
       const parameters = request.method === 'GET' ? queryParametersOf(request.url) : request.body;

@@ -10,6 +10,7 @@ const FILES: readonly (readonly [template: string, file: string, kind?: Kind])[]
   ['common/schema.graphql', 'subgraphs/__name__/schema.graphql'],
   ['common/model.ts', 'subgraphs/__name__/model.ts'],
   ['common/resolvers.ts', 'subgraphs/__name__/resolvers.ts'],
+  ['common/confine.ts', 'subgraphs/__name__/confine.ts'],
   ['common/index.ts', 'subgraphs/__name__/index.ts'],
   ['__kind__/definition.ts', 'subgraphs/__name__/__provider__/definition.ts'],
   ['__kind__/api.ts', 'subgraphs/__name__/__provider__/api.ts'],

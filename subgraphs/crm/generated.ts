@@ -241,11 +241,14 @@ export type Money = {
 
 export type Mutation = {
   readonly __typename?: 'Mutation';
-  /** Creates a customer. Fails with the reason `ALREADY_EXISTS` if the email address is taken. */
+  /**
+   * Creates a customer. Fails with the reason `ALREADY_EXISTS` if the email address is taken. Requires the scopes
+   * `customers:read` and `customers:write`.
+   */
   readonly createCustomer?: Maybe<CreateCustomerPayload>;
-  /** Updates a customer. Omitted fields keep their values. */
+  /** Updates a customer. Omitted fields keep their values. Requires the scopes `customers:read` and `customers:write`. */
   readonly updateCustomer?: Maybe<UpdateCustomerPayload>;
-  /** Updates a deal. Omitted fields keep their values. */
+  /** Updates a deal. Omitted fields keep their values. Requires the scopes `deals:read` and `deals:write`. */
   readonly updateDeal?: Maybe<UpdateDealPayload>;
 };
 
@@ -291,15 +294,30 @@ export type Product = {
 
 export type Query = {
   readonly __typename?: 'Query';
-  /** Looks up a company by ID. Null if there is no such company. */
+  /**
+   * Looks up a company by ID. Null if there is no such company. Requires the scope `customers:read` or `deals:read`, or
+   * `self:read` for the customer's own company.
+   */
   readonly company?: Maybe<Company>;
-  /** Looks up a customer by ID or by email address. Exactly one of the two is required. Null if there is no such customer. */
+  /**
+   * Looks up a customer by ID or by email address. Exactly one of the two is required. Null if there is no such customer.
+   * Requires the scope `customers:read`, or `self:read` for the customer's own record.
+   */
   readonly customer?: Maybe<Customer>;
-  /** Lists customers in the order they were created. */
+  /**
+   * Lists customers in the order they were created. Requires the scope `customers:read`, or `self:read` for the customer's
+   * own record.
+   */
   readonly customers?: Maybe<CustomerConnection>;
-  /** Looks up a deal by ID. Null if there is no such deal. */
+  /**
+   * Looks up a deal by ID. Null if there is no such deal. Requires the scope `deals:read`, or `self:read` for the
+   * customer's own deals.
+   */
   readonly deal?: Maybe<Deal>;
-  /** Lists deals in the order they were created. */
+  /**
+   * Lists deals in the order they were created. Requires the scope `deals:read`, or `self:read` for the customer's own
+   * deals, newest first.
+   */
   readonly deals?: Maybe<DealConnection>;
 };
 

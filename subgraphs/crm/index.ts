@@ -1,4 +1,5 @@
 import { defineSubgraph } from '../kit/subgraph.ts';
+import { confine } from './confine.ts';
 import { createCrm } from './hubspot/crm.ts';
 import { hubspot } from './hubspot/definition.ts';
 import { RecordId } from './hubspot/record-id.ts';
@@ -14,4 +15,5 @@ export const crm = defineSubgraph({
   resolvers: createResolvers(RecordId),
   provider: hubspot,
   createContext: (session): Context => ({ crm: createCrm(session) }),
+  confine,
 });

@@ -27,7 +27,10 @@ export type BackorderPolicy =
 
 export type Mutation = {
   readonly __typename?: 'Mutation';
-  /** Updates a product's stock. Idempotent: repeating the same input changes nothing. */
+  /**
+   * Updates a product's stock. Idempotent: repeating the same input changes nothing. Requires the scopes `inventory:read`
+   * and `inventory:write`.
+   */
   readonly setStock?: Maybe<SetStockPayload>;
 };
 
@@ -49,9 +52,12 @@ export type Product = {
 
 export type Query = {
   readonly __typename?: 'Query';
-  /** Looks up a product by SKU. Null if the shop does not have it. */
+  /** Looks up a product by SKU. Null if the shop does not have it. Requires the scope `inventory:read`. */
   readonly product?: Maybe<Product>;
-  /** Looks up products by SKU, in the order requested. An entry is null if the shop does not have the product. */
+  /**
+   * Looks up products by SKU, in the order requested. An entry is null if the shop does not have the product. Requires the
+   * scope `inventory:read`.
+   */
   readonly products?: Maybe<ReadonlyArray<Maybe<Product>>>;
 };
 

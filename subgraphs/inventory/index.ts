@@ -1,4 +1,5 @@
 import { defineSubgraph } from '../kit/subgraph.ts';
+import { confine } from './confine.ts';
 import type { Context } from './model.ts';
 import { openmage } from './openmage/definition.ts';
 import { createInventory } from './openmage/inventory.ts';
@@ -13,4 +14,5 @@ export const inventory = defineSubgraph({
   resolvers,
   provider: openmage,
   createContext: (session): Context => ({ inventory: createInventory(session) }),
+  confine,
 });

@@ -7,7 +7,7 @@ export type Identity = {
   readonly scopes: ReadonlySet<string>;
   /** The tenant whose provider credentials are used. Default: the configured ones. */
   readonly tenant?: string | undefined;
-  /** The customer to whose data the sender is confined, whatever the scopes. Lowercase. */
+  /** The customer to whose data the sender is confined, whatever the scopes: a valid address, in lower case. */
   readonly customerEmail?: string | undefined;
   /** The verified claims of a token. */
   readonly claims: Readonly<Record<string, unknown>>;
@@ -22,6 +22,9 @@ export const ANONYMOUS: Identity = { method: 'anonymous', subject: 'anonymous', 
 /** Whether the sender has proved who they are, or need not. */
 export const isAuthenticated = ({ method }: Identity): boolean => method !== 'anonymous';
 
-/** Whether the sender has a scope, or needs none. */
-export const hasScope = ({ method, scopes }: Identity, scope: string): boolean =>
-  method === 'none' || scopes.has(scope);
+/** The scope of a customer's own data. It admits to fields that show everybody's data to a sender who is not confined. */
+const SELF_READ = 'self:read';
+
+/** Whether the sender has a scope, or needs none. Only a customer can have `self:read`. */
+export const hasScope = ({ method, scopes, customerEmail }: Identity, scope: string): boolean =>
+  method === 'none' || (scopes.has(scope) && (scope !== SELF_READ || customerEmail !== undefined));

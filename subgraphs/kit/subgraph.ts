@@ -10,6 +10,7 @@ import { createProvider } from '../../connectors/provider.ts';
 import type { Reads } from '../../connectors/reads/read.ts';
 import { credentialsOf, readSettings, type SettingsShape } from '../../connectors/settings.ts';
 import { type Env, namesOfSet } from '../../runtime/env.ts';
+import { toAsciiLowerCase } from './ascii.ts';
 import { withEntity, withField } from './field.ts';
 import type { Identity } from './identity.ts';
 import { scalars } from './scalars.ts';
@@ -25,7 +26,7 @@ export type Subgraph = {
   readonly credentialsOf?: (identity?: Identity) => readonly string[];
   /**
    * Creates the resolvers' context for one client request, including its loaders. All fetches of a client request should
-   * share one context, each with its own `FieldContext`.
+   * share one context, each with its own `FieldContext`. A customer's identity is confined to their own data.
    */
   readonly createContext: (request: RequestOptions, identity: Identity) => object;
   /** Does the one-time work of the first request ahead of it. Fails silently: the first request tries again. */
@@ -57,6 +58,7 @@ export type SubgraphDefinition<
   Client,
   Api,
   Definitions extends Reads<Policy>,
+  Context extends object,
 > = {
   /** As in `supergraph.yaml`. */
   readonly name: string;
@@ -69,7 +71,12 @@ export type SubgraphDefinition<
   readonly resolvers: object;
   readonly provider: ProviderDefinition<Shape, Policy, Client, Api, Definitions>;
   /** Creates the resolvers' context for one client request. */
-  readonly createContext: (session: Session<Api, Definitions>, identity: Identity) => object;
+  readonly createContext: (session: Session<Api, Definitions>) => Context;
+  /**
+   * Confines a context to what the customer with a lower-case address may see: their own records. Other customers' records do
+   * not exist there, and nothing can be written.
+   */
+  readonly confine: (context: Context, customerEmail: string) => Context;
 };
 
 /** Defines a subgraph over a provider. */
@@ -79,6 +86,7 @@ export const defineSubgraph = <
   Client,
   Api,
   Definitions extends Reads<Policy>,
+  Context extends object,
 >({
   name,
   title,
@@ -87,7 +95,8 @@ export const defineSubgraph = <
   resolvers,
   provider: definition,
   createContext,
-}: SubgraphDefinition<Shape, Policy, Client, Api, Definitions>): SubgraphModule => ({
+  confine,
+}: SubgraphDefinition<Shape, Policy, Client, Api, Definitions, Context>): SubgraphModule => ({
   name,
   title,
   port,
@@ -107,7 +116,9 @@ export const defineSubgraph = <
       createContext: (options, identity) => {
         const settings = tenantSettings(tenants, identity, { subgraph: name, provider: definition.name });
         const credentials = settings ? new Map([[definition.name, settings]]) : options.credentials;
-        return createContext(createSession(provider.connect({ credentials }), options), identity);
+        const context = createContext(createSession(provider.connect({ credentials }), options));
+        const { customerEmail } = identity;
+        return customerEmail === undefined ? context : confine(context, toAsciiLowerCase(customerEmail));
       },
       warmUp: () => provider.warmUp().catch(() => {}),
       close: provider.close,

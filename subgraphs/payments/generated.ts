@@ -224,16 +224,16 @@ export type MoneyInput = {
 
 export type Mutation = {
   readonly __typename?: 'Mutation';
-  /** Cancels a payment before any money has been captured. */
+  /** Cancels a payment before any money has been captured. Requires the scopes `payments:read` and `payments:write`. */
   readonly cancelPayment?: Maybe<CancelPaymentPayload>;
-  /** Captures an authorized payment, in full or in part. */
+  /** Captures an authorized payment, in full or in part. Requires the scopes `payments:read` and `payments:write`. */
   readonly capturePayment?: Maybe<CapturePaymentPayload>;
   /**
    * Creates a payment. If a payment method is given, it is charged immediately. Otherwise the payment waits for the customer,
-   * and an app can complete it with `clientSecret`.
+   * and an app can complete it with `clientSecret`. Requires the scopes `payments:read` and `payments:write`.
    */
   readonly createPayment?: Maybe<CreatePaymentPayload>;
-  /** Refunds a payment, in full or in part. */
+  /** Refunds a payment, in full or in part. Requires the scopes `payments:read` and `payments:refund`. */
   readonly refundPayment?: Maybe<RefundPaymentPayload>;
 };
 
@@ -358,11 +358,17 @@ export type PaymentStatus =
 
 export type Query = {
   readonly __typename?: 'Query';
-  /** Looks up an invoice by ID. Null if there is no such invoice. */
+  /**
+   * Looks up an invoice by ID. Null if there is no such invoice. Requires the scope `payments:read`, or `self:read` for
+   * the customer's own invoices.
+   */
   readonly invoice?: Maybe<Invoice>;
-  /** Looks up a payment by ID. Null if there is no such payment. */
+  /**
+   * Looks up a payment by ID. Null if there is no such payment. Requires the scope `payments:read`, or `self:read` for the
+   * customer's own payments.
+   */
   readonly payment?: Maybe<Payment>;
-  /** Lists payments, newest first. */
+  /** Lists payments, newest first. Requires the scope `payments:read`, or `self:read` for the customer's own payments. */
   readonly payments?: Maybe<PaymentConnection>;
 };
 

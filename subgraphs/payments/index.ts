@@ -1,4 +1,5 @@
 import { defineSubgraph } from '../kit/subgraph.ts';
+import { confine } from './confine.ts';
 import type { Context } from './model.ts';
 import { createResolvers } from './resolvers.ts';
 import { stripe } from './stripe/definition.ts';
@@ -14,4 +15,5 @@ export const payments = defineSubgraph({
   resolvers: createResolvers(inputs),
   provider: stripe,
   createContext: (session): Context => ({ payments: createPayments(session) }),
+  confine,
 });

@@ -132,6 +132,8 @@ export type Payments = {
   readonly payment: (id: string) => Promise<Payment | null>;
   /** Null if it does not exist. */
   readonly invoice: (id: string) => Promise<Invoice | null>;
+  /** The customer of a payment or an invoice. Throws UpstreamError as the record does. */
+  readonly customerOf: (record: Payment | Invoice) => Customer | null;
   /** All payments, newest first. */
   readonly payments: (filter: PaymentFilter, page: Page) => Promise<Connection<Payment>>;
   /** The payments in all of a customer's accounts, newest first. */

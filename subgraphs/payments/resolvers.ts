@@ -35,7 +35,11 @@ export const createResolvers = (inputs: PaymentInputs): Resolvers => ({
     paymentAccounts: (customer, _, { payments }) => payments.accounts(customer),
   },
   Payment: {
+    customer: (payment, _, { payments }) => payments.customerOf(payment),
     // Not left to the default resolver: stale values are recorded at the field whose resolver loads them.
     refunds: (payment) => payment.refunds(),
+  },
+  Invoice: {
+    customer: (invoice, _, { payments }) => payments.customerOf(invoice),
   },
 });

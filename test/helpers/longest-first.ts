@@ -17,6 +17,7 @@ const LONGEST = [
   'connectors/redis',
   'connectors/redis-values',
   'e2e/failures',
+  'e2e/crawl',
   'gateway/safelist',
   'e2e/dev',
   'project/production',

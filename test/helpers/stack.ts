@@ -24,6 +24,8 @@ export type Ask = <Data = Record<string, unknown>, Variables = Record<string, un
 
 export type Stack = {
   readonly url: string;
+  /** The environment of its gateway. */
+  readonly env: Readonly<Record<string, string>>;
   readonly sandboxes: Readonly<Record<string, Sandbox>>;
   /** Returns the sandbox of a provider. */
   readonly sandbox: (provider: string) => Sandbox;
@@ -103,6 +105,7 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
   }
   return {
     url: gateway.url,
+    env: whole,
     sandboxes: providers,
     sandbox: (provider) => providers[provider] as Sandbox,
     stripe: providers.stripe,

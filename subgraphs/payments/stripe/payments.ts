@@ -36,6 +36,8 @@ export const createPayments = (connected: SessionOf<typeof stripe>): Payments =>
       return invoice && toInvoice(invoice);
     },
 
+    customerOf: ({ customer }) => customer,
+
     payments: ({ status, createdFrom, createdBefore }, { first, after }) => {
       const search = {
         status: status ? API_PAYMENT_STATUS[status] : undefined,
