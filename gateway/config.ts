@@ -106,6 +106,9 @@ export const GatewayEnv = HttpEnv.extend({
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
   CORS_ORIGINS: Origins.default([]),
+  UNAUTHORIZED: z.enum(['remove', 'reject']).default('remove'),
+  POLICIES: z.string().optional(),
+  POLICY_TIMEOUT_MS: Milliseconds.default(1_000),
   SAFELIST: z.enum(['on', 'off', 'learn']).default('off'),
   SAFELIST_MANIFESTS: List.optional(),
   CACHE_SCOPE: z.enum(['private', 'public']).default('private'),
@@ -154,6 +157,15 @@ export type RemoteSubgraph = {
   readonly receivesCredentials: boolean;
 };
 
+export type AuthorizationConfig = {
+  /** Whether unauthorized fields are removed from an operation, or the operation is rejected. */
+  readonly unauthorized: 'remove' | 'reject';
+  /** Path of the module that decides policies. Without one, no request satisfies a policy. */
+  readonly policiesFile: string | undefined;
+  /** Maximum time to decide the policies of one request, in milliseconds. */
+  readonly policyTimeoutMs: number;
+};
+
 export type GatewayConfig = {
   readonly isProduction: boolean;
   readonly port: number;
@@ -190,6 +202,8 @@ export type GatewayConfig = {
   readonly publicUrl: string | undefined;
   /** Origins allowed by CORS. `*` allows all. */
   readonly corsOrigins: readonly string[];
+  /** How the access rules of the supergraph are enforced. */
+  readonly authorization: AuthorizationConfig;
   /** Whether operations that are not in the manifests are refused (`on`) or only logged (`learn`). */
   readonly safelist: 'on' | 'off' | 'learn';
   readonly safelistManifests: readonly string[];
@@ -279,6 +293,11 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     ]),
     publicUrl: values.PUBLIC_URL,
     corsOrigins: values.CORS_ORIGINS,
+    authorization: {
+      unauthorized: values.UNAUTHORIZED,
+      policiesFile: values.POLICIES,
+      policyTimeoutMs: values.POLICY_TIMEOUT_MS,
+    },
     safelist: values.SAFELIST,
     safelistManifests: values.SAFELIST_MANIFESTS ?? (values.SUPERGRAPH ? [] : [DESK_MANIFEST]),
     cacheScope: values.CACHE_SCOPE === 'public' ? 'PUBLIC' : 'PRIVATE',

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
@@ -14,6 +15,8 @@ export type RequestContext = {
   readonly identity: Identity;
   /** What the client is told of the cost. More may be recorded, for the log. */
   readonly clientReport: OperationOptions['report'];
+  /** All headers of the request. */
+  readonly requestHeaders: Readonly<IncomingHttpHeaders>;
   /** The client's headers to forward to subgraphs. */
   readonly headers: Readonly<Record<string, string>>;
   /** Adds a header to the response. */
@@ -38,12 +41,13 @@ export const createRequestContext = ({
   options,
   identity,
   clientReport,
+  requestHeaders,
   headers,
   returnHeader,
   fetched,
 }: Pick<
   RequestContext,
-  'options' | 'identity' | 'clientReport' | 'headers' | 'returnHeader' | 'fetched'
+  'options' | 'identity' | 'clientReport' | 'requestHeaders' | 'headers' | 'returnHeader' | 'fetched'
 >): RequestContext => {
   const contexts = new Map<Subgraph, object>();
   const { call, ...telemetry } = createRequestOptions(options);
@@ -51,6 +55,7 @@ export const createRequestContext = ({
     options,
     identity,
     clientReport,
+    requestHeaders,
     headers,
     returnHeader,
     telemetry,

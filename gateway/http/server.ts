@@ -8,9 +8,11 @@ import { addHeader } from '../../runtime/reply-header.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
-import { UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
+import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { type OperationOptions, readReportHeader, requestsNoCache } from '../../subgraphs/kit/protocol.ts';
+import { createAuthorizer } from '../auth/authorizer.ts';
+import { loadPolicies } from '../auth/policies.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
@@ -23,14 +25,22 @@ export type GatewayServer = {
   readonly close: () => Promise<void>;
 };
 
+export type GatewayServerOptions = Omit<ApolloOptions, 'cache' | 'safelist' | 'turns' | 'findUnmetRules'> &
+  Pick<ProcessInfrastructure, 'redis' | 'health'> & {
+    /** Returns who sends a request. Throws RequestRefused for credentials that are not valid. */
+    readonly authenticate?: ((request: FastifyRequest) => Promise<Identity>) | undefined;
+  };
+
 /** Starts the HTTP server of the gateway. */
 export const startGatewayServer = async ({
   redis,
   health,
+  authenticate,
   ...options
-}: Omit<ApolloOptions, 'cache' | 'safelist' | 'turns'> &
-  Pick<ProcessInfrastructure, 'redis' | 'health'>): Promise<GatewayServer> => {
+}: GatewayServerOptions): Promise<GatewayServer> => {
   const { config, transports, log } = options;
+  const { policiesFile, policyTimeoutMs: timeoutMs } = config.authorization;
+  const decide = policiesFile === undefined ? undefined : await loadPolicies(policiesFile);
   // Loaded only with Redis, because its client is slow to load.
   const cache = redis && (await import('./apq-cache.ts')).createApqCache(redis);
   // Also read without a safelist: apps can then send hashes without registering their texts first.
@@ -41,7 +51,13 @@ export const startGatewayServer = async ({
       : createSafelistGuard(safelist, { reportOnly: config.safelist === 'learn', log });
   const isDebug = log.isLevelEnabled('debug');
   const turns = createTurnQueue();
-  const { apollo, schemaText } = await createApollo({ ...options, turns, cache, safelist });
+  const { apollo, schemaText } = await createApollo({
+    ...options,
+    turns,
+    cache,
+    safelist,
+    findUnmetRules: createAuthorizer(decide && { decide, timeoutMs, log }),
+  });
   const { app, listen, close } = createHttpApp({
     log,
     shutdownGraceMs: config.shutdownGraceMs,
@@ -59,6 +75,9 @@ export const startGatewayServer = async ({
   const deadlines = new WeakMap<FastifyRequest, Pick<OperationOptions, 'signal' | 'deadlineAt'>>();
   const deadlineOf = (request: FastifyRequest) =>
     deadlines.get(request) as Pick<OperationOptions, 'signal' | 'deadlineAt'>;
+  // The access rules of an external supergraph hold without authentication, too: nobody has proved anything.
+  const unidentified = config.supergraphFile === undefined ? UNRESTRICTED : ANONYMOUS;
+  const identities = new WeakMap<FastifyRequest, Identity>();
   app.route({
     url: '/graphql',
     method: ['GET', 'POST'],
@@ -71,7 +90,11 @@ export const startGatewayServer = async ({
         signal: requestSignal(reply, config.requestTimeoutMs),
         deadlineAt: monotonicNow() + config.requestTimeoutMs,
       });
-      done();
+      if (!authenticate) return done();
+      // Before the body is read.
+      authenticate(request)
+        .then((identity) => identities.set(request, identity))
+        .then(() => done(), done);
     },
     preHandler: async (request, reply) => {
       const parameters = request.method === 'GET' ? queryParametersOf(request.url) : request.body;
@@ -95,13 +118,14 @@ export const startGatewayServer = async ({
           const clientReport = config.reportAllowed ? readReportHeader(request.headers) : undefined;
           return createRequestContext({
             clientReport,
-            identity: UNRESTRICTED,
+            identity: authenticate ? (identities.get(request) as Identity) : unidentified,
             options: {
               ...deadlineOf(request),
               noCache: config.noCacheAllowed && requestsNoCache(request.headers['cache-control']),
               report: isDebug ? 'trace' : clientReport,
               reportMaxAge: request.method === 'GET',
             },
+            requestHeaders: request.headers,
             headers: pick(request.headers, config.forwardHeaders),
             returnHeader: (name, value) => addHeader(reply, name, value),
             fetched,
