@@ -66,7 +66,8 @@ export const prepareOperation = (
   const variables = new Map<string, string>();
   let prepared = foldConditions(extractOperation(document, operationName), conditions);
   if (isAuthorized) prepared = markUnauthorized(schema, prepared, isAuthorized);
-  const readable = (): DocumentNode | undefined => (isAuthorized ? withoutRemoved(prepared) : prepared);
+  const readable = (): DocumentNode | undefined =>
+    isAuthorized ? withoutRemoved(schema, prepared, requirements.interfaceObjects) : prepared;
   const selected = findSelectedCalls(schema, requirements.calls, readable() ?? NOTHING);
   prepared = renameVariables(prepared, variables);
   prepared = disambiguateAliases(prepared, names);

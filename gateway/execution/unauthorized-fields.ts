@@ -18,6 +18,7 @@ import {
   visitWithTypeInfo,
 } from 'graphql';
 import type { AccessRule, AccessRules } from '../auth/access-rules.ts';
+import { PLACEHOLDER, PLACEHOLDER_ALIAS } from './conditions.ts';
 import type { FetchError } from './failure.ts';
 import { type Fragments, fragmentMap, inlineFragments, responseName } from './selections.ts';
 import { fragmentsIn, operationIn } from './steps.ts';
@@ -95,7 +96,7 @@ export const markUnauthorized = (
     marked.set(name, { ...fragment, selectionSet });
     return marked.get(name);
   };
-  const isReadable = createReadable(markFragment);
+  const isUnreadable = createUnreadable(markFragment);
 
   const markSet = (typename: string, { selections }: SelectionSetNode): SelectionSetNode => ({
     kind: Kind.SELECTION_SET,
@@ -113,7 +114,7 @@ export const markUnauthorized = (
     const type = fieldTypeOf(schema, typename, node);
     if (!node.selectionSet || !type) return node;
     const field = { ...node, selectionSet: markSet(getNamedType(type).name, node.selectionSet) };
-    return isReadable(field.selectionSet) ? field : withMark(field, UNREADABLE);
+    return isUnreadable(field.selectionSet) ? withMark(field, UNREADABLE) : field;
   };
 
   const operation = operationIn(document);
@@ -135,40 +136,77 @@ const fieldTypeOf = (schema: GraphQLSchema, typename: string, { name }: FieldNod
   return isObjectType(type) || isInterfaceType(type) ? type.getFields()[name.value]?.type : undefined;
 };
 
-/** Creates a function that returns whether anything remains to be read in a selection set. */
-const createReadable = (fragmentOf: (name: string) => FragmentDefinitionNode | undefined) => {
-  const readable = new Map<string, boolean>();
-  const isReadableFragment = (name: string): boolean => {
+type Contents = { readonly hasRemoved: boolean; readonly hasReadable: boolean };
+
+const NOTHING: Contents = { hasRemoved: false, hasReadable: false };
+
+/** Creates a function that returns whether all fields of a selection set are removed, and there are any. */
+const createUnreadable = (fragmentOf: (name: string) => FragmentDefinitionNode | undefined) => {
+  const known = new Map<string, Contents>();
+
+  const contentsOfFragment = (name: string): Contents => {
     const fragment = fragmentOf(name);
-    const is = readable.get(name) ?? (fragment !== undefined && isReadable(fragment.selectionSet));
-    readable.set(name, is);
-    return is;
+    const contents = known.get(name) ?? (fragment ? contentsOf(fragment.selectionSet) : NOTHING);
+    known.set(name, contents);
+    return contents;
   };
-  const isReadable = ({ selections }: SelectionSetNode): boolean =>
-    selections.some((selection) => {
-      if (selection.kind === Kind.FIELD) return !isRemoved(selection);
-      if (selection.kind === Kind.FRAGMENT_SPREAD) return isReadableFragment(selection.name.value);
-      return isReadable(selection.selectionSet);
-    });
-  return isReadable;
+
+  const contentsOf = ({ selections }: SelectionSetNode): Contents => {
+    let { hasRemoved, hasReadable } = NOTHING;
+    for (const selection of selections) {
+      if (selection.kind === Kind.FIELD) {
+        if (isRemoved(selection)) hasRemoved = true;
+        else if (responseName(selection) !== PLACEHOLDER_ALIAS) hasReadable = true;
+        continue;
+      }
+      const inner =
+        selection.kind === Kind.FRAGMENT_SPREAD
+          ? contentsOfFragment(selection.name.value)
+          : contentsOf(selection.selectionSet);
+      hasRemoved ||= inner.hasRemoved;
+      hasReadable ||= inner.hasReadable;
+    }
+    return { hasRemoved, hasReadable };
+  };
+
+  return (selectionSet: SelectionSetNode): boolean => {
+    const { hasRemoved, hasReadable } = contentsOf(selectionSet);
+    return hasRemoved && !hasReadable;
+  };
 };
 
-/** Returns the part of a marked document that remains to be read. Undefined if nothing does. */
-export const withoutRemoved = (document: DocumentNode): DocumentNode | undefined => {
+/**
+ * Returns the part of a marked document that remains to be read, without named fragments. Undefined if nothing does.
+ *
+ * An object from a subgraph with `@interfaceObject` is null if its type is unknown and a fragment depends on it. So fragments on
+ * interfaces in `interfaceObjects` stay, even if nothing remains in them, and the planner looks up the type.
+ */
+export const withoutRemoved = (
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  interfaceObjects: ReadonlySet<string>,
+): DocumentNode | undefined => {
+  const remaining = (typename: string, { selections }: SelectionSetNode): SelectionNode[] =>
+    selections.flatMap((selection): SelectionNode[] => {
+      if (selection.kind === Kind.FRAGMENT_SPREAD) return [];
+      if (selection.kind === Kind.FIELD && isRemoved(selection)) return [];
+      const { selectionSet } = selection;
+      if (!selectionSet) return [selection];
+      const type = selection.kind === Kind.FIELD ? fieldTypeOf(schema, typename, selection) : undefined;
+      const condition = selection.kind === Kind.INLINE_FRAGMENT ? selection.typeCondition?.name.value : undefined;
+      const inner = remaining(type ? getNamedType(type).name : (condition ?? typename), selectionSet);
+      if (condition !== undefined && interfaceObjects.has(typename)) inner.push(PLACEHOLDER);
+      return inner.length > 0 ? [{ ...selection, selectionSet: { kind: Kind.SELECTION_SET, selections: inner } }] : [];
+    });
+  const operation = operationIn(document);
   const fragments = fragmentMap(fragmentsIn(document));
-  const isReadable = createReadable((name) => fragments.get(name));
-  if (!isReadable(operationIn(document).selectionSet)) return undefined;
-  const fold = ({ selectionSet }: { readonly selectionSet: SelectionSetNode }) =>
-    isReadable(selectionSet) ? undefined : null;
-  return visit(document, {
-    Field: (node) => (isRemoved(node) ? null : undefined),
-    InlineFragment: fold,
-    FragmentDefinition: fold,
-    FragmentSpread: ({ name }) => {
-      const fragment = fragments.get(name.value);
-      return fragment && isReadable(fragment.selectionSet) ? undefined : null;
-    },
-  });
+  if (createUnreadable((name) => fragments.get(name))(operation.selectionSet)) return undefined;
+  const inlined = inlineFragments(operation.selectionSet, fragments);
+  const selections = remaining(schema.getRootType(operation.operation)?.name ?? '', inlined);
+  return {
+    kind: Kind.DOCUMENT,
+    definitions: [{ ...operation, selectionSet: { kind: Kind.SELECTION_SET, selections } }],
+  };
 };
 
 /**

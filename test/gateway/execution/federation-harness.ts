@@ -3,7 +3,7 @@ import { composeServices } from '@apollo/composition';
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { execute, type GraphQLSchema, isAbstractType, isObjectType, parse } from 'graphql';
 import { readConfig } from '../../../gateway/config.ts';
-import { startGatewayServer } from '../../../gateway/http/server.ts';
+import { type GatewayServerOptions, startGatewayServer } from '../../../gateway/http/server.ts';
 import { createLocalTransport } from '../../../gateway/transports/in-process.ts';
 import { createRemoteTransport } from '../../../gateway/transports/remote.ts';
 import { createFixedTransports, type Transport } from '../../../gateway/transports/transport.ts';
@@ -36,6 +36,10 @@ export type FederationHarness = {
     readonly query: string;
     readonly variables: Record<string, unknown>;
   }[];
+  /** The supergraph that was composed. */
+  readonly supergraphSdl: string;
+  /** Replaces the supergraph. The subgraphs stay. */
+  readonly changeSupergraph: (sdl: string) => void;
   readonly close: () => Promise<void>;
 };
 
@@ -46,13 +50,14 @@ export type StandOptions = {
   readonly faultOf?: FaultOf;
   /** Selects which of the waiting subgraph responses the gateway receives next. By default in order of arrival. */
   readonly pick?: (subgraphs: readonly string[]) => number;
+  readonly authenticate?: GatewayServerOptions['authenticate'];
 };
 
 /** Starts a gateway with subgraphs made of schemas and resolvers, either in process or over HTTP. */
 export const startFederationHarness = async (
   schemas: Readonly<Record<string, string>>,
   resolvers: Resolvers,
-  { isLocal, env = {}, faultOf = () => undefined, pick }: StandOptions,
+  { isLocal, env = {}, faultOf = () => undefined, pick, authenticate }: StandOptions,
 ): Promise<FederationHarness> => {
   const services = Object.entries(schemas).map(([name, text]) => ({
     name,
@@ -87,10 +92,18 @@ export const startFederationHarness = async (
       return [name, gated(name, createRemoteTransport(config.remote(name, server.url), log))] as const;
     }),
   );
+  let changeSupergraph: (sdl: string) => void = () => {};
   const gateway = await startGatewayServer({
     config,
     log,
-    supergraph: { sdl: supergraphSdl },
+    supergraph: {
+      sdl: supergraphSdl,
+      watch: (change) => {
+        changeSupergraph = change;
+        return () => {};
+      },
+    },
+    authenticate,
     transports: createFixedTransports(Object.fromEntries(transports)),
     redis: undefined,
     health: () => ({}),
@@ -99,6 +112,8 @@ export const startFederationHarness = async (
     ask: createAsk(`${gateway.url}/graphql`),
     createApiSchema: () => composed.toAPISchema().toGraphQLJSSchema(),
     requests,
+    supergraphSdl,
+    changeSupergraph: (sdl) => changeSupergraph(sdl),
     close: async () => {
       await gateway.close();
       await Promise.all(servers.map((server) => server.close()));
