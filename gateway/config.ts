@@ -106,6 +106,7 @@ export const GatewayEnv = HttpEnv.extend({
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
   CORS_ORIGINS: Origins.default([]),
+  REQUIRE_AUTHENTICATION: z.enum(['on', 'off']).default('off'),
   UNAUTHORIZED: z.enum(['remove', 'reject']).default('remove'),
   POLICIES: z.string().optional(),
   POLICY_TIMEOUT_MS: Milliseconds.default(1_000),
@@ -158,6 +159,8 @@ export type RemoteSubgraph = {
 };
 
 export type AuthorizationConfig = {
+  /** Whether requests without valid credentials are refused. */
+  readonly requireAuthentication: boolean;
   /** Whether unauthorized fields are removed from an operation, or the operation is rejected. */
   readonly unauthorized: 'remove' | 'reject';
   /** Path of the module that decides policies. Without one, no request satisfies a policy. */
@@ -294,6 +297,7 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     publicUrl: values.PUBLIC_URL,
     corsOrigins: values.CORS_ORIGINS,
     authorization: {
+      requireAuthentication: values.REQUIRE_AUTHENTICATION === 'on',
       unauthorized: values.UNAUTHORIZED,
       policiesFile: values.POLICIES,
       policyTimeoutMs: values.POLICY_TIMEOUT_MS,

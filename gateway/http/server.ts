@@ -1,9 +1,11 @@
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import cors from '@fastify/cors';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createAdmission, withAdmission } from '../../runtime/admission.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
+import { ConfigError } from '../../runtime/env.ts';
 import { createHttpApp, requestSignal } from '../../runtime/http-app.ts';
+import { type Refusal, RequestRefused } from '../../runtime/http-errors.ts';
 import { addHeader } from '../../runtime/reply-header.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
@@ -39,7 +41,10 @@ export const startGatewayServer = async ({
   ...options
 }: GatewayServerOptions): Promise<GatewayServer> => {
   const { config, transports, log } = options;
-  const { policiesFile, policyTimeoutMs: timeoutMs } = config.authorization;
+  const { policiesFile, policyTimeoutMs: timeoutMs, requireAuthentication } = config.authorization;
+  if (requireAuthentication && !authenticate) {
+    throw new ConfigError('REQUIRE_AUTHENTICATION: is on, and no way to authenticate is configured.');
+  }
   const decide = policiesFile === undefined ? undefined : await loadPolicies(policiesFile);
   // Loaded only with Redis, because its client is slow to load.
   const cache = redis && (await import('./apq-cache.ts')).createApqCache(redis);
@@ -78,24 +83,34 @@ export const startGatewayServer = async ({
   // The access rules of an external supergraph hold without authentication, too: nobody has proved anything.
   const unidentified = config.supergraphFile === undefined ? UNRESTRICTED : ANONYMOUS;
   const identities = new WeakMap<FastifyRequest, Identity>();
+  const identify =
+    authenticate &&
+    (async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+      const identity = await authenticate(request);
+      const isProved = identity.method !== 'anonymous' && identity.method !== 'none';
+      if (requireAuthentication && !isProved) {
+        reply.header('www-authenticate', 'Bearer');
+        throw new RequestRefused(AUTHENTICATION_REQUIRED);
+      }
+      identities.set(request, identity);
+    });
   app.route({
     url: '/graphql',
     method: ['GET', 'POST'],
     exposeHeadRoute: false,
-    onRequest: (request, reply, done) => {
-      // Responses to GET may be cached.
-      if (request.method === 'GET') addHeader(reply, 'vary', 'accept');
-      if (refuseUnacceptable(request, reply, { html: config.explorer })) return;
-      deadlines.set(request, {
-        signal: requestSignal(reply, config.requestTimeoutMs),
-        deadlineAt: monotonicNow() + config.requestTimeoutMs,
-      });
-      if (!authenticate) return done();
-      // Before the body is read.
-      authenticate(request)
-        .then((identity) => identities.set(request, identity))
-        .then(() => done(), done);
-    },
+    onRequest: [
+      (request, reply, done) => {
+        // Responses to GET may be cached.
+        if (request.method === 'GET') addHeader(reply, 'vary', 'accept');
+        if (refuseUnacceptable(request, reply, { html: config.explorer })) return;
+        deadlines.set(request, {
+          signal: requestSignal(reply, config.requestTimeoutMs),
+          deadlineAt: monotonicNow() + config.requestTimeoutMs,
+        });
+        done();
+      },
+      ...(identify ? [identify] : []),
+    ],
     preHandler: async (request, reply) => {
       const parameters = request.method === 'GET' ? queryParametersOf(request.url) : request.body;
       if (hasInvalidHash(parameters)) {
@@ -135,7 +150,12 @@ export const startGatewayServer = async ({
     ),
   });
   let listenUrl = '';
-  await registerPages(app, { config, schemaText, listenUrl: () => listenUrl });
+  await registerPages(app, {
+    config,
+    schemaText,
+    listenUrl: () => listenUrl,
+    ...(requireAuthentication && identify && { guardSchema: identify }),
+  });
   listenUrl = await listen(config);
 
   return {
@@ -146,6 +166,12 @@ export const startGatewayServer = async ({
       await transports.close();
     },
   };
+};
+
+const AUTHENTICATION_REQUIRED: Refusal = {
+  status: 401,
+  message: 'Authentication is required. Send credentials.',
+  code: 'UNAUTHENTICATED',
 };
 
 /** Parses the query string as Apollo Server does, so that both see the same operation. */
