@@ -129,6 +129,7 @@ const NO_RULES: readonly AccessRule[] = [];
 // in-process subgraphs. The operation text, including comments, is added: every document retains its own.
 const BYTES_PER_PLAN_CHARACTER = 60;
 const BYTES_PER_TEXT_CHARACTER = 2;
+const BYTES_PER_ENTRY = 1_000;
 
 /** Number of values from which a response shares the thread with others by taking turns. */
 const LARGE_RESPONSE_VALUES = 500;
@@ -179,7 +180,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     { overrides, unmet, conditions }: Variant,
   ): Promise<CachedProgram<Context>> => {
     const { document, operationName } = operation;
-    const textBytes = (document.loc?.source.body.length ?? 0) * BYTES_PER_TEXT_CHARACTER;
+    const textBytes = BYTES_PER_ENTRY + (document.loc?.source.body.length ?? 0) * BYTES_PER_TEXT_CHARACTER;
     const inUse = { ...operation, unmet: new Set(unmet.map(({ key }) => key)) };
     if (unmet.length > 0 && !conditions) {
       // Only a selected field can be unauthorized.
@@ -304,7 +305,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       try {
         const estimate = estimateWithinLimits(operation, variables);
         const rules = authorization ? rulesFor(operation) : NO_RULES;
-        const found = rules.length > 0 ? authorization?.findUnmet(rules, operation.operationName, context) : undefined;
+        const found = rules.length > 0 ? authorization?.findUnmet(rules, nameOf(operation), context) : undefined;
         const unmet = found instanceof Promise ? await raceAbort(found, signal) : found;
         const pending = programFor(operation, variables, unmet ?? NO_RULES);
         const program = pending instanceof Promise ? await raceAbort(pending, signal) : pending;
@@ -322,7 +323,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     operations: () => [
       ...new Map(
         [...programs.entries()].map(({ operation }) => [
-          JSON.stringify([keyOf(operation), ...(operation.unmet ?? [])]),
+          [keyOf(operation), ...(operation.unmet ?? [])].join(' '),
           operation,
         ]),
       ).values(),
@@ -340,10 +341,11 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
 const memoizeByOperation = <Value>(compute: (document: DocumentNode, operationName: string | undefined) => Value) => {
   const cache = new WeakMap<DocumentNode, Map<string | undefined, Value>>();
   return ({ document, operationName }: ClientOperation): Value => {
+    const known = cache.get(document)?.get(operationName);
+    if (known !== undefined) return known;
+    const value = compute(document, operationName);
     const ofDocument = cache.get(document) ?? new Map<string | undefined, Value>();
-    cache.set(document, ofDocument);
-    const value = ofDocument.get(operationName) ?? compute(document, operationName);
-    ofDocument.set(operationName, value);
+    cache.set(document, ofDocument.set(operationName, value));
     return value;
   };
 };
@@ -361,6 +363,9 @@ const nullConditionError = (variable: string): GraphQLError =>
   new GraphQLError(`Variable "$${variable}" must not be null where @skip or @include depends on it.`, {
     extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } },
   });
+
+const nameOf = ({ document, operationName }: ClientOperation): string | undefined =>
+  getOperationAST(document, operationName)?.name?.value;
 
 const isMutation = ({ document, operationName }: ClientOperation): boolean =>
   getOperationAST(document, operationName)?.operation === 'mutation';
