@@ -49,7 +49,8 @@ export const isEnforced = (link: Link): boolean =>
  * scalars and enums, under whatever names it imports them. Returns undefined if it has none. Throws if one cannot be read.
  *
  * Composition gives an interface the rules of all its implementations. A rule of an interface that does not follow from its
- * implementations was written on the interface itself, as Federation allowed until 2.12, and applies to all of them.
+ * implementations was written on the interface itself, by a composition without the fix of GHSA-mx7m-j9xf-62hw. It applies to
+ * all of them, or a fragment on one of them would go around it.
  */
 export const readAccessRules = (supergraph: DocumentNode, schema: GraphQLSchema): AccessRules | undefined => {
   const declared = readDeclared(supergraph);

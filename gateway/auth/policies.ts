@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ConfigError } from '../../runtime/env.ts';
@@ -9,7 +8,7 @@ import type { Identity } from '../../subgraphs/kit/identity.ts';
 export type PolicyRequest = {
   readonly identity: Identity;
   /** All headers of the HTTP request, by their lowercase names. */
-  readonly headers: Readonly<IncomingHttpHeaders>;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly operationName: string | undefined;
 };
 

@@ -1,9 +1,9 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { createRequestOptions, type OperationOptions, type RequestTelemetry } from '../../subgraphs/kit/protocol.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
+import type { PolicyRequest } from '../auth/policies.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
 import type { Reply } from '../transports/graphql-reply.ts';
 import type { Trace } from '../transports/trace.ts';
@@ -16,7 +16,7 @@ export type RequestContext = {
   /** What the client is told of the cost. More may be recorded, for the log. */
   readonly clientReport: OperationOptions['report'];
   /** All headers of the request. */
-  readonly requestHeaders: Readonly<IncomingHttpHeaders>;
+  readonly requestHeaders: PolicyRequest['headers'];
   /** The client's headers to forward to subgraphs. */
   readonly headers: Readonly<Record<string, string>>;
   /** Adds a header to the response. */

@@ -26,8 +26,8 @@ const EXCEPTIONS: readonly (readonly [from: RegExp, to: RegExp])[] = [
   [/^sandbox\/main\.ts$/, /^(subgraphs\/index|connectors\/define-provider)\.ts$/],
 ];
 
-// They import the subgraphs of a project that may be a copy, or that are loaded again.
-const COMPUTED = new Set(['scripts/dev/reload.ts', 'scripts/generate/generate.ts']);
+// They import the subgraphs of a project that may be a copy, or that are loaded again, or a module of the operator's.
+const COMPUTED = new Set(['scripts/dev/reload.ts', 'scripts/generate/generate.ts', 'gateway/auth/policies.ts']);
 
 // The packages that put something on a wire, and the folder that alone may.
 const WIRE: Readonly<Record<string, string>> = {
