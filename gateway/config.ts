@@ -118,6 +118,10 @@ export const GatewayEnv = HttpEnv.extend({
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
   CORS_ORIGINS: Origins.default([]),
+  REQUIRE_AUTHENTICATION: z.enum(['on', 'off']).default('off'),
+  UNAUTHORIZED: z.enum(['remove', 'reject']).default('remove'),
+  POLICIES: z.string().optional(),
+  POLICY_TIMEOUT_MS: Milliseconds.default(1_000),
   SAFELIST: z.enum(['on', 'off', 'learn']).default('off'),
   SAFELIST_MANIFESTS: List.optional(),
   CACHE_SCOPE: z.enum(['private', 'public']).default('private'),
@@ -168,6 +172,17 @@ export type RemoteSubgraph = {
   readonly receivesCredentials: boolean;
 };
 
+export type AuthorizationConfig = {
+  /** Whether requests without valid credentials are refused. */
+  readonly requireAuthentication: boolean;
+  /** Whether unauthorized fields are removed from an operation, or the operation is rejected. */
+  readonly unauthorized: 'remove' | 'reject';
+  /** Path of the module that decides policies. Without one, no request satisfies a policy. */
+  readonly policiesFile: string | undefined;
+  /** Maximum time to decide the policies of one request, in milliseconds. */
+  readonly policyTimeoutMs: number;
+};
+
 export type GatewayConfig = {
   readonly isProduction: boolean;
   readonly port: number;
@@ -206,6 +221,8 @@ export type GatewayConfig = {
   readonly publicUrl: string | undefined;
   /** Origins allowed by CORS. `*` allows all. */
   readonly corsOrigins: readonly string[];
+  /** How the access rules of the supergraph are enforced. */
+  readonly authorization: AuthorizationConfig;
   /** Whether operations that are not in the manifests are refused (`on`) or only logged (`learn`). */
   readonly safelist: 'on' | 'off' | 'learn';
   readonly safelistManifests: readonly string[];
@@ -299,6 +316,12 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     ]),
     publicUrl: values.PUBLIC_URL,
     corsOrigins: values.CORS_ORIGINS,
+    authorization: {
+      requireAuthentication: values.REQUIRE_AUTHENTICATION === 'on',
+      unauthorized: values.UNAUTHORIZED,
+      policiesFile: values.POLICIES,
+      policyTimeoutMs: values.POLICY_TIMEOUT_MS,
+    },
     safelist: values.SAFELIST,
     safelistManifests: values.SAFELIST_MANIFESTS ?? (values.SUPERGRAPH ? [] : [DESK_MANIFEST]),
     cacheScope: values.CACHE_SCOPE === 'public' ? 'PUBLIC' : 'PRIVATE',

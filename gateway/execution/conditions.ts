@@ -27,7 +27,8 @@ const isConditional = ({ directives = [] }: SelectionNode): boolean => directive
 /** Alias of the placeholder field in a selection set that would otherwise be empty. Never part of a response. */
 export const PLACEHOLDER_ALIAS = '__own_nothing';
 
-const PLACEHOLDER: FieldNode = {
+/** Selects nothing. */
+export const PLACEHOLDER: FieldNode = {
   kind: Kind.FIELD,
   alias: { kind: Kind.NAME, value: PLACEHOLDER_ALIAS },
   name: { kind: Kind.NAME, value: '__typename' },

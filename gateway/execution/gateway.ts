@@ -10,7 +10,13 @@ import { createRunningValues } from '../cost/running-values.ts';
 import { PLANNER_CONFIG } from '../planning/plan.ts';
 import { createPlanningThread, type PlanningThread } from '../planning/planning-thread.ts';
 import type { PlanNode } from './explain.ts';
-import { type ClientOperation, createGraph, type Graph, type RequestDeadline } from './graph.ts';
+import {
+  createGraph,
+  type Graph,
+  type GraphAuthorization,
+  type OperationInUse,
+  type RequestDeadline,
+} from './graph.ts';
 import { findUnknownLabels } from './overrides.ts';
 import { toPlannable } from './plannable.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
@@ -57,6 +63,8 @@ export type CompiledGatewayOptions<Context> = {
   readonly introspection: boolean;
   /** The custom labels of progressive `@override` that are enabled. */
   readonly overrideLabels: readonly string[];
+  /** By default, every request may read everything. */
+  readonly authorization?: GraphAuthorization<Context> | undefined;
   readonly log: Log;
 };
 
@@ -166,12 +174,13 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
       variableDefinitions: request.operation.variableDefinitions ?? [],
       hash: request.queryHash,
     };
-    const { data, errors, stale, explain } = await graph.execute(
+    const { data, errors, stale, explain, isPersonal } = await graph.execute(
       operation,
       request.request.variables ?? {},
       context,
       context.options,
     );
+    if (isPersonal) request.overallCachePolicy.restrict({ scope: 'PRIVATE' });
     for (const note of stale) context.stale.push(note);
     if (context.trace) context.trace.plan = explain?.();
     return {
@@ -245,7 +254,7 @@ const plannerOf = (apollo: ApolloGateway) => {
 };
 
 /** Compiles the programs of the operations in use, one at a time, between requests. */
-const warmUp = async <Context>(graph: Graph<Context>, operations: readonly ClientOperation[], log: Log) => {
+const warmUp = async <Context>(graph: Graph<Context>, operations: readonly OperationInUse[], log: Log) => {
   for (const operation of operations) {
     await new Promise(setImmediate);
     try {

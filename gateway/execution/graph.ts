@@ -10,6 +10,7 @@ import { monotonicNow } from '../../runtime/clock.ts';
 import { raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { timedOut } from '../../subgraphs/kit/limits/timed-out.ts';
+import { type AccessRule, readAccessRules } from '../auth/access-rules.ts';
 import { readCostDirectives } from '../cost/cost-directives.ts';
 import { createEstimate, type Estimate } from '../cost/estimate.ts';
 import { checkEstimate, type EstimateLimits } from '../cost/estimate-limits.ts';
@@ -20,7 +21,7 @@ import { createPlan, isLargeDocument, type PlanOptions } from '../planning/plan.
 import { validateDocument } from '../planning/validate.ts';
 import { type ConditionValues, conditionVariables, needsConditionValues } from './conditions.ts';
 import { createOverrides, type OverrideConditions, type OverrideOptions } from './overrides.ts';
-import { prepareOperation } from './prepare.ts';
+import { extractOperation, prepareOperation } from './prepare.ts';
 import { compile, type ExecutionResponse, type Program, type RequestVariables } from './program.ts';
 import { createProgramCache } from './program-cache.ts';
 import { readRequirements } from './requirements.ts';
@@ -28,6 +29,7 @@ import { fragmentMap } from './selections.ts';
 import { UnsupportedOperation } from './split.ts';
 import { fetchesOf, fragmentsIn, readPlan, UnsupportedPlan } from './steps.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
+import { findAccessRules, type IsAuthorized } from './unauthorized-fields.ts';
 import { coerceVariables } from './variables.ts';
 import { withoutIntrospection } from './without-introspection.ts';
 
@@ -38,6 +40,18 @@ export type ClientOperation = {
   readonly variableDefinitions: readonly VariableDefinitionNode[];
   /** Hash of the document text. */
   readonly hash: string;
+};
+
+/** Decides what the sender of a request may read. */
+export type GraphAuthorization<Context> = {
+  /** Returns those of an operation's rules that a request does not satisfy. Undefined if it may read everything. */
+  readonly findUnmet: (
+    rules: readonly AccessRule[],
+    operationName: string | undefined,
+    context: Context,
+  ) => readonly AccessRule[] | Promise<readonly AccessRule[]> | undefined;
+  /** Whether an operation with unauthorized fields is rejected. Otherwise only these fields are null. */
+  readonly rejects: boolean;
 };
 
 export type GraphOptions<Context> = PlanOptions & {
@@ -58,6 +72,8 @@ export type GraphOptions<Context> = PlanOptions & {
   readonly runningValues: RunningValues;
   /** Whether clients may read the schema, by introspection or in error messages. */
   readonly introspection: boolean;
+  /** By default, every request may read everything. */
+  readonly authorization?: GraphAuthorization<Context> | undefined;
 };
 
 /** The abort signal and the deadline of a request. */
@@ -79,26 +95,41 @@ export type Graph<Context> = {
     deadline?: RequestDeadline,
   ) => Promise<ExecutionResponse>;
   /** Operations with a cached program, most recently used first. */
-  readonly operations: () => ClientOperation[];
+  readonly operations: () => OperationInUse[];
   /** Compiles the program of an operation of another version, unless it is invalid in this version. */
-  readonly warm: (operation: ClientOperation) => Promise<void>;
+  readonly warm: (operation: OperationInUse) => Promise<void>;
 };
+
+/** An operation, and the keys of the access rules that a request with it did not satisfy. */
+export type OperationInUse = ClientOperation & { readonly unmet?: ReadonlySet<string> };
 
 type EstimateFor = (variables: Readonly<Record<string, unknown>>) => Estimate;
 
 /** The cache entry of an operation. */
 type CachedProgram<Context> = {
-  readonly operation: ClientOperation;
+  readonly operation: OperationInUse;
   /** The program, or the names of the condition variables whose values select a program. */
   readonly program: Program<Context> | readonly string[];
   /** Approximate memory use, in bytes. */
   readonly bytes: number;
 };
 
+/** What the program of an operation depends on, besides the operation. */
+type Variant = {
+  readonly overrides: OverrideConditions;
+  /** The operation's access rules that the request does not satisfy, in the order of the operation. */
+  readonly unmet: readonly AccessRule[];
+  /** The known values of variables in `@skip` and `@include`. */
+  readonly conditions?: ConditionValues | undefined;
+};
+
+const NO_RULES: readonly AccessRule[] = [];
+
 // Measured: 150 heavy queries with plans of 8.1 kB each took 474 kB each, for documents and functions, including those of
 // in-process subgraphs. The operation text, including comments, is added: every document retains its own.
 const BYTES_PER_PLAN_CHARACTER = 60;
 const BYTES_PER_TEXT_CHARACTER = 2;
+const BYTES_PER_ENTRY = 1_000;
 
 /** Number of values from which a response shares the thread with others by taking turns. */
 const LARGE_RESPONSE_VALUES = 500;
@@ -115,10 +146,11 @@ const DUE_MS_PER_VALUE = 0.05;
 /** Creates a version of the graph. Operations are planned and compiled on first use. */
 export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Context> => {
   const { apiSchema, supergraphSchema, supergraphSdl, clientOf, planningThread } = options;
-  const { estimateLimits, turns, runningValues, introspection } = options;
+  const { estimateLimits, turns, runningValues, introspection, authorization } = options;
   const supergraph = parse(supergraphSdl, { noLocation: true });
   const requirements = readRequirements(supergraph, supergraphSchema);
   const { requiredBy } = requirements;
+  const accessRules = authorization && readAccessRules(supergraph, supergraphSchema);
   const costs = readCostDirectives(supergraph);
   const introspectionSize = measureIntrospection(apiSchema);
   const limits = { ...estimateLimits, maxIntrospected: introspectionSize.limit };
@@ -130,55 +162,66 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   });
 
   // Also for operations that are rejected again and again, for which nothing else is cached.
-  const estimates = new WeakMap<DocumentNode, Map<string | undefined, EstimateFor>>();
-
-  const estimateFor = ({ document, operationName }: ClientOperation): EstimateFor => {
-    const ofDocument = estimates.get(document) ?? new Map<string | undefined, EstimateFor>();
-    estimates.set(document, ofDocument);
-    const estimate = ofDocument.get(operationName) ?? compileEstimate(document, operationName);
-    ofDocument.set(operationName, estimate);
-    return estimate;
-  };
-
-  const compileEstimate = (document: DocumentNode, operationName: string | undefined): EstimateFor => {
+  const estimateFor = memoizeByOperation((document, operationName): EstimateFor => {
     const operation = getOperationAST(document, operationName);
     if (!operation) throw new Error('The document does not contain the requested operation.');
     const fragments = fragmentMap(fragmentsIn(document));
     const { assumedListSize } = estimateLimits;
     const introspectionLists = introspectionSize.lists;
     return createEstimate({ schema: apiSchema, costs, operation, fragments, assumedListSize, introspectionLists });
-  };
+  });
+
+  const rulesFor = memoizeByOperation((document, operationName): readonly AccessRule[] =>
+    accessRules ? findAccessRules(apiSchema, accessRules, extractOperation(document, operationName)) : [],
+  );
 
   const compileProgram = async (
     operation: ClientOperation,
-    overrides: OverrideConditions,
-    conditions?: ConditionValues,
+    { overrides, unmet, conditions }: Variant,
   ): Promise<CachedProgram<Context>> => {
     const { document, operationName } = operation;
+    const textBytes = BYTES_PER_ENTRY + (document.loc?.source.body.length ?? 0) * BYTES_PER_TEXT_CHARACTER;
+    const inUse = { ...operation, unmet: new Set(unmet.map(({ key }) => key)) };
+    if (unmet.length > 0 && !conditions) {
+      // Only a selected field can be unauthorized.
+      const variables = conditionVariables(extractOperation(document, operationName));
+      if (variables.length > 0) return { operation: inUse, bytes: textBytes, program: variables };
+    }
     let turn = turns.take();
     if (turn) await turn;
-    const prepared = prepareOperation(apiSchema, requirements, document, operationName, conditions);
+    const isAuthorized: IsAuthorized = (typename, field) =>
+      accessRules?.ofField(typename, field).every((rule) => !unmet.includes(rule)) ?? true;
+    const prepared = prepareOperation(apiSchema, requirements, document, operationName, {
+      conditions,
+      ...(unmet.length > 0 && { isAuthorized }),
+    });
+    const { unauthorized } = prepared;
+    if (prepared.parts.length === 0 || (authorization?.rejects && unauthorized.length > 0)) {
+      const response = { data: null, errors: unauthorized, stale: [] };
+      return { operation: inUse, bytes: textBytes, program: async () => response };
+    }
     const plans = await Promise.all(prepared.parts.map((part) => plan(withoutIntrospection(part), overrides.values)));
     turn = turns.take();
     if (turn) await turn;
     const steps = plans.map(readPlan);
-    const bytes =
-      JSON.stringify(plans).length * BYTES_PER_PLAN_CHARACTER +
-      (document.loc?.source.body.length ?? 0) * BYTES_PER_TEXT_CHARACTER;
+    const bytes = JSON.stringify(plans).length * BYTES_PER_PLAN_CHARACTER + textBytes;
     const needsValues =
       !conditions &&
       prepared.parts.some((part) => needsConditionValues(part, steps.flatMap(fetchesOf), requirements.keyFieldNames));
     if (needsValues) {
       const variables = prepared.parts.flatMap(conditionVariables).map(prepared.clientVariable);
-      return { operation, bytes, program: [...new Set(variables)] };
+      return { operation: inUse, bytes, program: [...new Set(variables)] };
     }
     turn = turns.take();
     if (turn) await turn;
     const program = compile({ apiSchema, supergraphSchema, requiredBy, prepared, steps, clientOf });
-    return { operation, bytes, program };
+    return { operation: inUse, bytes, program };
   };
 
   const keyOf = ({ operationName = '', hash }: ClientOperation): string => `${operationName} ${hash}`;
+
+  const variantKey = (operation: ClientOperation, { overrides, unmet }: Variant): string =>
+    `${keyOf(operation)} ${overrides.key}${unmet.map((rule) => ` ${rule.key}`).join('')}`;
 
   /** Returns the estimate of an operation. Throws a GraphQLError if it exceeds the limits. */
   const estimateWithinLimits = (operation: ClientOperation, { coerced }: RequestVariables): Estimate => {
@@ -191,17 +234,18 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   const programFor = (
     operation: ClientOperation,
     { coerced }: RequestVariables,
+    unmet: readonly AccessRule[],
   ): Program<Context> | Promise<Program<Context>> => {
     const overrides = decideOverrides(operation.document);
-    const key = `${keyOf(operation)} ${overrides.key}`;
+    const key = variantKey(operation, { overrides, unmet });
     const cached = programs.get(key)?.program;
     if (typeof cached === 'function') return cached;
     const compileFor = async (): Promise<Program<Context>> => {
-      const { program } = await programs.getOrCompile(key, () => compileProgram(operation, overrides));
+      const { program } = await programs.getOrCompile(key, () => compileProgram(operation, { overrides, unmet }));
       if (typeof program === 'function') return program;
       const conditions = Object.fromEntries(program.map((name) => [name, coerced[name]]));
       const specialized = await programs.getOrCompile(`${key} ${JSON.stringify(conditions)}`, () =>
-        compileProgram(operation, overrides, conditions),
+        compileProgram(operation, { overrides, unmet, conditions }),
       );
       return specialized.program as Program<Context>;
     };
@@ -260,26 +304,49 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       let hasStarted = false;
       try {
         const estimate = estimateWithinLimits(operation, variables);
-        const pending = programFor(operation, variables);
+        const rules = authorization ? rulesFor(operation) : NO_RULES;
+        const found = rules.length > 0 ? authorization?.findUnmet(rules, nameOf(operation), context) : undefined;
+        const unmet = found instanceof Promise ? await raceAbort(found, signal) : found;
+        const pending = programFor(operation, variables, unmet ?? NO_RULES);
         const program = pending instanceof Promise ? await raceAbort(pending, signal) : pending;
         // Nothing has started yet, so no part of a mutation has been executed.
         signal?.throwIfAborted();
-        return await run(program, estimate, variables, context, deadline, () => {
+        const response = await run(program, estimate, variables, context, deadline, () => {
           hasStarted = true;
         });
+        return unmet ? { ...response, isPersonal: true } : response;
       } catch (error) {
         if (hasStarted && isMutation(operation)) return outcomeUnknown();
         return toErrorResponse(signal?.aborted && error === signal.reason ? timedOut() : error);
       }
     },
     operations: () => [
-      ...new Map([...programs.entries()].map(({ operation }) => [keyOf(operation), operation])).values(),
+      ...new Map(
+        [...programs.entries()].map(({ operation }) => [
+          [keyOf(operation), ...(operation.unmet ?? [])].join(' '),
+          operation,
+        ]),
+      ).values(),
     ],
     warm: async (operation) => {
       if ((await validate(operation.document)).length > 0) return;
-      const overrides = decideOverrides(operation.document);
-      await programs.getOrCompile(`${keyOf(operation)} ${overrides.key}`, () => compileProgram(operation, overrides));
+      const unmet = rulesFor(operation).filter(({ key }) => operation.unmet?.has(key));
+      const variant = { overrides: decideOverrides(operation.document), unmet };
+      await programs.getOrCompile(variantKey(operation, variant), () => compileProgram(operation, variant));
     },
+  };
+};
+
+/** Caches a function of an operation for as long as its document is in use. */
+const memoizeByOperation = <Value>(compute: (document: DocumentNode, operationName: string | undefined) => Value) => {
+  const cache = new WeakMap<DocumentNode, Map<string | undefined, Value>>();
+  return ({ document, operationName }: ClientOperation): Value => {
+    const known = cache.get(document)?.get(operationName);
+    if (known !== undefined) return known;
+    const value = compute(document, operationName);
+    const ofDocument = cache.get(document) ?? new Map<string | undefined, Value>();
+    cache.set(document, ofDocument.set(operationName, value));
+    return value;
   };
 };
 
@@ -296,6 +363,9 @@ const nullConditionError = (variable: string): GraphQLError =>
   new GraphQLError(`Variable "$${variable}" must not be null where @skip or @include depends on it.`, {
     extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } },
   });
+
+const nameOf = ({ document, operationName }: ClientOperation): string | undefined =>
+  getOperationAST(document, operationName)?.name?.value;
 
 const isMutation = ({ document, operationName }: ClientOperation): boolean =>
   getOperationAST(document, operationName)?.operation === 'mutation';

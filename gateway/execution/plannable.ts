@@ -7,6 +7,8 @@ import {
   parse,
   print,
 } from 'graphql';
+import { isEnforced } from '../auth/access-rules.ts';
+import { readLink } from '../supergraph/links.ts';
 import { putResolvableKeysFirst } from './resolvable-keys.ts';
 
 /**
@@ -15,13 +17,13 @@ import { putResolvableKeysFirst } from './resolvable-keys.ts';
  * - Resolvable keys come first.
  * - `@oneOf` is treated as GraphQL's built-in directive. Apollo's libraries (2.14) treat it as part of a linked specification
  *   and hide it from clients, or reject it if the supergraph does not define it.
- * - A supergraph with contexts loads although they are linked `for: SECURITY`. A plan that needs a context is rejected.
- * - So does one with `@requiresScopes`, which the planner ignores.
+ * - A supergraph with contexts or access rules loads although they are linked `for: SECURITY`. A plan that needs a context is
+ *   rejected, and the rules are enforced before planning.
  *
  * Throws a GraphQLError if the text is not valid GraphQL.
  */
 export const toPlannable = (supergraphSdl: string): string =>
-  print(withOptionalSecurity(withOneOf(putResolvableKeysFirst(parse(supergraphSdl)))));
+  print(withoutPurpose(withOneOf(putResolvableKeysFirst(parse(supergraphSdl)))));
 
 const ONE_OF = GraphQLOneOfDirective.name;
 
@@ -32,7 +34,7 @@ const withOneOf = (supergraph: DocumentNode): DocumentNode => {
   );
   if (!usesOneOf) return supergraph;
   const unlinked = changeLinks(supergraph, (link) =>
-    nameOf(link) === ONE_OF ? [] : [changeArgument(link, 'import', withoutOneOf)],
+    readLink(link)?.namespace === ONE_OF ? [] : [changeArgument(link, 'import', withoutOneOf)],
   );
   const others = unlinked.definitions.filter(
     (one) => one.kind !== Kind.DIRECTIVE_DEFINITION || one.name.value !== ONE_OF,
@@ -46,10 +48,13 @@ const withoutOneOf: ChangeArgument = (argument) => {
   return [{ ...argument, value: { ...argument.value, values } }];
 };
 
-const OPTIONAL = /^https:\/\/specs\.apollo\.dev\/(context|requiresScopes)\//;
-
-const withOptionalSecurity = (supergraph: DocumentNode): DocumentNode =>
-  changeLinks(supergraph, (link) => [OPTIONAL.test(urlOf(link)) ? changeArgument(link, 'for', () => []) : link]);
+/** Removes the purpose of specifications that Apollo's gateway does not know, so that it ignores them. */
+const withoutPurpose = (supergraph: DocumentNode): DocumentNode =>
+  changeLinks(supergraph, (directive) => {
+    const link = readLink(directive);
+    const isOptional = link && (link.apollo?.name === 'context' || isEnforced(link));
+    return [isOptional ? changeArgument(directive, 'for', () => []) : directive];
+  });
 
 type ChangeLink = (link: ConstDirectiveNode) => ConstDirectiveNode[];
 
@@ -73,18 +78,3 @@ const changeArgument = (link: ConstDirectiveNode, name: string, change: ChangeAr
     argument.name.value === name ? change(argument) : [argument],
   ),
 });
-
-const stringArgument = (link: ConstDirectiveNode, argumentName: string): string | undefined => {
-  const value = link.arguments?.find(({ name }) => name.value === argumentName)?.value;
-  return value?.kind === Kind.STRING ? value.value : undefined;
-};
-
-const urlOf = (link: ConstDirectiveNode): string => stringArgument(link, 'url') ?? '';
-
-/** Returns the name of a linked specification's main directive: `as`, or the last URL segment before the version. */
-const nameOf = (link: ConstDirectiveNode): string | undefined =>
-  stringArgument(link, 'as') ??
-  urlOf(link)
-    .split('/')
-    .filter((part) => !/^v\d+\.\d+$/.test(part))
-    .at(-1);

@@ -9,18 +9,22 @@ import {
 } from 'graphql';
 import { type ConditionValues, foldConditions } from './conditions.ts';
 import { disambiguateAliases } from './disambiguate-aliases.ts';
+import type { FetchError } from './failure.ts';
 import { assignInternalAliases } from './internal-aliases.ts';
 import type { Requirements } from './requirements.ts';
 import { type Fragments, fragmentMap } from './selections.ts';
 import { findSelectedCalls, split } from './split.ts';
 import { fragmentsIn, operationIn } from './steps.ts';
+import { type IsAuthorized, markUnauthorized, unauthorizedErrors, withoutRemoved } from './unauthorized-fields.ts';
 
 /** An operation, rewritten for planning and execution. */
 export type PreparedOperation = {
   readonly operation: OperationDefinitionNode;
   readonly fragments: Fragments;
-  /** Documents that are planned separately. Together they select the same fields as the operation. */
+  /** Documents that are planned separately. Together they select the same fields as the operation, except removed ones. */
   readonly parts: readonly DocumentNode[];
+  /** Errors for the fields that the request may not read, for a response without data. Empty if it may read all. */
+  readonly unauthorized: readonly FetchError[];
   /** Names that the planner uses for required fields with arguments. The client's own fields have other names. */
   readonly requiredNames: ReadonlySet<string>;
   /** Returns the client's response name of a field that may have been renamed. */
@@ -28,6 +32,16 @@ export type PreparedOperation = {
   /** Returns the client's name of a variable that may have been renamed. */
   readonly clientVariable: (name: string) => string;
 };
+
+export type PrepareOptions = {
+  /** The known values of variables in `@skip` and `@include`. */
+  readonly conditions?: ConditionValues | undefined;
+  /** Returns whether the request may read a field. By default it may read all. If set, all conditions must be known. */
+  readonly isAuthorized?: IsAuthorized | undefined;
+};
+
+/** A document that selects nothing. */
+const NOTHING: DocumentNode = { kind: Kind.DOCUMENT, definitions: [] };
 
 /**
  * Rewrites an operation so that it is safe to plan: wherever values could be merged, each name means one thing.
@@ -39,38 +53,43 @@ export type PreparedOperation = {
  * - Names that every JavaScript object inherits are replaced.
  * - Fields that require one field with different arguments are planned separately.
  * - Selections that are known to be excluded are not planned.
- *
- * `conditions` has the known values of variables in `@skip` and `@include`.
+ * - Fields that the request may not read are marked and not planned. If nothing else is selected, there are no parts.
  */
 export const prepareOperation = (
   schema: GraphQLSchema,
   requirements: Requirements,
   document: DocumentNode,
   operationName: string | undefined,
-  conditions: ConditionValues = {},
+  { conditions = {}, isAuthorized }: PrepareOptions = {},
 ): PreparedOperation => {
-  const operation = getOperationAST(document, operationName);
-  if (!operation) throw new Error('The document does not contain the requested operation.');
   const names = new Map<string, string>();
   const variables = new Map<string, string>();
-  let prepared = foldConditions(extractOperation(document, operation), conditions);
-  const selected = findSelectedCalls(schema, requirements.calls, prepared);
+  let prepared = foldConditions(extractOperation(document, operationName), conditions);
+  if (isAuthorized) prepared = markUnauthorized(schema, prepared, isAuthorized);
+  const readable = (): DocumentNode | undefined =>
+    isAuthorized ? withoutRemoved(schema, prepared, requirements.interfaceObjects) : prepared;
+  const selected = findSelectedCalls(schema, requirements.calls, readable() ?? NOTHING);
   prepared = renameVariables(prepared, variables);
   prepared = disambiguateAliases(prepared, names);
   prepared = assignInternalAliases(prepared, requirements.fieldNames, selected, names);
   const fragments = fragmentMap(fragmentsIn(prepared));
+  const planned = readable();
+  const clientName = (name: string): string => names.get(name) ?? name;
   return {
     operation: operationIn(prepared),
     fragments,
-    parts: split(schema, prepared, selected),
+    parts: planned ? split(schema, planned, selected) : [],
+    unauthorized: isAuthorized ? unauthorizedErrors(schema, prepared, clientName) : [],
     requiredNames: new Set([...selected.values()].flatMap((required) => [...required.keys()])),
-    clientName: (name) => names.get(name) ?? name,
+    clientName,
     clientVariable: (name) => variables.get(name) ?? name,
   };
 };
 
 /** Returns the document with one operation and only the fragments that it uses. */
-const extractOperation = (document: DocumentNode, operation: OperationDefinitionNode): DocumentNode => {
+export const extractOperation = (document: DocumentNode, operationName: string | undefined): DocumentNode => {
+  const operation = getOperationAST(document, operationName);
+  if (!operation) throw new Error('The document does not contain the requested operation.');
   const fragments = fragmentMap(fragmentsIn(document));
   const used = new Set<FragmentDefinitionNode>();
   const follow = (node: OperationDefinitionNode | FragmentDefinitionNode): void => {

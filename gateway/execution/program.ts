@@ -16,6 +16,7 @@ import { collectFields, isSelected } from './selections.ts';
 import { createShape, type Shaping } from './shape.ts';
 import { type Fetch, fetchesOf, type Step } from './steps.ts';
 import type { SubgraphClient, SubgraphError } from './subgraph-request.ts';
+import { isRemoved } from './unauthorized-fields.ts';
 
 type Variables = Readonly<Record<string, unknown>>;
 
@@ -25,6 +26,8 @@ export type ExecutionResponse = {
   readonly errors: readonly (SubgraphError | GraphQLError)[];
   /** Notes about stale data, with the client's paths. */
   readonly stale: readonly StaleNote[];
+  /** Whether the response depends on who sends the request. */
+  readonly isPersonal?: boolean;
   /** Describes the executed plan. Undefined if the operation has no program. */
   readonly explain?: () => PlanNode | undefined;
 };
@@ -145,11 +148,12 @@ const rootFields = ({ apiSchema, prepared: { operation, fragments } }: CompileOp
   return collectFields(apiSchema, typename, [{ selectionSet: operation.selectionSet, conditions: [] }], fragments);
 };
 
-/** Returns whether a request selects any root field other than `__typename` and introspection fields. */
+/** Returns whether a request fetches any root field: not a removed one, `__typename` or an introspection field. */
 const selectsData = (options: CompileOptions<never>, variables: Variables): boolean =>
-  [...rootFields(options).values()].some(
-    (selected) => !selected[0]?.node.name.value.startsWith('__') && isSelected(selected, variables),
-  );
+  [...rootFields(options).values()].some((selected) => {
+    const isFetched = selected.some(({ node }) => !node.name.value.startsWith('__') && !isRemoved(node));
+    return isFetched && isSelected(selected, variables);
+  });
 
 /**
  * Resolves `__schema` and `__type` against the public schema, without subgraphs. All such fields of an operation are resolved

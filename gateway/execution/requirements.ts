@@ -21,6 +21,8 @@ export type Requirements = {
   readonly fieldNames: ReadonlySet<string>;
   /** Names of the key fields alone. */
   readonly keyFieldNames: ReadonlySet<string>;
+  /** Names of the interfaces that are object types in some subgraph, by `@interfaceObject`. */
+  readonly interfaceObjects: ReadonlySet<string>;
   /** Returns the names of the sibling fields that a field requires. Empty if it requires none. */
   readonly requiredBy: (typename: string, field: string) => ReadonlySet<string>;
 };
@@ -43,11 +45,13 @@ export const readRequirements = (supergraph: DocumentNode, schema: GraphQLSchema
   const required = new Map<string, SelectionSetNode[]>();
   const names = new Set(['__typename']);
   const keyFieldNames = new Set<string>();
+  const interfaceObjects = new Set<string>();
   for (const definition of supergraph.definitions) {
     if (definition.kind !== Kind.OBJECT_TYPE_DEFINITION && definition.kind !== Kind.INTERFACE_TYPE_DEFINITION) continue;
     for (const key of (definition.directives ?? []).flatMap((one) => selectionsOf(one, 'join__type', 'key'))) {
       addNames(key, keyFieldNames);
     }
+    if (definition.directives?.some(isInterfaceObject)) interfaceObjects.add(definition.name.value);
     for (const { name, directives } of definition.fields ?? []) {
       const selections = (directives ?? []).flatMap((one) => selectionsOf(one, 'join__field', 'requires'));
       for (const selectionSet of selections) addNames(selectionSet, names);
@@ -92,6 +96,7 @@ export const readRequirements = (supergraph: DocumentNode, schema: GraphQLSchema
     calls: found,
     fieldNames: new Set([...names, ...keyFieldNames]),
     keyFieldNames,
+    interfaceObjects,
     requiredBy: (typename, field) => {
       const names = new Set<string>();
       for (const [coordinate, selections] of required) {
@@ -121,7 +126,12 @@ const addTopLevelNames = ({ selections }: SelectionSetNode, names: Set<string>):
   }
 };
 
-// Source: the join specification, https://specs.apollo.dev/join
+// Source of the directives below: the join specification, https://specs.apollo.dev/join
+
+const isInterfaceObject = ({ name, arguments: args = [] }: ConstDirectiveNode): boolean =>
+  name.value === 'join__type' &&
+  args.some((one) => one.name.value === 'isInterfaceObject' && one.value.kind === Kind.BOOLEAN && one.value.value);
+
 const selectionsOf = (directive: ConstDirectiveNode, directiveName: string, argument: string): SelectionSetNode[] => {
   if (directive.name.value !== directiveName) return [];
   const value = directive.arguments?.find(({ name }) => name.value === argument)?.value;

@@ -27,6 +27,7 @@ import {
   subselectionsOf,
 } from './selections.ts';
 import { isOfType } from './types.ts';
+import { isRemoved, removalError } from './unauthorized-fields.ts';
 
 /** The state for shaping one response. */
 export type Shaping = {
@@ -97,8 +98,16 @@ export const createShape = (
       } else {
         const definition = definitions[node.name.value];
         if (!definition) throw new Error(`The schema has no field ${typename}.${node.name.value}.`);
-        code.add(`${value} = ${read('object', name)};`);
-        writeField(code, { value, key, type: definition.type, selected, coordinate: `${typename}.${node.name.value}` });
+        const { type } = definition;
+        if (selected.every((one) => isRemoved(one.node))) {
+          code.add(
+            `shaping.errors.push({ ...${code.constant(removalError(node))}, path: [${key}] });`,
+            isNonNullType(type) ? 'return undefined;' : `${value} = null;`,
+          );
+        } else {
+          code.add(`${value} = ${read('object', name)};`);
+          writeField(code, { value, key, type, selected, coordinate: `${typename}.${node.name.value}` });
+        }
       }
       if (condition !== 'true') code.add('}');
     }

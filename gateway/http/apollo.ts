@@ -17,6 +17,7 @@ import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { graphqlOverHttp } from '../../subgraphs/kit/graphql-over-http.ts';
 import { createDocumentGuard } from '../../subgraphs/kit/limits/document-guard.ts';
 import { LIMIT_EXCEEDED } from '../../subgraphs/kit/limits/limit-error.ts';
+import type { FindUnmetRules } from '../auth/authorizer.ts';
 import type { GatewayConfig } from '../config.ts';
 import { createCompiledGateway, type SupergraphSource } from '../execution/gateway.ts';
 import type { Transports } from '../transports/transport.ts';
@@ -37,6 +38,8 @@ export type ApolloOptions = {
   readonly cache?: ApolloServer['cache'] | undefined;
   /** The operations that are known in advance. */
   readonly safelist: Safelist;
+  /** Decides the access rules of the supergraph. */
+  readonly findUnmetRules: FindUnmetRules;
 };
 
 /**
@@ -57,6 +60,7 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   'QUERY_NOT_IN_SAFELIST',
   'PERSISTED_QUERY_NOT_IN_LIST',
   'UNAUTHENTICATED',
+  'UNAUTHORIZED_FIELD_OR_TYPE',
   'FORBIDDEN',
 ]);
 
@@ -76,6 +80,7 @@ export const createApollo = async ({
   turns,
   cache = new InMemoryLRUCache(),
   safelist,
+  findUnmetRules,
 }: ApolloOptions): Promise<GraphPipeline> => {
   // Apollo's gateway reports usage to Apollo as soon as it is constructed. Only the environment can disable that; there is no
   // option. Nothing else in this project writes to the environment.
@@ -97,6 +102,11 @@ export const createApollo = async ({
     requestTimeoutMs: config.requestTimeoutMs,
     planningTimeoutMs: config.planningTimeoutMs,
     introspection: config.introspection,
+    authorization: {
+      findUnmet: (rules, operationName, { identity, requestHeaders }) =>
+        findUnmetRules(rules, { identity, headers: requestHeaders, operationName }),
+      rejects: config.authorization.unauthorized === 'reject',
+    },
   });
   const documents = createDocumentGuard<RequestContext>({
     limits: config.documentLimits,

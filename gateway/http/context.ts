@@ -4,6 +4,7 @@ import type { Identity } from '../../subgraphs/kit/identity.ts';
 import type { OperationOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { createRequestOptions, type RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
+import type { PolicyRequest } from '../auth/policies.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
 import type { Reply } from '../transports/graphql-reply.ts';
 import type { Trace } from '../transports/trace.ts';
@@ -15,6 +16,8 @@ export type RequestContext = {
   readonly identity: Identity;
   /** Detail of the report for the client. The telemetry may be more detailed, for the log. */
   readonly clientReport: OperationOptions['report'];
+  /** All headers of the request. */
+  readonly requestHeaders: PolicyRequest['headers'];
   /** The client's headers to forward to subgraphs. */
   readonly headers: Readonly<Record<string, string>>;
   /** Adds a header to the response. */
@@ -39,12 +42,13 @@ export const createRequestContext = ({
   options,
   identity,
   clientReport,
+  requestHeaders,
   headers,
   returnHeader,
   fetched,
 }: Pick<
   RequestContext,
-  'options' | 'identity' | 'clientReport' | 'headers' | 'returnHeader' | 'fetched'
+  'options' | 'identity' | 'clientReport' | 'requestHeaders' | 'headers' | 'returnHeader' | 'fetched'
 >): RequestContext => {
   const contexts = new Map<Subgraph, object>();
   const { call, ...telemetry } = createRequestOptions(options);
@@ -52,6 +56,7 @@ export const createRequestContext = ({
     options,
     identity,
     clientReport,
+    requestHeaders,
     headers,
     returnHeader,
     telemetry,

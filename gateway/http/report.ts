@@ -27,14 +27,15 @@ export const reportPlugin: ApolloServerPlugin<RequestContext> = {
 /** Maximum cache lifetime: one year, the longest that HTTP recommends. Caps the values reported by subgraphs. */
 const YEAR_S = 31_536_000;
 
-/** Sets `Cache-Control` on responses to GET requests. */
+/** Sets `Cache-Control` on responses to GET requests. One that depends on who asks is private, whatever `scope` is. */
 export const createCacheControlPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloServerPlugin<RequestContext> => ({
   requestDidStart: async () => ({
     willSendResponse: async ({ overallCachePolicy, contextValue }) => {
       const { freshness } = contextValue.telemetry;
       // Infinity means that no data was read that expires, e.g. for introspection.
       if (!freshness || !Number.isFinite(freshness.leftMs)) return;
-      overallCachePolicy.replace({ maxAge: Math.min(Math.floor(freshness.leftMs / 1000), YEAR_S), scope });
+      const maxAge = Math.min(Math.floor(freshness.leftMs / 1000), YEAR_S);
+      overallCachePolicy.replace({ maxAge, scope: overallCachePolicy.scope === 'PRIVATE' ? 'PRIVATE' : scope });
     },
   }),
 });

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyStaticOptions } from '@fastify/static';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hostNameOf } from '../../runtime/hosts.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
 import type { GatewayConfig } from '../config.ts';
@@ -26,6 +26,8 @@ export type PagesOptions = {
   readonly schemaText: () => string;
   /** Returns the URL at which the gateway listens, once it does. */
   readonly listenUrl: () => string;
+  /** Throws for a request that may not read the schema. */
+  readonly guardSchema?: (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
 };
 
 /**
@@ -34,7 +36,7 @@ export type PagesOptions = {
  */
 export const registerPages = async (
   app: FastifyInstance,
-  { config, schemaText, listenUrl }: PagesOptions,
+  { config, schemaText, listenUrl, guardSchema }: PagesOptions,
 ): Promise<void> => {
   const { explorer, desk, introspection, hosts, publicUrl } = config;
   /** Returns the public GraphQL URL. Uses the `Host` header only if it is a known name, because the response may be cached. */
@@ -48,7 +50,9 @@ export const registerPages = async (
   }
   if (desk) await registerPage(app, '/desk', join(CLIENTS, 'web/dist'));
   if (explorer && introspection) {
-    app.get('/schema.graphql', (_request, reply) => reply.type('text/plain; charset=utf-8').send(schemaText()));
+    app.get('/schema.graphql', { onRequest: guardSchema ? [guardSchema] : [] }, (_request, reply) =>
+      reply.type('text/plain; charset=utf-8').send(schemaText()),
+    );
     app.get('/codegen.mjs', async ({ host }, reply) => {
       const text = await readFile(join(CLIENTS, 'codegen.mjs'), 'utf8');
       const url = JSON.stringify(graphqlUrl(host));

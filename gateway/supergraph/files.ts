@@ -1,5 +1,7 @@
 import { join } from 'node:path';
-import { type ConstDirectiveNode, Kind, parse } from 'graphql';
+import { Kind, parse } from 'graphql';
+import { accessDirectiveOf, isEnforced } from '../auth/access-rules.ts';
+import { linksOf, stringArgument } from './links.ts';
 
 /** The files that composition writes. */
 export const SUPERGRAPH_FILE = join(import.meta.dirname, '../supergraph.graphql');
@@ -24,36 +26,19 @@ export const subgraphsOf = (supergraphSdl: string): ReadonlyMap<string, string> 
   );
 };
 
-const stringArgument = (directive: ConstDirectiveNode | undefined, wanted: string): string | undefined => {
-  const value = directive?.arguments?.find(({ name }) => name.value === wanted)?.value;
-  return value?.kind === Kind.STRING ? value.value : undefined;
-};
-
 /**
- * Access control directives that Apollo's routers enforce. Without enforcement, anyone could read the data they
- * protect.
- */
-const NOT_ENFORCED: ReadonlySet<string> = new Set(['authenticated', 'requiresScopes', 'policy']);
-
-/**
- * Throws if a supergraph must not be served: one of Federation 1, or one with access control directives, which this
- * gateway does not enforce. Source: the link and core specifications, https://specs.apollo.dev/link and …/core
+ * Throws where a supergraph can be read but must not be served: one of Federation 1, or one with access rules of a version that
+ * is not enforced. Source: the link and core specifications, https://specs.apollo.dev/link and …/core
  */
 export const checkSpecifications = (supergraphSdl: string): void => {
-  for (const url of linkedSpecifications(supergraphSdl)) {
-    const [, name = '', version = ''] = /^https:\/\/specs\.apollo\.dev\/(\w+)\/v(\d+\.\d+)/.exec(url) ?? [];
+  for (const link of linksOf(parse(supergraphSdl))) {
+    const { name, version } = link.apollo ?? {};
     if ((name === 'core' || name === 'join') && version === '0.1') {
       throw new Error('it was composed with Federation 1: compose it with Federation 2');
     }
-    if (NOT_ENFORCED.has(name)) throw new Error(`it uses @${name}, which this gateway does not enforce`);
+    // Served without, everybody could read what they protect.
+    if (accessDirectiveOf(link) && !isEnforced(link)) {
+      throw new Error(`it uses @${name} v${version} by @${link.by}, which this gateway does not enforce`);
+    }
   }
 };
-
-const linkedSpecifications = (supergraphSdl: string): string[] =>
-  parse(supergraphSdl).definitions.flatMap((definition) => {
-    if (definition.kind !== Kind.SCHEMA_DEFINITION && definition.kind !== Kind.SCHEMA_EXTENSION) return [];
-    return (definition.directives ?? []).flatMap((one) => {
-      if (one.name.value === 'link') return stringArgument(one, 'url') ?? [];
-      return one.name.value === 'core' ? (stringArgument(one, 'feature') ?? []) : [];
-    });
-  });

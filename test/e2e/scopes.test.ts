@@ -1,12 +1,9 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import { ANONYMOUS, type Identity } from '../../subgraphs/kit/identity.ts';
 import { maskAnswer, selectAll } from '../helpers/crawl.ts';
 import { NO_ANSWER_LIMITS } from '../helpers/no-limits.ts';
 import { ADMINISTRATOR, customer, EMPLOYEES, type PeopleGateway, startGatewayForPeople } from '../helpers/people.ts';
-import { ROOT } from '../helpers/processes.ts';
 import { fieldsWith } from '../helpers/scopes.ts';
 import { operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 
@@ -71,7 +68,7 @@ const fieldsOfPerson = ({ scopes }: Identity) =>
   fieldsWith(new Set([...scopes].filter((scope) => scope !== 'self:read')));
 
 // Scopes are enforced by the gateway's authorization.
-describe.skipIf(!existsSync(join(ROOT, 'gateway/auth/authorizer.ts')))('scopes', () => {
+describe('scopes', () => {
   let stack: Stack;
   let gateway: PeopleGateway;
   beforeAll(async () => {

@@ -314,17 +314,23 @@ const REFUSED: [string, string, RegExp][] = [
     /example\.com\/x.*SECURITY/,
   ],
   [
-    '@authenticated',
-    link(`${APOLLO}/authenticated/v0.1`, ', for: SECURITY'),
-    /@authenticated, which this gateway does not/,
+    'an unknown version of @authenticated',
+    link(`${APOLLO}/authenticated/v0.2`, ', for: SECURITY'),
+    /@authenticated v0\.2 by @link, which this gateway does not enforce/,
+  ],
+  ['one without its purpose', link(`${APOLLO}/requiresScopes/v1.0`), /@requiresScopes v1\.0 by @link, which/],
+  [
+    '@policy by @core',
+    SIMPLE.replace('schema\n', `schema @core(feature: "${APOLLO}/policy/v0.1")\n`),
+    /by @core, which/,
   ],
   [
-    '@authenticated without its purpose',
-    link(`${APOLLO}/authenticated/v0.1`),
-    /@authenticated, which this gateway does not/,
+    '@requiresScopes without scopes',
+    `${link(`${APOLLO}/requiresScopes/v0.1`).replace('a: Int', 'a: Int @requiresScopes(scopes: [[1]])')}
+      directive @requiresScopes(scopes: [[requiresScopes__Scope!]!]!) on FIELD_DEFINITION
+      scalar requiresScopes__Scope`,
+    /@requiresScopes without a list of lists of strings/,
   ],
-  ['@requiresScopes', link(`${APOLLO}/requiresScopes/v0.1`, ', for: SECURITY'), /@requiresScopes, which/],
-  ['@policy', link(`${APOLLO}/policy/v0.1`, ', for: SECURITY'), /@policy, which/],
   [
     'a field of an unknown subgraph',
     TWO.replace('@join__field(graph: OTHER)', '@join__field(graph: NOBODY)'),
@@ -370,7 +376,7 @@ describe('a supergraph that cannot be served', () => {
   test.each([
     ['a file that is not there', undefined, /it cannot be read/],
     ['text', 'once upon a time', /Syntax Error/],
-    ['@authenticated', link(`${APOLLO}/authenticated/v0.1`, ', for: SECURITY'), /@authenticated/],
+    ['@authenticated', link(`${APOLLO}/authenticated/v0.2`, ', for: SECURITY'), /@authenticated/],
     ['an unknown subgraph', TWO.replace('@join__field(graph: OTHER)', '@join__field(graph: NOBODY)'), /Query\.b"/],
     ['an unknown specification', link('https://example.com/x/v1.0', ', for: EXECUTION'), /EXECUTION/],
   ])('%s ends the process with exit code 78 and one line', async (_, sdl, why) => {

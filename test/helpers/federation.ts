@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GraphQLSchema } from 'graphql';
 import { readConfig } from '../../gateway/config.ts';
-import { startGatewayServer } from '../../gateway/http/server.ts';
+import { type GatewayServerOptions, startGatewayServer } from '../../gateway/http/server.ts';
 import { startGateway } from '../../gateway/start.ts';
 import type { StartedGateway } from '../../gateway/started-gateway.ts';
 import { createLocalTransport } from '../../gateway/transports/in-process.ts';
@@ -84,12 +84,13 @@ export type TransportOptions = {
   readonly env?: Record<string, string> | undefined;
   /** Replaces the transport to a subgraph. */
   readonly wrap?: (subgraph: string, transport: Transport) => Transport;
+  readonly authenticate?: GatewayServerOptions['authenticate'];
 };
 
 /** Starts a gateway with transports to its subgraphs. `servers` are those over HTTP. */
 export const startWithTransports = async <Name extends string>(
   definitions: Definitions<Name>,
-  { isLocal, env = {}, wrap = (_, transport) => transport }: TransportOptions,
+  { isLocal, env = {}, wrap = (_, transport) => transport, authenticate }: TransportOptions,
 ): Promise<TransportGateway & { readonly servers: Readonly<Record<string, SubgraphServer>> }> => {
   const servers: Record<string, SubgraphServer> = isLocal ? {} : await startSubgraphs(definitions);
   const config = readConfig(env, []);
@@ -100,7 +101,8 @@ export const startWithTransports = async <Name extends string>(
       : createInProcessTransport(name, createSubgraphSchema(definition));
     return [name, wrap(name, transport)] as const;
   });
-  const gateway = await serveTransports(composeSubgraphs(definitions), Object.fromEntries(transports), env);
+  const sdl = composeSubgraphs(definitions);
+  const gateway = await serveTransports(sdl, Object.fromEntries(transports), env, authenticate);
   return { ...gateway, servers, close: () => closeAll([gateway, ...Object.values(servers)]) };
 };
 
@@ -110,23 +112,43 @@ const LOG = createLog('silent');
 export const createInProcessTransport = (name: string, schema: GraphQLSchema): Transport =>
   createLocalTransport({ name, schema, createContext: () => ({}), close: async () => {} }, LOG);
 
-export type TransportGateway = { readonly ask: Ask; readonly close: () => Promise<void> };
+export type TransportGateway = {
+  readonly ask: Ask;
+  readonly supergraphSdl: string;
+  /** Replaces the supergraph. The subgraphs stay. */
+  readonly changeSupergraph: (sdl: string) => void;
+  readonly close: () => Promise<void>;
+};
 
 /** Starts a gateway with a supergraph and the transports to its subgraphs. */
 export const serveTransports = async (
   sdl: string,
   transports: Readonly<Record<string, Transport>>,
   env: Record<string, string> = {},
+  authenticate?: GatewayServerOptions['authenticate'],
 ): Promise<TransportGateway> => {
+  let changeSupergraph: (sdl: string) => void = () => {};
   const { url, close } = await startGatewayServer({
     config: readConfig({ PORT: '0', LOG_LEVEL: 'silent', ...env }, []),
     log: LOG,
-    supergraph: { sdl },
+    supergraph: {
+      sdl,
+      watch: (change) => {
+        changeSupergraph = change;
+        return () => {};
+      },
+    },
+    authenticate,
     transports: createFixedTransports(transports),
     redis: undefined,
     health: () => ({}),
   });
-  return { ask: createAsk(`${url}/graphql`), close };
+  return {
+    ask: createAsk(`${url}/graphql`),
+    supergraphSdl: sdl,
+    changeSupergraph: (next) => changeSupergraph(next),
+    close,
+  };
 };
 
 /** Closes the first, then all others. */

@@ -37,7 +37,7 @@ export const withFields = <Name extends string>(
 
 const LINK = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9",
   import: ["@key", "@requires", "@external", "@shareable", "@provides", "@interfaceObject", "@override",
-    "@cost", "@listSize", "@context", "@fromContext", "@authenticated"])`;
+    "@cost", "@listSize", "@context", "@fromContext", "@authenticated", "@requiresScopes", "@policy"])`;
 
 const withLink = (schema: string) => parse(`${LINK} ${schema}`);
 

@@ -26,8 +26,8 @@ const EXCEPTIONS: readonly (readonly [from: RegExp, to: RegExp])[] = [
   [/^sandbox\/main\.ts$/, /^(subgraphs\/index|connectors\/define-provider)\.ts$/],
 ];
 
-// These import the subgraphs of a project that may be a copy, or is reloaded.
-const COMPUTED = new Set(['scripts/dev/reload.ts', 'scripts/generate/generate.ts']);
+// These import the subgraphs of a project that may be a copy, or is reloaded, or a module of the operator's.
+const COMPUTED = new Set(['scripts/dev/reload.ts', 'scripts/generate/generate.ts', 'gateway/auth/policies.ts']);
 
 // Packages that access the network, and the only folder that may import them.
 const WIRE: Readonly<Record<string, string>> = {

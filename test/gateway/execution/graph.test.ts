@@ -1,10 +1,12 @@
+import { composeServices } from '@apollo/composition';
 import { Supergraph } from '@apollo/federation-internals';
 import { QueryPlanner } from '@apollo/query-planner';
 import { parse, type VariableDefinitionNode } from 'graphql';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createRunningValues } from '../../../gateway/cost/running-values.ts';
 import { createCompiledGateway, SupergraphError } from '../../../gateway/execution/gateway.ts';
-import { createGraph, type Graph } from '../../../gateway/execution/graph.ts';
+import { createGraph, type Graph, type GraphAuthorization } from '../../../gateway/execution/graph.ts';
+import { toPlannable } from '../../../gateway/execution/plannable.ts';
 import { PLANNER_CONFIG } from '../../../gateway/planning/plan.ts';
 import { createPlanningThread } from '../../../gateway/planning/planning-thread.ts';
 import { createLog } from '../../../runtime/log.ts';
@@ -25,9 +27,16 @@ let sent: number;
 const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object> =>
   makeGraphOf(supergraphSdl, { maxPrograms, maxProgramBytes });
 
+type MadeOf = {
+  readonly random?: () => number;
+  readonly maxPrograms?: number;
+  readonly maxProgramBytes?: number;
+  readonly authorization?: GraphAuthorization<object>;
+};
+
 const makeGraphOf = (
   supergraphSdl: string,
-  { random = Math.random, maxPrograms = 10, maxProgramBytes = 10_000_000 },
+  { random = Math.random, maxPrograms = 10, maxProgramBytes = 10_000_000, authorization }: MadeOf,
 ): Graph<object> => {
   const supergraph = Supergraph.build(supergraphSdl);
   const planner = new QueryPlanner(supergraph, PLANNER_CONFIG);
@@ -59,6 +68,7 @@ const makeGraphOf = (
     runningValues: createRunningValues(100_000),
     estimateLimits: ESTIMATE_LIMITS,
     introspection: true,
+    authorization,
   });
 };
 
@@ -136,6 +146,74 @@ test('operations of one version are compiled for the next one, except invalid on
   expect(planned).toBe(2);
   await ask(next, '{ people { name } }');
   expect(planned).toBe(2);
+});
+
+describe('access rules', () => {
+  const guarded = composeServices([
+    {
+      name: 'shop',
+      url: 'http://shop',
+      typeDefs: parse(`
+        extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@authenticated", "@requiresScopes"])
+        type Query {
+          a: Int @authenticated
+          b: Int @requiresScopes(scopes: [["b"]])
+          c: Int
+          d: Int @requiresScopes(scopes: [["b"]]) @authenticated
+        }`),
+    },
+  ]).supergraphSdl;
+  let asked: string[][];
+  /** The context says which rules a request does not satisfy. */
+  const makeGuarded = (): Graph<object> =>
+    makeGraphOf(toPlannable(guarded ?? ''), {
+      authorization: {
+        findUnmet: (rules, _, context) => {
+          asked.push(rules.map(({ key }) => key));
+          return rules.filter(({ key }) => (context as { unmet: string[] }).unmet.includes(key));
+        },
+        rejects: false,
+      },
+    });
+  const [AUTHENTICATED, SCOPES] = ['@authenticated', '@requiresScopes [["b"]]'] as const;
+  beforeEach(() => {
+    asked = [];
+  });
+
+  test('an operation has a program for each set of rules that requests do not satisfy', async () => {
+    const graph = makeGuarded();
+    const sets = [[], [AUTHENTICATED], [SCOPES], [AUTHENTICATED, SCOPES], [SCOPES, AUTHENTICATED, 'another']];
+    for (const unmet of [...sets, ...sets]) await graph.execute(operationOf('{ a b c }'), {}, { unmet });
+    expect(planned).toBe(4);
+    expect(new Set(asked.map(String))).toEqual(new Set([`${AUTHENTICATED},${SCOPES}`]));
+  });
+
+  test('an operation without rules, or without those fields, asks for nothing', async () => {
+    const graph = makeGuarded();
+    await graph.execute(operationOf('{ c __typename }'), {}, { unmet: [] });
+    await graph.execute(operationOf('query A { a } query C { c }', 'C'), {}, { unmet: [] });
+    expect(asked).toEqual([]);
+    const query = 'query($no: Boolean!) { a @skip(if: $no) c }';
+    await graph.execute(operationOf(query), { no: true }, { unmet: [AUTHENTICATED] });
+    expect(asked).toEqual([[AUTHENTICATED]]);
+  });
+
+  test('a field with several rules, and several fields with one, have each rule once', async () => {
+    const graph = makeGuarded();
+    await graph.execute(operationOf('{ d b a again: a }'), {}, { unmet: [] });
+    expect(asked).toEqual([[AUTHENTICATED, SCOPES]]);
+  });
+
+  test('after a change, the programs in use are compiled for the same rules', async () => {
+    const [old, next] = [makeGuarded(), makeGuarded()];
+    for (const unmet of [[], [SCOPES]]) await old.execute(operationOf('{ b c }'), {}, { unmet });
+    for (const operation of old.operations()) await next.warm(operation);
+    expect(planned).toBe(4);
+    for (const unmet of [[], [SCOPES]]) await next.execute(operationOf('{ b c }'), {}, { unmet });
+    expect(planned).toBe(4);
+    await next.execute(operationOf('{ b c }'), {}, { unmet: [AUTHENTICATED] });
+    expect(planned).toBe(4);
+  });
 });
 
 test('a progressive override has a plan for each possible decision, and none for operations without its field', async () => {

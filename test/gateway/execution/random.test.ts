@@ -1,23 +1,10 @@
-import {
-  execute,
-  type GraphQLError,
-  type GraphQLField,
-  type GraphQLFormattedError,
-  GraphQLList,
-  type GraphQLOutputType,
-  type GraphQLSchema,
-  isInterfaceType,
-  isListType,
-  isNonNullType,
-  isObjectType,
-  parse,
-  validate,
-} from 'graphql';
+import { execute, type GraphQLFormattedError, type GraphQLSchema, parse, validate } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TransportGateway } from '../../helpers/federation.ts';
 import { NO_ANSWER_LIMITS } from '../../helpers/no-limits.ts';
 import { createRandom } from '../../helpers/random-operation.ts';
 import { addFields, composeApiSchema } from '../../helpers/subgraph-server.ts';
+import { findNull, makeNullable, type Path, pathsOf, startsWith } from './compare-errors.ts';
 import { FAULTS, type FaultOf, startFailing } from './failing.ts';
 import { createFields, createSubgraphs, type Faults } from './fixture-graph.ts';
 import { SCHEMAS } from './fixture-schemas.ts';
@@ -68,32 +55,6 @@ let fetchFaults: FaultOf = () => undefined;
 let order = createRandom(0);
 /** Subgraphs with failed fetches in the current operation. */
 const failed = new Set<string>();
-
-type Path = readonly (string | number)[];
-const pathsOf = (errors: readonly GraphQLFormattedError[] | readonly GraphQLError[] | undefined): string[] =>
-  (errors ?? []).map(({ path }) => JSON.stringify(path ?? null));
-
-/** The same schema with all fields nullable, so that every error stays at its path. */
-const makeNullable = (schema: GraphQLSchema): GraphQLSchema => {
-  const strip = (type: GraphQLOutputType): GraphQLOutputType => {
-    if (isNonNullType(type)) return strip(type.ofType as GraphQLOutputType);
-    return isListType(type) ? new GraphQLList(strip(type.ofType as GraphQLOutputType)) : type;
-  };
-  for (const type of Object.values(schema.getTypeMap())) {
-    if ((!isObjectType(type) && !isInterfaceType(type)) || type.name.startsWith('__')) continue;
-    for (const field of Object.values(type.getFields())) {
-      const { resolve, type: declared } = field as GraphQLField<unknown, unknown>;
-      field.type = strip(declared);
-      if (isInterfaceType(type) || !resolve || !isNonNullType(declared)) continue;
-      field.resolve = async (...given) => {
-        const value = await resolve(...given);
-        if (value === null) throw new Error('null');
-        return value;
-      };
-    }
-  }
-  return schema;
-};
 
 describe.each([
   ['in this process', true],
@@ -213,15 +174,3 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 const valueAt = (data: unknown, path: Path): unknown =>
   path.reduce((value, step) => (value as Record<string | number, unknown>)[step], data);
-
-const startsWith = (path: Path, start: Path): boolean => start.every((step, index) => path[index] === step);
-
-/** Returns the path of the null on the way to an error. */
-const findNull = (data: unknown, path: Path): Path => {
-  let value = data;
-  for (const [index, step] of path.entries()) {
-    if (value === null || value === undefined) return path.slice(0, index);
-    value = (value as Record<string | number, unknown>)[step];
-  }
-  return path;
-};
