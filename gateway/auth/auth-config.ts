@@ -1,0 +1,125 @@
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { ConfigError, type Env, namesOfSet, readEnv } from '../../runtime/env.ts';
+import { type IssuerConfig, type IssuerSettingName, readIssuer, type SettingProblem } from './issuer-settings.ts';
+
+/** The environment variables of authentication. `readIssuer` checks those of the issuer. */
+export const AuthEnv = z.object({
+  AUTH: z.enum(['none', 'optional', 'required']).optional(),
+  AUTH_CONFIG: z.string().optional(),
+  JWT_ISSUER: z.string().optional(),
+  JWT_AUDIENCE: z.string().optional(),
+  JWT_JWKS_URL: z.string().optional(),
+  JWT_PUBLIC_KEY: z.string().optional(),
+  JWT_SECRET: z.string().optional(),
+  JWT_ALGORITHMS: z.string().optional(),
+  JWT_CLOCK_TOLERANCE_S: z.string().optional(),
+  JWT_SUBJECT_CLAIM: z.string().optional(),
+  JWT_SCOPE_CLAIM: z.string().optional(),
+  JWT_TENANT_CLAIM: z.string().optional(),
+  JWT_CUSTOMER_EMAIL_CLAIM: z.string().optional(),
+});
+
+export const AUTH_SECRETS = ['JWT_PUBLIC_KEY', 'JWT_SECRET'] as const;
+
+type AuthValues = z.output<typeof AuthEnv>;
+
+const SETTING_VARIABLES = {
+  issuer: 'JWT_ISSUER',
+  audience: 'JWT_AUDIENCE',
+  jwksUrl: 'JWT_JWKS_URL',
+  publicKey: 'JWT_PUBLIC_KEY',
+  secret: 'JWT_SECRET',
+  algorithms: 'JWT_ALGORITHMS',
+  clockToleranceS: 'JWT_CLOCK_TOLERANCE_S',
+  subjectClaim: 'JWT_SUBJECT_CLAIM',
+  scopeClaim: 'JWT_SCOPE_CLAIM',
+  tenantClaim: 'JWT_TENANT_CLAIM',
+  customerEmailClaim: 'JWT_CUSTOMER_EMAIL_CLAIM',
+} as const satisfies Partial<Record<IssuerSettingName, keyof AuthValues>>;
+
+const AuthFile = z.strictObject({ issuers: z.array(z.unknown()).min(1) });
+
+export type AuthConfig = {
+  /** What becomes of a request without credentials: it may do everything, only what anyone may, or nothing. */
+  readonly withoutCredentials: 'unrestricted' | 'anonymous' | 'refused';
+  readonly issuers: readonly IssuerConfig[];
+};
+
+/** Reads how clients are authenticated. Throws ConfigError naming every variable at fault. */
+export const readAuthConfig = (env: Env): AuthConfig => {
+  const values = readEnv(AuthEnv, env, AUTH_SECRETS);
+  const problems: string[] = [];
+  const issuers = [...readEnvIssuer(values, problems), ...readFile(values.AUTH_CONFIG, problems)];
+  const names = issuers.map(({ issuer }) => issuer);
+  if (new Set(names).size < names.length) problems.push('AUTH_CONFIG: must name each issuer once');
+  const methods = namesOfSet(METHODS, env);
+  const problem = checkMode(values.AUTH, methods, env['NODE_ENV'] === 'production');
+  if (problem) problems.push(`AUTH: ${problem}`);
+  if (problems.length > 0) throw new ConfigError(problems.join('\n'));
+  const withoutCredentials = values.AUTH === 'optional' ? 'anonymous' : 'refused';
+  return { issuers, withoutCredentials: methods.length === 0 ? 'unrestricted' : withoutCredentials };
+};
+
+/** The variables of which each configures a method of authentication. */
+const METHODS = ['JWT_ISSUER', 'AUTH_CONFIG'] as const;
+
+const checkMode = (mode: AuthValues['AUTH'], methods: readonly string[], isProduction: boolean): string | undefined => {
+  const [first] = methods;
+  if (mode === 'none') return first && `must not be none with ${first}`;
+  if (first || (mode === undefined && !isProduction)) return undefined;
+  const choice = `one of ${METHODS.join(', ')}`;
+  return mode
+    ? `must be used with ${choice}`
+    : `is required in production without ${choice}. With AUTH=none, everyone may do everything.`;
+};
+
+const readEnvIssuer = (values: AuthValues, problems: string[]): IssuerConfig[] => {
+  const settings = Object.entries(SETTING_VARIABLES).flatMap(([setting, variable]) =>
+    values[variable] === undefined ? [] : [[setting, values[variable]] as const],
+  );
+  if (settings.length === 0) return [];
+  const nameOf = (setting: string) => SETTING_VARIABLES[setting as keyof typeof SETTING_VARIABLES];
+  return collect(readIssuer(Object.fromEntries(settings), '.'), problems, (setting) => `${nameOf(setting)}:`);
+};
+
+const readFile = (path: string | undefined, problems: string[]): IssuerConfig[] => {
+  if (path === undefined) return [];
+  const file = parseFile(path);
+  if (typeof file === 'string') {
+    problems.push(`AUTH_CONFIG: ${file}`);
+    return [];
+  }
+  return file.issuers.flatMap((settings, index) =>
+    collect(readIssuer(settings, dirname(path)), problems, (setting) =>
+      ['AUTH_CONFIG: issuers', index, setting].filter((part) => part !== '').join('.'),
+    ),
+  );
+};
+
+/** Returns the content of the file, or what is wrong with it. */
+const parseFile = (path: string): z.output<typeof AuthFile> | string => {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return 'the file cannot be read';
+  }
+  try {
+    return AuthFile.parse(parseYaml(text));
+  } catch {
+    return 'must be a YAML file with a list of issuers';
+  }
+};
+
+const collect = (
+  read: IssuerConfig | readonly SettingProblem[],
+  problems: string[],
+  toName: (setting: string) => string,
+): IssuerConfig[] => {
+  if ('issuer' in read) return [read];
+  problems.push(...read.map(({ setting, message }) => `${toName(setting)} ${message}`));
+  return [];
+};
