@@ -7,6 +7,7 @@ import { allowedHosts, HttpEnv, type HttpLimits, Milliseconds, toHttpLimits } fr
 import { LOG_LEVELS } from '../runtime/log.ts';
 import type { DocumentLimits } from '../subgraphs/kit/limits/document-limits.ts';
 import { CLIENT_LIMITS, createLimitsShape, readLimits } from '../subgraphs/kit/limits/limits-env.ts';
+import { type AuthConfig, AuthEnv, readAuthConfig } from './auth/auth-config.ts';
 import type { EstimateLimits } from './cost/estimate-limits.ts';
 import type { FetchedBytesLimits } from './cost/fetched-bytes.ts';
 
@@ -81,6 +82,7 @@ const REQUEST_CONNECTION_HEADERS = new Set([
 
 /** The environment variables of the gateway, except the URLs of subgraphs. */
 export const GatewayEnv = HttpEnv.extend({
+  ...AuthEnv.shape,
   PORT: Port.default(4000),
   PUBLIC_URL: HttpUrl.optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
@@ -159,6 +161,7 @@ export type GatewayConfig = {
   readonly port: number;
   readonly host: string;
   readonly logLevel: (typeof LOG_LEVELS)[number];
+  readonly auth: AuthConfig;
   /** Path of an external supergraph file, instead of the bundled graph. */
   readonly supergraphFile: string | undefined;
   /** URLs of the subgraphs that do not run in this process. */
@@ -231,9 +234,10 @@ export const isSandboxAllowed = ({
 
 /** Reads the configuration of a gateway for these subgraphs. Throws ConfigError. */
 export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfig => {
-  const [values, urls] = readEach(
+  const [values, urls, auth] = readEach(
     () => readEnv(GatewayEnv, env),
     () => readEnv(createSubgraphUrlsEnv(subgraphs), env),
+    () => readAuthConfig(env),
   );
   const isProduction = values.NODE_ENV === 'production';
   if (values.SAFELIST !== 'off' && values.SUPERGRAPH && !values.SAFELIST_MANIFESTS?.length) {
@@ -246,6 +250,7 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     isProduction,
     port: values.PORT,
     host: values.HOST,
+    auth,
     logLevel: values.LOG_LEVEL ?? (isProduction ? 'info' : 'warn'),
     supergraphFile: values.SUPERGRAPH,
     subgraphUrls: new Map(

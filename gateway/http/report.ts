@@ -1,4 +1,5 @@
 import type { ApolloServerPlugin } from '@apollo/server';
+import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { type Report, toReport } from '../../subgraphs/kit/protocol.ts';
 import type { Trace } from '../transports/trace.ts';
 import type { RequestContext } from './context.ts';
@@ -27,14 +28,20 @@ export const reportPlugin: ApolloServerPlugin<RequestContext> = {
 /** Maximum cache lifetime: one year, the longest that HTTP recommends. Caps the values reported by subgraphs. */
 const YEAR_S = 31_536_000;
 
-/** Sets `Cache-Control` on responses to GET requests. */
+/** Methods of identities whose responses do not depend on who sends the request. */
+const SAME_FOR_ALL: ReadonlySet<Identity['method']> = new Set(['none', 'anonymous']);
+
+/** Sets `Cache-Control` on responses to GET requests. A response to someone who is authenticated is always private. */
 export const createCacheControlPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloServerPlugin<RequestContext> => ({
   requestDidStart: async () => ({
-    willSendResponse: async ({ overallCachePolicy, contextValue }) => {
-      const { freshness } = contextValue.telemetry;
+    willSendResponse: async ({ overallCachePolicy, contextValue: { identity, telemetry } }) => {
+      const { freshness } = telemetry;
       // Infinity means that no aging data was read, e.g. for introspection.
       if (!freshness || !Number.isFinite(freshness.leftMs)) return;
-      overallCachePolicy.replace({ maxAge: Math.min(Math.floor(freshness.leftMs / 1000), YEAR_S), scope });
+      overallCachePolicy.replace({
+        maxAge: Math.min(Math.floor(freshness.leftMs / 1000), YEAR_S),
+        scope: SAME_FOR_ALL.has(identity.method) ? scope : 'PRIVATE',
+      });
     },
   }),
 });

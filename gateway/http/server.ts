@@ -5,12 +5,13 @@ import { createAdmission, withAdmission } from '../../runtime/admission.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { createHttpApp, requestSignal } from '../../runtime/http-app.ts';
 import { addHeader } from '../../runtime/reply-header.ts';
-import { sendError } from '../../runtime/send-refusal.ts';
+import { sendError, sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
-import { UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
+import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { type OperationOptions, readReportHeader, requestsNoCache } from '../../subgraphs/kit/protocol.ts';
+import { createAuthenticator } from '../auth/authenticate.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
@@ -56,22 +57,37 @@ export const startGatewayServer = async ({
     maxAge: 86_400,
   });
   const openFetchedBytes = createFetchedBytes(config.fetchedBytes);
-  const deadlines = new WeakMap<FastifyRequest, Pick<OperationOptions, 'signal' | 'deadlineAt'>>();
-  const deadlineOf = (request: FastifyRequest) =>
-    deadlines.get(request) as Pick<OperationOptions, 'signal' | 'deadlineAt'>;
+  const authenticator = createAuthenticator(config.auth, log);
+  const arrivals = new WeakMap<FastifyRequest, Arrival>();
+  const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Arrival;
   app.route({
     url: '/graphql',
     method: ['GET', 'POST'],
     exposeHeadRoute: false,
-    onRequest: (request, reply, done) => {
+    // Before the body is read.
+    onRequest: async (request, reply) => {
+      const isGet = request.method === 'GET';
       // Responses to GET may be cached.
-      if (request.method === 'GET') addHeader(reply, 'vary', 'accept');
-      if (refuseUnacceptable(request, reply, { html: config.explorer })) return;
-      deadlines.set(request, {
+      if (isGet) addHeader(reply, 'vary', 'accept');
+      if (refuseUnacceptable(request, reply, { html: config.explorer })) return reply;
+      const deadline = {
         signal: requestSignal(reply, config.requestTimeoutMs),
         deadlineAt: monotonicNow() + config.requestTimeoutMs,
-      });
-      done();
+      };
+      let identity = UNRESTRICTED;
+      if (authenticator) {
+        if (isGet) for (const name of CREDENTIAL_HEADERS) addHeader(reply, 'vary', name);
+        // Without parameters, `GET` is a person who opens the page of Apollo Sandbox. It executes nothing.
+        const isPage = isGet && config.explorer && !request.url.includes('?');
+        const authentication = isPage ? { identity: ANONYMOUS } : await authenticator.authenticate(request.raw);
+        if ('refusal' in authentication) {
+          if (authentication.challenge) reply.header('www-authenticate', authentication.challenge);
+          return sendRefusal(reply, authentication.refusal);
+        }
+        identity = authentication.identity;
+      }
+      arrivals.set(request, { ...deadline, identity });
+      return undefined;
     },
     preHandler: async (request, reply) => {
       const parameters = request.method === 'GET' ? queryParametersOf(request.url) : request.body;
@@ -83,7 +99,7 @@ export const startGatewayServer = async ({
     },
     handler: withAdmission(
       createAdmission(config.admission),
-      (request) => deadlineOf(request).signal,
+      (request) => arrivalOf(request).signal,
       fastifyApolloHandler<RequestContext>(apollo, {
         context: async (request, reply) => {
           if (request.method === 'GET' && config.cacheScope === 'PUBLIC') {
@@ -92,12 +108,13 @@ export const startGatewayServer = async ({
           }
           const fetched = openFetchedBytes();
           reply.raw.once('close', fetched.release);
+          const { identity, ...deadline } = arrivalOf(request);
           const clientReport = config.reportAllowed ? readReportHeader(request.headers) : undefined;
           return createRequestContext({
             clientReport,
-            identity: UNRESTRICTED,
+            identity,
             options: {
-              ...deadlineOf(request),
+              ...deadline,
               noCache: config.noCacheAllowed && requestsNoCache(request.headers['cache-control']),
               report: isDebug ? 'trace' : clientReport,
               reportMaxAge: request.method === 'GET',
@@ -118,11 +135,18 @@ export const startGatewayServer = async ({
     url: listenUrl,
     close: async () => {
       await close();
+      await authenticator?.close();
       await apollo.stop();
       await transports.close();
     },
   };
 };
+
+/** What is known of a request before its body is read. */
+type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> & { readonly identity: Identity };
+
+/** Headers that authenticate a request. */
+const CREDENTIAL_HEADERS = ['authorization', 'x-api-key'];
 
 /** Parses the query string as Apollo Server does, so that both see the same operation. */
 const queryParametersOf = (url: string): object => Object.fromEntries(new URL(url, 'http://gateway').searchParams);

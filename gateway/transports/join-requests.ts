@@ -1,22 +1,24 @@
 import { isUpstreamError } from '../../connectors/errors.ts';
+import type { Identity } from '../../subgraphs/kit/identity.ts';
 import type { RequestContext } from '../http/context.ts';
 import type { Reply } from './graphql-reply.ts';
 
 /**
  * Creates a joiner, which coalesces equal requests of the same client that are in flight at the same time.
  *
- * Tracing headers do not distinguish clients. Each request parses the response text itself, so no objects are shared. If the
+ * Clients differ by identity and forwarded headers, except tracing headers. Each request parses the response text itself, so no objects are shared. If the
  * original request is aborted or times out, the request is sent again, once for all that still wait.
  *
  * `clear` must be called after a mutation, so that later requests do not join earlier ones.
  */
 export const createJoiner = () => {
   const inFlight = new Map<string, Promise<Reply>>();
+  const numberOf = createNumbering();
   const join = (body: string, context: RequestContext, send: () => Promise<Reply>): Promise<Reply> => {
-    const { options, headers, clientReport } = context;
+    const { options, headers, clientReport, identity } = context;
     // A response that bypasses the cache, or whose cost is reported, belongs to one request.
     if (options.noCache || clientReport) return send();
-    const key = `${identityOf(headers)}${options.reportMaxAge ? 'timed' : ''}\n${body}`;
+    const key = `${numberOf(identity)}\n${textOf(headers)}${options.reportMaxAge ? 'timed' : ''}\n${body}`;
     const running = inFlight.get(key);
     if (running) {
       return running.catch((error: unknown) => {
@@ -37,12 +39,28 @@ export const createJoiner = () => {
   return { join, clear: () => inFlight.clear() };
 };
 
+/**
+ * Numbers identities by reference. Requests with the same credentials have the same object; to compare what identities contain
+ * would take longer, and what they contain may grow.
+ */
+const createNumbering = () => {
+  const numbers = new WeakMap<Identity, number>();
+  let last = 0;
+  return (identity: Identity): number => {
+    const known = numbers.get(identity);
+    if (known !== undefined) return known;
+    last += 1;
+    numbers.set(identity, last);
+    return last;
+  };
+};
+
 const ABORT_CODES: ReadonlySet<string> = new Set(['UPSTREAM_CANCELLED', 'UPSTREAM_TIMEOUT']);
 
 const TRACING_HEADERS: ReadonlySet<string> = new Set(['x-request-id', 'traceparent', 'tracestate']);
 
-const identityOf = (headers: Readonly<Record<string, string>>): string => {
-  let identity = '';
-  for (const name in headers) if (!TRACING_HEADERS.has(name)) identity += `${name}: ${headers[name]}\n`;
-  return identity;
+const textOf = (headers: Readonly<Record<string, string>>): string => {
+  let text = '';
+  for (const name in headers) if (!TRACING_HEADERS.has(name)) text += `${name}: ${headers[name]}\n`;
+  return text;
 };

@@ -50,9 +50,9 @@ test('the Sandbox of Apollo is at /, and asks for what queries cost', async () =
 });
 
 test('in production there are pages only where they are asked for', async () => {
-  const closed = await stack.startAnother({ NODE_ENV: 'production' });
+  const closed = await stack.startAnother({ NODE_ENV: 'production', AUTH: 'none' });
   expect(await pathsOf(closed.url, PAGES)).toEqual([404, 404, 404, 404, 404]);
-  const opened = await stack.startAnother({ NODE_ENV: 'production', EXPLORER: 'on', DESK: 'on' });
+  const opened = await stack.startAnother({ NODE_ENV: 'production', AUTH: 'none', EXPLORER: 'on', DESK: 'on' });
   // Who may not read the schema does not get it as a file either.
   expect(await pathsOf(opened.url, PAGES)).toEqual([302, 200, 200, 404, 404]);
   await Promise.all([closed.close(), opened.close()]);
@@ -327,7 +327,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
   });
 
   test('says so where the gateway keeps the cost to itself', async () => {
-    const env = { NODE_ENV: 'production', EXPLORER: 'on', INTROSPECTION: 'on' };
+    const env = { NODE_ENV: 'production', AUTH: 'none', EXPLORER: 'on', INTROSPECTION: 'on' };
     const gateway = await stack.startAnother(env);
     // After the page, which goes on loading parts of its editor.
     onTestFinished(() => gateway.close());
