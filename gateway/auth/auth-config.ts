@@ -2,13 +2,20 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { ConfigError, type Env, namesOfSet, readEnv } from '../../runtime/env.ts';
+import { ConfigError, type Env, namesOfSet, readEach, readEnv } from '../../runtime/env.ts';
+import { checkApiKeyFile } from './api-key-file.ts';
 import { type IssuerConfig, type IssuerSettingName, readIssuer, type SettingProblem } from './issuer-settings.ts';
+
+const ApiKeysEnv = z.object({
+  API_KEYS_FILE: z.string().optional(),
+  API_KEYS_STORE: z.enum(['file', 'redis']).optional(),
+});
 
 /** The environment variables of authentication. `readIssuer` checks those of the issuer. */
 export const AuthEnv = z.object({
   AUTH: z.enum(['none', 'optional', 'required']).optional(),
   AUTH_CONFIG: z.string().optional(),
+  ...ApiKeysEnv.shape,
   JWT_ISSUER: z.string().optional(),
   JWT_AUDIENCE: z.string().optional(),
   JWT_JWKS_URL: z.string().optional(),
@@ -46,12 +53,33 @@ export type AuthConfig = {
   /** What becomes of a request without credentials: it may do everything, only what anyone may, or nothing. */
   readonly withoutCredentials: 'unrestricted' | 'anonymous' | 'refused';
   readonly issuers: readonly IssuerConfig[];
+  readonly apiKeys: ApiKeysConfig | undefined;
+};
+
+/** Where API keys are. */
+export type ApiKeysConfig = { readonly store: 'file'; readonly path: string } | { readonly store: 'redis' };
+
+/** Reads where API keys are. Undefined if there are none. Throws ConfigError. */
+export const readApiKeysConfig = (env: Env): ApiKeysConfig | undefined => {
+  const { API_KEYS_FILE: path, API_KEYS_STORE: store = path && 'file' } = readEnv(ApiKeysEnv, env);
+  if (store === 'redis') {
+    if (path) throw new ConfigError('API_KEYS_FILE: must not be set with API_KEYS_STORE=redis');
+    if (namesOfSet(['REDIS_URL'], env).length === 0)
+      throw new ConfigError('REDIS_URL: is required with API_KEYS_STORE=redis');
+    return { store };
+  }
+  if (store && !path) throw new ConfigError('API_KEYS_FILE: is required with API_KEYS_STORE=file');
+  return path ? { store: 'file', path } : undefined;
 };
 
 /** Reads how clients are authenticated. Throws ConfigError naming every variable at fault. */
 export const readAuthConfig = (env: Env): AuthConfig => {
-  const values = readEnv(AuthEnv, env, AUTH_SECRETS);
+  const [values, apiKeys] = readEach(
+    () => readEnv(AuthEnv, env, AUTH_SECRETS),
+    () => readApiKeysConfig(env),
+  );
   const problems: string[] = [];
+  if (apiKeys?.store === 'file') checkApiKeyFile(apiKeys.path);
   const issuers = [...readEnvIssuer(values, problems), ...readFile(values.AUTH_CONFIG, problems)];
   const names = issuers.map(({ issuer }) => issuer);
   if (new Set(names).size < names.length) problems.push('AUTH_CONFIG: must name each issuer once');
@@ -60,11 +88,11 @@ export const readAuthConfig = (env: Env): AuthConfig => {
   if (problem) problems.push(`AUTH: ${problem}`);
   if (problems.length > 0) throw new ConfigError(problems.join('\n'));
   const withoutCredentials = values.AUTH === 'optional' ? 'anonymous' : 'refused';
-  return { issuers, withoutCredentials: methods.length === 0 ? 'unrestricted' : withoutCredentials };
+  return { issuers, apiKeys, withoutCredentials: methods.length === 0 ? 'unrestricted' : withoutCredentials };
 };
 
 /** The variables of which each configures a method of authentication. */
-const METHODS = ['JWT_ISSUER', 'AUTH_CONFIG'] as const;
+const METHODS = ['JWT_ISSUER', 'AUTH_CONFIG', 'API_KEYS_FILE', 'API_KEYS_STORE'] as const;
 
 const checkMode = (mode: AuthValues['AUTH'], methods: readonly string[], isProduction: boolean): string | undefined => {
   const [first] = methods;

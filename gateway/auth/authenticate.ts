@@ -1,11 +1,15 @@
 import type { Refusal } from '../../runtime/http-errors.ts';
 import type { Log } from '../../runtime/log.ts';
+import type { Redis } from '../../runtime/redis.ts';
 import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
-import type { AuthConfig } from './auth-config.ts';
-import { readCredentials } from './credentials.ts';
+import { type ApiKeyReader, verifyApiKey } from './api-key.ts';
+import { createApiKeyFileReader } from './api-key-file.ts';
+import type { ApiKeysConfig, AuthConfig } from './auth-config.ts';
+import { type Credentials, readCredentials } from './credentials.ts';
 import type { IssuerConfig } from './issuer-settings.ts';
-import { createRemoteKeys, KeysUnavailableError, type RemoteKeys } from './remote-keys.ts';
+import { createRemoteKeys, type RemoteKeys } from './remote-keys.ts';
 import { createTokenVerifier, type TokenIssuer } from './tokens.ts';
+import { AuthenticationUnavailableError } from './unavailable.ts';
 
 /** Who sends a request, or why it is refused. `challenge` is the value of `WWW-Authenticate`. */
 export type Authentication =
@@ -14,6 +18,8 @@ export type Authentication =
 
 /** The part of an HTTP request that authenticates its sender. */
 export type AuthenticatedMessage = { readonly rawHeaders: readonly string[] };
+
+export type AuthInfrastructure = { readonly redis: Redis | undefined; readonly log: Log };
 
 export type Authenticator = {
   readonly authenticate: (message: AuthenticatedMessage) => Promise<Authentication>;
@@ -55,27 +61,32 @@ const WITHOUT_CREDENTIALS: Readonly<Record<AuthConfig['withoutCredentials'], Aut
 };
 
 /** Creates what tells who sends a request. Undefined if no authentication is configured. */
-export const createAuthenticator = (
-  { issuers, withoutCredentials }: AuthConfig,
-  log: Log,
-): Authenticator | undefined => {
+export const createAuthenticator = async (
+  { issuers, apiKeys, withoutCredentials }: AuthConfig,
+  { redis, log }: AuthInfrastructure,
+): Promise<Authenticator | undefined> => {
   if (withoutCredentials === 'unrestricted') return undefined;
   const remoteKeys: RemoteKeys[] = [];
   const tokens = createTokenVerifier(
     issuers.map((issuer) => toTokenIssuer(issuer, remoteKeys, log)),
     log,
   );
+  const apiKeyReader = apiKeys && (await createApiKeyReader(apiKeys, { redis, log }));
+
+  const verify = async (credentials: Credentials): Promise<Identity | undefined> => {
+    if (credentials.kind === 'token') return tokens.verify(credentials.token);
+    return credentials.kind === 'api-key' && apiKeyReader ? verifyApiKey(credentials.key, apiKeyReader) : undefined;
+  };
 
   return {
     authenticate: async (message) => {
-      const credentials = readCredentials(message, { apiKeys: false });
+      const credentials = readCredentials(message, { apiKeys: apiKeys !== undefined });
       if (credentials.kind === 'none') return WITHOUT_CREDENTIALS[withoutCredentials];
-      if (credentials.kind !== 'token') return INVALID;
       try {
-        const identity = await tokens.verify(credentials.token);
+        const identity = await verify(credentials);
         return identity ? { identity } : INVALID;
       } catch (error) {
-        if (error instanceof KeysUnavailableError) return UNAVAILABLE;
+        if (error instanceof AuthenticationUnavailableError) return UNAVAILABLE;
         throw error;
       }
     },
@@ -83,6 +94,12 @@ export const createAuthenticator = (
       await Promise.all(remoteKeys.map((keys) => keys.close()));
     },
   };
+};
+
+const createApiKeyReader = async (config: ApiKeysConfig, { redis, log }: AuthInfrastructure): Promise<ApiKeyReader> => {
+  if (config.store === 'file') return createApiKeyFileReader(config.path, log);
+  if (!redis) throw new Error('API keys in Redis need a Redis.');
+  return (await import('./api-key-redis.ts')).createApiKeyRedisReader(redis);
 };
 
 const toTokenIssuer = (config: IssuerConfig, remoteKeys: RemoteKeys[], log: Log): TokenIssuer => {

@@ -6,6 +6,7 @@ import { createHttpConnector } from '../../connectors/transports/http.ts';
 import { parseJson } from '../../connectors/transports/parse.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
+import { AuthenticationUnavailableError } from './unavailable.ts';
 
 /*
  * The public keys of an issuer, by OpenID Connect Discovery or from the URL of its JSON Web Key Set (RFC 7517).
@@ -14,13 +15,8 @@ import type { Log } from '../../runtime/log.ts';
  * outage, and rejects tokens of a new key while it cools down from an unknown one.
  */
 
-/** No keys are known, or too many requests wait for them. Nothing can be said about the token. */
-export class KeysUnavailableError extends Error {
-  override readonly name = 'KeysUnavailableError';
-}
-
 export type RemoteKeys = {
-  /** Returns the key of a token. Throws KeysUnavailableError, or an error of jose if there is no such key. */
+  /** Returns the key of a token. Throws AuthenticationUnavailableError, or an error of jose if there is no such key. */
   readonly getKey: JWTVerifyGetKey;
   /** Waits for a fetch that begins after `time`, by `monotonicNow`, whether it succeeds or not. */
   readonly refresh: (time: number) => Promise<void>;
@@ -123,7 +119,7 @@ export const createRemoteKeys = ({ issuer, jwksUrl, log }: RemoteKeysOptions): R
   };
 
   const wait = async (isOver: () => boolean): Promise<void> => {
-    if (waiting >= MAX_WAITING) throw new KeysUnavailableError();
+    if (waiting >= MAX_WAITING) throw new AuthenticationUnavailableError();
     waiting += 1;
     try {
       do await fetchOnce();
@@ -145,7 +141,7 @@ export const createRemoteKeys = ({ issuer, jwksUrl, log }: RemoteKeysOptions): R
       const ageMs = now - fetchedAt;
       if (!keys || (ageMs > MAX_AGE_MS && !isFailing)) await wait(() => true);
       else if (ageMs > REFRESH_AFTER_MS) void fetchOnce();
-      if (!keys) throw new KeysUnavailableError();
+      if (!keys) throw new AuthenticationUnavailableError();
       try {
         return await keys(header, token);
       } catch (error) {

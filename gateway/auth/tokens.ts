@@ -5,7 +5,7 @@ import { monotonicNow } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { type ClaimNames, toIdentity } from './claims.ts';
-import { KeysUnavailableError } from './remote-keys.ts';
+import { AuthenticationUnavailableError } from './unavailable.ts';
 
 /** An issuer of tokens (JWT, RFC 7519) and the rules by which they are verified. */
 export type TokenIssuer = {
@@ -22,7 +22,7 @@ export type TokenIssuer = {
 };
 
 export type TokenVerifier = {
-  /** Returns the identity of a valid token, and undefined for any other. Throws KeysUnavailableError. */
+  /** Returns the identity of a valid token, and undefined for any other. Throws AuthenticationUnavailableError. */
   readonly verify: (token: string) => Promise<Identity | undefined>;
   /** Returns whether a token claims to be of an issuer. The claim is not verified. */
   readonly claimsIssuer: (token: string, issuer: string) => boolean;
@@ -66,7 +66,7 @@ export const createTokenVerifier = (issuers: readonly TokenIssuer[], log: Log): 
         if (valid && Date.now() < valid.expiresAtMs) verified.set(digest, valid);
         return valid?.identity;
       } catch (error) {
-        if (error instanceof KeysUnavailableError) throw error;
+        if (error instanceof AuthenticationUnavailableError) throw error;
         // jose throws other errors than its own as well, such as a TypeError for a key of another kind.
         log.debug({ why: describe(error) }, 'Refused a token.');
         return undefined;

@@ -57,7 +57,7 @@ export const startGatewayServer = async ({
     maxAge: 86_400,
   });
   const openFetchedBytes = createFetchedBytes(config.fetchedBytes);
-  const authenticator = createAuthenticator(config.auth, log);
+  const authenticator = await createAuthenticator(config.auth, { redis, log });
   const arrivals = new WeakMap<FastifyRequest, Arrival>();
   const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Arrival;
   app.route({

@@ -81,6 +81,18 @@ test.each<[string, Record<string, string>, string]>([
     'AUTH: is required in production without one of JWT_ISSUER',
   ],
   ['a file that is not there', { AUTH_CONFIG: '/nowhere' }, 'AUTH_CONFIG: the file cannot be read'],
+  [
+    'a file of API keys that is none',
+    { API_KEYS_FILE: '/dev/null' },
+    'API_KEYS_FILE: must be a file of `npm run keys`',
+  ],
+  ['API keys in no file', { API_KEYS_STORE: 'file' }, 'API_KEYS_FILE: is required with API_KEYS_STORE=file'],
+  ['API keys in no Redis', { API_KEYS_STORE: 'redis' }, 'REDIS_URL: is required with API_KEYS_STORE=redis'],
+  [
+    'API keys in two places',
+    { API_KEYS_STORE: 'redis', API_KEYS_FILE: '/nowhere', REDIS_URL: 'redis://127.0.0.1' },
+    'API_KEYS_FILE: must not be set with API_KEYS_STORE=redis',
+  ],
 ])('%s is refused with one line', (_, env, expected) => {
   const problem = problemOf(env);
   expect(problem).toContain(expected);
