@@ -140,8 +140,8 @@ const BODYLESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'TRACE']);
 const refuseOtherRoutes = (app: FastifyInstance): void => {
   const methods = new Map<string, Set<string>>();
   app.setNotFoundHandler((_request, reply) => {
-    // Only GraphQL endpoints accept POST.
-    const endpoints = [...methods].flatMap(([url, names]) => (names.has('POST') ? [url] : []));
+    // Only GraphQL endpoints accept both.
+    const endpoints = [...methods].flatMap(([url, names]) => (names.has('GET') && names.has('POST') ? [url] : []));
     sendError(reply, 404, `Nothing is served at this path. GraphQL is served at ${endpoints.join(', ')}.`, 'NOT_FOUND');
   });
   app.addHook('onRoute', ({ url, method }) => {

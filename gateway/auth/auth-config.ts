@@ -13,7 +13,7 @@ const ApiKeysEnv = z.object({
 
 /** The environment variables of authentication. `readIssuer` checks those of the issuer. */
 export const AuthEnv = z.object({
-  AUTH: z.enum(['none', 'optional', 'required']).optional(),
+  AUTH: z.enum(['none', 'development', 'optional', 'required']).optional(),
   AUTH_CONFIG: z.string().optional(),
   ...ApiKeysEnv.shape,
   JWT_ISSUER: z.string().optional(),
@@ -52,6 +52,8 @@ const AuthFile = z.strictObject({ issuers: z.array(z.unknown()).min(1) });
 export type AuthConfig = {
   /** What becomes of a request without credentials: it may do everything, only what anyone may, or nothing. */
   readonly withoutCredentials: 'unrestricted' | 'anonymous' | 'refused';
+  /** Whether the development issuer runs. */
+  readonly development: boolean;
   readonly issuers: readonly IssuerConfig[];
   readonly apiKeys: ApiKeysConfig | undefined;
 };
@@ -72,6 +74,10 @@ export const readApiKeysConfig = (env: Env): ApiKeysConfig | undefined => {
   return path ? { store: 'file', path } : undefined;
 };
 
+/** Whether requests are authenticated at all. Otherwise, everyone may do everything, and credentials are ignored. */
+export const authenticatesRequests = ({ withoutCredentials, development }: AuthConfig): boolean =>
+  withoutCredentials !== 'unrestricted' || development;
+
 /** Reads how clients are authenticated. Throws ConfigError naming every variable at fault. */
 export const readAuthConfig = (env: Env): AuthConfig => {
   const [values, apiKeys] = readEach(
@@ -84,24 +90,49 @@ export const readAuthConfig = (env: Env): AuthConfig => {
   const names = issuers.map(({ issuer }) => issuer);
   if (new Set(names).size < names.length) problems.push('AUTH_CONFIG: must name each issuer once');
   const methods = namesOfSet(METHODS, env);
-  const problem = checkMode(values.AUTH, methods, env['NODE_ENV'] === 'production');
+  const mode = values.AUTH ?? (methods.length > 0 ? 'required' : undefined);
+  const process = { isProduction: env['NODE_ENV'] === 'production', hasWorkers: Number(env['CLUSTER_WORKERS']) > 1 };
+  const problem = checkMode(mode, methods, process);
   if (problem) problems.push(`AUTH: ${problem}`);
   if (problems.length > 0) throw new ConfigError(problems.join('\n'));
-  const withoutCredentials = values.AUTH === 'optional' ? 'anonymous' : 'refused';
-  return { issuers, apiKeys, withoutCredentials: methods.length === 0 ? 'unrestricted' : withoutCredentials };
+  return {
+    issuers,
+    apiKeys,
+    // Each worker would have a key of its own.
+    development: mode === 'development' || (mode === undefined && !process.hasWorkers),
+    withoutCredentials: WITHOUT_CREDENTIALS[mode ?? 'none'],
+  };
 };
+
+const WITHOUT_CREDENTIALS = {
+  none: 'unrestricted',
+  development: 'anonymous',
+  optional: 'anonymous',
+  required: 'refused',
+} as const satisfies Record<NonNullable<AuthValues['AUTH']>, AuthConfig['withoutCredentials']>;
 
 /** The variables of which each configures a method of authentication. */
 const METHODS = ['JWT_ISSUER', 'AUTH_CONFIG', 'API_KEYS_FILE', 'API_KEYS_STORE'] as const;
 
-const checkMode = (mode: AuthValues['AUTH'], methods: readonly string[], isProduction: boolean): string | undefined => {
-  const [first] = methods;
-  if (mode === 'none') return first && `must not be none with ${first}`;
-  if (first || (mode === undefined && !isProduction)) return undefined;
+const checkMode = (
+  mode: AuthValues['AUTH'],
+  [first]: readonly string[],
+  { isProduction, hasWorkers }: { readonly isProduction: boolean; readonly hasWorkers: boolean },
+): string | undefined => {
   const choice = `one of ${METHODS.join(', ')}`;
-  return mode
-    ? `must be used with ${choice}`
-    : `is required in production without ${choice}. With AUTH=none, everyone may do everything.`;
+  switch (mode) {
+    case 'none':
+      return first && `must not be none with ${first}`;
+    case 'development':
+      if (isProduction) return 'must not be development in production';
+      return hasWorkers ? 'must not be development with CLUSTER_WORKERS, as each worker has its own key' : undefined;
+    case undefined:
+      return isProduction
+        ? `is required in production without ${choice}. With AUTH=none, everyone may do everything.`
+        : undefined;
+    default:
+      return first ? undefined : `must be used with ${choice}`;
+  }
 };
 
 const readEnvIssuer = (values: AuthValues, problems: string[]): IssuerConfig[] => {

@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify';
 import type { Refusal } from '../../runtime/http-errors.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { Redis } from '../../runtime/redis.ts';
@@ -6,6 +7,7 @@ import { type ApiKeyReader, verifyApiKey } from './api-key.ts';
 import { createApiKeyFileReader } from './api-key-file.ts';
 import type { ApiKeysConfig, AuthConfig } from './auth-config.ts';
 import { type Credentials, readCredentials } from './credentials.ts';
+import { createDevelopmentIssuer, DEVELOPMENT_ISSUER, registerDevelopmentIssuer } from './development-issuer.ts';
 import type { IssuerConfig } from './issuer-settings.ts';
 import { createRemoteKeys, type RemoteKeys } from './remote-keys.ts';
 import { createTokenVerifier, type TokenIssuer } from './tokens.ts';
@@ -19,7 +21,12 @@ export type Authentication =
 /** The part of an HTTP request that authenticates its sender. */
 export type AuthenticatedMessage = { readonly rawHeaders: readonly string[] };
 
-export type AuthInfrastructure = { readonly redis: Redis | undefined; readonly log: Log };
+export type AuthInfrastructure = {
+  readonly redis: Redis | undefined;
+  readonly log: Log;
+  /** Gets the routes of the development issuer, if there is one. */
+  readonly app: FastifyInstance;
+};
 
 export type Authenticator = {
   readonly authenticate: (message: AuthenticatedMessage) => Promise<Authentication>;
@@ -60,28 +67,38 @@ const WITHOUT_CREDENTIALS: Readonly<Record<AuthConfig['withoutCredentials'], Aut
   refused: MISSING,
 };
 
-/** Creates what tells who sends a request. Undefined if no authentication is configured. */
+/** Creates what tells who sends a request. */
 export const createAuthenticator = async (
-  { issuers, apiKeys, withoutCredentials }: AuthConfig,
-  { redis, log }: AuthInfrastructure,
-): Promise<Authenticator | undefined> => {
-  if (withoutCredentials === 'unrestricted') return undefined;
+  { issuers, apiKeys, withoutCredentials, development }: AuthConfig,
+  { app, redis, log }: AuthInfrastructure,
+): Promise<Authenticator> => {
+  const developmentIssuer = development ? await createDevelopmentIssuer() : undefined;
+  if (developmentIssuer) registerDevelopmentIssuer(app, developmentIssuer);
   const remoteKeys: RemoteKeys[] = [];
   const tokens = createTokenVerifier(
-    issuers.map((issuer) => toTokenIssuer(issuer, remoteKeys, log)),
+    [
+      ...issuers.map((issuer) => toTokenIssuer(issuer, remoteKeys, log)),
+      ...(developmentIssuer ? [developmentIssuer.issuer] : []),
+    ],
     log,
   );
-  const apiKeyReader = apiKeys && (await createApiKeyReader(apiKeys, { redis, log }));
+  const apiKeyReader = apiKeys && (await createApiKeyReader(apiKeys, redis, log));
 
   const verify = async (credentials: Credentials): Promise<Identity | undefined> => {
     if (credentials.kind === 'token') return tokens.verify(credentials.token);
     return credentials.kind === 'api-key' && apiKeyReader ? verifyApiKey(credentials.key, apiKeyReader) : undefined;
   };
 
+  // Credentials are then nobody's business here, except tokens of the development issuer. They may be for a subgraph.
+  const isOpen = withoutCredentials === 'unrestricted';
+  const isOfDevelopment = (credentials: Credentials): boolean =>
+    credentials.kind === 'token' && tokens.claimsIssuer(credentials.token, DEVELOPMENT_ISSUER);
+
   return {
     authenticate: async (message) => {
       const credentials = readCredentials(message, { apiKeys: apiKeys !== undefined });
-      if (credentials.kind === 'none') return WITHOUT_CREDENTIALS[withoutCredentials];
+      if (credentials.kind === 'none' || (isOpen && !isOfDevelopment(credentials)))
+        return WITHOUT_CREDENTIALS[withoutCredentials];
       try {
         const identity = await verify(credentials);
         return identity ? { identity } : INVALID;
@@ -96,7 +113,7 @@ export const createAuthenticator = async (
   };
 };
 
-const createApiKeyReader = async (config: ApiKeysConfig, { redis, log }: AuthInfrastructure): Promise<ApiKeyReader> => {
+const createApiKeyReader = async (config: ApiKeysConfig, redis: Redis | undefined, log: Log): Promise<ApiKeyReader> => {
   if (config.store === 'file') return createApiKeyFileReader(config.path, log);
   if (!redis) throw new Error('API keys in Redis need a Redis.');
   return (await import('./api-key-redis.ts')).createApiKeyRedisReader(redis);

@@ -11,7 +11,7 @@ import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
 import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { type OperationOptions, readReportHeader, requestsNoCache } from '../../subgraphs/kit/protocol.ts';
-import { createAuthenticator } from '../auth/authenticate.ts';
+import { authenticatesRequests } from '../auth/auth-config.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
@@ -57,7 +57,10 @@ export const startGatewayServer = async ({
     maxAge: 86_400,
   });
   const openFetchedBytes = createFetchedBytes(config.fetchedBytes);
-  const authenticator = await createAuthenticator(config.auth, { redis, log });
+  // Loaded only where it is used, because the verification of tokens is slow to load.
+  const authenticator = authenticatesRequests(config.auth)
+    ? await (await import('../auth/authenticate.ts')).createAuthenticator(config.auth, { app, redis, log })
+    : undefined;
   const arrivals = new WeakMap<FastifyRequest, Arrival>();
   const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Arrival;
   app.route({

@@ -95,6 +95,11 @@ test('the gateway’s port is published on this machine only, unless it is said 
   for (const [name, { ports }] of Object.entries(services)) if (name !== 'gateway') expect(ports).toEqual([]);
 });
 
+test('the gateway has tokens of sample people, unless it is said otherwise', () => {
+  expect(environmentOf('gateway', {})).toMatchObject({ NODE_ENV: 'development', AUTH: 'development' });
+  expect(environmentOf('gateway', { AUTH: 'required' })).toMatchObject({ AUTH: 'required' });
+});
+
 test('nothing waits for a sandbox, which can be left out', () => {
   const waiting = Object.values(services).flatMap(({ depends_on: awaited }) => Object.keys(awaited));
   expect(waiting.filter((name) => PROVIDERS.includes(name))).toEqual([]);

@@ -72,7 +72,7 @@ test.each<[string, Record<string, string>, string]>([
     { ...ISSUER, JWT_CLOCK_TOLERANCE_S: '3600' },
     'JWT_CLOCK_TOLERANCE_S: must be at most 300',
   ],
-  ['a mode that is none', { AUTH: 'maybe' }, 'AUTH: must be one of none, optional, required'],
+  ['a mode that is none', { AUTH: 'maybe' }, 'AUTH: must be one of none, development, optional, required'],
   ['a mode without a method', { AUTH: 'required' }, 'AUTH: must be used with one of JWT_ISSUER, AUTH_CONFIG'],
   ['a method that is switched off', { ...ISSUER, AUTH: 'none' }, 'AUTH: must not be none with JWT_ISSUER'],
   [
