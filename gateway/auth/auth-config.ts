@@ -4,6 +4,7 @@ import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { ConfigError, type Env, namesOfSet, readEach, readEnv } from '../../runtime/env.ts';
 import { checkApiKeyFile } from './api-key-file.ts';
+import { CertificateGrant } from './certificates.ts';
 import { type IssuerConfig, type IssuerSettingName, readIssuer, type SettingProblem } from './issuer-settings.ts';
 
 const ApiKeysEnv = z.object({
@@ -47,7 +48,11 @@ const SETTING_VARIABLES = {
   customerEmailClaim: 'JWT_CUSTOMER_EMAIL_CLAIM',
 } as const satisfies Partial<Record<IssuerSettingName, keyof AuthValues>>;
 
-const AuthFile = z.strictObject({ issuers: z.array(z.unknown()).min(1) });
+const AuthFile = z
+  .strictObject({ issuers: z.array(z.unknown()).default([]), certificates: z.array(CertificateGrant).default([]) })
+  .refine(({ issuers, certificates }) => issuers.length + certificates.length > 0);
+
+type AuthFile = z.output<typeof AuthFile>;
 
 export type AuthConfig = {
   /** What becomes of a request without credentials: it may do everything, only what anyone may, or nothing. */
@@ -56,6 +61,8 @@ export type AuthConfig = {
   readonly development: boolean;
   readonly issuers: readonly IssuerConfig[];
   readonly apiKeys: ApiKeysConfig | undefined;
+  /** The rights of client certificates. */
+  readonly certificates: readonly CertificateGrant[];
 };
 
 /** Where API keys are. */
@@ -86,9 +93,12 @@ export const readAuthConfig = (env: Env): AuthConfig => {
   );
   const problems: string[] = [];
   if (apiKeys?.store === 'file') checkApiKeyFile(apiKeys.path);
-  const issuers = [...readEnvIssuer(values, problems), ...readFile(values.AUTH_CONFIG, problems)];
-  const names = issuers.map(({ issuer }) => issuer);
-  if (new Set(names).size < names.length) problems.push('AUTH_CONFIG: must name each issuer once');
+  const file = values.AUTH_CONFIG === undefined ? undefined : readFile(values.AUTH_CONFIG, problems);
+  const issuers = [...readEnvIssuer(values, problems), ...(file?.issuers ?? [])];
+  const certificates = file?.certificates ?? [];
+  if (hasDuplicates(certificates.map(({ subject }) => subject)))
+    problems.push('AUTH_CONFIG: must name each subject of a certificate once');
+  if (hasDuplicates(issuers.map(({ issuer }) => issuer))) problems.push('AUTH_CONFIG: must name each issuer once');
   const methods = namesOfSet(METHODS, env);
   const mode = values.AUTH ?? (methods.length > 0 ? 'required' : undefined);
   const process = { isProduction: env['NODE_ENV'] === 'production', hasWorkers: Number(env['CLUSTER_WORKERS']) > 1 };
@@ -98,11 +108,14 @@ export const readAuthConfig = (env: Env): AuthConfig => {
   return {
     issuers,
     apiKeys,
+    certificates,
     // Each worker would have a key of its own.
     development: mode === 'development' || (mode === undefined && !process.hasWorkers),
     withoutCredentials: WITHOUT_CREDENTIALS[mode ?? 'none'],
   };
 };
+
+const hasDuplicates = (names: readonly string[]): boolean => new Set(names).size < names.length;
 
 const WITHOUT_CREDENTIALS = {
   none: 'unrestricted',
@@ -144,22 +157,25 @@ const readEnvIssuer = (values: AuthValues, problems: string[]): IssuerConfig[] =
   return collect(readIssuer(Object.fromEntries(settings), '.'), problems, (setting) => `${nameOf(setting)}:`);
 };
 
-const readFile = (path: string | undefined, problems: string[]): IssuerConfig[] => {
-  if (path === undefined) return [];
+const readFile = (
+  path: string,
+  problems: string[],
+): { readonly issuers: IssuerConfig[]; readonly certificates: readonly CertificateGrant[] } | undefined => {
   const file = parseFile(path);
   if (typeof file === 'string') {
     problems.push(`AUTH_CONFIG: ${file}`);
-    return [];
+    return undefined;
   }
-  return file.issuers.flatMap((settings, index) =>
+  const issuers = file.issuers.flatMap((settings, index) =>
     collect(readIssuer(settings, dirname(path)), problems, (setting) =>
       ['AUTH_CONFIG: issuers', index, setting].filter((part) => part !== '').join('.'),
     ),
   );
+  return { issuers, certificates: file.certificates };
 };
 
 /** Returns the content of the file, or what is wrong with it. */
-const parseFile = (path: string): z.output<typeof AuthFile> | string => {
+const parseFile = (path: string): AuthFile | string => {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -168,8 +184,11 @@ const parseFile = (path: string): z.output<typeof AuthFile> | string => {
   }
   try {
     return AuthFile.parse(parseYaml(text));
-  } catch {
-    return 'must be a YAML file with a list of issuers';
+  } catch (error) {
+    const [issue] = error instanceof z.ZodError ? error.issues : [];
+    // Only the positions within a list say more than the whole.
+    const place = issue && issue.path.length > 1 ? ` (${issue.path.join('.')})` : '';
+    return `must be a YAML file with a list of issuers or certificates${place}`;
   }
 };
 

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Refusal } from '../../runtime/http-errors.ts';
 import type { Log } from '../../runtime/log.ts';
@@ -6,6 +7,7 @@ import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../subgraphs/kit/iden
 import { type ApiKeyReader, verifyApiKey } from './api-key.ts';
 import { createApiKeyFileReader } from './api-key-file.ts';
 import type { ApiKeysConfig, AuthConfig } from './auth-config.ts';
+import { createCertificateReader } from './certificates.ts';
 import { type Credentials, readCredentials } from './credentials.ts';
 import { createDevelopmentIssuer, DEVELOPMENT_ISSUER, registerDevelopmentIssuer } from './development-issuer.ts';
 import type { IssuerConfig } from './issuer-settings.ts';
@@ -19,7 +21,7 @@ export type Authentication =
   | { readonly refusal: Refusal; readonly challenge?: string | undefined };
 
 /** The part of an HTTP request that authenticates its sender. */
-export type AuthenticatedMessage = { readonly rawHeaders: readonly string[] };
+export type AuthenticatedMessage = { readonly rawHeaders: readonly string[]; readonly socket: Socket };
 
 export type AuthInfrastructure = {
   readonly redis: Redis | undefined;
@@ -69,7 +71,7 @@ const WITHOUT_CREDENTIALS: Readonly<Record<AuthConfig['withoutCredentials'], Aut
 
 /** Creates what tells who sends a request. */
 export const createAuthenticator = async (
-  { issuers, apiKeys, withoutCredentials, development }: AuthConfig,
+  { issuers, apiKeys, certificates, withoutCredentials, development }: AuthConfig,
   { app, redis, log }: AuthInfrastructure,
 ): Promise<Authenticator> => {
   const developmentIssuer = development ? await createDevelopmentIssuer() : undefined;
@@ -83,6 +85,14 @@ export const createAuthenticator = async (
     log,
   );
   const apiKeyReader = apiKeys && (await createApiKeyReader(apiKeys, redis, log));
+
+  const certificateReader = createCertificateReader(certificates, log);
+
+  const withoutHeader = (socket: Socket): Authentication => {
+    const identity = certificates.length > 0 ? certificateReader.identify(socket) : 'none';
+    if (identity === 'none') return WITHOUT_CREDENTIALS[withoutCredentials];
+    return identity === 'invalid' ? INVALID : { identity };
+  };
 
   const verify = async (credentials: Credentials): Promise<Identity | undefined> => {
     if (credentials.kind === 'token') return tokens.verify(credentials.token);
@@ -98,7 +108,7 @@ export const createAuthenticator = async (
     authenticate: async (message) => {
       const credentials = readCredentials(message, { apiKeys: apiKeys !== undefined });
       if (credentials.kind === 'none' || (isOpen && !isOfDevelopment(credentials)))
-        return WITHOUT_CREDENTIALS[withoutCredentials];
+        return withoutHeader(message.socket);
       try {
         const identity = await verify(credentials);
         return identity ? { identity } : INVALID;

@@ -47,6 +47,7 @@ export const startGatewayServer = async ({
     log,
     shutdownGraceMs: config.shutdownGraceMs,
     limits: config.http,
+    tls: config.tls,
     hosts: config.hosts,
     turns,
     health,

@@ -39,7 +39,8 @@ export const registerPages = async (
   const { explorer, desk, introspection, hosts, publicUrl } = config;
   /** Returns the public GraphQL URL. Uses the `Host` header only if it is a known name, because the response may be cached. */
   const graphqlUrl = (host: string): string => {
-    const requestUrl = hosts.isKnown(hostNameOf(host) ?? '') ? `http://${host}` : toReachableUrl(listenUrl());
+    const { protocol } = new URL(listenUrl());
+    const requestUrl = hosts.isKnown(hostNameOf(host) ?? '') ? `${protocol}//${host}` : toReachableUrl(listenUrl());
     return `${(publicUrl ?? requestUrl).replace(/\/$/, '')}/graphql`;
   };
   if (explorer) {

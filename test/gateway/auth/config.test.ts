@@ -101,9 +101,19 @@ test.each<[string, Record<string, string>, string]>([
 });
 
 test.each<[string, string, string]>([
-  ['no YAML', '{', 'must be a YAML file with a list of issuers'],
-  ['no issuers', 'issuers: []', 'must be a YAML file with a list of issuers'],
-  ['another setting', 'issuer: https://a.example', 'must be a YAML file with a list of issuers'],
+  ['no YAML', '{', 'must be a YAML file with a list of issuers or certificates'],
+  ['no issuers', 'issuers: []', 'must be a YAML file with a list of issuers or certificates'],
+  ['another setting', 'issuer: https://a.example', 'must be a YAML file with a list of issuers or certificates'],
+  [
+    'a certificate without scopes',
+    'certificates: [{ subject: CN=a }]',
+    'must be a YAML file with a list of issuers or certificates (certificates.0.scopes)',
+  ],
+  [
+    'one subject twice',
+    'certificates: [{ subject: CN=a, scopes: [] }, { subject: CN=a, scopes: [b] }]',
+    'must name each subject of a certificate once',
+  ],
   ['an issuer that is text', 'issuers: [https://a.example]', 'issuers.0 must be'],
   [
     'a setting that does not exist',
