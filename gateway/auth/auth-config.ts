@@ -93,9 +93,10 @@ export const readAuthConfig = (env: Env): AuthConfig => {
   );
   const problems: string[] = [];
   if (apiKeys?.store === 'file') checkApiKeyFile(apiKeys.path);
-  const file = values.AUTH_CONFIG === undefined ? undefined : readFile(values.AUTH_CONFIG, problems);
-  const issuers = [...readEnvIssuer(values, problems), ...(file?.issuers ?? [])];
-  const certificates = file?.certificates ?? [];
+  const ofVariables = readEnvIssuer(values, problems);
+  const file = readFile(values.AUTH_CONFIG, problems);
+  const issuers = [...ofVariables, ...file.issuers];
+  const { certificates } = file;
   if (hasDuplicates(certificates.map(({ subject }) => subject)))
     problems.push('AUTH_CONFIG: must name each subject of a certificate once');
   if (hasDuplicates(issuers.map(({ issuer }) => issuer))) problems.push('AUTH_CONFIG: must name each issuer once');
@@ -157,14 +158,12 @@ const readEnvIssuer = (values: AuthValues, problems: string[]): IssuerConfig[] =
   return collect(readIssuer(Object.fromEntries(settings), '.'), problems, (setting) => `${nameOf(setting)}:`);
 };
 
-const readFile = (
-  path: string,
-  problems: string[],
-): { readonly issuers: IssuerConfig[]; readonly certificates: readonly CertificateGrant[] } | undefined => {
+const readFile = (path: string | undefined, problems: string[]): Pick<AuthConfig, 'issuers' | 'certificates'> => {
+  if (path === undefined) return { issuers: [], certificates: [] };
   const file = parseFile(path);
   if (typeof file === 'string') {
     problems.push(`AUTH_CONFIG: ${file}`);
-    return undefined;
+    return { issuers: [], certificates: [] };
   }
   const issuers = file.issuers.flatMap((settings, index) =>
     collect(readIssuer(settings, dirname(path)), problems, (setting) =>

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readConfig } from '../../../gateway/config.ts';
 import { type Foreign, startForeign } from '../../helpers/foreign.ts';
 import { AUDIENCE, bearer, startIssuer } from '../../helpers/issuer.ts';
-import { startProcess } from '../../helpers/processes.ts';
+import { ROOT, startProcess } from '../../helpers/processes.ts';
 
 /* How authentication is configured, and what is refused at the start. */
 
@@ -154,6 +154,17 @@ test('several problems are named at once', () => {
     'AUTH_CONFIG: issuers.0.audience',
     'AUTH_CONFIG: issuers.1.issuer',
   ]);
+});
+
+test('the examples of docs/security.md are valid', () => {
+  const guide = readFileSync(join(ROOT, 'docs/security.md'), 'utf8');
+  const [issuers = '', certificates = ''] = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text);
+  write('batch.pem', PUBLIC_PEM);
+  const AUTH_CONFIG = write('example.yaml', issuers + certificates);
+  const TLS = { TLS_CERT: '/nowhere', TLS_KEY: '/nowhere', TLS_CLIENT_CA: '/nowhere' };
+  const { auth } = readConfig({ AUTH_CONFIG, ...TLS }, []);
+  expect(auth.issuers.map(({ issuer }) => issuer)).toHaveLength(3);
+  expect(auth.certificates.map(({ subject }) => subject)).toEqual(['CN=billing,O=Example', 'CN=warehouse,O=Example']);
 });
 
 test.each([
