@@ -313,10 +313,12 @@ describe('the keys of an issuer', () => {
     ['more than 256 KiB', (response) => response.end(`{"keys":[],"padding":"${'x'.repeat(300_000)}"}`)],
     [
       'another issuer',
-      (response) => response.end(JSON.stringify({ issuer: 'https://a.example', jwks_uri: issuer.url })),
+      (response) => response.end(JSON.stringify({ issuer: 'https://a.example', jwks_uri: `${issuer.url}/jwks` })),
     ],
-  ])('are not taken from a response with %s', async (_, respond) => {
-    issuer.before = (response) => {
+  ])('are not taken from a response with %s', async (what, respond) => {
+    issuer.before = (response, { url }) => {
+      // What another issuer's document names is in order.
+      if (what === 'another issuer' && url === '/jwks') return false;
       respond(response);
       return true;
     };
