@@ -5,6 +5,7 @@ import { ConfigError, type Env, readEach, readEnv } from '../runtime/env.ts';
 import { createHostPolicy, type HostPolicy } from '../runtime/hosts.ts';
 import { allowedHosts, HttpEnv, type HttpLimits, Milliseconds, toHttpLimits } from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
+import type { TlsFiles } from '../runtime/tls.ts';
 import type { DocumentLimits } from '../subgraphs/kit/limits/document-limits.ts';
 import { CLIENT_LIMITS, createLimitsShape, readLimits } from '../subgraphs/kit/limits/limits-env.ts';
 import {
@@ -13,6 +14,7 @@ import {
   type SignRequest,
   SubgraphSecret,
 } from '../subgraphs/kit/protocol/signed-identity.ts';
+import { type AuthConfig, AuthEnv, readAuthConfig } from './auth/auth-config.ts';
 import type { EstimateLimits } from './cost/estimate-limits.ts';
 import type { FetchedBytesLimits } from './cost/fetched-bytes.ts';
 
@@ -87,8 +89,12 @@ const REQUEST_CONNECTION_HEADERS = new Set([
 
 /** The environment variables of the gateway, except the URLs of subgraphs. */
 export const GatewayEnv = HttpEnv.extend({
+  ...AuthEnv.shape,
   PORT: Port.default(4000),
   PUBLIC_URL: HttpUrl.optional(),
+  TLS_CERT: z.string().optional(),
+  TLS_KEY: z.string().optional(),
+  TLS_CLIENT_CA: z.string().optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
   SANDBOX: z.enum(['on', 'off']).optional(),
   INTROSPECTION: z.enum(['on', 'off']).optional(),
@@ -118,7 +124,6 @@ export const GatewayEnv = HttpEnv.extend({
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
   CORS_ORIGINS: Origins.default([]),
-  REQUIRE_AUTHENTICATION: z.enum(['on', 'off']).default('off'),
   UNAUTHORIZED: z.enum(['remove', 'reject']).default('remove'),
   POLICIES: z.string().optional(),
   POLICY_TIMEOUT_MS: Milliseconds.default(1_000),
@@ -173,8 +178,6 @@ export type RemoteSubgraph = {
 };
 
 export type AuthorizationConfig = {
-  /** Whether requests without valid credentials are refused. */
-  readonly requireAuthentication: boolean;
   /** Whether unauthorized fields are removed from an operation, or the operation is rejected. */
   readonly unauthorized: 'remove' | 'reject';
   /** Path of the module that decides policies. Without one, no request satisfies a policy. */
@@ -188,6 +191,9 @@ export type GatewayConfig = {
   readonly port: number;
   readonly host: string;
   readonly logLevel: (typeof LOG_LEVELS)[number];
+  readonly auth: AuthConfig;
+  /** The files of HTTPS. Without them, the gateway serves HTTP. */
+  readonly tls: TlsFiles | undefined;
   /** Path of an external supergraph file, instead of the bundled graph. */
   readonly supergraphFile: string | undefined;
   /** URLs of the subgraphs that do not run in this process. */
@@ -262,11 +268,23 @@ export const isSandboxAllowed = ({
   readonly NODE_ENV?: string | undefined;
 }): boolean => SANDBOX === 'on' || (SANDBOX !== 'off' && NODE_ENV !== 'production');
 
+const readTlsFiles = ({
+  TLS_CERT: cert,
+  TLS_KEY: key,
+  TLS_CLIENT_CA: clientCa,
+}: z.output<typeof GatewayEnv>): TlsFiles | undefined => {
+  if (cert === undefined && key === undefined && clientCa === undefined) return undefined;
+  if (cert === undefined) throw new ConfigError('TLS_CERT: is required with TLS_KEY or TLS_CLIENT_CA');
+  if (key === undefined) throw new ConfigError('TLS_KEY: is required with TLS_CERT');
+  return { cert, key, clientCa };
+};
+
 /** Reads the configuration of a gateway for these subgraphs. Throws ConfigError. */
 export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfig => {
-  const [values, urls] = readEach(
+  const [values, urls, auth] = readEach(
     () => readEnv(GatewayEnv, env, ['SUBGRAPH_SECRET']),
     () => readEnv(createSubgraphUrlsEnv(subgraphs), env),
+    () => readAuthConfig(env),
   );
   const isProduction = values.NODE_ENV === 'production';
   const isSplit = subgraphs.some((name) => urls[urlVariable(name)]);
@@ -276,11 +294,17 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
       'SAFELIST_MANIFESTS: is required with SAFELIST and SUPERGRAPH. Name the manifests of the operations to serve.',
     );
   }
+  const tls = readTlsFiles(values);
+  if ((tls?.clientCa !== undefined) !== auth.certificates.length > 0) {
+    throw new ConfigError('TLS_CLIENT_CA: must be set if AUTH_CONFIG has certificates, and only then');
+  }
   const subgraphErrors = values.SUPERGRAPH ? (values.SUBGRAPH_ERRORS ?? (isProduction ? 'masked' : 'full')) : 'bundled';
   return {
     isProduction,
     port: values.PORT,
     host: values.HOST,
+    auth,
+    tls,
     logLevel: values.LOG_LEVEL ?? (isProduction ? 'info' : 'warn'),
     supergraphFile: values.SUPERGRAPH,
     subgraphUrls: new Map(
@@ -317,7 +341,6 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     publicUrl: values.PUBLIC_URL,
     corsOrigins: values.CORS_ORIGINS,
     authorization: {
-      requireAuthentication: values.REQUIRE_AUTHENTICATION === 'on',
       unauthorized: values.UNAUTHORIZED,
       policiesFile: values.POLICIES,
       policyTimeoutMs: values.POLICY_TIMEOUT_MS,

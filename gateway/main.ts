@@ -28,11 +28,15 @@ const EXAMPLE_QUERY = `{
   }
 }`;
 
-const printBanner = ({ url, sources }: Ready, { explorer, desk, supergraphFile }: GatewayConfig): void => {
+const printBanner = ({ url, sources }: Ready, { explorer, desk, supergraphFile, auth }: GatewayConfig): void => {
   const lines = [
     `Tributary answers at ${url}/graphql`,
     ...(desk ? [`Customer desk:            ${url}/desk`] : []),
     ...(explorer ? [`Explore the graph:        ${url}/graphiql, or in Apollo Sandbox: ${url}/`] : []),
+    ...(auth.withoutCredentials === 'unrestricted'
+      ? ['Authentication:           none, so everyone may do everything. See docs/security.md.']
+      : []),
+    ...(auth.development ? [`Tokens of sample people:  ${url}/auth/development/people`] : []),
     ...Object.entries(sources).map(([name, source]) => `  ${name.padEnd(10)} from ${SOURCES[source]}`),
     ...(supergraphFile ? [] : [`\nA first query across all three subgraphs:\n\n${EXAMPLE_QUERY}\n`]),
   ];

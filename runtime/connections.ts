@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createByteBudget } from './byte-budget.ts';
 import {
@@ -28,10 +29,14 @@ type Exchange = {
 };
 
 type Connection = {
-  readonly socket: Socket;
+  /** The socket of the system. */
+  readonly raw: Socket;
+  /** The socket of HTTP. Over TLS another one, as soon as the handshake is over. */
+  socket: Socket;
   /** In order of the requests, and thus of the responses. More than one if the client pipelines. */
   readonly exchanges: Set<Exchange>;
   working: number;
+  isRetired: boolean;
 };
 
 export type Connections = {
@@ -39,6 +44,9 @@ export type Connections = {
   readonly received: (response: HttpResponse, bytes: number) => void;
   /** Marks a response as being sent, in full or as a stream. From here on it waits for the peer. */
   readonly sending: (response: HttpResponse, bytes: number) => void;
+  /** Marks all open connections: they are to be closed after their next response. */
+  readonly retire: () => void;
+  readonly isRetired: (response: HttpResponse) => boolean;
   /** Closes connections without work in progress, and all others after their last response. */
   readonly drain: () => void;
 };
@@ -67,6 +75,9 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
   const incomplete = new Set<Exchange>();
   // Exchanges that have started to send since the last check.
   const newlySending = new Set<Exchange>();
+  const isTls = server instanceof TlsServer;
+  // Over TLS, by their peers: Node does not tell from which socket the one of HTTP comes.
+  const handshakes = new Map<string, Connection>();
   let isDraining = false;
   let loggedAt = Number.NEGATIVE_INFINITY;
 
@@ -101,12 +112,12 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     );
     refuse(connection, OVERLOADED);
   });
-  const responses = createByteBudget<Exchange>(limits.maxResponseBufferBytes, ({ connection: { socket } }) => {
+  const responses = createByteBudget<Exchange>(limits.maxResponseBufferBytes, ({ connection: { raw } }) => {
     warn(
       'RESPONSE_BUFFER_MAX_MIB',
       'Closed the connection with the slowest reader: unread responses exceed the buffer limit.',
     );
-    socket.resetAndDestroy();
+    raw.resetAndDestroy();
   });
 
   const stopWorking = (exchange: Exchange, phase: 'sending' | 'over'): void => {
@@ -181,11 +192,14 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
   server.on('connection', (socket: Socket) => {
     // Accepted before the server was closed.
     if (isDraining) return void socket.destroy();
-    const connection: Connection = { socket, exchanges: new Set(), working: 0 };
+    const connection: Connection = { raw: socket, socket, exchanges: new Set(), working: 0, isRetired: false };
     connections.set(socket, connection);
     waiting.add(connection);
+    const peer = peerOf(socket);
+    if (isTls) handshakes.set(peer, connection);
     socket.once('close', () => {
-      connections.delete(socket);
+      if (handshakes.get(peer) === connection) handshakes.delete(peer);
+      connections.delete(connection.socket);
       waiting.delete(connection);
       for (const exchange of connection.exchanges) finish(exchange);
     });
@@ -195,6 +209,16 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     connections.delete(longest.socket);
     waiting.delete(longest);
     dismiss(longest, OVERLOADED);
+  });
+  server.on('secureConnection', (socket: Socket) => {
+    const peer = peerOf(socket);
+    const connection = handshakes.get(peer);
+    // Closed meanwhile.
+    if (!connection) return void socket.destroy();
+    handshakes.delete(peer);
+    connections.delete(connection.socket);
+    connection.socket = socket;
+    connections.set(socket, connection);
   });
   // Called by `close`, and replaced by `drain`. Node's implementation treats a connection as idle as soon as its response is
   // buffered, and would cut off a response that is still being read.
@@ -210,9 +234,10 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
       .end(JSON.stringify(toErrorBody(EXPECTATION_FAILED)));
   });
   server.on('timeout', (socket: Socket) => {
-    const [first] = connections.get(socket)?.exchanges ?? [];
+    const connection = connections.get(socket);
+    const [first] = connection?.exchanges ?? [];
     // A reset also frees the data that the system has buffered for the peer.
-    if (first?.phase === 'sending') socket.resetAndDestroy();
+    if (first?.phase === 'sending') connection?.raw.resetAndDestroy();
     else socket.destroy();
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -232,6 +257,10 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
 
   return {
     sending,
+    retire: () => {
+      for (const connection of connections.values()) connection.isRetired = true;
+    },
+    isRetired: (response) => exchanges.get(response)?.connection.isRetired ?? false,
     received: (response, bytes) => {
       const exchange = exchanges.get(response);
       if (exchange?.phase === 'receiving') bodies.add(exchange, bytes);
@@ -246,3 +275,5 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     },
   };
 };
+
+const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;

@@ -88,7 +88,7 @@ export const loadEnvFile = (env: Env): void => {
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
 /** Returns the requirement that a variable violates, if the schema has no message of its own. */
-const toRequirement: z.core.$ZodErrorMap = (issue) => {
+export const toRequirement: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case 'invalid_type':
       return issue.input === undefined ? 'is required' : `must be a ${issue.expected === 'int' ? 'whole ' : ''}number`;

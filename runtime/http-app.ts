@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { watchConnections } from './connections.ts';
 import { guardRequests } from './guard-requests.ts';
@@ -9,6 +10,7 @@ import type { HttpLimits } from './http-limits.ts';
 import { type Address, assertPortFree, listenOptions } from './listen.ts';
 import type { Log } from './log.ts';
 import { sendError, sendRefusal } from './send-refusal.ts';
+import { readTls, type TlsFiles, watchTls } from './tls.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
 export type HttpApp = {
@@ -28,6 +30,8 @@ export type HttpAppOptions = {
   readonly shutdownGraceMs: number;
   readonly limits: HttpLimits;
   readonly hosts: HostPolicy;
+  /** The files of HTTPS. Default: HTTP. */
+  readonly tls?: TlsFiles | undefined;
   /** Yields between parsing long bodies. */
   readonly turns: TurnQueue;
   /** Returns additional fields of the `/health/ready` response. */
@@ -47,24 +51,26 @@ export const createHttpApp = ({
   shutdownGraceMs,
   limits,
   hosts,
+  tls,
   turns,
   health = () => ({}),
 }: HttpAppOptions): HttpApp => {
   let isStopping = false;
   const { headerTimeoutMs, bodyTimeoutMs } = limits;
+  const http = {
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: headerTimeoutMs,
+    requestTimeout: headerTimeoutMs + bodyTimeoutMs,
+    connectionsCheckingInterval: Math.min(MAX_CHECK_INTERVAL_MS, Math.ceil(headerTimeoutMs / CHECKS_PER_TIMEOUT)),
+    // Checked by `guardRequests`, in the common error form.
+    requireHostHeader: false,
+  };
   const app = Fastify({
     bodyLimit: 1024 * 1024,
     forceCloseConnections: 'idle',
     // Requests on open connections are rejected below during shutdown, in the common error form.
     return503OnClosing: false,
-    http: {
-      maxHeaderSize: limits.maxHeaderBytes,
-      headersTimeout: headerTimeoutMs,
-      requestTimeout: headerTimeoutMs + bodyTimeoutMs,
-      connectionsCheckingInterval: Math.min(MAX_CHECK_INTERVAL_MS, Math.ceil(headerTimeoutMs / CHECKS_PER_TIMEOUT)),
-      // Checked by `guardRequests`, in the common error form.
-      requireHostHeader: false,
-    },
+    ...(tls ? { https: { ...http, ...readTls(tls), handshakeTimeout: headerTimeoutMs } } : { http }),
     requestTimeout: headerTimeoutMs + bodyTimeoutMs,
     keepAliveTimeout: limits.idleTimeoutMs,
     // Connection errors are handled by `watchConnections`.
@@ -78,6 +84,9 @@ export const createHttpApp = ({
   // Excess header fields are rejected by `guardRequests`, not dropped silently.
   app.server.maxHeadersCount = 0;
   const connections = watchConnections(app.server, limits, log);
+  // A connection keeps the client certificate that it was opened with.
+  const unwatchTls =
+    tls && app.server instanceof TlsServer ? watchTls(app.server, tls, log, connections.retire) : undefined;
 
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const status = error.statusCode ?? 500;
@@ -98,7 +107,7 @@ export const createHttpApp = ({
   });
   app.addHook('onSend', (_request, reply, payload, done) => {
     // A kept-alive connection would keep the process alive after its last response.
-    if (isStopping) reply.header('connection', 'close');
+    if (isStopping || connections.isRetired(reply.raw)) reply.header('connection', 'close');
     connections.sending(reply.raw, byteLengthOf(payload));
     done();
   });
@@ -117,10 +126,11 @@ export const createHttpApp = ({
       await app.listen(listenOptions({ port, host: address }));
       const bound = app.server.address() as AddressInfo;
       additionalServers = await Promise.all(rest.map((other) => listenAlso(app, { port: bound.port, host: other })));
-      return `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
+      return `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
     },
     close: async () => {
       isStopping = true;
+      unwatchTls?.();
       for (const server of additionalServers) server.close();
       const closed = app.close();
       connections.drain();
@@ -140,8 +150,8 @@ const BODYLESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'TRACE']);
 const refuseOtherRoutes = (app: FastifyInstance): void => {
   const methods = new Map<string, Set<string>>();
   app.setNotFoundHandler((_request, reply) => {
-    // Only GraphQL endpoints accept POST.
-    const endpoints = [...methods].flatMap(([url, names]) => (names.has('POST') ? [url] : []));
+    // Only GraphQL endpoints accept both.
+    const endpoints = [...methods].flatMap(([url, names]) => (names.has('GET') && names.has('POST') ? [url] : []));
     sendError(reply, 404, `Nothing is served at this path. GraphQL is served at ${endpoints.join(', ')}.`, 'NOT_FOUND');
   });
   app.addHook('onRoute', ({ url, method }) => {

@@ -162,7 +162,13 @@ const urlOf = (index: number): string => `http://127.0.0.1:${portOf(index)}`;
 const start = (candidate: Candidate, index: number) =>
   startOn(0, candidate.command(portOf(index)), {
     cwd: candidate.cwd,
-    env: { NODE_ENV: 'production', APOLLO_TELEMETRY_DISABLED: 'true', ...candidate.env, PORT: String(portOf(index)) },
+    env: {
+      NODE_ENV: 'production',
+      AUTH: 'none',
+      APOLLO_TELEMETRY_DISABLED: 'true',
+      ...candidate.env,
+      PORT: String(portOf(index)),
+    },
   });
 
 const firstResponse = async (index: number, operation: Operation): Promise<{ response: string; ms: number }> => {

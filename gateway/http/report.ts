@@ -1,4 +1,5 @@
 import type { ApolloServerPlugin } from '@apollo/server';
+import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { type WrittenReport, writeReport } from '../../subgraphs/kit/protocol/report.ts';
 import type { Trace } from '../transports/trace.ts';
 import type { RequestContext } from './context.ts';
@@ -27,15 +28,21 @@ export const reportPlugin: ApolloServerPlugin<RequestContext> = {
 /** Maximum cache lifetime: one year, the longest that HTTP recommends. Caps the values reported by subgraphs. */
 const YEAR_S = 31_536_000;
 
+/** Methods of identities whose responses do not depend on who sends the request. */
+const SAME_FOR_ALL: ReadonlySet<Identity['method']> = new Set(['none', 'anonymous']);
+
 /** Sets `Cache-Control` on responses to GET requests. One that depends on who asks is private, whatever `scope` is. */
 export const createCacheControlPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloServerPlugin<RequestContext> => ({
   requestDidStart: async () => ({
-    willSendResponse: async ({ overallCachePolicy, contextValue }) => {
-      const { freshness } = contextValue.telemetry;
+    willSendResponse: async ({ overallCachePolicy, contextValue: { identity, telemetry } }) => {
+      const { freshness } = telemetry;
       // Infinity means that no data was read that expires, e.g. for introspection.
       if (!freshness || !Number.isFinite(freshness.leftMs)) return;
-      const maxAge = Math.min(Math.floor(freshness.leftMs / 1000), YEAR_S);
-      overallCachePolicy.replace({ maxAge, scope: overallCachePolicy.scope === 'PRIVATE' ? 'PRIVATE' : scope });
+      const isShared = SAME_FOR_ALL.has(identity.method) && overallCachePolicy.scope !== 'PRIVATE';
+      overallCachePolicy.replace({
+        maxAge: Math.min(Math.floor(freshness.leftMs / 1000), YEAR_S),
+        scope: isShared ? scope : 'PRIVATE',
+      });
     },
   }),
 });

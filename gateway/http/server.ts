@@ -3,17 +3,16 @@ import cors from '@fastify/cors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createAdmission, withAdmission } from '../../runtime/admission.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { ConfigError } from '../../runtime/env.ts';
 import { createHttpApp, requestSignal } from '../../runtime/http-app.ts';
-import { type Refusal, RequestRefused } from '../../runtime/http-errors.ts';
 import { addHeader } from '../../runtime/reply-header.ts';
-import { sendError } from '../../runtime/send-refusal.ts';
+import { sendError, sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
 import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { type OperationOptions, readOptions } from '../../subgraphs/kit/protocol/options.ts';
 import type { Tenants } from '../../subgraphs/kit/tenants.ts';
+import { authenticatesRequests } from '../auth/auth-config.ts';
 import { createAuthorizer } from '../auth/authorizer.ts';
 import { loadPolicies } from '../auth/policies.ts';
 import { chooseTenant } from '../auth/tenant.ts';
@@ -31,8 +30,6 @@ export type GatewayServer = {
 
 export type GatewayServerOptions = Omit<ApolloOptions, 'cache' | 'safelist' | 'turns' | 'findUnmetRules'> &
   Pick<ProcessInfrastructure, 'redis' | 'health'> & {
-    /** Returns who sends a request. Throws RequestRefused for credentials that are not valid. */
-    readonly authenticate?: ((request: FastifyRequest) => Promise<Identity>) | undefined;
     /** The tenants whose providers this process calls. */
     readonly tenants?: Tenants | undefined;
   };
@@ -42,14 +39,10 @@ export const startGatewayServer = async ({
   redis,
   health,
   tenants,
-  authenticate,
   ...options
 }: GatewayServerOptions): Promise<GatewayServer> => {
   const { config, transports, log } = options;
-  const { policiesFile, policyTimeoutMs: timeoutMs, requireAuthentication } = config.authorization;
-  if (requireAuthentication && !authenticate) {
-    throw new ConfigError('REQUIRE_AUTHENTICATION: is on, and no way to authenticate is configured.');
-  }
+  const { policiesFile, policyTimeoutMs: timeoutMs } = config.authorization;
   const decide = policiesFile === undefined ? undefined : await loadPolicies(policiesFile);
   // Loaded only with Redis, because its client is slow to load.
   const cache = redis && (await import('./apq-cache.ts')).createApqCache(redis);
@@ -72,6 +65,7 @@ export const startGatewayServer = async ({
     log,
     shutdownGraceMs: config.shutdownGraceMs,
     limits: config.http,
+    tls: config.tls,
     hosts: config.hosts,
     turns,
     health,
@@ -82,42 +76,51 @@ export const startGatewayServer = async ({
     maxAge: 86_400,
   });
   const openFetchedBytes = createFetchedBytes(config.fetchedBytes);
-  const deadlines = new WeakMap<FastifyRequest, Pick<OperationOptions, 'signal' | 'deadlineAt'>>();
-  const deadlineOf = (request: FastifyRequest) =>
-    deadlines.get(request) as Pick<OperationOptions, 'signal' | 'deadlineAt'>;
-  // The access rules of an external supergraph hold without authentication, too: nobody has proved anything.
-  const unidentified = config.supergraphFile === undefined ? UNRESTRICTED : ANONYMOUS;
+  // Loaded only where it is used, because the verification of tokens is slow to load.
+  const authenticator = authenticatesRequests(config.auth)
+    ? await (await import('../auth/authenticate.ts')).createAuthenticator(config.auth, { app, redis, log })
+    : undefined;
   const tenantOptions = { tenants, header: config.tenantHeader };
-  const identities = new WeakMap<FastifyRequest, Identity>();
-  const identityOf = (request: FastifyRequest) => identities.get(request) as Identity;
-  const identify = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const identity = (await authenticate?.(request)) ?? unidentified;
-    const isProved = identity.method !== 'anonymous' && identity.method !== 'none';
-    if (requireAuthentication && !isProved) {
-      reply.header('www-authenticate', 'Bearer');
-      throw new RequestRefused(AUTHENTICATION_REQUIRED);
+  /** Returns who sends a request, or undefined if it was refused. */
+  const identify = async (request: FastifyRequest, reply: FastifyReply): Promise<Identity | undefined> => {
+    // Without parameters, `GET` is a person who opens the page of Apollo Sandbox. It executes nothing.
+    const isPage = request.method === 'GET' && config.explorer && !request.url.includes('?');
+    const authentication =
+      authenticator && !isPage ? await authenticator.authenticate(request.raw) : { identity: UNRESTRICTED };
+    if ('refusal' in authentication) {
+      if (authentication.challenge) reply.header('www-authenticate', authentication.challenge);
+      sendRefusal(reply, authentication.refusal);
+      return undefined;
     }
-    const ofTenant = chooseTenant(identity, request.headers, tenantOptions);
-    if ('code' in ofTenant) throw new RequestRefused(ofTenant);
-    identities.set(request, ofTenant);
+    // The access rules of an external supergraph hold without authentication, too: nobody has proved anything.
+    const isUnproved = authentication.identity.method === 'none' && config.supergraphFile !== undefined;
+    const identity = chooseTenant(isUnproved ? ANONYMOUS : authentication.identity, request.headers, tenantOptions);
+    if (!('code' in identity)) return identity;
+    sendRefusal(reply, identity);
+    return undefined;
   };
+  const arrivals = new WeakMap<FastifyRequest, Arrival>();
+  const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Arrival;
   app.route({
     url: '/graphql',
     method: ['GET', 'POST'],
     exposeHeadRoute: false,
-    onRequest: [
-      (request, reply, done) => {
-        // Responses to GET may be cached.
-        if (request.method === 'GET') addHeader(reply, 'vary', 'accept');
-        if (refuseUnacceptable(request, reply, { html: config.explorer })) return;
-        deadlines.set(request, {
-          signal: requestSignal(reply, config.requestTimeoutMs),
-          deadlineAt: monotonicNow() + config.requestTimeoutMs,
-        });
-        done();
-      },
-      identify,
-    ],
+    // Before the body is read.
+    onRequest: async (request, reply) => {
+      const isGet = request.method === 'GET';
+      // Responses to GET may be cached.
+      if (isGet) addHeader(reply, 'vary', 'accept');
+      if (isGet && authenticator) for (const name of CREDENTIAL_HEADERS) addHeader(reply, 'vary', name);
+      if (refuseUnacceptable(request, reply, { html: config.explorer })) return reply;
+      const deadline = {
+        signal: requestSignal(reply, config.requestTimeoutMs),
+        deadlineAt: monotonicNow() + config.requestTimeoutMs,
+      };
+      const identity = await identify(request, reply);
+      if (!identity) return reply;
+      arrivals.set(request, { ...deadline, identity });
+      return undefined;
+    },
     preHandler: async (request, reply) => {
       const parameters = request.method === 'GET' ? queryParametersOf(request.url) : request.body;
       if (hasInvalidHash(parameters)) {
@@ -128,7 +131,7 @@ export const startGatewayServer = async ({
     },
     handler: withAdmission(
       createAdmission(config.admission),
-      (request) => deadlineOf(request).signal,
+      (request) => arrivalOf(request).signal,
       fastifyApolloHandler<RequestContext>(apollo, {
         context: async (request, reply) => {
           if (request.method === 'GET' && config.cacheScope === 'PUBLIC') {
@@ -138,13 +141,14 @@ export const startGatewayServer = async ({
           }
           const fetched = openFetchedBytes();
           reply.raw.once('close', fetched.release);
+          const { identity, ...deadline } = arrivalOf(request);
           const { report, noCache } = readOptions(request.headers);
           const clientReport = config.reportAllowed ? report : undefined;
           return createRequestContext({
             clientReport,
-            identity: identityOf(request),
+            identity,
             options: {
-              ...deadlineOf(request),
+              ...deadline,
               noCache: config.noCacheAllowed && noCache,
               report: isDebug ? 'trace' : clientReport,
               reportMaxAge: request.method === 'GET',
@@ -163,7 +167,10 @@ export const startGatewayServer = async ({
     config,
     schemaText,
     listenUrl: () => listenUrl,
-    ...(requireAuthentication && identify && { guardSchema: identify }),
+    guardSchema:
+      config.auth.withoutCredentials === 'refused'
+        ? async (request, reply) => ((await identify(request, reply)) ? undefined : reply)
+        : undefined,
   });
   listenUrl = await listen(config);
 
@@ -171,17 +178,18 @@ export const startGatewayServer = async ({
     url: listenUrl,
     close: async () => {
       await close();
+      await authenticator?.close();
       await apollo.stop();
       await transports.close();
     },
   };
 };
 
-const AUTHENTICATION_REQUIRED: Refusal = {
-  status: 401,
-  message: 'Authentication is required. Send credentials.',
-  code: 'UNAUTHENTICATED',
-};
+/** What is known of a request before its body is read. */
+type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> & { readonly identity: Identity };
+
+/** Headers that authenticate a request. */
+const CREDENTIAL_HEADERS = ['authorization', 'x-api-key'];
 
 /** Parses the query string as Apollo Server does, so that both see the same operation. */
 const queryParametersOf = (url: string): object => Object.fromEntries(new URL(url, 'http://gateway').searchParams);

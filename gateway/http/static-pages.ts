@@ -26,8 +26,10 @@ export type PagesOptions = {
   readonly schemaText: () => string;
   /** Returns the URL at which the gateway listens, once it does. */
   readonly listenUrl: () => string;
-  /** Throws for a request that may not read the schema. */
-  readonly guardSchema?: (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+  /** Refuses a request that may not read the schema, and then returns its reply. Undefined if everyone may. */
+  readonly guardSchema:
+    | ((request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>)
+    | undefined;
 };
 
 /**
@@ -41,7 +43,8 @@ export const registerPages = async (
   const { explorer, desk, introspection, hosts, publicUrl } = config;
   /** Returns the public GraphQL URL. Uses the `Host` header only if it is a known name, because the response may be cached. */
   const graphqlUrl = (host: string): string => {
-    const requestUrl = hosts.isKnown(hostNameOf(host) ?? '') ? `http://${host}` : toReachableUrl(listenUrl());
+    const { protocol } = new URL(listenUrl());
+    const requestUrl = hosts.isKnown(hostNameOf(host) ?? '') ? `${protocol}//${host}` : toReachableUrl(listenUrl());
     return `${(publicUrl ?? requestUrl).replace(/\/$/, '')}/graphql`;
   };
   if (explorer) {

@@ -50,9 +50,9 @@ test('Apollo Sandbox is at /, and requests the cost report', async () => {
 });
 
 test('in production, only pages that are switched on are served', async () => {
-  const closed = await stack.startAnother({ NODE_ENV: 'production' });
+  const closed = await stack.startAnother({ NODE_ENV: 'production', AUTH: 'none' });
   expect(await pathsOf(closed.url, PAGES)).toEqual([404, 404, 404, 404, 404]);
-  const opened = await stack.startAnother({ NODE_ENV: 'production', EXPLORER: 'on', DESK: 'on' });
+  const opened = await stack.startAnother({ NODE_ENV: 'production', AUTH: 'none', EXPLORER: 'on', DESK: 'on' });
   // Without introspection, the schema file is not served either.
   expect(await pathsOf(opened.url, PAGES)).toEqual([302, 200, 200, 404, 404]);
   await Promise.all([closed.close(), opened.close()]);
@@ -327,7 +327,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
   });
 
   test('given a gateway that does not report costs, then the panel says how to switch it on', async () => {
-    const env = { NODE_ENV: 'production', EXPLORER: 'on', INTROSPECTION: 'on' };
+    const env = { NODE_ENV: 'production', AUTH: 'none', EXPLORER: 'on', INTROSPECTION: 'on' };
     const gateway = await stack.startAnother(env);
     // Closed after the page, which is still loading parts of its editor.
     onTestFinished(() => gateway.close());

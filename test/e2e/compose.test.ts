@@ -95,6 +95,11 @@ test('the gateway’s port is published at 127.0.0.1, unless PUBLISH_ADDRESS is 
   for (const [name, { ports }] of Object.entries(services)) if (name !== 'gateway') expect(ports).toEqual([]);
 });
 
+test('the gateway has tokens of sample people, unless it is said otherwise', () => {
+  expect(environmentOf('gateway', {})).toMatchObject({ NODE_ENV: 'development', AUTH: 'development' });
+  expect(environmentOf('gateway', { AUTH: 'required' })).toMatchObject({ AUTH: 'required' });
+});
+
 test('no service depends on a sandbox, so that sandboxes can be left out', () => {
   const waiting = Object.values(services).flatMap(({ depends_on: awaited }) => Object.keys(awaited));
   expect(waiting.filter((name) => PROVIDERS.includes(name))).toEqual([]);

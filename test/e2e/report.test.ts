@@ -204,7 +204,7 @@ describe.each(['in its process', 'over HTTP'])('a gateway with subgraphs %s', (t
 describe('in production', () => {
   let stack: Stack;
   beforeAll(async () => {
-    stack = await startStack({ env: { NODE_ENV: 'production', CACHE_MAX_MIB: '16' } });
+    stack = await startStack({ env: { NODE_ENV: 'production', AUTH: 'none', CACHE_MAX_MIB: '16' } });
   });
   afterAll(() => stack.close());
 

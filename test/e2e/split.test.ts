@@ -15,7 +15,7 @@ let embedded: Stack;
 beforeAll(async () => {
   containers = await createContainers();
   for (const name of sandboxes.keys()) await containers.up(name);
-  await containers.up('gateway');
+  await containers.up('gateway', { AUTH: 'none' });
   embedded = await startStack();
 });
 

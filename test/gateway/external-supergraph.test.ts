@@ -351,7 +351,7 @@ const REFUSED: [string, string, RegExp][] = [
 describe('a supergraph that cannot be served', () => {
   test.each(REFUSED)('%s: the gateway refuses to start with one line, also in production', async (_, sdl, why) => {
     for (const NODE_ENV of ['development', 'production']) {
-      const start = serveSupergraph(sdl, { NODE_ENV });
+      const start = serveSupergraph(sdl, { NODE_ENV, AUTH: 'none' });
       await expect(start).rejects.toThrow(ConfigError);
       await expect(start).rejects.toThrow(why);
       await expect(start).rejects.toThrow(/^SUPERGRAPH: \S+ cannot be used: [^\n]+\.$/);
@@ -367,6 +367,7 @@ describe('a supergraph that cannot be served', () => {
       PORT: '0',
       // Apollo's gateway does not validate in production by default.
       NODE_ENV: 'production',
+      AUTH: 'none',
     });
     const code = await ended;
     await rm(folder, { recursive: true });

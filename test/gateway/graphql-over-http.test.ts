@@ -33,7 +33,7 @@ let stack: Stack;
 let production: Awaited<ReturnType<Stack['startAnother']>>;
 beforeAll(async () => {
   stack = await startStack();
-  production = await stack.startAnother({ NODE_ENV: 'production' });
+  production = await stack.startAnother({ NODE_ENV: 'production', AUTH: 'none' });
   await stack.ask(QUERY);
 });
 afterAll(async () => {

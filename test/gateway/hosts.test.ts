@@ -116,7 +116,7 @@ describe('in development', () => {
 });
 
 describe('in production', () => {
-  const PRODUCTION = { NODE_ENV: 'production', EXPLORER: 'on', INTROSPECTION: 'on' };
+  const PRODUCTION = { NODE_ENV: 'production', AUTH: 'none', EXPLORER: 'on', INTROSPECTION: 'on' };
 
   test('any name is served, as proxies pass on the client’s, but does not appear in responses', () =>
     withAnother(PRODUCTION, async (url) => {

@@ -223,7 +223,7 @@ test('given a request that times out, then missing fields are UPSTREAM_TIMEOUT',
 describe('in production', () => {
   let production: Stack;
   beforeAll(async () => {
-    production = await startStack({ env: { NODE_ENV: 'production' } });
+    production = await startStack({ env: { NODE_ENV: 'production', AUTH: 'none' } });
   });
   afterAll(() => production.close());
 

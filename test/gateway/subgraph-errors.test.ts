@@ -59,7 +59,7 @@ describe('the code', () => {
         errors: [{ ...error, extensions: { ...error.extensions, serviceName: 'books' } }],
       });
 
-      const production = await start({ NODE_ENV: 'production' });
+      const production = await start({ NODE_ENV: 'production', AUTH: 'none' });
       production.answer(failing(error));
       const { data, errors, text } = await production.ask(BOTH);
       expect(data).toEqual({ book: null, film: 'Vertigo' });
@@ -74,7 +74,7 @@ describe('the code', () => {
     ['production', 'full', 'Sold out.'],
     ['development', 'masked', 'The books service reported an error.'],
   ])('SUBGRAPH_ERRORS: in %s, %s decides', async (NODE_ENV, SUBGRAPH_ERRORS, message) => {
-    const { ask, answer } = await start({ NODE_ENV, SUBGRAPH_ERRORS });
+    const { ask, answer } = await start({ NODE_ENV, AUTH: 'none', SUBGRAPH_ERRORS });
     answer(failing({ message: 'Sold out.', path: ['book'], extensions: { code: 'OUT_OF_STOCK' } }));
     expect((await ask(BOTH)).errors).toMatchObject([{ message, extensions: { code: 'OUT_OF_STOCK' } }]);
   });

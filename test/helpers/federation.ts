@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GraphQLSchema } from 'graphql';
 import { readConfig } from '../../gateway/config.ts';
-import { type GatewayServerOptions, startGatewayServer } from '../../gateway/http/server.ts';
+import { startGatewayServer } from '../../gateway/http/server.ts';
 import { startGateway } from '../../gateway/start.ts';
 import type { StartedGateway } from '../../gateway/started-gateway.ts';
 import { createLocalTransport } from '../../gateway/transports/in-process.ts';
@@ -84,13 +84,12 @@ export type TransportOptions = {
   readonly env?: Record<string, string> | undefined;
   /** Replaces the transport to a subgraph. */
   readonly wrap?: (subgraph: string, transport: Transport) => Transport;
-  readonly authenticate?: GatewayServerOptions['authenticate'];
 };
 
 /** Starts a gateway with transports to its subgraphs. `servers` are those over HTTP. */
 export const startWithTransports = async <Name extends string>(
   definitions: Definitions<Name>,
-  { isLocal, env = {}, wrap = (_, transport) => transport, authenticate }: TransportOptions,
+  { isLocal, env = {}, wrap = (_, transport) => transport }: TransportOptions,
 ): Promise<TransportGateway & { readonly servers: Readonly<Record<string, SubgraphServer>> }> => {
   const servers: Record<string, SubgraphServer> = isLocal ? {} : await startSubgraphs(definitions);
   const config = readConfig(env, []);
@@ -102,7 +101,7 @@ export const startWithTransports = async <Name extends string>(
     return [name, wrap(name, transport)] as const;
   });
   const sdl = composeSubgraphs(definitions);
-  const gateway = await serveTransports(sdl, Object.fromEntries(transports), env, authenticate);
+  const gateway = await serveTransports(sdl, Object.fromEntries(transports), env);
   return { ...gateway, servers, close: () => closeAll([gateway, ...Object.values(servers)]) };
 };
 
@@ -125,7 +124,6 @@ export const serveTransports = async (
   sdl: string,
   transports: Readonly<Record<string, Transport>>,
   env: Record<string, string> = {},
-  authenticate?: GatewayServerOptions['authenticate'],
 ): Promise<TransportGateway> => {
   let changeSupergraph: (sdl: string) => void = () => {};
   const { url, close } = await startGatewayServer({
@@ -138,7 +136,6 @@ export const serveTransports = async (
         return () => {};
       },
     },
-    authenticate,
     transports: createFixedTransports(transports),
     redis: undefined,
     health: () => ({}),

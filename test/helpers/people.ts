@@ -1,15 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { readConfig } from '../../gateway/config.ts';
-import { startGatewayServer } from '../../gateway/http/server.ts';
-import { SUPERGRAPH_FILE } from '../../gateway/supergraph/files.ts';
-import { createLocalTransport } from '../../gateway/transports/in-process.ts';
-import { createFixedTransports } from '../../gateway/transports/transport.ts';
-import { createLog } from '../../runtime/log.ts';
-import { subgraphs } from '../../subgraphs/index.ts';
-import { ANONYMOUS, type Identity } from '../../subgraphs/kit/identity.ts';
-import { createProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
+import { startGateway } from '../../gateway/start.ts';
+import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { SCOPES } from './scopes.ts';
 import { type Ask, createAsk } from './stack.ts';
+import { headersOf, TOKEN_ENV } from './tokens.ts';
 
 const person = (subject: string, scopes: readonly string[], customerEmail?: string): Identity => ({
   method: 'jwt',
@@ -45,33 +38,14 @@ export type PeopleGateway = {
   readonly close: () => Promise<void>;
 };
 
-/** Starts a gateway with all subgraphs in its process, to which clients only need to say who they are. */
+/** Starts a gateway with all subgraphs in its process, which knows people by their tokens. */
 export const startGatewayForPeople = async (env: Readonly<Record<string, string>>): Promise<PeopleGateway> => {
-  const config = readConfig(env, []);
-  const log = createLog(config.logLevel);
-  const { infrastructure, redis, health } = createProcessInfrastructure(env, log);
-  const created = subgraphs.map(({ create }) => create(env, infrastructure));
-  const people = new Map<string, Identity>();
-  const { url, close } = await startGatewayServer({
-    config,
-    log,
-    supergraph: { sdl: await readFile(SUPERGRAPH_FILE, 'utf8') },
-    transports: createFixedTransports(
-      Object.fromEntries(created.map((subgraph) => [subgraph.name, createLocalTransport(subgraph, log)])),
-    ),
-    redis,
-    health,
-    authenticate: async ({ headers }) => people.get(decodeURIComponent(String(headers['x-person']))) ?? ANONYMOUS,
-  });
+  const { url, close } = await startGateway({ ...env, ...TOKEN_ENV });
   const ask = createAsk(`${url}/graphql`);
   return {
     as: (identity) => {
-      people.set(identity.subject, identity);
-      return (query, variables, init) =>
-        ask(query, variables, {
-          ...init,
-          headers: { ...init?.headers, 'x-person': encodeURIComponent(identity.subject) },
-        });
+      const token = identity.method === 'anonymous' ? {} : headersOf(identity);
+      return (query, variables, init) => ask(query, variables, { ...init, headers: { ...init?.headers, ...token } });
     },
     close,
   };

@@ -58,8 +58,8 @@ export const connectRaw = async (url: string, { isDeaf = false, family = 4 } = {
   };
 };
 
-/** Whether an established connection from this loopback port exists. */
-const isEstablished = (port: number): boolean => {
+/** Whether an established connection from this loopback port exists. Linux only. */
+export const isEstablished = (port: number): boolean => {
   const address = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   return readFileSync('/proc/net/tcp', 'utf8')
     .split('\n')

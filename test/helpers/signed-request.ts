@@ -1,10 +1,7 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { signToken } from './tokens.ts';
 
-/*
- * Tokens for requests to a subgraph, made by hand from RFC 7515, not by the product's code.
- */
-
-const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+/* Tokens for requests to a subgraph. */
 
 const seconds = () => Math.floor(Date.now() / 1_000);
 
@@ -21,7 +18,5 @@ export const claimsFor = (body: string, { iat = 0, exp = 30, ...changed }: Recor
 });
 
 /** Signs claims. `header` replaces parts of the token's own header. */
-export const sign = (claims: object, secret: string, header: object = {}): string => {
-  const signed = `${base64({ alg: 'HS256', typ: 'tributary-identity+jwt', ...header })}.${base64(claims)}`;
-  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
-};
+export const sign = (claims: object, secret: string, header: object = {}): string =>
+  signToken(claims, secret, { typ: 'tributary-identity+jwt', ...header });

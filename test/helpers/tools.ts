@@ -17,6 +17,7 @@ export const TOOLS = {
   'php with ext-soap': () => works('php', ['-r', 'exit(class_exists("SoapServer") ? 0 : 1);']),
   'python3 with zeep': () => works('/usr/bin/python3', ['-c', 'import zeep']),
   git: () => works('git', ['--version']),
+  openssl: () => works('openssl', ['version']),
   'nginx and openssl': () => works('nginx', ['-v']) && works('openssl', ['version']),
   chromium: () => CHROMIUM !== undefined,
   // Its package contains binaries for Linux, macOS and Windows on the usual processors.

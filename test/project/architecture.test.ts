@@ -140,6 +140,7 @@ test('only main.ts files read process.env', () => {
     'gateway/main.ts',
     'sandbox/main.ts',
     'scripts/dev/main.ts',
+    'scripts/keys/main.ts',
     'subgraphs/main.ts',
   ]);
   expect(packageImports.filter(({ name }) => /^(node:)?process$/.test(name))).toEqual([]);

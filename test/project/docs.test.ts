@@ -11,6 +11,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { REJECTION_REASONS } from '../../connectors/errors.ts';
 import { secretsOf, variablesOf } from '../../connectors/settings.ts';
+import { AUTH_SECRETS } from '../../gateway/auth/auth-config.ts';
 import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
 import { PUBLIC_ERROR_CODES } from '../../gateway/http/apollo.ts';
 import { createSandboxProcessEnv } from '../../sandbox/config.ts';
@@ -62,7 +63,11 @@ describe('configuration', () => {
   });
 
   test('docs/configuration.md names every variable that can be read from a file', () => {
-    for (const name of [...INFRASTRUCTURE_SECRETS, ...subgraphs.flatMap(({ provider }) => secretsOf(provider))]) {
+    for (const name of [
+      ...AUTH_SECRETS,
+      ...INFRASTRUCTURE_SECRETS,
+      ...subgraphs.flatMap(({ provider }) => secretsOf(provider)),
+    ]) {
       expect(read('docs/configuration.md')).toContain(`\`${name}_FILE\``);
     }
   });

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { secretsOf, variablesOf } from '../../connectors/settings.ts';
+import { AUTH_SECRETS } from '../../gateway/auth/auth-config.ts';
 import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
 import { SubgraphProcessEnv } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
@@ -53,7 +54,7 @@ describe.skipIf(!hasTool('nginx and openssl'))('behind the guide’s proxy', () 
     folder = mkdtempSync(join(tmpdir(), 'nginx-'));
     // nginx's workers run as another user.
     chmodSync(folder, 0o755);
-    stack = await startStack({ env: { NODE_ENV: 'production', ALLOWED_HOSTS: 'graph.example' } });
+    stack = await startStack({ env: { NODE_ENV: 'production', AUTH: 'none', ALLOWED_HOSTS: 'graph.example' } });
     makeCertificate('graph.example');
     makeCertificate('client');
   });
@@ -169,7 +170,11 @@ describe('docker-compose.production.yml', () => {
     secrets: z.record(z.string(), z.object({ file: z.string() })),
   });
   const override = Override.parse(parse(blockWith('stop_grace_period', 'yaml')));
-  const secretNames = [...INFRASTRUCTURE_SECRETS, ...subgraphs.flatMap(({ provider }) => secretsOf(provider))];
+  const secretNames = [
+    ...AUTH_SECRETS,
+    ...INFRASTRUCTURE_SECRETS,
+    ...subgraphs.flatMap(({ provider }) => secretsOf(provider)),
+  ];
 
   test('its services, variables and secrets exist', () => {
     const schemas = [

@@ -4,6 +4,7 @@ import { relayStylePagination } from '@apollo/client/utilities';
 import { type DocumentNode, getOperationAST } from 'graphql';
 import { operations } from './generated/operations.json';
 import { outageLink } from './outages/outages.ts';
+import { tokenLink } from './person.ts';
 import { seenLink } from './search/seen.ts';
 
 const IDS = new Map(operations.map(({ name, id }) => [name, id]));
@@ -39,6 +40,7 @@ export const createClient = (uri: string): ApolloClient =>
     link: ApolloLink.from([
       outageLink,
       seenLink,
+      tokenLink,
       new PersistedQueryLink({ generateHash: idOf }),
       // Without it, the gateway rejects a GET as one that any web page could send.
       new HttpLink({ uri, headers: { 'apollo-require-preflight': 'yes' } }),

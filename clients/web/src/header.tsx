@@ -1,10 +1,11 @@
-import { useId, useState } from 'react';
+import { useEffect, useId, useState } from 'react';
 import { Link } from 'wouter';
+import { choosePerson, fetchPeople, type Person, readPerson } from './person.ts';
 import { chooseTheme, readTheme, THEMES, type Theme } from './theme.ts';
 
 const NAMES: Readonly<Record<Theme, string>> = { system: 'System', light: 'Light', dark: 'Dark' };
 
-/** The header: the product's name, the page's name and the theme switch. */
+/** The header: the product's name, the page's name and the switches. */
 export const Header = ({ name }: { name: string }) => (
   <header>
     <h1>
@@ -13,7 +14,10 @@ export const Header = ({ name }: { name: string }) => (
         Tributary <small>{name}</small>
       </Link>
     </h1>
-    <ThemeSwitch />
+    <div className="switches">
+      <PersonSwitch />
+      <ThemeSwitch />
+    </div>
   </header>
 );
 
@@ -25,12 +29,35 @@ const ThemeSwitch = () => {
     chooseTheme(value);
   };
   return (
-    <div className="theme">
+    <div className="switch">
       <label htmlFor={id}>Theme</label>
       <select id={id} value={theme} onChange={({ target }) => choose(target.value as Theme)}>
         {THEMES.map((value) => (
           <option key={value} value={value}>
             {NAMES[value]}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+};
+
+/** Selects the sample person as whom the desk is used. Not there unless the gateway signs their tokens. */
+const PersonSwitch = () => {
+  const id = useId();
+  const [people, setPeople] = useState<readonly Person[]>([]);
+  useEffect(() => {
+    void fetchPeople().then(setPeople);
+  }, []);
+  if (people.length === 0) return null;
+  return (
+    <div className="switch">
+      <label htmlFor={id}>Act as</label>
+      <select id={id} value={readPerson()} onChange={({ target }) => choosePerson(target.value)}>
+        <option value="">Nobody</option>
+        {people.map(({ person, name }) => (
+          <option key={person} value={person}>
+            {name}
           </option>
         ))}
       </select>

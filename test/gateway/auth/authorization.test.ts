@@ -2,12 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ConfigError } from '../../../runtime/env.ts';
 import type { Log } from '../../../runtime/log.ts';
 import { createLog } from '../../../runtime/log.ts';
-import { serveSupergraph, startFederation } from '../../helpers/federation.ts';
+import { startFederation } from '../../helpers/federation.ts';
 import { type Spawned, startProcess } from '../../helpers/processes.ts';
-import { composeSubgraphs } from '../../helpers/subgraph-server.ts';
 import { BLOG } from './blog.ts';
 import { type GuardedGraph, headersOf, type Sender, startGuardedGraph } from './guarded-graph.ts';
 
@@ -367,47 +365,6 @@ describe('UNAUTHORIZED=reject', () => {
   });
 });
 
-describe('REQUIRE_AUTHENTICATION=on', () => {
-  const start = async (env = {}) =>
-    keep(await startGuardedGraph(BLOG, { env: { REQUIRE_AUTHENTICATION: 'on', ...env } }));
-
-  test.each(['{ user { name } }', '{ __typename }', '{', ''])('an anonymous request gets 401: %j', async (query) => {
-    const graph = await start();
-    for (const sender of ['anonymous', 'unrestricted'] as const) {
-      const { status, errors } = await graph.ask(sender, query);
-      expect(status).toBe(401);
-      expect(errors).toMatchObject([{ extensions: { code: 'UNAUTHENTICATED' } }]);
-    }
-    expect(graph.takeRequests()).toEqual([]);
-  });
-
-  test('somebody is served, also with a long body', async () => {
-    const graph = await start();
-    expect((await graph.ask([], '{ user { name } }', { unused: 'x'.repeat(500_000) })).data).toEqual({
-      user: { name: 'Ada' },
-    });
-  });
-
-  test('the challenge names a scheme, and the schema is not published to everybody', async () => {
-    const { url } = await start();
-    for (const path of ['/graphql?query={__typename}', '/schema.graphql']) {
-      const to = new URL(path, url);
-      const response = await fetch(to, { headers: { 'apollo-require-preflight': 'yes' } });
-      expect(response.status).toBe(401);
-      expect(response.headers.get('www-authenticate')).toBe('Bearer');
-      const known = await fetch(to, { headers: { 'apollo-require-preflight': 'yes', ...headersOf([]) } });
-      expect(known.status).toBe(200);
-    }
-  });
-
-  test('without a way to authenticate, the gateway does not start', async () => {
-    const sdl = composeSubgraphs({ a: { schema: 'type Query { a: Int }', url: 'http://127.0.0.1:1/' } });
-    const start = serveSupergraph(sdl, { REQUIRE_AUTHENTICATION: 'on' });
-    await expect(start).rejects.toThrow(/^REQUIRE_AUTHENTICATION: .+\.$/);
-    await expect(start).rejects.toThrow(ConfigError);
-  });
-});
-
 describe('policies', () => {
   let folder: string;
   beforeAll(async () => {
@@ -537,7 +494,8 @@ describe('policies', () => {
 
 describe('responses that depend on who asks', () => {
   const get = async (graph: GuardedGraph<'blog' | 'accounts'>, sender: Sender, query: string) => {
-    const to = `${graph.url}?query=${encodeURIComponent(query)}`;
+    const url = sender === 'unrestricted' ? graph.openUrl : graph.url;
+    const to = `${url}?query=${encodeURIComponent(query)}`;
     const response = await fetch(to, { headers: { 'apollo-require-preflight': 'yes', ...headersOf(sender) } });
     return response.headers.get('cache-control');
   };
@@ -549,7 +507,8 @@ describe('responses that depend on who asks', () => {
       response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
       return true;
     };
-    expect(await get(graph, [], '{ open }')).toBe('max-age=60, public');
+    expect(await get(graph, 'anonymous', '{ open }')).toBe('max-age=60, public');
+    expect(await get(graph, [], '{ open }')).toBe('max-age=60, private');
     expect(await get(graph, ['admin'], '{ open user { email } }')).toBe('max-age=60, private');
     // With an error, nothing may be kept.
     expect(await get(graph, [], '{ open user { email } }')).toBe('no-store');

@@ -1,37 +1,27 @@
-import type { FastifyRequest } from 'fastify';
 import { readConfig } from '../../../gateway/config.ts';
 import { startGatewayServer } from '../../../gateway/http/server.ts';
 import { createRemoteTransport } from '../../../gateway/transports/remote.ts';
 import { createFixedTransports } from '../../../gateway/transports/transport.ts';
 import { createLog, type Log } from '../../../runtime/log.ts';
-import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../../subgraphs/kit/identity.ts';
-import { type Answer, createAsk } from '../../helpers/stack.ts';
+import { type Answer, type Ask, createAsk } from '../../helpers/stack.ts';
 import {
   composeSubgraphs,
   type SubgraphDefinition,
   type SubgraphServer,
   startSubgraph,
 } from '../../helpers/subgraph-server.ts';
+import { headersOf as headersOfToken, TOKEN_ENV } from '../../helpers/tokens.ts';
 
 /** Who sends a request: nobody known, somebody with scopes, or anyone where no authentication is configured. */
 export type Sender = 'anonymous' | 'unrestricted' | readonly string[];
 
-const SENDER_HEADER = 'x-sender';
-
-export const headersOf = (sender: Sender): Record<string, string> => ({
-  [SENDER_HEADER]: typeof sender === 'string' ? sender : `scopes ${sender.join(' ')}`,
-});
-
-/** Trusts a header of the request. */
-const authenticate = async ({ headers }: FastifyRequest): Promise<Identity> => {
-  const [kind, ...scopes] = String(headers[SENDER_HEADER] ?? 'anonymous').split(' ');
-  if (kind === 'anonymous') return ANONYMOUS;
-  if (kind === 'unrestricted') return UNRESTRICTED;
-  return { method: 'jwt', subject: 'somebody', scopes: new Set(scopes), claims: {} };
-};
+export const headersOf = (sender: Sender): Record<string, string> =>
+  typeof sender === 'string' ? {} : headersOfToken({ scopes: sender });
 
 export type GuardedGraph<Name extends string> = {
   readonly url: string;
+  /** The address of the same graph where no authentication is configured. */
+  readonly openUrl: string;
   readonly ask: (
     sender: Sender,
     query: string,
@@ -61,37 +51,38 @@ export const startGuardedGraph = async <Name extends string>(
   const started = await Promise.all(entries.map(async ([name, one]) => [name, await startSubgraph(one)] as const));
   const subgraphs = Object.fromEntries(started) as Record<Name, SubgraphServer>;
   const located = entries.map(([name, { schema }]) => [name, { schema, url: subgraphs[name as Name].url }] as const);
-  const config = readConfig({ PORT: '0', LOG_LEVEL: 'silent', ...env }, []);
-  const closeAll = async (): Promise<void> => {
-    await Promise.all(started.map(([, { close }]) => close()));
+  const sdl = change(composeSubgraphs(Object.fromEntries(located)));
+  const start = (variables: Readonly<Record<string, string>>) => {
+    const config = readConfig({ PORT: '0', LOG_LEVEL: 'silent', ...variables, ...env }, []);
+    const transports = located.map(
+      ([name, { url }]) => [name, createRemoteTransport(config.remote(name, url), log)] as const,
+    );
+    return startGatewayServer({
+      config,
+      log,
+      supergraph: { sdl, ...supergraph },
+      transports: createFixedTransports(Object.fromEntries(transports)),
+      redis: undefined,
+      health: () => ({}),
+    });
   };
-  const gateway = await startGatewayServer({
-    config,
-    log,
-    supergraph: { sdl: change(composeSubgraphs(Object.fromEntries(located))), ...supergraph },
-    transports: createFixedTransports(
-      Object.fromEntries(
-        located.map(([name, { url }]) => [name, createRemoteTransport(config.remote(name, url), log)] as const),
-      ),
-    ),
-    redis: undefined,
-    health: () => ({}),
-    authenticate,
-  }).catch(async (error: unknown) => {
-    await closeAll();
+  const closeAll = async (gateways: readonly { readonly close: () => Promise<void> }[]): Promise<void> => {
+    for (const { close } of [...gateways, ...started.map(([, server]) => server)]) await close();
+  };
+  const open = await start({});
+  const gateway = await start(TOKEN_ENV).catch(async (error: unknown) => {
+    await closeAll([open]);
     throw error;
   });
-  const ask = createAsk(`${gateway.url}/graphql`);
+  const [ask, askOpen] = [gateway, open].map(({ url }) => createAsk(`${url}/graphql`)) as [Ask, Ask];
   return {
     url: `${gateway.url}/graphql`,
+    openUrl: `${open.url}/graphql`,
     ask: (sender, query, variables = {}, headers = {}) =>
-      ask(query, variables, { headers: { ...headersOf(sender), ...headers } }),
+      (sender === 'unrestricted' ? askOpen : ask)(query, variables, { headers: { ...headersOf(sender), ...headers } }),
     subgraphs,
     takeRequests: () =>
       started.flatMap(([name, { requests }]) => requests.splice(0).map(({ query }) => `${name}: ${query}`)),
-    close: async () => {
-      await gateway.close();
-      await closeAll();
-    },
+    close: () => closeAll([gateway, open]),
   };
 };

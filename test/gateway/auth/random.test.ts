@@ -9,11 +9,11 @@ import {
   validate,
 } from 'graphql';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ANONYMOUS, type Identity } from '../../../subgraphs/kit/identity.ts';
 import { startWithTransports } from '../../helpers/federation.ts';
 import { NO_ANSWER_LIMITS } from '../../helpers/no-limits.ts';
 import { createRandom } from '../../helpers/random-operation.ts';
 import { addFields, composeApiSchema } from '../../helpers/subgraph-server.ts';
+import { headersOf, TOKEN_ENV } from '../../helpers/tokens.ts';
 import { findNull, makeNullable, pathsOf, startsWith } from '../execution/compare-errors.ts';
 import { createFields, createSubgraphs } from '../execution/fixture-graph.ts';
 import { generateOperation } from '../execution/generate.ts';
@@ -70,10 +70,8 @@ const guard = (schema: GraphQLSchema): GraphQLSchema => {
 };
 
 beforeAll(async () => {
-  const authenticate = async (): Promise<Identity> =>
-    sender ? { method: 'jwt', subject: 'somebody', scopes: new Set(sender), claims: {} } : ANONYMOUS;
   const subgraphs = createSubgraphs(() => undefined);
-  stand = await startWithTransports(subgraphs, { isLocal: false, env: NO_ANSWER_LIMITS, authenticate });
+  stand = await startWithTransports(subgraphs, { isLocal: false, env: { ...NO_ANSWER_LIMITS, ...TOKEN_ENV } });
   const fields = createFields({ faults: () => undefined, isSubgraph: false });
   const createReference = () => addFields(composeApiSchema(subgraphs), fields);
   reference = guard(createReference());
@@ -105,7 +103,7 @@ test(
       if (removed.size > 0) withRemoved += 1;
       const where = `SEED=${seed} for ${JSON.stringify(sender ?? 'anonymous')}\n${query}\n${JSON.stringify(variables)}`;
       for (const { requests } of servers) requests.length = 0;
-      const answer = await stand.ask(query, variables);
+      const answer = await stand.ask(query, variables, { headers: sender ? headersOf({ scopes: sender }) : {} });
       if (answer.errors?.[0]?.extensions?.['code'] === 'OPERATION_UNRESOLVABLE' && query.startsWith('mutation'))
         continue;
 

@@ -158,7 +158,7 @@ describe('given invalid variables', () => {
   test('then the message has the position, and in production no schema names', async () => {
     const variables = { input: { sku: 'ACME-1', quantiti: 1 } };
     expect((await stack.ask(QUERY, variables)).text).toContain('Did you mean');
-    const production = await stack.startAnother({ NODE_ENV: 'production' });
+    const production = await stack.startAnother({ NODE_ENV: 'production', AUTH: 'none' });
     const { text } = await production.ask(QUERY, variables);
     await production.close();
     expect(text).toContain('quantiti');
