@@ -176,7 +176,12 @@ describe('with the keys of an issuer', () => {
     });
   });
 
-  test('equal requests of different tokens are not joined, and those of one token are', async () => {
+  test('given a subgraph that is told who asks, then equal requests are joined for one person only', async () => {
+    const gateway = await start({
+      JWT_ISSUER: issuer.url,
+      JWT_AUDIENCE: AUDIENCE,
+      SUBGRAPH_SECRET: 'a-secret-of-more-than-32-characters',
+    });
     const [ada, bob] = [await issuer.sign(), await issuer.sign({ claims: { sub: 'bob' } })];
     // Verified before, so that all requests below arrive at the subgraph at once.
     await Promise.all([ask(gateway, ada), ask(gateway, bob)]);
@@ -193,6 +198,7 @@ describe('with the keys of an issuer', () => {
     gateway.subgraphs.one.before = () => false;
     for (const { data } of await asked) expect(data).toEqual(VERSION);
     expect(arrived).toBe(2);
+    await gateway.close();
   });
 });
 
