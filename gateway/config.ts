@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { AdmissionLimits } from '../runtime/admission.ts';
@@ -7,6 +9,8 @@ import { allowedHosts, HttpEnv, type HttpLimits, Milliseconds, toHttpLimits } fr
 import { LOG_LEVELS } from '../runtime/log.ts';
 import type { DocumentLimits } from '../subgraphs/kit/limits/document-limits.ts';
 import { CLIENT_LIMITS, createLimitsShape, readLimits } from '../subgraphs/kit/limits/limits-env.ts';
+import type { AuditConfig } from './audit/audit.ts';
+import { BUNDLED_ARGUMENTS } from './audit/bundled-arguments.ts';
 import type { EstimateLimits } from './cost/estimate-limits.ts';
 import type { FetchedBytesLimits } from './cost/fetched-bytes.ts';
 
@@ -32,6 +36,11 @@ const isOrigin = (text: string): boolean =>
 const Origins = List.refine(
   (origins) => origins.every(isOrigin),
   'must be origins as browsers send them, e.g. https://app.example, or * for any',
+);
+
+const Coordinates = List.refine(
+  (coordinates) => coordinates.every((one) => /^\w+(\.\w+)+$/.test(one)),
+  'must be arguments of mutations, e.g. refundPayment.input.paymentId,setStock.input.sku',
 );
 
 const Timeouts = List.transform((items, context) => {
@@ -106,6 +115,11 @@ export const GatewayEnv = HttpEnv.extend({
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
   CORS_ORIGINS: Origins.default([]),
+  AUDIT_LOG: z.string().optional(),
+  AUDIT_LOG_MAX_MIB: z.coerce.number().positive().default(100),
+  AUDIT_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
+  AUDIT_FAILURE: z.enum(['refuse', 'allow']).default('refuse'),
+  AUDIT_ARGUMENTS: Coordinates.optional(),
   SAFELIST: z.enum(['on', 'off', 'learn']).default('off'),
   SAFELIST_MANIFESTS: List.optional(),
   CACHE_SCOPE: z.enum(['private', 'public']).default('private'),
@@ -125,6 +139,9 @@ export const GatewayEnv = HttpEnv.extend({
   ASSUMED_LIST_SIZE: Count.default(5),
   PLANNING_TIMEOUT_MS: Milliseconds.default(5_000),
 });
+
+/** The variables of the gateway that may be read from files. */
+export const GATEWAY_SECRETS = ['AUDIT_KEY'] as const;
 
 /** Creates the schema of the subgraph URL variables, one per subgraph, e.g. `PAYMENTS_URL`. */
 export const createSubgraphUrlsEnv = (subgraphs: readonly string[]) =>
@@ -190,6 +207,8 @@ export type GatewayConfig = {
   readonly publicUrl: string | undefined;
   /** Origins allowed by CORS. `*` allows all. */
   readonly corsOrigins: readonly string[];
+  /** Where and how mutations and refusals are audited, if at all. */
+  readonly audit: AuditConfig | undefined;
   /** Whether operations that are not in the manifests are refused (`on`) or only logged (`learn`). */
   readonly safelist: 'on' | 'off' | 'learn';
   readonly safelistManifests: readonly string[];
@@ -229,11 +248,30 @@ export const isSandboxAllowed = ({
   readonly NODE_ENV?: string | undefined;
 }): boolean => SANDBOX === 'on' || (SANDBOX !== 'off' && NODE_ENV !== 'production');
 
-/** Reads the configuration of a gateway for these subgraphs. Throws ConfigError. */
-export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfig => {
+/** Returns the names of variables that are not secrets. */
+export const withoutSecrets = (names: readonly string[], secrets: readonly string[]): string[] =>
+  names.filter((name) => !secrets.includes(name));
+
+const digestOf = (env: Env, names: readonly string[]): string => {
+  const set = names.filter((name) => env[name]).sort();
+  return createHash('sha256')
+    .update(JSON.stringify(set.map((name) => [name, env[name]])))
+    .digest('hex');
+};
+
+/**
+ * Reads the configuration of a gateway for these subgraphs. Throws ConfigError. `otherVariables` names those that are read
+ * elsewhere, without secrets: a change of one is a change of the configuration.
+ */
+export const readConfig = (
+  env: Env,
+  subgraphs: readonly string[],
+  otherVariables: readonly string[] = [],
+): GatewayConfig => {
+  const urlsEnv = createSubgraphUrlsEnv(subgraphs);
   const [values, urls] = readEach(
-    () => readEnv(GatewayEnv, env),
-    () => readEnv(createSubgraphUrlsEnv(subgraphs), env),
+    () => readEnv(GatewayEnv, env, GATEWAY_SECRETS),
+    () => readEnv(urlsEnv, env),
   );
   const isProduction = values.NODE_ENV === 'production';
   if (values.SAFELIST !== 'off' && values.SUPERGRAPH && !values.SAFELIST_MANIFESTS?.length) {
@@ -279,6 +317,20 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
     ]),
     publicUrl: values.PUBLIC_URL,
     corsOrigins: values.CORS_ORIGINS,
+    audit: values.AUDIT_LOG
+      ? {
+          file: values.AUDIT_LOG.replaceAll('{host}', hostname()),
+          key: values.AUDIT_KEY,
+          maxBytes: values.AUDIT_LOG_MAX_MIB * 1024 * 1024,
+          failure: values.AUDIT_FAILURE,
+          arguments: values.AUDIT_ARGUMENTS ?? (values.SUPERGRAPH ? [] : BUNDLED_ARGUMENTS),
+          configuration: digestOf(env, [
+            ...withoutSecrets(Object.keys(GatewayEnv.shape), GATEWAY_SECRETS),
+            ...Object.keys(urlsEnv.shape),
+            ...otherVariables,
+          ]),
+        }
+      : undefined,
     safelist: values.SAFELIST,
     safelistManifests: values.SAFELIST_MANIFESTS ?? (values.SUPERGRAPH ? [] : [DESK_MANIFEST]),
     cacheScope: values.CACHE_SCOPE === 'public' ? 'PUBLIC' : 'PRIVATE',

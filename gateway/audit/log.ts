@@ -117,33 +117,28 @@ export const openAuditLog = async (options: AuditLogOptions): Promise<AuditLog> 
   };
 
   const writeAll = async (): Promise<void> => {
-    while (waiting.length > 0) {
+    // After a failure, only records that somebody waits for are tried at once.
+    let hasFailed = false;
+    while (hasFailed ? waiting.some(({ settle }) => settle) : waiting.length > 0) {
       const batch = waiting;
       waiting = [];
       try {
         await writeBatch(batch);
+        hasFailed = false;
+        if (!isWritable) log.warn({ file, failures }, 'The audit log is written again.');
+        isWritable = true;
       } catch (error) {
+        hasFailed = true;
         await current?.handle.close().catch(() => {});
         current = undefined;
-        fail([...batch, ...waiting], reasonOf(error));
-        break;
+        const kept = batch.flatMap(({ values, bytes, settle }) => (keepsFailed || !settle ? [{ values, bytes }] : []));
+        waiting = [...kept, ...waiting];
+        reportFailure(reasonOf(error), Math.max(1, batch.filter(({ settle }) => settle).length));
       }
-      if (!isWritable) log.warn({ file, failures }, 'The audit log is written again.');
-      isWritable = true;
-      for (const { bytes, settle } of batch) {
-        waitingBytes -= bytes;
-        settle?.(true);
-      }
+      waitingBytes = waiting.reduce((sum, { bytes }) => sum + bytes, 0);
+      for (const { settle } of batch) settle?.(!hasFailed);
     }
     isWriting = false;
-  };
-
-  const fail = (entries: readonly Entry[], why: string): void => {
-    waiting = entries.flatMap(({ values, bytes, settle }) => (keepsFailed || !settle ? [{ values, bytes }] : []));
-    waitingBytes = waiting.reduce((sum, { bytes }) => sum + bytes, 0);
-    const committed = entries.flatMap(({ settle }) => settle ?? []);
-    reportFailure(why, Math.max(1, committed.length));
-    for (const settle of committed) settle(false);
   };
 
   const startWriting = (): void => {

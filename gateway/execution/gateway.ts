@@ -10,7 +10,7 @@ import { createRunningValues } from '../cost/running-values.ts';
 import { PLANNER_CONFIG } from '../planning/plan.ts';
 import { createPlanningThread, type PlanningThread } from '../planning/planning-thread.ts';
 import type { PlanNode } from './explain.ts';
-import { type ClientOperation, createGraph, type Graph, type RequestDeadline } from './graph.ts';
+import { type BeforeMutation, type ClientOperation, createGraph, type Graph, type RequestDeadline } from './graph.ts';
 import { findUnknownLabels } from './overrides.ts';
 import { toPlannable } from './plannable.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
@@ -24,6 +24,8 @@ export type ExecutionTelemetry = {
   readonly options: RequestDeadline;
   /** Receives the executed plan, if tracing was requested. */
   readonly trace?: { plan?: PlanNode | undefined } | undefined;
+  /** Set for mutations only. */
+  readonly beforeMutation?: BeforeMutation | undefined;
 };
 
 /** The supergraph cannot be served. The message gives the reason in one line. */
@@ -171,6 +173,7 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
       request.request.variables ?? {},
       context,
       context.options,
+      context.beforeMutation,
     );
     context.stale.push(...stale);
     if (context.trace) context.trace.plan = explain?.();

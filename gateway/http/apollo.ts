@@ -37,6 +37,7 @@ export type ApolloOptions = {
   readonly cache?: ApolloServer['cache'] | undefined;
   /** The operations that are known in advance. */
   readonly safelist: Safelist;
+  readonly plugins: readonly ApolloServerPlugin<RequestContext>[];
 };
 
 /**
@@ -49,6 +50,7 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   ...ROUTE_ERROR_CODES,
   'PAYLOAD_TOO_LARGE',
   'OVERLOADED',
+  'AUDIT_UNAVAILABLE',
   'ERRORS_OMITTED',
   LIMIT_EXCEEDED,
   'OPERATION_TOO_COMPLEX',
@@ -76,6 +78,7 @@ export const createApollo = async ({
   turns,
   cache = new InMemoryLRUCache(),
   safelist,
+  plugins,
 }: ApolloOptions): Promise<GraphPipeline> => {
   // Apollo's gateway reports usage to Apollo as soon as it is constructed. Only the environment can disable that; there is no
   // option. Nothing else in this project writes to the environment.
@@ -122,6 +125,7 @@ export const createApollo = async ({
       reportPlugin,
       ...(log.isLevelEnabled('debug') ? [createDebugLogPlugin(log)] : []),
       createCacheControlPlugin(config.cacheScope),
+      ...plugins,
       config.explorer
         ? ApolloServerPluginLandingPageLocalDefault({ embed: SANDBOX, footer: false })
         : ApolloServerPluginLandingPageDisabled(),

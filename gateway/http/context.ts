@@ -4,6 +4,7 @@ import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { createRequestOptions, type OperationOptions, type RequestTelemetry } from '../../subgraphs/kit/protocol.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
+import type { BeforeMutation } from '../execution/graph.ts';
 import type { Reply } from '../transports/graphql-reply.ts';
 import type { Trace } from '../transports/trace.ts';
 
@@ -12,6 +13,8 @@ export type RequestContext = {
   readonly options: OperationOptions;
   /** Who sends the request. */
   readonly identity: Identity;
+  /** Returns the client's IP address. */
+  readonly address: () => string;
   /** What the client is told of the cost. More may be recorded, for the log. */
   readonly clientReport: OperationOptions['report'];
   /** The client's headers to forward to subgraphs. */
@@ -29,6 +32,8 @@ export type RequestContext = {
   readonly responses: Map<string, Promise<Reply>>;
   /** Counts the memory of these responses. */
   readonly fetched: FetchedBytes;
+  /** Called before a mutation is sent. Set where mutations are audited. */
+  beforeMutation: BeforeMutation | undefined;
   /** Returns the context of an in-process subgraph. All fetches of the request share it, and thereby its loaders. */
   readonly contextOf: (subgraph: Subgraph) => object;
 };
@@ -37,19 +42,21 @@ export type RequestContext = {
 export const createRequestContext = ({
   options,
   identity,
+  address,
   clientReport,
   headers,
   returnHeader,
   fetched,
 }: Pick<
   RequestContext,
-  'options' | 'identity' | 'clientReport' | 'headers' | 'returnHeader' | 'fetched'
+  'options' | 'identity' | 'address' | 'clientReport' | 'headers' | 'returnHeader' | 'fetched'
 >): RequestContext => {
   const contexts = new Map<Subgraph, object>();
   const { call, ...telemetry } = createRequestOptions(options);
   return {
     options,
     identity,
+    address,
     clientReport,
     headers,
     returnHeader,
@@ -59,6 +66,7 @@ export const createRequestContext = ({
     stale: [],
     responses: new Map(),
     fetched,
+    beforeMutation: undefined,
     contextOf: (subgraph) => {
       const context = contexts.get(subgraph) ?? subgraph.createContext(call, identity);
       contexts.set(subgraph, context);

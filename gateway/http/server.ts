@@ -28,7 +28,7 @@ export const startGatewayServer = async ({
   redis,
   health,
   ...options
-}: Omit<ApolloOptions, 'cache' | 'safelist' | 'turns'> &
+}: Omit<ApolloOptions, 'cache' | 'safelist' | 'turns' | 'plugins'> &
   Pick<ProcessInfrastructure, 'redis' | 'health'>): Promise<GatewayServer> => {
   const { config, transports, log } = options;
   // Loaded only with Redis, because its client is slow to load.
@@ -39,17 +39,27 @@ export const startGatewayServer = async ({
     config.safelist === 'off'
       ? undefined
       : createSafelistGuard(safelist, { reportOnly: config.safelist === 'learn', log });
+  // Loaded only where it is on.
+  const audit = config.audit && (await (await import('./audit-plugin.ts')).startAudit(config.audit, log));
+  if (!audit && config.isProduction) log.info('Mutations are not audited. Set AUDIT_LOG to record them.');
   const isDebug = log.isLevelEnabled('debug');
   const turns = createTurnQueue();
-  const { apollo, schemaText } = await createApollo({ ...options, turns, cache, safelist });
+  const { apollo, schemaText } = await createApollo({
+    ...options,
+    turns,
+    cache,
+    safelist,
+    plugins: audit ? [audit.plugin] : [],
+  });
   const { app, listen, close } = createHttpApp({
     log,
     shutdownGraceMs: config.shutdownGraceMs,
     limits: config.http,
     hosts: config.hosts,
     turns,
-    health,
+    health: () => ({ ...health(), ...audit?.health() }),
   });
+  if (audit) app.decorate('onRefusal', audit.onRefusal);
   await app.register(cors, {
     origin: config.corsOrigins.includes('*') ? true : [...config.corsOrigins],
     methods: ['GET', 'POST'],
@@ -96,6 +106,7 @@ export const startGatewayServer = async ({
           return createRequestContext({
             clientReport,
             identity: UNRESTRICTED,
+            address: () => request.ip,
             options: {
               ...deadlineOf(request),
               noCache: config.noCacheAllowed && requestsNoCache(request.headers['cache-control']),
@@ -119,6 +130,7 @@ export const startGatewayServer = async ({
     close: async () => {
       await close();
       await apollo.stop();
+      await audit?.close();
       await transports.close();
     },
   };

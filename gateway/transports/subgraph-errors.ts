@@ -95,6 +95,7 @@ const CODE = /^[A-Za-z0-9][\w.:/-]{0,63}$/;
  * subgraph returns one, it refers to the gateway's request instead.
  */
 const CLIENT_REQUEST_CODES: ReadonlySet<string> = new Set([
+  'AUDIT_UNAVAILABLE',
   'BAD_REQUEST',
   'GRAPHQL_PARSE_FAILED',
   'GRAPHQL_VALIDATION_FAILED',

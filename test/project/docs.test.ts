@@ -11,7 +11,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { REJECTION_REASONS } from '../../connectors/errors.ts';
 import { secretsOf, variablesOf } from '../../connectors/settings.ts';
-import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
+import { createSubgraphUrlsEnv, GATEWAY_SECRETS, GatewayEnv } from '../../gateway/config.ts';
 import { PUBLIC_ERROR_CODES } from '../../gateway/http/apollo.ts';
 import { createSandboxProcessEnv } from '../../sandbox/config.ts';
 import { SubgraphProcessEnv } from '../../subgraphs/config.ts';
@@ -62,7 +62,11 @@ describe('configuration', () => {
   });
 
   test('docs/configuration.md says which may come from files', () => {
-    for (const name of [...INFRASTRUCTURE_SECRETS, ...subgraphs.flatMap(({ provider }) => secretsOf(provider))]) {
+    for (const name of [
+      ...GATEWAY_SECRETS,
+      ...INFRASTRUCTURE_SECRETS,
+      ...subgraphs.flatMap(({ provider }) => secretsOf(provider)),
+    ]) {
       expect(read('docs/configuration.md')).toContain(`\`${name}_FILE\``);
     }
   });
