@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { AdmissionLimits } from '../runtime/admission.ts';
@@ -14,7 +16,9 @@ import {
   type SignRequest,
   SubgraphSecret,
 } from '../subgraphs/kit/protocol/signed-identity.ts';
-import { type AuthConfig, AuthEnv, readAuthConfig } from './auth/auth-config.ts';
+import type { AuditConfig } from './audit/audit.ts';
+import { BUNDLED_ARGUMENTS } from './audit/bundled-arguments.ts';
+import { AUTH_SECRETS, type AuthConfig, AuthEnv, readAuthConfig } from './auth/auth-config.ts';
 import type { EstimateLimits } from './cost/estimate-limits.ts';
 import type { FetchedBytesLimits } from './cost/fetched-bytes.ts';
 
@@ -40,6 +44,11 @@ const isOrigin = (text: string): boolean =>
 const Origins = List.refine(
   (origins) => origins.every(isOrigin),
   'must be origins as browsers send them, e.g. https://app.example, or * for any',
+);
+
+const Coordinates = List.refine(
+  (coordinates) => coordinates.every((one) => /^\w+(\.\w+)+$/.test(one)),
+  'must be arguments of mutations, e.g. refundPayment.input.paymentId,setStock.input.sku',
 );
 
 const Timeouts = List.transform((items, context) => {
@@ -127,6 +136,11 @@ export const GatewayEnv = HttpEnv.extend({
   UNAUTHORIZED: z.enum(['remove', 'reject']).default('remove'),
   POLICIES: z.string().optional(),
   POLICY_TIMEOUT_MS: Milliseconds.default(1_000),
+  AUDIT_LOG: z.string().optional(),
+  AUDIT_LOG_MAX_MIB: z.coerce.number().positive().default(100),
+  AUDIT_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
+  AUDIT_FAILURE: z.enum(['refuse', 'allow']).default('refuse'),
+  AUDIT_ARGUMENTS: Coordinates.optional(),
   SAFELIST: z.enum(['on', 'off', 'learn']).default('off'),
   SAFELIST_MANIFESTS: List.optional(),
   CACHE_SCOPE: z.enum(['private', 'public']).default('private'),
@@ -146,6 +160,9 @@ export const GatewayEnv = HttpEnv.extend({
   ASSUMED_LIST_SIZE: Count.default(5),
   PLANNING_TIMEOUT_MS: Milliseconds.default(5_000),
 });
+
+/** The variables of the gateway that may be read from files. */
+export const GATEWAY_SECRETS = ['AUDIT_KEY', 'SUBGRAPH_SECRET'] as const;
 
 /** Creates the schema of the subgraph URL variables, one per subgraph, e.g. `PAYMENTS_URL`. */
 export const createSubgraphUrlsEnv = (subgraphs: readonly string[]) =>
@@ -229,6 +246,8 @@ export type GatewayConfig = {
   readonly corsOrigins: readonly string[];
   /** How the access rules of the supergraph are enforced. */
   readonly authorization: AuthorizationConfig;
+  /** Where and how mutations and refusals are audited, if at all. */
+  readonly audit: AuditConfig | undefined;
   /** Whether operations that are not in the manifests are refused (`on`) or only logged (`learn`). */
   readonly safelist: 'on' | 'off' | 'learn';
   readonly safelistManifests: readonly string[];
@@ -279,11 +298,30 @@ const readTlsFiles = ({
   return { cert, key, clientCa };
 };
 
-/** Reads the configuration of a gateway for these subgraphs. Throws ConfigError. */
-export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfig => {
+/** Returns the names of variables that are not secrets. */
+export const withoutSecrets = (names: readonly string[], secrets: readonly string[]): string[] =>
+  names.filter((name) => !secrets.includes(name));
+
+const digestOf = (env: Env, names: readonly string[]): string => {
+  const set = names.filter((name) => env[name]).sort();
+  return createHash('sha256')
+    .update(JSON.stringify(set.map((name) => [name, env[name]])))
+    .digest('hex');
+};
+
+/**
+ * Reads the configuration of a gateway for these subgraphs. Throws ConfigError. `otherVariables` names those that are read
+ * elsewhere, without secrets: a change of one is a change of the configuration.
+ */
+export const readConfig = (
+  env: Env,
+  subgraphs: readonly string[],
+  otherVariables: readonly string[] = [],
+): GatewayConfig => {
+  const urlsEnv = createSubgraphUrlsEnv(subgraphs);
   const [values, urls, auth] = readEach(
-    () => readEnv(GatewayEnv, env, ['SUBGRAPH_SECRET']),
-    () => readEnv(createSubgraphUrlsEnv(subgraphs), env),
+    () => readEnv(GatewayEnv, env, GATEWAY_SECRETS),
+    () => readEnv(urlsEnv, env),
     () => readAuthConfig(env),
   );
   const isProduction = values.NODE_ENV === 'production';
@@ -345,6 +383,20 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
       policiesFile: values.POLICIES,
       policyTimeoutMs: values.POLICY_TIMEOUT_MS,
     },
+    audit: values.AUDIT_LOG
+      ? {
+          file: values.AUDIT_LOG.replaceAll('{host}', hostname()),
+          key: values.AUDIT_KEY,
+          maxBytes: values.AUDIT_LOG_MAX_MIB * 1024 * 1024,
+          failure: values.AUDIT_FAILURE,
+          arguments: values.AUDIT_ARGUMENTS ?? (values.SUPERGRAPH ? [] : BUNDLED_ARGUMENTS),
+          configuration: digestOf(env, [
+            ...withoutSecrets(Object.keys(GatewayEnv.shape), [...GATEWAY_SECRETS, ...AUTH_SECRETS]),
+            ...Object.keys(urlsEnv.shape),
+            ...otherVariables,
+          ]),
+        }
+      : undefined,
     safelist: values.SAFELIST,
     safelistManifests: values.SAFELIST_MANIFESTS ?? (values.SUPERGRAPH ? [] : [DESK_MANIFEST]),
     cacheScope: values.CACHE_SCOPE === 'public' ? 'PUBLIC' : 'PRIVATE',

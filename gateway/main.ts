@@ -1,7 +1,9 @@
 import cluster from 'node:cluster';
 import { enableCompileCache } from 'node:module';
+import type { Env } from '../runtime/env.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
+import { fileOfWriter } from './audit/file.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
 import { startGateway } from './start.ts';
 import { type Ready, startWorkers } from './workers.ts';
@@ -43,6 +45,12 @@ const printBanner = ({ url, sources }: Ready, { explorer, desk, supergraphFile, 
   console.log(lines.join('\n'));
 };
 
+/** Each worker writes a file of its own. */
+const auditLogOfWorker = (worker: number): Env => {
+  const file = process.env['AUDIT_LOG'];
+  return file ? { AUDIT_LOG: fileOfWriter(file, `worker-${worker}`) } : {};
+};
+
 await run(process.env, async () => {
   if (cluster.isWorker) {
     const { url, sources, close } = await startGateway(process.env);
@@ -53,7 +61,7 @@ await run(process.env, async () => {
   const workers = Number(process.env['CLUSTER_WORKERS']);
   const gateway =
     workers > 1
-      ? await startWorkers(workers, () => createLog(readConfig(process.env, []).logLevel))
+      ? await startWorkers(workers, () => createLog(readConfig(process.env, []).logLevel), auditLogOfWorker)
       : await startGateway(process.env);
   printBanner(gateway, readConfig(process.env, []));
   return gateway;

@@ -1,4 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
+import type { Env } from '../runtime/env.ts';
 import type { Running } from '../runtime/lifecycle.ts';
 import type { Log } from '../runtime/log.ts';
 import type { StartedGateway } from './started-gateway.ts';
@@ -22,16 +23,23 @@ export class WorkerFailedError extends Error {
 // Keeps a crash loop from occupying the CPU.
 const RESTART_AFTER_MS = 1_000;
 
-/** Starts workers, and replaces each one that exits. Throws WorkerFailedError if the first one fails to start. */
-export const startWorkers = async (count: number, openLog: () => Log): Promise<Running & Ready> => {
+/**
+ * Starts workers, and replaces each one that exits. `envOf` returns the variables of the worker with a number from 1 to `count`,
+ * which its replacements inherit. Throws WorkerFailedError if the first one fails to start.
+ */
+export const startWorkers = async (
+  count: number,
+  openLog: () => Log,
+  envOf: (number: number) => Env = () => ({}),
+): Promise<Running & Ready> => {
   const workers = new Set<Worker>();
   let isStopping = false;
   // With port 0, the first worker chooses the port for all.
   let port: string | undefined;
 
-  const startOne = (): Promise<Ready> =>
+  const startOne = (number: number): Promise<Ready> =>
     new Promise((resolve, reject) => {
-      const worker = cluster.fork(port && { PORT: port });
+      const worker = cluster.fork({ ...envOf(number), ...(port && { PORT: port }) });
       let isReady = false;
       workers.add(worker);
       worker.once('message', (ready: Ready) => {
@@ -41,21 +49,21 @@ export const startWorkers = async (count: number, openLog: () => Log): Promise<R
       worker.once('exit', (code, signal) => {
         workers.delete(worker);
         if (!isReady) reject(new WorkerFailedError(code ?? 1));
-        else if (!isStopping) restart({ code, signal });
+        else if (!isStopping) restart(number, { code, signal });
       });
     });
 
-  const restart = (exit: object): void => {
+  const restart = (number: number, exit: object): void => {
     openLog().error(exit, 'A worker exited. Starting a replacement.');
     setTimeout(() => {
-      if (!isStopping) startOne().catch(restart);
+      if (!isStopping) startOne(number).catch((error) => restart(number, error));
     }, RESTART_AFTER_MS);
   };
 
   // A startup error affects all workers, so it is reported once.
-  const ready = await startOne();
+  const ready = await startOne(1);
   port = new URL(ready.url).port;
-  await Promise.all(Array.from({ length: count - 1 }, startOne));
+  await Promise.all(Array.from({ length: count - 1 }, (_, index) => startOne(index + 2)));
   return {
     ...ready,
     close: async () => {

@@ -1,11 +1,19 @@
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { OVERLOADED, type Refusal, toErrorBody } from './http-errors.ts';
 import { addHeader } from './reply-header.ts';
 import { JSON_TYPE, responseTypeFor } from './response-type.ts';
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Called with each request that is answered with an error before it reaches its handler, if set. */
+    readonly onRefusal?: (request: FastifyRequest, code: string) => void;
+  }
+}
+
 /** Sends an error in the common form, with the media type that the client prefers. */
 export const sendError = (reply: FastifyReply, status: number, message: string, code: string) => {
   const { method, headers } = reply.request;
+  reply.server.onRefusal?.(reply.request, code);
   // Responses to GET may be cached.
   if (method === 'GET') addHeader(reply, 'vary', 'accept');
   return reply

@@ -11,6 +11,7 @@ import { PLANNER_CONFIG } from '../planning/plan.ts';
 import { createPlanningThread, type PlanningThread } from '../planning/planning-thread.ts';
 import type { PlanNode } from './explain.ts';
 import {
+  type BeforeMutation,
   createGraph,
   type Graph,
   type GraphAuthorization,
@@ -30,6 +31,8 @@ export type ExecutionTelemetry = {
   readonly options: RequestDeadline;
   /** Receives the executed plan, if tracing was requested. */
   readonly trace?: { plan?: PlanNode | undefined } | undefined;
+  /** Set for mutations only. */
+  readonly beforeMutation?: BeforeMutation | undefined;
 };
 
 /** The supergraph cannot be served. The message gives the reason in one line. */
@@ -179,6 +182,7 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
       request.request.variables ?? {},
       context,
       context.options,
+      context.beforeMutation,
     );
     if (isPersonal) request.overallCachePolicy.restrict({ scope: 'PRIVATE' });
     for (const note of stale) context.stale.push(note);

@@ -84,6 +84,12 @@ export type RequestDeadline = {
   readonly deadlineAt?: number | undefined;
 };
 
+/** Called with a mutation and its coerced variables immediately before it is sent. Throws a GraphQLError to refuse it. */
+export type BeforeMutation = (
+  operation: ClientOperation,
+  variables: Readonly<Record<string, unknown>>,
+) => Promise<void>;
+
 /** One version of the graph: a supergraph and the programs of the operations in use. */
 export type Graph<Context> = {
   /** Validates a document. Returns no errors if it is valid. */
@@ -93,6 +99,7 @@ export type Graph<Context> = {
     variables: Readonly<Record<string, unknown>>,
     context: Context,
     deadline?: RequestDeadline,
+    beforeMutation?: BeforeMutation,
   ) => Promise<ExecutionResponse>;
   /** Operations with a cached program, most recently used first. */
   readonly operations: () => OperationInUse[];
@@ -293,7 +300,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
 
   return {
     validate,
-    execute: async (operation, raw, context, deadline = {}) => {
+    execute: async (operation, raw, context, deadline = {}, beforeMutation) => {
       const { signal } = deadline;
       const { variableDefinitions } = operation;
       const { errors, coerced } = coerceVariables(apiSchema, variableDefinitions, raw, { suggestions: introspection });
@@ -309,6 +316,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
         const unmet = found instanceof Promise ? await raceAbort(found, signal) : found;
         const pending = programFor(operation, variables, unmet ?? NO_RULES);
         const program = pending instanceof Promise ? await raceAbort(pending, signal) : pending;
+        if (beforeMutation) await beforeMutation(operation, coerced);
         // Nothing has started yet, so no part of a mutation has been executed.
         signal?.throwIfAborted();
         const response = await run(program, estimate, variables, context, deadline, () => {

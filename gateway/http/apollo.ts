@@ -40,6 +40,7 @@ export type ApolloOptions = {
   readonly safelist: Safelist;
   /** Decides the access rules of the supergraph. */
   readonly findUnmetRules: FindUnmetRules;
+  readonly plugins: readonly ApolloServerPlugin<RequestContext>[];
 };
 
 /**
@@ -52,6 +53,7 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   ...ROUTE_ERROR_CODES,
   'PAYLOAD_TOO_LARGE',
   'OVERLOADED',
+  'AUDIT_UNAVAILABLE',
   'ERRORS_OMITTED',
   LIMIT_EXCEEDED,
   'OPERATION_TOO_COMPLEX',
@@ -82,6 +84,7 @@ export const createApollo = async ({
   cache = new InMemoryLRUCache(),
   safelist,
   findUnmetRules,
+  plugins,
 }: ApolloOptions): Promise<GraphPipeline> => {
   // Apollo's gateway reports usage to Apollo as soon as it is constructed. Only the environment can disable that; there is no
   // option. Nothing else in this project writes to the environment.
@@ -133,6 +136,7 @@ export const createApollo = async ({
       reportPlugin,
       ...(log.isLevelEnabled('debug') ? [createDebugLogPlugin(log)] : []),
       createCacheControlPlugin(config.cacheScope),
+      ...plugins,
       config.explorer
         ? ApolloServerPluginLandingPageLocalDefault({ embed: SANDBOX, footer: false })
         : ApolloServerPluginLandingPageDisabled(),

@@ -6,6 +6,7 @@ import { createRequestOptions, type RequestTelemetry } from '../../subgraphs/kit
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import type { PolicyRequest } from '../auth/policies.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
+import type { BeforeMutation } from '../execution/graph.ts';
 import type { Reply } from '../transports/graphql-reply.ts';
 import type { Trace } from '../transports/trace.ts';
 
@@ -14,6 +15,8 @@ export type RequestContext = {
   readonly options: OperationOptions;
   /** Who sends the request. */
   readonly identity: Identity;
+  /** Returns the client's IP address. */
+  readonly address: () => string;
   /** Detail of the report for the client. The telemetry may be more detailed, for the log. */
   readonly clientReport: OperationOptions['report'];
   /** All headers of the request. */
@@ -33,6 +36,8 @@ export type RequestContext = {
   readonly responses: Map<string, Promise<Reply>>;
   /** Counts the memory of these responses. */
   readonly fetched: FetchedBytes;
+  /** Called before a mutation is sent. Set where mutations are audited. */
+  beforeMutation: BeforeMutation | undefined;
   /** Returns the context of an in-process subgraph. All fetches of the request share it, and thereby its loaders. */
   readonly contextOf: (subgraph: Subgraph) => object;
 };
@@ -41,6 +46,7 @@ export type RequestContext = {
 export const createRequestContext = ({
   options,
   identity,
+  address,
   clientReport,
   requestHeaders,
   headers,
@@ -48,13 +54,14 @@ export const createRequestContext = ({
   fetched,
 }: Pick<
   RequestContext,
-  'options' | 'identity' | 'clientReport' | 'requestHeaders' | 'headers' | 'returnHeader' | 'fetched'
+  'options' | 'identity' | 'address' | 'clientReport' | 'requestHeaders' | 'headers' | 'returnHeader' | 'fetched'
 >): RequestContext => {
   const contexts = new Map<Subgraph, object>();
   const { call, ...telemetry } = createRequestOptions(options);
   return {
     options,
     identity,
+    address,
     clientReport,
     requestHeaders,
     headers,
@@ -65,6 +72,7 @@ export const createRequestContext = ({
     stale: [],
     responses: new Map(),
     fetched,
+    beforeMutation: undefined,
     contextOf: (subgraph) => {
       const context = contexts.get(subgraph) ?? subgraph.createContext(call, identity);
       contexts.set(subgraph, context);

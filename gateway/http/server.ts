@@ -28,7 +28,7 @@ export type GatewayServer = {
   readonly close: () => Promise<void>;
 };
 
-export type GatewayServerOptions = Omit<ApolloOptions, 'cache' | 'safelist' | 'turns' | 'findUnmetRules'> &
+export type GatewayServerOptions = Omit<ApolloOptions, 'cache' | 'safelist' | 'turns' | 'findUnmetRules' | 'plugins'> &
   Pick<ProcessInfrastructure, 'redis' | 'health'> & {
     /** The tenants whose providers this process calls. */
     readonly tenants?: Tenants | undefined;
@@ -52,6 +52,9 @@ export const startGatewayServer = async ({
     config.safelist === 'off'
       ? undefined
       : createSafelistGuard(safelist, { reportOnly: config.safelist === 'learn', log });
+  // Loaded only where it is on.
+  const audit = config.audit && (await (await import('./audit-plugin.ts')).startAudit(config.audit, log));
+  if (!audit && config.isProduction) log.info('Mutations are not audited. Set AUDIT_LOG to record them.');
   const isDebug = log.isLevelEnabled('debug');
   const turns = createTurnQueue();
   const { apollo, schemaText } = await createApollo({
@@ -60,6 +63,7 @@ export const startGatewayServer = async ({
     cache,
     safelist,
     findUnmetRules: createAuthorizer(decide && { decide, timeoutMs, log }),
+    plugins: audit ? [audit.plugin] : [],
   });
   const { app, listen, close } = createHttpApp({
     log,
@@ -68,8 +72,9 @@ export const startGatewayServer = async ({
     tls: config.tls,
     hosts: config.hosts,
     turns,
-    health,
+    health: () => ({ ...health(), ...audit?.health() }),
   });
+  if (audit) app.decorate('onRefusal', audit.onRefusal);
   await app.register(cors, {
     origin: config.corsOrigins.includes('*') ? true : [...config.corsOrigins],
     methods: ['GET', 'POST'],
@@ -147,6 +152,7 @@ export const startGatewayServer = async ({
           return createRequestContext({
             clientReport,
             identity,
+            address: () => request.ip,
             options: {
               ...deadline,
               noCache: config.noCacheAllowed && noCache,
@@ -180,6 +186,7 @@ export const startGatewayServer = async ({
       await close();
       await authenticator?.close();
       await apollo.stop();
+      await audit?.close();
       await transports.close();
     },
   };

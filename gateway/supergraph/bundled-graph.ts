@@ -1,13 +1,19 @@
 import { readFile } from 'node:fs/promises';
 import type { SandboxModule } from '../../connectors/define-provider.ts';
 import type { Infrastructure } from '../../connectors/infrastructure.ts';
+import { secretsOf, variablesOf } from '../../connectors/settings.ts';
 import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.ts';
 import { createLog, type Log } from '../../runtime/log.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
-import { createProcessInfrastructure, readInfrastructureConfig } from '../../subgraphs/kit/infrastructure.ts';
+import {
+  createProcessInfrastructure,
+  INFRASTRUCTURE_SECRETS,
+  InfrastructureEnv,
+  readInfrastructureConfig,
+} from '../../subgraphs/kit/infrastructure.ts';
 import { hasCredentials, type Subgraph, type SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import { openConfiguredTenants, type Tenants } from '../../subgraphs/kit/tenants.ts';
-import { type GatewayConfig, isSandboxAllowed, readConfig, urlVariable } from '../config.ts';
+import { type GatewayConfig, isSandboxAllowed, readConfig, urlVariable, withoutSecrets } from '../config.ts';
 import { startGatewayServer } from '../http/server.ts';
 import type { StartedGateway } from '../started-gateway.ts';
 import { createLocalTransport } from '../transports/in-process.ts';
@@ -33,7 +39,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
   const sandboxed = isSandboxAllowed(env) ? await findSandboxed(local, env) : NO_SANDBOXES;
   const names = subgraphs.map(({ name }) => name);
   const [config] = readEach(
-    () => readConfig(env, names),
+    () => readConfig(env, names, OTHER_VARIABLES),
     () => readInfrastructureConfig(env),
     () => checkWorkers(env, { local: local.length, sandboxed: sandboxed.size }),
     ...local.map((module) => () => {
@@ -120,6 +126,12 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     throw error;
   }
 };
+
+/** The variables of providers and infrastructure that are not secrets. */
+const OTHER_VARIABLES = [
+  ...withoutSecrets(Object.keys(InfrastructureEnv.shape), INFRASTRUCTURE_SECRETS),
+  ...subgraphs.flatMap(({ provider }) => withoutSecrets(Object.keys(variablesOf(provider).shape), secretsOf(provider))),
+];
 
 const closeAll = async (parts: readonly { readonly close: () => Promise<void> }[]): Promise<void> => {
   await Promise.all(parts.map((part) => part.close()));

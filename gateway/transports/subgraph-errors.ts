@@ -98,6 +98,7 @@ const CODE = /^[A-Za-z0-9][\w.:/-]{0,63}$/;
  */
 const CLIENT_REQUEST_CODES: ReadonlySet<string> = new Set([
   'AUTHENTICATION_UNAVAILABLE',
+  'AUDIT_UNAVAILABLE',
   'BAD_REQUEST',
   'GRAPHQL_PARSE_FAILED',
   'GRAPHQL_VALIDATION_FAILED',

@@ -89,13 +89,7 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
   const started = await Promise.all(Object.entries(starts).map(async ([name, start]) => [name, await start()]));
   const providers = Object.fromEntries(started) as Stack['sandboxes'] & Pick<Stack, 'stripe' | 'hubspot' | 'openmage'>;
   const all = Object.values(providers);
-  const whole = {
-    PORT: '0',
-    LOG_LEVEL: 'silent',
-    ...UNRESTRICTED,
-    ...Object.assign({}, ...Object.entries(providers).map(([name, sandbox]) => sandboxEnvironment(name, sandbox))),
-    ...env,
-  };
+  const whole = { PORT: '0', LOG_LEVEL: 'silent', ...environmentOf({ sandboxes: providers }), ...env };
   let gateway: StartedGateway;
   try {
     gateway = await startGateway(whole);
@@ -125,6 +119,12 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
     },
   };
 };
+
+/** Returns the variables that point a gateway in another process at the sandboxes of a stack, without rate limits. */
+export const environmentOf = ({ sandboxes: started }: Pick<Stack, 'sandboxes'>): Record<string, string> => ({
+  ...UNRESTRICTED,
+  ...Object.assign({}, ...Object.entries(started).map(([name, sandbox]) => sandboxEnvironment(name, sandbox))),
+});
 
 /** Returns the operations in a sandbox's call log, sorted, without reads of the WSDL. */
 export const operationsOf = ({ calls }: Sandbox): string[] =>

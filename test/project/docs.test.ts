@@ -12,7 +12,7 @@ import { describe, expect, test } from 'vitest';
 import { REJECTION_REASONS } from '../../connectors/errors.ts';
 import { secretsOf, variablesOf } from '../../connectors/settings.ts';
 import { AUTH_SECRETS } from '../../gateway/auth/auth-config.ts';
-import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
+import { createSubgraphUrlsEnv, GATEWAY_SECRETS, GatewayEnv } from '../../gateway/config.ts';
 import { PUBLIC_ERROR_CODES } from '../../gateway/http/apollo.ts';
 import { createSandboxProcessEnv } from '../../sandbox/config.ts';
 import { SubgraphProcessEnv } from '../../subgraphs/config.ts';
@@ -65,6 +65,7 @@ describe('configuration', () => {
   test('docs/configuration.md names every variable that can be read from a file', () => {
     for (const name of [
       ...AUTH_SECRETS,
+      ...GATEWAY_SECRETS,
       ...INFRASTRUCTURE_SECRETS,
       ...subgraphs.flatMap(({ provider }) => secretsOf(provider)),
     ]) {
