@@ -475,7 +475,11 @@ test('the sandboxes run alone and say how to use them', async () => {
   expect((await ask('{ customer(id: "101") { firstName balance { amount } } }')).errors).toBeUndefined();
   // The control API, which tests use for sandboxes in other processes.
   const stripe = env['STRIPE_BASE_URL'] ?? '';
-  await fetch(`${stripe}/_sandbox/faults`, { method: 'POST', body: JSON.stringify({ status: 403, times: 1 }) });
+  await fetch(`${stripe}/_sandbox/faults`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ status: 403, times: 1 }),
+  });
   expect((await ask('{ payment(id: "pi_3x") { id } }')).errors).toHaveLength(1);
   const calls = (await (await fetch(`${stripe}/_sandbox/calls`)).json()) as { status: number }[];
   expect(calls.at(-1)?.status).toBe(403);
