@@ -72,6 +72,7 @@ export const createHttpApp = ({
     // A malformed path reaches no other handler or hook.
     frameworkErrors: (_error, _request, reply) => {
       connections.sending(reply.raw, 0);
+      reply.headers(HEADERS);
       return sendError(reply, 400, 'Invalid request URL.', 'BAD_REQUEST');
     },
   });
@@ -99,6 +100,7 @@ export const createHttpApp = ({
   app.addHook('onSend', (_request, reply, payload, done) => {
     // A kept-alive connection would keep the process alive after its last response.
     if (isStopping) reply.header('connection', 'close');
+    reply.headers(HEADERS);
     connections.sending(reply.raw, byteLengthOf(payload));
     done();
   });
@@ -130,6 +132,9 @@ export const createHttpApp = ({
     },
   };
 };
+
+/** Headers of every response. A browser must not take JSON, or any other type, for something else. */
+const HEADERS = { 'x-content-type-options': 'nosniff' };
 
 const BODYLESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'TRACE']);
 

@@ -15,7 +15,7 @@ import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
 import { createSafelistGuard, hasInvalidHash, readRequestedOperation, readSafelist } from './safelist.ts';
-import { registerPages } from './static-pages.ts';
+import { addLandingPageHeaders, registerPages } from './static-pages.ts';
 
 export type GatewayServer = {
   readonly url: string;
@@ -81,6 +81,7 @@ export const startGatewayServer = async ({
       const refusal = checkSafelist?.(readRequestedOperation(parameters), pick(request.headers, CLIENT_HEADERS));
       if (refusal) await sendError(reply, refusal.status, refusal.message, refusal.code);
     },
+    ...(config.explorer && { onSend: addLandingPageHeaders }),
     handler: withAdmission(
       createAdmission(config.admission),
       (request) => deadlineOf(request).signal,
