@@ -3,7 +3,14 @@ import { z } from 'zod';
 import type { AdmissionLimits } from '../runtime/admission.ts';
 import { ConfigError, type Env, readEach, readEnv } from '../runtime/env.ts';
 import { createHostPolicy, type HostPolicy } from '../runtime/hosts.ts';
-import { allowedHosts, HttpEnv, type HttpLimits, Milliseconds, toHttpLimits } from '../runtime/http-limits.ts';
+import {
+  allowedHosts,
+  HttpEnv,
+  type HttpLimits,
+  Milliseconds,
+  OptionalMilliseconds,
+  toHttpLimits,
+} from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
 import type { DocumentLimits } from '../subgraphs/kit/limits/document-limits.ts';
 import { CLIENT_LIMITS, createLimitsShape, readLimits } from '../subgraphs/kit/limits/limits-env.ts';
@@ -89,6 +96,7 @@ export const GatewayEnv = HttpEnv.extend({
   SUPERGRAPH: z.string().optional(),
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
   SUBGRAPH_TIMEOUTS_MS: Timeouts.default(new Map()),
+  SHUTDOWN_DELAY_MS: OptionalMilliseconds.default(0),
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
   FORWARD_HEADERS: HeaderNames.refine(
     (names) => !names.some((name) => REQUEST_CONNECTION_HEADERS.has(name.toLowerCase())),
@@ -170,6 +178,8 @@ export type GatewayConfig = {
   readonly requestTimeoutMs: number;
   /** Returns the connection settings of a remote subgraph. */
   readonly remote: (name: string, url: string) => RemoteSubgraph;
+  /** Time for which requests are still accepted at shutdown, in milliseconds. */
+  readonly shutdownDelayMs: number;
   /** Time that running requests have to finish at shutdown, in milliseconds. */
   readonly shutdownGraceMs: number;
   /** Client headers that are forwarded to subgraphs, lowercased. */
@@ -265,6 +275,7 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
       errors: subgraphErrors,
       receivesCredentials: values.FORWARD_HEADERS.some((header) => CREDENTIAL_HEADER.test(header)),
     }),
+    shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     forwardHeaders: values.FORWARD_HEADERS.map((name) => name.toLowerCase()),
     returnHeaders: values.RETURN_HEADERS,

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { watchConnections } from './connections.ts';
 import { guardRequests } from './guard-requests.ts';
@@ -8,6 +9,7 @@ import { OVERLOADED, type Refusal, RequestRefused, SHUTTING_DOWN, UNSUPPORTED_ME
 import type { HttpLimits } from './http-limits.ts';
 import { type Address, assertPortFree, listenOptions } from './listen.ts';
 import type { Log } from './log.ts';
+import { createOverloadLog } from './overload-log.ts';
 import { sendError, sendRefusal } from './send-refusal.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
@@ -16,14 +18,17 @@ export type HttpApp = {
   /** Starts listening and returns the URL. Port 0 selects a free port. */
   readonly listen: (at: Address) => Promise<string>;
   /**
-   * Stops accepting requests and closes connections without a running request, except those whose response is being read.
-   * Running requests may finish within the grace period; after that, their connections are closed too.
+   * Reports not being ready, and goes on serving for the shutdown delay. Then stops accepting requests and closes connections
+   * without a running request, except those whose response is being read. Running requests may finish within the grace period;
+   * after that, their connections are closed too.
    */
   readonly close: () => Promise<void>;
 };
 
 export type HttpAppOptions = {
   readonly log: Log;
+  /** Time for which requests are still accepted at shutdown, until load balancers send no more, in milliseconds. */
+  readonly shutdownDelayMs: number;
   /** Time that running requests have to finish at shutdown, in milliseconds. */
   readonly shutdownGraceMs: number;
   readonly limits: HttpLimits;
@@ -44,13 +49,17 @@ const MAX_CHECK_INTERVAL_MS = 1_000;
  */
 export const createHttpApp = ({
   log,
+  shutdownDelayMs,
   shutdownGraceMs,
   limits,
   hosts,
   turns,
   health = () => ({}),
 }: HttpAppOptions): HttpApp => {
+  // Not ready any more, but still serving.
+  let isDraining = false;
   let isStopping = false;
+  const countOverload = createOverloadLog(log);
   const { headerTimeoutMs, bodyTimeoutMs } = limits;
   const app = Fastify({
     bodyLimit: 1024 * 1024,
@@ -98,16 +107,17 @@ export const createHttpApp = ({
     done(null, payload);
   });
   app.addHook('onSend', (_request, reply, payload, done) => {
-    // A kept-alive connection would keep the process alive after its last response.
-    if (isStopping) reply.header('connection', 'close');
+    // A kept-alive connection would keep the process alive after its last response, and its client at this replica.
+    if (isDraining) reply.header('connection', 'close');
+    else if (reply.statusCode === OVERLOADED.status && reply.hasHeader('retry-after')) countOverload();
     reply.headers(HEADERS);
     connections.sending(reply.raw, byteLengthOf(payload));
     done();
   });
   app.get('/health/live', async () => ({ status: 'ok' }));
   app.get('/health/ready', async (_request, reply) => {
-    if (isStopping) reply.code(503);
-    return { status: isStopping ? 'stopping' : 'ok', ...health() };
+    if (isDraining) reply.code(503);
+    return { status: isDraining ? 'stopping' : 'ok', ...health() };
   });
 
   let additionalServers: readonly Server[] = [];
@@ -122,6 +132,8 @@ export const createHttpApp = ({
       return `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
     },
     close: async () => {
+      isDraining = true;
+      if (shutdownDelayMs > 0) await delay(shutdownDelayMs);
       isStopping = true;
       for (const server of additionalServers) server.close();
       const closed = app.close();

@@ -26,6 +26,8 @@ export type RedisClient = ReturnType<typeof createReconnectingClient>;
 export type Redis = {
   /** Returns whether Redis is available, as far as is known. */
   readonly isUp: () => boolean;
+  /** Returns whether Redis refuses writes because its memory is full. It may still be read. */
+  readonly isFull: () => boolean;
   /**
    * Runs a command. Returns undefined if Redis is unavailable, fails or exceeds the timeout: the shared state is optional, so
    * callers never wait for it or fail because of it.
@@ -67,6 +69,12 @@ const RECONNECT_WORK_MS = 10_000;
 /** Interval at which the clock is compared with the Redis server's, in milliseconds. */
 const CLOCK_CHECK_MS = 5_000;
 
+/** Interval between log entries about a full Redis, in milliseconds. */
+const LOG_FULL_EVERY_MS = 60_000;
+
+/** The key of the write that shows whether a full Redis takes writes again. */
+const TRIAL_KEY = 'tributary:trial';
+
 /** Tolerated clock difference, in milliseconds. Synchronized machines differ by less. */
 export const MAX_CLOCK_SKEW_MS = 1_000;
 
@@ -101,6 +109,8 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
   let client = createReconnectingClient(url);
   /** Undefined until known, so that Redis being unavailable at startup is logged too. */
   let isUp: boolean | undefined;
+  let isFull = false;
+  let fullLoggedAt = Number.NEGATIVE_INFINITY;
   let isClockSetBack = false;
   let isClosed = false;
   let failedChecks = 0;
@@ -124,6 +134,23 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
     }
     reasons.add(why);
     log.warn({ redis: 'down', why }, 'Redis (REDIS_URL) is unavailable. Continuing without it and reconnecting.');
+  };
+
+  const markFull = () => {
+    isFull = true;
+    if (monotonicNow() - fullLoggedAt < LOG_FULL_EVERY_MS) return;
+    fullLoggedAt = monotonicNow();
+    log.warn({ redis: 'full', why: 'OOM' }, 'Redis (REDIS_URL) is full and refuses writes. Raise maxmemory or evict.');
+  };
+
+  /** Writes to a full Redis until it takes that. */
+  const tryWrite = async () => {
+    try {
+      await withTimeout(client.set(TRIAL_KEY, '', { PX: 1 }), timeoutMs);
+      isFull = false;
+    } catch (error) {
+      if (reasonOf(error) !== 'OOM') throw error;
+    }
   };
 
   const compareClocks = async () => {
@@ -209,6 +236,7 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
     if (!isUp) return;
     try {
       await compareClocks();
+      if (isFull) await tryWrite();
     } catch (error) {
       return markDown(error);
     }
@@ -221,12 +249,14 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
 
   return {
     isUp: () => isUp === true && client.isReady,
+    isFull: () => isFull,
     attempt: async (work) => {
       if (!isUp || !client.isReady) return undefined;
       try {
         return await withTimeout(work(client), timeoutMs);
       } catch (error) {
         if (error instanceof RedisTimeout) markDown(error);
+        else if (reasonOf(error) === 'OOM') markFull();
         return undefined;
       }
     },

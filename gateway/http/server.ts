@@ -44,6 +44,7 @@ export const startGatewayServer = async ({
   const { apollo, schemaText } = await createApollo({ ...options, turns, cache, safelist });
   const { app, listen, close } = createHttpApp({
     log,
+    shutdownDelayMs: config.shutdownDelayMs,
     shutdownGraceMs: config.shutdownGraceMs,
     limits: config.http,
     hosts: config.hosts,

@@ -35,6 +35,11 @@ export const createProcessInfrastructure = (env: Env, log: Log): ProcessInfrastr
   return {
     infrastructure: createInfrastructure({ redis, cacheBytes: CACHE_MAX_MIB * 1024 * 1024 }),
     redis,
-    health: () => (redis ? { redis: redis.isUp() ? 'ok' : 'down' } : {}),
+    health: () => (redis ? { redis: stateOf(redis) } : {}),
   };
+};
+
+const stateOf = (redis: Redis): string => {
+  if (!redis.isUp()) return 'down';
+  return redis.isFull() ? 'full' : 'ok';
 };

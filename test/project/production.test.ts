@@ -46,6 +46,15 @@ test('the proxy’s limits fit the gateway’s defaults', () => {
   expect(site).toContain(`large_client_header_buffers 4 ${MAX_HEADER_KIB}k;`);
 });
 
+test('containers have the time to stop that the guide recommends, and more', () => {
+  const recommended = Number(/SHUTDOWN_DELAY_MS=(\d+)/.exec(guide)?.[1]);
+  const { services } = parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8'), { merge: true });
+  for (const name of ['gateway', ...subgraphs.map((subgraph) => subgraph.name)]) {
+    const graceMs = Number.parseInt(services[name].stop_grace_period, 10) * 1000;
+    expect(graceMs).toBeGreaterThan(GatewayEnv.parse({}).SHUTDOWN_GRACE_MS + recommended);
+  }
+});
+
 describe.skipIf(!hasTool('nginx and openssl'))('behind the proxy of the guide', () => {
   let folder: string;
   let stack: Stack;
@@ -168,7 +177,7 @@ describe('docker-compose.production.yml', () => {
     ),
     secrets: z.record(z.string(), z.object({ file: z.string() })),
   });
-  const override = Override.parse(parse(blockWith('stop_grace_period', 'yaml')));
+  const override = Override.parse(parse(blockWith('profiles: [sandbox]', 'yaml')));
   const secretNames = [...INFRASTRUCTURE_SECRETS, ...subgraphs.flatMap(({ provider }) => secretsOf(provider))];
 
   test('its services, variables and secrets are there', () => {
