@@ -1,3 +1,4 @@
+import type { Log } from '../runtime/log.ts';
 import type { Redis } from '../runtime/redis.ts';
 import { type CallStats, createCallStats } from './call-stats.ts';
 import { createMemoryRateLimiter, type RateLimiter } from './rate-limits/memory.ts';
@@ -11,6 +12,7 @@ export type Infrastructure = {
   readonly rateLimiter: RateLimiter;
   /** Counts the provider requests of this process since its start. */
   readonly callStats: CallStats;
+  readonly log: Log | undefined;
 };
 
 export type InfrastructureOptions = {
@@ -18,13 +20,15 @@ export type InfrastructureOptions = {
   readonly redis?: Redis | undefined;
   /** Maximum size of this process's cache, in bytes. 0 turns off caching, in Redis too. */
   readonly cacheBytes: number;
+  readonly log?: Log | undefined;
 };
 
-export const createInfrastructure = ({ redis, cacheBytes }: InfrastructureOptions): Infrastructure => {
+export const createInfrastructure = ({ redis, cacheBytes, log }: InfrastructureOptions): Infrastructure => {
   const memory = cacheBytes > 0 ? createMemoryStore({ maxBytes: cacheBytes }) : undefined;
   return {
     openStore: memory && (redis ? createRedisStore(redis, memory) : () => memory),
     rateLimiter: redis ? createRedisRateLimiter(redis) : createMemoryRateLimiter(),
     callStats: createCallStats(),
+    log,
   };
 };

@@ -104,9 +104,12 @@ const toRequirement: z.core.$ZodErrorMap = (issue) => {
 };
 
 const readSecretFile = (name: string, path: string): string => {
+  let text: string;
   try {
-    return readFileSync(path, 'utf8').trim();
+    text = readFileSync(path, 'utf8').trim();
   } catch (cause) {
     throw new ConfigError(`${name}: the file cannot be read.`, { cause });
   }
+  if (!text) throw new ConfigError(`${name}: the file is empty.`);
+  return text;
 };

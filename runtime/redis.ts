@@ -42,6 +42,8 @@ export type Redis = {
   readonly suspend: () => void;
   /** Registers a listener that runs after each reconnection, before any other command. If it throws, reconnecting is retried. */
   readonly onReconnect: (work: ReconnectListener) => void;
+  /** Replaces the connection by one to another URL. Returns whether the URL is another. */
+  readonly connectTo: (url: string) => boolean;
   readonly close: () => void;
 };
 
@@ -103,7 +105,8 @@ export type RedisOptions = {
 };
 
 /** Connects to Redis, and keeps reconnecting for the lifetime of the process. */
-export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
+export const createRedis = ({ url: firstUrl, timeoutMs, log }: RedisOptions): Redis => {
+  let url = firstUrl;
   const reconnectListeners: ReconnectListener[] = [];
   const clock = createRemoteClock();
   let client = createReconnectingClient(url);
@@ -264,6 +267,12 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
     suspend: () => markDown(),
     onReconnect: (work) => {
       reconnectListeners.push(work);
+    },
+    connectTo: (next) => {
+      if (next === url) return false;
+      url = next;
+      replaceClient();
+      return true;
     },
     close: () => {
       isClosed = true;

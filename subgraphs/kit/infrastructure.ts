@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { createInfrastructure, type Infrastructure } from '../../connectors/infrastructure.ts';
 import { type Env, readEnv } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
-import { createRedis, isRedisUrl, type Redis } from '../../runtime/redis.ts';
+import { createRedis, isRedisUrl, type Redis, type RedisOptions } from '../../runtime/redis.ts';
+import { watchSecrets } from '../../runtime/watch-secrets.ts';
 
 /** The variables of every process that calls providers. */
 export const InfrastructureEnv = z.object({
@@ -31,11 +32,28 @@ export const readInfrastructureConfig = (env: Env): z.output<typeof Infrastructu
 /** Creates the infrastructure that the environment configures. Throws ConfigError. */
 export const createProcessInfrastructure = (env: Env, log: Log): ProcessInfrastructure => {
   const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, CACHE_MAX_MIB } = readInfrastructureConfig(env);
-  const redis = url ? createRedis({ url, timeoutMs, log }) : undefined;
+  const redis = url ? createWatchedRedis(env, { url, timeoutMs, log }) : undefined;
   return {
-    infrastructure: createInfrastructure({ redis, cacheBytes: CACHE_MAX_MIB * 1024 * 1024 }),
+    infrastructure: createInfrastructure({ redis, cacheBytes: CACHE_MAX_MIB * 1024 * 1024, log }),
     redis,
     health: () => (redis ? { redis: stateOf(redis) } : {}),
+  };
+};
+
+/** Connects to Redis, and anew when the file with its URL changes. */
+const createWatchedRedis = (env: Env, options: RedisOptions): Redis => {
+  const redis = createRedis(options);
+  const stopWatching = watchSecrets(INFRASTRUCTURE_SECRETS, {
+    env,
+    log: options.log,
+    reload: () => redis.connectTo(readInfrastructureConfig(env).REDIS_URL ?? options.url),
+  });
+  return {
+    ...redis,
+    close: () => {
+      stopWatching();
+      redis.close();
+    },
   };
 };
 

@@ -7,8 +7,9 @@ import type { Infrastructure } from '../../connectors/infrastructure.ts';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import { createProvider } from '../../connectors/provider.ts';
 import type { Reads } from '../../connectors/reads/read.ts';
-import { credentialsOf, readSettings, type SettingsShape } from '../../connectors/settings.ts';
+import { credentialsOf, readSettings, type SettingsShape, secretsOf } from '../../connectors/settings.ts';
 import { type Env, namesOfSet } from '../../runtime/env.ts';
+import { watchSecrets } from '../../runtime/watch-secrets.ts';
 import { withEntity, withField } from './field.ts';
 import type { Identity } from './identity.ts';
 import { scalars } from './scalars.ts';
@@ -94,13 +95,26 @@ export const defineSubgraph = <
   create: (env, infrastructure) => {
     const settings = readSettings(definition, env);
     const provider = createProvider(infrastructure, definition, { subgraph: name, settings });
+    const warmUp = () => provider.warmUp().catch(() => {});
+    const stopWatching = watchSecrets(secretsOf(definition), {
+      env,
+      log: infrastructure.log,
+      reload: () => {
+        const isNew = provider.configure(readSettings(definition, env));
+        if (isNew) void warmUp();
+        return isNew;
+      },
+    });
     return {
       name,
       credentials: namesOfSet(credentialsOf(definition), env),
       schema: buildSchema(folder, resolvers),
       createContext: (options, identity) => createContext(createSession(provider.connect(options), options), identity),
-      warmUp: () => provider.warmUp().catch(() => {}),
-      close: provider.close,
+      warmUp,
+      close: () => {
+        stopWatching();
+        return provider.close();
+      },
     };
   },
 });
