@@ -9,7 +9,7 @@ import { createProvider } from '../../connectors/provider.ts';
 import type { Reads } from '../../connectors/reads/read.ts';
 import { credentialsOf, readSettings, type SettingsShape, secretsOf } from '../../connectors/settings.ts';
 import { type Env, namesOfSet } from '../../runtime/env.ts';
-import { watchSecrets } from '../../runtime/watch-secrets.ts';
+import { fileVariables, watchFiles } from '../../runtime/watch-files.ts';
 import { withEntity, withField } from './field.ts';
 import type { Identity } from './identity.ts';
 import { scalars } from './scalars.ts';
@@ -96,7 +96,7 @@ export const defineSubgraph = <
     const settings = readSettings(definition, env);
     const provider = createProvider(infrastructure, definition, { subgraph: name, settings });
     const warmUp = () => provider.warmUp().catch(() => {});
-    const stopWatching = watchSecrets(secretsOf(definition), {
+    const stopWatching = watchFiles(fileVariables(secretsOf(definition)), {
       env,
       log: infrastructure.log,
       reload: () => {

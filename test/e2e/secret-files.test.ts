@@ -89,7 +89,7 @@ test('a key that cannot be used is logged once, and the one before stays', async
   await expect.poll(() => gateway.output()).toMatch(/answers at \S+/);
   const ask = createAsk(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '');
   const problems = () =>
-    [...gateway.output().matchAll(/"why":"(STRIPE_API_KEY[^"]*)","msg":"A changed secret cannot be used/g)].map(
+    [...gateway.output().matchAll(/"why":"(STRIPE_API_KEY[^"]*)","msg":"A changed file cannot be used/g)].map(
       ([, why]) => why,
     );
   const accepted = () => outcomeOf({ ask });
@@ -111,7 +111,7 @@ test('a key that cannot be used is logged once, and the one before stays', async
   ]);
   writeFileSync(file, 'sk_test_new');
   await expect.poll(accepted).toEqual(REJECTED);
-  expect(gateway.output()).toContain('A changed secret is in use.');
+  expect(gateway.output()).toContain('A changed file is in use.');
   expect(gateway.output()).not.toMatch(/k_test_/);
 });
 

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { rootCertificates } from 'node:tls';
+import { afterAll, afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { startGateway } from '../../gateway/start.ts';
 import { ConfigError } from '../../runtime/env.ts';
 import { startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
@@ -13,6 +14,11 @@ import { createAsk } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
 
 /* Starting the processes with various environments. */
+
+const folderOfCa = mkdtempSync(join(tmpdir(), 'ca-'));
+afterAll(() => rmSync(folderOfCa, { recursive: true }));
+const CA_FILE = join(folderOfCa, 'ca.pem');
+writeFileSync(CA_FILE, rootCertificates[0] ?? '');
 
 let running: Spawned | undefined;
 afterEach(() => running?.stop());
@@ -314,6 +320,16 @@ test.each<[string, Record<string, string>, string]>([
   ['an origin with the default port', { CORS_ORIGINS: 'https://a.example:443' }, 'CORS_ORIGINS: must be origins'],
   ['a returned header of two words', { RETURN_HEADERS: 'x shop' }, 'RETURN_HEADERS: must be header names'],
   ['a Redis’s password with a percent sign', { REDIS_URL: 'redis://:5%@127.0.0.1' }, 'REDIS_URL: must be a redis or'],
+  [
+    'an authority without TLS',
+    { REDIS_URL: 'redis://127.0.0.1', REDIS_CA: CA_FILE },
+    'REDIS_CA: must be set only with',
+  ],
+  [
+    'an authority that is no certificate',
+    { REDIS_URL: 'rediss://127.0.0.1', REDIS_CA: '/dev/null' },
+    'REDIS_CA: must be a',
+  ],
   [
     'a forwarded header of one request',
     { FORWARD_HEADERS: 'Host' },

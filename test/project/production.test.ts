@@ -228,31 +228,6 @@ describe('docker-compose.production.yml', () => {
   });
 });
 
-describe.skipIf(!hasTool('redis-server'))('a Redis with the guide’s user', () => {
-  test('that user may do all that Tributary does', async () => {
-    const port = await freePort();
-    const redis = startProcess(['redis-server', '--port', String(port), '--save', '', '--appendonly', 'no'], {});
-    const cli = (command: string) => shell(command.replace('redis-cli', `redis-cli -p ${port}`));
-    await expect.poll(() => cli('redis-cli ping').catch(() => '')).toBe('PONG\n');
-    expect(await cli(blockWith('ACL SETUSER', 'sh'))).toBe('OK\n');
-    const stack = await startStack({
-      env: { REDIS_URL: `redis://tributary:change-me@127.0.0.1:${port}`, CACHE_MAX_MIB: '8' },
-    });
-    const health = async () => (await fetch(`${stack.url}/health/ready`)).json();
-    await expect.poll(health).toEqual({ status: 'ok', redis: 'ok' });
-    const { errors } = await stack.ask(
-      'mutation { setStock(input: { sku: "OABR-S", quantity: 5 }) { product { sku } } }',
-    );
-    expect(errors).toBeUndefined();
-    expect((await stack.ask('{ product(sku: "OABR-S") { stock { quantity } } }')).errors).toBeUndefined();
-    expect(await cli('redis-cli acl log')).toBe('\n');
-    expect(await cli("redis-cli --scan --pattern 'tributary:cache::*'")).toContain('OABR-S');
-    expect(await health()).toEqual({ status: 'ok', redis: 'ok' });
-    await stack.close();
-    await redis.stop();
-  });
-});
-
 describe('the commands that ask a gateway', () => {
   let stack: Stack;
   beforeAll(async () => {

@@ -6,19 +6,19 @@ import type { Log } from './log.ts';
 const CHECK_EVERY_MS = 300;
 
 /**
- * Calls `reload` within a second after the file of one of these variables (`NAME_FILE`) has changed. It returns whether the
- * values are new. Where it throws ConfigError, the previous values stay in use, and the problem is logged once. Returns an
+ * Calls `reload` within a second after the file that one of these variables names has changed. It returns whether the values
+ * are new. Where it throws ConfigError, the previous values stay in use, and the problem is logged once. Returns an
  * unsubscribe function. Does not keep the process alive.
  *
  * Polled: file events miss Kubernetes symlink swaps, and editors replace files.
  */
-export const watchSecrets = (
-  names: readonly string[],
+export const watchFiles = (
+  variables: readonly string[],
   { env, log, reload }: { readonly env: Env; readonly log: Log | undefined; readonly reload: () => boolean },
 ): (() => void) => {
-  const files = names.flatMap((name) => env[`${name}_FILE`] || []);
+  const files = variables.flatMap((name) => env[name] || []);
   if (files.length === 0) return () => {};
-  const variables = names.filter((name) => env[`${name}_FILE`]).map((name) => `${name}_FILE`);
+  const watched = variables.filter((name) => env[name]);
   // Undefined at first: a file may have changed since it was read.
   let applied: string | undefined;
   let seen: string | undefined;
@@ -28,13 +28,16 @@ export const watchSecrets = (
 
   const apply = (): void => {
     try {
-      if (reload()) log?.info({ variables }, 'A changed secret is in use.');
+      if (reload()) log?.info({ variables: watched }, 'A changed file is in use.');
       problem = undefined;
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       if (error.message === problem) return;
       problem = error.message;
-      log?.error({ variables, why: problem }, 'A changed secret cannot be used; the one before stays in use.');
+      log?.error(
+        { variables: watched, why: problem },
+        'A changed file cannot be used; what it had before stays in use.',
+      );
     }
   };
 
@@ -59,6 +62,9 @@ export const watchSecrets = (
     clearTimeout(timer);
   };
 };
+
+/** Returns the variables that name files with secrets. */
+export const fileVariables = (secrets: readonly string[]): string[] => secrets.map((name) => `${name}_FILE`);
 
 /** Returns a text that differs for each version of a file, through symbolic links. */
 const versionOf = (file: string): Promise<string> =>
