@@ -14,6 +14,7 @@ import {
 import { LOG_LEVELS } from '../runtime/log.ts';
 import type { DocumentLimits } from '../subgraphs/kit/limits/document-limits.ts';
 import { CLIENT_LIMITS, createLimitsShape, readLimits } from '../subgraphs/kit/limits/limits-env.ts';
+import { ADMIN_SHAPE, type AdminConfig, toAdminConfig } from './admin/config.ts';
 import type { EstimateLimits } from './cost/estimate-limits.ts';
 import type { FetchedBytesLimits } from './cost/fetched-bytes.ts';
 
@@ -90,6 +91,7 @@ const REQUEST_CONNECTION_HEADERS = new Set([
 export const GatewayEnv = HttpEnv.extend({
   PORT: Port.default(4000),
   PUBLIC_URL: HttpUrl.optional(),
+  ...ADMIN_SHAPE,
   LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
   SANDBOX: z.enum(['on', 'off']).optional(),
   INTROSPECTION: z.enum(['on', 'off']).optional(),
@@ -198,6 +200,8 @@ export type GatewayConfig = {
   readonly hosts: HostPolicy;
   /** The public URL of the gateway, if it differs from the listening address. */
   readonly publicUrl: string | undefined;
+  /** The admin endpoints; undefined if they are off. */
+  readonly admin: AdminConfig | undefined;
   /** Origins allowed by CORS. `*` allows all. */
   readonly corsOrigins: readonly string[];
   /** Whether operations that are not in the manifests are refused (`on`) or only logged (`learn`). */
@@ -289,6 +293,7 @@ export const readConfig = (env: Env, subgraphs: readonly string[]): GatewayConfi
       ...(values.PUBLIC_URL ? [new URL(values.PUBLIC_URL).hostname] : []),
     ]),
     publicUrl: values.PUBLIC_URL,
+    admin: toAdminConfig(values, values.ALLOWED_HOSTS),
     corsOrigins: values.CORS_ORIGINS,
     safelist: values.SAFELIST,
     safelistManifests: values.SAFELIST_MANIFESTS ?? (values.SUPERGRAPH ? [] : [DESK_MANIFEST]),

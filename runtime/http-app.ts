@@ -13,8 +13,13 @@ import { createOverloadLog } from './overload-log.ts';
 import { sendError, sendRefusal } from './send-refusal.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
+/** The state of a process or a part of it. `status` is `ok` if it takes requests. */
+export type Health = Readonly<Record<string, unknown>> & { readonly status: string };
+
 export type HttpApp = {
   readonly app: FastifyInstance;
+  /** Returns `ok`, or `stopping` after `close` was called. */
+  readonly status: () => string;
   /** Starts listening and returns the URL. Port 0 selects a free port. */
   readonly listen: (at: Address) => Promise<string>;
   /**
@@ -35,8 +40,8 @@ export type HttpAppOptions = {
   readonly hosts: HostPolicy;
   /** Yields between parsing long bodies. */
   readonly turns: TurnQueue;
-  /** Returns additional fields of the `/health/ready` response. */
-  readonly health?: () => Readonly<Record<string, string>>;
+  /** Returns additional fields of the `/health/ready` response. A `status` other than `ok` means that it is not ready. */
+  readonly health?: (() => Partial<Health> | Promise<Partial<Health>>) | undefined;
 };
 
 // The interval at which Node checks its read timeouts is derived from them. Node's default is 30 seconds.
@@ -59,6 +64,7 @@ export const createHttpApp = ({
   // Not ready any more, but still serving.
   let isDraining = false;
   let isStopping = false;
+  const status = () => (isDraining ? 'stopping' : 'ok');
   const countOverload = createOverloadLog(log);
   const { headerTimeoutMs, bodyTimeoutMs } = limits;
   const app = Fastify({
@@ -116,13 +122,14 @@ export const createHttpApp = ({
   });
   app.get('/health/live', async () => ({ status: 'ok' }));
   app.get('/health/ready', async (_request, reply) => {
-    if (isDraining) reply.code(503);
-    return { status: isDraining ? 'stopping' : 'ok', ...health() };
+    const state = { status: status(), ...(await health()) };
+    return reply.code(state.status === 'ok' ? 200 : 503).send(state);
   });
 
   let additionalServers: readonly Server[] = [];
   return {
     app,
+    status,
     listen: async ({ port, host }) => {
       const [address = host, ...rest] = host === 'localhost' ? LOOPBACK : [host];
       await assertPortFree({ port, host: address });
@@ -159,7 +166,8 @@ const refuseOtherRoutes = (app: FastifyInstance): void => {
   app.setNotFoundHandler((_request, reply) => {
     // Only GraphQL endpoints accept POST.
     const endpoints = [...methods].flatMap(([url, names]) => (names.has('POST') ? [url] : []));
-    sendError(reply, 404, `Nothing is served at this path. GraphQL is served at ${endpoints.join(', ')}.`, 'NOT_FOUND');
+    const hint = endpoints.length > 0 ? ` GraphQL is served at ${endpoints.join(', ')}.` : '';
+    sendError(reply, 404, `Nothing is served at this path.${hint}`, 'NOT_FOUND');
   });
   app.addHook('onRoute', ({ url, method }) => {
     methods.set(url, new Set([...(methods.get(url) ?? []), ...[method].flat()]));

@@ -19,6 +19,8 @@ import { addLandingPageHeaders, registerPages } from './static-pages.ts';
 
 export type GatewayServer = {
   readonly url: string;
+  /** Returns `ok`, or `stopping` after `close` was called. */
+  readonly status: () => string;
   /** Stops accepting requests, finishes running ones within the grace period, then closes everything. */
   readonly close: () => Promise<void>;
 };
@@ -42,14 +44,15 @@ export const startGatewayServer = async ({
   const isDebug = log.isLevelEnabled('debug');
   const turns = createTurnQueue();
   const { apollo, schemaText } = await createApollo({ ...options, turns, cache, safelist });
-  const { app, listen, close } = createHttpApp({
+  const { app, status, listen, close } = createHttpApp({
     log,
     shutdownDelayMs: config.shutdownDelayMs,
     shutdownGraceMs: config.shutdownGraceMs,
     limits: config.http,
     hosts: config.hosts,
     turns,
-    health,
+    // Anybody may ask for it. The admin endpoints have the details.
+    health: config.isProduction ? undefined : health,
   });
   await app.register(cors, {
     origin: config.corsOrigins.includes('*') ? true : [...config.corsOrigins],
@@ -118,6 +121,7 @@ export const startGatewayServer = async ({
 
   return {
     url: listenUrl,
+    status,
     close: async () => {
       await close();
       await apollo.stop();

@@ -95,6 +95,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       url: server.url,
       config,
       sources: sourcesOf(config, sandboxed),
+      health: () => ({ status: server.status(), ...health() }),
       close: async () => {
         await server.close();
         redis?.close();

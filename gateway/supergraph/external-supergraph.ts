@@ -34,6 +34,7 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
       url: server.url,
       config,
       sources: Object.fromEntries([...subgraphsOf(supergraph.sdl).keys()].map((name) => [name, 'remote'])),
+      health: () => ({ status: server.status(), ...health() }),
       close: async () => {
         await server.close();
         redis?.close();

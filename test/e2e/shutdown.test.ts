@@ -41,11 +41,18 @@ test.each([
     ...sandboxEnvironment('openmage', shop),
     ...env,
     SHUTDOWN_DELAY_MS: '600000',
+    ADMIN_PORT: '0',
   });
+  const adminUrl = /in detail: +(\S+)/.exec(stopping.output())?.[1];
   expect(await stopping.health()).toEqual([200, 'ok']);
   stopping.process.kill('SIGTERM');
   await expect.poll(() => stopping.health()).toEqual([503, 'stopping']);
   expect(await stopping.health('/health/live')).toEqual([200, 'ok']);
+  expect(Boolean(adminUrl)).toBe(kind === 'gateway');
+  if (adminUrl) {
+    const response = await fetch(adminUrl);
+    expect([response.status, await response.json()]).toMatchObject([503, { status: 'stopping' }]);
+  }
   const path = kind === 'gateway' ? '/graphql' : '/inventory';
   const response = await fetch(`${stopping.origin}${path}`, {
     method: 'POST',
