@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@keyv/redis';
@@ -185,6 +185,16 @@ describe.skipIf(!hasTool('redis-server and openssl'))('a Redis with TLS and the 
       expect(gateway.output()).not.toContain('change-me');
     },
   );
+
+  test('a changed file of authorities is used without a restart', async () => {
+    const file = join(folder, 'current-ca.pem');
+    copyFileSync(join(folder, 'other-ca.pem'), file);
+    const stack = await startStack({ env: { ...environment(), REDIS_CA: file } });
+    onTestFinished(stack.close);
+    expect(await healthOf(stack)).toBe('down');
+    copyFileSync(join(folder, 'ca.pem'), file);
+    await expect.poll(() => healthOf(stack)).toBe('ok');
+  });
 
   test.each([
     ['another authority', 'other-ca.pem', /UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN/],
