@@ -1,3 +1,4 @@
+import type { HostPolicy } from '../runtime/hosts.ts';
 import type { ProviderResponse } from './middleware/chain.ts';
 import type { ParseRateLimit } from './middleware/rate-limit.ts';
 import type { Reads } from './reads/read.ts';
@@ -18,6 +19,8 @@ export type SandboxModule<Sandbox> = {
   readonly start: (options?: {
     readonly port?: number | undefined;
     readonly host?: string | undefined;
+    readonly hosts?: HostPolicy | undefined;
+    readonly control?: boolean | undefined;
   }) => Promise<Sandbox>;
   /** The variables that point the provider's client at a sandbox. */
   readonly environment: (at: { readonly url: string }) => Readonly<Record<string, string>>;

@@ -1,3 +1,4 @@
+import type { Log } from '../runtime/log.ts';
 import type { Redis } from '../runtime/redis.ts';
 import { createMemoryRateLimiter, type RateLimiter } from './rate-limits/memory.ts';
 import { createRedisRateLimiter } from './rate-limits/redis.ts';
@@ -8,6 +9,7 @@ export type Infrastructure = {
   /** Undefined if caching is off. */
   readonly openStore: OpenStore | undefined;
   readonly rateLimiter: RateLimiter;
+  readonly log: Log | undefined;
 };
 
 export type InfrastructureOptions = {
@@ -15,12 +17,14 @@ export type InfrastructureOptions = {
   readonly redis?: Redis | undefined;
   /** Maximum size of this process's cache, in bytes. 0 turns off caching, in Redis too. */
   readonly cacheBytes: number;
+  readonly log?: Log | undefined;
 };
 
-export const createInfrastructure = ({ redis, cacheBytes }: InfrastructureOptions): Infrastructure => {
+export const createInfrastructure = ({ redis, cacheBytes, log }: InfrastructureOptions): Infrastructure => {
   const memory = cacheBytes > 0 ? createMemoryStore({ maxBytes: cacheBytes }) : undefined;
   return {
     openStore: memory && (redis ? createRedisStore(redis, memory) : () => memory),
     rateLimiter: redis ? createRedisRateLimiter(redis) : createMemoryRateLimiter(),
+    log,
   };
 };

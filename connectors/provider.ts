@@ -36,11 +36,16 @@ export type Connection<Api, Definitions extends Reads> = {
   readonly invalidate: (changes: Changes<Definitions>) => Promise<void>;
 };
 
-export type Provider<Api, Definitions extends Reads> = {
+export type Provider<Api, Definitions extends Reads, ProviderSettings = never> = {
   /** The name that errors, logs and call statistics use: that of its subgraph. */
   readonly subgraph: string;
   /** Returns the connection for the request's credential; by default the configured one. */
   readonly connect: (options?: Pick<RequestOptions, 'credentials'>) => Connection<Api, Definitions>;
+  /**
+   * Uses other settings for new client requests. Returns whether they are for another credential. Requests that have begun
+   * keep their connection.
+   */
+  readonly configure: (settings: ProviderSettings) => boolean;
   /** Does the one-time work of the first request ahead of it. Throws UpstreamError. */
   readonly warmUp: () => Promise<void>;
   /** Waits for running requests to finish, then closes the connections. */
@@ -53,7 +58,7 @@ const MAX_CREDENTIALS = 100;
 /** Idle time after which a credential's connection is evicted, in milliseconds. */
 const IDLE_MS = 600_000;
 
-/** Delay before an evicted connection is closed, for client requests that still use it, in milliseconds. */
+/** Delay before a replaced or evicted connection is closed, for client requests that still use it, in milliseconds. */
 const GRACE_MS = 60_000;
 
 /** Maximum number of evicted connections that are still open. If there are more, the oldest is closed early. */
@@ -61,6 +66,8 @@ const MAX_EVICTED = 100;
 
 type ManagedConnection<Api, Definitions extends Reads> = Connection<Api, Definitions> & {
   readonly warmUp: () => Promise<unknown>;
+  /** Also invalidates the connection that replaces this one: a write may have begun before it was replaced. */
+  readonly forwardInvalidations: (to: Connection<Api, Definitions>) => void;
   readonly close: () => Promise<void>;
 };
 
@@ -74,11 +81,20 @@ export const createProvider = <
 >(
   infrastructure: Infrastructure,
   definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
-  { subgraph, settings }: { subgraph: string; settings: Settings<Shape> & CommonSettings<Policy> },
-): Provider<Api, Definitions> => {
-  const open = (options: typeof settings) => openConnection(infrastructure, definition, subgraph, options);
-  const configured = open(settings);
-  const configuredId = credentialIdOf(definition.identity(settings));
+  { subgraph, settings: first }: { subgraph: string; settings: Settings<Shape> & CommonSettings<Policy> },
+): Provider<Api, Definitions, Settings<Shape> & CommonSettings<Policy>> => {
+  const open = (options: typeof first) => openConnection(infrastructure, definition, subgraph, options);
+  let settings = first;
+  let configured = open(settings);
+  let configuredId = credentialIdOf(definition.identity(settings));
+  const retired = new Set<ManagedConnection<Api, Definitions>>();
+  const closeLater = (connection: ManagedConnection<Api, Definitions>): void => {
+    retired.add(connection);
+    setTimeout(() => {
+      retired.delete(connection);
+      void connection.close();
+    }, GRACE_MS).unref();
+  };
   const others = new LRUCache<string, ManagedConnection<Api, Definitions>>({
     max: MAX_CREDENTIALS,
     ttl: IDLE_MS,
@@ -107,6 +123,18 @@ export const createProvider = <
       const connection = others.get(id) ?? open(ownSettings);
       others.set(id, connection);
       return connection;
+    },
+    configure: (next) => {
+      const id = credentialIdOf(definition.identity(next));
+      if (id === configuredId) return false;
+      const previous = configured;
+      configured = others.get(id) ?? open(next);
+      others.delete(id);
+      settings = next;
+      configuredId = id;
+      previous.forwardInvalidations(configured);
+      closeLater(previous);
+      return true;
     },
     warmUp: async () => {
       await configured.warmUp();
@@ -171,6 +199,7 @@ const openConnection = <
     ...Object.values<CachePolicy>(cachePolicies).map(({ staleIfErrorMs }) => staleIfErrorMs),
   );
   const cache = store && createCache({ store, owner: `${subgraph}:${credentialId}`, longestTtlMs, timestamp });
+  let successor: Connection<Api, Definitions> | undefined;
   const readers = new Map<string, InvalidatedReader<unknown, unknown, unknown>>();
   for (const [name, read] of Object.entries(definition.reads(api))) {
     const cachePolicy = cachePolicies[read.policy as Policy];
@@ -185,6 +214,10 @@ const openConnection = <
         ([name, scopes]) => readers.get(name)?.invalidate(scopes ?? []) ?? [],
       );
       await cache?.invalidate([...new Set(tags)]);
+      await successor?.invalidate(changes);
+    },
+    forwardInvalidations: (to) => {
+      successor = to;
     },
     warmUp: async () => transport.warmUp?.(client),
     close: http.close,

@@ -5,7 +5,14 @@ import { z } from 'zod';
 import type { AdmissionLimits } from '../runtime/admission.ts';
 import { ConfigError, type Env, readEach, readEnv } from '../runtime/env.ts';
 import { createHostPolicy, type HostPolicy } from '../runtime/hosts.ts';
-import { allowedHosts, HttpEnv, type HttpLimits, Milliseconds, toHttpLimits } from '../runtime/http-limits.ts';
+import {
+  allowedHosts,
+  HttpEnv,
+  type HttpLimits,
+  Milliseconds,
+  OptionalMilliseconds,
+  toHttpLimits,
+} from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
 import type { TlsFiles } from '../runtime/tls.ts';
 import type { DocumentLimits } from '../subgraphs/kit/limits/document-limits.ts';
@@ -16,6 +23,7 @@ import {
   type SignRequest,
   SubgraphSecret,
 } from '../subgraphs/kit/protocol/signed-identity.ts';
+import { ADMIN_SHAPE, type AdminConfig, toAdminConfig } from './admin/config.ts';
 import type { AuditConfig } from './audit/audit.ts';
 import { BUNDLED_ARGUMENTS } from './audit/bundled-arguments.ts';
 import { AUTH_SECRETS, type AuthConfig, AuthEnv, readAuthConfig } from './auth/auth-config.ts';
@@ -104,12 +112,14 @@ export const GatewayEnv = HttpEnv.extend({
   TLS_CERT: z.string().optional(),
   TLS_KEY: z.string().optional(),
   TLS_CLIENT_CA: z.string().optional(),
+  ...ADMIN_SHAPE,
   LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
   SANDBOX: z.enum(['on', 'off']).optional(),
   INTROSPECTION: z.enum(['on', 'off']).optional(),
   SUPERGRAPH: z.string().optional(),
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
   SUBGRAPH_TIMEOUTS_MS: Timeouts.default(new Map()),
+  SHUTDOWN_DELAY_MS: OptionalMilliseconds.default(0),
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
   FORWARD_HEADERS: HeaderNames.refine(
     (names) => !names.some((name) => REQUEST_CONNECTION_HEADERS.has(name.toLowerCase())),
@@ -222,6 +232,8 @@ export type GatewayConfig = {
   readonly requestTimeoutMs: number;
   /** Returns the connection settings of a remote subgraph. */
   readonly remote: (name: string, url: string) => RemoteSubgraph;
+  /** Time for which requests are still accepted at shutdown, in milliseconds. */
+  readonly shutdownDelayMs: number;
   /** Time that running requests have to finish at shutdown, in milliseconds. */
   readonly shutdownGraceMs: number;
   /** Client headers that are forwarded to subgraphs, lowercased. */
@@ -242,6 +254,8 @@ export type GatewayConfig = {
   readonly hosts: HostPolicy;
   /** The public URL of the gateway, if it differs from the listening address. */
   readonly publicUrl: string | undefined;
+  /** The admin endpoints; undefined if they are off. */
+  readonly admin: AdminConfig | undefined;
   /** Origins allowed by CORS. `*` allows all. */
   readonly corsOrigins: readonly string[];
   /** How the access rules of the supergraph are enforced. */
@@ -363,6 +377,7 @@ export const readConfig = (
       sign: createRequestSigner(values.SUBGRAPH_SECRET ?? [], name),
       receivesCredentials: values.FORWARD_HEADERS.some((header) => CREDENTIAL_HEADER.test(header)),
     }),
+    shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     forwardHeaders: values.FORWARD_HEADERS.map((name) => name.toLowerCase()),
     returnHeaders: values.RETURN_HEADERS,
@@ -377,6 +392,7 @@ export const readConfig = (
       ...(values.PUBLIC_URL ? [new URL(values.PUBLIC_URL).hostname] : []),
     ]),
     publicUrl: values.PUBLIC_URL,
+    admin: toAdminConfig(values, values.ALLOWED_HOSTS),
     corsOrigins: values.CORS_ORIGINS,
     authorization: {
       unauthorized: values.UNAUTHORIZED,

@@ -3,10 +3,11 @@ import { enableCompileCache } from 'node:module';
 import type { Env } from '../runtime/env.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
+import { withAdminServer } from './admin/server.ts';
 import { fileOfWriter } from './audit/file.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
 import { startGateway } from './start.ts';
-import { type Ready, startWorkers } from './workers.ts';
+import { answerHealthRequests, type Ready, startWorkers } from './workers.ts';
 
 // Caches compiled modules in the system's temporary folder, to speed up the next start.
 enableCompileCache();
@@ -30,7 +31,10 @@ const EXAMPLE_QUERY = `{
   }
 }`;
 
-const printBanner = ({ url, sources }: Ready, { explorer, desk, supergraphFile, auth }: GatewayConfig): void => {
+const printBanner = (
+  { url, adminUrl, sources }: Ready & { readonly adminUrl?: string | undefined },
+  { explorer, desk, supergraphFile, auth }: GatewayConfig,
+): void => {
   const lines = [
     `Tributary answers at ${url}/graphql`,
     ...(desk ? [`Customer desk:            ${url}/desk`] : []),
@@ -39,6 +43,7 @@ const printBanner = ({ url, sources }: Ready, { explorer, desk, supergraphFile, 
       ? ['Authentication:           none, so everyone may do everything. See docs/security.md.']
       : []),
     ...(auth.development ? [`Tokens of sample people:  ${url}/auth/development/people`] : []),
+    ...(adminUrl ? [`Health in detail:         ${adminUrl}/health/ready`] : []),
     ...Object.entries(sources).map(([name, source]) => `  ${name.padEnd(10)} from ${SOURCES[source]}`),
     ...(supergraphFile ? [] : [`\nA first query across all three subgraphs:\n\n${EXAMPLE_QUERY}\n`]),
   ];
@@ -51,18 +56,21 @@ const auditLogOfWorker = (worker: number): Env => {
   return file ? { AUDIT_LOG: fileOfWriter(file, `worker-${worker}`) } : {};
 };
 
+const startCluster = async (workers: number) => {
+  const started = await startWorkers(workers, () => createLog(readConfig(process.env, []).logLevel), auditLogOfWorker);
+  return withAdminServer(started, readConfig(process.env, []));
+};
+
 await run(process.env, async () => {
   if (cluster.isWorker) {
-    const { url, sources, close } = await startGateway(process.env);
+    const { url, sources, health, close } = await startGateway(process.env);
+    answerHealthRequests(health);
     process.send?.({ url, sources } satisfies Ready);
     return { close };
   }
   // Not validated here: the process that starts the gateway reports all configuration errors at once.
   const workers = Number(process.env['CLUSTER_WORKERS']);
-  const gateway =
-    workers > 1
-      ? await startWorkers(workers, () => createLog(readConfig(process.env, []).logLevel), auditLogOfWorker)
-      : await startGateway(process.env);
+  const gateway = workers > 1 ? await startCluster(workers) : await startGateway(process.env);
   printBanner(gateway, readConfig(process.env, []));
   return gateway;
 });

@@ -1,8 +1,28 @@
+import cluster from 'node:cluster';
+import product from '../package.json' with { type: 'json' };
 import type { Env } from '../runtime/env.ts';
+import { withAdminServer } from './admin/server.ts';
 import type { StartedGateway } from './started-gateway.ts';
 
 /** Starts the gateway for the bundled graph or, if SUPERGRAPH is set, for an external supergraph. Throws ConfigError. */
 export const startGateway = async (env: Env): Promise<StartedGateway> => {
+  const started = await startGraph(env);
+  const gateway: StartedGateway = {
+    ...started,
+    health: () => ({
+      ...started.health(),
+      version: product.version,
+      pid: process.pid,
+      uptimeS: Math.floor(process.uptime()),
+      subgraphs: started.sources,
+    }),
+  };
+  // The primary process of a cluster has the admin endpoints of all workers.
+  if (cluster.isWorker) return gateway;
+  return withAdminServer(gateway, gateway.config);
+};
+
+const startGraph = async (env: Env): Promise<StartedGateway> => {
   // Loaded on demand: a gateway with remote subgraphs starts without loading the provider clients.
   if (env['SUPERGRAPH'])
     return (await import('./supergraph/external-supergraph.ts')).startExternalSupergraph(env, env['SUPERGRAPH']);

@@ -1,10 +1,15 @@
+import type { Health } from '../runtime/http-app.ts';
 import type { GatewayConfig } from './config.ts';
 
 /** A running gateway. */
 export type StartedGateway = {
   readonly url: string;
+  /** Where the admin endpoints are; undefined if they are off, or another process has them. */
+  readonly adminUrl?: string | undefined;
   readonly config: GatewayConfig;
   /** The data source of each subgraph. */
   readonly sources: Readonly<Record<string, 'provider' | 'sandbox' | 'remote'>>;
+  /** Returns the state in detail, for operators. */
+  readonly health: () => Health;
   readonly close: () => Promise<void>;
 };

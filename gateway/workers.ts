@@ -1,7 +1,8 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Env } from '../runtime/env.ts';
-import type { Running } from '../runtime/lifecycle.ts';
+import type { Health } from '../runtime/http-app.ts';
 import type { Log } from '../runtime/log.ts';
+import type { AdminSubject } from './admin/server.ts';
 import type { StartedGateway } from './started-gateway.ts';
 
 /*
@@ -10,6 +11,34 @@ import type { StartedGateway } from './started-gateway.ts';
 
 /** The message that a worker sends when it is ready. */
 export type Ready = Pick<StartedGateway, 'url' | 'sources'>;
+
+/** Lets the primary process ask this worker for its state. */
+export const answerHealthRequests = (health: () => Health): void => {
+  process.on('message', (request) => {
+    if (request === HEALTH_REQUEST) process.send?.({ health: health() } satisfies HealthReply);
+  });
+};
+
+const HEALTH_REQUEST = 'health';
+
+type HealthReply = { readonly health: Health };
+
+/** Time for a worker to reply, in milliseconds. */
+const HEALTH_TIMEOUT_MS = 1_000;
+
+const healthOf = (worker: Worker): Promise<Health> =>
+  new Promise((resolve) => {
+    const finish = (health: Health) => {
+      clearTimeout(timer);
+      worker.off('message', onMessage);
+      resolve(health);
+    };
+    const onMessage = (message: Partial<HealthReply>) => message.health && finish(message.health);
+    const timer = setTimeout(finish, HEALTH_TIMEOUT_MS, { status: 'unresponsive', pid: worker.process.pid });
+    worker.on('message', onMessage);
+    // A worker that has just ended cannot be asked.
+    worker.send(HEALTH_REQUEST, () => {});
+  });
 
 /** A worker failed to start. It has already logged the reason. */
 export class WorkerFailedError extends Error {
@@ -31,7 +60,7 @@ export const startWorkers = async (
   count: number,
   openLog: () => Log,
   envOf: (number: number) => Env = () => ({}),
-): Promise<Running & Ready> => {
+): Promise<AdminSubject & Ready> => {
   const workers = new Set<Worker>();
   let isStopping = false;
   // With port 0, the first worker chooses the port for all.
@@ -66,6 +95,12 @@ export const startWorkers = async (
   await Promise.all(Array.from({ length: count - 1 }, (_, index) => startOne(index + 2)));
   return {
     ...ready,
+    health: async () => {
+      const states = await Promise.all([...workers].map(healthOf));
+      // One that takes requests is enough.
+      const { status } = states.find((state) => state.status === 'ok') ?? states[0] ?? { status: 'stopping' };
+      return { status, workers: states };
+    },
     close: async () => {
       isStopping = true;
       await Promise.all(

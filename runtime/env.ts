@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import type { z } from 'zod';
 
 /** Environment variables as a process receives them. */
@@ -103,10 +103,17 @@ export const toRequirement: z.core.$ZodErrorMap = (issue) => {
   }
 };
 
+/** Maximum size of a file with a secret, in bytes. */
+const MAX_SECRET_BYTES = 64 * 1024;
+
 const readSecretFile = (name: string, path: string): string => {
+  let text: string;
   try {
-    return readFileSync(path, 'utf8').trim();
+    if (statSync(path).size > MAX_SECRET_BYTES) throw new Error('The file is too large.');
+    text = readFileSync(path, 'utf8').trim();
   } catch (cause) {
     throw new ConfigError(`${name}: the file cannot be read.`, { cause });
   }
+  if (!text) throw new ConfigError(`${name}: the file is empty.`);
+  return text;
 };

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Server as TlsServer } from 'node:tls';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { watchConnections } from './connections.ts';
@@ -9,23 +10,32 @@ import { OVERLOADED, type Refusal, RequestRefused, SHUTTING_DOWN, UNSUPPORTED_ME
 import type { HttpLimits } from './http-limits.ts';
 import { type Address, assertPortFree, listenOptions } from './listen.ts';
 import type { Log } from './log.ts';
+import { createOverloadLog } from './overload-log.ts';
 import { sendError, sendRefusal } from './send-refusal.ts';
 import { readTls, type TlsFiles, watchTls } from './tls.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
+/** The state of a process or a part of it. `status` is `ok` if it takes requests. */
+export type Health = Readonly<Record<string, unknown>> & { readonly status: string };
+
 export type HttpApp = {
   readonly app: FastifyInstance;
+  /** Returns `ok`, or `stopping` after `close` was called. */
+  readonly status: () => string;
   /** Starts listening and returns the URL. Port 0 selects a free port. */
   readonly listen: (at: Address) => Promise<string>;
   /**
-   * Stops accepting requests and closes connections without a running request, except those whose response is being read.
-   * Running requests may finish within the grace period; after that, their connections are closed too.
+   * Reports not being ready, and goes on serving for the shutdown delay. Then stops accepting requests and closes connections
+   * without a running request, except those whose response is being read. Running requests may finish within the grace period;
+   * after that, their connections are closed too.
    */
   readonly close: () => Promise<void>;
 };
 
 export type HttpAppOptions = {
   readonly log: Log;
+  /** Time for which requests are still accepted at shutdown, until load balancers send no more, in milliseconds. */
+  readonly shutdownDelayMs: number;
   /** Time that running requests have to finish at shutdown, in milliseconds. */
   readonly shutdownGraceMs: number;
   readonly limits: HttpLimits;
@@ -34,8 +44,8 @@ export type HttpAppOptions = {
   readonly tls?: TlsFiles | undefined;
   /** Yields between parsing long bodies. */
   readonly turns: TurnQueue;
-  /** Returns additional fields of the `/health/ready` response. */
-  readonly health?: () => Readonly<Record<string, string>>;
+  /** Returns additional fields of the `/health/ready` response. A `status` other than `ok` means that it is not ready. */
+  readonly health?: (() => Partial<Health> | Promise<Partial<Health>>) | undefined;
 };
 
 // The interval at which Node checks its read timeouts is derived from them. Node's default is 30 seconds.
@@ -48,6 +58,7 @@ const MAX_CHECK_INTERVAL_MS = 1_000;
  */
 export const createHttpApp = ({
   log,
+  shutdownDelayMs,
   shutdownGraceMs,
   limits,
   hosts,
@@ -55,7 +66,11 @@ export const createHttpApp = ({
   turns,
   health = () => ({}),
 }: HttpAppOptions): HttpApp => {
+  // Not ready any more, but still serving.
+  let isDraining = false;
   let isStopping = false;
+  const status = () => (isDraining ? 'stopping' : 'ok');
+  const countOverload = createOverloadLog(log);
   const { headerTimeoutMs, bodyTimeoutMs } = limits;
   const http = {
     maxHeaderSize: limits.maxHeaderBytes,
@@ -78,6 +93,7 @@ export const createHttpApp = ({
     // A malformed path reaches no other handler or hook.
     frameworkErrors: (_error, _request, reply) => {
       connections.sending(reply.raw, 0);
+      reply.headers(HEADERS);
       return sendError(reply, 400, 'Invalid request URL.', 'BAD_REQUEST');
     },
   });
@@ -106,20 +122,23 @@ export const createHttpApp = ({
     done(null, payload);
   });
   app.addHook('onSend', (_request, reply, payload, done) => {
-    // A kept-alive connection would keep the process alive after its last response.
-    if (isStopping || connections.isRetired(reply.raw)) reply.header('connection', 'close');
+    // A kept-alive connection would keep the process alive after its last response, and its client at this replica.
+    if (isDraining || connections.isRetired(reply.raw)) reply.header('connection', 'close');
+    else if (reply.statusCode === OVERLOADED.status && reply.hasHeader('retry-after')) countOverload();
+    reply.headers(HEADERS);
     connections.sending(reply.raw, byteLengthOf(payload));
     done();
   });
   app.get('/health/live', async () => ({ status: 'ok' }));
   app.get('/health/ready', async (_request, reply) => {
-    if (isStopping) reply.code(503);
-    return { status: isStopping ? 'stopping' : 'ok', ...health() };
+    const state = { status: status(), ...(await health()) };
+    return reply.code(state.status === 'ok' ? 200 : 503).send(state);
   });
 
   let additionalServers: readonly Server[] = [];
   return {
     app,
+    status,
     listen: async ({ port, host }) => {
       const [address = host, ...rest] = host === 'localhost' ? LOOPBACK : [host];
       await assertPortFree({ port, host: address });
@@ -129,6 +148,8 @@ export const createHttpApp = ({
       return `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
     },
     close: async () => {
+      isDraining = true;
+      if (shutdownDelayMs > 0) await delay(shutdownDelayMs);
       isStopping = true;
       unwatchTls?.();
       for (const server of additionalServers) server.close();
@@ -141,6 +162,9 @@ export const createHttpApp = ({
   };
 };
 
+/** Headers of every response. A browser must not take JSON, or any other type, for something else. */
+const HEADERS = { 'x-content-type-options': 'nosniff' };
+
 const BODYLESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'TRACE']);
 
 /**
@@ -152,7 +176,8 @@ const refuseOtherRoutes = (app: FastifyInstance): void => {
   app.setNotFoundHandler((_request, reply) => {
     // Only GraphQL endpoints accept both.
     const endpoints = [...methods].flatMap(([url, names]) => (names.has('GET') && names.has('POST') ? [url] : []));
-    sendError(reply, 404, `Nothing is served at this path. GraphQL is served at ${endpoints.join(', ')}.`, 'NOT_FOUND');
+    const hint = endpoints.length > 0 ? ` GraphQL is served at ${endpoints.join(', ')}.` : '';
+    sendError(reply, 404, `Nothing is served at this path.${hint}`, 'NOT_FOUND');
   });
   app.addHook('onRoute', ({ url, method }) => {
     methods.set(url, new Set([...(methods.get(url) ?? []), ...[method].flat()]));

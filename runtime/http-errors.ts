@@ -96,6 +96,7 @@ export const toRawResponse = (refusal: Refusal): string => {
   return [
     `HTTP/1.1 ${refusal.status} ${REASON_PHRASES[refusal.status] ?? ''}`,
     'content-type: application/json; charset=utf-8',
+    'x-content-type-options: nosniff',
     `content-length: ${Buffer.byteLength(body)}`,
     ...(refusal.status === 503 ? ['retry-after: 1'] : []),
     'connection: close',

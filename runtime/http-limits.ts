@@ -7,6 +7,9 @@ const MIB = 1024 * 1024;
 /** A positive duration in milliseconds that fits a timer. */
 export const Milliseconds = z.coerce.number().int().positive().max(MAX_TIMER_MS);
 
+/** The same, or none. */
+export const OptionalMilliseconds = z.coerce.number().int().min(0).max(MAX_TIMER_MS);
+
 const Count = z.coerce.number().int().positive();
 
 /** Host names without ports: only the name of the `Host` header is compared. */

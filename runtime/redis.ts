@@ -1,19 +1,40 @@
+import { isIP } from 'node:net';
 import { createClient } from '@keyv/redis';
 import { monotonicNow } from './clock.ts';
 import type { Log } from './log.ts';
 
-const createReconnectingClient = (url: string) =>
-  createClient({
+/** Where Redis is, and whom to trust there. */
+export type RedisTarget = {
+  readonly url: string;
+  /** Certificates of the authorities to trust with `rediss`, in PEM form, instead of the system's. */
+  readonly ca?: string | undefined;
+};
+
+const createReconnectingClient = ({ url, ca }: RedisTarget) => {
+  const { protocol, hostname } = URL.parse(url) ?? {};
+  return createClient({
     url,
     // Commands fail immediately without a connection, instead of waiting for one.
     disableOfflineQueue: true,
-    socket: { connectTimeout: 2_000, reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, 2_000) },
+    // Another command that a restricted user would need.
+    disableClientInfo: true,
+    socket: {
+      connectTimeout: 2_000,
+      reconnectStrategy: (tries: number) => Math.min(50 * 2 ** tries, 2_000),
+      ...(protocol === 'rediss:' && {
+        tls: true as const,
+        ...(ca && { ca }),
+        // The client does not name the server, which some need to choose their certificate.
+        ...(hostname && !isIP(hostname.replace(/^\[|\]$/g, '')) && { servername: hostname }),
+      }),
+    },
   });
+};
 
 /** Returns whether a URL is valid for a Redis client. Special characters in a password, for example, must be percent-encoded. */
 export const isRedisUrl = (url: string): boolean => {
   try {
-    createReconnectingClient(url);
+    createReconnectingClient({ url });
     return true;
   } catch {
     return false;
@@ -26,6 +47,8 @@ export type RedisClient = ReturnType<typeof createReconnectingClient>;
 export type Redis = {
   /** Returns whether Redis is available, as far as is known. */
   readonly isUp: () => boolean;
+  /** Returns whether Redis refuses writes because its memory is full. It may still be read. */
+  readonly isFull: () => boolean;
   /**
    * Runs a command. Returns undefined if Redis is unavailable, fails or exceeds the timeout: the shared state is optional, so
    * callers never wait for it or fail because of it.
@@ -40,6 +63,8 @@ export type Redis = {
   readonly suspend: () => void;
   /** Registers a listener that runs after each reconnection, before any other command. If it throws, reconnecting is retried. */
   readonly onReconnect: (work: ReconnectListener) => void;
+  /** Replaces the connection by one to another target. Returns whether it is another. */
+  readonly connectTo: (target: RedisTarget) => boolean;
   readonly close: () => void;
 };
 
@@ -67,6 +92,12 @@ const RECONNECT_WORK_MS = 10_000;
 /** Interval at which the clock is compared with the Redis server's, in milliseconds. */
 const CLOCK_CHECK_MS = 5_000;
 
+/** Interval between log entries about a full Redis, in milliseconds. */
+const LOG_FULL_EVERY_MS = 60_000;
+
+/** The key of the write that shows whether a full Redis takes writes again. */
+const TRIAL_KEY = 'tributary:trial';
+
 /** Tolerated clock difference, in milliseconds. Synchronized machines differ by less. */
 export const MAX_CLOCK_SKEW_MS = 1_000;
 
@@ -87,20 +118,24 @@ const withTimeout = async <T>(work: Promise<T>, limitMs: number): Promise<T> => 
   }
 };
 
-export type RedisOptions = {
-  readonly url: string;
+export type RedisOptions = RedisTarget & {
   /** Timeout of one command, in milliseconds. Redis in the same network replies within one. */
   readonly timeoutMs: number;
   readonly log: Log;
 };
 
 /** Connects to Redis, and keeps reconnecting for the lifetime of the process. */
-export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
+export const createRedis = ({ timeoutMs, log, ...first }: RedisOptions): Redis => {
+  let target: RedisTarget = first;
   const reconnectListeners: ReconnectListener[] = [];
   const clock = createRemoteClock();
-  let client = createReconnectingClient(url);
+  let client = createReconnectingClient(target);
   /** Undefined until known, so that Redis being unavailable at startup is logged too. */
   let isUp: boolean | undefined;
+  let isFull = false;
+  /** Work that Redis refused for a lack of rights. Redis counts as unavailable until it takes that. */
+  let denied: ((client: RedisClient) => Promise<unknown>) | undefined;
+  let fullLoggedAt = Number.NEGATIVE_INFINITY;
   let isClockSetBack = false;
   let isClosed = false;
   let failedChecks = 0;
@@ -126,6 +161,23 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
     log.warn({ redis: 'down', why }, 'Redis (REDIS_URL) is unavailable. Continuing without it and reconnecting.');
   };
 
+  const markFull = () => {
+    isFull = true;
+    if (monotonicNow() - fullLoggedAt < LOG_FULL_EVERY_MS) return;
+    fullLoggedAt = monotonicNow();
+    log.warn({ redis: 'full', why: 'OOM' }, 'Redis (REDIS_URL) is full and refuses writes. Raise maxmemory or evict.');
+  };
+
+  /** Writes to a full Redis until it takes that. */
+  const tryWrite = async () => {
+    try {
+      await withTimeout(client.set(TRIAL_KEY, '', { PX: 1 }), timeoutMs);
+      isFull = false;
+    } catch (error) {
+      if (reasonOf(error) !== 'OOM') throw error;
+    }
+  };
+
   const compareClocks = async () => {
     const sentAt = monotonicNow();
     const time: unknown = await withTimeout(client.sendCommand(['TIME']), timeoutMs);
@@ -138,6 +190,8 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
     if (!current.isReady) return;
     try {
       await compareClocks();
+      if (denied) await withTimeout(denied(current), timeoutMs);
+      denied = undefined;
       const state = { client: current, isClockSetBack };
       for (const work of reconnectListeners) await withTimeout(work(state), RECONNECT_WORK_MS);
       if (current !== client || !current.isReady) return;
@@ -198,7 +252,7 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
     if (client.isOpen) client.destroy();
     setStatus(false, cause);
     failedChecks = 0;
-    client = createReconnectingClient(url);
+    client = createReconnectingClient(target);
     clearTimeout(handshakeTimer);
     clearTimeout(retryTimer);
     clearTimeout(connectTimer);
@@ -209,6 +263,7 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
     if (!isUp) return;
     try {
       await compareClocks();
+      if (isFull) await tryWrite();
     } catch (error) {
       return markDown(error);
     }
@@ -221,12 +276,19 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
 
   return {
     isUp: () => isUp === true && client.isReady,
+    isFull: () => isFull,
     attempt: async (work) => {
       if (!isUp || !client.isReady) return undefined;
       try {
         return await withTimeout(work(client), timeoutMs);
       } catch (error) {
         if (error instanceof RedisTimeout) markDown(error);
+        const why = reasonOf(error);
+        if (why === 'OOM') markFull();
+        if (why === 'NOPERM') {
+          denied = work;
+          markDown(error);
+        }
         return undefined;
       }
     },
@@ -234,6 +296,12 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
     suspend: () => markDown(),
     onReconnect: (work) => {
       reconnectListeners.push(work);
+    },
+    connectTo: (next) => {
+      if (next.url === target.url && next.ca === target.ca) return false;
+      target = next;
+      replaceClient();
+      return true;
     },
     close: () => {
       isClosed = true;
@@ -246,9 +314,13 @@ export const createRedis = ({ url, timeoutMs, log }: RedisOptions): Redis => {
   };
 };
 
+/** A lack of rights in a script, as Redis 7.0 and later versions report it. */
+const DENIED_IN_SCRIPT = /^ERR (The user executing the script can't|ACL failure in script)/;
+
 /** Returns the code or kind of an error. The rest of its message may contain the URL. */
 const reasonOf = (error: unknown): unknown => {
   if (!(error instanceof Error)) return undefined;
+  if (DENIED_IN_SCRIPT.test(error.message)) return 'NOPERM';
   // Redis errors start with their kind, e.g. WRONGPASS or NOAUTH.
   return ('code' in error && error.code) || /^[A-Z]{3,}(?= )/.exec(error.message)?.[0] || error.name;
 };

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { HttpEnv } from '../runtime/http-limits.ts';
 
 /** Creates the schema of a sandbox process's variables, for the providers with these names. */
 export const createSandboxProcessEnv = (providers: readonly string[]) =>
-  z.object({
+  HttpEnv.pick({ NODE_ENV: true, HOST: true, ALLOWED_HOSTS: true }).extend({
     SANDBOXES: z
       .string()
       .default(providers.join(','))
@@ -10,5 +11,5 @@ export const createSandboxProcessEnv = (providers: readonly string[]) =>
       .pipe(z.array(z.enum(providers, `must be a list of: ${providers.join(', ')}`)).min(1)),
     /** The first sandbox's port; the others use the following ports. */
     PORT: z.coerce.number().int().min(0).max(65_533).default(4011),
-    HOST: z.string().default('127.0.0.1'),
+    SANDBOX_CONTROL: z.enum(['on', 'off']).optional(),
   });

@@ -2,8 +2,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { pipeline, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { createHostPolicy, type HostPolicy } from '../runtime/hosts.ts';
 import { MAX_ENTRIES } from './bounds.ts';
 import { createFaults, type Fault } from './faults.ts';
+import { isJson, refuseOtherSites } from './guard.ts';
 
 export type SandboxRequest = {
   readonly method: string;
@@ -76,17 +78,21 @@ export type ListenOptions = {
   /** Default: 0, any free port. */
   readonly port?: number | undefined;
   readonly host?: string | undefined;
+  /** The host names under which clients may reach the sandbox. Default: `host`, IP addresses and `localhost`. */
+  readonly hosts?: HostPolicy | undefined;
+  /** Whether it can be controlled over HTTP. Default: no. */
+  readonly control?: boolean | undefined;
 };
 
 /**
  * Serves a fake provider on a real socket.
  *
- * A sandbox in another process is controlled over HTTP: `GET /_sandbox/calls`, `POST /_sandbox/faults` (one fault as
- * JSON) and `DELETE /_sandbox` (clears both). `GET /_sandbox/health` is the health check.
+ * With `control`, a sandbox in another process is controlled over HTTP: `GET /_sandbox/calls`, `POST /_sandbox/faults` (one
+ * fault as `application/json`) and `DELETE /_sandbox` (clears both). `GET /_sandbox/health` is the health check.
  */
 export const startSandboxServer = async (
   provider: FakeProvider,
-  { port = 0, host = '127.0.0.1' }: ListenOptions = {},
+  { port = 0, host = '127.0.0.1', hosts = createHostPolicy([host.toLowerCase()]), control = false }: ListenOptions = {},
 ): Promise<Sandbox> => {
   const faults = createFaults();
   const calls: SandboxCall[] = [];
@@ -96,8 +102,12 @@ export const startSandboxServer = async (
     calls.length = 0;
   };
 
-  const control = (request: SandboxRequest): SandboxResponse => {
+  const handleControl = (request: SandboxRequest): SandboxResponse => {
     if (request.path === '/_sandbox/health') return { status: 200, body: '{"status":"ok"}' };
+    if (!control) return { status: 404, body: 'The control endpoints are off. Set SANDBOX_CONTROL=on.\n' };
+    if (request.method === 'POST' && !isJson(request.headers)) {
+      return { status: 415, body: 'Send the fault as application/json.\n' };
+    }
     if (request.path === '/_sandbox/calls') return { status: 200, body: JSON.stringify(calls) };
     if (request.path === '/_sandbox/faults' && request.method === 'POST') faults.add(JSON.parse(request.body) as Fault);
     else if (request.path === '/_sandbox' && request.method === 'DELETE') reset();
@@ -106,6 +116,8 @@ export const startSandboxServer = async (
   };
 
   const serve = async (message: IncomingMessage, response: ServerResponse) => {
+    const refusal = refuseOtherSites(message.headers, hosts);
+    if (refusal) return write(response, { ...refusal, headers: { connection: 'close' } });
     const url = new URL(message.url ?? '/', 'http://sandbox');
     const request: SandboxRequest = {
       method: message.method ?? 'GET',
@@ -114,7 +126,7 @@ export const startSandboxServer = async (
       headers: message.headers,
       body: await text(message),
     };
-    if (request.path.startsWith('/_sandbox')) return write(response, control(request));
+    if (request.path.startsWith('/_sandbox')) return write(response, handleControl(request));
 
     const description = provider.describe(request);
     const key = request.headers['idempotency-key'];

@@ -41,7 +41,8 @@ const sandboxes = await startSandboxes();
 const { stripe, hubspot, openmage } = sandboxes;
 
 const fail = async (url: string, fault: object): Promise<void> => {
-  await fetch(`${url}/_sandbox/faults`, { method: 'POST', body: JSON.stringify(fault) });
+  const headers = { 'content-type': 'application/json' };
+  await fetch(`${url}/_sandbox/faults`, { method: 'POST', headers, body: JSON.stringify(fault) });
 };
 
 const reset = async (): Promise<void> => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ConfigError, type Env, readEnv } from '../runtime/env.ts';
 import { createHostPolicy } from '../runtime/hosts.ts';
-import { allowedHosts, HttpEnv, Milliseconds, toHttpLimits } from '../runtime/http-limits.ts';
+import { allowedHosts, HttpEnv, Milliseconds, OptionalMilliseconds, toHttpLimits } from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
 import { subgraphs } from './index.ts';
 import { createLimitsShape, readLimits, SUBGRAPH_LIMITS } from './kit/limits/limits-env.ts';
@@ -31,6 +31,7 @@ export const SubgraphProcessEnv = HttpEnv.extend({
   SANDBOX_URLS: SandboxUrls.default(new Map()),
   PORT: z.coerce.number().int().min(0).max(65_535).default(4001),
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+  SHUTDOWN_DELAY_MS: OptionalMilliseconds.default(0),
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
@@ -57,6 +58,7 @@ export const readConfig = (env: Env) => {
     port: values.PORT,
     host: values.HOST,
     logLevel: values.LOG_LEVEL,
+    shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
     admission: { running: values.MAX_REQUESTS, waiting: values.MAX_WAITING_REQUESTS },

@@ -68,6 +68,7 @@ const READ = `
 local most, room, found = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
 for i, key in ipairs(KEYS) do
   local size = redis.pcall('STRLEN', key)
+  if type(size) == 'table' and not string.find(size.err, '^WRONGTYPE') then return size end
   if type(size) ~= 'number' or size > most or size > room then found[i] = 0
   else
     room = room - size

@@ -3,7 +3,7 @@ import cors from '@fastify/cors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createAdmission, withAdmission } from '../../runtime/admission.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { createHttpApp, requestSignal } from '../../runtime/http-app.ts';
+import { createHttpApp, type Health, requestSignal } from '../../runtime/http-app.ts';
 import { addHeader } from '../../runtime/reply-header.ts';
 import { sendError, sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
@@ -20,10 +20,12 @@ import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
 import { createSafelistGuard, hasInvalidHash, readRequestedOperation, readSafelist } from './safelist.ts';
-import { registerPages } from './static-pages.ts';
+import { addLandingPageHeaders, registerPages } from './static-pages.ts';
 
 export type GatewayServer = {
   readonly url: string;
+  /** Returns the state in detail. Its `status` is `ok`, or `stopping` after `close` was called. */
+  readonly health: () => Health;
   /** Stops accepting requests, finishes running ones within the grace period, then closes everything. */
   readonly close: () => Promise<void>;
 };
@@ -65,14 +67,17 @@ export const startGatewayServer = async ({
     findUnmetRules: createAuthorizer(decide && { decide, timeoutMs, log }),
     plugins: audit ? [audit.plugin] : [],
   });
-  const { app, listen, close } = createHttpApp({
+  const details = () => ({ ...health(), ...audit?.health() });
+  const { app, status, listen, close } = createHttpApp({
     log,
+    shutdownDelayMs: config.shutdownDelayMs,
     shutdownGraceMs: config.shutdownGraceMs,
     limits: config.http,
     tls: config.tls,
     hosts: config.hosts,
     turns,
-    health: () => ({ ...health(), ...audit?.health() }),
+    // Anybody may ask for it. The admin endpoints have the details.
+    health: config.isProduction ? undefined : details,
   });
   if (audit) app.decorate('onRefusal', audit.onRefusal);
   await app.register(cors, {
@@ -134,6 +139,7 @@ export const startGatewayServer = async ({
       const refusal = checkSafelist?.(readRequestedOperation(parameters), pick(request.headers, CLIENT_HEADERS));
       if (refusal) await sendError(reply, refusal.status, refusal.message, refusal.code);
     },
+    ...(config.explorer && { onSend: addLandingPageHeaders }),
     handler: withAdmission(
       createAdmission(config.admission),
       (request) => arrivalOf(request).signal,
@@ -182,6 +188,7 @@ export const startGatewayServer = async ({
 
   return {
     url: listenUrl,
+    health: () => ({ status: status(), ...details() }),
     close: async () => {
       await close();
       await authenticator?.close();

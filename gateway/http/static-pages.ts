@@ -1,24 +1,13 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FastifyStaticOptions } from '@fastify/static';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import { hostNameOf } from '../../runtime/hosts.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
 import type { GatewayConfig } from '../config.ts';
+import { DESK_HEADERS, EXPLORER_HEADERS, LANDING_PAGE_HEADERS } from './page-headers.ts';
 
 const CLIENTS = join(import.meta.dirname, '../../clients');
-
-/** Allows pages to load only their own files and this gateway's responses. The explorer's editor needs inline styles. */
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'self'",
-  "style-src 'self' 'unsafe-inline'",
-  "img-src 'self' data:",
-  "font-src 'self' data:",
-  "worker-src 'self' blob:",
-  "frame-ancestors 'none'",
-  "base-uri 'none'",
-].join('; ');
 
 export type PagesOptions = {
   readonly config: GatewayConfig;
@@ -49,9 +38,9 @@ export const registerPages = async (
   };
   if (explorer) {
     app.get('/', (_request, reply) => reply.redirect('/graphql'));
-    await registerPage(app, '/graphiql', join(CLIENTS, 'explorer/dist'));
+    await registerPage(app, '/graphiql', join(CLIENTS, 'explorer/dist'), EXPLORER_HEADERS);
   }
-  if (desk) await registerPage(app, '/desk', join(CLIENTS, 'web/dist'));
+  if (desk) await registerPage(app, '/desk', join(CLIENTS, 'web/dist'), DESK_HEADERS);
   if (explorer && introspection) {
     app.get('/schema.graphql', { onRequest: guardSchema ? [guardSchema] : [] }, (_request, reply) =>
       reply.type('text/plain; charset=utf-8').send(schemaText()),
@@ -70,8 +59,19 @@ export const registerPages = async (
 const toReachableUrl = (url: string): string =>
   url.replace('//0.0.0.0:', '//localhost:').replace('//[::]:', '//localhost:');
 
+/** Adds the headers of Apollo Server's landing page, which `/graphql` returns to browsers, if the response is that page. */
+export const addLandingPageHeaders: NonNullable<RouteOptions['onSend']> = (_request, reply, _payload, done) => {
+  if (String(reply.getHeader('content-type')).startsWith('text/html')) reply.headers(LANDING_PAGE_HEADERS);
+  done();
+};
+
 /** Serves a built single-page app. Every path below the prefix that is not a file returns the app, which routes by it. */
-const registerPage = async (app: FastifyInstance, prefix: string, root: string): Promise<void> => {
+const registerPage = async (
+  app: FastifyInstance,
+  prefix: string,
+  root: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<void> => {
   await app.register(
     async (scope) => {
       if (!existsSync(root)) {
@@ -84,7 +84,11 @@ const registerPage = async (app: FastifyInstance, prefix: string, root: string):
       await scope.register((await import('@fastify/static')).default, {
         root,
         redirect: true,
-        setHeaders: setPageHeaders,
+        setHeaders: (reply, path) => {
+          // Files in `assets` are immutable: their names contain a content hash.
+          reply.header('cache-control', path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache');
+          for (const [name, value] of Object.entries(headers)) reply.header(name, value);
+        },
         cacheControl: false,
       });
       scope.setNotFoundHandler((request, reply) => {
@@ -98,11 +102,3 @@ const registerPage = async (app: FastifyInstance, prefix: string, root: string):
 
 /** File names change with each build, so a page that is still open can refer to a file that no longer exists. */
 const NO_SUCH_FILE = 'File not found. Reload the page.';
-
-/** Files in `assets` are immutable: their names contain a content hash. */
-const setPageHeaders: NonNullable<FastifyStaticOptions['setHeaders']> = (reply, path) => {
-  reply.header('cache-control', path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache');
-  reply.header('content-security-policy', CONTENT_SECURITY_POLICY);
-  reply.header('x-content-type-options', 'nosniff');
-  reply.header('referrer-policy', 'same-origin');
-};

@@ -111,6 +111,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       url: server.url,
       config,
       sources: sourcesOf(config, sandboxed),
+      health: server.health,
       close: async () => {
         await server.close();
         redis?.close();

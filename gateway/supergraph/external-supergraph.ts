@@ -32,6 +32,7 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
       url: server.url,
       config,
       sources: Object.fromEntries([...subgraphsOf(supergraph.sdl).keys()].map((name) => [name, 'remote'])),
+      health: server.health,
       close: async () => {
         await server.close();
         redis?.close();

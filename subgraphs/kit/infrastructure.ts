@@ -1,8 +1,23 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { createInfrastructure, type Infrastructure } from '../../connectors/infrastructure.ts';
-import { type Env, readEnv } from '../../runtime/env.ts';
+import { ConfigError, type Env, readEnv } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
-import { createRedis, isRedisUrl, type Redis } from '../../runtime/redis.ts';
+import { createRedis, isRedisUrl, type Redis, type RedisOptions } from '../../runtime/redis.ts';
+import { fileVariables, watchFiles } from '../../runtime/watch-files.ts';
+
+/** The path of a file with certificates. Read, so that the value is their text. */
+const Certificates = z.string().transform((path, { addIssue }) => {
+  try {
+    const text = readFileSync(path, 'utf8');
+    new X509Certificate(text);
+    return text;
+  } catch {
+    addIssue({ code: 'custom', message: 'must be a file with certificates in PEM form' });
+    return z.NEVER;
+  }
+});
 
 /** The variables of every process that calls providers. */
 export const InfrastructureEnv = z.object({
@@ -10,6 +25,7 @@ export const InfrastructureEnv = z.object({
     .string()
     .refine(isRedisUrl, 'must be a redis or rediss URL, like redis://user:pass%40word@host:6379/0')
     .optional(),
+  REDIS_CA: Certificates.optional(),
   REDIS_TIMEOUT_MS: z.coerce.number().int().positive().max(60_000).default(500),
   TENANTS: z.string().optional(),
   CACHE_MAX_MIB: z.coerce.number().int().min(0).max(100_000).default(64),
@@ -26,16 +42,46 @@ export type ProcessInfrastructure = {
 };
 
 /** Reads the infrastructure's variables. Throws ConfigError. */
-export const readInfrastructureConfig = (env: Env): z.output<typeof InfrastructureEnv> =>
-  readEnv(InfrastructureEnv, env, INFRASTRUCTURE_SECRETS);
+export const readInfrastructureConfig = (env: Env): z.output<typeof InfrastructureEnv> => {
+  const values = readEnv(InfrastructureEnv, env, INFRASTRUCTURE_SECRETS);
+  if (values.REDIS_CA && !values.REDIS_URL?.startsWith('rediss:')) {
+    throw new ConfigError('REDIS_CA: must be set only with a REDIS_URL of TLS, rediss://');
+  }
+  return values;
+};
 
 /** Creates the infrastructure that the environment configures. Throws ConfigError. */
 export const createProcessInfrastructure = (env: Env, log: Log): ProcessInfrastructure => {
-  const { REDIS_URL: url, REDIS_TIMEOUT_MS: timeoutMs, CACHE_MAX_MIB } = readInfrastructureConfig(env);
-  const redis = url ? createRedis({ url, timeoutMs, log }) : undefined;
+  const { REDIS_URL: url, REDIS_CA: ca, REDIS_TIMEOUT_MS: timeoutMs, CACHE_MAX_MIB } = readInfrastructureConfig(env);
+  const redis = url ? createWatchedRedis(env, { url, ca, timeoutMs, log }) : undefined;
   return {
-    infrastructure: createInfrastructure({ redis, cacheBytes: CACHE_MAX_MIB * 1024 * 1024 }),
+    infrastructure: createInfrastructure({ redis, cacheBytes: CACHE_MAX_MIB * 1024 * 1024, log }),
     redis,
-    health: () => (redis ? { redis: redis.isUp() ? 'ok' : 'down' } : {}),
+    health: () => (redis ? { redis: stateOf(redis) } : {}),
   };
+};
+
+/** Connects to Redis, and anew when the file with its URL or its certificates changes. */
+const createWatchedRedis = (env: Env, options: RedisOptions): Redis => {
+  const redis = createRedis(options);
+  const stopWatching = watchFiles([...fileVariables(INFRASTRUCTURE_SECRETS), 'REDIS_CA'], {
+    env,
+    log: options.log,
+    reload: () => {
+      const { REDIS_URL: url = options.url, REDIS_CA: ca } = readInfrastructureConfig(env);
+      return redis.connectTo({ url, ca });
+    },
+  });
+  return {
+    ...redis,
+    close: () => {
+      stopWatching();
+      redis.close();
+    },
+  };
+};
+
+const stateOf = (redis: Redis): string => {
+  if (!redis.isUp()) return 'down';
+  return redis.isFull() ? 'full' : 'ok';
 };

@@ -51,6 +51,7 @@ const reportPlugin: ApolloServerPlugin<FetchContext> = {
 export type ServeOptions = {
   readonly port: number;
   readonly host: string;
+  readonly shutdownDelayMs: number;
   readonly shutdownGraceMs: number;
   /** Timeout of a request without a deadline of its own, in milliseconds. */
   readonly requestTimeoutMs: number;
@@ -85,6 +86,7 @@ export const serve = async (
   const {
     port,
     host,
+    shutdownDelayMs,
     shutdownGraceMs,
     requestTimeoutMs,
     admission: admissionLimits,
@@ -95,7 +97,15 @@ export const serve = async (
     health,
   } = options;
   const turns = createTurnQueue();
-  const { app, listen, close } = createHttpApp({ log, shutdownGraceMs, limits: http, hosts, turns, health });
+  const { app, listen, close } = createHttpApp({
+    log,
+    shutdownDelayMs,
+    shutdownGraceMs,
+    limits: http,
+    hosts,
+    turns,
+    health,
+  });
   const admission = createAdmission(admissionLimits);
   const arrivals = new WeakMap<FastifyRequest, Arrival>();
   const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Arrival;

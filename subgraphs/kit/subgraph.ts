@@ -8,8 +8,9 @@ import type { Infrastructure } from '../../connectors/infrastructure.ts';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import { createProvider } from '../../connectors/provider.ts';
 import type { Reads } from '../../connectors/reads/read.ts';
-import { credentialsOf, readSettings, type SettingsShape } from '../../connectors/settings.ts';
+import { credentialsOf, readSettings, type SettingsShape, secretsOf } from '../../connectors/settings.ts';
 import { type Env, namesOfSet } from '../../runtime/env.ts';
+import { fileVariables, watchFiles } from '../../runtime/watch-files.ts';
 import { toAsciiLowerCase } from './ascii.ts';
 import { withEntity, withField } from './field.ts';
 import type { Identity } from './identity.ts';
@@ -106,6 +107,16 @@ export const defineSubgraph = <
     const settings = readSettings(definition, env);
     const provider = createProvider(infrastructure, definition, { subgraph: name, settings });
     const configured = namesOfSet(credentialsOf(definition), env);
+    const warmUp = () => provider.warmUp().catch(() => {});
+    const stopWatching = watchFiles(fileVariables(secretsOf(definition)), {
+      env,
+      log: infrastructure.log,
+      reload: () => {
+        const isNew = provider.configure(readSettings(definition, env));
+        if (isNew) void warmUp();
+        return isNew;
+      },
+    });
     return {
       name,
       credentialsOf: (identity) => {
@@ -120,8 +131,11 @@ export const defineSubgraph = <
         const { customerEmail } = identity;
         return customerEmail === undefined ? context : confine(context, toAsciiLowerCase(customerEmail));
       },
-      warmUp: () => provider.warmUp().catch(() => {}),
-      close: provider.close,
+      warmUp,
+      close: () => {
+        stopWatching();
+        return provider.close();
+      },
     };
   },
 });

@@ -47,6 +47,37 @@ test('Apollo Sandbox is at /, and requests the cost report', async () => {
   expect(page).toContain('embeddable-sandbox');
   expect(page).toContain('x-tributary-report');
   expect(page).toContain('"runTelemetry":false');
+  // The page's own policy allows only scripts with its nonce, and Apollo's.
+  const [, nonce = ''] = /script-src 'self' 'nonce-(\w+)' https:/.exec(page) ?? [];
+  expect(nonce.length).toBeGreaterThan(30);
+  for (const [script] of page.matchAll(/<script[^>]*>/g)) expect(script).toContain(`nonce="${nonce}"`);
+  expect(page).not.toContain('unsafe-inline');
+  const policy = response.headers.get('content-security-policy') ?? '';
+  for (const part of ["connect-src 'self'", "frame-ancestors 'none'", "object-src 'none'", "base-uri 'none'"]) {
+    expect(policy.split('; ')).toContain(part);
+  }
+  // Its login opens a window.
+  expect(response.headers.get('cross-origin-opener-policy')).toBe('same-origin-allow-popups');
+});
+
+test.each([
+  ['/graphiql/', "style-src 'self' 'unsafe-inline'"],
+  ['/desk/', "require-trusted-types-for 'script'"],
+  ['/desk/customers/101', "style-src 'self'"],
+])('%s runs only its own files, and nobody may frame, open or embed it', async (path, own) => {
+  const page = await fetch(`${stack.url}${path}`);
+  const policy = (page.headers.get('content-security-policy') ?? '').split('; ');
+  const parts = ["default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"];
+  for (const part of [...parts, "base-uri 'none'", "form-action 'none'", own]) expect(policy).toContain(part);
+  const text = await page.text();
+  expect(text.match(/<script[^>]*>[^<]|<style| on\w+=| style=/)).toBeNull();
+  const [asset = ''] = /\/[a-z]+\/assets\/[^"]+\.js/.exec(text) ?? [];
+  for (const { headers } of [page, await fetch(`${stack.url}${asset}`)]) {
+    expect(headers.get('referrer-policy')).toBe('no-referrer');
+    expect(headers.get('cross-origin-opener-policy')).toBe('same-origin');
+    expect(headers.get('cross-origin-resource-policy')).toBe('same-origin');
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+  }
 });
 
 test('in production, only pages that are switched on are served', async () => {
@@ -61,7 +92,6 @@ test('in production, only pages that are switched on are served', async () => {
 test('a page’s assets are cacheable, the page itself is not, and it cannot be framed', async () => {
   const page = await fetch(`${stack.url}/graphiql/`);
   expect(page.headers.get('cache-control')).toBe('no-cache');
-  expect(page.headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
   const [asset = ''] = /\/graphiql\/assets\/[^"]+\.js/.exec(await page.text()) ?? [];
   const script = await fetch(`${stack.url}${asset}`);
   expect(script.headers.get('content-type')).toContain('javascript');

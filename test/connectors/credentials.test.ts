@@ -69,12 +69,10 @@ const start = async (env: Readonly<Record<string, string>> = {}) => {
     response.statusCode = failing.has(token) ? 500 : 200;
     response.end(JSON.stringify(Object.fromEntries(keys.map((key) => [key, `${key} of ${token}`]))));
   });
-  const settings = readSettings(notes, { NOTES_TOKEN: ADA, NOTES_BASE_URL: server.url, ...env });
+  const settingsOf = (token: string) => readSettings(notes, { NOTES_TOKEN: token, NOTES_BASE_URL: server.url, ...env });
   const infrastructure = createInfrastructure({ cacheBytes: 1024 * 1024 });
-  const provider: Provider<unknown, ReturnType<typeof notes.reads>> = createProvider(infrastructure, notes, {
-    subgraph: 'notes',
-    settings,
-  });
+  const created = createProvider(infrastructure, notes, { subgraph: 'notes', settings: settingsOf(ADA) });
+  const provider: Provider<unknown, ReturnType<typeof notes.reads>> = created;
   closing.push(provider.close, server.close);
   const load = (options: RequestOptions, ...keys: string[]) =>
     provider.connect(options).readers.note.load(keys, options);
@@ -84,7 +82,14 @@ const start = async (env: Readonly<Record<string, string>> = {}) => {
     hold = gate.promise;
     return gate.resolve;
   };
-  return { seen, failing, load, provider, holdResponses };
+  return {
+    seen,
+    failing,
+    load,
+    provider,
+    holdResponses,
+    configure: (token: string) => created.configure(settingsOf(token)),
+  };
 };
 
 test('given no credential, then the configured one is used, and the same one given is the same', async () => {
@@ -161,4 +166,29 @@ test('a hundred that were evicted stay usable; older ones finish their requests 
     { code: 'UPSTREAM_UNAVAILABLE', details: { mayHaveArrived: false } },
   ]);
   expect(seen).toHaveLength(2);
+});
+
+test('given another configured credential, then requests that begin after that use it', async () => {
+  const { seen, load, provider, configure } = await start();
+  const before = provider.connect();
+  const ownOfBen = provider.connect(as(BEN));
+  expect(configure(ADA)).toBe(false);
+  expect(provider.connect()).toBe(before);
+  expect(configure(BEN)).toBe(true);
+  // It was open already, for a client that gave it.
+  expect(provider.connect()).toBe(ownOfBen);
+  expect(await load({}, 'a')).toEqual([{ value: `a of ${BEN}` }]);
+  expect(await before.readers.note.load(['b'], {})).toEqual([{ value: `b of ${ADA}` }]);
+  expect(await load(as(ADA), 'c')).toEqual([{ value: `c of ${ADA}` }]);
+  expect(seen.map(({ token }) => token)).toEqual([BEN, ADA, ADA]);
+});
+
+test('a write that began before another credential was configured invalidates what was read with that', async () => {
+  const { seen, load, provider, configure } = await start();
+  const before = provider.connect();
+  configure(BEN);
+  await load({}, 'a');
+  await before.invalidate({ note: ['a'] });
+  await load({}, 'a');
+  expect(seen.map(({ token }) => token)).toEqual([BEN, BEN]);
 });

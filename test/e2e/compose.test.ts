@@ -48,7 +48,7 @@ describe('given a provider’s variables', () => {
 
 describe('environment variables', () => {
   // Variables that are fixed in the containers.
-  const FIXED = ['HOST', 'PORT', 'NODE_ENV', 'REDIS_URL', 'SANDBOX', 'SUPERGRAPH'];
+  const FIXED = ['HOST', 'PORT', 'NODE_ENV', 'REDIS_URL', 'REDIS_CA', 'SANDBOX', 'SUPERGRAPH'];
   const urls = Object.keys(createSubgraphUrlsEnv(subgraphs.map(({ name }) => name)).shape);
   const namesOf = (shape: object) => Object.keys(shape).filter((name) => !FIXED.includes(name) && !urls.includes(name));
 

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { rootCertificates } from 'node:tls';
+import { afterAll, afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { startGateway } from '../../gateway/start.ts';
 import { ConfigError } from '../../runtime/env.ts';
 import { startOpenMageSandbox } from '../../subgraphs/inventory/openmage/sandbox/index.ts';
@@ -13,6 +14,11 @@ import { createAsk } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
 
 /* Starting the processes with various environments. */
+
+const folderOfCa = mkdtempSync(join(tmpdir(), 'ca-'));
+afterAll(() => rmSync(folderOfCa, { recursive: true }));
+const CA_FILE = join(folderOfCa, 'ca.pem');
+writeFileSync(CA_FILE, rootCertificates[0] ?? '');
 
 let running: Spawned | undefined;
 afterEach(() => running?.stop());
@@ -318,6 +324,21 @@ test.each<[string, Record<string, string>, string]>([
     { CORS_ORIGINS: 'https://a.example,https://b.example/' },
     'CORS_ORIGINS: must be origins',
   ],
+  [
+    'an authority without TLS',
+    { REDIS_URL: 'redis://127.0.0.1', REDIS_CA: CA_FILE },
+    'REDIS_CA: must be set only with',
+  ],
+  [
+    'an authority that is no certificate',
+    { REDIS_URL: 'rediss://127.0.0.1', REDIS_CA: '/dev/null' },
+    'REDIS_CA: must be a',
+  ],
+  [
+    'a forwarded header of one request',
+    { FORWARD_HEADERS: 'Host' },
+    'FORWARD_HEADERS: must not name a header of a single',
+  ],
   ['an origin with the default port', { CORS_ORIGINS: 'https://a.example:443' }, 'CORS_ORIGINS: must be origins'],
   ['a header name with a space', { RETURN_HEADERS: 'x shop' }, 'RETURN_HEADERS: must be header names'],
   [
@@ -490,7 +511,11 @@ test('the sandboxes run as a process of their own, which prints the variables to
   expect((await ask('{ customer(id: "101") { firstName balance { amount } } }')).errors).toBeUndefined();
   // The control API, which tests use for sandboxes in other processes.
   const stripe = env['STRIPE_BASE_URL'] ?? '';
-  await fetch(`${stripe}/_sandbox/faults`, { method: 'POST', body: JSON.stringify({ status: 403, times: 1 }) });
+  await fetch(`${stripe}/_sandbox/faults`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ status: 403, times: 1 }),
+  });
   expect((await ask('{ payment(id: "pi_3x") { id } }')).errors).toHaveLength(1);
   const calls = (await (await fetch(`${stripe}/_sandbox/calls`)).json()) as { status: number }[];
   expect(calls.at(-1)?.status).toBe(403);

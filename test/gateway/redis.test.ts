@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { createClient } from '@keyv/redis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { freePort, type Spawned, startProcess } from '../helpers/processes.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
@@ -53,6 +54,18 @@ describe.skipIf(!hasTool('redis-server'))('gateways that share a Redis', () => {
     await expect.poll(() => health(one)).toEqual({ status: 'ok', redis: 'down' });
     redis = startRedis();
     await expect.poll(() => health(one)).toEqual({ status: 'ok', redis: 'ok' });
+  });
+
+  test('given a Redis that is full, then health says so until it takes writes again', async () => {
+    await expect.poll(() => health(one)).toEqual({ status: 'ok', redis: 'ok' });
+    const client = createClient({ url: `redis://127.0.0.1:${port}` });
+    await client.connect();
+    await client.configSet('maxmemory', '1');
+    expect(await post(one, { query: QUERY, extensions: EXTENSIONS })).toEqual({ data: { product: { sku: 'OABR-S' } } });
+    await expect.poll(() => health(one)).toEqual({ status: 'ok', redis: 'full' });
+    await client.configSet('maxmemory', '0');
+    await expect.poll(() => health(one)).toEqual({ status: 'ok', redis: 'ok' });
+    client.destroy();
   });
 });
 

@@ -11,9 +11,11 @@ import {
 } from 'graphql';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ROOT } from '../helpers/processes.ts';
+import { connectRaw } from '../helpers/raw-socket.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 
 const ASK = '{ product(sku: "OABR-S") { sku } }';
+const PREFLIGHT = { origin: 'https://shop.example', 'access-control-request-method': 'POST' };
 
 let stack: Stack;
 beforeAll(async () => {
@@ -176,6 +178,25 @@ test('a browser is redirected to the Sandbox page', async () => {
   expect([root.status, root.headers.get('location')]).toEqual([302, '/graphql']);
   const page = await get('/graphql', { accept: 'text/html' });
   expect(page.headers.get('content-type')).toContain('text/html');
+});
+
+test.each<[string, string, RequestInit]>([
+  ['a health check', '/health/ready', {}],
+  ['an answer', `/graphql?query=${encodeURIComponent(ASK)}`, { headers: { 'apollo-require-preflight': '1' } }],
+  ['a refusal', '/graphql', { method: 'POST', body: '{', headers: { 'content-type': 'application/json' } }],
+  ['an unknown path', '/nothing', {}],
+  ['a malformed path', '/desk/%E0%A4%A', {}],
+  ['the schema', '/schema.graphql', {}],
+  ['a preflight request', '/graphql', { method: 'OPTIONS', headers: PREFLIGHT }],
+])('%s has a type that a browser must not guess otherwise', async (_, path, init) => {
+  const response = await fetch(`${stack.url}${path}`, init);
+  expect(response.headers.get('x-content-type-options')).toBe('nosniff');
+});
+
+test('nor does a response to what is no HTTP', async () => {
+  const raw = await connectRaw(stack.url);
+  raw.write('GRAPHQL\r\n\r\n');
+  expect(await raw.closed).toContain('\r\nx-content-type-options: nosniff\r\n');
 });
 
 test('only the origins in CORS_ORIGINS are allowed', async () => {

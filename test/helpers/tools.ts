@@ -14,6 +14,7 @@ export const RELAY_COMPILER: string | null = createRequire(import.meta.url)('rel
 /** Checks for programs that some tests need and a machine may lack. */
 export const TOOLS = {
   'redis-server': () => works('redis-server', ['--version']),
+  'redis-server and openssl': () => works('redis-server', ['--version']) && works('openssl', ['version']),
   'php with ext-soap': () => works('php', ['-r', 'exit(class_exists("SoapServer") ? 0 : 1);']),
   'python3 with zeep': () => works('/usr/bin/python3', ['-c', 'import zeep']),
   git: () => works('git', ['--version']),

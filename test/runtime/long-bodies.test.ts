@@ -29,6 +29,7 @@ beforeEach(async () => {
   const config = readConfig({ PORT: '0', REQUEST_BUFFER_MAX_MIB: '1' }, []);
   server = createHttpApp({
     log: createLog('silent'),
+    shutdownDelayMs: 0,
     shutdownGraceMs: 1_000,
     limits: config.http,
     hosts: config.hosts,

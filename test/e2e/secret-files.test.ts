@@ -1,0 +1,133 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { STRIPE_SANDBOX_KEY, startStripeSandbox } from '../../subgraphs/payments/stripe/sandbox/index.ts';
+import { freePort, type Spawned, startProcess } from '../helpers/processes.ts';
+import { createAsk, type Stack, startStack } from '../helpers/stack.ts';
+import { hasTool } from '../helpers/tools.ts';
+
+/* Files with secrets that change while a process runs. */
+
+const ACCEPTED = { code: undefined };
+const REJECTED = { code: 'UPSTREAM_UNAUTHORIZED' };
+
+let folder: string;
+let file: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'secrets-'));
+  file = join(folder, 'key');
+  return () => rmSync(folder, { recursive: true });
+});
+
+const outcomeOf = async ({ ask }: Pick<Stack, 'ask'>, id = 'pi_3x') => ({
+  code: (await ask(`{ payment(id: "${id}") { id } }`)).errors?.[0]?.extensions?.['code'],
+});
+
+const start = async (env: Record<string, string> = {}): Promise<Stack> => {
+  const stack = await startStack({ env: { STRIPE_API_KEY: '', STRIPE_API_KEY_FILE: file, ...env } });
+  onTestFinished(stack.close);
+  return stack;
+};
+
+describe('a changed key is used without a restart', () => {
+  /** Ways to put a text in a file's place. */
+  const WAYS: Readonly<Record<string, (text: string) => void>> = {
+    'written in place': (text) => writeFileSync(file, text),
+    'replaced by another file': (text) => {
+      writeFileSync(`${file}.new`, text);
+      renameSync(`${file}.new`, file);
+    },
+    'behind a link to a folder, as in Kubernetes': (text) => {
+      const version = join(folder, `version-${text}`);
+      mkdirSync(version);
+      writeFileSync(join(version, 'key'), text);
+      symlinkSync(version, join(folder, 'data.new'));
+      renameSync(join(folder, 'data.new'), join(folder, 'data'));
+      execFileSync('ln', ['-sfn', 'data/key', file]);
+    },
+  };
+
+  test.each(Object.keys(WAYS))('%s', async (way) => {
+    WAYS[way]?.('sk_test_old');
+    const stack = await start();
+    expect(await outcomeOf(stack)).toEqual(REJECTED);
+    WAYS[way]?.(STRIPE_SANDBOX_KEY);
+    await expect.poll(() => outcomeOf(stack)).toEqual(ACCEPTED);
+    WAYS[way]?.('sk_test_older');
+    await expect.poll(() => outcomeOf(stack)).toEqual(REJECTED);
+  });
+});
+
+test('a request that is running when the key changes is finished with the one before', async () => {
+  writeFileSync(file, STRIPE_SANDBOX_KEY);
+  const stack = await start();
+  const gate = Promise.withResolvers<void>();
+  stack.stripe.fail({ on: 'GET /v1/payment_intents/{id}', times: 1, until: gate.promise });
+  const running = outcomeOf(stack);
+  await expect.poll(() => stack.stripe.calls.length).toBe(1);
+  writeFileSync(file, 'sk_test_new');
+  // Another payment: a request for the same one would wait for that.
+  await expect.poll(() => outcomeOf(stack, 'pi_3y')).toEqual(REJECTED);
+  gate.resolve();
+  expect(await running).toEqual(ACCEPTED);
+});
+
+test('a key that cannot be used is logged once, and the one before stays', async () => {
+  const stripe = await startStripeSandbox();
+  onTestFinished(stripe.close);
+  writeFileSync(file, STRIPE_SANDBOX_KEY);
+  const gateway: Spawned = startProcess(['node', 'gateway/main.ts'], {
+    PORT: '0',
+    LOG_LEVEL: 'info',
+    STRIPE_API_KEY_FILE: file,
+    STRIPE_BASE_URL: stripe.url,
+    CACHE_MAX_MIB: '0',
+  });
+  onTestFinished(gateway.stop);
+  await expect.poll(() => gateway.output()).toMatch(/answers at \S+/);
+  const ask = createAsk(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '');
+  const problems = () =>
+    [...gateway.output().matchAll(/"why":"(STRIPE_API_KEY[^"]*)","msg":"A changed file cannot be used/g)].map(
+      ([, why]) => why,
+    );
+  const accepted = () => outcomeOf({ ask });
+
+  writeFileSync(file, 'pk_test_wrong_kind');
+  await expect.poll(problems).toHaveLength(1);
+  expect(await accepted()).toEqual(ACCEPTED);
+  writeFileSync(file, 'pk_test_wrong_kind_too');
+  rmSync(file);
+  await expect.poll(problems).toHaveLength(2);
+  expect(await accepted()).toEqual(ACCEPTED);
+  writeFileSync(file, ' \n');
+  await expect.poll(problems).toHaveLength(3);
+  expect(await accepted()).toEqual(ACCEPTED);
+  expect(problems()).toEqual([
+    expect.stringContaining('must be a secret or restricted key'),
+    'STRIPE_API_KEY_FILE: the file cannot be read.',
+    'STRIPE_API_KEY_FILE: the file is empty.',
+  ]);
+  writeFileSync(file, 'sk_test_new');
+  await expect.poll(accepted).toEqual(REJECTED);
+  expect(gateway.output()).toContain('A changed file is in use.');
+  expect(gateway.output()).not.toMatch(/k_test_/);
+});
+
+test.skipIf(!hasTool('redis-server'))('a changed password of Redis is used without a restart', async () => {
+  const port = await freePort();
+  const redis = startProcess(
+    ['redis-server', '--port', String(port), '--save', '', '--appendonly', 'no', '--requirepass', 'new'],
+    {},
+  );
+  onTestFinished(redis.stop);
+  writeFileSync(file, `redis://:old@127.0.0.1:${port}`);
+  const stack = await startStack({ env: { REDIS_URL_FILE: file } });
+  onTestFinished(stack.close);
+  const health = async () =>
+    ((await (await fetch(`${stack.url}/health/ready`)).json()) as { readonly redis: string }).redis;
+  expect(await health()).toBe('down');
+  writeFileSync(file, `redis://:new@127.0.0.1:${port}`);
+  await expect.poll(health).toBe('ok');
+});
