@@ -56,7 +56,6 @@ export const startGatewayServer = async ({
       : createSafelistGuard(safelist, { reportOnly: config.safelist === 'learn', log });
   // Loaded only where it is on.
   const audit = config.audit && (await (await import('./audit-plugin.ts')).startAudit(config.audit, log));
-  if (!audit && config.isProduction) log.info('Mutations are not audited. Set AUDIT_LOG to record them.');
   const isDebug = log.isLevelEnabled('debug');
   const turns = createTurnQueue();
   const { apollo, schemaText } = await createApollo({
@@ -185,6 +184,7 @@ export const startGatewayServer = async ({
         : undefined,
   });
   listenUrl = await listen(config);
+  if (!audit && config.isProduction) log.info('Mutations are not audited. Set AUDIT_LOG to record them.');
 
   return {
     url: listenUrl,

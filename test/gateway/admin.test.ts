@@ -142,6 +142,7 @@ test('of several workers, one port has the state of each, also of one that does 
     ADMIN_PORT: '0',
     CLUSTER_WORKERS: '2',
     NODE_ENV: 'production',
+    AUTH: 'none',
     ...REMOTE,
   });
   onTestFinished(gateway.stop);
