@@ -42,7 +42,7 @@ test.each([
   ['production', { status: 'ok' }],
   ['development', { status: 'ok', redis: 'down' }],
 ])('in %s, everyone sees %o, and the admin endpoints the rest', async (NODE_ENV, everyone) => {
-  const { url, adminUrl } = await start({ NODE_ENV, ...REDIS });
+  const { url, adminUrl } = await start({ NODE_ENV, AUTH: 'none', ...REDIS });
   expect(await read(url, '/health/ready')).toEqual({ status: 200, body: everyone });
   expect(await read(adminUrl, '/health/ready')).toEqual({
     status: 200,
@@ -143,6 +143,7 @@ test('of several workers, one port has the state of each, also of one that does 
     CLUSTER_WORKERS: '2',
     NODE_ENV: 'production',
     AUTH: 'none',
+    SUBGRAPH_SECRET: 'none',
     ...REMOTE,
   });
   onTestFinished(gateway.stop);
