@@ -87,14 +87,6 @@ export const createProvider = <
   let settings = first;
   let configured = open(settings);
   let configuredId = credentialIdOf(definition.identity(settings));
-  const retired = new Set<ManagedConnection<Api, Definitions>>();
-  const closeLater = (connection: ManagedConnection<Api, Definitions>): void => {
-    retired.add(connection);
-    setTimeout(() => {
-      retired.delete(connection);
-      void connection.close();
-    }, GRACE_MS).unref();
-  };
   const others = new LRUCache<string, ManagedConnection<Api, Definitions>>({
     max: MAX_CREDENTIALS,
     ttl: IDLE_MS,
@@ -133,7 +125,7 @@ export const createProvider = <
       settings = next;
       configuredId = id;
       previous.forwardInvalidations(configured);
-      closeLater(previous);
+      evicted.set(previous, true);
       return true;
     },
     warmUp: async () => {

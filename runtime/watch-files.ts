@@ -14,11 +14,22 @@ const CHECK_EVERY_MS = 300;
  */
 export const watchFiles = (
   variables: readonly string[],
-  { env, log, reload }: { readonly env: Env; readonly log: Log | undefined; readonly reload: () => boolean },
+  { env, ...options }: { readonly env: Env } & Pick<WatchOptions, 'log' | 'reload'>,
 ): (() => void) => {
   const files = variables.flatMap((name) => env[name] || []);
   if (files.length === 0) return () => {};
-  const watched = variables.filter((name) => env[name]);
+  return watchPaths(() => files, { ...options, variables: variables.filter((name) => env[name]) });
+};
+
+type WatchOptions = {
+  readonly log: Log | undefined;
+  /** The variables that name the files, for the log. */
+  readonly variables: readonly string[];
+  readonly reload: () => boolean | Promise<boolean>;
+};
+
+/** Does the same for files that may be others after each `reload`. */
+export const watchPaths = (files: () => readonly string[], { log, variables, reload }: WatchOptions): (() => void) => {
   // Undefined at first: a file may have changed since it was read.
   let applied: string | undefined;
   let seen: string | undefined;
@@ -26,31 +37,29 @@ export const watchFiles = (
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
 
-  const apply = (): void => {
+  const apply = async (): Promise<void> => {
     try {
-      if (reload()) log?.info({ variables: watched }, 'A changed file is in use.');
+      if (await reload()) log?.info({ variables }, 'A changed file is in use.');
       problem = undefined;
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       if (error.message === problem) return;
       problem = error.message;
-      log?.error(
-        { variables: watched, why: problem },
-        'A changed file cannot be used; what it had before stays in use.',
-      );
+      log?.error({ variables, why: problem }, 'A changed file cannot be used; what it had before stays in use.');
     }
   };
 
   const check = async (): Promise<void> => {
-    const current = (await Promise.all(files.map(versionOf))).join();
+    const current = (await Promise.all(files().map(versionOf))).join();
     if (isStopped) return;
-    schedule();
     // Seen twice: a file that is being written may be incomplete.
     const isComplete = current === seen;
     seen = current;
-    if (current === applied || !isComplete) return;
-    applied = current;
-    apply();
+    if (current !== applied && isComplete) {
+      applied = current;
+      await apply();
+    }
+    if (!isStopped) schedule();
   };
   const schedule = (): void => {
     timer = setTimeout(() => void check(), CHECK_EVERY_MS).unref();

@@ -24,8 +24,9 @@ export const toIdentity = (claims: JWTPayload, names: ClaimNames): Identity | un
   if (!isName(subject) || !(tenant === undefined || isName(tenant))) return undefined;
   if (customer === undefined) return { method: 'jwt', subject, scopes: scopesOf(claims, names), tenant, claims };
   const { data: customerEmail } = Email.safeParse(customer);
-  // OpenID Connect Core, section 5.1: anyone can enter an address that nobody has verified.
-  if (customerEmail === undefined || claims['email_verified'] === false) return undefined;
+  // OpenID Connect Core, section 5.1: anyone can enter an address that nobody has verified. Some issuers send text.
+  const isVerified = [undefined, true, 'true'].includes(claims['email_verified'] as string | boolean | undefined);
+  if (customerEmail === undefined || !isVerified) return undefined;
   return { method: 'jwt', subject, scopes: scopesOf(claims, names), tenant, customerEmail, claims };
 };
 

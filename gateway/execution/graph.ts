@@ -168,6 +168,9 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     maxBytes: options.maxProgramBytes,
   });
 
+  /** Programs that send nothing, because the request may not read anything of the operation. */
+  const refusing = new WeakSet<Program<Context>>();
+
   // Also for operations that are rejected again and again, for which nothing else is cached.
   const estimateFor = memoizeByOperation((document, operationName): EstimateFor => {
     const operation = getOperationAST(document, operationName);
@@ -205,7 +208,9 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     const { unauthorized } = prepared;
     if (prepared.parts.length === 0 || (authorization?.rejects && unauthorized.length > 0)) {
       const response = { data: null, errors: unauthorized, stale: [] };
-      return { operation: inUse, bytes: textBytes, program: async () => response };
+      const program: Program<Context> = async () => response;
+      refusing.add(program);
+      return { operation: inUse, bytes: textBytes, program };
     }
     const plans = await Promise.all(prepared.parts.map((part) => plan(withoutIntrospection(part), overrides.values)));
     turn = turns.take();
@@ -316,7 +321,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
         const unmet = found instanceof Promise ? await raceAbort(found, signal) : found;
         const pending = programFor(operation, variables, unmet ?? NO_RULES);
         const program = pending instanceof Promise ? await raceAbort(pending, signal) : pending;
-        if (beforeMutation) await beforeMutation(operation, coerced);
+        if (beforeMutation && !refusing.has(program)) await beforeMutation(operation, coerced);
         // Nothing has started yet, so no part of a mutation has been executed.
         signal?.throwIfAborted();
         const response = await run(program, estimate, variables, context, deadline, () => {

@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify';
 import { type FieldNode, GraphQLError, Kind, type OperationDefinitionNode } from 'graphql';
 import product from '../../package.json' with { type: 'json' };
 import type { Log } from '../../runtime/log.ts';
+import type { Identity } from '../../subgraphs/kit/identity.ts';
 import {
   type Audit,
   type AuditConfig,
@@ -18,7 +19,7 @@ import type { RequestContext } from './context.ts';
 export type GatewayAudit = Pick<Audit, 'health' | 'close'> & {
   readonly plugin: ApolloServerPlugin<RequestContext>;
   /** Records a request that is refused before it reaches Apollo Server. */
-  readonly onRefusal: (request: FastifyRequest, code: string) => void;
+  readonly onRefusal: (request: FastifyRequest, code: string, identity: Identity | undefined) => void;
 };
 
 /** Opens the audit log and records the start of this process. Throws ConfigError if the log's file cannot be used. */
@@ -34,7 +35,8 @@ export const startAudit = async (config: AuditConfig, log: Log): Promise<Gateway
     health: audit.health,
     close: audit.close,
     plugin: createAuditPlugin(audit),
-    onRefusal: ({ ip, headers }, code) => audit.refused({ address: ip, traceparent: headers['traceparent'] }, code),
+    onRefusal: ({ ip, headers }, code, identity) =>
+      audit.refused({ identity, address: ip, traceparent: headers['traceparent'] }, code),
   };
 };
 

@@ -78,7 +78,11 @@ export const startGatewayServer = async ({
     // Anybody may ask for it. The admin endpoints have the details.
     health: config.isProduction ? undefined : details,
   });
-  if (audit) app.decorate('onRefusal', audit.onRefusal);
+  /** Who sends a request, as far as that was found out before it was refused. */
+  const identities = new WeakMap<FastifyRequest, Identity>();
+  if (audit) {
+    app.decorate('onRefusal', (request, code) => audit.onRefusal(request, code, identities.get(request)));
+  }
   await app.register(cors, {
     origin: config.corsOrigins.includes('*') ? true : [...config.corsOrigins],
     methods: ['GET', 'POST'],
@@ -92,21 +96,21 @@ export const startGatewayServer = async ({
   const tenantOptions = { tenants, header: config.tenantHeader };
   /** Returns who sends a request, or undefined if it was refused. */
   const identify = async (request: FastifyRequest, reply: FastifyReply): Promise<Identity | undefined> => {
-    // Without parameters, `GET` is a person who opens the page of Apollo Sandbox. It executes nothing.
-    const isPage = request.method === 'GET' && config.explorer && !request.url.includes('?');
-    const authentication =
-      authenticator && !isPage ? await authenticator.authenticate(request.raw) : { identity: UNRESTRICTED };
+    const authentication = authenticator ? await authenticator.authenticate(request.raw) : { identity: UNRESTRICTED };
     if ('refusal' in authentication) {
       if (authentication.challenge) reply.header('www-authenticate', authentication.challenge);
       sendRefusal(reply, authentication.refusal);
       return undefined;
     }
+    identities.set(request, authentication.identity);
+    const identity = chooseTenant(authentication.identity, request.headers, tenantOptions);
+    if ('code' in identity) {
+      sendRefusal(reply, identity);
+      return undefined;
+    }
     // The access rules of an external supergraph hold without authentication, too: nobody has proved anything.
-    const isUnproved = authentication.identity.method === 'none' && config.supergraphFile !== undefined;
-    const identity = chooseTenant(isUnproved ? ANONYMOUS : authentication.identity, request.headers, tenantOptions);
-    if (!('code' in identity)) return identity;
-    sendRefusal(reply, identity);
-    return undefined;
+    const isUnproved = identity.method === 'none' && config.supergraphFile !== undefined;
+    return isUnproved ? { ...ANONYMOUS, tenant: identity.tenant } : identity;
   };
   const arrivals = new WeakMap<FastifyRequest, Arrival>();
   const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Arrival;
@@ -120,12 +124,15 @@ export const startGatewayServer = async ({
       // Responses to GET may be cached.
       if (isGet) addHeader(reply, 'vary', 'accept');
       if (isGet && authenticator) for (const name of CREDENTIAL_HEADERS) addHeader(reply, 'vary', name);
+      if (isGet && config.tenantHeader) addHeader(reply, 'vary', config.tenantHeader);
       if (refuseUnacceptable(request, reply, { html: config.explorer })) return reply;
       const deadline = {
         signal: requestSignal(reply, config.requestTimeoutMs),
         deadlineAt: monotonicNow() + config.requestTimeoutMs,
       };
-      const identity = await identify(request, reply);
+      // Without parameters, `GET` is a person who opens the page of Apollo Sandbox. It executes nothing.
+      const isPage = isGet && config.explorer && !request.url.includes('?');
+      const identity = isPage ? ANONYMOUS : await identify(request, reply);
       if (!identity) return reply;
       arrivals.set(request, { ...deadline, identity });
       return undefined;
@@ -146,8 +153,7 @@ export const startGatewayServer = async ({
         context: async (request, reply) => {
           if (request.method === 'GET' && config.cacheScope === 'PUBLIC') {
             // Shared caches must distinguish responses by the forwarded headers.
-            const names = config.tenantHeader ? [...config.forwardHeaders, config.tenantHeader] : config.forwardHeaders;
-            for (const name of names) addHeader(reply, 'vary', name);
+            for (const name of config.forwardHeaders) addHeader(reply, 'vary', name);
           }
           const fetched = openFetchedBytes();
           reply.raw.once('close', fetched.release);

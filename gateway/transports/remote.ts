@@ -48,8 +48,10 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   });
   const origin = { subgraph: name, operation: `POST ${name}` };
   const readErrors = createErrorReader({ subgraph: name, policy: subgraph.errors, log });
+  /** A bundled subgraph knows no client: it refuses the signature of the gateway. */
+  const refusesGateway = ({ details }: UpstreamError): boolean => isBundled && details.status === 401;
   const codeOf = (error: UpstreamError): string =>
-    (subgraph.receivesCredentials && credentialCode(error)) || error.code;
+    (subgraph.receivesCredentials && !refusesGateway(error) && credentialCode(error)) || error.code;
 
   const exchange = async (call: ProviderRequest): Promise<Reply & Pick<ProviderResponse, 'headers'>> => {
     try {
@@ -59,8 +61,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
       });
     } catch (error) {
       if (!isUpstreamError(error)) throw error;
-      // It refuses the gateway, not the client.
-      if (isBundled && error.details.status === 401) throw error;
+      if (refusesGateway(error)) throw error;
       const reply = readFailedReply(error, call.write);
       if (!reply) throw error;
       return { ...reply, fallbackCode: codeOf(error) };
@@ -156,8 +157,10 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
 
   const toError = (error: UpstreamError): SubgraphError => {
     const code = codeOf(error);
-    if (code === error.code)
-      return toPublicError(new GraphQLError('', { originalError: error }), log, ['SUBGRAPH_SECRET']);
+    if (code === error.code) {
+      const variables = isBundled ? ['SUBGRAPH_SECRET'] : undefined;
+      return toPublicError(new GraphQLError('', { originalError: error }), log, variables);
+    }
     log.info({ code, subgraph: name, status: error.details.status }, error.message);
     return { message: maskedMessage(name, code), extensions: { code } };
   };

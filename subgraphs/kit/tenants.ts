@@ -1,4 +1,4 @@
-import { unwatchFile, watchFile } from 'node:fs';
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import { parse } from 'yaml';
@@ -7,6 +7,7 @@ import type { AnyProvider } from '../../connectors/define-provider.ts';
 import { addressesOf, credentialsOf, readSettings, secretsOf } from '../../connectors/settings.ts';
 import { ConfigError, type Env, namesOfSet } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
+import { watchPaths } from '../../runtime/watch-files.ts';
 
 /** The variables of one tenant, by name, e.g. `STRIPE_API_KEY_FILE`. */
 type TenantEnv = Readonly<Record<string, string>>;
@@ -39,35 +40,36 @@ const TenantsFile = z.record(
   z.record(z.string(), z.coerce.string()),
 );
 
-/** How often the file is checked for changes, in milliseconds. */
-const CHECK_EVERY_MS = 1_000;
-
 /** Tenants that are checked before other work is let in. */
 const TENANTS_AT_ONCE = 50;
 
-type Read = ReadonlyMap<string, ReadonlyMap<string, TenantSettings>>;
+type Read = {
+  readonly tenants: ReadonlyMap<string, ReadonlyMap<string, TenantSettings>>;
+  /** The files that were read: that of the tenants, and those with their secrets. */
+  readonly files: readonly string[];
+  /** Differs for each version of what was read. */
+  readonly digest: string;
+};
 
 /**
- * Opens the file of tenants, and reads it again when it changes. A changed file that is invalid is logged, and the tenants
- * stay as they were. Throws ConfigError if the file is invalid at first.
+ * Opens the file of tenants, and reads it again when it or a file with a secret changes. If it is invalid then, that is logged,
+ * and the tenants stay as they were. Throws ConfigError if the file is invalid at first.
  */
 const openTenants = async (options: TenantsOptions): Promise<Tenants> => {
-  const { file, log } = options;
-  let tenants = await readTenants(options);
-  const reload = (): void => {
-    readTenants(options).then(
-      (changed) => {
-        tenants = changed;
-        log.info({ tenants: changed.size }, 'The file of tenants has changed and was read again.');
-      },
-      (error: Error) => log.error(`The file of tenants has changed and is ignored. ${error.message}`),
-    );
-  };
-  watchFile(file, { interval: CHECK_EVERY_MS, persistent: false }, reload);
+  let read = await readTenants(options);
+  const stopWatching = watchPaths(() => read.files, {
+    log: options.log,
+    variables: ['TENANTS'],
+    reload: async () => {
+      const before = read.digest;
+      read = await readTenants(options);
+      return read.digest !== before;
+    },
+  });
   return {
-    has: (tenant) => tenants.has(tenant),
-    settingsOf: (tenant, provider) => tenants.get(tenant)?.get(provider),
-    close: () => unwatchFile(file, reload),
+    has: (tenant) => read.tenants.has(tenant),
+    settingsOf: (tenant, provider) => read.tenants.get(tenant)?.get(provider),
+    close: stopWatching,
   };
 };
 
@@ -96,7 +98,15 @@ const readTenants = async ({ file, env, providers, called }: TenantsOptions): Pr
     }
   }
   if (problems.length > 0) throw new ConfigError(problems.map((problem) => `TENANTS: ${problem}`).join('\n'));
-  return tenants;
+  const settings = [...tenants].map(([tenant, ofProviders]) => [tenant, [...ofProviders]]);
+  const secretFiles = Object.values(found).flatMap((variables) =>
+    Object.entries(variables).flatMap(([name, value]) => (name.endsWith('_FILE') ? [value] : [])),
+  );
+  return {
+    tenants,
+    files: [file, ...secretFiles],
+    digest: createHash('sha256').update(JSON.stringify(settings)).digest('hex'),
+  };
 };
 
 const readTenantsFile = async (file: string): Promise<z.output<typeof TenantsFile>> => {

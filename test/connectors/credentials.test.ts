@@ -183,6 +183,25 @@ test('given another configured credential, then requests that begin after that u
   expect(seen.map(({ token }) => token)).toEqual([BEN, ADA, ADA]);
 });
 
+test('given another configured credential, then closing waits for requests with the one before', async () => {
+  const { seen, provider, holdResponses, configure } = await start();
+  const release = holdResponses();
+  const running = provider.connect().readers.note.load(['a'], {});
+  await expect.poll(() => seen.length).toBe(1);
+  configure(BEN);
+  let isClosed = false;
+  const closed = provider.close().then(() => {
+    isClosed = true;
+  });
+  closing = closing.filter((close) => close !== provider.close);
+  // Long enough for a close that waits for nothing.
+  for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+  expect(isClosed).toBe(false);
+  release();
+  expect(await running).toEqual([{ value: `a of ${ADA}` }]);
+  await closed;
+});
+
 test('a write that began before another credential was configured invalidates what was read with that', async () => {
   const { seen, load, provider, configure } = await start();
   const before = provider.connect();

@@ -115,6 +115,25 @@ test('given a changed file, then new tenants are served, and an invalid file cha
   write(TENANTS);
 });
 
+test('given a tenant’s secret in a file, then its new content is used', async () => {
+  const secret = join(folder, 'stripe-key');
+  writeFileSync(secret, 'sk_test_wrong');
+  write({ ...TENANTS, filed: { STRIPE_API_KEY_FILE: secret } });
+  const query = QUERIES['stripe'] ?? '';
+  await expect.poll(async () => (await askAs('filed', query)).status).toBe(200);
+  expect(codesOf(await askAs('filed', query))).toEqual(['UPSTREAM_UNAUTHORIZED']);
+  writeFileSync(secret, OTHER.STRIPE_API_KEY);
+  await expect.poll(async () => (await askAs('filed', query)).errors).toBeUndefined();
+  write(TENANTS);
+});
+
+test('responses to GET vary by the tenant header', async () => {
+  const response = await fetch(`${stack.url}/graphql?query={__typename}`, {
+    headers: { 'apollo-require-preflight': 'yes', 'x-tenant': 'acme' },
+  });
+  expect(response.headers.get('vary')).toContain('x-tenant');
+});
+
 describe('over HTTP', () => {
   const SECRET = 'a-secret-of-more-than-32-characters!';
   let subgraphs: Spawned;

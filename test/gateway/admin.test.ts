@@ -42,7 +42,7 @@ test.each([
   ['production', { status: 'ok' }],
   ['development', { status: 'ok', redis: 'down' }],
 ])('in %s, everyone sees %o, and the admin endpoints the rest', async (NODE_ENV, everyone) => {
-  const { url, adminUrl } = await start({ NODE_ENV, AUTH: 'none', ...REDIS });
+  const { url, adminUrl } = await start({ NODE_ENV, AUTH: 'none', SUBGRAPH_SECRET: 'none', ...REDIS });
   expect(await read(url, '/health/ready')).toEqual({ status: 200, body: everyone });
   expect(await read(adminUrl, '/health/ready')).toEqual({
     status: 200,

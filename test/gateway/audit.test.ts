@@ -13,6 +13,7 @@ import { AUDIT_KEY, auditFile, readRecords, recordsOf } from '../helpers/audit.t
 import { startFederation } from '../helpers/federation.ts';
 import { ROOT, startProcess } from '../helpers/processes.ts';
 import { createAsk, environmentOf, type Stack, startStack } from '../helpers/stack.ts';
+import { headersOf, TOKEN_ENV } from '../helpers/tokens.ts';
 
 /* What is audited, and what happens if it cannot be. */
 
@@ -83,6 +84,27 @@ describe('a mutation', () => {
         },
       ]);
     expect(await verify(file)).toMatchObject({ records: 4, recoveries: 0, unfinishedBytes: 0 });
+  });
+
+  test('of which nothing may be executed is a refusal, and no more', async () => {
+    const file = auditFile();
+    const { ask, close } = await serve({ AUDIT_LOG: file, ...TOKEN_ENV });
+    const { errors } = await ask(SET_STOCK, setStock(5), { headers: headersOf({ scopes: ['inventory:read'] }) });
+    expect(codeOf(errors)).toEqual(['UNAUTHORIZED_FIELD_OR_TYPE']);
+    await close();
+    expect(recordsOf(file, 'mutation.accepted')).toEqual([]);
+    expect(recordsOf(file, 'request.refused')).toMatchObject([
+      { code: 'UNAUTHORIZED_FIELD_OR_TYPE', who: { method: 'jwt', subject: 'somebody' } },
+    ]);
+  });
+
+  test('of a tenant that does not exist is refused, with the name of its sender', async () => {
+    const file = auditFile();
+    const { ask, close } = await serve({ AUDIT_LOG: file, TENANT_HEADER: 'x-tenant', ...TOKEN_ENV });
+    const headers = { ...headersOf({ scopes: ['inventory:write'] }), 'x-tenant': 'acme' };
+    expect((await ask(SET_STOCK, setStock(5), { headers })).status).toBe(403);
+    await close();
+    expect(recordsOf(file, 'request.refused')).toMatchObject([{ code: 'FORBIDDEN', who: { subject: 'somebody' } }]);
   });
 
   test('with several fields has the outcome of each', async () => {

@@ -67,6 +67,10 @@ test('given a secret that is being replaced, then a gateway with the old one is 
 test.each([
   ['no secret', {}],
   ['another secret', { SUBGRAPH_SECRET: 'some-other-secret-of-32-characters' }],
+  [
+    'another secret, and forwarded credentials',
+    { SUBGRAPH_SECRET: 'some-other-secret-of-32-characters', FORWARD_HEADERS: 'authorization' },
+  ],
 ])('given a gateway with %s, then the fields fail, and the client is not blamed', async (_, env) => {
   const gateway = await stack.startAnother({ PAYMENTS_URL: urlOf('payments'), ...env });
   const { data, errors } = await gateway.ask(PAYMENT);

@@ -56,6 +56,7 @@ describe('the customer', () => {
     ['null', { email: null }],
     ['a letter that only looks like k', { email: '\u212Aarl@customers.example' }],
     ['an address that is not verified', { email: 'ada@customers.example', email_verified: false }],
+    ['an address that is not verified, as text', { email: 'ada@customers.example', email_verified: 'false' }],
   ])('given %s, then the token is not used', (_, claims) => {
     expect(customerOf(claims)).toBeUndefined();
   });

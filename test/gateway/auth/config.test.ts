@@ -8,6 +8,8 @@ import { readConfig } from '../../../gateway/config.ts';
 import { type Federation, startFederation } from '../../helpers/federation.ts';
 import { AUDIENCE, bearer, startIssuer } from '../../helpers/issuer.ts';
 import { ROOT, startProcess } from '../../helpers/processes.ts';
+import { startStack } from '../../helpers/stack.ts';
+import { headersOf, TOKEN_ENV } from '../../helpers/tokens.ts';
 
 /* How authentication is configured, and what is refused at the start. */
 
@@ -98,6 +100,15 @@ test.each<[string, Record<string, string>, string]>([
   expect(problem).toContain(expected);
   expect(problem.split('\n')).toHaveLength(1);
   expect(problem).not.toMatch(/hush|PRIVATE KEY/);
+});
+
+test('given AUTH=required, then the schema is for those with credentials', async () => {
+  const stack = await startStack({ env: { ...TOKEN_ENV, AUTH: 'required' } });
+  const statusOf = async (headers: Record<string, string>) =>
+    (await fetch(`${stack.url}/schema.graphql`, { headers })).status;
+  expect(await statusOf({})).toBe(401);
+  expect(await statusOf(headersOf({}))).toBe(200);
+  await stack.close();
 });
 
 test.each<[string, string, string]>([
