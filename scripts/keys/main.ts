@@ -10,7 +10,10 @@ try {
   // Alone on standard output, so that a program can take it.
   if (key) console.log(key);
 } catch (error) {
-  if (!(error instanceof UsageError || error instanceof ConfigError)) throw error;
-  console.error(error.message);
-  process.exitCode = error instanceof ConfigError ? 78 : 2;
+  const { message } = error as Error;
+  if (error instanceof UsageError) process.exitCode = 2;
+  else if (error instanceof ConfigError) process.exitCode = 78;
+  // A folder that is not there, a Redis that refuses a command.
+  else process.exitCode = 1;
+  console.error(process.exitCode === 1 ? `The keys cannot be read or written: ${message}` : message);
 }

@@ -179,6 +179,14 @@ describe('npm run keys', () => {
     env = {};
     expect((await run('list')).code).toBe(78);
   });
+
+  test('given a folder that is not there, then it says so in one line', async () => {
+    const command = startProcess(['node', 'scripts/keys/main.ts', ...CREATE], {
+      API_KEYS_FILE: join(folder, 'missing/keys.json'),
+    });
+    expect(await command.ended).toBe(1);
+    expect(command.output()).toMatch(/^The keys cannot be read or written: ENOENT[^\n]+\n$/);
+  });
 });
 
 describe.skipIf(!hasTool('redis-server'))('given keys in Redis', () => {
