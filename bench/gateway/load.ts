@@ -1,4 +1,5 @@
 import { Pool } from 'undici';
+import { nextToken } from './tokens.ts';
 
 export type Operation = { readonly query: string; readonly variables?: Readonly<Record<string, unknown>> };
 
@@ -10,14 +11,12 @@ export type Load = {
   readonly failures: number;
 };
 
-let clients = 0;
-
 /** Sends one operation, with a different client identity each time, and returns the response body. */
 export const post = async (pool: Pool, operation: Operation): Promise<string> => {
   const { statusCode, body } = await pool.request({
     method: 'POST',
     path: '/graphql',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${clients++}` },
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${nextToken()}` },
     body: JSON.stringify(operation),
   });
   const text = await body.text();

@@ -10,6 +10,7 @@ import { loadFor, type Operation, post } from './load.ts';
 import { cpuMs, memoryMib, startOn, stop } from './processes.ts';
 import { OPERATIONS } from './product.ts';
 import { HEAVY, SCHEMAS } from './shop.ts';
+import { AUTH_ENV } from './tokens.ts';
 
 /*
  * Compares gateways on a heavy query and on the product's own queries. They run in alternating rounds: each has the first core
@@ -60,10 +61,10 @@ const withoutScopes = (sdl: string): string => {
   return toSdl(visit(parse(sdl), { Directive: remove, DirectiveDefinition: remove, ScalarTypeDefinition: remove }));
 };
 
-/** Writes the product's supergraph to a file, with the benchmark's subgraph URLs. Nobody is authenticated here. */
-const writeProduct = (): string => {
-  const file = join(folder, 'product.graphql');
-  const sdl = withoutScopes(readFileSync(join(ROOT, 'gateway/supergraph.graphql'), 'utf8'));
+/** Writes the product's supergraph to a file, with the benchmark's subgraph URLs. */
+const writeProduct = (name: string, change = (sdl: string): string => sdl): string => {
+  const file = join(folder, `${name}.graphql`);
+  const sdl = change(readFileSync(join(ROOT, 'gateway/supergraph.graphql'), 'utf8'));
   writeFileSync(
     file,
     sdl.replaceAll(/@join__graph\(name: "(\w+)", url: "[^"]*"\)/g, `@join__graph(name: "$1", url: "${SUBGRAPHS}/$1")`),
@@ -141,7 +142,9 @@ const heavy = (): Workload => {
 
 // Without Mercurius, which only supports Federation 1.
 const product = (): Workload => {
-  const supergraph = writeProduct();
+  // The peers refuse scopes, or do not know them.
+  const supergraph = writeProduct('product', withoutScopes);
+  const withScopes = writeProduct('product-with-scopes');
   return {
     title: "The product's own queries",
     subgraphs: 'bench/gateway/product.ts',
@@ -151,6 +154,12 @@ const product = (): Workload => {
       hive('Hive', supergraph, 'hive.config.js'),
       hive('Hive, Rust planner', supergraph, 'hive-rust.config.js'),
       ...tributary(supergraph),
+      {
+        name: 'Tributary, authenticated',
+        cwd: ROOT,
+        command: () => [NODE, '--max-semi-space-size=32', 'gateway/main.ts'],
+        env: { SUPERGRAPH: withScopes, ...FORWARD, ...AUTH_ENV },
+      },
     ],
   };
 };

@@ -134,6 +134,13 @@ test.each(markdown)('%s: the sections that it links to exist', (file) => {
   expect(broken.map(([link]) => link)).toEqual([]);
 });
 
+test('the tests that the documents name exist', () => {
+  const named = markdown.flatMap((file) =>
+    [...read(file).matchAll(/`(test\/[\w/.-]+\.ts)`/g)].map(([, path = '']) => path),
+  );
+  expect([...new Set(named)].filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
 test('the scripts that the documents name exist', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   const named = markdown.flatMap((file) => [...read(file).matchAll(/npm run ([a-z:]+)/g)].map(([, name = '']) => name));
