@@ -214,8 +214,25 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     const { page } = await open(adasPage);
     await signIn(page);
     await page.getByRole('heading', { name: 'Ada Lindqvist' }).waitFor();
-    await isVisible(page, 'Not authorized to access this field.');
+    await isVisible(page, 'You have no access to payments.');
+    await isVisible(page, 'You have no access to deals.');
+    expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(0);
     expect(stack.stripe.calls).toEqual([]);
+  });
+
+  test('a refund without the scope for it is refused, and the dialog says that nothing was refunded', async () => {
+    const { page } = await open(adasPage);
+    await signIn(page);
+    await page
+      .getByRole('button', { name: /^Refund/ })
+      .first()
+      .click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: /^Refund/ }).click();
+    await dialog.getByText('Not confirmed. You have no access.', { exact: true }).waitFor();
+    // It would be locked if the refund might have been made.
+    expect(await dialog.getByLabel('Why').isEnabled()).toBe(true);
+    expect(stack.stripe.calls.filter(({ operation }) => /POST/.test(operation))).toEqual([]);
   });
 
   test('after a reload, a new token is fetched without a click', async () => {
@@ -279,7 +296,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     const gateway = await stack.startAnother({ AUTH: 'optional' });
     onTestFinished(() => gateway.close());
     const { page, tokens } = await open('/desk', gateway);
-    await isVisible(page, 'Not authorized to access this field.');
+    await isVisible(page, 'You have no access to the customers.');
     expect(tokens).toEqual(['']);
     await signIn(page);
     await isVisible(page, '20 customers, and more');

@@ -8,7 +8,13 @@ export const SignInPage = ({ session: { state, signIn, isRequired } }: { session
   return (
     <article className="not-found">
       <PageHeading title="Sign in" />
-      {problem ? <p role="alert">{problem}</p> : <p>Sign in to see customers, payments, deals and stock.</p>}
+      {problem ? (
+        <p role="alert" className="notice missing">
+          {problem}
+        </p>
+      ) : (
+        <p>Sign in to see customers, payments, deals and stock.</p>
+      )}
       <p>
         <button type="button" className="primary" onClick={() => void signIn()}>
           Sign in
