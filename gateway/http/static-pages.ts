@@ -93,6 +93,10 @@ const registerPage = async (
 ): Promise<void> => {
   await app.register(
     async (scope) => {
+      // Also for a page that comes from a development server.
+      scope.get('/config.json', (_request, reply) =>
+        reply.headers({ ...headers, 'cache-control': 'no-cache' }).send(settings),
+      );
       if (!existsSync(root)) {
         scope.setNotFoundHandler((_request, reply) =>
           reply.code(503).type('text/plain').send('This page has not been built. Run `npm run pages` to build it.\n'),
@@ -110,9 +114,6 @@ const registerPage = async (
         },
         cacheControl: false,
       });
-      scope.get('/config.json', (_request, reply) =>
-        reply.headers({ ...headers, 'cache-control': 'no-cache' }).send(settings),
-      );
       scope.setNotFoundHandler((request, reply) => {
         const isPage = ['GET', 'HEAD'].includes(request.method) && !request.url.startsWith(`${prefix}/assets/`);
         return isPage ? reply.sendFile('index.html') : sendError(reply, 404, NO_SUCH_FILE, 'NOT_FOUND');
