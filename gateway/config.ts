@@ -156,6 +156,8 @@ export const GatewayEnv = HttpEnv.extend({
   CACHE_SCOPE: z.enum(['private', 'public']).default('private'),
   EXPLORER: z.enum(['on', 'off']).optional(),
   DESK: z.enum(['on', 'off']).optional(),
+  DESK_CLIENT_ID: z.string().optional(),
+  DESK_SCOPES: List.default(['openid']),
   CALL_REPORT: z.enum(['on', 'off']).optional(),
   CLIENT_NO_CACHE: z.enum(['on', 'off']).optional(),
   PLAN_CACHE_ENTRIES: z.coerce.number().int().positive().default(1_000),
@@ -211,6 +213,15 @@ export type AuthorizationConfig = {
   readonly policiesFile: string | undefined;
   /** Maximum time to decide the policies of one request, in milliseconds. */
   readonly policyTimeoutMs: number;
+};
+
+/** How people sign in at the customer desk, as a public client of an OpenID Connect issuer. */
+export type DeskSignIn = {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly scopes: readonly string[];
+  /** The audience that the gateway requires of tokens. Some issuers need it to issue them. */
+  readonly audience: string | undefined;
 };
 
 export type GatewayConfig = {
@@ -271,6 +282,8 @@ export type GatewayConfig = {
   readonly explorer: boolean;
   /** Whether the customer desk is served. */
   readonly desk: boolean;
+  /** Undefined if nobody signs in at the desk. */
+  readonly deskSignIn: DeskSignIn | undefined;
   /** Whether clients may request a report of provider calls. */
   readonly reportAllowed: boolean;
   /** Maximum number of cached compiled operations, and their approximate total size in bytes. */
@@ -310,6 +323,17 @@ const readTlsFiles = ({
   if (cert === undefined) throw new ConfigError('TLS_CERT: is required with TLS_KEY or TLS_CLIENT_CA');
   if (key === undefined) throw new ConfigError('TLS_KEY: is required with TLS_CERT');
   return { cert, key, clientCa };
+};
+
+const readDeskSignIn = (
+  { DESK_CLIENT_ID: clientId, DESK_SCOPES: scopes, JWT_ISSUER: issuer }: z.output<typeof GatewayEnv>,
+  { issuers }: AuthConfig,
+): DeskSignIn | undefined => {
+  if (clientId === undefined) return undefined;
+  if (issuer === undefined || !HttpUrl.safeParse(issuer).success)
+    throw new ConfigError('DESK_CLIENT_ID: must be used with JWT_ISSUER, an http or https URL');
+  const [audience] = issuers.find((one) => one.issuer === issuer)?.audiences ?? [];
+  return { issuer, clientId, scopes, audience };
 };
 
 /** Returns the names of variables that are not secrets. */
@@ -418,6 +442,7 @@ export const readConfig = (
     cacheScope: values.CACHE_SCOPE === 'public' ? 'PUBLIC' : 'PRIVATE',
     explorer: values.EXPLORER ? values.EXPLORER === 'on' : !isProduction,
     desk: !values.SUPERGRAPH && (values.DESK ? values.DESK === 'on' : !isProduction),
+    deskSignIn: readDeskSignIn(values, auth),
     reportAllowed: values.CALL_REPORT ? values.CALL_REPORT === 'on' : !isProduction,
     maxPrograms: values.PLAN_CACHE_ENTRIES,
     maxProgramBytes: Math.ceil(values.PLAN_CACHE_MAX_MIB * 1024 * 1024),

@@ -6,6 +6,9 @@ const ROOT = join(import.meta.dirname, '..');
 /** The pages that the gateway serves, each a folder of `clients/`. */
 const PAGES = ['explorer', 'web'] as const;
 
+/** What they share. */
+const SHARED = join(ROOT, 'clients/shared');
+
 /**
  * Builds the pages into their `dist` folders. Warns about each page that it cannot build, because the development packages are
  * not installed or the folder is not writable. Returns whether all pages are built.
@@ -50,12 +53,16 @@ const fileProblemOf = (error: unknown): string | undefined => {
 const isOutdated = async (page: string): Promise<boolean> => {
   const folder = join(ROOT, 'clients', page);
   const built = await timeOf(join(folder, 'dist/index.html'));
-  const sources = await readdir(join(folder, 'src'), { recursive: true });
+  const sources = await Promise.all(
+    [folder, SHARED].map(async (one) =>
+      (await readdir(join(one, 'src'), { recursive: true })).map((file) => join(one, 'src', file)),
+    ),
+  );
   const files = [
     join(ROOT, 'package-lock.json'),
     join(folder, 'index.html'),
     join(folder, 'vite.config.ts'),
-    ...sources.map((file) => join(folder, 'src', file)),
+    ...sources.flat(),
   ];
   const times = await Promise.all(files.map(timeOf));
   return times.some((time) => time > built);

@@ -30,12 +30,17 @@ const OWN_FILES: Policy = {
   'style-src': "'self'",
 };
 
-/** The desk shows providers' data. Trusted types keep any text, from anywhere, from becoming markup or code. */
-export const DESK_HEADERS = pageHeaders({
-  ...OWN_FILES,
-  'require-trusted-types-for': "'script'",
-  'trusted-types': "'none'",
-});
+/**
+ * The desk shows providers' data. Trusted types keep any text, from anywhere, from becoming markup or code. It also connects to
+ * the issuer at which people sign in, if there is one.
+ */
+export const createDeskHeaders = (issuer: string | undefined) =>
+  pageHeaders({
+    ...OWN_FILES,
+    'connect-src': issuer === undefined ? "'self'" : `'self' ${new URL(issuer).origin}`,
+    'require-trusted-types-for': "'script'",
+    'trusted-types': "'none'",
+  });
 
 /** The explorer's editor inserts style sheets, has fonts in them, and runs in workers. */
 export const EXPLORER_HEADERS = pageHeaders({

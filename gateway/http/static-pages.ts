@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import { hostNameOf } from '../../runtime/hosts.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
 import type { GatewayConfig } from '../config.ts';
-import { DESK_HEADERS, EXPLORER_HEADERS, LANDING_PAGE_HEADERS } from './page-headers.ts';
+import { createDeskHeaders, EXPLORER_HEADERS, LANDING_PAGE_HEADERS } from './page-headers.ts';
 
 const CLIENTS = join(import.meta.dirname, '../../clients');
 
@@ -29,7 +29,7 @@ export const registerPages = async (
   app: FastifyInstance,
   { config, schemaText, listenUrl, guardSchema }: PagesOptions,
 ): Promise<void> => {
-  const { explorer, desk, introspection, hosts, publicUrl } = config;
+  const { explorer, desk, deskSignIn, introspection, hosts, publicUrl, auth } = config;
   /** Returns the public GraphQL URL. Uses the `Host` header only if it is a known name, because the response may be cached. */
   const graphqlUrl = (host: string): string => {
     const { protocol } = new URL(listenUrl());
@@ -38,9 +38,21 @@ export const registerPages = async (
   };
   if (explorer) {
     app.get('/', (_request, reply) => reply.redirect('/graphql'));
-    await registerPage(app, '/graphiql', join(CLIENTS, 'explorer/dist'), EXPLORER_HEADERS);
+    await registerPage(app, '/graphiql', {
+      root: join(CLIENTS, 'explorer/dist'),
+      headers: EXPLORER_HEADERS,
+      settings: { hasPeople: auth.development },
+    });
   }
-  if (desk) await registerPage(app, '/desk', join(CLIENTS, 'web/dist'), DESK_HEADERS);
+  if (desk) {
+    // A browser may have a client certificate.
+    const isRequired = auth.withoutCredentials === 'refused' && auth.certificates.length === 0;
+    await registerPage(app, '/desk', {
+      root: join(CLIENTS, 'web/dist'),
+      headers: createDeskHeaders(deskSignIn?.issuer),
+      settings: { hasPeople: auth.development, signIn: deskSignIn && { ...deskSignIn, isRequired } },
+    });
+  }
   if (explorer && introspection) {
     app.get('/schema.graphql', { onRequest: guardSchema ? [guardSchema] : [] }, (_request, reply) =>
       reply.type('text/plain; charset=utf-8').send(schemaText()),
@@ -65,15 +77,26 @@ export const addLandingPageHeaders: NonNullable<RouteOptions['onSend']> = (_requ
   done();
 };
 
-/** Serves a built single-page app. Every path below the prefix that is not a file returns the app, which routes by it. */
+type PageOptions = {
+  /** The folder of its files. */
+  readonly root: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The content of its `config.json`. */
+  readonly settings: object;
+};
+
+/** Serves a built single-page app and its settings. Every path below the prefix that is not a file returns the app, which routes by it. */
 const registerPage = async (
   app: FastifyInstance,
   prefix: string,
-  root: string,
-  headers: Readonly<Record<string, string>>,
+  { root, headers, settings }: PageOptions,
 ): Promise<void> => {
   await app.register(
     async (scope) => {
+      // Also for a page that comes from a development server.
+      scope.get('/config.json', (_request, reply) =>
+        reply.headers({ ...headers, 'cache-control': 'no-cache' }).send(settings),
+      );
       if (!existsSync(root)) {
         scope.setNotFoundHandler((_request, reply) =>
           reply.code(503).type('text/plain').send('This page has not been built. Run `npm run pages` to build it.\n'),

@@ -40,7 +40,11 @@ export const startDev = async (env: Env): Promise<Running> => {
   const page = await createServer({
     configFile: join(ROOT, 'clients/web/vite.config.ts'),
     configLoader: 'native',
-    server: { host: '127.0.0.1', ...(env['PORT'] === '0' && { port: 0 }), proxy: { '/graphql': gateway.url } },
+    server: {
+      host: '127.0.0.1',
+      ...(env['PORT'] === '0' && { port: 0 }),
+      proxy: Object.fromEntries(['/graphql', '/auth', '/desk/config.json'].map((path) => [path, gateway.url])),
+    },
     logLevel: 'warn',
   });
   await page.listen();

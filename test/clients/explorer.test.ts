@@ -167,6 +167,34 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect([...hosts]).toEqual([new URL(stack.url).host]);
   });
 
+  test('given a sample person, then operations are run as that person, until another is chosen', async () => {
+    const page = await open(stack.url);
+    const response = page.locator('.graphiql-response');
+    const answerOf = async (): Promise<{ status: number; subject: string | undefined; codes: unknown[] }> => {
+      const answered = page.waitForResponse((one) => one.url() === `${stack.url}/graphql`);
+      await run(page);
+      const received = await answered;
+      const [, claims = ''] = received.request().headers()['authorization']?.split('.') ?? [];
+      const { errors = [] } = JSON.parse(await received.text());
+      return {
+        status: received.status(),
+        subject: claims ? JSON.parse(Buffer.from(claims, 'base64url').toString()).sub : undefined,
+        codes: errors.map(({ extensions }: { extensions: { code: unknown } }) => extensions.code),
+      };
+    };
+    const people = page.getByLabel('Act as');
+    await people.selectOption('warehouse');
+    expect(await answerOf()).toEqual({ status: 200, subject: 'warehouse', codes: ['UNAUTHORIZED_FIELD_OR_TYPE'] });
+    await response.getByText('UNAUTHORIZED_FIELD_OR_TYPE').waitFor();
+    await people.selectOption('support');
+    expect(await answerOf()).toEqual({ status: 200, subject: 'support', codes: [] });
+    await page.reload();
+    await expect.poll(() => people.inputValue()).toBe('support');
+    expect((await answerOf()).subject).toBe('support');
+    await people.selectOption('');
+    expect((await answerOf()).subject).toBeUndefined();
+  });
+
   test('has the schema’s documentation, and a tab for each example', async () => {
     const page = await open(stack.url);
     for (const name of ['Customer', 'Customers', 'Products', 'Payment']) {
@@ -364,6 +392,8 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     const page = await open(gateway.url);
     const panel = page.getByRole('region', { name: 'Cost' });
     await panel.getByText('Run a query').waitFor();
+    // Nobody signs tokens for sample people here.
+    expect(await page.getByLabel('Act as').count()).toBe(0);
     await run(page);
     await panel.getByText('Set CALL_REPORT=on').waitFor();
   });

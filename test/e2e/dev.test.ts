@@ -211,5 +211,8 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     expect(html).toContain('/desk/@vite/client');
     const answer = await createAsk(new URL('/graphql', page).href)('{ __typename }');
     expect(answer.data).toEqual({ __typename: 'Query' });
+    const settings = await fetch(new URL('/desk/config.json', page));
+    expect(await settings.json()).toEqual({ hasPeople: true });
+    expect((await fetch(new URL('/auth/development/people', page))).status).toBe(200);
   });
 });

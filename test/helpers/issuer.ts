@@ -18,6 +18,8 @@ export type TestIssuer = {
   readonly rotate: (options?: { algorithm?: string; keep?: boolean }) => Promise<JWK>;
   /** Signs a token with the current key. A claim that is undefined is left out. */
   readonly sign: (parts?: TokenParts) => Promise<string>;
+  /** Returns what serves the current key, for its events. */
+  readonly service: () => OAuth2Service;
   readonly close: () => Promise<void>;
 };
 
@@ -50,6 +52,7 @@ export const startIssuer = async (): Promise<TestIssuer> => {
           Object.assign(payload, { sub: 'ada', aud: AUDIENCE }, claims);
         },
       }),
+    service: () => current.service,
     close: server.close,
   };
   await started.rotate();

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROOT } from '../helpers/processes.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 
-/* README.md: its first query, and the files that it refers to. */
+/* README.md: its queries, and the files that it refers to. */
 
 const run = promisify(execFile);
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
@@ -17,13 +17,26 @@ beforeAll(async () => {
 });
 afterAll(() => stack.close());
 
-test('the first query returns the response that the README shows', async () => {
-  const [, command = ''] = /```sh\n(curl [\s\S]*?)```/.exec(readme) ?? [];
-  const [, response = ''] = /```json\n([\s\S]*?)```/.exec(readme) ?? [];
-  expect(command).toContain('http://127.0.0.1:4000/graphql');
-  const { stdout } = await run('sh', ['-c', command.replace('http://127.0.0.1:4000', stack.url)]);
-  expect(JSON.parse(stdout)).toEqual(JSON.parse(response));
-});
+/** Returns the first commands and the first JSON of a section. */
+const exampleOf = (heading: string): { commands: string; response: string } => {
+  const [, section = ''] = readme.split(`## ${heading}\n`);
+  const [, commands = ''] = /```sh\n((?:\w+=.*\n)*curl [\s\S]*?)```/.exec(section) ?? [];
+  const [, response = ''] = /```json\n([\s\S]*?)```/.exec(section) ?? [];
+  return { commands, response };
+};
+
+test.each(['Quick start', 'See authorization work'])(
+  '%s: the query returns the response that is shown',
+  async (heading) => {
+    const { commands, response } = exampleOf(heading);
+    expect(commands).toContain('http://127.0.0.1:4000/graphql');
+    stack.reset();
+    const { stdout } = await run('sh', ['-c', commands.replaceAll('http://127.0.0.1:4000', stack.url)]);
+    expect(JSON.parse(stdout)).toEqual(JSON.parse(response));
+    // The customer is in the CRM.
+    expect(stack.hubspot.calls.length > 0).toBe(heading === 'Quick start');
+  },
+);
 
 /** Every file and folder of the project. Folders end with a slash. */
 const paths = [

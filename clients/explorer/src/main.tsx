@@ -6,22 +6,32 @@ import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { buildClientSchema, type GraphQLSchema, getIntrospectionQuery, type IntrospectionQuery } from 'graphql';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
+import { getPersonToken } from '../../shared/src/people.ts';
+import { ActAs } from './act-as.tsx';
 import { CostPanel } from './cost/panel.tsx';
 import { noteReport, REPORT_HEADERS } from './cost/report.ts';
 import { examplesFor, examplesPlugin } from './examples.tsx';
 
 const URL = '/graphql';
 
+/** Sends a request as the chosen sample person, unless the headers in the editor say who sends it. */
+const send: typeof fetch = async (input, init) => {
+  const headers = new Headers(init?.headers);
+  const token = headers.has('authorization') ? undefined : await getPersonToken();
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+  return fetch(input, { ...init, headers });
+};
+
 /** Sends operations to the gateway, and moves the cost report from the response to the panel. */
 const fetcher = createGraphiQLFetcher({
   url: URL,
   headers: REPORT_HEADERS,
-  fetch: async (input, init) => noteReport(await fetch(input, init)),
+  fetch: async (input, init) => noteReport(await send(input, init)),
 });
 
 const readSchema = async (): Promise<GraphQLSchema | undefined> => {
   try {
-    const response = await fetch(URL, {
+    const response = await send(URL, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ query: getIntrospectionQuery() }),
@@ -55,7 +65,10 @@ createRoot(document.querySelector('#root') as HTMLElement).render(
       // On a phone there is only room for the operation and its response.
       defaultEditorToolsVisibility={isNarrow ? false : 'variables'}
     >
-      <GraphiQL.Logo>Tributary</GraphiQL.Logo>
+      <GraphiQL.Logo>
+        <ActAs />
+        Tributary
+      </GraphiQL.Logo>
     </GraphiQL>
     <CostPanel isNarrow={isNarrow} />
   </StrictMode>,

@@ -1,11 +1,13 @@
 import { ApolloClient, ApolloLink, type FieldPolicy, HttpLink, InMemoryCache } from '@apollo/client';
+import { SetContextLink } from '@apollo/client/link/context';
 import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import { relayStylePagination } from '@apollo/client/utilities';
 import { type DocumentNode, getOperationAST } from 'graphql';
+import { getPersonToken } from '../../shared/src/people.ts';
 import { operations } from './generated/operations.json';
 import { outageLink } from './outages/outages.ts';
-import { tokenLink } from './person.ts';
 import { seenLink } from './search/seen.ts';
+import type { SignIn } from './session/sign-in.ts';
 
 const IDS = new Map(operations.map(({ name, id }) => [name, id]));
 
@@ -33,17 +35,28 @@ const pages = (keyArgs?: string[]): FieldPolicy => {
   };
 };
 
+/** Adds to each operation the token of who is signed in or, in development, of the sample person that was chosen. */
+const createTokenLink = (session: SignIn | undefined): ApolloLink =>
+  new SetContextLink(async ({ headers }) => {
+    const token = (await session?.getToken()) ?? (await getPersonToken());
+    return token === undefined ? {} : { headers: { ...headers, authorization: `Bearer ${token}` } };
+  });
+
 /** Creates the page's Apollo Client, with persisted operations and lists that grow page by page. */
-export const createClient = (uri: string): ApolloClient =>
+export const createClient = (uri: string, session: SignIn | undefined): ApolloClient =>
   new ApolloClient({
     clientAwareness: { name: 'desk' },
     link: ApolloLink.from([
       outageLink,
       seenLink,
-      tokenLink,
+      createTokenLink(session),
       new PersistedQueryLink({ generateHash: idOf }),
       // Without it, the gateway rejects a GET as one that any web page could send.
-      new HttpLink({ uri, headers: { 'apollo-require-preflight': 'yes' } }),
+      new HttpLink({
+        uri,
+        headers: { 'apollo-require-preflight': 'yes' },
+        ...(session && { fetch: async (input, init) => session.checkResponse(await fetch(input, init)) }),
+      }),
     ]),
     cache: new InMemoryCache({
       typePolicies: {

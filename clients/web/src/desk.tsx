@@ -1,9 +1,12 @@
+import { useReactiveVar } from '@apollo/client/react';
 import { Route, Switch, useLocation, useRoute } from 'wouter';
 import { CustomerPage } from './customer/customer-page.tsx';
 import { CustomerList } from './customers/customer-list.tsx';
-import { Header } from './header.tsx';
+import { Header, type HeaderProps } from './header.tsx';
 import { NotFound } from './not-found.tsx';
 import { Banners } from './outages/banners.tsx';
+import type { SignIn } from './session/sign-in.ts';
+import { SignInPage } from './session/sign-in-page.tsx';
 import { Toasts } from './toasts/toasts.tsx';
 
 /** Decodes a part of the URL; returns it unchanged if it is malformed. */
@@ -15,8 +18,27 @@ const decoded = (part: string): string => {
   }
 };
 
+type DeskProps = Omit<HeaderProps, 'name'>;
+
+/** The desk, or the page to sign in where that is needed. */
+export const Desk = (props: DeskProps) =>
+  props.session ? <GuardedDesk {...props} session={props.session} /> : <Customers {...props} />;
+
+const GuardedDesk = ({ session, hasPeople }: DeskProps & { session: SignIn }) => {
+  const { isSignedIn, problem } = useReactiveVar(session.state);
+  if (isSignedIn || !(session.isRequired || problem)) return <Customers session={session} hasPeople={hasPeople} />;
+  return (
+    <div className="desk open alone">
+      <Header name="Customer desk" session={undefined} hasPeople={hasPeople} />
+      <main>
+        <SignInPage session={session} />
+      </main>
+    </div>
+  );
+};
+
 /** The customer desk: the list of customers beside the selected one. On a phone, one screen for each. */
-export const Desk = () => {
+const Customers = (props: DeskProps) => {
   const [isHome] = useRoute('/');
   const [location] = useLocation();
   return (
@@ -24,7 +46,7 @@ export const Desk = () => {
       <a className="skip" href="#customer">
         Skip to the customer
       </a>
-      <Header name="Customer desk" />
+      <Header name="Customer desk" {...props} />
       <Banners />
       <nav aria-label="Customers">
         <CustomerList />

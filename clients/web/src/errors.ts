@@ -22,8 +22,15 @@ const DEFINITE: ReadonlySet<string | undefined> = new Set([
   'UPSTREAM_UNAUTHORIZED',
 ]);
 
+const NO_ACCESS = 'UNAUTHORIZED_FIELD_OR_TYPE';
+
+/** Returns whether an error means that this person may not read or do something, which no retry changes. */
+export const isNoAccess = ({ code }: Failure): boolean => code === NO_ACCESS;
+
 /** Returns whether a write that failed with this error was certainly not carried out. */
-export const isDefinite = ({ code }: Failure): boolean => DEFINITE.has(code);
+export const isDefinite = (failure: Failure): boolean =>
+  // At a longer path, the write was carried out, and a part of its result may not be read.
+  isNoAccess(failure) ? failure.path.length === 1 : DEFINITE.has(failure.code);
 
 /** Codes of a provider's failures, as opposed to those of one record or one request. */
 export const OUTAGE_CODES: ReadonlySet<string> = new Set([
@@ -38,6 +45,7 @@ export const isOutage = ({ code, path }: Failure): boolean =>
   code === undefined ? path.length === 0 : OUTAGE_CODES.has(code);
 
 const WORDS: Readonly<Record<string, string>> = {
+  [NO_ACCESS]: 'You have no access.',
   UPSTREAM_TIMEOUT: 'The system took too long to answer.',
   UPSTREAM_UNAVAILABLE: 'The system is unavailable.',
   UPSTREAM_RATE_LIMITED: 'The system is at its rate limit.',

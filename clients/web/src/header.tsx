@@ -1,12 +1,22 @@
 import { useEffect, useId, useState } from 'react';
 import { Link } from 'wouter';
-import { choosePerson, fetchPeople, type Person, readPerson } from './person.ts';
+import { choosePerson, fetchPeople, type Person, readPerson } from '../../shared/src/people.ts';
+import { Account } from './session/account.tsx';
+import type { SignIn } from './session/sign-in.ts';
 import { chooseTheme, readTheme, THEMES, type Theme } from './theme.ts';
 
 const NAMES: Readonly<Record<Theme, string>> = { system: 'System', light: 'Light', dark: 'Dark' };
 
-/** The header: the product's name, the page's name and the switches. */
-export const Header = ({ name }: { name: string }) => (
+export type HeaderProps = {
+  name: string;
+  /** Undefined where nobody can sign in. */
+  session: SignIn | undefined;
+  /** Whether the gateway signs tokens for sample people. */
+  hasPeople: boolean;
+};
+
+/** The header: the product's name, the page's name, the switches, and who uses the desk. */
+export const Header = ({ name, session, hasPeople }: HeaderProps) => (
   <header>
     <h1>
       <Link href="/">
@@ -15,8 +25,9 @@ export const Header = ({ name }: { name: string }) => (
       </Link>
     </h1>
     <div className="switches">
-      <PersonSwitch />
+      {hasPeople && <PersonSwitch />}
       <ThemeSwitch />
+      {session && <Account session={session} />}
     </div>
   </header>
 );
@@ -42,18 +53,23 @@ const ThemeSwitch = () => {
   );
 };
 
-/** Selects the sample person as whom the desk is used. Not there unless the gateway signs their tokens. */
+/** Selects the sample person as whom the desk is used. */
 const PersonSwitch = () => {
   const id = useId();
   const [people, setPeople] = useState<readonly Person[]>([]);
   useEffect(() => {
     void fetchPeople().then(setPeople);
   }, []);
+  const choose = (person: string) => {
+    choosePerson(person);
+    // Nothing of the person before is left.
+    location.reload();
+  };
   if (people.length === 0) return null;
   return (
     <div className="switch">
       <label htmlFor={id}>Act as</label>
-      <select id={id} value={readPerson()} onChange={({ target }) => choosePerson(target.value)}>
+      <select id={id} value={readPerson()} onChange={({ target }) => choose(target.value)}>
         <option value="">Nobody</option>
         {people.map(({ person, name }) => (
           <option key={person} value={person}>

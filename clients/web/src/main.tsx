@@ -5,15 +5,20 @@ import { createRoot } from 'react-dom/client';
 import { Router } from 'wouter';
 import { createClient } from './client.ts';
 import { Desk } from './desk.tsx';
+import { fetchSettings } from './session/settings.ts';
 import { applyTheme, readTheme } from './theme.ts';
 
 applyTheme(readTheme());
 
+const { hasPeople, signIn } = await fetchSettings();
+// Loaded only where people sign in.
+const session = signIn && (await (await import('./session/sign-in.ts')).createSignIn(signIn));
+
 createRoot(document.querySelector('#root') as HTMLElement).render(
   <StrictMode>
-    <ApolloProvider client={createClient('/graphql')}>
+    <ApolloProvider client={createClient('/graphql', session)}>
       <Router base="/desk">
-        <Desk />
+        <Desk session={session} hasPeople={hasPeople} />
       </Router>
     </ApolloProvider>
   </StrictMode>,

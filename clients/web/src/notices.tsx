@@ -1,6 +1,6 @@
 import type { ErrorLike } from '@apollo/client';
 import { useEffect, useRef } from 'react';
-import { failuresOf, inWords, isOutage } from './errors.ts';
+import { failuresOf, inWords, isNoAccess, isOutage } from './errors.ts';
 
 type MissingProps = {
   what: string;
@@ -14,6 +14,9 @@ type MissingProps = {
 export const Missing = ({ what, error, at = [], onRetry }: MissingProps) => {
   const reason = failuresOf(error).find(({ path }) => at.every((step, index) => path[index] === step));
   if (reason && isOutage(reason)) return <p className="notice absent">{what} could not be loaded.</p>;
+  if (reason && isNoAccess(reason)) {
+    return <p className="notice absent">You have no access to {`${what[0]?.toLowerCase() ?? ''}${what.slice(1)}`}.</p>;
+  }
   return <Failed what={what} error={error} at={at} onRetry={onRetry} />;
 };
 

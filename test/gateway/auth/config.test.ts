@@ -43,6 +43,12 @@ test.each<[string, Record<string, string>, string]>([
   ['no audience', { JWT_ISSUER: 'https://login.example' }, 'JWT_AUDIENCE: is required'],
   ['an empty audience', { ...ISSUER, JWT_AUDIENCE: ' , ' }, 'JWT_AUDIENCE: must be a name or a list of names'],
   ['an audience without an issuer', { JWT_AUDIENCE: AUDIENCE }, 'JWT_ISSUER: is required'],
+  ['a desk without an issuer', { DESK_CLIENT_ID: 'desk' }, 'DESK_CLIENT_ID: must be used with JWT_ISSUER, an http'],
+  [
+    'a desk with an issuer without a URL',
+    { JWT_ISSUER: 'batch', JWT_AUDIENCE: AUDIENCE, JWT_SECRET: SECRET, DESK_CLIENT_ID: 'desk' },
+    'DESK_CLIENT_ID: must be used with JWT_ISSUER, an http or https URL',
+  ],
   ['an issuer without a URL', { ...ISSUER, JWT_ISSUER: 'login' }, 'JWT_ISSUER: must be an http or https URL, unless'],
   ['a key set without a URL', { ...ISSUER, JWT_JWKS_URL: 'keys' }, 'JWT_JWKS_URL: must be an http or https URL'],
   [

@@ -1,14 +1,12 @@
-import { SetContextLink } from '@apollo/client/link/context';
-
 /*
- * In development, the gateway signs tokens for sample people. The desk can be used as one of them.
+ * In development, the gateway signs tokens for sample people. The pages can be used as one of them.
  */
 
 export type Person = { readonly person: string; readonly name: string };
 
 const KEY = 'tributary:person';
 
-/** The person as whom this tab uses the desk; empty for none. */
+/** The person as whom this tab uses the pages; empty for none. */
 export const readPerson = (): string => {
   try {
     return sessionStorage.getItem(KEY) ?? '';
@@ -17,13 +15,10 @@ export const readPerson = (): string => {
   }
 };
 
-/** Uses the desk as another person. Loads the page again, so that nothing of the one before is left. */
-export const choosePerson = (person: string): void => {
-  sessionStorage.setItem(KEY, person);
-  location.reload();
-};
+/** Uses the pages in this tab as another person from now on; empty for none. */
+export const choosePerson = (person: string): void => sessionStorage.setItem(KEY, person);
 
-/** Returns the people; empty where the gateway signs no tokens. */
+/** Returns the people; empty if they cannot be read. */
 export const fetchPeople = async (): Promise<readonly Person[]> => {
   try {
     const response = await fetch('/auth/development/people');
@@ -38,7 +33,7 @@ type Token = { readonly access_token: string; readonly expires_in: number };
 /** Time before its expiry at which a token is replaced, in milliseconds. */
 const RENEW_BEFORE_MS = 60_000;
 
-let token: Promise<string> | undefined;
+let token: { readonly person: string; readonly text: Promise<string> } | undefined;
 let renewAt = 0;
 
 const fetchToken = async (person: string): Promise<string> => {
@@ -49,23 +44,24 @@ const fetchToken = async (person: string): Promise<string> => {
   });
   if (!response.ok) throw new Error('The gateway gave no token.');
   const { access_token: text, expires_in: seconds } = (await response.json()) as Token;
-  renewAt = Date.now() + seconds * 1_000 - RENEW_BEFORE_MS;
+  if (token?.person === person) renewAt = Date.now() + seconds * 1_000 - RENEW_BEFORE_MS;
   return text;
 };
 
 const tokenOf = (person: string): Promise<string> => {
-  if (token && Date.now() < renewAt) return token;
+  if (token?.person === person && Date.now() < renewAt) return token.text;
   // Until it is there, all operations wait for the same one.
   renewAt = Number.POSITIVE_INFINITY;
-  token = fetchToken(person);
-  token.catch(() => {
-    renewAt = 0;
+  const text = fetchToken(person);
+  token = { person, text };
+  text.catch(() => {
+    if (token?.text === text) renewAt = 0;
   });
-  return token;
+  return text;
 };
 
-/** Adds the person's token to each operation. */
-export const tokenLink = new SetContextLink(async ({ headers }) => {
+/** Returns a valid token of the chosen person; undefined if there is none. Throws if the gateway gives no token. */
+export const getPersonToken = async (): Promise<string | undefined> => {
   const person = readPerson();
-  return person ? { headers: { ...headers, authorization: `Bearer ${await tokenOf(person)}` } } : {};
-});
+  return person ? tokenOf(person) : undefined;
+};
