@@ -109,7 +109,9 @@ const MAX_SECRET_BYTES = 64 * 1024;
 const readSecretFile = (name: string, path: string): string => {
   let text: string;
   try {
-    if (statSync(path).size > MAX_SECRET_BYTES) throw new Error('The file is too large.');
+    const stat = statSync(path);
+    // A pipe would be waited for, and hold up the process.
+    if (!stat.isFile() || stat.size > MAX_SECRET_BYTES) throw new Error('It is no file, or too large.');
     text = readFileSync(path, 'utf8').trim();
   } catch (cause) {
     throw new ConfigError(`${name}: the file cannot be read.`, { cause });

@@ -75,7 +75,10 @@ const NO_FILE = 'none';
 /** Returns a text that differs whenever the file has been replaced. */
 const versionOf = async (path: string): Promise<string> => {
   try {
-    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    const found = await stat(path, { bigint: true });
+    // A pipe would be waited for.
+    if (!found.isFile()) return NO_FILE;
+    const { ino, size, mtimeNs, ctimeNs } = found;
     return [ino, size, mtimeNs, ctimeNs].join(' ');
   } catch (error) {
     return isMissing(error) ? NO_FILE : String((error as NodeJS.ErrnoException).code);

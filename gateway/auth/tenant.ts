@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Refusal } from '../../runtime/http-errors.ts';
 import { hasScope, type Identity } from '../../subgraphs/kit/identity.ts';
-import type { Tenants } from '../../subgraphs/kit/tenants.ts';
+import { isTenantName, type Tenants } from '../../subgraphs/kit/tenants.ts';
 
 /** The scope of a sender who belongs to no tenant and may choose any by a header. */
 const ANY_TENANT = 'tenants:any';
@@ -40,6 +40,6 @@ export const chooseTenant = (
   if (tenant !== identity.tenant && (identity.tenant !== undefined || !hasScope(identity, ANY_TENANT))) {
     return FOREIGN_TENANT;
   }
-  if (tenants && !tenants.has(tenant)) return UNKNOWN_TENANT;
+  if (!isTenantName(tenant) || (tenants && !tenants.has(tenant))) return UNKNOWN_TENANT;
   return tenant === identity.tenant ? identity : { ...identity, tenant };
 };

@@ -41,7 +41,9 @@ export const PLACEHOLDER: FieldNode = {
 export const foldConditions = (document: DocumentNode, values: ConditionValues): DocumentNode => {
   const resolve = (value: ValueNode): unknown => {
     if (value.kind === Kind.BOOLEAN) return value.value;
-    return value.kind === Kind.VARIABLE ? values[value.name.value] : undefined;
+    // A variable can have the name of what every object inherits, such as `constructor`.
+    const isKnown = value.kind === Kind.VARIABLE && Object.hasOwn(values, value.name.value);
+    return isKnown ? values[value.name.value] : undefined;
   };
   const fold = <Node extends SelectionNode>(node: Node): Node | null | undefined => {
     const { directives = [] } = node;

@@ -75,8 +75,10 @@ export const compileFetch = <Context>(
     const collected = targets.map((target) => target.collect(run));
     if (collected.every(({ isEmpty }) => isEmpty)) return undefined;
     const variables: Record<string, unknown> = {};
+    // `constructor` and the like are no variables, unless the client has sent them.
     for (const name of fetch.variables)
-      if (run.rawVariables[name] !== undefined) variables[name] = run.rawVariables[name];
+      if (Object.hasOwn(run.rawVariables, name) && run.rawVariables[name] !== undefined)
+        variables[name] = run.rawVariables[name];
     const representations = collected.flatMap(({ representations: one }) => one ?? []);
     return send({ variables, representations }, run.context).then((response) => {
       const turn = run.takeTurn?.();

@@ -196,7 +196,13 @@ const createVariableRenamer = ({
 }: PreparedOperation): ((values: Variables) => Variables) => {
   const names = (operation.variableDefinitions ?? []).map(({ variable }) => variable.name.value);
   if (names.every((name) => clientVariable(name) === name)) return (values) => values;
-  return (values) => Object.fromEntries(names.map((name) => [name, values[clientVariable(name)]]));
+  return (values) =>
+    Object.fromEntries(
+      names.flatMap((name) => {
+        const given = clientVariable(name);
+        return Object.hasOwn(values, given) ? [[name, values[given]]] : [];
+      }),
+    );
 };
 
 /** Creates a function that maps internal paths to client paths. Some names were changed before planning, some by the planner. */

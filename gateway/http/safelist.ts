@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { ApolloServer } from '@apollo/server';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
+import { monotonicNow } from '../../runtime/clock.ts';
 import { ConfigError } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
 
@@ -102,8 +103,10 @@ const Parameters = z
 
 export type Refusal = { readonly status: number; readonly message: string; readonly code: string };
 
-// Clients can send any number of different operations.
+// Clients can send any number of different operations, and names and IDs of any length.
 const MAX_LOGGED_OPERATIONS = 1_000;
+const MAX_LINES_PER_MINUTE = 60;
+const MAX_LOGGED_CHARS = 200;
 
 /**
  * Creates a check that returns a refusal for operations that are not on the safelist. Logs each such operation once. With
@@ -111,6 +114,16 @@ const MAX_LOGGED_OPERATIONS = 1_000;
  */
 export const createSafelistGuard = (safelist: Safelist, { reportOnly, log }: { reportOnly: boolean; log: Log }) => {
   const logged = new LRUCache<string, true>({ max: MAX_LOGGED_OPERATIONS });
+  let minute = { startedAt: Number.NEGATIVE_INFINITY, lines: 0 };
+  let suppressed = 0;
+
+  /** Whether another line may be logged now. */
+  const takeLine = (): boolean => {
+    const now = monotonicNow();
+    if (now - minute.startedAt >= 60_000) minute = { startedAt: now, lines: 0 };
+    minute.lines += 1;
+    return minute.lines <= MAX_LINES_PER_MINUTE;
+  };
 
   const logOnce = (
     { query, operationName, hash = query && hashOf(query) }: RequestedOperation,
@@ -118,13 +131,23 @@ export const createSafelistGuard = (safelist: Safelist, { reportOnly, log }: { r
   ): void => {
     if (hash === undefined) return;
     // The name is part of the key: a client may send the hash alone first, and the named operation later.
-    const key = `${hash} ${operationName}`;
+    const key = hashOf(`${hash} ${operationName}`);
     if (logged.has(key)) return;
     logged.set(key, true);
+    if (!takeLine()) {
+      suppressed += 1;
+      return;
+    }
     log.warn(
-      { operationName, hash, ...client },
+      {
+        operationName: operationName?.slice(0, MAX_LOGGED_CHARS),
+        hash: hash.slice(0, MAX_LOGGED_CHARS),
+        ...client,
+        ...(suppressed > 0 && { suppressed }),
+      },
       reportOnly ? 'An operation is not on the safelist.' : 'Refused an operation that is not on the safelist.',
     );
+    suppressed = 0;
   };
 
   return (operation: RequestedOperation, client: object): Refusal | undefined => {

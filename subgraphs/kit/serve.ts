@@ -31,8 +31,8 @@ type Arrival = OperationOptions & {
   readonly identity: Identity;
   /** SHA-256 of the body that was signed, base64url. Undefined if requests are not signed. */
   readonly bodyDigest: string | undefined;
-  /** Computes that of the body that arrives. */
-  readonly receivedBody: Hash | undefined;
+  /** Computes that of the body while it arrives. */
+  receivedBody: Hash | undefined;
 };
 
 type FetchContext = FieldContext & { readonly telemetry: RequestTelemetry; readonly signal: AbortSignal };
@@ -137,7 +137,7 @@ export const serve = async (
       method: ['GET', 'POST'],
       exposeHeadRoute: false,
       onRequest: async (request, reply) => {
-        if (refuseUnacceptable(request, reply)) return;
+        if (refuseUnacceptable(request, reply)) return reply;
         const signed = await verify?.(request.headers[IDENTITY_HEADER]);
         if (verify && !signed) return sendRefusal(reply.header('connection', 'close'), UNSIGNED);
         const { timeoutMs = requestTimeoutMs, ...options } = readOptions(request.headers);
@@ -149,15 +149,22 @@ export const serve = async (
           bodyDigest: signed?.bodyDigest,
           receivedBody: signed && createHash('sha256'),
         });
+        return undefined;
       },
       preParsing: (request, _reply, payload, done) => {
-        const { receivedBody } = arrivalOf(request);
-        if (receivedBody) payload.on('data', (chunk: Buffer) => receivedBody.update(chunk));
+        const arrival = arrivalOf(request);
+        // The body of a GET is not part of it, and is drained after the response.
+        if (arrival.receivedBody && request.method !== 'GET') {
+          payload.on('data', (chunk: Buffer) => arrival.receivedBody?.update(chunk));
+        }
         done(null, payload);
       },
       preHandler: async (request, reply) => {
-        const { bodyDigest, receivedBody } = arrivalOf(request);
-        if (receivedBody && receivedBody.digest('base64url') !== bodyDigest) await sendRefusal(reply, UNSIGNED);
+        const arrival = arrivalOf(request);
+        const digest = arrival.receivedBody?.digest('base64url');
+        // A digest cannot be computed further.
+        arrival.receivedBody = undefined;
+        if (digest !== arrival.bodyDigest) await sendRefusal(reply, UNSIGNED);
       },
       handler: withAdmission(
         admission,

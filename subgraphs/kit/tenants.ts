@@ -35,9 +35,12 @@ type TenantsOptions = {
   readonly log: Log;
 };
 
+/** Whether a text can name a tenant: up to 64 letters, digits, dots, dashes and underscores. */
+export const isTenantName = (text: string): boolean => /^[\w.-]{1,64}$/.test(text);
+
 const TenantsFile = z.record(
-  z.string().regex(/^[\w.-]{1,64}$/, 'must be a name of up to 64 letters, digits, dots, dashes and underscores'),
-  z.record(z.string(), z.coerce.string()),
+  z.string().refine(isTenantName),
+  z.record(z.string(), z.union([z.string(), z.number()]).transform(String)),
 );
 
 /** Tenants that are checked before other work is let in. */

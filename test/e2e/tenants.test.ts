@@ -89,12 +89,15 @@ describe.each(Object.entries(QUERIES))('%s', (provider, query) => {
   });
 });
 
-test('given a tenant that does not exist, then nothing is executed', async () => {
-  const { status, errors } = await askAs('initech', QUERIES['stripe'] ?? '');
-  expect(status).toBe(403);
-  expect(codesOf({ errors })).toEqual(['FORBIDDEN']);
-  expect(stack.stripe.calls).toEqual([]);
-});
+test.each(['initech', 'x'.repeat(2_000), 'ada@customers.example', '__proto__'])(
+  'given a tenant that does not exist (%s), then nothing is executed',
+  async (tenant) => {
+    const { status, errors } = await askAs(tenant, QUERIES['stripe'] ?? '');
+    expect(status).toBe(403);
+    expect(codesOf({ errors })).toEqual(['FORBIDDEN']);
+    expect(stack.stripe.calls).toEqual([]);
+  },
+);
 
 test('equal queries of two tenants at once are two provider requests', async () => {
   const query = '{ payment(id: "pi_3never") { id } }';
@@ -183,6 +186,7 @@ test.each([
     'acme: { OPENMAGE_USERNAME: u }',
     'TENANTS: acme: OPENMAGE_API_KEY: is required',
   ],
+  ['has a variable without a value', 'acme: { STRIPE_API_KEY: }', 'TENANTS: must be a YAML file'],
   ['has a tenant without a name', '"": {}', 'TENANTS: must be a YAML file'],
 ])('given a file that %s, then the gateway does not start, and shows no secret', async (_, text, problem) => {
   const invalid = join(folder, 'invalid.yaml');

@@ -146,6 +146,16 @@ describe('rejected operations are logged', () => {
     await running?.stop();
   });
 
+  test('in short lines, and no more than sixty a minute', async () => {
+    const { url, named } = await start({ SAFELIST: 'on' });
+    for (let index = 0; index < 70; index += 1) {
+      await post(url, { ...byId(`${index}${'h'.repeat(10_000)}`), operationName: `${index}${'x'.repeat(10_000)}` });
+    }
+    await expect.poll(named).toHaveLength(60);
+    expect(running?.output().length).toBeLessThan(100_000);
+    await running?.stop();
+  });
+
   test('and executed with SAFELIST=learn', async () => {
     const { url, named } = await start({ SAFELIST: 'learn' });
     const answer = await post(url, { query: OTHER });

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { startGateway } from '../../gateway/start.ts';
@@ -110,6 +111,19 @@ test.each([
   expect(status).toBe(401);
   expect(JSON.parse(text)).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
   expect(stack.hubspot.calls).toEqual([]);
+});
+
+test('given the body of a GET, then it is refused, and the process lives', async () => {
+  const { port, pathname } = new URL(urlOf('crm'));
+  const token = sign(claimsFor(ENTITIES, { aud: 'crm' }), SECRET);
+  const socket = connect(Number(port), '127.0.0.1');
+  socket.end(
+    `GET ${pathname} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: application/json\r\nx-tributary-identity: ${token}\r\ncontent-length: 1\r\n\r\nx`,
+  );
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 401 /);
+  expect(await post(urlOf('crm'), ENTITIES, sign(claimsFor(ENTITIES, { aud: 'crm' }), SECRET))).toMatchObject({
+    status: 200,
+  });
 });
 
 test('a GET is refused', async () => {

@@ -26,6 +26,11 @@ describe.each([
     expect(await countOf(query, { first: 1 })).toBe(1);
   });
 
+  test.each(['constructor', 'toString', 'valueOf'])('then a variable named %s has its default', async (name) => {
+    expect(await countOf(`query($${name}: Int = 2) { people(first: $${name}) { id } }`)).toBe(2);
+    expect(await countOf(`query($${name}: Boolean = true) { people(first: 3) @include(if: $${name}) { id } }`)).toBe(3);
+  });
+
   test('then a required variable may have a default too', async () => {
     expect(await countOf('query($first: Int! = 2) { people(first: $first) { id } }')).toBe(2);
   });
