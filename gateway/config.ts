@@ -236,8 +236,6 @@ export type GatewayConfig = {
   readonly supergraphFile: string | undefined;
   /** URLs of the subgraphs that do not run in this process. */
   readonly subgraphUrls: ReadonlyMap<string, string>;
-  /** Whether a provider without credentials may be replaced by its sandbox. */
-  readonly sandboxAllowed: boolean;
   readonly introspection: boolean;
   /** Timeout of one client request, in milliseconds. */
   readonly requestTimeoutMs: number;
@@ -256,8 +254,6 @@ export type GatewayConfig = {
   readonly subgraphErrors: SubgraphErrorPolicy;
   /** The enabled custom labels of progressive `@override`. Percentages are decided for each request. */
   readonly overrideLabels: readonly string[];
-  /** Number of worker processes, ideally one per CPU core. */
-  readonly workers: number;
   /** Maximum numbers of running and of waiting requests. */
   readonly admission: AdmissionLimits;
   readonly http: HttpLimits;
@@ -389,7 +385,6 @@ export const readConfig = (
         return url ? [[name, url] as const] : [];
       }),
     ),
-    sandboxAllowed: isSandboxAllowed(values),
     introspection: values.INTROSPECTION ? values.INTROSPECTION === 'on' : !isProduction,
     requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
     remote: (name, url) => ({
@@ -408,7 +403,6 @@ export const readConfig = (
     tenantHeader: values.TENANT_HEADER,
     subgraphErrors,
     overrideLabels: values.OVERRIDE_LABELS,
-    workers: values.CLUSTER_WORKERS,
     admission: { running: values.MAX_REQUESTS, waiting: values.MAX_WAITING_REQUESTS },
     http: toHttpLimits(values),
     hosts: createHostPolicy([

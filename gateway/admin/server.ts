@@ -10,7 +10,7 @@ import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { AdminConfig } from './config.ts';
 
-/** What the admin endpoints show: a gateway, or a cluster of its workers. */
+/** The subject of the admin endpoints: a gateway, or a cluster of its workers. */
 export type AdminSubject = Running & {
   /** Returns the state in detail. */
   readonly health: () => Health | Promise<Health>;

@@ -11,7 +11,7 @@ import { createRefusalLimit } from './refusals.ts';
 
 export type AuditConfig = {
   readonly file: string;
-  /** The key of the chain's hashes. Without it, whoever can write the file can also write a valid chain. */
+  /** The key of the chain's hashes. Without it, anyone who can write the file can also write a valid chain. */
   readonly key: string | undefined;
   /** The size from which a new file is begun, in bytes. */
   readonly maxBytes: number;
@@ -23,7 +23,7 @@ export type AuditConfig = {
   readonly configuration: string;
 };
 
-/** Who sends a request, from where, and the operation if it is known. */
+/** The sender of a request, the address, and the operation if it is known. */
 export type AuditedRequest = {
   readonly identity?: Identity | undefined;
   /** The client's IP address. */

@@ -2,7 +2,7 @@ import type { GraphQLFormattedError } from 'graphql';
 import { isData } from '../execution/data.ts';
 import type { AuditedField } from './arguments.ts';
 
-/** What became of a mutation or one of its fields. `unknown`: it may have been carried out. */
+/** The outcome of a mutation or of one of its fields. `unknown`: it may have been carried out. */
 export type Outcome = 'succeeded' | 'failed' | 'unknown';
 
 export type MutationOutcome = {

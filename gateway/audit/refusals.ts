@@ -1,4 +1,4 @@
-/** How many refusals of one kind are recorded one by one in each window. */
+/** Number of refusals of one kind that are recorded one by one in each window. */
 const MAX_RECORDS = 60;
 const WINDOW_MS = 60_000;
 

@@ -55,7 +55,7 @@ const AuthFile = z
 type AuthFile = z.output<typeof AuthFile>;
 
 export type AuthConfig = {
-  /** What becomes of a request without credentials: it may do everything, only what anyone may, or nothing. */
+  /** The treatment of requests without credentials: they may do everything, only what anyone may, or nothing. */
   readonly withoutCredentials: 'unrestricted' | 'anonymous' | 'refused';
   /** Whether the development issuer runs. */
   readonly development: boolean;

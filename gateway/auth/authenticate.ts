@@ -15,7 +15,7 @@ import { createRemoteKeys, type RemoteKeys } from './remote-keys.ts';
 import { createTokenVerifier, type TokenIssuer } from './tokens.ts';
 import { AuthenticationUnavailableError } from './unavailable.ts';
 
-/** Who sends a request, or why it is refused. `challenge` is the value of `WWW-Authenticate`. */
+/** The sender of a request, or its refusal. `challenge` is the value of `WWW-Authenticate`. */
 export type Authentication =
   | { readonly identity: Identity }
   | { readonly refusal: Refusal; readonly challenge?: string | undefined };
@@ -69,7 +69,7 @@ const WITHOUT_CREDENTIALS: Readonly<Record<AuthConfig['withoutCredentials'], Aut
   refused: MISSING,
 };
 
-/** Creates what tells who sends a request. */
+/** Creates the authenticator. */
 export const createAuthenticator = async (
   { issuers, apiKeys, certificates, withoutCredentials, development }: AuthConfig,
   { app, redis, log }: AuthInfrastructure,
@@ -99,7 +99,7 @@ export const createAuthenticator = async (
     return credentials.kind === 'api-key' && apiKeyReader ? verifyApiKey(credentials.key, apiKeyReader) : undefined;
   };
 
-  // Credentials are then nobody's business here, except tokens of the development issuer. They may be for a subgraph.
+  // Credentials are then ignored, except tokens of the development issuer: they may be for a subgraph.
   const isOpen = withoutCredentials === 'unrestricted';
   const isOfDevelopment = (credentials: Credentials): boolean =>
     credentials.kind === 'token' && tokens.claimsIssuer(credentials.token, DEVELOPMENT_ISSUER);

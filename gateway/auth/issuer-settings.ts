@@ -84,7 +84,7 @@ export type IssuerConfig = Pick<z.output<typeof IssuerSettings>, 'issuer' | 'jwk
   readonly staticKey: KeyObject | Uint8Array | undefined;
 };
 
-/** What is wrong with a setting, for the operator. Never contains its value. */
+/** The problem of a setting, for the operator. Never contains its value. */
 export type SettingProblem = { readonly setting: string; readonly message: string };
 
 /** Reads the settings of one issuer. The paths of files are relative to `folder`. Returns the problems if there are any. */

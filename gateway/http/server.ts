@@ -78,7 +78,7 @@ export const startGatewayServer = async ({
     // Anybody may ask for it. The admin endpoints have the details.
     health: config.isProduction ? undefined : details,
   });
-  /** Who sends a request, as far as that was found out before it was refused. */
+  /** The senders of requests, also of those that are refused later. */
   const identities = new WeakMap<FastifyRequest, Identity>();
   if (audit) {
     app.decorate('onRefusal', (request, code) => audit.onRefusal(request, code, identities.get(request)));
@@ -205,7 +205,7 @@ export const startGatewayServer = async ({
   };
 };
 
-/** What is known of a request before its body is read. */
+/** The state of a request before its body is read. */
 type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> & { readonly identity: Identity };
 
 /** Headers that authenticate a request. */

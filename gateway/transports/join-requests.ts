@@ -6,8 +6,9 @@ import type { Reply } from './graphql-reply.ts';
 /**
  * Creates a joiner, which coalesces equal requests of the same client that are in flight at the same time.
  *
- * Clients differ by identity and forwarded headers, except tracing headers. Each request parses the response text itself, so no objects are shared. If the
- * original request is aborted or times out, the request is sent again, once for all that still wait.
+ * Clients differ by forwarded headers, except tracing headers, and by identity, if requests are signed. Each request parses the
+ * response text itself, so no objects are shared. If the original request is aborted or times out, the request is sent again,
+ * once for all that still wait.
  *
  * `clear` must be called after a mutation, so that later requests do not join earlier ones.
  */

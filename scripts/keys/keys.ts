@@ -5,6 +5,7 @@ import { ApiKeyFileLockedError, createApiKeyFileRegistry } from '../../gateway/a
 import { readApiKeysConfig } from '../../gateway/auth/auth-config.ts';
 import { ConfigError, type Env } from '../../runtime/env.ts';
 import { createLog } from '../../runtime/log.ts';
+import { openKeyAudit, type RecordKeyChange } from './audit-keys.ts';
 
 /** The command cannot be carried out as it was given. The message says why. */
 export class UsageError extends Error {}
@@ -30,16 +31,21 @@ export const runKeysCommand = async (args: readonly string[], env: Env): Promise
   const takesName = command === 'revoke';
   if (rest.length > 0 || (name !== undefined) !== takesName) throw new UsageError(USAGE);
   const { registry, close } = await openRegistry(env);
+  const audit = await openKeyAudit(env);
   try {
-    if (command === 'create') return await create(values, registry);
+    if (command === 'create') return await create(values, registry, audit.record);
     if (command === 'list') return { text: format(await registry.list()) };
     if (!takesName) throw new UsageError(USAGE);
     if (!(await registry.remove(name ?? ''))) throw new UsageError(`There is no API key named ${name}.`);
+    if (!(await audit.record('key.revoked', { name }))) {
+      throw new Error(`the API key ${name} is revoked, but the audit log cannot be written.`);
+    }
     return { text: `Revoked the API key ${name}. Gateways refuse it within a second.` };
   } catch (error) {
     if (error instanceof ApiKeyFileLockedError) throw new UsageError(error.message);
     throw error;
   } finally {
+    await audit.close();
     close();
   }
 };
@@ -59,9 +65,14 @@ type Options = ReturnType<typeof parse>['values'];
 const create = async (
   { name = '', scopes = '', tenant, expires }: Options,
   registry: ApiKeyRegistry,
+  record: RecordKeyChange,
 ): Promise<KeysResult> => {
   const created = toApiKey({ name, scopes: scopes.split(',').filter(Boolean), tenant, expiresAt: toExpiry(expires) });
   if (!(await registry.add(created.record))) throw new UsageError(`There is an API key named ${name} already.`);
+  if (!(await record('key.created', { name, scopes: created.record.scopes, tenant }))) {
+    await registry.remove(name);
+    throw new Error('the audit log cannot be written, so there is no new API key.');
+  }
   return { key: created.key, text: `Created the API key ${name}. It is shown only once:` };
 };
 

@@ -1,4 +1,4 @@
-/** Who sends a request, and what they may do. */
+/** The sender of a request and their rights. */
 export type Identity = {
   /** How the sender was authenticated. `none`: no authentication is configured, so everyone may do everything. */
   readonly method: 'none' | 'anonymous' | 'jwt' | 'api-key' | 'certificate';

@@ -26,7 +26,7 @@ import { createRequestVerifier, IDENTITY_HEADER } from './protocol/signed-identi
 import { createRequestOptions, type RequestTelemetry } from './request-options.ts';
 import type { Subgraph } from './subgraph.ts';
 
-/** What is known of a request before its body. */
+/** The state of a request before its body is read. */
 type Arrival = OperationOptions & {
   readonly identity: Identity;
   /** SHA-256 of the body that was signed, base64url. Undefined if requests are not signed. */

@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runKeysCommand, UsageError } from '../../../scripts/keys/keys.ts';
+import { readRecords } from '../../helpers/audit.ts';
 import { advanceClock, resetClock } from '../../helpers/clock.ts';
 import { type Federation, startFederation } from '../../helpers/federation.ts';
 import { freePort, type Spawned, startProcess } from '../../helpers/processes.ts';
@@ -178,6 +179,26 @@ describe('npm run keys', () => {
     expect(await run('revoke', 'nobody')).toEqual({ code: 2, output: '' });
     env = {};
     expect((await run('list')).code).toBe(78);
+  });
+
+  test('with AUDIT_LOG, each change is audited', async () => {
+    env = { ...env, AUDIT_LOG: join(folder, 'audit.jsonl') };
+    await keys(...CREATE);
+    await keys('list');
+    await keys('revoke', 'billing');
+    const records = readRecords(join(folder, 'audit.keys.jsonl')).filter(({ event }) => event.startsWith('key.'));
+    expect(records).toMatchObject([
+      { event: 'key.created', name: 'billing', scopes: ['payments:read', 'deals:read'] },
+      { event: 'key.revoked', name: 'billing' },
+    ]);
+  });
+
+  test('given an audit log that cannot be written, then no key is created', async () => {
+    mkdirSync(join(folder, 'audit.keys.jsonl'));
+    env = { ...env, AUDIT_LOG: join(folder, 'audit.jsonl') };
+    await expect(keys(...CREATE)).rejects.toThrow();
+    env = { ...env, AUDIT_LOG: '' };
+    expect((await keys('list')).text).toBe('There are no API keys.');
   });
 
   test('given a folder that is not there, then it says so in one line', async () => {
