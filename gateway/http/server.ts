@@ -189,7 +189,13 @@ export const startGatewayServer = async ({
         ? async (request, reply) => ((await identify(request, reply)) ? undefined : reply)
         : undefined,
   });
-  listenUrl = await listen(config);
+  try {
+    listenUrl = await listen(config);
+  } catch (error) {
+    await authenticator?.close();
+    await audit?.close();
+    throw error;
+  }
   if (!audit && config.isProduction) log.info('Mutations are not audited. Set AUDIT_LOG to record them.');
 
   return {
