@@ -8,7 +8,7 @@ import type { Log } from '../../runtime/log.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
 import { writeOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { mergeReport, readReport } from '../../subgraphs/kit/protocol/report.ts';
-import { IDENTITY_HEADER } from '../../subgraphs/kit/protocol/signed-identity.ts';
+import { IDENTITY_HEADER, IDENTITY_SCHEME } from '../../subgraphs/kit/protocol/signed-identity.ts';
 import type { RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { RemoteSubgraph } from '../config.ts';
 import { isData } from '../execution/data.ts';
@@ -48,8 +48,9 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   });
   const origin = { subgraph: name, operation: `POST ${name}` };
   const readErrors = createErrorReader({ subgraph: name, policy: subgraph.errors, log });
-  /** A bundled subgraph knows no client: it refuses the signature of the gateway. */
-  const refusesGateway = ({ details }: UpstreamError): boolean => isBundled && details.status === 401;
+  /** Whether a subgraph refuses the gateway's signature, and not the client's credentials. */
+  const refusesGateway = ({ details: { status, headers } }: UpstreamError): boolean =>
+    status === 401 && headers?.['www-authenticate'] === IDENTITY_SCHEME;
   const codeOf = (error: UpstreamError): string =>
     (subgraph.receivesCredentials && !refusesGateway(error) && credentialCode(error)) || error.code;
 

@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { GraphQLError, specifiedRules, validate } from 'graphql';
 import { type AdmissionLimits, createAdmission, withAdmission } from '../../runtime/admission.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
@@ -22,7 +22,7 @@ import { createDocumentGuard } from './limits/document-guard.ts';
 import type { DocumentLimits } from './limits/document-limits.ts';
 import { type OperationOptions, readOptions } from './protocol/options.ts';
 import { writeReport } from './protocol/report.ts';
-import { createRequestVerifier, IDENTITY_HEADER } from './protocol/signed-identity.ts';
+import { createRequestVerifier, IDENTITY_HEADER, IDENTITY_SCHEME } from './protocol/signed-identity.ts';
 import { createRequestOptions, type RequestTelemetry } from './request-options.ts';
 import type { Subgraph } from './subgraph.ts';
 
@@ -74,6 +74,9 @@ const UNSIGNED: Refusal = {
   message: 'This subgraph takes signed requests of its gateway only. Set the same SUBGRAPH_SECRET for both.',
   code: 'UNAUTHENTICATED',
 };
+
+const refuseUnsigned = (reply: FastifyReply) =>
+  sendRefusal(reply.header('www-authenticate', IDENTITY_SCHEME), UNSIGNED);
 
 /** Maximum number of errors reported for one document, or for the variables of one request. */
 const MAX_ERRORS = 10;
@@ -139,7 +142,7 @@ export const serve = async (
       onRequest: async (request, reply) => {
         if (refuseUnacceptable(request, reply)) return reply;
         const signed = await verify?.(request.headers[IDENTITY_HEADER]);
-        if (verify && !signed) return sendRefusal(reply.header('connection', 'close'), UNSIGNED);
+        if (verify && !signed) return refuseUnsigned(reply.header('connection', 'close'));
         const { timeoutMs = requestTimeoutMs, ...options } = readOptions(request.headers);
         arrivals.set(request, {
           ...options,
@@ -164,7 +167,7 @@ export const serve = async (
         const digest = arrival.receivedBody?.digest('base64url');
         // A digest cannot be computed further.
         arrival.receivedBody = undefined;
-        if (digest !== arrival.bodyDigest) await sendRefusal(reply, UNSIGNED);
+        if (digest !== arrival.bodyDigest) await refuseUnsigned(reply);
       },
       handler: withAdmission(
         admission,

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -117,10 +118,12 @@ test('given the body of a GET, then it is refused, and the process lives', async
   const { port, pathname } = new URL(urlOf('crm'));
   const token = sign(claimsFor(ENTITIES, { aud: 'crm' }), SECRET);
   const socket = connect(Number(port), '127.0.0.1');
-  socket.end(
+  socket.write(
     `GET ${pathname} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: application/json\r\nx-tributary-identity: ${token}\r\ncontent-length: 1\r\n\r\nx`,
   );
-  expect(await text(socket)).toMatch(/^HTTP\/1\.1 401 /);
+  const [response] = await once(socket, 'data');
+  socket.destroy();
+  expect(String(response)).toMatch(/^HTTP\/1\.1 401 /);
   expect(await post(urlOf('crm'), ENTITIES, sign(claimsFor(ENTITIES, { aud: 'crm' }), SECRET))).toMatchObject({
     status: 200,
   });

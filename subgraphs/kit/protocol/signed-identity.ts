@@ -11,6 +11,9 @@ import type { Identity } from '../identity.ts';
 /** The header with the token. */
 export const IDENTITY_HEADER = 'x-tributary-identity';
 
+/** The scheme in `WWW-Authenticate` of a subgraph that refuses the gateway, and not a client of it. */
+export const IDENTITY_SCHEME = 'Tributary-Identity';
+
 const MIN_SECRET_CHARS = 32;
 
 /** How long a request may be on its way, in seconds. Bounds how long a copy of it is accepted. */
