@@ -159,7 +159,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   const toError = (error: UpstreamError): SubgraphError => {
     const code = codeOf(error);
     if (code === error.code) {
-      const variables = isBundled ? ['SUBGRAPH_SECRET'] : undefined;
+      const variables = refusesGateway(error) ? ['SUBGRAPH_SECRET'] : undefined;
       return toPublicError(new GraphQLError('', { originalError: error }), log, variables);
     }
     log.info({ code, subgraph: name, status: error.details.status }, error.message);
