@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { appendHeader } from './append-header.ts';
 import { OVERLOADED, type Refusal, toErrorBody } from './http-errors.ts';
-import { addHeader } from './reply-header.ts';
 import { JSON_TYPE, responseTypeFor } from './response-type.ts';
 
 declare module 'fastify' {
@@ -15,7 +15,7 @@ export const sendError = (reply: FastifyReply, status: number, message: string, 
   const { method, headers } = reply.request;
   reply.server.onRefusal?.(reply.request, code);
   // Responses to GET may be cached.
-  if (method === 'GET') addHeader(reply, 'vary', 'accept');
+  if (method === 'GET') appendHeader(reply, 'vary', 'accept');
   return reply
     .code(status)
     .type(responseTypeFor(headers.accept) ?? JSON_TYPE)

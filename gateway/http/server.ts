@@ -2,9 +2,9 @@ import { fastifyApolloHandler } from '@as-integrations/fastify';
 import cors from '@fastify/cors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createAdmission, withAdmission } from '../../runtime/admission.ts';
+import { appendHeader } from '../../runtime/append-header.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { createHttpApp, type Health, requestSignal } from '../../runtime/http-app.ts';
-import { addHeader } from '../../runtime/reply-header.ts';
 import { sendError, sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
@@ -122,9 +122,9 @@ export const startGatewayServer = async ({
     onRequest: async (request, reply) => {
       const isGet = request.method === 'GET';
       // Responses to GET may be cached.
-      if (isGet) addHeader(reply, 'vary', 'accept');
-      if (isGet && authenticator) for (const name of CREDENTIAL_HEADERS) addHeader(reply, 'vary', name);
-      if (isGet && config.tenantHeader) addHeader(reply, 'vary', config.tenantHeader);
+      if (isGet) appendHeader(reply, 'vary', 'accept');
+      if (isGet && authenticator) for (const name of CREDENTIAL_HEADERS) appendHeader(reply, 'vary', name);
+      if (isGet && config.tenantHeader) appendHeader(reply, 'vary', config.tenantHeader);
       if (refuseUnacceptable(request, reply, { html: config.explorer })) return reply;
       const deadline = {
         signal: requestSignal(reply, config.requestTimeoutMs),
@@ -153,7 +153,7 @@ export const startGatewayServer = async ({
         context: async (request, reply) => {
           if (request.method === 'GET' && config.cacheScope === 'PUBLIC') {
             // Shared caches must distinguish responses by the forwarded headers.
-            for (const name of config.forwardHeaders) addHeader(reply, 'vary', name);
+            for (const name of config.forwardHeaders) appendHeader(reply, 'vary', name);
           }
           const fetched = openFetchedBytes();
           reply.raw.once('close', fetched.release);
@@ -172,7 +172,7 @@ export const startGatewayServer = async ({
             },
             requestHeaders: request.headers,
             headers: pick(request.headers, config.forwardHeaders),
-            returnHeader: (name, value) => addHeader(reply, name, value),
+            returnHeader: (name, value) => appendHeader(reply, name, value),
             fetched,
           });
         },
