@@ -55,11 +55,13 @@ export const watchPaths = (files: () => readonly string[], { log, variables, rel
     // Seen twice: a file that is being written may be incomplete.
     const isComplete = current === seen;
     seen = current;
-    if (current !== applied && isComplete) {
+    try {
+      if (current === applied || !isComplete) return;
       applied = current;
       await apply();
+    } finally {
+      if (!isStopped) schedule();
     }
-    if (!isStopped) schedule();
   };
   const schedule = (): void => {
     timer = setTimeout(() => void check(), CHECK_EVERY_MS).unref();
