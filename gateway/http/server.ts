@@ -94,6 +94,7 @@ export const startGatewayServer = async ({
     ? await (await import('../auth/authenticate.ts')).createAuthenticator(config.auth, { app, redis, log })
     : undefined;
   const tenantOptions = { tenants, header: config.tenantHeader };
+  const varyHeaders = [...config.forwardHeaders, ...(config.tenantHeader ? [config.tenantHeader] : [])];
   /** Returns who sends a request, or undefined if it was refused. */
   const identify = async (request: FastifyRequest, reply: FastifyReply): Promise<Identity | undefined> => {
     const authentication = authenticator ? await authenticator.authenticate(request.raw) : { identity: UNRESTRICTED };
@@ -110,7 +111,8 @@ export const startGatewayServer = async ({
     }
     // The access rules of an external supergraph hold without authentication, too: nobody has proved anything.
     const isUnproved = identity.method === 'none' && config.supergraphFile !== undefined;
-    return isUnproved ? { ...ANONYMOUS, tenant: identity.tenant } : identity;
+    if (!isUnproved) return identity;
+    return identity.tenant === undefined ? ANONYMOUS : { ...ANONYMOUS, tenant: identity.tenant };
   };
   const arrivals = new WeakMap<FastifyRequest, Arrival>();
   const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Arrival;
@@ -124,7 +126,8 @@ export const startGatewayServer = async ({
       // Responses to GET may be cached.
       if (isGet) appendHeader(reply, 'vary', 'accept');
       if (isGet && authenticator) for (const name of CREDENTIAL_HEADERS) appendHeader(reply, 'vary', name);
-      if (isGet && config.tenantHeader) appendHeader(reply, 'vary', config.tenantHeader);
+      // A browser's cache, too, must distinguish responses by whatever a subgraph or a provider is told of the client.
+      if (isGet) for (const name of varyHeaders) appendHeader(reply, 'vary', name);
       if (refuseUnacceptable(request, reply, { html: config.explorer })) return reply;
       const deadline = {
         signal: requestSignal(reply, config.requestTimeoutMs),
@@ -151,10 +154,6 @@ export const startGatewayServer = async ({
       (request) => arrivalOf(request).signal,
       fastifyApolloHandler<RequestContext>(apollo, {
         context: async (request, reply) => {
-          if (request.method === 'GET' && config.cacheScope === 'PUBLIC') {
-            // Shared caches must distinguish responses by the forwarded headers.
-            for (const name of config.forwardHeaders) appendHeader(reply, 'vary', name);
-          }
           const fetched = openFetchedBytes();
           reply.raw.once('close', fetched.release);
           const { identity, ...deadline } = arrivalOf(request);
