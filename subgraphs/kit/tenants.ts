@@ -92,7 +92,9 @@ const readTenants = async ({ file, env, providers, called }: TenantsOptions): Pr
   for (const [tenant, variables] of Object.entries(found)) {
     if (tenants.size % TENANTS_AT_ONCE === 0) await yieldToOthers();
     const unknown = Object.keys(variables).filter((name) => !known.has(name));
-    if (unknown.length > 0) problems.push(`${tenant} has unknown variables: ${unknown.join(', ')}`);
+    // A name that is none may be a secret in the wrong place.
+    const shown = unknown.map((name) => (/^[A-Z][A-Z0-9_]{0,63}$/.test(name) ? name : 'a name that is none'));
+    if (shown.length > 0) problems.push(`${tenant} has unknown variables: ${shown.join(', ')}`);
     try {
       tenants.set(tenant, settingsOfTenant(called, common, variables));
     } catch (error) {

@@ -186,6 +186,11 @@ test.each([
     'acme: { OPENMAGE_USERNAME: u }',
     'TENANTS: acme: OPENMAGE_API_KEY: is required',
   ],
+  [
+    'has a secret for a name',
+    'acme: { sk_x: STRIPE_API_KEY }',
+    'TENANTS: acme has unknown variables: a name that is none',
+  ],
   ['has a variable without a value', 'acme: { STRIPE_API_KEY: }', 'TENANTS: must be a YAML file'],
   ['has a tenant without a name', '"": {}', 'TENANTS: must be a YAML file'],
 ])('given a file that %s, then the gateway does not start, and shows no secret', async (_, text, problem) => {
