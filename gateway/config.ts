@@ -215,7 +215,7 @@ export type AuthorizationConfig = {
   readonly policyTimeoutMs: number;
 };
 
-/** How people sign in at the customer desk, as a public client of an OpenID Connect issuer. */
+/** Sign-in at the customer desk, which is a public client of an OpenID Connect issuer. */
 export type DeskSignIn = {
   readonly issuer: string;
   readonly clientId: string;

@@ -15,7 +15,7 @@ export type AuditConfig = {
   readonly key: string | undefined;
   /** The size from which a new file is begun, in bytes. */
   readonly maxBytes: number;
-  /** What happens to mutations while the log cannot be written. */
+  /** Whether mutations are refused or allowed while the log cannot be written. */
   readonly failure: 'refuse' | 'allow';
   /** Coordinates of the arguments that are recorded, e.g. `refundPayment.input.paymentId`. */
   readonly arguments: readonly string[];

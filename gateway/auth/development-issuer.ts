@@ -55,7 +55,7 @@ type TokenResponse = {
 };
 
 export type DevelopmentIssuer = {
-  /** How its tokens are verified. */
+  /** The settings for verifying its tokens. */
   readonly issuer: TokenIssuer;
   /** Signs a token of a person. Undefined if there is no such person. */
   readonly createToken: (person: string) => Promise<TokenResponse | undefined>;

@@ -1,7 +1,7 @@
 import { useReactiveVar } from '@apollo/client/react';
 import type { SignIn } from './sign-in.ts';
 
-/** Who is signed in, with a button to sign out; otherwise a button to sign in. */
+/** Shows the signed-in person and a button to sign out, or else a button to sign in. */
 export const Account = ({ session: { state, signIn, signOut } }: { session: SignIn }) => {
   const { isSignedIn, name } = useReactiveVar(state);
   if (!isSignedIn) {

@@ -1,4 +1,4 @@
-/** How people sign in: the desk is a public client of an OpenID Connect issuer. */
+/** The sign-in settings. The desk is a public client of an OpenID Connect issuer. */
 export type SignInSettings = {
   readonly issuer: string;
   readonly clientId: string;

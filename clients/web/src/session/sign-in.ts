@@ -226,7 +226,7 @@ const describe = (error: unknown): string => {
     const why = WORDS[code] ?? `${code}.`;
     return `The identity provider refused the sign-in. ${why}${description ? ` It says: ${description}` : ''}`;
   }
-  // What `fetch` throws. The library's own have a code.
+  // A network error of `fetch`. Errors of the library have a code.
   if (error instanceof TypeError && !('code' in error))
     return 'The identity provider cannot be reached from this page. Try again, or contact the operator.';
   return 'The sign-in does not match the one that was started here, or its response cannot be used. Sign in again.';
