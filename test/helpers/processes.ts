@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,11 +51,18 @@ export const startProcess = (command: readonly string[], env: Record<string, str
   };
 };
 
-/** Returns a port that was free a moment ago. Only for programs that do not support port 0. */
+/**
+ * Returns a free port for programs that do not support port 0, or that listen later. It is below the range from which systems
+ * assign ports (32768 on Linux, 49152 elsewhere), so nothing that listens on port 0 or connects can take it in the meantime.
+ */
 export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    const isFree = await new Promise((resolve) => {
+      server.once('listening', () => server.close(() => resolve(true)));
+      server.once('error', () => resolve(false));
+    });
+    if (isFree) return port;
+  }
 };
