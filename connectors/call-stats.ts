@@ -39,8 +39,20 @@ export type Span = {
 
 export type CallStatsEntry = Partial<Omit<CallStatsRow, 'subgraph' | 'operation'>>;
 
+/**
+ * The provider calls that a client request may still make. A repeat is a call that was not planned: a retry, half of a batch
+ * that was rejected, or a call with a new credential after the old one was rejected. It is made only while `repeats` are left.
+ */
+export type CallAllowance = { readonly calls: number; readonly repeats: number };
+
 /** Call statistics of one client request, by provider and operation. */
 export type CallStats = {
+  /** Limits the further calls to a subgraph's provider. Without an allowance they are not limited. */
+  readonly allow: (subgraph: string, allowance: CallAllowance) => void;
+  /** Takes one call from the allowance. Returns whether there was one left. */
+  readonly take: (subgraph: string, isRepeat: boolean) => boolean;
+  /** Whether the allowance has a repeat left. */
+  readonly mayRepeat: (subgraph: string) => boolean;
   readonly add: (subgraph: string, operation: string, entry: CallStatsEntry) => void;
   /** Adds to the sums without recording a span, for requests whose spans come from a remote subgraph. */
   readonly addRow: (subgraph: string, operation: string, entry: CallStatsEntry) => void;
@@ -91,6 +103,8 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
   const recordSpan = (kind: Span['kind'], subgraph: string, operation: string, timeMs: number, isFailed: boolean) =>
     addSpan({ subgraph, operation, kind, startMs: Math.max(0, ageMs() - timeMs), timeMs, isFailed });
 
+  const allowances = new Map<string, { calls: number; repeats: number }>();
+
   const rowOf = (subgraph: string, operation: string): CallStatsRow => {
     const key = `${subgraph} ${operation}`;
     let row = rows.get(key);
@@ -110,6 +124,21 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
   };
 
   return {
+    allow: (subgraph, allowance) => {
+      allowances.set(subgraph, { ...allowance });
+    },
+    take: (subgraph, isRepeat) => {
+      const left = allowances.get(subgraph);
+      if (!left) return true;
+      if (left.calls <= 0) return false;
+      left.calls -= 1;
+      if (isRepeat) left.repeats -= 1;
+      return true;
+    },
+    mayRepeat: (subgraph) => {
+      const left = allowances.get(subgraph);
+      return !left || (left.repeats > 0 && left.calls > 0);
+    },
     spans,
     ageMs,
     addRow,
@@ -125,9 +154,16 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
   };
 };
 
+/** Whether a request that has failed may be repeated: for at least one of the client requests that it serves. */
+export const mayRepeat = (subgraph: string, { requestStats }: Serving): boolean =>
+  !requestStats || requestStats.size === 0 || [...requestStats].some((stats) => stats.mayRepeat(subgraph));
+
+/** The client requests that a provider request serves, as far as their calls are counted. */
+type Serving = { readonly requestStats?: ReadonlySet<CallStats> | undefined };
+
 /** Adds an entry to the statistics of each client request that the provider request serves. */
 export const recordCall = (
-  { operation, requestStats }: { operation: string; requestStats?: ReadonlySet<CallStats> | undefined },
+  { operation, requestStats }: Serving & { readonly operation: string },
   subgraph: string,
   entry: CallStatsEntry,
 ): void => {

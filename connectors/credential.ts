@@ -1,14 +1,18 @@
 import { monotonicNow } from '../runtime/clock.ts';
 import { untilAborted } from './abort.ts';
+import { mayRepeat } from './call-stats.ts';
 import type { RequestOptions } from './middleware/chain.ts';
 
 /** A temporary credential issued by a provider, such as an OAuth access token or a SOAP session. */
 export type CachedCredential = {
   /**
    * Runs `work` with the current credential. If the provider rejects the credential, acquires a new one and runs `work`
-   * once more. This is safe for writes too: a rejected credential means that the provider did nothing.
+   * once more, as a repeat. This is safe for writes too: a rejected credential means that the provider did nothing.
    */
-  readonly use: <T>(work: (credential: string) => Promise<T>, options?: RequestOptions) => Promise<T>;
+  readonly use: <T>(
+    work: (credential: string, isRepeat: boolean) => Promise<T>,
+    options?: RequestOptions,
+  ) => Promise<T>;
 };
 
 export type Credential = {
@@ -57,16 +61,16 @@ export const createCachedCredential = ({
   };
 
   return {
-    use: async (work, { signal } = {}) => {
+    use: async (work, options = {}) => {
       const readValue = async ({ credential }: CurrentCredential) =>
-        (await untilAborted(credential, { subgraph, operation: 'login', signal })).value;
+        (await untilAborted(credential, { subgraph, operation: 'login', signal: options.signal })).value;
       const first = getCurrent();
       try {
-        return await work(await readValue(first));
+        return await work(await readValue(first), false);
       } catch (error) {
-        if (!isRejected(error)) throw error;
+        if (!isRejected(error) || !mayRepeat(subgraph, options)) throw error;
         clear(first);
-        return await work(await readValue(getCurrent()));
+        return await work(await readValue(getCurrent()), true);
       }
     },
   };

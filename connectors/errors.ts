@@ -11,6 +11,7 @@ export const UPSTREAM_ERROR_CODES = [
   'UPSTREAM_BAD_RESPONSE',
   'UPSTREAM_OUTCOME_UNKNOWN',
   'UPSTREAM_CANCELLED',
+  'BUDGET_EXCEEDED',
 ] as const;
 
 export type UpstreamErrorCode = (typeof UPSTREAM_ERROR_CODES)[number];

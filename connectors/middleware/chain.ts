@@ -35,6 +35,8 @@ export type RequestOptions = {
   readonly freshness?: Freshness | undefined;
   /** Settings by provider name, for a client request with its own credentials. Default: the configured settings. */
   readonly credentials?: ReadonlyMap<string, Readonly<Record<string, unknown>>> | undefined;
+  /** Whether the request repeats one that has failed. See `CallAllowance`. */
+  readonly isRepeat?: boolean | undefined;
   /** Expected cost of the request under rate limits by cost. Default: 1. A cost above a limit takes all of it. */
   readonly cost?: number | undefined;
 };

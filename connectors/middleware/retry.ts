@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ExponentialBackoff } from 'cockatiel';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { recordCall } from '../call-stats.ts';
+import { mayRepeat, recordCall } from '../call-stats.ts';
 import { isUpstreamError, toAbortError, UpstreamError } from '../errors.ts';
 import type { Middleware, ProviderRequest, ResponseType } from './chain.ts';
 
@@ -73,7 +73,7 @@ export const withRetry =
       budget.deposit();
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await next(request);
+          return await next(attempt === 1 ? request : { ...request, isRepeat: true });
         } catch (error) {
           if (!isUpstreamError(error)) throw error;
           const waitMs = Math.max(backoff.duration, error.details.retryAfterMs ?? 0);
@@ -81,6 +81,7 @@ export const withRetry =
             isSafeToRetry &&
             attempt < MAX_ATTEMPTS &&
             isTransient(error, request, attempt) &&
+            mayRepeat(subgraph, request) &&
             monotonicNow() + waitMs < (request.priority?.deadlineAt ?? monotonicNow() + MAX_WAIT_MS) &&
             budget.withdraw();
           if (!willRetry) throw isUncertain ? toUnknownOutcome(error, request) : error;

@@ -1,5 +1,5 @@
 import { untilAborted } from '../abort.ts';
-import type { CallStats } from '../call-stats.ts';
+import { type CallStats, mayRepeat } from '../call-stats.ts';
 import { isUpstreamError } from '../errors.ts';
 import type { Priority, RequestOptions } from '../middleware/chain.ts';
 import type { RequestScheduler } from '../rate-limits/scheduler.ts';
@@ -145,16 +145,18 @@ export const createBatcher = <Key, Value>({
     batch: Batch<Key, Value>,
     ids: readonly string[],
     left: { requests: number },
+    isRepeat = false,
   ): Promise<void> => {
     const fetchedAt = timestamp();
     const keys = ids.map((id) => (batch.inFlight.get(id) as InFlightKey<Key, Value>).key);
     try {
-      settle(batch, ids, await fetch(keys, optionsOf(batch)), fetchedAt);
+      settle(batch, ids, await fetch(keys, { ...optionsOf(batch), isRepeat }), fetchedAt);
     } catch (cause) {
-      if (isUpstreamError(cause, 'UPSTREAM_REJECTED') && ids.length > 1 && left.requests >= 2) {
+      const mayHalve = isUpstreamError(cause, 'UPSTREAM_REJECTED') && ids.length > 1 && left.requests >= 2;
+      if (mayHalve && mayRepeat(subgraph, batch)) {
         left.requests -= 2;
         const halves = chunksOf(ids, Math.ceil(ids.length / 2));
-        await Promise.all(halves.map((half) => fetchInHalves(batch, half, left)));
+        await Promise.all(halves.map((half) => fetchInHalves(batch, half, left, true)));
         return;
       }
       settle(batch, ids, cause instanceof Error ? cause : new Error('A request failed.', { cause }), fetchedAt);

@@ -2,11 +2,11 @@ import { UpstreamError } from '../errors.ts';
 import type { ResponseContext } from '../transports/parse.ts';
 
 /** Maximum number of pages, more than any list here has. Bounds a provider that always reports another page. */
-const MAX_PAGES = 50;
+export const MAX_PAGES = 10;
 
 /**
  * Reads all pages of a list. `fetch` reads one page and returns the token of the next one, or undefined after the last.
- * Throws UPSTREAM_BAD_RESPONSE after 50 pages.
+ * Throws UPSTREAM_BAD_RESPONSE after 10 pages.
  */
 export const readPages = async <Token>(
   first: Token,

@@ -31,6 +31,8 @@ export type Read<Key extends ReadKey, Value, Scope extends ReadKey = Key, Policy
    * known, so name the cost of a usual request.
    */
   readonly cost?: number | undefined;
+  /** Maximum number of provider requests that `fetch` sends for one batch, e.g. where lists are paged. Default: 1. */
+  readonly requestsPerBatch?: number | undefined;
   readonly policy: Policy;
   readonly scopesOf: (key: Key) => readonly Scope[];
   /** Returns additional scopes that depend on the value. They cost a second read of the cache. */
@@ -49,7 +51,9 @@ type ScopeOptions<Key, Value, Scope> = {
 
 type FetchMany<Value> = Operation<[keys: readonly string[], options: RequestOptions], BatchResult<string, Value>>;
 
-type ManyOptions<Policy> = Pick<Read<string, unknown>, 'batchSize' | 'cost'> & { readonly policy: Policy };
+type ManyOptions<Policy> = Pick<Read<string, unknown>, 'batchSize' | 'cost' | 'requestsPerBatch'> & {
+  readonly policy: Policy;
+};
 
 /** Defines a batched read of up to `batchSize` keys per request. Document the source of that limit. */
 export const byKey: {
@@ -65,8 +69,16 @@ export const byKey: {
   ): Read<string, Value, string, Policy>;
 } = <Value, Policy extends string, Scope extends ReadKey>(
   fetch: FetchMany<Value>,
-  { batchSize, cost, policy, ...scopes }: ManyOptions<Policy> & ScopeOptions<string, Value, Scope>,
-) => ({ fetch, operationOf: () => fetch.operation, batchSize, cost, policy, ...toScopes(scopes) });
+  { batchSize, cost, requestsPerBatch, policy, ...scopes }: ManyOptions<Policy> & ScopeOptions<string, Value, Scope>,
+) => ({
+  fetch,
+  operationOf: () => fetch.operation,
+  batchSize,
+  cost,
+  requestsPerBatch,
+  policy,
+  ...toScopes(scopes),
+});
 
 /** A function whose operation depends on the key, e.g. either a list or a search. */
 type VariedOperation<Key, Value> = ((key: Key, options: RequestOptions) => Promise<Value | null>) & {
@@ -75,19 +87,21 @@ type VariedOperation<Key, Value> = ((key: Key, options: RequestOptions) => Promi
 
 type FetchOne<Key, Value> = Operation<[key: Key, options: RequestOptions], Value | null> | VariedOperation<Key, Value>;
 
-/** Defines a read with one request per key, for endpoints without a batch form. */
+type OneOptions<Policy> = Pick<Read<string, unknown>, 'requestsPerBatch'> & { readonly policy: Policy };
+
+/** Defines a read of one key per batch, for endpoints without a batch form. */
 export const oneByOne: {
   <Key extends ReadKey, Value, const Policy extends string, Scope extends ReadKey>(
     fetch: FetchOne<Key, Value>,
-    options: { readonly policy: Policy; readonly scope: (key: Key) => Scope | readonly Scope[] },
+    options: OneOptions<Policy> & { readonly scope: (key: Key) => Scope | readonly Scope[] },
   ): Read<Key, Value, Scope, Policy>;
   <Key extends ReadKey, Value, const Policy extends string>(
     fetch: FetchOne<Key, Value>,
-    options: { readonly policy: Policy },
+    options: OneOptions<Policy>,
   ): Read<Key, Value, Key, Policy>;
 } = <Key extends ReadKey, Value, Policy extends string, Scope extends ReadKey>(
   fetch: FetchOne<Key, Value>,
-  { policy, ...scopes }: { readonly policy: Policy } & ScopeOptions<Key, Value, Scope>,
+  { policy, requestsPerBatch, ...scopes }: OneOptions<Policy> & ScopeOptions<Key, Value, Scope>,
 ) => ({
   fetch: async ([key]: readonly Key[], options: RequestOptions) => {
     const value = await fetch(key as Key, options);
@@ -95,6 +109,7 @@ export const oneByOne: {
   },
   operationOf: 'operationOf' in fetch ? fetch.operationOf : () => fetch.operation,
   batchSize: 1,
+  requestsPerBatch,
   policy,
   ...toScopes(scopes),
 });

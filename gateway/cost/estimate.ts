@@ -3,11 +3,9 @@ import {
   type GraphQLNamedType,
   type GraphQLSchema,
   getNamedType,
-  getNullableType,
   isAbstractType,
   isCompositeType,
   isInterfaceType,
-  isListType,
   isObjectType,
   type OperationDefinitionNode,
   SchemaMetaFieldDef,
@@ -21,7 +19,7 @@ import {
   subselectionsOf,
 } from '../execution/selections.ts';
 import type { CostDirectives } from './cost-directives.ts';
-import { createListLength } from './list-length.ts';
+import { countLists, createListLength } from './list-length.ts';
 
 type Variables = Readonly<Record<string, unknown>>;
 
@@ -257,13 +255,3 @@ const META_FIELDS = [SchemaMetaFieldDef, TypeMetaFieldDef];
 
 const fieldsOf = (type: GraphQLNamedType | undefined): Readonly<Record<string, GraphQLField<unknown, unknown>>> =>
   isObjectType(type) || isInterfaceType(type) ? type.getFields() : {};
-
-const countLists = ({ type }: GraphQLField<unknown, unknown>): number => {
-  let lists = 0;
-  let inner = getNullableType(type);
-  while (isListType(inner)) {
-    lists += 1;
-    inner = getNullableType(inner.ofType);
-  }
-  return lists;
-};

@@ -117,3 +117,14 @@ const readLiteral = (value: ValueNode): unknown => {
   if (value.kind === Kind.INT) return Number(value.value);
   return value.kind === Kind.LIST ? value.values : undefined;
 };
+
+/** Returns how many lists a field's type nests. */
+export const countLists = ({ type }: GraphQLField<unknown, unknown>): number => {
+  let lists = 0;
+  let inner = getNullableType(type);
+  while (isListType(inner)) {
+    lists += 1;
+    inner = getNullableType(inner.ofType);
+  }
+  return lists;
+};

@@ -1,4 +1,5 @@
 import { print, stripIgnoredCharacters } from 'graphql';
+import type { OperationCost } from '../cost/calls.ts';
 import type { Fetch, Step } from './steps.ts';
 
 /** A human-readable node of a query plan. */
@@ -12,6 +13,14 @@ export type PlanNode =
       /** Paths of the entities that the fetch adds fields to. Empty for a fetch of root fields. */
       readonly places: readonly string[];
     };
+
+/** What an operation would cost. */
+export type Explanation = {
+  readonly cost: OperationCost;
+  /** Estimated objects in the response. */
+  readonly objects: number;
+  readonly plan: PlanNode | undefined;
+};
 
 /** Returns the query text of a fetch, as sent to the subgraph. */
 export const queryOf = ({ document }: Fetch): string => stripIgnoredCharacters(print(document));

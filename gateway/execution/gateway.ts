@@ -9,12 +9,13 @@ import type { EstimateLimits } from '../cost/estimate-limits.ts';
 import { createRunningValues } from '../cost/running-values.ts';
 import { PLANNER_CONFIG } from '../planning/plan.ts';
 import { createPlanningThread, type PlanningThread } from '../planning/planning-thread.ts';
-import type { PlanNode } from './explain.ts';
+import type { Explanation, PlanNode } from './explain.ts';
 import {
   type BeforeMutation,
   createGraph,
   type Graph,
   type GraphAuthorization,
+  type GraphCallCosts,
   type OperationInUse,
   type RequestDeadline,
 } from './graph.ts';
@@ -33,6 +34,8 @@ export type ExecutionTelemetry = {
   readonly trace?: { plan?: PlanNode | undefined } | undefined;
   /** Set for mutations only. */
   readonly beforeMutation?: BeforeMutation | undefined;
+  /** Set if the operation is only to be explained. Receives the explanation. */
+  readonly explain?: { explanation?: Explanation | undefined } | undefined;
 };
 
 /** The supergraph cannot be served. The message gives the reason in one line. */
@@ -68,6 +71,7 @@ export type CompiledGatewayOptions<Context> = {
   readonly overrideLabels: readonly string[];
   /** By default, every request may read everything. */
   readonly authorization?: GraphAuthorization<Context> | undefined;
+  readonly callCosts: GraphCallCosts<Context>;
   readonly log: Log;
 };
 
@@ -177,13 +181,13 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
       variableDefinitions: request.operation.variableDefinitions ?? [],
       hash: request.queryHash,
     };
-    const { data, errors, stale, explain, isPersonal } = await graph.execute(
+    const { data, errors, stale, explain, isPersonal, explanation } = await graph.execute(
       operation,
       request.request.variables ?? {},
       context,
-      context.options,
-      context.beforeMutation,
+      { ...context.options, beforeMutation: context.beforeMutation, isExplained: context.explain !== undefined },
     );
+    if (context.explain) context.explain.explanation = explanation;
     if (isPersonal) request.overallCachePolicy.restrict({ scope: 'PRIVATE' });
     for (const note of stale) context.stale.push(note);
     if (context.trace) context.trace.plan = explain?.();

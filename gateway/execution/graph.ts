@@ -6,15 +6,19 @@ import {
   parse,
   type VariableDefinitionNode,
 } from 'graphql';
+import type { CallStatsRow } from '../../connectors/call-stats.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { timedOut } from '../../subgraphs/kit/limits/timed-out.ts';
 import { type AccessRule, readAccessRules } from '../auth/access-rules.ts';
+import type { OperationCost } from '../cost/calls.ts';
 import { readCostDirectives } from '../cost/cost-directives.ts';
 import { createEstimate, type Estimate } from '../cost/estimate.ts';
+import type { EstimateInput } from '../cost/estimate-calls.ts';
 import { checkEstimate, type EstimateLimits } from '../cost/estimate-limits.ts';
 import { measureIntrospection } from '../cost/introspection-size.ts';
+import type { OperationCallOptions } from '../cost/operation-calls.ts';
 import { createResponseBudget } from '../cost/response-budget.ts';
 import type { RunningValues } from '../cost/running-values.ts';
 import { createPlan, isLargeDocument, type PlanOptions } from '../planning/plan.ts';
@@ -74,6 +78,7 @@ export type GraphOptions<Context> = PlanOptions & {
   readonly introspection: boolean;
   /** By default, every request may read everything. */
   readonly authorization?: GraphAuthorization<Context> | undefined;
+  readonly callCosts: GraphCallCosts<Context>;
 };
 
 /** The abort signal and the deadline of a request. */
@@ -90,6 +95,25 @@ export type BeforeMutation = (
   variables: Readonly<Record<string, unknown>>,
 ) => Promise<void>;
 
+/** Controls of one execution, all optional. */
+export type ExecuteOptions = RequestDeadline & {
+  readonly beforeMutation?: BeforeMutation | undefined;
+  /** Whether the operation is only explained: nothing is fetched. */
+  readonly isExplained?: boolean | undefined;
+};
+
+/** The provider calls of operations: what is known of the providers, and who is told of each request's. */
+export type GraphCallCosts<Context> = Pick<OperationCallOptions, 'providerOf' | 'measurements'> & {
+  readonly inputOf: (context: Context) => Omit<EstimateInput, 'variables'>;
+  /**
+   * Called before anything is fetched. Throws a GraphQLError to refuse the operation. Returns a function to call when it has
+   * ended, which returns the provider calls that it has made.
+   */
+  readonly begin: (cost: OperationCost, context: Context) => EndCalls | Promise<EndCalls>;
+};
+
+type EndCalls = () => readonly Readonly<CallStatsRow>[];
+
 /** One version of the graph: a supergraph and the programs of the operations in use. */
 export type Graph<Context> = {
   /** Validates a document. Returns no errors if it is valid. */
@@ -98,8 +122,7 @@ export type Graph<Context> = {
     operation: ClientOperation,
     variables: Readonly<Record<string, unknown>>,
     context: Context,
-    deadline?: RequestDeadline,
-    beforeMutation?: BeforeMutation,
+    options?: ExecuteOptions,
   ) => Promise<ExecutionResponse>;
   /** Operations with a cached program, most recently used first. */
   readonly operations: () => OperationInUse[];
@@ -115,8 +138,11 @@ type EstimateFor = (variables: Readonly<Record<string, unknown>>) => Estimate;
 /** The cache entry of an operation. */
 type CachedProgram<Context> = {
   readonly operation: OperationInUse;
-  /** The program, or the names of the condition variables whose values select a program. */
-  readonly program: Program<Context> | readonly string[];
+  /**
+   * The program; the response if the request may not read anything of the operation; or the names of the condition variables
+   * whose values select a program.
+   */
+  readonly program: Program<Context> | ExecutionResponse | readonly string[];
   /** Approximate memory use, in bytes. */
   readonly bytes: number;
 };
@@ -131,6 +157,13 @@ type Variant = {
 };
 
 const NO_RULES: readonly AccessRule[] = [];
+
+/** What an operation has been compiled to: its program, or the response to a request that may not read anything of it. */
+type Selected<Context> = Program<Context> | ExecutionResponse;
+
+const isNames = (program: CachedProgram<never>['program']): program is readonly string[] => Array.isArray(program);
+
+const NOTHING_FETCHED: ExecutionResponse = { data: null, errors: [], stale: [] };
 
 // Measured: 150 heavy queries with plans of 8.1 kB each took 474 kB each, for documents and functions, including those of
 // in-process subgraphs. The operation text, including comments, is added: every document retains its own.
@@ -153,7 +186,7 @@ const DUE_MS_PER_VALUE = 0.05;
 /** Creates a version of the graph. Operations are planned and compiled on first use. */
 export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Context> => {
   const { apiSchema, supergraphSchema, supergraphSdl, clientOf, planningThread } = options;
-  const { estimateLimits, turns, runningValues, introspection, authorization } = options;
+  const { estimateLimits, turns, runningValues, introspection, authorization, callCosts } = options;
   const supergraph = parse(supergraphSdl, { noLocation: true });
   const requirements = readRequirements(supergraph, supergraphSchema);
   const { requiredBy } = requirements;
@@ -167,9 +200,6 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     maxEntries: options.maxPrograms,
     maxBytes: options.maxProgramBytes,
   });
-
-  /** Programs that send nothing, because the request may not read anything of the operation. */
-  const refusing = new WeakSet<Program<Context>>();
 
   // Also for operations that are rejected again and again, for which nothing else is cached.
   const estimateFor = memoizeByOperation((document, operationName): EstimateFor => {
@@ -207,10 +237,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     });
     const { unauthorized } = prepared;
     if (prepared.parts.length === 0 || (authorization?.rejects && unauthorized.length > 0)) {
-      const response = { data: null, errors: unauthorized, stale: [] };
-      const program: Program<Context> = async () => response;
-      refusing.add(program);
-      return { operation: inUse, bytes: textBytes, program };
+      return { operation: inUse, bytes: textBytes, program: { data: null, errors: unauthorized, stale: [] } };
     }
     const plans = await Promise.all(prepared.parts.map((part) => plan(withoutIntrospection(part), overrides.values)));
     turn = turns.take();
@@ -226,7 +253,8 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     }
     turn = turns.take();
     if (turn) await turn;
-    const program = compile({ apiSchema, supergraphSchema, requiredBy, prepared, steps, clientOf });
+    const callCosts = { ...options.callCosts, costDirectives: costs, assumedListSize: estimateLimits.assumedListSize };
+    const program = compile({ apiSchema, supergraphSchema, requiredBy, prepared, steps, clientOf, callCosts });
     return { operation: inUse, bytes, program };
   };
 
@@ -247,19 +275,19 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     operation: ClientOperation,
     { coerced }: RequestVariables,
     unmet: readonly AccessRule[],
-  ): Program<Context> | Promise<Program<Context>> => {
+  ): Selected<Context> | Promise<Selected<Context>> => {
     const overrides = decideOverrides(operation.document);
     const key = variantKey(operation, { overrides, unmet });
     const cached = programs.get(key)?.program;
-    if (typeof cached === 'function') return cached;
-    const compileFor = async (): Promise<Program<Context>> => {
+    if (cached && !isNames(cached)) return cached;
+    const compileFor = async (): Promise<Selected<Context>> => {
       const { program } = await programs.getOrCompile(key, () => compileProgram(operation, { overrides, unmet }));
-      if (typeof program === 'function') return program;
+      if (!isNames(program)) return program;
       const conditions = Object.fromEntries(program.map((name) => [name, coerced[name]]));
       const specialized = await programs.getOrCompile(`${key} ${JSON.stringify(conditions)}`, () =>
         compileProgram(operation, { overrides, unmet, conditions }),
       );
-      return specialized.program as Program<Context>;
+      return specialized.program as Selected<Context>;
     };
     return compileFor();
   };
@@ -276,7 +304,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     const createBudget = () => createResponseBudget(options.maxAnswerValues, deadlineAt);
     if (totalValues < LARGE_RESPONSE_VALUES) {
       onStart();
-      return program(variables, context, { createBudget });
+      return program.execute(variables, context, { createBudget });
     }
     const release = await runningValues.reserve(totalValues, signal);
     onStart();
@@ -290,7 +318,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
             if (isDisconnected()) throw signal?.reason;
           });
     try {
-      return await program(variables, context, { takeTurn, createBudget });
+      return await program.execute(variables, context, { takeTurn, createBudget });
     } finally {
       release();
     }
@@ -305,7 +333,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
 
   return {
     validate,
-    execute: async (operation, raw, context, deadline = {}, beforeMutation) => {
+    execute: async (operation, raw, context, { beforeMutation, isExplained, ...deadline } = {}) => {
       const { signal } = deadline;
       const { variableDefinitions } = operation;
       const { errors, coerced } = coerceVariables(apiSchema, variableDefinitions, raw, { suggestions: introspection });
@@ -321,12 +349,27 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
         const unmet = found instanceof Promise ? await raceAbort(found, signal) : found;
         const pending = programFor(operation, variables, unmet ?? NO_RULES);
         const program = pending instanceof Promise ? await raceAbort(pending, signal) : pending;
-        if (beforeMutation && !refusing.has(program)) await beforeMutation(operation, coerced);
-        // Nothing has started yet, so no part of a mutation has been executed.
-        signal?.throwIfAborted();
-        const response = await run(program, estimate, variables, context, deadline, () => {
-          hasStarted = true;
-        });
+        if (!('execute' in program)) return program;
+        const input = { ...callCosts.inputOf(context), variables: program.planVariables(variables) };
+        if (isExplained) {
+          const cost = program.calls.estimateNow(input);
+          return { ...NOTHING_FETCHED, explanation: { cost, objects: estimate.objects, plan: program.explain() } };
+        }
+        if (beforeMutation) await beforeMutation(operation, coerced);
+        const beginning = callCosts.begin(program.calls.estimate(input), context);
+        const endCalls = beginning instanceof Promise ? await beginning : beginning;
+        let response: ExecutionResponse | undefined;
+        try {
+          // Nothing has started yet, so no part of a mutation has been executed.
+          signal?.throwIfAborted();
+          response = await run(program, estimate, variables, context, deadline, () => {
+            hasStarted = true;
+          });
+        } finally {
+          const rows = endCalls();
+          // A failure tells nothing of the usual costs.
+          if (response?.errors.length === 0) program.calls.record(input, rows, response.data);
+        }
         return unmet ? { ...response, isPersonal: true } : response;
       } catch (error) {
         if (hasStarted && isMutation(operation)) return outcomeUnknown();

@@ -1,10 +1,11 @@
 import { executeSync, GraphQLError, type GraphQLSchema, Kind } from 'graphql';
 import { isAboutArgument } from '../../subgraphs/kit/errors.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
+import { createOperationCalls, type OperationCallCosts, type OperationCallOptions } from '../cost/operation-calls.ts';
 import type { ResponseBudget } from '../cost/response-budget.ts';
 import { createClientErrorMapper } from './client-errors.ts';
 import type { Data } from './data.ts';
-import { explainPlan, type PlanNode } from './explain.ts';
+import { type Explanation, explainPlan, type PlanNode } from './explain.ts';
 import { compileFetch } from './fetch.ts';
 import type { FetchOptions } from './fetch-target.ts';
 import { joinFetches } from './join-fetches.ts';
@@ -28,6 +29,8 @@ export type ExecutionResponse = {
   readonly stale: readonly StaleNote[];
   /** Whether the response depends on who sends the request. */
   readonly isPersonal?: boolean;
+  /** What the operation would cost, if it was only explained. */
+  readonly explanation?: Explanation;
   /** Describes the executed plan. Undefined if the operation has no program. */
   readonly explain?: () => PlanNode | undefined;
 };
@@ -41,14 +44,22 @@ export type RequestVariables = {
 };
 
 /**
- * A compiled operation, which can be executed many times. Never rejects because of a subgraph. Rejects when `takeTurn` rejects
- * and when the response budget throws.
+ * A compiled operation, which can be executed many times. `execute` never rejects because of a subgraph. It rejects when
+ * `takeTurn` rejects and when the response budget throws.
  */
-export type Program<Context> = (
-  variables: RequestVariables,
-  context: Context,
-  controls: ExecutionControls,
-) => Promise<ExecutionResponse>;
+export type Program<Context> = {
+  readonly execute: (
+    variables: RequestVariables,
+    context: Context,
+    controls: ExecutionControls,
+  ) => Promise<ExecutionResponse>;
+  /** Returns the input of `calls` for the variables of a request. */
+  readonly planVariables: (variables: RequestVariables) => Variables;
+  /** The provider calls of the operation. */
+  readonly calls: OperationCallCosts;
+  /** Describes the plan. Undefined if nothing is fetched. */
+  readonly explain: () => PlanNode | undefined;
+};
 
 /** Keeps an execution from blocking other requests. */
 export type ExecutionControls = {
@@ -65,6 +76,7 @@ export type CompileOptions<Context> = FetchOptions & {
   /** The plan of each part of the operation. */
   readonly steps: readonly Step[];
   readonly clientOf: (subgraph: string) => SubgraphClient<Context>;
+  readonly callCosts: Pick<OperationCallOptions, 'providerOf' | 'measurements' | 'costDirectives' | 'assumedListSize'>;
 };
 
 /** Compiles an operation's plan: joins fetches, prepares every request and generates the code that shapes the response. */
@@ -82,7 +94,7 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
   const toClientPath = createClientPathMapper(prepared, fetches);
   const toClientErrors = createClientErrorMapper(prepared, toClientPath);
 
-  return async (requestVariables, context, { takeTurn, createBudget }) => {
+  const execute: Program<Context>['execute'] = async (requestVariables, context, { takeTurn, createBudget }) => {
     let turn: Promise<void> | undefined;
     const rawVariables = renameVariables(requestVariables.raw);
     const variables = renameVariables(requestVariables.coerced);
@@ -131,6 +143,16 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
       explain,
     };
   };
+
+  const calls = createOperationCalls({
+    ...options.callCosts,
+    supergraphSchema: options.supergraphSchema,
+    apiSchema,
+    operation,
+    fragments,
+    steps,
+  });
+  return { execute, calls, explain, planVariables: ({ coerced }) => renameVariables(coerced) };
 };
 
 const errorResponse = (message: string, code: string): ExecutionResponse => ({

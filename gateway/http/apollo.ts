@@ -19,6 +19,8 @@ import { createDocumentGuard } from '../../subgraphs/kit/limits/document-guard.t
 import { LIMIT_EXCEEDED } from '../../subgraphs/kit/limits/limit-error.ts';
 import type { FindUnmetRules } from '../auth/authorizer.ts';
 import type { GatewayConfig } from '../config.ts';
+import type { ProviderCosts } from '../cost/estimate-calls.ts';
+import { createMeasurements } from '../cost/measurements.ts';
 import { createCompiledGateway, type SupergraphSource } from '../execution/gateway.ts';
 import type { Transports } from '../transports/transport.ts';
 import { withTrace } from '../transports/with-trace.ts';
@@ -40,6 +42,8 @@ export type ApolloOptions = {
   readonly safelist: Safelist;
   /** Decides the access rules of the supergraph. */
   readonly findUnmetRules: FindUnmetRules;
+  /** What is known of the costs of a subgraph's provider. Default: nothing. */
+  readonly providerOf?: ((subgraph: string) => ProviderCosts | undefined) | undefined;
   readonly plugins: readonly ApolloServerPlugin<RequestContext>[];
 };
 
@@ -84,6 +88,7 @@ export const createApollo = async ({
   cache = new InMemoryLRUCache(),
   safelist,
   findUnmetRules,
+  providerOf = () => undefined,
   plugins,
 }: ApolloOptions): Promise<GraphPipeline> => {
   // Apollo's gateway reports usage to Apollo as soon as it is constructed. Only the environment can disable that; there is no
@@ -110,6 +115,20 @@ export const createApollo = async ({
       findUnmet: (rules, operationName, { identity, requestHeaders }) =>
         findUnmetRules(rules, { identity, headers: requestHeaders, operationName }),
       rejects: config.authorization.unauthorized === 'reject',
+    },
+    callCosts: {
+      providerOf,
+      measurements: createMeasurements(),
+      inputOf: ({ identity, options }) => ({
+        isCustomer: identity.customerEmail !== undefined,
+        noCache: options.noCache,
+      }),
+      begin: (cost, context) => {
+        const { callStats } = context.telemetry;
+        for (const [subgraph, allowance] of cost.allowances) callStats.allow(subgraph, allowance);
+        context.allowanceOf = cost.allowanceOf;
+        return callStats.rows;
+      },
     },
   });
   const documents = createDocumentGuard<RequestContext>({

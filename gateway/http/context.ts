@@ -1,3 +1,4 @@
+import type { CallAllowance } from '../../connectors/call-stats.ts';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
@@ -6,6 +7,7 @@ import { createRequestOptions, type RequestTelemetry } from '../../subgraphs/kit
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import type { PolicyRequest } from '../auth/policies.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
+import type { Explanation } from '../execution/explain.ts';
 import type { BeforeMutation } from '../execution/graph.ts';
 import type { Reply } from '../transports/graphql-reply.ts';
 import type { Trace } from '../transports/trace.ts';
@@ -38,6 +40,10 @@ export type RequestContext = {
   readonly fetched: FetchedBytes;
   /** Called before a mutation is sent. Set where mutations are audited. */
   beforeMutation: BeforeMutation | undefined;
+  /** Set if the operation is only to be explained. Receives the explanation. */
+  readonly explain: { explanation?: Explanation | undefined } | undefined;
+  /** Returns the provider calls that a subgraph request may cause, by its document. Set when the operation is planned. */
+  allowanceOf: ((document: object) => CallAllowance) | undefined;
   /** Returns the context of an in-process subgraph. All fetches of the request share it, and thereby its loaders. */
   readonly contextOf: (subgraph: Subgraph) => object;
 };
@@ -52,9 +58,18 @@ export const createRequestContext = ({
   headers,
   returnHeader,
   fetched,
+  explain,
 }: Pick<
   RequestContext,
-  'options' | 'identity' | 'address' | 'clientReport' | 'requestHeaders' | 'headers' | 'returnHeader' | 'fetched'
+  | 'options'
+  | 'identity'
+  | 'address'
+  | 'clientReport'
+  | 'requestHeaders'
+  | 'headers'
+  | 'returnHeader'
+  | 'fetched'
+  | 'explain'
 >): RequestContext => {
   const contexts = new Map<Subgraph, object>();
   const { call, ...telemetry } = createRequestOptions(options);
@@ -73,6 +88,8 @@ export const createRequestContext = ({
     responses: new Map(),
     fetched,
     beforeMutation: undefined,
+    explain,
+    allowanceOf: undefined,
     contextOf: (subgraph) => {
       const context = contexts.get(subgraph) ?? subgraph.createContext(call, identity);
       contexts.set(subgraph, context);

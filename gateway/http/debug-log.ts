@@ -21,7 +21,6 @@ export const createDebugLogPlugin = (log: Log): ApolloServerPlugin<RequestContex
       return {
         willSendResponse: async ({ operationName, response, contextValue }) => {
           const { callStats } = contextValue.telemetry;
-          if (!callStats) return;
           const operation = operationName ?? '(unnamed)';
           const errors = response.body.kind === 'single' ? (response.body.singleResult.errors?.length ?? 0) : 0;
           const steps = [

@@ -1,6 +1,7 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { type WrittenReport, writeReport } from '../../subgraphs/kit/protocol/report.ts';
+import { type ClientExplanation, toClientExplanation } from '../cost/client-explanation.ts';
 import type { Trace } from '../transports/trace.ts';
 import type { RequestContext } from './context.ts';
 
@@ -10,6 +11,8 @@ export type ClientReport = Pick<WrittenReport, 'stale' | 'calls'> & {
   readonly timeMs?: number;
   /** The plan, fetches and provider calls, with times in milliseconds since the arrival of the request. */
   readonly trace?: Trace & { readonly calls: NonNullable<WrittenReport['spans']> };
+  /** What the operation would cost, if the request was only to explain it. */
+  readonly explain?: ClientExplanation;
 };
 
 /** Adds `extensions.tributary`: notes about stale data and, if requested, the cost of the response. */
@@ -47,9 +50,16 @@ export const createCacheControlPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloSer
   }),
 });
 
-const toClientReport = ({ stale, telemetry, trace, clientReport }: RequestContext): ClientReport | undefined => {
+const toClientReport = ({
+  stale,
+  telemetry,
+  trace,
+  clientReport,
+  explain,
+}: RequestContext): ClientReport | undefined => {
+  if (explain) return explain.explanation && { explain: toClientExplanation(explain.explanation) };
   const callStats = clientReport && telemetry.callStats;
-  const report = writeReport(stale, { callStats, freshness: undefined });
+  const report = writeReport(stale, callStats ? { callStats } : {});
   if (!report || !callStats) return report;
   const { spans = [], ...rest } = report;
   const { plan, fetches } = trace ?? { fetches: [] };

@@ -129,6 +129,9 @@ export const startGatewayServer = async ({
       // A browser's cache, too, must distinguish responses by whatever a subgraph or a provider is told of the client.
       if (isGet) for (const name of varyHeaders) appendHeader(reply, 'vary', name);
       if (refuseUnacceptable(request, reply, { html: config.explorer })) return reply;
+      if (request.headers[EXPLAIN_HEADER] !== undefined && !config.reportAllowed) {
+        return sendError(reply, 403, 'Operations are not explained here. Set CALL_REPORT=on.', 'FORBIDDEN');
+      }
       const deadline = {
         signal: requestSignal(reply, config.requestTimeoutMs),
         deadlineAt: monotonicNow() + config.requestTimeoutMs,
@@ -158,6 +161,7 @@ export const startGatewayServer = async ({
           reply.raw.once('close', fetched.release);
           const { identity, ...deadline } = arrivalOf(request);
           const { report, noCache } = readOptions(request.headers);
+          const isExplained = request.headers[EXPLAIN_HEADER] !== undefined;
           const clientReport = config.reportAllowed ? report : undefined;
           return createRequestContext({
             clientReport,
@@ -173,6 +177,7 @@ export const startGatewayServer = async ({
             headers: pick(request.headers, config.forwardHeaders),
             returnHeader: (name, value) => appendHeader(reply, name, value),
             fetched,
+            explain: isExplained ? {} : undefined,
           });
         },
       }),
@@ -212,6 +217,9 @@ export const startGatewayServer = async ({
 
 /** The state of a request before its body is read. */
 type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> & { readonly identity: Identity };
+
+/** The header of a request whose operation is explained and not executed, whatever its value. */
+const EXPLAIN_HEADER = 'x-tributary-explain';
 
 /** Headers that authenticate a request. */
 const CREDENTIAL_HEADERS = ['authorization', 'x-api-key'];

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { SandboxModule } from '../../connectors/define-provider.ts';
+import { describeReads } from '../../connectors/describe-reads.ts';
 import type { Infrastructure } from '../../connectors/infrastructure.ts';
 import { secretsOf, variablesOf } from '../../connectors/settings.ts';
 import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.ts';
@@ -14,6 +15,7 @@ import {
 import { hasCredentials, type Subgraph, type SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import { openConfiguredTenants, type Tenants } from '../../subgraphs/kit/tenants.ts';
 import { type GatewayConfig, isSandboxAllowed, readConfig, urlVariable, withoutSecrets } from '../config.ts';
+import type { ProviderCosts } from '../cost/estimate-calls.ts';
 import { startGatewayServer } from '../http/server.ts';
 import type { StartedGateway } from '../started-gateway.ts';
 import { createLocalTransport } from '../transports/in-process.ts';
@@ -105,6 +107,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       redis,
       health,
       tenants,
+      providerOf: describeProviders(env),
     });
     for (const { warmUp } of created) void warmUp?.();
     return {
@@ -133,6 +136,18 @@ const OTHER_VARIABLES = [
   ...withoutSecrets(Object.keys(InfrastructureEnv.shape), INFRASTRUCTURE_SECRETS),
   ...subgraphs.flatMap(({ provider }) => withoutSecrets(Object.keys(variablesOf(provider).shape), secretsOf(provider))),
 ];
+
+/** Describes the costs of the bundled subgraphs' providers, each when it is first asked for. */
+const describeProviders = (env: Env): ((subgraph: string) => ProviderCosts | undefined) => {
+  const known = new Map<string, ProviderCosts>();
+  return (name) => {
+    const module = subgraphs.find((one) => one.name === name);
+    if (!module?.costs) return undefined;
+    const costs = known.get(name) ?? { costs: module.costs, reads: describeReads(module.provider, env) };
+    known.set(name, costs);
+    return costs;
+  };
+};
 
 const closeAll = async (parts: readonly { readonly close: () => Promise<void> }[]): Promise<void> => {
   await Promise.all(parts.map((part) => part.close()));

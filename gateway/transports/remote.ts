@@ -11,6 +11,7 @@ import { mergeReport, readReport } from '../../subgraphs/kit/protocol/report.ts'
 import { IDENTITY_HEADER, IDENTITY_SCHEME } from '../../subgraphs/kit/protocol/signed-identity.ts';
 import type { RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { RemoteSubgraph } from '../config.ts';
+import { SUBGRAPH_REQUEST } from '../cost/calls.ts';
 import { isData } from '../execution/data.ts';
 import type {
   SubgraphError,
@@ -23,6 +24,9 @@ import { type Reply, readFailedReply } from './graphql-reply.ts';
 import { createJoiner } from './join-requests.ts';
 import { createErrorReader, maskedMessage } from './subgraph-errors.ts';
 import type { Transport } from './transport.ts';
+
+/** A request to a subgraph: whether it is a mutation, and its document, which identifies its share of the provider calls. */
+type Sent = { readonly isMutation: boolean; readonly document: object };
 
 // The data is validated later, by the schema of the graph.
 const ResponseBody = z.object({
@@ -54,10 +58,19 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   const codeOf = (error: UpstreamError): string =>
     (subgraph.receivesCredentials && !refusesGateway(error) && credentialCode(error)) || error.code;
 
-  const exchange = async (call: ProviderRequest): Promise<Reply & Pick<ProviderResponse, 'headers'>> => {
+  /** Sends a request. Where nothing is known of a provider behind the subgraph, this is what its calls are counted by. */
+  const sendOnce = (call: ProviderRequest, { callStats }: RequestTelemetry): Promise<ProviderResponse> => {
+    if (!isBundled) callStats.add(name, SUBGRAPH_REQUEST, { calls: 1 });
+    return http.send(call);
+  };
+
+  const exchange = async (
+    call: ProviderRequest,
+    telemetry: RequestTelemetry,
+  ): Promise<Reply & Pick<ProviderResponse, 'headers'>> => {
     try {
-      return await http.send(call).catch((error: unknown) => {
-        if (isRetryable(error, call)) return http.send(call);
+      return await sendOnce(call, telemetry).catch((error: unknown) => {
+        if (isRetryable(error, call)) return sendOnce(call, telemetry);
         throw error;
       });
     } catch (error) {
@@ -69,28 +82,36 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     }
   };
 
-  const send = async (body: string, isMutation: boolean, context: RequestContext): Promise<Reply> => {
+  const send = async (body: string, { isMutation, document }: Sent, context: RequestContext): Promise<Reply> => {
     const { options, clientReport, headers, identity, returnHeader, telemetry } = context;
     // The subgraph would not know, and respond with the data of others.
     if (isBundled && !sign && (identity.customerEmail !== undefined || identity.tenant !== undefined)) {
       throw new UpstreamError('UPSTREAM_UNAUTHORIZED', name, 'cannot tell who asks without SUBGRAPH_SECRET', origin);
     }
-    const reply = await exchange({
-      operation: origin.operation,
-      method: 'POST',
-      url,
-      headers: {
-        ...headers,
-        // The gateway's own statistics may be more detailed, for its log.
-        ...writeOptions({ ...options, report: clientReport }),
-        ...(sign && { [IDENTITY_HEADER]: await sign(identity, body) }),
-        'content-type': 'application/json',
-        accept: 'application/graphql-response+json, application/json',
+    const reply = await exchange(
+      {
+        operation: origin.operation,
+        method: 'POST',
+        url,
+        headers: {
+          ...headers,
+          // The gateway's own statistics may be more detailed, for its log. The calls of its own subgraphs' providers are
+          // always counted.
+          ...writeOptions({
+            ...options,
+            report: clientReport ?? (isBundled ? 'calls' : undefined),
+            allowance: isBundled ? context.allowanceOf?.(document) : undefined,
+          }),
+          ...(sign && { [IDENTITY_HEADER]: await sign(identity, body) }),
+          'content-type': 'application/json',
+          accept: 'application/graphql-response+json, application/json',
+        },
+        body,
+        write: isMutation,
+        signal: options.signal,
       },
-      body,
-      write: isMutation,
-      signal: options.signal,
-    });
+      telemetry,
+    );
     for (const header of returnHeaders) {
       for (const value of [reply.headers[header] ?? []].flat()) {
         returnHeader(header, value);
@@ -103,11 +124,11 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
 
   const joiner = createJoiner({ distinguishesIdentities: sign !== undefined });
 
-  const mutate = async (body: string, context: RequestContext): Promise<SubgraphResponse> => {
+  const mutate = async (body: string, document: object, context: RequestContext): Promise<SubgraphResponse> => {
     const startMs = startOf(context);
     // The mutation may change data that was read before.
     context.responses.clear();
-    const reply = await send(body, true, context).finally(joiner.clear);
+    const reply = await send(body, { isMutation: true, document }, context).finally(joiner.clear);
     try {
       return readResponse(countBytes(reply, context), context.telemetry, startMs);
     } catch (cause) {
@@ -116,13 +137,13 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     }
   };
 
-  const query = async (body: string, context: RequestContext): Promise<SubgraphResponse> => {
+  const query = async (body: string, document: object, context: RequestContext): Promise<SubgraphResponse> => {
     const startMs = startOf(context);
     // Several parts of one operation can need the same data.
     const key = `${name} ${body}`;
     const earlier = context.responses.get(key);
     if (earlier) return readResponse(await earlier);
-    const sendOwn = () => send(body, false, context);
+    const sendOwn = () => send(body, { isMutation: false, document }, context);
     // Returned headers belong to one client.
     const reply = returnHeaders.length > 0 ? sendOwn() : joiner.join(body, context, sendOwn);
     context.responses.set(key, reply);
@@ -173,7 +194,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
       const execute = operation.kind === 'mutation' ? mutate : query;
       return async (request, context) => {
         try {
-          return await execute(writeBody(request), context);
+          return await execute(writeBody(request), operation.document, context);
         } catch (error) {
           if (!isUpstreamError(error)) throw error;
           return { data: null, errors: [toError(error)] };
@@ -185,7 +206,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
 };
 
 /** Time since the start of the client request, in milliseconds. */
-const startOf = ({ telemetry: { callStats } }: RequestContext): number => callStats?.ageMs() ?? 0;
+const startOf = ({ telemetry: { callStats } }: RequestContext): number => callStats.ageMs();
 
 /** Returns the code for a subgraph's rejection of the client's own credentials. */
 const credentialCode = ({ details: { status } }: UpstreamError): string | undefined => {

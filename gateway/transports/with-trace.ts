@@ -8,13 +8,13 @@ export const withTrace = (subgraph: string, transport: Transport): Transport => 
 
     const sendTraced: typeof send = async (request, context) => {
       const { trace, telemetry } = context;
-      const startMs = telemetry.callStats?.ageMs() ?? 0;
+      const startMs = telemetry.callStats.ageMs();
       const response = await send(request, context);
       trace?.fetches.push({
         subgraph,
         query: operation.query,
         startMs,
-        timeMs: (telemetry.callStats?.ageMs() ?? 0) - startMs,
+        timeMs: telemetry.callStats.ageMs() - startMs,
         entities: request.representations.reduce((sum, { texts, values }) => sum + (texts.length || values.length), 0),
         errors: response.errors?.length ?? 0,
       });

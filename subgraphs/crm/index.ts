@@ -1,5 +1,6 @@
 import { defineSubgraph } from '../kit/subgraph.ts';
 import { confine } from './confine.ts';
+import { costs } from './hubspot/costs.ts';
 import { createCrm } from './hubspot/crm.ts';
 import { hubspot } from './hubspot/definition.ts';
 import { RecordId } from './hubspot/record-id.ts';
@@ -14,6 +15,7 @@ export const crm = defineSubgraph({
   folder: import.meta.dirname,
   resolvers: createResolvers(RecordId),
   provider: hubspot,
+  costs,
   createContext: (session): Context => ({ crm: createCrm(session) }),
   confine,
 });

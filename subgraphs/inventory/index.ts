@@ -1,6 +1,7 @@
 import { defineSubgraph } from '../kit/subgraph.ts';
 import { confine } from './confine.ts';
 import type { Context } from './model.ts';
+import { costs } from './openmage/costs.ts';
 import { openmage } from './openmage/definition.ts';
 import { createInventory } from './openmage/inventory.ts';
 import { resolvers } from './resolvers.ts';
@@ -13,6 +14,7 @@ export const inventory = defineSubgraph({
   folder: import.meta.dirname,
   resolvers,
   provider: openmage,
+  costs,
   createContext: (session): Context => ({ inventory: createInventory(session) }),
   confine,
 });

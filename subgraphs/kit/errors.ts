@@ -18,6 +18,7 @@ const MESSAGES: Readonly<Record<UpstreamErrorCode, (service: string) => string>>
   UPSTREAM_OUTCOME_UNKNOWN: (service) =>
     `The outcome at the ${service} service is unknown. Check it before trying again, or repeat the request with the same key.`,
   UPSTREAM_CANCELLED: (service) => `The request to the ${service} service was cancelled.`,
+  BUDGET_EXCEEDED: (service) => `The operation has made all calls that it may make to the ${service} service.`,
 };
 
 /** The extensions of public errors, besides `code`. A gateway passes on these and no others. */

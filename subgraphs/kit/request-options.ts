@@ -4,7 +4,7 @@ import { monotonicNow } from '../../runtime/clock.ts';
 import type { OperationOptions } from './protocol/options.ts';
 
 /** Data collected while a request is executed, for its report. */
-export type RequestTelemetry = { readonly callStats: CallStats | undefined; readonly freshness: Freshness | undefined };
+export type RequestTelemetry = { readonly callStats: CallStats; readonly freshness: Freshness | undefined };
 
 /** Creates the options of all provider requests of one client request, and the telemetry that they fill. */
 export const createRequestOptions = ({
@@ -14,7 +14,7 @@ export const createRequestOptions = ({
   report,
   reportMaxAge,
 }: OperationOptions): RequestTelemetry & { readonly call: RequestOptions } => {
-  const callStats = report && createCallStats({ keepsSpans: report === 'trace' });
+  const callStats = createCallStats({ keepsSpans: report === 'trace' });
   const freshness = reportMaxAge ? { leftMs: Number.POSITIVE_INFINITY } : undefined;
   return {
     callStats,
@@ -23,7 +23,7 @@ export const createRequestOptions = ({
       signal,
       priority: { deadlineAt, isBackground: false, flow: {} },
       ...(noCache && { notBefore: monotonicNow() }),
-      ...(callStats && { requestStats: new Set([callStats]) }),
+      requestStats: new Set([callStats]),
       ...(freshness && { freshness }),
     },
   };

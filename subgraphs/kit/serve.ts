@@ -35,7 +35,10 @@ type Arrival = OperationOptions & {
   receivedBody: Hash | undefined;
 };
 
-type FetchContext = FieldContext & { readonly telemetry: RequestTelemetry; readonly signal: AbortSignal };
+type FetchContext = FieldContext & {
+  readonly telemetry: Partial<RequestTelemetry>;
+  readonly signal: AbortSignal;
+};
 
 /** Reports stale values to the gateway and, on request, call statistics and remaining freshness. */
 const reportPlugin: ApolloServerPlugin<FetchContext> = {
@@ -175,7 +178,9 @@ export const serve = async (
         fastifyApolloHandler(apollo, {
           context: async (request) => {
             const arrival = arrivalOf(request);
-            const { call, ...telemetry } = createRequestOptions(arrival);
+            const { call, callStats, freshness } = createRequestOptions(arrival);
+            if (arrival.allowance) callStats.allow(name, arrival.allowance);
+            const telemetry = { freshness, ...(arrival.report && { callStats }) };
             return { ...createContext(call, arrival.identity), telemetry, stale: [], signal: arrival.signal };
           },
         }),

@@ -12,6 +12,7 @@ import { credentialsOf, readSettings, type SettingsShape, secretsOf } from '../.
 import { type Env, namesOfSet } from '../../runtime/env.ts';
 import { fileVariables, watchFiles } from '../../runtime/watch-files.ts';
 import { toAsciiLowerCase } from './ascii.ts';
+import type { SubgraphCosts } from './costs.ts';
 import { withEntity, withField } from './field.ts';
 import type { Identity } from './identity.ts';
 import { scalars } from './scalars.ts';
@@ -43,6 +44,8 @@ export type SubgraphModule = {
   readonly port: number;
   /** The provider that the subgraph reads from and writes to. */
   readonly provider: AnyProvider;
+  /** What its fields cost in provider requests, if that is known. */
+  readonly costs: SubgraphCosts | undefined;
   /** Reads the provider's variables, as `create` does. Throws ConfigError naming each that is missing or malformed. */
   readonly readConfig: (env: Env) => unknown;
   /** Creates the subgraph. Throws ConfigError as `readConfig` does. */
@@ -71,6 +74,8 @@ export type SubgraphDefinition<
   readonly folder: string;
   readonly resolvers: object;
   readonly provider: ProviderDefinition<Shape, Policy, Client, Api, Definitions>;
+  /** What its fields cost in provider requests. Without it, its operations are neither estimated nor limited. */
+  readonly costs?: SubgraphCosts;
   /** Creates the resolvers' context for one client request. */
   readonly createContext: (session: Session<Api, Definitions>) => Context;
   /**
@@ -95,6 +100,7 @@ export const defineSubgraph = <
   folder,
   resolvers,
   provider: definition,
+  costs,
   createContext,
   confine,
 }: SubgraphDefinition<Shape, Policy, Client, Api, Definitions, Context>): SubgraphModule => ({
@@ -102,6 +108,7 @@ export const defineSubgraph = <
   title,
   port,
   provider: definition,
+  costs,
   readConfig: (env) => readSettings(definition, env),
   create: (env, infrastructure, tenants) => {
     const settings = readSettings(definition, env);

@@ -2,6 +2,7 @@ import { defineSubgraph } from '../kit/subgraph.ts';
 import { confine } from './confine.ts';
 import type { Context } from './model.ts';
 import { createResolvers } from './resolvers.ts';
+import { costs } from './stripe/costs.ts';
 import { stripe } from './stripe/definition.ts';
 import { inputs } from './stripe/inputs.ts';
 import { createPayments } from './stripe/payments.ts';
@@ -14,6 +15,7 @@ export const payments = defineSubgraph({
   folder: import.meta.dirname,
   resolvers: createResolvers(inputs),
   provider: stripe,
+  costs,
   createContext: (session): Context => ({ payments: createPayments(session) }),
   confine,
 });

@@ -228,14 +228,14 @@ test('given endless empty pages, then the error is UPSTREAM_BAD_RESPONSE', async
   expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_BAD_RESPONSE');
 });
 
-test('given an endless list, then the error is UPSTREAM_BAD_RESPONSE after 50 pages', async () => {
+test('given an endless list, then the error is UPSTREAM_BAD_RESPONSE after 10 pages', async () => {
   stack.stripe.fail({
     on: 'customers/search',
     rewrite: (body) => body.replace('"has_more":false,"next_page":null', '"has_more":true,"next_page":"MA"'),
   });
   const { errors } = await stack.ask(`{ customer(email: "${EMAIL}") { balance { amount } } }`);
   expect(errors?.[0]?.extensions?.['code']).toBe('UPSTREAM_BAD_RESPONSE');
-  expect(stack.stripe.calls).toHaveLength(50);
+  expect(stack.stripe.calls).toHaveLength(10);
 });
 
 test('given unreachable providers, then their fields are errors', async () => {

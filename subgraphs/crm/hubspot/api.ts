@@ -79,7 +79,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
   const sendRequest = async <Schema extends z.ZodType>(schema: Schema, request: Request): Promise<z.output<Schema>> => {
     const { endpoint, query, json, write = false, ...options } = request;
     const { method, path, operation } = endpoint;
-    const send = (token: string) =>
+    const send = (token: string, isRepeat: boolean) =>
       http.send({
         operation,
         method,
@@ -92,6 +92,7 @@ export const createHubSpotApi = (http: HttpConnector, config: HubSpotOptions) =>
         body: json === undefined ? undefined : JSON.stringify(json),
         write,
         ...options,
+        isRepeat: isRepeat || options.isRepeat,
       });
     try {
       const { body } = await access.use(send, options);

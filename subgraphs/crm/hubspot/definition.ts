@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineProvider, http } from '../../../connectors/define-provider.ts';
+import { MAX_PAGES } from '../../../connectors/reads/paginate.ts';
 import { byKey, NEVER_CHANGED, oneByOne } from '../../../connectors/reads/read.ts';
 import { address, credential, secret, setting, url } from '../../../connectors/settings.ts';
 import type { SessionOf } from '../../kit/session.ts';
@@ -21,7 +22,12 @@ const ApiVersion = z
 
 const Currency = z.string().regex(/^[A-Z]{3}$/, 'must be a currency of ISO 4217, e.g. EUR');
 
-const associations = { batchSize: 1_000, policy: 'associations', scope: NEVER_CHANGED } as const;
+const associations = {
+  batchSize: 1_000,
+  requestsPerBatch: MAX_PAGES,
+  policy: 'associations',
+  scope: NEVER_CHANGED,
+} as const;
 
 /** The provider HubSpot, through its CRM API. */
 export const hubspot = defineProvider({

@@ -63,7 +63,15 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
   ): Promise<z.output<Schema>> => {
     try {
       return await session.use(
-        (sessionId) => soap.call({ ...options, operation, input: { sessionId, ...input }, response, write }),
+        (sessionId, isRepeat) =>
+          soap.call({
+            ...options,
+            operation,
+            input: { sessionId, ...input },
+            response,
+            write,
+            isRepeat: isRepeat || options.isRepeat,
+          }),
         options,
       );
     } catch (error) {

@@ -40,7 +40,13 @@ export const openmage = defineProvider({
   // A shop limits no batch; 200 SKUs keep a response near 30 kB, since XML is parsed on the main thread.
   reads: (api) => ({
     stock: byKey(api.stockBySkus, { batchSize: 200, policy: 'stock' }),
-    catalogue: byKey(api.catalogueBySkus, { batchSize: 200, policy: 'catalogue', scope: NEVER_CHANGED }),
+    catalogue: byKey(api.catalogueBySkus, {
+      batchSize: 200,
+      // SKUs with commas take two more.
+      requestsPerBatch: 3,
+      policy: 'catalogue',
+      scope: NEVER_CHANGED,
+    }),
   }),
   notes: { rateLimits: 'A shop states none; its operator knows what it can take, e.g. `account=5/1`.' },
   sandbox: () => import('./sandbox/index.ts'),

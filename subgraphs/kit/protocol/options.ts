@@ -1,3 +1,4 @@
+import type { CallAllowance } from '../../../connectors/call-stats.ts';
 import { monotonicNow } from '../../../runtime/clock.ts';
 
 /** Options of an operation, from a client or from the gateway on its behalf. */
@@ -12,10 +13,12 @@ export type OperationOptions = {
   readonly report: 'calls' | 'trace' | undefined;
   /** Whether the response reports how much longer it is fresh. */
   readonly reportMaxAge: boolean;
+  /** The provider calls that a subgraph may make for this operation. Default: not limited. */
+  readonly allowance?: CallAllowance | undefined;
 };
 
 /** The options that headers carry. */
-export type HeaderOptions = Omit<OperationOptions, 'signal' | 'deadlineAt'> & {
+export type HeaderOptions = Required<Omit<OperationOptions, 'signal' | 'deadlineAt'>> & {
   /** Time until the deadline, in milliseconds: each process has its own clock. Undefined if there is no deadline. */
   readonly timeoutMs: number | undefined;
 };
@@ -48,12 +51,20 @@ const HEADERS: { readonly [Option in keyof HeaderOptions]: Header<HeaderOptions[
     read: (header) => header === '1',
     write: (reportMaxAge) => (reportMaxAge ? '1' : undefined),
   },
+  allowance: {
+    name: 'x-tributary-allowance',
+    read: (header) => {
+      const [, calls, repeats] = (typeof header === 'string' && /^(\d{1,13});(\d{1,13})$/.exec(header)) || [];
+      return calls === undefined ? undefined : { calls: Number(calls), repeats: Number(repeats) };
+    },
+    write: (allowance) => allowance && `${allowance.calls};${allowance.repeats}`,
+  },
 };
 
 /** Writes an operation's options as headers for a subgraph. */
 export const writeOptions = ({ deadlineAt, ...options }: Omit<OperationOptions, 'signal'>): Record<string, string> => {
   const timeoutMs = Number.isFinite(deadlineAt) ? Math.max(0, deadlineAt - monotonicNow()) : undefined;
-  const values: HeaderOptions = { ...options, timeoutMs };
+  const values: HeaderOptions = { allowance: undefined, ...options, timeoutMs };
   const headers: Record<string, string> = {};
   for (const option of OPTIONS) {
     const { name, write } = HEADERS[option] as Header<unknown>;

@@ -77,10 +77,10 @@ const ReportSchema = z.object({
 export type Report = z.output<typeof ReportSchema>;
 export type WrittenReport = z.input<typeof ReportSchema>;
 
-/** Creates the report for a response; undefined if there is nothing to report. */
+/** Creates the report for a response; undefined if there is nothing to report. Without `callStats`, it has no calls. */
 export const writeReport = (
   stale: readonly StaleNote[],
-  { callStats, freshness }: RequestTelemetry,
+  { callStats, freshness }: Partial<RequestTelemetry>,
 ): WrittenReport | undefined => {
   if (stale.length === 0 && !callStats && !freshness) return undefined;
   const report: Required<WrittenReport> = {
@@ -146,7 +146,7 @@ export const mergeReport = (
   { calls, spans, freshForMs }: Report,
   startMs: number,
 ): void => {
-  for (const { subgraph, operation, ...row } of calls) callStats?.addRow(subgraph, operation, row);
-  for (const span of spans) callStats?.addSpan({ ...span, startMs: span.startMs + startMs });
+  for (const { subgraph, operation, ...row } of calls) callStats.addRow(subgraph, operation, row);
+  for (const span of spans) callStats.addSpan({ ...span, startMs: span.startMs + startMs });
   if (freshness && freshForMs !== null) freshness.leftMs = Math.min(freshness.leftMs, freshForMs);
 };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineProvider } from '../../../connectors/define-provider.ts';
+import { MAX_PAGES } from '../../../connectors/reads/paginate.ts';
 import { byKey, NEVER_CHANGED, oneByOne } from '../../../connectors/reads/read.ts';
 import { address, secret, url } from '../../../connectors/settings.ts';
 import { createStripeApi } from './api.ts';
@@ -62,11 +63,11 @@ export const stripe = defineProvider({
   api: createStripeApi,
   // A search takes ten clauses. Undocumented; reported by users of the API.
   reads: (api) => ({
-    accounts: byKey(api.accountsByEmails, { batchSize: 10, policy: 'accounts' }),
+    accounts: byKey(api.accountsByEmails, { batchSize: 10, requestsPerBatch: MAX_PAGES, policy: 'accounts' }),
     accountsNow: oneByOne(api.accountsWithEmail, { policy: 'accounts' }),
     payment: oneByOne(api.payment, { policy: 'payments' }),
     invoice: oneByOne(api.invoice, { policy: 'invoices', scope: NEVER_CHANGED }),
-    refunds: oneByOne(api.refundsOfPayment, { policy: 'refunds' }),
+    refunds: oneByOne(api.refundsOfPayment, { requestsPerBatch: MAX_PAGES, policy: 'refunds' }),
     paymentPages: oneByOne(api.paymentsOfAccount, {
       policy: 'paymentLists',
       scope: ({ account }) => account,

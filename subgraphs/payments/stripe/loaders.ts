@@ -44,8 +44,8 @@ const accountsOf = ({ accounts, accountsNow }: Readers): Reader<string, Accounts
   },
 });
 
-// Up to this many accounts are listed, so that a customer who has just paid sees the payment even with several accounts.
-const MAX_LISTED_ACCOUNTS = 3;
+/** Up to this many accounts are listed, so that a customer who has just paid sees the payment even with several accounts. */
+export const MAX_LISTED_ACCOUNTS = 3;
 
 /** Reads pages of payments. First pages of more than `MAX_LISTED_ACCOUNTS` accounts are searched together; others are listed. */
 const paymentPagesOf = ({

@@ -3,9 +3,15 @@ import { Supergraph } from '@apollo/federation-internals';
 import { QueryPlanner } from '@apollo/query-planner';
 import { parse, type VariableDefinitionNode } from 'graphql';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { createMeasurements } from '../../../gateway/cost/measurements.ts';
 import { createRunningValues } from '../../../gateway/cost/running-values.ts';
 import { createCompiledGateway, SupergraphError } from '../../../gateway/execution/gateway.ts';
-import { createGraph, type Graph, type GraphAuthorization } from '../../../gateway/execution/graph.ts';
+import {
+  createGraph,
+  type Graph,
+  type GraphAuthorization,
+  type GraphCallCosts,
+} from '../../../gateway/execution/graph.ts';
 import { toPlannable } from '../../../gateway/execution/plannable.ts';
 import { PLANNER_CONFIG } from '../../../gateway/planning/plan.ts';
 import { createPlanningThread } from '../../../gateway/planning/planning-thread.ts';
@@ -18,6 +24,14 @@ import { createSubgraphs } from './fixture-graph.ts';
 
 const SUBGRAPHS = createSubgraphs();
 const supergraphSdl = composeSubgraphs(SUBGRAPHS);
+
+/** Nothing is known of the providers behind the subgraphs. */
+const CALL_COSTS: GraphCallCosts<object> = {
+  providerOf: () => undefined,
+  measurements: createMeasurements(),
+  inputOf: () => ({ isCustomer: false, noCache: false }),
+  begin: () => () => [],
+};
 
 const ESTIMATE_LIMITS = { maxObjects: 10_000, maxValues: 100_000, assumedListSize: 10 };
 
@@ -44,6 +58,7 @@ const makeGraphOf = (
     apiSchema: supergraph.apiSchema().toGraphQLJSSchema(),
     supergraphSchema: supergraph.schema.toGraphQLJSSchema(),
     supergraphSdl,
+    callCosts: CALL_COSTS,
     plannerSchema: supergraph.apiSchema(),
     planner: {
       buildQueryPlan: (...given) => {
@@ -265,6 +280,7 @@ describe('given a supergraph that cannot be served', () => {
       requestTimeoutMs: 10_000,
       planningTimeoutMs: 10_000,
       introspection: true,
+      callCosts: CALL_COSTS,
       log: createLog('silent'),
     });
     gateway.onSchemaLoadOrUpdate(() => {

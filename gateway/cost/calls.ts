@@ -1,0 +1,40 @@
+import type { CallAllowance } from '../../connectors/call-stats.ts';
+
+/** The name under which requests to a subgraph of others are counted. */
+export const SUBGRAPH_REQUEST = '(subgraph request)';
+
+/** Provider calls of an operation at one subgraph. */
+export type CallRange = { readonly atLeast: number; readonly expected: number; readonly atMost: number };
+
+/** Provider calls of an operation, by subgraph. */
+export type CallEstimate = ReadonlyMap<string, CallRange>;
+
+/** The calls of one provider operation. */
+export type OperationCalls = CallRange & {
+  readonly subgraph: string;
+  readonly operation: string;
+  /** Expected keys, each an object or a list. */
+  readonly keys: number;
+  /** Expected calls if nothing were cached. */
+  readonly expectedUncached: number;
+};
+
+/** What an operation costs with given variables. */
+export type OperationCost = {
+  readonly operations: readonly OperationCalls[];
+  readonly bySubgraph: CallEstimate;
+  /** What each provider may be called for the whole operation: `atMost`, and how many of these may be repeats. */
+  readonly allowances: ReadonlyMap<string, CallAllowance>;
+  /** The same for one subgraph request, by its document. Meaningless for a subgraph without `allowances`. */
+  readonly allowanceOf: (document: object) => CallAllowance;
+  /** Returns the cost with other expectations. */
+  readonly withExpected: (operations: readonly OperationCalls[]) => OperationCost;
+};
+
+/** What was measured of earlier requests. */
+export type Measurements = {
+  /** Mean number of objects that a field returns, by coordinate. Undefined if it was not measured yet. */
+  readonly fanOutOf: (coordinate: string) => number | undefined;
+  /** Share of the keys that a provider operation did not have to be called for, from 0 to 1. */
+  readonly hitRateOf: (subgraph: string, operation: string) => number;
+};

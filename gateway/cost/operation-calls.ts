@@ -1,0 +1,77 @@
+import type { GraphQLSchema, OperationDefinitionNode } from 'graphql';
+import type { CallStatsRow } from '../../connectors/call-stats.ts';
+import type { Fragments } from '../execution/selections.ts';
+import type { OperationCost } from './calls.ts';
+import { type CallEstimateOptions, createCallEstimate, type EstimateInput } from './estimate-calls.ts';
+import { measureFanOut } from './measure-fan-out.ts';
+import { createCalibration, type Recorder } from './measurements.ts';
+
+/** The provider calls of one operation: estimated before each request, and measured after it. */
+export type OperationCallCosts = {
+  /** Estimates a request. Only `expected` changes with what was measured; it is memoized for a while. */
+  readonly estimate: (input: EstimateInput) => OperationCost;
+  /** Estimates a request by what has been measured up to now. */
+  readonly estimateNow: (input: EstimateInput) => OperationCost;
+  /** Records what a request has cost and returned. */
+  readonly record: (input: EstimateInput, rows: readonly Readonly<CallStatsRow>[], data: unknown) => void;
+};
+
+export type OperationCallOptions = Omit<CallEstimateOptions, 'measurements'> & {
+  readonly measurements: Recorder;
+  /** The public schema, and the operation as the client's data has its fields. */
+  readonly apiSchema: GraphQLSchema;
+  readonly operation: OperationDefinitionNode;
+  readonly fragments: Fragments;
+};
+
+/** Every request is measured up to the first number, then one in the second. */
+const MEASURED_FIRST = 100;
+const MEASURED_ONE_IN = 10;
+
+/** Maximum number of estimates that are kept for different variables. */
+const MAX_ESTIMATES = 16;
+
+export const createOperationCalls = (options: OperationCallOptions): OperationCallCosts => {
+  const { apiSchema: schema, operation, fragments, measurements, costDirectives } = options;
+  const estimate = createCallEstimate(options);
+  const calibration = createCalibration();
+  const known = new Map<string, OperationCost>();
+  let requests = 0;
+  const estimateNow = (input: EstimateInput): OperationCost => {
+    const cost = estimate(input);
+    return cost.withExpected(calibration.correct(cost.operations));
+  };
+  return {
+    estimateNow,
+    estimate: (input) => {
+      const key = JSON.stringify([input.isCustomer, input.noCache, shapeOf(input.variables, 3)]);
+      const earlier = known.get(key);
+      if (earlier) return earlier;
+      if (known.size >= MAX_ESTIMATES) known.clear();
+      const cost = estimateNow(input);
+      known.set(key, cost);
+      return cost;
+    },
+    record: (input, rows, data) => {
+      requests += 1;
+      if (requests > MEASURED_FIRST && requests % MEASURED_ONE_IN !== 0) return;
+      measurements.recordCalls(rows);
+      calibration.record(estimate(input).operations, rows);
+      measureFanOut(
+        { schema, costDirectives, operation, fragments, record: measurements.recordFanOut },
+        input.variables,
+        data,
+      );
+      // What was just measured counts for the next estimate.
+      known.clear();
+    },
+  };
+};
+
+/** Returns the part of a value that can affect an estimate: numbers, booleans, lengths, and whether there is anything. */
+const shapeOf = (value: unknown, depth: number): unknown => {
+  if (typeof value === 'number' || typeof value === 'boolean') return value;
+  if (Array.isArray(value)) return `list of ${value.length}`;
+  if (typeof value !== 'object' || value === null || depth === 0) return value ? 'something' : null;
+  return Object.entries(value).map(([name, inner]) => [name, shapeOf(inner, depth - 1)]);
+};
