@@ -14,6 +14,7 @@ const FILES: readonly (readonly [template: string, file: string, kind?: Kind])[]
   ['common/index.ts', 'subgraphs/__name__/index.ts'],
   ['__kind__/definition.ts', 'subgraphs/__name__/__provider__/definition.ts'],
   ['__kind__/api.ts', 'subgraphs/__name__/__provider__/api.ts'],
+  ['common/costs.ts', 'subgraphs/__name__/__provider__/costs.ts'],
   ['common/adapter.ts', 'subgraphs/__name__/__provider__/__name__.ts'],
   ['common/README.md', 'subgraphs/__name__/__provider__/README.md'],
   ['common/sandbox-records.ts', 'subgraphs/__name__/__provider__/sandbox/records.ts'],

@@ -52,7 +52,8 @@ export const createHarness = (of: Contract) => {
     },
     /** Reads these keys in one query, as `a0`, `a1` and so on. */
     ask,
-    write: (round: number) => stack.ask(`mutation { ${of.write(round).mutation} }`),
+    write: (round: number, init: Parameters<Stack['ask']>[2] = {}) =>
+      stack.ask(`mutation { ${of.write(round).mutation} }`, {}, init),
     sandbox,
     callsOf,
     reads: () => callsOf(of.readOperation),

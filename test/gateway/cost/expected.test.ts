@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ROOT } from '../../helpers/processes.ts';
+import { type Stack, startStack } from '../../helpers/stack.ts';
+
+/* The expected calls of the product's own operations are right after a hundred runs: within a fifth of those that were made. */
+
+const EXAMPLES = join(ROOT, 'clients/explorer/src/examples');
+const VARIABLES = JSON.parse(readFileSync(join(EXAMPLES, 'variables.json'), 'utf8'));
+const operations = readdirSync(EXAMPLES)
+  .filter((name) => name.endsWith('.graphql'))
+  .map((name) => {
+    const query = readFileSync(join(EXAMPLES, name), 'utf8');
+    const title = /query (\w+)/.exec(query)?.[1] ?? '';
+    return { title, query, variables: VARIABLES[title] ?? {} };
+  });
+
+const RUNS = 100;
+
+describe.each([
+  ['without a cache', { CACHE_MAX_MIB: '0' }],
+  ['with a cache', { CACHE_MAX_MIB: '16' }],
+])('%s', (_, env) => {
+  let stack: Stack;
+  beforeAll(async () => {
+    stack = await startStack({ env });
+  });
+  afterAll(() => stack.close());
+
+  test.each(operations)('$title', async ({ query, variables }) => {
+    const explain = async () => {
+      const { text } = await stack.ask(query, variables, { headers: { 'x-tributary-explain': '1' } });
+      return JSON.parse(text).extensions.tributary.explain.calls;
+    };
+    let calls = 0;
+    for (let run = 0; run < RUNS; run += 1) {
+      const { text, errors } = await stack.ask(query, variables, { headers: { 'x-tributary-report': '1' } });
+      expect(errors).toBeUndefined();
+      for (const row of JSON.parse(text).extensions.tributary.calls) calls += row.calls;
+    }
+    const { expected, saved } = await explain();
+    // The first runs count less and less.
+    const perRun = calls / RUNS;
+    expect(Math.abs(expected - perRun)).toBeLessThanOrEqual(Math.max(0.2 * perRun, 0.1));
+    if (env.CACHE_MAX_MIB !== '0') expect(saved).toBeGreaterThan(expected);
+  });
+});
