@@ -21,6 +21,13 @@ const pages = ({ args: { filter } }: FieldInfo) => {
   return { expected: 1, atMost: MAX_PAGES, example: { query } };
 };
 
+/** The records of a list that states no length. One deal may have many, but not each of a page of deals. */
+const associated = ({ length, objects }: FieldInfo) => ({
+  expected: objects.expected * length.expected,
+  atMost: 100 * objects.atMost + 1_000,
+  isShared: true,
+});
+
 /** A customer's own deals, of which pages of a hundred are read until enough are found. */
 const ownDeals = {
   reads: { contactByEmail: 1, dealsOfContact: 1, deal: { expected: 10, atMost: 100 * MAX_PAGES } },
@@ -40,8 +47,8 @@ export const costs = defineCosts(hubspot, {
     'Company.__resolveReference': { reads: { company: 1 } },
     'Deal.__resolveReference': { reads: { deal: 1 } },
     'Deal.company': { reads: { companiesOfDeal: 1, company: ONE_OR_NONE } },
-    'Deal.customers': ({ length }) => ({ reads: { contactsOfDeal: 1, contact: length } }),
-    'Deal.lineItems': ({ length }) => ({ reads: { lineItemsOfDeal: 1, lineItem: length } }),
+    'Deal.customers': (field) => ({ reads: { contactsOfDeal: 1, contact: associated(field) } }),
+    'Deal.lineItems': (field) => ({ reads: { lineItemsOfDeal: 1, lineItem: associated(field) } }),
     'Mutation.createCustomer': {
       requests: { [endpoints.create('contacts').operation]: 1, ...readAgain('contacts') },
     },

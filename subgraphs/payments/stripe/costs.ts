@@ -5,11 +5,11 @@ import { stripe } from './definition.ts';
 import { MAX_LISTED_ACCOUNTS } from './loaders.ts';
 import type { StripeOperation } from './operations.ts';
 
-/** Maximum number of accounts with one address that the costs allow for: the lists of more cannot be read at once. */
-const MAX_ACCOUNTS = 100;
+/** Accounts of one address, of which most people have one. One customer may have many, but not each of a page of them. */
+const accountsOf = ({ expected, atMost }: Amount) => ({ expected, atMost: 3 * atMost + MAX_ACCOUNTS, isShared: true });
 
-/** Accounts of one address. Most people have one. */
-const ACCOUNTS: Amount = { expected: 1, atMost: MAX_ACCOUNTS };
+/** Number of accounts with one address that the costs allow for. */
+const MAX_ACCOUNTS = 100;
 
 /** The accounts of an address. A single address that the search does not find is looked up in the list as well. */
 const accounts = { accounts: 1, accountsNow: { expected: 0, atMost: 1, isShared: true } } as const;
@@ -17,16 +17,19 @@ const accounts = { accounts: 1, accountsNow: { expected: 0, atMost: 1, isShared:
 /** A page of each account's payments. The first pages of many accounts are searched together. */
 const paymentsOfAccounts = ({ args: { after }, objects }: FieldInfo) => {
   const isSearched = !after && objects.expected > MAX_LISTED_ACCOUNTS;
+  const owned = accountsOf(objects);
   return {
     reads: {
       ...accounts,
-      paymentPages: { ...ACCOUNTS, expected: isSearched ? 0 : 1 },
-      paymentsBySearch: { ...ACCOUNTS, expected: isSearched ? 1 : 0 },
+      paymentPages: isSearched ? { ...owned, expected: 0 } : owned,
+      paymentsBySearch: isSearched ? owned : { ...owned, expected: 0 },
     },
   };
 };
 
-const invoicesOfAccounts = { reads: { ...accounts, invoicePages: ACCOUNTS } } as const;
+const invoicesOfAccounts = ({ objects }: FieldInfo) => ({
+  reads: { ...accounts, invoicePages: accountsOf(objects) },
+});
 
 /** The pages of the list, or of the search, which alone can filter by status. */
 const pages = ({ args: { filter } }: FieldInfo) => {
