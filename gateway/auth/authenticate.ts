@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Refusal } from '../../runtime/http-errors.ts';
 import type { Log } from '../../runtime/log.ts';
+import { raceAbort } from '../../runtime/race-abort.ts';
 import type { Redis } from '../../runtime/redis.ts';
 import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
 import { type ApiKeyReader, verifyApiKey } from './api-key.ts';
@@ -31,7 +32,8 @@ export type AuthInfrastructure = {
 };
 
 export type Authenticator = {
-  readonly authenticate: (message: AuthenticatedMessage) => Promise<Authentication>;
+  /** Ends when `signal` fires, as if the credentials could not be verified. */
+  readonly authenticate: (message: AuthenticatedMessage, signal: AbortSignal) => Promise<Authentication>;
   readonly close: () => Promise<void>;
 };
 
@@ -105,12 +107,13 @@ export const createAuthenticator = async (
     credentials.kind === 'token' && tokens.claimsIssuer(credentials.token, DEVELOPMENT_ISSUER);
 
   return {
-    authenticate: async (message) => {
+    authenticate: async (message, signal) => {
       const credentials = readCredentials(message, { apiKeys: apiKeys !== undefined });
       if (credentials.kind === 'none' || (isOpen && !isOfDevelopment(credentials)))
         return withoutHeader(message.socket);
       try {
-        const identity = await verify(credentials);
+        // Keys are fetched for all requests that need them, so one of these ends no fetch.
+        const identity = await raceAbort(verify(credentials), signal, () => new AuthenticationUnavailableError());
         return identity ? { identity } : INVALID;
       } catch (error) {
         if (error instanceof AuthenticationUnavailableError) return UNAVAILABLE;

@@ -95,9 +95,13 @@ export const startGatewayServer = async ({
     : undefined;
   const tenantOptions = { tenants, header: config.tenantHeader };
   const varyHeaders = [...config.forwardHeaders, ...(config.tenantHeader ? [config.tenantHeader] : [])];
-  /** Returns who sends a request, or undefined if it was refused. */
-  const identify = async (request: FastifyRequest, reply: FastifyReply): Promise<Identity | undefined> => {
-    const authentication = authenticator ? await authenticator.authenticate(request.raw) : { identity: UNRESTRICTED };
+  /** Returns who sends a request, or undefined if it was refused. Refuses it when `signal` fires before that is known. */
+  const identify = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    signal = requestSignal(reply, config.requestTimeoutMs),
+  ): Promise<Identity | undefined> => {
+    const authentication = (await authenticator?.authenticate(request.raw, signal)) ?? { identity: UNRESTRICTED };
     if ('refusal' in authentication) {
       if (authentication.challenge) reply.header('www-authenticate', authentication.challenge);
       sendRefusal(reply, authentication.refusal);
@@ -135,7 +139,7 @@ export const startGatewayServer = async ({
       };
       // Without parameters, `GET` is a person who opens the page of Apollo Sandbox. It executes nothing.
       const isPage = isGet && config.explorer && !request.url.includes('?');
-      const identity = isPage ? ANONYMOUS : await identify(request, reply);
+      const identity = isPage ? ANONYMOUS : await identify(request, reply, deadline.signal);
       if (!identity) return reply;
       arrivals.set(request, { ...deadline, identity });
       return undefined;
