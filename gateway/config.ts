@@ -26,9 +26,11 @@ import {
 import { ADMIN_SHAPE, type AdminConfig, toAdminConfig } from './admin/config.ts';
 import type { AuditConfig } from './audit/audit.ts';
 import { BUNDLED_ARGUMENTS } from './audit/bundled-arguments.ts';
+import { fileOfWriter } from './audit/file.ts';
 import { AUTH_SECRETS, type AuthConfig, AuthEnv, readAuthConfig } from './auth/auth-config.ts';
 import type { EstimateLimits } from './cost/estimate-limits.ts';
 import type { FetchedBytesLimits } from './cost/fetched-bytes.ts';
+import { readWorkerEnv, type WorkerSettings } from './worker-env.ts';
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 const Port = z.coerce.number().int().min(0).max(65_535);
@@ -332,6 +334,12 @@ const readDeskSignIn = (
   return { issuer, clientId, scopes, audience };
 };
 
+/** Returns the path of an audit log. Each worker writes a file of its own. */
+const auditFileOf = (value: string, worker: WorkerSettings | undefined): string => {
+  const file = value.replaceAll('{host}', hostname());
+  return worker ? fileOfWriter(file, `worker-${worker.number}`) : file;
+};
+
 /** Returns the names of variables that are not secrets. */
 export const withoutSecrets = (names: readonly string[], secrets: readonly string[]): string[] =>
   names.filter((name) => !secrets.includes(name));
@@ -358,6 +366,7 @@ export const readConfig = (
     () => readEnv(urlsEnv, env),
     () => readAuthConfig(env),
   );
+  const worker = readWorkerEnv(env);
   const isProduction = values.NODE_ENV === 'production';
   const isSplit = subgraphs.some((name) => urls[urlVariable(name)]);
   if (isProduction && isSplit && !values.SUBGRAPH_SECRET) throw new ConfigError(SECRET_REQUIRED);
@@ -373,7 +382,7 @@ export const readConfig = (
   const subgraphErrors = values.SUPERGRAPH ? (values.SUBGRAPH_ERRORS ?? (isProduction ? 'masked' : 'full')) : 'bundled';
   return {
     isProduction,
-    port: values.PORT,
+    port: worker?.port ?? values.PORT,
     host: values.HOST,
     auth,
     tls,
@@ -419,7 +428,7 @@ export const readConfig = (
     },
     audit: values.AUDIT_LOG
       ? {
-          file: values.AUDIT_LOG.replaceAll('{host}', hostname()),
+          file: auditFileOf(values.AUDIT_LOG, worker),
           key: values.AUDIT_KEY,
           maxBytes: values.AUDIT_LOG_MAX_MIB * 1024 * 1024,
           failure: values.AUDIT_FAILURE,

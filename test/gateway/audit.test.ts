@@ -311,6 +311,23 @@ describe('configuration', () => {
     expect(await digestOf({ MAX_ALIASES: '3' })).not.toBe(digest);
   });
 
+  test('the digest changes with the settings of Redis, also for an external supergraph', async () => {
+    const { gateway, close } = await startFederation({ one: { schema: 'type Query { a: Int }' } });
+    onTestFinished(close);
+    const file = auditFile();
+    const digestOf = async (env: Record<string, string>): Promise<unknown> => {
+      const external = { SUPERGRAPH: String(gateway.config.supergraphFile), PORT: '0', LOG_LEVEL: 'silent' };
+      // Nothing listens there, which a gateway survives.
+      const other = await startGateway({ ...external, REDIS_URL: 'redis://127.0.0.1:9', AUDIT_LOG: file, ...env });
+      await other.close();
+      return recordsOf(file, 'gateway.started').at(-1)?.['configuration'];
+    };
+    const digest = await digestOf({});
+    expect(await digestOf({})).toBe(digest);
+    expect(await digestOf({ REDIS_URL: 'redis://127.0.0.1:11' })).toBe(digest);
+    expect(await digestOf({ REDIS_TIMEOUT_MS: '123' })).not.toBe(digest);
+  });
+
   test('each supergraph that is served is recorded', async () => {
     const file = auditFile();
     const federation = await startFederation(
