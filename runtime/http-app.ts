@@ -149,7 +149,8 @@ export const createHttpApp = ({
     },
     close: async () => {
       isDraining = true;
-      if (shutdownDelayMs > 0) await delay(shutdownDelayMs);
+      // A server that has not started gets no requests.
+      if (shutdownDelayMs > 0 && app.server.listening) await delay(shutdownDelayMs);
       isStopping = true;
       unwatchTls?.();
       for (const server of additionalServers) server.close();
