@@ -73,6 +73,8 @@ const openGatewayServer = async (
   // Loaded only where it is on.
   const audit = config.audit && (await (await import('./audit-plugin.ts')).startAudit(config.audit, log));
   if (audit) opened.push(audit.close);
+  const stopWatching = config.watchSecrets(log);
+  opened.push(async () => stopWatching());
   const isDebug = log.isLevelEnabled('debug');
   const turns = createTurnQueue();
   const { apollo, schemaText } = await createApollo({
