@@ -42,6 +42,8 @@ export type UpstreamErrorDetails = {
   readonly fault?: string | undefined;
   /** Why the provider rejected the request: one of `REJECTION_REASONS`, or a reason of the provider's own. */
   readonly reason?: string | undefined;
+  /** True if there is no credential with which the provider could be called. */
+  readonly isWithoutCredential?: boolean | undefined;
   /** False if the request cannot have reached the provider, so that even a write may be retried. */
   readonly mayHaveArrived?: boolean | undefined;
   /**

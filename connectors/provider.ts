@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../runtime/clock.ts';
 import type { ProviderDefinition } from './define-provider.ts';
+import { UpstreamError } from './errors.ts';
 import type { Infrastructure } from './infrastructure.ts';
 import type { Middleware, RequestOptions } from './middleware/chain.ts';
 import { withBreaker } from './middleware/circuit-breaker.ts';
@@ -39,7 +40,7 @@ export type Connection<Api, Definitions extends Reads> = {
 export type Provider<Api, Definitions extends Reads, ProviderSettings = never> = {
   /** The name that errors, logs and call statistics use: that of its subgraph. */
   readonly subgraph: string;
-  /** Returns the connection for the request's credential; by default the configured one. */
+  /** Returns the connection for the request's credential; by default the configured one. Throws UpstreamError if there is neither. */
   readonly connect: (options?: Pick<RequestOptions, 'credentials'>) => Connection<Api, Definitions>;
   /**
    * Uses other settings for new client requests. Returns whether they are for another credential. Requests that have begun
@@ -71,7 +72,9 @@ type ManagedConnection<Api, Definitions extends Reads> = Connection<Api, Definit
   readonly close: () => Promise<void>;
 };
 
-/** Opens a provider with its configured settings. Connections for other credentials are opened on first use. */
+/**
+ * Opens a provider with its configured settings, if there are any. Connections for other credentials are opened on first use.
+ */
 export const createProvider = <
   Shape extends SettingsShape,
   Policy extends string,
@@ -81,12 +84,12 @@ export const createProvider = <
 >(
   infrastructure: Infrastructure,
   definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
-  { subgraph, settings: first }: { subgraph: string; settings: Settings<Shape> & CommonSettings<Policy> },
+  { subgraph, settings: first }: { subgraph: string; settings: (Settings<Shape> & CommonSettings<Policy>) | undefined },
 ): Provider<Api, Definitions, Settings<Shape> & CommonSettings<Policy>> => {
-  const open = (options: typeof first) => openConnection(infrastructure, definition, subgraph, options);
+  const open = (options: NonNullable<typeof first>) => openConnection(infrastructure, definition, subgraph, options);
   let settings = first;
-  let configured = open(settings);
-  let configuredId = credentialIdOf(definition.identity(settings));
+  let configured = settings && open(settings);
+  let configuredId = settings && credentialIdOf(definition.identity(settings));
   const others = new LRUCache<string, ManagedConnection<Api, Definitions>>({
     max: MAX_CREDENTIALS,
     ttl: IDLE_MS,
@@ -108,10 +111,10 @@ export const createProvider = <
     subgraph,
     connect: ({ credentials } = {}) => {
       const own = credentials?.get(definition.name);
-      if (!own) return configured;
+      if (!own) return configured ?? noCredential(subgraph, 'none is configured');
       const ownSettings = withCredentials(definition, settings, own);
       const id = credentialIdOf(definition.identity(ownSettings));
-      if (id === configuredId) return configured;
+      if (configured && id === configuredId) return configured;
       const connection = others.get(id) ?? open(ownSettings);
       others.set(id, connection);
       return connection;
@@ -124,20 +127,27 @@ export const createProvider = <
       others.delete(id);
       settings = next;
       configuredId = id;
-      previous.forwardInvalidations(configured);
-      evicted.set(previous, true);
+      previous?.forwardInvalidations(configured);
+      if (previous) evicted.set(previous, true);
       return true;
     },
     warmUp: async () => {
-      await configured.warmUp();
+      await configured?.warmUp();
     },
     close: async () => {
-      const all = [configured, ...others.values(), ...evicted.keys()];
+      const all = [...(configured ? [configured] : []), ...others.values(), ...evicted.keys()];
       others.clear();
       evicted.clear();
       await Promise.all(all.map((connection) => connection.close()));
     },
   };
+};
+
+/** Refuses a request for which there is no credential. */
+export const noCredential = (subgraph: string, why: string): never => {
+  throw new UpstreamError('UPSTREAM_UNAUTHORIZED', subgraph, `there is no credential: ${why}`, {
+    isWithoutCredential: true,
+  });
 };
 
 /** Returns a digest that identifies a credential without revealing it. */

@@ -166,13 +166,17 @@ export const credentialsOf = (provider: AnyConfigurable): string[] =>
 export const addressesOf = (provider: AnyConfigurable): string[] =>
   namesWhere(provider, ({ isAddress = false }) => isAddress);
 
+/** Returns the names of the credential variables that belong to an account: all but the provider's address. */
+export const accountCredentialsOf = (provider: AnyConfigurable): string[] =>
+  namesWhere(provider, ({ isCredential = false, isAddress = false }) => isCredential && !isAddress);
+
 /** Replaces all configured credentials except the provider's address by those of a client request. */
 export const withCredentials = <Values extends Readonly<Record<string, unknown>>>(
   { settings }: Pick<AnyConfigurable, 'settings'>,
-  configured: Values,
+  configured: Values | undefined,
   own: Readonly<Record<string, unknown>>,
 ): Values => {
-  const remaining = Object.entries(configured).filter(([name]) => {
+  const remaining = Object.entries(configured ?? {}).filter(([name]) => {
     const { isCredential = false, isAddress = false } = settings[name] ? detailsOf(settings[name]) : {};
     return !isCredential || isAddress;
   });

@@ -13,8 +13,9 @@ import {
   OptionalMilliseconds,
   toHttpLimits,
 } from '../runtime/http-limits.ts';
-import { LOG_LEVELS } from '../runtime/log.ts';
+import { LOG_LEVELS, type Log } from '../runtime/log.ts';
 import type { TlsFiles } from '../runtime/tls.ts';
+import { fileVariables, watchFiles } from '../runtime/watch-files.ts';
 import type { DocumentLimits } from '../subgraphs/kit/limits/document-limits.ts';
 import { CLIENT_LIMITS, createLimitsShape, readLimits } from '../subgraphs/kit/limits/limits-env.ts';
 import {
@@ -23,12 +24,15 @@ import {
   type SignRequest,
   SubgraphSecret,
 } from '../subgraphs/kit/protocol/signed-identity.ts';
+import { createSubgraphSecrets } from '../subgraphs/kit/protocol/subgraph-secrets.ts';
 import { ADMIN_SHAPE, type AdminConfig, toAdminConfig } from './admin/config.ts';
 import type { AuditConfig } from './audit/audit.ts';
 import { BUNDLED_ARGUMENTS } from './audit/bundled-arguments.ts';
+import { fileOfWriter } from './audit/file.ts';
 import { AUTH_SECRETS, type AuthConfig, AuthEnv, readAuthConfig } from './auth/auth-config.ts';
 import type { EstimateLimits } from './cost/estimate-limits.ts';
 import type { FetchedBytesLimits } from './cost/fetched-bytes.ts';
+import { readWorkerEnv, type WorkerSettings } from './worker-env.ts';
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 const Port = z.coerce.number().int().min(0).max(65_535);
@@ -299,6 +303,8 @@ export type GatewayConfig = {
   readonly planningTimeoutMs: number;
   /** Whether clients may bypass the cache with `Cache-Control: no-cache`. */
   readonly noCacheAllowed: boolean;
+  /** Watches the files of the gateway's own secrets, except those of authentication. Returns an unsubscribe function. */
+  readonly watchSecrets: (log: Log) => () => void;
 };
 
 /** Returns whether a sandbox may replace a provider without credentials. */
@@ -332,6 +338,26 @@ const readDeskSignIn = (
   return { issuer, clientId, scopes, audience };
 };
 
+/** Returns the path of an audit log. Each worker writes a file of its own. */
+const auditFileOf = (value: string, worker: WorkerSettings | undefined): string => {
+  const file = value.replaceAll('{host}', hostname());
+  return worker ? fileOfWriter(file, `worker-${worker.number}`) : file;
+};
+
+const AuditKeyEnv = GatewayEnv.pick({ AUDIT_KEY: true });
+
+/** Logs that a changed key of the audit log is not used. With another one, the chain that is being written would be broken. */
+const watchAuditKey = (env: Env, { AUDIT_KEY: key }: z.output<typeof AuditKeyEnv>, log: Log): (() => void) =>
+  watchFiles(fileVariables(['AUDIT_KEY']), {
+    env,
+    log,
+    reload: () => {
+      if (readEnv(AuditKeyEnv, env, ['AUDIT_KEY']).AUDIT_KEY !== key)
+        log.warn('AUDIT_KEY has changed and is not used: a chain has one key. Move the audit log away and restart.');
+      return false;
+    },
+  });
+
 /** Returns the names of variables that are not secrets. */
 export const withoutSecrets = (names: readonly string[], secrets: readonly string[]): string[] =>
   names.filter((name) => !secrets.includes(name));
@@ -358,6 +384,8 @@ export const readConfig = (
     () => readEnv(urlsEnv, env),
     () => readAuthConfig(env),
   );
+  const worker = readWorkerEnv(env);
+  const secrets = createSubgraphSecrets(env, values.SUBGRAPH_SECRET);
   const isProduction = values.NODE_ENV === 'production';
   const isSplit = subgraphs.some((name) => urls[urlVariable(name)]);
   if (isProduction && isSplit && !values.SUBGRAPH_SECRET) throw new ConfigError(SECRET_REQUIRED);
@@ -373,7 +401,7 @@ export const readConfig = (
   const subgraphErrors = values.SUPERGRAPH ? (values.SUBGRAPH_ERRORS ?? (isProduction ? 'masked' : 'full')) : 'bundled';
   return {
     isProduction,
-    port: values.PORT,
+    port: worker?.port ?? values.PORT,
     host: values.HOST,
     auth,
     tls,
@@ -393,7 +421,7 @@ export const readConfig = (
       timeoutMs: values.SUBGRAPH_TIMEOUTS_MS.get(name) ?? values.REQUEST_TIMEOUT_MS,
       returnHeaders: values.RETURN_HEADERS,
       errors: subgraphErrors,
-      sign: createRequestSigner(values.SUBGRAPH_SECRET ?? [], name),
+      sign: createRequestSigner(secrets.current, name),
       receivesCredentials: values.FORWARD_HEADERS.some((header) => CREDENTIAL_HEADER.test(header)),
     }),
     shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
@@ -419,7 +447,7 @@ export const readConfig = (
     },
     audit: values.AUDIT_LOG
       ? {
-          file: values.AUDIT_LOG.replaceAll('{host}', hostname()),
+          file: auditFileOf(values.AUDIT_LOG, worker),
           key: values.AUDIT_KEY,
           maxBytes: values.AUDIT_LOG_MAX_MIB * 1024 * 1024,
           failure: values.AUDIT_FAILURE,
@@ -453,6 +481,12 @@ export const readConfig = (
     },
     maxRunningValues: values.MAX_RUNNING_VALUES,
     planningTimeoutMs: values.PLANNING_TIMEOUT_MS,
+    watchSecrets: (log) => {
+      const stopWatching = [secrets.watch(log), ...(values.AUDIT_LOG ? [watchAuditKey(env, values, log)] : [])];
+      return () => {
+        for (const stop of stopWatching) stop();
+      };
+    },
     noCacheAllowed: values.CLIENT_NO_CACHE ? values.CLIENT_NO_CACHE === 'on' : !isProduction,
   };
 };

@@ -1,10 +1,8 @@
 import cluster from 'node:cluster';
 import { enableCompileCache } from 'node:module';
-import type { Env } from '../runtime/env.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
 import { withAdminServer } from './admin/server.ts';
-import { fileOfWriter } from './audit/file.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
 import { startGateway } from './start.ts';
 import { answerHealthRequests, type Ready, startWorkers } from './workers.ts';
@@ -50,14 +48,8 @@ const printBanner = (
   console.log(lines.join('\n'));
 };
 
-/** Each worker writes a file of its own. */
-const auditLogOfWorker = (worker: number): Env => {
-  const file = process.env['AUDIT_LOG'];
-  return file ? { AUDIT_LOG: fileOfWriter(file, `worker-${worker}`) } : {};
-};
-
 const startCluster = async (workers: number) => {
-  const started = await startWorkers(workers, () => createLog(readConfig(process.env, []).logLevel), auditLogOfWorker);
+  const started = await startWorkers(workers, () => createLog(readConfig(process.env, []).logLevel));
   return withAdminServer(started, readConfig(process.env, []));
 };
 

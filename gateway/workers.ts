@@ -1,9 +1,9 @@
 import cluster, { type Worker } from 'node:cluster';
-import type { Env } from '../runtime/env.ts';
 import type { Health } from '../runtime/http-app.ts';
 import type { Log } from '../runtime/log.ts';
 import type { AdminSubject } from './admin/server.ts';
 import type { StartedGateway } from './started-gateway.ts';
+import { toWorkerEnv } from './worker-env.ts';
 
 /*
  * Runs the gateway on several CPU cores with Node's cluster module. The primary process only starts and restarts workers.
@@ -52,23 +52,16 @@ export class WorkerFailedError extends Error {
 // Keeps a crash loop from occupying the CPU.
 const RESTART_AFTER_MS = 1_000;
 
-/**
- * Starts workers, and replaces each one that exits. `envOf` returns the variables of the worker with a number from 1 to `count`,
- * which its replacements inherit. Throws WorkerFailedError if the first one fails to start.
- */
-export const startWorkers = async (
-  count: number,
-  openLog: () => Log,
-  envOf: (number: number) => Env = () => ({}),
-): Promise<AdminSubject & Ready> => {
+/** Starts workers, and replaces each one that exits. Throws WorkerFailedError if the first one fails to start. */
+export const startWorkers = async (count: number, openLog: () => Log): Promise<AdminSubject & Ready> => {
   const workers = new Set<Worker>();
   let isStopping = false;
   // With port 0, the first worker chooses the port for all.
-  let port: string | undefined;
+  let port: number | undefined;
 
   const startOne = (number: number): Promise<Ready> =>
     new Promise((resolve, reject) => {
-      const worker = cluster.fork({ ...envOf(number), ...(port && { PORT: port }) });
+      const worker = cluster.fork(toWorkerEnv({ number, port }));
       let isReady = false;
       workers.add(worker);
       worker.once('message', (ready: Ready) => {
@@ -91,7 +84,7 @@ export const startWorkers = async (
 
   // A startup error affects all workers, so it is reported once.
   const ready = await startOne(1);
-  port = new URL(ready.url).port;
+  port = Number(new URL(ready.url).port);
   await Promise.all(Array.from({ length: count - 1 }, (_, index) => startOne(index + 2)));
   return {
     ...ready,

@@ -80,12 +80,13 @@ export const createHttpApp = ({
     // Checked by `guardRequests`, in the common error form.
     requireHostHeader: false,
   };
+  const secure = tls && readTls(tls);
   const app = Fastify({
     bodyLimit: 1024 * 1024,
     forceCloseConnections: 'idle',
     // Requests on open connections are rejected below during shutdown, in the common error form.
     return503OnClosing: false,
-    ...(tls ? { https: { ...http, ...readTls(tls), handshakeTimeout: headerTimeoutMs } } : { http }),
+    ...(secure ? { https: { ...http, ...secure, handshakeTimeout: headerTimeoutMs } } : { http }),
     requestTimeout: headerTimeoutMs + bodyTimeoutMs,
     keepAliveTimeout: limits.idleTimeoutMs,
     // Connection errors are handled by `watchConnections`.
@@ -102,7 +103,9 @@ export const createHttpApp = ({
   const connections = watchConnections(app.server, limits, log);
   // A connection keeps the client certificate that it was opened with.
   const unwatchTls =
-    tls && app.server instanceof TlsServer ? watchTls(app.server, tls, log, connections.retire) : undefined;
+    secure && app.server instanceof TlsServer
+      ? watchTls(app.server, tls, { first: secure, log, onChange: connections.retire })
+      : undefined;
 
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const status = error.statusCode ?? 500;
@@ -149,7 +152,8 @@ export const createHttpApp = ({
     },
     close: async () => {
       isDraining = true;
-      if (shutdownDelayMs > 0) await delay(shutdownDelayMs);
+      // A server that has not started gets no requests.
+      if (shutdownDelayMs > 0 && app.server.listening) await delay(shutdownDelayMs);
       isStopping = true;
       unwatchTls?.();
       for (const server of additionalServers) server.close();

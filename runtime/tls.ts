@@ -1,8 +1,10 @@
 import { constants, X509Certificate } from 'node:crypto';
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createSecureContext, type Server, type TlsOptions } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import { ConfigError } from './env.ts';
 import type { Log } from './log.ts';
+import { watchPaths } from './watch-files.ts';
 
 /** The files that HTTPS needs, as PEM. */
 export type TlsFiles = {
@@ -47,26 +49,26 @@ const read = (variable: string, path: string): Buffer => {
   }
 };
 
-// Polled: file events miss Kubernetes symlink swaps.
-const POLL_MS = 500;
-
 /**
- * Serves new connections with the files as they are, and calls `onChange` after each change. Files that do not fit together are
- * logged, and those before stay: they are seldom replaced at the same instant. Returns an unsubscribe function.
+ * Serves new connections with the files as they are, and calls `onChange` after each change. `first` is what the server was
+ * started with. Returns an unsubscribe function.
  */
-export const watchTls = (server: Server, files: TlsFiles, log: Log, onChange: () => void): (() => void) => {
-  const reload = (): void => {
-    try {
-      server.setSecureContext(readTls(files));
-      onChange();
-      log.info('The TLS certificates have been read again.');
-    } catch (error) {
-      log.warn({ why: (error as Error).message }, 'The changed TLS files cannot be used; those before stay.');
-    }
+export const watchTls = (
+  server: Server,
+  files: TlsFiles,
+  { first, log, onChange }: { readonly first: TlsOptions; readonly log: Log; readonly onChange: () => void },
+): (() => void) => {
+  let current = first;
+  const reload = (): boolean => {
+    const next = readTls(files);
+    if (isDeepStrictEqual(next, current)) return false;
+    server.setSecureContext(next);
+    current = next;
+    onChange();
+    return true;
   };
-  const paths = Object.values(files).filter((path) => path !== undefined);
-  for (const path of paths) watchFile(path, { interval: POLL_MS }, reload);
-  return () => {
-    for (const path of paths) unwatchFile(path, reload);
-  };
+  const { cert, key, clientCa } = files;
+  const paths = clientCa === undefined ? [cert, key] : [cert, key, clientCa];
+  const variables = ['TLS_CERT', 'TLS_KEY', 'TLS_CLIENT_CA'].slice(0, paths.length);
+  return watchPaths(() => paths, { log, variables, reload });
 };

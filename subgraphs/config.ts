@@ -6,6 +6,7 @@ import { LOG_LEVELS } from '../runtime/log.ts';
 import { subgraphs } from './index.ts';
 import { createLimitsShape, readLimits, SUBGRAPH_LIMITS } from './kit/limits/limits-env.ts';
 import { SECRET_REQUIRED, SubgraphSecret } from './kit/protocol/signed-identity.ts';
+import { createSubgraphSecrets } from './kit/protocol/subgraph-secrets.ts';
 
 const NAMES = subgraphs.map(({ name }) => name);
 const PROVIDERS = new Set(subgraphs.map(({ provider }) => provider.name));
@@ -64,7 +65,7 @@ export const readConfig = (env: Env) => {
     admission: { running: values.MAX_REQUESTS, waiting: values.MAX_WAITING_REQUESTS },
     http: toHttpLimits(values),
     documentLimits: readLimits(values),
-    secrets: values.SUBGRAPH_SECRET ?? [],
+    secrets: createSubgraphSecrets(env, values.SUBGRAPH_SECRET),
     hosts: createHostPolicy(allowedHosts(values)),
   };
 };

@@ -63,6 +63,7 @@ await run(process.env, async () => {
   });
   const created = chosen.map(({ module, env }) => module.create(env, infrastructure, tenants));
   const served = await serve(created, { ...at, log, health });
+  const stopWatching = at.secrets.watch(log);
   for (const { module, isSandbox } of chosen) {
     const source = isSandbox ? 'its provider’s sandbox, with sample data' : 'its provider, for real';
     console.log(`The subgraph ${module.name} answers at ${served.url}/${module.name} and calls ${source}`);
@@ -70,6 +71,7 @@ await run(process.env, async () => {
   return {
     close: async () => {
       await served.close();
+      stopWatching();
       redis?.close();
       tenants?.close();
     },

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { ConfigError, type Env, namesOfSet, readEach, readEnv } from '../../runtime/env.ts';
+import { fileVariables } from '../../runtime/watch-files.ts';
 import { checkApiKeyFile } from './api-key-file.ts';
 import { CertificateGrant } from './certificates.ts';
 import { type IssuerConfig, type IssuerSettingName, readIssuer, type SettingProblem } from './issuer-settings.ts';
@@ -61,6 +62,13 @@ export type AuthConfig = {
   readonly development: boolean;
   readonly issuers: readonly IssuerConfig[];
   readonly apiKeys: ApiKeysConfig | undefined;
+  /** The files with static keys of issuers, and the variables that name them. */
+  readonly keyFiles: {
+    readonly paths: readonly string[];
+    readonly variables: readonly string[];
+    /** Reads the issuers again, with their keys as they are now. Throws ConfigError. */
+    readonly readIssuers: () => readonly IssuerConfig[];
+  };
   /** The rights of client certificates. */
   readonly certificates: readonly CertificateGrant[];
 };
@@ -93,10 +101,7 @@ export const readAuthConfig = (env: Env): AuthConfig => {
   );
   const problems: string[] = [];
   if (apiKeys?.store === 'file') checkApiKeyFile(apiKeys.path);
-  const ofVariables = readEnvIssuer(values, problems);
-  const file = readFile(values.AUTH_CONFIG, problems);
-  const issuers = [...ofVariables, ...file.issuers];
-  const { certificates } = file;
+  const { issuers, certificates } = readIssuersAndCertificates(values, problems);
   if (hasDuplicates(certificates.map(({ subject }) => subject)))
     problems.push('AUTH_CONFIG: must name each subject of a certificate once');
   if (hasDuplicates(issuers.map(({ issuer }) => issuer))) problems.push('AUTH_CONFIG: must name each issuer once');
@@ -108,11 +113,36 @@ export const readAuthConfig = (env: Env): AuthConfig => {
   if (problems.length > 0) throw new ConfigError(problems.join('\n'));
   return {
     issuers,
+    keyFiles: findKeyFiles(env, issuers),
     apiKeys,
     certificates,
     // Each worker would have a key of its own.
     development: mode === 'development' || (mode === undefined && !process.hasWorkers),
     withoutCredentials: WITHOUT_CREDENTIALS[mode ?? 'none'],
+  };
+};
+
+const readIssuersAndCertificates = (
+  values: AuthValues,
+  problems: string[],
+): Pick<AuthConfig, 'issuers' | 'certificates'> => {
+  const ofVariables = readEnvIssuer(values, problems);
+  const { issuers, certificates } = readFile(values.AUTH_CONFIG, problems);
+  return { issuers: [...ofVariables, ...issuers], certificates };
+};
+
+const findKeyFiles = (env: Env, issuers: readonly IssuerConfig[]): AuthConfig['keyFiles'] => {
+  const variables = fileVariables(AUTH_SECRETS).filter((name) => env[name]);
+  const ofFile = issuers.flatMap(({ keyFile }) => keyFile ?? []);
+  return {
+    paths: [...variables.map((name) => env[name] ?? ''), ...ofFile],
+    variables: [...variables, ...(ofFile.length > 0 ? ['AUTH_CONFIG'] : [])],
+    readIssuers: () => {
+      const problems: string[] = [];
+      const read = readIssuersAndCertificates(readEnv(AuthEnv, env, AUTH_SECRETS), problems);
+      if (problems.length > 0) throw new ConfigError(problems.join('\n'));
+      return read.issuers;
+    },
   };
 };
 

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Refusal } from '../../runtime/http-errors.ts';
 import type { Log } from '../../runtime/log.ts';
+import { raceAbort } from '../../runtime/race-abort.ts';
 import type { Redis } from '../../runtime/redis.ts';
 import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
 import { type ApiKeyReader, verifyApiKey } from './api-key.ts';
@@ -12,6 +13,7 @@ import { type Credentials, readCredentials } from './credentials.ts';
 import { createDevelopmentIssuer, DEVELOPMENT_ISSUER, registerDevelopmentIssuer } from './development-issuer.ts';
 import type { IssuerConfig } from './issuer-settings.ts';
 import { createRemoteKeys, type RemoteKeys } from './remote-keys.ts';
+import { createStaticKeys, type StaticKeys } from './static-keys.ts';
 import { createTokenVerifier, type TokenIssuer } from './tokens.ts';
 import { AuthenticationUnavailableError } from './unavailable.ts';
 
@@ -31,7 +33,8 @@ export type AuthInfrastructure = {
 };
 
 export type Authenticator = {
-  readonly authenticate: (message: AuthenticatedMessage) => Promise<Authentication>;
+  /** Ends when `signal` fires, as if the credentials could not be verified. */
+  readonly authenticate: (message: AuthenticatedMessage, signal: AbortSignal) => Promise<Authentication>;
   readonly close: () => Promise<void>;
 };
 
@@ -71,15 +74,16 @@ const WITHOUT_CREDENTIALS: Readonly<Record<AuthConfig['withoutCredentials'], Aut
 
 /** Creates the authenticator. */
 export const createAuthenticator = async (
-  { issuers, apiKeys, certificates, withoutCredentials, development }: AuthConfig,
+  { issuers, keyFiles, apiKeys, certificates, withoutCredentials, development }: AuthConfig,
   { app, redis, log }: AuthInfrastructure,
 ): Promise<Authenticator> => {
   const developmentIssuer = development ? await createDevelopmentIssuer() : undefined;
   if (developmentIssuer) registerDevelopmentIssuer(app, developmentIssuer);
   const remoteKeys: RemoteKeys[] = [];
+  const staticKeys = createStaticKeys({ issuers, keyFiles }, { log, onChange: () => tokens.clear() });
   const tokens = createTokenVerifier(
     [
-      ...issuers.map((issuer) => toTokenIssuer(issuer, remoteKeys, log)),
+      ...issuers.map((issuer) => toTokenIssuer(issuer, { staticKeys, remoteKeys, log })),
       ...(developmentIssuer ? [developmentIssuer.issuer] : []),
     ],
     log,
@@ -105,12 +109,13 @@ export const createAuthenticator = async (
     credentials.kind === 'token' && tokens.claimsIssuer(credentials.token, DEVELOPMENT_ISSUER);
 
   return {
-    authenticate: async (message) => {
+    authenticate: async (message, signal) => {
       const credentials = readCredentials(message, { apiKeys: apiKeys !== undefined });
       if (credentials.kind === 'none' || (isOpen && !isOfDevelopment(credentials)))
         return withoutHeader(message.socket);
       try {
-        const identity = await verify(credentials);
+        // Keys are fetched for all requests that need them, so one of these ends no fetch.
+        const identity = await raceAbort(verify(credentials), signal, () => new AuthenticationUnavailableError());
         return identity ? { identity } : INVALID;
       } catch (error) {
         if (error instanceof AuthenticationUnavailableError) return UNAVAILABLE;
@@ -118,6 +123,7 @@ export const createAuthenticator = async (
       }
     },
     close: async () => {
+      staticKeys.close();
       await Promise.all(remoteKeys.map((keys) => keys.close()));
     },
   };
@@ -129,9 +135,12 @@ const createApiKeyReader = async (config: ApiKeysConfig, redis: Redis | undefine
   return (await import('./api-key-redis.ts')).createApiKeyRedisReader(redis);
 };
 
-const toTokenIssuer = (config: IssuerConfig, remoteKeys: RemoteKeys[], log: Log): TokenIssuer => {
-  const { staticKey } = config;
-  if (staticKey !== undefined) return { ...config, getKey: async () => staticKey };
+const toTokenIssuer = (
+  config: IssuerConfig,
+  { staticKeys, remoteKeys, log }: { staticKeys: StaticKeys; remoteKeys: RemoteKeys[]; log: Log },
+): TokenIssuer => {
+  const { issuer, staticKey } = config;
+  if (staticKey !== undefined) return { ...config, getKey: async () => staticKeys.keyOf(issuer) ?? staticKey };
   const keys = createRemoteKeys({ ...config, log });
   remoteKeys.push(keys);
   return { ...config, getKey: keys.getKey, refresh: keys.refresh };

@@ -1,6 +1,7 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { generateKeyPair, SignJWT } from 'jose';
 import { z } from 'zod';
+import { isCrossSite } from '../../runtime/cross-site.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
 import type { TokenIssuer } from './tokens.ts';
 
@@ -98,8 +99,8 @@ export const registerDevelopmentIssuer = (app: FastifyInstance, { createToken }:
   app.route({
     method: 'POST',
     url: '/auth/development/token',
-    onRequest: (request, reply, done) => {
-      if (isSameOrigin(request)) return done();
+    onRequest: ({ headers }, reply, done) => {
+      if (!isCrossSite(headers)) return done();
       sendError(reply, 403, 'Only pages of this gateway may request tokens.', 'FORBIDDEN');
     },
     handler: async (request, reply) => {
@@ -111,7 +112,3 @@ export const registerDevelopmentIssuer = (app: FastifyInstance, { createToken }:
     },
   });
 };
-
-/** Whether a request is from a page of this gateway, or from no page at all. */
-const isSameOrigin = ({ headers: { origin, host, 'sec-fetch-site': site = 'same-origin' } }: FastifyRequest): boolean =>
-  site === 'same-origin' && (origin === undefined || URL.parse(origin)?.host === host);

@@ -82,6 +82,8 @@ export type IssuerConfig = Pick<z.output<typeof IssuerSettings>, 'issuer' | 'jwk
     readonly customerEmail: string | undefined;
   };
   readonly staticKey: KeyObject | Uint8Array | undefined;
+  /** The file with the static key, if it is in one that `AUTH_CONFIG` names. */
+  readonly keyFile: string | undefined;
 };
 
 /** The problem of a setting, for the operator. Never contains its value. */
@@ -91,7 +93,8 @@ export type SettingProblem = { readonly setting: string; readonly message: strin
 export const readIssuer = (settings: unknown, folder: string): IssuerConfig | readonly SettingProblem[] => {
   const { data, error } = IssuerSettings.safeParse(settings, { error: toRequirement });
   if (!data) return error.issues.map(toProblem);
-  const { issuer, jwksUrl, clockToleranceS } = data;
+  const { issuer, jwksUrl, clockToleranceS, publicKeyFile, secretFile } = data;
+  const keyFile = publicKeyFile ?? secretFile;
   const textOf = (setting: 'publicKey' | 'secret'): string | undefined => {
     const path = data[`${setting}File`];
     return path === undefined ? data[setting] : readText(`${setting}File`, resolve(folder, path));
@@ -111,6 +114,7 @@ export const readIssuer = (settings: unknown, folder: string): IssuerConfig | re
         customerEmail: data.customerEmailClaim,
       },
       staticKey: toPublicKey(publicKey) ?? toSecret(secret),
+      keyFile: keyFile === undefined ? undefined : resolve(folder, keyFile),
     };
   } catch (problem) {
     if (problem instanceof SettingError) return [problem];

@@ -18,16 +18,22 @@ const FOREIGN_TENANT: Refusal = {
   code: 'FORBIDDEN',
 };
 
+const TENANT_REQUIRED: Refusal = {
+  status: 403,
+  message: 'A tenant is required. Use credentials of a tenant, or contact the operator.',
+  code: 'FORBIDDEN',
+};
+
 export type TenantOptions = {
   /** Undefined if no file of tenants is configured. */
-  readonly tenants: Pick<Tenants, 'has'> | undefined;
+  readonly tenants: Pick<Tenants, 'has' | 'isRequired'> | undefined;
   /** The header that chooses a tenant, lowercase. Undefined if none does. */
   readonly header: string | undefined;
 };
 
 /**
  * Adds the tenant to an identity: its own or, if it belongs to none and may choose, that of the header. Returns a refusal for a
- * tenant that does not exist or is not the sender's own.
+ * tenant that does not exist or is not the sender's own, and for none where one is required.
  */
 export const chooseTenant = (
   identity: Identity,
@@ -36,7 +42,7 @@ export const chooseTenant = (
 ): Identity | Refusal => {
   const wanted = header === undefined ? undefined : headers[header];
   const tenant = wanted === undefined || wanted === '' ? identity.tenant : String(wanted);
-  if (tenant === undefined) return identity;
+  if (tenant === undefined) return tenants?.isRequired ? TENANT_REQUIRED : identity;
   if (tenant !== identity.tenant && (identity.tenant !== undefined || !hasScope(identity, ANY_TENANT))) {
     return FOREIGN_TENANT;
   }

@@ -24,6 +24,8 @@ export type TokenIssuer = {
 export type TokenVerifier = {
   /** Returns the identity of a valid token, and undefined for any other. Throws AuthenticationUnavailableError. */
   readonly verify: (token: string) => Promise<Identity | undefined>;
+  /** Forgets which tokens are valid, because a key has been replaced. */
+  readonly clear: () => void;
   /** Returns whether a token claims to be of an issuer. The claim is not verified. */
   readonly claimsIssuer: (token: string, issuer: string) => boolean;
 };
@@ -40,11 +42,13 @@ type Cached = { readonly identity: Identity; readonly expiresAtMs: number; reado
 /** Creates the verifier of the tokens of some issuers. Tokens of others are invalid, and nothing is fetched for them. */
 export const createTokenVerifier = (issuers: readonly TokenIssuer[], log: Log): TokenVerifier => {
   const byName = new Map(issuers.map((one) => [one.issuer, one]));
-  const verified = new LRUCache<string, Cached>({
-    max: MAX_CACHED,
-    maxSize: MAX_CACHED_CHARS,
-    sizeCalculation: ({ length }) => length,
-  });
+  const createCache = () =>
+    new LRUCache<string, Cached>({
+      max: MAX_CACHED,
+      maxSize: MAX_CACHED_CHARS,
+      sizeCalculation: ({ length }) => length,
+    });
+  let verified = createCache();
 
   const verify = async (token: string): Promise<Cached | undefined> => {
     const issuer = byName.get(issuerOf(token) ?? '');
@@ -59,11 +63,13 @@ export const createTokenVerifier = (issuers: readonly TokenIssuer[], log: Log): 
     verify: async (token) => {
       if (token.length > MAX_TOKEN_LENGTH) return undefined;
       const digest = createHash('sha256').update(token).digest('base64');
-      const cached = verified.get(digest);
+      // A verification that began before `clear` is not remembered after it.
+      const cache = verified;
+      const cached = cache.get(digest);
       if (cached && Date.now() < cached.expiresAtMs) return cached.identity;
       try {
         const valid = await verify(token);
-        if (valid && Date.now() < valid.expiresAtMs) verified.set(digest, valid);
+        if (valid && Date.now() < valid.expiresAtMs) cache.set(digest, valid);
         return valid?.identity;
       } catch (error) {
         if (error instanceof AuthenticationUnavailableError) throw error;
@@ -71,6 +77,9 @@ export const createTokenVerifier = (issuers: readonly TokenIssuer[], log: Log): 
         log.debug({ why: describe(error) }, 'Refused a token.');
         return undefined;
       }
+    },
+    clear: () => {
+      verified = createCache();
     },
     claimsIssuer: (token, issuer) => issuerOf(token) === issuer,
   };

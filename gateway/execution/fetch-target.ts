@@ -1,6 +1,7 @@
 import type { GraphQLSchema } from 'graphql';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import { type Data, deepCopy, getOwn, isData, setOwn, TYPE_FAILURE } from './data.ts';
+import type { KeysOf } from './entity-keys.ts';
 import { Failure, type FetchError } from './failure.ts';
 import { combineFailure, createMerge, extendFailures, failFields } from './merge.ts';
 import { createObjectsAt, locate, type ObjectsAt, type Path } from './objects-at.ts';
@@ -10,7 +11,7 @@ import type { Requirements } from './requirements.ts';
 import { createSelectionTree } from './selection-tree.ts';
 import { type Fragments, isSelected } from './selections.ts';
 import { sortRepresentations } from './sort-representations.ts';
-import type { FetchTarget, Location } from './steps.ts';
+import type { FetchTarget } from './steps.ts';
 import type { Representations, SubgraphClient, SubgraphError } from './subgraph-request.ts';
 
 /** One execution of a program. */
@@ -34,6 +35,7 @@ export type FetchOptions = {
   /** The schema with all types and fields of the subgraphs. */
   readonly supergraphSchema: GraphQLSchema;
   readonly requiredBy: Requirements['requiredBy'];
+  readonly keysOf: KeysOf;
 };
 
 /** The error for a response that cannot be used. */
@@ -67,11 +69,15 @@ export type FetchTargetOptions = FetchOptions & {
 
 /** Compiles one target of a fetch: collecting its objects and merging the response into them. */
 export const createFetchTarget = (
-  { supergraphSchema: schema, requiredBy, subgraph, fragments, encoding }: FetchTargetOptions,
+  { supergraphSchema: schema, requiredBy, keysOf, subgraph, fragments, encoding }: FetchTargetOptions,
   { entities, selectionSet, locations, renames }: FetchTarget,
 ) => {
   const tree = createSelectionTree(schema, selectionSet, fragments, renames);
-  const collectors = locations.map((location) => createCollector(schema, location));
+  const collectors = locations.map(({ path, requirement }): Collector => {
+    const representerOf =
+      requirement && createRepresenters(schema, requirement, (typename) => keysOf(subgraph, typename));
+    return { objectsAt: createObjectsAt(path), representerOf: representerOf ?? (() => undefined) };
+  });
   const mergeEntity = createMerge(schema, tree);
   const hasNested = [...tree.fieldsOf().values()].some(({ nested }) => nested);
   const missingPaths = locations.map(({ path }) => {
@@ -285,8 +291,3 @@ export const createFetchTarget = (
 };
 
 type Collector = { readonly objectsAt: ObjectsAt; readonly representerOf: ReturnType<typeof createRepresenters> };
-
-const createCollector = (schema: GraphQLSchema, { path, requirement }: Location): Collector => ({
-  objectsAt: createObjectsAt(path),
-  representerOf: requirement ? createRepresenters(schema, requirement) : () => undefined,
-});

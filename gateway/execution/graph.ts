@@ -24,6 +24,7 @@ import type { RunningValues } from '../cost/running-values.ts';
 import { createPlan, isLargeDocument, type PlanOptions } from '../planning/plan.ts';
 import { validateDocument } from '../planning/validate.ts';
 import { type ConditionValues, conditionVariables, needsConditionValues } from './conditions.ts';
+import { readEntityKeys } from './entity-keys.ts';
 import { createOverrides, type OverrideConditions, type OverrideOptions } from './overrides.ts';
 import { extractOperation, prepareOperation } from './prepare.ts';
 import { compile, type ExecutionResponse, type Program, type RequestVariables } from './program.ts';
@@ -190,6 +191,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   const supergraph = parse(supergraphSdl, { noLocation: true });
   const requirements = readRequirements(supergraph, supergraphSchema);
   const { requiredBy } = requirements;
+  const keysOf = readEntityKeys(supergraph);
   const accessRules = authorization && readAccessRules(supergraph, supergraphSchema);
   const costs = readCostDirectives(supergraph);
   const introspectionSize = measureIntrospection(apiSchema);
@@ -254,7 +256,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     turn = turns.take();
     if (turn) await turn;
     const callCosts = { ...options.callCosts, costDirectives: costs, assumedListSize: estimateLimits.assumedListSize };
-    const program = compile({ apiSchema, supergraphSchema, requiredBy, prepared, steps, clientOf, callCosts });
+    const program = compile({ apiSchema, supergraphSchema, requiredBy, keysOf, prepared, steps, clientOf, callCosts });
     return { operation: inUse, bytes, program };
   };
 

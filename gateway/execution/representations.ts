@@ -1,7 +1,8 @@
 import type { QueryPlanSelectionNode } from '@apollo/query-planner';
-import type { GraphQLSchema } from 'graphql';
+import type { GraphQLSchema, SelectionSetNode } from 'graphql';
 import { createCode, read } from './code.ts';
 import { type Data, getOwn, isData, setOwn } from './data.ts';
+import { includesKey } from './entity-keys.ts';
 import { Failure } from './failure.ts';
 import type { Requirement } from './steps.ts';
 import { isOfType } from './types.ts';
@@ -32,15 +33,35 @@ export type Representer = {
   };
 };
 
-/** Creates a lookup of representers by type. Returns undefined for types that the fetch is not for. */
+/**
+ * Creates a lookup of representers by type. `keysOf` returns the keys that the subgraph has for a type.
+ *
+ * Returns undefined for types that the fetch is not for. Representations of those have no key: for a field of one type that a
+ * subgraph with `@interfaceObject` computes, Apollo's planner lists the key for that type, but the required fields for all types
+ * of the interface.
+ */
 export const createRepresenters = (
   schema: GraphQLSchema,
   { selections, typenames }: Requirement,
+  keysOf: (typename: string) => readonly SelectionSetNode[],
 ): ((typename: unknown) => Representer | undefined) =>
   memoize((typename) => {
-    const fields = typeof typename === 'string' ? fieldsOf(schema, selections, typename, typenames) : [];
-    return fields.some(({ name }) => name === '__typename') ? createRepresenter(fields) : undefined;
+    if (typeof typename !== 'string') return undefined;
+    const fields = fieldsOf(schema, selections, typename, typenames);
+    const type = fields.find(({ name }) => name === '__typename');
+    if (!type) return undefined;
+    const applicable = selections.filter((node) => appliesTo(schema, typename, node));
+    const keys = keysOf(type.typename ?? typename);
+    return keys.length === 0 || keys.some((key) => includesKey(applicable, key))
+      ? createRepresenter(fields)
+      : undefined;
   });
+
+const appliesTo = (schema: GraphQLSchema, typename: unknown, node: QueryPlanSelectionNode): boolean => {
+  if (node.kind === 'Field') return true;
+  const { typeCondition } = node;
+  return typeCondition !== undefined && typeof typename === 'string' && isOfType(schema, typename, typeCondition);
+};
 
 /** One field of the representations of one type. */
 type Field = {
@@ -67,9 +88,7 @@ const fieldsOf = (
         found.set(name, { nested: [...(found.get(name)?.nested ?? []), ...(node.selections ?? [])] });
         continue;
       }
-      const { typeCondition } = node;
-      if (!typeCondition || typeof typename !== 'string' || !isOfType(schema, typename, typeCondition)) continue;
-      collect(node.selections);
+      if (appliesTo(schema, typename, node)) collect(node.selections);
     }
   };
   collect(selections);

@@ -132,7 +132,12 @@ const isInterfaceObject = ({ name, arguments: args = [] }: ConstDirectiveNode): 
   name.value === 'join__type' &&
   args.some((one) => one.name.value === 'isInterfaceObject' && one.value.kind === Kind.BOOLEAN && one.value.value);
 
-const selectionsOf = (directive: ConstDirectiveNode, directiveName: string, argument: string): SelectionSetNode[] => {
+/** Returns the selections in an argument of a directive. Empty if it is another directive, or has no such argument. */
+export const selectionsOf = (
+  directive: ConstDirectiveNode,
+  directiveName: string,
+  argument: string,
+): SelectionSetNode[] => {
   if (directive.name.value !== directiveName) return [];
   const value = directive.arguments?.find(({ name }) => name.value === argument)?.value;
   if (value?.kind !== Kind.STRING) return [];

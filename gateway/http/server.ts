@@ -36,14 +36,30 @@ export type GatewayServerOptions = Omit<ApolloOptions, 'cache' | 'safelist' | 't
     readonly tenants?: Tenants | undefined;
   };
 
-/** Starts the HTTP server of the gateway. */
-export const startGatewayServer = async ({
-  redis,
-  health,
-  tenants,
-  ...options
-}: GatewayServerOptions): Promise<GatewayServer> => {
-  const { config, transports, log } = options;
+/** Starts the HTTP server of the gateway. If that fails, closes what it has opened, except the transports. */
+export const startGatewayServer = async (options: GatewayServerOptions): Promise<GatewayServer> => {
+  const opened: Close[] = [];
+  const close = async (): Promise<void> => {
+    for (const one of opened.toReversed()) await one();
+  };
+  try {
+    const server = await openGatewayServer(options, opened);
+    opened.unshift(options.transports.close);
+    return { ...server, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+};
+
+type Close = () => Promise<void>;
+
+/** Starts the server, and adds a function for each part that has to be closed, in the order in which they were opened. */
+const openGatewayServer = async (
+  { redis, health, tenants, ...options }: GatewayServerOptions,
+  opened: Close[],
+): Promise<Pick<GatewayServer, 'url' | 'health'>> => {
+  const { config, log } = options;
   const { policiesFile, policyTimeoutMs: timeoutMs } = config.authorization;
   const decide = policiesFile === undefined ? undefined : await loadPolicies(policiesFile);
   // Loaded only with Redis, because its client is slow to load.
@@ -56,6 +72,9 @@ export const startGatewayServer = async ({
       : createSafelistGuard(safelist, { reportOnly: config.safelist === 'learn', log });
   // Loaded only where it is on.
   const audit = config.audit && (await (await import('./audit-plugin.ts')).startAudit(config.audit, log));
+  if (audit) opened.push(audit.close);
+  const stopWatching = config.watchSecrets(log);
+  opened.push(async () => stopWatching());
   const isDebug = log.isLevelEnabled('debug');
   const turns = createTurnQueue();
   const { apollo, schemaText } = await createApollo({
@@ -66,6 +85,7 @@ export const startGatewayServer = async ({
     findUnmetRules: createAuthorizer(decide && { decide, timeoutMs, log }),
     plugins: audit ? [audit.plugin] : [],
   });
+  opened.push(() => apollo.stop());
   const details = () => ({ ...health(), ...audit?.health() });
   const { app, status, listen, close } = createHttpApp({
     log,
@@ -93,11 +113,16 @@ export const startGatewayServer = async ({
   const authenticator = authenticatesRequests(config.auth)
     ? await (await import('../auth/authenticate.ts')).createAuthenticator(config.auth, { app, redis, log })
     : undefined;
+  if (authenticator) opened.push(authenticator.close);
   const tenantOptions = { tenants, header: config.tenantHeader };
   const varyHeaders = [...config.forwardHeaders, ...(config.tenantHeader ? [config.tenantHeader] : [])];
-  /** Returns who sends a request, or undefined if it was refused. */
-  const identify = async (request: FastifyRequest, reply: FastifyReply): Promise<Identity | undefined> => {
-    const authentication = authenticator ? await authenticator.authenticate(request.raw) : { identity: UNRESTRICTED };
+  /** Returns who sends a request, or undefined if it was refused. Refuses it when `signal` fires before that is known. */
+  const identify = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    signal = requestSignal(reply, config.requestTimeoutMs),
+  ): Promise<Identity | undefined> => {
+    const authentication = (await authenticator?.authenticate(request.raw, signal)) ?? { identity: UNRESTRICTED };
     if ('refusal' in authentication) {
       if (authentication.challenge) reply.header('www-authenticate', authentication.challenge);
       sendRefusal(reply, authentication.refusal);
@@ -138,7 +163,7 @@ export const startGatewayServer = async ({
       };
       // Without parameters, `GET` is a person who opens the page of Apollo Sandbox. It executes nothing.
       const isPage = isGet && config.explorer && !request.url.includes('?');
-      const identity = isPage ? ANONYMOUS : await identify(request, reply);
+      const identity = isPage ? ANONYMOUS : await identify(request, reply, deadline.signal);
       if (!identity) return reply;
       arrivals.set(request, { ...deadline, identity });
       return undefined;
@@ -193,26 +218,11 @@ export const startGatewayServer = async ({
         ? async (request, reply) => ((await identify(request, reply)) ? undefined : reply)
         : undefined,
   });
-  try {
-    listenUrl = await listen(config);
-  } catch (error) {
-    await authenticator?.close();
-    await audit?.close();
-    throw error;
-  }
+  opened.push(close);
+  listenUrl = await listen(config);
   if (!audit && config.isProduction) log.info('Mutations are not audited. Set AUDIT_LOG to record them.');
 
-  return {
-    url: listenUrl,
-    health: () => ({ status: status(), ...details() }),
-    close: async () => {
-      await close();
-      await authenticator?.close();
-      await apollo.stop();
-      await audit?.close();
-      await transports.close();
-    },
-  };
+  return { url: listenUrl, health: () => ({ status: status(), ...details() }) };
 };
 
 /** The state of a request before its body is read. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { SandboxModule } from '../../connectors/define-provider.ts';
 import { describeReads } from '../../connectors/describe-reads.ts';
 import type { Infrastructure } from '../../connectors/infrastructure.ts';
-import { secretsOf, variablesOf } from '../../connectors/settings.ts';
+import { accountCredentialsOf, secretsOf, variablesOf } from '../../connectors/settings.ts';
 import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.ts';
 import { createLog, type Log } from '../../runtime/log.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
@@ -13,7 +13,7 @@ import {
   readInfrastructureConfig,
 } from '../../subgraphs/kit/infrastructure.ts';
 import { hasCredentials, type Subgraph, type SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
-import { openConfiguredTenants, type Tenants } from '../../subgraphs/kit/tenants.ts';
+import { isForTenantsOnly, openConfiguredTenants, type Tenants } from '../../subgraphs/kit/tenants.ts';
 import { type GatewayConfig, isSandboxAllowed, readConfig, urlVariable, withoutSecrets } from '../config.ts';
 import type { ProviderCosts } from '../cost/estimate-calls.ts';
 import { startGatewayServer } from '../http/server.ts';
@@ -49,6 +49,10 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       module.readConfig({ ...env, ...sandboxed.get(module)?.environment({ url: 'http://127.0.0.1' }) });
     }),
   );
+  if (!hasTenants(config)) {
+    const [module] = local.filter((one) => !sandboxed.has(one) && isForTenantsOnly(one.provider, env));
+    if (module) throw new ConfigError(tenantsUnreachable(module));
+  }
   const log = createLog(config.logLevel);
   const { infrastructure, redis, health } = createProcessInfrastructure(env, log);
   const sandboxes: StartedSandbox[] = [];
@@ -165,6 +169,17 @@ const checkWorkers = (env: Env, subgraphs: { readonly local: number; readonly sa
     refuse('must be 1 without REDIS_URL, as workers keep to quotas together by way of Redis.');
   }
 };
+
+/** Whether a request can belong to a tenant. */
+const hasTenants = ({ tenantHeader, auth: { issuers, apiKeys, certificates } }: GatewayConfig): boolean =>
+  tenantHeader !== undefined ||
+  apiKeys !== undefined ||
+  issuers.some(({ claims }) => claims.tenant !== undefined) ||
+  certificates.some(({ tenant }) => tenant !== undefined);
+
+const tenantsUnreachable = ({ provider }: SubgraphModule): string =>
+  `TENANTS: no request can belong to a tenant, and there is no other credential for ${provider.title}. Set TENANT_HEADER, ` +
+  `JWT_TENANT_CLAIM, a tenant in AUTH_CONFIG, API keys, or ${accountCredentialsOf(provider).join(' or ')}.`;
 
 type StartedSandbox = { readonly url: string; readonly close: () => Promise<void> };
 

@@ -19,7 +19,7 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
   const infrastructure =
     namesOfSet(['REDIS_URL'], env).length > 0 ? await import('../../subgraphs/kit/infrastructure.ts') : undefined;
   const [config] = readEach(
-    () => readConfig(env, []),
+    () => readConfig(env, [], infrastructure?.REDIS_VARIABLES),
     () => infrastructure?.readInfrastructureConfig(env),
   );
   const log = createLog(config.logLevel);

@@ -86,7 +86,8 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     const { options, clientReport, headers, identity, returnHeader, telemetry } = context;
     // The subgraph would not know, and respond with the data of others.
     if (isBundled && !sign && (identity.customerEmail !== undefined || identity.tenant !== undefined)) {
-      throw new UpstreamError('UPSTREAM_UNAUTHORIZED', name, 'cannot tell who asks without SUBGRAPH_SECRET', origin);
+      const details = { ...origin, isWithoutCredential: true };
+      throw new UpstreamError('UPSTREAM_UNAUTHORIZED', name, 'cannot tell who asks without SUBGRAPH_SECRET', details);
     }
     const reply = await exchange(
       {

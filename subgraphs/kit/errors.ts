@@ -47,7 +47,7 @@ export const toPublicError = (
   const cause = causeOf(error);
   if (cause instanceof UpstreamError) {
     const { code, subgraph, details } = cause;
-    const { operation, status, retryAfterMs, reason } = details;
+    const { operation, status, retryAfterMs, reason, isWithoutCredential = false } = details;
     // Cancelled and rejected requests are not failures of the provider.
     const level = code === 'UPSTREAM_CANCELLED' || code === 'UPSTREAM_REJECTED' ? 'info' : 'warn';
     const rejected = code === 'UPSTREAM_UNAUTHORIZED' && credentials ? { variables: credentials } : undefined;
@@ -56,7 +56,7 @@ export const toPublicError = (
       rejected ? `${cause.message}. Check ${credentials?.join(', ')}.` : cause.message,
     );
     return {
-      message: MESSAGES[code](subgraph),
+      message: isWithoutCredential ? `There are no credentials for the ${subgraph} service.` : MESSAGES[code](subgraph),
       ...path,
       extensions: { code, retryAfterMs, reason } satisfies PublicExtensions,
     };

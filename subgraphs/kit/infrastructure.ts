@@ -33,6 +33,12 @@ export const InfrastructureEnv = z.object({
 
 export const INFRASTRUCTURE_SECRETS = ['REDIS_URL'] as const;
 
+/** The variables of a process with Redis that are not secrets. */
+export const REDIS_VARIABLES = [
+  'REDIS_CA',
+  'REDIS_TIMEOUT_MS',
+] as const satisfies (keyof typeof InfrastructureEnv.shape)[];
+
 /** The infrastructure that all subgraphs of a process share, and its Redis, if configured. */
 export type ProcessInfrastructure = {
   readonly infrastructure: Infrastructure;

@@ -23,6 +23,7 @@ import type { DocumentLimits } from './limits/document-limits.ts';
 import { type OperationOptions, readOptions } from './protocol/options.ts';
 import { writeReport } from './protocol/report.ts';
 import { createRequestVerifier, IDENTITY_HEADER, IDENTITY_SCHEME } from './protocol/signed-identity.ts';
+import type { SubgraphSecrets } from './protocol/subgraph-secrets.ts';
 import { createRequestOptions, type RequestTelemetry } from './request-options.ts';
 import type { Subgraph } from './subgraph.ts';
 
@@ -64,7 +65,7 @@ export type ServeOptions = {
   /** Limits on the documents that a gateway may send. */
   readonly documentLimits: DocumentLimits;
   /** The secrets with which the gateway signs requests. Without any, every request is accepted. */
-  readonly secrets: readonly string[];
+  readonly secrets: SubgraphSecrets;
   /** The host names that the gateway may use for this process. */
   readonly hosts: HostPolicy;
   readonly log: Log;
@@ -137,7 +138,7 @@ export const serve = async (
     });
     await apollo.start();
     servers.push(apollo);
-    const verify = createRequestVerifier(secrets, name);
+    const verify = createRequestVerifier(secrets.current, name);
     app.route({
       url: `/${name}`,
       method: ['GET', 'POST'],

@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { type GraphQLSchema, isIntrospectionType, isObjectType, parse } from 'graphql';
 import type { AnyProvider, ProviderDefinition } from '../../connectors/define-provider.ts';
-import { UpstreamError } from '../../connectors/errors.ts';
 import type { Infrastructure } from '../../connectors/infrastructure.ts';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
-import { createProvider } from '../../connectors/provider.ts';
+import { createProvider, noCredential } from '../../connectors/provider.ts';
 import type { Reads } from '../../connectors/reads/read.ts';
 import { credentialsOf, readSettings, type SettingsShape, secretsOf } from '../../connectors/settings.ts';
 import { type Env, namesOfSet } from '../../runtime/env.ts';
@@ -17,7 +16,7 @@ import { withEntity, withField } from './field.ts';
 import type { Identity } from './identity.ts';
 import { scalars } from './scalars.ts';
 import { createSession, type Session } from './session.ts';
-import type { TenantSettings, Tenants } from './tenants.ts';
+import { isForTenantsOnly, type TenantSettings, type Tenants } from './tenants.ts';
 
 /** A created subgraph: one domain of the graph, executable in any process. */
 export type Subgraph = {
@@ -46,7 +45,10 @@ export type SubgraphModule = {
   readonly provider: AnyProvider;
   /** What its fields cost in provider requests, if that is known. */
   readonly costs: SubgraphCosts | undefined;
-  /** Reads the provider's variables, as `create` does. Throws ConfigError naming each that is missing or malformed. */
+  /**
+   * Reads the provider's variables, as `create` does. Throws ConfigError naming each that is missing or malformed. Where only
+   * tenants have credentials, the file of tenants is checked instead.
+   */
   readonly readConfig: (env: Env) => unknown;
   /** Creates the subgraph. Throws ConfigError as `readConfig` does. */
   readonly create: (env: Env, infrastructure: Infrastructure, tenants?: Tenants) => Subgraph;
@@ -109,9 +111,9 @@ export const defineSubgraph = <
   port,
   provider: definition,
   costs,
-  readConfig: (env) => readSettings(definition, env),
+  readConfig: (env) => (isForTenantsOnly(definition, env) ? undefined : readSettings(definition, env)),
   create: (env, infrastructure, tenants) => {
-    const settings = readSettings(definition, env);
+    const settings = isForTenantsOnly(definition, env) ? undefined : readSettings(definition, env);
     const provider = createProvider(infrastructure, definition, { subgraph: name, settings });
     const configured = namesOfSet(credentialsOf(definition), env);
     const warmUp = () => provider.warmUp().catch(() => {});
@@ -159,7 +161,7 @@ const tenantSettings = (
   if (tenant === undefined) return undefined;
   const settings = tenants?.settingsOf(tenant, provider);
   if (settings) return settings;
-  throw new UpstreamError('UPSTREAM_UNAUTHORIZED', subgraph, `tenant ${tenant} has no credential`);
+  return noCredential(subgraph, `tenant ${tenant} has none`);
 };
 
 type Resolvers = NonNullable<Extract<Parameters<typeof buildSubgraphSchema>[0], { resolvers?: unknown }>['resolvers']>;

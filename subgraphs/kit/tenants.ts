@@ -4,7 +4,13 @@ import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import type { AnyProvider } from '../../connectors/define-provider.ts';
-import { addressesOf, credentialsOf, readSettings, secretsOf } from '../../connectors/settings.ts';
+import {
+  type AnyConfigurable,
+  accountCredentialsOf,
+  credentialsOf,
+  readSettings,
+  secretsOf,
+} from '../../connectors/settings.ts';
 import { ConfigError, type Env, namesOfSet } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
 import { watchPaths } from '../../runtime/watch-files.ts';
@@ -18,6 +24,8 @@ export type TenantSettings = Readonly<Record<string, unknown>>;
 /** The tenants of a process, with their own credentials at the providers. */
 export type Tenants = {
   readonly has: (tenant: string) => boolean;
+  /** Whether every request has to belong to a tenant, because there are providers that are called for tenants only. */
+  readonly isRequired: boolean;
   /** Returns a tenant's settings for a provider. Undefined if it has no credential there, or does not exist. */
   readonly settingsOf: (tenant: string, provider: string) => TenantSettings | undefined;
   readonly close: () => void;
@@ -34,6 +42,10 @@ type TenantsOptions = {
   readonly called: readonly AnyProvider[];
   readonly log: Log;
 };
+
+/** Whether a provider is called for tenants only: TENANTS is set, and nothing but the provider's address is configured. */
+export const isForTenantsOnly = (provider: AnyConfigurable, env: Env): boolean =>
+  Boolean(env['TENANTS']) && namesOfSet(accountCredentialsOf(provider), env).length === 0;
 
 /** Whether a text can name a tenant: up to 64 letters, digits, dots, dashes and underscores. */
 export const isTenantName = (text: string): boolean => /^[\w.-]{1,64}$/.test(text);
@@ -71,6 +83,7 @@ const openTenants = async (options: TenantsOptions): Promise<Tenants> => {
   });
   return {
     has: (tenant) => read.tenants.has(tenant),
+    isRequired: options.called.some((provider) => isForTenantsOnly(provider, options.env)),
     settingsOf: (tenant, provider) => read.tenants.get(tenant)?.get(provider),
     close: stopWatching,
   };
@@ -87,6 +100,7 @@ const readTenants = async ({ file, env, providers, called }: TenantsOptions): Pr
   const known = new Set(providers.flatMap((provider) => variablesOf(provider)));
   // A tenant never gets the configured credentials, also where it has none of its own.
   const common = withoutCredentials(env, called);
+  const required = called.filter((provider) => isForTenantsOnly(provider, env));
   const tenants = new Map<string, ReadonlyMap<string, TenantSettings>>();
   const problems: string[] = [];
   for (const [tenant, variables] of Object.entries(found)) {
@@ -96,11 +110,15 @@ const readTenants = async ({ file, env, providers, called }: TenantsOptions): Pr
     const shown = unknown.map((name) => (/^[A-Z][A-Z0-9_]{0,63}$/.test(name) ? name : 'a name that is none'));
     if (shown.length > 0) problems.push(`${tenant} has unknown variables: ${shown.join(', ')}`);
     try {
-      tenants.set(tenant, settingsOfTenant(called, common, variables));
+      tenants.set(tenant, settingsOfTenant(called, required, common, variables));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       problems.push(...error.message.split('\n').map((problem) => `${tenant}: ${problem}`));
     }
+  }
+  const [first] = required;
+  if (first && tenants.size + problems.length === 0) {
+    problems.push(`must have a tenant, as there is no other credential: ${accountCredentialsOf(first).join(', ')}`);
   }
   if (problems.length > 0) throw new ConfigError(problems.map((problem) => `TENANTS: ${problem}`).join('\n'));
   const settings = [...tenants].map(([tenant, ofProviders]) => [tenant, [...ofProviders]]);
@@ -135,9 +153,7 @@ const variablesOf = (provider: AnyProvider): string[] => [
 const withoutCredentials = (env: Env, providers: readonly AnyProvider[]): Env => {
   const common = { ...env };
   for (const provider of providers) {
-    const addresses = new Set(addressesOf(provider));
-    for (const name of credentialsOf(provider)) {
-      if (addresses.has(name)) continue;
+    for (const name of accountCredentialsOf(provider)) {
       delete common[name];
       delete common[`${name}_FILE`];
     }
@@ -147,12 +163,14 @@ const withoutCredentials = (env: Env, providers: readonly AnyProvider[]): Env =>
 
 const settingsOfTenant = (
   providers: readonly AnyProvider[],
+  required: readonly AnyProvider[],
   common: Env,
   variables: TenantEnv,
 ): ReadonlyMap<string, TenantSettings> =>
   new Map(
     providers.flatMap((provider) => {
-      if (namesOfSet(credentialsOf(provider), variables).length === 0) return [];
+      const hasCredential = namesOfSet(credentialsOf(provider), variables).length > 0;
+      if (!hasCredential && !required.includes(provider)) return [];
       return [[provider.name, readSettings(provider, { ...common, ...variables }) as TenantSettings]];
     }),
   );

@@ -2,10 +2,12 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { addressesOf } from '../../connectors/settings.ts';
 import { startGateway } from '../../gateway/start.ts';
+import { subgraphs as subgraphModules } from '../../subgraphs/index.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
 import { sandboxEnvironment, sandboxes } from '../helpers/sandboxes.ts';
-import { type Ask, type Stack, startStack } from '../helpers/stack.ts';
+import { type Ask, createAsk, type Stack, startStack } from '../helpers/stack.ts';
 
 /* Each tenant's requests reach the providers with its own credentials, and nothing is shared between tenants. */
 
@@ -84,7 +86,9 @@ describe.each(Object.entries(QUERIES))('%s', (provider, query) => {
   test('given no credential, then the provider is not called with the configured one', async () => {
     await stack.ask(query);
     stack.reset();
-    expect(codesOf(await askAs('nothing', query))).toEqual(['UPSTREAM_UNAUTHORIZED']);
+    const { errors } = await askAs('nothing', query);
+    expect(codesOf({ errors })).toEqual(['UPSTREAM_UNAUTHORIZED']);
+    expect(errors?.[0]?.message).toMatch(/^There are no credentials for the \w+ service\.$/);
     expect(stack.sandbox(provider).calls).toEqual([]);
   });
 });
@@ -163,6 +167,93 @@ describe('over HTTP', () => {
     expect((await askAs('globex', query, gateway.ask)).errors).toBeUndefined();
     expect(codesOf(await askAs('wrong', query, gateway.ask))).toEqual(['UPSTREAM_UNAUTHORIZED']);
     await expect.poll(() => subgraphs.output()).toContain('TENANTS');
+  });
+});
+
+describe('in production, if only tenants have credentials', () => {
+  const addresses = () =>
+    Object.assign(
+      {},
+      ...subgraphModules.map(({ provider }) => {
+        const configured = sandboxEnvironment(provider.name, stack.sandbox(provider.name));
+        return Object.fromEntries(addressesOf(provider).map((name) => [name, configured[name]]));
+      }),
+    );
+  const environment = (tenants: object): Record<string, string> => {
+    const own = join(folder, 'tenants-only.yaml');
+    writeFileSync(own, JSON.stringify(tenants));
+    return { NODE_ENV: 'production', AUTH: 'none', PORT: '0', LOG_LEVEL: 'silent', TENANTS: own, ...addresses() };
+  };
+
+  test('the gateway serves them, and refuses requests without a tenant before anything is planned', async () => {
+    const gateway = await startGateway({ ...environment({ globex: OTHER }), TENANT_HEADER: 'x-tenant' });
+    const ask = createAsk(`${gateway.url}/graphql`);
+    for (const query of Object.values(QUERIES)) expect((await askAs('globex', query, ask)).errors).toBeUndefined();
+    stack.reset();
+    for (const query of Object.values(QUERIES)) {
+      const { status, errors } = await ask(query);
+      expect([status, codesOf({ errors })]).toEqual([403, ['FORBIDDEN']]);
+    }
+    for (const provider of Object.keys(QUERIES)) expect(stack.sandbox(provider).calls).toEqual([]);
+    await gateway.close();
+  });
+
+  test('a subgraph in a process of its own serves them, and calls nothing for a request without a tenant', async () => {
+    const SUBGRAPH_SECRET = 'a-secret-of-more-than-32-characters!';
+    const served = { ...environment({ globex: OTHER }), SUBGRAPH_SECRET };
+    const subgraph = startProcess(['node', 'subgraphs/main.ts'], { ...served, SUBGRAPHS: 'payments' });
+    const url = () => /payments answers at (\S+)/.exec(subgraph.output())?.[1] ?? '';
+    await vi.waitFor(() => expect(url()).not.toBe(''), 120_000);
+    const gateway = await stack.startAnother({ PAYMENTS_URL: url(), SUBGRAPH_SECRET });
+    const query = QUERIES['stripe'] ?? '';
+    expect((await askAs('globex', query, gateway.ask)).errors).toBeUndefined();
+    stack.reset();
+    expect((await gateway.ask(query)).errors).toMatchObject([
+      {
+        message: 'There are no credentials for the payments service.',
+        extensions: { code: 'UPSTREAM_UNAUTHORIZED' },
+      },
+    ]);
+    expect(stack.stripe.calls).toEqual([]);
+    await gateway.close();
+    await subgraph.stop();
+  });
+
+  const { STRIPE_API_KEY: _, ...withoutStripe } = OTHER;
+  test.each<[string, object, Record<string, string>, string[]]>([
+    [
+      'a tenant lacks a credential',
+      { globex: OTHER, acme: withoutStripe },
+      { TENANT_HEADER: 'x-tenant' },
+      ['TENANTS: acme: STRIPE_API_KEY: is required to call Stripe'],
+    ],
+    [
+      'there is no tenant',
+      {},
+      { TENANT_HEADER: 'x-tenant' },
+      ['TENANTS: must have a tenant, as there is no other credential: STRIPE_API_KEY'],
+    ],
+    [
+      'no request can belong to a tenant',
+      { globex: OTHER },
+      {},
+      [
+        'TENANTS: no request can belong to a tenant, and there is no other credential for Stripe. Set TENANT_HEADER, ' +
+          'JWT_TENANT_CLAIM, a tenant in AUTH_CONFIG, API keys, or STRIPE_API_KEY.',
+      ],
+    ],
+    [
+      'half a credential is configured',
+      { globex: OTHER },
+      { TENANT_HEADER: 'x-tenant', OPENMAGE_USERNAME: 'u' },
+      ['OPENMAGE_API_KEY: is required to call the shop'],
+    ],
+  ])('and %s, the gateway does not start, and says what is missing', async (_case, tenants, env, problems) => {
+    const message = await startGateway({ ...environment(tenants), ...env }).then(
+      (gateway) => gateway.close(),
+      (error: Error) => error.message,
+    );
+    expect(String(message).split('\n')).toEqual(problems);
   });
 });
 

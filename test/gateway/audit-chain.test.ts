@@ -338,6 +338,8 @@ describe('processes', () => {
     const [worker] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
     process.kill(worker as number, 'SIGKILL');
     await expect.poll(() => starts().toSorted()).toEqual([1, 2]);
+    const started = files.flatMap((one) => recordsOf(one, 'gateway.started'));
+    expect(new Set(started.map(({ configuration }) => configuration)).size).toBe(1);
     const ask = createAsk(/http:\S+\/graphql/.exec(spawned.output())?.[0] ?? '');
     for (let round = 0; round < 20; round += 1) await ask('mutation { b }');
     await spawned.stop();

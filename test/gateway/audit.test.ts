@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { constants, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { constants, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { buildSchema } from 'graphql';
@@ -13,6 +13,7 @@ import { AUDIT_KEY, auditFile, readRecords, recordsOf } from '../helpers/audit.t
 import { startFederation } from '../helpers/federation.ts';
 import { ROOT, startProcess } from '../helpers/processes.ts';
 import { createAsk, environmentOf, type Stack, startStack } from '../helpers/stack.ts';
+import { composeSubgraphs } from '../helpers/subgraph-server.ts';
 import { headersOf, TOKEN_ENV } from '../helpers/tokens.ts';
 
 /* What is audited, and what happens if it cannot be. */
@@ -311,6 +312,23 @@ describe('configuration', () => {
     expect(await digestOf({ MAX_ALIASES: '3' })).not.toBe(digest);
   });
 
+  test('the digest changes with the settings of Redis, also for an external supergraph', async () => {
+    const { gateway, close } = await startFederation({ one: { schema: 'type Query { a: Int }' } });
+    onTestFinished(close);
+    const file = auditFile();
+    const digestOf = async (env: Record<string, string>): Promise<unknown> => {
+      const external = { SUPERGRAPH: String(gateway.config.supergraphFile), PORT: '0', LOG_LEVEL: 'silent' };
+      // Nothing listens there, which a gateway survives.
+      const other = await startGateway({ ...external, REDIS_URL: 'redis://127.0.0.1:9', AUDIT_LOG: file, ...env });
+      await other.close();
+      return recordsOf(file, 'gateway.started').at(-1)?.['configuration'];
+    };
+    const digest = await digestOf({});
+    expect(await digestOf({})).toBe(digest);
+    expect(await digestOf({ REDIS_URL: 'redis://127.0.0.1:11' })).toBe(digest);
+    expect(await digestOf({ REDIS_TIMEOUT_MS: '123' })).not.toBe(digest);
+  });
+
   test('each supergraph that is served is recorded', async () => {
     const file = auditFile();
     const federation = await startFederation(
@@ -339,6 +357,26 @@ describe('configuration', () => {
     ['a malformed argument', { AUDIT_ARGUMENTS: 'refundPayment' }, /^AUDIT_ARGUMENTS: must be arguments/],
   ])('%s prevents the start', async (_, env, message) => {
     await expect(startGateway({ PORT: '0', AUDIT_LOG: auditFile(), ...env })).rejects.toThrow(message);
+  });
+});
+
+describe('a start that fails', () => {
+  const supergraph = (): Record<string, string> => {
+    const file = auditFile('supergraph.graphql');
+    const sdl = composeSubgraphs({ one: { schema: 'type Query { a: Int }', url: 'http://127.0.0.1:9' } });
+    writeFileSync(file, sdl.replace('a: Int', 'a: Unknown'));
+    return { SUPERGRAPH: file };
+  };
+  test.each<[string, () => Record<string, string>, RegExp]>([
+    ['supergraph', supergraph, /^SUPERGRAPH: .* cannot be used: /],
+    ['certificate', () => ({ TLS_CERT: join(ROOT, 'LICENSE'), TLS_KEY: join(ROOT, 'LICENSE') }), /^TLS_CERT: /],
+    ['address', () => ({ HOST: '192.0.2.1' }), /EADDRNOTAVAIL/],
+  ])('because of its %s closes the log', async (_, envOf, message) => {
+    const file = auditFile();
+    // A server without requests does not wait for load balancers.
+    const env = { PORT: '0', LOG_LEVEL: 'silent', SHUTDOWN_DELAY_MS: '600000', AUDIT_LOG: file, ...envOf() };
+    await expect(startGateway(env)).rejects.toThrow(message);
+    expect(readRecords(file).at(-1)?.event).toBe('log.closed');
   });
 });
 

@@ -171,7 +171,12 @@ test('given no secret, then a tenant’s request is not sent', async () => {
   recorded = undefined;
   const gateway = await stack.startAnother({ PAYMENTS_URL: `${recorder.url}/payments`, TENANT_HEADER: 'x-tenant' });
   const { errors } = await gateway.ask(PAYMENT, {}, { headers: { 'x-tenant': 'acme' } });
-  expect(errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['UPSTREAM_UNAUTHORIZED']);
+  expect(errors).toMatchObject([
+    {
+      message: 'There are no credentials for the payments service.',
+      extensions: { code: 'UPSTREAM_UNAUTHORIZED' },
+    },
+  ]);
   expect(recorded).toBeUndefined();
   await gateway.close();
 });

@@ -55,16 +55,28 @@ const Claims = z.object({
 
 const digestOf = (body: string): string => createHash('sha256').update(body).digest('base64url');
 
-const keysOf = (secrets: readonly string[]): KeyObject[] =>
-  secrets.map((secret) => createSecretKey(Buffer.from(secret)));
+/** Returns the secrets of this process, which may change. */
+type SecretsOf = () => readonly string[];
+
+/** Creates a function that returns the keys of the current secrets. */
+const createKeys = (secretsOf: SecretsOf): (() => readonly KeyObject[]) => {
+  let secrets: readonly string[] | undefined;
+  let keys: readonly KeyObject[] = [];
+  return () => {
+    const current = secretsOf();
+    if (current !== secrets) keys = current.map((secret) => createSecretKey(Buffer.from(secret)));
+    secrets = current;
+    return keys;
+  };
+};
 
 /** Signs requests to one subgraph. Returns the value of `IDENTITY_HEADER`. */
 export type SignRequest = (identity: Identity, body: string) => Promise<string>;
 
 /** Creates the signer of requests to one subgraph. Undefined without secrets. */
-export const createRequestSigner = (secrets: readonly string[], subgraph: string): SignRequest | undefined => {
-  const [key] = keysOf(secrets);
-  if (!key) return undefined;
+export const createRequestSigner = (secretsOf: SecretsOf, subgraph: string): SignRequest | undefined => {
+  const keysOf = createKeys(secretsOf);
+  if (keysOf().length === 0) return undefined;
   return ({ method, subject, scopes, tenant, customerEmail }, body) => {
     const issuedAt = Math.floor(Date.now() / 1_000);
     const claims: z.input<typeof Claims> = {
@@ -80,7 +92,7 @@ export const createRequestSigner = (secrets: readonly string[], subgraph: string
       .setAudience(subgraph)
       .setIssuedAt(issuedAt)
       .setExpirationTime(issuedAt + LIFETIME_S)
-      .sign(key);
+      .sign(keysOf()[0] as KeyObject);
   };
 };
 
@@ -95,9 +107,9 @@ export type SignedRequest = {
 export type VerifyRequest = (token: unknown) => Promise<SignedRequest | undefined>;
 
 /** Creates the verifier of requests to one subgraph. Undefined without secrets. */
-export const createRequestVerifier = (secrets: readonly string[], subgraph: string): VerifyRequest | undefined => {
-  const keys = keysOf(secrets);
-  if (keys.length === 0) return undefined;
+export const createRequestVerifier = (secretsOf: SecretsOf, subgraph: string): VerifyRequest | undefined => {
+  const keysOf = createKeys(secretsOf);
+  if (keysOf().length === 0) return undefined;
   const options = {
     algorithms: [ALGORITHM],
     typ: TYPE,
@@ -108,7 +120,7 @@ export const createRequestVerifier = (secrets: readonly string[], subgraph: stri
   };
   return async (token) => {
     if (typeof token !== 'string') return undefined;
-    for (const key of keys) {
+    for (const key of keysOf()) {
       const payload = await jwtVerify(token, key, options).then(
         (verified) => verified.payload,
         () => undefined,

@@ -14,8 +14,10 @@ import {
   readCertificate,
 } from '../../helpers/certificates.ts';
 import { advanceClock, resetClock } from '../../helpers/clock.ts';
+import { services } from '../../helpers/compose.ts';
 import { type Federation, startFederation } from '../../helpers/federation.ts';
 import { AUDIENCE, startIssuer } from '../../helpers/issuer.ts';
+import { freePort, startProcess } from '../../helpers/processes.ts';
 import { isEstablished, postText } from '../../helpers/raw-socket.ts';
 import { hasTool } from '../../helpers/tools.ts';
 
@@ -103,6 +105,17 @@ describe.skipIf(!hasTool('openssl'))('given an authority of client certificates'
     await client.close();
     return status;
   };
+
+  test('the health check of containers succeeds without one, and fails where nothing answers', async () => {
+    const [, ...command] = services['gateway']?.healthcheck.test ?? ['CMD'];
+    const check = (host: string) =>
+      startProcess(
+        command.map((word) => word.replace('127.0.0.1:4000', host)),
+        {},
+      ).ended;
+    expect(await check(new URL(gateway.url).host)).toBe(0);
+    expect(await check(`127.0.0.1:${await freePort()}`)).toBe(1);
+  });
 
   test('a certificate with a known subject is an identity, and its requests are served', async () => {
     expect(gateway.url).toMatch(/^https:/);

@@ -116,9 +116,11 @@ describe('in development, without any configuration', () => {
     await other.close();
   });
 
-  test('it accepts requests of its own pages', async () => {
-    const headers = { origin: gateway.url, 'sec-fetch-site': 'same-origin' };
-    expect((await request(gateway, { person: 'support' }, headers)).status).toBe(200);
+  test.each<[string, () => Headers]>([
+    ['its own pages', () => ({ origin: gateway.url, 'sec-fetch-site': 'same-origin' })],
+    ['the address bar', () => ({ 'sec-fetch-site': 'none' })],
+  ])('it accepts requests of %s', async (_, headersOfRequest) => {
+    expect((await request(gateway, { person: 'support' }, headersOfRequest())).status).toBe(200);
   });
 
   test('it takes JSON with one of its people, and nothing else', async () => {

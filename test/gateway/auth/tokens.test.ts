@@ -311,6 +311,30 @@ describe('the keys of an issuer', () => {
     expect(await statusOf(gateway, await issuer.sign())).toBe(200);
   });
 
+  test.each(['/graphql?query={version}', '/schema.graphql'])(
+    'that do not arrive before the deadline make a request for %s fail with 503, and serve later ones',
+    async (path) => {
+      const impatient = await start({ JWT_ISSUER: issuer.url, JWT_AUDIENCE: AUDIENCE, REQUEST_TIMEOUT_MS: '200' });
+      const held = Promise.withResolvers<() => void>();
+      issuer.before = (response, request) => {
+        if (request.url !== '/jwks') return false;
+        held.resolve(() => issuer.service().requestHandler(request, response));
+        return true;
+      };
+      const { headers } = bearer(await issuer.sign());
+      const get = () => fetch(impatient.url + path, { headers: { ...headers, 'apollo-require-preflight': '1' } });
+      const answer = await get();
+      expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+      expect(await answer.json()).toMatchObject({ errors: [{ extensions: { code: 'AUTHENTICATION_UNAVAILABLE' } }] });
+      comeBack();
+      (await held.promise)();
+      await expect.poll(async () => (await get()).status, { timeout: 30_000 }).toBe(200);
+      // The fetch was still under way at the deadline, so no other one was needed.
+      expect(keyFetches()).toBe(1);
+      await impatient.close();
+    },
+  );
+
   test.each<[string, (response: Parameters<TestIssuer['before']>[0]) => void]>([
     ['no JSON', (response) => response.end('<html>')],
     ['no keys', (response) => response.end('{}')],

@@ -143,3 +143,49 @@ test.each([
   expect(data).toEqual({ item: { name: 'Lamp', postage: null } });
   expect(errors?.map(({ path }) => path)).toEqual([['item', 'postage']]);
 });
+
+test('given a computed field of one type of an interface object, then objects of other types are not requested', async () => {
+  federation = await startFederation({
+    catalogue: {
+      schema: `
+        type Query { version: Int }
+        interface Item @key(fields: "id") { id: ID! size: Int }
+        type Toy implements Item @key(fields: "id") { id: ID! size: Int }
+        type Tool implements Item @key(fields: "id") { id: ID! size: Int }
+      `,
+      fields: {
+        'Item.__resolveType': ({ id }: { id: string }) => (id === '1' ? 'Toy' : 'Tool'),
+        'Toy.size': () => 7,
+        'Tool.size': () => 8,
+      },
+    },
+    stock: {
+      schema: `
+        type Query { items: [Item!]! }
+        type Item @key(fields: "id") @interfaceObject {
+          id: ID!
+          size: Int @external
+          near: [Item!]
+          bulk: Int @requires(fields: "size")
+        }
+      `,
+      fields: {
+        'Query.items': () => [{ id: '1' }, { id: '2' }],
+        'Item.near': ({ id }: { id: string }) => [{ id: `next to ${id}` }],
+        'Item.bulk': ({ size }: { size: number }) => size * 2,
+      },
+    },
+  });
+  const { data, errors } = await federation.ask(
+    '{ items { id near { other: id } ... on Toy { near { __typename } bulk } } }',
+  );
+  expect(errors).toBeUndefined();
+  expect(data).toEqual({
+    items: [
+      { id: '1', near: [{ other: 'next to 1', __typename: 'Tool' }], bulk: 14 },
+      { id: '2', near: [{ other: 'next to 2' }] },
+    ],
+  });
+  const sent = federation.subgraphs['stock']?.requests.flatMap(({ variables }) => variables?.['representations'] ?? []);
+  expect(sent).toEqual([{ __typename: 'Item', id: '1', size: 7 }]);
+});
