@@ -24,9 +24,9 @@ export type OperationCallOptions = Omit<CallEstimateOptions, 'measurements'> & {
   readonly fragments: Fragments;
 };
 
-/** Every request is measured up to the first number, then one in the second. */
+/** All requests up to the first number are measured, then one in the second: measuring costs as much as estimating. */
 const MEASURED_FIRST = 100;
-const MEASURED_ONE_IN = 10;
+const MEASURED_ONE_IN = 50;
 
 /** Maximum number of estimates that are kept for different variables. */
 const MAX_ESTIMATES = 16;
