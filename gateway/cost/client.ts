@@ -10,13 +10,18 @@ export type Client = {
 };
 
 const DEFAULT_WEIGHT = 1;
+const ADDRESS = 'address ';
 
 /** Returns the client of a request: its authenticated sender, or its address. An IPv6 address counts by its /64 network. */
 export const clientOf = ({ method, subject, tenant = '' }: Identity, address: string): Client => {
   const isKnown = method !== 'none' && method !== 'anonymous';
   // Neither a method nor a tenant contains spaces.
-  return { id: isKnown ? `${method} ${tenant} ${subject}` : `address ${networkOf(address)}`, weight: DEFAULT_WEIGHT };
+  return { id: isKnown ? `${method} ${tenant} ${subject}` : `${ADDRESS}${networkOf(address)}`, weight: DEFAULT_WEIGHT };
 };
+
+/** Returns the address that identifies a client, if it is not known by name. */
+export const addressOf = (id: string): string | undefined =>
+  id.startsWith(ADDRESS) ? id.slice(ADDRESS.length) : undefined;
 
 /** Returns the part of an address that one client cannot change: providers assign each customer a /64 or more. */
 const networkOf = (address: string): string => {

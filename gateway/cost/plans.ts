@@ -184,12 +184,16 @@ const describe = ({ path, ...issue }: z.core.$ZodIssue): string => {
   if (issue.code === 'unrecognized_keys')
     return `PLANS: ${[place, issue.keys.map(shownName).join(', ')].filter(Boolean).join('.')} is unknown.`;
   if (issue.code === 'invalid_key') return `PLANS: ${place}: ${issue.issues[0]?.message}.`;
-  const isObject = issue.code === 'invalid_type' && ['object', 'record'].includes(issue.expected);
-  return `PLANS: ${place || 'the file'} ${isObject ? 'must be an object' : toSentence(issue)}.`;
+  const requirement =
+    issue.code === 'invalid_type' && issue.message !== 'is required' && REQUIRED_TYPES[issue.expected];
+  return `PLANS: ${place || 'the file'} ${requirement || issue.message}.`;
 };
 
-const toSentence = (issue: Omit<z.core.$ZodIssue, 'path'>): string =>
-  issue.code === 'invalid_type' && 'expected' in issue && issue.expected === 'string' ? 'must be text' : issue.message;
+const REQUIRED_TYPES: Readonly<Record<string, string>> = {
+  object: 'must be an object',
+  record: 'must be an object',
+  string: 'must be text',
+};
 
 /** Returns a name of the file if it looks like one. Another may be a secret in the wrong place. */
 const shownName = (name: PropertyKey): string => (/^[a-zA-Z][\w-]{0,31}$/.test(String(name)) ? String(name) : 'a name');

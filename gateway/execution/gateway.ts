@@ -17,6 +17,7 @@ import {
   type GraphAuthorization,
   type OperationInUse,
   type RequestDeadline,
+  type SpendingOptions,
 } from './graph.ts';
 import { findUnknownLabels } from './overrides.ts';
 import { toPlannable } from './plannable.ts';
@@ -69,7 +70,7 @@ export type CompiledGatewayOptions<Context> = {
   /** By default, every request may read everything. */
   readonly authorization?: GraphAuthorization<Context> | undefined;
   readonly log: Log;
-};
+} & SpendingOptions<Context>;
 
 export type CompiledGateway = {
   readonly gateway: Gateway;

@@ -11,6 +11,7 @@ import { raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { timedOut } from '../../subgraphs/kit/limits/timed-out.ts';
 import { type AccessRule, readAccessRules } from '../auth/access-rules.ts';
+import type { CallEstimate, Spending, SpendingGuard } from '../cost/calls.ts';
 import { readCostDirectives } from '../cost/cost-directives.ts';
 import { createEstimate, type Estimate } from '../cost/estimate.ts';
 import { checkEstimate, type EstimateLimits } from '../cost/estimate-limits.ts';
@@ -22,7 +23,7 @@ import { validateDocument } from '../planning/validate.ts';
 import { type ConditionValues, conditionVariables, needsConditionValues } from './conditions.ts';
 import { createOverrides, type OverrideConditions, type OverrideOptions } from './overrides.ts';
 import { extractOperation, prepareOperation } from './prepare.ts';
-import { compile, type ExecutionResponse, type Program, type RequestVariables } from './program.ts';
+import { compile, type EstimateCalls, type ExecutionResponse, type Program, type RequestVariables } from './program.ts';
 import { createProgramCache } from './program-cache.ts';
 import { readRequirements } from './requirements.ts';
 import { fragmentMap } from './selections.ts';
@@ -74,6 +75,15 @@ export type GraphOptions<Context> = PlanOptions & {
   readonly introspection: boolean;
   /** By default, every request may read everything. */
   readonly authorization?: GraphAuthorization<Context> | undefined;
+} & SpendingOptions<Context>;
+
+/** How provider calls are limited. By default, they are not. */
+export type SpendingOptions<Context> = {
+  readonly estimateCalls?: EstimateCalls | undefined;
+  /** Called with the estimate of each operation that fetches something. */
+  readonly guard?: SpendingGuard<Context> | undefined;
+  /** Returns the provider calls that a request has made so far, by subgraph. */
+  readonly callsOf?: ((context: Context) => ReadonlyMap<string, number>) | undefined;
 };
 
 /** The abort signal and the deadline of a request. */
@@ -132,6 +142,8 @@ type Variant = {
 
 const NO_RULES: readonly AccessRule[] = [];
 
+const NO_CALLS: ReadonlyMap<string, number> = new Map();
+
 // Measured: 150 heavy queries with plans of 8.1 kB each took 474 kB each, for documents and functions, including those of
 // in-process subgraphs. The operation text, including comments, is added: every document retains its own.
 const BYTES_PER_PLAN_CHARACTER = 60;
@@ -153,7 +165,7 @@ const DUE_MS_PER_VALUE = 0.05;
 /** Creates a version of the graph. Operations are planned and compiled on first use. */
 export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Context> => {
   const { apiSchema, supergraphSchema, supergraphSdl, clientOf, planningThread } = options;
-  const { estimateLimits, turns, runningValues, introspection, authorization } = options;
+  const { estimateLimits, turns, runningValues, introspection, authorization, estimateCalls, guard } = options;
   const supergraph = parse(supergraphSdl, { noLocation: true });
   const requirements = readRequirements(supergraph, supergraphSchema);
   const { requiredBy } = requirements;
@@ -226,7 +238,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     }
     turn = turns.take();
     if (turn) await turn;
-    const program = compile({ apiSchema, supergraphSchema, requiredBy, prepared, steps, clientOf });
+    const program = compile({ apiSchema, supergraphSchema, requiredBy, prepared, steps, clientOf, estimateCalls });
     return { operation: inUse, bytes, program };
   };
 
@@ -314,6 +326,8 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       if (nullVariable !== undefined) return toErrorResponse(nullConditionError(nullVariable));
       const variables = { raw, coerced };
       let hasStarted = false;
+      let spending: Spending | undefined;
+      let reserved: CallEstimate | undefined;
       try {
         const estimate = estimateWithinLimits(operation, variables);
         const rules = authorization ? rulesFor(operation) : NO_RULES;
@@ -321,6 +335,9 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
         const unmet = found instanceof Promise ? await raceAbort(found, signal) : found;
         const pending = programFor(operation, variables, unmet ?? NO_RULES);
         const program = pending instanceof Promise ? await raceAbort(pending, signal) : pending;
+        const calls = guard && program.estimateCalls?.(variables);
+        spending = calls && (await guard(calls, context));
+        reserved = calls;
         if (beforeMutation && !refusing.has(program)) await beforeMutation(operation, coerced);
         // Nothing has started yet, so no part of a mutation has been executed.
         signal?.throwIfAborted();
@@ -331,6 +348,9 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       } catch (error) {
         if (hasStarted && isMutation(operation)) return outcomeUnknown();
         return toErrorResponse(signal?.aborted && error === signal.reason ? timedOut() : error);
+      } finally {
+        const made = options.callsOf?.(context) ?? NO_CALLS;
+        spending?.settle(hasStarted && reserved && signal?.aborted ? atLeastReserved(made, reserved) : made);
       }
     },
     operations: () => [
@@ -393,6 +413,16 @@ const outcomeUnknown = (): ExecutionResponse => ({
   ],
   stale: [],
 });
+
+/**
+ * The calls of a request that was aborted: at least those that were reserved. A call that others wait for, too, goes on, and is
+ * counted only when it ends.
+ */
+const atLeastReserved = (made: ReadonlyMap<string, number>, reserved: CallEstimate): ReadonlyMap<string, number> => {
+  const calls = new Map(made);
+  for (const [subgraph, { atMost }] of reserved) calls.set(subgraph, Math.max(atMost, calls.get(subgraph) ?? 0));
+  return calls;
+};
 
 const isTimeout = ({ reason }: AbortSignal): boolean =>
   reason instanceof DOMException && reason.name === 'TimeoutError';

@@ -1,6 +1,7 @@
 import { executeSync, GraphQLError, type GraphQLSchema, Kind } from 'graphql';
 import { isAboutArgument } from '../../subgraphs/kit/errors.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
+import type { CallEstimate } from '../cost/calls.ts';
 import type { ResponseBudget } from '../cost/response-budget.ts';
 import { createClientErrorMapper } from './client-errors.ts';
 import type { Data } from './data.ts';
@@ -44,11 +45,14 @@ export type RequestVariables = {
  * A compiled operation, which can be executed many times. Never rejects because of a subgraph. Rejects when `takeTurn` rejects
  * and when the response budget throws.
  */
-export type Program<Context> = (
-  variables: RequestVariables,
-  context: Context,
-  controls: ExecutionControls,
-) => Promise<ExecutionResponse>;
+export type Program<Context> = {
+  (variables: RequestVariables, context: Context, controls: ExecutionControls): Promise<ExecutionResponse>;
+  /** Returns the provider calls that an execution can make. Undefined if it makes none, or they are not estimated. */
+  readonly estimateCalls?: (variables: RequestVariables) => CallEstimate;
+};
+
+/** Prepares the estimate of an operation's provider calls, by its plan: the steps of each part. */
+export type EstimateCalls = (steps: readonly Step[]) => (variables: Variables) => CallEstimate;
 
 /** Keeps an execution from blocking other requests. */
 export type ExecutionControls = {
@@ -65,6 +69,7 @@ export type CompileOptions<Context> = FetchOptions & {
   /** The plan of each part of the operation. */
   readonly steps: readonly Step[];
   readonly clientOf: (subgraph: string) => SubgraphClient<Context>;
+  readonly estimateCalls?: EstimateCalls | undefined;
 };
 
 /** Compiles an operation's plan: joins fetches, prepares every request and generates the code that shapes the response. */
@@ -81,8 +86,9 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
   const renameVariables = createVariableRenamer(prepared);
   const toClientPath = createClientPathMapper(prepared, fetches);
   const toClientErrors = createClientErrorMapper(prepared, toClientPath);
+  const estimateCalls = fetches.length > 0 ? options.estimateCalls?.(steps) : undefined;
 
-  return async (requestVariables, context, { takeTurn, createBudget }) => {
+  const program: Program<Context> = async (requestVariables, context, { takeTurn, createBudget }) => {
     let turn: Promise<void> | undefined;
     const rawVariables = renameVariables(requestVariables.raw);
     const variables = renameVariables(requestVariables.coerced);
@@ -131,6 +137,10 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
       explain,
     };
   };
+  if (!estimateCalls) return program;
+  return Object.assign(program, {
+    estimateCalls: ({ coerced }: RequestVariables) => estimateCalls(renameVariables(coerced)),
+  });
 };
 
 const errorResponse = (message: string, code: string): ExecutionResponse => ({

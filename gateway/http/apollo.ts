@@ -20,6 +20,7 @@ import { LIMIT_EXCEEDED } from '../../subgraphs/kit/limits/limit-error.ts';
 import type { FindUnmetRules } from '../auth/authorizer.ts';
 import type { GatewayConfig } from '../config.ts';
 import { createCompiledGateway, type SupergraphSource } from '../execution/gateway.ts';
+import type { SpendingOptions } from '../execution/graph.ts';
 import type { Transports } from '../transports/transport.ts';
 import { withTrace } from '../transports/with-trace.ts';
 import type { RequestContext } from './context.ts';
@@ -40,6 +41,8 @@ export type ApolloOptions = {
   readonly safelist: Safelist;
   /** Decides the access rules of the supergraph. */
   readonly findUnmetRules: FindUnmetRules;
+  /** Limits the provider calls of operations. */
+  readonly spending: SpendingOptions<RequestContext>;
   readonly plugins: readonly ApolloServerPlugin<RequestContext>[];
 };
 
@@ -53,6 +56,9 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   ...ROUTE_ERROR_CODES,
   'PAYLOAD_TOO_LARGE',
   'OVERLOADED',
+  'RATE_LIMITED',
+  'BUDGET_EXCEEDED',
+  'LIMITS_UNAVAILABLE',
   'AUDIT_UNAVAILABLE',
   'ERRORS_OMITTED',
   LIMIT_EXCEEDED,
@@ -84,6 +90,7 @@ export const createApollo = async ({
   cache = new InMemoryLRUCache(),
   safelist,
   findUnmetRules,
+  spending,
   plugins,
 }: ApolloOptions): Promise<GraphPipeline> => {
   // Apollo's gateway reports usage to Apollo as soon as it is constructed. Only the environment can disable that; there is no
@@ -106,6 +113,7 @@ export const createApollo = async ({
     requestTimeoutMs: config.requestTimeoutMs,
     planningTimeoutMs: config.planningTimeoutMs,
     introspection: config.introspection,
+    ...spending,
     authorization: {
       findUnmet: (rules, operationName, { identity, requestHeaders }) =>
         findUnmetRules(rules, { identity, headers: requestHeaders, operationName }),

@@ -16,8 +16,12 @@ import { authenticatesRequests } from '../auth/auth-config.ts';
 import { createAuthorizer } from '../auth/authorizer.ts';
 import { loadPolicies } from '../auth/policies.ts';
 import { chooseTenant } from '../auth/tenant.ts';
+import { type Admitted, rateLimitHeaders } from '../cost/client-limits.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
+import { limitsCalls } from '../cost/plan-counters.ts';
+import { RATE_LIMIT_HEADERS } from '../cost/rate-limit-headers.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
+import { openClientLimits, unlimited } from './client-limits.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
 import { createSafelistGuard, hasInvalidHash, readRequestedOperation, readSafelist } from './safelist.ts';
 import { addLandingPageHeaders, registerPages } from './static-pages.ts';
@@ -30,7 +34,10 @@ export type GatewayServer = {
   readonly close: () => Promise<void>;
 };
 
-export type GatewayServerOptions = Omit<ApolloOptions, 'cache' | 'safelist' | 'turns' | 'findUnmetRules' | 'plugins'> &
+export type GatewayServerOptions = Omit<
+  ApolloOptions,
+  'cache' | 'safelist' | 'turns' | 'findUnmetRules' | 'spending' | 'plugins'
+> &
   Pick<ProcessInfrastructure, 'redis' | 'health'> & {
     /** The tenants whose providers this process calls. */
     readonly tenants?: Tenants | undefined;
@@ -58,12 +65,14 @@ export const startGatewayServer = async ({
   const audit = config.audit && (await (await import('./audit-plugin.ts')).startAudit(config.audit, log));
   const isDebug = log.isLevelEnabled('debug');
   const turns = createTurnQueue();
+  const clientLimits = await openClientLimits({ config, supergraph: options.supergraph, redis, log });
   const { apollo, schemaText } = await createApollo({
     ...options,
     turns,
     cache,
     safelist,
     findUnmetRules: createAuthorizer(decide && { decide, timeoutMs, log }),
+    spending: clientLimits.spending,
     plugins: audit ? [audit.plugin] : [],
   });
   const details = () => ({ ...health(), ...audit?.health() });
@@ -87,6 +96,7 @@ export const startGatewayServer = async ({
     origin: config.corsOrigins.includes('*') ? true : [...config.corsOrigins],
     methods: ['GET', 'POST'],
     maxAge: 86_400,
+    ...(config.clientLimits && { exposedHeaders: RATE_LIMIT_HEADERS }),
   });
   const openFetchedBytes = createFetchedBytes(config.fetchedBytes);
   // Loaded only where it is used, because the verification of tokens is slow to load.
@@ -114,6 +124,20 @@ export const startGatewayServer = async ({
     if (!isUnproved) return identity;
     return identity.tenant === undefined ? ANONYMOUS : { ...ANONYMOUS, tenant: identity.tenant };
   };
+  /** Counts a request. Returns its client, or undefined if the request was refused. */
+  const admit = async (
+    identity: Identity,
+    { ip }: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<Admitted | undefined> => {
+    const admitted = await clientLimits.admit(identity, ip);
+    reply.headers(rateLimitHeaders(admitted.usages));
+    const { refusal } = admitted;
+    if (!refusal) return admitted;
+    if (refusal.retryAfterS !== undefined) reply.header('retry-after', refusal.retryAfterS);
+    sendRefusal(reply, refusal);
+    return undefined;
+  };
   const arrivals = new WeakMap<FastifyRequest, Arrival>();
   const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Arrival;
   app.route({
@@ -137,7 +161,9 @@ export const startGatewayServer = async ({
       const isPage = isGet && config.explorer && !request.url.includes('?');
       const identity = isPage ? ANONYMOUS : await identify(request, reply);
       if (!identity) return reply;
-      arrivals.set(request, { ...deadline, identity });
+      const admitted = isPage ? unlimited(identity, request.ip) : await admit(identity, request, reply);
+      if (!admitted) return reply;
+      arrivals.set(request, { ...deadline, identity, ...admitted });
       return undefined;
     },
     preHandler: async (request, reply) => {
@@ -156,22 +182,30 @@ export const startGatewayServer = async ({
         context: async (request, reply) => {
           const fetched = openFetchedBytes();
           reply.raw.once('close', fetched.release);
-          const { identity, ...deadline } = arrivalOf(request);
+          const { identity, client, plan, usages, signal, deadlineAt } = arrivalOf(request);
           const { report, noCache } = readOptions(request.headers);
           const clientReport = config.reportAllowed ? report : undefined;
+          // Subgraphs of an external supergraph cannot be relied on to report their calls.
+          const countsCalls = plan !== undefined && limitsCalls(plan) && config.supergraphFile === undefined;
           return createRequestContext({
             clientReport,
             identity,
+            client,
+            plan,
+            usages,
+            countsCalls,
             address: () => request.ip,
             options: {
-              ...deadline,
+              signal,
+              deadlineAt,
               noCache: config.noCacheAllowed && noCache,
-              report: isDebug ? 'trace' : clientReport,
+              report: isDebug ? 'trace' : (clientReport ?? (countsCalls ? 'calls' : undefined)),
               reportMaxAge: request.method === 'GET',
             },
             requestHeaders: request.headers,
             headers: pick(request.headers, config.forwardHeaders),
             returnHeader: (name, value) => appendHeader(reply, name, value),
+            setHeader: (name, value) => void reply.header(name, value),
             fetched,
           });
         },
@@ -192,6 +226,7 @@ export const startGatewayServer = async ({
     listenUrl = await listen(config);
   } catch (error) {
     await authenticator?.close();
+    clientLimits.close();
     await audit?.close();
     throw error;
   }
@@ -203,6 +238,7 @@ export const startGatewayServer = async ({
     close: async () => {
       await close();
       await authenticator?.close();
+      clientLimits.close();
       await apollo.stop();
       await audit?.close();
       await transports.close();
@@ -211,7 +247,8 @@ export const startGatewayServer = async ({
 };
 
 /** The state of a request before its body is read. */
-type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> & { readonly identity: Identity };
+type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> &
+  Pick<Admitted, 'client' | 'plan' | 'usages'> & { readonly identity: Identity };
 
 /** Headers that authenticate a request. */
 const CREDENTIAL_HEADERS = ['authorization', 'x-api-key'];

@@ -15,11 +15,11 @@ import type { Reply } from './graphql-reply.ts';
 export const createJoiner = ({ distinguishesIdentities }: { readonly distinguishesIdentities: boolean }) => {
   const inFlight = new Map<string, Promise<Reply>>();
   const join = (body: string, context: RequestContext, send: () => Promise<Reply>): Promise<Reply> => {
-    const { options, headers, identity, clientReport } = context;
+    const { options, headers, identity, clientReport, countsCalls } = context;
     // A response that bypasses the cache, or whose cost is reported, belongs to one request.
     if (options.noCache || clientReport) return send();
     const client = distinguishesIdentities ? keyOf(identity) : '';
-    const key = `${client}${clientHeaders(headers)}${options.reportMaxAge ? 'timed' : ''}\n${body}`;
+    const key = `${client}${clientHeaders(headers)}${options.reportMaxAge ? 'timed' : ''}${countsCalls ? 'counted' : ''}\n${body}`;
     const running = inFlight.get(key);
     if (running) {
       return running.catch((error: unknown) => {

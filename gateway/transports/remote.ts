@@ -70,11 +70,12 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   };
 
   const send = async (body: string, isMutation: boolean, context: RequestContext): Promise<Reply> => {
-    const { options, clientReport, headers, identity, returnHeader, telemetry } = context;
+    const { options, clientReport, countsCalls, fetchCounts, headers, identity, returnHeader, telemetry } = context;
     // The subgraph would not know, and respond with the data of others.
     if (isBundled && !sign && (identity.customerEmail !== undefined || identity.tenant !== undefined)) {
       throw new UpstreamError('UPSTREAM_UNAUTHORIZED', name, 'cannot tell who asks without SUBGRAPH_SECRET', origin);
     }
+    fetchCounts.set(name, (fetchCounts.get(name) ?? 0) + 1);
     const reply = await exchange({
       operation: origin.operation,
       method: 'POST',
@@ -82,7 +83,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
       headers: {
         ...headers,
         // The gateway's own statistics may be more detailed, for its log.
-        ...writeOptions({ ...options, report: clientReport }),
+        ...writeOptions({ ...options, report: clientReport ?? (countsCalls ? 'calls' : undefined) }),
         ...(sign && { [IDENTITY_HEADER]: await sign(identity, body) }),
         'content-type': 'application/json',
         accept: 'application/graphql-response+json, application/json',

@@ -1,0 +1,173 @@
+import { GraphQLError } from 'graphql';
+import type { CallEstimate, Spending, SpendingGuard } from './calls.ts';
+import type { Client } from './client.ts';
+import { LIMITS_UNAVAILABLE } from './client-limits.ts';
+import { type Counters, leftOf, MAX_COUNT, type Usage, waitFor } from './counters/counter.ts';
+import { callCounterOf, dayCountersOf } from './plan-counters.ts';
+import type { Plan } from './plans.ts';
+import { toSeconds } from './rate-limit-headers.ts';
+
+/** A budget that an operation exceeds. */
+export type ExceededBudget = {
+  /** Undefined for the calls at all subgraphs together. */
+  readonly subgraph?: string;
+  /** Most calls that the operation can make. */
+  readonly estimate: number;
+  readonly budget: number;
+  /** What is left of the budget. */
+  readonly left: number;
+  /** The field of the file of plans that sets the budget. */
+  readonly setting: string;
+  /** Time after which the operation fits if the client makes no other calls, in seconds. Undefined if it never fits. */
+  readonly retryAfterS?: number;
+};
+
+export type SpendingGuardOptions<Context> = {
+  readonly counters: Counters;
+  /** Returns the client of a request, with its plan. */
+  readonly clientOf: (context: Context) => { readonly client: Client; readonly plan: Plan | undefined };
+  /** Whether an operation over a budget is refused. Otherwise it is only reported, and does not count. */
+  readonly isEnforced: boolean;
+  readonly onExceeded: (exceeded: ExceededBudget, context: Context) => void;
+  /** Receives the counter of calls after a reservation and after it was settled. */
+  readonly onCalls: (usage: Usage, context: Context) => void;
+};
+
+const NOTHING: Spending = { settle: () => {} };
+
+const sum = (numbers: Iterable<number>): number => {
+  let total = 0;
+  for (const number of numbers) total += number;
+  return total;
+};
+
+/** Creates the guard of the budgets in provider calls. It throws BUDGET_EXCEEDED or LIMITS_UNAVAILABLE. */
+export const createSpendingGuard = <Context>({
+  counters,
+  clientOf,
+  isEnforced,
+  onExceeded,
+  onCalls,
+}: SpendingGuardOptions<Context>): SpendingGuard<Context> => {
+  const refuse = (exceeded: ExceededBudget, context: Context): Spending => {
+    onExceeded(exceeded, context);
+    if (isEnforced) throw budgetExceeded(exceeded);
+    return NOTHING;
+  };
+
+  return async (estimate, context) => {
+    const { client, plan } = clientOf(context);
+    if (!plan || estimate.size === 0) return NOTHING;
+    const ofOperation = findOverOperation(estimate, plan);
+    if (ofOperation) return refuse(ofOperation, context);
+    const parts = partsOf(plan, estimate);
+    if (parts.length === 0) return NOTHING;
+    const uses = parts.map(({ counter, units }) => ({ counter, units }));
+    const taken = await counters.take(client.id, uses, { isReservation: true });
+    if (!taken) {
+      if (isEnforced) throw unavailable();
+      return NOTHING;
+    }
+    const exceeded = taken.isGranted ? undefined : findExceeded(parts, taken.usages);
+    if (exceeded) return refuse(exceeded, context);
+    const report = (returned: number): void => {
+      const usage = taken.usages.find(({ counter }) => counter.name === 'calls');
+      if (!usage) return;
+      const { counts } = usage;
+      onCalls({ ...usage, counts: { ...counts, current: Math.max(0, counts.current - returned) } }, context);
+    };
+    report(0);
+    let isSettled = false;
+    return {
+      settle: (calls) => {
+        if (isSettled) return;
+        isSettled = true;
+        const used = parts.map(({ subgraph }) =>
+          Math.min(MAX_COUNT, subgraph === undefined ? sum(calls.values()) : (calls.get(subgraph) ?? 0)),
+        );
+        taken.settle(used);
+        const index = parts.findIndex(({ counter }) => counter.name === 'calls');
+        if (index >= 0) report((parts[index]?.units ?? 0) - (used[index] ?? 0));
+      },
+    };
+  };
+};
+
+const atMostOf = (estimate: CallEstimate, subgraph: string): number =>
+  Math.min(MAX_COUNT, estimate.get(subgraph)?.atMost ?? 0);
+
+const findOverOperation = (estimate: CallEstimate, { name, callsPerOperation }: Plan): ExceededBudget | undefined => {
+  for (const [subgraph, budget] of callsPerOperation) {
+    const atMost = atMostOf(estimate, subgraph);
+    if (atMost > budget)
+      return {
+        subgraph,
+        estimate: atMost,
+        budget,
+        left: budget,
+        setting: `plans.${name}.callsPerOperation.${subgraph}`,
+      };
+  }
+  return undefined;
+};
+
+/** The counters of a plan with the units that an operation can use. Those that it does not use are settled, too. */
+const partsOf = (plan: Plan, estimate: CallEstimate) => {
+  const calls = callCounterOf(plan);
+  const total = Math.min(MAX_COUNT, sum([...estimate.values()].map(({ atMost }) => atMost)));
+  return [
+    ...(calls ? [{ counter: calls, units: total, subgraph: undefined, setting: `plans.${plan.name}.calls` }] : []),
+    ...[...dayCountersOf(plan)].map(([subgraph, counter]) => ({
+      counter,
+      units: atMostOf(estimate, subgraph),
+      subgraph,
+      setting: `plans.${plan.name}.callsPerDay.${subgraph}`,
+    })),
+  ];
+};
+
+/** Returns the exceeded budget that takes longest to have room for the operation. */
+const findExceeded = (parts: ReturnType<typeof partsOf>, usages: readonly Usage[]): ExceededBudget | undefined => {
+  const waits = parts.map(({ units }, index) => (units > 0 ? waitFor(usages[index] as Usage, units) : 0));
+  const longest = Math.max(...waits);
+  const index = waits.indexOf(longest);
+  const [part, usage] = [parts[index], usages[index]];
+  if (longest === 0 || !part || !usage) return undefined;
+  const { counter, units, subgraph, setting } = part;
+  return {
+    ...(subgraph !== undefined && { subgraph }),
+    estimate: units,
+    budget: counter.limit,
+    left: leftOf(usage),
+    setting,
+    ...(Number.isFinite(longest) && { retryAfterS: toSeconds(longest) }),
+  };
+};
+
+const format = (number: number): string => number.toLocaleString('en-US');
+
+const budgetExceeded = ({ retryAfterS, ...exceeded }: ExceededBudget): GraphQLError => {
+  const { subgraph, estimate, budget, left, setting } = exceeded;
+  const calls = `The operation can make ${format(estimate)} provider calls${subgraph === undefined ? '' : ` to ${subgraph}`}`;
+  const limit = `the budget is ${format(budget)}, of which ${format(left)} are left (${setting} in PLANS)`;
+  const advice =
+    retryAfterS === undefined ? 'Request less at once.' : 'Retry the operation after the time in Retry-After.';
+  return new GraphQLError(`${calls}; ${limit}. ${advice}`, {
+    extensions: {
+      code: 'BUDGET_EXCEEDED',
+      ...exceeded,
+      http:
+        retryAfterS === undefined
+          ? { status: 400 }
+          : { status: 429, headers: new Map([['retry-after', String(retryAfterS)]]) },
+    },
+  });
+};
+
+const unavailable = (): GraphQLError =>
+  new GraphQLError(LIMITS_UNAVAILABLE.message, {
+    extensions: {
+      code: LIMITS_UNAVAILABLE.code,
+      http: { status: LIMITS_UNAVAILABLE.status, headers: new Map([['retry-after', '1']]) },
+    },
+  });
