@@ -2,7 +2,7 @@ import { GraphQLError } from 'graphql';
 import type { CallEstimate, Spending, SpendingGuard } from './calls.ts';
 import type { Client } from './client.ts';
 import { LIMITS_UNAVAILABLE } from './client-limits.ts';
-import { type Counters, leftOf, MAX_COUNT, type Usage, waitFor } from './counters/counter.ts';
+import { addTo, type Counters, leftOf, MAX_COUNT, type Usage, waitFor } from './counters/counter.ts';
 import { callCounterOf, dayCountersOf } from './plan-counters.ts';
 import type { Plan } from './plans.ts';
 import { toSeconds } from './rate-limit-headers.ts';
@@ -29,7 +29,7 @@ export type SpendingGuardOptions<Context> = {
   /** Whether an operation over a budget is refused. Otherwise it is only reported, and does not count. */
   readonly isEnforced: boolean;
   readonly onExceeded: (exceeded: ExceededBudget, context: Context) => void;
-  /** Receives the counter of calls after a reservation and after it was settled. */
+  /** Receives the counter of calls after an operation has been settled. */
   readonly onCalls: (usage: Usage, context: Context) => void;
 };
 
@@ -70,31 +70,29 @@ export const createSpendingGuard = <Context>({
     }
     const exceeded = taken.isGranted ? undefined : findExceeded(parts, taken.usages);
     if (exceeded) return refuse(exceeded, context);
-    const report = (returned: number): void => {
-      const usage = taken.usages.find(({ counter }) => counter.name === 'calls');
-      if (!usage) return;
-      const { counts } = usage;
-      onCalls({ ...usage, counts: { ...counts, current: Math.max(0, counts.current - returned) } }, context);
-    };
-    report(0);
     let isSettled = false;
     return {
       settle: (calls) => {
         if (isSettled) return;
         isSettled = true;
         const used = parts.map(({ subgraph }) =>
-          Math.min(MAX_COUNT, subgraph === undefined ? sum(calls.values()) : (calls.get(subgraph) ?? 0)),
+          toUnits(subgraph === undefined ? sum(calls.values()) : (calls.get(subgraph) ?? 0)),
         );
         taken.settle(used);
-        const index = parts.findIndex(({ counter }) => counter.name === 'calls');
-        if (index >= 0) report((parts[index]?.units ?? 0) - (used[index] ?? 0));
+        const index = parts.findIndex(({ subgraph }) => subgraph === undefined);
+        const [part, usage] = [parts[index], taken.usages[index]];
+        if (!part || !usage) return;
+        const { counts } = usage;
+        onCalls({ ...usage, counts: addTo(counts, counts.index, (used[index] ?? 0) - part.units) }, context);
       },
     };
   };
 };
 
-const atMostOf = (estimate: CallEstimate, subgraph: string): number =>
-  Math.min(MAX_COUNT, estimate.get(subgraph)?.atMost ?? 0);
+/** Counters have whole units. What a subgraph reports may be anything. */
+const toUnits = (calls: number): number => Math.min(MAX_COUNT, Math.ceil(calls));
+
+const atMostOf = (estimate: CallEstimate, subgraph: string): number => toUnits(estimate.get(subgraph)?.atMost ?? 0);
 
 const findOverOperation = (estimate: CallEstimate, { name, callsPerOperation }: Plan): ExceededBudget | undefined => {
   for (const [subgraph, budget] of callsPerOperation) {
@@ -114,7 +112,7 @@ const findOverOperation = (estimate: CallEstimate, { name, callsPerOperation }: 
 /** The counters of a plan with the units that an operation can use. Those that it does not use are settled, too. */
 const partsOf = (plan: Plan, estimate: CallEstimate) => {
   const calls = callCounterOf(plan);
-  const total = Math.min(MAX_COUNT, sum([...estimate.values()].map(({ atMost }) => atMost)));
+  const total = toUnits(sum([...estimate.values()].map(({ atMost }) => atMost)));
   return [
     ...(calls ? [{ counter: calls, units: total, subgraph: undefined, setting: `plans.${plan.name}.calls` }] : []),
     ...[...dayCountersOf(plan)].map(([subgraph, counter]) => ({

@@ -261,7 +261,7 @@ describe('of the bundled graph', () => {
 
   test('a subgraph over HTTP reports its calls where a plan limits them, and to nobody else', async () => {
     const received: unknown[] = [];
-    const row = { subgraph: 'payments', operation: 'GET /v1/payment_intents', calls: 7 };
+    const row = { subgraph: 'payments', operation: 'GET /v1/payment_intents', calls: 6.5 };
     const server = await startHttpServer((request, response) => {
       received.push(request.headers['x-tributary-report']);
       const data = { payment: { id: 'pi_3x', status: 'SUCCEEDED' } };
@@ -288,7 +288,7 @@ describe('of the bundled graph', () => {
     const limited = await send(stack, query, as('limited'));
     expect([limited.status, limited.left, limited.extensions, received.at(-1)]).toEqual([200, 93, undefined, '1']);
     expect((await send(stack, query, as('limited'))).left).toBe(86);
-    // More was spent than reserved: 14 of 10.
+    // More was spent than reserved: 14 of 10. A part of a call counts as one.
     expect((await send(stack, query, as('limited'))).status).toBe(429);
   });
 });
