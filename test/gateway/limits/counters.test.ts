@@ -171,7 +171,7 @@ describe.skipIf(!hasTool('redis-server'))('in Redis', () => {
     client = createClient({ url });
     client.on('error', () => {});
     await client.connect();
-    await vi.waitFor(() => expect(redis.isUp()).toBe(true), 60_000);
+    await vi.waitFor(() => expect(redis.isUp()).toBe(true), 120_000);
   });
   afterAll(async () => {
     redis.close();
