@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { AdmissionLimits } from '../runtime/admission.ts';
-import { ConfigError, type Env, readEach, readEnv } from '../runtime/env.ts';
+import { ConfigError, type Env, namesOfSet, readEach, readEnv } from '../runtime/env.ts';
 import { createHostPolicy, type HostPolicy } from '../runtime/hosts.ts';
 import {
   allowedHosts,
@@ -150,6 +150,9 @@ export const GatewayEnv = HttpEnv.extend({
   UNAUTHORIZED: z.enum(['remove', 'reject']).default('remove'),
   POLICIES: z.string().optional(),
   POLICY_TIMEOUT_MS: Milliseconds.default(1_000),
+  PLANS: z.string().optional(),
+  BUDGETS: z.enum(['enforce', 'measure']).default('enforce'),
+  CLIENT_LIMITS_WITHOUT_REDIS: z.enum(['local', 'refuse']).default('local'),
   AUDIT_LOG: z.string().optional(),
   AUDIT_LOG_MAX_MIB: z.coerce.number().positive().default(100),
   AUDIT_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
@@ -219,6 +222,16 @@ export type AuthorizationConfig = {
   readonly policyTimeoutMs: number;
 };
 
+/** The limits per client. */
+export type ClientLimitsConfig = {
+  /** Path of the file of plans. */
+  readonly plansFile: string;
+  /** Whether operations over a budget are refused, or only reported. */
+  readonly budgets: 'enforce' | 'measure';
+  /** While Redis is unavailable: each process counts alone, or requests of limited clients are refused. */
+  readonly withoutRedis: 'local' | 'refuse';
+};
+
 /** Sign-in at the customer desk, which is a public client of an OpenID Connect issuer. */
 export type DeskSignIn = {
   readonly issuer: string;
@@ -271,6 +284,8 @@ export type GatewayConfig = {
   readonly corsOrigins: readonly string[];
   /** How the access rules of the supergraph are enforced. */
   readonly authorization: AuthorizationConfig;
+  /** Undefined if clients have no limits. */
+  readonly clientLimits: ClientLimitsConfig | undefined;
   /** Where and how mutations and refusals are audited, if at all. */
   readonly audit: AuditConfig | undefined;
   /** Whether operations that are not in the manifests are refused (`on`) or only logged (`learn`). */
@@ -357,6 +372,20 @@ const watchAuditKey = (env: Env, { AUDIT_KEY: key }: z.output<typeof AuditKeyEnv
       return false;
     },
   });
+
+const readClientLimits = (values: z.output<typeof GatewayEnv>, env: Env): ClientLimitsConfig | undefined => {
+  const { PLANS: plansFile, BUDGETS: budgets, CLIENT_LIMITS_WITHOUT_REDIS: withoutRedis } = values;
+  if (plansFile === undefined) return undefined;
+  if (namesOfSet(['REDIS_URL'], env).length === 0) {
+    if (withoutRedis === 'refuse')
+      throw new ConfigError('REDIS_URL: is required with CLIENT_LIMITS_WITHOUT_REDIS=refuse');
+    if (values.CLUSTER_WORKERS > 1)
+      throw new ConfigError(
+        'CLUSTER_WORKERS: must be 1 with PLANS and without REDIS_URL, as workers count together there',
+      );
+  }
+  return { plansFile, budgets, withoutRedis };
+};
 
 /** Returns the names of variables that are not secrets. */
 export const withoutSecrets = (names: readonly string[], secrets: readonly string[]): string[] =>
@@ -445,6 +474,7 @@ export const readConfig = (
       policiesFile: values.POLICIES,
       policyTimeoutMs: values.POLICY_TIMEOUT_MS,
     },
+    clientLimits: readClientLimits(values, env),
     audit: values.AUDIT_LOG
       ? {
           file: auditFileOf(values.AUDIT_LOG, worker),

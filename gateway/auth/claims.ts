@@ -43,7 +43,7 @@ const scopesOf = (claims: JWTPayload, names: ClaimNames): ReadonlySet<string> =>
   );
 
 /** Returns a claim. A claim with dots in its own name, such as `https://shop.example/roles`, takes precedence over a path. */
-const claimOf = (claims: JWTPayload, name: string): unknown =>
+export const claimOf = (claims: JWTPayload, name: string): unknown =>
   Object.hasOwn(claims, name) ? claims[name] : name.split('.').reduce<unknown>(ownProperty, claims);
 
 const ownProperty = (value: unknown, name: string): unknown =>

@@ -38,3 +38,14 @@ export type Measurements = {
   /** Share of the keys that a provider operation did not have to be called for, from 0 to 1. */
   readonly hitRateOf: (subgraph: string, operation: string) => number;
 };
+
+/** Decides whether an operation may spend what it costs. Called once, after planning and before anything is fetched. */
+export type SpendingGuard<Context> = (estimate: CallEstimate, context: Context) => Promise<Spending>;
+
+/** What was reserved for a running operation. */
+export type Spending = {
+  /** The calls that it may make, by subgraph. A subgraph that is missing is not limited by a budget. */
+  readonly allowed: ReadonlyMap<string, number>;
+  /** Ends the operation: `calls` are the provider calls that were made, by subgraph. Returns what was not used. Idempotent. */
+  readonly settle: (calls: ReadonlyMap<string, number>) => void;
+};

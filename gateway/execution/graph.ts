@@ -108,12 +108,12 @@ export type GraphCallCosts<Context> = Pick<OperationCallOptions, 'providerOf' | 
   readonly inputOf: (context: Context) => Omit<EstimateInput, 'variables'>;
   /**
    * Called before anything is fetched. Throws a GraphQLError to refuse the operation. Returns a function to call when it has
-   * ended, which returns the provider calls that it has made.
+   * ended, or was not executed after all, which returns the provider calls that it has made.
    */
   readonly begin: (cost: OperationCost, context: Context) => EndCalls | Promise<EndCalls>;
 };
 
-type EndCalls = () => readonly Readonly<CallStatsRow>[];
+type EndCalls = (wasExecuted: boolean) => readonly Readonly<CallStatsRow>[];
 
 /** One version of the graph: a supergraph and the programs of the operations in use. */
 export type Graph<Context> = {
@@ -357,18 +357,18 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
           const cost = program.calls.estimateNow(input);
           return { ...NOTHING_FETCHED, explanation: { cost, objects: estimate.objects, plan: program.explain() } };
         }
-        if (beforeMutation) await beforeMutation(operation, coerced);
         const beginning = callCosts.begin(program.calls.estimate(input), context);
         const endCalls = beginning instanceof Promise ? await beginning : beginning;
         let response: ExecutionResponse | undefined;
         try {
+          if (beforeMutation) await beforeMutation(operation, coerced);
           // Nothing has started yet, so no part of a mutation has been executed.
           signal?.throwIfAborted();
           response = await run(program, estimate, variables, context, deadline, () => {
             hasStarted = true;
           });
         } finally {
-          const rows = endCalls();
+          const rows = endCalls(hasStarted);
           // A failure tells nothing of the usual costs.
           if (response?.errors.length === 0) program.calls.record(input, rows, response.data);
         }

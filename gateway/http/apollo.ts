@@ -19,11 +19,13 @@ import { createDocumentGuard } from '../../subgraphs/kit/limits/document-guard.t
 import { LIMIT_EXCEEDED } from '../../subgraphs/kit/limits/limit-error.ts';
 import type { FindUnmetRules } from '../auth/authorizer.ts';
 import type { GatewayConfig } from '../config.ts';
+import type { SpendingGuard } from '../cost/calls.ts';
 import type { ProviderCosts } from '../cost/estimate-calls.ts';
 import { createMeasurements } from '../cost/measurements.ts';
 import { createCompiledGateway, type SupergraphSource } from '../execution/gateway.ts';
 import type { Transports } from '../transports/transport.ts';
 import { withTrace } from '../transports/with-trace.ts';
+import { beginCalls } from './begin-calls.ts';
 import type { RequestContext } from './context.ts';
 import { createDebugLogPlugin } from './debug-log.ts';
 import { createCacheControlPlugin, reportPlugin } from './report.ts';
@@ -44,6 +46,8 @@ export type ApolloOptions = {
   readonly findUnmetRules: FindUnmetRules;
   /** What is known of the costs of a subgraph's provider. Default: nothing. */
   readonly providerOf?: ((subgraph: string) => ProviderCosts | undefined) | undefined;
+  /** Limits the provider calls of operations. Undefined if nobody's are limited. */
+  readonly guard?: SpendingGuard<RequestContext> | undefined;
   readonly plugins: readonly ApolloServerPlugin<RequestContext>[];
 };
 
@@ -57,6 +61,9 @@ export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
   ...ROUTE_ERROR_CODES,
   'PAYLOAD_TOO_LARGE',
   'OVERLOADED',
+  'RATE_LIMITED',
+  'BUDGET_EXCEEDED',
+  'LIMITS_UNAVAILABLE',
   'AUDIT_UNAVAILABLE',
   'ERRORS_OMITTED',
   LIMIT_EXCEEDED,
@@ -89,6 +96,7 @@ export const createApollo = async ({
   safelist,
   findUnmetRules,
   providerOf = () => undefined,
+  guard,
   plugins,
 }: ApolloOptions): Promise<GraphPipeline> => {
   // Apollo's gateway reports usage to Apollo as soon as it is constructed. Only the environment can disable that; there is no
@@ -123,12 +131,10 @@ export const createApollo = async ({
         isCustomer: identity.customerEmail !== undefined,
         noCache: options.noCache,
       }),
-      begin: (cost, context) => {
-        const { callStats } = context.telemetry;
-        for (const [subgraph, allowance] of cost.allowances) callStats.allow(subgraph, allowance);
-        context.allowanceOf = cost.allowanceOf;
-        return callStats.rows;
-      },
+      begin: (cost, context) =>
+        guard
+          ? guard(cost.bySubgraph, context).then((spending) => beginCalls(cost, context, spending))
+          : beginCalls(cost, context),
     },
   });
   const documents = createDocumentGuard<RequestContext>({

@@ -6,7 +6,11 @@ import type { OperationOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { createRequestOptions, type RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import type { PolicyRequest } from '../auth/policies.ts';
+import type { Client } from '../cost/client.ts';
+import type { Usage } from '../cost/counters/counter.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
+import type { Plan } from '../cost/plans.ts';
+import type { ExceededBudget } from '../cost/spending-guard.ts';
 import type { Explanation } from '../execution/explain.ts';
 import type { BeforeMutation } from '../execution/graph.ts';
 import type { Reply } from '../transports/graphql-reply.ts';
@@ -17,6 +21,14 @@ export type RequestContext = {
   readonly options: OperationOptions;
   /** Who sends the request. */
   readonly identity: Identity;
+  /** The client, as limits and the fair queue distinguish clients. */
+  readonly client: Client;
+  /** What the client may use. Undefined if it has no limits. */
+  readonly plan: Plan | undefined;
+  /** The client's counters when the request arrived. */
+  readonly usages: readonly Usage[];
+  /** Budgets that the request would have exceeded if they were enforced. */
+  readonly exceededBudgets: ExceededBudget[];
   /** Returns the client's IP address. */
   readonly address: () => string;
   /** Detail of the report for the client. The telemetry may be more detailed, for the log. */
@@ -25,8 +37,10 @@ export type RequestContext = {
   readonly requestHeaders: PolicyRequest['headers'];
   /** The client's headers to forward to subgraphs. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Adds a header to the response. */
+  /** Adds a value to a header of the response. */
   readonly returnHeader: (name: string, value: string) => void;
+  /** Replaces a header of the response. */
+  readonly setHeader: (name: string, value: string) => void;
   /** Call statistics and freshness of the response, if they are recorded. */
   readonly telemetry: RequestTelemetry;
   /** The trace of the request, if it is recorded. */
@@ -42,53 +56,46 @@ export type RequestContext = {
   beforeMutation: BeforeMutation | undefined;
   /** Set if the operation is only to be explained. Receives the explanation. */
   readonly explain: { explanation?: Explanation | undefined } | undefined;
-  /** Returns the provider calls that a subgraph request may cause, by its document. Set when the operation is planned. */
-  allowanceOf: ((document: object) => CallAllowance) | undefined;
+  /**
+   * Returns the provider calls that a request to a subgraph may cause, by its document; undefined if they are not limited. Set
+   * when the operation is planned.
+   */
+  allowanceOf: ((subgraph: string, document: object) => CallAllowance | undefined) | undefined;
   /** Returns the context of an in-process subgraph. All fetches of the request share it, and thereby its loaders. */
   readonly contextOf: (subgraph: Subgraph) => object;
 };
 
 /** Creates the context of one client request. */
-export const createRequestContext = ({
-  options,
-  identity,
-  address,
-  clientReport,
-  requestHeaders,
-  headers,
-  returnHeader,
-  fetched,
-  explain,
-}: Pick<
-  RequestContext,
-  | 'options'
-  | 'identity'
-  | 'address'
-  | 'clientReport'
-  | 'requestHeaders'
-  | 'headers'
-  | 'returnHeader'
-  | 'fetched'
-  | 'explain'
->): RequestContext => {
+export const createRequestContext = (
+  request: Pick<
+    RequestContext,
+    | 'options'
+    | 'identity'
+    | 'client'
+    | 'plan'
+    | 'usages'
+    | 'address'
+    | 'clientReport'
+    | 'requestHeaders'
+    | 'headers'
+    | 'returnHeader'
+    | 'setHeader'
+    | 'fetched'
+    | 'explain'
+  >,
+): RequestContext => {
+  const { options, identity } = request;
   const contexts = new Map<Subgraph, object>();
   const { call, ...telemetry } = createRequestOptions(options);
   return {
-    options,
-    identity,
-    address,
-    clientReport,
-    requestHeaders,
-    headers,
-    returnHeader,
+    ...request,
+    exceededBudgets: [],
     telemetry,
     trace: options.report === 'trace' ? { fetches: [] } : undefined,
     call,
     stale: [],
     responses: new Map(),
-    fetched,
     beforeMutation: undefined,
-    explain,
     allowanceOf: undefined,
     contextOf: (subgraph) => {
       const context = contexts.get(subgraph) ?? subgraph.createContext(call, identity);

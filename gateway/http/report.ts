@@ -2,11 +2,14 @@ import type { ApolloServerPlugin } from '@apollo/server';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { type WrittenReport, writeReport } from '../../subgraphs/kit/protocol/report.ts';
 import { type ClientExplanation, toClientExplanation } from '../cost/client-explanation.ts';
+import type { ExceededBudget } from '../cost/spending-guard.ts';
 import type { Trace } from '../transports/trace.ts';
 import type { RequestContext } from './context.ts';
 
 /** The content of `extensions.tributary`. */
 export type ClientReport = Pick<WrittenReport, 'stale' | 'calls'> & {
+  /** The budgets that the operation exceeds, where they are only measured. */
+  readonly budget?: readonly ExceededBudget[];
   /** Time from the arrival of the request to the completion of its response, in milliseconds. */
   readonly timeMs?: number;
   /** The plan, fetches and provider calls, with times in milliseconds since the arrival of the request. */
@@ -15,7 +18,7 @@ export type ClientReport = Pick<WrittenReport, 'stale' | 'calls'> & {
   readonly explain?: ClientExplanation;
 };
 
-/** Adds `extensions.tributary`: notes about stale data and, if requested, the cost of the response. */
+/** Adds `extensions.tributary`: notes about stale data, exceeded budgets and, if requested, the cost of the response. */
 export const reportPlugin: ApolloServerPlugin<RequestContext> = {
   requestDidStart: async () => ({
     willSendResponse: async ({ response, contextValue }) => {
@@ -50,13 +53,13 @@ export const createCacheControlPlugin = (scope: 'PRIVATE' | 'PUBLIC'): ApolloSer
   }),
 });
 
-const toClientReport = ({
-  stale,
-  telemetry,
-  trace,
-  clientReport,
-  explain,
-}: RequestContext): ClientReport | undefined => {
+const toClientReport = (context: RequestContext): ClientReport | undefined => {
+  const report = toCostReport(context);
+  const { exceededBudgets } = context;
+  return exceededBudgets.length > 0 ? { ...report, budget: exceededBudgets } : report;
+};
+
+const toCostReport = ({ stale, telemetry, trace, clientReport, explain }: RequestContext): ClientReport | undefined => {
   if (explain) return explain.explanation && { explain: toClientExplanation(explain.explanation) };
   const callStats = clientReport && telemetry.callStats;
   const report = writeReport(stale, callStats ? { callStats } : {});

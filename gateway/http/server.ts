@@ -16,8 +16,11 @@ import { authenticatesRequests } from '../auth/auth-config.ts';
 import { createAuthorizer } from '../auth/authorizer.ts';
 import { loadPolicies } from '../auth/policies.ts';
 import { chooseTenant } from '../auth/tenant.ts';
+import { type Admitted, rateLimitHeaders } from '../cost/client-limits.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
+import { RATE_LIMIT_HEADERS } from '../cost/rate-limit-headers.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
+import { openClientLimits, unlimited } from './client-limits.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
 import { createSafelistGuard, hasInvalidHash, readRequestedOperation, readSafelist } from './safelist.ts';
 import { addLandingPageHeaders, registerPages } from './static-pages.ts';
@@ -30,7 +33,10 @@ export type GatewayServer = {
   readonly close: () => Promise<void>;
 };
 
-export type GatewayServerOptions = Omit<ApolloOptions, 'cache' | 'safelist' | 'turns' | 'findUnmetRules' | 'plugins'> &
+export type GatewayServerOptions = Omit<
+  ApolloOptions,
+  'cache' | 'safelist' | 'turns' | 'findUnmetRules' | 'guard' | 'plugins'
+> &
   Pick<ProcessInfrastructure, 'redis' | 'health'> & {
     /** The tenants whose providers this process calls. */
     readonly tenants?: Tenants | undefined;
@@ -77,12 +83,15 @@ const openGatewayServer = async (
   opened.push(async () => stopWatching());
   const isDebug = log.isLevelEnabled('debug');
   const turns = createTurnQueue();
+  const clientLimits = await openClientLimits({ config, supergraph: options.supergraph, redis, log });
+  opened.push(async () => clientLimits.close());
   const { apollo, schemaText } = await createApollo({
     ...options,
     turns,
     cache,
     safelist,
     findUnmetRules: createAuthorizer(decide && { decide, timeoutMs, log }),
+    guard: clientLimits.guard,
     plugins: audit ? [audit.plugin] : [],
   });
   opened.push(() => apollo.stop());
@@ -107,6 +116,7 @@ const openGatewayServer = async (
     origin: config.corsOrigins.includes('*') ? true : [...config.corsOrigins],
     methods: ['GET', 'POST'],
     maxAge: 86_400,
+    ...(config.clientLimits && { exposedHeaders: RATE_LIMIT_HEADERS }),
   });
   const openFetchedBytes = createFetchedBytes(config.fetchedBytes);
   // Loaded only where it is used, because the verification of tokens is slow to load.
@@ -139,6 +149,20 @@ const openGatewayServer = async (
     if (!isUnproved) return identity;
     return identity.tenant === undefined ? ANONYMOUS : { ...ANONYMOUS, tenant: identity.tenant };
   };
+  /** Counts a request. Returns its client, or undefined if the request was refused. */
+  const admit = async (
+    identity: Identity,
+    { ip }: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<Admitted | undefined> => {
+    const admitted = await clientLimits.admit(identity, ip);
+    reply.headers(rateLimitHeaders(admitted.usages));
+    const { refusal } = admitted;
+    if (!refusal) return admitted;
+    if (refusal.retryAfterS !== undefined) reply.header('retry-after', refusal.retryAfterS);
+    sendRefusal(reply, refusal);
+    return undefined;
+  };
   const arrivals = new WeakMap<FastifyRequest, Arrival>();
   const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Arrival;
   app.route({
@@ -165,7 +189,9 @@ const openGatewayServer = async (
       const isPage = isGet && config.explorer && !request.url.includes('?');
       const identity = isPage ? ANONYMOUS : await identify(request, reply, deadline.signal);
       if (!identity) return reply;
-      arrivals.set(request, { ...deadline, identity });
+      const admitted = isPage ? unlimited(identity, request.ip) : await admit(identity, request, reply);
+      if (!admitted) return reply;
+      arrivals.set(request, { ...deadline, identity, ...admitted });
       return undefined;
     },
     preHandler: async (request, reply) => {
@@ -184,16 +210,20 @@ const openGatewayServer = async (
         context: async (request, reply) => {
           const fetched = openFetchedBytes();
           reply.raw.once('close', fetched.release);
-          const { identity, ...deadline } = arrivalOf(request);
+          const { identity, client, plan, usages, signal, deadlineAt } = arrivalOf(request);
           const { report, noCache } = readOptions(request.headers);
           const isExplained = request.headers[EXPLAIN_HEADER] !== undefined;
           const clientReport = config.reportAllowed ? report : undefined;
           return createRequestContext({
             clientReport,
             identity,
+            client,
+            plan,
+            usages,
             address: () => request.ip,
             options: {
-              ...deadline,
+              signal,
+              deadlineAt,
               noCache: config.noCacheAllowed && noCache,
               report: isDebug ? 'trace' : clientReport,
               reportMaxAge: request.method === 'GET',
@@ -201,6 +231,7 @@ const openGatewayServer = async (
             requestHeaders: request.headers,
             headers: pick(request.headers, config.forwardHeaders),
             returnHeader: (name, value) => appendHeader(reply, name, value),
+            setHeader: (name, value) => void reply.header(name, value),
             fetched,
             explain: isExplained ? {} : undefined,
           });
@@ -226,7 +257,8 @@ const openGatewayServer = async (
 };
 
 /** The state of a request before its body is read. */
-type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> & { readonly identity: Identity };
+type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> &
+  Pick<Admitted, 'client' | 'plan' | 'usages'> & { readonly identity: Identity };
 
 /** The header of a request whose operation is explained and not executed, whatever its value. */
 const EXPLAIN_HEADER = 'x-tributary-explain';

@@ -101,7 +101,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
           ...writeOptions({
             ...options,
             report: clientReport ?? (isBundled ? 'calls' : undefined),
-            allowance: isBundled ? context.allowanceOf?.(document) : undefined,
+            allowance: isBundled ? context.allowanceOf?.(name, document) : undefined,
           }),
           ...(sign && { [IDENTITY_HEADER]: await sign(identity, body) }),
           'content-type': 'application/json',

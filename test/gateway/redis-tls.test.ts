@@ -25,6 +25,7 @@ test('the user may run every command of the sources, and no other', () => {
   const text = [
     'connectors/rate-limits/redis.ts',
     'connectors/reads/store.ts',
+    'gateway/cost/counters/redis.ts',
     'gateway/http/apq-cache.ts',
     'runtime/redis.ts',
   ]

@@ -104,6 +104,8 @@ describe('the code', () => {
     'QUERY_NOT_IN_SAFELIST',
     'GRAPHQL_VALIDATION_FAILED',
     'OVERLOADED',
+    'RATE_LIMITED',
+    'BUDGET_EXCEEDED',
     'METHOD_NOT_ALLOWED',
   ])('%s, which refers to the client’s request, is not passed on', async (code) => {
     const { ask, answer } = await start();

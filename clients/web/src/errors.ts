@@ -15,7 +15,10 @@ export const failuresOf = (error: ErrorLike | undefined): readonly Failure[] => 
 
 const DEFINITE: ReadonlySet<string | undefined> = new Set([
   'BAD_USER_INPUT',
+  'BUDGET_EXCEEDED',
+  'LIMITS_UNAVAILABLE',
   'OVERLOADED',
+  'RATE_LIMITED',
   'UPSTREAM_NOT_FOUND',
   'UPSTREAM_RATE_LIMITED',
   'UPSTREAM_REJECTED',
