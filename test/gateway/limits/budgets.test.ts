@@ -9,7 +9,7 @@ import { startStack } from '../../helpers/stack.ts';
 import { headersOf, TOKEN_ENV } from '../../helpers/tokens.ts';
 import { hasTool } from '../../helpers/tools.ts';
 
-/* Budgets of clients in provider calls. At an external subgraph, each fetch is one call. */
+/* Budgets of clients in provider calls. At an external subgraph, each request is one call, and is sent twice at most. */
 
 const PEOPLE = { 1: { id: '1', name: 'Ada' }, 2: { id: '2', name: 'Bjorn' } } as const;
 const personOf = ({ id }: { id: string }) => PEOPLE[Number(id) as 1 | 2];
@@ -70,7 +70,7 @@ const untilMidnightS = () => Math.ceil((86_400_000 - (Date.now() % 86_400_000)) 
 beforeEach(stopClock);
 afterEach(resetClock);
 
-test('an operation that can make too many calls is refused, and nothing is fetched', async () => {
+test('an operation that is expected to make too many calls is refused, and nothing is fetched', async () => {
   const gateway = await start({ callsPerOperation: { people: 1 } });
   const { status, data, errors } = await send(gateway, FRIEND);
   expect({ status, data, errors }).toEqual({
@@ -79,11 +79,12 @@ test('an operation that can make too many calls is refused, and nothing is fetch
     errors: [
       {
         message:
-          'The operation can make 2 provider calls to people; the budget is 1, of which 1 are left (plans.standard.callsPerOperation.people in PLANS). Request less at once.',
+          'The operation is expected to make 2 provider calls to people, at most 4; the budget is 1, of which 1 are left (plans.standard.callsPerOperation.people in PLANS). Request less at once.',
         extensions: {
           code: 'BUDGET_EXCEEDED',
           subgraph: 'people',
           estimate: 2,
+          atMost: 4,
           budget: 1,
           left: 1,
           setting: 'plans.standard.callsPerOperation.people',
@@ -111,6 +112,7 @@ test('a day’s calls are refused beyond the budget, until midnight', async () =
     code: 'BUDGET_EXCEEDED',
     subgraph: 'people',
     estimate: 2,
+    atMost: 4,
     budget: 3,
     left: 1,
     setting: 'plans.standard.callsPerDay.people',
@@ -132,7 +134,7 @@ test('the rate of calls is limited, and the headers say what is left', async () 
   const refused = await send(gateway, FRIEND);
   expect([refused.status, refused.errors?.[0]?.extensions]).toEqual([
     429,
-    { code: 'BUDGET_EXCEEDED', estimate: 3, budget: 4, left: 1, setting: 'plans.standard.calls' },
+    { code: 'BUDGET_EXCEEDED', estimate: 3, atMost: 6, budget: 4, left: 1, setting: 'plans.standard.calls' },
   ]);
   advanceClock((Number(refused.headers.get('retry-after')) - 1) * 1_000);
   expect((await send(gateway, FRIEND)).status).toBe(429);
@@ -204,6 +206,7 @@ test('BUDGETS=measure refuses nothing, and reports what it would refuse', async 
       {
         subgraph: 'people',
         estimate: 2,
+        atMost: 4,
         budget: 2,
         left: 0,
         setting: 'plans.standard.callsPerDay.people',
@@ -259,7 +262,25 @@ describe('of the bundled graph', () => {
     expect(stack.hubspot.calls).toHaveLength(calls);
   });
 
-  test('a subgraph over HTTP reports its calls where a plan limits them, and to nobody else', async () => {
+  test('an operation stops where its budget ends, and keeps what it has read', async () => {
+    const { path } = writePlans({ default: 'a', plans: { a: { callsPerOperation: { payments: 11 } } } });
+    const stack = await startStack({ env: { PLANS: path } });
+    onTestFinished(stack.close);
+    // Expected are five searches for accounts and five for payments. Here, each takes three pages.
+    stack.stripe.fail({
+      on: 'customers/search',
+      times: 10,
+      rewrite: (body) => body.replace('"has_more":false,"next_page":null', '"has_more":true,"next_page":"MA"'),
+    });
+    const query = '{ customers(first: 50) { edges { node { id payments(first: 1) { edges { node { id } } } } } } }';
+    const { status, data, errors = [] } = await send(stack, query);
+    expect(status).toBe(200);
+    expect((data as { customers: { edges: unknown[] } }).customers.edges).toHaveLength(50);
+    expect(new Set(errors.map(({ extensions }) => extensions['code']))).toEqual(new Set(['BUDGET_EXCEEDED']));
+    expect(stack.stripe.calls).toHaveLength(11);
+  });
+
+  test('a subgraph over HTTP reports its calls, which count where a plan limits them', async () => {
     const received: unknown[] = [];
     const row = { subgraph: 'payments', operation: 'GET /v1/payment_intents', calls: 6.5 };
     const server = await startHttpServer((request, response) => {
@@ -284,7 +305,7 @@ describe('of the bundled graph', () => {
     const query = '{ payment(id: "pi_3x") { id status } }';
     const as = (subject: string) => ({ headers: headersOf({ subject, scopes: ['payments:read'] }) });
     const other = await send(stack, query, as('other'));
-    expect([other.status, other.left, received]).toEqual([200, undefined, [undefined]]);
+    expect([other.status, other.left, other.extensions, received]).toEqual([200, undefined, undefined, ['1']]);
     const limited = await send(stack, query, as('limited'));
     expect([limited.status, limited.left, limited.extensions, received.at(-1)]).toEqual([200, 93, undefined, '1']);
     expect((await send(stack, query, as('limited'))).left).toBe(86);
