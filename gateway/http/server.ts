@@ -3,6 +3,7 @@ import cors from '@fastify/cors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createAdmission, withAdmission } from '../../runtime/admission.ts';
 import { appendHeader } from '../../runtime/append-header.ts';
+import type { Client } from '../../runtime/client-usage.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { createHttpApp, type Health, requestSignal } from '../../runtime/http-app.ts';
 import { sendError, sendRefusal } from '../../runtime/send-refusal.ts';
@@ -16,6 +17,7 @@ import { authenticatesRequests } from '../auth/auth-config.ts';
 import { createAuthorizer } from '../auth/authorizer.ts';
 import { loadPolicies } from '../auth/policies.ts';
 import { chooseTenant } from '../auth/tenant.ts';
+import { clientOf } from '../cost/client.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
@@ -137,7 +139,7 @@ export const startGatewayServer = async ({
       const isPage = isGet && config.explorer && !request.url.includes('?');
       const identity = isPage ? ANONYMOUS : await identify(request, reply);
       if (!identity) return reply;
-      arrivals.set(request, { ...deadline, identity });
+      arrivals.set(request, { ...deadline, identity, client: { id: clientOf(identity, request.ip), weight: 1 } });
       return undefined;
     },
     preHandler: async (request, reply) => {
@@ -151,7 +153,7 @@ export const startGatewayServer = async ({
     ...(config.explorer && { onSend: addLandingPageHeaders }),
     handler: withAdmission(
       createAdmission(config.admission),
-      (request) => arrivalOf(request).signal,
+      arrivalOf,
       fastifyApolloHandler<RequestContext>(apollo, {
         context: async (request, reply) => {
           const fetched = openFetchedBytes();
@@ -211,7 +213,11 @@ export const startGatewayServer = async ({
 };
 
 /** The state of a request before its body is read. */
-type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> & { readonly identity: Identity };
+type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> & {
+  readonly identity: Identity;
+  /** The client that the request counts for, and its share of what clients share. */
+  readonly client: Client;
+};
 
 /** Headers that authenticate a request. */
 const CREDENTIAL_HEADERS = ['authorization', 'x-api-key'];

@@ -82,7 +82,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
       headers: {
         ...headers,
         // The gateway's own statistics may be more detailed, for its log.
-        ...writeOptions({ ...options, report: clientReport }),
+        ...writeOptions({ ...options, report: clientReport, ...(!isBundled && { client: undefined }) }),
         ...(sign && { [IDENTITY_HEADER]: await sign(identity, body) }),
         'content-type': 'application/json',
         accept: 'application/graphql-response+json, application/json',
@@ -101,7 +101,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     return reply;
   };
 
-  const joiner = createJoiner({ distinguishesIdentities: sign !== undefined });
+  const joiner = createJoiner({ distinguishesIdentities: sign !== undefined, distinguishesClients: isBundled });
 
   const mutate = async (body: string, context: RequestContext): Promise<SubgraphResponse> => {
     const startMs = startOf(context);

@@ -171,7 +171,7 @@ export const serve = async (
       },
       handler: withAdmission(
         admission,
-        (request) => arrivalOf(request).signal,
+        arrivalOf,
         fastifyApolloHandler(apollo, {
           context: async (request) => {
             const arrival = arrivalOf(request);

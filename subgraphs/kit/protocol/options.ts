@@ -1,3 +1,4 @@
+import type { Client } from '../../../runtime/client-usage.ts';
 import { monotonicNow } from '../../../runtime/clock.ts';
 
 /** Options of an operation, from a client or from the gateway on its behalf. */
@@ -12,10 +13,16 @@ export type OperationOptions = {
   readonly report: 'calls' | 'trace' | undefined;
   /** Whether the response reports how much longer it is fresh. */
   readonly reportMaxAge: boolean;
+  /** The client of the gateway that providers' rate limits are shared by. Undefined if it is not known. */
+  readonly client?: Client | undefined;
 };
 
+/** Minimum and maximum weight of a client. */
+export const CLIENT_WEIGHTS = { min: 0.01, max: 100 } as const;
+
 /** The options that headers carry. */
-export type HeaderOptions = Omit<OperationOptions, 'signal' | 'deadlineAt'> & {
+export type HeaderOptions = Omit<OperationOptions, 'signal' | 'deadlineAt' | 'client'> & {
+  readonly client: Client | undefined;
   /** Time until the deadline, in milliseconds: each process has its own clock. Undefined if there is no deadline. */
   readonly timeoutMs: number | undefined;
 };
@@ -48,12 +55,21 @@ const HEADERS: { readonly [Option in keyof HeaderOptions]: Header<HeaderOptions[
     read: (header) => header === '1',
     write: (reportMaxAge) => (reportMaxAge ? '1' : undefined),
   },
+  client: {
+    name: 'x-tributary-client',
+    read: (header) => {
+      const [, id, weight] = (typeof header === 'string' && /^([\w-]{1,64});([\d.]{1,6})$/.exec(header)) || [];
+      const isValid = Number(weight) >= CLIENT_WEIGHTS.min && Number(weight) <= CLIENT_WEIGHTS.max;
+      return id !== undefined && isValid ? { id, weight: Number(weight) } : undefined;
+    },
+    write: (client) => client && `${client.id};${Number(client.weight.toFixed(2))}`,
+  },
 };
 
 /** Writes an operation's options as headers for a subgraph. */
 export const writeOptions = ({ deadlineAt, ...options }: Omit<OperationOptions, 'signal'>): Record<string, string> => {
   const timeoutMs = Number.isFinite(deadlineAt) ? Math.max(0, deadlineAt - monotonicNow()) : undefined;
-  const values: HeaderOptions = { ...options, timeoutMs };
+  const values: HeaderOptions = { client: undefined, ...options, timeoutMs };
   const headers: Record<string, string> = {};
   for (const option of OPTIONS) {
     const { name, write } = HEADERS[option] as Header<unknown>;
