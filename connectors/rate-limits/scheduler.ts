@@ -49,8 +49,8 @@ export type RequestScheduler = {
    * at once, it would wait for its own permit. Returns a function that releases the permit if no request has taken it.
    */
   readonly acquireAhead: (request: RequestToSchedule & { readonly priority: Priority }) => Promise<() => void>;
-  /** Returns the one of two clients that goes first. Undefined stands for requests that name no client. */
-  readonly lighterOf: (one: Client | undefined, other: Client | undefined) => Client | undefined;
+  /** Makes a request that may be waiting already serve another caller too: the later deadline, and the better place. */
+  readonly join: (priority: Priority, joining: Priority) => void;
   /** The error for an operation that its rate limits blocked at the last attempt; undefined if they did not. */
   readonly rateLimitError: (operation: string) => UpstreamError | undefined;
 };
@@ -401,7 +401,16 @@ export const createRequestScheduler = ({
 
   return {
     rateLimitError,
-    lighterOf: (one, other) => (usage.of(other ?? UNKNOWN_CLIENT) < usage.of(one ?? UNKNOWN_CLIENT) ? other : one),
+    join: (priority, joining) => {
+      const { isBackground } = priority;
+      priority.deadlineAt = Math.max(priority.deadlineAt, joining.deadlineAt);
+      priority.isBackground &&= joining.isBackground;
+      if (joining.isBackground) return;
+      if (!isBackground && usage.of(clientOf(joining)) >= usage.of(clientOf(priority))) return;
+      priority.client = joining.client;
+      // A place that its former client had to leave to others may be free.
+      if (waiting.size > 0) void dispatch();
+    },
     acquire: async (request) => takeAcquired(request) ?? enqueue(request),
     acquireAhead: async (request) => {
       const permit = await enqueue(request);

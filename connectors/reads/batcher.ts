@@ -31,7 +31,7 @@ export type BatcherOptions<Key, Value> = {
   /** Sends one provider request. */
   readonly fetch: (keys: readonly Key[], options: RequestOptions) => Promise<BatchResult<Key, Value>>;
   /** Grants the permit of one request. More keys are collected meanwhile. */
-  readonly scheduler: Pick<RequestScheduler, 'acquireAhead' | 'lighterOf' | 'rateLimitError'>;
+  readonly scheduler: Pick<RequestScheduler, 'acquireAhead' | 'join' | 'rateLimitError'>;
   /** Stores fetched values, by id. Until it resolves, their keys are not requested again. */
   readonly onResult?: ((fetched: ReadonlyMap<string, Fetched<Value>>) => Promise<void>) | undefined;
   /** A strictly monotonic clock; see `createMonotonicClock`. */
@@ -236,13 +236,10 @@ export const createBatcher = <Key, Value>({
     const { batch } = inFlightKey;
     inFlightKey.waiters += 1;
     batch.waiters += 1;
-    batch.priority.deadlineAt = Math.max(batch.priority.deadlineAt, priority?.deadlineAt ?? NO_DEADLINE);
-    if (!priority?.isBackground) {
-      batch.priority.client = batch.priority.isBackground
-        ? priority?.client
-        : scheduler.lighterOf(batch.priority.client, priority?.client);
-    }
-    batch.priority.isBackground &&= priority?.isBackground ?? false;
+    scheduler.join(
+      batch.priority,
+      priority ?? { deadlineAt: NO_DEADLINE, isBackground: false, flow: batch.priority.flow },
+    );
     if (requestStats) for (const callStats of requestStats) batch.requestStats.add(callStats);
   };
 
