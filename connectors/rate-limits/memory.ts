@@ -98,6 +98,8 @@ export type Blocked = {
    * there.
    */
   readonly costWindows: readonly RateWindow[];
+  /** Whether the client has to leave a reserve, so that a request of another client may succeed. */
+  readonly leavesReserve: boolean;
 };
 
 /**
@@ -261,15 +263,17 @@ export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => nu
       const { id, windows, cost, client } = reservation;
       let waitMs = 0;
       let costWindows: RateWindow[] | undefined;
+      let leavesReserve = false;
       for (const window of windows) {
         const ownMs = waitFor(window, reservation);
+        leavesReserve ||= ownMs > 0 && standingOf(stateOf(window), reservation) === 'heavy';
         if (ownMs > 0 && window.unit === 'cost') costWindows = [...(costWindows ?? []), window];
         waitMs = Math.max(waitMs, ownMs);
       }
       if (waitMs > 0) {
         // From now on, heavier clients leave it the reserve.
         if (client) for (const window of windows) stateOf(window).clients.add(client, 0);
-        return { waitMs, costWindows: costWindows ?? [] };
+        return { waitMs, costWindows: costWindows ?? [], leavesReserve };
       }
       for (const window of windows) {
         const state = stateOf(window);

@@ -170,7 +170,7 @@ end
 
 const ACQUIRE = `${HELPERS}
 local member, mayUseReserve = ARGV[3], ARGV[4] == '1'
-local wait, costWindows, taken = 0, {}, {}
+local wait, costWindows, taken, leavesReserve = 0, {}, {}, 0
 for i = 1, #KEYS, 3 do
   local reservations, state, clients, at = KEYS[i], KEYS[i + 1], KEYS[i + 2], 4 * (i + 2) / 3 + 1
   local calls, window, units = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 3])
@@ -183,6 +183,7 @@ for i = 1, #KEYS, 3 do
   local needed = math.min(units or 1, calls)
   local reserved, isLight = standingOf(clients, member, mayUseReserve, calls, needed)
   table.insert(taken, needed)
+  if reserved > 0 then leavesReserve = 1 end
   if pausedUntil and pausedUntil > now then
     wait = math.max(wait, pausedUntil - now)
     if units then table.insert(costWindows, (i - 1) / 3) end
@@ -204,7 +205,7 @@ if wait > 0 then
   if member ~= '' then
     for i = 3, #KEYS, 3 do addDemand(KEYS[i], member) end
   end
-  return { wait, unpack(costWindows) }
+  return { wait, leavesReserve, unpack(costWindows) }
 end
 for i = 1, #KEYS, 3 do
   local at = 4 * (i + 2) / 3 + 1
@@ -283,16 +284,18 @@ const memberOf = (client: Client | undefined): string => (client ? `${client.wei
  * process's own limits then apply.
  */
 const toBlocked = (response: unknown, windows: readonly RateWindow[]): Blocked | undefined => {
-  const [waitMs, ...indexes]: unknown[] = Array.isArray(response) ? response : [];
+  const [waitMs, leavesReserve, ...indexes]: unknown[] = Array.isArray(response) ? response : [];
   const maxMs = Math.max(MAX_PAUSE_MS, ...windows.map(({ windowMs }) => windowMs));
   if (typeof waitMs !== 'number' || waitMs <= 0 || waitMs > maxMs) return undefined;
   // Every other number has to be the index of a window, each once.
   const isPlausible =
     indexes.length <= windows.length &&
     new Set(indexes).size === indexes.length &&
-    indexes.every((index) => windows[index as number] !== undefined);
+    indexes.every((index) => windows[index as number] !== undefined) &&
+    (leavesReserve === 0 || leavesReserve === 1);
   if (!isPlausible) return undefined;
-  return { waitMs, costWindows: windows.filter((_, index) => indexes.includes(index)) };
+  const costWindows = windows.filter((_, index) => indexes.includes(index));
+  return { waitMs, costWindows, leavesReserve: leavesReserve === 1 };
 };
 
 /** The units of a cost window as text; empty for a window that counts requests. */

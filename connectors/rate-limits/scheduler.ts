@@ -82,6 +82,14 @@ const NO_DEADLINE = (): Priority => ({ deadlineAt: Number.POSITIVE_INFINITY, isB
 /** The client of background requests, where the number of waiting requests is bounded. */
 const BACKGROUND: Client = { id: 'background', weight: 1 };
 
+/** Clients for which an operation is blocked because they leave a reserve, and for how long, in milliseconds. */
+type Reserving = { readonly clients: ReadonlySet<string>; readonly waitMs: number };
+
+const NOT_RESERVING: Reserving = { clients: new Set(), waitMs: Number.POSITIVE_INFINITY };
+
+/** Maximum number of such clients to try in one pass: with Redis, each is a command. */
+const MAX_RESERVING = 3;
+
 const NONE = new Float64Array();
 
 /** Counts the numbers of a sorted array that are less than `value`. */
@@ -134,6 +142,8 @@ export const createRequestScheduler = ({
 
   const clientOf = ({ client = UNKNOWN_CLIENT }: Priority): Client => client;
 
+  const shareOf = (priority: Priority): Client => (priority.isBackground ? BACKGROUND : clientOf(priority));
+
   const chargeOf = ({ windows, cost }: Reservation): number =>
     Math.max(
       1 / concurrency,
@@ -166,7 +176,10 @@ export const createRequestScheduler = ({
   };
 
   /** The next request of an operation that is not blocked, and whether it goes past an earlier one of a heavier client. */
-  const nextOf = (waits: ReadonlyMap<string, number>): { queued: QueuedRequest; passes: boolean } | undefined => {
+  const nextOf = (
+    waits: ReadonlyMap<string, number>,
+    reserving: ReadonlyMap<string, Reserving>,
+  ): { queued: QueuedRequest; passes: boolean } | undefined => {
     const uses = new Map<string, number>();
     let first: QueuedRequest | undefined;
     let firstUse = 0;
@@ -174,6 +187,7 @@ export const createRequestScheduler = ({
     // The set is in order of arrival, which decides between equal tags.
     for (const queued of waiting) {
       if (waits.has(queued.operation)) continue;
+      if (reserving.get(queued.operation)?.clients.has(shareOf(queued.priority).id)) continue;
       const use = recentUse(queued, uses);
       if (!first || use < firstUse || (use === firstUse && queued.tag < first.tag)) [first, firstUse] = [queued, use];
       const isEarlier =
@@ -265,8 +279,10 @@ export const createRequestScheduler = ({
     const waits = new Map<string, number>();
     // The cost windows that a request waits for, by key, and for how long, in milliseconds.
     const awaited = new Map<string, number>();
+    // The operations that are blocked only for clients that leave a reserve.
+    const reserving = new Map<string, Reserving>();
     while (running < concurrency) {
-      const next = nextOf(waits);
+      const next = nextOf(waits, reserving);
       if (!next) break;
       const { queued, passes } = next;
       const isForced = passed >= MAX_PASSED;
@@ -282,7 +298,17 @@ export const createRequestScheduler = ({
       const response = rateLimiter.acquire(queued.reservation);
       const blocked = response instanceof Promise ? await response : response;
       if (blocked) {
-        const { waitMs, costWindows } = blocked;
+        const { waitMs, costWindows, leavesReserve } = blocked;
+        if (leavesReserve) {
+          const { clients, waitMs: otherMs } = reserving.get(queued.operation) ?? NOT_RESERVING;
+          const next = {
+            clients: new Set([...clients, shareOf(queued.priority).id]),
+            waitMs: Math.min(otherMs, waitMs),
+          };
+          reserving.set(queued.operation, next);
+          if (next.clients.size >= MAX_RESERVING) waits.set(queued.operation, next.waitMs);
+          continue;
+        }
         if (costWindows.length > 0 && monotonicNow() + waitMs >= queued.priority.deadlineAt) {
           // Cheaper requests behind it may still be sent.
           if (waiting.delete(queued)) queued.reject(notInTime(queued.operation, Math.ceil(waitMs)));
@@ -297,6 +323,7 @@ export const createRequestScheduler = ({
       // The request was cancelled during the wait for the rate limiter.
       else rateLimiter.settle(queued.reservation, false);
     }
+    for (const [operation, { waitMs }] of reserving) if (!waits.has(operation)) waits.set(operation, waitMs);
     lastWaits = waits;
     if (waits.size === 0) return;
     rejectHopeless(waits);
@@ -328,7 +355,6 @@ export const createRequestScheduler = ({
 
   /** Rejects the latest request of the client with the most waiting. Returns false if it is the client of `priority`. */
   const rejectOther = (priority: Priority): boolean => {
-    const shareOf = ({ isBackground, client }: Priority) => (isBackground ? BACKGROUND : (client ?? UNKNOWN_CLIENT));
     const own = shareOf(priority);
     const counts = new Map([[own.id, 1]]);
     let [most, longest] = [1 / own.weight, own.id];
@@ -406,6 +432,7 @@ export const createRequestScheduler = ({
       priority.deadlineAt = Math.max(priority.deadlineAt, joining.deadlineAt);
       priority.isBackground &&= joining.isBackground;
       if (joining.isBackground) return;
+      usage.add(clientOf(joining), 0);
       if (!isBackground && usage.of(clientOf(joining)) >= usage.of(clientOf(priority))) return;
       priority.client = joining.client;
       // A place that its former client had to leave to others may be free.

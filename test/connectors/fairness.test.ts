@@ -298,10 +298,11 @@ describe.skipIf(!hasTool('redis-server'))('two replicas with one Redis', () => {
     };
     const server = await startServer();
     server.open();
+    const [one, other] = [connect(server, WINDOW, await open()), connect(server, WINDOW, await open())];
     const client = createClient({ url: `redis://127.0.0.1:${port}` });
     await client.connect();
     closing.push(() => client.destroy());
-    return { server, client, one: connect(server, WINDOW, await open()), other: connect(server, WINDOW, await open()) };
+    return { server, client, one, other };
   };
 
   const clientsKey = async (client: Awaited<ReturnType<typeof start>>['client']) => {
@@ -341,6 +342,18 @@ describe.skipIf(!hasTool('redis-server'))('two replicas with one Redis', () => {
     expect(countOf(server.arrived, 'heavy')).toBe(16);
     void other.send('light-more', LIGHT).catch(() => {});
     await light;
+  });
+
+  test('given a client that is heavy at the other replica only, then it does not hold back a light one', async () => {
+    const { server, one, other } = await start();
+    await other.send('light-0', LIGHT);
+    for (const index of numbers(30)) void one.send(`heavy-${index}`, HEAVY).catch(() => {});
+    await expect.poll(() => countOf(server.arrived, 'heavy'), { timeout: 10_000 }).toBe(11);
+    // At this replica, the light client has used more.
+    const requests = [other.send('heavy-more', HEAVY), other.send('light-1', LIGHT)];
+    for (const request of requests) request.catch(() => {});
+    await requests[1];
+    expect(server.arrived).not.toContain('heavy-more');
   });
 
   test.each<[string, (key: string, client: Awaited<ReturnType<typeof start>>['client']) => Promise<unknown>]>([
