@@ -100,8 +100,8 @@ const runClient = async (
         error ??= text.slice(0, 300);
       }
       if (isPolite) await delay(pauseMs);
-      // Refusals come at once. Without a pause, the machine would be measured.
-      else if (text.includes('"errors"')) await delay(1_000);
+      // Refusals come at once. Without pauses, and apart, the machine would be measured.
+      else if (text.includes('"errors"')) await delay(500 + Math.random() * 1_000);
     }
   };
   await Promise.all(Array.from({ length: concurrency }, worker));

@@ -130,6 +130,7 @@ export const createRequestScheduler = ({
   let isDispatching = false;
   let isDispatchDue = false;
   let timer: NodeJS.Timeout | undefined;
+  let isDispatchPlanned = false;
   // The operations blocked at the last attempt, and for how long, in milliseconds.
   let lastWaits: ReadonlyMap<string, number> = new Map();
 
@@ -348,6 +349,16 @@ export const createRequestScheduler = ({
     }
   };
 
+  // Requests that arrive together for a blocked operation are looked at together.
+  const dispatchSoon = () => {
+    if (isDispatchPlanned) return;
+    isDispatchPlanned = true;
+    setImmediate(() => {
+      isDispatchPlanned = false;
+      void dispatch();
+    });
+  };
+
   const rateLimitError = (operation: string): UpstreamError | undefined => {
     const waitMs = lastWaits.get(operation);
     return waitMs === undefined ? undefined : notInTime(operation, Math.ceil(waitMs));
@@ -404,7 +415,8 @@ export const createRequestScheduler = ({
       );
     };
     signal?.addEventListener('abort', leave, { once: true });
-    void dispatch();
+    if (lastWaits.has(operation)) dispatchSoon();
+    else void dispatch();
     try {
       return await permit.promise;
     } finally {
