@@ -1,64 +1,146 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify';
+import { type Client, createClientUsage, reserveOf, UNKNOWN_CLIENT } from './client-usage.ts';
 import { OVERLOADED } from './http-errors.ts';
 import { sendRefusal } from './send-refusal.ts';
 
 /** Too many requests are waiting, or the request timed out before it was admitted. */
 export class OverloadedError extends Error {}
 
+/** A request that waits to be admitted. */
+export type AdmissionRequest = {
+  readonly signal: AbortSignal;
+  /** The client that it counts for. Requests without one share one place. */
+  readonly client?: Client | undefined;
+};
+
 export type Admission = {
   /**
    * Waits until the request may run. Returns an idempotent function that releases its slot.
    * Throws OverloadedError immediately if the queue is full, or when the signal fires before the request is admitted.
    */
-  readonly acquire: (signal: AbortSignal) => Promise<() => void>;
+  readonly acquire: (request: AdmissionRequest) => Promise<() => void>;
 };
 
 /** Maximum numbers of running and of waiting requests. */
 export type AdmissionLimits = { readonly running: number; readonly waiting: number };
 
+type Waiting = {
+  readonly client: Client;
+  readonly start: () => void;
+  readonly reject: (error: OverloadedError) => void;
+};
+
 /**
- * Limits the number of running requests and queues further ones in order of arrival. Requests beyond the queue are rejected
- * immediately, because admitting them would slow down all others.
+ * Limits the number of running requests and queues further ones. Requests beyond the queue are rejected immediately, because
+ * admitting them would slow down all others.
+ *
+ * Clients share it fairly. The client with the fewest running requests goes first, or of those with equally few, the one with
+ * the fewest admitted recently; its own requests go in order of arrival. From a full queue, the latest request of the client
+ * with the most waiting is rejected. While more than one client is active, a client with more than its share of the running
+ * requests leaves a quarter of the slots to others. A single client has everything.
  */
 export const createAdmission = ({ running: maxRunning, waiting: maxWaiting }: AdmissionLimits): Admission => {
-  // A Set preserves insertion order, and removing an aborted request from the middle takes constant time.
-  const queue = new Set<() => void>();
+  // Sets preserve insertion order, and removing an aborted request from the middle takes constant time.
+  const queues = new Map<string, Set<Waiting>>();
+  const runningOf = new Map<string, number>();
+  // The use is the number of admitted requests.
+  const activity = createClientUsage();
   let running = 0;
+  let waiting = 0;
 
-  const createRelease = (): (() => void) => {
+  const mayRun = (client: Client): boolean => {
+    if (running >= maxRunning) return false;
+    if (running < maxRunning - reserveOf(maxRunning)) return true;
+    return !activity.isShared() || (runningOf.get(client.id) ?? 0) < maxRunning * activity.fairShareOf(client);
+  };
+
+  const next = (): Waiting | undefined => {
+    let first: Waiting | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    for (const [id, [oldest]] of queues) {
+      if (!oldest || !mayRun(oldest.client)) continue;
+      const share = (runningOf.get(id) ?? 0) / oldest.client.weight;
+      const isFirst =
+        !first || share < least || (share === least && activity.of(oldest.client) < activity.of(first.client));
+      if (isFirst) [first, least] = [oldest, share];
+    }
+    return first;
+  };
+
+  const startWaiting = () => {
+    while (waiting > 0) {
+      const queued = next();
+      if (!queued) return;
+      queued.start();
+    }
+  };
+
+  const dequeue = (queued: Waiting): void => {
+    const queue = queues.get(queued.client.id);
+    if (!queue?.delete(queued)) return;
+    waiting -= 1;
+    if (queue.size === 0) queues.delete(queued.client.id);
+  };
+
+  const admit = (client: Client): (() => void) => {
+    const { id } = client;
+    activity.add(client, 1);
+    running += 1;
+    runningOf.set(id, (runningOf.get(id) ?? 0) + 1);
     let isReleased = false;
     return () => {
       if (isReleased) return;
       isReleased = true;
       running -= 1;
-      const [next] = queue;
-      next?.();
+      const left = (runningOf.get(id) ?? 0) - 1;
+      if (left > 0) runningOf.set(id, left);
+      else runningOf.delete(id);
+      startWaiting();
     };
   };
 
-  const admit = (): (() => void) => {
-    running += 1;
-    return createRelease();
+  /** Rejects the latest request of the client with the most waiting, if that is not this client. */
+  const rejectOther = (client: Client): boolean => {
+    let most = ((queues.get(client.id)?.size ?? 0) + 1) / client.weight;
+    let longest: ReadonlySet<Waiting> = new Set();
+    for (const queue of queues.values()) {
+      const [oldest] = queue;
+      const share = oldest ? queue.size / oldest.client.weight : 0;
+      if (share > most) [longest, most] = [queue, share];
+    }
+    const latest = [...longest].at(-1);
+    latest?.reject(new OverloadedError('Too many requests of this client are waiting.'));
+    return latest !== undefined;
   };
 
   return {
-    acquire: async (signal) => {
+    acquire: async ({ signal, client = UNKNOWN_CLIENT }) => {
       // The signal may have fired before the request body arrived; it would not fire again.
       if (signal.aborted) throw new OverloadedError('The request timed out before it was admitted.');
-      if (running < maxRunning && queue.size === 0) return admit();
-      if (queue.size >= maxWaiting) throw new OverloadedError('Too many requests are waiting.');
+      activity.add(client, 0);
+      if (!queues.has(client.id) && mayRun(client)) return admit(client);
+      if (waiting >= maxWaiting && !rejectOther(client)) throw new OverloadedError('Too many requests are waiting.');
       return new Promise((resolve, reject) => {
-        const onAbort = () => {
-          queue.delete(start);
-          reject(new OverloadedError('The request timed out while waiting for admission.'));
-        };
-        const start = () => {
-          queue.delete(start);
+        const leave = () => {
+          dequeue(queued);
           signal.removeEventListener('abort', onAbort);
-          resolve(admit());
         };
+        const queued: Waiting = {
+          client,
+          start: () => {
+            leave();
+            resolve(admit(client));
+          },
+          reject: (error) => {
+            leave();
+            reject(error);
+          },
+        };
+        const onAbort = () => queued.reject(new OverloadedError('The request timed out while waiting for admission.'));
         signal.addEventListener('abort', onAbort, { once: true });
-        queue.add(start);
+        const queue = queues.get(client.id) ?? new Set();
+        queues.set(client.id, queue.add(queued));
+        waiting += 1;
       });
     },
   };
@@ -72,13 +154,13 @@ export const createAdmission = ({ running: maxRunning, waiting: maxWaiting }: Ad
  */
 export const withAdmission = (
   { acquire }: Admission,
-  signalOf: (request: FastifyRequest) => AbortSignal,
+  toAdmissionRequest: (request: FastifyRequest) => AdmissionRequest,
   handler: RouteHandlerMethod,
 ): RouteHandlerMethod =>
   async function admitted(request, reply) {
     let release: () => void;
     try {
-      release = await acquire(signalOf(request));
+      release = await acquire(toAdmissionRequest(request));
     } catch (error) {
       if (error instanceof OverloadedError) return sendRefusal(reply, OVERLOADED);
       throw error;

@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream';
+import type { Client } from '../../runtime/client-usage.ts';
 import type { CallStats } from '../call-stats.ts';
 
 /**
- * Deadline, class and flow of a request that waits in the scheduler's queue. Shared by everything that waits for the
+ * Deadline, class, client and flow of a request that waits in the scheduler's queue. Shared by everything that waits for the
  * request, and read again each time a slot becomes free, because a more urgent waiter may join. The requests of one batch
  * share the object, by which the scheduler recognizes them.
  */
@@ -11,6 +12,8 @@ export type Priority = {
   deadlineAt: number;
   /** No client waits for it: it goes after every request that a client waits for. */
   isBackground: boolean;
+  /** The client that it counts for. Clients share a provider fairly, whatever the number of their requests. */
+  client?: Client | undefined;
   /** Owner of the request, usually one client request: the many requests of one flow do not delay another flow. */
   readonly flow: object;
 };

@@ -1,3 +1,10 @@
+import {
+  type Client,
+  type ClientStanding,
+  type ClientUsage,
+  createClientUsage,
+  reserveOf,
+} from '../../runtime/client-usage.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { MAX_OPERATIONS } from '../max-operations.ts';
 
@@ -76,6 +83,10 @@ export type Reservation = {
   readonly windows: readonly RateWindow[];
   /** Units taken from each cost window. Default: 1. A cost above the window's capacity takes all of it. */
   readonly cost?: number | undefined;
+  /** The client that it counts for. Undefined for a background request, which counts for none. Set before `acquire`. */
+  client?: Client | undefined;
+  /** May take the units that heavy clients leave to others. Set before `acquire`. Default: by the client's recent use. */
+  mayUseReserve?: boolean | undefined;
 };
 
 /** The reason why a reservation was not taken. */
@@ -87,6 +98,8 @@ export type Blocked = {
    * there.
    */
   readonly costWindows: readonly RateWindow[];
+  /** Whether the client has to leave a reserve, so that a request of another client may succeed. */
+  readonly leavesReserve: boolean;
 };
 
 /**
@@ -99,6 +112,10 @@ export type Blocked = {
  * The first half of a window's requests is sent immediately. The other half is spread over the time until the first
  * slot becomes free: a burst would otherwise leave nothing for the rest of the window, and ten seconds are longer than
  * clients wait.
+ *
+ * While more than one client is active under a limit, a client with more than its fair share of recent use leaves a quarter of
+ * the window to others, as do background requests. A client with at most half of its fair share is not held back to spread
+ * requests over the window.
  *
  * Where a limit counts cost, a request takes its expected cost in units. The actual cost replaces it once it is known,
  * and unused units become free immediately.
@@ -125,6 +142,7 @@ type WindowState = {
   lastTakenAt: number;
   calls: number;
   pausedUntil: number;
+  readonly clients: ClientUsage;
 };
 
 const usedUnits = ({ reservations, extraUnits }: WindowState): number => reservations.size + extraUnits;
@@ -191,6 +209,7 @@ export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => nu
         lastTakenAt: Number.NEGATIVE_INFINITY,
         calls,
         pausedUntil: 0,
+        clients: createClientUsage({ now }),
       };
       states.set(key, state);
     }
@@ -210,17 +229,27 @@ export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => nu
     put(state, id, freeAt, unitsAt(state, id) + units);
   };
 
-  const waitFor = (window: RateWindow, cost: number | undefined): number => {
+  const standingOf = ({ clients }: WindowState, { client, mayUseReserve }: Reservation): ClientStanding => {
+    if (mayUseReserve) return 'even';
+    if (client) return clients.standingOf(client);
+    return clients.isShared() ? 'heavy' : 'even';
+  };
+
+  const waitFor = (window: RateWindow, reservation: Reservation): number => {
     const state = stateOf(window);
     const at = now();
     if (state.pausedUntil > at) return state.pausedUntil - at;
-    const units = Math.min(state.calls, unitsOf(window, cost));
+    const units = Math.min(state.calls, unitsOf(window, reservation.cost));
     if (units === 0) return 0;
+    const most = state.calls - reserveOf(state.calls);
     const used = usedUnits(state);
-    if (used < state.calls / 2 && used + units <= state.calls) return 0;
+    if (used < state.calls / 2 && used + units <= most) return 0;
     prune(state);
-    const left = state.calls - usedUnits(state);
-    if (left > state.calls / 2 && units <= left) return 0;
+    const standing = standingOf(state, reservation);
+    // A request that needs more than the rest of the window may take all of it.
+    const reserved = standing === 'heavy' ? Math.min(state.calls - most, state.calls - units) : 0;
+    const left = state.calls - reserved - usedUnits(state);
+    if (units <= left && (standing === 'light' || left + reserved > state.calls / 2)) return 0;
     if (window.unit === 'cost' && units > left) return untilFree(state, units - left, at) ?? window.windowMs;
     let untilFreeMs = window.windowMs;
     for (const freeAt of state.reservations.values()) untilFreeMs = Math.min(untilFreeMs, freeAt - at);
@@ -230,25 +259,35 @@ export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => nu
   };
 
   return {
-    acquire: ({ id, windows, cost }) => {
+    acquire: (reservation) => {
+      const { id, windows, cost, client } = reservation;
       let waitMs = 0;
       let costWindows: RateWindow[] | undefined;
+      let leavesReserve = false;
       for (const window of windows) {
-        const ownMs = waitFor(window, cost);
+        const ownMs = waitFor(window, reservation);
+        leavesReserve ||= ownMs > 0 && standingOf(stateOf(window), reservation) === 'heavy';
         if (ownMs > 0 && window.unit === 'cost') costWindows = [...(costWindows ?? []), window];
         waitMs = Math.max(waitMs, ownMs);
       }
-      if (waitMs > 0) return { waitMs, costWindows: costWindows ?? [] };
+      if (waitMs > 0) {
+        // From now on, heavier clients leave it the reserve.
+        if (client) for (const window of windows) stateOf(window).clients.add(client, 0);
+        return { waitMs, costWindows: costWindows ?? [], leavesReserve };
+      }
       for (const window of windows) {
         const state = stateOf(window);
-        put(state, id, Number.POSITIVE_INFINITY, Math.min(state.calls, unitsOf(window, cost)));
+        const units = Math.min(state.calls, unitsOf(window, cost));
+        put(state, id, Number.POSITIVE_INFINITY, units);
+        if (client) state.clients.add(client, units);
         state.lastTakenAt = now();
       }
       return undefined;
     },
-    settle: ({ id, windows }, wasSent) => {
+    settle: ({ id, windows, client }, wasSent) => {
       for (const window of windows) {
         const state = stateOf(window);
+        if (!wasSent && client) state.clients.add(client, -unitsAt(state, id));
         // The clock may lag the response by up to a millisecond.
         if (wasSent && window.unit !== 'cost') state.reservations.set(id, now() + window.windowMs + 1);
         else {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { type Client, createClientUsage, reserveOf, UNKNOWN_CLIENT } from '../../runtime/client-usage.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { toAbortError, UpstreamError } from '../errors.ts';
 import type { Priority, ProviderRequest } from '../middleware/chain.ts';
-import type { RateLimiter, RateWindow, Reservation } from './memory.ts';
+import { type RateLimiter, type RateWindow, type Reservation, unitsOf } from './memory.ts';
 
 export type RequestSchedulerOptions = {
   readonly subgraph: string;
@@ -24,9 +25,16 @@ export type Permit = {
 /**
  * Fair queue in front of a provider: grants permits as its rate limits and concurrency limit allow.
  *
- * Requests that a client waits for go before background requests. Within each class, the order is first come, first
- * served, except that of one client request's many provider requests only the first goes before the first of another
- * (start-time fair queueing, Goyal et al., 1996). A request that cannot be sent before its deadline is rejected as soon
+ * Requests that a client waits for go before background requests. Of these, those of the client that has used the provider
+ * least in the recent past go first, for its weight. Within one client, the order is first come, first served, except that of
+ * one client request's many provider requests only the first goes before the first of another (start-time fair queueing,
+ * Goyal et al., 1996). One permit in 16 goes to the request that would be first in that order if all were of one client, so
+ * that heavy clients progress, too.
+ *
+ * While more than one client is active, clients with more than their fair share leave a quarter of the concurrency and of
+ * each rate window to others. A single client has everything.
+ *
+ * A request that cannot be sent before its deadline is rejected as soon
  * as that is known, with UPSTREAM_RATE_LIMITED and the time after which a retry is worthwhile.
  *
  * A request that waits for units of a limit by cost holds back later requests under that limit: cheaper ones would
@@ -41,6 +49,8 @@ export type RequestScheduler = {
    * at once, it would wait for its own permit. Returns a function that releases the permit if no request has taken it.
    */
   readonly acquireAhead: (request: RequestToSchedule & { readonly priority: Priority }) => Promise<() => void>;
+  /** Makes a request that may be waiting already serve another caller too: the later deadline, and the better place. */
+  readonly join: (priority: Priority, joining: Priority) => void;
   /** The error for an operation that its rate limits blocked at the last attempt; undefined if they did not. */
   readonly rateLimitError: (operation: string) => UpstreamError | undefined;
 };
@@ -58,10 +68,40 @@ type QueuedRequest = {
   readonly reject: (error: UpstreamError) => void;
 };
 
-/** Maximum number of queued requests. Any further request is rejected. */
+/**
+ * Maximum number of queued requests. Beyond it, the latest request of the client with the most queued requests is
+ * rejected. Background requests together count as one client.
+ */
 const MAX_WAITING = 2_000;
 
+/** Maximum number of consecutive permits that go past an earlier request of a heavier client. */
+const MAX_PASSED = 15;
+
 const NO_DEADLINE = (): Priority => ({ deadlineAt: Number.POSITIVE_INFINITY, isBackground: false, flow: {} });
+
+/** The client of background requests, where the number of waiting requests is bounded. */
+const BACKGROUND: Client = { id: 'background', weight: 1 };
+
+/** Clients for which an operation is blocked because they leave a reserve, and for how long, in milliseconds. */
+type Reserving = { readonly clients: ReadonlySet<string>; readonly waitMs: number };
+
+const NOT_RESERVING: Reserving = { clients: new Set(), waitMs: Number.POSITIVE_INFINITY };
+
+/** Maximum number of such clients to try in one pass: with Redis, each is a command. */
+const MAX_RESERVING = 3;
+
+const NONE = new Float64Array();
+
+/** Counts the numbers of a sorted array that are less than `value`. */
+const countLess = (sorted: Float64Array, value: number): number => {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] ?? 0) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+};
 
 const longestWait = ({ windows }: Reservation, waits: ReadonlyMap<string, number>): number =>
   Math.max(0, ...windows.map(({ key }) => waits.get(key) ?? 0));
@@ -82,10 +122,15 @@ export const createRequestScheduler = ({
   // Replicas in containers share process ids.
   const self = randomUUID();
   let reservations = 0;
+  // In seconds of the scarcest limit of each request: a search that is allowed four times a second counts for more than a read.
+  const usage = createClientUsage();
   let running = 0;
+  /** The number of consecutive permits that went past an earlier request of a heavier client. */
+  let passed = 0;
   let isDispatching = false;
   let isDispatchDue = false;
   let timer: NodeJS.Timeout | undefined;
+  let isDispatchPlanned = false;
   // The operations blocked at the last attempt, and for how long, in milliseconds.
   let lastWaits: ReadonlyMap<string, number> = new Map();
 
@@ -96,7 +141,20 @@ export const createRequestScheduler = ({
     }
   };
 
+  const clientOf = ({ client = UNKNOWN_CLIENT }: Priority): Client => client;
+
+  const shareOf = (priority: Priority): Client => (priority.isBackground ? BACKGROUND : clientOf(priority));
+
+  const chargeOf = ({ windows, cost }: Reservation): number =>
+    Math.max(
+      1 / concurrency,
+      ...windows.map((window) => (unitsOf(window, cost) / window.calls) * (window.windowMs / 1_000)),
+    );
+
   const grant = (queued: QueuedRequest) => {
+    const client = queued.priority.isBackground ? undefined : clientOf(queued.priority);
+    const use = chargeOf(queued.reservation);
+    if (client) usage.add(client, use);
     waiting.delete(queued);
     running += 1;
     lastTag = Math.max(lastTag, queued.tag);
@@ -105,15 +163,12 @@ export const createRequestScheduler = ({
       reservation: queued.reservation,
       end: (wasSent) => {
         running -= 1;
+        if (client && !wasSent) usage.add(client, -use);
         rateLimiter.settle(queued.reservation, wasSent);
         if (waiting.size > 0) void dispatch();
       },
     });
   };
-
-  // The set is in order of arrival, which decides between equal tags.
-  const goesBefore = (one: QueuedRequest, other: QueuedRequest): boolean =>
-    one.priority.isBackground === other.priority.isBackground ? one.tag < other.tag : other.priority.isBackground;
 
   const nextTag = (flow: object): number => {
     const tag = Math.max(lastTag, tags.get(flow) ?? 0) + 1;
@@ -121,21 +176,87 @@ export const createRequestScheduler = ({
     return tag;
   };
 
-  const nextOf = (waits: ReadonlyMap<string, number>): QueuedRequest | undefined => {
+  /** The next request of an operation that is not blocked, and whether it goes past an earlier one of a heavier client. */
+  const nextOf = (
+    waits: ReadonlyMap<string, number>,
+    reserving: ReadonlyMap<string, Reserving>,
+  ): { queued: QueuedRequest; passes: boolean } | undefined => {
+    const uses = new Map<string, number>();
     let first: QueuedRequest | undefined;
+    let firstUse = 0;
+    let earliest: QueuedRequest | undefined;
+    // The set is in order of arrival, which decides between equal tags.
     for (const queued of waiting) {
-      if (!waits.has(queued.operation) && (!first || goesBefore(queued, first))) first = queued;
+      if (waits.has(queued.operation)) continue;
+      if (reserving.get(queued.operation)?.clients.has(shareOf(queued.priority).id)) continue;
+      const use = recentUse(queued, uses);
+      if (!first || use < firstUse || (use === firstUse && queued.tag < first.tag)) [first, firstUse] = [queued, use];
+      const isEarlier =
+        !earliest ||
+        (queued.priority.isBackground === earliest.priority.isBackground
+          ? queued.tag < earliest.tag
+          : earliest.priority.isBackground);
+      if (isEarlier) earliest = queued;
     }
-    return first;
+    if (!first || !earliest) return undefined;
+    if (passed >= MAX_PASSED) return { queued: earliest, passes: false };
+    return { queued: first, passes: clientOf(first.priority).id !== clientOf(earliest.priority).id };
+  };
+
+  /** The recent use by the client of a waiting request. Infinity for background requests. */
+  const recentUse = ({ priority }: QueuedRequest, uses: Map<string, number>): number => {
+    if (priority.isBackground) return Number.POSITIVE_INFINITY;
+    const client = clientOf(priority);
+    const known = uses.get(client.id);
+    if (known !== undefined) return known;
+    const use = usage.of(client);
+    uses.set(client.id, use);
+    return use;
+  };
+
+  /** Whether the request has to leave the last free places to other clients. */
+  const leavesReserve = ({ priority }: QueuedRequest): boolean =>
+    priority.isBackground ? usage.isShared() : usage.standingOf(clientOf(priority)) === 'heavy';
+
+  /**
+   * Estimates the number of requests of the same operation that go before each waiting request. Requests of one client are in
+   * order of arrival; between clients, each permit counts for its client as if it were used now.
+   */
+  const positionsOf = (waits: ReadonlyMap<string, number>): Map<QueuedRequest, number> => {
+    const orders = new Map<QueuedRequest, number>();
+    const nextOrders = new Map<string, number>();
+    const byOperation = new Map<string, number[]>();
+    for (const queued of waiting) {
+      const { operation, priority, reservation } = queued;
+      if (!waits.has(operation) || priority.isBackground) continue;
+      const client = clientOf(priority);
+      const key = `${client.id} ${operation}`;
+      const order = nextOrders.get(key) ?? usage.of(client);
+      nextOrders.set(key, order + chargeOf(reservation) / client.weight);
+      orders.set(queued, order);
+      const all = byOperation.get(operation);
+      if (all) all.push(order);
+      else byOperation.set(operation, [order]);
+    }
+    const sorted = new Map([...byOperation].map(([operation, all]) => [operation, Float64Array.from(all).sort()]));
+    const backgrounds = new Map<string, number>();
+    const positions = new Map<QueuedRequest, number>();
+    for (const queued of waiting) {
+      const all = sorted.get(queued.operation) ?? NONE;
+      const order = orders.get(queued);
+      if (order !== undefined) positions.set(queued, countLess(all, order));
+      else if (waits.has(queued.operation)) {
+        const position = backgrounds.get(queued.operation) ?? all.length;
+        backgrounds.set(queued.operation, position + 1);
+        positions.set(queued, position);
+      }
+    }
+    return positions;
   };
 
   const rejectHopeless = (waits: ReadonlyMap<string, number>) => {
-    const positions = new Map<string, number>();
-    for (const queued of waiting) {
-      const waitMs = waits.get(queued.operation);
-      if (waitMs === undefined) continue;
-      const position = positions.get(queued.operation) ?? 0;
-      positions.set(queued.operation, position + 1);
+    for (const [queued, position] of positionsOf(waits)) {
+      const waitMs = waits.get(queued.operation) ?? 0;
       // How much of a cost window the requests ahead will leave is unknown.
       const before = queued.reservation.windows.map(({ calls, windowMs, unit }) =>
         unit === 'cost' ? 0 : (position / calls) * windowMs,
@@ -159,18 +280,36 @@ export const createRequestScheduler = ({
     const waits = new Map<string, number>();
     // The cost windows that a request waits for, by key, and for how long, in milliseconds.
     const awaited = new Map<string, number>();
+    // The operations that are blocked only for clients that leave a reserve.
+    const reserving = new Map<string, Reserving>();
     while (running < concurrency) {
-      const queued = nextOf(waits);
-      if (!queued) break;
+      const next = nextOf(waits, reserving);
+      if (!next) break;
+      const { queued, passes } = next;
+      const isForced = passed >= MAX_PASSED;
+      // Those behind it are heavier.
+      if (!isForced && running >= concurrency - reserveOf(concurrency) && leavesReserve(queued)) break;
       const heldMs = awaited.size > 0 ? longestWait(queued.reservation, awaited) : 0;
       if (heldMs > 0) {
         waits.set(queued.operation, heldMs);
         continue;
       }
+      queued.reservation.client = queued.priority.isBackground ? undefined : clientOf(queued.priority);
+      queued.reservation.mayUseReserve = isForced;
       const response = rateLimiter.acquire(queued.reservation);
       const blocked = response instanceof Promise ? await response : response;
       if (blocked) {
-        const { waitMs, costWindows } = blocked;
+        const { waitMs, costWindows, leavesReserve } = blocked;
+        if (leavesReserve) {
+          const { clients, waitMs: otherMs } = reserving.get(queued.operation) ?? NOT_RESERVING;
+          const next = {
+            clients: new Set([...clients, shareOf(queued.priority).id]),
+            waitMs: Math.min(otherMs, waitMs),
+          };
+          reserving.set(queued.operation, next);
+          if (next.clients.size >= MAX_RESERVING) waits.set(queued.operation, next.waitMs);
+          continue;
+        }
         if (costWindows.length > 0 && monotonicNow() + waitMs >= queued.priority.deadlineAt) {
           // Cheaper requests behind it may still be sent.
           if (waiting.delete(queued)) queued.reject(notInTime(queued.operation, Math.ceil(waitMs)));
@@ -178,10 +317,14 @@ export const createRequestScheduler = ({
         }
         waits.set(queued.operation, waitMs);
         for (const { key } of costWindows) awaited.set(key, waitMs);
-      } else if (waiting.has(queued)) grant(queued);
+      } else if (waiting.has(queued)) {
+        passed = passes ? passed + 1 : 0;
+        grant(queued);
+      }
       // The request was cancelled during the wait for the rate limiter.
       else rateLimiter.settle(queued.reservation, false);
     }
+    for (const [operation, { waitMs }] of reserving) if (!waits.has(operation)) waits.set(operation, waitMs);
     lastWaits = waits;
     if (waits.size === 0) return;
     rejectHopeless(waits);
@@ -206,16 +349,47 @@ export const createRequestScheduler = ({
     }
   };
 
+  // Requests that arrive together for a blocked operation are looked at together.
+  const dispatchSoon = () => {
+    if (isDispatchPlanned) return;
+    isDispatchPlanned = true;
+    setImmediate(() => {
+      isDispatchPlanned = false;
+      void dispatch();
+    });
+  };
+
   const rateLimitError = (operation: string): UpstreamError | undefined => {
     const waitMs = lastWaits.get(operation);
     return waitMs === undefined ? undefined : notInTime(operation, Math.ceil(waitMs));
   };
 
+  /** Rejects the latest request of the client with the most waiting. Returns false if it is the client of `priority`. */
+  const rejectOther = (priority: Priority): boolean => {
+    const own = shareOf(priority);
+    const counts = new Map([[own.id, 1]]);
+    let [most, longest] = [1 / own.weight, own.id];
+    let latest: QueuedRequest | undefined;
+    for (const queued of waiting) {
+      const { id, weight } = shareOf(queued.priority);
+      const count = (counts.get(id) ?? 0) + 1;
+      counts.set(id, count);
+      if (count / weight > most || (id === own.id && count / weight === most)) [most, longest] = [count / weight, id];
+    }
+    if (longest === own.id) return false;
+    for (const queued of waiting) if (shareOf(queued.priority).id === longest) latest = queued;
+    if (!latest) return false;
+    waiting.delete(latest);
+    latest.reject(notInTime(latest.operation, 1_000));
+    return true;
+  };
+
   const enqueue = async ({ operation, signal, priority = NO_DEADLINE(), cost }: RequestToSchedule): Promise<Permit> => {
     if (signal?.aborted) throw toAbortError(signal, subgraph, { operation });
-    if (waiting.size >= MAX_WAITING) throw notInTime(operation, 1_000);
+    if (waiting.size >= MAX_WAITING && !rejectOther(priority)) throw notInTime(operation, 1_000);
+    if (!priority.isBackground) usage.add(clientOf(priority), 0);
     reservations += 1;
-    const reservation = { id: `${self} ${reservations}`, windows: windowsOf(operation), cost };
+    const reservation: Reservation = { id: `${self} ${reservations}`, windows: windowsOf(operation), cost };
     const permit = Promise.withResolvers<Permit>();
     const queued: QueuedRequest = {
       reservation,
@@ -241,7 +415,8 @@ export const createRequestScheduler = ({
       );
     };
     signal?.addEventListener('abort', leave, { once: true });
-    void dispatch();
+    if (lastWaits.has(operation)) dispatchSoon();
+    else void dispatch();
     try {
       return await permit.promise;
     } finally {
@@ -264,6 +439,17 @@ export const createRequestScheduler = ({
 
   return {
     rateLimitError,
+    join: (priority, joining) => {
+      const { isBackground } = priority;
+      priority.deadlineAt = Math.max(priority.deadlineAt, joining.deadlineAt);
+      priority.isBackground &&= joining.isBackground;
+      if (joining.isBackground) return;
+      usage.add(clientOf(joining), 0);
+      if (!isBackground && usage.of(clientOf(joining)) >= usage.of(clientOf(priority))) return;
+      priority.client = joining.client;
+      // A place that its former client had to leave to others may be free.
+      if (waiting.size > 0) void dispatch();
+    },
     acquire: async (request) => takeAcquired(request) ?? enqueue(request),
     acquireAhead: async (request) => {
       const permit = await enqueue(request);

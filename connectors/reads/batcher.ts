@@ -31,7 +31,7 @@ export type BatcherOptions<Key, Value> = {
   /** Sends one provider request. */
   readonly fetch: (keys: readonly Key[], options: RequestOptions) => Promise<BatchResult<Key, Value>>;
   /** Grants the permit of one request. More keys are collected meanwhile. */
-  readonly scheduler: Pick<RequestScheduler, 'acquireAhead' | 'rateLimitError'>;
+  readonly scheduler: Pick<RequestScheduler, 'acquireAhead' | 'join' | 'rateLimitError'>;
   /** Stores fetched values, by id. Until it resolves, their keys are not requested again. */
   readonly onResult?: ((fetched: ReadonlyMap<string, Fetched<Value>>) => Promise<void>) | undefined;
   /** A strictly monotonic clock; see `createMonotonicClock`. */
@@ -207,11 +207,11 @@ export const createBatcher = <Key, Value>({
 
   const add = ({ id, key }: BatchKey<Key>, options: RequestOptions): InFlightKey<Key, Value> => {
     if (!openBatch) {
-      const { deadlineAt = NO_DEADLINE, isBackground = false, flow = {} } = options.priority ?? {};
+      const { deadlineAt = NO_DEADLINE, isBackground = false, client, flow = {} } = options.priority ?? {};
       const batch: Batch<Key, Value> = {
         inFlight: new Map(),
         controller: new AbortController(),
-        priority: { deadlineAt, isBackground, flow },
+        priority: { deadlineAt, isBackground, client, flow },
         requestStats: new Set(),
         isQueued: false,
         sentAt: undefined,
@@ -238,8 +238,10 @@ export const createBatcher = <Key, Value>({
     const { batch } = inFlightKey;
     inFlightKey.waiters += 1;
     batch.waiters += 1;
-    batch.priority.deadlineAt = Math.max(batch.priority.deadlineAt, priority?.deadlineAt ?? NO_DEADLINE);
-    batch.priority.isBackground &&= priority?.isBackground ?? false;
+    scheduler.join(
+      batch.priority,
+      priority ?? { deadlineAt: NO_DEADLINE, isBackground: false, flow: batch.priority.flow },
+    );
     if (requestStats) for (const callStats of requestStats) batch.requestStats.add(callStats);
   };
 

@@ -1,6 +1,7 @@
+import type { Client } from '../../runtime/client-usage.ts';
 import type { Refusal } from '../../runtime/http-errors.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
-import { type Client, clientOf } from './client.ts';
+import { clientOf } from './client.ts';
 import type { ClientLog } from './client-log.ts';
 import { type Counters, type Usage, waitFor } from './counters/counter.ts';
 import { callCounterOf, requestCounterOf } from './plan-counters.ts';
@@ -30,10 +31,9 @@ export const LIMITS_UNAVAILABLE: Refusal = {
 export const createClientLimits =
   (plans: Pick<Plans, 'planOf'>, counters: Counters, log: ClientLog): AdmitClient =>
   async (identity, address) => {
-    const anyClient = clientOf(identity, address);
     const plan = plans.planOf(identity);
-    if (!plan) return { client: anyClient, plan, usages: [] };
-    const client = { ...anyClient, weight: plan.weight };
+    const client = clientOf(identity, address, plan?.weight);
+    if (!plan) return { client, plan, usages: [] };
     const [requests, calls] = [requestCounterOf(plan), callCounterOf(plan)];
     const uses = [
       ...(requests ? [{ counter: requests, units: 1 }] : []),
@@ -47,7 +47,11 @@ export const createClientLimits =
     if (isGranted) return { client, plan, usages };
     const retryAfterS = toSeconds(waitFor(usages[0] as Usage, 1));
     const { limit, seconds } = plan.requests as NonNullable<Plan['requests']>;
-    log({ id: client.id, identity }, { code: 'RATE_LIMITED', plan: plan.name, limit, seconds }, 'Refused a request.');
+    log(
+      { id: client.id, identity, address },
+      { code: 'RATE_LIMITED', plan: plan.name, limit, seconds },
+      'Refused a request.',
+    );
     return {
       client,
       plan,

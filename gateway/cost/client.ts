@@ -1,39 +1,38 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { createHash } from 'node:crypto';
+import { isIPv6 } from 'node:net';
+import type { Client } from '../../runtime/client-usage.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 
-/** The client of a request, as limits and the fair queue distinguish clients. */
-export type Client = {
-  /** The sender's method, tenant and subject, or the address of a sender who is not known. */
-  readonly id: string;
-  /** The client's share of what clients compete for, relative to other clients. */
-  readonly weight: number;
+/** Whether a client is a sender who has proved who they are. Others are told apart by their addresses. */
+export const isNamed = ({ method }: Identity): boolean => method !== 'none' && method !== 'anonymous';
+
+/**
+ * Returns the client of a request, as limits and fair queues distinguish clients: the sender if authenticated, else the address.
+ * An IPv6 address counts by its first 64 bits, because a single host usually has all addresses that begin with them.
+ */
+export const clientOf = (identity: Identity, address: string, weight = 1): Client => {
+  const { method, subject, tenant, claims } = identity;
+  // A token's subject is unique only for its issuer. Whoever is not known can choose any tenant.
+  const sender = isNamed(identity)
+    ? [method, subject, method === 'jwt' ? claims['iss'] : undefined, tenant]
+    : [networkOf(address)];
+  const id = createHash('sha256').update(JSON.stringify(sender)).digest('base64url').slice(0, 22);
+  return { id, weight };
 };
-
-const DEFAULT_WEIGHT = 1;
-const ADDRESS = 'address ';
-
-/** Returns the client of a request: its authenticated sender, or its address. An IPv6 address counts by its /64 network. */
-export const clientOf = ({ method, subject, tenant = '' }: Identity, address: string): Client => {
-  const isKnown = method !== 'none' && method !== 'anonymous';
-  // Neither a method nor a tenant contains spaces.
-  return { id: isKnown ? `${method} ${tenant} ${subject}` : `${ADDRESS}${networkOf(address)}`, weight: DEFAULT_WEIGHT };
-};
-
-/** Returns the address that identifies a client, if it is not known by name. */
-export const addressOf = (id: string): string | undefined =>
-  id.startsWith(ADDRESS) ? id.slice(ADDRESS.length) : undefined;
 
 /** Returns the part of an address that one client cannot change: providers assign each customer a /64 or more. */
-const networkOf = (address: string): string => {
-  // The zone of a link-local address.
-  const [bare = ''] = address.split('%');
-  const mapped = bare.slice(bare.lastIndexOf(':') + 1);
-  if (isIPv4(mapped)) return mapped;
-  if (!isIPv6(bare)) return bare;
-  const [head = '', tail] = bare.split('::');
-  const before = head.split(':').filter(Boolean);
-  const after = tail?.split(':').filter(Boolean) ?? [];
-  const zeros = Array.from({ length: tail === undefined ? 0 : 8 - before.length - after.length }, () => '0');
-  const groups = [...before, ...zeros, ...after].slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
-  return `${groups.join(':')}::/64`;
+export const networkOf = (address: string): string => {
+  const [host = ''] = address.split('%');
+  if (!isIPv6(host)) return host;
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1];
+  if (mapped !== undefined) return mapped;
+  const [head = '', tail] = host.split('::');
+  const groupsOf = (text: string | undefined) => (text ? text.split(':') : []);
+  // An embedded IPv4 address stands for two groups.
+  const after = groupsOf(tail).flatMap((group) => (group.includes('.') ? ['0', '0'] : [group]));
+  const before = groupsOf(head);
+  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
+  const groups = [...before, ...Array<string>(zeros).fill('0'), ...after];
+  const network = groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
+  return `${network.join(':')}::/64`;
 };

@@ -1,6 +1,6 @@
 import { GraphQLError } from 'graphql';
+import type { Client } from '../../runtime/client-usage.ts';
 import type { CallEstimate, CallRange, Spending, SpendingGuard } from './calls.ts';
-import type { Client } from './client.ts';
 import { LIMITS_UNAVAILABLE } from './client-limits.ts';
 import { addTo, type Counters, leftOf, MAX_COUNT, type Usage, waitFor } from './counters/counter.ts';
 import { callCounterOf, dayCountersOf } from './plan-counters.ts';

@@ -72,11 +72,11 @@ export const openClientLimits = async ({
       counters,
       clientOf: (context) => context,
       isEnforced,
-      onExceeded: (exceeded, { client, identity, exceededBudgets }) => {
+      onExceeded: (exceeded, { client, identity, address, exceededBudgets }) => {
         const message = isEnforced
           ? 'Refused an operation over a budget.'
           : 'BUDGETS=enforce would refuse an operation.';
-        clientLog({ id: client.id, identity }, { code: 'BUDGET_EXCEEDED', ...exceeded }, message);
+        clientLog({ id: client.id, identity, address: address() }, { code: 'BUDGET_EXCEEDED', ...exceeded }, message);
         if (!isEnforced) exceededBudgets.push(exceeded);
       },
       onCalls: (calls, { usages, setHeader }) =>

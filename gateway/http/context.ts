@@ -1,12 +1,12 @@
 import type { CallAllowance } from '../../connectors/call-stats.ts';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
+import type { Client } from '../../runtime/client-usage.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 import type { OperationOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { createRequestOptions, type RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import type { PolicyRequest } from '../auth/policies.ts';
-import type { Client } from '../cost/client.ts';
 import type { Usage } from '../cost/counters/counter.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
 import type { Plan } from '../cost/plans.ts';

@@ -205,7 +205,7 @@ const openGatewayServer = async (
     ...(config.explorer && { onSend: addLandingPageHeaders }),
     handler: withAdmission(
       createAdmission(config.admission),
-      (request) => arrivalOf(request).signal,
+      arrivalOf,
       fastifyApolloHandler<RequestContext>(apollo, {
         context: async (request, reply) => {
           const fetched = openFetchedBytes();
@@ -224,6 +224,7 @@ const openGatewayServer = async (
             options: {
               signal,
               deadlineAt,
+              client,
               noCache: config.noCacheAllowed && noCache,
               report: isDebug ? 'trace' : clientReport,
               reportMaxAge: request.method === 'GET',

@@ -6,20 +6,28 @@ import type { Reply } from './graphql-reply.ts';
 /**
  * Creates a joiner, which coalesces equal requests of the same client that are in flight at the same time.
  *
- * Clients differ by forwarded headers, except tracing headers, and by identity, if requests are signed. Each request parses the
- * response text itself, so no objects are shared. If the original request is aborted or times out, the request is sent again,
+ * Clients differ by forwarded headers, except tracing headers, and by identity, if requests are signed. Requests to a subgraph
+ * that serves clients fairly are joined within one client only: it must not wait in the place of another. Each request parses
+ * the response text itself, so no objects are shared. If the original request is aborted or times out, the request is sent again,
  * once for all that still wait.
  *
  * `clear` must be called after a mutation, so that later requests do not join earlier ones.
  */
-export const createJoiner = ({ distinguishesIdentities }: { readonly distinguishesIdentities: boolean }) => {
+export const createJoiner = ({
+  distinguishesIdentities,
+  distinguishesClients,
+}: {
+  readonly distinguishesIdentities: boolean;
+  readonly distinguishesClients: boolean;
+}) => {
   const inFlight = new Map<string, Promise<Reply>>();
   const join = (body: string, context: RequestContext, send: () => Promise<Reply>): Promise<Reply> => {
     const { options, headers, identity, clientReport } = context;
     // A response that bypasses the cache, or whose cost is reported, belongs to one request.
     if (options.noCache || clientReport) return send();
     const client = distinguishesIdentities ? keyOf(identity) : '';
-    const key = `${client}${clientHeaders(headers)}${options.reportMaxAge ? 'timed' : ''}\n${body}`;
+    const sharer = distinguishesClients && options.client ? `${options.client.id}\n` : '';
+    const key = `${client}${sharer}${clientHeaders(headers)}${options.reportMaxAge ? 'timed' : ''}\n${body}`;
     const running = inFlight.get(key);
     if (running) {
       return running.catch((error: unknown) => {

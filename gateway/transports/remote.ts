@@ -102,6 +102,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
             ...options,
             report: clientReport ?? (isBundled ? 'calls' : undefined),
             allowance: isBundled ? context.allowanceOf?.(name, document) : undefined,
+            ...(!isBundled && { client: undefined }),
           }),
           ...(sign && { [IDENTITY_HEADER]: await sign(identity, body) }),
           'content-type': 'application/json',
@@ -123,7 +124,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     return reply;
   };
 
-  const joiner = createJoiner({ distinguishesIdentities: sign !== undefined });
+  const joiner = createJoiner({ distinguishesIdentities: sign !== undefined, distinguishesClients: isBundled });
 
   const mutate = async (body: string, document: object, context: RequestContext): Promise<SubgraphResponse> => {
     const startMs = startOf(context);

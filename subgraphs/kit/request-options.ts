@@ -13,6 +13,7 @@ export const createRequestOptions = ({
   noCache,
   report,
   reportMaxAge,
+  client,
 }: OperationOptions): RequestTelemetry & { readonly call: RequestOptions } => {
   const callStats = createCallStats({ keepsSpans: report === 'trace' });
   const freshness = reportMaxAge ? { leftMs: Number.POSITIVE_INFINITY } : undefined;
@@ -21,7 +22,7 @@ export const createRequestOptions = ({
     freshness,
     call: {
       signal,
-      priority: { deadlineAt, isBackground: false, flow: {} },
+      priority: { deadlineAt, isBackground: false, client, flow: {} },
       ...(noCache && { notBefore: monotonicNow() }),
       requestStats: new Set([callStats]),
       ...(freshness && { freshness }),

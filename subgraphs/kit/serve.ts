@@ -175,7 +175,7 @@ export const serve = async (
       },
       handler: withAdmission(
         admission,
-        (request) => arrivalOf(request).signal,
+        arrivalOf,
         fastifyApolloHandler(apollo, {
           context: async (request) => {
             const arrival = arrivalOf(request);

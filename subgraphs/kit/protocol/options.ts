@@ -1,4 +1,5 @@
 import type { CallAllowance } from '../../../connectors/call-stats.ts';
+import type { Client } from '../../../runtime/client-usage.ts';
 import { monotonicNow } from '../../../runtime/clock.ts';
 
 /** Options of an operation, from a client or from the gateway on its behalf. */
@@ -15,7 +16,12 @@ export type OperationOptions = {
   readonly reportMaxAge: boolean;
   /** The provider calls that a subgraph may make for this operation. Default: not limited. */
   readonly allowance?: CallAllowance | undefined;
+  /** The client of the gateway that providers' rate limits are shared by. Undefined if it is not known. */
+  readonly client?: Client | undefined;
 };
+
+/** Minimum and maximum weight of a client. */
+export const CLIENT_WEIGHTS = { min: 0.01, max: 100 } as const;
 
 /** The options that headers carry. */
 export type HeaderOptions = Required<Omit<OperationOptions, 'signal' | 'deadlineAt'>> & {
@@ -59,12 +65,21 @@ const HEADERS: { readonly [Option in keyof HeaderOptions]: Header<HeaderOptions[
     },
     write: (allowance) => allowance && `${allowance.calls};${allowance.repeats}`,
   },
+  client: {
+    name: 'x-tributary-client',
+    read: (header) => {
+      const [, id, weight] = (typeof header === 'string' && /^([\w-]{1,64});([\d.]{1,6})$/.exec(header)) || [];
+      const isValid = Number(weight) >= CLIENT_WEIGHTS.min && Number(weight) <= CLIENT_WEIGHTS.max;
+      return id !== undefined && isValid ? { id, weight: Number(weight) } : undefined;
+    },
+    write: (client) => client && `${client.id};${Number(client.weight.toFixed(2))}`,
+  },
 };
 
 /** Writes an operation's options as headers for a subgraph. */
 export const writeOptions = ({ deadlineAt, ...options }: Omit<OperationOptions, 'signal'>): Record<string, string> => {
   const timeoutMs = Number.isFinite(deadlineAt) ? Math.max(0, deadlineAt - monotonicNow()) : undefined;
-  const values: HeaderOptions = { allowance: undefined, ...options, timeoutMs };
+  const values: HeaderOptions = { allowance: undefined, client: undefined, ...options, timeoutMs };
   const headers: Record<string, string> = {};
   for (const option of OPTIONS) {
     const { name, write } = HEADERS[option] as Header<unknown>;
