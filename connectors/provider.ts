@@ -8,7 +8,7 @@ import type { Middleware, RequestOptions } from './middleware/chain.ts';
 import { withBreaker } from './middleware/circuit-breaker.ts';
 import { createRateLimits, withRateLimit } from './middleware/rate-limit.ts';
 import { createRetryBudget, withRetry } from './middleware/retry.ts';
-import { createRequestScheduler } from './rate-limits/scheduler.ts';
+import { createRequestScheduler, type RequestScheduler } from './rate-limits/scheduler.ts';
 import { createMonotonicClock } from './reads/batcher.ts';
 import { type CachePolicy, createCache } from './reads/cache.ts';
 import type { Changes, Read, Reads } from './reads/read.ts';
@@ -35,6 +35,8 @@ export type Connection<Api, Definitions extends Reads> = {
   readonly readers: Readers<Definitions>;
   /** Invalidates cached values and in-flight reads. Await it before responding to the write. */
   readonly invalidate: (changes: Changes<Definitions>) => Promise<void>;
+  /** Estimates how long requests of these operations would wait for their permits now, in milliseconds. */
+  readonly forecast: RequestScheduler['forecast'];
 };
 
 export type Provider<Api, Definitions extends Reads, ProviderSettings = never> = {
@@ -221,6 +223,7 @@ const openConnection = <
     forwardInvalidations: (to) => {
       successor = to;
     },
+    forecast: scheduler.forecast,
     warmUp: async () => transport.warmUp?.(client),
     close: http.close,
   };

@@ -127,6 +127,11 @@ export type RateLimiter = {
   readonly settle: (reservation: Reservation, wasSent: boolean) => void;
   /** Applies rate-limit feedback from a response. `reservation` is that of its request, for the cost. */
   readonly update: (window: RateWindow, update: RateLimitUpdate, reservation?: Reservation) => void;
+  /**
+   * Estimates the time until so many more requests could all have been sent, in milliseconds, by what this process knows of the
+   * window's present use. Takes nothing.
+   */
+  readonly forecast: (window: RateWindow, requests: number) => number;
 };
 
 /** Maximum delay of a request while its rate window has room, in milliseconds. Leaves room for later requests. */
@@ -296,6 +301,18 @@ export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => nu
           if (wasSent && units > 0) addEnded(state, window, units);
         }
       }
+    },
+    forecast: (window, requests) => {
+      const state = stateOf(window);
+      prune(state);
+      const pauseMs = Math.max(0, state.pausedUntil - now());
+      const left = Math.max(0, state.calls - usedUnits(state));
+      const immediate = Math.max(0, left - state.calls / 2);
+      if (requests <= immediate) return requests > 0 ? pauseMs : 0;
+      const spaced = Math.min(requests, left) - immediate;
+      const spacingMs = Math.min(MAX_SPACING_MS, window.windowMs / (state.calls / 2 + 1));
+      const later = Math.max(0, requests - left);
+      return Math.ceil(pauseMs + spaced * spacingMs + (later / state.calls) * window.windowMs);
     },
     update: (window, update, reservation) => {
       const { calls, remaining, pauseMs, cost } = clampUpdate(window, update);

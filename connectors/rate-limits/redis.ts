@@ -342,6 +342,7 @@ export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
         return sharedBlocked;
       });
     },
+    forecast: own.forecast,
     settle: (reservation, wasSent) => {
       own.settle(reservation, wasSent);
       const { id, windows, cost } = reservation;

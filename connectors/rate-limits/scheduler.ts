@@ -51,6 +51,8 @@ export type RequestScheduler = {
   readonly acquireAhead: (request: RequestToSchedule & { readonly priority: Priority }) => Promise<() => void>;
   /** Makes a request that may be waiting already serve another caller too: the later deadline, and the better place. */
   readonly join: (priority: Priority, joining: Priority) => void;
+  /** Estimates how long further requests of these operations would wait for their permits in total, in milliseconds. */
+  readonly forecast: (requests: ReadonlyMap<string, number>) => number;
   /** The error for an operation that its rate limits blocked at the last attempt; undefined if they did not. */
   readonly rateLimitError: (operation: string) => UpstreamError | undefined;
 };
@@ -437,7 +439,27 @@ export const createRequestScheduler = ({
     return undefined;
   };
 
+  const forecast = (requests: ReadonlyMap<string, number>): number => {
+    // Each operation has window objects of its own.
+    const byKey = new Map<string, { readonly window: RateWindow; count: number }>();
+    for (const [operation, count] of requests) {
+      for (const window of windowsOf(operation)) {
+        const known = byKey.get(window.key);
+        if (known) known.count += count;
+        else byKey.set(window.key, { window, count });
+      }
+    }
+    for (const { reservation } of waiting) {
+      for (const { key } of reservation.windows) {
+        const known = byKey.get(key);
+        if (known) known.count += 1;
+      }
+    }
+    return Math.max(0, ...[...byKey.values()].map(({ window, count }) => rateLimiter.forecast(window, count)));
+  };
+
   return {
+    forecast,
     rateLimitError,
     join: (priority, joining) => {
       const { isBackground } = priority;

@@ -18,6 +18,11 @@ export type ClientExplanation = {
     readonly subgraph: string;
     /** Of `atMost`, the most that are repeats. */
     readonly repeats: number;
+    /**
+     * How long the expected calls would wait for the provider's rate limits now, in milliseconds. Null if another process calls
+     * the provider.
+     */
+    readonly waitMs: number | null;
   })[];
   /** The calls of each provider operation, without repeats. */
   readonly operations: readonly (ClientCalls & {
@@ -30,7 +35,7 @@ export type ClientExplanation = {
 };
 
 /** Converts an explanation to what clients see. Expected figures have two decimals. */
-export const toClientExplanation = ({ cost, objects, plan }: Explanation): ClientExplanation => {
+export const toClientExplanation = ({ cost, objects, plan, waits }: Explanation): ClientExplanation => {
   const operations = cost.operations.map(
     ({ subgraph, operation, keys, atLeast, expected, atMost, expectedUncached }) => ({
       subgraph,
@@ -50,6 +55,7 @@ export const toClientExplanation = ({ cost, objects, plan }: Explanation): Clien
     expected: round(expected),
     atMost,
     repeats: cost.allowances.get(subgraph)?.repeats ?? 0,
+    waitMs: waits.get(subgraph) ?? null,
     saved: round(savedOf(subgraph)),
   }));
   const sumOf = (figure: keyof ClientCalls) => round(providers.reduce((sum, one) => sum + one[figure], 0));

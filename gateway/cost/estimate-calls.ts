@@ -36,7 +36,12 @@ import { fanOutKey } from './fan-out-key.ts';
 import { countLists, createListLength, type ListLength } from './list-length.ts';
 
 /** What the gateway knows of the provider behind a subgraph. */
-export type ProviderCosts = { readonly costs: SubgraphCosts; readonly reads: ReadonlyMap<string, ReadFacts> };
+export type ProviderCosts = {
+  readonly costs: SubgraphCosts;
+  readonly reads: ReadonlyMap<string, ReadFacts>;
+  /** Estimates how long requests would wait for permits now, in milliseconds. Undefined if another process calls the provider. */
+  readonly forecast?: ((requests: ReadonlyMap<string, number>) => number) | undefined;
+};
 
 export type CallEstimateOptions = {
   readonly supergraphSchema: GraphQLSchema;

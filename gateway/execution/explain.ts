@@ -20,6 +20,8 @@ export type Explanation = {
   /** Estimated objects in the response. */
   readonly objects: number;
   readonly plan: PlanNode | undefined;
+  /** How long the expected calls of a subgraph would wait for permits now, in milliseconds, as far as it is known. */
+  readonly waits: ReadonlyMap<string, number>;
 };
 
 /** Returns the query text of a fetch, as sent to the subgraph. */

@@ -164,6 +164,21 @@ type Selected<Context> = Program<Context> | ExecutionResponse;
 
 const isNames = (program: CachedProgram<never>['program']): program is readonly string[] => Array.isArray(program);
 
+/** Estimates how long the expected calls would wait for permits now, by subgraph. */
+const forecastWaits = (
+  { operations, bySubgraph }: OperationCost,
+  providerOf: OperationCallOptions['providerOf'],
+): ReadonlyMap<string, number> =>
+  new Map(
+    [...bySubgraph.keys()].flatMap((subgraph) => {
+      const own = operations.filter((one) => one.subgraph === subgraph);
+      const waitMs = providerOf(subgraph)?.forecast?.(
+        new Map(own.map(({ operation, expected }) => [operation, expected])),
+      );
+      return waitMs === undefined ? [] : [[subgraph, waitMs] as const];
+    }),
+  );
+
 const NOTHING_FETCHED: ExecutionResponse = { data: null, errors: [], stale: [] };
 
 // Measured: 150 heavy queries with plans of 8.1 kB each took 474 kB each, for documents and functions, including those of
@@ -355,7 +370,11 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
         const input = { ...callCosts.inputOf(context), variables: program.planVariables(variables) };
         if (isExplained) {
           const cost = program.calls.estimateNow(input);
-          return { ...NOTHING_FETCHED, explanation: { cost, objects: estimate.objects, plan: program.explain() } };
+          const waits = forecastWaits(cost, callCosts.providerOf);
+          return {
+            ...NOTHING_FETCHED,
+            explanation: { cost, objects: estimate.objects, plan: program.explain(), waits },
+          };
         }
         const beginning = callCosts.begin(program.calls.estimate(input), context);
         const endCalls = beginning instanceof Promise ? await beginning : beginning;

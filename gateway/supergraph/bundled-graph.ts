@@ -111,7 +111,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       redis,
       health,
       tenants,
-      providerOf: describeProviders(env),
+      providerOf: describeProviders(env, created),
     });
     for (const { warmUp } of created) void warmUp?.();
     return {
@@ -142,12 +142,19 @@ const OTHER_VARIABLES = [
 ];
 
 /** Describes the costs of the bundled subgraphs' providers, each when it is first asked for. */
-const describeProviders = (env: Env): ((subgraph: string) => ProviderCosts | undefined) => {
+const describeProviders = (
+  env: Env,
+  created: readonly Subgraph[],
+): ((subgraph: string) => ProviderCosts | undefined) => {
   const known = new Map<string, ProviderCosts>();
   return (name) => {
     const module = subgraphs.find((one) => one.name === name);
     if (!module?.costs) return undefined;
-    const costs = known.get(name) ?? { costs: module.costs, reads: describeReads(module.provider, env) };
+    const costs = known.get(name) ?? {
+      costs: module.costs,
+      reads: describeReads(module.provider, env),
+      forecast: created.find((one) => one.name === name)?.forecast,
+    };
     known.set(name, costs);
     return costs;
   };

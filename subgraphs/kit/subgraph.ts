@@ -30,6 +30,8 @@ export type Subgraph = {
    * share one context, each with its own `FieldContext`. A customer's identity is confined to their own data.
    */
   readonly createContext: (request: RequestOptions, identity: Identity) => object;
+  /** Estimates how long requests of these operations would wait for the provider's rate limits now, in milliseconds. */
+  readonly forecast?: ((requests: ReadonlyMap<string, number>) => number) | undefined;
   /** Does the one-time work of the first request ahead of it. Fails silently: the first request tries again. */
   readonly warmUp?: () => Promise<unknown>;
   /** Waits for running provider requests to finish, then closes the connections. */
@@ -140,6 +142,8 @@ export const defineSubgraph = <
         const { customerEmail } = identity;
         return customerEmail === undefined ? context : confine(context, toAsciiLowerCase(customerEmail));
       },
+      // Tenants have limits of their own.
+      forecast: settings && ((requests) => provider.connect().forecast(requests)),
       warmUp,
       close: () => {
         stopWatching();
