@@ -90,7 +90,7 @@ test.each([
   ['no file', [], 'Name a file with operations.'],
   ['an unknown option', ['a.graphql', '--verbose'], "Unknown option '--verbose'"],
   ['variables that are not JSON', ['a.graphql', '--variables', '{first: 1}'], '--variables must be a JSON object'],
-  ['a list of variables', ['a.graphql', '--variables', 'package-lock.json/none'], '--variables'],
+  ['a list of variables', ['a.graphql', '--variables', 'tsconfig.json/none'], '--variables must be a JSON object'],
   ['a missing file of variables', ['a.graphql', '--variables', 'none.json'], 'there is no file none.json'],
   ['an invalid URL', ['a.graphql', '--url', '127.0.0.1:4000'], '--url must be an http or https URL.'],
   ['an invalid header', ['a.graphql', '--url', 'http://a.example', '--header', 'token'], "the form 'name: value'"],
