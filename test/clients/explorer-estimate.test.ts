@@ -101,6 +101,22 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
     expect(await tableOf(page).count()).toBe(0);
     await costOf(page).getByRole('figure', { name: 'Query plan' }).waitFor();
 
+    // The next run is compared with an estimate that knows of this one.
+    const before = sent.length;
+    await run(page);
+    await expect.poll(() => sent.length).toBe(before + 1);
+    await expectLine(page, /Last run: \d+\.$/);
+    stack.reset();
+    await run(page);
+    await expect.poll(() => sent.length).toBe(before + 2);
+    await expectLine(page, /Last run: \d+\.$/);
+
+    // Reading the schema again is not a run.
+    const read = page.waitForResponse((one) => one.request().postData()?.includes('__schema') ?? false);
+    await page.getByRole('button', { name: 'Re-fetch GraphQL schema' }).click();
+    await read;
+    await expectLine(page, `Last run: ${calls()}.`);
+
     // Another operation has another estimate, and has not been run.
     await replace(page, 'query', stockOf('OABR-S'));
     await expectLine(page, /^inventory 1: 1 call expected, at most \d+\.$/);
@@ -135,6 +151,26 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
     const row = rowOf(page, 'catalogInventoryStockItemUpdate');
     expect(await row.getByRole('cell').first().innerText()).toBe('1');
     expect(calls()).toBe(0);
+  });
+
+  test('given a proxy that removes the header, then nothing is executed', async () => {
+    const page = await open(stack.url, {
+      before: (blank) =>
+        blank.route('**/graphql', (route) => {
+          const { 'x-tributary-explain': _, ...headers } = route.request().headers();
+          return route.continue({ headers });
+        }),
+    });
+    await expectLine(page, 'No estimate: the gateway returned none.');
+    await replace(page, 'query', SET_STOCK);
+    const before = sent.length;
+    await expect.poll(() => sent.length).toBeGreaterThan(before);
+    await run(page);
+    await page.locator('.graphiql-response').getByText('OABR-S').waitFor();
+    // The run alone.
+    const writes = stack.openmage.calls.filter(({ operation }) => operation === 'catalogInventoryStockItemUpdate');
+    expect(writes).toHaveLength(1);
+    for (const request of sent) expect(JSON.parse(request.postData() ?? '').query).toBe('{ __typename }');
   });
 
   test('without an estimate, the line says why, and nothing is sent', async () => {
@@ -197,6 +233,18 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
     const page = await open(gateway.url);
     await expectLine(page, 'No estimate: this gateway does not allow estimates. With CALL_REPORT=on it does.');
     expect(sent).toEqual([]);
+  });
+
+  test('given a gateway that does not show its schema, then it validates the operation itself', async () => {
+    const gateway = await stack.startAnother({ INTROSPECTION: 'off' });
+    onTestFinished(() => gateway.close());
+    const page = await open(gateway.url);
+    await replace(page, 'query', stockOf('OABR-S'));
+    await expectLine(page, 'inventory 1: 1 call expected');
+    await replace(page, 'query', '{ colour }');
+    await expectLine(page, 'No estimate: cannot query field "colour" on type "Query".');
+    // The browser reports the gateway's refusals of the schema and of the operation.
+    opened.complaints.splice(0);
   });
 
   test('a screen reader hears the estimate once it does not change any more', async () => {

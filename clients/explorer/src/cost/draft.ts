@@ -12,7 +12,7 @@ export type Draft = {
 /** A request for the operation in the editors. */
 export type Request = {
   readonly body: { readonly query: string; readonly operationName: string | null; readonly variables: Values };
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Headers;
 };
 
 type Values = Readonly<Record<string, unknown>>;
@@ -20,18 +20,19 @@ type Values = Readonly<Record<string, unknown>>;
 /** The operation cannot be sent. The message says why. */
 class Incomplete extends Error {}
 
-/** Returns the request that the editors describe, or why there is none. */
-export const toRequest = (draft: Draft, schema: GraphQLSchema): Request | string => {
+/** Returns the request that the editors describe, or why there is none. Without a schema, only the gateway can validate it. */
+export const toRequest = (draft: Draft, schema: GraphQLSchema | null): Request | string => {
   try {
     if (/^(\s|#.*)*$/.test(draft.query)) throw new Incomplete('write an operation.');
     const document = readDocument(draft.query, schema);
     const { name, variableDefinitions = [] } = chooseOperation(document, draft.operationName);
     const variables = readObject(draft.variables, 'the variables');
-    const { errors: [error] = [] } = getVariableValues(schema, variableDefinitions, variables, { maxErrors: 1 });
+    const [error] =
+      (schema && getVariableValues(schema, variableDefinitions, variables, { maxErrors: 1 }).errors) ?? [];
     if (error) throw new Incomplete(asClause(error.message));
     return {
       body: { query: draft.query, operationName: name?.value ?? null, variables },
-      headers: readObject(draft.headers, 'the request headers') as Record<string, string>,
+      headers: readHeaders(draft.headers),
     };
   } catch (error) {
     if (error instanceof Incomplete) return error.message;
@@ -39,7 +40,7 @@ export const toRequest = (draft: Draft, schema: GraphQLSchema): Request | string
   }
 };
 
-const readDocument = (query: string, schema: GraphQLSchema): DocumentNode => {
+const readDocument = (query: string, schema: GraphQLSchema | null): DocumentNode => {
   const [error, ...others] = findErrors(query, schema);
   if (!error) return parse(query);
   const [at] = error.locations ?? [];
@@ -47,9 +48,10 @@ const readDocument = (query: string, schema: GraphQLSchema): DocumentNode => {
   throw new Incomplete(`the document has an error${at ? ` in line ${at.line}` : ''}: ${error.message}${more}`);
 };
 
-const findErrors = (query: string, schema: GraphQLSchema): readonly GraphQLError[] => {
+const findErrors = (query: string, schema: GraphQLSchema | null): readonly GraphQLError[] => {
   try {
-    return validate(schema, parse(query));
+    const document = parse(query);
+    return schema ? validate(schema, document) : [];
   } catch (error) {
     if (error instanceof GraphQLError) return [error];
     throw error;
@@ -61,6 +63,15 @@ const chooseOperation = ({ definitions }: DocumentNode, wanted: string | undefin
   const operation = operations.find(({ name }) => name?.value === wanted) ?? operations[0];
   if (!operation) throw new Incomplete('the document has no operation.');
   return operation;
+};
+
+const readHeaders = (text: string): Headers => {
+  const headers = readObject(text, 'the request headers');
+  try {
+    return new Headers(headers as Record<string, string>);
+  } catch {
+    throw new Incomplete('the request headers have an invalid name or value.');
+  }
 };
 
 const readObject = (text: string, what: string): Values => {

@@ -8,7 +8,7 @@ export const EstimateSource = () => {
   const variableEditor = useGraphiQL((state) => state.variableEditor);
   const headerEditor = useGraphiQL((state) => state.headerEditor);
   const operationName = useGraphiQL((state) => state.operationName);
-  const schema = useGraphiQL((state) => state.schema);
+  const schema = useGraphiQL((state) => (state.isIntrospecting ? undefined : (state.schema ?? null)));
   useEffect(() => {
     if (!queryEditor) return undefined;
     const read = () =>

@@ -34,14 +34,17 @@ const DEBOUNCE_MS = 400;
 
 const EXPLAIN_HEADERS = { 'content-type': 'application/json', accept: 'application/json', 'x-tributary-explain': '1' };
 
+/** An operation that does nothing. */
+const PROBE = { query: '{ __typename }' };
+
 const NOT_ALLOWED = 'this gateway does not allow estimates. With CALL_REPORT=on it does.';
 
 let shown: Estimate = { kind: 'none', reason: 'the schema is being loaded.' };
-let draft:
-  | { readonly key: string; readonly content: Draft; readonly schema: GraphQLSchema | null | undefined }
-  | undefined;
+let draft: { readonly key: string; readonly content: Draft; readonly schema: Schema } | undefined;
 let timer: ReturnType<typeof setTimeout> | undefined;
 let request: AbortController | undefined;
+/** Whether the gateway has estimated an operation. */
+let isProven = false;
 const listeners = new Set<() => void>();
 
 const show = (next: Estimate): void => {
@@ -59,8 +62,11 @@ export const useEstimate = (): Estimate =>
     () => shown,
   );
 
+/** Undefined while it is read, and null if it cannot be read. */
+type Schema = GraphQLSchema | null | undefined;
+
 /** Estimates the content of the editors as soon as it has not changed for a while. Cancels the request before. */
-export const changeDraft = (content: Draft, schema: GraphQLSchema | null | undefined): void => {
+export const changeDraft = (content: Draft, schema: Schema): void => {
   const key = JSON.stringify(content);
   if (draft?.key === key && draft.schema === schema) return;
   draft = { key, content, schema };
@@ -77,7 +83,7 @@ const schedule = (delayMs: number): void => {
 };
 
 const estimate = async (): Promise<void> => {
-  if (!draft?.schema) return;
+  if (draft?.schema === undefined) return;
   const controller = new AbortController();
   request = controller;
   const wanted = toRequest(draft.content, draft.schema);
@@ -90,22 +96,28 @@ const none = (reason: string): Estimate => ({ kind: 'none', reason });
 const fetchEstimate = async ({ body, headers }: Request, signal: AbortSignal): Promise<Estimate> => {
   // The browser would report a refused request as an error of the page.
   if (!(await readSettings()).hasEstimates) return none(NOT_ALLOWED);
-  if (signal.aborted) return shown;
   try {
-    const response = await send(URL, {
-      method: 'POST',
-      headers: { ...headers, ...EXPLAIN_HEADERS },
-      body: JSON.stringify(body),
-      signal,
-    });
-    const { errors: [error] = [], extensions } = (await response.json()) as {
-      errors?: readonly { readonly message: string }[];
-      extensions?: { readonly tributary?: { readonly explain?: Explanation } };
-    };
-    const explanation = extensions?.tributary?.explain;
-    if (explanation) return { kind: 'estimate', key: runKey(body), explanation };
-    return none(error ? asClause(error.message) : 'the gateway returned none.');
+    // If a proxy removed the header, the gateway would execute the operation, mutations included.
+    if (!isProven) {
+      const { explanation, error } = await explain(PROBE, headers, signal);
+      if (!explanation) return none(asClause(error));
+      isProven = true;
+    }
+    const { explanation, error } = await explain(body, headers, signal);
+    return explanation ? { kind: 'estimate', key: runKey(body), explanation } : none(asClause(error));
   } catch {
     return none('the gateway does not respond.');
   }
+};
+
+const explain = async (body: object, given: Headers, signal: AbortSignal) => {
+  const headers = new Headers(given);
+  for (const [name, value] of Object.entries(EXPLAIN_HEADERS)) headers.set(name, value);
+  const response = await send(URL, { method: 'POST', headers, body: JSON.stringify(body), signal });
+  const { errors: [error] = [], extensions } = (await response.json()) as {
+    errors?: readonly { readonly message: string }[];
+    extensions?: { readonly tributary?: { readonly explain?: Explanation } };
+  };
+  const message = error?.message ?? 'The gateway returned none.';
+  return { explanation: extensions?.tributary?.explain, error: message };
 };

@@ -82,6 +82,8 @@ type RunBody = { readonly query: string; readonly variables?: unknown; readonly 
 
 /** Notes that an operation is run. Returns whether the run before was of the same one. */
 export const startRun = (key: string): boolean => {
+  // GraphiQL's introspection is not a run.
+  if (key.includes('__schema')) return false;
   const isRepeated = run?.key === key;
   run = { key };
   notify();
