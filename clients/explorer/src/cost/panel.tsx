@@ -36,9 +36,16 @@ export const CostPanel = ({ isNarrow }: { isNarrow: boolean }) => {
     // GraphiQL defines its colors for the elements with its own class.
     <section aria-label="Cost" className="graphiql-container tributary-cost">
       <EstimateLine id={`${id}-estimate`} isOpen={isEstimateOpen} toggle={() => setEstimateOpen(!isEstimateOpen)} />
-      <div id={`${id}-estimate`} hidden={!hasEstimate} className="tributary-pane tributary-estimate">
+      <section
+        id={`${id}-estimate`}
+        aria-label="Estimate"
+        hidden={!hasEstimate}
+        className="tributary-pane tributary-estimate"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: has to be scrolled with the keyboard.
+        tabIndex={0}
+      >
         {hasEstimate && <EstimateTable />}
-      </div>
+      </section>
       <div className="tributary-line">
         <output>{report ? <Totals report={report} /> : whyNone(report)}</output>
         {report && (
