@@ -1,12 +1,10 @@
 import { useEffect, useId, useState } from 'react';
 import { choosePerson, fetchPeople, type Person, readPerson } from '../../shared/src/people.ts';
+import { refreshEstimate } from './cost/estimate.ts';
+import { readSettings } from './settings.ts';
 
 /** Returns the sample people; none where the gateway signs no tokens. */
-const readPeople = async (): Promise<readonly Person[]> => {
-  const response = await fetch('/graphiql/config.json');
-  const { hasPeople } = response.ok ? ((await response.json()) as { readonly hasPeople: boolean }) : {};
-  return hasPeople ? fetchPeople() : [];
-};
+const readPeople = async (): Promise<readonly Person[]> => ((await readSettings()).hasPeople ? fetchPeople() : []);
 
 /** Selects the sample person as whom operations are run from now on. */
 export const ActAs = () => {
@@ -20,6 +18,7 @@ export const ActAs = () => {
   const choose = (value: string) => {
     choosePerson(value);
     setPerson(value);
+    refreshEstimate();
   };
   return (
     <span className="tributary-person">

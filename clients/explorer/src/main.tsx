@@ -6,28 +6,22 @@ import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { buildClientSchema, type GraphQLSchema, getIntrospectionQuery, type IntrospectionQuery } from 'graphql';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { getPersonToken } from '../../shared/src/people.ts';
 import { ActAs } from './act-as.tsx';
+import { refreshEstimate } from './cost/estimate.ts';
+import { EstimateSource } from './cost/estimate-source.tsx';
 import { CostPanel } from './cost/panel.tsx';
-import { noteReport, REPORT_HEADERS } from './cost/report.ts';
+import { noteReport, REPORT_HEADERS, runKey, startRun } from './cost/report.ts';
 import { examplesFor, examplesPlugin } from './examples.tsx';
+import { send, URL } from './send.ts';
 
-const URL = '/graphql';
-
-/** Sends a request as the chosen sample person, unless the headers in the editor say who sends it. */
-const send: typeof fetch = async (input, init) => {
-  const headers = new Headers(init?.headers);
-  const token = headers.has('authorization') ? undefined : await getPersonToken();
-  if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
-  return fetch(input, { ...init, headers });
+/** Sends an operation that is run. Moves the cost report from the response to the panel. */
+const run: typeof fetch = async (input, init) => {
+  const key = runKey(JSON.parse(String(init?.body)));
+  if (startRun(key)) refreshEstimate();
+  return noteReport(await send(input, init), key);
 };
 
-/** Sends operations to the gateway, and moves the cost report from the response to the panel. */
-const fetcher = createGraphiQLFetcher({
-  url: URL,
-  headers: REPORT_HEADERS,
-  fetch: async (input, init) => noteReport(await send(input, init)),
-});
+const fetcher = createGraphiQLFetcher({ url: URL, headers: REPORT_HEADERS, fetch: run });
 
 const readSchema = async (): Promise<GraphQLSchema | undefined> => {
   try {
@@ -66,6 +60,7 @@ createRoot(document.querySelector('#root') as HTMLElement).render(
       defaultEditorToolsVisibility={isNarrow ? false : 'variables'}
     >
       <GraphiQL.Logo>
+        <EstimateSource />
         <ActAs />
         Tributary
       </GraphiQL.Logo>

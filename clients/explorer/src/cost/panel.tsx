@@ -1,4 +1,6 @@
 import { useId, useState } from 'react';
+import { useEstimate } from './estimate.ts';
+import { EstimateLine, EstimateTable } from './estimate-line.tsx';
 import { Operations } from './operations.tsx';
 import { Plan } from './plan.tsx';
 import { type Report, totalsOf, useReport, whyNone } from './report.ts';
@@ -13,29 +15,46 @@ const readIsOpen = (): boolean | undefined => {
 };
 
 /**
- * The cost of the last query, below the editor: a summary that is always visible, and a panel with a timeline of
+ * The cost of operations, below the editor. Two lines are always visible: the estimate of the operation in the editor, and the
+ * summary of the last run. Each has a panel, of which one is open at a time: a table of the estimated calls; and a timeline of
  * fetches and provider calls, the query plan and the provider operations.
  */
 export const CostPanel = ({ isNarrow }: { isNarrow: boolean }) => {
   const id = useId();
   const report = useReport();
+  const estimate = useEstimate();
   const [isOpen, setOpen] = useState(() => readIsOpen() ?? !isNarrow);
+  const [isEstimateOpen, setEstimateOpen] = useState(false);
+  const hasEstimate = isEstimateOpen && estimate.kind === 'estimate';
+  const hasDetails = isOpen && !hasEstimate;
   const toggle = () => {
-    setOpen(!isOpen);
-    localStorage.setItem(KEY, isOpen ? 'closed' : 'open');
+    setEstimateOpen(false);
+    setOpen(!hasDetails);
+    localStorage.setItem(KEY, hasDetails ? 'closed' : 'open');
   };
   return (
     // GraphiQL defines its colors for the elements with its own class.
     <section aria-label="Cost" className="graphiql-container tributary-cost">
+      <EstimateLine id={`${id}-estimate`} isOpen={isEstimateOpen} toggle={() => setEstimateOpen(!isEstimateOpen)} />
+      <section
+        id={`${id}-estimate`}
+        aria-label="Estimate"
+        hidden={!hasEstimate}
+        className="tributary-pane tributary-estimate"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: has to be scrolled with the keyboard.
+        tabIndex={0}
+      >
+        {hasEstimate && <EstimateTable />}
+      </section>
       <div className="tributary-line">
         <output>{report ? <Totals report={report} /> : whyNone(report)}</output>
         {report && (
-          <button type="button" onClick={toggle} aria-expanded={isOpen} aria-controls={id}>
-            {isOpen ? 'Hide details' : 'Show details'}
+          <button type="button" onClick={toggle} aria-expanded={hasDetails} aria-controls={id}>
+            {hasDetails ? 'Hide details' : 'Show details'}
           </button>
         )}
       </div>
-      <div id={id} hidden={!isOpen || !report} className="tributary-pane">
+      <div id={id} hidden={!hasDetails || !report} className="tributary-pane tributary-details">
         {report && <Details report={report} />}
       </div>
     </section>

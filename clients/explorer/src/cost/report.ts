@@ -58,21 +58,48 @@ export type Report = {
 
 export const REPORT_HEADERS = { 'x-tributary-report': 'trace' };
 
+/** A run of an operation, and its provider calls when they are known. */
+export type Run = { readonly key: string; readonly calls?: Report['calls'] };
+
 let last: Report | null | undefined;
+let run: Run | undefined;
 const listeners = new Set<() => void>();
 
-/** Returns the last report; undefined before the first query, and null if the gateway sends none. */
-export const useReport = (): Report | null | undefined =>
-  useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => last,
-  );
+const subscribe = (listener: () => void) => {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+};
 
-/** Stores a response's report, and returns the response without the trace, which is too long to display with it. */
-export const noteReport = async (response: Response): Promise<Response> => {
+const notify = (): void => {
+  for (const listener of listeners) listener();
+};
+
+/** Identifies an operation and its variables. */
+export const runKey = ({ query, variables, operationName }: RunBody): string =>
+  JSON.stringify([query, operationName ?? null, variables ?? {}]);
+
+type RunBody = { readonly query: string; readonly variables?: unknown; readonly operationName?: string | null };
+
+/** Notes that an operation is run. Returns whether the run before was of the same one. */
+export const startRun = (key: string): boolean => {
+  // GraphiQL's introspection is not a run.
+  if (key.includes('__schema')) return false;
+  const isRepeated = run?.key === key;
+  run = { key };
+  notify();
+  return isRepeated;
+};
+
+/** Returns the last run. */
+export const useRun = (): Run | undefined => useSyncExternalStore(subscribe, () => run);
+
+/** Returns the last report; undefined before the first query, and null if the gateway sends none. */
+export const useReport = (): Report | null | undefined => useSyncExternalStore(subscribe, () => last);
+
+/**
+ * Stores the report of a run's response, and returns the response without the trace, which is too long to display with it.
+ */
+export const noteReport = async (response: Response, key: string): Promise<Response> => {
   const text = await response.text();
   const { status, statusText, headers } = response;
   const rebuild = (body: string) => new Response(body, { status, statusText, headers });
@@ -87,7 +114,8 @@ export const noteReport = async (response: Response): Promise<Response> => {
   const { trace, ...rest } = answer.extensions?.tributary ?? {};
   // Every client receives the notes about stale data, so these alone are not a report.
   last = rest.calls ? answer.extensions?.tributary : null;
-  for (const listener of listeners) listener();
+  if (run?.key === key) run = { key, calls: rest.calls };
+  notify();
   if (!trace) return rebuild(text);
   return rebuild(JSON.stringify({ ...answer, extensions: { ...answer.extensions, tributary: rest } }));
 };

@@ -4,3 +4,6 @@ export const many = (count: number, one: string, several = `${one}s`): string =>
 
 /** Formats a duration in milliseconds. */
 export const inMs = (ms: number): string => (ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`);
+
+/** Formats a figure that may be a mean, with at most one decimal. */
+export const toFigure = (value: number): string => value.toLocaleString('en', { maximumFractionDigits: 1 });

@@ -1,0 +1,22 @@
+/** What the gateway says of itself to this page. */
+type Settings = {
+  /** Whether it signs tokens for sample people. */
+  readonly hasPeople: boolean;
+  /** Whether it estimates operations. */
+  readonly hasEstimates: boolean;
+};
+
+const NONE: Settings = { hasPeople: false, hasEstimates: false };
+
+const fetchSettings = async (): Promise<Settings> => {
+  const response = await fetch('/graphiql/config.json');
+  return response.ok ? ((await response.json()) as Settings) : NONE;
+};
+
+let settings: Promise<Settings> | undefined;
+
+/** Returns the settings, which are read once. */
+export const readSettings = (): Promise<Settings> => {
+  settings ??= fetchSettings().catch(() => NONE);
+  return settings;
+};
