@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { ROOT } from '../helpers/processes.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 
@@ -37,6 +38,19 @@ test.each(['Quick start', 'See authorization work'])(
     expect(stack.hubspot.calls.length > 0).toBe(heading === 'Quick start');
   },
 );
+
+test('Know what an operation costs: the budget refuses the operation as shown', async () => {
+  const [, section = ''] = readme.split('## Know what an operation costs\n');
+  const [, plans = ''] = /echo '(.*)' > plans.json/.exec(section) ?? [];
+  const { commands, response } = exampleOf('Know what an operation costs');
+  const file = join(mkdtempSync(join(tmpdir(), 'plans-')), 'plans.json');
+  onTestFinished(() => rmSync(dirname(file), { recursive: true }));
+  writeFileSync(file, plans);
+  const gateway = await stack.startAnother({ PLANS: file });
+  onTestFinished(gateway.close);
+  const { stdout } = await run('sh', ['-c', commands.replaceAll('http://127.0.0.1:4000', gateway.url)]);
+  expect(JSON.parse(stdout)).toEqual(JSON.parse(response));
+});
 
 /** Every file and folder of the project. Folders end with a slash. */
 const paths = [
