@@ -110,8 +110,8 @@ type Position = {
 /** Keys of one read that are loaded at the same time. */
 type Load = { readonly fetch: Fetch; readonly read: string; readonly example: unknown; keys: Amount };
 
-/** The calls of one provider operation for one fetch. */
-type FetchCalls = { readonly fetch: Fetch; readonly calls: OperationCalls; readonly largestBatch: number };
+/** The calls of one provider operation for one fetch. `batchSize` is 0 if no keys are loaded. */
+type FetchCalls = { readonly fetch: Fetch; readonly calls: OperationCalls; readonly batchSize: number };
 
 /**
  * Creates the estimate of an operation's provider calls from its plan. The number of objects is multiplied along each path; the
@@ -282,7 +282,7 @@ const collectCalls = (options: CallEstimateOptions, memo: Memo, input: EstimateI
   const addRequests = (fetch: Fetch, operation: string, { atLeast = 0, expected, atMost }: Amount): void => {
     const { subgraph } = fetch;
     const calls = { subgraph, operation, keys: 0, atLeast, expected, expectedUncached: expected, atMost };
-    found.push({ fetch, calls, largestBatch: 1 });
+    found.push({ fetch, calls, batchSize: 0 });
   };
 
   const callsOf = ({ fetch, read, keys, example }: Load): FetchCalls => {
@@ -301,7 +301,7 @@ const collectCalls = (options: CallEstimateOptions, memo: Memo, input: EstimateI
       expectedUncached: usualBatches(keys.expected, batchSize),
       atMost: mostBatches(keys.atMost, batchSize) * requestsPerBatch,
     };
-    return { fetch, calls, largestBatch: Math.min(batchSize, keys.atMost) };
+    return { fetch, calls, batchSize: keys.atMost > 0 ? batchSize : 0 };
   };
 
   const isIncluded = (directives: readonly DirectiveNode[] = []): boolean =>
@@ -386,7 +386,7 @@ const addCalls = (one: OperationCalls | undefined, other: OperationCalls): Opera
 const allowanceOf = (found: readonly FetchCalls[]): CallAllowance =>
   toAllowance(
     found.reduce((sum, { calls }) => sum + calls.atMost, 0),
-    found.reduce((most, { largestBatch }) => Math.max(most, largestBatch), 0),
+    found.reduce((largest, { batchSize }) => Math.max(largest, batchSize), 0),
   );
 
 const groupBy = <Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> => {
