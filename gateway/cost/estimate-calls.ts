@@ -107,8 +107,8 @@ type Position = {
   readonly renames: ReadonlyMap<string, string>;
 };
 
-/** Keys of one read that are loaded at the same time. */
-type Load = { readonly fetch: Fetch; readonly read: string; readonly example: unknown; keys: Amount };
+/** Keys of one read that are loaded at the same time by the same operation. */
+type Load = { readonly fetch: Fetch; readonly facts: ReadFacts; readonly operation: string; keys: Amount };
 
 /** The calls of one provider operation for one fetch. `batchSize` is 0 if no keys are loaded. */
 type FetchCalls = { readonly fetch: Fetch; readonly calls: OperationCalls; readonly batchSize: number };
@@ -265,14 +265,18 @@ const collectCalls = (options: CallEstimateOptions, memo: Memo, input: EstimateI
         : declared;
     for (const [read, keys = 0] of Object.entries(reads)) {
       const { isShared = false, example = undefined } = typeof keys === 'number' ? {} : keys;
-      // Fields of one object that load its own key load it once. Root fields have keys of their own.
-      const isOwnKey = typeof keys === 'number' && path !== '';
-      const key = `${isOwnKey ? at.id : id} ${read}`;
+      const facts = factsOf(fetch.subgraph, read);
+      const operation = facts.operationOf((example ?? '') as ReadKey);
+      // Fields of one object that load its own key load it once. Root fields have keys of their own. Those of a query are loaded
+      // at the same time.
+      const isRoot = path === '';
+      const isOwnKey = typeof keys === 'number' && !isRoot;
+      const key = `${isOwnKey || (isRoot && fetch.kind === 'query') ? at.id : id} ${read} ${operation}`;
       if (isOwnKey && !isFirst(`${key} at ${path}`)) continue;
       const loaded = times(isShared ? any(amount) : amount, toAmount(keys));
       const load = loads.get(key);
       if (load) load.keys = plus(load.keys, loaded);
-      else loads.set(key, { fetch, read, example, keys: loaded });
+      else loads.set(key, { fetch, facts, operation, keys: loaded });
     }
     for (const [operation, count] of Object.entries(requests)) {
       addRequests(fetch, operation, times(amount, toAmount(count)));
@@ -285,12 +289,14 @@ const collectCalls = (options: CallEstimateOptions, memo: Memo, input: EstimateI
     found.push({ fetch, calls, batchSize: 0 });
   };
 
-  const callsOf = ({ fetch, read, keys, example }: Load): FetchCalls => {
-    const { subgraph } = fetch;
+  const factsOf = (subgraph: string, read: string): ReadFacts => {
     const facts = providerOf(subgraph)?.reads.get(read);
     if (!facts) throw new Error(`The costs of ${subgraph} name the read ${read}, which does not exist.`);
-    const { batchSize, requestsPerBatch = 1 } = facts;
-    const operation = facts.operationOf((example ?? '') as ReadKey);
+    return facts;
+  };
+
+  const callsOf = ({ fetch, facts: { batchSize, requestsPerBatch = 1 }, operation, keys }: Load): FetchCalls => {
+    const { subgraph } = fetch;
     const hitRate = noCache ? 0 : measurements.hitRateOf(subgraph, operation);
     const calls = {
       subgraph,

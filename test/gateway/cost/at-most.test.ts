@@ -8,7 +8,7 @@ import { type Ask, type Stack, startStack } from '../../helpers/stack.ts';
 import { generateProductQuery, type Samples } from './random-product-operation.ts';
 
 /*
- * What an operation is said to cost at most holds: for random operations over the sample data, alone and at the same time as
+ * What an operation is said to cost at most and at least holds: for random operations over the sample data, alone and at the same time as
  * others, with and without the cache, and while calls fail. Nothing is refused for it, so that it is not the limit that holds but
  * the estimate.
  */
@@ -109,6 +109,7 @@ const expectWithin = ({ explanation, report, codes }: Outcome, query: string): v
   expect(codes, query).not.toContain('INTERNAL_SERVER_ERROR');
   for (const { subgraph, atMost, atLeast, expected } of explanation.providers) {
     expect(callsOf(report, subgraph), `${subgraph} in ${query}`).toBeLessThanOrEqual(atMost);
+    if (codes.length === 0) expect(callsOf(report, subgraph), query).toBeGreaterThanOrEqual(atLeast);
     expect(atLeast).toBeLessThanOrEqual(expected + 0.01);
     expect(expected).toBeLessThanOrEqual(atMost);
   }
