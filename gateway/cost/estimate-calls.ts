@@ -218,9 +218,9 @@ const collectCalls = (options: CallEstimateOptions, memo: Memo, input: EstimateI
     const length = lengthOf(node, definition, coordinate);
     const sizesFields = length.sizedFields.length > 0;
     const stated = length.fromArguments(variables);
+    const key = sizesFields ? fanOutKey(coordinate, stated, length.isPartial(variables)) : fanOutKey(coordinate);
     const own: Amount = {
-      expected:
-        measurements.fanOutOf(fanOutKey(coordinate, sizesFields ? stated : undefined)) ?? stated ?? length.assumed,
+      expected: measurements.fanOutOf(key) ?? stated ?? length.assumed,
       atMost: stated ?? MAX_UNSTATED_LENGTH,
     };
     const isSized = position.sized?.fields.includes(definition.name);

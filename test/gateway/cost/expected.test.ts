@@ -66,3 +66,19 @@ test('given calls that an operation is not expected to make, when it makes them,
   expect(await expected()).toBeGreaterThan(0.8);
   await stack.close();
 });
+
+test('given searches that find nothing, then whole lists are expected to be as long as before', async () => {
+  const stack = await startStack();
+  const query = '{ customers(first: 50) { edges { node { deals(first: 5) { edges { node { name } } } } } } }';
+  const keys = async () => {
+    const { text } = await stack.ask(query, {}, { headers: { 'x-tributary-explain': '1' } });
+    const { operations } = JSON.parse(text).extensions.tributary.explain as ClientExplanation;
+    return operations.map((operation) => operation.keys);
+  };
+  const before = await keys();
+  const search =
+    'query Search($text: String) { customers(first: 50, filter: { text: $text }) { edges { cursor node { id } } } }';
+  for (let run = 0; run < 10; run += 1) await stack.ask(search, { text: 'nobody is called so' });
+  expect(await keys()).toEqual(before);
+  await stack.close();
+});
