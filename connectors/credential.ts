@@ -68,8 +68,9 @@ export const createCachedCredential = ({
       try {
         return await work(await readValue(first), false);
       } catch (error) {
-        if (!isRejected(error) || !mayRepeat(subgraph, options)) throw error;
+        if (!isRejected(error)) throw error;
         clear(first);
+        if (!mayRepeat(subgraph, options)) throw error;
         return await work(await readValue(getCurrent()), true);
       }
     },

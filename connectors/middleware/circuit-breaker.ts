@@ -90,6 +90,9 @@ export const withBreaker = (subgraph: string): Middleware => {
         if (isFailure(error)) {
           circuit.lastFailure = error;
           open(circuit, backoff.next(undefined));
+        } else if (isUpstreamError(error, 'BUDGET_EXCEEDED')) {
+          // Nothing was sent, so the next request is the probe.
+          circuit.state = { kind: 'open', until: monotonicNow(), backoff };
         } else close(circuit);
         throw error;
       } finally {

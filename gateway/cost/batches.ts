@@ -18,10 +18,11 @@ const SHARE_OF_REPEATS = 0.1;
 
 /**
  * The allowance for calls that are planned: these, and repeats of failed ones. A rejected batch is sent again in halves, which
- * takes about `4 * log2(keys)` calls to isolate two bad keys.
+ * takes about `4 * log2(keys)` calls to isolate two bad keys. The batch can be full of other clients' keys, so the maximum size
+ * of the operation's batches counts, not the number of its own keys.
  */
-export const toAllowance = (planned: number, largestBatch: number): CallAllowance => {
+export const toAllowance = (planned: number, batchSize: number): CallAllowance => {
   const retries = Math.min(REPEATS_PER_CALL * planned, SAVED_REPEATS + Math.ceil(SHARE_OF_REPEATS * planned));
-  const halves = largestBatch > 1 && planned > 0 ? 4 * Math.ceil(Math.log2(largestBatch + 1)) : 0;
+  const halves = batchSize > 1 && planned > 0 ? 4 * Math.ceil(Math.log2(batchSize + 1)) : 0;
   return { calls: planned + retries + halves, repeats: retries + halves };
 };

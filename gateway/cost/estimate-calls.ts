@@ -112,11 +112,11 @@ type Position = {
   readonly renames: ReadonlyMap<string, string>;
 };
 
-/** Keys of one read that are loaded at the same time. */
-type Load = { readonly fetch: Fetch; readonly read: string; readonly example: unknown; keys: Amount };
+/** Keys of one read that are loaded at the same time by the same operation. */
+type Load = { readonly fetch: Fetch; readonly facts: ReadFacts; readonly operation: string; keys: Amount };
 
-/** The calls of one provider operation for one fetch. */
-type FetchCalls = { readonly fetch: Fetch; readonly calls: OperationCalls; readonly largestBatch: number };
+/** The calls of one provider operation for one fetch. `batchSize` is 0 if no keys are loaded. */
+type FetchCalls = { readonly fetch: Fetch; readonly calls: OperationCalls; readonly batchSize: number };
 
 /**
  * Creates the estimate of an operation's provider calls from its plan. The number of objects is multiplied along each path; the
@@ -223,9 +223,9 @@ const collectCalls = (options: CallEstimateOptions, memo: Memo, input: EstimateI
     const length = lengthOf(node, definition, coordinate);
     const sizesFields = length.sizedFields.length > 0;
     const stated = length.fromArguments(variables);
+    const key = sizesFields ? fanOutKey(coordinate, stated, length.isPartial(variables)) : fanOutKey(coordinate);
     const own: Amount = {
-      expected:
-        measurements.fanOutOf(fanOutKey(coordinate, sizesFields ? stated : undefined)) ?? stated ?? length.assumed,
+      expected: measurements.fanOutOf(key) ?? stated ?? length.assumed,
       atMost: stated ?? MAX_UNSTATED_LENGTH,
     };
     const isSized = position.sized?.fields.includes(definition.name);
@@ -270,14 +270,18 @@ const collectCalls = (options: CallEstimateOptions, memo: Memo, input: EstimateI
         : declared;
     for (const [read, keys = 0] of Object.entries(reads)) {
       const { isShared = false, example = undefined } = typeof keys === 'number' ? {} : keys;
-      // Fields of one object that load its own key load it once. Root fields have keys of their own.
-      const isOwnKey = typeof keys === 'number' && path !== '';
-      const key = `${isOwnKey ? at.id : id} ${read}`;
+      const facts = factsOf(fetch.subgraph, read);
+      const operation = facts.operationOf((example ?? '') as ReadKey);
+      // Fields of one object that load its own key load it once. Root fields have keys of their own. Those of a query are loaded
+      // at the same time.
+      const isRoot = path === '';
+      const isOwnKey = typeof keys === 'number' && !isRoot;
+      const key = `${isOwnKey || (isRoot && fetch.kind === 'query') ? at.id : id} ${read} ${operation}`;
       if (isOwnKey && !isFirst(`${key} at ${path}`)) continue;
       const loaded = times(isShared ? any(amount) : amount, toAmount(keys));
       const load = loads.get(key);
       if (load) load.keys = plus(load.keys, loaded);
-      else loads.set(key, { fetch, read, example, keys: loaded });
+      else loads.set(key, { fetch, facts, operation, keys: loaded });
     }
     for (const [operation, count] of Object.entries(requests)) {
       addRequests(fetch, operation, times(amount, toAmount(count)));
@@ -287,15 +291,17 @@ const collectCalls = (options: CallEstimateOptions, memo: Memo, input: EstimateI
   const addRequests = (fetch: Fetch, operation: string, { atLeast = 0, expected, atMost }: Amount): void => {
     const { subgraph } = fetch;
     const calls = { subgraph, operation, keys: 0, atLeast, expected, expectedUncached: expected, atMost };
-    found.push({ fetch, calls, largestBatch: 1 });
+    found.push({ fetch, calls, batchSize: 0 });
   };
 
-  const callsOf = ({ fetch, read, keys, example }: Load): FetchCalls => {
-    const { subgraph } = fetch;
+  const factsOf = (subgraph: string, read: string): ReadFacts => {
     const facts = providerOf(subgraph)?.reads.get(read);
     if (!facts) throw new Error(`The costs of ${subgraph} name the read ${read}, which does not exist.`);
-    const { batchSize, requestsPerBatch = 1 } = facts;
-    const operation = facts.operationOf((example ?? '') as ReadKey);
+    return facts;
+  };
+
+  const callsOf = ({ fetch, facts: { batchSize, requestsPerBatch = 1 }, operation, keys }: Load): FetchCalls => {
+    const { subgraph } = fetch;
     const hitRate = noCache ? 0 : measurements.hitRateOf(subgraph, operation);
     const calls = {
       subgraph,
@@ -306,7 +312,7 @@ const collectCalls = (options: CallEstimateOptions, memo: Memo, input: EstimateI
       expectedUncached: usualBatches(keys.expected, batchSize),
       atMost: mostBatches(keys.atMost, batchSize) * requestsPerBatch,
     };
-    return { fetch, calls, largestBatch: Math.min(batchSize, keys.atMost) };
+    return { fetch, calls, batchSize: keys.atMost > 0 ? batchSize : 0 };
   };
 
   const isIncluded = (directives: readonly DirectiveNode[] = []): boolean =>
@@ -391,7 +397,7 @@ const addCalls = (one: OperationCalls | undefined, other: OperationCalls): Opera
 const allowanceOf = (found: readonly FetchCalls[]): CallAllowance =>
   toAllowance(
     found.reduce((sum, { calls }) => sum + calls.atMost, 0),
-    found.reduce((most, { largestBatch }) => Math.max(most, largestBatch), 0),
+    found.reduce((largest, { batchSize }) => Math.max(largest, batchSize), 0),
   );
 
 const groupBy = <Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> => {

@@ -20,6 +20,8 @@ export type ListLength = {
   readonly fromArguments: (variables: Variables) => number | undefined;
   /** The variables that `fromArguments` reads. Only numbers and the lengths of lists matter. */
   readonly variables: readonly string[];
+  /** Whether other arguments have a value, such as a filter or a cursor, so that the list may be shorter than usual. */
+  readonly isPartial: (variables: Variables) => boolean;
   /** The fields of the returned object that have this length. If empty, the field itself has it. */
   readonly sizedFields: readonly string[];
   /** The length if the arguments state none. */
@@ -52,6 +54,7 @@ export const createListLength = (
     const readers = slicing.map((name) => createReader(node, definition, name));
     return {
       fromArguments: (variables) => largest(readers.map((read) => read(variables)).filter(isLength)),
+      isPartial: createPartialCheck(node, slicing),
       variables: variablesOf(node, slicing),
       sizedFields: declared?.sizedFields ?? (isList(definition) ? [] : connectionFieldsOf(definition)),
       assumed,
@@ -67,6 +70,7 @@ export const createListLength = (
         .flatMap((value) => (Array.isArray(value) ? [value.length] : []));
       return lengths.length > 0 ? Math.max(assumed, ...lengths) : undefined;
     },
+    isPartial: () => false,
     variables: variablesOf(
       node,
       listArguments.map(({ name }) => name),
@@ -74,6 +78,18 @@ export const createListLength = (
     sizedFields: declared?.sizedFields ?? [],
     assumed,
   };
+};
+
+/** Creates a function that returns whether any argument but those of these names has a value. */
+const createPartialCheck = (
+  { arguments: args = [] }: FieldNode,
+  names: readonly string[],
+): ((variables: Variables) => boolean) => {
+  const values = args.flatMap(({ name, value }) => (names.includes(name.value) ? [] : [value]));
+  return (variables) =>
+    values.some((value) =>
+      value.kind === Kind.VARIABLE ? (variables[value.name.value] ?? null) !== null : value.kind !== Kind.NULL,
+    );
 };
 
 /** Returns the variables passed to the arguments of these names. */

@@ -45,7 +45,7 @@ export const measureFanOut = (
       });
       const found = values.map((value) => [value].flat(3).filter((item) => item !== null));
       const isSized = sized?.fields.includes(definition.name) ?? false;
-      const stated = fanOutKey(coordinate, length.fromArguments(variables));
+      const key = fanOutKey(coordinate, length.fromArguments(variables), length.isPartial(variables));
       for (const items of found) {
         record(isSized && sized ? sized.key : fanOutKey(coordinate), items.length);
       }
@@ -55,7 +55,7 @@ export const measureFanOut = (
       const of = getNamedType(definition.type).name;
       visit(of, subselectionsOf(selected), inner, {
         fields: length.sizedFields,
-        key: stated,
+        key,
       });
     }
   };

@@ -58,29 +58,31 @@ const PRIOR = 2;
 
 /**
  * Creates the calibration of one operation. The ratio of calls made to calls estimated without a cache corrects an estimate, so
- * that it also holds for other variables.
+ * that it also holds for other variables. Where no calls were estimated, the mean of those made replaces it.
  */
 export const createCalibration = (): Calibration => {
-  const sums = new Map<string, { actual: number; estimated: number }>();
+  const sums = new Map<string, { actual: number; estimated: number; requests: number }>();
   const keyOf = ({ subgraph, operation }: { subgraph: string; operation: string }) => `${subgraph} ${operation}`;
   return {
     record: (estimated, rows) => {
       const calls = new Map(rows.map((row) => [keyOf(row), row.calls]));
       for (const one of estimated) {
         const key = keyOf(one);
-        const { actual, estimated: before } = sums.get(key) ?? { actual: 0, estimated: 0 };
+        const sum = sums.get(key) ?? { actual: 0, estimated: 0, requests: 0 };
         sums.set(key, {
-          actual: DECAY * actual + (calls.get(key) ?? 0),
-          estimated: DECAY * before + one.expectedUncached,
+          actual: DECAY * sum.actual + (calls.get(key) ?? 0),
+          estimated: DECAY * sum.estimated + one.expectedUncached,
+          requests: DECAY * sum.requests + 1,
         });
       }
     },
     correct: (estimated) =>
       estimated.map((one) => {
         const sum = sums.get(keyOf(one));
-        if (!sum || one.expectedUncached === 0) return one;
+        if (!sum) return one;
         const ratio = (sum.actual + PRIOR * one.expected) / (sum.estimated + PRIOR * one.expectedUncached);
-        return { ...one, expected: Math.min(one.atMost, Math.max(one.atLeast, one.expectedUncached * ratio)) };
+        const expected = one.expectedUncached > 0 ? one.expectedUncached * ratio : sum.actual / (sum.requests + PRIOR);
+        return { ...one, expected: Math.min(one.atMost, Math.max(one.atLeast, expected)) };
       }),
   };
 };

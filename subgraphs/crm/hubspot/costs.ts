@@ -58,7 +58,8 @@ export const costs = defineCosts(hubspot, {
     'Mutation.updateDeal': { requests: { [endpoints.update('deals', '').operation]: 1, ...readAgain('deals') } },
   },
   ownFields: {
-    'Query.customer': { reads: { contactByEmail: 1 } },
+    // Another customer's address is not looked up.
+    'Query.customer': ({ args: { id } }) => ({ reads: { contactByEmail: id ? 1 : ONE_OR_NONE } }),
     'Query.customers': { reads: { contactByEmail: 1 } },
     'Query.company': { reads: { contactByEmail: 1, companiesOfContact: 1, company: ONE_OR_NONE } },
     'Query.deal': ownDeals,

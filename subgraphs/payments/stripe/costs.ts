@@ -42,13 +42,15 @@ const pages = ({ args: { filter } }: FieldInfo) => {
 };
 
 /** A write. Under the same idempotency key it is sent again if its response cannot be used. */
-const write = (operation: StripeOperation) => ({ [operation]: { expected: 1, atMost: 2 } });
+const write = (operation: StripeOperation) => ({ [operation]: { atLeast: 1, expected: 1, atMost: 2 } });
 
-/** A write with an amount, whose currency is compared with the payment's. */
-const writeOf = (operation: StripeOperation) => ({
-  requests: write(operation),
-  reads: { payment: { expected: 1, atMost: 2 } },
-});
+/** A write of an existing payment. The currency of its amount, if it has one, is compared with the payment's. */
+const writeOf =
+  (operation: StripeOperation) =>
+  ({ args: { input } }: FieldInfo) => {
+    const { amount } = Object(input) as { readonly amount?: unknown };
+    return { requests: write(operation), reads: { payment: { expected: amount ? 1 : 0, atMost: 2 } } };
+  };
 
 /** Pages of a hundred of a customer's own payments or invoices, until the wanted ones are found. */
 const OWN: Amount = { expected: 1, atMost: MAX_ACCOUNTS * MAX_PAGES };
@@ -75,7 +77,7 @@ export const costs = defineCosts(stripe, {
       requests: { 'POST /v1/customers': { expected: 0, atMost: 2 }, ...write('POST /v1/payment_intents') },
     },
     'Mutation.capturePayment': writeOf('POST /v1/payment_intents/{id}/capture'),
-    'Mutation.cancelPayment': writeOf('POST /v1/payment_intents/{id}/cancel'),
+    'Mutation.cancelPayment': { requests: write('POST /v1/payment_intents/{id}/cancel') },
     'Mutation.refundPayment': writeOf('POST /v1/refunds'),
   },
   ownFields: {

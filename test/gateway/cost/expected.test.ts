@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ClientExplanation } from '../../../gateway/cost/client-explanation.ts';
+import { createCompany } from '../../../sandbox/company.ts';
 import { ROOT } from '../../helpers/processes.ts';
 import { type Stack, startStack } from '../../helpers/stack.ts';
 
@@ -45,4 +47,38 @@ describe.each([
     expect(Math.abs(expected - perRun)).toBeLessThanOrEqual(Math.max(0.2 * perRun, 0.1));
     if (env.CACHE_MAX_MIB !== '0') expect(saved).toBeGreaterThan(expected);
   });
+});
+
+test('given calls that an operation is not expected to make, when it makes them, then they are expected', async () => {
+  const stack = await startStack();
+  const { people, accounts } = createCompany();
+  const withAccount = new Set(accounts.map(({ email }) => email?.toLowerCase()));
+  const { email } = people.find((person) => person.email && !withAccount.has(person.email)) ?? {};
+  // Somebody whom the search for accounts does not find is looked up in the list.
+  const query = `{ customer(email: "${email}") { balances { currency } } }`;
+  const expected = async () => {
+    const { text } = await stack.ask(query, {}, { headers: { 'x-tributary-explain': '1' } });
+    const { operations } = JSON.parse(text).extensions.tributary.explain as ClientExplanation;
+    return operations.find(({ operation }) => operation === 'GET /v1/customers')?.expected;
+  };
+  expect(await expected()).toBe(0);
+  for (let run = 0; run < 20; run += 1) await stack.ask(query);
+  expect(await expected()).toBeGreaterThan(0.8);
+  await stack.close();
+});
+
+test('given searches that find nothing, then whole lists are expected to be as long as before', async () => {
+  const stack = await startStack();
+  const query = '{ customers(first: 50) { edges { node { deals(first: 5) { edges { node { name } } } } } } }';
+  const keys = async () => {
+    const { text } = await stack.ask(query, {}, { headers: { 'x-tributary-explain': '1' } });
+    const { operations } = JSON.parse(text).extensions.tributary.explain as ClientExplanation;
+    return operations.map((operation) => operation.keys);
+  };
+  const before = await keys();
+  const search =
+    'query Search($text: String) { customers(first: 50, filter: { text: $text }) { edges { cursor node { id } } } }';
+  for (let run = 0; run < 10; run += 1) await stack.ask(search, { text: 'nobody is called so' });
+  expect(await keys()).toEqual(before);
+  await stack.close();
 });
