@@ -49,7 +49,7 @@ const KINDS: Readonly<
       `{ payment(id: "${payments[isPolite ? n % 50 : 50 + (n % (payments.length - 50))]}") { id } }`,
   },
   searches: {
-    pauseMs: 1_000,
+    pauseMs: 1_500,
     operation: (n, isPolite) =>
       `{ customers(first: 1, filter: { text: "${isPolite ? 'polite' : 'greedy'}-${n}" }) { edges { node { id } } } }`,
   },

@@ -1,7 +1,6 @@
 import type { QueryPlanSelectionNode } from '@apollo/query-planner';
 import {
   type DirectiveNode,
-  type DocumentNode,
   type FieldNode,
   type GraphQLField,
   type GraphQLNamedType,
@@ -15,7 +14,6 @@ import {
   type SelectionSetNode,
   valueFromASTUntyped,
 } from 'graphql';
-import type { CallAllowance } from '../../connectors/call-stats.ts';
 import type { ReadFacts } from '../../connectors/describe-reads.ts';
 import type { ReadKey } from '../../connectors/reads/read.ts';
 import type { Amount, FieldInfo, SubgraphCosts } from '../../subgraphs/kit/costs.ts';
@@ -23,17 +21,12 @@ import { readCondition } from '../execution/conditions.ts';
 import { type Fragments, fragmentMap, responseName } from '../execution/selections.ts';
 import { type Fetch, type FetchTarget, fragmentsIn, type Step, TYPE_CONDITION_PREFIX } from '../execution/steps.ts';
 import { canBeOfType, isOfType } from '../execution/types.ts';
-import { mostBatches, toAllowance, usualBatches } from './batches.ts';
-import {
-  type CallRange,
-  type Measurements,
-  type OperationCalls,
-  type OperationCost,
-  SUBGRAPH_REQUEST,
-} from './calls.ts';
+import { mostBatches, usualBatches } from './batches.ts';
+import { type Measurements, type OperationCost, SUBGRAPH_REQUEST } from './calls.ts';
 import type { CostDirectives } from './cost-directives.ts';
 import { fanOutKey } from './fan-out-key.ts';
 import { countLists, createListLength, type ListLength } from './list-length.ts';
+import { type FetchCalls, sumCalls } from './sum-calls.ts';
 
 /** What the gateway knows of the provider behind a subgraph. */
 export type ProviderCosts = {
@@ -89,7 +82,7 @@ const plus = (one: Amount, other: Amount): Amount => ({
 });
 
 /** Whether there are any: at most one. */
-const any = ({ atLeast = 0, expected, atMost }: Amount): Amount => ({
+const atMostOne = ({ atLeast = 0, expected, atMost }: Amount): Amount => ({
   atLeast: Math.min(1, atLeast),
   expected: Math.min(1, expected),
   atMost: Math.min(1, atMost),
@@ -115,9 +108,6 @@ type Position = {
 /** Keys of one read that are loaded at the same time by the same operation. */
 type Load = { readonly fetch: Fetch; readonly facts: ReadFacts; readonly operation: string; keys: Amount };
 
-/** The calls of one provider operation for one fetch. `batchSize` is 0 if no keys are loaded. */
-type FetchCalls = { readonly fetch: Fetch; readonly calls: OperationCalls; readonly batchSize: number };
-
 /**
  * Creates the estimate of an operation's provider calls from its plan. The number of objects is multiplied along each path; the
  * keys that a field loads for all of its objects share batches.
@@ -128,7 +118,7 @@ export const createCallEstimate = (options: CallEstimateOptions): ((input: Estim
   const fragments = new Map<Fetch, Fragments>();
   const lengths = new Map<FieldNode, ListLength>();
   const isKnown = (subgraph: string): boolean => options.providerOf(subgraph) !== undefined;
-  return (input) => toCost(collectCalls(options, { fragments, lengths }, input), isKnown);
+  return (input) => sumCalls(collectCalls(options, { fragments, lengths }, input), isKnown);
 };
 
 /** What is derived from the plan once. */
@@ -170,7 +160,8 @@ const collectCalls = (options: CallEstimateOptions, memo: Memo, input: EstimateI
       }
     }
     // A request that fails without a response is sent again.
-    if (!providerOf(fetch.subgraph)) addRequests(fetch, SUBGRAPH_REQUEST, times(any(amount), { ...ONE, atMost: 2 }));
+    if (!providerOf(fetch.subgraph))
+      addRequests(fetch, SUBGRAPH_REQUEST, times(atMostOne(amount), { ...ONE, atMost: 2 }));
   };
 
   /** Returns the number of objects at a path, or that of its longest known prefix if the plan adds fields on the way. */
@@ -278,7 +269,7 @@ const collectCalls = (options: CallEstimateOptions, memo: Memo, input: EstimateI
       const isOwnKey = typeof keys === 'number' && !isRoot;
       const key = `${isOwnKey || (isRoot && fetch.kind === 'query') ? at.id : id} ${read} ${operation}`;
       if (isOwnKey && !isFirst(`${key} at ${path}`)) continue;
-      const loaded = times(isShared ? any(amount) : amount, toAmount(keys));
+      const loaded = times(isShared ? atMostOne(amount) : amount, toAmount(keys));
       const load = loads.get(key);
       if (load) load.keys = plus(load.keys, loaded);
       else loads.set(key, { fetch, facts, operation, keys: loaded });
@@ -342,73 +333,6 @@ const collectCalls = (options: CallEstimateOptions, memo: Memo, input: EstimateI
 };
 
 const NO_KEYS: ReadonlySet<string> = new Set();
-
-/** Sums the calls of all fetches. */
-const toCost = (found: readonly FetchCalls[], isKnown: (subgraph: string) => boolean): OperationCost => {
-  const operations = new Map<string, OperationCalls>();
-  for (const { calls } of found) {
-    const key = `${calls.subgraph} ${calls.operation}`;
-    operations.set(key, addCalls(operations.get(key), calls));
-  }
-  const allowances = new Map(
-    [...groupBy(found, ({ fetch }) => fetch.subgraph)].flatMap(([subgraph, part]) =>
-      isKnown(subgraph) ? [[subgraph, allowanceOf(part)] as const] : [],
-    ),
-  );
-  const byDocument = groupBy(found, ({ fetch }) => fetch.document);
-  const withExpected = (rows: readonly OperationCalls[]): OperationCost => ({
-    operations: rows,
-    bySubgraph: sumBySubgraph(rows, allowances),
-    allowances,
-    allowanceOf: (document) => allowanceOf(byDocument.get(document as DocumentNode) ?? []),
-    withExpected,
-  });
-  return withExpected([...operations.values()].filter(({ atMost }) => atMost > 0));
-};
-
-const sumBySubgraph = (
-  rows: readonly OperationCalls[],
-  allowances: ReadonlyMap<string, CallAllowance>,
-): ReadonlyMap<string, CallRange> => {
-  const sums = new Map<string, CallRange>();
-  for (const { subgraph, atLeast, expected, atMost } of rows) {
-    const sum = sums.get(subgraph);
-    sums.set(subgraph, {
-      atLeast: (sum?.atLeast ?? 0) + atLeast,
-      expected: (sum?.expected ?? 0) + expected,
-      atMost: allowances.get(subgraph)?.calls ?? (sum?.atMost ?? 0) + atMost,
-    });
-  }
-  return sums;
-};
-
-const addCalls = (one: OperationCalls | undefined, other: OperationCalls): OperationCalls =>
-  one
-    ? {
-        ...one,
-        keys: one.keys + other.keys,
-        atLeast: one.atLeast + other.atLeast,
-        expected: one.expected + other.expected,
-        expectedUncached: one.expectedUncached + other.expectedUncached,
-        atMost: one.atMost + other.atMost,
-      }
-    : other;
-
-const allowanceOf = (found: readonly FetchCalls[]): CallAllowance =>
-  toAllowance(
-    found.reduce((sum, { calls }) => sum + calls.atMost, 0),
-    found.reduce((largest, { batchSize }) => Math.max(largest, batchSize), 0),
-  );
-
-const groupBy = <Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> => {
-  const groups = new Map<Key, Item[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item));
-    if (group) group.push(item);
-    else groups.set(keyOf(item), [item]);
-  }
-  return groups;
-};
 
 /** Returns the names of the fields in a selection of the plan. */
 const namesIn = (node: QueryPlanSelectionNode): string[] =>

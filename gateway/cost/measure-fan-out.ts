@@ -1,4 +1,5 @@
 import { type GraphQLSchema, getNamedType, isInterfaceType, isObjectType, type OperationDefinitionNode } from 'graphql';
+import { type Data, getOwn, isData } from '../execution/data.ts';
 import { collectFields, type Fragments, type SelectedField, subselectionsOf } from '../execution/selections.ts';
 import type { CostDirectives } from './cost-directives.ts';
 import { fanOutKey } from './fan-out-key.ts';
@@ -14,10 +15,10 @@ export type FanOutOptions = {
   readonly record: Recorder['recordFanOut'];
 };
 
-/** Maximum number of objects of one response that are looked at. */
+/** Maximum number of objects of one response whose fields are looked at. */
 const MAX_OBJECTS = 2_000;
 
-/** Records how many objects each field of a response returned. Reads at most `MAX_OBJECTS` of its objects. */
+/** Records how many objects each field of a response returned. Looks at the fields of at most `MAX_OBJECTS` objects. */
 export const measureFanOut = (
   { schema, costDirectives, operation, fragments, record }: FanOutOptions,
   variables: Readonly<Record<string, unknown>>,
@@ -28,7 +29,7 @@ export const measureFanOut = (
   const visit = (
     typename: string,
     from: Parameters<typeof collectFields>[2],
-    objects: readonly unknown[],
+    objects: readonly Data[],
     sized: { readonly fields: readonly string[]; readonly key: string } | undefined,
   ): void => {
     const type = schema.getType(typename);
@@ -39,17 +40,20 @@ export const measureFanOut = (
       if (!definition || !node.selectionSet) continue;
       const coordinate = `${typename}.${definition.name}`;
       const length = createListLength(node, definition, costDirectives.listSizes.get(coordinate), 0);
-      const values = objects.flatMap((object) => {
-        const value = (object as Readonly<Record<string, unknown>>)[name];
-        return value === undefined ? [] : [value];
+      const found = objects.flatMap((object) => {
+        const value = getOwn(object, name);
+        if (value === undefined) return [];
+        return [[value].flat(3).filter((item): item is Data => typeof item === 'object' && item !== null)];
       });
-      const found = values.map((value) => [value].flat(3).filter((item) => item !== null));
       const isSized = sized?.fields.includes(definition.name) ?? false;
       const key = fanOutKey(coordinate, length.fromArguments(variables), length.isPartial(variables));
-      for (const items of found) {
-        record(isSized && sized ? sized.key : fanOutKey(coordinate), items.length);
+      // One value for each response, so that a large response does not outweigh many others.
+      if (found.length > 0) {
+        const total = found.reduce((sum, items) => sum + items.length, 0);
+        record(isSized && sized ? sized.key : fanOutKey(coordinate), total / found.length);
       }
-      const inner = found.flat().slice(0, left);
+      const inner: Data[] = [];
+      for (const items of found) if (left > inner.length) inner.push(...items.slice(0, left - inner.length));
       left -= inner.length;
       if (inner.length === 0) continue;
       const of = getNamedType(definition.type).name;
@@ -60,7 +64,7 @@ export const measureFanOut = (
     }
   };
 
-  if (typeof data !== 'object' || data === null) return;
+  if (!isData(data)) return;
   const root = schema.getRootType(operation.operation);
   if (root) visit(root.name, [{ selectionSet: operation.selectionSet, conditions: [] }], [data], undefined);
 };

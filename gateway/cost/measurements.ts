@@ -14,10 +14,10 @@ export type Recorder = Measurements & {
 type Mean = { values: number; mean: number };
 
 /** Number of values from which a new one counts a hundredth. */
-const MEMORY = 100;
+const MAX_WEIGHT = 100;
 
-const add = (entry: Mean | undefined, value: number): Mean => {
-  const values = Math.min(MEMORY, (entry?.values ?? 0) + 1);
+const withValue = (entry: Mean | undefined, value: number): Mean => {
+  const values = Math.min(MAX_WEIGHT, (entry?.values ?? 0) + 1);
   const mean = entry?.mean ?? 0;
   return { values, mean: mean + (value - mean) / values };
 };
@@ -35,11 +35,11 @@ export const createMeasurements = (): Recorder => {
       for (const { subgraph, operation, hits, stale, misses } of rows) {
         const keys = hits + stale + misses;
         const key = `${subgraph} ${operation}`;
-        if (keys > 0) hitRates.set(key, add(hitRates.get(key), (hits + stale) / keys));
+        if (keys > 0) hitRates.set(key, withValue(hitRates.get(key), (hits + stale) / keys));
       }
     },
     recordFanOut: (key, objects) => {
-      fanOuts.set(key, add(fanOuts.get(key), objects));
+      fanOuts.set(key, withValue(fanOuts.get(key), objects));
     },
   };
 };

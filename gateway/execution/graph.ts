@@ -106,6 +106,8 @@ export type ExecuteOptions = RequestDeadline & {
 /** The provider calls of operations: what is known of the providers, and who is told of each request's. */
 export type GraphCallCosts<Context> = Pick<OperationCallOptions, 'providerOf' | 'measurements'> & {
   readonly inputOf: (context: Context) => Omit<EstimateInput, 'variables'>;
+  /** Receives an error in measuring an operation that has been carried out. */
+  readonly onError: (error: unknown) => void;
   /**
    * Called before anything is fetched. Throws a GraphQLError to refuse the operation. Returns a function to call when it has
    * ended, or was not executed after all, which returns the provider calls that it has made.
@@ -341,6 +343,17 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     }
   };
 
+  /** Measures what an operation has cost. It has been carried out, so that this must not fail it. */
+  const record = (
+    ...[program, ...measured]: [Program<Context>, ...Parameters<Program<Context>['calls']['record']>]
+  ) => {
+    try {
+      program.calls.record(...measured);
+    } catch (error) {
+      callCosts.onError(error);
+    }
+  };
+
   const validate = async (document: DocumentNode): Promise<readonly GraphQLError[]> => {
     const text = document.loc?.source.body;
     return text !== undefined && isLargeDocument(document)
@@ -389,7 +402,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
         } finally {
           const rows = endCalls(hasStarted);
           // A failure tells nothing of the usual costs.
-          if (response?.errors.length === 0) program.calls.record(input, rows, response.data);
+          if (response?.errors.length === 0) record(program, input, rows, response.data);
         }
         return unmet ? { ...response, isPersonal: true } : response;
       } catch (error) {

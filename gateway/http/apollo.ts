@@ -127,6 +127,7 @@ export const createApollo = async ({
     callCosts: {
       providerOf,
       measurements: createMeasurements(),
+      onError: (error) => log.error({ err: error }, 'The cost of an operation cannot be measured.'),
       inputOf: ({ identity, options }) => ({
         isCustomer: identity.customerEmail !== undefined,
         noCache: options.noCache,

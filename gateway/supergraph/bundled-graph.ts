@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { SandboxModule } from '../../connectors/define-provider.ts';
-import { describeReads } from '../../connectors/describe-reads.ts';
+import { describeReads, readPublicSettings } from '../../connectors/describe-reads.ts';
 import type { Infrastructure } from '../../connectors/infrastructure.ts';
 import { accountCredentialsOf, secretsOf, variablesOf } from '../../connectors/settings.ts';
 import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.ts';
@@ -146,17 +146,18 @@ const describeProviders = (
   env: Env,
   created: readonly Subgraph[],
 ): ((subgraph: string) => ProviderCosts | undefined) => {
-  const known = new Map<string, ProviderCosts>();
-  return (name) => {
+  const known = new Map<string, ProviderCosts | undefined>();
+  const describe = (name: string): ProviderCosts | undefined => {
     const module = subgraphs.find((one) => one.name === name);
     if (!module?.costs) return undefined;
-    const costs = known.get(name) ?? {
-      costs: module.costs,
-      reads: describeReads(module.provider, env),
-      forecast: created.find((one) => one.name === name)?.forecast,
-    };
-    known.set(name, costs);
-    return costs;
+    const settings = readPublicSettings(module.provider, env);
+    const reads = describeReads(module.provider, settings);
+    const forecast = created.find((one) => one.name === name)?.forecast;
+    return reads && { costs: module.costs(settings), reads, forecast };
+  };
+  return (name) => {
+    if (!known.has(name)) known.set(name, describe(name));
+    return known.get(name);
   };
 };
 

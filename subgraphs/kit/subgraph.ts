@@ -7,7 +7,13 @@ import type { Infrastructure } from '../../connectors/infrastructure.ts';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import { createProvider, noCredential } from '../../connectors/provider.ts';
 import type { Reads } from '../../connectors/reads/read.ts';
-import { credentialsOf, readSettings, type SettingsShape, secretsOf } from '../../connectors/settings.ts';
+import {
+  credentialsOf,
+  readSettings,
+  type Settings,
+  type SettingsShape,
+  secretsOf,
+} from '../../connectors/settings.ts';
 import { type Env, namesOfSet } from '../../runtime/env.ts';
 import { fileVariables, watchFiles } from '../../runtime/watch-files.ts';
 import { toAsciiLowerCase } from './ascii.ts';
@@ -45,8 +51,8 @@ export type SubgraphModule = {
   readonly port: number;
   /** The provider that the subgraph reads from and writes to. */
   readonly provider: AnyProvider;
-  /** What its fields cost in provider requests, if that is known. */
-  readonly costs: SubgraphCosts | undefined;
+  /** What its fields cost in provider requests, by the provider's settings that are not secret; undefined if that is not known. */
+  readonly costs: ((settings: Readonly<Record<string, unknown>>) => SubgraphCosts) | undefined;
   /**
    * Reads the provider's variables, as `create` does. Throws ConfigError naming each that is missing or malformed. Where only
    * tenants have credentials, the file of tenants is checked instead.
@@ -79,7 +85,7 @@ export type SubgraphDefinition<
   readonly resolvers: object;
   readonly provider: ProviderDefinition<Shape, Policy, Client, Api, Definitions>;
   /** What its fields cost in provider requests. Without it, its operations are neither estimated nor limited. */
-  readonly costs?: SubgraphCosts;
+  readonly costs?: SubgraphCosts | ((settings: Settings<Shape>) => SubgraphCosts);
   /** Creates the resolvers' context for one client request. */
   readonly createContext: (session: Session<Api, Definitions>) => Context;
   /**
@@ -112,7 +118,7 @@ export const defineSubgraph = <
   title,
   port,
   provider: definition,
-  costs,
+  costs: costs && ((settings) => (typeof costs === 'function' ? costs(settings as Settings<Shape>) : costs)),
   readConfig: (env) => (isForTenantsOnly(definition, env) ? undefined : readSettings(definition, env)),
   create: (env, infrastructure, tenants) => {
     const settings = isForTenantsOnly(definition, env) ? undefined : readSettings(definition, env);

@@ -2,17 +2,10 @@ import { MAX_PAGES } from '../../../connectors/reads/paginate.ts';
 import { type Amount, defineCosts, type FieldInfo } from '../../kit/costs.ts';
 import type { ListQuery } from './api.ts';
 import { hubspot } from './definition.ts';
-import { API_VERSION, createEndpoints } from './endpoints.ts';
-
-const endpoints = createEndpoints(API_VERSION);
+import { createEndpoints } from './endpoints.ts';
 
 /** A record that may be missing. */
 const ONE_OR_NONE: Amount = { expected: 1, atMost: 1 };
-
-/** What a write may read afterwards: its record, if its response lacks something or its outcome is unknown. */
-const readAgain = (type: 'contacts' | 'deals') => ({
-  [endpoints.batchRead(type).operation]: { expected: 0, atMost: 2 },
-});
 
 /** The pages of a list: one, unless HubSpot returns fewer records than requested. */
 const pages = ({ args: { filter } }: FieldInfo) => {
@@ -33,40 +26,47 @@ const ownDeals = {
   reads: { contactByEmail: 1, dealsOfContact: 1, deal: { expected: 10, atMost: 100 * MAX_PAGES } },
 } as const;
 
-/** What the crm subgraph's fields cost at HubSpot. */
-export const costs = defineCosts(hubspot, {
-  fields: {
-    'Query.customer': ({ args: { id } }) => ({ reads: id ? { contact: 1 } : { contactByEmail: 1 } }),
-    'Query.customers': (field) => ({ reads: { contactPages: pages(field) } }),
-    'Query.company': { reads: { company: 1 } },
-    'Query.deal': { reads: { deal: 1 } },
-    'Query.deals': (field) => ({ reads: { dealPages: pages(field) } }),
-    'Customer.__resolveReference': ({ keys }) => ({ reads: keys.has('id') ? { contact: 1 } : { contactByEmail: 1 } }),
-    'Customer.company': { reads: { companiesOfContact: 1, company: ONE_OR_NONE } },
-    'Customer.deals': ({ length }) => ({ reads: { dealsOfContact: 1, deal: length } }),
-    'Company.__resolveReference': { reads: { company: 1 } },
-    'Deal.__resolveReference': { reads: { deal: 1 } },
-    'Deal.company': { reads: { companiesOfDeal: 1, company: ONE_OR_NONE } },
-    'Deal.customers': (field) => ({ reads: { contactsOfDeal: 1, contact: associated(field) } }),
-    'Deal.lineItems': (field) => ({ reads: { lineItemsOfDeal: 1, lineItem: associated(field) } }),
-    'Mutation.createCustomer': {
-      requests: { [endpoints.create('contacts').operation]: 1, ...readAgain('contacts') },
+/** What the crm subgraph's fields cost at HubSpot. Operations contain the configured version of its API. */
+export const costs = ({ API_VERSION }: { readonly API_VERSION: string }) => {
+  const endpoints = createEndpoints(API_VERSION);
+  /** What a write may read afterwards: its record, if its response lacks something or its outcome is unknown. */
+  const readAgain = (type: 'contacts' | 'deals', expected: number) => ({
+    [endpoints.batchRead(type).operation]: { expected, atMost: 2 },
+  });
+  return defineCosts(hubspot, {
+    fields: {
+      'Query.customer': ({ args: { id } }) => ({ reads: id ? { contact: 1 } : { contactByEmail: 1 } }),
+      'Query.customers': (field) => ({ reads: { contactPages: pages(field) } }),
+      'Query.company': { reads: { company: 1 } },
+      'Query.deal': { reads: { deal: 1 } },
+      'Query.deals': (field) => ({ reads: { dealPages: pages(field) } }),
+      'Customer.__resolveReference': ({ keys }) => ({ reads: keys.has('id') ? { contact: 1 } : { contactByEmail: 1 } }),
+      'Customer.company': { reads: { companiesOfContact: 1, company: ONE_OR_NONE } },
+      'Customer.deals': ({ length }) => ({ reads: { dealsOfContact: 1, deal: length } }),
+      'Company.__resolveReference': { reads: { company: 1 } },
+      'Deal.__resolveReference': { reads: { deal: 1 } },
+      'Deal.company': { reads: { companiesOfDeal: 1, company: ONE_OR_NONE } },
+      'Deal.customers': (field) => ({ reads: { contactsOfDeal: 1, contact: associated(field) } }),
+      'Deal.lineItems': (field) => ({ reads: { lineItemsOfDeal: 1, lineItem: associated(field) } }),
+      'Mutation.createCustomer': {
+        requests: { [endpoints.create('contacts').operation]: 1, ...readAgain('contacts', 0) },
+      },
+      'Mutation.updateCustomer': {
+        requests: { [endpoints.update('contacts', '').operation]: 1, ...readAgain('contacts', 0) },
+      },
+      'Mutation.updateDeal': { requests: { [endpoints.update('deals', '').operation]: 1, ...readAgain('deals', 1) } },
     },
-    'Mutation.updateCustomer': {
-      requests: { [endpoints.update('contacts', '').operation]: 1, ...readAgain('contacts') },
+    ownFields: {
+      // Another customer's address is not looked up.
+      'Query.customer': ({ args: { id } }) => ({ reads: { contactByEmail: id ? 1 : ONE_OR_NONE } }),
+      'Query.customers': { reads: { contactByEmail: 1 } },
+      'Query.company': { reads: { contactByEmail: 1, companiesOfContact: 1, company: ONE_OR_NONE } },
+      'Query.deal': ownDeals,
+      'Query.deals': ownDeals,
+      'Customer.__resolveReference': { reads: { contactByEmail: 1 } },
+      'Company.__resolveReference': { reads: { contactByEmail: 1, companiesOfContact: 1, company: ONE_OR_NONE } },
+      'Deal.__resolveReference': ownDeals,
+      'Deal.customers': { reads: { contactByEmail: 1 } },
     },
-    'Mutation.updateDeal': { requests: { [endpoints.update('deals', '').operation]: 1, ...readAgain('deals') } },
-  },
-  ownFields: {
-    // Another customer's address is not looked up.
-    'Query.customer': ({ args: { id } }) => ({ reads: { contactByEmail: id ? 1 : ONE_OR_NONE } }),
-    'Query.customers': { reads: { contactByEmail: 1 } },
-    'Query.company': { reads: { contactByEmail: 1, companiesOfContact: 1, company: ONE_OR_NONE } },
-    'Query.deal': ownDeals,
-    'Query.deals': ownDeals,
-    'Customer.__resolveReference': { reads: { contactByEmail: 1 } },
-    'Company.__resolveReference': { reads: { contactByEmail: 1, companiesOfContact: 1, company: ONE_OR_NONE } },
-    'Deal.__resolveReference': ownDeals,
-    'Deal.customers': { reads: { contactByEmail: 1 } },
-  },
-});
+  });
+};

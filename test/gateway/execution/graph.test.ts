@@ -29,6 +29,9 @@ const supergraphSdl = composeSubgraphs(SUBGRAPHS);
 const CALL_COSTS: GraphCallCosts<object> = {
   providerOf: () => undefined,
   measurements: createMeasurements(),
+  onError: (error) => {
+    throw error;
+  },
   inputOf: () => ({ isCustomer: false, noCache: false }),
   begin: () => () => [],
 };
