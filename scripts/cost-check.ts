@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { compareCosts, formatChanges } from './cost/check.ts';
 import { DocumentError } from './cost/documents.ts';
 import { COSTS_FILE, estimateCommitted, readCosts, writeCosts } from './cost/operation-costs.ts';
@@ -9,7 +10,18 @@ import { COSTS_FILE, estimateCommitted, readCosts, writeCosts } from './cost/ope
  */
 
 const ROOT = join(import.meta.dirname, '..');
-const isWritten = process.argv.includes('--write');
+const USAGE = 'Usage: npm run cost:check [-- --write]';
+
+const readArguments = (): { readonly write: boolean } => {
+  try {
+    return parseArgs({ options: { write: { type: 'boolean', default: false } } }).values;
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${USAGE}`);
+    process.exit(2);
+  }
+};
+
+const { write: isWritten } = readArguments();
 try {
   const current = await estimateCommitted(ROOT);
   // A file that cannot be read is replaced.

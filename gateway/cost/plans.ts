@@ -120,7 +120,8 @@ export const openPlans = async (file: string, options: PlansOptions): Promise<Pl
 
 const readPlans = async (file: string, { subgraphs, isComplete, log }: PlansOptions): Promise<Read> => {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new ConfigError('PLANS: the file cannot be read.', { cause });
+    const reason = (cause as NodeJS.ErrnoException).code;
+    throw new ConfigError(`PLANS: the file ${file} cannot be read${reason ? `: ${reason}` : ''}.`, { cause });
   });
   const parsed = PlansFile.safeParse(parseText(text), { error: toRequirement });
   if (!parsed.success) throw new ConfigError(parsed.error.issues.map(describe).join('\n'));
@@ -128,7 +129,8 @@ const readPlans = async (file: string, { subgraphs, isComplete, log }: PlansOpti
   const known = new Set(subgraphs());
   const problems: string[] = [];
   const check = (place: string, name: string): void => {
-    if (!Object.hasOwn(plans, name)) problems.push(`PLANS: ${place} names a plan that does not exist.`);
+    if (!Object.hasOwn(plans, name))
+      problems.push(`PLANS: ${place} names the plan ${shownName(name)}, which does not exist.`);
   };
   if (defaultPlan !== undefined) check('default', defaultPlan);
   for (const [index, name] of Object.values(clients).entries()) check(`the ${ordinal(index + 1)} of clients`, name);
@@ -196,7 +198,8 @@ const REQUIRED_TYPES: Readonly<Record<string, string>> = {
 };
 
 /** Returns a name of the file if it looks like one. Another may be a secret in the wrong place. */
-const shownName = (name: PropertyKey): string => (/^[a-zA-Z][\w-]{0,31}$/.test(String(name)) ? String(name) : 'a name');
+const shownName = (name: PropertyKey): string =>
+  /^[a-zA-Z][\w-]{0,31}$/.test(String(name)) ? String(name) : '(a name)';
 
 const ordinal = (number: number): string => {
   const suffix = ['th', 'st', 'nd', 'rd'][number % 100 > 10 && number % 100 < 14 ? 0 : number % 10] ?? 'th';

@@ -212,7 +212,8 @@ const budgetExceeded = ({ retryAfterS, ...exceeded }: ExceededBudget): GraphQLEr
   const { subgraph, estimate, atMost, budget, left, setting } = exceeded;
   const to = subgraph === undefined ? '' : ` to ${subgraph}`;
   const calls = `The operation is expected to make ${format(estimate)} provider calls${to}, at most ${format(atMost)}`;
-  const limit = `the budget is ${format(budget)}, of which ${format(left)} are left (${setting} in PLANS)`;
+  const rest = left === budget ? '' : `, of which ${format(left)} ${left === 1 ? 'is' : 'are'} left`;
+  const limit = `the budget is ${format(budget)}${rest} (${setting} in PLANS)`;
   const advice =
     retryAfterS === undefined ? 'Request less at once.' : 'Retry the operation after the time in Retry-After.';
   return new GraphQLError(`${calls}; ${limit}. ${advice}`, {

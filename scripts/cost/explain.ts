@@ -53,7 +53,7 @@ export const requireEstimates = async (endpoint: Endpoint): Promise<void> => {
   const { errors, extensions } = await send(endpoint, { query: '{ __typename }' }, EXPLAIN);
   if (extensions?.tributary.explain) return;
   const reason = errors?.map(({ message }) => message).join(' ');
-  throw new EndpointError(`${endpoint.url} does not estimate operations${reason ? `: ${reason}` : '.'}`);
+  throw new EndpointError(`${endpoint.url} gave no estimate${reason ? `: ${reason}` : '.'}`);
 };
 
 /** Returns the schema of an endpoint. Undefined if it does not tell. */

@@ -162,9 +162,7 @@ describe('given a running gateway', () => {
     onTestFinished(() => closed.close());
     const { code, output } = await explain(write('a.graphql', '{ __typename }'), '--url', closed.url);
     expect(code).toBe(1);
-    expect(output).toContain(
-      '/graphql does not estimate operations: Operations are not explained here. Set CALL_REPORT',
-    );
+    expect(output).toContain('/graphql gave no estimate: Operations are not explained here. Set CALL_REPORT');
   });
 
   test('that does not answer, then the reason is printed', async () => {
@@ -187,7 +185,7 @@ test('given another GraphQL server, which would execute operations, then none is
   const file = write('a.graphql', 'mutation { setStock(input: { sku: "A", quantity: 1 }) { product { sku } } }');
   const headers = ['--header', 'authorization: Bearer a:b', '--header', 'X-Tenant:acme'];
   const { code, output } = await explain(file, '--url', `${server.url}/api/graph`, ...headers);
-  expect({ code, output }).toEqual({ code: 1, output: `${server.url}/api/graph does not estimate operations.\n` });
+  expect({ code, output }).toEqual({ code: 1, output: `${server.url}/api/graph gave no estimate.\n` });
   expect(received).toMatchObject([
     {
       body: '{"query":"{ __typename }"}',

@@ -41,7 +41,7 @@ test.each(['Quick start', 'See authorization work'])(
 
 test('Know what an operation costs: the budget refuses the operation as shown', async () => {
   const [, section = ''] = readme.split('## Know what an operation costs\n');
-  const [, plans = ''] = /echo '(.*)' > plans.json/.exec(section) ?? [];
+  const [, plans = ''] = /echo '(.*)' > \/tmp\/plans.json/.exec(section) ?? [];
   const { commands, response } = exampleOf('Know what an operation costs');
   const file = join(mkdtempSync(join(tmpdir(), 'plans-')), 'plans.json');
   onTestFinished(() => rmSync(dirname(file), { recursive: true }));

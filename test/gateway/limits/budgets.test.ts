@@ -79,7 +79,7 @@ test('an operation that is expected to make too many calls is refused, and nothi
     errors: [
       {
         message:
-          'The operation is expected to make 2 provider calls to people, at most 4; the budget is 1, of which 1 are left (plans.standard.callsPerOperation.people in PLANS). Request less at once.',
+          'The operation is expected to make 2 provider calls to people, at most 4; the budget is 1 (plans.standard.callsPerOperation.people in PLANS). Request less at once.',
         extensions: {
           code: 'BUDGET_EXCEEDED',
           subgraph: 'people',

@@ -184,7 +184,7 @@ describe('the file', () => {
     plans.write('default: standard\nplans:\n  standard: { requests: { limit: 6000, seconds: 60 } }');
     await expect.poll(quota).toBe(6_000);
     plans.write({ default: 'other', plans: { standard: {} } });
-    await expect.poll(started.output).toContain('PLANS: default names a plan that does not exist.');
+    await expect.poll(started.output).toContain('PLANS: default names the plan');
     expect(await quota()).toBe(6_000);
     plans.write({ plans: { standard: {} } });
     await expect.poll(quota).toBeUndefined();
@@ -202,11 +202,15 @@ describe('the file', () => {
     ['is empty', '', 'PLANS: the file must be an object.'],
     ['is no YAML', 'plans: [', 'PLANS: line 1 is not valid YAML.'],
     ['repeats a plan', 'plans:\n  a: {}\n  a: {}', 'PLANS: line 3 repeats a key of the same object.'],
-    ['has an unknown default', 'default: b\nplans: { a: {} }', 'PLANS: default names a plan that does not exist.'],
+    [
+      'has an unknown default',
+      'default: b\nplans: { a: {} }',
+      'PLANS: default names the plan b, which does not exist.',
+    ],
     [
       'has a client with an unknown plan',
       'plans: { a: {} }\nclients: { "api-key:x": a, "jwt:y": b }',
-      'PLANS: the 2nd of clients names a plan that does not exist.',
+      'PLANS: the 2nd of clients names the plan b, which does not exist.',
     ],
     [
       'has a client without a method',
@@ -265,7 +269,10 @@ describe('the file', () => {
 
   test('that is missing, and settings that contradict it, stop the start', async () => {
     const { path } = writePlans(limitedTo(1));
-    expect(await problemOf({ PLANS: `${path}.missing` })).toEqual(['ConfigError', 'PLANS: the file cannot be read.']);
+    expect(await problemOf({ PLANS: `${path}.missing` })).toEqual([
+      'ConfigError',
+      `PLANS: the file ${path}.missing cannot be read: ENOENT.`,
+    ]);
     expect(await problemOf({ PLANS: path, CLIENT_LIMITS_WITHOUT_REDIS: 'refuse' })).toEqual([
       'ConfigError',
       'REDIS_URL: is required with CLIENT_LIMITS_WITHOUT_REDIS=refuse',

@@ -103,7 +103,7 @@ export const noteReport = async (response: Response, key: string): Promise<Respo
   const text = await response.text();
   const { status, statusText, headers } = response;
   const rebuild = (body: string) => new Response(body, { status, statusText, headers });
-  let answer: { data?: object | null; extensions?: { tributary?: Report } };
+  let answer: { data?: object | null; errors?: unknown; extensions?: { tributary?: Report } };
   try {
     answer = JSON.parse(text);
   } catch {
@@ -113,7 +113,7 @@ export const noteReport = async (response: Response, key: string): Promise<Respo
   if (answer.data && '__schema' in answer.data) return rebuild(text);
   const { trace, ...rest } = answer.extensions?.tributary ?? {};
   // Every client receives the notes about stale data, so these alone are not a report.
-  last = rest.calls ? answer.extensions?.tributary : null;
+  last = rest.calls ? answer.extensions?.tributary : answer.data === undefined ? undefined : null;
   if (run?.key === key) run = { key, calls: rest.calls };
   notify();
   if (!trace) return rebuild(text);
