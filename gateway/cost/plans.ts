@@ -185,7 +185,10 @@ const describe = ({ path, ...issue }: z.core.$ZodIssue): string => {
     .join('.');
   if (issue.code === 'unrecognized_keys')
     return `PLANS: ${[place, issue.keys.map(shownName).join(', ')].filter(Boolean).join('.')} is unknown.`;
-  if (issue.code === 'invalid_key') return `PLANS: ${place}: ${issue.issues[0]?.message}.`;
+  if (issue.code === 'invalid_key') {
+    const owner = path.slice(0, -1).map(shownName).join('.');
+    return `PLANS: a name in ${owner} ${issue.issues[0]?.message}.`;
+  }
   const requirement =
     issue.code === 'invalid_type' && issue.message !== 'is required' && REQUIRED_TYPES[issue.expected];
   return `PLANS: ${place || 'the file'} ${requirement || issue.message}.`;

@@ -215,7 +215,7 @@ describe('the file', () => {
     [
       'has a client without a method',
       'plans: { a: {} }\nclients: { billing: a }',
-      'PLANS: clients.a client: must have the form <method>:<subject>, e.g. api-key:billing.',
+      'PLANS: a name in clients must have the form <method>:<subject>, e.g. api-key:billing.',
     ],
     ['has an unknown field', 'plans: { a: { request: {} } }', 'PLANS: plans.a.request is unknown.'],
     ['has an unknown root field', 'plan: a\nplans: { a: {} }', 'PLANS: plan is unknown.'],
@@ -249,7 +249,7 @@ describe('the file', () => {
     [
       'has a secret for a name',
       'plans: { a: {}, sk_live_0123456789012345678901234567: { weight: sk_live_1 } }',
-      'PLANS: plans.a name.weight must be a number.',
+      'PLANS: plans.(a name).weight must be a number.',
     ],
   ])('that %s stops the start', async (_, text, message) => {
     expect(await problemOf({ PLANS: writePlans(text).path })).toEqual(['ConfigError', message]);
