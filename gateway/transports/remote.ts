@@ -60,7 +60,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
 
   /** Sends a request. Where nothing is known of a provider behind the subgraph, this is what its calls are counted by. */
   const sendOnce = (call: ProviderRequest, { callStats }: RequestTelemetry): Promise<ProviderResponse> => {
-    if (!isBundled) callStats.add(name, SUBGRAPH_REQUEST, { calls: 1 });
+    if (!isBundled) callStats.addRow(name, SUBGRAPH_REQUEST, { calls: 1 });
     return http.send(call);
   };
 
