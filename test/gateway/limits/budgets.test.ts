@@ -264,7 +264,8 @@ describe('of the bundled graph', () => {
 
   test('an operation stops where its budget ends, and keeps what it has read', async () => {
     const { path } = writePlans({ default: 'a', plans: { a: { callsPerOperation: { payments: 11 } } } });
-    const stack = await startStack({ env: { PLANS: path } });
+    const file = auditFile();
+    const stack = await startStack({ env: { PLANS: path, AUDIT_LOG: file } });
     onTestFinished(stack.close);
     // Expected are five searches for accounts and five for payments. Here, each takes three pages.
     stack.stripe.fail({
@@ -278,6 +279,11 @@ describe('of the bundled graph', () => {
     expect((data as { customers: { edges: unknown[] } }).customers.edges).toHaveLength(50);
     expect(new Set(errors.map(({ extensions }) => extensions['code']))).toEqual(new Set(['BUDGET_EXCEEDED']));
     expect(stack.stripe.calls).toHaveLength(11);
+    // The audit log has only the operation that was not executed.
+    const larger = query.replace('50', '100');
+    expect((await send(stack, larger)).status).toBe(400);
+    await expect.poll(() => recordsOf(file, 'request.refused')).not.toEqual([]);
+    expect(recordsOf(file, 'request.refused')).toHaveLength(1);
   });
 
   test('a subgraph over HTTP reports its calls, which count where a plan limits them', async () => {
