@@ -31,6 +31,10 @@ export const beginCalls = (
     const rows = callStats.rows();
     if (spending) {
       const calls = sumBySubgraph(rows);
+      // A response with a stale value does not wait for the call that replaces it.
+      for (const subgraph of allowances.keys()) {
+        calls.set(subgraph, Math.max(callStats.taken(subgraph), calls.get(subgraph) ?? 0));
+      }
       // A call that others wait for, too, goes on after its request was aborted, and is counted only when it ends.
       if (wasExecuted && options.signal.aborted) {
         for (const [subgraph, allowed] of spending.allowed) {

@@ -286,6 +286,20 @@ describe('of the bundled graph', () => {
     expect(stack.hubspot.calls).toHaveLength(calls);
   });
 
+  test('a call counts although a stale value is served before it ends', async () => {
+    const { path } = writePlans({ default: 'a', plans: { a: { calls: { limit: 100, seconds: 60 } } } });
+    const env = { CACHE_MAX_MIB: '16', HUBSPOT_CACHE: 'lists=1/1/3600,contacts=1/1/3600', PLANS: path };
+    const stack = await startStack({ env });
+    onTestFinished(stack.close);
+    await send(stack, CRM);
+    advanceClock(600_000);
+    const gate = Promise.withResolvers<undefined>();
+    onTestFinished(() => gate.resolve(undefined));
+    stack.hubspot.fail({ until: gate.promise });
+    const { left, extensions } = await send(stack, CRM);
+    expect([left, extensions?.tributary]).toMatchObject([99, { stale: [{ reason: 'UPSTREAM_TIMEOUT' }] }]);
+  });
+
   test('an operation stops where its budget ends, and keeps what it has read', async () => {
     const { path } = writePlans({ default: 'a', plans: { a: { callsPerOperation: { payments: 11 } } } });
     const file = auditFile();
