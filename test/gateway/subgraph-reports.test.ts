@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { SUBGRAPH_REQUEST } from '../../gateway/cost/calls.ts';
 import { type Federation, startFederation } from '../helpers/federation.ts';
 import type { SubgraphServer } from '../helpers/subgraph-server.ts';
 
@@ -30,7 +31,14 @@ const report = async (reports: Partial<Record<keyof typeof DEFINITIONS, object>>
     { headers: { 'x-tributary-report': 'trace' } },
   );
   expect({ data, errors }).toEqual({ data: { ...DATA.books, ...DATA.films }, errors: undefined });
-  return (JSON.parse(text) as { extensions: { tributary: ClientReport } }).extensions.tributary;
+  const { tributary } = (JSON.parse(text) as { extensions: { tributary: ClientReport } }).extensions;
+  const isOwn = ({ operation }: { operation?: string }) => operation === SUBGRAPH_REQUEST;
+  // The gateway counts its requests to each subgraph.
+  expect(tributary.calls.filter(isOwn)).toMatchObject([
+    { subgraph: 'books', calls: 1 },
+    { subgraph: 'films', calls: 1 },
+  ]);
+  return { ...tributary, calls: tributary.calls.filter((row) => !isOwn(row)) };
 };
 
 type ClientReport = {
