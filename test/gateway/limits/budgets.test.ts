@@ -300,6 +300,20 @@ describe('of the bundled graph', () => {
     expect([left, extensions?.tributary]).toMatchObject([99, { stale: [{ reason: 'UPSTREAM_TIMEOUT' }] }]);
   });
 
+  test.each([
+    ['callsPerDay', { callsPerDay: { payments: 4 } }],
+    ['calls', { calls: { limit: 4, seconds: 60 } }],
+  ])('a mutation may use all calls that are left of %s', async (_, plan) => {
+    const stack = await startStack({ env: { PLANS: writePlans({ default: 'a', plans: { a: plan } }).path } });
+    onTestFinished(stack.close);
+    // Expected are two: most payments are of a known customer. Here, the customer has to be looked up and created.
+    const amount = '{ amount: "5.00", currency: "EUR" }';
+    const input = `{ customerEmail: "new@customers.example", amount: ${amount}, idempotencyKey: "${crypto.randomUUID()}" }`;
+    const { errors } = await send(stack, `mutation { createPayment(input: ${input}) { payment { id } } }`);
+    expect(errors).toBeUndefined();
+    expect(stack.stripe.calls).toHaveLength(4);
+  });
+
   test('an operation stops where its budget ends, and keeps what it has read', async () => {
     const { path } = writePlans({ default: 'a', plans: { a: { callsPerOperation: { payments: 11 } } } });
     const file = auditFile();
