@@ -51,6 +51,8 @@ export type CallStats = {
   readonly allow: (subgraph: string, allowance: CallAllowance) => void;
   /** Takes one call from the allowance. Returns whether there was one left. */
   readonly take: (subgraph: string, isRepeat: boolean) => boolean;
+  /** Returns the calls that were taken from the allowance, also those that have not ended. */
+  readonly taken: (subgraph: string) => number;
   /** Whether the allowance has a repeat left. */
   readonly mayRepeat: (subgraph: string) => boolean;
   readonly add: (subgraph: string, operation: string, entry: CallStatsEntry) => void;
@@ -103,7 +105,7 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
   const recordSpan = (kind: Span['kind'], subgraph: string, operation: string, timeMs: number, isFailed: boolean) =>
     addSpan({ subgraph, operation, kind, startMs: Math.max(0, ageMs() - timeMs), timeMs, isFailed });
 
-  const allowances = new Map<string, { calls: number; repeats: number }>();
+  const allowances = new Map<string, { calls: number; repeats: number; taken: number }>();
 
   const rowOf = (subgraph: string, operation: string): CallStatsRow => {
     const key = `${subgraph} ${operation}`;
@@ -125,16 +127,18 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
 
   return {
     allow: (subgraph, allowance) => {
-      allowances.set(subgraph, { ...allowance });
+      allowances.set(subgraph, { ...allowance, taken: 0 });
     },
     take: (subgraph, isRepeat) => {
       const left = allowances.get(subgraph);
       if (!left) return true;
       if (left.calls <= 0) return false;
       left.calls -= 1;
+      left.taken += 1;
       if (isRepeat) left.repeats -= 1;
       return true;
     },
+    taken: (subgraph) => allowances.get(subgraph)?.taken ?? 0,
     mayRepeat: (subgraph) => {
       const left = allowances.get(subgraph);
       return !left || (left.repeats > 0 && left.calls > 0);

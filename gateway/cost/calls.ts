@@ -40,7 +40,11 @@ export type Measurements = {
 };
 
 /** Decides whether an operation may spend what it costs. Called once, after planning and before anything is fetched. */
-export type SpendingGuard<Context> = (estimate: CallEstimate, context: Context) => Promise<Spending>;
+export type SpendingGuard<Context> = (
+  estimate: CallEstimate,
+  context: Context,
+  options: { readonly isMutation: boolean },
+) => Promise<Spending>;
 
 /** What was reserved for a running operation. */
 export type Spending = {

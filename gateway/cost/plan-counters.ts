@@ -27,7 +27,3 @@ export const dayCountersOf = ({ callsPerDay }: Plan): ReadonlyMap<string, Counte
       { name: `day.${subgraph}`, periodMs: DAY_MS, isSliding: false, limit },
     ]),
   );
-
-/** Whether a plan limits provider calls, so that they have to be counted. */
-export const limitsCalls = ({ calls, callsPerOperation, callsPerDay }: Plan): boolean =>
-  calls !== undefined || callsPerOperation.size > 0 || callsPerDay.size > 0;

@@ -5,6 +5,7 @@ import { ConfigError, toRequirement } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
 import { watchPaths } from '../../runtime/watch-files.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
+import { CLIENT_WEIGHTS } from '../../subgraphs/kit/protocol/options.ts';
 import { claimOf } from '../auth/claims.ts';
 
 /** At most `limit` units in any `seconds`. */
@@ -49,7 +50,8 @@ const RateLimitSchema = z.strictObject({ limit: Limit, seconds: z.int().min(1).m
 const CallsBySubgraph = z.record(Name, Limit).default({});
 
 const PlanSchema = z.strictObject({
-  weight: z.number().positive().max(1_000).default(1),
+  // What the headers to subgraphs and the scores in Redis can carry.
+  weight: z.number().min(CLIENT_WEIGHTS.min).max(CLIENT_WEIGHTS.max).default(1),
   requests: RateLimitSchema.optional(),
   calls: RateLimitSchema.optional(),
   callsPerOperation: CallsBySubgraph,

@@ -2,7 +2,7 @@ import { GraphQLError } from 'graphql';
 import type { Client } from '../../runtime/client-usage.ts';
 import type { CallEstimate, CallRange, Spending, SpendingGuard } from './calls.ts';
 import { LIMITS_UNAVAILABLE } from './client-limits.ts';
-import { addTo, type Counters, leftOf, MAX_COUNT, type Usage, waitFor } from './counters/counter.ts';
+import { addTo, type Counters, leftOf, MAX_COUNT, type Taken, type Usage, waitFor } from './counters/counter.ts';
 import { callCounterOf, dayCountersOf } from './plan-counters.ts';
 import type { Plan } from './plans.ts';
 import { toSeconds } from './rate-limit-headers.ts';
@@ -57,7 +57,7 @@ export const createSpendingGuard = <Context>({
     return NOTHING;
   };
 
-  return async (estimate, context) => {
+  return async (estimate, context, { isMutation }) => {
     const { client, plan } = clientOf(context);
     if (!plan || estimate.size === 0) return NOTHING;
     const ofOperation = findOverOperation(estimate, plan);
@@ -71,8 +71,11 @@ export const createSpendingGuard = <Context>({
       return { calls, parts, taken };
     };
     let reservation = await reserve(usual);
-    // Near the end of a budget, an operation gets what it is expected to need.
-    if (reservation.taken && !reservation.taken.isGranted) reservation = await reserve(expected);
+    const isRefused = () => reservation.taken?.isGranted === false;
+    // Near the end of a budget, a mutation gets all that is left, so that it does not end half-way while there are calls.
+    if (isRefused() && isMutation) reservation = await reserve(withinLeft(usual, expected, reservation));
+    // Any other operation gets what it is expected to need, and leaves the rest to others.
+    if (isRefused()) reservation = await reserve(expected);
     const { calls: allowed, parts, taken } = reservation;
     if (parts.length === 0) return isEnforced ? { ...NOTHING, allowed: limitedBy(plan, allowed) } : NOTHING;
     if (!taken) {
@@ -174,6 +177,25 @@ const partsOf = (plan: Plan, reserved: ReadonlyMap<string, number>) => {
       setting: `plans.${plan.name}.callsPerDay.${subgraph}`,
     })),
   ];
+};
+
+/** Returns the calls to reserve that the counters have left: at least those that are expected, at most the usual ones. */
+const withinLeft = (
+  usual: ReadonlyMap<string, number>,
+  expected: ReadonlyMap<string, number>,
+  { parts, taken }: { readonly parts: ReturnType<typeof partsOf>; readonly taken: Taken | undefined },
+): ReadonlyMap<string, number> => {
+  const lefts = new Map(parts.map(({ subgraph }, index) => [subgraph, leftOf(taken?.usages[index] as Usage)]));
+  const leftTo = (subgraph: string | undefined): number => lefts.get(subgraph) ?? Number.POSITIVE_INFINITY;
+  let more = Math.max(0, leftTo(undefined) - sum(expected.values()));
+  return new Map(
+    [...usual].map(([subgraph, most]) => {
+      const least = expected.get(subgraph) ?? 0;
+      const calls = Math.max(least, Math.min(most, leftTo(subgraph), least + more));
+      more -= calls - least;
+      return [subgraph, calls];
+    }),
+  );
 };
 
 /** Returns the exceeded budget that takes longest to have room for the operation. */

@@ -112,7 +112,11 @@ export type GraphCallCosts<Context> = Pick<OperationCallOptions, 'providerOf' | 
    * Called before anything is fetched. Throws a GraphQLError to refuse the operation. Returns a function to call when it has
    * ended, or was not executed after all, which returns the provider calls that it has made.
    */
-  readonly begin: (cost: OperationCost, context: Context) => EndCalls | Promise<EndCalls>;
+  readonly begin: (
+    cost: OperationCost,
+    context: Context,
+    options: { readonly isMutation: boolean },
+  ) => EndCalls | Promise<EndCalls>;
 };
 
 type EndCalls = (wasExecuted: boolean) => readonly Readonly<CallStatsRow>[];
@@ -389,7 +393,8 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
             explanation: { cost, objects: estimate.objects, plan: program.explain(), waits },
           };
         }
-        const beginning = callCosts.begin(program.calls.estimate(input), context);
+        const cost = program.calls.estimate(input);
+        const beginning = callCosts.begin(cost, context, { isMutation: isMutation(operation) });
         const endCalls = beginning instanceof Promise ? await beginning : beginning;
         let response: ExecutionResponse | undefined;
         try {

@@ -132,9 +132,9 @@ export const createApollo = async ({
         isCustomer: identity.customerEmail !== undefined,
         noCache: options.noCache,
       }),
-      begin: (cost, context) =>
+      begin: (cost, context, kind) =>
         guard
-          ? guard(cost.bySubgraph, context).then((spending) => beginCalls(cost, context, spending))
+          ? guard(cost.bySubgraph, context, kind).then((spending) => beginCalls(cost, context, spending))
           : beginCalls(cost, context),
     },
   });

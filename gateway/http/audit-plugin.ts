@@ -70,7 +70,11 @@ const createAuditPlugin = (audit: Audit): ApolloServerPlugin<RequestContext> => 
       willSendResponse: async ({ response: { body }, operation, operationName, queryHash }) => {
         if (body.kind !== 'single') return;
         if (mutation) audit.finish(mutation, body.singleResult);
-        const codes = new Set(body.singleResult.errors?.map(({ extensions }) => extensions?.['code']));
+        // At a field, a budget has ended while the operation ran.
+        const refusals = body.singleResult.errors?.filter(
+          ({ extensions, path }) => extensions?.['code'] !== 'BUDGET_EXCEEDED' || path === undefined,
+        );
+        const codes = new Set(refusals?.map(({ extensions }) => extensions?.['code']));
         for (const code of codes) {
           if (!REFUSAL_CODES.has(code)) continue;
           audit.refused(describe({ name: operationName, hash: queryHash }), String(code), rootFieldsOf(operation));

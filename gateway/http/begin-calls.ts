@@ -1,5 +1,5 @@
-import type { CallStatsRow } from '../../connectors/call-stats.ts';
-import type { OperationCost, Spending } from '../cost/calls.ts';
+import type { CallAllowance, CallStatsRow } from '../../connectors/call-stats.ts';
+import { type OperationCost, type Spending, SUBGRAPH_REQUEST } from '../cost/calls.ts';
 import type { RequestContext } from './context.ts';
 
 /**
@@ -13,17 +13,28 @@ export const beginCalls = (
 ): ((wasExecuted: boolean) => readonly Readonly<CallStatsRow>[]) => {
   const { telemetry, options } = context;
   const { callStats } = telemetry;
-  const within = (subgraph: string, { calls, repeats }: { readonly calls: number; readonly repeats: number }) => {
+  /** Returns the calls that the budgets have left after those that were made. */
+  const leftOf = (subgraph: string): number => {
     const allowed = spending?.allowed.get(subgraph) ?? Number.POSITIVE_INFINITY;
-    return { calls: Math.min(calls, allowed), repeats: Math.min(repeats, allowed) };
+    return Math.max(0, Math.floor(allowed - (sumBySubgraph(callStats.rows()).get(subgraph) ?? 0)));
+  };
+  const within = (subgraph: string, { calls, repeats }: CallAllowance): CallAllowance => {
+    const left = leftOf(subgraph);
+    return { calls: Math.min(calls, left), repeats: Math.min(repeats, left) };
   };
   for (const [subgraph, allowance] of allowances) callStats.allow(subgraph, within(subgraph, allowance));
+  // Requests to one subgraph over HTTP that run at the same time do not know of each other's calls.
   context.allowanceOf = (subgraph, document) =>
     allowances.has(subgraph) ? within(subgraph, allowanceOf(document)) : undefined;
+  if (spending) context.requestsLeftOf = leftOf;
   return (wasExecuted) => {
     const rows = callStats.rows();
     if (spending) {
       const calls = sumBySubgraph(rows);
+      // A response with a stale value does not wait for the call that replaces it.
+      for (const subgraph of allowances.keys()) {
+        calls.set(subgraph, Math.max(callStats.taken(subgraph), calls.get(subgraph) ?? 0));
+      }
       // A call that others wait for, too, goes on after its request was aborted, and is counted only when it ends.
       if (wasExecuted && options.signal.aborted) {
         for (const [subgraph, allowed] of spending.allowed) {
@@ -36,8 +47,15 @@ export const beginCalls = (
   };
 };
 
+/** Sums the calls that count. Of a subgraph of others, these are the requests to it, whatever it reports. */
 const sumBySubgraph = (rows: readonly Readonly<CallStatsRow>[]): Map<string, number> => {
   const sums = new Map<string, number>();
-  for (const { subgraph, calls } of rows) sums.set(subgraph, (sums.get(subgraph) ?? 0) + calls);
+  const ofOthers = new Set(
+    rows.flatMap(({ subgraph, operation }) => (operation === SUBGRAPH_REQUEST ? [subgraph] : [])),
+  );
+  for (const { subgraph, operation, calls } of rows) {
+    if (ofOthers.has(subgraph) && operation !== SUBGRAPH_REQUEST) continue;
+    sums.set(subgraph, (sums.get(subgraph) ?? 0) + calls);
+  }
   return sums;
 };

@@ -61,6 +61,8 @@ export type RequestContext = {
    * when the operation is planned.
    */
   allowanceOf: ((subgraph: string, document: object) => CallAllowance | undefined) | undefined;
+  /** Returns how many more requests to a subgraph of others the budgets allow. Undefined if there are no budgets. */
+  requestsLeftOf: ((subgraph: string) => number) | undefined;
   /** Returns the context of an in-process subgraph. All fetches of the request share it, and thereby its loaders. */
   readonly contextOf: (subgraph: Subgraph) => object;
 };
@@ -97,6 +99,7 @@ export const createRequestContext = (
     responses: new Map(),
     beforeMutation: undefined,
     allowanceOf: undefined,
+    requestsLeftOf: undefined,
     contextOf: (subgraph) => {
       const context = contexts.get(subgraph) ?? subgraph.createContext(call, identity);
       contexts.set(subgraph, context);

@@ -8,8 +8,8 @@ import type { Reply } from './graphql-reply.ts';
  *
  * Clients differ by forwarded headers, except tracing headers, and by identity, if requests are signed. Requests to a subgraph
  * that serves clients fairly are joined within one client only: it must not wait in the place of another. Each request parses
- * the response text itself, so no objects are shared. If the original request is aborted or times out, the request is sent again,
- * once for all that still wait.
+ * the response text itself, so no objects are shared. If the original request is aborted, times out or has no calls left, the
+ * request is sent again, once for all that still wait.
  *
  * `clear` must be called after a mutation, so that later requests do not join earlier ones.
  */
@@ -31,8 +31,8 @@ export const createJoiner = ({
     const running = inFlight.get(key);
     if (running) {
       return running.catch((error: unknown) => {
-        const abortedByOther = isUpstreamError(error) && ABORT_CODES.has(error.code) && !options.signal.aborted;
-        if (abortedByOther) return join(body, context, send);
+        const failedForOther = isUpstreamError(error) && OWN_CODES.has(error.code) && !options.signal.aborted;
+        if (failedForOther) return join(body, context, send);
         throw error;
       });
     }
@@ -48,7 +48,8 @@ export const createJoiner = ({
   return { join, clear: () => inFlight.clear() };
 };
 
-const ABORT_CODES: ReadonlySet<string> = new Set(['UPSTREAM_CANCELLED', 'UPSTREAM_TIMEOUT']);
+/** Codes of failures that concern only the request that was sent: it was aborted, or its client has no calls left. */
+const OWN_CODES: ReadonlySet<string> = new Set(['UPSTREAM_CANCELLED', 'UPSTREAM_TIMEOUT', 'BUDGET_EXCEEDED']);
 
 const TRACING_HEADERS: ReadonlySet<string> = new Set(['x-request-id', 'traceparent', 'tracestate']);
 

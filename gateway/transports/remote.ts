@@ -58,19 +58,27 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
   const codeOf = (error: UpstreamError): string =>
     (subgraph.receivesCredentials && !refusesGateway(error) && credentialCode(error)) || error.code;
 
+  const hasRequestLeft = ({ requestsLeftOf }: RequestContext): boolean =>
+    isBundled || requestsLeftOf === undefined || requestsLeftOf(name) >= 1;
+
   /** Sends a request. Where nothing is known of a provider behind the subgraph, this is what its calls are counted by. */
-  const sendOnce = (call: ProviderRequest, { callStats }: RequestTelemetry): Promise<ProviderResponse> => {
-    if (!isBundled) callStats.addRow(name, SUBGRAPH_REQUEST, { calls: 1 });
+  const sendOnce = async (call: ProviderRequest, context: RequestContext): Promise<ProviderResponse> => {
+    if (!hasRequestLeft(context)) {
+      const details = { ...origin, mayHaveArrived: false };
+      throw new UpstreamError('BUDGET_EXCEEDED', name, `${origin.operation} would exceed the budget`, details);
+    }
+    // Without a span: the trace has the request among the fetches.
+    if (!isBundled) context.telemetry.callStats.addRow(name, SUBGRAPH_REQUEST, { calls: 1 });
     return http.send(call);
   };
 
   const exchange = async (
     call: ProviderRequest,
-    telemetry: RequestTelemetry,
+    context: RequestContext,
   ): Promise<Reply & Pick<ProviderResponse, 'headers'>> => {
     try {
-      return await sendOnce(call, telemetry).catch((error: unknown) => {
-        if (isRetryable(error, call)) return sendOnce(call, telemetry);
+      return await sendOnce(call, context).catch((error: unknown) => {
+        if (isRetryable(error, call) && hasRequestLeft(context)) return sendOnce(call, context);
         throw error;
       });
     } catch (error) {
@@ -112,7 +120,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
         write: isMutation,
         signal: options.signal,
       },
-      telemetry,
+      context,
     );
     for (const header of returnHeaders) {
       for (const value of [reply.headers[header] ?? []].flat()) {

@@ -46,29 +46,39 @@ local function write(counter)
   redis.call('PEXPIRE', counter.key, text(2 * counter.period))
 end
 
-local function returnExpired(counters)
+-- Returns the units of expired reservations to their counters, and whether there were any. A request that uses only some of a
+-- client's counters leaves reservations in others to the next operation, which uses all of them.
+local function returnExpired(counters, hasAll)
   deleteUnless(reservations, 'zset')
-  local expired = redis.call('ZRANGEBYSCORE', reservations, '-inf', now)
-  for _, member in ipairs(expired) do
-    redis.call('ZREM', reservations, member)
+  local isChanged = false
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', reservations, '-inf', now)) do
+    local isReturned, parts = true, {}
     for name, index, units in string.gmatch(member, ' ([^ =]+)=(%d+)=(%d+)') do
-      local counter = counters[name]
-      if counter and whole(units) then add(counter, whole(index), -whole(units)) end
+      if counters[name] then table.insert(parts, { counters[name], whole(index), whole(units) })
+      elseif not hasAll then isReturned = false end
+    end
+    if isReturned then
+      redis.call('ZREM', reservations, member)
+      isChanged = true
+      for _, part in ipairs(parts) do
+        if part[3] then add(part[1], part[2], -part[3]) end
+      end
     end
   end
-  return #expired > 0
+  return isChanged
 end
 `;
 
 const TAKE = `${HELPERS}
-local id, ttl, counters, isGranted = ARGV[2], tonumber(ARGV[3]), {}, 1
+local id, ttl, longest, counters, isGranted = ARGV[2], tonumber(ARGV[3]), 0, {}, 1
 for i = 2, #KEYS do
   local at = 5 * i - 6
   local counter = read(KEYS[i], ARGV[at], tonumber(ARGV[at + 1]))
   counter.limit, counter.isSliding, counter.units = tonumber(ARGV[at + 2]), ARGV[at + 3] == '1', tonumber(ARGV[at + 4])
   counters[i - 1], counters[counter.name] = counter, counter
+  longest = math.max(longest, counter.period)
 end
-local isChanged = returnExpired(counters)
+local isChanged = returnExpired(counters, id ~= '')
 for _, counter in ipairs(counters) do
   local elapsed = math.max(0, now - counter.index * counter.period)
   local weight = counter.isSliding and counter.period - elapsed or 0
@@ -85,7 +95,8 @@ for _, counter in ipairs(counters) do
 end
 if isGranted == 1 and id ~= '' and member ~= id then
   redis.call('ZADD', reservations, string.format('%.0f', now + ttl), member)
-  redis.call('PEXPIRE', reservations, ttl)
+  -- The client's next request may come long after a reservation has expired, so they are kept as long as the counts.
+  redis.call('PEXPIRE', reservations, string.format('%.0f', ttl + 2 * longest))
 end
 local result = { isGranted }
 for _, counter in ipairs(counters) do

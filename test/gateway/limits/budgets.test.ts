@@ -1,4 +1,6 @@
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { createCompany } from '../../../sandbox/company.ts';
 import { auditFile, recordsOf } from '../../helpers/audit.ts';
 import { advanceClock, resetClock, stopClock } from '../../helpers/clock.ts';
 import { type Federation, startFederation } from '../../helpers/federation.ts';
@@ -182,6 +184,28 @@ test('given a client that disconnects, then all that was reserved is spent', asy
   await expect.poll(async () => (await send(gateway, '{ __typename }')).left).toBe(1);
 });
 
+test('a field of an external subgraph for which no call is left fails, and the rest arrives', async () => {
+  const gateway = await start({ callsPerDay: { people: 2 } });
+  // Nobody is the friend of the second, so that one call is expected of the next request.
+  expect((await send(gateway, FRIEND, { variables: { id: 2 } })).status).toBe(200);
+  const { status, data, errors = [] } = await send(gateway, FRIEND);
+  expect([status, data]).toEqual([200, { person: { friend: { name: null } } }]);
+  expect(errors.map(({ extensions }) => extensions)).toEqual([{ code: 'BUDGET_EXCEEDED', serviceName: 'people' }]);
+  expect(gateway.subgraphs.people.requests).toHaveLength(2);
+});
+
+test('a request to an external subgraph is one call, whatever the subgraph reports', async () => {
+  const gateway = await start({ calls: { limit: 10, seconds: 60 } }, { CALL_REPORT: 'on' });
+  const row = { subgraph: 'people', operation: 'everything', calls: 1e15 };
+  gateway.subgraphs.people.before = (response) => {
+    const body = { data: { person: { name: 'Ada' } }, extensions: { tributary: { calls: [row] } } };
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
+    return true;
+  };
+  expect((await send(gateway, PERSON)).left).toBe(9);
+  expect((await send(gateway, PERSON, { headers: { 'x-tributary-report': '1' } })).left).toBe(8);
+});
+
 test('a refused mutation is neither sent nor recorded as accepted', async () => {
   const file = auditFile();
   const gateway = await start({ callsPerDay: { people: 1 } }, { AUDIT_LOG: file });
@@ -262,9 +286,38 @@ describe('of the bundled graph', () => {
     expect(stack.hubspot.calls).toHaveLength(calls);
   });
 
+  test('a call counts although a stale value is served before it ends', async () => {
+    const { path } = writePlans({ default: 'a', plans: { a: { calls: { limit: 100, seconds: 60 } } } });
+    const env = { CACHE_MAX_MIB: '16', HUBSPOT_CACHE: 'lists=1/1/3600,contacts=1/1/3600', PLANS: path };
+    const stack = await startStack({ env });
+    onTestFinished(stack.close);
+    await send(stack, CRM);
+    advanceClock(600_000);
+    const gate = Promise.withResolvers<undefined>();
+    onTestFinished(() => gate.resolve(undefined));
+    stack.hubspot.fail({ until: gate.promise });
+    const { left, extensions } = await send(stack, CRM);
+    expect([left, extensions?.tributary]).toMatchObject([99, { stale: [{ reason: 'UPSTREAM_TIMEOUT' }] }]);
+  });
+
+  test.each([
+    ['callsPerDay', { callsPerDay: { payments: 4 } }],
+    ['calls', { calls: { limit: 4, seconds: 60 } }],
+  ])('a mutation may use all calls that are left of %s', async (_, plan) => {
+    const stack = await startStack({ env: { PLANS: writePlans({ default: 'a', plans: { a: plan } }).path } });
+    onTestFinished(stack.close);
+    // Expected are two: most payments are of a known customer. Here, the customer has to be looked up and created.
+    const amount = '{ amount: "5.00", currency: "EUR" }';
+    const input = `{ customerEmail: "new@customers.example", amount: ${amount}, idempotencyKey: "${crypto.randomUUID()}" }`;
+    const { errors } = await send(stack, `mutation { createPayment(input: ${input}) { payment { id } } }`);
+    expect(errors).toBeUndefined();
+    expect(stack.stripe.calls).toHaveLength(4);
+  });
+
   test('an operation stops where its budget ends, and keeps what it has read', async () => {
     const { path } = writePlans({ default: 'a', plans: { a: { callsPerOperation: { payments: 11 } } } });
-    const stack = await startStack({ env: { PLANS: path } });
+    const file = auditFile();
+    const stack = await startStack({ env: { PLANS: path, AUDIT_LOG: file } });
     onTestFinished(stack.close);
     // Expected are five searches for accounts and five for payments. Here, each takes three pages.
     stack.stripe.fail({
@@ -278,6 +331,32 @@ describe('of the bundled graph', () => {
     expect((data as { customers: { edges: unknown[] } }).customers.edges).toHaveLength(50);
     expect(new Set(errors.map(({ extensions }) => extensions['code']))).toEqual(new Set(['BUDGET_EXCEEDED']));
     expect(stack.stripe.calls).toHaveLength(11);
+    // The audit log has only the operation that was not executed.
+    const larger = query.replace('50', '100');
+    expect((await send(stack, larger)).status).toBe(400);
+    await expect.poll(() => recordsOf(file, 'request.refused')).not.toEqual([]);
+    expect(recordsOf(file, 'request.refused')).toHaveLength(1);
+  });
+
+  test('a subgraph over HTTP gets what earlier requests of the operation have left of the budget', async () => {
+    const [account] = createCompany().accounts.filter(({ payments }) => payments.length > 0);
+    const customer = { __typename: 'Customer', email: account?.email };
+    const allowances: unknown[] = [];
+    const server = await startHttpServer(async (request, response) => {
+      allowances.push(request.headers['x-tributary-allowance']);
+      const isFirst = !(await text(request)).includes('_entities');
+      const data = isFirst ? { customer } : { _entities: [{ firstName: 'Ada' }] };
+      const calls = [{ subgraph: 'crm', operation: 'POST /read', calls: 4 }];
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ data, extensions: { tributary: { calls } } }));
+    });
+    onTestFinished(server.close);
+    const { path } = writePlans({ default: 'a', plans: { a: { callsPerOperation: { crm: 5 } } } });
+    const stack = await startStack({ env: { PLANS: path, CRM_URL: `${server.url}/graphql` } });
+    onTestFinished(stack.close);
+    const query = `{ customer(email: "${account?.email}") { payments(first: 1) { edges { node { customer { firstName } } } } } }`;
+    expect((await send(stack, query)).errors).toBeUndefined();
+    expect(allowances).toEqual(['5;5', '1;1']);
   });
 
   test('a subgraph over HTTP reports its calls, which count where a plan limits them', async () => {

@@ -11,6 +11,7 @@ import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../../subgraphs/kit/i
 import { readOptions, writeOptions } from '../../../subgraphs/kit/protocol/options.ts';
 import { startFederation } from '../../helpers/federation.ts';
 import { startHttpServer } from '../../helpers/http-server.ts';
+import { writePlans } from '../../helpers/plans.ts';
 import { startStack } from '../../helpers/stack.ts';
 
 /* Clients of a gateway, told apart by API keys. */
@@ -128,7 +129,7 @@ describe('admission', () => {
 });
 
 describe('the client in requests to subgraphs', () => {
-  test('is the gateway’s own, whatever the client sends', async () => {
+  test('is the gateway’s own with the weight of its plan, whatever the client sends', async () => {
     const { env, greedy, polite } = await createClients();
     const received: IncomingMessage['headers'][] = [];
     const server = await startHttpServer(async (request, response) => {
@@ -136,8 +137,9 @@ describe('the client in requests to subgraphs', () => {
       await text(request);
       response.writeHead(200, { 'content-type': 'application/json' }).end('{"data":{"payment":{"id":"pi_3x"}}}');
     });
+    const { path } = writePlans({ plans: { batch: { weight: 0.2 } }, clients: { 'api-key:greedy': 'batch' } });
     const stack = await startStack({
-      env: { ...env, PAYMENTS_URL: `${server.url}/graphql`, FORWARD_HEADERS: 'x-tributary-client' },
+      env: { ...env, PLANS: path, PAYMENTS_URL: `${server.url}/graphql`, FORWARD_HEADERS: 'x-tributary-client' },
     });
     closing.push(server.close, stack.close);
     const forged = { 'x-tributary-client': 'forged;100' };
@@ -145,7 +147,8 @@ describe('the client in requests to subgraphs', () => {
       await stack.ask('{ payment(id: "pi_3x") { id } }', {}, { headers: { ...headers, ...forged } });
     }
     const clients = received.map((headers) => String(headers['x-tributary-client']));
-    expect(clients).toEqual(Array(3).fill(expect.stringMatching(/^[\w-]{22};1$/)));
+    expect(clients.map((client) => client.slice(22))).toEqual([';0.2', ';0.2', ';1']);
+    for (const client of clients) expect(client).toMatch(/^[\w-]{22};/);
     expect(clients[1]).toBe(clients[0]);
     expect(clients[2]).not.toBe(clients[0]);
   });

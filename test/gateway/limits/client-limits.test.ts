@@ -234,7 +234,12 @@ describe('the file', () => {
       'plans: { a: { calls: { limit: 1 } } }',
       'PLANS: plans.a.calls.seconds is required.',
     ],
-    ['has no weight', 'plans: { a: { weight: 0 } }', 'PLANS: plans.a.weight must be more than 0.'],
+    ['has no weight', 'plans: { a: { weight: 0 } }', 'PLANS: plans.a.weight must be at least 0.01.'],
+    [
+      'has a weight that subgraphs would ignore',
+      'plans: { a: { weight: 101 } }',
+      'PLANS: plans.a.weight must be at most 100.',
+    ],
     [
       'has a budget of zero',
       'plans: { a: { callsPerDay: { crm: 0 } } }',
@@ -260,7 +265,7 @@ describe('the file', () => {
     expect(await problemOf({ PLANS: path })).toEqual([
       'ConfigError',
       [
-        'PLANS: plans.a.weight must be more than 0.',
+        'PLANS: plans.a.weight must be at least 0.01.',
         'PLANS: plans.a.requests.limit must be a whole number.',
         'PLANS: plans.a.requests.seconds must be at most 86400.',
       ].join('\n'),

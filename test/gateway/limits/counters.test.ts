@@ -243,6 +243,23 @@ describe.skipIf(!hasTool('redis-server'))('in Redis', () => {
     await expect.poll(() => left(counter)).toBe(5);
   });
 
+  test('an expired reservation returns to all of its counters, also if a request looks at some of them first', async () => {
+    const [requests, calls, day] = [{ ...sliding(10), name: 'requests' }, sliding(10), daily(10)];
+    const reserve = async (units: number): Promise<Taken> =>
+      (await create().take('a', [...usesOf(calls, units), ...usesOf(day, units)], { isReservation: true })) as Taken;
+    await reserve(4);
+    now += RESERVATION_MS;
+    await create().take('a', [...usesOf(requests, 1), ...usesOf(calls, 0)]);
+    const { usages } = await reserve(1);
+    expect(usages.map(leftOf)).toEqual([9, 9]);
+  });
+
+  test('reservations are kept for as long as the counts, so that they are returned however late', async () => {
+    await take(daily(10), 4, { isReservation: true });
+    const [key = ''] = await client.keys('*:reservations');
+    expect(await client.pTTL(key)).toBeGreaterThan(2 * DAY);
+  });
+
   test('given that Redis has lost everything, then a running operation counts what it has used', async () => {
     const counter = sliding(10);
     const taken = await take(counter, 8, { isReservation: true });
