@@ -92,7 +92,8 @@ const OTHERS = '(others)';
 
 /** Creates empty call statistics. `keepsSpans` also keeps each request and wait. */
 export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
-  const rows = new Map<string, CallStatsRow>();
+  const rows: CallStatsRow[] = [];
+  const bySubgraph = new Map<string, Map<string, CallStatsRow>>();
   const createdAt = performance.now();
   const spans: Span[] | undefined = keepsSpans ? [] : undefined;
   const ageMs = () => performance.now() - createdAt;
@@ -108,12 +109,14 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
   const allowances = new Map<string, { calls: number; repeats: number; taken: number }>();
 
   const rowOf = (subgraph: string, operation: string): CallStatsRow => {
-    const key = `${subgraph} ${operation}`;
-    let row = rows.get(key);
-    if (row) return row;
-    if (rows.size >= MAX_OPERATIONS && operation !== OTHERS) return rowOf(subgraph, OTHERS);
-    row = { subgraph, operation, ...EMPTY };
-    rows.set(key, row);
+    let byOperation = bySubgraph.get(subgraph);
+    const known = byOperation?.get(operation);
+    if (known) return known;
+    if (rows.length >= MAX_OPERATIONS && operation !== OTHERS) return rowOf(subgraph, OTHERS);
+    const row = { subgraph, operation, ...EMPTY };
+    rows.push(row);
+    byOperation ??= new Map();
+    bySubgraph.set(subgraph, byOperation.set(operation, row));
     return row;
   };
 
@@ -154,7 +157,7 @@ export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
       }
       addRow(subgraph, operation, entry);
     },
-    rows: () => [...rows.values()],
+    rows: () => [...rows],
   };
 };
 

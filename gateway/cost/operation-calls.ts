@@ -1,5 +1,6 @@
 import type { GraphQLSchema, OperationDefinitionNode } from 'graphql';
 import type { CallStatsRow } from '../../connectors/call-stats.ts';
+import { monotonicNow } from '../../runtime/clock.ts';
 import type { Fragments } from '../execution/selections.ts';
 import type { OperationCost } from './calls.ts';
 import { type CallEstimateOptions, createCallEstimate, type EstimateInput } from './estimate-calls.ts';
@@ -24,9 +25,9 @@ export type OperationCallOptions = Omit<CallEstimateOptions, 'measurements'> & {
   readonly fragments: Fragments;
 };
 
-/** All requests up to the first number are measured, then one in the second: measuring costs as much as estimating. */
+/** The first requests are all measured, later ones at most once in so many milliseconds: measuring costs as much as estimating. */
 const MEASURED_FIRST = 100;
-const MEASURED_ONE_IN = 50;
+const MEASURE_EVERY_MS = 1_000;
 
 /** Maximum number of estimates that are kept for different variables. */
 const MAX_ESTIMATES = 16;
@@ -37,6 +38,7 @@ export const createOperationCalls = (options: OperationCallOptions): OperationCa
   const calibration = createCalibration();
   const known = new Map<string, OperationCost>();
   let requests = 0;
+  let measuredAt = 0;
   const estimateNow = (input: EstimateInput): OperationCost => {
     const cost = estimate(input);
     return cost.withExpected(calibration.correct(cost.operations));
@@ -54,7 +56,9 @@ export const createOperationCalls = (options: OperationCallOptions): OperationCa
     },
     record: (input, rows, data) => {
       requests += 1;
-      if (requests > MEASURED_FIRST && requests % MEASURED_ONE_IN !== 0) return;
+      const at = monotonicNow();
+      if (requests > MEASURED_FIRST && at - measuredAt < MEASURE_EVERY_MS) return;
+      measuredAt = at;
       measurements.recordCalls(rows);
       calibration.record(estimate(input).operations, rows);
       measureFanOut(

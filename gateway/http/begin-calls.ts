@@ -13,9 +13,14 @@ export const beginCalls = (
 ): ((wasExecuted: boolean) => readonly Readonly<CallStatsRow>[]) => {
   const { telemetry, options } = context;
   const { callStats } = telemetry;
+  if (!spending) {
+    for (const [subgraph, allowance] of allowances) callStats.allow(subgraph, allowance);
+    context.allowanceOf = (subgraph, document) => (allowances.has(subgraph) ? allowanceOf(document) : undefined);
+    return callStats.rows;
+  }
   /** Returns the calls that the budgets have left after those that were made. */
   const leftOf = (subgraph: string): number => {
-    const allowed = spending?.allowed.get(subgraph) ?? Number.POSITIVE_INFINITY;
+    const allowed = spending.allowed.get(subgraph) ?? Number.POSITIVE_INFINITY;
     return Math.max(0, Math.floor(allowed - (sumBySubgraph(callStats.rows()).get(subgraph) ?? 0)));
   };
   const within = (subgraph: string, { calls, repeats }: CallAllowance): CallAllowance => {
@@ -26,23 +31,21 @@ export const beginCalls = (
   // Requests to one subgraph over HTTP that run at the same time do not know of each other's calls.
   context.allowanceOf = (subgraph, document) =>
     allowances.has(subgraph) ? within(subgraph, allowanceOf(document)) : undefined;
-  if (spending) context.requestsLeftOf = leftOf;
+  context.requestsLeftOf = leftOf;
   return (wasExecuted) => {
     const rows = callStats.rows();
-    if (spending) {
-      const calls = sumBySubgraph(rows);
-      // A response with a stale value does not wait for the call that replaces it.
-      for (const subgraph of allowances.keys()) {
-        calls.set(subgraph, Math.max(callStats.taken(subgraph), calls.get(subgraph) ?? 0));
-      }
-      // A call that others wait for, too, goes on after its request was aborted, and is counted only when it ends.
-      if (wasExecuted && options.signal.aborted) {
-        for (const [subgraph, allowed] of spending.allowed) {
-          calls.set(subgraph, Math.max(allowed, calls.get(subgraph) ?? 0));
-        }
-      }
-      spending.settle(calls);
+    const calls = sumBySubgraph(rows);
+    // A response with a stale value does not wait for the call that replaces it.
+    for (const subgraph of allowances.keys()) {
+      calls.set(subgraph, Math.max(callStats.taken(subgraph), calls.get(subgraph) ?? 0));
     }
+    // A call that others wait for, too, goes on after its request was aborted, and is counted only when it ends.
+    if (wasExecuted && options.signal.aborted) {
+      for (const [subgraph, allowed] of spending.allowed) {
+        calls.set(subgraph, Math.max(allowed, calls.get(subgraph) ?? 0));
+      }
+    }
+    spending.settle(calls);
     return rows;
   };
 };
