@@ -20,7 +20,7 @@ import { hasTool } from '../test/helpers/tools.ts';
  * client, which keeps 300 requests in flight. The sandboxes have the providers' quotas, and nothing is cached. With one
  * replica, and with two that share a Redis, where the greedy client uses both or only the one that the polite client does not.
  *
- *   npm run bench:fairness -- --requests 12 --concurrency 300
+ *   npm run bench:fairness -- --requests 12 --concurrency 300 --latency 50
  */
 
 const MAIN = import.meta.filename;
@@ -31,6 +31,10 @@ const { positionals, values } = parseArgs({
     requests: { type: 'string', default: '12' },
     concurrency: { type: 'string', default: '300' },
     kinds: { type: 'string', default: 'reads,searches,writes' },
+    // How long providers take to respond, in milliseconds.
+    latency: { type: 'string', default: '0' },
+    // Seconds for which the greedy client is alone before it is measured.
+    head: { type: 'string', default: '20' },
   },
 });
 
@@ -117,6 +121,8 @@ const waitIn = (text: string): number => {
 const runProviders = async (): Promise<void> => {
   const stripe = await startStripeSandbox({ searchLagMs: 0 });
   const [hubspot, openmage] = [await startHubSpotSandbox(), await startOpenMageSandbox()];
+  const delayMs = Number(values.latency);
+  if (delayMs > 0) for (const sandbox of [stripe, hubspot, openmage]) sandbox.fail({ delayMs });
   process.send?.({
     ...sandboxEnvironment('stripe', stripe),
     ...sandboxEnvironment('hubspot', hubspot),
@@ -183,7 +189,7 @@ const measure = async (
   greedyAt: (urls: readonly string[]) => readonly string[],
   key: Readonly<Record<'polite' | 'greedy', string>>,
 ): Promise<void> => {
-  const providers = forkRole(['providers']);
+  const providers = forkRole(['providers', '--latency', values.latency]);
   const env = { ...environment, ...((await providers.report) as Record<string, string>) };
   const started = await Promise.all(Array.from({ length: replicas }, () => startGateway(env)));
   const urls = started.map(({ url }) => url);
@@ -202,7 +208,7 @@ const measure = async (
     });
     greedy.report.catch(() => {});
     // The polite client has used its share alone. By then, the greedy one has used more.
-    await delay(20_000);
+    await delay(Number(values.head) * 1_000);
     const beside = await polite(Number(values.requests));
     greedy.child.kill('SIGKILL');
     const row = ({ latencies, waits }: Report) =>
