@@ -91,75 +91,88 @@ export const MAX_SPANS = 10_000;
 const OTHERS = '(others)';
 
 /** Creates empty call statistics. `keepsSpans` also keeps each request and wait. */
-export const createCallStats = ({ keepsSpans = false } = {}): CallStats => {
-  const rows: CallStatsRow[] = [];
-  const bySubgraph = new Map<string, Map<string, CallStatsRow>>();
-  const createdAt = performance.now();
-  const spans: Span[] | undefined = keepsSpans ? [] : undefined;
-  const ageMs = () => performance.now() - createdAt;
+export const createCallStats = ({ keepsSpans = false } = {}): CallStats => new RequestCallStats(keepsSpans);
 
-  const addSpan = (span: Span): void => {
-    if (spans && spans.length < MAX_SPANS) spans.push(span);
-  };
+/** A class, because every client request has one: an object of closures would cost several times as much. */
+class RequestCallStats implements CallStats {
+  readonly spans: Span[] | undefined;
+  readonly #createdAt = performance.now();
+  readonly #rows: CallStatsRow[] = [];
+  readonly #bySubgraph = new Map<string, Map<string, CallStatsRow>>();
+  readonly #allowances = new Map<string, { calls: number; repeats: number; taken: number }>();
 
-  // Requests and waits are recorded when they end, so the start is computed from the duration.
-  const recordSpan = (kind: Span['kind'], subgraph: string, operation: string, timeMs: number, isFailed: boolean) =>
-    addSpan({ subgraph, operation, kind, startMs: Math.max(0, ageMs() - timeMs), timeMs, isFailed });
+  constructor(keepsSpans: boolean) {
+    this.spans = keepsSpans ? [] : undefined;
+  }
 
-  const allowances = new Map<string, { calls: number; repeats: number; taken: number }>();
+  ageMs(): number {
+    return performance.now() - this.#createdAt;
+  }
 
-  const rowOf = (subgraph: string, operation: string): CallStatsRow => {
-    let byOperation = bySubgraph.get(subgraph);
-    const known = byOperation?.get(operation);
-    if (known) return known;
-    if (rows.length >= MAX_OPERATIONS && operation !== OTHERS) return rowOf(subgraph, OTHERS);
-    const row = { subgraph, operation, ...EMPTY };
-    rows.push(row);
-    byOperation ??= new Map();
-    bySubgraph.set(subgraph, byOperation.set(operation, row));
-    return row;
-  };
+  allow(subgraph: string, { calls, repeats }: CallAllowance): void {
+    this.#allowances.set(subgraph, { calls, repeats, taken: 0 });
+  }
 
-  const addRow = (subgraph: string, operation: string, entry: CallStatsEntry): void => {
-    const row = rowOf(subgraph, operation);
+  take(subgraph: string, isRepeat: boolean): boolean {
+    const left = this.#allowances.get(subgraph);
+    if (!left) return true;
+    if (left.calls <= 0) return false;
+    left.calls -= 1;
+    left.taken += 1;
+    if (isRepeat) left.repeats -= 1;
+    return true;
+  }
+
+  taken(subgraph: string): number {
+    return this.#allowances.get(subgraph)?.taken ?? 0;
+  }
+
+  mayRepeat(subgraph: string): boolean {
+    const left = this.#allowances.get(subgraph);
+    return !left || (left.repeats > 0 && left.calls > 0);
+  }
+
+  add(subgraph: string, operation: string, entry: CallStatsEntry): void {
+    if (this.spans) {
+      if (entry.calls) this.#recordSpan('call', subgraph, operation, entry.timeMs ?? 0, Boolean(entry.failures));
+      if (entry.waitMs) this.#recordSpan('wait', subgraph, operation, entry.waitMs, false);
+    }
+    this.addRow(subgraph, operation, entry);
+  }
+
+  addRow(subgraph: string, operation: string, entry: CallStatsEntry): void {
+    const row = this.#rowOf(subgraph, operation);
     for (const column in entry) {
       const name = column as keyof CallStatsEntry;
       row[name] += entry[name] ?? 0;
     }
-  };
+  }
 
-  return {
-    allow: (subgraph, allowance) => {
-      allowances.set(subgraph, { ...allowance, taken: 0 });
-    },
-    take: (subgraph, isRepeat) => {
-      const left = allowances.get(subgraph);
-      if (!left) return true;
-      if (left.calls <= 0) return false;
-      left.calls -= 1;
-      left.taken += 1;
-      if (isRepeat) left.repeats -= 1;
-      return true;
-    },
-    taken: (subgraph) => allowances.get(subgraph)?.taken ?? 0,
-    mayRepeat: (subgraph) => {
-      const left = allowances.get(subgraph);
-      return !left || (left.repeats > 0 && left.calls > 0);
-    },
-    spans,
-    ageMs,
-    addRow,
-    addSpan,
-    add: (subgraph, operation, entry) => {
-      if (spans) {
-        if (entry.calls) recordSpan('call', subgraph, operation, entry.timeMs ?? 0, Boolean(entry.failures));
-        if (entry.waitMs) recordSpan('wait', subgraph, operation, entry.waitMs, false);
-      }
-      addRow(subgraph, operation, entry);
-    },
-    rows: () => [...rows],
-  };
-};
+  rows(): readonly Readonly<CallStatsRow>[] {
+    return [...this.#rows];
+  }
+
+  addSpan(span: Span): void {
+    if (this.spans && this.spans.length < MAX_SPANS) this.spans.push(span);
+  }
+
+  // Requests and waits are recorded when they end, so the start is computed from the duration.
+  #recordSpan(kind: Span['kind'], subgraph: string, operation: string, timeMs: number, isFailed: boolean): void {
+    this.addSpan({ subgraph, operation, kind, startMs: Math.max(0, this.ageMs() - timeMs), timeMs, isFailed });
+  }
+
+  #rowOf(subgraph: string, operation: string): CallStatsRow {
+    let byOperation = this.#bySubgraph.get(subgraph);
+    const known = byOperation?.get(operation);
+    if (known) return known;
+    if (this.#rows.length >= MAX_OPERATIONS && operation !== OTHERS) return this.#rowOf(subgraph, OTHERS);
+    const row = { subgraph, operation, ...EMPTY };
+    this.#rows.push(row);
+    byOperation ??= new Map();
+    this.#bySubgraph.set(subgraph, byOperation.set(operation, row));
+    return row;
+  }
+}
 
 /** Whether a request that has failed may be repeated: for at least one of the client requests that it serves. */
 export const mayRepeat = (subgraph: string, { requestStats }: Serving): boolean =>

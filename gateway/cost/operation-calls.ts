@@ -46,7 +46,7 @@ export const createOperationCalls = (options: OperationCallOptions): OperationCa
   return {
     estimateNow,
     estimate: (input) => {
-      const key = JSON.stringify([input.isCustomer, input.noCache, shapeOf(input.variables, 3)]);
+      const key = `${input.isCustomer} ${input.noCache} ${shapeOf(input.variables, 3)}`;
       const earlier = known.get(key);
       if (earlier) return earlier;
       if (known.size >= MAX_ESTIMATES) known.clear();
@@ -72,10 +72,14 @@ export const createOperationCalls = (options: OperationCallOptions): OperationCa
   };
 };
 
-/** Returns the part of a value that can affect an estimate: numbers, booleans, lengths, and whether there is anything. */
-const shapeOf = (value: unknown, depth: number): unknown => {
-  if (typeof value === 'number' || typeof value === 'boolean') return value;
-  if (Array.isArray(value)) return `list of ${value.length}`;
-  if (typeof value !== 'object' || value === null || depth === 0) return value ? 'something' : null;
-  return Object.entries(value).map(([name, inner]) => [name, shapeOf(inner, depth - 1)]);
+/** Returns the part of a value that can affect an estimate, as text: numbers, booleans, lengths, and whether there is anything. */
+const shapeOf = (value: unknown, depth: number): string => {
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (Array.isArray(value)) return `[${value.length}]`;
+  if (typeof value !== 'object' || value === null || depth === 0) return value ? '*' : '-';
+  let shape = '{';
+  // GraphQL names contain no colons.
+  for (const name in value)
+    shape += `${name}:${shapeOf((value as Readonly<Record<string, unknown>>)[name], depth - 1)},`;
+  return `${shape}}`;
 };

@@ -185,7 +185,11 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
       operation,
       request.request.variables ?? {},
       context,
-      { ...context.options, beforeMutation: context.beforeMutation, isExplained: context.explain !== undefined },
+      {
+        deadline: context.options,
+        beforeMutation: context.beforeMutation,
+        isExplained: context.explain !== undefined,
+      },
     );
     if (context.explain) context.explain.explanation = explanation;
     if (isPersonal) request.overallCachePolicy.restrict({ scope: 'PRIVATE' });

@@ -97,7 +97,8 @@ export type BeforeMutation = (
 ) => Promise<void>;
 
 /** Controls of one execution, all optional. */
-export type ExecuteOptions = RequestDeadline & {
+export type ExecuteOptions = {
+  readonly deadline?: RequestDeadline | undefined;
   readonly beforeMutation?: BeforeMutation | undefined;
   /** Whether the operation is only explained: nothing is fetched. */
   readonly isExplained?: boolean | undefined;
@@ -367,7 +368,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
 
   return {
     validate,
-    execute: async (operation, raw, context, { beforeMutation, isExplained, ...deadline } = {}) => {
+    execute: async (operation, raw, context, { beforeMutation, isExplained, deadline = {} } = {}) => {
       const { signal } = deadline;
       const { variableDefinitions } = operation;
       const { errors, coerced } = coerceVariables(apiSchema, variableDefinitions, raw, { suggestions: introspection });

@@ -16,7 +16,7 @@ export const beginCalls = (
   if (!spending) {
     for (const [subgraph, allowance] of allowances) callStats.allow(subgraph, allowance);
     context.allowanceOf = (subgraph, document) => (allowances.has(subgraph) ? allowanceOf(document) : undefined);
-    return callStats.rows;
+    return () => callStats.rows();
   }
   /** Returns the calls that the budgets have left after those that were made. */
   const leftOf = (subgraph: string): number => {

@@ -117,7 +117,7 @@ test('a cached operation that times out before it starts sends no requests', asy
   await graph.execute(operation, {}, {});
   expect(sent).toBe(1);
   const signal = AbortSignal.abort(new DOMException('The time is up.', 'TimeoutError'));
-  const { errors } = await graph.execute(operation, {}, {}, { signal });
+  const { errors } = await graph.execute(operation, {}, {}, { deadline: { signal } });
   expect(errors).toMatchObject([{ extensions: { code: 'REQUEST_TIMEOUT' } }]);
   expect(sent).toBe(1);
 });
