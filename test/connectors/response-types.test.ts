@@ -181,7 +181,9 @@ describe('a stream', () => {
     rest?.end('two');
     expect(String((await chunks.next()).value)).toBe('two');
     expect((await chunks.next()).done).toBe(true);
-    await expect.poll(() => stats.rows()).toMatchObject([{ operation: '/file', calls: 1, failures: 0, bytesReceived: 6 }]);
+    await expect
+      .poll(() => stats.rows())
+      .toMatchObject([{ operation: '/file', calls: 1, failures: 0, bytesReceived: 6 }]);
   });
 
   test('given an empty body, then it ends', async () => {
