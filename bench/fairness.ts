@@ -31,7 +31,7 @@ const { positionals, values } = parseArgs({
     requests: { type: 'string', default: '12' },
     concurrency: { type: 'string', default: '300' },
     kinds: { type: 'string', default: 'reads,searches,writes' },
-    // How long providers take to respond, in milliseconds.
+    // Response time of the providers, in milliseconds.
     latency: { type: 'string', default: '0' },
     // Seconds for which the greedy client is alone before it is measured.
     head: { type: 'string', default: '20' },
@@ -65,7 +65,7 @@ const KINDS: Readonly<
 };
 
 type Report = {
-  /** How long each request waited for permits, as the gateway reports it, in milliseconds. */
+  /** Time that each request waited for permits, as reported by the gateway, in milliseconds. */
   readonly waits: readonly number[];
   readonly latencies: readonly number[];
   readonly failures: number;

@@ -1,6 +1,6 @@
 import type { CallAllowance } from '../../connectors/call-stats.ts';
 
-/** The name under which requests to a subgraph of others are counted. */
+/** The name under which requests to an external subgraph are counted. */
 export const SUBGRAPH_REQUEST = '(subgraph request)';
 
 /** Provider calls of an operation at one subgraph. */
@@ -19,11 +19,11 @@ export type OperationCalls = CallRange & {
   readonly expectedUncached: number;
 };
 
-/** What an operation costs with given variables. */
+/** The cost of an operation with given variables. */
 export type OperationCost = {
   readonly operations: readonly OperationCalls[];
   readonly bySubgraph: CallEstimate;
-  /** What each provider may be called for the whole operation: `atMost`, and how many of these may be repeats. */
+  /** The maximum number of calls to each provider for the whole operation, and how many of them may be repeats. */
   readonly allowances: ReadonlyMap<string, CallAllowance>;
   /** The same for one subgraph request, by its document. Meaningless for a subgraph without `allowances`. */
   readonly allowanceOf: (document: object) => CallAllowance;
@@ -31,7 +31,7 @@ export type OperationCost = {
   readonly withExpected: (operations: readonly OperationCalls[]) => OperationCost;
 };
 
-/** What was measured of earlier requests. */
+/** Measurements of earlier requests. */
 export type Measurements = {
   /** Mean number of objects that a field returns, by coordinate. Undefined if it was not measured yet. */
   readonly fanOutOf: (coordinate: string) => number | undefined;

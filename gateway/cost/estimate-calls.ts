@@ -41,7 +41,7 @@ export type CallEstimateOptions = {
   readonly costDirectives: CostDirectives;
   /** Assumed length of a list that states none, before it was measured. */
   readonly assumedListSize: number;
-  /** Returns what is known of a subgraph's provider. Undefined for a subgraph of others: one request to it counts as one call. */
+  /** Returns what is known of a subgraph's provider. Undefined for an external subgraph: one request to it counts as one call. */
   readonly providerOf: (subgraph: string) => ProviderCosts | undefined;
   readonly measurements: Measurements;
   readonly steps: readonly Step[];

@@ -50,7 +50,7 @@ export const beginCalls = (
   };
 };
 
-/** Sums the calls that count. Of a subgraph of others, these are the requests to it, whatever it reports. */
+/** Sums the calls that count. Of an external subgraph, these are the requests to it, whatever it reports. */
 const sumBySubgraph = (rows: readonly Readonly<CallStatsRow>[]): Map<string, number> => {
   const sums = new Map<string, number>();
   const ofOthers = new Set(

@@ -61,7 +61,7 @@ export type RequestContext = {
    * when the operation is planned.
    */
   allowanceOf: ((subgraph: string, document: object) => CallAllowance | undefined) | undefined;
-  /** Returns how many more requests to a subgraph of others the budgets allow. Undefined if there are no budgets. */
+  /** Returns how many more requests to an external subgraph the budgets allow. Undefined if there are no budgets. */
   requestsLeftOf: ((subgraph: string) => number) | undefined;
   /** Returns the context of an in-process subgraph. All fetches of the request share it, and thereby its loaders. */
   readonly contextOf: (subgraph: Subgraph) => object;

@@ -1,4 +1,4 @@
-/** What the gateway says of itself to this page. */
+/** Settings of the gateway that this page depends on. */
 type Settings = {
   /** Whether it signs tokens for sample people. */
   readonly hasPeople: boolean;
