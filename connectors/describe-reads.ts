@@ -20,7 +20,9 @@ export const describeReads = (
     try {
       const reads: Reads = definition.reads(definition.api(UNCONNECTED, { ...settings, ...placeholders }));
       return new Map(Object.entries(reads));
-    } catch {}
+    } catch {
+      // Other credentials may be the ones that it takes.
+    }
   }
   return undefined;
 };

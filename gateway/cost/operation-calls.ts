@@ -29,8 +29,9 @@ export type OperationCallOptions = Omit<CallEstimateOptions, 'measurements'> & {
 const MEASURED_FIRST = 100;
 const MEASURE_EVERY_MS = 1_000;
 
-/** Maximum number of estimates that are kept for different variables. */
+/** Maximum number of estimates that are kept for different variables, and maximum length of what tells these apart. */
 const MAX_ESTIMATES = 16;
+const MAX_KEY_LENGTH = 1_000;
 
 export const createOperationCalls = (options: OperationCallOptions): OperationCallCosts => {
   const { apiSchema: schema, operation, fragments, measurements, costDirectives } = options;
@@ -49,6 +50,8 @@ export const createOperationCalls = (options: OperationCallOptions): OperationCa
       const key = `${input.isCustomer} ${input.noCache} ${shapeOf(input.variables, 3)}`;
       const earlier = known.get(key);
       if (earlier) return earlier;
+      // A custom scalar can be an object with any number of names.
+      if (key.length > MAX_KEY_LENGTH) return estimateNow(input);
       if (known.size >= MAX_ESTIMATES) known.clear();
       const cost = estimateNow(input);
       known.set(key, cost);

@@ -111,7 +111,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       redis,
       health,
       tenants,
-      providerOf: describeProviders(env, created),
+      providerOf: describeProviders(env, created, log),
     });
     for (const { warmUp } of created) void warmUp?.();
     return {
@@ -145,6 +145,7 @@ const OTHER_VARIABLES = [
 const describeProviders = (
   env: Env,
   created: readonly Subgraph[],
+  log: Log,
 ): ((subgraph: string) => ProviderCosts | undefined) => {
   const known = new Map<string, ProviderCosts | undefined>();
   const describe = (name: string): ProviderCosts | undefined => {
@@ -152,6 +153,7 @@ const describeProviders = (
     if (!module?.costs) return undefined;
     const settings = readPublicSettings(module.provider, env);
     const reads = describeReads(module.provider, settings);
+    if (!reads) log.warn({ subgraph: name }, 'The provider calls of this subgraph are neither estimated nor limited.');
     const forecast = created.find((one) => one.name === name)?.forecast;
     return reads && { costs: module.costs(settings), reads, forecast };
   };
