@@ -1,9 +1,9 @@
-import { withCallStats } from '../connectors/middleware/call-stats.ts';
 import { chain, type Middleware, type ProviderRequest, type ProviderResponse } from '../connectors/middleware/chain.ts';
 import { withBreaker } from '../connectors/middleware/circuit-breaker.ts';
 import { createRateLimits, withRateLimit } from '../connectors/middleware/rate-limit.ts';
 import { createRetryBudget, withRetry } from '../connectors/middleware/retry.ts';
 import { withStatusErrors } from '../connectors/middleware/status.ts';
+import { withTelemetry } from '../connectors/middleware/telemetry.ts';
 import { withUnknownOutcome } from '../connectors/middleware/unknown-outcome.ts';
 import { createMemoryRateLimiter } from '../connectors/rate-limits/memory.ts';
 import { createRequestScheduler } from '../connectors/rate-limits/scheduler.ts';
@@ -13,6 +13,7 @@ import { byKey, operation } from '../connectors/reads/read.ts';
 import { createReader } from '../connectors/reads/reader.ts';
 import { createMemoryStore } from '../connectors/reads/store.ts';
 import { monotonicNow } from '../runtime/clock.ts';
+import { createTelemetry } from '../telemetry/telemetry.ts';
 
 /*
  * Measures the overhead of the middleware of a successful provider request: medians of alternating rounds, over a transport that
@@ -24,6 +25,7 @@ const REQUESTS = 20_000;
 const CONCURRENCY = 20;
 
 const subgraph = 'bench';
+const telemetry = createTelemetry();
 const rateLimiter = createMemoryRateLimiter();
 const limits = createRateLimits(
   [
@@ -32,14 +34,20 @@ const limits = createRateLimits(
   ],
   { subgraph, credentialId: 'a' },
 );
-const scheduler = createRequestScheduler({ subgraph, rateLimiter, windowsOf: limits.windowsOf, concurrency: 100 });
+const scheduler = createRequestScheduler({
+  subgraph,
+  rateLimiter,
+  windowsOf: limits.windowsOf,
+  concurrency: 100,
+  telemetry,
+});
 
 const MIDDLEWARE: readonly (readonly [name: string, middleware: Middleware])[] = [
   ['statuses', withStatusErrors(subgraph)],
-  ['call statistics', withCallStats(subgraph)],
-  ['circuit breaker', withBreaker(subgraph)],
-  ['rate limit and scheduler', withRateLimit({ subgraph, scheduler, rateLimiter, limits })],
-  ['retry', withRetry({ subgraph, budget: createRetryBudget() })],
+  ['telemetry', withTelemetry(subgraph, telemetry)],
+  ['circuit breaker', withBreaker(subgraph, telemetry)],
+  ['rate limit and scheduler', withRateLimit({ subgraph, scheduler, rateLimiter, limits, telemetry })],
+  ['retry', withRetry({ subgraph, budget: createRetryBudget(), telemetry })],
   ['unknown outcome', withUnknownOutcome],
 ];
 
@@ -143,6 +151,7 @@ const reader = createReader(byKey(things, { batchSize: 100, policy: 'things' }),
   cachePolicy,
   timestamp,
   now: monotonicNow,
+  telemetry,
 });
 const page = Array.from({ length: 50 }, (_, index) => String(index));
 await reader.load(page, {});

@@ -1,6 +1,6 @@
 import { monotonicNow } from '../runtime/clock.ts';
+import { mayRepeat } from '../telemetry/call-stats.ts';
 import { untilAborted } from './abort.ts';
-import { mayRepeat } from './call-stats.ts';
 import type { RequestOptions } from './middleware/chain.ts';
 
 /** A temporary credential issued by a provider, such as an OAuth access token or a SOAP session. */

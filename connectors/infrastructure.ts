@@ -1,5 +1,6 @@
 import type { Log } from '../runtime/log.ts';
 import type { Redis } from '../runtime/redis.ts';
+import { createTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
 import { createMemoryRateLimiter, type RateLimiter } from './rate-limits/memory.ts';
 import { createRedisRateLimiter } from './rate-limits/redis.ts';
 import { createMemoryStore, createRedisStore, type OpenStore } from './reads/store.ts';
@@ -10,6 +11,7 @@ export type Infrastructure = {
   readonly openStore: OpenStore | undefined;
   readonly rateLimiter: RateLimiter;
   readonly log: Log | undefined;
+  readonly telemetry: Telemetry;
 };
 
 export type InfrastructureOptions = {
@@ -18,13 +20,21 @@ export type InfrastructureOptions = {
   /** Maximum size of this process's cache, in bytes. 0 turns off caching, in Redis too. */
   readonly cacheBytes: number;
   readonly log?: Log | undefined;
+  /** Default: a stream of its own, without listeners. */
+  readonly telemetry?: Telemetry | undefined;
 };
 
-export const createInfrastructure = ({ redis, cacheBytes, log }: InfrastructureOptions): Infrastructure => {
+export const createInfrastructure = ({
+  redis,
+  cacheBytes,
+  log,
+  telemetry = createTelemetry(),
+}: InfrastructureOptions): Infrastructure => {
   const memory = cacheBytes > 0 ? createMemoryStore({ maxBytes: cacheBytes }) : undefined;
   return {
     openStore: memory && (redis ? createRedisStore(redis, memory) : () => memory),
     rateLimiter: redis ? createRedisRateLimiter(redis) : createMemoryRateLimiter(),
     log,
+    telemetry,
   };
 };

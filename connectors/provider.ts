@@ -168,7 +168,7 @@ const openConnection = <
   Api,
   Definitions extends Reads<Policy>,
 >(
-  { openStore, rateLimiter }: Infrastructure,
+  { openStore, rateLimiter, telemetry }: Infrastructure,
   definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
   subgraph: string,
   settings: Settings<Shape> & CommonSettings<Policy>,
@@ -179,17 +179,24 @@ const openConnection = <
   const credentialId = credentialIdOf(identity);
   const rules = adjustRateLimits?.(settings.rateLimits, settings) ?? settings.rateLimits;
   const limits = createRateLimits(rules, { subgraph, credentialId });
-  const scheduler = createRequestScheduler({ subgraph, rateLimiter, windowsOf: limits.windowsOf, concurrency });
+  const scheduler = createRequestScheduler({
+    subgraph,
+    rateLimiter,
+    windowsOf: limits.windowsOf,
+    concurrency,
+    telemetry,
+  });
   const http = createHttpConnector({
     subgraph,
     timeoutMs,
     connections: concurrency,
+    telemetry,
     ...(transport.isSuccess && { isSuccess: transport.isSuccess }),
     middleware: [
       noStore,
-      withRetry({ subgraph, budget: createRetryBudget() }),
-      withRateLimit({ subgraph, scheduler, rateLimiter, limits, parseRateLimit }),
-      withBreaker(subgraph),
+      withRetry({ subgraph, budget: createRetryBudget(), telemetry }),
+      withRateLimit({ subgraph, scheduler, rateLimiter, limits, parseRateLimit, telemetry }),
+      withBreaker(subgraph, telemetry),
     ],
   });
   const client = transport.connect(http, settings);
@@ -207,7 +214,7 @@ const openConnection = <
   const readers = new Map<string, InvalidatedReader<unknown, unknown, unknown>>();
   for (const [name, read] of Object.entries(definition.reads(api))) {
     const cachePolicy = cachePolicies[read.policy as Policy];
-    const options = { name, subgraph, scheduler, cache, cachePolicy, timestamp, now };
+    const options = { name, subgraph, scheduler, cache, cachePolicy, timestamp, now, telemetry };
     readers.set(name, createReader(read, options));
   }
   return {
@@ -217,6 +224,7 @@ const openConnection = <
       const tags = Object.entries(changes).flatMap(
         ([name, scopes]) => readers.get(name)?.invalidate(scopes ?? []) ?? [],
       );
+      if (cache) telemetry.emit({ type: 'cache.invalidation', subgraph, tags: tags.length });
       await cache?.invalidate([...new Set(tags)]);
       await successor?.invalidate(changes);
     },

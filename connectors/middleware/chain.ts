@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Client } from '../../runtime/client-usage.ts';
-import type { CallStats } from '../call-stats.ts';
+import type { CallStats } from '../../telemetry/call-stats.ts';
 
 /**
  * Deadline, class, client and flow of a request that waits in the scheduler's queue. Shared by everything that waits for the

@@ -1,8 +1,10 @@
 import { ExponentialBackoff, halfJitterGenerator, type IBackoff } from 'cockatiel';
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
+import type { BreakerEvent } from '../../telemetry/events.ts';
+import { MAX_OPERATIONS } from '../../telemetry/max-operations.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { isUpstreamError, UpstreamError } from '../errors.ts';
-import { MAX_OPERATIONS } from '../max-operations.ts';
 import type { Middleware, ProviderRequest, ProviderResponse, ResponseType } from './chain.ts';
 import { onClose, streamOf } from './response.ts';
 
@@ -18,7 +20,7 @@ type State =
   /** A probe is in flight; `decided` resolves when it ends. */
   | { readonly kind: 'half open'; readonly decided: PromiseWithResolvers<void>; readonly backoff: IBackoff<unknown> };
 
-type Circuit = { failures: number; state: State; lastFailure?: unknown };
+type Circuit = { readonly operation: string; failures: number; state: State; lastFailure?: unknown };
 
 /**
  * A circuit breaker for each operation. After 5 consecutive failures, requests fail immediately with UPSTREAM_UNAVAILABLE,
@@ -27,7 +29,7 @@ type Circuit = { failures: number; state: State; lastFailure?: unknown };
  * Rejections, 429s and cancelled requests do not count: they say nothing about the provider's health. A stream counts once it
  * is closed; as a probe, once it begins.
  */
-export const withBreaker = (subgraph: string): Middleware => {
+export const withBreaker = (subgraph: string, { emit }: Telemetry): Middleware => {
   const circuits = new LRUCache<string, Circuit>({ max: MAX_OPERATIONS });
   const backoffs = new ExponentialBackoff({
     initialDelay: BREAK_MS,
@@ -38,20 +40,25 @@ export const withBreaker = (subgraph: string): Middleware => {
   const circuitOf = (operation: string): Circuit => {
     let circuit = circuits.get(operation);
     if (!circuit) {
-      circuit = { failures: 0, state: { kind: 'closed' } };
+      circuit = { operation, failures: 0, state: { kind: 'closed' } };
       circuits.set(operation, circuit);
     }
     return circuit;
   };
 
+  const announce = ({ operation }: Circuit, state: BreakerEvent['state']): void =>
+    emit({ type: 'provider.breaker', subgraph, operation, state });
+
   const open = (circuit: Circuit, backoff: IBackoff<unknown>): void => {
     circuit.state = { kind: 'open', until: monotonicNow() + backoff.duration, backoff };
+    announce(circuit, 'open');
   };
 
   const close = (circuit: Circuit): void => {
     circuit.failures = 0;
     circuit.lastFailure = undefined;
     circuit.state = { kind: 'closed' };
+    announce(circuit, 'closed');
   };
 
   const circuitOpenError = (operation: string, { lastFailure }: Circuit) =>
@@ -81,6 +88,7 @@ export const withBreaker = (subgraph: string): Middleware => {
     ): Promise<ProviderResponse<ResponseType>> => {
       const decided = Promise.withResolvers<void>();
       circuit.state = { kind: 'half open', decided, backoff };
+      announce(circuit, 'half_open');
       try {
         const response = await next(request);
         close(circuit);
@@ -93,6 +101,7 @@ export const withBreaker = (subgraph: string): Middleware => {
         } else if (isUpstreamError(error, 'BUDGET_EXCEEDED')) {
           // Nothing was sent, so the next request is the probe.
           circuit.state = { kind: 'open', until: monotonicNow(), backoff };
+          announce(circuit, 'open');
         } else close(circuit);
         throw error;
       } finally {
@@ -105,11 +114,11 @@ export const withBreaker = (subgraph: string): Middleware => {
       const circuit = circuitOf(operation);
       if (circuit.state.kind === 'half open') await waitForProbe(circuit.state.decided.promise);
       const { state } = circuit;
-      if (state.kind === 'half open') throw circuitOpenError(operation, circuit);
-      if (state.kind === 'open') {
-        if (monotonicNow() < state.until) throw circuitOpenError(operation, circuit);
-        return probe(circuit, state.backoff, request);
+      if (state.kind === 'half open' || (state.kind === 'open' && monotonicNow() < state.until)) {
+        emit({ type: 'provider.refusal', subgraph, operation, reason: 'circuit_open' }, request.requestStats);
+        throw circuitOpenError(operation, circuit);
       }
+      if (state.kind === 'open') return probe(circuit, state.backoff, request);
       try {
         const response = await next(request);
         const stream = streamOf(response);

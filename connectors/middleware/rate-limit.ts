@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { recordCall } from '../call-stats.ts';
+import { MAX_OPERATIONS } from '../../telemetry/max-operations.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { isUpstreamError } from '../errors.ts';
-import { MAX_OPERATIONS } from '../max-operations.ts';
 import type {
   Quota,
   RateLimiter,
@@ -92,6 +92,7 @@ export type RateLimitOptions = {
   readonly rateLimiter: RateLimiter;
   readonly limits: RateLimits;
   readonly parseRateLimit?: ParseRateLimit | undefined;
+  readonly telemetry: Telemetry;
 };
 
 /**
@@ -104,6 +105,7 @@ export const withRateLimit = ({
   rateLimiter,
   limits,
   parseRateLimit,
+  telemetry: { emit },
 }: RateLimitOptions): Middleware => {
   /** By rate window: the number of consecutive rejections, and when the last of them was counted. */
   const rejections = new LRUCache<string, { readonly times: number; readonly at: number }>({ max: MAX_OPERATIONS });
@@ -143,15 +145,18 @@ export const withRateLimit = ({
       const { times } = isNew ? { times: (before?.times ?? 0) + 1 } : before;
       if (isNew) rejections.set(window.key, { times, at: monotonicNow() });
       const longerEachTime = Math.max(pauseMs, Math.min(MAX_UNSTATED_PAUSE_MS, pauseMs * 2 ** (times - 1)));
-      rateLimiter.update(window, { pauseMs: retryAfterMs ?? longerEachTime });
+      const pausedMs = retryAfterMs ?? longerEachTime;
+      rateLimiter.update(window, { pauseMs: pausedMs });
+      emit({ type: 'provider.pause', subgraph, operation, pauseMs: pausedMs });
     }
   };
 
   return (next) => async (request) => {
     if (request.skipRateLimit) return next(request);
+    const { operation, requestStats } = request;
     const permit = await scheduler.acquire(request);
-    if (permit.waitedMs > 0) recordCall(request, subgraph, { waitMs: permit.waitedMs });
-    const { reservation } = permit;
+    const { reservation, waitedMs } = permit;
+    if (waitedMs > 0) emit({ type: 'provider.permit', subgraph, operation, waitedMs }, requestStats);
     const sentAt = monotonicNow();
     try {
       const response = await next(request);

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ExponentialBackoff } from 'cockatiel';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { mayRepeat, recordCall } from '../call-stats.ts';
+import { mayRepeat } from '../../telemetry/call-stats.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { isUpstreamError, toAbortError, UpstreamError } from '../errors.ts';
 import type { Middleware, ProviderRequest, ResponseType } from './chain.ts';
 
@@ -46,6 +47,7 @@ export const createRetryBudget = (): RetryBudget => {
 export type RetryOptions = {
   readonly subgraph: string;
   readonly budget: RetryBudget;
+  readonly telemetry: Telemetry;
 };
 
 /** Maximum number of attempts; two if the first one timed out. */
@@ -63,7 +65,7 @@ const MAX_WAIT_MS = 10_000;
  * begins.
  */
 export const withRetry =
-  ({ subgraph, budget }: RetryOptions): Middleware =>
+  ({ subgraph, budget, telemetry: { emit } }: RetryOptions): Middleware =>
   (next) => {
     const backoffs = new ExponentialBackoff({ initialDelay: BACKOFF_MS, maxDelay: 20 * BACKOFF_MS });
     return async (request) => {
@@ -95,7 +97,10 @@ export const withRetry =
             throw isUncertain ? toUnknownOutcome(aborted, request) : aborted;
           }
           backoff = backoff.next(undefined);
-          recordCall(request, subgraph, { retries: 1 });
+          emit(
+            { type: 'provider.retry', subgraph, operation: request.operation, code: error.code, waitedMs: waitMs },
+            request.requestStats,
+          );
         }
       }
     };

@@ -6,7 +6,7 @@ import {
   reserveOf,
 } from '../../runtime/client-usage.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { MAX_OPERATIONS } from '../max-operations.ts';
+import { MAX_OPERATIONS } from '../../telemetry/max-operations.ts';
 
 /** Number of requests, or units of cost, allowed in any period of `windowMs` milliseconds. */
 export type Quota = { readonly calls: number; readonly windowMs: number };

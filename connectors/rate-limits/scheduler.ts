@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type Client, createClientUsage, reserveOf, UNKNOWN_CLIENT } from '../../runtime/client-usage.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { toAbortError, UpstreamError } from '../errors.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
+import { isUpstreamError, toAbortError, UpstreamError } from '../errors.ts';
 import type { Priority, ProviderRequest } from '../middleware/chain.ts';
 import { type RateLimiter, type RateWindow, type Reservation, unitsOf } from './memory.ts';
 
@@ -12,6 +13,7 @@ export type RequestSchedulerOptions = {
   readonly windowsOf: (operation: string) => readonly RateWindow[];
   /** Maximum number of concurrent requests. */
   readonly concurrency: number;
+  readonly telemetry: Telemetry;
 };
 
 /** The right to send one request. */
@@ -57,7 +59,7 @@ export type RequestScheduler = {
   readonly rateLimitError: (operation: string) => UpstreamError | undefined;
 };
 
-type RequestToSchedule = Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost'>;
+type RequestToSchedule = Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost' | 'requestStats'>;
 
 type QueuedRequest = {
   readonly reservation: Reservation;
@@ -113,6 +115,7 @@ export const createRequestScheduler = ({
   rateLimiter,
   windowsOf,
   concurrency,
+  telemetry: { emit },
 }: RequestSchedulerOptions): RequestScheduler => {
   const waiting = new Set<QueuedRequest>();
   /** The permits that are kept for a request with this priority. */
@@ -426,6 +429,18 @@ export const createRequestScheduler = ({
     }
   };
 
+  const enqueueOrAnnounce = async (request: RequestToSchedule): Promise<Permit> => {
+    try {
+      return await enqueue(request);
+    } catch (error) {
+      if (isUpstreamError(error, 'UPSTREAM_RATE_LIMITED')) {
+        const { operation, requestStats } = request;
+        emit({ type: 'provider.refusal', subgraph, operation, reason: 'rate_limit' }, requestStats);
+      }
+      throw error;
+    }
+  };
+
   /** Takes the permit that is kept for this request; undefined if there is none. */
   const takeAcquired = ({ operation, priority, cost }: RequestToSchedule): Permit | undefined => {
     const permit = priority && acquiredAhead.get(priority);
@@ -472,9 +487,9 @@ export const createRequestScheduler = ({
       // A place that its former client had to leave to others may be free.
       if (waiting.size > 0) void dispatch();
     },
-    acquire: async (request) => takeAcquired(request) ?? enqueue(request),
+    acquire: async (request) => takeAcquired(request) ?? enqueueOrAnnounce(request),
     acquireAhead: async (request) => {
-      const permit = await enqueue(request);
+      const permit = await enqueueOrAnnounce(request);
       acquiredAhead.set(request.priority, permit);
       return () => {
         if (acquiredAhead.delete(request.priority)) permit.end(false);

@@ -1,5 +1,5 @@
+import { type CallStats, mayRepeat } from '../../telemetry/call-stats.ts';
 import { untilAborted } from '../abort.ts';
-import { type CallStats, mayRepeat } from '../call-stats.ts';
 import { isUpstreamError } from '../errors.ts';
 import type { Priority, RequestOptions } from '../middleware/chain.ts';
 import type { RequestScheduler } from '../rate-limits/scheduler.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { type CallStatsEntry, recordCall } from '../call-stats.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { OUTAGE_CODES, outageCodeOf } from '../errors.ts';
 import type { RequestOptions } from '../middleware/chain.ts';
 import type { RequestScheduler } from '../rate-limits/scheduler.ts';
@@ -51,6 +51,7 @@ export type ReaderOptions = {
   readonly now: () => number;
   /** The cache's clock, strictly monotonic. */
   readonly timestamp: () => number;
+  readonly telemetry: Telemetry;
 };
 
 /** How long a caller waits for the provider before a stale value is served instead, in milliseconds. */
@@ -61,7 +62,7 @@ const REFRESH_MS = 5_000;
 
 export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
   { fetch, operationOf, batchSize, cost, scopesOf, scopesOfValue }: Read<Key, Value, Scope>,
-  { name, subgraph, scheduler, cache, cachePolicy, timestamp, now }: ReaderOptions,
+  { name, subgraph, scheduler, cache, cachePolicy, timestamp, now, telemetry }: ReaderOptions,
 ): InvalidatedReader<Key, Value, Scope> => {
   const { maxAgeMs, staleWhileRevalidateMs, staleIfErrorMs, negativeTtlMs } = cachePolicy;
   const cacheKeyOf = (id: string) => `${name} ${id}`;
@@ -73,11 +74,6 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
     await cache?.set([...fetched].map(([id, entry]) => ({ key: cacheKeyOf(id), fetched: entry, staleIfErrorMs })));
   };
 
-  const record = (keys: readonly Key[], entry: CallStatsEntry, { requestStats }: RequestOptions): void => {
-    const [first] = keys;
-    if (first !== undefined) recordCall({ operation: operationOf(first), requestStats }, subgraph, entry);
-  };
-
   const batcher = createBatcher<Key, Value>({
     subgraph,
     operationOf,
@@ -87,7 +83,8 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
     scheduler,
     ...(cache && staleIfErrorMs > 0 && { onResult: store }),
     fetch: (keys, options) => {
-      record(keys, { keys: keys.length }, options);
+      const operation = operationOf(keys[0] as Key);
+      telemetry.emit({ type: 'batch', subgraph, operation, keys: keys.length, batchSize }, options.requestStats);
       return fetch(keys, options);
     },
   });
@@ -216,10 +213,21 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
       }
       if (cache) {
         const misses = missing.length + fallbacks.length;
-        const served = [...results.values()].filter(
-          (result) => !(result instanceof Error) && result.stale !== undefined,
-        );
-        record(keys, { hits: keys.length - misses - stale.length, stale: served.length, misses }, options);
+        let served = 0;
+        let oldestMs = 0;
+        for (const result of results.values()) {
+          if (result instanceof Error || !result.stale) continue;
+          served += 1;
+          oldestMs = Math.max(oldestMs, result.stale.ageMs);
+        }
+        const hits = keys.length - misses - stale.length;
+        const [first] = keys;
+        if (first !== undefined) {
+          telemetry.emit(
+            { type: 'cache.read', subgraph, operation: operationOf(first), hits, stale: served, misses, oldestMs },
+            options.requestStats,
+          );
+        }
       }
       return entries.map(({ id }) => results.get(id) ?? { value: null });
     },

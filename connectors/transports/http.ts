@@ -1,7 +1,8 @@
 import { Agent } from 'undici';
-import { withCallStats } from '../middleware/call-stats.ts';
+import { createTelemetry, type Telemetry } from '../../telemetry/telemetry.ts';
 import { chain, type Middleware, type ProviderResponse, type Send } from '../middleware/chain.ts';
 import { withStatusErrors } from '../middleware/status.ts';
+import { withTelemetry } from '../middleware/telemetry.ts';
 import { withUnknownOutcome } from '../middleware/unknown-outcome.ts';
 import { createWire } from './wire.ts';
 
@@ -24,6 +25,8 @@ export type HttpConnectorOptions = {
   readonly isSuccess?: (response: ProviderResponse) => boolean;
   /** Middleware around each request, outermost first. */
   readonly middleware?: readonly Middleware[];
+  /** Where provider requests are announced. Default: only to the client requests that they serve. */
+  readonly telemetry?: Telemetry;
 };
 
 export type HttpConnector = {
@@ -44,12 +47,13 @@ export const createHttpConnector = ({
   connections,
   isSuccess,
   middleware = [],
+  telemetry = createTelemetry(),
 }: HttpConnectorOptions): HttpConnector => {
   // Connecting gets half of the timeout, which distinguishes requests that cannot have arrived from those that may have.
   // Connections have a limited lifetime because DNS is resolved only when they are opened.
   const agent = new Agent({ connections, clientTtl: CONNECTION_LIFE_MS, connect: { timeout: timeoutMs / 2 } });
   const send = chain(
-    [withUnknownOutcome, ...middleware, withCallStats(subgraph), withStatusErrors(subgraph, isSuccess)],
+    [withUnknownOutcome, ...middleware, withTelemetry(subgraph, telemetry), withStatusErrors(subgraph, isSuccess)],
     createWire({ subgraph, agent, maxResponseBytes, timeoutMs }),
     // The wire returns the body type that the request names, and no middleware changes it.
   ) as Send;

@@ -1,4 +1,4 @@
-import type { CallAllowance } from '../../connectors/call-stats.ts';
+import type { CallAllowance } from '../../telemetry/call-stats.ts';
 
 /**
  * Maximum number of batches that keys loaded at the same time can end up in. The first key can take the last place of a batch

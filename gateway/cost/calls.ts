@@ -1,4 +1,4 @@
-import type { CallAllowance } from '../../connectors/call-stats.ts';
+import type { CallAllowance } from '../../telemetry/call-stats.ts';
 
 /** The name under which requests to an external subgraph are counted. */
 export const SUBGRAPH_REQUEST = '(subgraph request)';

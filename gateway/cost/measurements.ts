@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { CallStatsRow } from '../../connectors/call-stats.ts';
+import type { CallStatsRow } from '../../telemetry/call-stats-row.ts';
 import type { Measurements, OperationCalls } from './calls.ts';
 
 /** What is measured of requests, for the estimates of later ones. */

@@ -1,6 +1,6 @@
 import type { GraphQLSchema, OperationDefinitionNode } from 'graphql';
-import type { CallStatsRow } from '../../connectors/call-stats.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
+import type { CallStatsRow } from '../../telemetry/call-stats-row.ts';
 import type { Fragments } from '../execution/selections.ts';
 import type { OperationCost } from './calls.ts';
 import { type CallEstimateOptions, createCallEstimate, type EstimateInput } from './estimate-calls.ts';

@@ -1,5 +1,5 @@
 import type { DocumentNode } from 'graphql';
-import type { CallAllowance } from '../../connectors/call-stats.ts';
+import type { CallAllowance } from '../../telemetry/call-stats.ts';
 import type { Fetch } from '../execution/steps.ts';
 import { toAllowance } from './batches.ts';
 import type { CallRange, OperationCalls, OperationCost } from './calls.ts';

@@ -16,6 +16,7 @@ import {
   type Graph,
   type GraphAuthorization,
   type GraphCallCosts,
+  type OnPlan,
   type OperationInUse,
   type RequestDeadline,
 } from './graph.ts';
@@ -72,6 +73,7 @@ export type CompiledGatewayOptions<Context> = {
   /** By default, every request may read everything. */
   readonly authorization?: GraphAuthorization<Context> | undefined;
   readonly callCosts: GraphCallCosts<Context>;
+  readonly onPlan?: OnPlan<Context> | undefined;
   readonly log: Log;
 };
 

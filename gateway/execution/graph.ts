@@ -6,11 +6,12 @@ import {
   parse,
   type VariableDefinitionNode,
 } from 'graphql';
-import type { CallStatsRow } from '../../connectors/call-stats.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { timedOut } from '../../subgraphs/kit/limits/timed-out.ts';
+import type { CallStatsRow } from '../../telemetry/call-stats-row.ts';
+import type { PlanEvent } from '../../telemetry/events.ts';
 import { type AccessRule, readAccessRules } from '../auth/access-rules.ts';
 import type { OperationCost } from '../cost/calls.ts';
 import { readCostDirectives } from '../cost/cost-directives.ts';
@@ -80,7 +81,11 @@ export type GraphOptions<Context> = PlanOptions & {
   /** By default, every request may read everything. */
   readonly authorization?: GraphAuthorization<Context> | undefined;
   readonly callCosts: GraphCallCosts<Context>;
+  readonly onPlan?: OnPlan<Context> | undefined;
 };
+
+/** Called when an operation has been planned and compiled, or could not be, for the request that came first. */
+export type OnPlan<Context> = (event: Omit<PlanEvent, 'type'>, context: Context) => void;
 
 /** The abort signal and the deadline of a request. */
 export type RequestDeadline = {
@@ -282,6 +287,28 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     return { operation: inUse, bytes, program };
   };
 
+  /** Compiles the program of an operation for the request that came first. */
+  const compileFirst = async (
+    operation: ClientOperation,
+    variant: Variant,
+    context: Context,
+  ): Promise<CachedProgram<Context>> => {
+    const startedAt = monotonicNow();
+    const announce = (isFailed: boolean) =>
+      options.onPlan?.(
+        { operationName: nameOf(operation), isFailed, startedAt, durationMs: monotonicNow() - startedAt },
+        context,
+      );
+    try {
+      const compiled = await compileProgram(operation, variant);
+      announce(false);
+      return compiled;
+    } catch (error) {
+      announce(true);
+      throw error;
+    }
+  };
+
   const keyOf = ({ operationName = '', hash }: ClientOperation): string => `${operationName} ${hash}`;
 
   const variantKey = (operation: ClientOperation, { overrides, unmet }: Variant): string =>
@@ -299,17 +326,20 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     operation: ClientOperation,
     { coerced }: RequestVariables,
     unmet: readonly AccessRule[],
+    context: Context,
   ): Selected<Context> | Promise<Selected<Context>> => {
     const overrides = decideOverrides(operation.document);
     const key = variantKey(operation, { overrides, unmet });
     const cached = programs.get(key)?.program;
     if (cached && !isNames(cached)) return cached;
     const compileFor = async (): Promise<Selected<Context>> => {
-      const { program } = await programs.getOrCompile(key, () => compileProgram(operation, { overrides, unmet }));
+      const { program } = await programs.getOrCompile(key, () =>
+        compileFirst(operation, { overrides, unmet }, context),
+      );
       if (!isNames(program)) return program;
       const conditions = Object.fromEntries(program.map((name) => [name, coerced[name]]));
       const specialized = await programs.getOrCompile(`${key} ${JSON.stringify(conditions)}`, () =>
-        compileProgram(operation, { overrides, unmet, conditions }),
+        compileFirst(operation, { overrides, unmet, conditions }, context),
       );
       return specialized.program as Selected<Context>;
     };
@@ -382,7 +412,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
         const rules = authorization ? rulesFor(operation) : NO_RULES;
         const found = rules.length > 0 ? authorization?.findUnmet(rules, nameOf(operation), context) : undefined;
         const unmet = found instanceof Promise ? await raceAbort(found, signal) : found;
-        const pending = programFor(operation, variables, unmet ?? NO_RULES);
+        const pending = programFor(operation, variables, unmet ?? NO_RULES, context);
         const program = pending instanceof Promise ? await raceAbort(pending, signal) : pending;
         if (!('execute' in program)) return program;
         const input = { ...callCosts.inputOf(context), variables: program.planVariables(variables) };

@@ -17,6 +17,7 @@ import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { graphqlOverHttp } from '../../subgraphs/kit/graphql-over-http.ts';
 import { createDocumentGuard } from '../../subgraphs/kit/limits/document-guard.ts';
 import { LIMIT_EXCEEDED } from '../../subgraphs/kit/limits/limit-error.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { FindUnmetRules } from '../auth/authorizer.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { SpendingGuard } from '../cost/calls.ts';
@@ -24,10 +25,11 @@ import type { ProviderCosts } from '../cost/estimate-calls.ts';
 import { createMeasurements } from '../cost/measurements.ts';
 import { createCompiledGateway, type SupergraphSource } from '../execution/gateway.ts';
 import type { Transports } from '../transports/transport.ts';
-import { withTrace } from '../transports/with-trace.ts';
+import { withFetchEvents } from '../transports/with-fetch-events.ts';
 import { beginCalls } from './begin-calls.ts';
 import type { RequestContext } from './context.ts';
 import { createDebugLogPlugin } from './debug-log.ts';
+import { createOperationEventsPlugin } from './operation-events.ts';
 import { createCacheControlPlugin, reportPlugin } from './report.ts';
 import { type Safelist, withSafelistedOperations } from './safelist.ts';
 
@@ -36,6 +38,7 @@ export type ApolloOptions = {
   readonly supergraph: SupergraphSource;
   readonly transports: Transports;
   readonly log: Log;
+  readonly telemetry: Telemetry;
   /** Yields between long stretches of synchronous work. */
   readonly turns: TurnQueue;
   /** Stores persisted queries. In memory by default. */
@@ -91,6 +94,7 @@ export const createApollo = async ({
   supergraph,
   transports,
   log,
+  telemetry,
   turns,
   cache = new InMemoryLRUCache(),
   safelist,
@@ -106,7 +110,7 @@ export const createApollo = async ({
     supergraph,
     clientsOf: (sdl) => {
       const transportOf = transports.of(sdl);
-      return (name) => withTrace(name, transportOf(name));
+      return (name) => withFetchEvents(name, transportOf(name), telemetry);
     },
     log,
     maxPrograms: config.maxPrograms,
@@ -124,6 +128,7 @@ export const createApollo = async ({
         findUnmetRules(rules, { identity, headers: requestHeaders, operationName }),
       rejects: config.authorization.unauthorized === 'reject',
     },
+    onPlan: (event, { call }) => telemetry.emit({ type: 'plan', ...event }, call.requestStats),
     callCosts: {
       providerOf,
       measurements: createMeasurements(),
@@ -160,6 +165,7 @@ export const createApollo = async ({
       graphqlOverHttp,
       requireOperation,
       reportPlugin,
+      createOperationEventsPlugin(telemetry),
       ...(log.isLevelEnabled('debug') ? [createDebugLogPlugin(log)] : []),
       createCacheControlPlugin(config.cacheScope),
       ...plugins,

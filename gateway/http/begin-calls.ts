@@ -1,4 +1,5 @@
-import type { CallAllowance, CallStatsRow } from '../../connectors/call-stats.ts';
+import type { CallAllowance } from '../../telemetry/call-stats.ts';
+import type { CallStatsRow } from '../../telemetry/call-stats-row.ts';
 import { type OperationCost, type Spending, SUBGRAPH_REQUEST } from '../cost/calls.ts';
 import type { RequestContext } from './context.ts';
 

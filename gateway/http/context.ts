@@ -1,4 +1,3 @@
-import type { CallAllowance } from '../../connectors/call-stats.ts';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import type { Client } from '../../runtime/client-usage.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
@@ -6,6 +5,7 @@ import type { Identity } from '../../subgraphs/kit/identity.ts';
 import type { OperationOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { createRequestOptions, type RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
+import type { CallAllowance } from '../../telemetry/call-stats.ts';
 import type { PolicyRequest } from '../auth/policies.ts';
 import type { Usage } from '../cost/counters/counter.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
@@ -14,11 +14,13 @@ import type { ExceededBudget } from '../cost/spending-guard.ts';
 import type { Explanation } from '../execution/explain.ts';
 import type { BeforeMutation } from '../execution/graph.ts';
 import type { Reply } from '../transports/graphql-reply.ts';
-import type { Trace } from '../transports/trace.ts';
+import { createTrace, type Trace } from '../transports/trace.ts';
 
 /** The state of one client request. */
 export type RequestContext = {
   readonly options: OperationOptions;
+  /** When the request arrived, by `monotonicNow`. */
+  readonly arrivedAt: number;
   /** Who sends the request. */
   readonly identity: Identity;
   /** The client, as limits and the fair queue distinguish clients. */
@@ -72,6 +74,7 @@ export const createRequestContext = (
   request: Pick<
     RequestContext,
     | 'options'
+    | 'arrivedAt'
     | 'identity'
     | 'client'
     | 'plan'
@@ -88,12 +91,13 @@ export const createRequestContext = (
 ): RequestContext => {
   const { options, identity } = request;
   const contexts = new Map<Subgraph, object>();
-  const { call, ...telemetry } = createRequestOptions(options);
+  const trace = options.report === 'trace' ? createTrace() : undefined;
+  const { call, ...telemetry } = createRequestOptions({ ...options, listener: trace });
   return {
     ...request,
     exceededBudgets: [],
     telemetry,
-    trace: options.report === 'trace' ? { fetches: [] } : undefined,
+    trace,
     call,
     stale: [],
     responses: new Map(),

@@ -1,6 +1,7 @@
 import type { ApolloServerPlugin } from '@apollo/server';
-import type { CallStatsRow, Span } from '../../connectors/call-stats.ts';
 import type { Log } from '../../runtime/log.ts';
+import type { Span } from '../../telemetry/call-stats.ts';
+import type { CallStatsRow } from '../../telemetry/call-stats-row.ts';
 import type { FetchSpan } from '../transports/trace.ts';
 import type { RequestContext } from './context.ts';
 

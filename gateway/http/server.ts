@@ -65,7 +65,7 @@ const openGatewayServer = async (
   { redis, health, tenants, ...options }: GatewayServerOptions,
   opened: Close[],
 ): Promise<Pick<GatewayServer, 'url' | 'health'>> => {
-  const { config, log } = options;
+  const { config, log, telemetry } = options;
   const { policiesFile, policyTimeoutMs: timeoutMs } = config.authorization;
   const decide = policiesFile === undefined ? undefined : await loadPolicies(policiesFile);
   // Loaded only with Redis, because its client is slow to load.
@@ -109,9 +109,10 @@ const openGatewayServer = async (
   });
   /** The senders of requests, also of those that are refused later. */
   const identities = new WeakMap<FastifyRequest, Identity>();
-  if (audit) {
-    app.decorate('onRefusal', (request, code) => audit.onRefusal(request, code, identities.get(request)));
-  }
+  app.decorate('onRefusal', (request, code) => {
+    telemetry.emit({ type: 'refusal', code });
+    audit?.onRefusal(request, code, identities.get(request));
+  });
   await app.register(cors, {
     origin: config.corsOrigins.includes('*') ? true : [...config.corsOrigins],
     methods: ['GET', 'POST'],
@@ -181,9 +182,11 @@ const openGatewayServer = async (
       if (request.headers[EXPLAIN_HEADER] !== undefined && !config.reportAllowed) {
         return sendError(reply, 403, 'Operations are not explained here. Set CALL_REPORT=on.', 'FORBIDDEN');
       }
+      const arrivedAt = monotonicNow();
       const deadline = {
         signal: requestSignal(reply, config.requestTimeoutMs),
-        deadlineAt: monotonicNow() + config.requestTimeoutMs,
+        arrivedAt,
+        deadlineAt: arrivedAt + config.requestTimeoutMs,
       };
       // Without parameters, `GET` is a person who opens the page of Apollo Sandbox. It executes nothing.
       const isPage = isGet && config.explorer && !request.url.includes('?');
@@ -210,12 +213,13 @@ const openGatewayServer = async (
         context: async (request, reply) => {
           const fetched = openFetchedBytes();
           reply.raw.once('close', fetched.release);
-          const { identity, client, plan, usages, signal, deadlineAt } = arrivalOf(request);
+          const { identity, client, plan, usages, signal, arrivedAt, deadlineAt } = arrivalOf(request);
           const { report, noCache } = readOptions(request.headers);
           const isExplained = request.headers[EXPLAIN_HEADER] !== undefined;
           const clientReport = config.reportAllowed ? report : undefined;
           return createRequestContext({
             clientReport,
+            arrivedAt,
             identity,
             client,
             plan,
@@ -259,7 +263,8 @@ const openGatewayServer = async (
 
 /** The state of a request before its body is read. */
 type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> &
-  Pick<Admitted, 'client' | 'plan' | 'usages'> & { readonly identity: Identity };
+  Pick<Admitted, 'client' | 'plan' | 'usages'> &
+  Pick<RequestContext, 'arrivedAt' | 'identity'>;
 
 /** The header of a request whose operation is explained and not executed, whatever its value. */
 const EXPLAIN_HEADER = 'x-tributary-explain';

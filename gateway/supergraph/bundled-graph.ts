@@ -14,6 +14,7 @@ import {
 } from '../../subgraphs/kit/infrastructure.ts';
 import { hasCredentials, type Subgraph, type SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import { isForTenantsOnly, openConfiguredTenants, type Tenants } from '../../subgraphs/kit/tenants.ts';
+import { createTelemetry } from '../../telemetry/telemetry.ts';
 import { type GatewayConfig, isSandboxAllowed, readConfig, urlVariable, withoutSecrets } from '../config.ts';
 import type { ProviderCosts } from '../cost/estimate-calls.ts';
 import { startGatewayServer } from '../http/server.ts';
@@ -54,7 +55,8 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     if (module) throw new ConfigError(tenantsUnreachable(module));
   }
   const log = createLog(config.logLevel);
-  const { infrastructure, redis, health } = createProcessInfrastructure(env, log);
+  const telemetry = createTelemetry();
+  const { infrastructure, redis, health } = createProcessInfrastructure(env, log, telemetry);
   const sandboxes: StartedSandbox[] = [];
   const environments = new Map<string, Env>();
   const created: Subgraph[] = [];
@@ -85,7 +87,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       const next: Subgraph[] = [];
       try {
         // The new code may expect cached values in another format.
-        const fresh = redis ? infrastructure : createProcessInfrastructure(env, log).infrastructure;
+        const fresh = redis ? infrastructure : createProcessInfrastructure(env, log, telemetry).infrastructure;
         const own = modules.filter(({ name }) => replaceable.has(name));
         const added = modules.filter(({ name }) => !replaceable.has(name) && !config.subgraphUrls.has(name));
         if (added.length > 0) {
@@ -103,6 +105,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     const server = await startGatewayServer({
       config,
       log,
+      telemetry,
       supergraph: {
         sdl: await readFile(SUPERGRAPH_FILE, 'utf8'),
         ...(watch && { watch: (changeSupergraph) => watch((next) => change(next, changeSupergraph)) }),

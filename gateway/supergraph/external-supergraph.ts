@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.ts';
 import { createLog, type Log } from '../../runtime/log.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
+import { createTelemetry } from '../../telemetry/telemetry.ts';
 import { type GatewayConfig, readConfig } from '../config.ts';
 import { SupergraphError, type SupergraphSource } from '../execution/gateway.ts';
 import { startGatewayServer } from '../http/server.ts';
@@ -24,10 +25,11 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
   );
   const log = createLog(config.logLevel);
   const supergraph = await openSupergraph(file, log);
-  const { redis, health } = infrastructure?.createProcessInfrastructure(env, log) ?? NO_INFRASTRUCTURE;
+  const telemetry = createTelemetry();
+  const { redis, health } = infrastructure?.createProcessInfrastructure(env, log, telemetry) ?? NO_INFRASTRUCTURE;
   const transports = createExternalTransports(config, log);
   try {
-    const server = await startGatewayServer({ config, log, supergraph, transports, redis, health });
+    const server = await startGatewayServer({ config, log, telemetry, supergraph, transports, redis, health });
     return {
       url: server.url,
       config,

@@ -1,3 +1,5 @@
+import { monotonicNow } from '../../runtime/clock.ts';
+import type { RequestListener } from '../../telemetry/telemetry.ts';
 import type { PlanNode } from '../execution/explain.ts';
 
 /** The timing of one subgraph request. */
@@ -18,4 +20,18 @@ export type FetchSpan = {
 export type Trace = {
   readonly fetches: FetchSpan[];
   plan?: PlanNode | undefined;
+};
+
+/** Creates the trace of a client request that begins now, which collects its fetches. */
+export const createTrace = (): Trace & RequestListener => {
+  const requestedAt = monotonicNow();
+  const fetches: FetchSpan[] = [];
+  return {
+    fetches,
+    on: (event) => {
+      if (event.type !== 'fetch') return;
+      const { subgraph, query, entities, errors, startedAt, durationMs } = event;
+      fetches.push({ subgraph, query, startMs: startedAt - requestedAt, timeMs: durationMs, entities, errors });
+    },
+  };
 };

@@ -6,6 +6,7 @@ import { ConfigError, type Env, readEnv } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
 import { createRedis, isRedisUrl, type Redis, type RedisOptions } from '../../runtime/redis.ts';
 import { fileVariables, watchFiles } from '../../runtime/watch-files.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
 
 /** The path of a file with certificates. Read, so that the value is their text. */
 const Certificates = z.string().transform((path, { addIssue }) => {
@@ -57,11 +58,11 @@ export const readInfrastructureConfig = (env: Env): z.output<typeof Infrastructu
 };
 
 /** Creates the infrastructure that the environment configures. Throws ConfigError. */
-export const createProcessInfrastructure = (env: Env, log: Log): ProcessInfrastructure => {
+export const createProcessInfrastructure = (env: Env, log: Log, telemetry?: Telemetry): ProcessInfrastructure => {
   const { REDIS_URL: url, REDIS_CA: ca, REDIS_TIMEOUT_MS: timeoutMs, CACHE_MAX_MIB } = readInfrastructureConfig(env);
   const redis = url ? createWatchedRedis(env, { url, ca, timeoutMs, log }) : undefined;
   return {
-    infrastructure: createInfrastructure({ redis, cacheBytes: CACHE_MAX_MIB * 1024 * 1024, log }),
+    infrastructure: createInfrastructure({ redis, cacheBytes: CACHE_MAX_MIB * 1024 * 1024, log, telemetry }),
     redis,
     health: () => (redis ? { redis: stateOf(redis) } : {}),
   };

@@ -1,12 +1,16 @@
-import { type CallStats, createCallStats } from '../../connectors/call-stats.ts';
 import type { Freshness, RequestOptions } from '../../connectors/middleware/chain.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
+import { type CallStats, createCallStats } from '../../telemetry/call-stats.ts';
+import type { RequestListener } from '../../telemetry/telemetry.ts';
 import type { OperationOptions } from './protocol/options.ts';
 
 /** Data collected while a request is executed, for its report. */
 export type RequestTelemetry = { readonly callStats: CallStats; readonly freshness: Freshness | undefined };
 
-/** Creates the options of all provider requests of one client request, and the telemetry that they fill. */
+/**
+ * Creates the options of all provider requests of one client request, and the telemetry that they fill. `listener` receives the
+ * events of the request.
+ */
 export const createRequestOptions = ({
   signal,
   deadlineAt,
@@ -14,8 +18,11 @@ export const createRequestOptions = ({
   report,
   reportMaxAge,
   client,
-}: OperationOptions): RequestTelemetry & { readonly call: RequestOptions } => {
-  const callStats = createCallStats({ keepsSpans: report === 'trace' });
+  listener,
+}: OperationOptions & { readonly listener?: RequestListener | undefined }): RequestTelemetry & {
+  readonly call: RequestOptions;
+} => {
+  const callStats = createCallStats({ keepsSpans: report === 'trace', listener });
   const freshness = reportMaxAge ? { leftMs: Number.POSITIVE_INFINITY } : undefined;
   return {
     callStats,

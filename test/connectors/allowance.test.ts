@@ -1,10 +1,11 @@
 import { afterEach, expect, test } from 'vitest';
-import { createCallStats } from '../../connectors/call-stats.ts';
 import { createCachedCredential } from '../../connectors/credential.ts';
 import { UpstreamError } from '../../connectors/errors.ts';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import { withBreaker } from '../../connectors/middleware/circuit-breaker.ts';
 import { createHttpConnector } from '../../connectors/transports/http.ts';
+import { createCallStats } from '../../telemetry/call-stats.ts';
+import { createTelemetry } from '../../telemetry/telemetry.ts';
 import { advanceClock, resetClock, stopClock } from '../helpers/clock.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 
@@ -30,7 +31,7 @@ test('given an open circuit and a request without calls left, then it sends no p
     subgraph: 'shop',
     timeoutMs: 60_000,
     connections: 1,
-    middleware: [withBreaker('shop')],
+    middleware: [withBreaker('shop', createTelemetry())],
   });
   const codeOf = (options: RequestOptions) =>
     http.send({ ...options, operation: 'GET /', method: 'GET', url: server.url, headers: {}, write: false }).then(

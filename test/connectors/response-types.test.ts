@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { afterEach, describe, expect, expectTypeOf, test } from 'vitest';
-import { createCallStats } from '../../connectors/call-stats.ts';
 import { defineProvider, http } from '../../connectors/define-provider.ts';
 import { createInfrastructure } from '../../connectors/infrastructure.ts';
 import type { RequestOptions, ResponseType } from '../../connectors/middleware/chain.ts';
 import { createProvider } from '../../connectors/provider.ts';
 import { readSettings, secret, url } from '../../connectors/settings.ts';
+import { createCallStats } from '../../telemetry/call-stats.ts';
 import { resetClock, stopClock } from '../helpers/clock.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 

@@ -10,6 +10,7 @@ import { createLocalTransport } from '../../gateway/transports/in-process.ts';
 import { createRemoteTransport } from '../../gateway/transports/remote.ts';
 import { createFixedTransports, type Transport } from '../../gateway/transports/transport.ts';
 import { createLog } from '../../runtime/log.ts';
+import { createTelemetry } from '../../telemetry/telemetry.ts';
 import { type Ask, createAsk } from './stack.ts';
 import {
   composeSubgraphs,
@@ -129,6 +130,7 @@ export const serveTransports = async (
   const { url, close } = await startGatewayServer({
     config: readConfig({ PORT: '0', LOG_LEVEL: 'silent', ...env }, []),
     log: LOG,
+    telemetry: createTelemetry(),
     supergraph: {
       sdl,
       watch: (change) => {

@@ -6,16 +6,17 @@ import { ROOT } from '../helpers/processes.ts';
 
 /*
  * client → gateway → subgraph → connector → provider: imports go only along these arrows. Any folder but `clients` may
- * import `runtime`. Sandboxes stand in for providers and import nothing else.
+ * import `runtime`, and those of a request `telemetry`. Sandboxes stand in for providers and import nothing else.
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   runtime: [],
-  connectors: ['runtime'],
-  subgraphs: ['connectors', 'runtime'],
-  gateway: ['subgraphs', 'connectors', 'runtime'],
+  telemetry: ['runtime'],
+  connectors: ['telemetry', 'runtime'],
+  subgraphs: ['connectors', 'telemetry', 'runtime'],
+  gateway: ['subgraphs', 'connectors', 'telemetry', 'runtime'],
   sandbox: ['runtime'],
   clients: [],
-  scripts: ['gateway', 'subgraphs', 'connectors', 'runtime'],
+  scripts: ['gateway', 'subgraphs', 'connectors', 'telemetry', 'runtime'],
 };
 
 /** Allowed imports against the arrows, by the paths of both ends. */
@@ -121,7 +122,7 @@ test('only index.ts of a domain imports its vendor, and no vendor imports anothe
 test('connectors do not import GraphQL, and only they import network packages', () => {
   const wrong = packageImports.flatMap(({ file, name }) => {
     // Sandboxes may, because some providers speak GraphQL.
-    if (/^(graphql|@apollo)(\/|$)/.test(name) && ['connectors', 'runtime'].includes(folderOf(file))) {
+    if (/^(graphql|@apollo)(\/|$)/.test(name) && ['connectors', 'telemetry', 'runtime'].includes(folderOf(file))) {
       return [`${file} -> ${name}`];
     }
     const only = Object.entries(WIRE).find(([wire]) => name === wire || name.startsWith(`${wire}/`))?.[1];

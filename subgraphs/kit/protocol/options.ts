@@ -1,6 +1,6 @@
-import type { CallAllowance } from '../../../connectors/call-stats.ts';
 import type { Client } from '../../../runtime/client-usage.ts';
 import { monotonicNow } from '../../../runtime/clock.ts';
+import type { CallAllowance } from '../../../telemetry/call-stats.ts';
 
 /** Options of an operation, from a client or from the gateway on its behalf. */
 export type OperationOptions = {

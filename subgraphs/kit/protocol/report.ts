@@ -1,13 +1,8 @@
 import { z } from 'zod';
-import {
-  CALL_STATS_COLUMNS,
-  type CallStatsEntry,
-  type CallStatsRow,
-  MAX_SPANS,
-  type Span,
-} from '../../../connectors/call-stats.ts';
-import { MAX_OPERATIONS } from '../../../connectors/max-operations.ts';
 import { STALE_REASONS } from '../../../connectors/reads/reader.ts';
+import { CALL_STATS_COLUMNS, type CallStatsEntry, MAX_SPANS, type Span } from '../../../telemetry/call-stats.ts';
+import type { CallStatsRow } from '../../../telemetry/call-stats-row.ts';
+import { MAX_OPERATIONS } from '../../../telemetry/max-operations.ts';
 import type { StaleNote } from '../field.ts';
 import type { RequestTelemetry } from '../request-options.ts';
 import { isResponsePath, type ResponsePath } from './path.ts';

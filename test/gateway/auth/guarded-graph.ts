@@ -3,6 +3,7 @@ import { startGatewayServer } from '../../../gateway/http/server.ts';
 import { createRemoteTransport } from '../../../gateway/transports/remote.ts';
 import { createFixedTransports } from '../../../gateway/transports/transport.ts';
 import { createLog, type Log } from '../../../runtime/log.ts';
+import { createTelemetry } from '../../../telemetry/telemetry.ts';
 import { type Answer, type Ask, createAsk } from '../../helpers/stack.ts';
 import {
   composeSubgraphs,
@@ -60,6 +61,7 @@ export const startGuardedGraph = async <Name extends string>(
     return startGatewayServer({
       config,
       log,
+      telemetry: createTelemetry(),
       supergraph: { sdl, ...supergraph },
       transports: createFixedTransports(Object.fromEntries(transports)),
       redis: undefined,

@@ -1,30 +1,7 @@
+import type { CallStatsRow } from './call-stats-row.ts';
+import type { TelemetryEvent } from './events.ts';
 import { MAX_OPERATIONS } from './max-operations.ts';
-
-/** The call statistics of one provider operation. All figures are sums. */
-export type CallStatsRow = {
-  readonly subgraph: string;
-  readonly operation: string;
-  /** Requests sent to the provider, retries included. */
-  calls: number;
-  /** Of `calls`, the retries. */
-  retries: number;
-  /** Of `calls`, the failed ones. */
-  failures: number;
-  /** Keys requested from the provider. */
-  keys: number;
-  /** Keys served fresh from the cache. */
-  hits: number;
-  /** Keys served stale from the cache. */
-  stale: number;
-  /** Keys that the cache had no usable value for. */
-  misses: number;
-  /** Time spent queued for a rate limit or the concurrency limit, in milliseconds. */
-  waitMs: number;
-  /** Time from sending a request to the last byte of its response, in milliseconds. */
-  timeMs: number;
-  bytesSent: number;
-  bytesReceived: number;
-};
+import type { RequestListener } from './telemetry.ts';
 
 /** One provider request (`call`), or one wait for a permit (`wait`), with its start and duration. */
 export type Span = {
@@ -45,8 +22,8 @@ export type CallStatsEntry = Partial<Omit<CallStatsRow, 'subgraph' | 'operation'
  */
 export type CallAllowance = { readonly calls: number; readonly repeats: number };
 
-/** Call statistics of one client request, by provider and operation. */
-export type CallStats = {
+/** Call statistics of one client request, by provider and operation: the sums of its events. */
+export type CallStats = RequestListener & {
   /** Limits the further calls to a subgraph's provider. Without an allowance they are not limited. */
   readonly allow: (subgraph: string, allowance: CallAllowance) => void;
   /** Takes one call from the allowance. Returns whether there was one left. */
@@ -55,8 +32,7 @@ export type CallStats = {
   readonly taken: (subgraph: string) => number;
   /** Whether the allowance has a repeat left. */
   readonly mayRepeat: (subgraph: string) => boolean;
-  readonly add: (subgraph: string, operation: string, entry: CallStatsEntry) => void;
-  /** Adds to the sums without recording a span, for requests whose spans come from a remote subgraph. */
+  /** Adds to the sums without an event, for what a remote subgraph reports. */
   readonly addRow: (subgraph: string, operation: string, entry: CallStatsEntry) => void;
   readonly rows: () => readonly Readonly<CallStatsRow>[];
   /** Adds a span, with its start by `ageMs`. The sums stay as they are. */
@@ -90,8 +66,15 @@ export const MAX_SPANS = 10_000;
 /** The row for all operations beyond the first `MAX_OPERATIONS`. */
 const OTHERS = '(others)';
 
-/** Creates empty call statistics. `keepsSpans` also keeps each request and wait. */
-export const createCallStats = ({ keepsSpans = false } = {}): CallStats => new RequestCallStats(keepsSpans);
+export type CallStatsOptions = {
+  /** Also keeps each request and wait. */
+  readonly keepsSpans?: boolean | undefined;
+  /** Receives each event of the request, too. */
+  readonly listener?: RequestListener | undefined;
+};
+
+/** Creates empty call statistics. */
+export const createCallStats = (options: CallStatsOptions = {}): CallStats => new RequestCallStats(options);
 
 /** A class, because every client request has one: an object of closures would cost several times as much. */
 class RequestCallStats implements CallStats {
@@ -101,8 +84,11 @@ class RequestCallStats implements CallStats {
   readonly #bySubgraph = new Map<string, Map<string, CallStatsRow>>();
   readonly #allowances = new Map<string, { calls: number; repeats: number; taken: number }>();
 
-  constructor(keepsSpans: boolean) {
+  readonly #listener: RequestListener | undefined;
+
+  constructor({ keepsSpans, listener }: CallStatsOptions) {
     this.spans = keepsSpans ? [] : undefined;
+    this.#listener = listener;
   }
 
   ageMs(): number {
@@ -132,12 +118,37 @@ class RequestCallStats implements CallStats {
     return !left || (left.repeats > 0 && left.calls > 0);
   }
 
-  add(subgraph: string, operation: string, entry: CallStatsEntry): void {
-    if (this.spans) {
-      if (entry.calls) this.#recordSpan('call', subgraph, operation, entry.timeMs ?? 0, Boolean(entry.failures));
-      if (entry.waitMs) this.#recordSpan('wait', subgraph, operation, entry.waitMs, false);
+  on(event: TelemetryEvent): void {
+    this.#listener?.on(event);
+    switch (event.type) {
+      case 'provider.request': {
+        const { subgraph, operation, durationMs, code, bytesSent, bytesReceived } = event;
+        if (this.spans) this.#recordSpan('call', subgraph, operation, durationMs, code !== undefined);
+        const row = this.#rowOf(subgraph, operation);
+        row.calls += 1;
+        if (code !== undefined) row.failures += 1;
+        row.timeMs += durationMs;
+        row.bytesSent += bytesSent;
+        row.bytesReceived += bytesReceived;
+        return;
+      }
+      case 'provider.permit':
+        if (this.spans) this.#recordSpan('wait', event.subgraph, event.operation, event.waitedMs, false);
+        this.#rowOf(event.subgraph, event.operation).waitMs += event.waitedMs;
+        return;
+      case 'provider.retry':
+        this.#rowOf(event.subgraph, event.operation).retries += 1;
+        return;
+      case 'batch':
+        this.#rowOf(event.subgraph, event.operation).keys += event.keys;
+        return;
+      case 'cache.read': {
+        const row = this.#rowOf(event.subgraph, event.operation);
+        row.hits += event.hits;
+        row.stale += event.stale;
+        row.misses += event.misses;
+      }
     }
-    this.addRow(subgraph, operation, entry);
   }
 
   addRow(subgraph: string, operation: string, entry: CallStatsEntry): void {
@@ -180,12 +191,3 @@ export const mayRepeat = (subgraph: string, { requestStats }: Serving): boolean 
 
 /** The client requests that a provider request serves, as far as their calls are counted. */
 type Serving = { readonly requestStats?: ReadonlySet<CallStats> | undefined };
-
-/** Adds an entry to the statistics of each client request that the provider request serves. */
-export const recordCall = (
-  { operation, requestStats }: Serving & { readonly operation: string },
-  subgraph: string,
-  entry: CallStatsEntry,
-): void => {
-  if (requestStats) for (const stats of requestStats) stats.add(subgraph, operation, entry);
-};

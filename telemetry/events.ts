@@ -1,0 +1,169 @@
+/*
+ * Everything that operators can observe, announced once where it happens. Durations are in milliseconds, and times are those of
+ * `monotonicNow`. Events consist of names from code and schemas, codes and figures. What a client wrote itself is in two of them
+ * alone, and is not to be trusted: `fetch` has the text of its operation, `operation` its name.
+ */
+
+import type { CallStatsRow } from './call-stats-row.ts';
+
+/** A provider request that has ended. Each retry is a request of its own. */
+export type ProviderRequestEvent = {
+  readonly type: 'provider.request';
+  readonly subgraph: string;
+  readonly operation: string;
+  readonly isWrite: boolean;
+  /** Whether it repeats one that failed. */
+  readonly isRepeat: boolean;
+  /** Whether no client waits for it. */
+  readonly isBackground: boolean;
+  readonly startedAt: number;
+  readonly durationMs: number;
+  /** The HTTP status of the response; undefined if there was none. */
+  readonly status: number | undefined;
+  /** The code of its error; undefined if it succeeded. */
+  readonly code: string | undefined;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+};
+
+/** A failed provider request is about to be repeated. */
+export type ProviderRetryEvent = {
+  readonly type: 'provider.retry';
+  readonly subgraph: string;
+  readonly operation: string;
+  readonly code: string;
+  /** How long was waited before the repetition. */
+  readonly waitedMs: number;
+};
+
+/** A provider request got its permit after it was queued. */
+export type PermitEvent = {
+  readonly type: 'provider.permit';
+  readonly subgraph: string;
+  readonly operation: string;
+  readonly waitedMs: number;
+};
+
+/** A provider request was not sent: for a rate limit, an open circuit breaker, or a budget. */
+export type ProviderRefusalEvent = {
+  readonly type: 'provider.refusal';
+  readonly subgraph: string;
+  readonly operation: string;
+  readonly reason: 'rate_limit' | 'circuit_open' | 'budget';
+};
+
+/** A provider rejected a request under a rate limit, so that requests under it pause. */
+export type RateLimitPauseEvent = {
+  readonly type: 'provider.pause';
+  readonly subgraph: string;
+  readonly operation: string;
+  readonly pauseMs: number;
+};
+
+/** A circuit breaker changed its state. */
+export type BreakerEvent = {
+  readonly type: 'provider.breaker';
+  readonly subgraph: string;
+  readonly operation: string;
+  readonly state: 'closed' | 'open' | 'half_open';
+};
+
+/** A batch of keys was sent to a provider, as one request or, if it was rejected, as several. */
+export type BatchEvent = {
+  readonly type: 'batch';
+  readonly subgraph: string;
+  readonly operation: string;
+  readonly keys: number;
+  /** Maximum number of keys in one request. */
+  readonly batchSize: number;
+};
+
+/** Keys were looked up in the cache. */
+export type CacheReadEvent = {
+  readonly type: 'cache.read';
+  readonly subgraph: string;
+  readonly operation: string;
+  /** Keys served fresh. */
+  readonly hits: number;
+  /** Keys served stale, also those that the provider was asked for first. */
+  readonly stale: number;
+  /** Keys that the provider was asked for. */
+  readonly misses: number;
+  /** The age of the oldest value that was served stale; 0 if none was. */
+  readonly oldestMs: number;
+};
+
+/** A write invalidated cached values. */
+export type InvalidationEvent = {
+  readonly type: 'cache.invalidation';
+  readonly subgraph: string;
+  readonly tags: number;
+};
+
+/** A gateway's request to a subgraph has ended, in process or over HTTP. */
+export type FetchEvent = {
+  readonly type: 'fetch';
+  readonly subgraph: string;
+  /** The query text, as in the plan. It can contain values that the client wrote into its operation. */
+  readonly query: string;
+  /** Number of entities requested. 0 for root fields. */
+  readonly entities: number;
+  readonly errors: number;
+  readonly startedAt: number;
+  readonly durationMs: number;
+};
+
+/** An operation was planned and compiled. */
+export type PlanEvent = {
+  readonly type: 'plan';
+  readonly operationName: string | undefined;
+  readonly isFailed: boolean;
+  readonly startedAt: number;
+  readonly durationMs: number;
+};
+
+/** The gateway has answered an operation. */
+export type OperationEvent = {
+  readonly type: 'operation';
+  /** The name that the client gave the operation; undefined if it has none, or is not valid. */
+  readonly operationName: string | undefined;
+  readonly kind: 'query' | 'mutation' | 'subscription' | undefined;
+  /** SHA-256 of the operation's text, hexadecimal; undefined if there was no text. */
+  readonly hash: string | undefined;
+  readonly client: {
+    /** A digest that identifies the client. */
+    readonly id: string;
+    /** How it authenticated and its subject, e.g. `api-key:web`; `anonymous` for a client that did not authenticate. */
+    readonly name: string;
+    /** The part of its IP address that it cannot change. */
+    readonly network: string;
+  };
+  /** `ok`: without errors. `partial`: with data and errors. `error`: without data. */
+  readonly outcome: 'ok' | 'partial' | 'error';
+  /** The codes of its errors, each once. */
+  readonly codes: readonly string[];
+  /** The number of notes about stale values in the response. */
+  readonly stale: number;
+  /** The provider calls made for it, by provider operation. */
+  readonly calls: readonly Readonly<CallStatsRow>[];
+  readonly startedAt: number;
+  readonly durationMs: number;
+};
+
+/** A request was refused before its operation was read. */
+export type RefusalEvent = { readonly type: 'refusal'; readonly code: string };
+
+export type TelemetryEvent =
+  | ProviderRequestEvent
+  | ProviderRetryEvent
+  | PermitEvent
+  | ProviderRefusalEvent
+  | RateLimitPauseEvent
+  | BreakerEvent
+  | BatchEvent
+  | CacheReadEvent
+  | InvalidationEvent
+  | FetchEvent
+  | PlanEvent
+  | OperationEvent
+  | RefusalEvent;
