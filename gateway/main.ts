@@ -31,7 +31,7 @@ const EXAMPLE_QUERY = `{
 
 const printBanner = (
   { url, adminUrl, sources }: Ready & { readonly adminUrl?: string | undefined },
-  { explorer, desk, supergraphFile, auth }: GatewayConfig,
+  { explorer, desk, supergraphFile, auth, clientLimits }: GatewayConfig,
 ): void => {
   const lines = [
     `Tributary answers at ${url}/graphql`,
@@ -41,6 +41,7 @@ const printBanner = (
       ? ['Authentication:           none, so everyone may do everything. See docs/security.md.']
       : []),
     ...(auth.development ? [`Tokens of sample people:  ${url}/auth/development/people`] : []),
+    ...(clientLimits ? [`Limits of clients:        ${clientLimits.plansFile}`] : []),
     ...(adminUrl ? [`Health in detail:         ${adminUrl}/health/ready`] : []),
     ...Object.entries(sources).map(([name, source]) => `  ${name.padEnd(10)} from ${SOURCES[source]}`),
     ...(supergraphFile ? [] : [`\nA first query across all three subgraphs:\n\n${EXAMPLE_QUERY}\n`]),

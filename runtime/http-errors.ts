@@ -1,9 +1,15 @@
 /** An error response to a rejected request: its HTTP status, and the message and code of its error. */
-export type Refusal = { readonly status: number; readonly message: string; readonly code: string };
+export type Refusal = {
+  readonly status: number;
+  readonly message: string;
+  readonly code: string;
+  /** Further extensions of the error. */
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+};
 
 /** Builds an error body: `{"errors": [{"message", "extensions": {"code"}}]}`. */
-export const toErrorBody = ({ message, code }: Pick<Refusal, 'message' | 'code'>) => ({
-  errors: [{ message, extensions: { code } }],
+export const toErrorBody = ({ message, code, details }: Omit<Refusal, 'status'>) => ({
+  errors: [{ message, extensions: { code, ...details } }],
 });
 
 /** Codes of requests that match no route. */

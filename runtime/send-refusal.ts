@@ -11,7 +11,13 @@ declare module 'fastify' {
 }
 
 /** Sends an error in the common form, with the media type that the client prefers. */
-export const sendError = (reply: FastifyReply, status: number, message: string, code: string) => {
+export const sendError = (
+  reply: FastifyReply,
+  status: number,
+  message: string,
+  code: string,
+  details?: Refusal['details'],
+) => {
   const { method, headers } = reply.request;
   reply.server.onRefusal?.(reply.request, code);
   // Responses to GET may be cached.
@@ -19,9 +25,9 @@ export const sendError = (reply: FastifyReply, status: number, message: string, 
   return reply
     .code(status)
     .type(responseTypeFor(headers.accept) ?? JSON_TYPE)
-    .send(toErrorBody({ message, code }));
+    .send(toErrorBody({ message, code, details }));
 };
 
 /** Sends a refusal. Adds `Retry-After` to 503. */
-export const sendRefusal = (reply: FastifyReply, { status, message, code }: Refusal) =>
-  sendError(status === OVERLOADED.status ? reply.header('retry-after', '1') : reply, status, message, code);
+export const sendRefusal = (reply: FastifyReply, { status, message, code, details }: Refusal) =>
+  sendError(status === OVERLOADED.status ? reply.header('retry-after', '1') : reply, status, message, code, details);

@@ -60,6 +60,7 @@ export const createClientLimits =
         status: 429,
         message: `The client has sent more than ${limit.toLocaleString('en-US')} requests in ${seconds.toLocaleString('en-US')} seconds. Retry the request after the time in Retry-After.`,
         code: 'RATE_LIMITED',
+        details: { limit, seconds },
         retryAfterS,
       },
     };

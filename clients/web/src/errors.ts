@@ -49,6 +49,10 @@ export const isOutage = ({ code, path }: Failure): boolean =>
 
 const WORDS: Readonly<Record<string, string>> = {
   [NO_ACCESS]: 'You have no access.',
+  BUDGET_EXCEEDED: 'You have used up your calls to our systems for now. Try again later.',
+  RATE_LIMITED: 'You have sent too many requests. Try again in a minute.',
+  LIMITS_UNAVAILABLE: 'Your limits cannot be checked right now. Try again in a moment.',
+  OVERLOADED: 'The server is busy. Try again in a moment.',
   UPSTREAM_TIMEOUT: 'The system took too long to answer.',
   UPSTREAM_UNAVAILABLE: 'The system is unavailable.',
   UPSTREAM_RATE_LIMITED: 'The system is at its rate limit.',

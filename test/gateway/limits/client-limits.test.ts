@@ -16,7 +16,12 @@ import { hasTool } from '../../helpers/tools.ts';
 const SCHEMA = { schema: 'type Query { version: String }', fields: { 'Query.version': () => 'first' } };
 const VERSION = JSON.stringify({ query: '{ version }' });
 type Gateway = Federation<'one'>;
-type Sent = { readonly status: number; readonly code: unknown; readonly headers: Headers };
+type Sent = {
+  readonly status: number;
+  readonly code: unknown;
+  readonly extensions: unknown;
+  readonly headers: Headers;
+};
 
 const serve = async (plans: unknown, env: Record<string, string> = {}): Promise<Gateway & { plans: PlansFile }> => {
   const file = writePlans(plans);
@@ -32,7 +37,8 @@ const send = async ({ url }: { url: string }, headers: Record<string, string> = 
     body,
   });
   const { errors } = (await response.json()) as { errors?: { extensions?: { code?: unknown } }[] };
-  return { status: response.status, code: errors?.[0]?.extensions?.code, headers: response.headers };
+  const extensions = errors?.[0]?.extensions;
+  return { status: response.status, code: extensions?.code, extensions, headers: response.headers };
 };
 
 const statusesOf = async (count: number, gateway: Gateway, headers?: Record<string, string>): Promise<number[]> => {
@@ -60,7 +66,7 @@ describe('requests', () => {
     expect(first.headers.get('ratelimit-policy')).toBe('"requests";q=3;w=60');
     expect(await statusesOf(2, gateway)).toEqual([200, 200]);
     const refused = await send(gateway);
-    expect([refused.status, refused.code]).toEqual([429, 'RATE_LIMITED']);
+    expect([refused.status, refused.extensions]).toEqual([429, { code: 'RATE_LIMITED', limit: 3, seconds: 60 }]);
     const retryAfter = Number(refused.headers.get('retry-after'));
     expect(policiesIn(refused.headers, 'ratelimit')).toEqual({ requests: { r: 0, t: retryAfter } });
     expect(gateway.subgraphs.one.requests).toHaveLength(3);
