@@ -58,7 +58,10 @@ const PlanSchema = z.strictObject({
   callsPerDay: CallsBySubgraph,
 });
 
-/** A sender as the audit log names it: its method of authentication and its subject. */
+/**
+ * A sender as the audit log names it: its method of authentication and its subject. Subjects of different issuers may be the same,
+ * so that of a token may follow its issuer: `jwt:https://id.example.com#ada`.
+ */
 const ClientName = z
   .string()
   .regex(/^(jwt|api-key|certificate|anonymous|none):./, 'must have the form <method>:<subject>, e.g. api-key:billing');
@@ -96,6 +99,11 @@ export const openPlans = async (file: string, options: PlansOptions): Promise<Pl
   });
   let isUnknownLogged = false;
 
+  const listedPlan = ({ method, subject, claims }: Identity): string | undefined => {
+    const ofIssuer = method === 'jwt' ? read.clients.get(`${method}:${claims['iss']}#${subject}`) : undefined;
+    return ofIssuer ?? read.clients.get(`${method}:${subject}`);
+  };
+
   /** Returns the plan that a token names. */
   const claimedPlan = ({ claims }: Identity): string | undefined => {
     if (read.claim === undefined) return undefined;
@@ -113,7 +121,7 @@ export const openPlans = async (file: string, options: PlansOptions): Promise<Pl
 
   return {
     planOf: (identity) => {
-      const name = read.clients.get(`${identity.method}:${identity.subject}`) ?? claimedPlan(identity);
+      const name = listedPlan(identity) ?? claimedPlan(identity);
       return read.plans.get(name ?? read.defaultPlan ?? '');
     },
     close: stopWatching,

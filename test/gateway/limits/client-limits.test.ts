@@ -106,8 +106,14 @@ describe('requests', () => {
     const gateway = await serve(
       {
         default: 'low',
-        plans: { low: plan(1), middle: plan(2), high: plan(3), free: {} },
-        clients: { 'jwt:listed': 'high', 'anonymous:anonymous': 'free' },
+        plans: { low: plan(1), middle: plan(2), high: plan(3), highest: plan(4), free: {} },
+        clients: {
+          'jwt:listed': 'high',
+          'jwt:same': 'low',
+          [`jwt:${TOKEN_ENV.JWT_ISSUER}#same`]: 'highest',
+          'jwt:https://other.example#other': 'highest',
+          'anonymous:anonymous': 'free',
+        },
         claim: 'app.plan',
       },
       TOKEN_ENV,
@@ -119,6 +125,8 @@ describe('requests', () => {
       return policiesIn(headers, 'ratelimit-policy')['requests'];
     };
     expect(await quotaOf('listed', 'middle')).toMatchObject({ q: 3 });
+    // A subject of this issuer goes before the same of any, and that of another issuer is somebody else.
+    expect(await quotaOf('same')).toMatchObject({ q: 4 });
     expect(await quotaOf('other', 'middle')).toMatchObject({ q: 2 });
     expect(await quotaOf('other')).toMatchObject({ q: 1 });
     for (const unknown of ['none such', '__proto__', 7, null, ['high']])
