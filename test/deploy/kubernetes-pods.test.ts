@@ -93,7 +93,11 @@ describe.skipIf(!hasTool('kubectl and openssl'))('with the secrets of the guide'
         if (!running.has(podName)) continue;
         const { probe } = pod(podName);
         const { readinessProbe, livenessProbe } = container;
-        expect([podName, await probe(readinessProbe), await probe(livenessProbe)]).toEqual([podName, true, true]);
+        expect([podName, await probe(readinessProbe), await probe(livenessProbe)]).toEqual([
+          podName,
+          'healthy',
+          'healthy',
+        ]);
       }
     });
 

@@ -2,7 +2,6 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { IProbe } from 'kubernetes-models/v1/Probe';
 import type { IVolume } from 'kubernetes-models/v1/Volume';
 import { type Build, configOf, type Pod } from './kubernetes.ts';
@@ -16,11 +15,14 @@ import { freePort, type Spawned, startProcess } from './processes.ts';
 /** The content of secrets, by their names. */
 export type Secrets = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
+/** The result of a probe. `unreachable` if nothing listens yet. */
+export type Health = 'healthy' | 'unhealthy' | 'unreachable';
+
 export type RunningPod = Spawned & {
   /** Returns the local URL of a port, by its name. */
   readonly urlOf: (port: string) => string;
-  /** Sends a request like a node's kubelet, and returns whether it takes the pod for healthy. */
-  readonly probe: (probe: IProbe | undefined) => Promise<boolean>;
+  /** Probes the pod like its node's kubelet. */
+  readonly probe: (probe: IProbe | undefined) => Promise<Health>;
 };
 
 export type Pods = {
@@ -32,9 +34,6 @@ export type Pods = {
 
 /** More than any pod listens on. */
 const PORTS_OF_A_POD = 10;
-
-/** The period of startup probes, shorter than a kubelet's. */
-const PROBE_EVERY_MS = 50;
 
 export const createPods = async ({ pods, manifests }: Build, secrets: Secrets): Promise<Pods> => {
   const folder = mkdtempSync(join(realpathSync(tmpdir()), 'pods-'));
@@ -107,20 +106,19 @@ export const createPods = async ({ pods, manifests }: Build, secrets: Secrets): 
       if (!found) throw new Error(`${pod.name} has no port ${port}.`);
       return found.containerPort;
     };
-    const probe = async ({ httpGet, exec }: IProbe = {}): Promise<boolean> => {
-      if (exec) return (await startProcess((exec.command ?? []).map(localise), {}).ended) === 0;
+    const probe = async ({ httpGet, exec }: IProbe = {}): Promise<Health> => {
+      if (exec)
+        return (await startProcess((exec.command ?? []).map(localise), {}).ended) === 0 ? 'healthy' : 'unreachable';
       if (!httpGet) throw new Error(`${pod.name} lacks a probe.`);
       const port = portOf(httpGet.port);
-      const status = await requestLikeKubelet(localPort(pod, port), { path: httpGet.path ?? '/', port });
-      return status >= 200 && status < 400;
+      return requestLikeKubelet(localPort(pod, port), { path: httpGet.path ?? '/', port });
     };
     const { startupProbe, readinessProbe } = container;
-    while (!(await probe(startupProbe ?? readinessProbe))) {
-      if (hasEnded)
-        throw new Error(`${pod.name} has ended:
-${child.output()}`);
-      await delay(PROBE_EVERY_MS);
-    }
+    let health: Health;
+    do {
+      health = await probe(startupProbe ?? readinessProbe);
+      if (hasEnded || health === 'unhealthy') throw new Error(`${pod.name} does not start:\n${child.output()}`);
+    } while (health !== 'healthy');
     return { ...child, probe, urlOf: (port) => `http://127.0.0.1:${localPort(pod, portOf(port))}` };
   };
 
@@ -140,17 +138,18 @@ const readOnlyOptions = (mounts: readonly { readonly path: string; readonly isWr
   return ['--permission', '--allow-fs-read=*', '--allow-worker', ...writable].join(' ');
 };
 
-/** Sends the request of a probe, for the pod's address in the cluster. Returns the status; 0 if nothing listens. */
+/** Sends the request of a probe, for the pod's address in the cluster. */
 const requestLikeKubelet = (localPort: number, { path, port }: { readonly path: string; readonly port: number }) =>
-  new Promise<number>((resolve) => {
+  new Promise<Health>((resolve) => {
     const headers = {
       host: `10.244.1.17:${port}`,
       'user-agent': 'kube-probe/1.34',
       accept: '*/*',
       connection: 'close',
     };
-    get({ host: '127.0.0.1', port: localPort, path, headers, agent: false }, (response) => {
-      response.resume();
-      resolve(response.statusCode ?? 0);
-    }).once('error', () => resolve(0));
+    get({ host: '127.0.0.1', port: localPort, path, headers, agent: false }, ({ statusCode = 0 }) => {
+      resolve(statusCode >= 200 && statusCode < 400 ? 'healthy' : 'unhealthy');
+    })
+      .once('response', (response) => response.resume())
+      .once('error', () => resolve('unreachable'));
   });
