@@ -9,7 +9,6 @@ import { Service } from 'kubernetes-models/v1/Service';
 import { ServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { secretsOf, variablesOf } from '../../connectors/settings.ts';
-import { ADMIN_SHAPE } from '../../gateway/admin/config.ts';
 import { AUTH_SECRETS } from '../../gateway/auth/auth-config.ts';
 import { createSubgraphUrlsEnv, GATEWAY_SECRETS, GatewayEnv, urlVariable } from '../../gateway/config.ts';
 import product from '../../package.json' with { type: 'json' };
@@ -48,6 +47,9 @@ const GUIDE_SECRETS: Readonly<Record<string, readonly string[]>> = Object.fromEn
 const files = (secrets: readonly string[]) => secrets.map((name) => `${name}_FILE`);
 const namesOf = ({ shape }: { readonly shape: object }) => Object.keys(shape);
 
+/** The variables of the admin port, which every process of the graph has. */
+const ADMIN_VARIABLES = namesOf(GatewayEnv).filter((name) => name.startsWith('ADMIN_'));
+
 /** Returns the variables that a pod's process reads. */
 const variablesOfProcess = ({ container, env }: Pod): ReadonlySet<string> => {
   switch (container.command?.at(-1)) {
@@ -63,7 +65,7 @@ const variablesOfProcess = ({ container, env }: Pod): ReadonlySet<string> => {
       return new Set([
         ...namesOf(SubgraphProcessEnv),
         ...namesOf(InfrastructureEnv),
-        ...Object.keys(ADMIN_SHAPE),
+        ...ADMIN_VARIABLES,
         ...files(['SUBGRAPH_SECRET', ...INFRASTRUCTURE_SECRETS]),
         ...(provider ? [...namesOf(variablesOf(provider)), ...files(secretsOf(provider))] : []),
       ]);
@@ -232,7 +234,7 @@ describe.skipIf(!hasTool('kubectl')).each(BUILD_NAMES)('%s', (name) => {
       expect(spec?.minReplicas).toBeGreaterThan(1);
       expect(spec?.metrics?.map((metric) => metric.resource?.name ?? metric.pods?.metric.name)).toEqual([
         'cpu',
-        ...(has('monitoring') ? ['tributary_admission_queued_requests'] : []),
+        ...(has('monitoring') ? ['tributary_admission_queued'] : []),
       ]);
     }
   });

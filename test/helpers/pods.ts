@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { IProbe } from 'kubernetes-models/v1/Probe';
@@ -107,8 +108,11 @@ export const createPods = async ({ pods, manifests }: Build, secrets: Secrets): 
       return found.containerPort;
     };
     const probe = async ({ httpGet, exec }: IProbe = {}): Promise<Health> => {
-      if (exec)
-        return (await startProcess((exec.command ?? []).map(localise), {}).ended) === 0 ? 'healthy' : 'unreachable';
+      if (exec) {
+        const [first] = container.ports ?? [];
+        if (first && !(await isListening(localPort(pod, first.containerPort)))) return 'unreachable';
+        return (await startProcess((exec.command ?? []).map(localise), {}).ended) === 0 ? 'healthy' : 'unhealthy';
+      }
       if (!httpGet) throw new Error(`${pod.name} lacks a probe.`);
       const port = portOf(httpGet.port);
       return requestLikeKubelet(localPort(pod, port), { path: httpGet.path ?? '/', port });
@@ -137,6 +141,12 @@ const readOnlyOptions = (mounts: readonly { readonly path: string; readonly isWr
   const writable = mounts.filter(({ isWritable }) => isWritable).map(({ path }) => `--allow-fs-write=${path}`);
   return ['--permission', '--allow-fs-read=*', '--allow-worker', ...writable].join(' ');
 };
+
+const isListening = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
 
 /** Sends the request of a probe, for the pod's address in the cluster. */
 const requestLikeKubelet = (localPort: number, { path, port }: { readonly path: string; readonly port: number }) =>
