@@ -3,6 +3,7 @@ import { get } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { IProbe } from 'kubernetes-models/v1/Probe';
 import type { IVolume } from 'kubernetes-models/v1/Volume';
 import { type Build, configOf, type Pod } from './kubernetes.ts';
@@ -36,17 +37,21 @@ export type Pods = {
 /** More than any pod listens on. */
 const PORTS_OF_A_POD = 10;
 
+/** The period of startup probes. */
+const PROBE_EVERY_MS = 50;
+
+/** Prepares to run the pods of a build with these secrets. */
 export const createPods = async ({ pods, manifests }: Build, secrets: Secrets): Promise<Pods> => {
   const folder = mkdtempSync(join(realpathSync(tmpdir()), 'pods-'));
   const running: Spawned[] = [];
-  const firstPorts = new Map<string, number>();
-  for (const { name } of pods) firstPorts.set(name, await freePort(PORTS_OF_A_POD));
+  const firstPort = await freePort(pods.length * PORTS_OF_A_POD);
 
   /** Returns the local port for one of a pod's. Those that the container does not name follow the first. */
   const localPort = ({ name, container }: Pod, port: number): number => {
     const named = (container.ports ?? []).map((one) => one.containerPort);
     const index = named.indexOf(port);
-    return (firstPorts.get(name) ?? 0) + (index < 0 ? port - (named[0] ?? 0) : index);
+    const place = pods.findIndex((pod) => pod.name === name) * PORTS_OF_A_POD;
+    return firstPort + place + (index < 0 ? port - (named[0] ?? 0) : index);
   };
 
   const contentOf = ({ name, secret, configMap, emptyDir }: IVolume): Readonly<Record<string, string>> => {
@@ -118,11 +123,12 @@ export const createPods = async ({ pods, manifests }: Build, secrets: Secrets): 
       return requestLikeKubelet(localPort(pod, port), { path: httpGet.path ?? '/', port });
     };
     const { startupProbe, readinessProbe } = container;
-    let health: Health;
-    do {
-      health = await probe(startupProbe ?? readinessProbe);
+    for (;;) {
+      const health = await probe(startupProbe ?? readinessProbe);
+      if (health === 'healthy') break;
       if (hasEnded || health === 'unhealthy') throw new Error(`${pod.name} does not start:\n${child.output()}`);
-    } while (health !== 'healthy');
+      await delay(PROBE_EVERY_MS);
+    }
     return { ...child, probe, urlOf: (port) => `http://127.0.0.1:${localPort(pod, portOf(port))}` };
   };
 
