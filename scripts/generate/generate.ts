@@ -1,15 +1,16 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import { configurationSections, exampleSections, urlLines, urlTable } from './configuration.ts';
 import { gatewayDependencies, gatewayUrls, services, supergraphEntries } from './containers.ts';
+import { folders, podUrls, sandboxUrls, subgraphFolder } from './kubernetes.ts';
 
 /*
  * Generates everything that depends on the definitions of subgraphs and providers: the list of subgraphs, their entries in
- * supergraph.yaml and docker-compose.yml, and the documentation of their variables. In partly hand-written files, generated
- * parts are between the lines `generated: <part>` and `end of generated`.
+ * supergraph.yaml, docker-compose.yml and deploy/kubernetes, and the documentation of their variables. In partly hand-written
+ * files, generated parts are between the lines `generated: <part>` and `end of generated`.
  */
 
 /** A file with generated parts. */
@@ -24,6 +25,9 @@ const TARGETS: readonly Target[] = [
     file: 'docker-compose.yml',
     parts: { 'subgraph URLs': gatewayUrls, 'subgraph dependencies': gatewayDependencies, services },
   },
+  { file: 'deploy/kubernetes/base/kustomization.yaml', parts: { subgraphs: folders } },
+  { file: 'deploy/kubernetes/base/gateway/kustomization.yaml', parts: { 'subgraph URLs': podUrls } },
+  { file: 'deploy/kubernetes/overlays/sandbox/sandbox-urls.yaml', parts: { 'sandbox URLs': sandboxUrls } },
   { file: '.env.example', parts: { 'subgraph URLs': urlLines, providers: exampleSections } },
   { file: 'docs/configuration.md', parts: { 'subgraph URLs': urlTable, providers: configurationSections } },
 ];
@@ -65,7 +69,9 @@ export const generate = async (root: string, { check }: { readonly check: boolea
     const before = await readFile(join(root, file), 'utf8').catch(() => '');
     if (before === text) return;
     outdated.push(file);
-    if (!check) await writeFile(join(root, file), text);
+    if (check) return;
+    await mkdir(join(root, dirname(file)), { recursive: true });
+    await writeFile(join(root, file), text);
   };
   await update(LIST, listOf(names));
   const modules = await Promise.all(
@@ -81,6 +87,9 @@ export const generate = async (root: string, { check }: { readonly check: boolea
     let text = await readFile(join(root, file), 'utf8');
     for (const [part, render] of Object.entries(parts)) text = fill(text, part, render(subgraphs), file);
     await update(file, text);
+  }
+  for (const subgraph of subgraphs) {
+    await update(join('deploy/kubernetes/base', subgraph.name, 'kustomization.yaml'), subgraphFolder(subgraph));
   }
   return outdated;
 };

@@ -28,8 +28,8 @@ export const { services } = Compose.parse(
   parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8'), { merge: true }),
 );
 
-// The environment of the image, which every container has.
-const imageEnvironment = Object.fromEntries(
+/** The environment of the image, which every container has. */
+export const imageEnvironment: Readonly<Record<string, string>> = Object.fromEntries(
   [...readFileSync(join(ROOT, 'Dockerfile'), 'utf8').matchAll(/^ENV (.+)$/gm)].flatMap(([, line = '']) =>
     line.split(' ').map((assignment) => assignment.split('=') as [string, string]),
   ),

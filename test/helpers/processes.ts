@@ -51,18 +51,23 @@ export const startProcess = (command: readonly string[], env: Record<string, str
   };
 };
 
+const isFree = (port: number): Promise<boolean> => {
+  const server = createServer().listen(port, '127.0.0.1');
+  return new Promise((resolve) => {
+    server.once('listening', () => server.close(() => resolve(true)));
+    server.once('error', () => resolve(false));
+  });
+};
+
 /**
- * Returns a free port for programs that do not support port 0, or that listen later. It is below the range from which systems
- * assign ports (32768 on Linux, 49152 elsewhere), so nothing that listens on port 0 or connects can take it in the meantime.
+ * Returns a free port for programs that do not support port 0, or that listen later; with `count`, the first of that many. It is
+ * below the range from which systems assign ports (32768 on Linux, 49152 elsewhere), so nothing that listens on port 0 or
+ * connects can take it in the meantime.
  */
-export const freePort = async (): Promise<number> => {
+export const freePort = async (count = 1): Promise<number> => {
   for (;;) {
-    const port = randomInt(10_000, 32_000);
-    const server = createServer().listen(port, '127.0.0.1');
-    const isFree = await new Promise((resolve) => {
-      server.once('listening', () => server.close(() => resolve(true)));
-      server.once('error', () => resolve(false));
-    });
-    if (isFree) return port;
+    const first = randomInt(10_000, 32_000);
+    const ports = Array.from({ length: count }, (_, index) => first + index);
+    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return first;
   }
 };

@@ -20,6 +20,8 @@ export const TOOLS = {
   git: () => works('git', ['--version']),
   openssl: () => works('openssl', ['version']),
   'nginx and openssl': () => works('nginx', ['-v']) && works('openssl', ['version']),
+  kubectl: () => works('kubectl', ['kustomize', '--help']),
+  'kubectl and openssl': () => works('kubectl', ['kustomize', '--help']) && works('openssl', ['version']),
   chromium: () => CHROMIUM !== undefined,
   // Its package contains binaries for Linux, macOS and Windows on the usual processors.
   'relay-compiler': () => RELAY_COMPILER !== null && works(RELAY_COMPILER, ['--version']),

@@ -96,10 +96,16 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', () => {
       expect(services[name].command).toEqual(['node', 'subgraphs/main.ts']);
       expect(services[sandbox].command).toEqual(['node', 'sandbox/main.ts']);
     }
+    expect(project.read('deploy/kubernetes/base/kustomization.yaml')).toContain('\n  - loyalty\n');
     expect(await run('scripts/generate.ts', '--check')).toEqual({ code: 0, output: '' });
     expect(await run('scripts/supergraph.ts', '--check')).toEqual({ code: 0, output: '' });
     expect(await bin('graphql-codegen', '--config', 'codegen.ts', '--check')).toMatchObject({ code: 0 });
-    await expectGreen('test/project/docs', 'test/project/architecture', 'test/subgraphs/{loyalty,tickets,reviews}');
+    await expectGreen(
+      'test/project/docs',
+      'test/project/architecture',
+      'test/deploy/kubernetes',
+      'test/subgraphs/{loyalty,tickets,reviews}',
+    );
   });
 
   test('given a new subgraph of each kind, then the shared provider suites pass', async () => {
