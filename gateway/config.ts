@@ -472,7 +472,7 @@ export const readConfig = (
     ]),
     publicUrl: values.PUBLIC_URL,
     admin: toAdminConfig(values, values.ALLOWED_HOSTS),
-    otlp: toOtlpConfig(values, 'tributary-gateway'),
+    otlp: toOtlpConfig(values, { defaultServiceName: 'tributary-gateway', env }),
     corsOrigins: values.CORS_ORIGINS,
     authorization: {
       unauthorized: values.UNAUTHORIZED,
