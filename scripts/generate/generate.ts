@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import { configurationSections, exampleSections, urlLines, urlTable } from './configuration.ts';
-import { gatewayDependencies, gatewayUrls, services, supergraphEntries } from './containers.ts';
+import { gatewayDependencies, gatewayUrls, monitoredServices, services, supergraphEntries } from './containers.ts';
 
 /*
  * Generates everything that depends on the definitions of subgraphs and providers: the list of subgraphs, their entries in
- * supergraph.yaml and docker-compose.yml, and the documentation of their variables. In partly hand-written files, generated
- * parts are between the lines `generated: <part>` and `end of generated`.
+ * supergraph.yaml, docker-compose.yml and the targets of Prometheus, and the documentation of their variables. In partly
+ * hand-written files, generated parts are between the lines `generated: <part>` and `end of generated`.
  */
 
 /** A file with generated parts. */
@@ -24,6 +24,7 @@ const TARGETS: readonly Target[] = [
     file: 'docker-compose.yml',
     parts: { 'subgraph URLs': gatewayUrls, 'subgraph dependencies': gatewayDependencies, services },
   },
+  { file: 'deploy/prometheus/prometheus.yml', parts: { 'subgraph targets': monitoredServices } },
   { file: '.env.example', parts: { 'subgraph URLs': urlLines, providers: exampleSections } },
   { file: 'docs/configuration.md', parts: { 'subgraph URLs': urlTable, providers: configurationSections } },
 ];
