@@ -37,7 +37,7 @@ const sandboxService = (module: SubgraphModule): string => {
   return `  ${sandboxHostOf(module)}:
     <<: *node
     command: ["node", "sandbox/main.ts"]
-    environment: { SANDBOXES: ${module.provider.name}, PORT: "${port}", HOST: 0.0.0.0 }
+    environment: { SANDBOXES: ${module.provider.name}, PORT: "${port}", HOST: 0.0.0.0, SANDBOX_CONTROL: }
 ${check(`http://127.0.0.1:${port}/_sandbox/health`)}`;
 };
 
