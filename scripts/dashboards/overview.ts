@@ -121,7 +121,7 @@ export const overview: Dashboard = {
           kind: 'lines',
           unit: 'percentunit',
           queries: [{ expr: 'subgraph_limit:tributary_provider_quota_used:ratio', legend: '{{subgraph}}: {{limit}}' }],
-          thresholds: [[0.8, 'red']],
+          thresholds: [[0.7, 'red']],
           min: 0,
         },
         {

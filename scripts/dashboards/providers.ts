@@ -125,7 +125,7 @@ export const providers: Dashboard = {
               legend: '{{subgraph}}: {{limit}}',
             },
           ],
-          thresholds: [[0.8, 'red']],
+          thresholds: [[0.7, 'red']],
           min: 0,
         },
         {

@@ -57,12 +57,14 @@ const paths = [
   'bench',
   'clients',
   'connectors',
+  'deploy',
   'docs',
   'gateway',
   'runtime',
   'sandbox',
   'scripts',
   'subgraphs',
+  'telemetry',
   'test',
 ]
   .flatMap((folder) => [
