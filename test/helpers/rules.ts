@@ -34,3 +34,11 @@ export const alerts = rules.flatMap((rule) => (rule.alert === undefined ? [] : [
 export const recordings = rules.flatMap((rule) =>
   rule.record === undefined ? [] : [{ ...rule, record: rule.record }],
 );
+
+/** Returns the metrics that an expression reads, without its texts, functions and labels. */
+export const metricsIn = (expr: string): string[] =>
+  [
+    ...expr
+      .replaceAll(/"[^"]*"/g, '')
+      .matchAll(/\b(?:(?:tributary|process|nodejs|v8js|http_server)_\w+|up|\w+:\w+(?::\w+)*)\b/g),
+  ].map(([name]) => name);
