@@ -13,7 +13,11 @@ const NAMES = [...new Set(alerts.map(({ alert }) => alert))];
 
 /** `TributaryBreakerOpen` has `docs/runbooks/breaker-open.md`. */
 const runbookOf = (alert: string): string =>
-  `docs/runbooks${alert.replace('Tributary', '').replaceAll(/([A-Z]+)/g, '-$1').toLowerCase().replace('-', '/')}.md`;
+  `docs/runbooks${alert
+    .replace('Tributary', '')
+    .replaceAll(/([A-Z]+)/g, '-$1')
+    .toLowerCase()
+    .replace('-', '/')}.md`;
 
 const promqlIn = (text: string): string[] =>
   [...text.matchAll(/^```promql\n([\s\S]*?)\n```/gm)].map(([, query = '']) => query);
@@ -40,8 +44,12 @@ test('each alert has a severity, a summary and a description', () => {
 
 test('docs/monitoring.md lists exactly the alerts, with their severities', () => {
   const rows = [...read('docs/monitoring.md').matchAll(/^\| \[(\w+)\]\((.+)\) \| (\w+) \|/gm)];
-  const expected = new Set(alerts.map(({ alert, labels }) => `${alert} docs/${runbookOf(alert).slice(5)} ${labels['severity']}`));
-  expect(rows.map(([, name, path, severity]) => `${name} docs/${path} ${severity}`).sort()).toEqual([...expected].sort());
+  const expected = new Set(
+    alerts.map(({ alert, labels }) => `${alert} docs/${runbookOf(alert).slice(5)} ${labels['severity']}`),
+  );
+  expect(rows.map(([, name, path, severity]) => `${name} docs/${path} ${severity}`).sort()).toEqual(
+    [...expected].sort(),
+  );
 });
 
 test('docs/slo.md has the objectives of the rules', () => {
@@ -118,8 +126,12 @@ describe('metrics', () => {
 
   test('that the guides name exist', () => {
     for (const file of ['docs/slo.md', 'docs/monitoring.md', ...RUNBOOKS]) {
-      const named = [...read(file).matchAll(/`(\w+(?::\w+)+|(?:tributary|process|nodejs|v8js|http_server)_\w+)(?:\{[^`]*)?`/g)];
-      expect(named.map(([, name = '']) => name).filter((name) => !known.has(name) && !known.has(`${name}_bucket`))).toEqual([]);
+      const named = [
+        ...read(file).matchAll(/`(\w+(?::\w+)+|(?:tributary|process|nodejs|v8js|http_server)_\w+)(?:\{[^`]*)?`/g),
+      ];
+      expect(
+        named.map(([, name = '']) => name).filter((name) => !known.has(name) && !known.has(`${name}_bucket`)),
+      ).toEqual([]);
     }
   });
 });
