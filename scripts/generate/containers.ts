@@ -1,7 +1,7 @@
 import { settingsOf } from '../../connectors/settings.ts';
 import type { SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 
-/* Generates the parts of `docker-compose.yml` and `supergraph.yaml` about the subgraphs. */
+/* Generates the parts of `docker-compose.yml`, `supergraph.yaml` and `prometheus.yml` about the subgraphs. */
 
 /** Returns the port of a sandbox's container. */
 const sandboxPortOf = ({ port }: SubgraphModule): number => port + 10;
@@ -37,7 +37,7 @@ const sandboxService = (module: SubgraphModule): string => {
   return `  ${sandboxHostOf(module)}:
     <<: *node
     command: ["node", "sandbox/main.ts"]
-    environment: { SANDBOXES: ${module.provider.name}, PORT: "${port}", HOST: 0.0.0.0 }
+    environment: { SANDBOXES: ${module.provider.name}, PORT: "${port}", HOST: 0.0.0.0, SANDBOX_CONTROL: }
 ${check(`http://127.0.0.1:${port}/_sandbox/health`)}`;
 };
 
@@ -65,3 +65,7 @@ export const supergraphEntries = (subgraphs: readonly SubgraphModule[]): string 
       file: ./subgraphs/${name}/schema.graphql`,
     )
     .join('\n');
+
+/** Generates the services that Prometheus discovers. */
+export const monitoredServices = (subgraphs: readonly SubgraphModule[]): string =>
+  subgraphs.map(({ name }) => `          - ${name}`).join('\n');

@@ -4,13 +4,13 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import { configurationSections, exampleSections, urlLines, urlTable } from './configuration.ts';
-import { gatewayDependencies, gatewayUrls, services, supergraphEntries } from './containers.ts';
+import { gatewayDependencies, gatewayUrls, monitoredServices, services, supergraphEntries } from './containers.ts';
 import { folders, podUrls, sandboxUrls, subgraphFolder } from './kubernetes.ts';
 
 /*
  * Generates everything that depends on the definitions of subgraphs and providers: the list of subgraphs, their entries in
- * supergraph.yaml, docker-compose.yml and deploy/kubernetes, and the documentation of their variables. In partly hand-written
- * files, generated parts are between the lines `generated: <part>` and `end of generated`.
+ * supergraph.yaml, docker-compose.yml, deploy/kubernetes and the targets of Prometheus, and the documentation of their variables.
+ * In partly hand-written files, generated parts are between the lines `generated: <part>` and `end of generated`.
  */
 
 /** A file with generated parts. */
@@ -28,6 +28,7 @@ const TARGETS: readonly Target[] = [
   { file: 'deploy/kubernetes/base/kustomization.yaml', parts: { subgraphs: folders } },
   { file: 'deploy/kubernetes/base/gateway/kustomization.yaml', parts: { 'subgraph URLs': podUrls } },
   { file: 'deploy/kubernetes/overlays/sandbox/sandbox-urls.yaml', parts: { 'sandbox URLs': sandboxUrls } },
+  { file: 'deploy/prometheus/prometheus.yml', parts: { 'subgraph targets': monitoredServices } },
   { file: '.env.example', parts: { 'subgraph URLs': urlLines, providers: exampleSections } },
   { file: 'docs/configuration.md', parts: { 'subgraph URLs': urlTable, providers: configurationSections } },
 ];

@@ -16,8 +16,11 @@ import { hasTool } from './tools.ts';
 export type Host = Readonly<Record<string, string>>;
 
 const Service = z.object({
-  command: z.array(z.string()),
+  command: z.array(z.string()).default([]),
   environment: z.record(z.string(), z.string().nullable()).default({}),
+  profiles: z.array(z.string()).default([]),
+  image: z.string(),
+  volumes: z.array(z.string()).default([]),
   ports: z.array(z.string()).default([]),
   depends_on: z.record(z.string(), z.object({ condition: z.literal('service_healthy') })).default({}),
   healthcheck: z.object({ test: z.tuple([z.literal('CMD')]).rest(z.string()) }),
@@ -66,7 +69,7 @@ export const createContainers = async (): Promise<Containers> => {
 
   /** Replaces `//service:port` and ports by those on this machine. */
   const localise = (service: string, text: string): string => {
-    let local = text.replace('0.0.0.0', '127.0.0.1');
+    let local = text === '0.0.0.0' ? '127.0.0.1' : text;
     for (const [name, port] of ports) local = local.replace(new RegExp(`//${name}:\\d+`), `//127.0.0.1:${port}`);
     const own = services[service]?.environment['PORT'] ?? '6379';
     const port = String(ports.get(service));
@@ -94,7 +97,8 @@ export const createContainers = async (): Promise<Containers> => {
     }
     const env = Object.entries({ ...imageEnvironment, ...environmentOf(name, host) }).map(([key, value]) => [
       key,
-      localise(name, value),
+      // The same port in each container. On one machine, each process takes a free one.
+      key === 'ADMIN_PORT' ? '0' : localise(name, value),
     ]);
     const command = name === 'redis' ? [...service.command, '--port', String(ports.get(name))] : service.command;
     const started = startProcess(command, Object.fromEntries(env));

@@ -22,6 +22,7 @@ export const TOOLS = {
   'nginx and openssl': () => works('nginx', ['-v']) && works('openssl', ['version']),
   kubectl: () => works('kubectl', ['kustomize', '--help']),
   'kubectl and openssl': () => works('kubectl', ['kustomize', '--help']) && works('openssl', ['version']),
+  'prometheus and promtool': () => works('prometheus', ['--version']) && works('promtool', ['--version']),
   promtool: () => works('promtool', ['--version']),
   chromium: () => CHROMIUM !== undefined,
   // Its package contains binaries for Linux, macOS and Windows on the usual processors.

@@ -95,6 +95,7 @@ describe.skipIf(!hasTool('git'))('npm run new:subgraph', () => {
       const [, sandbox = ''] = /=http:\/\/([\w-]+):/.exec(services[name].environment.SANDBOX_URLS) ?? [];
       expect(services[name].command).toEqual(['node', 'subgraphs/main.ts']);
       expect(services[sandbox].command).toEqual(['node', 'sandbox/main.ts']);
+      expect(project.read('deploy/prometheus/prometheus.yml')).toContain(`- ${name}\n`);
     }
     expect(project.read('deploy/kubernetes/base/kustomization.yaml')).toContain('\n  - loyalty\n');
     expect(await run('scripts/generate.ts', '--check')).toEqual({ code: 0, output: '' });

@@ -57,6 +57,7 @@ const paths = [
   'bench',
   'clients',
   'connectors',
+  'deploy',
   'docs',
   'gateway',
   'runtime',
