@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { ADMIN_SHAPE, type AdminConfig, toAdminConfig } from '../runtime/admin/config.ts';
 import type { AdmissionLimits } from '../runtime/admission.ts';
 import { ConfigError, type Env, namesOfSet, readEach, readEnv } from '../runtime/env.ts';
 import { createHostPolicy, type HostPolicy } from '../runtime/hosts.ts';
@@ -25,7 +26,7 @@ import {
   SubgraphSecret,
 } from '../subgraphs/kit/protocol/signed-identity.ts';
 import { createSubgraphSecrets } from '../subgraphs/kit/protocol/subgraph-secrets.ts';
-import { ADMIN_SHAPE, type AdminConfig, toAdminConfig } from './admin/config.ts';
+import { OTLP_SECRETS, OTLP_SHAPE, type OtlpConfig, toOtlpConfig } from '../telemetry/otlp.ts';
 import type { AuditConfig } from './audit/audit.ts';
 import { BUNDLED_ARGUMENTS } from './audit/bundled-arguments.ts';
 import { fileOfWriter } from './audit/file.ts';
@@ -117,6 +118,7 @@ export const GatewayEnv = HttpEnv.extend({
   TLS_KEY: z.string().optional(),
   TLS_CLIENT_CA: z.string().optional(),
   ...ADMIN_SHAPE,
+  ...OTLP_SHAPE,
   LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
   SANDBOX: z.enum(['on', 'off']).optional(),
   INTROSPECTION: z.enum(['on', 'off']).optional(),
@@ -181,7 +183,7 @@ export const GatewayEnv = HttpEnv.extend({
 });
 
 /** The variables of the gateway that may be read from files. */
-export const GATEWAY_SECRETS = ['AUDIT_KEY', 'SUBGRAPH_SECRET'] as const;
+export const GATEWAY_SECRETS = ['AUDIT_KEY', 'SUBGRAPH_SECRET', ...OTLP_SECRETS] as const;
 
 /** Creates the schema of the subgraph URL variables, one per subgraph, e.g. `PAYMENTS_URL`. */
 export const createSubgraphUrlsEnv = (subgraphs: readonly string[]) =>
@@ -280,6 +282,8 @@ export type GatewayConfig = {
   readonly publicUrl: string | undefined;
   /** The admin endpoints; undefined if they are off. */
   readonly admin: AdminConfig | undefined;
+  /** Where telemetry is sent. */
+  readonly otlp: OtlpConfig;
   /** Origins allowed by CORS. `*` allows all. */
   readonly corsOrigins: readonly string[];
   /** How the access rules of the supergraph are enforced. */
@@ -468,6 +472,7 @@ export const readConfig = (
     ]),
     publicUrl: values.PUBLIC_URL,
     admin: toAdminConfig(values, values.ALLOWED_HOSTS),
+    otlp: toOtlpConfig(values, 'tributary-gateway'),
     corsOrigins: values.CORS_ORIGINS,
     authorization: {
       unauthorized: values.UNAUTHORIZED,

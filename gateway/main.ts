@@ -1,10 +1,12 @@
 import cluster from 'node:cluster';
 import { enableCompileCache } from 'node:module';
+import { withAdminServer } from '../runtime/admin/server.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
-import { withAdminServer } from './admin/server.ts';
+import { withPublishedMetrics } from '../telemetry/metrics/publish.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
 import { startGateway } from './start.ts';
+import { answerMetricsRequests } from './worker-metrics.ts';
 import { answerHealthRequests, type Ready, startWorkers } from './workers.ts';
 
 // Caches compiled modules in the system's temporary folder, to speed up the next start.
@@ -41,7 +43,9 @@ const printBanner = (
       ? ['Authentication:           none, so everyone may do everything. See docs/security.md.']
       : []),
     ...(auth.development ? [`Tokens of sample people:  ${url}/auth/development/people`] : []),
-    ...(adminUrl ? [`Health in detail:         ${adminUrl}/health/ready`] : []),
+    ...(adminUrl
+      ? [`Health in detail:         ${adminUrl}/health/ready`, `Metrics for Prometheus:   ${adminUrl}/metrics`]
+      : []),
     ...Object.entries(sources).map(([name, source]) => `  ${name.padEnd(10)} from ${SOURCES[source]}`),
     ...(supergraphFile ? [] : [`\nA first query across all three subgraphs:\n\n${EXAMPLE_QUERY}\n`]),
   ];
@@ -50,15 +54,26 @@ const printBanner = (
 
 const startCluster = async (workers: number) => {
   const started = await startWorkers(workers, () => createLog(readConfig(process.env, []).logLevel));
-  return withAdminServer(started, readConfig(process.env, []));
+  const { otlp, admin, http, logLevel } = readConfig(process.env, []);
+  const isRead = admin !== undefined || otlp.metrics !== undefined;
+  const published = isRead
+    ? withPublishedMetrics(started, { read: started.readMetrics, otlp, log: createLog(logLevel) })
+    : started;
+  return withAdminServer(published, { admin, http, logLevel });
 };
 
 await run(process.env, async () => {
   if (cluster.isWorker) {
-    const { url, sources, health, close } = await startGateway(process.env);
+    const { url, sources, health, metrics, close } = await startGateway(process.env);
     answerHealthRequests(health);
+    const sendLastMetrics = metrics && answerMetricsRequests(metrics);
     process.send?.({ url, sources } satisfies Ready);
-    return { close };
+    return {
+      close: async () => {
+        await close();
+        await sendLastMetrics?.();
+      },
+    };
   }
   // Not validated here: the process that starts the gateway reports all configuration errors at once.
   const workers = Number(process.env['CLUSTER_WORKERS']);

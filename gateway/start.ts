@@ -1,7 +1,9 @@
 import cluster from 'node:cluster';
 import product from '../package.json' with { type: 'json' };
+import { withAdminServer } from '../runtime/admin/server.ts';
 import type { Env } from '../runtime/env.ts';
-import { withAdminServer } from './admin/server.ts';
+import { createLog } from '../runtime/log.ts';
+import { withPublishedMetrics } from '../telemetry/metrics/publish.ts';
 import type { StartedGateway } from './started-gateway.ts';
 
 /** Starts the gateway for the bundled graph or, if SUPERGRAPH is set, for an external supergraph. Throws ConfigError. */
@@ -17,9 +19,12 @@ export const startGateway = async (env: Env): Promise<StartedGateway> => {
       subgraphs: started.sources,
     }),
   };
-  // The primary process of a cluster has the admin endpoints of all workers.
+  // The primary process of a cluster has the admin endpoints of all workers, and sends their metrics.
   if (cluster.isWorker) return gateway;
-  return withAdminServer(gateway, gateway.config);
+  const { config, metrics } = gateway;
+  const { otlp, logLevel } = config;
+  const published = metrics && withPublishedMetrics(gateway, { read: metrics.read, otlp, log: createLog(logLevel) });
+  return withAdminServer(published ?? gateway, config);
 };
 
 const startGraph = async (env: Env): Promise<StartedGateway> => {

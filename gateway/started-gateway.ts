@@ -1,4 +1,5 @@
 import type { Health } from '../runtime/http-app.ts';
+import type { Metrics } from '../telemetry/metrics/metrics.ts';
 import type { GatewayConfig } from './config.ts';
 
 /** A running gateway. */
@@ -11,5 +12,7 @@ export type StartedGateway = {
   readonly sources: Readonly<Record<string, 'provider' | 'sandbox' | 'remote'>>;
   /** Returns the state in detail, for operators. */
   readonly health: () => Health;
+  /** Undefined if nobody can read them. */
+  readonly metrics: Metrics | undefined;
   readonly close: () => Promise<void>;
 };

@@ -1,9 +1,11 @@
 import cluster, { type Worker } from 'node:cluster';
+import type { AdminSubject } from '../runtime/admin/server.ts';
 import type { Health } from '../runtime/http-app.ts';
 import type { Log } from '../runtime/log.ts';
-import type { AdminSubject } from './admin/server.ts';
+import type { Snapshot } from '../telemetry/metrics/snapshot.ts';
 import type { StartedGateway } from './started-gateway.ts';
 import { toWorkerEnv } from './worker-env.ts';
+import { createClusterMetrics } from './worker-metrics.ts';
 
 /*
  * Runs the gateway on several CPU cores with Node's cluster module. The primary process only starts and restarts workers.
@@ -49,11 +51,14 @@ export class WorkerFailedError extends Error {
   }
 }
 
+/** A running cluster. */
+export type Cluster = AdminSubject & Ready & { readonly readMetrics: () => Promise<Snapshot> };
+
 // Keeps a crash loop from occupying the CPU.
 const RESTART_AFTER_MS = 1_000;
 
 /** Starts workers, and replaces each one that exits. Throws WorkerFailedError if the first one fails to start. */
-export const startWorkers = async (count: number, openLog: () => Log): Promise<AdminSubject & Ready> => {
+export const startWorkers = async (count: number, openLog: () => Log): Promise<Cluster> => {
   const workers = new Set<Worker>();
   let isStopping = false;
   // With port 0, the first worker chooses the port for all.
@@ -88,6 +93,7 @@ export const startWorkers = async (count: number, openLog: () => Log): Promise<A
   await Promise.all(Array.from({ length: count - 1 }, (_, index) => startOne(index + 2)));
   return {
     ...ready,
+    readMetrics: createClusterMetrics(() => [...workers]),
     health: async () => {
       const states = await Promise.all([...workers].map(healthOf));
       // One that takes requests is enough.

@@ -19,6 +19,8 @@ export type Admission = {
    * Throws OverloadedError immediately if the queue is full, or when the signal fires before the request is admitted.
    */
   readonly acquire: (request: AdmissionRequest) => Promise<() => void>;
+  /** Returns the numbers of running and of queued requests, and the maximum of the first. */
+  readonly state: () => { readonly running: number; readonly queued: number; readonly limit: number };
 };
 
 /** Maximum numbers of running and of waiting requests. */
@@ -114,6 +116,7 @@ export const createAdmission = ({ running: maxRunning, waiting: maxWaiting }: Ad
   };
 
   return {
+    state: () => ({ running, queued: waiting, limit: maxRunning }),
     acquire: async ({ signal, client = UNKNOWN_CLIENT }) => {
       // The signal may have fired before the request body arrived; it would not fire again.
       if (signal.aborted) throw new OverloadedError('The request timed out before it was admitted.');

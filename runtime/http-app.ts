@@ -46,6 +46,18 @@ export type HttpAppOptions = {
   readonly turns: TurnQueue;
   /** Returns additional fields of the `/health/ready` response. A `status` other than `ok` means that it is not ready. */
   readonly health?: (() => Partial<Health> | Promise<Partial<Health>>) | undefined;
+  /** Called once a response has been sent, or its client has left. */
+  readonly onResponse?: ((exchange: HttpExchange) => void) | undefined;
+};
+
+/** A request and its response. */
+export type HttpExchange = {
+  readonly method: string;
+  /** The path's pattern, e.g. `/graphql`; undefined for a path that is not served. */
+  readonly route: string | undefined;
+  readonly status: number;
+  /** From the arrival of the header to the last byte of the response. */
+  readonly durationMs: number;
 };
 
 // The interval at which Node checks its read timeouts is derived from them. Node's default is 30 seconds.
@@ -65,6 +77,7 @@ export const createHttpApp = ({
   tls,
   turns,
   health = () => ({}),
+  onResponse,
 }: HttpAppOptions): HttpApp => {
   // Not ready any more, but still serving.
   let isDraining = false;
@@ -132,6 +145,12 @@ export const createHttpApp = ({
     connections.sending(reply.raw, byteLengthOf(payload));
     done();
   });
+  if (onResponse) {
+    app.addHook('onResponse', ({ method, routeOptions: { url: route } }, { statusCode: status, elapsedTime }, done) => {
+      onResponse({ method, route, status, durationMs: elapsedTime });
+      done();
+    });
+  }
   app.get('/health/live', async () => ({ status: 'ok' }));
   app.get('/health/ready', async (_request, reply) => {
     const state = { status: status(), ...(await health()) };

@@ -5,9 +5,10 @@ export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'isLevelEna
 
 /** Valid values of `LOG_LEVEL`. */
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Creates a logger that writes one JSON object per line to standard output. */
-export const createLog = (level: (typeof LOG_LEVELS)[number]): Logger =>
+export const createLog = (level: LogLevel): Logger =>
   pino({
     level,
     base: null,

@@ -155,6 +155,16 @@ export type OperationEvent = {
 /** A request was refused before its operation was read. */
 export type RefusalEvent = { readonly type: 'refusal'; readonly code: string };
 
+/** A response was sent to a request over HTTP, by a gateway or a subgraph process. */
+export type HttpRequestEvent = {
+  readonly type: 'http.request';
+  readonly method: string;
+  /** The path's pattern, e.g. `/graphql`; undefined for a path that is not served. */
+  readonly route: string | undefined;
+  readonly status: number;
+  readonly durationMs: number;
+};
+
 export type TelemetryEvent =
   | ProviderRequestEvent
   | ProviderRetryEvent
@@ -168,4 +178,5 @@ export type TelemetryEvent =
   | FetchEvent
   | PlanEvent
   | OperationEvent
-  | RefusalEvent;
+  | RefusalEvent
+  | HttpRequestEvent;

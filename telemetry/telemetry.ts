@@ -1,4 +1,5 @@
 import type { TelemetryEvent } from './events.ts';
+import { createStateSources, type StateSources } from './state.ts';
 
 /** Receives each event of a process, or of one client request. Must not throw. */
 export type TelemetryListener = {
@@ -9,8 +10,8 @@ export type TelemetryListener = {
 /** Receives the events of one client request. */
 export type RequestListener = { readonly on: (event: TelemetryEvent) => void };
 
-/** The stream of a process's events. */
-export type Telemetry = {
+/** The stream of a process's events, and its state. */
+export type Telemetry = StateSources & {
   /** Announces an event to the listeners of the process and of the client requests that it is part of. */
   readonly emit: (event: TelemetryEvent, requests?: ReadonlySet<RequestListener>) => void;
   /** Adds a listener. Returns a function that removes it. */
@@ -23,6 +24,7 @@ export const createTelemetry = (): Telemetry => {
   // Replaced, not changed, so that a listener may be removed while an event is announced.
   let listeners: readonly TelemetryListener[] = [];
   return {
+    ...createStateSources(),
     emit: (event, requests = NO_REQUESTS) => {
       for (const request of requests) request.on(event);
       for (const listener of listeners) listener.on(event, requests);

@@ -106,6 +106,7 @@ const openGatewayServer = async (
     turns,
     // Anybody may ask for it. The admin endpoints have the details.
     health: config.isProduction ? undefined : details,
+    onResponse: (exchange) => telemetry.emit({ type: 'http.request', ...exchange }),
   });
   /** The senders of requests, also of those that are refused later. */
   const identities = new WeakMap<FastifyRequest, Identity>();
@@ -164,6 +165,8 @@ const openGatewayServer = async (
     sendRefusal(reply, refusal);
     return undefined;
   };
+  const admission = createAdmission(config.admission);
+  telemetry.describe('admission', admission.state);
   const arrivals = new WeakMap<FastifyRequest, Arrival>();
   const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Arrival;
   app.route({
@@ -207,7 +210,7 @@ const openGatewayServer = async (
     },
     ...(config.explorer && { onSend: addLandingPageHeaders }),
     handler: withAdmission(
-      createAdmission(config.admission),
+      admission,
       arrivalOf,
       fastifyApolloHandler<RequestContext>(apollo, {
         context: async (request, reply) => {

@@ -14,7 +14,7 @@ import {
 } from '../../subgraphs/kit/infrastructure.ts';
 import { hasCredentials, type Subgraph, type SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import { isForTenantsOnly, openConfiguredTenants, type Tenants } from '../../subgraphs/kit/tenants.ts';
-import { createTelemetry } from '../../telemetry/telemetry.ts';
+import { startTelemetry } from '../../telemetry/start.ts';
 import { type GatewayConfig, isSandboxAllowed, readConfig, urlVariable, withoutSecrets } from '../config.ts';
 import type { ProviderCosts } from '../cost/estimate-calls.ts';
 import { startGatewayServer } from '../http/server.ts';
@@ -55,7 +55,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     if (module) throw new ConfigError(tenantsUnreachable(module));
   }
   const log = createLog(config.logLevel);
-  const telemetry = createTelemetry();
+  const { telemetry, metrics, close: closeTelemetry } = startTelemetry(config);
   const { infrastructure, redis, health } = createProcessInfrastructure(env, log, telemetry);
   const sandboxes: StartedSandbox[] = [];
   const environments = new Map<string, Env>();
@@ -122,8 +122,10 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       config,
       sources: sourcesOf(config, sandboxed),
       health: server.health,
+      metrics,
       close: async () => {
         await server.close();
+        closeTelemetry();
         redis?.close();
         tenants?.close();
         await closeAll(sandboxes);
@@ -131,6 +133,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     };
   } catch (error) {
     await closeAll(created);
+    closeTelemetry();
     redis?.close();
     tenants?.close();
     await closeAll(sandboxes);

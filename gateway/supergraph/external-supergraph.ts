@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.ts';
 import { createLog, type Log } from '../../runtime/log.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
-import { createTelemetry } from '../../telemetry/telemetry.ts';
+import { startTelemetry } from '../../telemetry/start.ts';
 import { type GatewayConfig, readConfig } from '../config.ts';
 import { SupergraphError, type SupergraphSource } from '../execution/gateway.ts';
 import { startGatewayServer } from '../http/server.ts';
@@ -25,7 +25,7 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
   );
   const log = createLog(config.logLevel);
   const supergraph = await openSupergraph(file, log);
-  const telemetry = createTelemetry();
+  const { telemetry, metrics, close: closeTelemetry } = startTelemetry(config);
   const { redis, health } = infrastructure?.createProcessInfrastructure(env, log, telemetry) ?? NO_INFRASTRUCTURE;
   const transports = createExternalTransports(config, log);
   try {
@@ -35,13 +35,16 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
       config,
       sources: Object.fromEntries([...subgraphsOf(supergraph.sdl).keys()].map((name) => [name, 'remote'])),
       health: server.health,
+      metrics,
       close: async () => {
         await server.close();
+        closeTelemetry();
         redis?.close();
       },
     };
   } catch (error) {
     await transports.close();
+    closeTelemetry();
     redis?.close();
     throw error instanceof SupergraphError ? cannotBeUsed(file, error.message) : error;
   }

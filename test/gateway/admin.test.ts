@@ -131,7 +131,7 @@ describe('a configuration that cannot be used', () => {
     onTestFinished(taken.close);
     const { port } = new URL(taken.url);
     expect(await problemOf({ ADMIN_PORT: port })).toBe(
-      `ADMIN_PORT: the gateway cannot listen at 127.0.0.1, port ${port} (EADDRINUSE).`,
+      `ADMIN_PORT: the admin endpoints cannot listen at 127.0.0.1, port ${port} (EADDRINUSE).`,
     );
   });
 });

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
-import { createHostPolicy, type HostPolicy } from '../../runtime/hosts.ts';
+import { createHostPolicy, type HostPolicy } from '../hosts.ts';
 
 export type AdminConfig = {
   readonly host: string;

@@ -1,19 +1,37 @@
 import { isIPv6 } from 'node:net';
-import { isCrossSite } from '../../runtime/cross-site.ts';
-import { ConfigError } from '../../runtime/env.ts';
-import { createHttpApp, type Health } from '../../runtime/http-app.ts';
-import type { Refusal } from '../../runtime/http-errors.ts';
-import type { Running } from '../../runtime/lifecycle.ts';
-import { createLog } from '../../runtime/log.ts';
-import { sendRefusal } from '../../runtime/send-refusal.ts';
-import { createTurnQueue } from '../../runtime/turn-queue.ts';
-import type { GatewayConfig } from '../config.ts';
+import { isCrossSite } from '../cross-site.ts';
+import { ConfigError } from '../env.ts';
+import { createHttpApp, type Health } from '../http-app.ts';
+import type { Refusal } from '../http-errors.ts';
+import type { HttpLimits } from '../http-limits.ts';
+import type { Running } from '../lifecycle.ts';
+import { createLog, type LogLevel } from '../log.ts';
+import { sendRefusal } from '../send-refusal.ts';
+import { createTurnQueue } from '../turn-queue.ts';
 import type { AdminConfig } from './config.ts';
 
-/** The subject of the admin endpoints: a gateway, or a cluster of its workers. */
+/** What the admin server serves: a gateway, a cluster of its workers, or a process with subgraphs. */
 export type AdminSubject = Running & {
   /** Returns the state in detail. */
   readonly health: () => Health | Promise<Health>;
+  /** Served besides `/health`. */
+  readonly adminRoutes?: readonly AdminRoute[] | undefined;
+};
+
+/** A text that operators can read, e.g. at `/metrics`. */
+export type AdminRoute = {
+  readonly path: string;
+  /** With its `content-type`. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly read: () => string | Promise<string>;
+};
+
+/** The configuration of a process with an admin server. */
+export type AdminOptions = {
+  /** Undefined if it is off. */
+  readonly admin: AdminConfig | undefined;
+  readonly http: HttpLimits;
+  readonly logLevel: LogLevel;
 };
 
 const ADDRESS_REFUSED: Refusal = {
@@ -29,12 +47,12 @@ const PAGE_REFUSED: Refusal = {
 };
 
 /**
- * Serves the admin endpoints of a gateway beside it, if they are configured: `/health/live`, and `/health/ready` in detail. They
- * are reachable until the gateway has stopped. Throws ConfigError if the port cannot be used.
+ * Serves the admin endpoints of a process beside it, if they are configured: `/health/live`, `/health/ready` in detail, and those
+ * of the subject. They are reachable until the subject has stopped. Throws ConfigError if the port cannot be used.
  */
 export const withAdminServer = async <Subject extends AdminSubject>(
   subject: Subject,
-  { admin, http, logLevel }: Pick<GatewayConfig, 'admin' | 'http' | 'logLevel'>,
+  { admin, http, logLevel }: AdminOptions,
 ): Promise<Subject & { readonly adminUrl: string | undefined }> => {
   if (!admin) return { ...subject, adminUrl: undefined };
   const { app, listen, close } = createHttpApp({
@@ -51,6 +69,12 @@ export const withAdminServer = async <Subject extends AdminSubject>(
     if (refusal) return void sendRefusal(reply.header('connection', 'close'), refusal);
     done();
   });
+  for (const { path, headers, read } of subject.adminRoutes ?? []) {
+    // Read anew each time: a response from a cache would be about the past.
+    app.get(path, async (_request, reply) =>
+      reply.headers({ 'cache-control': 'no-store', ...headers }).send(await read()),
+    );
+  }
   try {
     const adminUrl = await listen(admin);
     return {
@@ -64,7 +88,7 @@ export const withAdminServer = async <Subject extends AdminSubject>(
   } catch (error) {
     await subject.close();
     const code = error instanceof Error && 'code' in error ? ` (${error.code})` : '';
-    throw new ConfigError(`ADMIN_PORT: the gateway cannot listen at ${admin.host}, port ${admin.port}${code}.`);
+    throw new ConfigError(`ADMIN_PORT: the admin endpoints cannot listen at ${admin.host}, port ${admin.port}${code}.`);
   }
 };
 

@@ -1,0 +1,92 @@
+import type { TelemetryEvent } from '../events.ts';
+import type { Telemetry } from '../telemetry.ts';
+import type { Registry } from './registry.ts';
+
+const toSeconds = (ms: number): number => ms / 1_000;
+
+/** The methods that have a series of their own. Others count as `_OTHER`, as in OpenTelemetry's conventions. */
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/** Records the events of a process as metrics. Returns a function that ends it. */
+export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Registry): (() => void) => {
+  const operationDuration = histogram('tributary.operation.duration');
+  const operationErrors = counter('tributary.operation.errors');
+  const operationStale = counter('tributary.operation.stale');
+  const operationCalls = counter('tributary.operation.calls');
+  const clientCalls = counter('tributary.client.calls');
+  const clientOperations = counter('tributary.client.operations');
+  const refusals = counter('tributary.request.refusals');
+  const httpDuration = histogram('http.server.request.duration');
+  const planDuration = histogram('tributary.plan.duration');
+  const fetchDuration = histogram('tributary.fetch.duration');
+  const providerDuration = histogram('tributary.provider.request.duration');
+  const providerRetries = counter('tributary.provider.retries');
+  const providerRefusals = counter('tributary.provider.refusals');
+  const providerPauses = counter('tributary.provider.pauses');
+  const providerWait = histogram('tributary.provider.wait');
+  const cacheReads = counter('tributary.cache.reads');
+  const staleAge = histogram('tributary.cache.stale.age');
+  const invalidations = counter('tributary.cache.invalidations');
+  const batchKeys = histogram('tributary.batch.keys');
+
+  const on = (event: TelemetryEvent): void => {
+    switch (event.type) {
+      case 'operation': {
+        const { operationName = '', kind = '', outcome, codes, stale, calls, client, durationMs } = event;
+        operationDuration.record(toSeconds(durationMs), operationName, kind, outcome);
+        for (const code of codes) operationErrors.add(1, operationName, code);
+        if (stale > 0) operationStale.add(1, operationName);
+        for (const { subgraph, calls: count } of calls) {
+          if (count === 0) continue;
+          operationCalls.add(count, operationName, subgraph);
+          clientCalls.add(count, client.name, subgraph);
+        }
+        clientOperations.add(1, client.name, outcome);
+        return;
+      }
+      case 'refusal':
+        refusals.add(1, event.code);
+        return;
+      case 'http.request': {
+        const { method, status, route = '', durationMs } = event;
+        httpDuration.record(toSeconds(durationMs), METHODS.has(method) ? method : '_OTHER', String(status), route);
+        return;
+      }
+      case 'plan':
+        planDuration.record(toSeconds(event.durationMs), event.isFailed ? 'error' : 'ok');
+        return;
+      case 'fetch':
+        fetchDuration.record(toSeconds(event.durationMs), event.subgraph, event.errors > 0 ? 'error' : 'ok');
+        return;
+      case 'provider.request':
+        providerDuration.record(toSeconds(event.durationMs), event.subgraph, event.operation, event.code ?? 'ok');
+        return;
+      case 'provider.retry':
+        providerRetries.add(1, event.subgraph, event.operation);
+        return;
+      case 'provider.refusal':
+        providerRefusals.add(1, event.subgraph, event.reason);
+        return;
+      case 'provider.pause':
+        providerPauses.add(1, event.subgraph);
+        return;
+      case 'provider.permit':
+        providerWait.record(toSeconds(event.waitedMs), event.subgraph);
+        return;
+      case 'cache.read': {
+        const { subgraph, operation, hits, stale, misses, oldestMs } = event;
+        if (hits > 0) cacheReads.add(hits, subgraph, operation, 'hit');
+        if (stale > 0) cacheReads.add(stale, subgraph, operation, 'stale');
+        if (misses > 0) cacheReads.add(misses, subgraph, operation, 'miss');
+        if (stale > 0) staleAge.record(toSeconds(oldestMs), subgraph);
+        return;
+      }
+      case 'cache.invalidation':
+        invalidations.add(event.tags, event.subgraph);
+        return;
+      case 'batch':
+        batchKeys.record(event.keys, event.subgraph, event.operation);
+    }
+  };
+  return telemetry.listen({ on });
+};

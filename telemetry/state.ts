@@ -1,0 +1,187 @@
+/*
+ * The state of a process, as metrics and the status page show it: plain data, read when somebody asks for it. Parts of the process
+ * describe themselves by a source, a function that returns their state now.
+ */
+
+/** The use of a rate limit. */
+export type LimitState = {
+  /** As in the provider's definition, e.g. `account`. */
+  readonly name: string;
+  /** Requests or units of cost in the window, as far as this process knows. */
+  readonly used: number;
+  /** Requests or units of cost that the window holds. */
+  readonly limit: number;
+  /** How much longer no request is sent under this limit, in milliseconds; 0 if it is not paused. */
+  readonly pausedMs: number;
+};
+
+/** The circuit breaker of an operation. */
+export type BreakerState = { readonly operation: string; readonly state: 'closed' | 'half_open' | 'open' };
+
+/** A provider with one credential, or with all credentials of a subgraph together. */
+export type ProviderState = {
+  readonly subgraph: string;
+  /** Requests that wait for a permit. */
+  readonly queued: number;
+  /** Requests that hold a permit. */
+  readonly running: number;
+  /** Maximum number of running requests. */
+  readonly concurrency: number;
+  readonly limits: readonly LimitState[];
+  /** The circuit breakers that have ever opened. All others are closed. */
+  readonly breakers: readonly BreakerState[];
+  /** The retries that the budget grants now. */
+  readonly retryBudget: number;
+  /** Connections that send a request or wait for its response, and their maximum. */
+  readonly connections: { readonly busy: number; readonly limit: number };
+};
+
+/** The state of all connections to a provider. */
+export type SubgraphProviderState = ProviderState & {
+  /** The number of credentials that are in use. */
+  readonly credentials: number;
+};
+
+/** The cache of reads in the memory of this process. */
+export type CacheState = { readonly bytes: number; readonly limitBytes: number };
+
+/** The requests that a process runs and those that wait for it. */
+export type AdmissionState = { readonly running: number; readonly queued: number; readonly limit: number };
+
+/** The compiled operations. */
+export type PlanCacheState = { readonly entries: number; readonly bytes: number };
+
+/** `full`: it may be read, and refuses writes. */
+export type RedisState = 'ok' | 'full' | 'down';
+
+/** The Node.js process. */
+export type NodeState = {
+  readonly version: string;
+  readonly uptimeS: number;
+  /** CPU time that the process has used. */
+  readonly cpuS: number;
+  /** How late the event loop was, and the part of the time that it was busy, in the last 10 seconds. */
+  readonly eventLoop: {
+    readonly delayP50S: number;
+    readonly delayP99S: number;
+    readonly delayMaxS: number;
+    readonly utilization: number;
+  };
+  readonly memory: {
+    readonly rssBytes: number;
+    readonly heapUsedBytes: number;
+    readonly heapLimitBytes: number;
+  };
+};
+
+/** Parts of which a process has one. A new source replaces the one before it. */
+type Parts = {
+  readonly cache: CacheState;
+  readonly admission: AdmissionState;
+  readonly planCache: PlanCacheState;
+  readonly redis: RedisState;
+  readonly node: NodeState;
+};
+
+/** The state of a process. A part that it does not have is undefined. */
+export type ProcessState = { readonly [Part in keyof Parts]: Parts[Part] | undefined } & {
+  readonly providers: readonly SubgraphProviderState[];
+};
+
+/** The sources of a process's state. */
+export type StateSources = {
+  /** Adds the source of a part. Returns a function that removes it. */
+  readonly describe: <Part extends keyof Parts>(part: Part, read: () => Parts[Part]) => () => void;
+  /** Adds a source for each credential of a provider. Returns a function that removes it. */
+  readonly describeProvider: (read: () => ProviderState) => () => void;
+  readonly state: () => ProcessState;
+};
+
+export const createStateSources = (): StateSources => {
+  const parts: { readonly [Part in keyof Parts]: Slot<Parts[Part]> } = {
+    cache: createSlot(),
+    admission: createSlot(),
+    planCache: createSlot(),
+    redis: createSlot(),
+    node: createSlot(),
+  };
+  const providers = new Set<() => ProviderState>();
+  return {
+    describe: (part, read) => parts[part].fill(read),
+    describeProvider: (read) => {
+      providers.add(read);
+      return () => void providers.delete(read);
+    },
+    state: () => ({
+      providers: bySubgraph([...providers].map((read) => read())),
+      cache: parts.cache.read(),
+      admission: parts.admission.read(),
+      planCache: parts.planCache.read(),
+      redis: parts.redis.read(),
+      node: parts.node.read(),
+    }),
+  };
+};
+
+/** The place of a source. */
+type Slot<Value> = {
+  readonly fill: (read: () => Value) => () => void;
+  readonly read: () => Value | undefined;
+};
+
+const createSlot = <Value>(): Slot<Value> => {
+  let current: (() => Value) | undefined;
+  return {
+    fill: (read) => {
+      current = read;
+      return () => {
+        if (current === read) current = undefined;
+      };
+    },
+    read: () => current?.(),
+  };
+};
+
+/** Joins the states of the credentials of each subgraph's provider. */
+const bySubgraph = (states: readonly ProviderState[]): SubgraphProviderState[] => {
+  const subgraphs = new Map<string, SubgraphProviderState>();
+  for (const state of states) {
+    const known = subgraphs.get(state.subgraph);
+    subgraphs.set(state.subgraph, known ? join(known, state) : { ...state, ...worst(state), credentials: 1 });
+  }
+  return [...subgraphs.values()];
+};
+
+const join = (known: SubgraphProviderState, state: ProviderState): SubgraphProviderState => ({
+  subgraph: known.subgraph,
+  queued: known.queued + state.queued,
+  running: known.running + state.running,
+  concurrency: known.concurrency + state.concurrency,
+  ...worst({ limits: [...known.limits, ...state.limits], breakers: [...known.breakers, ...state.breakers] }),
+  retryBudget: Math.min(known.retryBudget, state.retryBudget),
+  connections: {
+    busy: known.connections.busy + state.connections.busy,
+    limit: known.connections.limit + state.connections.limit,
+  },
+  credentials: known.credentials + 1,
+});
+
+const SEVERITY: Readonly<Record<BreakerState['state'], number>> = { closed: 0, half_open: 1, open: 2 };
+
+/** Keeps, by name, the limit that is used most, with the longest pause, and the breaker that is furthest open. */
+const worst = ({ limits, breakers }: Pick<ProviderState, 'limits' | 'breakers'>) => {
+  const byName = new Map<string, LimitState>();
+  for (const limit of limits) {
+    const known = byName.get(limit.name) ?? limit;
+    const most = share(limit) > share(known) ? limit : known;
+    byName.set(limit.name, { ...most, pausedMs: Math.max(limit.pausedMs, known.pausedMs) });
+  }
+  const byOperation = new Map<string, BreakerState>();
+  for (const breaker of breakers) {
+    const known = byOperation.get(breaker.operation);
+    if (!known || SEVERITY[breaker.state] > SEVERITY[known.state]) byOperation.set(breaker.operation, breaker);
+  }
+  return { limits: [...byName.values()], breakers: [...byOperation.values()] };
+};
+
+const share = ({ used, limit }: LimitState): number => used / limit;
