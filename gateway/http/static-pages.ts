@@ -41,7 +41,7 @@ export const registerPages = async (
     await registerPage(app, '/graphiql', {
       root: join(CLIENTS, 'explorer/dist'),
       headers: EXPLORER_HEADERS,
-      settings: { hasPeople: auth.development, hasEstimates: config.reportAllowed },
+      settings: { hasPeople: auth.development, hasEstimates: config.reportAllowed, hasStatus: config.statusPage },
     });
   }
   if (desk) {

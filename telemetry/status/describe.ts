@@ -28,7 +28,7 @@ export type SilentProcess = { readonly pid: number; readonly status: string };
 
 export type DescribeOptions = {
   readonly product: string;
-  /** Where the data of each subgraph come from. Those that are not named here were recorded under another supergraph. */
+  /** Where the data of each subgraph come from. Those that are not named here are in other processes. */
   readonly sources: Readonly<Record<string, SubgraphStatus['source']>>;
   /** Whether the processes fetch from subgraphs, as gateways do. */
   readonly fetches: boolean;
@@ -78,7 +78,11 @@ const describeSubgraphs = (
     reports.flatMap(({ state }) => state.providers),
     ({ subgraph }) => subgraph,
   );
-  return Object.entries(sources).map(([subgraph, source]) =>
+  // An external supergraph may have got others since its gateway started.
+  const others = [...records.keys()]
+    .filter((subgraph) => !(subgraph in sources))
+    .map((name) => [name, 'remote'] as const);
+  return [...Object.entries(sources), ...others].map(([subgraph, source]) =>
     describeSubgraph({ subgraph, source }, records.get(subgraph) ?? [], joinStates(states.get(subgraph) ?? [])),
   );
 };
