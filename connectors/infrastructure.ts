@@ -31,6 +31,7 @@ export const createInfrastructure = ({
   telemetry = createTelemetry(),
 }: InfrastructureOptions): Infrastructure => {
   const memory = cacheBytes > 0 ? createMemoryStore({ maxBytes: cacheBytes }) : undefined;
+  if (memory) telemetry.describe('cache', memory.state);
   return {
     openStore: memory && (redis ? createRedisStore(redis, memory) : () => memory),
     rateLimiter: redis ? createRedisRateLimiter(redis) : createMemoryRateLimiter(),

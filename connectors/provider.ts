@@ -5,7 +5,7 @@ import type { ProviderDefinition } from './define-provider.ts';
 import { UpstreamError } from './errors.ts';
 import type { Infrastructure } from './infrastructure.ts';
 import type { Middleware, RequestOptions } from './middleware/chain.ts';
-import { withBreaker } from './middleware/circuit-breaker.ts';
+import { createCircuits, withBreaker } from './middleware/circuit-breaker.ts';
 import { createRateLimits, withRateLimit } from './middleware/rate-limit.ts';
 import { createRetryBudget, withRetry } from './middleware/retry.ts';
 import { createRequestScheduler, type RequestScheduler } from './rate-limits/scheduler.ts';
@@ -186,6 +186,8 @@ const openConnection = <
     concurrency,
     telemetry,
   });
+  const retryBudget = createRetryBudget();
+  const circuits = createCircuits();
   const http = createHttpConnector({
     subgraph,
     timeoutMs,
@@ -194,11 +196,19 @@ const openConnection = <
     ...(transport.isSuccess && { isSuccess: transport.isSuccess }),
     middleware: [
       noStore,
-      withRetry({ subgraph, budget: createRetryBudget(), telemetry }),
+      withRetry({ subgraph, budget: retryBudget, telemetry }),
       withRateLimit({ subgraph, scheduler, rateLimiter, limits, parseRateLimit, telemetry }),
-      withBreaker(subgraph, telemetry),
+      withBreaker(subgraph, telemetry, circuits),
     ],
   });
+  const stopDescribing = telemetry.describeProvider(() => ({
+    subgraph,
+    ...scheduler.state(),
+    limits: limits.all().map(([name, window]) => ({ name, ...rateLimiter.useOf(window) })),
+    breakers: circuits.states(),
+    retryBudget: retryBudget.left(),
+    connections: http.connections(),
+  }));
   const client = transport.connect(http, settings);
   const api = definition.api(client, settings);
 
@@ -233,7 +243,7 @@ const openConnection = <
     },
     forecast: scheduler.forecast,
     warmUp: async () => transport.warmUp?.(client),
-    close: http.close,
+    close: () => http.close().finally(stopDescribing),
   };
 };
 

@@ -488,7 +488,7 @@ export const readConfig = (
     readiness: values.READINESS,
     // A worker of several knows of itself alone.
     statusPage: !isProduction && explorer && values.CLUSTER_WORKERS === 1,
-    otlp: toOtlpConfig(values, 'tributary-gateway'),
+    otlp: toOtlpConfig(values, { defaultServiceName: 'tributary-gateway', env }),
     corsOrigins: values.CORS_ORIGINS,
     authorization: {
       unauthorized: values.UNAUTHORIZED,

@@ -64,7 +64,7 @@ const startCluster = async (workers: number) => {
     ? withPublishedMetrics(started, { read: started.readMetrics, otlp, log: createLog(logLevel) })
     : started;
   const { readStatus: read, sources } = started;
-  const statusRoutes = admin ? createStatusRoutes({ product: product.version, sources, fetches: true, read }) : [];
+  const statusRoutes = admin ? createStatusRoutes({ product: product.version, sources, kind: 'gateway', read }) : [];
   const adminRoutes = [...(published.adminRoutes ?? []), ...statusRoutes];
   return withAdminServer({ ...published, adminRoutes }, { admin, http, logLevel });
 };

@@ -27,7 +27,7 @@ export const startGateway = async (env: Env): Promise<StartedGateway> => {
   const published = metrics && withPublishedMetrics(gateway, { read: metrics.read, otlp, log: createLog(logLevel) });
   const subject: StartedGateway & AdminSubject = published ?? gateway;
   const statusRoutes = report
-    ? createStatusRoutes({ product: product.version, sources, fetches: true, read: () => [report()] })
+    ? createStatusRoutes({ product: product.version, sources, kind: 'gateway', read: () => [report()] })
     : [];
   return withAdminServer({ ...subject, adminRoutes: [...(subject.adminRoutes ?? []), ...statusRoutes] }, config);
 };

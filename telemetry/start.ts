@@ -12,7 +12,7 @@ export type TelemetryConfig = {
   readonly otlp: OtlpConfig;
   readonly readiness: Readiness;
   /** Whether the status page is served at the main port. */
-  readonly statusPage: boolean;
+  readonly statusPage?: boolean;
 };
 
 /** The telemetry of a running process. */
@@ -28,7 +28,7 @@ export type RunningTelemetry = {
 export type ReadReport = () => Omit<ProcessReport, 'status'>;
 
 /** Creates the stream of a process's events with those who listen to it, as far as somebody can read what they record. */
-export const startTelemetry = ({ admin, otlp, readiness, statusPage }: TelemetryConfig): RunningTelemetry => {
+export const startTelemetry = ({ admin, otlp, readiness, statusPage = false }: TelemetryConfig): RunningTelemetry => {
   const telemetry = createTelemetry();
   const node = admin || otlp.metrics || statusPage ? watchNode() : undefined;
   if (node) telemetry.describe('node', node.state);

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
 import type { BreakerEvent } from '../../telemetry/events.ts';
 import { MAX_OPERATIONS } from '../../telemetry/max-operations.ts';
+import type { BreakerState } from '../../telemetry/state.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { isUpstreamError, UpstreamError } from '../errors.ts';
 import type { Middleware, ProviderRequest, ProviderResponse, ResponseType } from './chain.ts';
@@ -18,9 +19,41 @@ type State =
   | { readonly kind: 'closed' }
   | { readonly kind: 'open'; readonly until: number; readonly backoff: IBackoff<unknown> }
   /** A probe is in flight; `decided` resolves when it ends. */
-  | { readonly kind: 'half open'; readonly decided: PromiseWithResolvers<void>; readonly backoff: IBackoff<unknown> };
+  | { readonly kind: 'half_open'; readonly decided: PromiseWithResolvers<void>; readonly backoff: IBackoff<unknown> };
 
-type Circuit = { readonly operation: string; failures: number; state: State; lastFailure?: unknown };
+type Circuit = {
+  readonly operation: string;
+  failures: number;
+  state: State;
+  /** Whether it has ever opened. */
+  hasOpened: boolean;
+  lastFailure?: unknown;
+};
+
+/** The circuit breakers of one credential, by operation. */
+export type Circuits = {
+  readonly of: (operation: string) => Circuit;
+  /** Returns the states of those that have ever opened. */
+  readonly states: () => BreakerState[];
+};
+
+export const createCircuits = (): Circuits => {
+  const circuits = new LRUCache<string, Circuit>({ max: MAX_OPERATIONS });
+  return {
+    of: (operation) => {
+      let circuit = circuits.get(operation);
+      if (!circuit) {
+        circuit = { operation, failures: 0, state: { kind: 'closed' }, hasOpened: false };
+        circuits.set(operation, circuit);
+      }
+      return circuit;
+    },
+    states: () =>
+      [...circuits.values()]
+        .filter(({ hasOpened }) => hasOpened)
+        .map(({ operation, state: { kind } }) => ({ operation, state: kind })),
+  };
+};
 
 /**
  * A circuit breaker for each operation. After 5 consecutive failures, requests fail immediately with UPSTREAM_UNAVAILABLE,
@@ -29,27 +62,22 @@ type Circuit = { readonly operation: string; failures: number; state: State; las
  * Rejections, 429s and cancelled requests do not count: they say nothing about the provider's health. A stream counts once it
  * is closed; as a probe, once it begins.
  */
-export const withBreaker = (subgraph: string, { emit }: Telemetry): Middleware => {
-  const circuits = new LRUCache<string, Circuit>({ max: MAX_OPERATIONS });
+export const withBreaker = (
+  subgraph: string,
+  { emit }: Telemetry,
+  circuits: Circuits = createCircuits(),
+): Middleware => {
   const backoffs = new ExponentialBackoff({
     initialDelay: BREAK_MS,
     maxDelay: BREAK_MS * 10,
     generator: halfJitterGenerator,
   });
 
-  const circuitOf = (operation: string): Circuit => {
-    let circuit = circuits.get(operation);
-    if (!circuit) {
-      circuit = { operation, failures: 0, state: { kind: 'closed' } };
-      circuits.set(operation, circuit);
-    }
-    return circuit;
-  };
-
   const announce = ({ operation }: Circuit, state: BreakerEvent['state']): void =>
     emit({ type: 'provider.breaker', subgraph, operation, state });
 
   const open = (circuit: Circuit, backoff: IBackoff<unknown>): void => {
+    circuit.hasOpened = true;
     circuit.state = { kind: 'open', until: monotonicNow() + backoff.duration, backoff };
     announce(circuit, 'open');
   };
@@ -87,7 +115,7 @@ export const withBreaker = (subgraph: string, { emit }: Telemetry): Middleware =
       request: ProviderRequest<ResponseType>,
     ): Promise<ProviderResponse<ResponseType>> => {
       const decided = Promise.withResolvers<void>();
-      circuit.state = { kind: 'half open', decided, backoff };
+      circuit.state = { kind: 'half_open', decided, backoff };
       announce(circuit, 'half_open');
       try {
         const response = await next(request);
@@ -111,10 +139,10 @@ export const withBreaker = (subgraph: string, { emit }: Telemetry): Middleware =
 
     return async (request) => {
       const { operation, signal } = request;
-      const circuit = circuitOf(operation);
-      if (circuit.state.kind === 'half open') await waitForProbe(circuit.state.decided.promise);
+      const circuit = circuits.of(operation);
+      if (circuit.state.kind === 'half_open') await waitForProbe(circuit.state.decided.promise);
       const { state } = circuit;
-      if (state.kind === 'half open' || (state.kind === 'open' && monotonicNow() < state.until)) {
+      if (state.kind === 'half_open' || (state.kind === 'open' && monotonicNow() < state.until)) {
         emit({ type: 'provider.refusal', subgraph, operation, reason: 'circuit_open' }, request.requestStats);
         throw circuitOpenError(operation, circuit);
       }

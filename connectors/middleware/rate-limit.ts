@@ -44,6 +44,8 @@ export type RateLimits = {
   readonly windowsOf: (operation: string) => readonly RateWindow[];
   /** The operation's rate window under this limit; undefined if the limit does not apply to it. */
   readonly windowOf: (name: string, operation: string) => RateWindow | undefined;
+  /** Returns the rate windows of all operations so far, each once, by the names of their limits. */
+  readonly all: () => readonly (readonly [name: string, window: RateWindow])[];
 };
 
 /** The rate limits of one credential. `credentialId` distinguishes credentials and contains no part of them. */
@@ -80,6 +82,13 @@ export const createRateLimits = (
   return {
     windowsOf: (operation) => find(operation).all,
     windowOf: (name, operation) => find(operation).byName.get(name),
+    all: () => {
+      const byKey = new Map<string, readonly [string, RateWindow]>();
+      for (const { byName } of known.values()) {
+        for (const entry of byName) byKey.set(entry[1].key, entry);
+      }
+      return [...byKey.values()];
+    },
   };
 };
 

@@ -12,6 +12,8 @@ export type RetryBudget = {
   readonly deposit: () => void;
   /** Takes one retry from the budget; false if it is spent. */
   readonly withdraw: () => boolean;
+  /** Returns the retries that it grants now, whole and in part. */
+  readonly left: () => number;
 };
 
 /** Retries that the budget grants per request, and per second where there are few requests. */
@@ -40,6 +42,10 @@ export const createRetryBudget = (): RetryBudget => {
       if (left < 1) return false;
       left -= 1;
       return true;
+    },
+    left: () => {
+      fill(0);
+      return left;
     },
   };
 };

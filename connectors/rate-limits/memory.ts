@@ -132,7 +132,12 @@ export type RateLimiter = {
    * window's present use. Takes nothing.
    */
   readonly forecast: (window: RateWindow, requests: number) => number;
+  /** Returns the window's present use, by what this process knows. */
+  readonly useOf: (window: RateWindow) => WindowUse;
 };
+
+/** The use of a rate window, in requests or units of cost, and how much longer it is paused, in milliseconds. */
+export type WindowUse = { readonly used: number; readonly limit: number; readonly pausedMs: number };
 
 /** Maximum delay of a request while its rate window has room, in milliseconds. Leaves room for later requests. */
 export const MAX_SPACING_MS = 250;
@@ -313,6 +318,16 @@ export const createMemoryRateLimiter = ({ now = monotonicNow }: { now?: () => nu
       const spacingMs = Math.min(MAX_SPACING_MS, window.windowMs / (state.calls / 2 + 1));
       const later = Math.max(0, requests - left);
       return Math.ceil(pauseMs + spaced * spacingMs + (later / state.calls) * window.windowMs);
+    },
+    useOf: ({ key, calls }) => {
+      const state = states.get(key);
+      if (!state) return { used: 0, limit: calls, pausedMs: 0 };
+      prune(state);
+      return {
+        used: usedUnits(state),
+        limit: state.calls,
+        pausedMs: Math.max(0, state.pausedUntil - now()),
+      };
     },
     update: (window, update, reservation) => {
       const { calls, remaining, pauseMs, cost } = clampUpdate(window, update);

@@ -343,6 +343,7 @@ export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
       });
     },
     forecast: own.forecast,
+    useOf: own.useOf,
     settle: (reservation, wasSent) => {
       own.settle(reservation, wasSent);
       const { id, windows, cost } = reservation;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Client, createClientUsage, reserveOf, UNKNOWN_CLIENT } from '../../runtime/client-usage.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
+import type { ProviderState } from '../../telemetry/state.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { isUpstreamError, toAbortError, UpstreamError } from '../errors.ts';
 import type { Priority, ProviderRequest } from '../middleware/chain.ts';
@@ -57,6 +58,8 @@ export type RequestScheduler = {
   readonly forecast: (requests: ReadonlyMap<string, number>) => number;
   /** The error for an operation that its rate limits blocked at the last attempt; undefined if they did not. */
   readonly rateLimitError: (operation: string) => UpstreamError | undefined;
+  /** Returns the numbers of queued and of running requests, and the maximum of the second. */
+  readonly state: () => Pick<ProviderState, 'queued' | 'running' | 'concurrency'>;
 };
 
 type RequestToSchedule = Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost' | 'requestStats'>;
@@ -476,6 +479,7 @@ export const createRequestScheduler = ({
   return {
     forecast,
     rateLimitError,
+    state: () => ({ queued: waiting.size, running, concurrency }),
     join: (priority, joining) => {
       const { isBackground } = priority;
       priority.deadlineAt = Math.max(priority.deadlineAt, joining.deadlineAt);

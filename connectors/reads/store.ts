@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
 import type { Redis, RedisClient } from '../../runtime/redis.ts';
+import type { CacheState } from '../../telemetry/state.ts';
 import type { Seal } from './seal.ts';
 
 /** An entry of the store. The value is plain data. */
@@ -25,7 +26,7 @@ export type Store = {
 export type OpenStore = (seal: Seal) => Store;
 
 /** A store in this process's memory. */
-export type MemoryStore = Store & { readonly clear: () => void };
+export type MemoryStore = Store & { readonly clear: () => void; readonly state: () => CacheState };
 
 /** Maximum time to live, in milliseconds. */
 const MAX_TTL_MS = 366 * 86_400_000;
@@ -51,6 +52,7 @@ export const createMemoryStore = ({ maxBytes }: { maxBytes: number }): MemorySto
     setMany,
     setReliably: (entries) => setMany(entries.map(toEntry)),
     clear: () => lru.clear(),
+    state: () => ({ bytes: lru.calculatedSize, limitBytes: maxBytes }),
   };
 };
 

@@ -1,4 +1,5 @@
 import { Agent } from 'undici';
+import type { ProviderState } from '../../telemetry/state.ts';
 import { createTelemetry, type Telemetry } from '../../telemetry/telemetry.ts';
 import { chain, type Middleware, type ProviderResponse, type Send } from '../middleware/chain.ts';
 import { withStatusErrors } from '../middleware/status.ts';
@@ -32,6 +33,8 @@ export type HttpConnectorOptions = {
 export type HttpConnector = {
   readonly subgraph: string;
   readonly send: Send;
+  /** Returns the number of connections with a request, and their maximum. */
+  readonly connections: () => ProviderState['connections'];
   /** Waits for running requests and streams to finish, then closes the connections. */
   readonly close: () => Promise<void>;
 };
@@ -57,5 +60,17 @@ export const createHttpConnector = ({
     createWire({ subgraph, agent, maxResponseBytes, timeoutMs }),
     // The wire returns the body type that the request names, and no middleware changes it.
   ) as Send;
-  return { subgraph, send, close: () => agent.close() };
+  return {
+    subgraph,
+    send,
+    connections: () => {
+      const pools = Object.values(agent.stats);
+      return {
+        busy: pools.reduce((sum, { running }) => sum + running, 0),
+        // Nearly always one: a provider's requests go to one origin.
+        limit: connections * Math.max(1, pools.length),
+      };
+    },
+    close: () => agent.close(),
+  };
 };

@@ -5,6 +5,7 @@ import { type DocumentNode, GraphQLError, type GraphQLSchema, parse } from 'grap
 import type { Log } from '../../runtime/log.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
+import type { PlanCacheState } from '../../telemetry/state.ts';
 import type { EstimateLimits } from '../cost/estimate-limits.ts';
 import { createRunningValues } from '../cost/running-values.ts';
 import { PLANNER_CONFIG } from '../planning/plan.ts';
@@ -81,6 +82,8 @@ export type CompiledGateway = {
   readonly gateway: Gateway;
   /** Validates a document against a version of the graph. Returns no errors if it is valid. */
   readonly validate: (schema: GraphQLSchema, document: DocumentNode) => Promise<readonly GraphQLError[]>;
+  /** Returns the state of the compiled operations of the latest version. */
+  readonly planCache: () => PlanCacheState;
 };
 
 type SchemaContext = Parameters<Parameters<Gateway['onSchemaLoadOrUpdate']>[0]>[0];
@@ -204,6 +207,7 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
   };
 
   return {
+    planCache: () => current?.planCache() ?? { entries: 0, bytes: 0 },
     gateway: {
       onSchemaLoadOrUpdate: (callback) => {
         listeners.add(callback);

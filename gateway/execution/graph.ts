@@ -12,6 +12,7 @@ import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { timedOut } from '../../subgraphs/kit/limits/timed-out.ts';
 import type { CallStatsRow } from '../../telemetry/call-stats-row.ts';
 import type { PlanEvent } from '../../telemetry/events.ts';
+import type { PlanCacheState } from '../../telemetry/state.ts';
 import { type AccessRule, readAccessRules } from '../auth/access-rules.ts';
 import type { OperationCost } from '../cost/calls.ts';
 import { readCostDirectives } from '../cost/cost-directives.ts';
@@ -141,6 +142,8 @@ export type Graph<Context> = {
   readonly operations: () => OperationInUse[];
   /** Compiles the program of an operation of another version, unless it is invalid in this version. */
   readonly warm: (operation: OperationInUse) => Promise<void>;
+  /** Returns the number and size of the cached programs. */
+  readonly planCache: () => PlanCacheState;
 };
 
 /** An operation, and the keys of the access rules that a request with it did not satisfy. */
@@ -446,6 +449,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
         return toErrorResponse(signal?.aborted && error === signal.reason ? timedOut() : error);
       }
     },
+    planCache: programs.state,
     operations: () => [
       ...new Map(
         [...programs.entries()].map(({ operation }) => [

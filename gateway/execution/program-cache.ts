@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { PlanCacheState } from '../../telemetry/state.ts';
 
 export type ProgramCacheOptions = {
   readonly maxEntries: number;
@@ -12,6 +13,7 @@ export type ProgramCache<Entry> = {
   readonly getOrCompile: (key: string, compile: () => Promise<Entry>) => Entry | Promise<Entry>;
   /** Returns the entries, most recently used first. */
   readonly entries: () => Iterable<Entry>;
+  readonly state: () => PlanCacheState;
 };
 
 export const createProgramCache = <Entry extends { readonly bytes: number }>({
@@ -39,5 +41,6 @@ export const createProgramCache = <Entry extends { readonly bytes: number }>({
       return pending;
     },
     entries: () => cached.values(),
+    state: () => ({ entries: cached.size, bytes: cached.calculatedSize }),
   };
 };

@@ -106,7 +106,7 @@ export const createApollo = async ({
   // Apollo's gateway reports usage to Apollo as soon as it is constructed. Only the environment can disable that; there is no
   // option. Nothing else in this project writes to the environment.
   process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
-  const { gateway, validate } = createCompiledGateway<RequestContext>({
+  const { gateway, validate, planCache } = createCompiledGateway<RequestContext>({
     supergraph,
     clientsOf: (sdl) => {
       const transportOf = transports.of(sdl);
@@ -143,6 +143,7 @@ export const createApollo = async ({
           : beginCalls(cost, context),
     },
   });
+  telemetry.describe('planCache', planCache);
   const documents = createDocumentGuard<RequestContext>({
     limits: config.documentLimits,
     validate,

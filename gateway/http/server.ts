@@ -276,7 +276,7 @@ const openGatewayServer = async (
   const report = statusSources && (() => ({ ...statusSources.report(), status: currentStatus() }));
   if (config.statusPage && statusSources && report) {
     const { sources } = statusSources;
-    const routes = createStatusRoutes({ product: product.version, sources, fetches: true, read: () => [report()] });
+    const routes = createStatusRoutes({ product: product.version, sources, kind: 'gateway', read: () => [report()] });
     await app.register(async (scope) => {
       refuseOutsiders(scope, config.adminAllow);
       registerAdminRoutes(scope, routes);

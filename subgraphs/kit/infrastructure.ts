@@ -6,6 +6,7 @@ import { ConfigError, type Env, readEnv } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
 import { createRedis, isRedisUrl, type Redis, type RedisOptions } from '../../runtime/redis.ts';
 import { fileVariables, watchFiles } from '../../runtime/watch-files.ts';
+import type { RedisState } from '../../telemetry/state.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 
 /** The path of a file with certificates. Read, so that the value is their text. */
@@ -61,6 +62,7 @@ export const readInfrastructureConfig = (env: Env): z.output<typeof Infrastructu
 export const createProcessInfrastructure = (env: Env, log: Log, telemetry?: Telemetry): ProcessInfrastructure => {
   const { REDIS_URL: url, REDIS_CA: ca, REDIS_TIMEOUT_MS: timeoutMs, CACHE_MAX_MIB } = readInfrastructureConfig(env);
   const redis = url ? createWatchedRedis(env, { url, ca, timeoutMs, log }) : undefined;
+  if (redis) telemetry?.describe('redis', () => stateOf(redis));
   return {
     infrastructure: createInfrastructure({ redis, cacheBytes: CACHE_MAX_MIB * 1024 * 1024, log, telemetry }),
     redis,
@@ -88,7 +90,7 @@ const createWatchedRedis = (env: Env, options: RedisOptions): Redis => {
   };
 };
 
-const stateOf = (redis: Redis): string => {
+const stateOf = (redis: Redis): RedisState => {
   if (!redis.isUp()) return 'down';
   return redis.isFull() ? 'full' : 'ok';
 };

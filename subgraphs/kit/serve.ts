@@ -4,16 +4,17 @@ import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/dis
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { GraphQLError, specifiedRules, validate } from 'graphql';
+import type { AdminSubject } from '../../runtime/admin/server.ts';
 import { type AdmissionLimits, createAdmission, withAdmission } from '../../runtime/admission.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import type { HostPolicy } from '../../runtime/hosts.ts';
-import { createHttpApp, requestSignal } from '../../runtime/http-app.ts';
+import { createHttpApp, type Health, requestSignal } from '../../runtime/http-app.ts';
 import type { Refusal } from '../../runtime/http-errors.ts';
 import type { HttpLimits } from '../../runtime/http-limits.ts';
-import type { Running } from '../../runtime/lifecycle.ts';
 import type { Log } from '../../runtime/log.ts';
 import { sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
+import { createTelemetry, type Telemetry } from '../../telemetry/telemetry.ts';
 import { toPublicError } from './errors.ts';
 import type { FieldContext } from './field.ts';
 import { graphqlOverHttp, refuseUnacceptable } from './graphql-over-http.ts';
@@ -69,8 +70,10 @@ export type ServeOptions = {
   /** The host names that the gateway may use for this process. */
   readonly hosts: HostPolicy;
   readonly log: Log;
+  /** Default: a stream of its own, without listeners. */
+  readonly telemetry?: Telemetry;
   /** Returns details for `/health/ready`. */
-  readonly health: () => Readonly<Record<string, string>>;
+  readonly health: () => Partial<Health>;
 };
 
 const UNSIGNED: Refusal = {
@@ -89,7 +92,7 @@ const MAX_ERRORS = 10;
 export const serve = async (
   subgraphs: readonly Subgraph[],
   options: ServeOptions,
-): Promise<Running & { readonly url: string }> => {
+): Promise<AdminSubject & { readonly url: string }> => {
   const {
     port,
     host,
@@ -101,10 +104,11 @@ export const serve = async (
     hosts,
     secrets,
     log,
+    telemetry = createTelemetry(),
     health,
   } = options;
   const turns = createTurnQueue();
-  const { app, listen, close } = createHttpApp({
+  const { app, status, listen, close } = createHttpApp({
     log,
     shutdownDelayMs,
     shutdownGraceMs,
@@ -112,8 +116,11 @@ export const serve = async (
     hosts,
     turns,
     health,
+    onResponse: (exchange) => telemetry.emit({ type: 'http.request', ...exchange }),
   });
+  app.decorate('onRefusal', (_request, code) => telemetry.emit({ type: 'refusal', code }));
   const admission = createAdmission(admissionLimits);
+  telemetry.describe('admission', admission.state);
   const arrivals = new WeakMap<FastifyRequest, Arrival>();
   const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Arrival;
   const servers: ApolloServer<FetchContext>[] = [];
@@ -191,6 +198,7 @@ export const serve = async (
   }
   return {
     url: await listen({ port, host }),
+    health: () => ({ status: status(), ...health() }),
     close: async () => {
       await close();
       await Promise.all(servers.map((server) => server.stop()));

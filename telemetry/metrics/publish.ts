@@ -22,7 +22,7 @@ export const withPublishedMetrics = <Subject extends AdminSubject>(
     // OpenTelemetry's packages are slow to load, so that only those who read metrics load them.
     read: async () => (await import('./export.ts')).toPrometheusText(await read()),
   };
-  const stopPushing = otlp.metrics && pushMetrics({ ...otlp, ...otlp.metrics, read, log });
+  const stopPushing = otlp.metrics && pushMetrics({ ...otlp.metrics, otlp, read, log });
   return {
     ...subject,
     adminRoutes: [...(subject.adminRoutes ?? []), route],

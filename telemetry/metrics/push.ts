@@ -1,13 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../runtime/log.ts';
 import { createErrorLog } from '../error-log.ts';
+import type { OtlpConfig } from '../otlp.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export type PushOptions = {
   readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly resource: Readonly<Record<string, string>>;
   readonly intervalMs: number;
+  readonly otlp: OtlpConfig;
   readonly read: () => Snapshot | Promise<Snapshot>;
   readonly log: Log;
 };
@@ -23,7 +23,7 @@ const LAST_EXPORT_MS = 1_000;
  * sums since the start, so that a later export includes what an earlier one could not send. Returns a function that sends them a
  * last time and ends it.
  */
-export const pushMetrics = ({ url, headers, resource, intervalMs, read, log }: PushOptions): (() => Promise<void>) => {
+export const pushMetrics = ({ url, intervalMs, otlp, read, log }: PushOptions): (() => Promise<void>) => {
   const startedAt = Date.now();
   const failed = createErrorLog(log, 'Metrics cannot be sent (OTEL_EXPORTER_OTLP_ENDPOINT).');
   let exporting: Promise<void> | undefined;
@@ -31,9 +31,9 @@ export const pushMetrics = ({ url, headers, resource, intervalMs, read, log }: P
 
   const exportOnce = async (): Promise<void> => {
     try {
-      opened ??= openExporter({ url, headers });
+      opened ??= openExporter(url, otlp.headers);
       const [{ send, toResourceMetrics }, snapshot] = [await opened, await read()];
-      await send(toResourceMetrics(snapshot, { startedAt, now: Date.now(), resource }));
+      await send(toResourceMetrics(snapshot, { startedAt, now: Date.now(), resource: otlp.resource }));
     } catch (error) {
       failed(error);
     } finally {
@@ -41,12 +41,14 @@ export const pushMetrics = ({ url, headers, resource, intervalMs, read, log }: P
     }
   };
 
+  const stopWatching = otlp.watch(log);
   const timer = setInterval(() => {
     exporting ??= exportOnce();
   }, intervalMs).unref();
 
   return async () => {
     clearInterval(timer);
+    stopWatching();
     const last = (exporting ?? Promise.resolve()).then(exportOnce);
     await Promise.race([last, pause(LAST_EXPORT_MS, undefined, { ref: false })]);
     void opened?.then(
@@ -59,7 +61,7 @@ export const pushMetrics = ({ url, headers, resource, intervalMs, read, log }: P
 type Exporter = Awaited<ReturnType<typeof openExporter>>;
 
 /** Loads OpenTelemetry's exporter. Every option is given: it would otherwise read the environment. */
-const openExporter = async ({ url, headers }: Pick<PushOptions, 'url' | 'headers'>) => {
+const openExporter = async (url: string, headers: OtlpConfig['headers']) => {
   const [{ AggregationTemporalityPreference, OTLPMetricExporter }, { CompressionAlgorithm }, { toResourceMetrics }] =
     await Promise.all([
       import('@opentelemetry/exporter-metrics-otlp-http'),
@@ -68,7 +70,7 @@ const openExporter = async ({ url, headers }: Pick<PushOptions, 'url' | 'headers
     ]);
   const exporter = new OTLPMetricExporter({
     url,
-    headers: { ...headers },
+    headers: async () => ({ ...headers() }),
     timeoutMillis: TIMEOUT_MS,
     compression: CompressionAlgorithm.NONE,
     concurrencyLimit: 1,

@@ -15,8 +15,16 @@ import type { HistogramPoint, NumberPoint, Snapshot } from './snapshot.ts';
 /** The bounds of a metric's labels, in their order; undefined if no label has one. */
 type Limits = readonly (LabelValues | undefined)[] | undefined;
 
-const limitValues = (labels: Labels, limits: Limits): Labels =>
-  limits && labels ? labels.map((label, index) => limits[index]?.of(label) ?? label) : labels;
+const limitValues = (labels: Labels, limits: Limits): Labels => {
+  if (limits === undefined || labels === null) return labels;
+  const limited = [];
+  // Not `map`: this runs several times for each operation.
+  for (let index = 0; index < labels.length; index += 1) {
+    const label = labels[index] ?? '';
+    limited.push(limits[index]?.of(label) ?? label);
+  }
+  return limited;
+};
 
 /** A sum that only grows. */
 export class Counter {
@@ -30,7 +38,7 @@ export class Counter {
 
   /** Adds to the series with these label values, in the order of the metric's labels. */
   add(amount: number, ...labels: readonly string[]): void {
-    this.merge({ labels, value: amount });
+    this.#series.of(limitValues(labels, this.#limits)).value += amount;
   }
 
   merge({ labels, value }: NumberPoint): void {

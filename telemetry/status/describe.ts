@@ -30,8 +30,8 @@ export type DescribeOptions = {
   readonly product: string;
   /** Where the data of each subgraph come from. Those that are not named here are in other processes. */
   readonly sources: Readonly<Record<string, SubgraphStatus['source']>>;
-  /** Whether the processes fetch from subgraphs, as gateways do. */
-  readonly fetches: boolean;
+  /** A gateway, with the workers of its cluster, or a process that serves subgraphs. */
+  readonly kind: Status['kind'];
 };
 
 /** Operations and clients that are named. */
@@ -40,17 +40,18 @@ const MAX_COSTS = 20;
 /** Returns the status of one or several processes of a gateway, or of a process that serves subgraphs. */
 export const describeStatus = (
   processes: readonly (ProcessReport | SilentProcess)[],
-  { product, sources, fetches }: DescribeOptions,
+  { product, kind, sources }: DescribeOptions,
 ): Status => {
   const reports = processes.filter((one) => 'record' in one);
   const records = reports.map(({ record }) => record);
   return {
     version: STATUS_VERSION,
     product,
+    kind,
     at: new Date().toISOString(),
     stepS: STEP_MS / 1_000,
     steps: STEPS,
-    subgraphs: describeSubgraphs(reports, sources).map((one) => (fetches ? one : { ...one, fetches: null })),
+    subgraphs: describeSubgraphs(reports, sources).map((one) => (kind === 'gateway' ? one : { ...one, fetches: null })),
     operations: costliest(records.flatMap(({ operations }) => operations)),
     clients: costliest(records.flatMap(({ clients }) => clients)),
     refusals: mostFrequent(records.flatMap(({ refusals }) => refusals)),

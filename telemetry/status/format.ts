@@ -90,6 +90,8 @@ export type Status = {
   readonly version: typeof STATUS_VERSION;
   /** The version of Tributary. */
   readonly product: string;
+  /** A process that serves `subgraphs` knows neither operations nor clients. */
+  readonly kind: 'gateway' | 'subgraphs';
   /** When it was read, in ISO 8601. */
   readonly at: string;
   readonly stepS: number;

@@ -20,6 +20,7 @@ export const TOOLS = {
   git: () => works('git', ['--version']),
   openssl: () => works('openssl', ['version']),
   'nginx and openssl': () => works('nginx', ['-v']) && works('openssl', ['version']),
+  promtool: () => works('promtool', ['--version']),
   chromium: () => CHROMIUM !== undefined,
   // Its package contains binaries for Linux, macOS and Windows on the usual processors.
   'relay-compiler': () => RELAY_COMPILER !== null && works(RELAY_COMPILER, ['--version']),

@@ -63,6 +63,7 @@ const paths = [
   'sandbox',
   'scripts',
   'subgraphs',
+  'telemetry',
   'test',
 ]
   .flatMap((folder) => [

@@ -27,24 +27,19 @@ const summarize = ({ subgraphs }: Status): string => {
 };
 
 const render = (status: Status): void => {
-  const { operations, clients, refusals, errors, subgraphs, processes } = status;
-  update(
-    main,
+  const { kind, operations, clients, refusals, errors, subgraphs, processes } = status;
+  const costs = [
+    renderCosts('operations', 'Operations that cost most', 'Operation', operations),
+    renderCosts('clients', 'Clients by provider calls', 'Client', clients),
     h(
-      'main',
-      { id: 'status' },
-      renderSubgraphs(subgraphs),
-      renderCosts('operations', 'Operations that cost most', 'Operation', operations),
-      renderCosts('clients', 'Clients by provider calls', 'Client', clients),
-      h(
-        'div',
-        { class: 'pair', 'data-key': 'counts' },
-        renderCounts('refusals', 'Refused requests', refusals),
-        renderCounts('errors', 'Operations with errors', errors),
-      ),
-      renderProcesses(processes),
+      'div',
+      { class: 'pair', 'data-key': 'counts' },
+      renderCounts('refusals', 'Refused requests', refusals),
+      renderCounts('errors', 'Operations with errors', errors),
     ),
-  );
+  ];
+  const sections = [renderSubgraphs(subgraphs), ...(kind === 'gateway' ? costs : []), renderProcesses(processes)];
+  update(main, h('main', { id: 'status' }, ...sections));
   const summary = summarize(status);
   write(announced, summary);
   document.title = `${summary.replace(/\.$/, '')} – Tributary status`;

@@ -80,6 +80,7 @@ export type Process = {
 export type Status = {
   readonly version: number;
   readonly product: string;
+  readonly kind: 'gateway' | 'subgraphs';
   readonly at: string;
   readonly subgraphs: readonly Subgraph[];
   readonly operations: readonly Cost[];

@@ -1,0 +1,268 @@
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { startGateway } from '../../gateway/start.ts';
+import product from '../../package.json' with { type: 'json' };
+import { METRICS, type MetricName, prometheusNameOf } from '../../telemetry/metrics/definitions.ts';
+import { freePort, startProcess } from '../helpers/processes.ts';
+import { type Exposition, promtool, readMetrics } from '../helpers/prometheus.ts';
+import { type Ask, createAsk, type Stack, startStack } from '../helpers/stack.ts';
+import { headersOf, TOKEN_ENV } from '../helpers/tokens.ts';
+import { hasTool } from '../helpers/tools.ts';
+
+/* The metrics of a gateway, read over HTTP after requests over HTTP. */
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack();
+});
+afterAll(() => stack.close());
+afterEach(() => stack.reset());
+
+type Gateway = {
+  readonly ask: Ask;
+  readonly url: string;
+  readonly read: () => Promise<Exposition>;
+  readonly text: () => Promise<string>;
+};
+
+/** Starts a gateway with an admin port over the stack's sandboxes, without rate limits. */
+const start = async (env: Record<string, string> = {}): Promise<Gateway> => {
+  const { url, adminUrl, close } = await startGateway({ ...stack.env, ADMIN_PORT: '0', ...env });
+  onTestFinished(close);
+  return {
+    url,
+    ask: createAsk(`${url}/graphql`),
+    read: () => readMetrics(adminUrl),
+    text: async () => (await fetch(`${adminUrl}/metrics`)).text(),
+  };
+};
+
+const PRODUCT = 'query Product($sku: ID!) { product(sku: $sku) { name } }';
+const PAYMENT = 'query Payment { payment(id: "pi_3x") { id } }';
+const CUSTOMERS =
+  'query Customers { customers(first: 3) { edges { node { firstName payments(first: 1) { edges { cursor } } } } } }';
+
+test('operations are counted by name, kind and outcome, with their provider calls, for each client', async () => {
+  const { ask, read } = await start();
+  expect((await ask(CUSTOMERS)).errors).toBeUndefined();
+  expect((await ask(CUSTOMERS)).errors).toBeUndefined();
+  await ask('{ nope }');
+  const metrics = await read();
+  const named = { graphql_operation_name: 'Customers' };
+  const labels = { ...named, graphql_operation_type: 'query', outcome: 'ok' };
+  expect(metrics.value('tributary_operation_duration_seconds_count', labels)).toBe(2);
+  expect(metrics.value('tributary_operation_duration_seconds_sum', labels)).toBeGreaterThan(0);
+  expect(metrics.value('tributary_operation_duration_seconds_bucket', { ...labels, le: '30' })).toBe(2);
+  expect(metrics.value('tributary_operation_duration_seconds_count', { outcome: 'error' })).toBe(1);
+  expect(metrics.value('tributary_operation_errors_total', { code: 'GRAPHQL_VALIDATION_FAILED' })).toBe(1);
+  // Without a cache, each operation calls the providers.
+  const calls = (subgraph: string) => metrics.value('tributary_operation_calls_total', { ...named, subgraph });
+  expect(calls('crm')).toBe(stack.hubspot.calls.length);
+  expect(calls('payments')).toBe(stack.stripe.calls.length);
+  expect(metrics.value('tributary_client_calls_total', { client: 'anonymous', subgraph: 'payments' })).toBe(
+    stack.stripe.calls.length,
+  );
+  expect(metrics.value('tributary_client_operations_total', { client: 'anonymous', outcome: 'ok' })).toBe(2);
+  expect(metrics.value('tributary_client_operations_total', { client: 'anonymous', outcome: 'error' })).toBe(1);
+  // The second operation had its plan.
+  expect(metrics.value('tributary_plan_duration_seconds_count', { outcome: 'ok' })).toBe(1);
+  expect(metrics.value('tributary_plan_cache_entries')).toBe(1);
+  expect(metrics.value('tributary_plan_cache_bytes')).toBeGreaterThan(0);
+  expect(metrics.value('tributary_fetch_duration_seconds_count', { subgraph: 'crm', outcome: 'ok' })).toBe(2);
+  expect(metrics.value('tributary_fetch_duration_seconds_count', { subgraph: 'payments', outcome: 'ok' })).toBe(2);
+  expect(metrics.value('http_server_request_duration_seconds_count', { http_route: '/graphql' })).toBe(3);
+  const requests = metrics.all('tributary_provider_request_duration_seconds_count');
+  const sum = (subgraph: string) =>
+    requests.filter(({ labels }) => labels.get('subgraph') === subgraph).reduce((total, { value }) => total + value, 0);
+  expect(sum('payments')).toBe(stack.stripe.calls.length);
+  expect(new Set(requests.map(({ labels }) => labels.get('outcome')))).toEqual(new Set(['ok']));
+  expect(metrics.value('tributary_batch_keys_sum', { provider_operation: 'GET /v1/customers/search' })).toBe(6);
+});
+
+test('refusals are counted by code, and HTTP requests by method, status and route', async () => {
+  const { url, ask, read } = await start({ ...TOKEN_ENV, AUTH: 'required' });
+  await ask(PAYMENT);
+  await fetch(`${url}/nowhere`);
+  await fetch(`${url}/graphql`, { method: 'DELETE' });
+  const metrics = await read();
+  expect(metrics.value('tributary_request_refusals_total', { code: 'UNAUTHENTICATED' })).toBe(1);
+  expect(metrics.value('tributary_request_refusals_total', { code: 'NOT_FOUND' })).toBe(1);
+  expect(metrics.value('tributary_request_refusals_total', { code: 'METHOD_NOT_ALLOWED' })).toBe(1);
+  const requests = metrics
+    .all('http_server_request_duration_seconds_count')
+    .map(({ labels, value }) => [
+      labels.get('http_request_method'),
+      labels.get('http_response_status_code'),
+      labels.get('http_route'),
+      value,
+    ]);
+  expect(requests.toSorted()).toEqual([
+    ['DELETE', '405', expect.toBeOneOf(['*', undefined]), 1],
+    ['GET', '404', undefined, 1],
+    ['POST', '401', '/graphql', 1],
+  ]);
+});
+
+test('the cache: hits, misses, stale values with their age, invalidations and size', async () => {
+  const { ask, read } = await start({ CACHE_MAX_MIB: '8', OPENMAGE_CACHE: 'products=0/0/600' });
+  expect((await ask(PRODUCT, { sku: 'OABR-S' })).errors).toBeUndefined();
+  stack.openmage.fail({ status: 503 });
+  const stale = await ask(PRODUCT, { sku: 'OABR-S' });
+  expect(stale.data).toMatchObject({ product: { name: expect.any(String) } });
+  stack.reset();
+  const written = await ask(
+    'mutation Stock { setStock(input: { sku: "OABR-S", quantity: 5, expectedQuantity: 5 }) { __typename } }',
+  );
+  expect(written.status).toBeLessThan(500);
+  const metrics = await read();
+  const reads = (result: string) =>
+    metrics
+      .all('tributary_cache_reads_total')
+      .filter(({ labels }) => labels.get('subgraph') === 'inventory' && labels.get('result') === result)
+      .reduce((sum, { value }) => sum + value, 0);
+  expect(reads('miss')).toBeGreaterThan(0);
+  expect(reads('stale')).toBe(1);
+  expect(metrics.value('tributary_cache_stale_age_seconds_count', { subgraph: 'inventory' })).toBe(1);
+  expect(metrics.value('tributary_operation_stale_total', { graphql_operation_name: 'Product' })).toBe(1);
+  expect(metrics.value('tributary_cache_size_bytes')).toBeGreaterThan(0);
+  expect(metrics.value('tributary_cache_limit_bytes')).toBe(8 * 1024 * 1024);
+});
+
+test('an exhausted quota: its use, queue, waits and refusals', async () => {
+  const { ask, read } = await start({
+    STRIPE_QUOTA: 'account=2/60,endpoint=1000/1,search=1000/1',
+    REQUEST_TIMEOUT_MS: '3000',
+  });
+  for (const id of ['pi_a', 'pi_b', 'pi_c']) await ask(`query Payment { payment(id: "${id}") { id } }`);
+  const metrics = await read();
+  const account = { subgraph: 'payments', limit: 'account' };
+  expect(metrics.value('tributary_provider_quota_used', account)).toBe(2);
+  expect(metrics.value('tributary_provider_quota_limit', account)).toBe(2);
+  expect(metrics.value('tributary_provider_refusals_total', { subgraph: 'payments', reason: 'rate_limit' })).toBe(1);
+  expect(metrics.value('tributary_operation_errors_total', { code: 'UPSTREAM_RATE_LIMITED' })).toBe(1);
+  expect(metrics.value('tributary_provider_wait_seconds_count', { subgraph: 'payments' })).toBe(2);
+  expect(metrics.value('tributary_provider_queued', { subgraph: 'payments' })).toBe(0);
+});
+
+test('a provider that answers 429 pauses', async () => {
+  const { ask, read } = await start();
+  stack.stripe.fail({ status: 429, times: 1, headers: { 'retry-after': '1' } });
+  expect((await ask(PAYMENT)).data).toBeDefined();
+  const metrics = await read();
+  expect(metrics.value('tributary_provider_pauses_total', { subgraph: 'payments' })).toBeGreaterThan(0);
+  expect(metrics.value('tributary_provider_retries_total', { subgraph: 'payments' })).toBe(1);
+  expect(
+    metrics.value('tributary_provider_request_duration_seconds_count', {
+      subgraph: 'payments',
+      outcome: 'UPSTREAM_RATE_LIMITED',
+    }),
+  ).toBe(1);
+});
+
+test('an outage: failures by code, an open circuit breaker, refusals and the retry budget', async () => {
+  const { ask, read } = await start();
+  expect((await read()).all('tributary_provider_breaker_state')).toEqual([]);
+  stack.stripe.fail({ status: 503 });
+  for (let index = 0; index < 4; index += 1) await ask(PAYMENT);
+  const operation = { subgraph: 'payments', provider_operation: 'GET /v1/payment_intents/{id}' };
+  const metrics = await read();
+  // Half open if a probe is due.
+  expect(metrics.value('tributary_provider_breaker_state', operation)).toBeGreaterThanOrEqual(0.5);
+  expect(
+    metrics.value('tributary_provider_request_duration_seconds_count', {
+      ...operation,
+      outcome: 'UPSTREAM_UNAVAILABLE',
+    }),
+  ).toBe(stack.stripe.calls.length);
+  expect(metrics.value('tributary_provider_refusals_total', { reason: 'circuit_open' })).toBeGreaterThan(0);
+  expect(metrics.value('tributary_provider_retry_budget', { subgraph: 'payments' })).toBeLessThan(10);
+  expect(metrics.value('tributary_operation_errors_total', { code: 'UPSTREAM_UNAVAILABLE' })).toBe(4);
+  stack.reset();
+  await expect
+    .poll(async () => {
+      await ask(PAYMENT);
+      return (await read()).value('tributary_provider_breaker_state', operation);
+    })
+    .toBe(0);
+});
+
+test('requests that run and wait, while a provider does not answer', async () => {
+  const { ask, read } = await start({ OPENMAGE_CONCURRENCY: '1', MAX_REQUESTS: '2' });
+  const gate = Promise.withResolvers<void>();
+  stack.openmage.fail({ until: gate.promise });
+  const skus = ['OABR-S', 'OABR-M', 'OABR-L'];
+  const answers = skus.map((sku, index) => ask(`query Q${index} { product(sku: "${sku}") { name } }`));
+  await expect
+    .poll(async () => {
+      const metrics = await read();
+      return [
+        metrics.value('tributary_admission_running'),
+        metrics.value('tributary_admission_queued'),
+        metrics.value('tributary_admission_limit'),
+        metrics.value('tributary_provider_running', { subgraph: 'inventory' }),
+        metrics.value('tributary_provider_connections_busy', { subgraph: 'inventory' }),
+        metrics.value('tributary_provider_connections_limit', { subgraph: 'inventory' }),
+        metrics.value('tributary_provider_concurrency', { subgraph: 'inventory' }),
+      ];
+    })
+    .toEqual([2, 1, 2, 1, 1, 1, 1]);
+  gate.resolve();
+  await Promise.all(answers);
+  expect((await read()).value('tributary_admission_running')).toBe(0);
+});
+
+test('a greedy client is seen by name', async () => {
+  const { ask, read } = await start(TOKEN_ENV);
+  const greedy = headersOf({ subject: 'greedy', scopes: ['payments:read'] });
+  for (let index = 0; index < 5; index += 1) await ask(PAYMENT, {}, { headers: greedy });
+  await ask(PAYMENT, {}, { headers: headersOf({ subject: 'modest', scopes: ['payments:read'] }) });
+  const metrics = await read();
+  const callsOf = (client: string) => metrics.value('tributary_client_calls_total', { client, subgraph: 'payments' });
+  expect([callsOf('jwt:greedy'), callsOf('jwt:modest')]).toEqual([5, 1]);
+});
+
+test('the process: event loop, memory, CPU time and version', async () => {
+  const { read, text } = await start();
+  const metrics = await read();
+  for (const name of [
+    'nodejs_eventloop_delay_p50_seconds',
+    'nodejs_eventloop_delay_p99_seconds',
+    'nodejs_eventloop_delay_max_seconds',
+  ]) {
+    expect(metrics.value(name)).toBeGreaterThanOrEqual(0);
+  }
+  const utilization = metrics.value('nodejs_eventloop_utilization_ratio');
+  expect(utilization).toBeGreaterThanOrEqual(0);
+  expect(utilization).toBeLessThanOrEqual(1);
+  expect(metrics.value('process_memory_usage_bytes')).toBeGreaterThan(10_000_000);
+  expect(metrics.value('v8js_memory_heap_used_bytes')).toBeLessThan(metrics.value('v8js_memory_heap_limit_bytes') ?? 0);
+  expect(metrics.value('process_cpu_time_seconds_total')).toBeGreaterThan(0);
+  expect(metrics.value('process_uptime_seconds')).toBeGreaterThan(0);
+  expect(metrics.value('tributary_build_info', { version: product.version })).toBe(1);
+  expect(metrics.value('tributary_redis_up')).toBeUndefined();
+  expect(promtool(await text())).toBe('');
+});
+
+test('the type is Prometheus’s, and nothing is cached', async () => {
+  const { adminUrl, close } = await startGateway({ ...stack.env, ADMIN_PORT: '0' });
+  onTestFinished(close);
+  const { headers } = await fetch(`${adminUrl}/metrics`);
+  expect(headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+  expect(headers.get('cache-control')).toBe('no-store');
+});
+
+test('every metric has a valid name in Prometheus', () => {
+  const names = (Object.keys(METRICS) as MetricName[]).map(prometheusNameOf);
+  expect(new Set(names).size).toBe(names.length);
+  for (const name of names) expect(name).toMatch(/^[a-z][a-z0-9_]*$/);
+});
+
+describe.skipIf(!hasTool('redis-server'))('with Redis', () => {
+  test('its availability', async () => {
+    const port = await freePort();
+    const { read } = await start({ REDIS_URL: `redis://127.0.0.1:${port}` });
+    expect((await read()).value('tributary_redis_up')).toBe(0);
+    const redis = startProcess(['redis-server', '--port', String(port), '--save', '', '--appendonly', 'no'], {});
+    onTestFinished(redis.stop);
+    await expect.poll(async () => (await read()).value('tributary_redis_up')).toBe(1);
+  });
+});
