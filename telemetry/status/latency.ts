@@ -7,8 +7,8 @@ const PER_DOUBLING = 4;
 export const bucketOf = (ms: number): number =>
   ms > 1 ? Math.min(LATENCY_BUCKETS - 1, 1 + Math.floor(PER_DOUBLING * Math.log2(ms))) : 0;
 
-/** The latency at which a bucket begins, in milliseconds. */
-const startOf = (bucket: number): number => (bucket === 0 ? 0 : 2 ** ((bucket - 1) / PER_DOUBLING));
+/** The latency in the middle of a bucket, in milliseconds. */
+const middleOf = (bucket: number): number => (bucket === 0 ? 0.5 : 2 ** ((bucket - 0.5) / PER_DOUBLING));
 
 /** Returns a percentile of counted latencies, in milliseconds; null if there are none. `share` is 0.99 for the 99th. */
 export const percentileOf = (counts: ArrayLike<number>, share: number): number | null => {
@@ -17,12 +17,8 @@ export const percentileOf = (counts: ArrayLike<number>, share: number): number |
   if (total === 0) return null;
   let left = share * total;
   for (let bucket = 0; bucket < LATENCY_BUCKETS; bucket += 1) {
-    const count = counts[bucket] ?? 0;
-    if (count >= left && count > 0) {
-      const start = startOf(bucket);
-      return start + (startOf(bucket + 1) - start) * (left / count);
-    }
-    left -= count;
+    left -= counts[bucket] ?? 0;
+    if (left <= 0) return middleOf(bucket);
   }
-  return startOf(LATENCY_BUCKETS - 1);
+  return middleOf(LATENCY_BUCKETS - 1);
 };

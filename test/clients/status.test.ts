@@ -96,7 +96,7 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     await inventory.getByText(/^\d+ requests? 0 % failed$/).waitFor();
     await inventory.getByRole('img', { name: /requests? in the last five minutes, 0 failed/ }).waitFor();
     await inventory.getByRole('img', { name: /^99th percentile of latency in the last five minutes: \d/ }).waitFor();
-    await inventory.getByText("Data from its provider's sandbox, with sample data.").waitFor();
+    await inventory.getByText('Data from its provider.').waitFor();
     await provider('crm').getByText('No requests', { exact: true }).waitFor();
     await expect.poll(() => announced.innerText()).toBe('No provider has a problem.');
     const row = page.getByRole('table', { name: 'Operations that cost most' }).getByRole('row', { name: /^Stock/ });
@@ -111,16 +111,16 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
   test('given a provider that is down, then it is named as such, and as failing once it responds again', async () => {
     const gateway = await start();
     const { page, provider, announced } = await open(gateway);
-    stack.openmage.fail({ status: 500 });
-    await askUntil(gateway.ask, PRODUCT, () => provider('inventory').getByText('Down', { exact: true }).isVisible());
-    await expect.poll(() => announced.innerText()).toBe('inventory: down.');
-    expect(await page.title()).toBe('inventory: down – Tributary status');
-    await provider('inventory').getByText('Last failure').waitFor();
-    expect(await provider('inventory').innerText()).toMatch(/UPSTREAM_UNAVAILABLE, .* ago/);
-    expect(await provider('crm').getByText('Down', { exact: true }).count()).toBe(0);
+    stack.hubspot.fail({ status: 500 });
+    await askUntil(gateway.ask, CUSTOMERS, () => provider('crm').getByText('Down', { exact: true }).isVisible());
+    await expect.poll(() => announced.innerText()).toBe('crm: down.');
+    expect(await page.title()).toBe('crm: down – Tributary status');
+    await provider('crm').getByText('Last failure').waitFor();
+    expect(await provider('crm').innerText()).toMatch(/UPSTREAM_UNAVAILABLE, .* ago/);
+    expect(await provider('inventory').getByText('Down', { exact: true }).count()).toBe(0);
     stack.reset();
-    await askUntil(gateway.ask, PRODUCT, () => provider('inventory').getByText('Failing', { exact: true }).isVisible());
-    await expect.poll(() => announced.innerText()).toBe('inventory: failing.');
+    await askUntil(gateway.ask, CUSTOMERS, () => provider('crm').getByText('Failing', { exact: true }).isVisible());
+    await expect.poll(() => announced.innerText()).toBe('crm: failing.');
   });
 
   test('given a quota that is used up, then it says so, with the quota in use', async () => {
@@ -189,7 +189,7 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     const pause = page.getByRole('button', { name: 'Pause updates' });
     await pause.focus();
     await page.keyboard.press('Enter');
-    await gateway.ask(PRODUCT);
+    await gateway.ask(CUSTOMERS);
     let requests = 0;
     page.on('request', () => {
       requests += 1;
@@ -197,27 +197,27 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     // A page in the background does not ask, either; coming back does not end a pause.
     await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
     expect(requests).toBe(0);
-    expect(await provider('inventory').getByText('No requests', { exact: true }).isVisible()).toBe(true);
+    expect(await provider('crm').getByText('No requests', { exact: true }).isVisible()).toBe(true);
     await page.keyboard.press('Enter');
-    await provider('inventory').getByText('OK', { exact: true }).waitFor();
+    await provider('crm').getByText('OK', { exact: true }).waitFor();
     expect(await page.evaluate(() => document.activeElement?.id)).toBe('pause');
   });
 
   test('when the gateway stops, it says so and keeps what it shows, until the gateway is back', async () => {
     const env = { PORT: String(await freePort()) };
     const gateway = await stack.startAnother(env);
-    await gateway.ask(PRODUCT);
+    await gateway.ask(CUSTOMERS);
     const { page, complaints, provider } = await open(gateway);
-    await provider('inventory').getByText('OK', { exact: true }).waitFor();
+    await provider('crm').getByText('OK', { exact: true }).waitFor();
     await gateway.close();
     const alert = page.getByRole('alert');
     await expect.poll(() => alert.innerText()).toMatch(/^The gateway (does not answer|answers with status 503)/);
     await page.getByText(/Next attempt at \d\d:\d\d:\d\d\.$/).waitFor();
-    expect(await provider('inventory').getByText('OK', { exact: true }).isVisible()).toBe(true);
+    expect(await provider('crm').getByText('OK', { exact: true }).isVisible()).toBe(true);
     expect(await findViolations(page)).toEqual([]);
     await start(env);
     await expect.poll(() => alert.innerText()).toBe('');
-    await provider('inventory').getByText('No requests', { exact: true }).waitFor();
+    await provider('crm').getByText('No requests', { exact: true }).waitFor();
     // The browser reports each attempt that failed.
     expect(complaints.filter((complaint) => !complaint.startsWith('Failed to load resource'))).toEqual([]);
     complaints.length = 0;
