@@ -90,9 +90,9 @@ const SHUTDOWN_GRACE_MS = 1_000;
 /** Refuses requests from addresses that are not in the list, and of web pages of other sites. */
 export const refuseOutsiders = (app: FastifyInstance, allow: BlockList): void => {
   app.addHook('onRequest', ({ headers, socket }, reply, done) => {
-    const refusal = refusalOf(allow, socket.remoteAddress ?? '') ?? (isCrossSite(headers) ? PAGE_REFUSED : undefined);
-    if (refusal) return void sendRefusal(reply.header('connection', 'close'), refusal);
-    done();
+    const refusal = isAllowed(allow, socket.remoteAddress) ? PAGE_REFUSED : ADDRESS_REFUSED;
+    if (refusal === PAGE_REFUSED && !isCrossSite(headers)) return done();
+    sendRefusal(reply.header('connection', 'close'), refusal);
   });
 };
 
@@ -106,5 +106,6 @@ export const registerAdminRoutes = (app: FastifyInstance, routes: readonly Admin
   }
 };
 
-const refusalOf = (allow: BlockList, address: string): Refusal | undefined =>
-  allow.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') ? undefined : ADDRESS_REFUSED;
+/** Whether requests from an address are accepted. */
+export const isAllowed = (allow: BlockList, address = ''): boolean =>
+  allow.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
