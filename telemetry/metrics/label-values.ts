@@ -17,7 +17,8 @@ export class LabelValues {
   }
 
   of(text: string): string {
-    if (this.#known.has(text)) return text;
+    // An empty value is none.
+    if (text === '' || this.#known.has(text)) return text;
     const value = clean(text);
     if (this.#known.has(value)) return value;
     if (this.#known.size > this.#max) return OTHER;

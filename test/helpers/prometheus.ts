@@ -33,7 +33,7 @@ const parseLabels = (text: string, line: string): Map<string, string> => {
     if (labels.has(name)) fail('A label twice', line);
     labels.set(
       name,
-      value.replaceAll(/\\[\\n"]/g, (escape) => ESCAPES[escape] ?? ''),
+      value.replaceAll(/\\[\\n"]/g, (escaped) => ESCAPES[escaped] ?? ''),
     );
     rest = rest.slice(all.length);
   }

@@ -1,0 +1,235 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { z } from 'zod';
+import { startGateway } from '../../gateway/start.ts';
+import product from '../../package.json' with { type: 'json' };
+import { ConfigError } from '../../runtime/env.ts';
+import { startHttpServer } from '../helpers/http-server.ts';
+import { startProcess } from '../helpers/processes.ts';
+import { createAsk } from '../helpers/stack.ts';
+
+/* Metrics that are sent to an OpenTelemetry collector, by OTLP over HTTP. */
+
+const REMOTE = {
+  PAYMENTS_URL: 'http://127.0.0.1:1/payments',
+  CRM_URL: 'http://127.0.0.1:1/crm',
+  INVENTORY_URL: 'http://127.0.0.1:1/inventory',
+};
+
+const Attributes = z
+  .array(z.object({ key: z.string(), value: z.object({ stringValue: z.string() }) }))
+  .transform((all) => Object.fromEntries(all.map(({ key, value }) => [key, value.stringValue])));
+const Point = z.object({ attributes: Attributes, startTimeUnixNano: z.string(), timeUnixNano: z.string() });
+const NumberPoints = z.array(Point.extend({ asDouble: z.number() }));
+const HistogramPoints = z.array(
+  Point.extend({
+    count: z.number(),
+    sum: z.number(),
+    bucketCounts: z.array(z.number()),
+    explicitBounds: z.array(z.number()),
+  }),
+);
+const Metric = z.object({
+  name: z.string(),
+  unit: z.string(),
+  sum: z
+    .object({ dataPoints: NumberPoints, isMonotonic: z.literal(true), aggregationTemporality: z.literal(2) })
+    .optional(),
+  gauge: z.object({ dataPoints: NumberPoints }).optional(),
+  histogram: z.object({ dataPoints: HistogramPoints, aggregationTemporality: z.literal(2) }).optional(),
+});
+/** What a collector accepts: ExportMetricsServiceRequest of OTLP 1, in JSON. */
+const Export = z.object({
+  resourceMetrics: z.tuple([
+    z.object({
+      resource: z.object({ attributes: Attributes }),
+      scopeMetrics: z.tuple([z.object({ scope: z.object({ name: z.string() }), metrics: z.array(Metric) })]),
+    }),
+  ]),
+});
+
+type Received = {
+  readonly path: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly resource: Readonly<Record<string, string>>;
+  readonly metrics: ReadonlyMap<string, z.output<typeof Metric>>;
+};
+
+/** Starts a collector. `before` may respond itself, or not at all, and then returns true. */
+const startCollector = async (before: (response: ServerResponse) => boolean = () => false) => {
+  const received: Received[] = [];
+  const { url, close } = await startHttpServer(async (request, response) => {
+    const body = Export.parse(await json(request));
+    const [{ resource, scopeMetrics }] = body.resourceMetrics;
+    const [{ metrics }] = scopeMetrics;
+    received.push({
+      path: request.url,
+      headers: request.headers,
+      resource: resource.attributes,
+      metrics: new Map(metrics.map((metric) => [metric.name, metric])),
+    });
+    if (!before(response)) response.setHeader('content-type', 'application/json').end('{}');
+  });
+  onTestFinished(close);
+  return { url, received };
+};
+
+const start = async (env: Record<string, string>) => {
+  const gateway = await startGateway({
+    PORT: '0',
+    LOG_LEVEL: 'silent',
+    OTEL_METRIC_EXPORT_INTERVAL: '100',
+    ...REMOTE,
+    ...env,
+  });
+  let isClosed = false;
+  const close = async () => {
+    if (!isClosed) await gateway.close();
+    isClosed = true;
+  };
+  onTestFinished(close);
+  return { ...gateway, close, ask: createAsk(`${gateway.url}/graphql`) };
+};
+
+test('a collector gets all metrics, cumulative, with the attributes of the process', async () => {
+  const { url, received } = await startCollector();
+  const { ask } = await start({
+    OTEL_EXPORTER_OTLP_ENDPOINT: `${url}/`,
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20a%2Cb, x-scope=shop',
+    OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test%20one,service.name=other',
+    OTEL_SERVICE_NAME: 'graph',
+  });
+  await ask('query Named { __typename }');
+  const operations = () => received.at(-1)?.metrics.get('tributary.operation.duration')?.histogram?.dataPoints[0];
+  await expect.poll(operations).toBeDefined();
+  await ask('query Named { __typename }');
+  await expect.poll(() => operations()?.count).toBe(2);
+  const point = operations();
+  expect(point).toMatchObject({
+    attributes: { 'graphql.operation.name': 'Named', 'graphql.operation.type': 'query', outcome: 'ok' },
+    explicitBounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  });
+  expect(point?.bucketCounts.reduce((sum, count) => sum + count)).toBe(2);
+  expect(BigInt(point?.startTimeUnixNano ?? 0)).toBeLessThan(BigInt(point?.timeUnixNano ?? 0));
+  const last = received.at(-1);
+  expect(last).toMatchObject({
+    path: '/v1/metrics',
+    headers: { authorization: 'Bearer a,b', 'x-scope': 'shop', 'content-type': 'application/json' },
+    resource: {
+      'service.name': 'graph',
+      'service.version': product.version,
+      'deployment.environment.name': 'test one',
+      'service.instance.id': received[0]?.resource['service.instance.id'],
+    },
+  });
+  expect(last?.metrics.get('tributary.operation.duration')?.unit).toBe('s');
+  expect(last?.metrics.get('tributary.client.operations')?.sum?.dataPoints[0]?.asDouble).toBe(2);
+  expect(last?.metrics.get('process.memory.usage')?.gauge?.dataPoints[0]?.asDouble).toBeGreaterThan(10_000_000);
+});
+
+test('the last values are sent when the process ends', async () => {
+  const { url, received } = await startCollector();
+  const { ask, close } = await start({
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${url}/own/path`,
+    OTEL_METRIC_EXPORT_INTERVAL: '3600000',
+  });
+  await ask('query Last { __typename }');
+  await close();
+  expect(received).toHaveLength(1);
+  expect(received[0]).toMatchObject({ path: '/own/path', resource: { 'service.name': 'tributary-gateway' } });
+  expect(received[0]?.metrics.get('tributary.operation.duration')?.histogram?.dataPoints[0]?.count).toBe(1);
+});
+
+test('a changed file of headers is used without a restart', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'otlp-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'headers');
+  writeFileSync(file, 'x-key=old\n');
+  const { url, received } = await startCollector();
+  await start({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_EXPORTER_OTLP_HEADERS_FILE: file });
+  const key = () => received.at(-1)?.headers['x-key'];
+  await expect.poll(key).toBe('old');
+  writeFileSync(file, 'x-key=new\n');
+  await expect.poll(key).toBe('new');
+});
+
+describe('a collector that fails', () => {
+  const PROCESS = {
+    PORT: '0',
+    LOG_LEVEL: 'info',
+    OTEL_METRIC_EXPORT_INTERVAL: '100',
+    NODE_ENV: 'production',
+    AUTH: 'none',
+    SUBGRAPH_SECRET: 'none',
+    ...REMOTE,
+  };
+  const WHY = /"why":"[^"]*","msg":"Metrics cannot be sent/g;
+
+  test('refuses: that is logged once, without the secret, and requests are answered', async () => {
+    let requests = 0;
+    const { url } = await startCollector((response) => {
+      requests += 1;
+      response.writeHead(401).end('no');
+      return true;
+    });
+    const spawned = startProcess(['node', 'gateway/main.ts'], {
+      ...PROCESS,
+      OTEL_EXPORTER_OTLP_ENDPOINT: url,
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization=a-secret',
+    });
+    onTestFinished(spawned.stop);
+    await expect.poll(() => requests).toBeGreaterThan(5);
+    const gateway = /answers at (\S+)/.exec(spawned.output())?.[1] ?? '';
+    expect((await createAsk(gateway)('{ __typename }')).data).toEqual({ __typename: 'Query' });
+    expect(spawned.output().match(WHY)).toEqual(['"why":"401","msg":"Metrics cannot be sent']);
+    expect(spawned.output()).not.toContain('a-secret');
+  });
+
+  test('does not answer: it has one request at a time, and the process still ends', async () => {
+    let requests = 0;
+    const { url } = await startCollector(() => {
+      requests += 1;
+      return true;
+    });
+    const { ask, close } = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: url, ADMIN_PORT: '0' });
+    await expect.poll(() => requests).toBe(1);
+    // Ten intervals, by the gateway's own clock.
+    const uptime = () => process.uptime();
+    const since = uptime();
+    await expect.poll(async () => (await ask('{ __typename }')) && uptime() - since).toBeGreaterThan(1);
+    expect(requests).toBe(1);
+    await close();
+    expect(requests).toBe(1);
+  });
+});
+
+test('nothing is sent unless an endpoint is set', async () => {
+  const gateway = await start({ OTEL_SERVICE_NAME: 'graph', OTEL_EXPORTER_OTLP_HEADERS: 'x-scope=shop' });
+  expect(gateway.config.otlp.metrics).toBeUndefined();
+  expect(gateway.metrics).toBeUndefined();
+});
+
+test.each([
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' }, 'OTEL_EXPORTER_OTLP_ENDPOINT: must be an http or https URL'],
+  [
+    { OTEL_EXPORTER_OTLP_HEADERS: 'a-secret' },
+    'OTEL_EXPORTER_OTLP_HEADERS: must have the form name=value,name=value, percent-encoded',
+  ],
+  [
+    { OTEL_EXPORTER_OTLP_HEADERS: 'authorization=a%0Asecret' },
+    'OTEL_EXPORTER_OTLP_HEADERS: must be headers, e.g. authorization=Bearer%20secret',
+  ],
+  [
+    { OTEL_RESOURCE_ATTRIBUTES: 'name=%E0%A4%A' },
+    'OTEL_RESOURCE_ATTRIBUTES: must have the form name=value,name=value, percent-encoded',
+  ],
+  [{ OTEL_METRIC_EXPORT_INTERVAL: '1' }, 'OTEL_METRIC_EXPORT_INTERVAL: must be at least 100'],
+])('%j stops the start', async (env, message) => {
+  const thrown = await start(env).catch((error: unknown) => error);
+  expect(thrown).toBeInstanceOf(ConfigError);
+  expect((thrown as ConfigError).message).toBe(message);
+});
