@@ -15,6 +15,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev && npm cache clean --force
 COPY . .
 COPY --from=pages /app/clients/explorer/dist clients/explorer/dist
+COPY --from=pages /app/clients/status/dist clients/status/dist
 COPY --from=pages /app/clients/web/dist clients/web/dist
 USER node
 CMD ["node", "--max-semi-space-size=32", "gateway/main.ts"]

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { BlockList } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -27,6 +28,7 @@ import {
 } from '../subgraphs/kit/protocol/signed-identity.ts';
 import { createSubgraphSecrets } from '../subgraphs/kit/protocol/subgraph-secrets.ts';
 import { OTLP_SECRETS, OTLP_SHAPE, type OtlpConfig, toOtlpConfig } from '../telemetry/otlp.ts';
+import { READINESS_SHAPE, type Readiness, readinessProblem } from '../telemetry/status/readiness.ts';
 import type { AuditConfig } from './audit/audit.ts';
 import { BUNDLED_ARGUMENTS } from './audit/bundled-arguments.ts';
 import { fileOfWriter } from './audit/file.ts';
@@ -119,6 +121,7 @@ export const GatewayEnv = HttpEnv.extend({
   TLS_CLIENT_CA: z.string().optional(),
   ...ADMIN_SHAPE,
   ...OTLP_SHAPE,
+  ...READINESS_SHAPE,
   LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
   SANDBOX: z.enum(['on', 'off']).optional(),
   INTROSPECTION: z.enum(['on', 'off']).optional(),
@@ -282,6 +285,12 @@ export type GatewayConfig = {
   readonly publicUrl: string | undefined;
   /** The admin endpoints; undefined if they are off. */
   readonly admin: AdminConfig | undefined;
+  /** The addresses from which operators' endpoints accept requests. */
+  readonly adminAllow: BlockList;
+  /** The providers whose outage makes the gateway not ready. */
+  readonly readiness: Readiness;
+  /** Whether the status page is served beside the explorer, to the addresses in `adminAllow`. */
+  readonly statusPage: boolean;
   /** Where telemetry is sent. */
   readonly otlp: OtlpConfig;
   /** Origins allowed by CORS. `*` allows all. */
@@ -431,6 +440,9 @@ export const readConfig = (
   if ((tls?.clientCa !== undefined) !== auth.certificates.length > 0) {
     throw new ConfigError('TLS_CLIENT_CA: must be set if AUTH_CONFIG has certificates, and only then');
   }
+  const problem = subgraphs.length > 0 ? readinessProblem(values.READINESS, subgraphs) : undefined;
+  if (problem) throw new ConfigError(problem);
+  const explorer = values.EXPLORER ? values.EXPLORER === 'on' : !isProduction;
   const subgraphErrors = values.SUPERGRAPH ? (values.SUBGRAPH_ERRORS ?? (isProduction ? 'masked' : 'full')) : 'bundled';
   return {
     isProduction,
@@ -472,6 +484,10 @@ export const readConfig = (
     ]),
     publicUrl: values.PUBLIC_URL,
     admin: toAdminConfig(values, values.ALLOWED_HOSTS),
+    adminAllow: values.ADMIN_ALLOW,
+    readiness: values.READINESS,
+    // A worker of several knows of itself alone.
+    statusPage: !isProduction && explorer && values.CLUSTER_WORKERS === 1,
     otlp: toOtlpConfig(values, { defaultServiceName: 'tributary-gateway', env }),
     corsOrigins: values.CORS_ORIGINS,
     authorization: {
@@ -497,7 +513,7 @@ export const readConfig = (
     safelist: values.SAFELIST,
     safelistManifests: values.SAFELIST_MANIFESTS ?? (values.SUPERGRAPH ? [] : [DESK_MANIFEST]),
     cacheScope: values.CACHE_SCOPE === 'public' ? 'PUBLIC' : 'PRIVATE',
-    explorer: values.EXPLORER ? values.EXPLORER === 'on' : !isProduction,
+    explorer,
     desk: !values.SUPERGRAPH && (values.DESK ? values.DESK === 'on' : !isProduction),
     deskSignIn: readDeskSignIn(values, auth),
     reportAllowed: values.CALL_REPORT ? values.CALL_REPORT === 'on' : !isProduction,

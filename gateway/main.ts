@@ -1,13 +1,15 @@
 import cluster from 'node:cluster';
 import { enableCompileCache } from 'node:module';
+import product from '../package.json' with { type: 'json' };
 import { withAdminServer } from '../runtime/admin/server.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
 import { withPublishedMetrics } from '../telemetry/metrics/publish.ts';
+import { createStatusRoutes } from '../telemetry/status/routes.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
 import { startGateway } from './start.ts';
 import { answerMetricsRequests } from './worker-metrics.ts';
-import { answerHealthRequests, type Ready, startWorkers } from './workers.ts';
+import { healthQuestion, type Ready, startWorkers, statusQuestion } from './workers.ts';
 
 // Caches compiled modules in the system's temporary folder, to speed up the next start.
 enableCompileCache();
@@ -33,12 +35,14 @@ const EXAMPLE_QUERY = `{
 
 const printBanner = (
   { url, adminUrl, sources }: Ready & { readonly adminUrl?: string | undefined },
-  { explorer, desk, supergraphFile, auth, clientLimits }: GatewayConfig,
+  { explorer, desk, supergraphFile, auth, clientLimits, statusPage }: GatewayConfig,
 ): void => {
+  const statusUrl = adminUrl ?? (statusPage ? url : undefined);
   const lines = [
     `Tributary answers at ${url}/graphql`,
     ...(desk ? [`Customer desk:            ${url}/desk`] : []),
     ...(explorer ? [`Explore the graph:        ${url}/graphiql, or in Apollo Sandbox: ${url}/`] : []),
+    ...(statusUrl ? [`Status of the providers:  ${statusUrl}/status`] : []),
     ...(auth.withoutCredentials === 'unrestricted'
       ? ['Authentication:           none, so everyone may do everything. See docs/security.md.']
       : []),
@@ -60,13 +64,17 @@ const startCluster = async (workers: number) => {
   const published = isRead
     ? withPublishedMetrics(started, { read: started.readMetrics, otlp, log: createLog(logLevel) })
     : started;
-  return withAdminServer(published, { admin, http, logLevel });
+  const { readStatus: read, sources } = started;
+  const statusRoutes = admin ? createStatusRoutes({ product: product.version, sources, kind: 'gateway', read }) : [];
+  const adminRoutes = [...(published.adminRoutes ?? []), ...statusRoutes];
+  return withAdminServer({ ...published, adminRoutes }, { admin, http, logLevel });
 };
 
 await run(process.env, async () => {
   if (cluster.isWorker) {
-    const { url, sources, health, metrics, close } = await startGateway(process.env);
-    answerHealthRequests(health);
+    const { url, sources, health, metrics, report, close } = await startGateway(process.env);
+    healthQuestion.answer(health);
+    if (report) statusQuestion.answer(report);
     const sendLastMetrics = metrics && answerMetricsRequests(metrics);
     process.send?.({ url, sources } satisfies Ready);
     return {

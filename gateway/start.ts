@@ -1,9 +1,10 @@
 import cluster from 'node:cluster';
 import product from '../package.json' with { type: 'json' };
-import { withAdminServer } from '../runtime/admin/server.ts';
+import { type AdminSubject, withAdminServer } from '../runtime/admin/server.ts';
 import type { Env } from '../runtime/env.ts';
 import { createLog } from '../runtime/log.ts';
 import { withPublishedMetrics } from '../telemetry/metrics/publish.ts';
+import { createStatusRoutes } from '../telemetry/status/routes.ts';
 import type { StartedGateway } from './started-gateway.ts';
 
 /** Starts the gateway for the bundled graph or, if SUPERGRAPH is set, for an external supergraph. Throws ConfigError. */
@@ -21,10 +22,14 @@ export const startGateway = async (env: Env): Promise<StartedGateway> => {
   };
   // The primary process of a cluster has the admin endpoints of all workers, and sends their metrics.
   if (cluster.isWorker) return gateway;
-  const { config, metrics } = gateway;
+  const { config, metrics, report, sources } = gateway;
   const { otlp, logLevel } = config;
   const published = metrics && withPublishedMetrics(gateway, { read: metrics.read, otlp, log: createLog(logLevel) });
-  return withAdminServer(published ?? gateway, config);
+  const subject: StartedGateway & AdminSubject = published ?? gateway;
+  const statusRoutes = report
+    ? createStatusRoutes({ product: product.version, sources, kind: 'gateway', read: () => [report()] })
+    : [];
+  return withAdminServer({ ...subject, adminRoutes: [...(subject.adminRoutes ?? []), ...statusRoutes] }, config);
 };
 
 const startGraph = async (env: Env): Promise<StartedGateway> => {

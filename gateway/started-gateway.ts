@@ -1,5 +1,6 @@
 import type { Health } from '../runtime/http-app.ts';
 import type { Metrics } from '../telemetry/metrics/metrics.ts';
+import type { ProcessReport } from '../telemetry/status/describe.ts';
 import type { GatewayConfig } from './config.ts';
 
 /** A running gateway. */
@@ -14,5 +15,7 @@ export type StartedGateway = {
   readonly health: () => Health;
   /** Undefined if nobody can read them. */
   readonly metrics: Metrics | undefined;
+  /** Reads what the status page shows of this process. Undefined if nobody can see it. */
+  readonly report: (() => ProcessReport) | undefined;
   readonly close: () => Promise<void>;
 };

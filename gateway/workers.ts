@@ -3,6 +3,8 @@ import type { AdminSubject } from '../runtime/admin/server.ts';
 import type { Health } from '../runtime/http-app.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Snapshot } from '../telemetry/metrics/snapshot.ts';
+import type { ProcessReport, SilentProcess } from '../telemetry/status/describe.ts';
+import { createQuestion } from './ask-worker.ts';
 import type { StartedGateway } from './started-gateway.ts';
 import { toWorkerEnv } from './worker-env.ts';
 import { createClusterMetrics } from './worker-metrics.ts';
@@ -14,33 +16,18 @@ import { createClusterMetrics } from './worker-metrics.ts';
 /** The message that a worker sends when it is ready. */
 export type Ready = Pick<StartedGateway, 'url' | 'sources'>;
 
-/** Lets the primary process ask this worker for its state. */
-export const answerHealthRequests = (health: () => Health): void => {
-  process.on('message', (request) => {
-    if (request === HEALTH_REQUEST) process.send?.({ health: health() } satisfies HealthReply);
-  });
-};
+/** Asks workers for their state in detail. */
+export const healthQuestion = createQuestion<Health>('health');
 
-const HEALTH_REQUEST = 'health';
+/** Asks workers for what the status page shows. */
+export const statusQuestion = createQuestion<ProcessReport>('status');
 
-type HealthReply = { readonly health: Health };
+const silent = (worker: Worker) => ({ status: 'unresponsive', pid: worker.process.pid ?? 0 });
 
-/** Time for a worker to reply, in milliseconds. */
-const HEALTH_TIMEOUT_MS = 1_000;
+const healthOf = async (worker: Worker): Promise<Health> => (await healthQuestion.ask(worker)) ?? silent(worker);
 
-const healthOf = (worker: Worker): Promise<Health> =>
-  new Promise((resolve) => {
-    const finish = (health: Health) => {
-      clearTimeout(timer);
-      worker.off('message', onMessage);
-      resolve(health);
-    };
-    const onMessage = (message: Partial<HealthReply>) => message.health && finish(message.health);
-    const timer = setTimeout(finish, HEALTH_TIMEOUT_MS, { status: 'unresponsive', pid: worker.process.pid });
-    worker.on('message', onMessage);
-    // A worker that has just ended cannot be asked.
-    worker.send(HEALTH_REQUEST, () => {});
-  });
+const reportOf = async (worker: Worker): Promise<ProcessReport | SilentProcess> =>
+  (await statusQuestion.ask(worker)) ?? silent(worker);
 
 /** A worker failed to start. It has already logged the reason. */
 export class WorkerFailedError extends Error {
@@ -52,7 +39,11 @@ export class WorkerFailedError extends Error {
 }
 
 /** A running cluster. */
-export type Cluster = AdminSubject & Ready & { readonly readMetrics: () => Promise<Snapshot> };
+export type Cluster = AdminSubject &
+  Ready & {
+    readonly readMetrics: () => Promise<Snapshot>;
+    readonly readStatus: () => Promise<readonly (ProcessReport | SilentProcess)[]>;
+  };
 
 // Keeps a crash loop from occupying the CPU.
 const RESTART_AFTER_MS = 1_000;
@@ -94,6 +85,7 @@ export const startWorkers = async (count: number, openLog: () => Log): Promise<C
   return {
     ...ready,
     readMetrics: createClusterMetrics(() => [...workers]),
+    readStatus: () => Promise.all([...workers].map(reportOf)),
     health: async () => {
       const states = await Promise.all([...workers].map(healthOf));
       // One that takes requests is enough.

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 const ROOT = join(import.meta.dirname, '..');
 
 /** The pages that the gateway serves, each a folder of `clients/`. */
-const PAGES = ['explorer', 'web'] as const;
+const PAGES = ['explorer', 'status', 'web'] as const;
 
 /** What they share. */
 const SHARED = join(ROOT, 'clients/shared');

@@ -7,7 +7,7 @@ import { chromium, type Page } from 'playwright-core';
 import { startGateway } from '../gateway/start.ts';
 
 /*
- * `npm run screenshots` takes screenshots of both pages with the sample data: the README's into docs/images; every
+ * `npm run screenshots` takes screenshots of all pages with the sample data: the README's into docs/images; every
  * state of each page, wide and on a phone, light and dark, into a new folder, which it prints. Needs Chromium.
  */
 const README_FOLDER = join(import.meta.dirname, '../docs/images');
@@ -88,6 +88,8 @@ const gateway = await start();
 // Caches nothing that may be used without a provider call, so that an outage is visible immediately.
 const forgetful = await start({ OPENMAGE_CACHE: 'stock=0/0/3600', STRIPE_CACHE: 'accounts=0/0/0,paymentLists=0/0/0' });
 const uncached = await start({ CACHE_MAX_MIB: '0' });
+// Reads stock each time, so that its outage is visible.
+const observed = await start({ OPENMAGE_CACHE: 'stock=0/0/0,catalogue=0/0/0' });
 
 const DESK: readonly Shot[] = [
   {
@@ -193,6 +195,35 @@ const EXPLORER: readonly Shot[] = [
   },
 ];
 
+const EXAMPLES: readonly string[] = [
+  'query CustomerOverview { customers(first: 20) { edges { node { firstName company { name } payments(first: 3) { edges { node { status } } } } } } }',
+  'query DealPage { customers(first: 5) { edges { node { deals(first: 3) { edges { node { name lineItems { quantity product { sku } } } } } } } } }',
+  'query StockLevel { product(sku: "OABR-S") { name stock { quantity } } }',
+];
+
+/** Runs operations while a provider is down. */
+const runInOutage = async (): Promise<void> => {
+  await fail(openmage, { status: 500 });
+  for (let index = 0; index < 12; index += 1) {
+    const body = JSON.stringify({ query: EXAMPLES[index % EXAMPLES.length] });
+    const headers = { 'content-type': 'application/json' };
+    await fetch(`${observed.url}/graphql`, { method: 'POST', headers, body });
+  }
+};
+
+const STATUS: readonly Shot[] = [
+  {
+    name: 'status',
+    path: '/status',
+    url: observed.url,
+    before: runInOutage,
+    prepare: async (page) => {
+      // Until its first requests, which succeeded, are 30 seconds old.
+      await page.getByText('Down', { exact: true }).waitFor({ timeout: 60_000 });
+    },
+  },
+];
+
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
 
 const take = async (shot: Shot, { screen, colorScheme }: Look, file: string): Promise<void> => {
@@ -208,13 +239,14 @@ const take = async (shot: Shot, { screen, colorScheme }: Look, file: string): Pr
 };
 
 await mkdir(README_FOLDER, { recursive: true });
-const shots = [...DESK, ...EXPLORER];
+const shots = [...DESK, ...EXPLORER, ...STATUS];
 const named = (name: string): Shot => {
   const shot = shots.find((one) => one.name === name);
   if (!shot) throw new Error(`Unknown screenshot: ${name}.`);
   return shot;
 };
-// First, while the cache is empty.
+await take(named('status'), { screen: 'readme', colorScheme: 'light' }, join(README_FOLDER, 'status.png'));
+// First of its gateway, while the cache is empty.
 await take(named('explorer'), { screen: 'readme', colorScheme: 'light' }, join(README_FOLDER, 'explorer.png'));
 await take(named('desk'), { screen: 'readme', colorScheme: 'light' }, join(README_FOLDER, 'desk.png'));
 await take(named('desk'), { screen: 'phone', colorScheme: 'dark' }, join(README_FOLDER, 'desk-phone.png'));
@@ -222,5 +254,5 @@ for (const shot of shots) {
   for (const look of LOOKS) await take(shot, look, join(folder, `${shot.name}-${look.screen}-${look.colorScheme}.png`));
 }
 await browser.close();
-await Promise.all([gateway.close(), forgetful.close(), uncached.close()]);
+await Promise.all([gateway.close(), forgetful.close(), uncached.close(), observed.close()]);
 await sandboxes.close();

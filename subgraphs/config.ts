@@ -5,6 +5,7 @@ import { createHostPolicy } from '../runtime/hosts.ts';
 import { allowedHosts, HttpEnv, Milliseconds, OptionalMilliseconds, toHttpLimits } from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
 import { OTLP_SECRETS, OTLP_SHAPE, toOtlpConfig } from '../telemetry/otlp.ts';
+import { READINESS_SHAPE, readinessProblem } from '../telemetry/status/readiness.ts';
 import { subgraphs } from './index.ts';
 import { createLimitsShape, readLimits, SUBGRAPH_LIMITS } from './kit/limits/limits-env.ts';
 import { SECRET_REQUIRED, SubgraphSecret } from './kit/protocol/signed-identity.ts';
@@ -35,6 +36,7 @@ export const SubgraphProcessEnv = HttpEnv.extend({
   PORT: z.coerce.number().int().min(0).max(65_535).default(4001),
   ...ADMIN_SHAPE,
   ...OTLP_SHAPE,
+  ...READINESS_SHAPE,
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
   SHUTDOWN_DELAY_MS: OptionalMilliseconds.default(0),
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
@@ -59,10 +61,13 @@ export const readServed = (env: Env) => {
 export const readConfig = (env: Env) => {
   const values = readEnv(SubgraphProcessEnv, env, ['SUBGRAPH_SECRET', ...OTLP_SECRETS]);
   if (values.NODE_ENV === 'production' && !values.SUBGRAPH_SECRET) throw new ConfigError(SECRET_REQUIRED);
+  const problem = readinessProblem(values.READINESS, NAMES);
+  if (problem) throw new ConfigError(problem);
   return {
     port: values.PORT,
     host: values.HOST,
     logLevel: values.LOG_LEVEL,
+    readiness: values.READINESS,
     admin: toAdminConfig(values, values.ALLOWED_HOSTS),
     otlp: toOtlpConfig(values, { defaultServiceName: 'tributary-subgraphs', env }),
     shutdownDelayMs: values.SHUTDOWN_DELAY_MS,

@@ -1,9 +1,12 @@
+import product from '../package.json' with { type: 'json' };
 import { withAdminServer } from '../runtime/admin/server.ts';
 import { type Env, readEach } from '../runtime/env.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
 import { withPublishedMetrics } from '../telemetry/metrics/publish.ts';
 import { startTelemetry } from '../telemetry/start.ts';
+import { assessReadiness } from '../telemetry/status/readiness.ts';
+import { createStatusRoutes } from '../telemetry/status/routes.ts';
 import { readConfig, readServed } from './config.ts';
 import { subgraphs } from './index.ts';
 import { createProcessInfrastructure, readInfrastructureConfig } from './kit/infrastructure.ts';
@@ -57,7 +60,7 @@ await run(process.env, async () => {
     () => chooseSubgraphs(process.env),
   );
   const log = createLog(logLevel);
-  const { telemetry, metrics, close: closeTelemetry } = startTelemetry(at);
+  const { telemetry, metrics, report, close: closeTelemetry } = startTelemetry(at);
   const { infrastructure, redis, health } = createProcessInfrastructure(process.env, log, telemetry);
   const tenants = await openConfiguredTenants({
     env: Object.assign({ ...process.env }, ...chosen.map(({ env }) => env)),
@@ -66,15 +69,33 @@ await run(process.env, async () => {
     log,
   });
   const created = chosen.map(({ module, env }) => module.create(env, infrastructure, tenants));
-  const serving = await serve(created, { ...at, log, telemetry, health });
+  const assess = () => (report ? assessReadiness(at.readiness, report()) : {});
+  const serving = await serve(created, { ...at, log, telemetry, health: () => ({ ...health(), ...assess() }) });
   const published = metrics && withPublishedMetrics(serving, { read: metrics.read, otlp: at.otlp, log });
-  const served = await withAdminServer(published ?? serving, { ...at, logLevel });
+  const sources = Object.fromEntries(
+    chosen.map(({ module, isSandbox }) => [module.name, isSandbox ? ('sandbox' as const) : ('provider' as const)]),
+  );
+  const subject: typeof serving = published ?? serving;
+  const statusRoutes =
+    report && at.admin
+      ? createStatusRoutes({
+          product: product.version,
+          sources,
+          kind: 'subgraphs',
+          read: async () => [{ ...report(), status: (await serving.health()).status }],
+        })
+      : [];
+  const adminRoutes = [...(subject.adminRoutes ?? []), ...statusRoutes];
+  const served = await withAdminServer({ ...subject, adminRoutes }, { ...at, logLevel });
   const stopWatching = at.secrets.watch(log);
   for (const { module, isSandbox } of chosen) {
     const source = isSandbox ? 'its provider’s sandbox, with sample data' : 'its provider, for real';
     console.log(`The subgraph ${module.name} answers at ${served.url}/${module.name} and calls ${source}`);
   }
-  if (served.adminUrl) console.log(`Metrics for Prometheus: ${served.adminUrl}/metrics`);
+  if (served.adminUrl) {
+    console.log(`Status of the providers: ${served.adminUrl}/status`);
+    console.log(`Metrics for Prometheus: ${served.adminUrl}/metrics`);
+  }
   return {
     close: async () => {
       await served.close();

@@ -109,6 +109,8 @@ export type FetchEvent = {
   /** Number of entities requested. 0 for root fields. */
   readonly entities: number;
   readonly errors: number;
+  /** The codes of its errors, each once. */
+  readonly codes: readonly string[];
   readonly startedAt: number;
   readonly durationMs: number;
 };

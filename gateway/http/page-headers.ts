@@ -1,34 +1,6 @@
-/* Security headers of the pages. `docs/security.md` explains them. */
+/* Security headers of the gateway's pages. `docs/security.md` explains them. */
 
-type Policy = Readonly<Record<string, string>>;
-
-const toText = (policy: Policy): string =>
-  Object.entries(policy)
-    .map(([directive, sources]) => `${directive} ${sources}`)
-    .join('; ');
-
-/** Returns the headers of a page and its files: no frames, no referrer, and no access for pages that open it. */
-const pageHeaders = (policy: Policy, openerPolicy = 'same-origin'): Readonly<Record<string, string>> => ({
-  'content-security-policy': toText({
-    ...policy,
-    'base-uri': "'none'",
-    'form-action': "'none'",
-    'frame-ancestors': "'none'",
-  }),
-  'cross-origin-opener-policy': openerPolicy,
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-});
-
-/** A page that loads only its own files and this gateway's responses. */
-const OWN_FILES: Policy = {
-  'default-src': "'none'",
-  'connect-src': "'self'",
-  'font-src': "'self'",
-  'img-src': "'self' data:",
-  'script-src': "'self'",
-  'style-src': "'self'",
-};
+import { OWN_FILES, pageHeaders, TRUSTED_TYPES } from '../../runtime/page-headers.ts';
 
 /**
  * The desk shows providers' data. Trusted types keep any text, from anywhere, from becoming markup or code. It also connects to
@@ -38,8 +10,7 @@ export const createDeskHeaders = (issuer: string | undefined) =>
   pageHeaders({
     ...OWN_FILES,
     'connect-src': issuer === undefined ? "'self'" : `'self' ${new URL(issuer).origin}`,
-    'require-trusted-types-for': "'script'",
-    'trusted-types': "'none'",
+    ...TRUSTED_TYPES,
   });
 
 /** The explorer's editor inserts style sheets, has fonts in them, and runs in workers. */

@@ -1,6 +1,8 @@
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import cors from '@fastify/cors';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import product from '../../package.json' with { type: 'json' };
+import { refuseOutsiders, registerAdminRoutes } from '../../runtime/admin/server.ts';
 import { createAdmission, withAdmission } from '../../runtime/admission.ts';
 import { appendHeader } from '../../runtime/append-header.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
@@ -12,6 +14,10 @@ import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../subgraphs/kit/iden
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { type OperationOptions, readOptions } from '../../subgraphs/kit/protocol/options.ts';
 import type { Tenants } from '../../subgraphs/kit/tenants.ts';
+import type { ReadReport } from '../../telemetry/start.ts';
+import type { ProcessReport } from '../../telemetry/status/describe.ts';
+import { assessReadiness, type Readiness } from '../../telemetry/status/readiness.ts';
+import { createStatusRoutes } from '../../telemetry/status/routes.ts';
 import { authenticatesRequests } from '../auth/auth-config.ts';
 import { createAuthorizer } from '../auth/authorizer.ts';
 import { loadPolicies } from '../auth/policies.ts';
@@ -19,6 +25,7 @@ import { chooseTenant } from '../auth/tenant.ts';
 import { type Admitted, rateLimitHeaders } from '../cost/client-limits.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { RATE_LIMIT_HEADERS } from '../cost/rate-limit-headers.ts';
+import type { StartedGateway } from '../started-gateway.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { openClientLimits, unlimited } from './client-limits.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
@@ -29,15 +36,22 @@ export type GatewayServer = {
   readonly url: string;
   /** Returns the state in detail. Its `status` is `ok`, or `stopping` after `close` was called. */
   readonly health: () => Health;
+  /** Reads what the status page shows of this process. */
+  readonly report: (() => ProcessReport) | undefined;
   /** Stops accepting requests, finishes running ones within the grace period, then closes everything. */
   readonly close: () => Promise<void>;
 };
+
+/** What is known of the providers of a process, and the data source of each subgraph. */
+export type StatusSources = { readonly report: ReadReport; readonly sources: StartedGateway['sources'] };
 
 export type GatewayServerOptions = Omit<
   ApolloOptions,
   'cache' | 'safelist' | 'turns' | 'findUnmetRules' | 'guard' | 'plugins'
 > &
   Pick<ProcessInfrastructure, 'redis' | 'health'> & {
+    /** What the status page shows and readiness depends on. Undefined if it does neither. */
+    readonly status?: StatusSources | undefined;
     /** The tenants whose providers this process calls. */
     readonly tenants?: Tenants | undefined;
   };
@@ -62,9 +76,9 @@ type Close = () => Promise<void>;
 
 /** Starts the server, and adds a function for each part that has to be closed, in the order in which they were opened. */
 const openGatewayServer = async (
-  { redis, health, tenants, ...options }: GatewayServerOptions,
+  { redis, health, tenants, status: statusSources, ...options }: GatewayServerOptions,
   opened: Close[],
-): Promise<Pick<GatewayServer, 'url' | 'health'>> => {
+): Promise<Omit<GatewayServer, 'close'>> => {
   const { config, log, telemetry } = options;
   const { policiesFile, policyTimeoutMs: timeoutMs } = config.authorization;
   const decide = policiesFile === undefined ? undefined : await loadPolicies(policiesFile);
@@ -95,7 +109,8 @@ const openGatewayServer = async (
     plugins: audit ? [audit.plugin] : [],
   });
   opened.push(() => apollo.stop());
-  const details = () => ({ ...health(), ...audit?.health() });
+  const readiness = () => (statusSources ? assessReadiness(config.readiness, statusSources.report()) : {});
+  const details = () => ({ ...health(), ...audit?.health(), ...readiness() });
   const { app, status, listen, close } = createHttpApp({
     log,
     shutdownDelayMs: config.shutdownDelayMs,
@@ -105,9 +120,10 @@ const openGatewayServer = async (
     hosts: config.hosts,
     turns,
     // Anybody may ask for it. The admin endpoints have the details.
-    health: config.isProduction ? undefined : details,
+    health: config.isProduction ? () => publicHealth(config.readiness, readiness) : details,
     onResponse: (exchange) => telemetry.emit({ type: 'http.request', ...exchange }),
   });
+  const currentStatus = (): string => readiness().status ?? status();
   /** The senders of requests, also of those that are refused later. */
   const identities = new WeakMap<FastifyRequest, Identity>();
   app.decorate('onRefusal', (request, code) => {
@@ -257,11 +273,28 @@ const openGatewayServer = async (
         ? async (request, reply) => ((await identify(request, reply)) ? undefined : reply)
         : undefined,
   });
+  const report = statusSources && (() => ({ ...statusSources.report(), status: currentStatus() }));
+  if (config.statusPage && statusSources && report) {
+    const { sources } = statusSources;
+    const routes = createStatusRoutes({ product: product.version, sources, kind: 'gateway', read: () => [report()] });
+    await app.register(async (scope) => {
+      refuseOutsiders(scope, config.adminAllow);
+      registerAdminRoutes(scope, routes);
+    });
+  }
   opened.push(close);
   listenUrl = await listen(config);
   if (!audit && config.isProduction) log.info('Mutations are not audited. Set AUDIT_LOG to record them.');
 
-  return { url: listenUrl, health: () => ({ status: status(), ...details() }) };
+  return { url: listenUrl, health: () => ({ status: status(), ...details() }), report };
+};
+
+/** What everyone may know: whether the gateway is ready. */
+const publicHealth = (readiness: Readiness, assess: () => Partial<Health>): Partial<Health> => {
+  // Outages do not count, so they need not be found.
+  if (readiness === 'process') return {};
+  const { status } = assess();
+  return status === undefined ? {} : { status };
 };
 
 /** The state of a request before its body is read. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import { isAllowed } from '../../runtime/admin/server.ts';
 import { hostNameOf } from '../../runtime/hosts.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
 import type { GatewayConfig } from '../config.ts';
@@ -41,7 +42,11 @@ export const registerPages = async (
     await registerPage(app, '/graphiql', {
       root: join(CLIENTS, 'explorer/dist'),
       headers: EXPLORER_HEADERS,
-      settings: { hasPeople: auth.development, hasEstimates: config.reportAllowed },
+      settings: ({ socket }) => ({
+        hasPeople: auth.development,
+        hasEstimates: config.reportAllowed,
+        hasStatus: config.statusPage && isAllowed(config.adminAllow, socket.remoteAddress),
+      }),
     });
   }
   if (desk) {
@@ -50,7 +55,7 @@ export const registerPages = async (
     await registerPage(app, '/desk', {
       root: join(CLIENTS, 'web/dist'),
       headers: createDeskHeaders(deskSignIn?.issuer),
-      settings: { hasPeople: auth.development, signIn: deskSignIn && { ...deskSignIn, isRequired } },
+      settings: () => ({ hasPeople: auth.development, signIn: deskSignIn && { ...deskSignIn, isRequired } }),
     });
   }
   if (explorer && introspection) {
@@ -81,8 +86,8 @@ type PageOptions = {
   /** The folder of its files. */
   readonly root: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** The content of its `config.json`. */
-  readonly settings: object;
+  /** Returns the content of its `config.json`. */
+  readonly settings: (request: FastifyRequest) => object;
 };
 
 /** Serves a built single-page app and its settings. Every path below the prefix that is not a file returns the app, which routes by it. */
@@ -94,8 +99,8 @@ const registerPage = async (
   await app.register(
     async (scope) => {
       // Also for a page that comes from a development server.
-      scope.get('/config.json', (_request, reply) =>
-        reply.headers({ ...headers, 'cache-control': 'no-cache' }).send(settings),
+      scope.get('/config.json', (request, reply) =>
+        reply.headers({ ...headers, 'cache-control': 'no-cache' }).send(settings(request)),
       );
       if (!existsSync(root)) {
         scope.setNotFoundHandler((_request, reply) =>

@@ -55,7 +55,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     if (module) throw new ConfigError(tenantsUnreachable(module));
   }
   const log = createLog(config.logLevel);
-  const { telemetry, metrics, close: closeTelemetry } = startTelemetry(config);
+  const { telemetry, metrics, report, close: closeTelemetry } = startTelemetry(config);
   const { infrastructure, redis, health } = createProcessInfrastructure(env, log, telemetry);
   const sandboxes: StartedSandbox[] = [];
   const environments = new Map<string, Env>();
@@ -102,6 +102,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       }
       replaceAll(replaceable, next, { log, graceMs: config.requestTimeoutMs });
     };
+    const sources = sourcesOf(config, sandboxed);
     const server = await startGatewayServer({
       config,
       log,
@@ -114,15 +115,17 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       redis,
       health,
       tenants,
+      status: report && { report, sources },
       providerOf: describeProviders(env, created, log),
     });
     for (const { warmUp } of created) void warmUp?.();
     return {
       url: server.url,
       config,
-      sources: sourcesOf(config, sandboxed),
+      sources,
       health: server.health,
       metrics,
+      report: server.report,
       close: async () => {
         await server.close();
         closeTelemetry();

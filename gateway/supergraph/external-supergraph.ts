@@ -25,17 +25,30 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
   );
   const log = createLog(config.logLevel);
   const supergraph = await openSupergraph(file, log);
-  const { telemetry, metrics, close: closeTelemetry } = startTelemetry(config);
+  const { telemetry, metrics, report, close: closeTelemetry } = startTelemetry(config);
   const { redis, health } = infrastructure?.createProcessInfrastructure(env, log, telemetry) ?? NO_INFRASTRUCTURE;
   const transports = createExternalTransports(config, log);
   try {
-    const server = await startGatewayServer({ config, log, telemetry, supergraph, transports, redis, health });
+    const sources = Object.fromEntries(
+      [...subgraphsOf(supergraph.sdl).keys()].map((name) => [name, 'remote' as const]),
+    );
+    const server = await startGatewayServer({
+      config,
+      log,
+      telemetry,
+      supergraph,
+      transports,
+      redis,
+      health,
+      status: report && { report, sources },
+    });
     return {
       url: server.url,
       config,
-      sources: Object.fromEntries([...subgraphsOf(supergraph.sdl).keys()].map((name) => [name, 'remote'])),
+      sources,
       health: server.health,
       metrics,
+      report: server.report,
       close: async () => {
         await server.close();
         closeTelemetry();

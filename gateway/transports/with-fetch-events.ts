@@ -1,5 +1,6 @@
 import { monotonicNow } from '../../runtime/clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
+import type { SubgraphResponse } from '../execution/subgraph-request.ts';
 import type { Transport } from './transport.ts';
 
 /** Wraps a transport so that it announces its fetches. */
@@ -20,6 +21,7 @@ export const withFetchEvents = (subgraph: string, transport: Transport, { emit }
           query,
           entities,
           errors: response.errors?.length ?? 0,
+          codes: response.errors ? codesOf(response.errors) : NONE,
           startedAt,
           durationMs: monotonicNow() - startedAt,
         },
@@ -29,3 +31,11 @@ export const withFetchEvents = (subgraph: string, transport: Transport, { emit }
     };
   },
 });
+
+const NONE: readonly string[] = [];
+
+/** Maximum number of codes in one event. A subgraph of others can have any number. */
+const MAX_CODES = 20;
+
+const codesOf = (errors: NonNullable<SubgraphResponse['errors']>): readonly string[] =>
+  [...new Set(errors.map(({ extensions }) => String(extensions?.['code'])))].slice(0, MAX_CODES);

@@ -35,6 +35,7 @@ const Networks = z.string().transform((text, { addIssue }) => {
 export const ADMIN_SHAPE = {
   ADMIN_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
   ADMIN_HOST: z.string().default('127.0.0.1'),
+  /** Also for what is served to operators at the main port. */
   ADMIN_ALLOW: Networks.prefault('127.0.0.0/8,::1'),
 };
 

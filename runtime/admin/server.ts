@@ -1,4 +1,5 @@
-import { isIPv6 } from 'node:net';
+import { type BlockList, isIPv6 } from 'node:net';
+import type { FastifyInstance } from 'fastify';
 import { isCrossSite } from '../cross-site.ts';
 import { ConfigError } from '../env.ts';
 import { createHttpApp, type Health } from '../http-app.ts';
@@ -64,17 +65,8 @@ export const withAdminServer = async <Subject extends AdminSubject>(
     turns: createTurnQueue(),
     health: subject.health,
   });
-  app.addHook('onRequest', ({ headers, socket }, reply, done) => {
-    const refusal = refusalOf(admin, socket.remoteAddress ?? '') ?? (isCrossSite(headers) ? PAGE_REFUSED : undefined);
-    if (refusal) return void sendRefusal(reply.header('connection', 'close'), refusal);
-    done();
-  });
-  for (const { path, headers, read } of subject.adminRoutes ?? []) {
-    // Read anew each time: a response from a cache would be about the past.
-    app.get(path, async (_request, reply) =>
-      reply.headers({ 'cache-control': 'no-store', ...headers }).send(await read()),
-    );
-  }
+  refuseOutsiders(app, admin.allow);
+  registerAdminRoutes(app, subject.adminRoutes ?? []);
   try {
     const adminUrl = await listen(admin);
     return {
@@ -95,5 +87,25 @@ export const withAdminServer = async <Subject extends AdminSubject>(
 /** Time that running requests have to finish at shutdown, in milliseconds. */
 const SHUTDOWN_GRACE_MS = 1_000;
 
-const refusalOf = ({ allow }: AdminConfig, address: string): Refusal | undefined =>
-  allow.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') ? undefined : ADDRESS_REFUSED;
+/** Refuses requests from addresses that are not in the list, and of web pages of other sites. */
+export const refuseOutsiders = (app: FastifyInstance, allow: BlockList): void => {
+  app.addHook('onRequest', ({ headers, socket }, reply, done) => {
+    const refusal = isAllowed(allow, socket.remoteAddress) ? PAGE_REFUSED : ADDRESS_REFUSED;
+    if (refusal === PAGE_REFUSED && !isCrossSite(headers)) return done();
+    sendRefusal(reply.header('connection', 'close'), refusal);
+  });
+};
+
+/** Serves texts that operators can read. */
+export const registerAdminRoutes = (app: FastifyInstance, routes: readonly AdminRoute[]): void => {
+  for (const { path, headers, read } of routes) {
+    // Read anew each time: a response from a cache would be about the past.
+    app.get(path, async (_request, reply) =>
+      reply.headers({ 'cache-control': 'no-store', ...headers }).send(await read()),
+    );
+  }
+};
+
+/** Whether requests from an address are accepted. */
+export const isAllowed = (allow: BlockList, address = ''): boolean =>
+  allow.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');

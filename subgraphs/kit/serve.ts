@@ -8,7 +8,7 @@ import type { AdminSubject } from '../../runtime/admin/server.ts';
 import { type AdmissionLimits, createAdmission, withAdmission } from '../../runtime/admission.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import type { HostPolicy } from '../../runtime/hosts.ts';
-import { createHttpApp, requestSignal } from '../../runtime/http-app.ts';
+import { createHttpApp, type Health, requestSignal } from '../../runtime/http-app.ts';
 import type { Refusal } from '../../runtime/http-errors.ts';
 import type { HttpLimits } from '../../runtime/http-limits.ts';
 import type { Log } from '../../runtime/log.ts';
@@ -73,7 +73,7 @@ export type ServeOptions = {
   /** Default: a stream of its own, without listeners. */
   readonly telemetry?: Telemetry;
   /** Returns details for `/health/ready`. */
-  readonly health: () => Readonly<Record<string, string>>;
+  readonly health: () => Partial<Health>;
 };
 
 const UNSIGNED: Refusal = {

@@ -13,6 +13,7 @@ import { CostPanel } from './cost/panel.tsx';
 import { noteReport, REPORT_HEADERS, runKey, startRun } from './cost/report.ts';
 import { examplesFor, examplesPlugin } from './examples.tsx';
 import { send, URL } from './send.ts';
+import { StatusLink } from './status-link.tsx';
 
 /** Sends an operation that is run. Moves the cost report from the response to the panel. */
 const run: typeof fetch = async (input, init) => {
@@ -62,6 +63,7 @@ createRoot(document.querySelector('#root') as HTMLElement).render(
       <GraphiQL.Logo>
         <EstimateSource />
         <ActAs />
+        <StatusLink />
         Tributary
       </GraphiQL.Logo>
     </GraphiQL>

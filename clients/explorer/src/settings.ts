@@ -4,9 +4,11 @@ type Settings = {
   readonly hasPeople: boolean;
   /** Whether it estimates operations. */
   readonly hasEstimates: boolean;
+  /** Whether it serves the status page. */
+  readonly hasStatus: boolean;
 };
 
-const NONE: Settings = { hasPeople: false, hasEstimates: false };
+const NONE: Settings = { hasPeople: false, hasEstimates: false, hasStatus: false };
 
 const fetchSettings = async (): Promise<Settings> => {
   const response = await fetch('/graphiql/config.json');

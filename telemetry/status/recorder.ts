@@ -1,0 +1,238 @@
+import { monotonicNow } from '../../runtime/clock.ts';
+import type { OperationEvent, TelemetryEvent } from '../events.ts';
+import type { TelemetryListener } from '../telemetry.ts';
+import { bucketOf, LATENCY_BUCKETS } from './latency.ts';
+import { StepRing } from './step-ring.ts';
+import { type NamedCost, OTHER, TopNames } from './top-names.ts';
+
+/*
+ * Records what the status page shows: the events of the last five minutes, in a fixed amount of memory. Nothing is allocated for
+ * an event but for the first one with a name.
+ */
+
+/** Columns of requests to a provider, or of fetches from a subgraph. The latency buckets are the columns after these. */
+export const FLOW = {
+  count: 0,
+  /** By a failure of the provider. */
+  failed: 1,
+  /** With a usable response, also one that rejects the request. */
+  succeeded: 2,
+  latency: 3,
+} as const;
+
+export const FLOW_COLUMNS = FLOW.latency + LATENCY_BUCKETS;
+
+/** Columns of everything else about a subgraph. */
+export const SUBGRAPH = {
+  retries: 0,
+  pauses: 1,
+  refusedByRateLimit: 2,
+  refusedByBreaker: 3,
+  refusedByBudget: 4,
+  hits: 5,
+  stale: 6,
+  misses: 7,
+  /** The age of the oldest stale value that was served, in milliseconds. */
+  oldestMs: 8,
+  /** Reported by the subgraph with its responses. */
+  reportedCalls: 9,
+  reportedFailures: 10,
+  reportedHits: 11,
+  reportedStale: 12,
+  reportedMisses: 13,
+} as const;
+
+export const SUBGRAPH_COLUMNS = 14;
+
+/** What a process has recorded of one subgraph. The figures are pairs of index and figure, as `StepRing.read` returns them. */
+export type SubgraphRecord = {
+  readonly subgraph: string;
+  /** Requests to its provider. */
+  readonly requests: readonly number[];
+  /** The gateway's fetches from it. */
+  readonly fetches: readonly number[];
+  readonly others: readonly number[];
+  /** Ages in milliseconds; null for what has not happened. */
+  readonly lastSuccessMs: number | null;
+  readonly lastFailureMs: number | null;
+  readonly lastFailureCode: string | null;
+};
+
+/** What a process has recorded. It can be sent as JSON. */
+export type StatusRecord = {
+  readonly subgraphs: readonly SubgraphRecord[];
+  readonly operations: readonly NamedCost[];
+  readonly clients: readonly NamedCost[];
+  /** Requests refused before their operation was read, by code. */
+  readonly refusals: readonly NamedCost[];
+  /** Operations with errors, by the codes of these. */
+  readonly errors: readonly NamedCost[];
+};
+
+export type StatusRecorder = TelemetryListener & { readonly read: () => StatusRecord };
+
+/** Maximum numbers of names. */
+const MAX_SUBGRAPHS = 100;
+const MAX_NAMES = 50;
+
+/** The name of operations that have none. */
+const UNNAMED = '(unnamed)';
+
+/**
+ * The codes that are a failure of a provider: it could not be reached, or used. Any other shows that it responds, except for the
+ * codes of requests that were not sent, or that nobody waited for.
+ */
+const FAILURES: ReadonlySet<string> = new Set([
+  'UPSTREAM_TIMEOUT',
+  'UPSTREAM_UNAVAILABLE',
+  'UPSTREAM_BAD_RESPONSE',
+  'UPSTREAM_UNAUTHORIZED',
+]);
+const UNDECIDED: ReadonlySet<string> = new Set(['UPSTREAM_CANCELLED', 'BUDGET_EXCEEDED']);
+
+const REFUSED = {
+  rate_limit: SUBGRAPH.refusedByRateLimit,
+  circuit_open: SUBGRAPH.refusedByBreaker,
+  budget: SUBGRAPH.refusedByBudget,
+} as const;
+
+class RecordedSubgraph {
+  readonly others = new StepRing(SUBGRAPH_COLUMNS);
+  requests: StepRing | undefined;
+  fetches: StepRing | undefined;
+  lastSuccessAt: number | undefined;
+  lastFailureAt: number | undefined;
+  lastFailureCode: string | undefined;
+
+  /** Counts a request or a fetch that has ended. `code` is that of its error. */
+  count(ring: StepRing, at: number, durationMs: number, code: string | undefined): void {
+    const step = ring.open(at);
+    ring.add(step + FLOW.count, 1);
+    ring.add(step + FLOW.latency + bucketOf(durationMs), 1);
+    if (code !== undefined && UNDECIDED.has(code)) return;
+    if (code !== undefined && FAILURES.has(code)) {
+      ring.add(step + FLOW.failed, 1);
+      this.lastFailureAt = at;
+      this.lastFailureCode = code;
+    } else {
+      ring.add(step + FLOW.succeeded, 1);
+      this.lastSuccessAt = at;
+    }
+  }
+
+  addOther(at: number, column: number, amount: number): void {
+    this.others.add(this.others.open(at) + column, amount);
+  }
+}
+
+/** Creates a recorder. It records while it listens to a process's telemetry. */
+export const createStatusRecorder = (now: () => number = monotonicNow): StatusRecorder => {
+  const subgraphs = new Map<string, RecordedSubgraph>();
+  const operations = new TopNames(MAX_NAMES);
+  const clients = new TopNames(MAX_NAMES);
+  const refusals = new TopNames(MAX_NAMES);
+  const errors = new TopNames(MAX_NAMES);
+
+  const subgraphOf = (name: string): RecordedSubgraph => {
+    const known = subgraphs.get(name);
+    if (known) return known;
+    if (subgraphs.size >= MAX_SUBGRAPHS && name !== OTHER) return subgraphOf(OTHER);
+    const recorded = new RecordedSubgraph();
+    subgraphs.set(name, recorded);
+    return recorded;
+  };
+
+  const onOperation = ({
+    operationName = UNNAMED,
+    client,
+    outcome,
+    codes,
+    calls,
+    startedAt,
+    durationMs,
+  }: OperationEvent) => {
+    const at = startedAt + durationMs;
+    let sum = 0;
+    for (const row of calls) {
+      sum += row.calls;
+      const { others } = subgraphOf(row.subgraph);
+      const step = others.open(at);
+      others.add(step + SUBGRAPH.reportedCalls, row.calls);
+      others.add(step + SUBGRAPH.reportedFailures, row.failures);
+      others.add(step + SUBGRAPH.reportedHits, row.hits);
+      others.add(step + SUBGRAPH.reportedStale, row.stale);
+      others.add(step + SUBGRAPH.reportedMisses, row.misses);
+    }
+    const cost = { operations: 1, errors: outcome === 'ok' ? 0 : 1, calls: sum, timeMs: durationMs };
+    operations.add(at, operationName, cost);
+    clients.add(at, client.name, cost);
+    for (const code of codes) errors.add(at, code, cost);
+  };
+
+  const on = (event: TelemetryEvent): void => {
+    switch (event.type) {
+      case 'provider.request': {
+        const recorded = subgraphOf(event.subgraph);
+        recorded.requests ??= new StepRing(FLOW_COLUMNS);
+        recorded.count(recorded.requests, event.startedAt + event.durationMs, event.durationMs, event.code);
+        return;
+      }
+      case 'fetch': {
+        const recorded = subgraphOf(event.subgraph);
+        recorded.fetches ??= new StepRing(FLOW_COLUMNS);
+        const code = event.codes.find((one) => FAILURES.has(one)) ?? event.codes[0];
+        recorded.count(recorded.fetches, event.startedAt + event.durationMs, event.durationMs, code);
+        return;
+      }
+      case 'cache.read': {
+        const { others } = subgraphOf(event.subgraph);
+        const step = others.open(now());
+        others.add(step + SUBGRAPH.hits, event.hits);
+        others.add(step + SUBGRAPH.stale, event.stale);
+        others.add(step + SUBGRAPH.misses, event.misses);
+        others.raise(step + SUBGRAPH.oldestMs, event.oldestMs);
+        return;
+      }
+      case 'provider.retry':
+        subgraphOf(event.subgraph).addOther(now(), SUBGRAPH.retries, 1);
+        return;
+      case 'provider.refusal':
+        subgraphOf(event.subgraph).addOther(now(), REFUSED[event.reason], 1);
+        return;
+      case 'provider.pause':
+        subgraphOf(event.subgraph).addOther(now(), SUBGRAPH.pauses, 1);
+        return;
+      case 'operation':
+        onOperation(event);
+        return;
+      case 'refusal':
+        refusals.add(now(), event.code, ONE);
+    }
+  };
+
+  const readSubgraph = (subgraph: string, recorded: RecordedSubgraph, at: number): SubgraphRecord => ({
+    subgraph,
+    requests: recorded.requests?.read(at) ?? [],
+    fetches: recorded.fetches?.read(at) ?? [],
+    others: recorded.others.read(at),
+    lastSuccessMs: recorded.lastSuccessAt === undefined ? null : at - recorded.lastSuccessAt,
+    lastFailureMs: recorded.lastFailureAt === undefined ? null : at - recorded.lastFailureAt,
+    lastFailureCode: recorded.lastFailureCode ?? null,
+  });
+
+  return {
+    on,
+    read: () => {
+      const at = now();
+      return {
+        subgraphs: [...subgraphs].map(([name, recorded]) => readSubgraph(name, recorded, at)),
+        operations: operations.read(at),
+        clients: clients.read(at),
+        refusals: refusals.read(at),
+        errors: errors.read(at),
+      };
+    },
+  };
+};
+
+const ONE = { operations: 1, errors: 0, calls: 0, timeMs: 0 };

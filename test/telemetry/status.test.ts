@@ -1,0 +1,212 @@
+import { expect, test } from 'vitest';
+import { monotonicNow } from '../../runtime/clock.ts';
+import type { OperationEvent, ProviderRequestEvent, TelemetryEvent } from '../../telemetry/events.ts';
+import { startTelemetry } from '../../telemetry/start.ts';
+import { describeStatus, findDown } from '../../telemetry/status/describe.ts';
+import type { Status } from '../../telemetry/status/format.ts';
+import { createStatusRecorder } from '../../telemetry/status/recorder.ts';
+import { createTelemetry } from '../../telemetry/telemetry.ts';
+
+/* What the status keeps of events, and for how long. */
+
+const NOBODY = new Set<never>();
+
+/** Records events at times of its own. */
+const startRecording = () => {
+  let now = 1_000_000;
+  const recorder = createStatusRecorder(() => now);
+  const { state } = createTelemetry();
+  const report = () => ({ pid: 1, status: 'ok', record: recorder.read(), state: state() });
+  return {
+    advance: (ms: number) => {
+      now += ms;
+    },
+    emit: (event: TelemetryEvent) => recorder.on(event, NOBODY),
+    request: (event: Partial<ProviderRequestEvent> = {}) =>
+      recorder.on({ ...REQUEST, startedAt: now - (event.durationMs ?? REQUEST.durationMs), ...event }, NOBODY),
+    operation: (event: Partial<OperationEvent> = {}) =>
+      recorder.on({ ...OPERATION, startedAt: now - OPERATION.durationMs, ...event }, NOBODY),
+    report,
+    down: () => findDown(report()),
+    read: (): Status =>
+      describeStatus([report()], { product: '1', kind: 'gateway', sources: { payments: 'provider' } }),
+  };
+};
+
+const REQUEST: ProviderRequestEvent = {
+  type: 'provider.request',
+  subgraph: 'payments',
+  operation: 'GET /v1/customers',
+  isWrite: false,
+  isRepeat: false,
+  isBackground: false,
+  startedAt: 0,
+  durationMs: 100,
+  status: 200,
+  code: undefined,
+  bytesSent: 0,
+  bytesReceived: 0,
+};
+
+const OPERATION: OperationEvent = {
+  type: 'operation',
+  operationName: 'Customers',
+  kind: 'query',
+  hash: undefined,
+  client: { id: 'x', name: 'api-key:web', network: '192.0.2.1' },
+  outcome: 'ok',
+  codes: [],
+  stale: 0,
+  calls: [],
+  startedAt: 0,
+  durationMs: 10,
+};
+
+const callsOf = (calls: number): OperationEvent['calls'] => [
+  {
+    subgraph: 'payments',
+    operation: 'GET /v1/customers',
+    calls,
+    retries: 0,
+    failures: 0,
+    keys: 0,
+    hits: 0,
+    stale: 0,
+    misses: 0,
+    waitMs: 0,
+    timeMs: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+  },
+];
+
+test('figures are those of the last five minutes, in steps of five seconds', () => {
+  const { request, advance, read } = startRecording();
+  const flow = () => read().subgraphs[0]?.requests;
+  request();
+  advance(5_000);
+  request({ durationMs: 3_000 });
+  request({ durationMs: 3_000 });
+  expect(flow()).toMatchObject({ count: 3, failed: 0 });
+  expect(flow()?.series.count.slice(-3)).toEqual([0, 1, 2]);
+  expect(flow()?.p99Ms).toBeGreaterThan(2_700);
+  expect(flow()?.p99Ms).toBeLessThan(3_300);
+  expect(flow()?.series.p99Ms.at(-3)).toBeNull();
+  advance(4 * 60_000 + 55_000);
+  expect(flow()).toMatchObject({ count: 2 });
+  expect(flow()?.series.count[0]).toBe(2);
+  advance(60_000);
+  expect(flow()).toMatchObject({ count: 0, p50Ms: null });
+  // A pause of any length leaves nothing behind.
+  advance(10 * 3_600_000);
+  request();
+  expect(flow()).toMatchObject({ count: 1 });
+});
+
+test.each(['UPSTREAM_TIMEOUT', 'UPSTREAM_UNAVAILABLE', 'UPSTREAM_BAD_RESPONSE', 'UPSTREAM_UNAUTHORIZED'])(
+  'five requests with %s and no success in 30 seconds are an outage, until a success or 30 seconds without any',
+  (code) => {
+    const { request, advance, down, read } = startRecording();
+    for (let index = 0; index < 4; index += 1) request({ code });
+    expect(down()).toEqual([]);
+    expect(read().subgraphs[0]).toMatchObject({ health: 'failing', lastFailure: { code } });
+    request({ code });
+    expect(down()).toEqual(['payments']);
+    expect(read().subgraphs[0]).toMatchObject({ health: 'down' });
+    // Otherwise a replica without requests would never be asked again.
+    advance(30_000);
+    expect(down()).toEqual([]);
+    for (let index = 0; index < 5; index += 1) request({ code });
+    expect(down()).toEqual(['payments']);
+    request();
+    expect(down()).toEqual([]);
+  },
+);
+
+test.each([
+  'UPSTREAM_REJECTED',
+  'UPSTREAM_NOT_FOUND',
+  'UPSTREAM_RATE_LIMITED',
+  'UPSTREAM_CANCELLED',
+  'BUDGET_EXCEEDED',
+])('%s is no failure of the provider', (code) => {
+  const { request, read } = startRecording();
+  for (let index = 0; index < 10; index += 1) request({ code });
+  expect(read().subgraphs[0]).toMatchObject({ health: 'ok', requests: { failed: 0 }, lastFailure: null });
+});
+
+test('requests that an open circuit breaker refuses count as failures', () => {
+  const { emit, down } = startRecording();
+  for (let index = 0; index < 5; index += 1) {
+    emit({ type: 'provider.refusal', subgraph: 'payments', operation: 'x', reason: 'circuit_open' });
+  }
+  expect(down()).toEqual(['payments']);
+});
+
+test('a provider is slow if half of its requests take a second', () => {
+  const { request, read } = startRecording();
+  for (const durationMs of [200, 1_500, 1_600]) request({ durationMs });
+  expect(read().subgraphs[0]).toMatchObject({ health: 'slow' });
+});
+
+test('10,000 names of operations and clients cost no memory, and hide no costly one', () => {
+  const { operation, read, report, advance } = startRecording();
+  operation({ operationName: 'Costly', client: { ...OPERATION.client, name: 'greedy' }, calls: callsOf(400) });
+  for (let index = 0; index < 10_000; index += 1) {
+    if (index % 500 === 0) advance(1_000);
+    operation({ operationName: `Name${index}`, client: { ...OPERATION.client, name: `c${index}` }, calls: callsOf(1) });
+  }
+  operation({ operationName: 'Late', calls: callsOf(50) });
+  expect(JSON.stringify(report()).length).toBeLessThan(20_000);
+  const { operations, clients } = read();
+  expect(operations).toHaveLength(21);
+  expect(operations.slice(0, 2)).toMatchObject([
+    { name: 'Costly', calls: 400 },
+    { name: 'Late', calls: 50 },
+  ]);
+  expect(operations.at(-1)?.name).toBe('(other)');
+  expect(operations.reduce((sum, one) => sum + one.operations, 0)).toBe(10_002);
+  expect(operations.reduce((sum, one) => sum + one.calls, 0)).toBe(10_450);
+  expect(clients[0]).toMatchObject({ name: 'greedy', calls: 400 });
+  // They are forgotten, too, in five minutes.
+  advance(300_000);
+  expect(read().operations).toEqual([]);
+});
+
+test('subgraphs and codes are bounded, and names are cut', () => {
+  const { request, emit, operation, report, read } = startRecording();
+  for (let index = 0; index < 1_000; index += 1) {
+    request({ subgraph: `s${index}` });
+    emit({ type: 'refusal', code: `C${index}` });
+  }
+  operation({ operationName: 'x'.repeat(100_000), outcome: 'error', codes: ['y'.repeat(100_000)] });
+  expect(report().record.subgraphs).toHaveLength(101);
+  expect(report().record.refusals.length).toBeLessThanOrEqual(51);
+  expect(JSON.stringify(read()).length).toBeLessThan(200_000);
+});
+
+test('several processes are added up, and the oldest stale value is the oldest of all', () => {
+  const [one, other] = [startRecording(), startRecording()];
+  for (const { request, emit, operation } of [one, other]) {
+    request();
+    operation({ calls: callsOf(2) });
+    const oldestMs = emit === one.emit ? 4_000 : 9_000;
+    emit({ type: 'cache.read', subgraph: 'payments', operation: 'x', hits: 2, stale: 1, misses: 1, oldestMs });
+  }
+  const reports = [one.report(), other.report(), { pid: 3, status: 'unresponsive' }];
+  const status = describeStatus(reports, { product: '1', kind: 'gateway', sources: { payments: 'provider' } });
+  expect(status.subgraphs).toMatchObject([
+    { requests: { count: 2 }, cache: { hits: 4, stale: 2, misses: 2, hitRatio: 0.75, oldestStaleS: 9 } },
+  ]);
+  expect(status.operations).toEqual([{ name: 'Customers', operations: 2, errors: 0, calls: 4, timeMs: 20 }]);
+  expect(status.processes.map(({ status: state }) => state)).toEqual(['ok', 'ok', 'unresponsive']);
+});
+
+test('nothing is recorded where nobody can see it', () => {
+  const off = { admin: undefined, otlp: { metrics: undefined } as never };
+  expect(startTelemetry({ ...off, readiness: 'process' }).report).toBeUndefined();
+  const { telemetry, report, close } = startTelemetry({ ...off, readiness: 'providers' });
+  telemetry.emit({ ...REQUEST, startedAt: monotonicNow() });
+  expect(report?.().record.subgraphs).toMatchObject([{ subgraph: 'payments' }]);
+  close();
+});
