@@ -2,8 +2,8 @@ import { LATENCY_BUCKETS, percentileOf } from './latency.ts';
 import { FLOW, FLOW_COLUMNS, SUBGRAPH, SUBGRAPH_COLUMNS, type SubgraphRecord } from './recorder.ts';
 import { STEPS } from './step-ring.ts';
 
-/** Steps that count as now: the present one and those before it, 25 to 30 seconds. */
-export const RECENT_STEPS = 6;
+/** Steps that count as now: the present one and those of the 30 seconds before it. */
+export const RECENT_STEPS = 7;
 
 type Pairs = readonly number[];
 

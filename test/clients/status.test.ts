@@ -183,9 +183,10 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     expect(await page.getByRole('button', { name: 'Resume updates' }).isVisible()).toBe(true);
   });
 
-  test('while paused it does not change, and an update keeps the focus', async () => {
+  test('while paused it does not change, and an update keeps the focus and the elements', async () => {
     const gateway = await start();
     const { page, provider } = await open(gateway);
+    const article = await provider('crm').elementHandle();
     const pause = page.getByRole('button', { name: 'Pause updates' });
     await pause.focus();
     await page.keyboard.press('Enter');
@@ -201,6 +202,8 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     await page.keyboard.press('Enter');
     await provider('crm').getByText('OK', { exact: true }).waitFor();
     expect(await page.evaluate(() => document.activeElement?.id)).toBe('pause');
+    // A screen reader keeps its place.
+    expect(await article?.evaluate(({ isConnected }) => isConnected)).toBe(true);
   });
 
   test('when the gateway stops, it says so and keeps what it shows, until the gateway is back', async () => {

@@ -114,7 +114,7 @@ test.each(['UPSTREAM_TIMEOUT', 'UPSTREAM_UNAVAILABLE', 'UPSTREAM_BAD_RESPONSE', 
     expect(down()).toEqual(['payments']);
     expect(read().subgraphs[0]).toMatchObject({ health: 'down' });
     // Otherwise a replica without requests would never be asked again.
-    advance(30_000);
+    advance(35_000);
     expect(down()).toEqual([]);
     for (let index = 0; index < 5; index += 1) request({ code });
     expect(down()).toEqual(['payments']);
