@@ -124,7 +124,6 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       config,
       sources,
       health: server.health,
-      state: telemetry.state,
       metrics,
       report: server.report,
       close: async () => {

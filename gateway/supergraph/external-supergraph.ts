@@ -47,7 +47,6 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
       config,
       sources,
       health: server.health,
-      state: telemetry.state,
       metrics,
       report: server.report,
       close: async () => {
