@@ -25,6 +25,8 @@ import {
   SubgraphSecret,
 } from '../subgraphs/kit/protocol/signed-identity.ts';
 import { createSubgraphSecrets } from '../subgraphs/kit/protocol/subgraph-secrets.ts';
+import { OTLP_SECRETS, OTLP_SHAPE, toOtlpConfig } from '../telemetry/otlp.ts';
+import { TRACES_SHAPE, type TracesConfig, toTracesConfig } from '../telemetry/traces/config.ts';
 import { ADMIN_SHAPE, type AdminConfig, toAdminConfig } from './admin/config.ts';
 import type { AuditConfig } from './audit/audit.ts';
 import { BUNDLED_ARGUMENTS } from './audit/bundled-arguments.ts';
@@ -117,6 +119,8 @@ export const GatewayEnv = HttpEnv.extend({
   TLS_KEY: z.string().optional(),
   TLS_CLIENT_CA: z.string().optional(),
   ...ADMIN_SHAPE,
+  ...OTLP_SHAPE,
+  ...TRACES_SHAPE,
   LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
   SANDBOX: z.enum(['on', 'off']).optional(),
   INTROSPECTION: z.enum(['on', 'off']).optional(),
@@ -181,7 +185,7 @@ export const GatewayEnv = HttpEnv.extend({
 });
 
 /** The variables of the gateway that may be read from files. */
-export const GATEWAY_SECRETS = ['AUDIT_KEY', 'SUBGRAPH_SECRET'] as const;
+export const GATEWAY_SECRETS = ['AUDIT_KEY', 'SUBGRAPH_SECRET', ...OTLP_SECRETS] as const;
 
 /** Creates the schema of the subgraph URL variables, one per subgraph, e.g. `PAYMENTS_URL`. */
 export const createSubgraphUrlsEnv = (subgraphs: readonly string[]) =>
@@ -286,6 +290,8 @@ export type GatewayConfig = {
   readonly authorization: AuthorizationConfig;
   /** Undefined if clients have no limits. */
   readonly clientLimits: ClientLimitsConfig | undefined;
+  /** How requests are traced. Undefined if they are not. */
+  readonly traces: TracesConfig | undefined;
   /** Where and how mutations and refusals are audited, if at all. */
   readonly audit: AuditConfig | undefined;
   /** Whether operations that are not in the manifests are refused (`on`) or only logged (`learn`). */
@@ -468,6 +474,7 @@ export const readConfig = (
     ]),
     publicUrl: values.PUBLIC_URL,
     admin: toAdminConfig(values, values.ALLOWED_HOSTS),
+    traces: toTracesConfig(values, toOtlpConfig(values, 'tributary-gateway')),
     corsOrigins: values.CORS_ORIGINS,
     authorization: {
       unauthorized: values.UNAUTHORIZED,

@@ -3,6 +3,8 @@ import { ConfigError, type Env, readEnv } from '../runtime/env.ts';
 import { createHostPolicy } from '../runtime/hosts.ts';
 import { allowedHosts, HttpEnv, Milliseconds, OptionalMilliseconds, toHttpLimits } from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
+import { OTLP_SECRETS, OTLP_SHAPE, toOtlpConfig } from '../telemetry/otlp.ts';
+import { TRACES_SHAPE, toTracesConfig } from '../telemetry/traces/config.ts';
 import { subgraphs } from './index.ts';
 import { createLimitsShape, readLimits, SUBGRAPH_LIMITS } from './kit/limits/limits-env.ts';
 import { SECRET_REQUIRED, SubgraphSecret } from './kit/protocol/signed-identity.ts';
@@ -32,6 +34,8 @@ export const SubgraphProcessEnv = HttpEnv.extend({
   SANDBOX_URLS: SandboxUrls.default(new Map()),
   PORT: z.coerce.number().int().min(0).max(65_535).default(4001),
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+  ...OTLP_SHAPE,
+  ...TRACES_SHAPE,
   SHUTDOWN_DELAY_MS: OptionalMilliseconds.default(0),
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
@@ -51,14 +55,21 @@ export const readServed = (env: Env) => {
   return { names: SUBGRAPHS, sandboxUrls: SANDBOX_URLS };
 };
 
+/** The variables that may be read from files. */
+const SUBGRAPH_PROCESS_SECRETS = ['SUBGRAPH_SECRET', ...OTLP_SECRETS] as const;
+
+/** The default name of the process in telemetry: that of its subgraph, if it has only one. */
+const serviceNameOf = (names: readonly string[]): string => `tributary-${names.length === 1 ? names[0] : 'subgraphs'}`;
+
 /** Reads the configuration. Throws ConfigError naming each variable that is missing or malformed. */
 export const readConfig = (env: Env) => {
-  const values = readEnv(SubgraphProcessEnv, env, ['SUBGRAPH_SECRET']);
+  const values = readEnv(SubgraphProcessEnv, env, SUBGRAPH_PROCESS_SECRETS);
   if (values.NODE_ENV === 'production' && !values.SUBGRAPH_SECRET) throw new ConfigError(SECRET_REQUIRED);
   return {
     port: values.PORT,
     host: values.HOST,
     logLevel: values.LOG_LEVEL,
+    traces: toTracesConfig(values, toOtlpConfig(values, serviceNameOf(values.SUBGRAPHS))),
     shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     requestTimeoutMs: values.REQUEST_TIMEOUT_MS,

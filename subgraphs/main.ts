@@ -1,6 +1,7 @@
 import { type Env, readEach } from '../runtime/env.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
+import { createTelemetry } from '../telemetry/telemetry.ts';
 import { readConfig, readServed } from './config.ts';
 import { subgraphs } from './index.ts';
 import { createProcessInfrastructure, readInfrastructureConfig } from './kit/infrastructure.ts';
@@ -48,13 +49,14 @@ const chooseSubgraphs = (env: Env) => {
 };
 
 await run(process.env, async () => {
-  const [{ logLevel, ...at }, , chosen] = readEach(
+  const [{ logLevel, traces, ...at }, , chosen] = readEach(
     () => readConfig(process.env),
     () => readInfrastructureConfig(process.env),
     () => chooseSubgraphs(process.env),
   );
   const log = createLog(logLevel);
-  const { infrastructure, redis, health } = createProcessInfrastructure(process.env, log);
+  const telemetry = createTelemetry();
+  const { infrastructure, redis, health } = createProcessInfrastructure(process.env, log, telemetry);
   const tenants = await openConfiguredTenants({
     env: Object.assign({ ...process.env }, ...chosen.map(({ env }) => env)),
     providers: subgraphs.map(({ provider }) => provider),
@@ -62,7 +64,9 @@ await run(process.env, async () => {
     log,
   });
   const created = chosen.map(({ module, env }) => module.create(env, infrastructure, tenants));
-  const served = await serve(created, { ...at, log, health });
+  // Loaded only where it is on.
+  const tracing = traces && (await import('../telemetry/traces/tracing.ts')).startTracing(traces, { telemetry, log });
+  const served = await serve(created, { ...at, log, health, tracing });
   const stopWatching = at.secrets.watch(log);
   for (const { module, isSandbox } of chosen) {
     const source = isSandbox ? 'its provider’s sandbox, with sample data' : 'its provider, for real';
@@ -71,6 +75,7 @@ await run(process.env, async () => {
   return {
     close: async () => {
       await served.close();
+      await tracing?.close();
       stopWatching();
       redis?.close();
       tenants?.close();

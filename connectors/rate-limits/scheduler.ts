@@ -59,7 +59,7 @@ export type RequestScheduler = {
   readonly rateLimitError: (operation: string) => UpstreamError | undefined;
 };
 
-type RequestToSchedule = Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost' | 'requestStats'>;
+type RequestToSchedule = Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost' | 'requestStats' | 'batch'>;
 
 type QueuedRequest = {
   readonly reservation: Reservation;
@@ -434,8 +434,8 @@ export const createRequestScheduler = ({
       return await enqueue(request);
     } catch (error) {
       if (isUpstreamError(error, 'UPSTREAM_RATE_LIMITED')) {
-        const { operation, requestStats } = request;
-        emit({ type: 'provider.refusal', subgraph, operation, reason: 'rate_limit' }, requestStats);
+        const { operation, requestStats, batch } = request;
+        emit({ type: 'provider.refusal', subgraph, operation, batch, reason: 'rate_limit' }, requestStats);
       }
       throw error;
     }

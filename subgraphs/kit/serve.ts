@@ -14,12 +14,15 @@ import type { Running } from '../../runtime/lifecycle.ts';
 import type { Log } from '../../runtime/log.ts';
 import { sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
+import type { RequestTrace } from '../../telemetry/traces/request-trace.ts';
+import type { Tracing } from '../../telemetry/traces/tracing.ts';
 import { toPublicError } from './errors.ts';
 import type { FieldContext } from './field.ts';
 import { graphqlOverHttp, refuseUnacceptable } from './graphql-over-http.ts';
 import { type Identity, UNRESTRICTED } from './identity.ts';
 import { createDocumentGuard } from './limits/document-guard.ts';
 import type { DocumentLimits } from './limits/document-limits.ts';
+import { outcomeOf } from './outcome.ts';
 import { type OperationOptions, readOptions } from './protocol/options.ts';
 import { writeReport } from './protocol/report.ts';
 import { createRequestVerifier, IDENTITY_HEADER, IDENTITY_SCHEME } from './protocol/signed-identity.ts';
@@ -30,6 +33,7 @@ import type { Subgraph } from './subgraph.ts';
 /** The state of a request before its body is read. */
 type Arrival = OperationOptions & {
   readonly identity: Identity;
+  readonly trace: RequestTrace | undefined;
   /** SHA-256 of the body that was signed, base64url. Undefined if requests are not signed. */
   readonly bodyDigest: string | undefined;
   /** Computes that of the body while it arrives. */
@@ -37,6 +41,7 @@ type Arrival = OperationOptions & {
 };
 
 type FetchContext = FieldContext & {
+  readonly trace: RequestTrace | undefined;
   readonly telemetry: Partial<RequestTelemetry>;
   readonly signal: AbortSignal;
 };
@@ -50,6 +55,26 @@ const reportPlugin: ApolloServerPlugin<FetchContext> = {
       response.body.singleResult.extensions = { tributary: report };
     },
   }),
+};
+
+/** Tells the trace of a request the outcome of its operation. */
+const tracePlugin: ApolloServerPlugin<FetchContext> = {
+  requestDidStart: async ({ contextValue: { trace, stale } }) => {
+    if (!trace) return undefined;
+    trace.begin();
+    return {
+      willSendResponse: async ({ response: { body }, operation, operationName }) => {
+        if (body.kind !== 'single') return;
+        const { data, errors } = body.singleResult;
+        trace.answered({
+          operationName: operation && (operationName ?? undefined),
+          kind: operation?.operation,
+          stale: stale.length,
+          ...outcomeOf(data, errors),
+        });
+      },
+    };
+  },
 };
 
 export type ServeOptions = {
@@ -69,6 +94,8 @@ export type ServeOptions = {
   /** The host names that the gateway may use for this process. */
   readonly hosts: HostPolicy;
   readonly log: Log;
+  /** Traces requests, if set. */
+  readonly tracing?: Tracing | undefined;
   /** Returns details for `/health/ready`. */
   readonly health: () => Readonly<Record<string, string>>;
 };
@@ -101,6 +128,7 @@ export const serve = async (
     hosts,
     secrets,
     log,
+    tracing,
     health,
   } = options;
   const turns = createTurnQueue();
@@ -134,7 +162,7 @@ export const serve = async (
       stopOnTerminationSignals: false,
       formatError: (formatted, error) =>
         error instanceof GraphQLError ? toPublicError(error, log, credentialsOf?.()) : formatted,
-      plugins: [documents.plugin, graphqlOverHttp, ApolloServerPluginLandingPageDisabled(), reportPlugin],
+      plugins: [documents.plugin, graphqlOverHttp, ApolloServerPluginLandingPageDisabled(), reportPlugin, tracePlugin],
     });
     await apollo.start();
     servers.push(apollo);
@@ -144,6 +172,10 @@ export const serve = async (
       method: ['GET', 'POST'],
       exposeHeadRoute: false,
       onRequest: async (request, reply) => {
+        const arrivedAt = monotonicNow();
+        const { method, headers } = request;
+        const trace = tracing?.begin({ headers, method, route: `/${name}`, scheme: 'http', startedAt: arrivedAt });
+        trace?.follow(reply.raw);
         if (refuseUnacceptable(request, reply)) return reply;
         const signed = await verify?.(request.headers[IDENTITY_HEADER]);
         if (verify && !signed) return refuseUnsigned(reply.header('connection', 'close'));
@@ -151,8 +183,9 @@ export const serve = async (
         arrivals.set(request, {
           ...options,
           signal: requestSignal(reply, timeoutMs),
-          deadlineAt: monotonicNow() + timeoutMs,
+          deadlineAt: arrivedAt + timeoutMs,
           identity: signed?.identity ?? UNRESTRICTED,
+          trace,
           bodyDigest: signed?.bodyDigest,
           receivedBody: signed && createHash('sha256'),
         });
@@ -179,10 +212,14 @@ export const serve = async (
         fastifyApolloHandler(apollo, {
           context: async (request) => {
             const arrival = arrivalOf(request);
-            const { call, callStats, freshness } = createRequestOptions(arrival);
+            const { call, callStats, freshness } = createRequestOptions({
+              ...arrival,
+              listeners: arrival.trace && [arrival.trace],
+            });
             if (arrival.allowance) callStats.allow(name, arrival.allowance);
             const telemetry = { freshness, ...(arrival.report && { callStats }) };
-            return { ...createContext(call, arrival.identity), telemetry, stale: [], signal: arrival.signal };
+            const { trace, signal } = arrival;
+            return { ...createContext(call, arrival.identity), telemetry, stale: [], signal, trace };
           },
         }),
       ),
