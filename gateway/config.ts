@@ -26,6 +26,7 @@ import {
 } from '../subgraphs/kit/protocol/signed-identity.ts';
 import { createSubgraphSecrets } from '../subgraphs/kit/protocol/subgraph-secrets.ts';
 import { OTLP_SECRETS, OTLP_SHAPE, toOtlpConfig } from '../telemetry/otlp.ts';
+import type { RequestLogOptions } from '../telemetry/request-log.ts';
 import { TRACES_SHAPE, type TracesConfig, toTracesConfig } from '../telemetry/traces/config.ts';
 import { ADMIN_SHAPE, type AdminConfig, toAdminConfig } from './admin/config.ts';
 import type { AuditConfig } from './audit/audit.ts';
@@ -110,6 +111,19 @@ const REQUEST_CONNECTION_HEADERS = new Set([
   'trailer',
 ]);
 
+/** The share of requests to log; undefined for none. Those with errors and the slow ones are logged whatever the share. */
+const RequestLogShare = z
+  .union(
+    [
+      z.literal('off').transform(() => undefined),
+      z.literal('errors').transform(() => 0),
+      z.literal('all').transform(() => 1),
+      z.coerce.number().gt(0).lt(1),
+    ],
+    'must be off, errors, all, or a share between 0 and 1 such as 0.1',
+  )
+  .transform((share) => ({ share }));
+
 /** The environment variables of the gateway, except the URLs of subgraphs. */
 export const GatewayEnv = HttpEnv.extend({
   ...AuthEnv.shape,
@@ -125,6 +139,7 @@ export const GatewayEnv = HttpEnv.extend({
   SANDBOX: z.enum(['on', 'off']).optional(),
   INTROSPECTION: z.enum(['on', 'off']).optional(),
   SUPERGRAPH: z.string().optional(),
+  REQUEST_LOG: RequestLogShare.optional(),
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
   SUBGRAPH_TIMEOUTS_MS: Timeouts.default(new Map()),
   SHUTDOWN_DELAY_MS: OptionalMilliseconds.default(0),
@@ -290,6 +305,8 @@ export type GatewayConfig = {
   readonly authorization: AuthorizationConfig;
   /** Undefined if clients have no limits. */
   readonly clientLimits: ClientLimitsConfig | undefined;
+  /** Which requests are logged, with one line each. Undefined if none are. */
+  readonly requestLog: Pick<RequestLogOptions, 'share' | 'slowMs'> | undefined;
   /** How requests are traced. Undefined if they are not. */
   readonly traces: TracesConfig | undefined;
   /** Where and how mutations and refusals are audited, if at all. */
@@ -363,6 +380,14 @@ const readDeskSignIn = (
 const auditFileOf = (value: string, worker: WorkerSettings | undefined): string => {
   const file = value.replaceAll('{host}', hostname());
   return worker ? fileOfWriter(file, `worker-${worker.number}`) : file;
+};
+
+/** In production, requests are logged unless the level of the log is above theirs. */
+const readRequestLog = (values: z.output<typeof GatewayEnv>): GatewayConfig['requestLog'] => {
+  const { NODE_ENV, LOG_LEVEL: level = 'info', SLOW_REQUEST_MS: slowMs } = values;
+  const isDefault = NODE_ENV === 'production' && ['info', 'debug', 'trace'].includes(level);
+  const share = values.REQUEST_LOG ? values.REQUEST_LOG.share : isDefault ? 1 : undefined;
+  return share === undefined ? undefined : { share, slowMs };
 };
 
 const AuditKeyEnv = GatewayEnv.pick({ AUDIT_KEY: true });
@@ -474,6 +499,7 @@ export const readConfig = (
     ]),
     publicUrl: values.PUBLIC_URL,
     admin: toAdminConfig(values, values.ALLOWED_HOSTS),
+    requestLog: readRequestLog(values),
     traces: toTracesConfig(values, toOtlpConfig(values, 'tributary-gateway')),
     corsOrigins: values.CORS_ORIGINS,
     authorization: {

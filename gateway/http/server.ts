@@ -5,6 +5,7 @@ import { createAdmission, withAdmission } from '../../runtime/admission.ts';
 import { appendHeader } from '../../runtime/append-header.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { createHttpApp, type Health, requestSignal } from '../../runtime/http-app.ts';
+import { createLog } from '../../runtime/log.ts';
 import { sendError, sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
@@ -12,6 +13,7 @@ import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../subgraphs/kit/iden
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { type OperationOptions, readOptions } from '../../subgraphs/kit/protocol/options.ts';
 import type { Tenants } from '../../subgraphs/kit/tenants.ts';
+import { createRequestLog } from '../../telemetry/request-log.ts';
 import type { RequestTrace } from '../../telemetry/traces/request-trace.ts';
 import { readTraceParent } from '../../telemetry/traces/trace-context.ts';
 import { authenticatesRequests } from '../auth/auth-config.ts';
@@ -87,6 +89,11 @@ const openGatewayServer = async (
     config.traces &&
     (await import('../../telemetry/traces/tracing.ts')).startTracing(config.traces, { telemetry, log });
   if (tracing) opened.push(tracing.close);
+  if (config.requestLog) {
+    // Written whatever the level of the log: it has a variable of its own.
+    const stopLogging = telemetry.listen(createRequestLog({ ...config.requestLog, log: createLog('info') }));
+    opened.push(async () => stopLogging());
+  }
   const stopWatching = config.watchSecrets(log);
   opened.push(async () => stopWatching());
   const isDebug = log.isLevelEnabled('debug');

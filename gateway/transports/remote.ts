@@ -4,7 +4,7 @@ import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
 import type { ProviderRequest, ProviderResponse } from '../../connectors/middleware/chain.ts';
 import { createHttpConnector } from '../../connectors/transports/http.ts';
 import { parseJson, unusableResponse } from '../../connectors/transports/parse.ts';
-import type { Log } from '../../runtime/log.ts';
+import { type Log, withTraceId } from '../../runtime/log.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
 import { writeOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { mergeReport, readReport } from '../../subgraphs/kit/protocol/report.ts';
@@ -192,13 +192,14 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     return { data, errors: readErrors(errors, reply.fallbackCode), stale: report.stale };
   };
 
-  const toError = (error: UpstreamError): SubgraphError => {
+  const toError = (error: UpstreamError, traceId: string | undefined): SubgraphError => {
+    const requestLog = withTraceId(log, traceId);
     const code = codeOf(error);
     if (code === error.code) {
       const variables = refusesGateway(error) ? ['SUBGRAPH_SECRET'] : undefined;
-      return toPublicError(new GraphQLError('', { originalError: error }), log, variables);
+      return toPublicError(new GraphQLError('', { originalError: error }), requestLog, variables);
     }
-    log.info({ code, subgraph: name, status: error.details.status }, error.message);
+    requestLog.info({ code, subgraph: name, status: error.details.status }, error.message);
     return { message: maskedMessage(name, code), extensions: { code } };
   };
 
@@ -212,7 +213,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
           return await execute(writeBody(request), { document: operation.document, spanId: request.spanId }, context);
         } catch (error) {
           if (!isUpstreamError(error)) throw error;
-          return { data: null, errors: [toError(error)] };
+          return { data: null, errors: [toError(error, context.traceId)] };
         }
       };
     },

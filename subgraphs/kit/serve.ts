@@ -15,7 +15,9 @@ import type { Log } from '../../runtime/log.ts';
 import { sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import type { RequestTrace } from '../../telemetry/traces/request-trace.ts';
+import { readTraceParent } from '../../telemetry/traces/trace-context.ts';
 import type { Tracing } from '../../telemetry/traces/tracing.ts';
+import { createErrorTraces } from './error-traces.ts';
 import { toPublicError } from './errors.ts';
 import type { FieldContext } from './field.ts';
 import { graphqlOverHttp, refuseUnacceptable } from './graphql-over-http.ts';
@@ -34,6 +36,7 @@ import type { Subgraph } from './subgraph.ts';
 type Arrival = OperationOptions & {
   readonly identity: Identity;
   readonly trace: RequestTrace | undefined;
+  readonly traceId: string | undefined;
   /** SHA-256 of the body that was signed, base64url. Undefined if requests are not signed. */
   readonly bodyDigest: string | undefined;
   /** Computes that of the body while it arrives. */
@@ -41,6 +44,7 @@ type Arrival = OperationOptions & {
 };
 
 type FetchContext = FieldContext & {
+  readonly traceId: string | undefined;
   readonly trace: RequestTrace | undefined;
   readonly telemetry: Partial<RequestTelemetry>;
   readonly signal: AbortSignal;
@@ -151,6 +155,7 @@ export const serve = async (
     signalOf: ({ signal }) => signal,
     turns,
   });
+  const errorTraces = createErrorTraces<FetchContext>();
   for (const { name, schema, credentialsOf, createContext, warmUp } of subgraphs) {
     const apollo = new ApolloServer<FetchContext>({
       schema,
@@ -161,8 +166,17 @@ export const serve = async (
       includeStacktraceInErrorResponses: false,
       stopOnTerminationSignals: false,
       formatError: (formatted, error) =>
-        error instanceof GraphQLError ? toPublicError(error, log, credentialsOf?.()) : formatted,
-      plugins: [documents.plugin, graphqlOverHttp, ApolloServerPluginLandingPageDisabled(), reportPlugin, tracePlugin],
+        error instanceof GraphQLError
+          ? toPublicError(error, errorTraces.logFor(log, error), credentialsOf?.())
+          : formatted,
+      plugins: [
+        documents.plugin,
+        graphqlOverHttp,
+        ApolloServerPluginLandingPageDisabled(),
+        reportPlugin,
+        tracePlugin,
+        errorTraces.plugin,
+      ],
     });
     await apollo.start();
     servers.push(apollo);
@@ -186,6 +200,7 @@ export const serve = async (
           deadlineAt: arrivedAt + timeoutMs,
           identity: signed?.identity ?? UNRESTRICTED,
           trace,
+          traceId: (trace ?? readTraceParent(headers['traceparent']))?.traceId,
           bodyDigest: signed?.bodyDigest,
           receivedBody: signed && createHash('sha256'),
         });
@@ -218,8 +233,8 @@ export const serve = async (
             });
             if (arrival.allowance) callStats.allow(name, arrival.allowance);
             const telemetry = { freshness, ...(arrival.report && { callStats }) };
-            const { trace, signal } = arrival;
-            return { ...createContext(call, arrival.identity), telemetry, stale: [], signal, trace };
+            const { trace, traceId, signal } = arrival;
+            return { ...createContext(call, arrival.identity), telemetry, stale: [], signal, trace, traceId };
           },
         }),
       ),

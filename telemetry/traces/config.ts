@@ -19,7 +19,7 @@ export const TRACES_SHAPE = {
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
   OTEL_TRACES_SAMPLER: z.enum(SAMPLERS).default('parentbased_always_on'),
   OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1),
-  TRACE_SLOW_MS: z.coerce.number().int().positive().default(5_000),
+  SLOW_REQUEST_MS: z.coerce.number().int().positive().default(2_000),
 };
 
 export type TracesConfig = Pick<OtlpConfig, 'headers' | 'resource'> & {
@@ -44,6 +44,6 @@ export const toTracesConfig = (values: Values, { headers, resource }: OtlpConfig
     resource,
     sampler: values.OTEL_TRACES_SAMPLER,
     ratio: values.OTEL_TRACES_SAMPLER_ARG,
-    slowMs: values.TRACE_SLOW_MS,
+    slowMs: values.SLOW_REQUEST_MS,
   };
 };

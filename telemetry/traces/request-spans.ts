@@ -6,6 +6,9 @@ import type { SpanData, SpanEvent } from './span.ts';
 import { batchSpan, fetchSpan, operationAttributes, permitSpan, planSpan, providerSpan, rootSpan } from './spans.ts';
 import { createSpanId } from './trace-context.ts';
 
+/** Shorter waits for a permit have no span: most requests get theirs at once. */
+const MIN_WAIT_MS = 1;
+
 /** A span that others belong to. */
 type Open<Event> = { readonly event: Event; readonly spanId: string; readonly events: SpanEvent[] };
 
@@ -70,6 +73,7 @@ export const toRequestSpans = (
         batchOf(event, event.startedAt);
         return;
       case 'provider.permit': {
+        if (event.waitedMs < MIN_WAIT_MS) return;
         const startedAt = at - event.waitedMs;
         const parent = event.batch ? batchOf(event.batch, startedAt, at) : fetchOf(event.subgraph, startedAt);
         spans.push(permitSpan(event, at, idsIn(parent)));

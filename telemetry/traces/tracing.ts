@@ -2,12 +2,13 @@ import { resourceFromAttributes } from '@opentelemetry/resources';
 import { monotonicNow } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { ProviderRequestEvent } from '../events.ts';
+import { createRateBound } from '../rate-bound.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { TracesConfig } from './config.ts';
 import { createSpanQueue } from './exporter.ts';
 import { toRequestSpans } from './request-spans.ts';
 import { RequestTrace, type RequestTraceOptions, type TracedRequest, type TracedResponse } from './request-trace.ts';
-import { createNotableLimit, createSampler } from './sampling.ts';
+import { createSampler, MAX_NOTABLE } from './sampling.ts';
 import { createSharedRequests } from './shared-requests.ts';
 import { createTraceOfSpans, type SpanData, type TraceOfSpans, toReadableSpan, toSpanContext } from './span.ts';
 import { providerSpan } from './spans.ts';
@@ -32,7 +33,7 @@ export const startTracing = (config: TracesConfig, { telemetry, log }: { telemet
   const queue = createSpanQueue(config, log);
   const resource = resourceFromAttributes({ ...config.resource });
   const isSampled = createSampler(config.sampler, config.ratio);
-  const takeNotable = createNotableLimit();
+  const takeNotable = createRateBound(MAX_NOTABLE);
   const shared = createSharedRequests();
 
   const send = (trace: TraceOfSpans, spans: readonly SpanData[]): void => {
