@@ -6,7 +6,7 @@ import type { Log } from '../../runtime/log.ts';
 import type { TracesConfig } from './config.ts';
 
 /** Maximum number of spans that wait to be sent. Further ones are dropped. */
-const MAX_QUEUED = 8_192;
+export const MAX_QUEUED = 8_192;
 
 /** Maximum number of spans in one request. */
 const MAX_BATCH = 512;

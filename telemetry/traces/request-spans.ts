@@ -34,17 +34,13 @@ export const toRequestSpans = (
   const fetches: Open<FetchEvent>[] = trace.events.flatMap(({ event }) =>
     event.type === 'fetch' ? [{ event, spanId: event.spanId ?? createSpanId(), events: [] }] : [],
   );
+  fetches.sort((a, b) => a.event.startedAt - b.event.startedAt);
 
   /** Returns the fetch that something in a subgraph belongs to; undefined in the subgraph's own process. */
-  const fetchOf = (subgraph: string, at: number): Open<FetchEvent> | undefined => {
-    let latest: Open<FetchEvent> | undefined;
-    for (const fetch of fetches) {
-      const { startedAt } = fetch.event;
-      const isLater = !latest || startedAt >= latest.event.startedAt;
-      if (fetch.event.subgraph === subgraph && startedAt <= at && isLater) latest = fetch;
-    }
-    return latest;
-  };
+  const fetchOf = (subgraph: string, at: number): Open<FetchEvent> | undefined =>
+    fetches.findLast(({ event }) => event.subgraph === subgraph && event.startedAt <= at) ??
+    // A batch that another request has opened can be older than each fetch of this one.
+    fetches.find(({ event }) => event.subgraph === subgraph);
 
   /** Returns the batch of an event, which then includes this time. */
   const batchOf = (event: BatchEvent, startedAt: number, endedAt = startedAt): OpenBatch => {
