@@ -25,7 +25,7 @@ import {
   SubgraphSecret,
 } from '../subgraphs/kit/protocol/signed-identity.ts';
 import { createSubgraphSecrets } from '../subgraphs/kit/protocol/subgraph-secrets.ts';
-import { OTLP_SECRETS, OTLP_SHAPE, toOtlpConfig } from '../telemetry/otlp.ts';
+import { OTLP_SECRETS, OTLP_SHAPE, type OtlpConfig, toOtlpConfig } from '../telemetry/otlp.ts';
 import type { RequestLogOptions } from '../telemetry/request-log.ts';
 import { TRACES_SHAPE, type TracesConfig, toTracesConfig } from '../telemetry/traces/config.ts';
 import { ADMIN_SHAPE, type AdminConfig, toAdminConfig } from './admin/config.ts';
@@ -305,6 +305,8 @@ export type GatewayConfig = {
   readonly authorization: AuthorizationConfig;
   /** Undefined if clients have no limits. */
   readonly clientLimits: ClientLimitsConfig | undefined;
+  /** Where telemetry is sent. */
+  readonly otlp: OtlpConfig;
   /** Which requests are logged, with one line each. Undefined if none are. */
   readonly requestLog: Pick<RequestLogOptions, 'share' | 'slowMs'> | undefined;
   /** How requests are traced. Undefined if they are not. */
@@ -446,6 +448,7 @@ export const readConfig = (
   );
   const worker = readWorkerEnv(env);
   const secrets = createSubgraphSecrets(env, values.SUBGRAPH_SECRET);
+  const otlp = toOtlpConfig(values, { defaultServiceName: 'tributary-gateway', env });
   const isProduction = values.NODE_ENV === 'production';
   const isSplit = subgraphs.some((name) => urls[urlVariable(name)]);
   if (isProduction && isSplit && !values.SUBGRAPH_SECRET) throw new ConfigError(SECRET_REQUIRED);
@@ -500,7 +503,8 @@ export const readConfig = (
     publicUrl: values.PUBLIC_URL,
     admin: toAdminConfig(values, values.ALLOWED_HOSTS),
     requestLog: readRequestLog(values),
-    traces: toTracesConfig(values, toOtlpConfig(values, 'tributary-gateway')),
+    otlp,
+    traces: toTracesConfig(values, otlp),
     corsOrigins: values.CORS_ORIGINS,
     authorization: {
       unauthorized: values.UNAUTHORIZED,

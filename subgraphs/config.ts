@@ -65,11 +65,13 @@ const serviceNameOf = (names: readonly string[]): string => `tributary-${names.l
 export const readConfig = (env: Env) => {
   const values = readEnv(SubgraphProcessEnv, env, SUBGRAPH_PROCESS_SECRETS);
   if (values.NODE_ENV === 'production' && !values.SUBGRAPH_SECRET) throw new ConfigError(SECRET_REQUIRED);
+  const otlp = toOtlpConfig(values, { defaultServiceName: serviceNameOf(values.SUBGRAPHS), env });
   return {
     port: values.PORT,
     host: values.HOST,
     logLevel: values.LOG_LEVEL,
-    traces: toTracesConfig(values, toOtlpConfig(values, serviceNameOf(values.SUBGRAPHS))),
+    otlp,
+    traces: toTracesConfig(values, otlp),
     shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     requestTimeoutMs: values.REQUEST_TIMEOUT_MS,

@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import product from '../package.json' with { type: 'json' };
+import { type Env, readEnv } from '../runtime/env.ts';
+import type { Log } from '../runtime/log.ts';
+import { fileVariables, watchFiles } from '../runtime/watch-files.ts';
 
 /*
  * Where telemetry is sent by the OpenTelemetry protocol (OTLP), as the OpenTelemetry specification names its variables. Nothing is
@@ -52,17 +56,28 @@ export const OTLP_SECRETS = ['OTEL_EXPORTER_OTLP_HEADERS'] as const;
 export type OtlpConfig = {
   /** Where metrics are sent, and how often, in milliseconds; undefined if they are not. */
   readonly metrics: { readonly url: string; readonly intervalMs: number } | undefined;
-  /** Headers of each request. Secrets. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** Returns the headers of each request. Secrets. */
+  readonly headers: () => Readonly<Record<string, string>>;
+  /** Uses the new content of OTEL_EXPORTER_OTLP_HEADERS_FILE when it changes. Returns an unsubscribe function. */
+  readonly watch: (log: Log) => () => void;
   /** The attributes of this process, by OpenTelemetry's names. */
   readonly resource: Readonly<Record<string, string>>;
 };
 
-/** Returns the configuration of a process with this name, e.g. `tributary-gateway`. */
+const HeadersEnv = z.object({ OTEL_EXPORTER_OTLP_HEADERS: OTLP_SHAPE.OTEL_EXPORTER_OTLP_HEADERS });
+
+/** Returns the configuration of a process with this name, e.g. `tributary-gateway`, which has read `values` from `env`. */
 export const toOtlpConfig = (
   values: z.output<z.ZodObject<typeof OTLP_SHAPE>>,
-  defaultServiceName: string,
+  { defaultServiceName, env }: { readonly defaultServiceName: string; readonly env: Env },
 ): OtlpConfig => {
+  let headers = Object.fromEntries(values.OTEL_EXPORTER_OTLP_HEADERS);
+  const reload = (): boolean => {
+    const next = Object.fromEntries(readEnv(HeadersEnv, env, OTLP_SECRETS).OTEL_EXPORTER_OTLP_HEADERS);
+    const isNew = !isDeepStrictEqual(next, headers);
+    headers = next;
+    return isNew;
+  };
   const metricsUrl = urlOf(
     values.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,
     values.OTEL_EXPORTER_OTLP_ENDPOINT,
@@ -70,7 +85,8 @@ export const toOtlpConfig = (
   );
   return {
     metrics: metricsUrl === undefined ? undefined : { url: metricsUrl, intervalMs: values.OTEL_METRIC_EXPORT_INTERVAL },
-    headers: Object.fromEntries(values.OTEL_EXPORTER_OTLP_HEADERS),
+    headers: () => headers,
+    watch: (log) => watchFiles(fileVariables(OTLP_SECRETS), { env, log, reload }),
     resource: {
       'service.name': defaultServiceName,
       'service.version': product.version,

@@ -22,7 +22,7 @@ export const TRACES_SHAPE = {
   SLOW_REQUEST_MS: z.coerce.number().int().positive().default(2_000),
 };
 
-export type TracesConfig = Pick<OtlpConfig, 'headers' | 'resource'> & {
+export type TracesConfig = Pick<OtlpConfig, 'headers' | 'watch' | 'resource'> & {
   /** Where traces are sent. */
   readonly url: string;
   readonly sampler: SamplerName;
@@ -35,12 +35,13 @@ export type TracesConfig = Pick<OtlpConfig, 'headers' | 'resource'> & {
 type Values = z.output<z.ZodObject<typeof OTLP_SHAPE & typeof TRACES_SHAPE>>;
 
 /** Returns how the process traces requests; undefined if it does not. */
-export const toTracesConfig = (values: Values, { headers, resource }: OtlpConfig): TracesConfig | undefined => {
+export const toTracesConfig = (values: Values, { headers, watch, resource }: OtlpConfig): TracesConfig | undefined => {
   const url = urlOf(values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, values.OTEL_EXPORTER_OTLP_ENDPOINT, 'v1/traces');
   if (url === undefined || values.OTEL_TRACES_EXPORTER === 'none') return undefined;
   return {
     url,
     headers,
+    watch,
     resource,
     sampler: values.OTEL_TRACES_SAMPLER,
     ratio: values.OTEL_TRACES_SAMPLER_ARG,

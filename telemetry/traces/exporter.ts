@@ -29,7 +29,12 @@ export type SpanQueue = Pick<BatchSpanProcessor, 'onEnd'> & {
 
 /** Sends spans by OTLP over HTTP, as JSON. A collector that fails is logged once a minute, and nothing waits for it. */
 export const createSpanQueue = ({ url, headers }: Pick<TracesConfig, 'url' | 'headers'>, log: Log): SpanQueue => {
-  const otlp = new OTLPTraceExporter({ url, headers: { ...headers }, timeoutMillis: TIMEOUT_MS, concurrencyLimit: 2 });
+  const otlp = new OTLPTraceExporter({
+    url,
+    headers: async () => ({ ...headers() }),
+    timeoutMillis: TIMEOUT_MS,
+    concurrencyLimit: 2,
+  });
   const processor = new BatchSpanProcessor({
     exporter: withFailureLog(otlp, log),
     maxQueueSize: MAX_QUEUED,

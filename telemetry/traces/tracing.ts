@@ -77,10 +77,12 @@ export const startTracing = (config: TracesConfig, { telemetry, log }: { telemet
     },
   });
 
+  const stopWatching = config.watch(log);
   return {
     begin: (request) => new RequestTrace(request, requestOptions),
     close: async () => {
       stopListening();
+      stopWatching();
       await queue.close();
     },
   };

@@ -23,7 +23,8 @@ const start = () => {
   const tracing = startTracing(
     {
       url: `${collector.url}/v1/traces`,
-      headers: {},
+      headers: () => ({}),
+      watch: () => () => {},
       resource: {},
       sampler: 'always_on',
       ratio: 1,

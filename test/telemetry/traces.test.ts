@@ -181,7 +181,9 @@ describe('given a batch that serves several clients', () => {
       const batch = only(spans, ({ name }) => name === `batch ${READ}`);
       expect(batch.attributes).toMatchObject({ 'tributary.batch.keys': 2, 'tributary.batch.size': 100 });
       expect(batch.parentSpanId).toBe(only(spans, ({ name }) => name === 'fetch crm').spanId);
-      expect(only(spans, ({ name }) => name === 'wait for a permit').parentSpanId).toBe(batch.spanId);
+      const isWait = ({ name, attributes }: CollectedSpan): boolean =>
+        name === 'wait for a permit' && attributes['tributary.provider.operation'] === READ;
+      expect(only(spans, isWait).parentSpanId).toBe(batch.spanId);
       expect(batch.links.map(idsOf)).toEqual(spans === owner ? [] : [idsOf(request)]);
     }
   });
