@@ -28,6 +28,9 @@ const CASES: Readonly<Record<string, (index: number) => TelemetryEvent>> = {
     type: 'provider.request',
     subgraph: SUBGRAPHS[index % 3] ?? '',
     operation: 'GET /v1/customers',
+    batch: undefined,
+    method: 'GET',
+    host: 'api.example',
     isWrite: false,
     isRepeat: false,
     isBackground: false,
@@ -49,7 +52,7 @@ const CASES: Readonly<Record<string, (index: number) => TelemetryEvent>> = {
   }),
   operation: (index) => operation(`Operation${index % 30}`, `api-key:${index % 10}`),
   'operation, each with another name': (index) => operation(`Operation${index}`, `api-key:${index}`),
-  refusal: () => ({ type: 'refusal', code: 'OVERLOADED' }),
+  refusal: () => ({ type: 'refusal', code: 'OVERLOADED', network: '', traceId: undefined }),
 };
 
 const operation = (operationName: string, name: string): TelemetryEvent => ({
@@ -57,6 +60,7 @@ const operation = (operationName: string, name: string): TelemetryEvent => ({
   operationName,
   kind: 'query',
   hash: undefined,
+  traceId: undefined,
   client: { id: 'x', name, network: '' },
   outcome: 'ok',
   codes: [],

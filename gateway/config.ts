@@ -28,7 +28,9 @@ import {
 } from '../subgraphs/kit/protocol/signed-identity.ts';
 import { createSubgraphSecrets } from '../subgraphs/kit/protocol/subgraph-secrets.ts';
 import { OTLP_SECRETS, OTLP_SHAPE, type OtlpConfig, toOtlpConfig } from '../telemetry/otlp.ts';
+import type { RequestLogOptions } from '../telemetry/request-log.ts';
 import { READINESS_SHAPE, type Readiness, readinessProblem } from '../telemetry/status/readiness.ts';
+import { TRACES_SHAPE, type TracesConfig, toTracesConfig } from '../telemetry/traces/config.ts';
 import type { AuditConfig } from './audit/audit.ts';
 import { BUNDLED_ARGUMENTS } from './audit/bundled-arguments.ts';
 import { fileOfWriter } from './audit/file.ts';
@@ -111,6 +113,19 @@ const REQUEST_CONNECTION_HEADERS = new Set([
   'trailer',
 ]);
 
+/** The share of requests to log; undefined for none. Those with errors and the slow ones are logged whatever the share. */
+const RequestLogShare = z
+  .union(
+    [
+      z.literal('off').transform(() => undefined),
+      z.literal('errors').transform(() => 0),
+      z.literal('all').transform(() => 1),
+      z.coerce.number().gt(0).lt(1),
+    ],
+    'must be off, errors, all, or a share between 0 and 1 such as 0.1',
+  )
+  .transform((share) => ({ share }));
+
 /** The environment variables of the gateway, except the URLs of subgraphs. */
 export const GatewayEnv = HttpEnv.extend({
   ...AuthEnv.shape,
@@ -122,10 +137,12 @@ export const GatewayEnv = HttpEnv.extend({
   ...ADMIN_SHAPE,
   ...OTLP_SHAPE,
   ...READINESS_SHAPE,
+  ...TRACES_SHAPE,
   LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
   SANDBOX: z.enum(['on', 'off']).optional(),
   INTROSPECTION: z.enum(['on', 'off']).optional(),
   SUPERGRAPH: z.string().optional(),
+  REQUEST_LOG: RequestLogShare.optional(),
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
   SUBGRAPH_TIMEOUTS_MS: Timeouts.default(new Map()),
   SHUTDOWN_DELAY_MS: OptionalMilliseconds.default(0),
@@ -291,14 +308,18 @@ export type GatewayConfig = {
   readonly readiness: Readiness;
   /** Whether the status page is served beside the explorer, to the addresses in `adminAllow`. */
   readonly statusPage: boolean;
-  /** Where telemetry is sent. */
-  readonly otlp: OtlpConfig;
   /** Origins allowed by CORS. `*` allows all. */
   readonly corsOrigins: readonly string[];
   /** How the access rules of the supergraph are enforced. */
   readonly authorization: AuthorizationConfig;
   /** Undefined if clients have no limits. */
   readonly clientLimits: ClientLimitsConfig | undefined;
+  /** Where telemetry is sent. */
+  readonly otlp: OtlpConfig;
+  /** Which requests are logged, with one line each. Undefined if none are. */
+  readonly requestLog: Pick<RequestLogOptions, 'share' | 'slowMs'> | undefined;
+  /** How requests are traced. Undefined if they are not. */
+  readonly traces: TracesConfig | undefined;
   /** Where and how mutations and refusals are audited, if at all. */
   readonly audit: AuditConfig | undefined;
   /** Whether operations that are not in the manifests are refused (`on`) or only logged (`learn`). */
@@ -372,6 +393,14 @@ const auditFileOf = (value: string, worker: WorkerSettings | undefined): string 
   return worker ? fileOfWriter(file, `worker-${worker.number}`) : file;
 };
 
+/** In production, requests are logged unless the level of the log is above theirs. */
+const readRequestLog = (values: z.output<typeof GatewayEnv>): GatewayConfig['requestLog'] => {
+  const { NODE_ENV, LOG_LEVEL: level = 'info', SLOW_REQUEST_MS: slowMs } = values;
+  const isDefault = NODE_ENV === 'production' && ['info', 'debug', 'trace'].includes(level);
+  const share = values.REQUEST_LOG ? values.REQUEST_LOG.share : isDefault ? 1 : undefined;
+  return share === undefined ? undefined : { share, slowMs };
+};
+
 const AuditKeyEnv = GatewayEnv.pick({ AUDIT_KEY: true });
 
 /** Logs that a changed key of the audit log is not used. With another one, the chain that is being written would be broken. */
@@ -428,6 +457,7 @@ export const readConfig = (
   );
   const worker = readWorkerEnv(env);
   const secrets = createSubgraphSecrets(env, values.SUBGRAPH_SECRET);
+  const otlp = toOtlpConfig(values, { defaultServiceName: 'tributary-gateway', env });
   const isProduction = values.NODE_ENV === 'production';
   const isSplit = subgraphs.some((name) => urls[urlVariable(name)]);
   if (isProduction && isSplit && !values.SUBGRAPH_SECRET) throw new ConfigError(SECRET_REQUIRED);
@@ -488,7 +518,9 @@ export const readConfig = (
     readiness: values.READINESS,
     // A worker of several knows of itself alone.
     statusPage: !isProduction && explorer && values.CLUSTER_WORKERS === 1,
-    otlp: toOtlpConfig(values, { defaultServiceName: 'tributary-gateway', env }),
+    requestLog: readRequestLog(values),
+    otlp,
+    traces: toTracesConfig(values, otlp),
     corsOrigins: values.CORS_ORIGINS,
     authorization: {
       unauthorized: values.UNAUTHORIZED,

@@ -6,6 +6,7 @@ import { allowedHosts, HttpEnv, Milliseconds, OptionalMilliseconds, toHttpLimits
 import { LOG_LEVELS } from '../runtime/log.ts';
 import { OTLP_SECRETS, OTLP_SHAPE, toOtlpConfig } from '../telemetry/otlp.ts';
 import { READINESS_SHAPE, readinessProblem } from '../telemetry/status/readiness.ts';
+import { TRACES_SHAPE, toTracesConfig } from '../telemetry/traces/config.ts';
 import { subgraphs } from './index.ts';
 import { createLimitsShape, readLimits, SUBGRAPH_LIMITS } from './kit/limits/limits-env.ts';
 import { SECRET_REQUIRED, SubgraphSecret } from './kit/protocol/signed-identity.ts';
@@ -37,6 +38,7 @@ export const SubgraphProcessEnv = HttpEnv.extend({
   ...ADMIN_SHAPE,
   ...OTLP_SHAPE,
   ...READINESS_SHAPE,
+  ...TRACES_SHAPE,
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
   SHUTDOWN_DELAY_MS: OptionalMilliseconds.default(0),
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
@@ -57,10 +59,17 @@ export const readServed = (env: Env) => {
   return { names: SUBGRAPHS, sandboxUrls: SANDBOX_URLS };
 };
 
+/** The variables that may be read from files. */
+const SUBGRAPH_PROCESS_SECRETS = ['SUBGRAPH_SECRET', ...OTLP_SECRETS] as const;
+
+/** The default name of the process in telemetry: that of its subgraph, if it has only one. */
+const serviceNameOf = (names: readonly string[]): string => `tributary-${names.length === 1 ? names[0] : 'subgraphs'}`;
+
 /** Reads the configuration. Throws ConfigError naming each variable that is missing or malformed. */
 export const readConfig = (env: Env) => {
-  const values = readEnv(SubgraphProcessEnv, env, ['SUBGRAPH_SECRET', ...OTLP_SECRETS]);
+  const values = readEnv(SubgraphProcessEnv, env, SUBGRAPH_PROCESS_SECRETS);
   if (values.NODE_ENV === 'production' && !values.SUBGRAPH_SECRET) throw new ConfigError(SECRET_REQUIRED);
+  const otlp = toOtlpConfig(values, { defaultServiceName: serviceNameOf(values.SUBGRAPHS), env });
   const problem = readinessProblem(values.READINESS, NAMES);
   if (problem) throw new ConfigError(problem);
   return {
@@ -69,7 +78,8 @@ export const readConfig = (env: Env) => {
     logLevel: values.LOG_LEVEL,
     readiness: values.READINESS,
     admin: toAdminConfig(values, values.ALLOWED_HOSTS),
-    otlp: toOtlpConfig(values, { defaultServiceName: 'tributary-subgraphs', env }),
+    otlp,
+    traces: toTracesConfig(values, otlp),
     shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     requestTimeoutMs: values.REQUEST_TIMEOUT_MS,

@@ -54,7 +54,7 @@ const chooseSubgraphs = (env: Env) => {
 };
 
 await run(process.env, async () => {
-  const [{ logLevel, ...at }, , chosen] = readEach(
+  const [{ logLevel, traces, ...at }, , chosen] = readEach(
     () => readConfig(process.env),
     () => readInfrastructureConfig(process.env),
     () => chooseSubgraphs(process.env),
@@ -69,8 +69,16 @@ await run(process.env, async () => {
     log,
   });
   const created = chosen.map(({ module, env }) => module.create(env, infrastructure, tenants));
+  // Loaded only where it is on.
+  const tracing = traces && (await import('../telemetry/traces/tracing.ts')).startTracing(traces, { telemetry, log });
   const assess = () => (report ? assessReadiness(at.readiness, report()) : {});
-  const serving = await serve(created, { ...at, log, telemetry, health: () => ({ ...health(), ...assess() }) });
+  const serving = await serve(created, {
+    ...at,
+    log,
+    telemetry,
+    tracing,
+    health: () => ({ ...health(), ...assess() }),
+  });
   const published = metrics && withPublishedMetrics(serving, { read: metrics.read, otlp: at.otlp, log });
   const sources = Object.fromEntries(
     chosen.map(({ module, isSandbox }) => [module.name, isSandbox ? ('sandbox' as const) : ('provider' as const)]),
@@ -100,6 +108,7 @@ await run(process.env, async () => {
     close: async () => {
       await served.close();
       closeTelemetry();
+      await tracing?.close();
       stopWatching();
       redis?.close();
       tenants?.close();

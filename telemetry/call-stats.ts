@@ -69,9 +69,11 @@ const OTHERS = '(others)';
 export type CallStatsOptions = {
   /** Also keeps each request and wait. */
   readonly keepsSpans?: boolean | undefined;
-  /** Receives each event of the request, too. */
-  readonly listener?: RequestListener | undefined;
+  /** Receive each event of the request, too. */
+  readonly listeners?: readonly RequestListener[] | undefined;
 };
+
+const NO_LISTENERS: readonly RequestListener[] = [];
 
 /** Creates empty call statistics. */
 export const createCallStats = (options: CallStatsOptions = {}): CallStats => new RequestCallStats(options);
@@ -83,12 +85,11 @@ class RequestCallStats implements CallStats {
   readonly #rows: CallStatsRow[] = [];
   readonly #bySubgraph = new Map<string, Map<string, CallStatsRow>>();
   readonly #allowances = new Map<string, { calls: number; repeats: number; taken: number }>();
+  readonly #listeners: readonly RequestListener[];
 
-  readonly #listener: RequestListener | undefined;
-
-  constructor({ keepsSpans, listener }: CallStatsOptions) {
+  constructor({ keepsSpans, listeners = NO_LISTENERS }: CallStatsOptions) {
     this.spans = keepsSpans ? [] : undefined;
-    this.#listener = listener;
+    this.#listeners = listeners;
   }
 
   ageMs(): number {
@@ -119,7 +120,7 @@ class RequestCallStats implements CallStats {
   }
 
   on(event: TelemetryEvent): void {
-    this.#listener?.on(event);
+    for (const listener of this.#listeners) listener.on(event);
     switch (event.type) {
       case 'provider.request': {
         const { subgraph, operation, durationMs, code, bytesSent, bytesReceived } = event;

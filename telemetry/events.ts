@@ -11,6 +11,11 @@ export type ProviderRequestEvent = {
   readonly type: 'provider.request';
   readonly subgraph: string;
   readonly operation: string;
+  /** The batch that it was sent for, if any. */
+  readonly batch: BatchEvent | undefined;
+  readonly method: string;
+  /** The provider's host, with its port if that is not the default. */
+  readonly host: string;
   readonly isWrite: boolean;
   /** Whether it repeats one that failed. */
   readonly isRepeat: boolean;
@@ -31,6 +36,7 @@ export type ProviderRetryEvent = {
   readonly type: 'provider.retry';
   readonly subgraph: string;
   readonly operation: string;
+  readonly batch: BatchEvent | undefined;
   readonly code: string;
   /** How long was waited before the repetition. */
   readonly waitedMs: number;
@@ -41,6 +47,7 @@ export type PermitEvent = {
   readonly type: 'provider.permit';
   readonly subgraph: string;
   readonly operation: string;
+  readonly batch: BatchEvent | undefined;
   readonly waitedMs: number;
 };
 
@@ -49,6 +56,7 @@ export type ProviderRefusalEvent = {
   readonly type: 'provider.refusal';
   readonly subgraph: string;
   readonly operation: string;
+  readonly batch: BatchEvent | undefined;
   readonly reason: 'rate_limit' | 'circuit_open' | 'budget';
 };
 
@@ -68,7 +76,7 @@ export type BreakerEvent = {
   readonly state: 'closed' | 'open' | 'half_open';
 };
 
-/** A batch of keys was sent to a provider, as one request or, if it was rejected, as several. */
+/** A batch of keys is sent to a provider. If it is rejected, its halves are batches of their own. */
 export type BatchEvent = {
   readonly type: 'batch';
   readonly subgraph: string;
@@ -76,6 +84,7 @@ export type BatchEvent = {
   readonly keys: number;
   /** Maximum number of keys in one request. */
   readonly batchSize: number;
+  readonly startedAt: number;
 };
 
 /** Keys were looked up in the cache. */
@@ -106,6 +115,10 @@ export type FetchEvent = {
   readonly subgraph: string;
   /** The query text, as in the plan. It can contain values that the client wrote into its operation. */
   readonly query: string;
+  /** Whether it was sent over HTTP. */
+  readonly isRemote: boolean;
+  /** The id of its span, which a subgraph over HTTP continues. Undefined unless the request is traced. */
+  readonly spanId: string | undefined;
   /** Number of entities requested. 0 for root fields. */
   readonly entities: number;
   readonly errors: number;
@@ -132,6 +145,8 @@ export type OperationEvent = {
   readonly kind: 'query' | 'mutation' | 'subscription' | undefined;
   /** SHA-256 of the operation's text, hexadecimal; undefined if there was no text. */
   readonly hash: string | undefined;
+  /** The id of the trace that the request is part of, if any. */
+  readonly traceId: string | undefined;
   readonly client: {
     /** A digest that identifies the client. */
     readonly id: string;
@@ -153,7 +168,14 @@ export type OperationEvent = {
 };
 
 /** A request was refused before its operation was read. */
-export type RefusalEvent = { readonly type: 'refusal'; readonly code: string };
+export type RefusalEvent = {
+  readonly type: 'refusal';
+  readonly code: string;
+  /** The part of the client's IP address that it cannot change. */
+  readonly network: string;
+  /** The id of the trace that the request is part of, if any. */
+  readonly traceId: string | undefined;
+};
 
 /** A response was sent to a request over HTTP, by a gateway or a subgraph process. */
 export type HttpRequestEvent = {

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Client } from '../../runtime/client-usage.ts';
 import type { CallStats } from '../../telemetry/call-stats.ts';
+import type { BatchEvent } from '../../telemetry/events.ts';
 
 /**
  * Deadline, class, client and flow of a request that waits in the scheduler's queue. Shared by everything that waits for the
@@ -31,6 +32,8 @@ export type RequestOptions = {
   readonly notBefore?: number | undefined;
   /** Call statistics that record the request: one for each client request that it serves. */
   readonly requestStats?: ReadonlySet<CallStats> | undefined;
+  /** The batch that the request is sent for. Its events name it. */
+  readonly batch?: BatchEvent | undefined;
   /**
    * Lowered to the remaining freshness of the data read; a response that is not cached leaves none. Default: not
    * tracked.

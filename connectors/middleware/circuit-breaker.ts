@@ -138,12 +138,12 @@ export const withBreaker = (
     };
 
     return async (request) => {
-      const { operation, signal } = request;
+      const { operation, signal, batch, requestStats } = request;
       const circuit = circuits.of(operation);
       if (circuit.state.kind === 'half_open') await waitForProbe(circuit.state.decided.promise);
       const { state } = circuit;
       if (state.kind === 'half_open' || (state.kind === 'open' && monotonicNow() < state.until)) {
-        emit({ type: 'provider.refusal', subgraph, operation, reason: 'circuit_open' }, request.requestStats);
+        emit({ type: 'provider.refusal', subgraph, operation, batch, reason: 'circuit_open' }, requestStats);
         throw circuitOpenError(operation, circuit);
       }
       if (state.kind === 'open') return probe(circuit, state.backoff, request);

@@ -162,10 +162,10 @@ export const withRateLimit = ({
 
   return (next) => async (request) => {
     if (request.skipRateLimit) return next(request);
-    const { operation, requestStats } = request;
+    const { operation, requestStats, batch } = request;
     const permit = await scheduler.acquire(request);
     const { reservation, waitedMs } = permit;
-    if (waitedMs > 0) emit({ type: 'provider.permit', subgraph, operation, waitedMs }, requestStats);
+    if (waitedMs > 0) emit({ type: 'provider.permit', subgraph, operation, batch, waitedMs }, requestStats);
     const sentAt = monotonicNow();
     try {
       const response = await next(request);

@@ -103,9 +103,10 @@ export const withRetry =
             throw isUncertain ? toUnknownOutcome(aborted, request) : aborted;
           }
           backoff = backoff.next(undefined);
+          const { operation, batch, requestStats } = request;
           emit(
-            { type: 'provider.retry', subgraph, operation: request.operation, code: error.code, waitedMs: waitMs },
-            request.requestStats,
+            { type: 'provider.retry', subgraph, operation, batch, code: error.code, waitedMs: waitMs },
+            requestStats,
           );
         }
       }

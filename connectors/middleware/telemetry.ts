@@ -16,10 +16,10 @@ export const withTelemetry =
   (subgraph: string, { emit }: Telemetry): Middleware =>
   (next) =>
   async (request) => {
-    const { operation, requestStats, write: isWrite, isRepeat = false, priority } = request;
+    const { operation, requestStats, batch, method, write: isWrite, isRepeat = false, priority } = request;
     const counting = take(request, subgraph);
     if (counting === 'refused') {
-      emit({ type: 'provider.refusal', subgraph, operation, reason: 'budget' }, requestStats);
+      emit({ type: 'provider.refusal', subgraph, operation, batch, reason: 'budget' }, requestStats);
       throw new UpstreamError('BUDGET_EXCEEDED', subgraph, `${operation} would exceed the calls of the operation`, {
         operation,
         mayHaveArrived: false,
@@ -36,6 +36,9 @@ export const withTelemetry =
           type: 'provider.request',
           subgraph,
           operation,
+          batch,
+          method,
+          host: hostOf(request.url),
           isWrite,
           isRepeat,
           isBackground: priority?.isBackground ?? false,
@@ -61,6 +64,14 @@ export const withTelemetry =
       throw error;
     }
   };
+
+/** Returns the host in an absolute URL, without credentials. Much cheaper than parsing the URL. */
+const hostOf = (url: string): string => {
+  const start = url.indexOf('://') + 3;
+  const end = url.slice(start).search(/[/?#]/);
+  const authority = end < 0 ? url.slice(start) : url.slice(start, start + end);
+  return authority.slice(authority.lastIndexOf('@') + 1);
+};
 
 const codeOf = (error: unknown): string => (isUpstreamError(error) ? error.code : 'UPSTREAM_UNAVAILABLE');
 

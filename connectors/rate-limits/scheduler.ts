@@ -62,7 +62,7 @@ export type RequestScheduler = {
   readonly state: () => Pick<ProviderState, 'queued' | 'running' | 'concurrency'>;
 };
 
-type RequestToSchedule = Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost' | 'requestStats'>;
+type RequestToSchedule = Pick<ProviderRequest, 'operation' | 'signal' | 'priority' | 'cost' | 'requestStats' | 'batch'>;
 
 type QueuedRequest = {
   readonly reservation: Reservation;
@@ -437,8 +437,8 @@ export const createRequestScheduler = ({
       return await enqueue(request);
     } catch (error) {
       if (isUpstreamError(error, 'UPSTREAM_RATE_LIMITED')) {
-        const { operation, requestStats } = request;
-        emit({ type: 'provider.refusal', subgraph, operation, reason: 'rate_limit' }, requestStats);
+        const { operation, requestStats, batch } = request;
+        emit({ type: 'provider.refusal', subgraph, operation, batch, reason: 'rate_limit' }, requestStats);
       }
       throw error;
     }

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { monotonicNow } from '../../runtime/clock.ts';
+import type { BatchEvent } from '../../telemetry/events.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { OUTAGE_CODES, outageCodeOf } from '../errors.ts';
 import type { RequestOptions } from '../middleware/chain.ts';
@@ -84,8 +85,10 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
     ...(cache && staleIfErrorMs > 0 && { onResult: store }),
     fetch: (keys, options) => {
       const operation = operationOf(keys[0] as Key);
-      telemetry.emit({ type: 'batch', subgraph, operation, keys: keys.length, batchSize }, options.requestStats);
-      return fetch(keys, options);
+      const startedAt = monotonicNow();
+      const batch: BatchEvent = { type: 'batch', subgraph, operation, keys: keys.length, batchSize, startedAt };
+      telemetry.emit(batch, options.requestStats);
+      return fetch(keys, { ...options, batch });
     },
   });
 

@@ -28,8 +28,8 @@ export type AuditedRequest = {
   readonly identity?: Identity | undefined;
   /** The client's IP address. */
   readonly address?: string | undefined;
-  /** The `traceparent` header. */
-  readonly traceparent?: unknown;
+  /** The id of the trace that the request is part of, if any. */
+  readonly traceId?: string | undefined;
   readonly operation?: { readonly name?: string | null | undefined; readonly hash?: string | undefined } | undefined;
 };
 
@@ -140,7 +140,7 @@ export const openAudit = async (config: AuditConfig, log: Log): Promise<Audit> =
   };
 };
 
-const describeRequest = ({ identity, address, traceparent, operation }: AuditedRequest) => ({
+const describeRequest = ({ identity, address, traceId, operation }: AuditedRequest) => ({
   ...(identity && {
     who: {
       method: identity.method,
@@ -149,14 +149,8 @@ const describeRequest = ({ identity, address, traceparent, operation }: AuditedR
     },
   }),
   client: address,
-  trace: traceIdOf(traceparent),
+  trace: traceId,
   ...(operation?.hash && { operation: { name: operation.name && shorten(operation.name), hash: operation.hash } }),
 });
 
 const shorten = (text: string): string => text.slice(0, MAX_NAME_CHARS);
-
-/** https://www.w3.org/TR/trace-context/#traceparent-header */
-const traceIdOf = (traceparent: unknown): string | undefined =>
-  typeof traceparent === 'string'
-    ? /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(traceparent)?.[1]
-    : undefined;

@@ -23,6 +23,8 @@ export type Representations = {
 export type SubgraphRequest = {
   readonly variables: Readonly<Record<string, unknown>>;
   readonly representations: readonly Representations[];
+  /** The id of the request's span, which the subgraph continues. Undefined unless the client request is traced. */
+  readonly spanId?: string | undefined;
 };
 
 /** An error from a subgraph, safe to show to clients. */

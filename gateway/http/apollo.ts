@@ -14,6 +14,7 @@ import { UPSTREAM_ERROR_CODES } from '../../connectors/errors.ts';
 import { ROUTE_ERROR_CODES } from '../../runtime/http-errors.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
+import { createErrorTraces } from '../../subgraphs/kit/error-traces.ts';
 import { graphqlOverHttp } from '../../subgraphs/kit/graphql-over-http.ts';
 import { createDocumentGuard } from '../../subgraphs/kit/limits/document-guard.ts';
 import { LIMIT_EXCEEDED } from '../../subgraphs/kit/limits/limit-error.ts';
@@ -150,6 +151,7 @@ export const createApollo = async ({
     turns,
     signalOf: ({ options }) => options.signal,
   });
+  const errorTraces = createErrorTraces<RequestContext>();
   const apollo = new ApolloServer<RequestContext>({
     gateway,
     logger: log,
@@ -158,12 +160,15 @@ export const createApollo = async ({
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
     formatError: (error, thrown) =>
-      config.subgraphErrors !== 'bundled' && isSubgraphError(error) ? error : toClientError(error, thrown, log),
+      config.subgraphErrors !== 'bundled' && isSubgraphError(error)
+        ? error
+        : toClientError(error, thrown, errorTraces.logFor(log, thrown)),
     cache,
     persistedQueries: { cache: withSafelistedOperations(safelist, cache) },
     plugins: [
       documents.plugin,
       graphqlOverHttp,
+      errorTraces.plugin,
       requireOperation,
       reportPlugin,
       createOperationEventsPlugin(telemetry),

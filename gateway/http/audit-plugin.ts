@@ -19,7 +19,11 @@ import type { RequestContext } from './context.ts';
 export type GatewayAudit = Pick<Audit, 'health' | 'close'> & {
   readonly plugin: ApolloServerPlugin<RequestContext>;
   /** Records a request that is refused before it reaches Apollo Server. */
-  readonly onRefusal: (request: FastifyRequest, code: string, identity: Identity | undefined) => void;
+  readonly onRefusal: (
+    request: FastifyRequest,
+    code: string,
+    from: { readonly identity: Identity | undefined; readonly traceId: string | undefined },
+  ) => void;
 };
 
 /** Opens the audit log and records the start of this process. Throws ConfigError if the log's file cannot be used. */
@@ -35,8 +39,7 @@ export const startAudit = async (config: AuditConfig, log: Log): Promise<Gateway
     health: audit.health,
     close: audit.close,
     plugin: createAuditPlugin(audit),
-    onRefusal: ({ ip, headers }, code, identity) =>
-      audit.refused({ identity, address: ip, traceparent: headers['traceparent'] }, code),
+    onRefusal: ({ ip }, code, { identity, traceId }) => audit.refused({ identity, address: ip, traceId }, code),
   };
 };
 
@@ -48,12 +51,12 @@ const createAuditPlugin = (audit: Audit): ApolloServerPlugin<RequestContext> => 
       void audit.record('supergraph.loaded', { sha256: createHash('sha256').update(coreSupergraphSdl).digest('hex') });
     },
   }),
-  requestDidStart: async ({ contextValue, request: { http } }) => {
+  requestDidStart: async ({ contextValue }) => {
     let mutation: AuditedMutation | undefined;
     const describe = (operation: AuditedRequest['operation']): AuditedRequest => ({
       identity: contextValue.identity,
       address: contextValue.address(),
-      traceparent: http?.headers.get('traceparent'),
+      traceId: contextValue.traceId,
       operation,
     });
     return {

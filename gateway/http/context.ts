@@ -6,6 +6,7 @@ import type { OperationOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { createRequestOptions, type RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import type { CallAllowance } from '../../telemetry/call-stats.ts';
+import type { RequestTrace } from '../../telemetry/traces/request-trace.ts';
 import type { PolicyRequest } from '../auth/policies.ts';
 import type { Usage } from '../cost/counters/counter.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
@@ -45,8 +46,12 @@ export type RequestContext = {
   readonly setHeader: (name: string, value: string) => void;
   /** Call statistics and freshness of the response, if they are recorded. */
   readonly telemetry: RequestTelemetry;
-  /** The trace of the request, if it is recorded. */
+  /** The plan and the fetches of the request for its report, if it has one. */
   readonly trace: Trace | undefined;
+  /** The distributed trace that this process continues or begins. Undefined if tracing is off. */
+  readonly requestTrace: RequestTrace | undefined;
+  /** The id of the distributed trace that the request is part of, if any. */
+  readonly traceId: string | undefined;
   readonly call: RequestOptions;
   /** Notes about stale data in the response. Filled during execution. */
   readonly stale: StaleNote[];
@@ -82,6 +87,8 @@ export const createRequestContext = (
     | 'address'
     | 'clientReport'
     | 'requestHeaders'
+    | 'requestTrace'
+    | 'traceId'
     | 'headers'
     | 'returnHeader'
     | 'setHeader'
@@ -89,10 +96,13 @@ export const createRequestContext = (
     | 'explain'
   >,
 ): RequestContext => {
-  const { options, identity } = request;
+  const { options, identity, requestTrace } = request;
   const contexts = new Map<Subgraph, object>();
   const trace = options.report === 'trace' ? createTrace() : undefined;
-  const { call, ...telemetry } = createRequestOptions({ ...options, listener: trace });
+  const { call, ...telemetry } = createRequestOptions({
+    ...options,
+    listeners: [trace, requestTrace].filter((one) => one !== undefined),
+  });
   return {
     ...request,
     exceededBudgets: [],

@@ -21,8 +21,9 @@ export const createDebugLogPlugin = (log: Log): ApolloServerPlugin<RequestContex
       const request = requests;
       return {
         willSendResponse: async ({ operationName, response, contextValue }) => {
-          const { callStats } = contextValue.telemetry;
-          const operation = operationName ?? '(unnamed)';
+          const { telemetry, traceId: trace } = contextValue;
+          const { callStats } = telemetry;
+          const about = { request, operation: operationName ?? '(unnamed)', trace };
           const errors = response.body.kind === 'single' ? (response.body.singleResult.errors?.length ?? 0) : 0;
           const steps = [
             ...(contextValue.trace?.fetches ?? []).map(describeFetch),
@@ -30,12 +31,12 @@ export const createDebugLogPlugin = (log: Log): ApolloServerPlugin<RequestContex
           ];
           steps.sort((a, b) => a.startMs - b.startMs);
           for (const { startMs, timeMs, text } of steps.slice(0, MAX_STEPS)) {
-            log.debug({ request, operation }, `${Math.round(startMs)} ms: ${text}, ${Math.round(timeMs)} ms`);
+            log.debug(about, `${Math.round(startMs)} ms: ${text}, ${Math.round(timeMs)} ms`);
           }
-          if (steps.length > MAX_STEPS) log.debug({ request, operation }, `${steps.length - MAX_STEPS} more steps.`);
-          for (const row of callStats.rows()) log.debug({ request, operation }, describeRow(row));
+          if (steps.length > MAX_STEPS) log.debug(about, `${steps.length - MAX_STEPS} more steps.`);
+          for (const row of callStats.rows()) log.debug(about, describeRow(row));
           const timeMs = Math.round(callStats.ageMs());
-          log.debug({ request, operation, timeMs, errors }, `Answered in ${timeMs} ms with ${count(errors, 'error')}.`);
+          log.debug({ ...about, timeMs, errors }, `Answered in ${timeMs} ms with ${count(errors, 'error')}.`);
         },
       };
     },

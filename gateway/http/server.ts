@@ -7,6 +7,7 @@ import { createAdmission, withAdmission } from '../../runtime/admission.ts';
 import { appendHeader } from '../../runtime/append-header.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { createHttpApp, type Health, requestSignal } from '../../runtime/http-app.ts';
+import { createLog } from '../../runtime/log.ts';
 import { sendError, sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
@@ -14,14 +15,18 @@ import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../subgraphs/kit/iden
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { type OperationOptions, readOptions } from '../../subgraphs/kit/protocol/options.ts';
 import type { Tenants } from '../../subgraphs/kit/tenants.ts';
+import { createRequestLog } from '../../telemetry/request-log.ts';
 import type { ReadReport } from '../../telemetry/start.ts';
 import type { ProcessReport } from '../../telemetry/status/describe.ts';
 import { assessReadiness, type Readiness } from '../../telemetry/status/readiness.ts';
 import { createStatusRoutes } from '../../telemetry/status/routes.ts';
+import type { RequestTrace } from '../../telemetry/traces/request-trace.ts';
+import { readTraceParent } from '../../telemetry/traces/trace-context.ts';
 import { authenticatesRequests } from '../auth/auth-config.ts';
 import { createAuthorizer } from '../auth/authorizer.ts';
 import { loadPolicies } from '../auth/policies.ts';
 import { chooseTenant } from '../auth/tenant.ts';
+import { networkOf } from '../cost/client.ts';
 import { type Admitted, rateLimitHeaders } from '../cost/client-limits.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { RATE_LIMIT_HEADERS } from '../cost/rate-limit-headers.ts';
@@ -93,6 +98,16 @@ const openGatewayServer = async (
   // Loaded only where it is on.
   const audit = config.audit && (await (await import('./audit-plugin.ts')).startAudit(config.audit, log));
   if (audit) opened.push(audit.close);
+  // Loaded only where it is on.
+  const tracing =
+    config.traces &&
+    (await import('../../telemetry/traces/tracing.ts')).startTracing(config.traces, { telemetry, log });
+  if (tracing) opened.push(tracing.close);
+  if (config.requestLog) {
+    // Written whatever the level of the log: it has a variable of its own.
+    const stopLogging = telemetry.listen(createRequestLog({ ...config.requestLog, log: createLog('info') }));
+    opened.push(async () => stopLogging());
+  }
   const stopWatching = config.watchSecrets(log);
   opened.push(async () => stopWatching());
   const isDebug = log.isLevelEnabled('debug');
@@ -124,11 +139,25 @@ const openGatewayServer = async (
     onResponse: (exchange) => telemetry.emit({ type: 'http.request', ...exchange }),
   });
   const currentStatus = (): string => readiness().status ?? status();
+  const requestTraces = new WeakMap<FastifyRequest, RequestTrace>();
+  const traceIdOf = (request: FastifyRequest): string | undefined =>
+    (requestTraces.get(request) ?? readTraceParent(request.headers['traceparent']))?.traceId;
+  const beginTrace = (request: FastifyRequest, { raw }: FastifyReply, startedAt: number): void => {
+    if (!tracing) return;
+    const { method, headers } = request;
+    const scheme = config.tls ? 'https' : 'http';
+    const trace = tracing.begin({ headers, method, route: '/graphql', scheme, startedAt });
+    requestTraces.set(request, trace);
+    trace.follow(raw);
+  };
+  // A trace is continued with spans of the gateway's own.
+  const forwardHeaders = tracing ? config.forwardHeaders.filter((name) => !isTraceHeader(name)) : config.forwardHeaders;
   /** The senders of requests, also of those that are refused later. */
   const identities = new WeakMap<FastifyRequest, Identity>();
   app.decorate('onRefusal', (request, code) => {
-    telemetry.emit({ type: 'refusal', code });
-    audit?.onRefusal(request, code, identities.get(request));
+    const traceId = traceIdOf(request);
+    telemetry.emit({ type: 'refusal', code, network: networkOf(request.ip ?? ''), traceId });
+    audit?.onRefusal(request, code, { identity: identities.get(request), traceId });
   });
   await app.register(cors, {
     origin: config.corsOrigins.includes('*') ? true : [...config.corsOrigins],
@@ -191,6 +220,8 @@ const openGatewayServer = async (
     exposeHeadRoute: false,
     // Before the body is read.
     onRequest: async (request, reply) => {
+      const arrivedAt = monotonicNow();
+      beginTrace(request, reply, arrivedAt);
       const isGet = request.method === 'GET';
       // Responses to GET may be cached.
       if (isGet) appendHeader(reply, 'vary', 'accept');
@@ -201,7 +232,6 @@ const openGatewayServer = async (
       if (request.headers[EXPLAIN_HEADER] !== undefined && !config.reportAllowed) {
         return sendError(reply, 403, 'Operations are not explained here. Set CALL_REPORT=on.', 'FORBIDDEN');
       }
-      const arrivedAt = monotonicNow();
       const deadline = {
         signal: requestSignal(reply, config.requestTimeoutMs),
         arrivedAt,
@@ -253,7 +283,9 @@ const openGatewayServer = async (
               reportMaxAge: request.method === 'GET',
             },
             requestHeaders: request.headers,
-            headers: pick(request.headers, config.forwardHeaders),
+            requestTrace: requestTraces.get(request),
+            traceId: traceIdOf(request),
+            headers: pick(request.headers, forwardHeaders),
             returnHeader: (name, value) => appendHeader(reply, name, value),
             setHeader: (name, value) => void reply.header(name, value),
             fetched,
@@ -296,6 +328,8 @@ const publicHealth = (readiness: Readiness, assess: () => Partial<Health>): Part
   const { status } = assess();
   return status === undefined ? {} : { status };
 };
+
+const isTraceHeader = (name: string): boolean => name === 'traceparent' || name === 'tracestate';
 
 /** The state of a request before its body is read. */
 type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> &

@@ -1,5 +1,5 @@
 import { GraphQLError } from 'graphql';
-import type { Log } from '../../runtime/log.ts';
+import { type Log, withTraceId } from '../../runtime/log.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
@@ -15,24 +15,13 @@ export const createLocalTransport = (subgraph: Subgraph, log: Log): Transport =>
       const stale: StaleNote[] = [];
       const allVariables: Record<string, unknown> = { ...variables };
       for (const { variable, values } of representations) allVariables[variable] = values;
+      const toPublic = (error: GraphQLError) =>
+        toPublicError(error, withTraceId(log, context.traceId), subgraph.credentialsOf?.(context.identity));
       try {
         const { data, errors } = await run(allVariables, { ...context.contextOf(subgraph), stale });
-        return {
-          data,
-          errors: errors?.map((error) => toPublicError(error, log, subgraph.credentialsOf?.(context.identity))),
-          stale,
-        };
+        return { data, errors: errors?.map(toPublic), stale };
       } catch (error) {
-        return {
-          data: null,
-          errors: [
-            toPublicError(
-              new GraphQLError('', { originalError: error as Error }),
-              log,
-              subgraph.credentialsOf?.(context.identity),
-            ),
-          ],
-        };
+        return { data: null, errors: [toPublic(new GraphQLError('', { originalError: error as Error }))] };
       }
     };
   },

@@ -4,7 +4,7 @@ import { isUpstreamError, UpstreamError } from '../../connectors/errors.ts';
 import type { ProviderRequest, ProviderResponse } from '../../connectors/middleware/chain.ts';
 import { createHttpConnector } from '../../connectors/transports/http.ts';
 import { parseJson, unusableResponse } from '../../connectors/transports/parse.ts';
-import type { Log } from '../../runtime/log.ts';
+import { type Log, withTraceId } from '../../runtime/log.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
 import { writeOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { mergeReport, readReport } from '../../subgraphs/kit/protocol/report.ts';
@@ -25,8 +25,8 @@ import { createJoiner } from './join-requests.ts';
 import { createErrorReader, maskedMessage } from './subgraph-errors.ts';
 import type { Transport } from './transport.ts';
 
-/** A request to a subgraph: whether it is a mutation, and its document, which identifies its share of the provider calls. */
-type Sent = { readonly isMutation: boolean; readonly document: object };
+/** A request to a subgraph. Its document identifies its share of the provider calls. */
+type Sent = { readonly document: object; readonly spanId: string | undefined };
 
 // The data is validated later, by the schema of the graph.
 const ResponseBody = z.object({
@@ -90,8 +90,12 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     }
   };
 
-  const send = async (body: string, { isMutation, document }: Sent, context: RequestContext): Promise<Reply> => {
-    const { options, clientReport, headers, identity, returnHeader, telemetry } = context;
+  const send = async (
+    body: string,
+    { document, spanId, isMutation }: Sent & { readonly isMutation: boolean },
+    context: RequestContext,
+  ): Promise<Reply> => {
+    const { options, clientReport, headers, identity, returnHeader, telemetry, requestTrace } = context;
     // The subgraph would not know, and respond with the data of others.
     if (isBundled && !sign && (identity.customerEmail !== undefined || identity.tenant !== undefined)) {
       const details = { ...origin, isWithoutCredential: true };
@@ -104,6 +108,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
         url,
         headers: {
           ...headers,
+          ...(spanId !== undefined && requestTrace?.headersFor(spanId)),
           // The gateway's own statistics may be more detailed, for its log. The calls of its own subgraphs' providers are
           // always counted.
           ...writeOptions({
@@ -134,11 +139,11 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
 
   const joiner = createJoiner({ distinguishesIdentities: sign !== undefined, distinguishesClients: isBundled });
 
-  const mutate = async (body: string, document: object, context: RequestContext): Promise<SubgraphResponse> => {
+  const mutate = async (body: string, sent: Sent, context: RequestContext): Promise<SubgraphResponse> => {
     const startMs = startOf(context);
     // The mutation may change data that was read before.
     context.responses.clear();
-    const reply = await send(body, { isMutation: true, document }, context).finally(joiner.clear);
+    const reply = await send(body, { ...sent, isMutation: true }, context).finally(joiner.clear);
     try {
       return readResponse(countBytes(reply, context), context.telemetry, startMs);
     } catch (cause) {
@@ -147,13 +152,13 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     }
   };
 
-  const query = async (body: string, document: object, context: RequestContext): Promise<SubgraphResponse> => {
+  const query = async (body: string, sent: Sent, context: RequestContext): Promise<SubgraphResponse> => {
     const startMs = startOf(context);
     // Several parts of one operation can need the same data.
     const key = `${name} ${body}`;
     const earlier = context.responses.get(key);
     if (earlier) return readResponse(await earlier);
-    const sendOwn = () => send(body, { isMutation: false, document }, context);
+    const sendOwn = () => send(body, { ...sent, isMutation: false }, context);
     // Returned headers belong to one client.
     const reply = returnHeaders.length > 0 ? sendOwn() : joiner.join(body, context, sendOwn);
     context.responses.set(key, reply);
@@ -187,13 +192,14 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     return { data, errors: readErrors(errors, reply.fallbackCode), stale: report.stale };
   };
 
-  const toError = (error: UpstreamError): SubgraphError => {
+  const toError = (error: UpstreamError, traceId: string | undefined): SubgraphError => {
+    const requestLog = withTraceId(log, traceId);
     const code = codeOf(error);
     if (code === error.code) {
       const variables = refusesGateway(error) ? ['SUBGRAPH_SECRET'] : undefined;
-      return toPublicError(new GraphQLError('', { originalError: error }), log, variables);
+      return toPublicError(new GraphQLError('', { originalError: error }), requestLog, variables);
     }
-    log.info({ code, subgraph: name, status: error.details.status }, error.message);
+    requestLog.info({ code, subgraph: name, status: error.details.status }, error.message);
     return { message: maskedMessage(name, code), extensions: { code } };
   };
 
@@ -204,10 +210,10 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
       const execute = operation.kind === 'mutation' ? mutate : query;
       return async (request, context) => {
         try {
-          return await execute(writeBody(request), operation.document, context);
+          return await execute(writeBody(request), { document: operation.document, spanId: request.spanId }, context);
         } catch (error) {
           if (!isUpstreamError(error)) throw error;
-          return { data: null, errors: [toError(error)] };
+          return { data: null, errors: [toError(error, context.traceId)] };
         }
       };
     },

@@ -1,5 +1,6 @@
 import { monotonicNow } from '../../runtime/clock.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
+import { createSpanId } from '../../telemetry/traces/trace-context.ts';
 import type { SubgraphResponse } from '../execution/subgraph-request.ts';
 import type { Transport } from './transport.ts';
 
@@ -11,7 +12,8 @@ export const withFetchEvents = (subgraph: string, transport: Transport, { emit }
     const { query } = operation;
     return async (request, context) => {
       const startedAt = monotonicNow();
-      const response = await send(request, context);
+      const spanId = context.requestTrace && createSpanId();
+      const response = await send(spanId === undefined ? request : { ...request, spanId }, context);
       let entities = 0;
       for (const { texts, values } of request.representations) entities += texts.length || values.length;
       emit(
@@ -19,6 +21,8 @@ export const withFetchEvents = (subgraph: string, transport: Transport, { emit }
           type: 'fetch',
           subgraph,
           query,
+          isRemote: transport.encoding === 'json',
+          spanId,
           entities,
           errors: response.errors?.length ?? 0,
           codes: response.errors ? codesOf(response.errors) : NONE,

@@ -8,8 +8,8 @@ import type { OperationOptions } from './protocol/options.ts';
 export type RequestTelemetry = { readonly callStats: CallStats; readonly freshness: Freshness | undefined };
 
 /**
- * Creates the options of all provider requests of one client request, and the telemetry that they fill. `listener` receives the
- * events of the request.
+ * Creates the options of all provider requests of one client request, and the telemetry that they fill. `listeners` receive
+ * the events of the request.
  */
 export const createRequestOptions = ({
   signal,
@@ -18,11 +18,11 @@ export const createRequestOptions = ({
   report,
   reportMaxAge,
   client,
-  listener,
-}: OperationOptions & { readonly listener?: RequestListener | undefined }): RequestTelemetry & {
+  listeners,
+}: OperationOptions & { readonly listeners?: readonly RequestListener[] | undefined }): RequestTelemetry & {
   readonly call: RequestOptions;
 } => {
-  const callStats = createCallStats({ keepsSpans: report === 'trace', listener });
+  const callStats = createCallStats({ keepsSpans: report === 'trace', listeners });
   const freshness = reportMaxAge ? { leftMs: Number.POSITIVE_INFINITY } : undefined;
   return {
     callStats,

@@ -15,12 +15,17 @@ import type { Log } from '../../runtime/log.ts';
 import { sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { createTelemetry, type Telemetry } from '../../telemetry/telemetry.ts';
+import type { RequestTrace } from '../../telemetry/traces/request-trace.ts';
+import { readTraceParent } from '../../telemetry/traces/trace-context.ts';
+import type { Tracing } from '../../telemetry/traces/tracing.ts';
+import { createErrorTraces } from './error-traces.ts';
 import { toPublicError } from './errors.ts';
 import type { FieldContext } from './field.ts';
 import { graphqlOverHttp, refuseUnacceptable } from './graphql-over-http.ts';
 import { type Identity, UNRESTRICTED } from './identity.ts';
 import { createDocumentGuard } from './limits/document-guard.ts';
 import type { DocumentLimits } from './limits/document-limits.ts';
+import { outcomeOf } from './outcome.ts';
 import { type OperationOptions, readOptions } from './protocol/options.ts';
 import { writeReport } from './protocol/report.ts';
 import { createRequestVerifier, IDENTITY_HEADER, IDENTITY_SCHEME } from './protocol/signed-identity.ts';
@@ -31,6 +36,8 @@ import type { Subgraph } from './subgraph.ts';
 /** The state of a request before its body is read. */
 type Arrival = OperationOptions & {
   readonly identity: Identity;
+  readonly trace: RequestTrace | undefined;
+  readonly traceId: string | undefined;
   /** SHA-256 of the body that was signed, base64url. Undefined if requests are not signed. */
   readonly bodyDigest: string | undefined;
   /** Computes that of the body while it arrives. */
@@ -38,6 +45,8 @@ type Arrival = OperationOptions & {
 };
 
 type FetchContext = FieldContext & {
+  readonly traceId: string | undefined;
+  readonly trace: RequestTrace | undefined;
   readonly telemetry: Partial<RequestTelemetry>;
   readonly signal: AbortSignal;
 };
@@ -51,6 +60,26 @@ const reportPlugin: ApolloServerPlugin<FetchContext> = {
       response.body.singleResult.extensions = { tributary: report };
     },
   }),
+};
+
+/** Tells the trace of a request the outcome of its operation. */
+const tracePlugin: ApolloServerPlugin<FetchContext> = {
+  requestDidStart: async ({ contextValue: { trace, stale } }) => {
+    if (!trace) return undefined;
+    trace.begin();
+    return {
+      willSendResponse: async ({ response: { body }, operation, operationName }) => {
+        if (body.kind !== 'single') return;
+        const { data, errors } = body.singleResult;
+        trace.answered({
+          operationName: operation && (operationName ?? undefined),
+          kind: operation?.operation,
+          stale: stale.length,
+          ...outcomeOf(data, errors),
+        });
+      },
+    };
+  },
 };
 
 export type ServeOptions = {
@@ -72,6 +101,8 @@ export type ServeOptions = {
   readonly log: Log;
   /** Default: a stream of its own, without listeners. */
   readonly telemetry?: Telemetry;
+  /** Traces requests, if set. */
+  readonly tracing?: Tracing | undefined;
   /** Returns details for `/health/ready`. */
   readonly health: () => Partial<Health>;
 };
@@ -105,6 +136,7 @@ export const serve = async (
     secrets,
     log,
     telemetry = createTelemetry(),
+    tracing,
     health,
   } = options;
   const turns = createTurnQueue();
@@ -118,7 +150,14 @@ export const serve = async (
     health,
     onResponse: (exchange) => telemetry.emit({ type: 'http.request', ...exchange }),
   });
-  app.decorate('onRefusal', (_request, code) => telemetry.emit({ type: 'refusal', code }));
+  app.decorate('onRefusal', ({ ip, headers }, code) =>
+    telemetry.emit({
+      type: 'refusal',
+      code,
+      network: ip ?? '',
+      traceId: readTraceParent(headers['traceparent'])?.traceId,
+    }),
+  );
   const admission = createAdmission(admissionLimits);
   telemetry.describe('admission', admission.state);
   const arrivals = new WeakMap<FastifyRequest, Arrival>();
@@ -130,6 +169,7 @@ export const serve = async (
     signalOf: ({ signal }) => signal,
     turns,
   });
+  const errorTraces = createErrorTraces<FetchContext>();
   for (const { name, schema, credentialsOf, createContext, warmUp } of subgraphs) {
     const apollo = new ApolloServer<FetchContext>({
       schema,
@@ -140,8 +180,17 @@ export const serve = async (
       includeStacktraceInErrorResponses: false,
       stopOnTerminationSignals: false,
       formatError: (formatted, error) =>
-        error instanceof GraphQLError ? toPublicError(error, log, credentialsOf?.()) : formatted,
-      plugins: [documents.plugin, graphqlOverHttp, ApolloServerPluginLandingPageDisabled(), reportPlugin],
+        error instanceof GraphQLError
+          ? toPublicError(error, errorTraces.logFor(log, error), credentialsOf?.())
+          : formatted,
+      plugins: [
+        documents.plugin,
+        graphqlOverHttp,
+        ApolloServerPluginLandingPageDisabled(),
+        reportPlugin,
+        tracePlugin,
+        errorTraces.plugin,
+      ],
     });
     await apollo.start();
     servers.push(apollo);
@@ -151,6 +200,10 @@ export const serve = async (
       method: ['GET', 'POST'],
       exposeHeadRoute: false,
       onRequest: async (request, reply) => {
+        const arrivedAt = monotonicNow();
+        const { method, headers } = request;
+        const trace = tracing?.begin({ headers, method, route: `/${name}`, scheme: 'http', startedAt: arrivedAt });
+        trace?.follow(reply.raw);
         if (refuseUnacceptable(request, reply)) return reply;
         const signed = await verify?.(request.headers[IDENTITY_HEADER]);
         if (verify && !signed) return refuseUnsigned(reply.header('connection', 'close'));
@@ -158,8 +211,10 @@ export const serve = async (
         arrivals.set(request, {
           ...options,
           signal: requestSignal(reply, timeoutMs),
-          deadlineAt: monotonicNow() + timeoutMs,
+          deadlineAt: arrivedAt + timeoutMs,
           identity: signed?.identity ?? UNRESTRICTED,
+          trace,
+          traceId: (trace ?? readTraceParent(headers['traceparent']))?.traceId,
           bodyDigest: signed?.bodyDigest,
           receivedBody: signed && createHash('sha256'),
         });
@@ -186,10 +241,14 @@ export const serve = async (
         fastifyApolloHandler(apollo, {
           context: async (request) => {
             const arrival = arrivalOf(request);
-            const { call, callStats, freshness } = createRequestOptions(arrival);
+            const { call, callStats, freshness } = createRequestOptions({
+              ...arrival,
+              listeners: arrival.trace && [arrival.trace],
+            });
             if (arrival.allowance) callStats.allow(name, arrival.allowance);
             const telemetry = { freshness, ...(arrival.report && { callStats }) };
-            return { ...createContext(call, arrival.identity), telemetry, stale: [], signal: arrival.signal };
+            const { trace, traceId, signal } = arrival;
+            return { ...createContext(call, arrival.identity), telemetry, stale: [], signal, trace, traceId };
           },
         }),
       ),

@@ -37,6 +37,9 @@ const REQUEST: ProviderRequestEvent = {
   type: 'provider.request',
   subgraph: 'payments',
   operation: 'GET /v1/customers',
+  batch: undefined,
+  method: 'GET',
+  host: 'api.example',
   isWrite: false,
   isRepeat: false,
   isBackground: false,
@@ -53,6 +56,7 @@ const OPERATION: OperationEvent = {
   operationName: 'Customers',
   kind: 'query',
   hash: undefined,
+  traceId: undefined,
   client: { id: 'x', name: 'api-key:web', network: '192.0.2.1' },
   outcome: 'ok',
   codes: [],
@@ -138,7 +142,7 @@ test.each([
 test('requests that an open circuit breaker refuses count as failures', () => {
   const { emit, down } = startRecording();
   for (let index = 0; index < 5; index += 1) {
-    emit({ type: 'provider.refusal', subgraph: 'payments', operation: 'x', reason: 'circuit_open' });
+    emit({ type: 'provider.refusal', subgraph: 'payments', operation: 'x', batch: undefined, reason: 'circuit_open' });
   }
   expect(down()).toEqual(['payments']);
 });
@@ -177,7 +181,7 @@ test('subgraphs and codes are bounded, and names are cut', () => {
   const { request, emit, operation, report, read } = startRecording();
   for (let index = 0; index < 1_000; index += 1) {
     request({ subgraph: `s${index}` });
-    emit({ type: 'refusal', code: `C${index}` });
+    emit({ type: 'refusal', code: `C${index}`, network: '', traceId: undefined });
   }
   operation({ operationName: 'x'.repeat(100_000), outcome: 'error', codes: ['y'.repeat(100_000)] });
   expect(report().record.subgraphs).toHaveLength(101);

@@ -1,0 +1,63 @@
+import type { Log } from '../runtime/log.ts';
+import type { OperationEvent, RefusalEvent } from './events.ts';
+import { createRateBound } from './rate-bound.ts';
+import type { TelemetryListener } from './telemetry.ts';
+
+export type RequestLogOptions = {
+  /** The share of requests to log. Those with errors and the slow ones are always logged. */
+  readonly share: number;
+  /** The duration from which a request is slow, in milliseconds. */
+  readonly slowMs: number;
+  readonly log: Pick<Log, 'info'>;
+};
+
+/** Maximum length of a name that the client chose. */
+const MAX_NAME_CHARS = 200;
+
+/** Maximum number of refused requests that are logged: a second, and at once after a pause. The others are counted. */
+const MAX_REFUSALS = { perSecond: 50, atOnce: 500 };
+
+/**
+ * Creates a listener that logs requests, one line for each: who sent it, its operation, outcome, duration and provider calls.
+ * No text of documents, no variables and no data are logged.
+ */
+export const createRequestLog = ({ share, slowMs, log }: RequestLogOptions): TelemetryListener => {
+  const mayLogRefusal = createRateBound(MAX_REFUSALS);
+  let omitted = 0;
+  const logOperation = (event: OperationEvent): void => {
+    const isNotable = event.outcome !== 'ok' || event.durationMs >= slowMs;
+    if (isNotable || share === 1 || Math.random() < share) log.info(describeOperation(event), 'Request.');
+  };
+  const logRefusal = ({ code, network, traceId }: RefusalEvent): void => {
+    if (!mayLogRefusal()) {
+      omitted += 1;
+      return;
+    }
+    log.info({ client: network, code, trace: traceId, ...(omitted > 0 && { omitted }) }, 'Refused request.');
+    omitted = 0;
+  };
+  return {
+    on: (event) => {
+      if (event.type === 'operation') logOperation(event);
+      else if (event.type === 'refusal') logRefusal(event);
+    },
+  };
+};
+
+const describeOperation = (event: OperationEvent) => {
+  const { client, operationName, kind, hash, outcome, codes, stale, calls, durationMs, traceId } = event;
+  const bySubgraph: Record<string, number> = {};
+  for (const row of calls) bySubgraph[row.subgraph] = (bySubgraph[row.subgraph] ?? 0) + row.calls;
+  return {
+    client: client.name === 'anonymous' ? client.network : client.name,
+    operation: operationName?.slice(0, MAX_NAME_CHARS),
+    type: kind,
+    hash,
+    outcome,
+    ...(codes.length > 0 && { codes }),
+    ms: Math.round(durationMs),
+    calls: bySubgraph,
+    ...(stale > 0 && { stale }),
+    trace: traceId,
+  };
+};

@@ -1,0 +1,108 @@
+import { EventEmitter } from 'node:events';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { monotonicNow } from '../../runtime/clock.ts';
+import { createLog } from '../../runtime/log.ts';
+import type { BatchEvent, ProviderRequestEvent } from '../../telemetry/events.ts';
+import { createTelemetry } from '../../telemetry/telemetry.ts';
+import { MAX_QUEUED } from '../../telemetry/traces/exporter.ts';
+import { MAX_EVENTS, type RequestTrace } from '../../telemetry/traces/request-trace.ts';
+import { MAX_LINKS } from '../../telemetry/traces/shared-requests.ts';
+import { startTracing } from '../../telemetry/traces/tracing.ts';
+import { type CollectedSpan, type Collector, startCollector } from '../helpers/trace-collector.ts';
+
+/* How much memory traces may take: of one request, of one shared provider request, and while the collector is slow. */
+
+let collector: Collector;
+beforeAll(async () => {
+  collector = await startCollector();
+});
+afterAll(() => collector.close());
+
+const start = () => {
+  const telemetry = createTelemetry();
+  const tracing = startTracing(
+    {
+      url: `${collector.url}/v1/traces`,
+      headers: () => ({}),
+      watch: () => () => {},
+      resource: {},
+      sampler: 'always_on',
+      ratio: 1,
+      slowMs: 60_000,
+    },
+    { telemetry, log: createLog('silent') },
+  );
+  onTestFinished(tracing.close);
+  const begin = () => {
+    const response = Object.assign(new EventEmitter(), { statusCode: 200, writableFinished: true });
+    const request = {
+      headers: {},
+      method: 'POST',
+      route: '/graphql',
+      scheme: 'http',
+      startedAt: monotonicNow(),
+    } as const;
+    const trace = tracing.begin(request);
+    trace.follow(response);
+    return { trace, end: () => response.emit('close') };
+  };
+  return { telemetry, begin };
+};
+
+const operation = { subgraph: 'crm', operation: 'GET /contacts' } as const;
+const batch = (): BatchEvent => ({ type: 'batch', ...operation, keys: 1, batchSize: 100, startedAt: monotonicNow() });
+const providerRequest = (of?: BatchEvent): ProviderRequestEvent => ({
+  type: 'provider.request',
+  ...operation,
+  batch: of,
+  method: 'GET',
+  host: 'crm.example',
+  isWrite: false,
+  isRepeat: false,
+  isBackground: of === undefined,
+  startedAt: monotonicNow(),
+  durationMs: 1,
+  status: 200,
+  code: undefined,
+  bytesSent: 0,
+  bytesReceived: 0,
+});
+
+const spansOf = async (traceId: string): Promise<readonly CollectedSpan[]> => {
+  await expect.poll(() => collector.trace(traceId).length, { timeout: 60_000 }).toBeGreaterThan(0);
+  return collector.trace(traceId);
+};
+
+const isRoot = ({ kind }: CollectedSpan): boolean => kind === 2;
+
+test('a request keeps the first events, and counts the others', async () => {
+  const { begin } = start();
+  const { trace, end } = begin();
+  for (let count = 0; count < MAX_EVENTS + 500; count += 1) {
+    trace.on({ type: 'cache.read', ...operation, hits: 1, stale: 0, misses: 0, oldestMs: 0 });
+  }
+  end();
+  expect((await spansOf(trace.traceId)).find(isRoot)).toMatchObject({ droppedEventsCount: 500 });
+  expect(trace.events).toEqual([]);
+});
+
+test('a shared provider request is linked to the first requests, and counts the others', async () => {
+  const { begin, telemetry } = start();
+  const requests = Array.from({ length: MAX_LINKS + 50 }, begin);
+  telemetry.emit(providerRequest(batch()), new Set<RequestTrace>(requests.map(({ trace }) => trace)));
+  for (const { end } of requests) end();
+  const [first] = requests;
+  const spans = await spansOf(first?.trace.traceId ?? '');
+  expect(spans.find(({ kind }) => kind === 3)).toMatchObject({ droppedLinksCount: 50 });
+  expect(spans.find(({ kind }) => kind === 3)?.links).toHaveLength(MAX_LINKS);
+});
+
+test('only so many spans wait for the collector', async () => {
+  const { telemetry } = start();
+  const before = collector.spans().length;
+  // Nothing is sent before this turn of the event loop has ended.
+  for (let count = 0; count < 3 * MAX_QUEUED; count += 1) telemetry.emit(providerRequest());
+  await expect.poll(() => collector.spans().length - before, { timeout: 60_000 }).toBeGreaterThanOrEqual(MAX_QUEUED);
+  // A batch can be on its way beside those in the queue.
+  expect(collector.spans().length - before).toBeLessThan(1.25 * MAX_QUEUED);
+});
