@@ -49,6 +49,7 @@ const CUSTOMERS =
 
 test('operations are counted by name, kind and outcome, with their provider calls, for each client', async () => {
   const { ask, read } = await start();
+  const since = performance.now();
   expect((await ask(CUSTOMERS)).errors).toBeUndefined();
   expect((await ask(CUSTOMERS)).errors).toBeUndefined();
   await ask('{ nope }');
@@ -57,6 +58,9 @@ test('operations are counted by name, kind and outcome, with their provider call
   const labels = { ...named, graphql_operation_type: 'query', outcome: 'ok' };
   expect(metrics.value('tributary_operation_duration_seconds_count', labels)).toBe(2);
   expect(metrics.value('tributary_operation_duration_seconds_sum', labels)).toBeGreaterThan(0);
+  // One after the other, so that they took no longer together than the test.
+  const elapsedS = (performance.now() - since) / 1_000;
+  expect(metrics.value('tributary_operation_duration_seconds_sum', labels)).toBeLessThan(elapsedS);
   expect(metrics.value('tributary_operation_duration_seconds_bucket', { ...labels, le: '30' })).toBe(2);
   expect(metrics.value('tributary_operation_duration_seconds_count', { outcome: 'error' })).toBe(1);
   expect(metrics.value('tributary_operation_errors_total', { code: 'GRAPHQL_VALIDATION_FAILED' })).toBe(1);
