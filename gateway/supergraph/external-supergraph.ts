@@ -4,6 +4,7 @@ import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.t
 import { createLog, type Log } from '../../runtime/log.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { startTelemetry } from '../../telemetry/start.ts';
+import { readinessProblem } from '../../telemetry/status/readiness.ts';
 import { type GatewayConfig, readConfig } from '../config.ts';
 import { SupergraphError, type SupergraphSource } from '../execution/gateway.ts';
 import { startGatewayServer } from '../http/server.ts';
@@ -25,13 +26,14 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
   );
   const log = createLog(config.logLevel);
   const supergraph = await openSupergraph(file, log);
+  const names = [...subgraphsOf(supergraph.sdl).keys()];
+  const problem = readinessProblem(config.readiness, names);
+  if (problem) throw new ConfigError(problem);
   const { telemetry, metrics, report, close: closeTelemetry } = startTelemetry(config);
   const { redis, health } = infrastructure?.createProcessInfrastructure(env, log, telemetry) ?? NO_INFRASTRUCTURE;
   const transports = createExternalTransports(config, log);
   try {
-    const sources = Object.fromEntries(
-      [...subgraphsOf(supergraph.sdl).keys()].map((name) => [name, 'remote' as const]),
-    );
+    const sources = Object.fromEntries(names.map((name) => [name, 'remote' as const]));
     const server = await startGatewayServer({
       config,
       log,

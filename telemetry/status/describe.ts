@@ -81,7 +81,7 @@ const describeSubgraphs = (
   );
   // An external supergraph may have got others since its gateway started.
   const others = [...records.keys()]
-    .filter((subgraph) => !(subgraph in sources))
+    .filter((subgraph) => !Object.hasOwn(sources, subgraph))
     .map((name) => [name, 'remote'] as const);
   return [...Object.entries(sources), ...others].map(([subgraph, source]) =>
     describeSubgraph({ subgraph, source }, records.get(subgraph) ?? [], joinStates(states.get(subgraph) ?? [])),

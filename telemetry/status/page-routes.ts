@@ -27,6 +27,7 @@ export const createPageRoutes = (): readonly AdminRoute[] => {
   }
   return [
     route('/status', 'text/html; charset=utf-8', page.index),
+    route('/status/', 'text/html; charset=utf-8', page.index),
     ...page.assets.flatMap(([name, text]) => {
       const type = TYPES.find(([ending]) => name.endsWith(ending))?.[1];
       // The names contain a content hash.
