@@ -122,6 +122,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       config,
       sources: sourcesOf(config, sandboxed),
       health: server.health,
+      state: telemetry.state,
       metrics,
       close: async () => {
         await server.close();

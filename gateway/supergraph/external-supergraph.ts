@@ -35,6 +35,7 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
       config,
       sources: Object.fromEntries([...subgraphsOf(supergraph.sdl).keys()].map((name) => [name, 'remote'])),
       health: server.health,
+      state: telemetry.state,
       metrics,
       close: async () => {
         await server.close();

@@ -118,7 +118,7 @@ export const METRICS = {
     labels: ['subgraph', 'outcome'],
     maxSeries: 200,
   }),
-  'tributary.provider.request.duration': histogram('Duration of requests to providers, retries included.', DURATIONS, {
+  'tributary.provider.request.duration': histogram('Duration of requests to providers. Each retry is one.', DURATIONS, {
     unit: 's',
     labels: ['subgraph', 'provider.operation', 'outcome'],
     maxSeries: 500,

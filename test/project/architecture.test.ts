@@ -146,3 +146,11 @@ test('only main.ts files read process.env', () => {
   ]);
   expect(packageImports.filter(({ name }) => /^(node:)?process$/.test(name))).toEqual([]);
 });
+
+test('only the export of metrics loads OpenTelemetry, and nothing loads that at start', () => {
+  const loading = (pattern: RegExp) => sources.filter((file) => pattern.test(codeOf(file)));
+  // Neither types nor `import()`.
+  const isStatic = (module: string) => new RegExp(`^(import (?!type )|export )[^;]* from '${module}`, 'm');
+  expect(loading(isStatic('@opentelemetry/'))).toEqual(['telemetry/metrics/export.ts']);
+  expect(loading(isStatic('\\S*/export\\.ts'))).toEqual([]);
+});

@@ -24,6 +24,9 @@ type Gateway = {
   readonly text: () => Promise<string>;
 };
 
+/** The metrics that a gateway of this file has had. */
+const seen = new Set<string>();
+
 /** Starts a gateway with an admin port over the stack's sandboxes, without rate limits. */
 const start = async (env: Record<string, string> = {}): Promise<Gateway> => {
   const { url, adminUrl, close } = await startGateway({ ...stack.env, ADMIN_PORT: '0', ...env });
@@ -31,7 +34,11 @@ const start = async (env: Record<string, string> = {}): Promise<Gateway> => {
   return {
     url,
     ask: createAsk(`${url}/graphql`),
-    read: () => readMetrics(adminUrl),
+    read: async () => {
+      const metrics = await readMetrics(adminUrl);
+      for (const name of metrics.types.keys()) seen.add(name);
+      return metrics;
+    },
     text: async () => (await fetch(`${adminUrl}/metrics`)).text(),
   };
 };
@@ -42,6 +49,7 @@ const CUSTOMERS =
 
 test('operations are counted by name, kind and outcome, with their provider calls, for each client', async () => {
   const { ask, read } = await start();
+  const since = performance.now();
   expect((await ask(CUSTOMERS)).errors).toBeUndefined();
   expect((await ask(CUSTOMERS)).errors).toBeUndefined();
   await ask('{ nope }');
@@ -50,6 +58,9 @@ test('operations are counted by name, kind and outcome, with their provider call
   const labels = { ...named, graphql_operation_type: 'query', outcome: 'ok' };
   expect(metrics.value('tributary_operation_duration_seconds_count', labels)).toBe(2);
   expect(metrics.value('tributary_operation_duration_seconds_sum', labels)).toBeGreaterThan(0);
+  // One after the other, so that they took no longer together than the test.
+  const elapsedS = (performance.now() - since) / 1_000;
+  expect(metrics.value('tributary_operation_duration_seconds_sum', labels)).toBeLessThan(elapsedS);
   expect(metrics.value('tributary_operation_duration_seconds_bucket', { ...labels, le: '30' })).toBe(2);
   expect(metrics.value('tributary_operation_duration_seconds_count', { outcome: 'error' })).toBe(1);
   expect(metrics.value('tributary_operation_errors_total', { code: 'GRAPHQL_VALIDATION_FAILED' })).toBe(1);
@@ -253,12 +264,6 @@ test('the type is Prometheus’s, and nothing is cached', async () => {
   expect(headers.get('cache-control')).toBe('no-store');
 });
 
-test('every metric has a valid name in Prometheus', () => {
-  const names = (Object.keys(METRICS) as MetricName[]).map(prometheusNameOf);
-  expect(new Set(names).size).toBe(names.length);
-  for (const name of names) expect(name).toMatch(/^[a-z][a-z0-9_]*$/);
-});
-
 describe.skipIf(!hasTool('redis-server'))('with Redis', () => {
   test('its availability', async () => {
     const port = await freePort();
@@ -268,4 +273,13 @@ describe.skipIf(!hasTool('redis-server'))('with Redis', () => {
     onTestFinished(redis.stop);
     await expect.poll(async () => (await read()).value('tributary_redis_up')).toBe(1);
   });
+});
+
+test('every metric of the table has appeared above', () => {
+  const names = (Object.keys(METRICS) as MetricName[]).map(prometheusNameOf);
+  expect(new Set(names).size).toBe(names.length);
+  for (const name of names) expect(name).toMatch(/^[a-z][a-z0-9_]*$/);
+  // Clusters are tested apart.
+  const elsewhere = ['tributary_workers', ...(hasTool('redis-server') ? [] : ['tributary_redis_up'])];
+  expect([...seen, ...elsewhere].toSorted()).toEqual(names.toSorted());
 });

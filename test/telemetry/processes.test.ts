@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type Federation, startFederation } from '../helpers/federation.ts';
+import { startCollector } from '../helpers/otlp-collector.ts';
 import { type Spawned, startProcess } from '../helpers/processes.ts';
 import { readMetrics } from '../helpers/prometheus.ts';
 import { createAsk, environmentOf, type Stack, startStack } from '../helpers/stack.ts';
@@ -60,6 +61,30 @@ test('a cluster has the metrics of all workers at one port, also of those that e
   expect(await count()).toBe(40);
   await askMany(4);
   expect(await count()).toBe(44);
+});
+
+test('a cluster sends the metrics of all workers, also what they counted last', async () => {
+  const { url, received } = await startCollector();
+  const cluster = startProcess(['node', 'gateway/main.ts'], {
+    PORT: '0',
+    CLUSTER_WORKERS: '2',
+    OTEL_EXPORTER_OTLP_ENDPOINT: url,
+    OTEL_METRIC_EXPORT_INTERVAL: '3600000',
+    NODE_ENV: 'production',
+    AUTH: 'none',
+    SUBGRAPH_SECRET: 'none',
+    PAYMENTS_URL: 'http://127.0.0.1:1/payments',
+    CRM_URL: 'http://127.0.0.1:1/crm',
+    INVENTORY_URL: 'http://127.0.0.1:1/inventory',
+  });
+  onTestFinished(cluster.stop);
+  const ask = createAsk(await urlIn(cluster, /answers at (\S+)/));
+  await Promise.all(Array.from({ length: 30 }, () => ask('query Last { __typename }')));
+  await cluster.stop();
+  expect(received).toHaveLength(1);
+  expect(received[0]?.metrics.get('tributary.operation.duration')?.histogram?.dataPoints).toMatchObject([
+    { attributes: { 'graphql.operation.name': 'Last' }, count: 30 },
+  ]);
 });
 
 let stack: Stack;
