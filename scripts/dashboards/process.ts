@@ -17,7 +17,7 @@ export const processes: Dashboard = {
           description: '1 if Prometheus reaches the admin port.',
           kind: 'figure',
           unit: 'short',
-          queries: [each('up', '{{service}} {{instance}}')],
+          queries: [each('up')],
           base: 'red',
           thresholds: [[1, 'green']],
         },

@@ -101,7 +101,7 @@ describe('metrics', () => {
   ]);
   const labels = new Set([
     // Of Prometheus, Grafana, the configuration, and the rules themselves.
-    ...['instance', 'job', 'le', 'service', 'alertname', 'alertstate', 'severity', 'slo'],
+    ...['instance', 'job', 'le', 'alertname', 'alertstate', 'severity', 'slo'],
     ...documented.flatMap(([, , , cell = '']) => [...cell.matchAll(/`(\w+)`/g)].map(([, label = '']) => label)),
   ]);
   const queries: readonly (readonly [where: string, expr: string])[] = [
