@@ -6,6 +6,7 @@ import type { BatchEvent, ProviderRequestEvent } from '../../telemetry/events.ts
 import { createTelemetry } from '../../telemetry/telemetry.ts';
 import { MAX_QUEUED } from '../../telemetry/traces/exporter.ts';
 import { MAX_EVENTS, type RequestTrace } from '../../telemetry/traces/request-trace.ts';
+import { MAX_NOTABLE } from '../../telemetry/traces/sampling.ts';
 import { MAX_LINKS } from '../../telemetry/traces/shared-requests.ts';
 import { startTracing } from '../../telemetry/traces/tracing.ts';
 import { type CollectedSpan, type Collector, startCollector } from '../helpers/trace-collector.ts';
@@ -18,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => collector.close());
 
-const start = () => {
+const start = (sampler: 'always_on' | 'always_off' = 'always_on') => {
   const telemetry = createTelemetry();
   const tracing = startTracing(
     {
@@ -26,15 +27,15 @@ const start = () => {
       headers: () => ({}),
       watch: () => () => {},
       resource: {},
-      sampler: 'always_on',
+      sampler,
       ratio: 1,
       slowMs: 60_000,
     },
     { telemetry, log: createLog('silent') },
   );
   onTestFinished(tracing.close);
-  const begin = () => {
-    const response = Object.assign(new EventEmitter(), { statusCode: 200, writableFinished: true });
+  const begin = (statusCode = 200) => {
+    const response = Object.assign(new EventEmitter(), { statusCode, writableFinished: true });
     const request = {
       headers: {},
       method: 'POST',
@@ -88,7 +89,7 @@ test('a request keeps the first events, and counts the others', async () => {
 
 test('a shared provider request is linked to the first requests, and counts the others', async () => {
   const { begin, telemetry } = start();
-  const requests = Array.from({ length: MAX_LINKS + 50 }, begin);
+  const requests = Array.from({ length: MAX_LINKS + 50 }, () => begin());
   telemetry.emit(providerRequest(batch()), new Set<RequestTrace>(requests.map(({ trace }) => trace)));
   for (const { end } of requests) end();
   const [first] = requests;
@@ -105,4 +106,18 @@ test('only so many spans wait for the collector', async () => {
   await expect.poll(() => collector.spans().length - before, { timeout: 60_000 }).toBeGreaterThanOrEqual(MAX_QUEUED);
   // A batch can be on its way beside those in the queue.
   expect(collector.spans().length - before).toBeLessThan(1.25 * MAX_QUEUED);
+});
+
+test('of the requests that are not sampled, only so many are exported for their errors', async () => {
+  const { begin } = start('always_off');
+  const ids = new Set<string>();
+  for (let count = 0; count < 3 * MAX_NOTABLE.atOnce; count += 1) {
+    const { trace, end } = begin(500);
+    ids.add(trace.traceId);
+    end();
+  }
+  const exported = () => collector.spans().filter(({ traceId }) => ids.has(traceId)).length;
+  await expect.poll(exported, { timeout: 60_000 }).toBeGreaterThanOrEqual(MAX_NOTABLE.atOnce);
+  // More become free while the loop runs.
+  expect(exported()).toBeLessThan(2 * MAX_NOTABLE.atOnce);
 });

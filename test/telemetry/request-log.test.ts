@@ -34,12 +34,12 @@ const start = async (env: Record<string, string>) => {
       .map((line): Line => JSON.parse(line))
       .filter(({ msg }) => /^(Request|Refused request)\.$/.test(`${msg}`));
   };
-  return { ask, requests, url: answersAt() ?? '' };
+  return { ask, requests, url: answersAt() ?? '', output: gateway.output };
 };
 
 describe('REQUEST_LOG=all', () => {
   test('logs who sent what, its outcome and its calls, with the trace', async () => {
-    const { ask, requests, url } = await start({ ...TOKEN_ENV, REQUEST_LOG: 'all', LOG_LEVEL: 'silent' });
+    const { ask, requests, url, output } = await start({ ...TOKEN_ENV, REQUEST_LOG: 'all', LOG_LEVEL: 'warn' });
     const traceId = '0af7651916cd43dd8448eb211c80319c';
     await ask(PRODUCT, undefined, {
       headers: {
@@ -48,10 +48,20 @@ describe('REQUEST_LOG=all', () => {
       },
     });
     stack.openmage.fail({ status: 500 });
-    await ask(PRODUCT, undefined, { headers: headersOf({ subject: 'warehouse', scopes: SCOPES }) });
+    const failedId = traceId.replace('0a', '1a');
+    await ask(PRODUCT, undefined, {
+      headers: {
+        ...headersOf({ subject: 'warehouse', scopes: SCOPES }),
+        traceparent: `00-${failedId}-b7ad6b7169203331-00`,
+      },
+    });
     await ask('{ nothing }');
     await fetch(url, { method: 'POST', headers: { 'content-type': 'text/csv' }, body: 'x' });
     const lines = await requests();
+    const warning = output()
+      .split('\n')
+      .find((line) => line.includes('"code":"UPSTREAM_UNAVAILABLE"'));
+    expect(JSON.parse(warning ?? '')).toMatchObject({ level: 40, trace: failedId });
     expect(lines).toMatchObject([
       {
         level: 30,

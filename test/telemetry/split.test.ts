@@ -99,6 +99,28 @@ test('the subgraph’s log names the trace of an error', async () => {
   expect(JSON.parse(line ?? '')).toMatchObject({ trace: traceId, code: 'UPSTREAM_UNAVAILABLE', subgraph: 'payments' });
 });
 
+test('an invalid trace context does not reach a subgraph, nor does that which came with it', async () => {
+  const received: NodeJS.Dict<string | string[]>[] = [];
+  const subgraph = await startHttpServer((request, response) => {
+    received.push(request.headers);
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"data":{"_entities":[null]}}');
+  });
+  const headers = { traceparent: 'canary', tracestate: 'vendor=1', 'x-request-id': 'r-1' };
+  for (const endpoint of [collector.url, '']) {
+    const other = await stack.startAnother({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, PAYMENTS_URL: subgraph.url });
+    await other.ask(QUERY, undefined, { headers });
+    await other.close();
+  }
+  await subgraph.close();
+  expect(received[0]).toMatchObject({
+    traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/),
+    'x-request-id': 'r-1',
+  });
+  expect(received[0]).not.toHaveProperty('tracestate');
+  // With tracing off, all are passed on as they are.
+  expect(received[1]).toMatchObject(headers);
+});
+
 test('providers receive no trace context', async () => {
   const { traceparent } = createCaller();
   const received: string[] = [];

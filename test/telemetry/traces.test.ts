@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { MAX_NOTABLE } from '../../telemetry/traces/sampling.ts';
+import { auditFile, readRecords } from '../helpers/audit.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 import { type CollectedSpan, type Collector, startCollector, toTree } from '../helpers/trace-collector.ts';
@@ -268,6 +268,16 @@ test('a mutation is traced as far as its write', async () => {
   expect(write.parentSpanId).toBe(only(spans, ({ name }) => name === 'fetch inventory').spanId);
 });
 
+test('the audit log names the trace, also if it begins here', async () => {
+  const file = auditFile();
+  const gateway = await startWith({ AUDIT_LOG: file, OTEL_SERVICE_NAME: 'audited' });
+  await gateway.ask('mutation { setStock(input: { sku: "OABR-S", quantity: 6 }) { product { sku } } }');
+  const isAudited = (span: CollectedSpan) => span.service === 'audited' && isRoot(span);
+  await expect.poll(() => collector.spans().filter(isAudited).length, POLL).toBe(1);
+  const records = readRecords(file).filter(({ event }) => event === 'mutation.accepted');
+  expect(records).toMatchObject([{ trace: only(collector.spans(), isAudited).traceId }]);
+});
+
 test('a request whose client disconnects is traced with what was done for it', async () => {
   const answer = Promise.withResolvers<void>();
   stack.openmage.fail({ on: STOCK, until: answer.promise });
@@ -435,13 +445,6 @@ describe('sampling', () => {
     expect(await exportedOf({ ...never, SLOW_REQUEST_MS: '1' }, [[OVERVIEW.replace('query Overview', '')]])).toEqual([
       true,
     ]);
-  });
-
-  test('those with errors only up to a bound', async () => {
-    const asks = Array.from({ length: 2 * MAX_NOTABLE.atOnce }, () => ['{ nothing }'] as const);
-    const exported = await exportedOf({ OTEL_TRACES_SAMPLER: 'always_off' }, asks);
-    expect(exported.slice(0, MAX_NOTABLE.atOnce)).not.toContain(false);
-    expect(exported).toContain(false);
   });
 });
 
