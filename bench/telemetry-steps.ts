@@ -60,7 +60,7 @@ const createEvents = (): TelemetryEvent[] => {
           spanId: undefined,
           entities: 1,
           errors: 0,
-          code: undefined,
+          codes: [],
         }) as const,
     ),
   ];

@@ -43,10 +43,14 @@ type Received = {
   readonly metrics: ReadonlyMap<string, z.output<typeof Metric>>;
 };
 
-/** Starts a collector until the test ends. `before` may respond itself, or not at all, and then returns true. */
+/** Starts a collector of metrics until the test ends. It ignores traces. `before` may respond itself, or not at all, and then returns true. */
 export const startCollector = async (before: (response: ServerResponse) => boolean = () => false) => {
   const received: Received[] = [];
   const { url, close } = await startHttpServer(async (request, response) => {
+    if (request.url === '/v1/traces') {
+      response.setHeader('content-type', 'application/json').end('{}');
+      return;
+    }
     const body = Export.parse(await json(request));
     const [{ resource, scopeMetrics }] = body.resourceMetrics;
     const [{ metrics }] = scopeMetrics;

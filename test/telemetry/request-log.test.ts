@@ -91,7 +91,12 @@ test.each([
   ['', { NODE_ENV: 'production', LOG_LEVEL: 'warn' }, []],
 ])('given REQUEST_LOG=%s and %o, then it logs these', async (mode, env: Record<string, string>, expected) => {
   const production = { AUTH: 'none', SANDBOX: 'on', ...env };
-  const { ask, requests } = await start({ REQUEST_LOG: mode, ...(env['NODE_ENV'] ? production : env) });
+  const { ask, requests } = await start({
+    REQUEST_LOG: mode,
+    // Nothing is slow by chance.
+    SLOW_REQUEST_MS: '600000',
+    ...(env['NODE_ENV'] ? production : env),
+  });
   const list = 'query List { customers(first: 20) { edges { node { firstName company { name } } } } }';
   await ask(list);
   stack.openmage.fail({ status: 500 });
