@@ -12,6 +12,14 @@ const urlIn = async (spawned: Spawned, pattern: RegExp): Promise<string> => {
   return pattern.exec(spawned.output())?.[1] ?? '';
 };
 
+const isRunning = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
 test('a cluster has the metrics of all workers at one port, also of those that end or do not answer', async () => {
   const subgraph: Federation<'one'> = await startFederation({
     one: { schema: 'type Query { version: String }', fields: { 'Query.version': () => 'first' } },
@@ -47,12 +55,15 @@ test('a cluster has the metrics of all workers at one port, also of those that e
     (await (await fetch(`${adminUrl}/health/ready`)).json()) as { workers: { pid: number; status: string }[] };
   const [first] = (await health()).workers;
   const pid = first?.pid ?? 0;
+  // A stopped process does not end when its cluster does.
+  const resume = () => isRunning(pid) && process.kill(pid, 'SIGCONT');
+  onTestFinished(() => void resume());
   process.kill(pid, 'SIGSTOP');
   const without = await read();
   expect(without.value('tributary_workers', { state: 'unresponsive' })).toBe(1);
   expect(without.value('tributary_admission_limit')).toBe(1_000);
   expect(without.value('tributary_operation_duration_seconds_count', { graphql_operation_name: 'Version' })).toBe(40);
-  process.kill(pid, 'SIGCONT');
+  resume();
   await expect.poll(async () => (await read()).value('tributary_workers', { state: 'responding' })).toBe(2);
 
   // Sums do not shrink when a worker is replaced.
