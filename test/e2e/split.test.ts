@@ -25,7 +25,9 @@ afterAll(async () => {
 });
 
 test('there is a service for the gateway, each subgraph, each sandbox and Redis', () => {
-  expect(Object.keys(services).sort()).toEqual(
+  // Those with a profile run only if asked for.
+  const names = Object.keys(services).filter((name) => services[name]?.profiles.length === 0);
+  expect(names.sort()).toEqual(
     ['gateway', 'payments', 'crm', 'inventory', 'stripe', 'hubspot', 'openmage', 'redis'].sort(),
   );
 });
