@@ -15,8 +15,8 @@ export type PushOptions = {
 /** Timeout of one export with its retries, in milliseconds. */
 const TIMEOUT_MS = 10_000;
 
-/** Time for the last export when the process ends, in milliseconds. */
-const LAST_EXPORT_MS = 1_000;
+/** Time for the collector to take the last export when the process ends, in milliseconds. */
+const LAST_EXPORT_MS = 5_000;
 
 /**
  * Sends metrics to an OpenTelemetry collector, at intervals. While the collector does not answer, nothing is queued: the values are
@@ -29,10 +29,15 @@ export const pushMetrics = ({ url, intervalMs, otlp, read, log }: PushOptions): 
   let exporting: Promise<void> | undefined;
   let opened: Promise<Exporter> | undefined;
 
+  const open = () => {
+    opened ??= openExporter(url, otlp.headers);
+    return opened;
+  };
+
   const exportOnce = async (): Promise<void> => {
     try {
-      opened ??= openExporter(url, otlp.headers);
-      const [{ send, toResourceMetrics }, snapshot] = [await opened, await read()];
+      const { send, toResourceMetrics } = await open();
+      const snapshot = await read();
       await send(toResourceMetrics(snapshot, { startedAt, now: Date.now(), resource: otlp.resource }));
     } catch (error) {
       failed(error);
@@ -49,12 +54,10 @@ export const pushMetrics = ({ url, intervalMs, otlp, read, log }: PushOptions): 
   return async () => {
     clearInterval(timer);
     stopWatching();
+    const { close } = await open();
     const last = (exporting ?? Promise.resolve()).then(exportOnce);
     await Promise.race([last, pause(LAST_EXPORT_MS, undefined, { ref: false })]);
-    void opened?.then(
-      ({ close }) => close(),
-      () => {},
-    );
+    void close();
   };
 };
 
