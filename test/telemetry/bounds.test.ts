@@ -101,11 +101,14 @@ test('a shared provider request is linked to the first requests, and counts the 
 
 test('only so many spans wait for the collector', async () => {
   const { telemetry, close } = start();
+  onTestFinished(close);
   const before = collector.spans().length;
   // Nothing is sent before this turn of the event loop has ended.
   for (let count = 0; count < 3 * MAX_QUEUED; count += 1) telemetry.emit(providerRequest());
   await expect.poll(() => collector.spans().length - before, { timeout: 60_000 }).toBeGreaterThanOrEqual(MAX_QUEUED);
-  await close();
+  // Spans are sent in order, so that nothing is left when this one has arrived.
+  telemetry.emit({ ...providerRequest(), operation: 'last' });
+  await expect.poll(() => collector.spans().some(({ name }) => name === 'last'), { timeout: 60_000 }).toBe(true);
   // A batch can be on its way beside those in the queue.
   expect(collector.spans().length - before).toBeLessThan(1.25 * MAX_QUEUED);
 });
