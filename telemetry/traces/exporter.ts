@@ -33,7 +33,6 @@ export const createSpanQueue = ({ url, headers }: Pick<TracesConfig, 'url' | 'he
     url,
     headers: async () => ({ ...headers() }),
     timeoutMillis: TIMEOUT_MS,
-    concurrencyLimit: 2,
   });
   const processor = new BatchSpanProcessor({
     exporter: withFailureLog(otlp, log),

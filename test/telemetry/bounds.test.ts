@@ -33,7 +33,6 @@ const start = (sampler: 'always_on' | 'always_off' = 'always_on') => {
     },
     { telemetry, log: createLog('silent') },
   );
-  onTestFinished(tracing.close);
   const begin = (statusCode = 200) => {
     const response = Object.assign(new EventEmitter(), { statusCode, writableFinished: true });
     const request = {
@@ -47,7 +46,7 @@ const start = (sampler: 'always_on' | 'always_off' = 'always_on') => {
     trace.follow(response);
     return { trace, end: () => response.emit('close') };
   };
-  return { telemetry, begin };
+  return { telemetry, begin, close: tracing.close };
 };
 
 const operation = { subgraph: 'crm', operation: 'GET /contacts' } as const;
@@ -77,7 +76,8 @@ const spansOf = async (traceId: string): Promise<readonly CollectedSpan[]> => {
 const isRoot = ({ kind }: CollectedSpan): boolean => kind === 2;
 
 test('a request keeps the first events, and counts the others', async () => {
-  const { begin } = start();
+  const { begin, close } = start();
+  onTestFinished(close);
   const { trace, end } = begin();
   for (let count = 0; count < MAX_EVENTS + 500; count += 1) {
     trace.on({ type: 'cache.read', ...operation, hits: 1, stale: 0, misses: 0, oldestMs: 0 });
@@ -88,7 +88,8 @@ test('a request keeps the first events, and counts the others', async () => {
 });
 
 test('a shared provider request is linked to the first requests, and counts the others', async () => {
-  const { begin, telemetry } = start();
+  const { begin, telemetry, close } = start();
+  onTestFinished(close);
   const requests = Array.from({ length: MAX_LINKS + 50 }, () => begin());
   telemetry.emit(providerRequest(batch()), new Set<RequestTrace>(requests.map(({ trace }) => trace)));
   for (const { end } of requests) end();
@@ -99,17 +100,22 @@ test('a shared provider request is linked to the first requests, and counts the 
 });
 
 test('only so many spans wait for the collector', async () => {
-  const { telemetry } = start();
+  const { telemetry, close } = start();
+  onTestFinished(close);
   const before = collector.spans().length;
   // Nothing is sent before this turn of the event loop has ended.
   for (let count = 0; count < 3 * MAX_QUEUED; count += 1) telemetry.emit(providerRequest());
   await expect.poll(() => collector.spans().length - before, { timeout: 60_000 }).toBeGreaterThanOrEqual(MAX_QUEUED);
+  // Spans are sent in order, so that nothing is left when this one has arrived.
+  telemetry.emit({ ...providerRequest(), operation: 'last' });
+  await expect.poll(() => collector.spans().some(({ name }) => name === 'last'), { timeout: 60_000 }).toBe(true);
   // A batch can be on its way beside those in the queue.
   expect(collector.spans().length - before).toBeLessThan(1.25 * MAX_QUEUED);
 });
 
 test('of the requests that are not sampled, only so many are exported for their errors', async () => {
-  const { begin } = start('always_off');
+  const { begin, close } = start('always_off');
+  onTestFinished(close);
   const ids = new Set<string>();
   for (let count = 0; count < 3 * MAX_NOTABLE.atOnce; count += 1) {
     const { trace, end } = begin(500);

@@ -154,16 +154,15 @@ describe('given a batch that serves several clients', () => {
     stack.hubspot.fail({ on: LIST, until: first.promise });
     const before = stack.ask(`{ deals(first: ${1 + people.indexOf(keys[0] ?? '')}) { edges { cursor } } }`);
     await expect.poll(() => stack.hubspot.calls.length, POLL).toBe(1);
-    const answers = Promise.all(
-      callers.map((caller, index) => {
-        // A read from another provider shows that the request has got as far as its fetches.
-        const query = `{ customer(id: "${keys[index]}") { firstName } payment(id: "pi_${keys[index]}") { id } }`;
-        return stack.ask(query, undefined, caller);
-      }),
-    );
-    await expect.poll(() => stack.stripe.calls.length, POLL).toBe(callers.length);
+    const answers: Promise<unknown>[] = [];
+    for (const [index, caller] of callers.entries()) {
+      // A read from another provider shows that the request has got as far as its fetches.
+      const query = `{ customer(id: "${keys[index]}") { firstName } payment(id: "pi_${keys[index]}") { id } }`;
+      answers.push(stack.ask(query, undefined, caller));
+      await expect.poll(() => stack.stripe.calls.length, POLL).toBe(answers.length);
+    }
     first.resolve();
-    await Promise.all([before, answers]);
+    await Promise.all([before, ...answers]);
     expect(stack.hubspot.calls.map(({ keys: read }) => read.length)).toEqual([0, callers.length]);
   };
 
