@@ -5,6 +5,7 @@ const LONGEST = [
   'project/new-subgraph',
   'e2e/start',
   'fuzz/providers',
+  'deploy/monitoring',
   'clients/desk/reading',
   'clients/explorer',
   'connectors/conformance',
