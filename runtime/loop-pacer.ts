@@ -4,7 +4,7 @@ import { monotonicNow } from './clock.ts';
 export type LoopPacer = {
   /**
    * Whether new work may start now: the event loop had nothing else to do, and this iteration's budget is not spent. It also
-   * may if none has started for 10 ms, so that no other work can hold it up.
+   * may if none has started for 50 ms, so that no other work can hold it up.
    */
   readonly mayStart: () => boolean;
   /** Records that new work starts. */
@@ -23,7 +23,7 @@ export const UNPACED: LoopPacer = { mayStart: () => true, start: () => {}, retry
 const IDLE_MS = 1;
 
 /** Maximum time without new work while some waits, in milliseconds. */
-const MAX_PAUSE_MS = 10;
+const MAX_PAUSE_MS = 50;
 
 export type LoopPacerOptions = {
   readonly now?: () => number;
@@ -48,9 +48,12 @@ export const createLoopPacer = ({
   let beganAt: number | undefined;
   let wasIdle = true;
   let startedAt = Number.NEGATIVE_INFINITY;
+  // What was started runs only after the function that starts it: otherwise hundreds would be started within a millisecond.
+  let isStarting = false;
   let pending: (() => void) | undefined;
 
   const mayStart = (): boolean => {
+    if (isStarting) return false;
     if (beganAt === undefined) return true;
     const at = now();
     return (wasIdle && at - beganAt < IDLE_MS) || at - startedAt >= MAX_PAUSE_MS;
@@ -80,15 +83,18 @@ export const createLoopPacer = ({
     mayStart,
     start: () => {
       startedAt = now();
+      isStarting = true;
+      afterStart(() => {
+        isStarting = false;
+        if (mayStart()) runPending();
+      });
       if (beganAt !== undefined) return;
       wasIdle = true;
       iterate(startedAt);
     },
     retry: (callback) => {
-      const isPlanned = pending !== undefined;
       pending = callback;
       if (beganAt === undefined) iterate(now());
-      if (!isPlanned && mayStart()) afterStart(runPending);
     },
   };
 };

@@ -22,7 +22,11 @@ const start = () => {
     },
     /** Begins the next iteration. */
     iterate: () => runAll(iterations),
-    endStart: () => runAll(afterStarts),
+    /** Lets work that was started take this long until it gives up the event loop. */
+    endStart: (ms = 0) => {
+      time += ms;
+      runAll(afterStarts);
+    },
     isTimed: () => iterations.length > 0,
   };
 };
@@ -31,29 +35,42 @@ const nothing = () => {};
 
 describe('a loop pacer', () => {
   test('lets work start immediately if none started lately', () => {
-    const { pacer, work, iterate, isTimed } = start();
+    const { pacer, endStart, iterate, isTimed } = start();
     expect(pacer.mayStart()).toBe(true);
     pacer.start();
-    work(5);
+    endStart(5);
     expect(pacer.mayStart()).toBe(false);
     iterate();
     expect(isTimed()).toBe(false);
     expect(pacer.mayStart()).toBe(true);
   });
 
-  test('lets short work start together, until it has taken a millisecond', () => {
-    const { pacer, work } = start();
+  test('lets short work start in the same iteration, until it has taken a millisecond', () => {
+    const { pacer, endStart } = start();
     for (let count = 0; count < 4; count += 1) {
       expect(pacer.mayStart()).toBe(true);
       pacer.start();
-      work(0.3);
+      endStart(0.3);
     }
     expect(pacer.mayStart()).toBe(false);
   });
 
-  test('lets work start after an iteration without other work', () => {
-    const { pacer, work, iterate } = start();
+  test('lets nothing start before what was started gives up the event loop', () => {
+    const { pacer, work, iterate, endStart } = start();
     pacer.start();
+    expect(pacer.mayStart()).toBe(false);
+    work(100);
+    pacer.retry(nothing);
+    iterate();
+    expect(pacer.mayStart()).toBe(false);
+    endStart();
+    expect(pacer.mayStart()).toBe(true);
+  });
+
+  test('lets work start after an iteration without other work', () => {
+    const { pacer, work, endStart, iterate } = start();
+    pacer.start();
+    endStart();
     pacer.retry(nothing);
     for (let count = 0; count < 3; count += 1) {
       work(2);
@@ -67,35 +84,36 @@ describe('a loop pacer', () => {
     expect(pacer.mayStart()).toBe(true);
   });
 
-  test('lets work start every 10 ms, whatever else is to be done', () => {
-    const { pacer, work, iterate } = start();
+  test('lets work start every 50 ms, whatever else is to be done', () => {
+    const { pacer, work, endStart, iterate } = start();
     pacer.start();
+    endStart();
     const starts: number[] = [];
-    for (let count = 0; count < 40; count += 1) {
+    for (let count = 1; count <= 40; count += 1) {
       pacer.retry(nothing);
-      work(2);
+      work(10);
       iterate();
       if (!pacer.mayStart()) continue;
       starts.push(count);
       pacer.start();
+      endStart();
     }
-    expect(starts).toEqual([4, 9, 14, 19, 24, 29, 34, 39]);
+    expect(starts).toEqual([5, 10, 15, 20, 25, 30, 35, 40]);
   });
 
-  test('calls back in the next iteration, or earlier if there may still be time', () => {
-    const { pacer, work, iterate, endStart, isTimed } = start();
+  test('calls back in the next iteration, or earlier if there is still time', () => {
+    const { pacer, iterate, endStart, isTimed } = start();
     const calls: string[] = [];
     pacer.start();
     pacer.retry(() => calls.push('same iteration'));
-    endStart();
+    endStart(0.5);
     expect(calls).toEqual(['same iteration']);
-    work(2);
+    pacer.start();
     pacer.retry(() => calls.push('replaced'));
     pacer.retry(() => calls.push('next iteration'));
-    endStart();
+    endStart(1);
     expect(calls).toHaveLength(1);
     iterate();
-    endStart();
     expect(calls).toEqual(['same iteration', 'next iteration']);
     iterate();
     // The event loop blocks again.
@@ -111,6 +129,5 @@ describe('a loop pacer', () => {
       const retry = () => (pacer.mayStart() ? resolve() : pacer.retry(retry));
       pacer.retry(retry);
     });
-    expect(pacer.mayStart()).toBe(true);
   });
 });
