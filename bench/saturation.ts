@@ -53,6 +53,7 @@ const startMode = (mode: Mode, index: number) => {
       LOG_LEVEL: 'error',
       SUPERGRAPH: supergraph,
       FORWARD_HEADERS: 'authorization',
+      REQUEST_TIMEOUT_MS: '120000',
       PACE_REQUESTS: mode,
       PORT: String(port),
     },
