@@ -28,7 +28,8 @@ export const createRecentRefusals = (): RecentRefusals => {
       if (!refusal || reservation.mayUseReserve) return undefined;
       const passedMs = monotonicNow() - refusal.at;
       const waitMs = refusal.blocked.waitMs - passedMs;
-      return passedMs < MAX_REPEAT_MS && waitMs > 0 ? { ...refusal.blocked, waitMs } : undefined;
+      if (passedMs >= MAX_REPEAT_MS || waitMs <= 0) return undefined;
+      return { ...refusal.blocked, waitMs, recheckMs: MAX_REPEAT_MS - passedMs };
     },
     add: (reservation, blocked) => {
       // The units that others would need are unknown.
