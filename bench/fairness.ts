@@ -14,6 +14,7 @@ import { startStripeSandbox } from '../subgraphs/payments/stripe/sandbox/index.t
 import { freePort } from '../test/helpers/processes.ts';
 import { sandboxEnvironment } from '../test/helpers/sandboxes.ts';
 import { hasTool } from '../test/helpers/tools.ts';
+import { MEASURED_HEADER } from './thread-time.ts';
 
 /*
  * `npm run bench:fairness`: the latency of a polite client, which sends one request after another, alone and beside a greedy
@@ -30,6 +31,9 @@ const { positionals, values } = parseArgs({
   options: {
     requests: { type: 'string', default: '12' },
     concurrency: { type: 'string', default: '300' },
+    replicas: { type: 'string', default: '1,2' },
+    // Values of PACE_REQUESTS.
+    pace: { type: 'string', default: 'on' },
     kinds: { type: 'string', default: 'reads,searches,writes' },
     // Response time of the providers, in milliseconds.
     latency: { type: 'string', default: '0' },
@@ -93,7 +97,12 @@ const runClient = async (
       const { statusCode, body } = await pool.request({
         method: 'POST',
         path: '/graphql',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${key}`, 'x-tributary-report': '1' },
+        headers: {
+          'content-type': 'application/json',
+          authorization: `Bearer ${key}`,
+          'x-tributary-report': '1',
+          ...(isPolite && { [MEASURED_HEADER]: '1' }),
+        },
         body: JSON.stringify({ query: operation(sent, isPolite) }),
       });
       const text = await body.text();
@@ -111,6 +120,11 @@ const runClient = async (
   await Promise.all(Array.from({ length: concurrency }, worker));
   await Promise.all(pools.map((pool) => pool.destroy()));
   return { latencies, waits, failures, error };
+};
+
+type Measured = Pick<Report, 'failures' | 'error'> & {
+  /** Latencies, waits, and the times for which the gateway's thread ran meanwhile, in milliseconds. */
+  readonly times: readonly (readonly number[])[];
 };
 
 const waitIn = (text: string): number => {
@@ -151,7 +165,8 @@ const client = (urls: readonly string[], key: string, options: Parameters<typeof
 };
 
 const startGateway = async (environment: Readonly<Record<string, string>>) => {
-  const child = spawn(process.execPath, ['--max-semi-space-size=32', 'gateway/main.ts'], {
+  const options = ['--max-semi-space-size=32', '--import', join(import.meta.dirname, 'thread-time.ts')];
+  const child = spawn(process.execPath, [...options, 'gateway/main.ts'], {
     env: {
       PATH: process.env['PATH'],
       ENV_FILE: '/dev/null',
@@ -162,14 +177,18 @@ const startGateway = async (environment: Readonly<Record<string, string>>) => {
       CACHE_MAX_MIB: '0',
       ...environment,
     },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });
   children.add(child);
+  const threadTimes: number[] = [];
+  child.on('message', ({ threadMs }: { threadMs: number }) => threadTimes.push(threadMs));
+  // Typed as nullable because of the channel.
+  if (!child.stdout) throw new Error('The gateway has no output.');
   for await (const line of createInterface({ input: child.stdout })) {
     const url = /answers at (http\S+)\/graphql/.exec(line)?.[1];
     if (url) {
       child.stdout.resume();
-      return { url, child };
+      return { url, child, threadTimes };
     }
   }
   throw new Error('The gateway exited before it was ready.');
@@ -195,8 +214,12 @@ const measure = async (
   const urls = started.map(({ url }) => url);
   const [first = ''] = urls;
   for (const kind of values.kinds.split(',')) {
-    const polite = (requests: number) =>
-      client([first], key.polite, { kind, requests, concurrency: 1, isPolite: true }).report;
+    const polite = async (requests: number): Promise<Measured> => {
+      const { report } = client([first], key.polite, { kind, requests, concurrency: 1, isPolite: true });
+      const { latencies, waits, ...rest } = await report;
+      const threadTimes = started.flatMap(({ threadTimes }) => threadTimes.splice(0));
+      return { ...rest, times: [latencies, waits, threadTimes] };
+    };
     // Compiles the code and connects.
     await polite(20);
     const alone = await polite(Number(values.requests));
@@ -211,11 +234,14 @@ const measure = async (
     await delay(Number(values.head) * 1_000);
     const beside = await polite(Number(values.requests));
     greedy.child.kill('SIGKILL');
-    const row = ({ latencies, waits }: Report) =>
-      [latencies, waits].map((all) => `${ms(percentile(all, 0.5))} / ${ms(percentile(all, 0.99))}`).join(' | ');
-    const ratio = percentile(beside.latencies, 0.99) / percentile(alone.latencies, 0.99);
-    const failed = `${beside.failures} of ${beside.latencies.length}`;
-    console.log(`| ${kind} | ${label} | ${row(alone)} | ${row(beside)} | ${ratio.toFixed(1)} | ${failed} |`);
+    const row = ({ times }: Measured) =>
+      times.map((all) => `${ms(percentile(all, 0.5))} / ${ms(percentile(all, 0.99))}`).join(' | ');
+    const ratios = [0, 2].map((index) => {
+      const [one, other] = [alone, beside].map(({ times }) => percentile(times[index] ?? [], 0.99));
+      return ((other ?? Number.NaN) / (one ?? Number.NaN)).toFixed(1);
+    });
+    const failed = `${beside.failures} of ${Number(values.requests)}`;
+    console.log(`| ${kind} | ${label} | ${row(alone)} | ${row(beside)} | ${ratios.join(' | ')} | ${failed} |`);
     if (beside.error) console.log(`  ${beside.error}`);
   }
   for (const { child } of [providers, ...started]) child.kill('SIGKILL');
@@ -229,19 +255,31 @@ const run = async (): Promise<void> => {
     const createKey = async (name: string) =>
       (await runKeysCommand(['create', '--name', name, '--scopes', scopes], environment)).key ?? '';
     const keys = { polite: await createKey('polite'), greedy: await createKey('greedy') };
-    console.log('p50 / p99 in ms. "Waited" is the part without a permit.');
-    console.log('| operations | replicas | alone | waited | beside | waited | ratio of p99 | failed |');
-    console.log('|---|---|---|---|---|---|---|---|');
-    await measure('1', { environment, replicas: 1 }, (urls) => urls, keys);
-    if (!hasTool('redis-server')) return console.log('Skipped two replicas: redis-server is not installed.');
-    const port = await freePort();
-    const redis = spawn('redis-server', ['--port', String(port), '--save', '', '--appendonly', 'no'], {
-      stdio: 'ignore',
-    });
-    children.add(redis);
-    const shared = { environment: { ...environment, REDIS_URL: `redis://127.0.0.1:${port}` }, replicas: 2 };
-    await measure('2, both of them greedy', shared, (urls) => urls, keys);
-    await measure('2, greedy at the other', shared, (urls) => urls.slice(1), keys);
+    console.log(
+      'p50 / p99 in ms. "Waited" is the part without a permit, "thread" the time that the gateway ran meanwhile.',
+    );
+    console.log(
+      `| operations | replicas, PACE_REQUESTS |${' latency | waited | thread |'.repeat(2)} ratio of p99 | of thread | failed |`,
+    );
+    console.log('|---|---|---|---|---|---|---|---|---|---|---|');
+    for (const pace of values.pace.split(',')) {
+      const single = { environment: { ...environment, PACE_REQUESTS: pace }, replicas: 1 };
+      if (values.replicas.includes('1')) await measure(`1, ${pace}`, single, (urls) => urls, keys);
+      if (!values.replicas.includes('2')) continue;
+      if (!hasTool('redis-server')) return console.log('Skipped two replicas: redis-server is not installed.');
+      const port = await freePort();
+      const redis = spawn('redis-server', ['--port', String(port), '--save', '', '--appendonly', 'no'], {
+        stdio: 'ignore',
+      });
+      children.add(redis);
+      const shared = {
+        environment: { ...single.environment, REDIS_URL: `redis://127.0.0.1:${port}` },
+        replicas: 2,
+      };
+      await measure(`2, both of them greedy, ${pace}`, shared, (urls) => urls, keys);
+      await measure(`2, greedy at the other, ${pace}`, shared, (urls) => urls.slice(1), keys);
+      redis.kill();
+    }
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -168,6 +168,7 @@ export const GatewayEnv = HttpEnv.extend({
   CLUSTER_WORKERS: z.coerce.number().int().positive().max(512).default(1),
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
+  PACE_REQUESTS: z.enum(['on', 'off']).default('on'),
   CORS_ORIGINS: Origins.default([]),
   UNAUTHORIZED: z.enum(['remove', 'reject']).default('remove'),
   POLICIES: z.string().optional(),
@@ -506,7 +507,11 @@ export const readConfig = (
     tenantHeader: values.TENANT_HEADER,
     subgraphErrors,
     overrideLabels: values.OVERRIDE_LABELS,
-    admission: { running: values.MAX_REQUESTS, waiting: values.MAX_WAITING_REQUESTS },
+    admission: {
+      running: values.MAX_REQUESTS,
+      waiting: values.MAX_WAITING_REQUESTS,
+      isPaced: values.PACE_REQUESTS === 'on',
+    },
     http: toHttpLimits(values),
     hosts: createHostPolicy([
       ...allowedHosts(values),

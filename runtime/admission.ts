@@ -1,6 +1,7 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify';
 import { type Client, createClientUsage, reserveOf, UNKNOWN_CLIENT } from './client-usage.ts';
 import { OVERLOADED } from './http-errors.ts';
+import { createLoopPacer, type LoopPacer, UNPACED } from './loop-pacer.ts';
 import { sendRefusal } from './send-refusal.ts';
 
 /** Too many requests are waiting, or the request timed out before it was admitted. */
@@ -23,8 +24,11 @@ export type Admission = {
   readonly state: () => { readonly running: number; readonly queued: number; readonly limit: number };
 };
 
-/** Maximum numbers of running and of waiting requests. */
-export type AdmissionLimits = { readonly running: number; readonly waiting: number };
+/**
+ * Maximum numbers of running and of waiting requests. `isPaced`: whether requests also wait while the event loop is busy with
+ * those that run. Only as many wait for that as could run.
+ */
+export type AdmissionLimits = { readonly running: number; readonly waiting: number; readonly isPaced: boolean };
 
 type Waiting = {
   readonly client: Client;
@@ -34,14 +38,18 @@ type Waiting = {
 
 /**
  * Limits the number of running requests and queues further ones. Requests beyond the queue are rejected immediately, because
- * admitting them would slow down all others.
+ * admitting them would slow down all others. Also queues requests while the event loop is busy with those that run: started
+ * together, they would all take as long as all of them.
  *
  * Clients share it fairly. The client with the fewest running requests goes first, or of those with equally few, the one with
  * the fewest admitted recently; its own requests go in order of arrival. From a full queue, the latest request of the client
  * with the most waiting is rejected. While more than one client is active, a client with more than its share of the running
  * requests leaves a quarter of the slots to others. A single client has everything.
  */
-export const createAdmission = ({ running: maxRunning, waiting: maxWaiting }: AdmissionLimits): Admission => {
+export const createAdmission = (
+  { running: maxRunning, waiting: maxWaiting, isPaced }: AdmissionLimits,
+  pacer: LoopPacer = isPaced ? createLoopPacer() : UNPACED,
+): Admission => {
   // Sets preserve insertion order, and removing an aborted request from the middle takes constant time.
   const queues = new Map<string, Set<Waiting>>();
   const runningOf = new Map<string, number>();
@@ -69,12 +77,15 @@ export const createAdmission = ({ running: maxRunning, waiting: maxWaiting }: Ad
     return first;
   };
 
-  const startWaiting = () => {
-    while (waiting > 0) {
+  const startWaiting = (): void => {
+    if (waiting === 0 || running >= maxRunning) return;
+    if (pacer.mayStart()) {
       const queued = next();
+      // All that wait leave the free slots to others.
       if (!queued) return;
       queued.start();
     }
+    pacer.retry(startWaiting);
   };
 
   const dequeue = (queued: Waiting): void => {
@@ -87,6 +98,7 @@ export const createAdmission = ({ running: maxRunning, waiting: maxWaiting }: Ad
   const admit = (client: Client): (() => void) => {
     const { id } = client;
     activity.add(client, 1);
+    pacer.start();
     running += 1;
     runningOf.set(id, (runningOf.get(id) ?? 0) + 1);
     let isReleased = false;
@@ -101,18 +113,16 @@ export const createAdmission = ({ running: maxRunning, waiting: maxWaiting }: Ad
     };
   };
 
-  /** Rejects the latest request of the client with the most waiting, if that is not this client. */
-  const rejectOther = (client: Client): boolean => {
-    let most = ((queues.get(client.id)?.size ?? 0) + 1) / client.weight;
-    let longest: ReadonlySet<Waiting> = new Set();
+  /** Rejects the latest request of the client with the most waiting, or of this one if it has as many. */
+  const rejectLatest = (client: Client): void => {
+    let longest = queues.get(client.id) ?? new Set();
+    let most = longest.size / client.weight;
     for (const queue of queues.values()) {
       const [oldest] = queue;
       const share = oldest ? queue.size / oldest.client.weight : 0;
       if (share > most) [longest, most] = [queue, share];
     }
-    const latest = [...longest].at(-1);
-    latest?.reject(new OverloadedError('Too many requests of this client are waiting.'));
-    return latest !== undefined;
+    [...longest].at(-1)?.reject(new OverloadedError('Too many requests are waiting.'));
   };
 
   return {
@@ -121,8 +131,7 @@ export const createAdmission = ({ running: maxRunning, waiting: maxWaiting }: Ad
       // The signal may have fired before the request body arrived; it would not fire again.
       if (signal.aborted) throw new OverloadedError('The request timed out before it was admitted.');
       activity.add(client, 0);
-      if (!queues.has(client.id) && mayRun(client)) return admit(client);
-      if (waiting >= maxWaiting && !rejectOther(client)) throw new OverloadedError('Too many requests are waiting.');
+      if (waiting === 0 && mayRun(client) && pacer.mayStart()) return admit(client);
       return new Promise((resolve, reject) => {
         const leave = () => {
           dequeue(queued);
@@ -144,6 +153,8 @@ export const createAdmission = ({ running: maxRunning, waiting: maxWaiting }: Ad
         const queue = queues.get(client.id) ?? new Set();
         queues.set(client.id, queue.add(queued));
         waiting += 1;
+        startWaiting();
+        if (running + waiting > maxRunning + maxWaiting) rejectLatest(client);
       });
     },
   };

@@ -45,6 +45,7 @@ export const SubgraphProcessEnv = HttpEnv.extend({
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
   MAX_REQUESTS: z.coerce.number().int().positive().default(1_000),
   MAX_WAITING_REQUESTS: z.coerce.number().int().min(0).default(1_000),
+  PACE_REQUESTS: z.enum(['on', 'off']).default('on'),
   // A gateway requests thousands of entities at once, each with two or more values.
   MAX_BODY_VALUES: z.coerce.number().int().positive().default(60_000),
   SUBGRAPH_SECRET: SubgraphSecret.optional(),
@@ -83,7 +84,11 @@ export const readConfig = (env: Env) => {
     shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
-    admission: { running: values.MAX_REQUESTS, waiting: values.MAX_WAITING_REQUESTS },
+    admission: {
+      running: values.MAX_REQUESTS,
+      waiting: values.MAX_WAITING_REQUESTS,
+      isPaced: values.PACE_REQUESTS === 'on',
+    },
     http: toHttpLimits(values),
     documentLimits: readLimits(values),
     secrets: createSubgraphSecrets(env, values.SUBGRAPH_SECRET),

@@ -3,13 +3,13 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
-import { composeServices } from '@apollo/composition';
 import { type ASTNode, parse, print as toSdl, visit } from 'graphql';
 import { Pool } from 'undici';
 import { loadFor, type Operation, post } from './load.ts';
 import { cpuMs, memoryMib, startOn, stop } from './processes.ts';
 import { OPERATIONS } from './product.ts';
-import { HEAVY, SCHEMAS } from './shop.ts';
+import { HEAVY } from './shop.ts';
+import { composeShop } from './supergraph.ts';
 import { AUTH_ENV } from './tokens.ts';
 
 /*
@@ -43,15 +43,8 @@ const folder = mkdtempSync(join(tmpdir(), 'bench-gateway-'));
 
 /** Writes the supergraph of the heavy query to a file. */
 const writeShop = (): string => {
-  const services = Object.entries(SCHEMAS).map(([name, text]) => ({
-    name,
-    typeDefs: parse(text),
-    url: `${SUBGRAPHS}/${name}`,
-  }));
-  const { errors, supergraphSdl } = composeServices(services);
-  if (errors) throw new Error(String(errors[0]));
   const file = join(folder, 'shop.graphql');
-  writeFileSync(file, supergraphSdl);
+  writeFileSync(file, composeShop(SUBGRAPHS));
   return file;
 };
 

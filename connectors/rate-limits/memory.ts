@@ -100,6 +100,8 @@ export type Blocked = {
   readonly costWindows: readonly RateWindow[];
   /** Whether the client has to leave a reserve, so that a request of another client may succeed. */
   readonly leavesReserve: boolean;
+  /** When to try again although that may be earlier, in milliseconds: this repeats a recent answer. */
+  readonly recheckMs?: number;
 };
 
 /**

@@ -15,6 +15,7 @@ import {
   type Reservation,
   unitsOf,
 } from './memory.ts';
+import { createRecentRefusals } from './recent-refusals.ts';
 
 // Maximum duration of a request. The slot of a process that died becomes free a window after this.
 const MAX_HOLD_MS = 60_000;
@@ -307,9 +308,11 @@ const unitsText = (window: RateWindow, cost: number | undefined): string =>
  *
  * A reservation is taken in this process first: that makes no difference where Redis agrees, saves a Redis command
  * where this process blocks, and is the fallback while Redis is down. Each process then keeps to the limits on its own.
+ * A reservation that Redis refuses is not tried again until it may succeed, or for 250 ms.
  */
 export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
   const own = createMemoryRateLimiter();
+  const refusals = createRecentRefusals();
   const self = randomUUID();
   let updates = 0;
   /** The actual cost of requests that are not settled yet, by the window's key. */
@@ -335,10 +338,14 @@ export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
 
   return {
     acquire: (reservation) => {
-      const blocked = own.acquire(reservation);
+      const refused = redis.isUp() ? refusals.find(reservation) : undefined;
+      const blocked = refused ?? own.acquire(reservation);
       if (blocked || reservation.windows.length === 0 || !redis.isUp()) return blocked;
       return acquireShared(reservation).then((sharedBlocked) => {
-        if (sharedBlocked) own.settle(reservation, false);
+        if (sharedBlocked) {
+          own.settle(reservation, false);
+          refusals.add(reservation, sharedBlocked);
+        }
         return sharedBlocked;
       });
     },
@@ -346,6 +353,7 @@ export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
     useOf: own.useOf,
     settle: (reservation, wasSent) => {
       own.settle(reservation, wasSent);
+      if (!wasSent) refusals.clear();
       const { id, windows, cost } = reservation;
       if (windows.length === 0) return;
       const figures = windows.flatMap((window) => [
@@ -361,6 +369,7 @@ export const createRedisRateLimiter = (redis: Redis): RateLimiter => {
     update: (window, update, reservation) => {
       const { calls, remaining, pauseMs, cost } = clampUpdate(window, update);
       // `remaining` covers everything that shares the limit; it cannot be compared with this process's share alone.
+      refusals.clear();
       own.update(window, { calls, pauseMs, cost, ...(!redis.isUp() && { remaining }) }, reservation);
       updates += 1;
       const figures = [window.windowMs, calls ?? '', remaining ?? '', pauseMs ?? '', window.calls].map(String);

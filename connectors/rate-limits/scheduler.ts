@@ -290,6 +290,7 @@ export const createRequestScheduler = ({
     const awaited = new Map<string, number>();
     // The operations that are blocked only for clients that leave a reserve.
     const reserving = new Map<string, Reserving>();
+    let recheckMs = Number.POSITIVE_INFINITY;
     while (running < concurrency) {
       const next = nextOf(waits, reserving);
       if (!next) break;
@@ -308,6 +309,7 @@ export const createRequestScheduler = ({
       const blocked = response instanceof Promise ? await response : response;
       if (blocked) {
         const { waitMs, costWindows, leavesReserve } = blocked;
+        recheckMs = Math.min(recheckMs, blocked.recheckMs ?? recheckMs);
         if (leavesReserve) {
           const { clients, waitMs: otherMs } = reserving.get(queued.operation) ?? NOT_RESERVING;
           const next = {
@@ -337,7 +339,7 @@ export const createRequestScheduler = ({
     if (waits.size === 0) return;
     rejectHopeless(waits);
     clearTimeout(timer);
-    timer = setTimeout(() => void dispatch(), Math.max(1, Math.min(...waits.values())));
+    timer = setTimeout(() => void dispatch(), Math.max(1, Math.min(recheckMs, ...waits.values())));
     timer.unref();
   };
 

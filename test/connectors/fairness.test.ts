@@ -344,6 +344,27 @@ describe.skipIf(!hasTool('redis-server'))('two replicas with one Redis', () => {
     await light;
   });
 
+  test('given many requests that wait for the other replica’s slots, then they cost few Redis commands', async () => {
+    const { server, client, one, other } = await start();
+    await Promise.all(numbers(16).map((index) => (index === 0 ? other : one).send(`heavy-${index}`, HEAVY)));
+    const countCommands = async () => Number(/cmdstat_eval:calls=(\d+)/.exec(await client.info('commandstats'))?.[1]);
+    // The clock stands still, so that no time passes in which a slot could become free.
+    stopClock();
+    const before = await countCommands();
+    for (const index of numbers(100)) {
+      void other.send(`waiting-${index}`, HEAVY).catch(() => {});
+      // Each is looked at before the next arrives.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await client.ping();
+    expect((await countCommands()) - before).toBeLessThan(5);
+    expect(server.arrived).toHaveLength(16);
+    // A client that has not been refused is asked for.
+    void other.send('light', LIGHT).catch(() => {});
+    const key = await clientsKey(client);
+    await expect.poll(() => client.zScore(key, '1.00 light')).not.toBeNull();
+  });
+
   test('given a client that is heavy at the other replica only, then it does not hold back a light one', async () => {
     const { server, one, other } = await start();
     await other.send('light-0', LIGHT);

@@ -113,6 +113,7 @@ export const createInProcessTransport = (name: string, schema: GraphQLSchema): T
   createLocalTransport({ name, schema, createContext: () => ({}), close: async () => {} }, LOG);
 
 export type TransportGateway = {
+  readonly url: string;
   readonly ask: Ask;
   readonly supergraphSdl: string;
   /** Replaces the supergraph. The subgraphs stay. */
@@ -143,6 +144,7 @@ export const serveTransports = async (
     health: () => ({}),
   });
   return {
+    url,
     ask: createAsk(`${url}/graphql`),
     supergraphSdl: sdl,
     changeSupergraph: (next) => changeSupergraph(next),

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -9,7 +11,7 @@ import { createCompany } from '../../../sandbox/company.ts';
 import { runKeysCommand } from '../../../scripts/keys/keys.ts';
 import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../../subgraphs/kit/identity.ts';
 import { readOptions, writeOptions } from '../../../subgraphs/kit/protocol/options.ts';
-import { startFederation } from '../../helpers/federation.ts';
+import { startFederation, startWithTransports } from '../../helpers/federation.ts';
 import { startHttpServer } from '../../helpers/http-server.ts';
 import { writePlans } from '../../helpers/plans.ts';
 import { startStack } from '../../helpers/stack.ts';
@@ -125,6 +127,83 @@ describe('admission', () => {
     await Promise.all(waiting);
     expect(arrived[1]).toBe('p0');
     expect(arrived.filter((alias) => alias.startsWith('g'))).toHaveLength(3);
+  });
+});
+
+describe('a busy event loop', () => {
+  /** Starts a gateway, and keeps the event loop that it shares busy in each iteration, until `rest`. */
+  const start = async () => {
+    const { env, greedy, polite } = await createClients();
+    const started: string[] = [];
+    const gate = Promise.withResolvers<void>();
+    let isHeld = false;
+    const one = {
+      schema: 'type Query { version(of: String): String }',
+      fields: {
+        'Query.version': async (_: never, { of }: { of: string }) => {
+          started.push(of);
+          if (isHeld) await gate.promise;
+          return of;
+        },
+      },
+    };
+    const gateway = await startWithTransports(
+      { one },
+      { isLocal: true, env: { ...env, REQUEST_TIMEOUT_MS: '120000' } },
+    );
+    let isBusy = true;
+    const work = () => {
+      const end = performance.now() + 3;
+      while (performance.now() < end);
+      if (isBusy) setImmediate(work);
+    };
+    const rest = () => {
+      isBusy = false;
+    };
+    closing.push(gateway.close, gate.resolve, rest);
+    const ask = (of: string, as: typeof greedy) => gateway.ask(`{ version(of: "${of}") }`, {}, as);
+    await ask('first', greedy);
+    work();
+    const hold = () => {
+      isHeld = true;
+    };
+    return { url: gateway.url, greedy, polite, started, ask, rest, hold, open: gate.resolve };
+  };
+
+  test('given 150 requests of a client that arrive together, then another’s does not wait for them', async () => {
+    const { url, started, rest, greedy, polite } = await start();
+    const sockets = await Promise.all(
+      Array.from({ length: 151 }, async () => {
+        const socket = connect(Number(new URL(url).port), '127.0.0.1');
+        closing.push(() => socket.destroy());
+        socket.write('GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n');
+        // The gateway has accepted the connection.
+        await once(socket, 'data');
+        return socket;
+      }),
+    );
+    for (const [index, socket] of sockets.entries()) {
+      const [name, { headers }] = index < 150 ? [`greedy ${index}`, greedy] : ['polite', polite];
+      const body = JSON.stringify({ query: `{ version(of: "${name}") }` });
+      const head = [`Authorization: ${headers.authorization}`, 'Content-Type: application/json'].join('\r\n');
+      socket.write(
+        `POST /graphql HTTP/1.1\r\nHost: localhost\r\n${head}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      );
+    }
+    await expect.poll(() => started, { timeout: 60_000 }).toContain('polite');
+    rest();
+    await expect.poll(() => started.length, { timeout: 60_000 }).toBe(152);
+    // Started together, all would run in the order of arrival.
+    expect(started.indexOf('polite')).toBeLessThan(50);
+  });
+
+  test('given requests that wait for the network, then others start, whatever else is to be done', async () => {
+    const { started, ask, hold, open, greedy } = await start();
+    hold();
+    const requests = Array.from({ length: 40 }, (_, index) => ask(`greedy ${index}`, greedy));
+    await expect.poll(() => started.length, { timeout: 60_000 }).toBe(41);
+    open();
+    for (const { errors } of await Promise.all(requests)) expect(errors).toBeUndefined();
   });
 });
 
