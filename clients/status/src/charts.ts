@@ -55,12 +55,12 @@ export const latencyChart = ({ p99Ms, series }: Flow): Element => {
   return chart(label, series.p99Ms.length, h('path', { class: 'line', d: dashes }));
 };
 
-/** Draws a part of a whole. Stands beside the figures in text, so it has no text of its own. */
-export const shareBar = (part: number, whole: number): Element =>
+/** Draws a part of a whole, marked if a limit is reached. Stands beside the figures in text, so it has no text of its own. */
+export const shareBar = (part: number, whole: number, isLimit = false): Element =>
   h(
     'svg',
     {
-      class: part >= whole ? 'share full' : 'share',
+      class: isLimit && part >= whole ? 'share full' : 'share',
       'aria-hidden': 'true',
       viewBox: '0 0 100 6',
       preserveAspectRatio: 'none',

@@ -77,7 +77,7 @@ const renderLimits = ({ limits }: Subgraph): Element =>
         'li',
         { 'data-key': name },
         `Quota ${name}: ${number(used)} of ${number(limit)} in use${pausedS > 0 ? `, paused for ${seconds(pausedS)}` : ''}`,
-        shareBar(used, limit),
+        shareBar(used, limit, true),
       ),
     ),
   );

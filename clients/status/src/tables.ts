@@ -23,7 +23,7 @@ export const renderCosts = (id: string, title: string, what: string, costs: read
             h(
               'tr',
               {},
-              ...[what, 'Provider calls', 'Time', 'Operations', 'With errors'].map((name, index) =>
+              ...[what, 'Provider calls', 'Time', 'Runs', 'With errors'].map((name, index) =>
                 h('th', { scope: 'col', class: index > 0 ? 'figure' : undefined }, name),
               ),
             ),
