@@ -78,14 +78,16 @@ export const createAdmission = (
   };
 
   const startWaiting = (): void => {
-    if (waiting === 0 || running >= maxRunning) return;
-    if (pacer.mayStart()) {
+    while (waiting > 0 && running < maxRunning) {
+      if (!pacer.mayStart()) {
+        pacer.retry(startWaiting);
+        return;
+      }
       const queued = next();
       // All that wait leave the free slots to others.
       if (!queued) return;
       queued.start();
     }
-    pacer.retry(startWaiting);
   };
 
   const dequeue = (queued: Waiting): void => {

@@ -4,7 +4,7 @@ import { monotonicNow } from './clock.ts';
 export type LoopPacer = {
   /**
    * Whether new work may start now: the event loop had nothing else to do, and this iteration's budget is not spent. It also
-   * may if none has started for 50 ms, so that no other work can hold it up.
+   * may if none has started for twice as long as the last iteration took, so that other work slows it down and never stops it.
    */
   readonly mayStart: () => boolean;
   /** Records that new work starts. */
@@ -14,13 +14,20 @@ export type LoopPacer = {
 };
 
 /** Starts work immediately. */
-export const UNPACED: LoopPacer = { mayStart: () => true, start: () => {}, retry: (callback) => callback() };
+export const UNPACED: LoopPacer = { mayStart: () => true, start: () => {}, retry: () => {} };
 
 /**
  * An iteration of the event loop that took less had nothing substantial to do, in milliseconds. An empty one takes a fiftieth.
  * Also the time for new work in one iteration: only short work needs to start together.
  */
 const IDLE_MS = 1;
+
+/**
+ * Maximum time without new work while some waits, in iterations of the last one's length. The longer iterations become, the
+ * fewer of them start new work, so that running work is finished; but work that the pacer does not know of, such as large
+ * responses that take turns, keeps half of the iterations at most.
+ */
+const MAX_PAUSE = 2;
 
 /** Maximum time without new work while some waits, in milliseconds. */
 const MAX_PAUSE_MS = 50;
@@ -46,7 +53,8 @@ export const createLoopPacer = ({
 }: LoopPacerOptions = {}): LoopPacer => {
   /** When this iteration began. Undefined if none is timed: nothing has started lately. */
   let beganAt: number | undefined;
-  let wasIdle = true;
+  /** How long the last iteration took. */
+  let iterationMs = 0;
   let startedAt = Number.NEGATIVE_INFINITY;
   // What was started runs only after the function that starts it: otherwise hundreds would be started within a millisecond.
   let isStarting = false;
@@ -56,7 +64,8 @@ export const createLoopPacer = ({
     if (isStarting) return false;
     if (beganAt === undefined) return true;
     const at = now();
-    return (wasIdle && at - beganAt < IDLE_MS) || at - startedAt >= MAX_PAUSE_MS;
+    const longestMs = Math.max(iterationMs, at - beganAt);
+    return longestMs < IDLE_MS || at - startedAt >= Math.min(MAX_PAUSE_MS, MAX_PAUSE * longestMs);
   };
 
   const runPending = (): void => {
@@ -69,7 +78,7 @@ export const createLoopPacer = ({
     beganAt = began;
     nextIteration(() => {
       const at = now();
-      wasIdle = at - began < IDLE_MS;
+      iterationMs = at - began;
       if (!pending) {
         beganAt = undefined;
         return;
@@ -89,7 +98,7 @@ export const createLoopPacer = ({
         if (mayStart()) runPending();
       });
       if (beganAt !== undefined) return;
-      wasIdle = true;
+      iterationMs = 0;
       iterate(startedAt);
     },
     retry: (callback) => {
