@@ -5,6 +5,7 @@ import { outcomeOf } from '../../subgraphs/kit/outcome.ts';
 import type { OperationEvent } from '../../telemetry/events.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { isNamed, networkOf } from '../cost/client.ts';
+import { countCalls } from '../cost/count-calls.ts';
 import type { RequestContext } from './context.ts';
 
 /** Announces each operation once its response is known. */
@@ -26,7 +27,8 @@ export const createOperationEventsPlugin = ({ emit }: Telemetry): ApolloServerPl
             client: { id: client.id, name: nameOf(identity), network: networkOf(address()) },
             ...outcomeOf(data, errors),
             stale: stale.length,
-            calls: telemetry.callStats.rows(),
+            calls: countCalls(telemetry.callStats),
+            callStats: telemetry.callStats.rows(),
             startedAt: arrivedAt,
             durationMs: monotonicNow() - arrivedAt,
           } satisfies OperationEvent,

@@ -43,8 +43,7 @@ export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Regis
           operationFailures.add(1, code);
         }
         if (stale > 0) operationStale.add(1, operationName);
-        for (const { subgraph, calls: count } of calls) {
-          if (count === 0) continue;
+        for (const [subgraph, count] of calls) {
           operationCalls.add(count, operationName, subgraph);
           clientCalls.add(count, client.name, subgraph);
         }
