@@ -157,7 +157,7 @@ export type OperationEvent = {
   };
   /** `ok`: without errors. `partial`: with data and errors. `error`: without data. */
   readonly outcome: 'ok' | 'partial' | 'error';
-  /** The codes of its errors, each once. */
+  /** The codes of its errors, each once. `UPSTREAM_CANCELLED` alone if it has errors and its client has disconnected. */
   readonly codes: readonly string[];
   /** The number of notes about stale values in the response. */
   readonly stale: number;
