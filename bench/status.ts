@@ -65,7 +65,8 @@ const operation = (operationName: string, name: string): TelemetryEvent => ({
   outcome: 'ok',
   codes: [],
   stale: 0,
-  calls: SUBGRAPHS.map((subgraph) => ({ subgraph, operation: 'GET /v1/customers', ...ROW })),
+  calls: new Map(SUBGRAPHS.map((subgraph) => [subgraph, 1])),
+  callStats: SUBGRAPHS.map((subgraph) => ({ subgraph, operation: 'GET /v1/customers', ...ROW })),
   startedAt: monotonicNow(),
   durationMs: 20,
 });

@@ -18,3 +18,10 @@ export const raceAbort = async <T>(
     signal.removeEventListener('abort', onAbort);
   }
 };
+
+/** Whether a request's signal has fired because it timed out. */
+export const hasTimedOut = ({ reason }: AbortSignal): boolean =>
+  reason instanceof DOMException && reason.name === 'TimeoutError';
+
+/** Whether a request's signal has fired because its client disconnected: nobody reads the response. */
+export const isDisconnected = (signal: AbortSignal): boolean => signal.aborted && !hasTimedOut(signal);

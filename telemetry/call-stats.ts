@@ -28,8 +28,8 @@ export type CallStats = RequestListener & {
   readonly allow: (subgraph: string, allowance: CallAllowance) => void;
   /** Takes one call from the allowance. Returns whether there was one left. */
   readonly take: (subgraph: string, isRepeat: boolean) => boolean;
-  /** Returns the calls that were taken from the allowance, also those that have not ended. */
-  readonly taken: (subgraph: string) => number;
+  /** Returns the calls that were taken from the allowances, by subgraph, also those that have not ended. */
+  readonly taken: () => ReadonlyMap<string, number>;
   /** Whether the allowance has a repeat left. */
   readonly mayRepeat: (subgraph: string) => boolean;
   /** Adds to the sums without an event, for what a remote subgraph reports. */
@@ -84,7 +84,8 @@ class RequestCallStats implements CallStats {
   readonly #createdAt = performance.now();
   readonly #rows: CallStatsRow[] = [];
   readonly #bySubgraph = new Map<string, Map<string, CallStatsRow>>();
-  readonly #allowances = new Map<string, { calls: number; repeats: number; taken: number }>();
+  readonly #allowances = new Map<string, { calls: number; repeats: number }>();
+  readonly #taken = new Map<string, number>();
   readonly #listeners: readonly RequestListener[];
 
   constructor({ keepsSpans, listeners = NO_LISTENERS }: CallStatsOptions) {
@@ -97,7 +98,7 @@ class RequestCallStats implements CallStats {
   }
 
   allow(subgraph: string, { calls, repeats }: CallAllowance): void {
-    this.#allowances.set(subgraph, { calls, repeats, taken: 0 });
+    this.#allowances.set(subgraph, { calls, repeats });
   }
 
   take(subgraph: string, isRepeat: boolean): boolean {
@@ -105,13 +106,13 @@ class RequestCallStats implements CallStats {
     if (!left) return true;
     if (left.calls <= 0) return false;
     left.calls -= 1;
-    left.taken += 1;
+    this.#taken.set(subgraph, (this.#taken.get(subgraph) ?? 0) + 1);
     if (isRepeat) left.repeats -= 1;
     return true;
   }
 
-  taken(subgraph: string): number {
-    return this.#allowances.get(subgraph)?.taken ?? 0;
+  taken(): ReadonlyMap<string, number> {
+    return this.#taken;
   }
 
   mayRepeat(subgraph: string): boolean {

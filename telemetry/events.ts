@@ -157,12 +157,14 @@ export type OperationEvent = {
   };
   /** `ok`: without errors. `partial`: with data and errors. `error`: without data. */
   readonly outcome: 'ok' | 'partial' | 'error';
-  /** The codes of its errors, each once. */
+  /** The codes of its errors, each once. `UPSTREAM_CANCELLED` alone if it has errors and its client has disconnected. */
   readonly codes: readonly string[];
   /** The number of notes about stale values in the response. */
   readonly stale: number;
-  /** The provider calls made for it, by provider operation. */
-  readonly calls: readonly Readonly<CallStatsRow>[];
+  /** The provider calls made or begun for it, by subgraph. Of an external subgraph, the gateway's requests to it. */
+  readonly calls: ReadonlyMap<string, number>;
+  /** Its call statistics, with what subgraphs over HTTP report: external ones may report anything. */
+  readonly callStats: readonly Readonly<CallStatsRow>[];
   readonly startedAt: number;
   readonly durationMs: number;
 };

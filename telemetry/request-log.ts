@@ -46,8 +46,6 @@ export const createRequestLog = ({ share, slowMs, log }: RequestLogOptions): Tel
 
 const describeOperation = (event: OperationEvent) => {
   const { client, operationName, kind, hash, outcome, codes, stale, calls, durationMs, traceId } = event;
-  const bySubgraph: Record<string, number> = {};
-  for (const row of calls) bySubgraph[row.subgraph] = (bySubgraph[row.subgraph] ?? 0) + row.calls;
   return {
     client: client.name === 'anonymous' ? client.network : client.name,
     operation: operationName?.slice(0, MAX_NAME_CHARS),
@@ -56,7 +54,7 @@ const describeOperation = (event: OperationEvent) => {
     outcome,
     ...(codes.length > 0 && { codes }),
     ms: Math.round(durationMs),
-    calls: bySubgraph,
+    calls: Object.fromEntries(calls),
     ...(stale > 0 && { stale }),
     trace: traceId,
   };

@@ -1,10 +1,12 @@
+import { isDisconnected } from '../../runtime/race-abort.ts';
 import { overloaded } from '../http/overloaded.ts';
 
 /** Bounds the estimated values of all responses in progress, and thereby their memory. */
 export type RunningValues = {
   /**
    * Waits until a response of this size may be produced, in order of arrival. Resolves with a function that releases the
-   * reservation. Rejects with OVERLOADED (503) if the signal fires first.
+   * reservation. Rejects if the signal fires first: with OVERLOADED (503), or with the signal's reason if the client
+   * has disconnected.
    */
   readonly reserve: (values: number, signal?: AbortSignal) => Promise<() => void>;
 };
@@ -42,7 +44,8 @@ export const createRunningValues = (maxValues: number): RunningValues => {
       return new Promise((resolve, reject) => {
         const onAbort = (): void => {
           waiting.delete(waiter);
-          reject(overloaded('Too many large operations are running.'));
+          const hasLeft = signal && isDisconnected(signal);
+          reject(hasLeft ? signal.reason : overloaded('Too many large operations are running.'));
         };
         const waiter: Waiter = {
           values,

@@ -7,9 +7,9 @@ import {
   type VariableDefinitionNode,
 } from 'graphql';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { raceAbort } from '../../runtime/race-abort.ts';
+import { isDisconnected, raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
-import { timedOut } from '../../subgraphs/kit/limits/timed-out.ts';
+import { toAbortError } from '../../subgraphs/kit/limits/timed-out.ts';
 import type { CallStatsRow } from '../../telemetry/call-stats-row.ts';
 import type { PlanEvent } from '../../telemetry/events.ts';
 import type { PlanCacheState } from '../../telemetry/state.ts';
@@ -367,12 +367,12 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     onStart();
     const dueAt = Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, monotonicNow() + totalValues * DUE_MS_PER_VALUE);
     // A request that times out still gets a response, with the data fetched so far.
-    const isDisconnected = (): boolean => signal?.aborted === true && !isTimeout(signal);
+    const hasLeft = (): boolean => signal !== undefined && isDisconnected(signal);
     const takeTurn = (): Promise<void> | undefined =>
-      isDisconnected()
+      hasLeft()
         ? Promise.reject(signal?.reason)
         : turns.take(dueAt)?.then(() => {
-            if (isDisconnected()) throw signal?.reason;
+            if (hasLeft()) throw signal?.reason;
           });
     try {
       return await program.execute(variables, context, { takeTurn, createBudget });
@@ -446,7 +446,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
         return unmet ? { ...response, isPersonal: true } : response;
       } catch (error) {
         if (hasStarted && isMutation(operation)) return outcomeUnknown();
-        return toErrorResponse(signal?.aborted && error === signal.reason ? timedOut() : error);
+        return toErrorResponse(signal?.aborted && error === signal.reason ? toAbortError(signal) : error);
       }
     },
     planCache: programs.state,
@@ -510,9 +510,6 @@ const outcomeUnknown = (): ExecutionResponse => ({
   ],
   stale: [],
 });
-
-const isTimeout = ({ reason }: AbortSignal): boolean =>
-  reason instanceof DOMException && reason.name === 'TimeoutError';
 
 /** The response to an operation that cannot be compiled. Rethrows internal errors. */
 const toErrorResponse = (error: unknown): ExecutionResponse => {

@@ -10,14 +10,12 @@ import {
   lexicographicSortSchema,
   printSchema,
 } from 'graphql';
-import { UPSTREAM_ERROR_CODES } from '../../connectors/errors.ts';
-import { ROUTE_ERROR_CODES } from '../../runtime/http-errors.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { createErrorTraces } from '../../subgraphs/kit/error-traces.ts';
 import { graphqlOverHttp } from '../../subgraphs/kit/graphql-over-http.ts';
 import { createDocumentGuard } from '../../subgraphs/kit/limits/document-guard.ts';
-import { LIMIT_EXCEEDED } from '../../subgraphs/kit/limits/limit-error.ts';
+import { ERROR_CODES } from '../../telemetry/error-codes.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { FindUnmetRules } from '../auth/authorizer.ts';
 import type { GatewayConfig } from '../config.ts';
@@ -59,28 +57,7 @@ export type ApolloOptions = {
  * Every code that a response error can have, except those of external subgraphs. `docs/errors.md` documents each of them. An error
  * with any other code is an internal error, and its message is only logged.
  */
-export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set([
-  ...Object.values(ApolloServerErrorCode),
-  ...UPSTREAM_ERROR_CODES,
-  ...ROUTE_ERROR_CODES,
-  'PAYLOAD_TOO_LARGE',
-  'OVERLOADED',
-  'RATE_LIMITED',
-  'BUDGET_EXCEEDED',
-  'LIMITS_UNAVAILABLE',
-  'AUDIT_UNAVAILABLE',
-  'ERRORS_OMITTED',
-  LIMIT_EXCEEDED,
-  'OPERATION_TOO_COMPLEX',
-  'OPERATION_UNRESOLVABLE',
-  'REQUEST_TIMEOUT',
-  'QUERY_NOT_IN_SAFELIST',
-  'PERSISTED_QUERY_NOT_IN_LIST',
-  'AUTHENTICATION_UNAVAILABLE',
-  'UNAUTHENTICATED',
-  'UNAUTHORIZED_FIELD_OR_TYPE',
-  'FORBIDDEN',
-]);
+export const PUBLIC_ERROR_CODES: ReadonlySet<string> = new Set(ERROR_CODES);
 
 export type GraphPipeline = {
   /** The started server. */

@@ -1,6 +1,7 @@
 import type { CallAllowance } from '../../telemetry/call-stats.ts';
 import type { CallStatsRow } from '../../telemetry/call-stats-row.ts';
-import { type OperationCost, type Spending, SUBGRAPH_REQUEST } from '../cost/calls.ts';
+import type { OperationCost, Spending } from '../cost/calls.ts';
+import { countCalls, sumBySubgraph } from '../cost/count-calls.ts';
 import type { RequestContext } from './context.ts';
 
 /**
@@ -35,11 +36,7 @@ export const beginCalls = (
   context.requestsLeftOf = leftOf;
   return (wasExecuted) => {
     const rows = callStats.rows();
-    const calls = sumBySubgraph(rows);
-    // A response with a stale value does not wait for the call that replaces it.
-    for (const subgraph of allowances.keys()) {
-      calls.set(subgraph, Math.max(callStats.taken(subgraph), calls.get(subgraph) ?? 0));
-    }
+    const calls = countCalls(callStats);
     // A call that others wait for, too, goes on after its request was aborted, and is counted only when it ends.
     if (wasExecuted && options.signal.aborted) {
       for (const [subgraph, allowed] of spending.allowed) {
@@ -49,17 +46,4 @@ export const beginCalls = (
     spending.settle(calls);
     return rows;
   };
-};
-
-/** Sums the calls that count. Of an external subgraph, these are the requests to it, whatever it reports. */
-const sumBySubgraph = (rows: readonly Readonly<CallStatsRow>[]): Map<string, number> => {
-  const sums = new Map<string, number>();
-  const ofOthers = new Set(
-    rows.flatMap(({ subgraph, operation }) => (operation === SUBGRAPH_REQUEST ? [subgraph] : [])),
-  );
-  for (const { subgraph, operation, calls } of rows) {
-    if (ofOthers.has(subgraph) && operation !== SUBGRAPH_REQUEST) continue;
-    sums.set(subgraph, (sums.get(subgraph) ?? 0) + calls);
-  }
-  return sums;
 };

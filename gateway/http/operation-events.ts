@@ -1,10 +1,12 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { monotonicNow } from '../../runtime/clock.ts';
+import { isDisconnected } from '../../runtime/race-abort.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { outcomeOf } from '../../subgraphs/kit/outcome.ts';
 import type { OperationEvent } from '../../telemetry/events.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { isNamed, networkOf } from '../cost/client.ts';
+import { countCalls } from '../cost/count-calls.ts';
 import type { RequestContext } from './context.ts';
 
 /** Announces each operation once its response is known. */
@@ -15,7 +17,7 @@ export const createOperationEventsPlugin = ({ emit }: Telemetry): ApolloServerPl
       willSendResponse: async ({ response: { body }, contextValue, operation, operationName, queryHash }) => {
         if (body.kind !== 'single' || contextValue.explain) return;
         const { data, errors } = body.singleResult;
-        const { arrivedAt, client, identity, address, stale, telemetry, call, traceId } = contextValue;
+        const { arrivedAt, client, identity, address, options, stale, telemetry, call, traceId } = contextValue;
         emit(
           {
             type: 'operation',
@@ -25,8 +27,11 @@ export const createOperationEventsPlugin = ({ emit }: Telemetry): ApolloServerPl
             traceId,
             client: { id: client.id, name: nameOf(identity), network: networkOf(address()) },
             ...outcomeOf(data, errors),
+            // Whatever became of it, nobody was there to get it.
+            ...(errors && isDisconnected(options.signal) && { codes: DISCONNECTED }),
             stale: stale.length,
-            calls: telemetry.callStats.rows(),
+            calls: countCalls(telemetry.callStats),
+            callStats: telemetry.callStats.rows(),
             startedAt: arrivedAt,
             durationMs: monotonicNow() - arrivedAt,
           } satisfies OperationEvent,
@@ -36,6 +41,9 @@ export const createOperationEventsPlugin = ({ emit }: Telemetry): ApolloServerPl
     };
   },
 });
+
+/** The codes of an operation whose client did not wait for the response. */
+const DISCONNECTED: readonly string[] = ['UPSTREAM_CANCELLED'];
 
 /** Maximum length of a client's name. */
 const MAX_NAME_CHARS = 200;

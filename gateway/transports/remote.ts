@@ -187,7 +187,9 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
       );
     }
     const report = readReport(extensions, name);
-    if (telemetry) mergeReport(telemetry, report, startMs);
+    // A subgraph's figures never count as the gateway's own.
+    const calls = report.calls.filter(({ operation }) => operation !== SUBGRAPH_REQUEST);
+    if (telemetry) mergeReport(telemetry, { ...report, calls }, startMs);
     if (errors === undefined && !extensions) return { data };
     return { data, errors: readErrors(errors, reply.fallbackCode), stale: report.stale };
   };

@@ -86,7 +86,7 @@ export const overview: Dashboard = {
           description: 'Operations per second with an error of this code. docs/errors.md explains the codes.',
           kind: 'stacked',
           unit: 'reqps',
-          queries: [{ expr: rateOf('code', 'tributary_operation_errors_total'), legend: '{{code}}' }],
+          queries: [{ expr: rateOf('code', 'tributary_operation_failures_total'), legend: '{{code}}' }],
           noValue: 'None',
         },
       ],

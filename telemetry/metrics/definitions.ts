@@ -76,6 +76,11 @@ export const METRICS = {
     labels: [OPERATION, 'code'],
     maxSeries: 1_000,
   }),
+  'tributary.operation.failures': counter('GraphQL operations with errors, once for each code, whatever their names.', {
+    unit: '{operation}',
+    labels: ['code'],
+    maxSeries: 101,
+  }),
   'tributary.operation.stale': counter('GraphQL operations whose response has stale values.', {
     unit: '{operation}',
     labels: [OPERATION],

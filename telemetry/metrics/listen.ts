@@ -1,3 +1,4 @@
+import { ERROR_CODES } from '../error-codes.ts';
 import type { TelemetryEvent } from '../events.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Registry } from './registry.ts';
@@ -11,6 +12,9 @@ const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PAT
 export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Registry): (() => void) => {
   const operationDuration = histogram('tributary.operation.duration');
   const operationErrors = counter('tributary.operation.errors');
+  const operationFailures = counter('tributary.operation.failures');
+  // Before any code of a client or of an external subgraph, so that none of those can take their places.
+  for (const code of ERROR_CODES) operationFailures.add(0, code);
   const operationStale = counter('tributary.operation.stale');
   const operationCalls = counter('tributary.operation.calls');
   const clientCalls = counter('tributary.client.calls');
@@ -34,10 +38,12 @@ export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Regis
       case 'operation': {
         const { operationName = '', kind = '', outcome, codes, stale, calls, client, durationMs } = event;
         operationDuration.record(toSeconds(durationMs), operationName, kind, outcome);
-        for (const code of codes) operationErrors.add(1, operationName, code);
+        for (const code of codes) {
+          operationErrors.add(1, operationName, code);
+          operationFailures.add(1, code);
+        }
         if (stale > 0) operationStale.add(1, operationName);
-        for (const { subgraph, calls: count } of calls) {
-          if (count === 0) continue;
+        for (const [subgraph, count] of calls) {
           operationCalls.add(count, operationName, subgraph);
           clientCalls.add(count, client.name, subgraph);
         }

@@ -34,8 +34,9 @@ export const SUBGRAPH = {
   misses: 7,
   /** The age of the oldest stale value that was served, in milliseconds. */
   oldestMs: 8,
-  /** Reported by the subgraph with its responses. */
+  /** Made for operations. Of an external subgraph, the gateway's requests to it. */
   reportedCalls: 9,
+  /** Reported by the subgraph with its responses. */
   reportedFailures: 10,
   reportedHits: 11,
   reportedStale: 12,
@@ -148,16 +149,19 @@ export const createStatusRecorder = (now: () => number = monotonicNow): StatusRe
     outcome,
     codes,
     calls,
+    callStats,
     startedAt,
     durationMs,
   }: OperationEvent) => {
     const at = startedAt + durationMs;
     let sum = 0;
-    for (const row of calls) {
-      sum += row.calls;
+    for (const [subgraph, count] of calls) {
+      sum += count;
+      subgraphOf(subgraph).addOther(at, SUBGRAPH.reportedCalls, count);
+    }
+    for (const row of callStats) {
       const { others } = subgraphOf(row.subgraph);
       const step = others.open(at);
-      others.add(step + SUBGRAPH.reportedCalls, row.calls);
       others.add(step + SUBGRAPH.reportedFailures, row.failures);
       others.add(step + SUBGRAPH.reportedHits, row.hits);
       others.add(step + SUBGRAPH.reportedStale, row.stale);

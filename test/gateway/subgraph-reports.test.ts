@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { SUBGRAPH_REQUEST } from '../../gateway/cost/calls.ts';
+import type { Status } from '../../telemetry/status/format.ts';
 import { type Federation, startFederation } from '../helpers/federation.ts';
+import { readMetrics } from '../helpers/prometheus.ts';
 import type { SubgraphServer } from '../helpers/subgraph-server.ts';
 
 /* Reports of remote subgraphs: what of them reaches clients, for arbitrary reports. */
@@ -40,6 +42,22 @@ const report = async (reports: Partial<Record<keyof typeof DEFINITIONS, object>>
   ]);
   return { ...tributary, calls: tributary.calls.filter((row) => !isOwn(row)) };
 };
+
+test('what operations cost is counted by the gateway, whatever subgraphs report', async () => {
+  external = await startFederation(DEFINITIONS, { ADMIN_PORT: '0' });
+  const forged = { ...ROW, calls: Number.MAX_SAFE_INTEGER };
+  answer(external.subgraphs.books, DATA.books, { calls: [forged, { ...forged, operation: SUBGRAPH_REQUEST }] });
+  const headers = { 'x-tributary-report': '1' };
+  expect((await external.ask('query Book { book }', {}, { headers })).data).toEqual(DATA.books);
+  const { adminUrl } = external.gateway;
+  const metrics = await readMetrics(adminUrl);
+  for (const name of ['tributary_operation_calls_total', 'tributary_client_calls_total']) {
+    expect(metrics.all(name).map(({ value }) => value)).toEqual([1]);
+  }
+  const status = (await (await fetch(`${adminUrl}/status.json`)).json()) as Status;
+  expect(status.operations).toMatchObject([{ name: 'Book', calls: 1 }]);
+  expect(status.subgraphs.find(({ subgraph }) => subgraph === 'books')?.reported?.calls).toBe(1);
+});
 
 type ClientReport = {
   readonly stale?: readonly object[];

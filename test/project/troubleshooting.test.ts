@@ -1,8 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ApolloServerErrorCode } from '@apollo/server/errors';
 import { expect, test } from 'vitest';
-import { REJECTION_REASONS } from '../../connectors/errors.ts';
+import { REJECTION_REASONS, UPSTREAM_ERROR_CODES } from '../../connectors/errors.ts';
 import { PUBLIC_ERROR_CODES } from '../../gateway/http/apollo.ts';
+import { ROUTE_ERROR_CODES } from '../../runtime/http-errors.ts';
+import { LIMIT_EXCEEDED } from '../../subgraphs/kit/limits/limit-error.ts';
 import { STRIPE_REJECTION_REASONS } from '../../subgraphs/payments/stripe/error-reasons.ts';
 import { ROOT } from '../helpers/processes.ts';
 
@@ -43,5 +46,6 @@ test('every error code in the sources is public', () => {
     ),
   );
   expect(given.length).toBeGreaterThan(0);
+  given.push(...Object.values(ApolloServerErrorCode), ...UPSTREAM_ERROR_CODES, ...ROUTE_ERROR_CODES, LIMIT_EXCEEDED);
   expect([...new Set(given)].filter((code) => !PUBLIC_ERROR_CODES.has(code))).toEqual([]);
 });

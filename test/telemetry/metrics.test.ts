@@ -43,6 +43,14 @@ const start = async (env: Record<string, string> = {}): Promise<Gateway> => {
   };
 };
 
+/** The numbers of operations with errors, by code. */
+const failuresIn = (metrics: Exposition): Record<string, number> =>
+  Object.fromEntries(
+    metrics
+      .all('tributary_operation_failures_total')
+      .flatMap(({ labels, value }) => (value > 0 ? [[labels.get('code') ?? '', value]] : [])),
+  );
+
 const PAYMENT = 'query Payment { payment(id: "pi_3x") { id } }';
 const CUSTOMERS =
   'query Customers { customers(first: 3) { edges { node { firstName payments(first: 1) { edges { cursor } } } } } }';
@@ -155,6 +163,23 @@ test('an exhausted quota: its use, queue, waits and refusals', async () => {
   expect(metrics.value('tributary_operation_errors_total', { code: 'UPSTREAM_RATE_LIMITED' })).toBe(1);
   expect(metrics.value('tributary_provider_wait_seconds_count', { subgraph: 'payments' })).toBe(2);
   expect(metrics.value('tributary_provider_queued', { subgraph: 'payments' })).toBe(0);
+});
+
+test('the calls of clients that leave count, and their operations are no failures of the gateway', async () => {
+  const { url, read } = await start();
+  stack.stripe.fail({ hang: true });
+  const client = new AbortController();
+  const asked = createAsk(`${url}/graphql`)(PAYMENT, {}, { signal: client.signal });
+  await expect.poll(() => stack.stripe.calls.length).toBe(1);
+  client.abort();
+  await expect(asked).rejects.toThrow();
+  const calls = { client: 'anonymous', subgraph: 'payments' };
+  await expect
+    .poll(async () => (await read()).value('tributary_client_operations_total', { outcome: 'partial' }))
+    .toBe(1);
+  const metrics = await read();
+  expect(metrics.value('tributary_client_calls_total', calls)).toBe(1);
+  expect(failuresIn(metrics)).toEqual({ UPSTREAM_CANCELLED: 1 });
 });
 
 test('a provider that answers 429 pauses', async () => {

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import { toPrometheusText } from '../../telemetry/metrics/export.ts';
 import { mergeGauges } from '../../telemetry/metrics/gauges.ts';
+import { recordEvents } from '../../telemetry/metrics/listen.ts';
 import { createRegistry } from '../../telemetry/metrics/registry.ts';
+import { createTelemetry } from '../../telemetry/telemetry.ts';
 import { parseExposition } from '../helpers/prometheus.ts';
 
 /* The bounds of metrics, and how those of several processes are added up. */
@@ -18,6 +20,46 @@ test('label sets beyond the maximum count in one series', () => {
   expect(series).toHaveLength(500);
   expect(metrics.value('tributary_provider_retries_total', { otel_metric_overflow: 'true' })).toBe(501);
   expect(metrics.value('tributary_provider_retries_total', { subgraph: 'subgraph0' })).toBe(6);
+});
+
+test('codes of errors are counted, whatever names and codes there were before', () => {
+  const telemetry = createTelemetry();
+  const [worker, primary] = [createRegistry(), createRegistry()];
+  recordEvents(telemetry, worker);
+  const fail = (operationName: string, codes: readonly string[]) =>
+    telemetry.emit({
+      type: 'operation',
+      operationName,
+      kind: 'query',
+      hash: undefined,
+      traceId: undefined,
+      client: { id: '', name: 'anonymous', network: '' },
+      outcome: 'error',
+      codes,
+      stale: 0,
+      calls: new Map(),
+      callStats: [],
+      startedAt: 0,
+      durationMs: 0,
+    });
+  const read = () => {
+    primary.merge(worker.take());
+    return parseExposition(toPrometheusText({ ...primary.read(), ...NO_GAUGES }));
+  };
+  const failures = (metrics: ReturnType<typeof read>, code: string) =>
+    metrics.value('tributary_operation_failures_total', { code });
+  expect(failures(read(), 'INTERNAL_SERVER_ERROR')).toBe(0);
+  const ofClient = ['BAD_USER_INPUT', 'FORBIDDEN', 'BUDGET_EXCEEDED', 'UPSTREAM_REJECTED', 'UPSTREAM_NOT_FOUND'];
+  for (let index = 0; index < 200; index += 1) fail(`Name${index}`, [...ofClient, `SUBGRAPH_${index}`]);
+  read();
+  fail('Outage', ['INTERNAL_SERVER_ERROR', 'UPSTREAM_UNAVAILABLE']);
+  const metrics = read();
+  expect(failures(metrics, 'BAD_USER_INPUT')).toBe(200);
+  expect(failures(metrics, 'INTERNAL_SERVER_ERROR')).toBe(1);
+  expect(failures(metrics, 'UPSTREAM_UNAVAILABLE')).toBe(1);
+  // The label sets with names, which clients choose, are full.
+  expect(metrics.value('tributary_operation_errors_total', { graphql_operation_name: 'Outage' })).toBeUndefined();
+  expect(metrics.value('tributary_operation_errors_total', { otel_metric_overflow: 'true' })).toBeGreaterThan(0);
 });
 
 test('a value on a bound is in its bucket, one above the last is in none but +Inf', () => {

@@ -61,28 +61,13 @@ const OPERATION: OperationEvent = {
   outcome: 'ok',
   codes: [],
   stale: 0,
-  calls: [],
+  calls: new Map(),
+  callStats: [],
   startedAt: 0,
   durationMs: 10,
 };
 
-const callsOf = (calls: number): OperationEvent['calls'] => [
-  {
-    subgraph: 'payments',
-    operation: 'GET /v1/customers',
-    calls,
-    retries: 0,
-    failures: 0,
-    keys: 0,
-    hits: 0,
-    stale: 0,
-    misses: 0,
-    waitMs: 0,
-    timeMs: 0,
-    bytesSent: 0,
-    bytesReceived: 0,
-  },
-];
+const callsOf = (calls: number): OperationEvent['calls'] => new Map([['payments', calls]]);
 
 test('figures are those of the last five minutes, in steps of five seconds', () => {
   const { request, advance, read } = startRecording();

@@ -13,7 +13,7 @@ import { raceAbort } from '../../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../../runtime/turn-queue.ts';
 import { toClientText } from './client-text.ts';
 import { checkDocument, checkSource, type DocumentLimits } from './document-limits.ts';
-import { timedOut } from './timed-out.ts';
+import { toAbortError } from './timed-out.ts';
 
 /** Validates a document against a schema. A rejected promise fails only this request; it is not cached. */
 export type Validate = (
@@ -128,7 +128,7 @@ export const createDocumentGuard = <Context extends BaseContext>({
           try {
             errors = await raceAbort(judge(queryHash, source, schema), signal);
           } catch (error) {
-            errors = [error === signal.reason ? timedOut() : toGraphQLError(error)];
+            errors = [error === signal.reason ? toAbortError(signal) : toGraphQLError(error)];
             // Otherwise Apollo Server would parse the text without limits.
             if (!handedOver.has(queryHash)) handedOver.set(queryHash, UNREAD);
           }

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Log } from '../../../runtime/log.ts';
 import { createLog } from '../../../runtime/log.ts';
+import type { TelemetryEvent } from '../../../telemetry/events.ts';
+import { createTelemetry } from '../../../telemetry/telemetry.ts';
 import { startFederation } from '../../helpers/federation.ts';
 import { type Spawned, startProcess } from '../../helpers/processes.ts';
 import { BLOG } from './blog.ts';
@@ -461,6 +463,27 @@ describe('policies', () => {
     expect(await graph.ask([], '{ a c }')).toMatchObject(DENIED_A);
     expect(logged).toHaveLength(code === undefined ? 0 : 1);
     if (code) expect(logged[0]?.[0]).toMatchObject({ policies: ['one', 'two', 'three'], err: expect.any(Error) });
+  });
+
+  test('a client that disconnects while policies are decided has neither timed out nor failed', async () => {
+    const events: TelemetryEvent[] = [];
+    const telemetry = createTelemetry();
+    telemetry.listen({ on: (event) => void events.push(event) });
+    const called = Promise.withResolvers<void>();
+    Object.assign(globalThis, { policyCalled: called.resolve });
+    const POLICIES = await write(
+      'export default () => { (globalThis as any).policyCalled(); return new Promise(() => {}); };',
+    );
+    const graph = keep(await startGuardedGraph({ shop }, { env: { POLICIES, POLICY_TIMEOUT_MS: '20000' }, telemetry }));
+    const client = new AbortController();
+    const body = JSON.stringify({ query: '{ a c }' });
+    const headers = { ...headersOf([]), 'content-type': 'application/json' };
+    const asked = fetch(graph.url, { method: 'POST', headers, body, signal: client.signal });
+    await called.promise;
+    client.abort();
+    await expect(asked).rejects.toThrow();
+    const operations = () => events.filter(({ type }) => type === 'operation');
+    await expect.poll(operations).toMatchObject([{ outcome: 'error', codes: ['UPSTREAM_CANCELLED'] }]);
   });
 
   test('nothing is fetched if the request times out while policies are decided', async () => {

@@ -3,7 +3,7 @@ import { startGatewayServer } from '../../../gateway/http/server.ts';
 import { createRemoteTransport } from '../../../gateway/transports/remote.ts';
 import { createFixedTransports } from '../../../gateway/transports/transport.ts';
 import { createLog, type Log } from '../../../runtime/log.ts';
-import { createTelemetry } from '../../../telemetry/telemetry.ts';
+import { createTelemetry, type Telemetry } from '../../../telemetry/telemetry.ts';
 import { type Answer, type Ask, createAsk } from '../../helpers/stack.ts';
 import {
   composeSubgraphs,
@@ -38,6 +38,7 @@ export type GuardedGraph<Name extends string> = {
 export type GuardedGraphOptions = {
   readonly env?: Record<string, string>;
   readonly log?: Log;
+  readonly telemetry?: Telemetry;
   /** Changes the composed supergraph. */
   readonly change?: (supergraphSdl: string) => string;
   readonly supergraph?: { readonly watch: (change: (sdl: string) => void) => () => void };
@@ -46,7 +47,13 @@ export type GuardedGraphOptions = {
 /** Starts a gateway that knows the senders of requests, in front of subgraphs over HTTP. */
 export const startGuardedGraph = async <Name extends string>(
   definitions: Readonly<Record<Name, SubgraphDefinition>>,
-  { env = {}, log = createLog('silent'), change = (sdl) => sdl, supergraph }: GuardedGraphOptions = {},
+  {
+    env = {},
+    log = createLog('silent'),
+    telemetry = createTelemetry(),
+    change = (sdl) => sdl,
+    supergraph,
+  }: GuardedGraphOptions = {},
 ): Promise<GuardedGraph<Name>> => {
   const entries = Object.entries<SubgraphDefinition>(definitions);
   const started = await Promise.all(entries.map(async ([name, one]) => [name, await startSubgraph(one)] as const));
@@ -61,7 +68,7 @@ export const startGuardedGraph = async <Name extends string>(
     return startGatewayServer({
       config,
       log,
-      telemetry: createTelemetry(),
+      telemetry,
       supergraph: { sdl, ...supergraph },
       transports: createFixedTransports(Object.fromEntries(transports)),
       redis: undefined,
