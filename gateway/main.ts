@@ -4,7 +4,8 @@ import product from '../package.json' with { type: 'json' };
 import { withAdminServer } from '../runtime/admin/server.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
-import { withPublishedMetrics } from '../telemetry/metrics/publish.ts';
+import { pushMetrics } from '../telemetry/metrics/push.ts';
+import { createMetricsRoute } from '../telemetry/metrics/route.ts';
 import { createStatusRoutes } from '../telemetry/status/routes.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
 import { startGateway } from './start.ts';
@@ -60,14 +61,22 @@ const printBanner = (
 const startCluster = async (workers: number) => {
   const started = await startWorkers(workers, () => createLog(readConfig(process.env, []).logLevel));
   const { otlp, admin, http, logLevel } = readConfig(process.env, []);
-  const isRead = admin !== undefined || otlp.metrics !== undefined;
-  const published = isRead
-    ? withPublishedMetrics(started, { read: started.readMetrics, otlp, log: createLog(logLevel) })
-    : started;
-  const { readStatus: read, sources } = started;
-  const statusRoutes = admin ? createStatusRoutes({ product: product.version, sources, kind: 'gateway', read }) : [];
-  const adminRoutes = [...(published.adminRoutes ?? []), ...statusRoutes];
-  return withAdminServer({ ...published, adminRoutes }, { admin, http, logLevel });
+  const { readMetrics, readStatus: read, sources } = started;
+  const stopPushing =
+    otlp.metrics && pushMetrics({ ...otlp.metrics, otlp, read: readMetrics, log: createLog(logLevel) });
+  const subject = {
+    ...started,
+    adminRoutes: [
+      createMetricsRoute(readMetrics),
+      ...createStatusRoutes({ product: product.version, sources, kind: 'gateway', read }),
+    ],
+    close: async () => {
+      await started.close();
+      // Includes what the workers recorded last.
+      await stopPushing?.();
+    },
+  };
+  return withAdminServer(subject, { admin, http, logLevel });
 };
 
 await run(process.env, async () => {

@@ -1,9 +1,8 @@
 import cluster from 'node:cluster';
 import product from '../package.json' with { type: 'json' };
-import { type AdminSubject, withAdminServer } from '../runtime/admin/server.ts';
+import { withAdminServer } from '../runtime/admin/server.ts';
 import type { Env } from '../runtime/env.ts';
-import { createLog } from '../runtime/log.ts';
-import { withPublishedMetrics } from '../telemetry/metrics/publish.ts';
+import { createMetricsRoute } from '../telemetry/metrics/route.ts';
 import { createStatusRoutes } from '../telemetry/status/routes.ts';
 import type { StartedGateway } from './started-gateway.ts';
 
@@ -20,16 +19,14 @@ export const startGateway = async (env: Env): Promise<StartedGateway> => {
       subgraphs: started.sources,
     }),
   };
-  // The primary process of a cluster has the admin endpoints of all workers, and sends their metrics.
+  // The primary process of a cluster has the admin endpoints of all workers.
   if (cluster.isWorker) return gateway;
   const { config, metrics, report, sources } = gateway;
-  const { otlp, logLevel } = config;
-  const published = metrics && withPublishedMetrics(gateway, { read: metrics.read, otlp, log: createLog(logLevel) });
-  const subject: StartedGateway & AdminSubject = published ?? gateway;
   const statusRoutes = report
     ? createStatusRoutes({ product: product.version, sources, kind: 'gateway', read: () => [report()] })
     : [];
-  return withAdminServer({ ...subject, adminRoutes: [...(subject.adminRoutes ?? []), ...statusRoutes] }, config);
+  const adminRoutes = [...(metrics ? [createMetricsRoute(metrics.read)] : []), ...statusRoutes];
+  return withAdminServer({ ...gateway, adminRoutes }, config);
 };
 
 const startGraph = async (env: Env): Promise<StartedGateway> => {

@@ -3,7 +3,7 @@ import { withAdminServer } from '../runtime/admin/server.ts';
 import { type Env, readEach } from '../runtime/env.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
-import { withPublishedMetrics } from '../telemetry/metrics/publish.ts';
+import { createMetricsRoute } from '../telemetry/metrics/route.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { assessReadiness } from '../telemetry/status/readiness.ts';
 import { createStatusRoutes } from '../telemetry/status/routes.ts';
@@ -54,13 +54,13 @@ const chooseSubgraphs = (env: Env) => {
 };
 
 await run(process.env, async () => {
-  const [{ logLevel, traces, ...at }, , chosen] = readEach(
+  const [{ logLevel, ...at }, , chosen] = readEach(
     () => readConfig(process.env),
     () => readInfrastructureConfig(process.env),
     () => chooseSubgraphs(process.env),
   );
   const log = createLog(logLevel);
-  const { telemetry, metrics, report, close: closeTelemetry } = startTelemetry(at);
+  const { telemetry, tracing, metrics, report, close: closeTelemetry } = await startTelemetry(at, log);
   const { infrastructure, redis, health } = createProcessInfrastructure(process.env, log, telemetry);
   const tenants = await openConfiguredTenants({
     env: Object.assign({ ...process.env }, ...chosen.map(({ env }) => env)),
@@ -69,8 +69,6 @@ await run(process.env, async () => {
     log,
   });
   const created = chosen.map(({ module, env }) => module.create(env, infrastructure, tenants));
-  // Loaded only where it is on.
-  const tracing = traces && (await import('../telemetry/traces/tracing.ts')).startTracing(traces, { telemetry, log });
   const assess = () => (report ? assessReadiness(at.readiness, report()) : {});
   const serving = await serve(created, {
     ...at,
@@ -79,11 +77,9 @@ await run(process.env, async () => {
     tracing,
     health: () => ({ ...health(), ...assess() }),
   });
-  const published = metrics && withPublishedMetrics(serving, { read: metrics.read, otlp: at.otlp, log });
   const sources = Object.fromEntries(
     chosen.map(({ module, isSandbox }) => [module.name, isSandbox ? ('sandbox' as const) : ('provider' as const)]),
   );
-  const subject: typeof serving = published ?? serving;
   const statusRoutes =
     report && at.admin
       ? createStatusRoutes({
@@ -93,8 +89,8 @@ await run(process.env, async () => {
           read: async () => [{ ...report(), status: (await serving.health()).status }],
         })
       : [];
-  const adminRoutes = [...(subject.adminRoutes ?? []), ...statusRoutes];
-  const served = await withAdminServer({ ...subject, adminRoutes }, { ...at, logLevel });
+  const adminRoutes = [...(metrics ? [createMetricsRoute(metrics.read)] : []), ...statusRoutes];
+  const served = await withAdminServer({ ...serving, adminRoutes }, { ...at, logLevel });
   const stopWatching = at.secrets.watch(log);
   for (const { module, isSandbox } of chosen) {
     const source = isSandbox ? 'its provider’s sandbox, with sample data' : 'its provider, for real';
@@ -107,8 +103,7 @@ await run(process.env, async () => {
   return {
     close: async () => {
       await served.close();
-      closeTelemetry();
-      await tracing?.close();
+      await closeTelemetry();
       stopWatching();
       redis?.close();
       tenants?.close();

@@ -1,15 +1,22 @@
+import cluster from 'node:cluster';
+import type { Log } from '../runtime/log.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
+import { pushMetrics } from './metrics/push.ts';
 import { watchNode } from './node-state.ts';
 import type { OtlpConfig } from './otlp.ts';
 import type { ProcessReport } from './status/describe.ts';
 import type { Readiness } from './status/readiness.ts';
 import { createStatusRecorder } from './status/recorder.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
+import type { TracesConfig } from './traces/config.ts';
+import type { Tracing } from './traces/tracing.ts';
 
 export type TelemetryConfig = {
   /** The admin endpoints; undefined if they are off. */
   readonly admin: object | undefined;
   readonly otlp: OtlpConfig;
+  /** How requests are traced. Undefined if they are not. */
+  readonly traces: TracesConfig | undefined;
   readonly readiness: Readiness;
   /** Whether the status page is served at the main port. */
   readonly statusPage?: boolean;
@@ -22,23 +29,38 @@ export type RunningTelemetry = {
   readonly metrics: Metrics | undefined;
   /** Reads what the status shows and readiness depends on. Undefined if it does neither. */
   readonly report: ReadReport | undefined;
-  readonly close: () => void;
+  /** Undefined if requests are not traced. */
+  readonly tracing: Tracing | undefined;
+  /** Sends a collector what was recorded last, for a bounded time. Call it when nothing more is recorded. */
+  readonly close: () => Promise<void>;
 };
 
 export type ReadReport = () => Omit<ProcessReport, 'status'>;
 
 /** Creates the stream of a process's events with those who listen to it, as far as somebody can read what they record. */
-export const startTelemetry = ({ admin, otlp, readiness, statusPage = false }: TelemetryConfig): RunningTelemetry => {
+export const startTelemetry = async (
+  { admin, otlp, traces, readiness, statusPage = false }: TelemetryConfig,
+  log: Log,
+): Promise<RunningTelemetry> => {
   const telemetry = createTelemetry();
   const node = admin || otlp.metrics || statusPage ? watchNode() : undefined;
   if (node) telemetry.describe('node', node.state);
   const metrics = admin || otlp.metrics ? createMetrics(telemetry) : undefined;
+  // The primary process of a cluster sends the metrics of all workers.
+  const stopPushing =
+    metrics && otlp.metrics && !cluster.isWorker
+      ? pushMetrics({ ...otlp.metrics, otlp, read: metrics.read, log })
+      : undefined;
+  // Loaded only where it is on.
+  const tracing = traces && (await import('./traces/tracing.ts')).startTracing(traces, { telemetry, log });
   const hasReport = admin !== undefined || statusPage || readiness !== 'process';
   return {
     telemetry,
     metrics,
+    tracing,
     report: hasReport ? recordStatus(telemetry) : undefined,
-    close: () => {
+    close: async () => {
+      await Promise.all([tracing?.close(), stopPushing?.()]);
       metrics?.close();
       node?.close();
     },

@@ -22,6 +22,7 @@ import { assessReadiness, type Readiness } from '../../telemetry/status/readines
 import { createStatusRoutes } from '../../telemetry/status/routes.ts';
 import type { RequestTrace } from '../../telemetry/traces/request-trace.ts';
 import { readTraceParent } from '../../telemetry/traces/trace-context.ts';
+import type { Tracing } from '../../telemetry/traces/tracing.ts';
 import { authenticatesRequests } from '../auth/auth-config.ts';
 import { createAuthorizer } from '../auth/authorizer.ts';
 import { loadPolicies } from '../auth/policies.ts';
@@ -57,6 +58,8 @@ export type GatewayServerOptions = Omit<
   Pick<ProcessInfrastructure, 'redis' | 'health'> & {
     /** What the status page shows and readiness depends on. Undefined if it does neither. */
     readonly status?: StatusSources | undefined;
+    /** Traces requests, if set. The caller closes it. */
+    readonly tracing?: Tracing | undefined;
     /** The tenants whose providers this process calls. */
     readonly tenants?: Tenants | undefined;
   };
@@ -64,25 +67,30 @@ export type GatewayServerOptions = Omit<
 /** Starts the HTTP server of the gateway. If that fails, closes what it has opened, except the transports. */
 export const startGatewayServer = async (options: GatewayServerOptions): Promise<GatewayServer> => {
   const opened: Close[] = [];
-  const close = async (): Promise<void> => {
-    for (const one of opened.toReversed()) await one();
-  };
+  const logs: Close[] = [];
   try {
-    const server = await openGatewayServer(options, opened);
-    opened.unshift(options.transports.close);
-    return { ...server, close };
+    const server = await openGatewayServer(options, { opened, logs });
+    // Operations that ran past the grace period end when the transports close, and are still logged.
+    return { ...server, close: () => closeAll([...opened.toReversed(), options.transports.close, ...logs]) };
   } catch (error) {
-    await close();
+    await closeAll([...opened.toReversed(), ...logs]);
     throw error;
   }
 };
 
 type Close = () => Promise<void>;
 
-/** Starts the server, and adds a function for each part that has to be closed, in the order in which they were opened. */
+const closeAll = async (all: readonly Close[]): Promise<void> => {
+  for (const close of all) await close();
+};
+
+/**
+ * Starts the server, and adds a function for each part that has to be closed, in the order in which they were opened: to `logs` for
+ * those that record how operations end, and to `opened` for the others.
+ */
 const openGatewayServer = async (
-  { redis, health, tenants, status: statusSources, ...options }: GatewayServerOptions,
-  opened: Close[],
+  { redis, health, tenants, status: statusSources, tracing, ...options }: GatewayServerOptions,
+  { opened, logs }: { readonly opened: Close[]; readonly logs: Close[] },
 ): Promise<Omit<GatewayServer, 'close'>> => {
   const { config, log, telemetry } = options;
   const { policiesFile, policyTimeoutMs: timeoutMs } = config.authorization;
@@ -97,16 +105,11 @@ const openGatewayServer = async (
       : createSafelistGuard(safelist, { reportOnly: config.safelist === 'learn', log });
   // Loaded only where it is on.
   const audit = config.audit && (await (await import('./audit-plugin.ts')).startAudit(config.audit, log));
-  if (audit) opened.push(audit.close);
-  // Loaded only where it is on.
-  const tracing =
-    config.traces &&
-    (await import('../../telemetry/traces/tracing.ts')).startTracing(config.traces, { telemetry, log });
-  if (tracing) opened.push(tracing.close);
+  if (audit) logs.push(audit.close);
   if (config.requestLog) {
     // Written whatever the level of the log: it has a variable of its own.
     const stopLogging = telemetry.listen(createRequestLog({ ...config.requestLog, log: createLog('info') }));
-    opened.push(async () => stopLogging());
+    logs.push(async () => stopLogging());
   }
   const stopWatching = config.watchSecrets(log);
   opened.push(async () => stopWatching());

@@ -55,7 +55,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     if (module) throw new ConfigError(tenantsUnreachable(module));
   }
   const log = createLog(config.logLevel);
-  const { telemetry, metrics, report, close: closeTelemetry } = startTelemetry(config);
+  const { telemetry, tracing, metrics, report, close: closeTelemetry } = await startTelemetry(config, log);
   const { infrastructure, redis, health } = createProcessInfrastructure(env, log, telemetry);
   const sandboxes: StartedSandbox[] = [];
   const environments = new Map<string, Env>();
@@ -107,6 +107,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       config,
       log,
       telemetry,
+      tracing,
       supergraph: {
         sdl: await readFile(SUPERGRAPH_FILE, 'utf8'),
         ...(watch && { watch: (changeSupergraph) => watch((next) => change(next, changeSupergraph)) }),
@@ -128,7 +129,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       report: server.report,
       close: async () => {
         await server.close();
-        closeTelemetry();
+        await closeTelemetry();
         redis?.close();
         tenants?.close();
         await closeAll(sandboxes);
@@ -136,7 +137,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     };
   } catch (error) {
     await closeAll(created);
-    closeTelemetry();
+    await closeTelemetry();
     redis?.close();
     tenants?.close();
     await closeAll(sandboxes);

@@ -29,7 +29,7 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
   const names = [...subgraphsOf(supergraph.sdl).keys()];
   const problem = readinessProblem(config.readiness, names);
   if (problem) throw new ConfigError(problem);
-  const { telemetry, metrics, report, close: closeTelemetry } = startTelemetry(config);
+  const { telemetry, tracing, metrics, report, close: closeTelemetry } = await startTelemetry(config, log);
   const { redis, health } = infrastructure?.createProcessInfrastructure(env, log, telemetry) ?? NO_INFRASTRUCTURE;
   const transports = createExternalTransports(config, log);
   try {
@@ -38,6 +38,7 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
       config,
       log,
       telemetry,
+      tracing,
       supergraph,
       transports,
       redis,
@@ -53,13 +54,13 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
       report: server.report,
       close: async () => {
         await server.close();
-        closeTelemetry();
+        await closeTelemetry();
         redis?.close();
       },
     };
   } catch (error) {
     await transports.close();
-    closeTelemetry();
+    await closeTelemetry();
     redis?.close();
     throw error instanceof SupergraphError ? cannotBeUsed(file, error.message) : error;
   }

@@ -1,6 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../runtime/log.ts';
 import { createErrorLog } from '../error-log.ts';
+import { waitForLastExport } from '../last-export.ts';
 import type { OtlpConfig } from '../otlp.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -14,9 +14,6 @@ export type PushOptions = {
 
 /** Timeout of one export with its retries, in milliseconds. */
 const TIMEOUT_MS = 10_000;
-
-/** Time for the collector to take the last export when the process ends, in milliseconds. */
-const LAST_EXPORT_MS = 5_000;
 
 /**
  * Sends metrics to an OpenTelemetry collector, at intervals. While the collector does not answer, nothing is queued: the values are
@@ -54,10 +51,8 @@ export const pushMetrics = ({ url, intervalMs, otlp, read, log }: PushOptions): 
   return async () => {
     clearInterval(timer);
     stopWatching();
-    const { close } = await open();
-    const last = (exporting ?? Promise.resolve()).then(exportOnce);
-    await Promise.race([last, pause(LAST_EXPORT_MS, undefined, { ref: false })]);
-    void close();
+    await waitForLastExport((exporting ?? Promise.resolve()).then(exportOnce));
+    void opened?.then(({ close }) => close());
   };
 };
 

@@ -3,6 +3,7 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { BatchSpanProcessor, type SpanExporter } from '@opentelemetry/sdk-trace';
 import { monotonicNow } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
+import { waitForLastExport } from '../last-export.ts';
 import type { TracesConfig } from './config.ts';
 
 /** Maximum number of spans that wait to be sent. Further ones are dropped. */
@@ -14,9 +15,6 @@ const MAX_BATCH = 512;
 /** How long spans are collected for one request, and how long a request may take, in milliseconds. */
 const COLLECT_MS = 1_000;
 const TIMEOUT_MS = 10_000;
-
-/** How long the last spans may take when the process ends, in milliseconds. */
-const LAST_MS = 2_000;
 
 /** Interval between log entries while the collector fails, in milliseconds. */
 const LOG_EVERY_MS = 60_000;
@@ -43,12 +41,7 @@ export const createSpanQueue = ({ url, headers }: Pick<TracesConfig, 'url' | 'he
   });
   return {
     onEnd: (span) => processor.onEnd(span),
-    close: async () => {
-      const { promise: tooLong, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, LAST_MS);
-      await Promise.race([processor.shutdown().catch(() => {}), tooLong]);
-      clearTimeout(timer);
-    },
+    close: () => waitForLastExport(processor.shutdown()),
   };
 };
 

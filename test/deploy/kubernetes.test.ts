@@ -16,6 +16,7 @@ import { createSandboxProcessEnv } from '../../sandbox/config.ts';
 import { SubgraphProcessEnv } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
 import { INFRASTRUCTURE_SECRETS, InfrastructureEnv } from '../../subgraphs/kit/infrastructure.ts';
+import { LAST_EXPORT_MS } from '../../telemetry/last-export.ts';
 import { services as composeServices } from '../helpers/compose.ts';
 import {
   BUILD_NAMES,
@@ -276,7 +277,7 @@ describe.skipIf(!hasTool('kubectl')).each(BUILD_NAMES)('%s', (name) => {
       // Load balancers with checks of their own ask about as often.
       expect(delayMs).toBeGreaterThan((container.readinessProbe?.periodSeconds ?? 10) * 1000);
       expect(graceMs).toBeGreaterThanOrEqual(REQUEST_TIMEOUT_MS);
-      expect((spec.terminationGracePeriodSeconds ?? 30) * 1000).toBeGreaterThan(delayMs + graceMs);
+      expect((spec.terminationGracePeriodSeconds ?? 30) * 1000).toBeGreaterThan(delayMs + graceMs + LAST_EXPORT_MS);
     }
   });
 

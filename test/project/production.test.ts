@@ -13,6 +13,7 @@ import { createSubgraphUrlsEnv, GatewayEnv } from '../../gateway/config.ts';
 import { SubgraphProcessEnv } from '../../subgraphs/config.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
 import { INFRASTRUCTURE_SECRETS, InfrastructureEnv } from '../../subgraphs/kit/infrastructure.ts';
+import { LAST_EXPORT_MS } from '../../telemetry/last-export.ts';
 import { environmentOf, services } from '../helpers/compose.ts';
 import { freePort, ROOT, type Spawned, startProcess } from '../helpers/processes.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
@@ -52,7 +53,7 @@ test('containers have the time to stop that the guide recommends, and more', () 
   const { services } = parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8'), { merge: true });
   for (const name of ['gateway', ...subgraphs.map((subgraph) => subgraph.name)]) {
     const graceMs = Number.parseInt(services[name].stop_grace_period, 10) * 1000;
-    expect(graceMs).toBeGreaterThan(GatewayEnv.parse({}).SHUTDOWN_GRACE_MS + recommended);
+    expect(graceMs).toBeGreaterThan(GatewayEnv.parse({}).SHUTDOWN_GRACE_MS + recommended + LAST_EXPORT_MS);
   }
 });
 

@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { startGateway } from '../../gateway/start.ts';
 import product from '../../package.json' with { type: 'json' };
 import { ConfigError } from '../../runtime/env.ts';
+import { startHttpServer } from '../helpers/http-server.ts';
 import { startCollector } from '../helpers/otlp-collector.ts';
 import { startProcess } from '../helpers/processes.ts';
 import { createAsk } from '../helpers/stack.ts';
@@ -81,6 +83,27 @@ test('the last values are sent when the process ends', async () => {
   expect(received).toHaveLength(1);
   expect(received[0]).toMatchObject({ path: '/own/path', resource: { 'service.name': 'tributary-gateway' } });
   expect(received[0]?.metrics.get('tributary.operation.duration')?.histogram?.dataPoints[0]?.count).toBe(1);
+});
+
+test('the last traces and metrics are sent at once: a collector that does not answer holds up the end only once', async () => {
+  const open = new Map<string | undefined, ServerResponse>();
+  const { url, close: closeCollector } = await startHttpServer((request, response) => {
+    request.resume();
+    open.set(request.url, response);
+    // Neither gets a response before both have arrived.
+    if (open.size === 2) for (const one of open.values()) one.end('{}');
+  });
+  onTestFinished(closeCollector);
+  const { ask, close } = await start({
+    OTEL_EXPORTER_OTLP_ENDPOINT: url,
+    OTEL_METRIC_EXPORT_INTERVAL: '3600000',
+  });
+  await ask('query Last { __typename }');
+  // Without timeouts, so that it ends only if neither waits for the other.
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  await close().finally(() => vi.useRealTimers());
+  expect([...open.keys()].sort()).toEqual(['/v1/metrics', '/v1/traces']);
+  expect([...open.values()].map(({ writableFinished }) => writableFinished)).toEqual([true, true]);
 });
 
 test('a changed file of headers is used without a restart', async () => {

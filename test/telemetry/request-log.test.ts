@@ -81,6 +81,16 @@ describe('REQUEST_LOG=all', () => {
   });
 });
 
+test('a request that ran past the grace period is logged when it is cut off', async () => {
+  const { ask, requests } = await start({ REQUEST_LOG: 'all', SHUTDOWN_GRACE_MS: '200' });
+  stack.openmage.fail({ hang: true });
+  const before = stack.openmage.calls.length;
+  const asked = ask(PRODUCT).catch(() => 'cut off');
+  await expect.poll(() => stack.openmage.calls.length, { timeout: 60_000 }).toBeGreaterThan(before);
+  expect(await requests()).toMatchObject([{ operation: 'Stock', outcome: 'partial' }]);
+  expect(await asked).toBe('cut off');
+});
+
 test.each([
   ['errors', {}, ['UPSTREAM_UNAVAILABLE']],
   ['0.000001', {}, ['UPSTREAM_UNAVAILABLE']],

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { monotonicNow } from '../../runtime/clock.ts';
+import { createLog } from '../../runtime/log.ts';
 import type { OperationEvent, ProviderRequestEvent, TelemetryEvent } from '../../telemetry/events.ts';
 import { startTelemetry } from '../../telemetry/start.ts';
 import { describeStatus, findDown } from '../../telemetry/status/describe.ts';
@@ -191,11 +192,12 @@ test('several processes are added up, and the oldest stale value is the oldest o
   expect(status.processes.map(({ status: state }) => state)).toEqual(['ok', 'ok', 'unresponsive']);
 });
 
-test('nothing is recorded where nobody can see it', () => {
-  const off = { admin: undefined, otlp: { metrics: undefined } as never };
-  expect(startTelemetry({ ...off, readiness: 'process' }).report).toBeUndefined();
-  const { telemetry, report, close } = startTelemetry({ ...off, readiness: 'providers' });
+test('nothing is recorded where nobody can see it', async () => {
+  const off = { admin: undefined, otlp: { metrics: undefined } as never, traces: undefined };
+  const log = createLog('silent');
+  expect((await startTelemetry({ ...off, readiness: 'process' }, log)).report).toBeUndefined();
+  const { telemetry, report, close } = await startTelemetry({ ...off, readiness: 'providers' }, log);
   telemetry.emit({ ...REQUEST, startedAt: monotonicNow() });
   expect(report?.().record.subgraphs).toMatchObject([{ subgraph: 'payments' }]);
-  close();
+  await close();
 });
