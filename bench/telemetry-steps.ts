@@ -75,7 +75,7 @@ const createEvents = (): TelemetryEvent[] => {
       outcome: 'ok',
       codes: [],
       stale: 0,
-      calls: [],
+      calls: new Map(),
     },
   ];
 };
