@@ -76,6 +76,7 @@ const createEvents = (): TelemetryEvent[] => {
       codes: [],
       stale: 0,
       calls: new Map(),
+      callStats: [],
     },
   ];
 };
