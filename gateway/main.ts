@@ -58,8 +58,17 @@ const printBanner = (
   console.log(lines.join('\n'));
 };
 
+/** Time for a worker to send its last metrics and traces and to exit, after its requests have ended, in milliseconds. */
+const STOP_MARGIN_MS = 5_000;
+
 const startCluster = async (workers: number) => {
-  const started = await startWorkers(workers, () => createLog(readConfig(process.env, []).logLevel));
+  const started = await startWorkers(workers, {
+    openLog: () => createLog(readConfig(process.env, []).logLevel),
+    stopTimeoutMs: () => {
+      const { shutdownDelayMs, shutdownGraceMs } = readConfig(process.env, []);
+      return shutdownDelayMs + shutdownGraceMs + STOP_MARGIN_MS;
+    },
+  });
   const { otlp, admin, http, logLevel } = readConfig(process.env, []);
   const { readMetrics, readStatus: read, sources } = started;
   const stopPushing =

@@ -48,8 +48,14 @@ export type Cluster = AdminSubject &
 // Keeps a crash loop from occupying the CPU.
 const RESTART_AFTER_MS = 1_000;
 
+export type WorkerOptions = {
+  readonly openLog: () => Log;
+  /** Returns how long a worker may take to stop, in milliseconds. Then it is killed. */
+  readonly stopTimeoutMs: () => number;
+};
+
 /** Starts workers, and replaces each one that exits. Throws WorkerFailedError if the first one fails to start. */
-export const startWorkers = async (count: number, openLog: () => Log): Promise<Cluster> => {
+export const startWorkers = async (count: number, { openLog, stopTimeoutMs }: WorkerOptions): Promise<Cluster> => {
   const workers = new Set<Worker>();
   let isStopping = false;
   // With port 0, the first worker chooses the port for all.
@@ -98,7 +104,10 @@ export const startWorkers = async (count: number, openLog: () => Log): Promise<C
         [...workers].map(async (worker) => {
           const ended = new Promise((resolve) => worker.once('exit', resolve));
           worker.process.kill('SIGTERM');
+          // One that is stuck would keep the primary process running.
+          const timer = setTimeout(() => worker.process.kill('SIGKILL'), stopTimeoutMs());
           await ended;
+          clearTimeout(timer);
         }),
       );
     },

@@ -210,6 +210,19 @@ describe('CLUSTER_WORKERS', () => {
     expect(await spawned.ended).toBe(0);
   });
 
+  test('given a worker that is stuck, when the cluster stops, then the worker is killed', async () => {
+    const { gateway } = await start();
+    const spawned = startCluster({
+      CLUSTER_WORKERS: '2',
+      SHUTDOWN_GRACE_MS: '100',
+      SUPERGRAPH: String(gateway.config.supergraphFile),
+    });
+    await until(async () => spawned.output().includes('/graphql'));
+    process.kill(workersOf(spawned.process.pid)[0] as number, 'SIGSTOP');
+    spawned.process.kill('SIGTERM');
+    expect(await spawned.ended).toBe(0);
+  });
+
   test('given a port in use by another cluster, then the gateway refuses to start', async () => {
     const { gateway } = await start();
     const env = { CLUSTER_WORKERS: '2', SUPERGRAPH: String(gateway.config.supergraphFile) };
