@@ -15,6 +15,7 @@ export const createOperationEventsPlugin = ({ emit }: Telemetry): ApolloServerPl
     if (!explain) requestTrace?.begin();
     return {
       willSendResponse: async ({ response: { body }, contextValue, operation, operationName, queryHash }) => {
+        contextValue.onOperation();
         if (body.kind !== 'single' || contextValue.explain) return;
         const { data, errors } = body.singleResult;
         const { arrivedAt, client, identity, address, options, stale, telemetry, call, traceId } = contextValue;
