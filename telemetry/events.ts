@@ -150,7 +150,7 @@ export type OperationEvent = {
   readonly client: {
     /** A digest that identifies the client. */
     readonly id: string;
-    /** How it authenticated and its subject, e.g. `api-key:web`; `anonymous` for a client that did not authenticate. */
+    /** How it authenticated and its subject, e.g. `api-key:web`, with the issuer of its token if there are several; `anonymous` for a client that did not authenticate. */
     readonly name: string;
     /** The part of its IP address that it cannot change. */
     readonly network: string;

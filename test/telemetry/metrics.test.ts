@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startGateway } from '../../gateway/start.ts';
 import product from '../../package.json' with { type: 'json' };
@@ -296,6 +299,20 @@ test('a greedy client is seen by name', async () => {
   const metrics = await read();
   const callsOf = (client: string) => metrics.value('tributary_client_calls_total', { client, subgraph: 'payments' });
   expect([callsOf('jwt:greedy'), callsOf('jwt:modest')]).toEqual([5, 1]);
+});
+
+test('with several issuers, clients are seen by the issuers of their tokens', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'issuers-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const AUTH_CONFIG = join(folder, 'auth.yaml');
+  const secretFile = join(folder, 'secret');
+  await writeFile(secretFile, 'another-secret-of-more-than-32-characters');
+  const other = { issuer: 'https://other.example', audience: 'graph', secretFile };
+  await writeFile(AUTH_CONFIG, JSON.stringify({ issuers: [other] }));
+  const { ask, read } = await start({ ...TOKEN_ENV, AUTH_CONFIG });
+  await ask('{ __typename }', {}, { headers: headersOf({ subject: 'ada' }) });
+  const name = `jwt:${TOKEN_ENV.JWT_ISSUER}#ada`;
+  expect((await read()).value('tributary_client_operations_total', { client: name })).toBe(1);
 });
 
 test('the process: event loop, memory, CPU time and version', async () => {
