@@ -3,6 +3,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { setTimeout as delay } from 'node:timers/promises';
 import { Server as TlsServer } from 'node:tls';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import { monotonicNow } from './clock.ts';
 import { watchConnections } from './connections.ts';
 import { guardRequests } from './guard-requests.ts';
 import type { HostPolicy } from './hosts.ts';
@@ -55,8 +56,9 @@ export type HttpExchange = {
   readonly method: string;
   /** The path's pattern, e.g. `/graphql`; undefined for a path that is not served. */
   readonly route: string | undefined;
+  /** 499 if the client left before the header of the response was sent. */
   readonly status: number;
-  /** From the arrival of the header to the last byte of the response. */
+  /** From the arrival of the header to the last byte of the response, or until the client left. */
   readonly durationMs: number;
 };
 
@@ -125,6 +127,17 @@ export const createHttpApp = ({
     if (status >= 500 && status !== OVERLOADED.status) log.error({ err: error }, 'A request failed.');
     return sendRefusal(reply, error instanceof RequestRefused ? error.refusal : refusalForStatus(status));
   });
+  if (onResponse) {
+    app.addHook('onRequest', ({ method, routeOptions: { url: route } }, { raw }, done) => {
+      const arrivedAt = monotonicNow();
+      // Fastify's own hook is not called for clients that leave.
+      raw.once('close', () => {
+        const status = raw.headersSent ? raw.statusCode : CLIENT_LEFT;
+        onResponse({ method, route, status, durationMs: monotonicNow() - arrivedAt });
+      });
+      done();
+    });
+  }
   app.addHook('onRequest', (request, reply, done) => {
     if (isStopping && request.url !== '/health/ready') return void sendRefusal(reply, SHUTTING_DOWN);
     done();
@@ -140,17 +153,11 @@ export const createHttpApp = ({
   app.addHook('onSend', (_request, reply, payload, done) => {
     // A kept-alive connection would keep the process alive after its last response, and its client at this replica.
     if (isDraining || connections.isRetired(reply.raw)) reply.header('connection', 'close');
-    else if (reply.statusCode === OVERLOADED.status && reply.hasHeader('retry-after')) countOverload();
+    else if (isOverload(reply)) countOverload();
     reply.headers(HEADERS);
     connections.sending(reply.raw, byteLengthOf(payload));
     done();
   });
-  if (onResponse) {
-    app.addHook('onResponse', ({ method, routeOptions: { url: route } }, { statusCode: status, elapsedTime }, done) => {
-      onResponse({ method, route, status, durationMs: elapsedTime });
-      done();
-    });
-  }
   app.get('/health/live', async () => ({ status: 'ok' }));
   app.get('/health/ready', async (_request, reply) => {
     const state = { status: status(), ...(await health()) };
@@ -187,6 +194,9 @@ export const createHttpApp = ({
 
 /** Headers of every response. A browser must not take JSON, or any other type, for something else. */
 const HEADERS = { 'x-content-type-options': 'nosniff' };
+
+/** The status of an exchange without a response, as proxies log it. */
+const CLIENT_LEFT = 499;
 
 const BODYLESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'TRACE']);
 
@@ -233,6 +243,10 @@ const listenAlso = async (app: FastifyInstance, at: Address): Promise<Server> =>
   await once(server.listen(listenOptions(at)), 'listening').catch(() => {});
   return server;
 };
+
+/** Whether a response tells its client, if it is still there, to retry later. */
+const isOverload = (reply: FastifyReply): boolean =>
+  reply.statusCode === OVERLOADED.status && !reply.raw.destroyed && reply.hasHeader('retry-after');
 
 const byteLengthOf = (payload: unknown): number => {
   if (typeof payload === 'string') return Buffer.byteLength(payload);

@@ -3,6 +3,8 @@ export type Refusal = {
   readonly status: number;
   readonly message: string;
   readonly code: string;
+  /** The code under which the refusal is counted and logged. Default: `code`. */
+  readonly countedAs?: string;
   /** Further extensions of the error. */
   readonly details?: Readonly<Record<string, unknown>> | undefined;
 };
@@ -25,6 +27,8 @@ export const SHUTTING_DOWN: Refusal = {
   status: 503,
   message: 'The server is shutting down. Retry the request.',
   code: 'OVERLOADED',
+  // No sign of load: rolling deployments would raise the alarm.
+  countedAs: 'SHUTTING_DOWN',
 };
 
 export const NOT_ACCEPTABLE: Refusal = {

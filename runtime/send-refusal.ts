@@ -5,7 +5,7 @@ import { JSON_TYPE, responseTypeFor } from './response-type.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Called with each request that is answered with an error before it reaches its handler, if set. */
+    /** Called with each request that is answered with an error before it reaches its handler, if set, and its client is there. */
     readonly onRefusal?: (request: FastifyRequest, code: string) => void;
   }
 }
@@ -16,10 +16,11 @@ export const sendError = (
   status: number,
   message: string,
   code: string,
-  details?: Refusal['details'],
+  { details, countedAs = code }: Pick<Refusal, 'details' | 'countedAs'> = {},
 ) => {
   const { method, headers } = reply.request;
-  reply.server.onRefusal?.(reply.request, code);
+  // A client that has left, from the queue or before its request arrived, is not refused.
+  if (!reply.raw.destroyed) reply.server.onRefusal?.(reply.request, countedAs);
   // Responses to GET may be cached.
   if (method === 'GET') appendHeader(reply, 'vary', 'accept');
   return reply
@@ -29,5 +30,5 @@ export const sendError = (
 };
 
 /** Sends a refusal. Adds `Retry-After` to 503. */
-export const sendRefusal = (reply: FastifyReply, { status, message, code, details }: Refusal) =>
-  sendError(status === OVERLOADED.status ? reply.header('retry-after', '1') : reply, status, message, code, details);
+export const sendRefusal = (reply: FastifyReply, { status, message, code, ...rest }: Refusal) =>
+  sendError(status === OVERLOADED.status ? reply.header('retry-after', '1') : reply, status, message, code, rest);

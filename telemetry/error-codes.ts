@@ -40,3 +40,19 @@ export const ERROR_CODES = [
   'UNAUTHORIZED_FIELD_OR_TYPE',
   'FORBIDDEN',
 ] as const;
+
+/**
+ * The codes that are a failure of a provider, or of a subgraph in another process: it could not be reached, or used. The status
+ * page and `deploy/prometheus/rules/recording.yml` count by them. Any other code shows that it responds, except for those of
+ * requests that were not sent or that nobody waited for. A circuit breaker opens for fewer: a rejected credential, for
+ * example, is no reason to wait.
+ */
+export const FAILURE_CODES: ReadonlySet<string> = new Set<(typeof ERROR_CODES)[number]>([
+  'UPSTREAM_TIMEOUT',
+  'UPSTREAM_UNAVAILABLE',
+  'UPSTREAM_UNAUTHORIZED',
+  'UPSTREAM_BAD_RESPONSE',
+  'UPSTREAM_OUTCOME_UNKNOWN',
+  'OVERLOADED',
+  'INTERNAL_SERVER_ERROR',
+]);

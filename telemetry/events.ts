@@ -150,7 +150,7 @@ export type OperationEvent = {
   readonly client: {
     /** A digest that identifies the client. */
     readonly id: string;
-    /** How it authenticated and its subject, e.g. `api-key:web`; `anonymous` for a client that did not authenticate. */
+    /** How it authenticated and its subject, e.g. `api-key:web`, with the issuer of its token if there are several; `anonymous` for a client that did not authenticate. */
     readonly name: string;
     /** The part of its IP address that it cannot change. */
     readonly network: string;
@@ -179,12 +179,13 @@ export type RefusalEvent = {
   readonly traceId: string | undefined;
 };
 
-/** A response was sent to a request over HTTP, by a gateway or a subgraph process. */
+/** A response was sent to a request over HTTP, or its client has left, by a gateway or a subgraph process. */
 export type HttpRequestEvent = {
   readonly type: 'http.request';
   readonly method: string;
   /** The path's pattern, e.g. `/graphql`; undefined for a path that is not served. */
   readonly route: string | undefined;
+  /** 499 if the client left before the header of the response was sent. */
   readonly status: number;
   readonly durationMs: number;
 };

@@ -30,6 +30,24 @@ const ids = new LRUCache<string, string>({ max: 10_000 });
 
 const digestOf = (sender: string): string => createHash('sha256').update(sender).digest('base64url').slice(0, 22);
 
+/** Maximum length of a client's name. */
+const MAX_NAME_CHARS = 200;
+
+/**
+ * Returns the name of a client for operators: its method and subject, with its tenant if it has one, e.g. `api-key:web` or
+ * `jwt:https://id.example.com#ada`, as the file of plans names clients. `anonymous` for those that did not authenticate.
+ */
+export const clientNameOf = (identity: Identity, namesIssuer: boolean): string => {
+  if (!isNamed(identity)) return 'anonymous';
+  const { method, tenant } = identity;
+  const subject = namesIssuer ? subjectOfIssuer(identity) : identity.subject;
+  return `${method}:${tenant === undefined ? '' : `${tenant}/`}${subject}`.slice(0, MAX_NAME_CHARS);
+};
+
+/** Returns a sender's subject, with the issuer of its token: subjects of different issuers may be the same. */
+export const subjectOfIssuer = ({ method, subject, claims }: Identity): string =>
+  method === 'jwt' ? `${claims['iss']}#${subject}` : subject;
+
 /** Returns the part of an address that one client cannot change: providers assign each customer a /64 or more. */
 export const networkOf = (address: string): string => {
   const [host = ''] = address.split('%');

@@ -7,6 +7,7 @@ import { watchPaths } from '../../runtime/watch-files.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { CLIENT_WEIGHTS } from '../../subgraphs/kit/protocol/options.ts';
 import { claimOf } from '../auth/claims.ts';
+import { subjectOfIssuer } from './client.ts';
 
 /** At most `limit` units in any `seconds`. */
 export type RateLimit = { readonly limit: number; readonly seconds: number };
@@ -99,9 +100,9 @@ export const openPlans = async (file: string, options: PlansOptions): Promise<Pl
   });
   let isUnknownLogged = false;
 
-  const listedPlan = ({ method, subject, claims }: Identity): string | undefined => {
-    const ofIssuer = method === 'jwt' ? read.clients.get(`${method}:${claims['iss']}#${subject}`) : undefined;
-    return ofIssuer ?? read.clients.get(`${method}:${subject}`);
+  const listedPlan = (identity: Identity): string | undefined => {
+    const { method, subject } = identity;
+    return read.clients.get(`${method}:${subjectOfIssuer(identity)}`) ?? read.clients.get(`${method}:${subject}`);
   };
 
   /** Returns the plan that a token names. */

@@ -148,7 +148,8 @@ export const createApollo = async ({
       errorTraces.plugin,
       requireOperation,
       reportPlugin,
-      createOperationEventsPlugin(telemetry),
+      // Subjects of several issuers may be the same.
+      createOperationEventsPlugin(telemetry, { namesIssuers: config.auth.issuers.length > 1 }),
       ...(log.isLevelEnabled('debug') ? [createDebugLogPlugin(log)] : []),
       createCacheControlPlugin(config.cacheScope),
       ...plugins,

@@ -61,6 +61,8 @@ export type RequestContext = {
   readonly fetched: FetchedBytes;
   /** Called before a mutation is sent. Set where mutations are audited. */
   beforeMutation: BeforeMutation | undefined;
+  /** Called when the operation has its response. Requests without an operation are refused before. */
+  readonly onOperation: () => void;
   /** Set if the operation is only to be explained. Receives the explanation. */
   readonly explain: { explanation?: Explanation | undefined } | undefined;
   /**
@@ -93,6 +95,7 @@ export const createRequestContext = (
     | 'returnHeader'
     | 'setHeader'
     | 'fetched'
+    | 'onOperation'
     | 'explain'
   >,
 ): RequestContext => {

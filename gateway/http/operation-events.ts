@@ -1,20 +1,23 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { isDisconnected } from '../../runtime/race-abort.ts';
-import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { outcomeOf } from '../../subgraphs/kit/outcome.ts';
 import type { OperationEvent } from '../../telemetry/events.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import { isNamed, networkOf } from '../cost/client.ts';
+import { clientNameOf, networkOf } from '../cost/client.ts';
 import { countCalls } from '../cost/count-calls.ts';
 import type { RequestContext } from './context.ts';
 
-/** Announces each operation once its response is known. */
-export const createOperationEventsPlugin = ({ emit }: Telemetry): ApolloServerPlugin<RequestContext> => ({
+/** Announces each operation once its response is known. `namesIssuers`: whether names of clients have their issuers. */
+export const createOperationEventsPlugin = (
+  { emit }: Telemetry,
+  { namesIssuers }: { readonly namesIssuers: boolean },
+): ApolloServerPlugin<RequestContext> => ({
   requestDidStart: async ({ contextValue: { requestTrace, explain } }) => {
     if (!explain) requestTrace?.begin();
     return {
       willSendResponse: async ({ response: { body }, contextValue, operation, operationName, queryHash }) => {
+        contextValue.onOperation();
         if (body.kind !== 'single' || contextValue.explain) return;
         const { data, errors } = body.singleResult;
         const { arrivedAt, client, identity, address, options, stale, telemetry, call, traceId } = contextValue;
@@ -25,7 +28,7 @@ export const createOperationEventsPlugin = ({ emit }: Telemetry): ApolloServerPl
             kind: operation?.operation,
             hash: queryHash,
             traceId,
-            client: { id: client.id, name: nameOf(identity), network: networkOf(address()) },
+            client: { id: client.id, name: clientNameOf(identity, namesIssuers), network: networkOf(address()) },
             ...outcomeOf(data, errors),
             // Whatever became of it, nobody was there to get it.
             ...(errors && isDisconnected(options.signal) && { codes: DISCONNECTED }),
@@ -44,13 +47,3 @@ export const createOperationEventsPlugin = ({ emit }: Telemetry): ApolloServerPl
 
 /** The codes of an operation whose client did not wait for the response. */
 const DISCONNECTED: readonly string[] = ['UPSTREAM_CANCELLED'];
-
-/** Maximum length of a client's name. */
-const MAX_NAME_CHARS = 200;
-
-/** Returns how a client authenticated and its subject. */
-const nameOf = (identity: Identity): string => {
-  const { method, subject, tenant } = identity;
-  if (!isNamed(identity)) return 'anonymous';
-  return `${method}:${tenant === undefined ? '' : `${tenant}/`}${subject}`.slice(0, MAX_NAME_CHARS);
-};

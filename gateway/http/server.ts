@@ -157,7 +157,10 @@ const openGatewayServer = async (
   const forwardHeaders = tracing ? config.forwardHeaders.filter((name) => !isTraceHeader(name)) : config.forwardHeaders;
   /** The senders of requests, also of those that are refused later. */
   const identities = new WeakMap<FastifyRequest, Identity>();
+  /** The requests that were refused, or whose operation has its response. */
+  const announced = new WeakSet<FastifyRequest>();
   app.decorate('onRefusal', (request, code) => {
+    announced.add(request);
     const traceId = traceIdOf(request);
     telemetry.emit({ type: 'refusal', code, network: networkOf(request.ip ?? ''), traceId });
     audit?.onRefusal(request, code, { identity: identities.get(request), traceId });
@@ -257,7 +260,14 @@ const openGatewayServer = async (
       const refusal = checkSafelist?.(readRequestedOperation(parameters), pick(request.headers, CLIENT_HEADERS));
       if (refusal) await sendError(reply, refusal.status, refusal.message, refusal.code);
     },
-    ...(config.explorer && { onSend: addLandingPageHeaders }),
+    onSend: [
+      // Apollo Server refuses what is no single request, e.g. a batch, before it knows of an operation.
+      async (request, reply) => {
+        if (reply.statusCode < 400 || announced.has(request) || reply.raw.destroyed) return;
+        app.onRefusal?.(request, reply.statusCode < 500 ? 'BAD_REQUEST' : 'INTERNAL_SERVER_ERROR');
+      },
+      ...(config.explorer ? [addLandingPageHeaders] : []),
+    ],
     handler: withAdmission(
       admission,
       arrivalOf,
@@ -291,6 +301,7 @@ const openGatewayServer = async (
             headers: pick(request.headers, forwardHeaders),
             returnHeader: (name, value) => appendHeader(reply, name, value),
             setHeader: (name, value) => void reply.header(name, value),
+            onOperation: () => void announced.add(request),
             fetched,
             explain: isExplained ? {} : undefined,
           });

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, onSendHookHandler } from 'fastify';
 import { isAllowed } from '../../runtime/admin/server.ts';
 import { hostNameOf } from '../../runtime/hosts.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
@@ -77,7 +77,7 @@ const toReachableUrl = (url: string): string =>
   url.replace('//0.0.0.0:', '//localhost:').replace('//[::]:', '//localhost:');
 
 /** Adds the headers of Apollo Server's landing page, which `/graphql` returns to browsers, if the response is that page. */
-export const addLandingPageHeaders: NonNullable<RouteOptions['onSend']> = (_request, reply, _payload, done) => {
+export const addLandingPageHeaders: onSendHookHandler = (_request, reply, _payload, done) => {
   if (String(reply.getHeader('content-type')).startsWith('text/html')) reply.headers(LANDING_PAGE_HEADERS);
   done();
 };

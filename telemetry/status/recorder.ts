@@ -1,4 +1,5 @@
 import { monotonicNow } from '../../runtime/clock.ts';
+import { FAILURE_CODES } from '../error-codes.ts';
 import type { OperationEvent, TelemetryEvent } from '../events.ts';
 import type { TelemetryListener } from '../telemetry.ts';
 import { bucketOf, LATENCY_BUCKETS } from './latency.ts';
@@ -79,16 +80,7 @@ const MAX_NAMES = 50;
 /** The name of operations that have none. */
 const UNNAMED = '(unnamed)';
 
-/**
- * The codes that are a failure of a provider: it could not be reached, or used. Any other shows that it responds, except for the
- * codes of requests that were not sent, or that nobody waited for.
- */
-const FAILURES: ReadonlySet<string> = new Set([
-  'UPSTREAM_TIMEOUT',
-  'UPSTREAM_UNAVAILABLE',
-  'UPSTREAM_BAD_RESPONSE',
-  'UPSTREAM_UNAUTHORIZED',
-]);
+/** The codes of requests that were not sent, or that nobody waited for: they show nothing. */
 const UNDECIDED: ReadonlySet<string> = new Set(['UPSTREAM_CANCELLED', 'BUDGET_EXCEEDED']);
 
 const REFUSED = {
@@ -111,7 +103,7 @@ class RecordedSubgraph {
     ring.add(step + FLOW.count, 1);
     ring.add(step + FLOW.latency + bucketOf(durationMs), 1);
     if (code !== undefined && UNDECIDED.has(code)) return;
-    if (code !== undefined && FAILURES.has(code)) {
+    if (code !== undefined && FAILURE_CODES.has(code)) {
       ring.add(step + FLOW.failed, 1);
       this.lastFailureAt = at;
       this.lastFailureCode = code;
@@ -184,7 +176,7 @@ export const createStatusRecorder = (now: () => number = monotonicNow): StatusRe
       case 'fetch': {
         const recorded = subgraphOf(event.subgraph);
         recorded.fetches ??= new StepRing(FLOW_COLUMNS);
-        const code = event.codes.find((one) => FAILURES.has(one)) ?? event.codes[0];
+        const code = event.codes.find((one) => FAILURE_CODES.has(one)) ?? event.codes[0];
         recorded.count(recorded.fetches, event.startedAt + event.durationMs, event.durationMs, code);
         return;
       }

@@ -107,7 +107,8 @@ export class TopNames {
 
   #advance(now: number): void {
     const minute = Math.floor(now / MINUTE_MS);
-    if (minute === this.#minute) return;
+    // Times can be a little out of order: a minute that has begun does not end again.
+    if (minute <= this.#minute) return;
     const passed = Math.min(MINUTES, minute - this.#minute);
     this.#minute = minute;
     for (let past = 0; past < passed; past += 1) {

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { ERROR_CODES, FAILURE_CODES } from '../../telemetry/error-codes.ts';
 import { ROOT, startProcess } from '../helpers/processes.ts';
-import { alerts } from '../helpers/rules.ts';
+import { alerts, recordings } from '../helpers/rules.ts';
 import { hasTool } from '../helpers/tools.ts';
 
 /* The rules of deploy/prometheus, on series that are made up: also for what takes days. */
@@ -31,6 +32,13 @@ describe.skipIf(!hasTool('prometheus and promtool'))('promtool accepts', () => {
     const { code, output } = await promtool('test', 'rules', join(FOLDER, file));
     expect([code, code === 0 ? '' : output]).toEqual([0, '']);
   });
+});
+
+test('provider failures are those of the status page', () => {
+  const rule = recordings.find(({ record }) => record === 'subgraph:tributary_provider_failures:ratio_rate5m');
+  const [, pattern = ''] = /outcome=~"([^"]+)"/.exec(rule?.expr ?? '') ?? [];
+  const counted = [...ERROR_CODES, 'ok'].filter((code) => new RegExp(`^(?:${pattern})$`).test(code));
+  expect(new Set(counted)).toEqual(FAILURE_CODES);
 });
 
 test('each alert is expected to fire in a unit test', () => {

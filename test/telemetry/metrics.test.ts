@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startGateway } from '../../gateway/start.ts';
 import product from '../../package.json' with { type: 'json' };
@@ -249,6 +252,45 @@ test('requests that run and wait, while a provider does not answer', async () =>
   expect((await read()).value('tributary_admission_running')).toBe(0);
 });
 
+test('a client that leaves the queue is not refused', async () => {
+  const { url, ask, read } = await start({ MAX_REQUESTS: '1' });
+  const gate = Promise.withResolvers<void>();
+  stack.openmage.fail({ until: gate.promise });
+  const running = ask('{ product(sku: "OABR-S") { name } }');
+  const queued = async () => (await read()).value('tributary_admission_queued');
+  await expect.poll(() => stack.openmage.calls.length).toBeGreaterThan(0);
+  const client = new AbortController();
+  const left = createAsk(`${url}/graphql`)('{ __typename }', {}, { signal: client.signal });
+  await expect.poll(queued).toBe(1);
+  client.abort();
+  await expect(left).rejects.toThrow();
+  await expect.poll(queued).toBe(0);
+  const ofStatus = { http_response_status_code: '499' };
+  await expect.poll(async () => (await read()).value('http_server_request_duration_seconds_count', ofStatus)).toBe(1);
+  expect((await read()).all('tributary_request_refusals_total')).toEqual([]);
+  gate.resolve();
+  await running;
+});
+
+test('requests that are no single operation are refused, each once', async () => {
+  const { url, read } = await start();
+  const send = (body: string, headers: Record<string, string> = {}) =>
+    fetch(`${url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body });
+  const bodies = ['[{"query":"{ __typename }"}]', '{"query":"{ __typename }","variables":"{}"}', '{"query":7}', '{}'];
+  for (const body of bodies) expect((await send(body)).status).toBe(400);
+  const repeated = `${url}/graphql?query={__typename}&query={version}`;
+  const headers = { 'apollo-require-preflight': '1' };
+  expect((await fetch(repeated, { headers })).status).toBe(400);
+  expect((await fetch(`${url}/graphql?query={__typename}`)).status).toBe(400);
+  expect((await fetch(`${url}/nowhere`)).status).toBe(404);
+  // Has an operation, and is only explained.
+  await send('{"query":"{ nope }"}', { 'x-tributary-explain': '1', accept: 'application/graphql-response+json' });
+  const metrics = await read();
+  expect(metrics.value('tributary_request_refusals_total', { code: 'BAD_REQUEST' })).toBe(bodies.length + 2);
+  expect(metrics.value('tributary_request_refusals_total', { code: 'NOT_FOUND' })).toBe(1);
+  expect(metrics.all('tributary_operation_duration_seconds_count')).toEqual([]);
+});
+
 test('a greedy client is seen by name', async () => {
   const { ask, read } = await start(TOKEN_ENV);
   const greedy = headersOf({ subject: 'greedy', scopes: ['payments:read'] });
@@ -257,6 +299,20 @@ test('a greedy client is seen by name', async () => {
   const metrics = await read();
   const callsOf = (client: string) => metrics.value('tributary_client_calls_total', { client, subgraph: 'payments' });
   expect([callsOf('jwt:greedy'), callsOf('jwt:modest')]).toEqual([5, 1]);
+});
+
+test('with several issuers, clients are seen by the issuers of their tokens', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'issuers-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const AUTH_CONFIG = join(folder, 'auth.yaml');
+  const secretFile = join(folder, 'secret');
+  await writeFile(secretFile, 'another-secret-of-more-than-32-characters');
+  const other = { issuer: 'https://other.example', audience: 'graph', secretFile };
+  await writeFile(AUTH_CONFIG, JSON.stringify({ issuers: [other] }));
+  const { ask, read } = await start({ ...TOKEN_ENV, AUTH_CONFIG });
+  await ask('{ __typename }', {}, { headers: headersOf({ subject: 'ada' }) });
+  const name = `jwt:${TOKEN_ENV.JWT_ISSUER}#ada`;
+  expect((await read()).value('tributary_client_operations_total', { client: name })).toBe(1);
 });
 
 test('the process: event loop, memory, CPU time and version', async () => {

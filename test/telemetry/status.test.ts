@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { createLog } from '../../runtime/log.ts';
+import { FAILURE_CODES } from '../../telemetry/error-codes.ts';
 import type { OperationEvent, ProviderRequestEvent, TelemetryEvent } from '../../telemetry/events.ts';
 import { startTelemetry } from '../../telemetry/start.ts';
 import { describeStatus, findDown } from '../../telemetry/status/describe.ts';
@@ -12,9 +13,11 @@ import { createTelemetry } from '../../telemetry/telemetry.ts';
 
 const NOBODY = new Set<never>();
 
+const START = 1_000_000;
+
 /** Records events at times of its own. */
 const startRecording = () => {
-  let now = 1_000_000;
+  let now = START;
   const recorder = createStatusRecorder(() => now);
   const { state } = createTelemetry();
   const report = () => ({ pid: 1, status: 'ok', record: recorder.read(), state: state() });
@@ -93,7 +96,7 @@ test('figures are those of the last five minutes, in steps of five seconds', () 
   expect(flow()).toMatchObject({ count: 1 });
 });
 
-test.each(['UPSTREAM_TIMEOUT', 'UPSTREAM_UNAVAILABLE', 'UPSTREAM_BAD_RESPONSE', 'UPSTREAM_UNAUTHORIZED'])(
+test.each([...FAILURE_CODES])(
   'five requests with %s and no success in 30 seconds are an outage, until a success or 30 seconds without any',
   (code) => {
     const { request, advance, down, read } = startRecording();
@@ -125,6 +128,18 @@ test.each([
   expect(read().subgraphs[0]).toMatchObject({ health: 'ok', requests: { failed: 0 }, lastFailure: null });
 });
 
+test.each(['UPSTREAM_OUTCOME_UNKNOWN', 'OVERLOADED', 'INTERNAL_SERVER_ERROR'])(
+  'a subgraph in another process fails with %s, whatever else it answers with',
+  (code) => {
+    const { emit, down } = startRecording();
+    const fetched = { type: 'fetch', subgraph: 'payments', query: '', isRemote: true, spanId: undefined } as const;
+    for (let index = 0; index < 5; index += 1) {
+      emit({ ...fetched, entities: 0, errors: 2, codes: ['BAD_USER_INPUT', code], startedAt: START, durationMs: 1 });
+    }
+    expect(down()).toEqual(['payments']);
+  },
+);
+
 test('requests that an open circuit breaker refuses count as failures', () => {
   const { emit, down } = startRecording();
   for (let index = 0; index < 5; index += 1) {
@@ -137,6 +152,14 @@ test('a provider is slow if half of its requests take a second', () => {
   const { request, read } = startRecording();
   for (const durationMs of [200, 1_500, 1_600]) request({ durationMs });
   expect(read().subgraphs[0]).toMatchObject({ health: 'slow' });
+});
+
+test('an operation that is announced late takes nothing away', () => {
+  const { operation, read } = startRecording();
+  operation();
+  operation({ startedAt: START - 60_000 });
+  operation();
+  expect(read().operations).toMatchObject([{ name: 'Customers', operations: 3 }]);
 });
 
 test('10,000 names of operations and clients cost no memory, and hide no costly one', () => {
