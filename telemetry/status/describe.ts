@@ -200,10 +200,17 @@ const furthestOpen = (breakers: SubgraphProviderState['breakers']): SubgraphProv
     same.toSorted((one, other) => SEVERITY[one.state] - SEVERITY[other.state]).slice(0, 1),
   );
 
-const toLimitStatus = ({ name, used, limit, pausedMs }: SubgraphProviderState['limits'][number]): LimitStatus => ({
+const toLimitStatus = ({
   name,
   used,
   limit,
+  windowMs,
+  pausedMs,
+}: SubgraphProviderState['limits'][number]): LimitStatus => ({
+  name,
+  used,
+  limit,
+  windowS: windowMs / 1_000,
   pausedS: toSeconds(pausedMs) ?? 0,
 });
 
