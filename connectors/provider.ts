@@ -204,7 +204,7 @@ const openConnection = <
   const stopDescribing = telemetry.describeProvider(() => ({
     subgraph,
     ...scheduler.state(),
-    limits: limits.all().map(([name, window]) => ({ name, ...rateLimiter.useOf(window) })),
+    limits: limits.all().map(([name, window]) => ({ name, windowMs: window.windowMs, ...rateLimiter.useOf(window) })),
     breakers: circuits.states(),
     retryBudget: retryBudget.left(),
     connections: http.connections(),

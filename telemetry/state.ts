@@ -11,6 +11,8 @@ export type LimitState = {
   readonly used: number;
   /** Requests or units of cost that the window holds. */
   readonly limit: number;
+  /** Length of the window, in milliseconds. */
+  readonly windowMs: number;
   /** How much longer no request is sent under this limit, in milliseconds; 0 if it is not paused. */
   readonly pausedMs: number;
 };

@@ -11,7 +11,7 @@ import {
   type SubgraphStatus,
 } from './format.ts';
 import { assess } from './provider-health.ts';
-import { FLOW, type StatusRecord, SUBGRAPH, type SubgraphRecord } from './recorder.ts';
+import { FLOW, type LastEnds, type StatusRecord, SUBGRAPH, type SubgraphRecord } from './recorder.ts';
 import { STEP_MS, STEPS } from './step-ring.ts';
 import { compareCosts, type NamedCost, OTHER } from './top-names.ts';
 
@@ -96,6 +96,7 @@ const describeSubgraph = (
   const figures = sumFigures(records);
   const { requests, fetches, others } = figures;
   const isRemote = source === 'remote';
+  const lastEnds = records.map(({ lastRequest, lastFetch }) => (isRemote ? lastFetch : lastRequest));
   return {
     subgraph,
     source,
@@ -105,8 +106,8 @@ const describeSubgraph = (
     reported: isRemote
       ? { calls: sumOf(others, SUBGRAPH.reportedCalls), failed: sumOf(others, SUBGRAPH.reportedFailures) }
       : null,
-    lastSuccessS: toSeconds(least(records.map(({ lastSuccessMs }) => lastSuccessMs))),
-    lastFailure: lastFailureOf(records),
+    lastSuccessS: toSeconds(least(lastEnds.map(({ successMs }) => successMs))),
+    lastFailure: lastFailureOf(lastEnds),
     retries: sumOf(others, SUBGRAPH.retries),
     refused: {
       rateLimit: sumOf(others, SUBGRAPH.refusedByRateLimit),
@@ -199,17 +200,24 @@ const furthestOpen = (breakers: SubgraphProviderState['breakers']): SubgraphProv
     same.toSorted((one, other) => SEVERITY[one.state] - SEVERITY[other.state]).slice(0, 1),
   );
 
-const toLimitStatus = ({ name, used, limit, pausedMs }: SubgraphProviderState['limits'][number]): LimitStatus => ({
+const toLimitStatus = ({
   name,
   used,
   limit,
+  windowMs,
+  pausedMs,
+}: SubgraphProviderState['limits'][number]): LimitStatus => ({
+  name,
+  used,
+  limit,
+  windowS: windowMs / 1_000,
   pausedS: toSeconds(pausedMs) ?? 0,
 });
 
-const lastFailureOf = (records: readonly SubgraphRecord[]): SubgraphStatus['lastFailure'] => {
-  const [last] = records
-    .flatMap(({ lastFailureMs, lastFailureCode }) =>
-      lastFailureMs === null || lastFailureCode === null ? [] : [{ ageMs: lastFailureMs, code: lastFailureCode }],
+const lastFailureOf = (lastEnds: readonly LastEnds[]): SubgraphStatus['lastFailure'] => {
+  const [last] = lastEnds
+    .flatMap(({ failureMs, failureCode }) =>
+      failureMs === null || failureCode === null ? [] : [{ ageMs: failureMs, code: failureCode }],
     )
     .sort((one, other) => one.ageMs - other.ageMs);
   return last ? { code: last.code, ageS: toSeconds(last.ageMs) ?? 0 } : null;

@@ -23,6 +23,8 @@ export type LimitStatus = {
   readonly name: string;
   readonly used: number;
   readonly limit: number;
+  /** Length of the window that `limit` is for, in seconds. */
+  readonly windowS: number;
   /** How much longer no request is sent under this limit, in seconds. */
   readonly pausedS: number;
 };

@@ -54,10 +54,16 @@ export type SubgraphRecord = {
   /** The gateway's fetches from it. */
   readonly fetches: readonly number[];
   readonly others: readonly number[];
-  /** Ages in milliseconds; null for what has not happened. */
-  readonly lastSuccessMs: number | null;
-  readonly lastFailureMs: number | null;
-  readonly lastFailureCode: string | null;
+  readonly lastRequest: LastEnds;
+  /** Fetches succeed with stale values, too, so that these say little of a provider that this process calls. */
+  readonly lastFetch: LastEnds;
+};
+
+/** When something last succeeded and failed. Ages in milliseconds; null for what has not happened. */
+export type LastEnds = {
+  readonly successMs: number | null;
+  readonly failureMs: number | null;
+  readonly failureCode: string | null;
 };
 
 /** What a process has recorded. It can be sent as JSON. */
@@ -89,29 +95,48 @@ const REFUSED = {
   budget: SUBGRAPH.refusedByBudget,
 } as const;
 
-class RecordedSubgraph {
-  readonly others = new StepRing(SUBGRAPH_COLUMNS);
-  requests: StepRing | undefined;
-  fetches: StepRing | undefined;
-  lastSuccessAt: number | undefined;
-  lastFailureAt: number | undefined;
-  lastFailureCode: string | undefined;
+/** Requests to a provider, or fetches from a subgraph. */
+class RecordedFlow {
+  readonly #ring = new StepRing(FLOW_COLUMNS);
+  #succeededAt: number | undefined;
+  #failedAt: number | undefined;
+  #failureCode: string | undefined;
 
-  /** Counts a request or a fetch that has ended. `code` is that of its error. */
-  count(ring: StepRing, at: number, durationMs: number, code: string | undefined): void {
-    const step = ring.open(at);
-    ring.add(step + FLOW.count, 1);
-    ring.add(step + FLOW.latency + bucketOf(durationMs), 1);
+  /** Counts one that ended at `at`. `code` is that of its error. */
+  count(at: number, durationMs: number, code: string | undefined): void {
+    const step = this.#ring.open(at);
+    this.#ring.add(step + FLOW.count, 1);
+    this.#ring.add(step + FLOW.latency + bucketOf(durationMs), 1);
     if (code !== undefined && UNDECIDED.has(code)) return;
     if (code !== undefined && FAILURE_CODES.has(code)) {
-      ring.add(step + FLOW.failed, 1);
-      this.lastFailureAt = at;
-      this.lastFailureCode = code;
+      this.#ring.add(step + FLOW.failed, 1);
+      this.#failedAt = at;
+      this.#failureCode = code;
     } else {
-      ring.add(step + FLOW.succeeded, 1);
-      this.lastSuccessAt = at;
+      this.#ring.add(step + FLOW.succeeded, 1);
+      this.#succeededAt = at;
     }
   }
+
+  read(at: number): readonly number[] {
+    return this.#ring.read(at);
+  }
+
+  lastEnds(at: number): LastEnds {
+    return {
+      successMs: this.#succeededAt === undefined ? null : at - this.#succeededAt,
+      failureMs: this.#failedAt === undefined ? null : at - this.#failedAt,
+      failureCode: this.#failureCode ?? null,
+    };
+  }
+}
+
+const NEVER: LastEnds = { successMs: null, failureMs: null, failureCode: null };
+
+class RecordedSubgraph {
+  readonly others = new StepRing(SUBGRAPH_COLUMNS);
+  requests: RecordedFlow | undefined;
+  fetches: RecordedFlow | undefined;
 
   addOther(at: number, column: number, amount: number): void {
     this.others.add(this.others.open(at) + column, amount);
@@ -169,15 +194,15 @@ export const createStatusRecorder = (now: () => number = monotonicNow): StatusRe
     switch (event.type) {
       case 'provider.request': {
         const recorded = subgraphOf(event.subgraph);
-        recorded.requests ??= new StepRing(FLOW_COLUMNS);
-        recorded.count(recorded.requests, event.startedAt + event.durationMs, event.durationMs, event.code);
+        recorded.requests ??= new RecordedFlow();
+        recorded.requests.count(event.startedAt + event.durationMs, event.durationMs, event.code);
         return;
       }
       case 'fetch': {
         const recorded = subgraphOf(event.subgraph);
-        recorded.fetches ??= new StepRing(FLOW_COLUMNS);
+        recorded.fetches ??= new RecordedFlow();
         const code = event.codes.find((one) => FAILURE_CODES.has(one)) ?? event.codes[0];
-        recorded.count(recorded.fetches, event.startedAt + event.durationMs, event.durationMs, code);
+        recorded.fetches.count(event.startedAt + event.durationMs, event.durationMs, code);
         return;
       }
       case 'cache.read': {
@@ -211,9 +236,8 @@ export const createStatusRecorder = (now: () => number = monotonicNow): StatusRe
     requests: recorded.requests?.read(at) ?? [],
     fetches: recorded.fetches?.read(at) ?? [],
     others: recorded.others.read(at),
-    lastSuccessMs: recorded.lastSuccessAt === undefined ? null : at - recorded.lastSuccessAt,
-    lastFailureMs: recorded.lastFailureAt === undefined ? null : at - recorded.lastFailureAt,
-    lastFailureCode: recorded.lastFailureCode ?? null,
+    lastRequest: recorded.requests?.lastEnds(at) ?? NEVER,
+    lastFetch: recorded.fetches?.lastEnds(at) ?? NEVER,
   });
 
   return {

@@ -88,7 +88,7 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
       .toBe(true);
 
   test('given providers that respond, then each has its state in words, its figures and pictures with text', async () => {
-    const gateway = await start();
+    const gateway = await start({ HUBSPOT_QUOTA: 'account=9/1' });
     await gateway.ask(PRODUCT);
     const { page, provider, announced } = await open(gateway);
     const inventory = provider('inventory');
@@ -104,6 +104,9 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     // Another call shows without a reload.
     await gateway.ask(CUSTOMERS);
     await provider('crm').getByText('OK', { exact: true }).waitFor();
+    await provider('crm')
+      .getByText(/^Quota account: \d of 9 a second/)
+      .waitFor();
     await page.getByRole('heading', { name: /^Process \d+$/ }).waitFor();
     await page.getByText(/^\d+(\.\d)? % busy, \d/).waitFor();
   });
@@ -129,7 +132,7 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     await askUntil(gateway.ask, CUSTOMERS, () => provider('crm').getByText('Quota exhausted').isVisible());
     await provider('crm').getByText('Not sent for the quota', { exact: true }).waitFor();
     await provider('crm')
-      .getByText(/^Quota account: 2 of 2 in use/)
+      .getByText(/^Quota account: 2 of 2 in 600 seconds/)
       .waitFor();
   });
 

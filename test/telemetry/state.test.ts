@@ -78,8 +78,8 @@ test('credentials count together, the quota is that of the one that has used mos
   const limits = () => telemetry.state().providers[0]?.limits;
   expect(telemetry.state().providers).toMatchObject([{ credentials: 2, running: 0, concurrency: 6 }]);
   expect(limits()).toEqual([
-    { name: 'account', used: 2, limit: 4, pausedMs: 0 },
-    { name: 'daily', used: 2, limit: 100, pausedMs: 0 },
+    { name: 'account', used: 2, limit: 4, windowMs: 60_000, pausedMs: 0 },
+    { name: 'daily', used: 2, limit: 100, windowMs: 600_000, pausedMs: 0 },
   ]);
 
   gate = Promise.withResolvers();

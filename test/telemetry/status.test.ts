@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { createLog } from '../../runtime/log.ts';
 import { FAILURE_CODES } from '../../telemetry/error-codes.ts';
-import type { OperationEvent, ProviderRequestEvent, TelemetryEvent } from '../../telemetry/events.ts';
+import type { FetchEvent, OperationEvent, ProviderRequestEvent, TelemetryEvent } from '../../telemetry/events.ts';
 import { startTelemetry } from '../../telemetry/start.ts';
 import { describeStatus, findDown } from '../../telemetry/status/describe.ts';
 import type { Status } from '../../telemetry/status/format.ts';
@@ -30,6 +30,8 @@ const startRecording = () => {
       recorder.on({ ...REQUEST, startedAt: now - (event.durationMs ?? REQUEST.durationMs), ...event }, NOBODY),
     operation: (event: Partial<OperationEvent> = {}) =>
       recorder.on({ ...OPERATION, startedAt: now - OPERATION.durationMs, ...event }, NOBODY),
+    fetch: (event: Partial<FetchEvent> = {}) =>
+      recorder.on({ ...FETCH, startedAt: now - FETCH.durationMs, ...event }, NOBODY),
     report,
     down: () => findDown(report()),
     read: (): Status =>
@@ -53,6 +55,19 @@ const REQUEST: ProviderRequestEvent = {
   code: undefined,
   bytesSent: 0,
   bytesReceived: 0,
+};
+
+const FETCH: FetchEvent = {
+  type: 'fetch',
+  subgraph: 'payments',
+  query: '{ customers { id } }',
+  isRemote: false,
+  spanId: undefined,
+  entities: 0,
+  errors: 0,
+  codes: [],
+  startedAt: 0,
+  durationMs: 10,
 };
 
 const OPERATION: OperationEvent = {
@@ -146,6 +161,35 @@ test('requests that an open circuit breaker refuses count as failures', () => {
     emit({ type: 'provider.refusal', subgraph: 'payments', operation: 'x', batch: undefined, reason: 'circuit_open' });
   }
   expect(down()).toEqual(['payments']);
+});
+
+test('in an outage with a warm cache, fetches that succeed with stale values are no success of the provider', () => {
+  const { request, fetch, advance, read } = startRecording();
+  request();
+  fetch();
+  advance(60_000);
+  for (let index = 0; index < 5; index += 1) {
+    request({ code: 'UPSTREAM_UNAVAILABLE' });
+    fetch();
+    advance(1_000);
+  }
+  expect(read().subgraphs[0]).toMatchObject({
+    health: 'down',
+    lastSuccessS: 65,
+    lastFailure: { code: 'UPSTREAM_UNAVAILABLE', ageS: 1 },
+  });
+});
+
+test('of a subgraph in another process, the last success and failure are those of fetches', () => {
+  const { fetch, advance, read } = startRecording();
+  fetch({ subgraph: 'shipping' });
+  advance(2_000);
+  fetch({ subgraph: 'shipping', errors: 1, codes: ['UPSTREAM_TIMEOUT'] });
+  expect(read().subgraphs[1]).toMatchObject({
+    source: 'remote',
+    lastSuccessS: 2,
+    lastFailure: { code: 'UPSTREAM_TIMEOUT', ageS: 0 },
+  });
 });
 
 test('a provider is slow if half of its requests take a second', () => {

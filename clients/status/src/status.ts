@@ -42,6 +42,7 @@ export type Subgraph = {
     readonly name: string;
     readonly used: number;
     readonly limit: number;
+    readonly windowS: number;
     readonly pausedS: number;
   }[];
   readonly breakers: readonly { readonly operation: string; readonly state: 'half_open' | 'open' }[];

@@ -1,7 +1,7 @@
 import { latencyChart, requestChart, shareBar } from './charts.ts';
 import { h } from './dom.ts';
 import { type Flow, HEALTH_WORDS, type Subgraph } from './status.ts';
-import { count, duration, number, percent, seconds } from './words.ts';
+import { count, duration, each, number, percent, seconds } from './words.ts';
 
 const SOURCES = {
   provider: 'its provider',
@@ -72,11 +72,11 @@ const renderLimits = ({ limits }: Subgraph): Element =>
   h(
     'ul',
     { class: 'limits', 'aria-label': 'Quota in use', 'data-key': 'limits' },
-    ...limits.map(({ name, used, limit, pausedS }) =>
+    ...limits.map(({ name, used, limit, windowS, pausedS }) =>
       h(
         'li',
         { 'data-key': name },
-        `Quota ${name}: ${number(used)} of ${number(limit)} in use${pausedS > 0 ? `, paused for ${seconds(pausedS)}` : ''}`,
+        `Quota ${name}: ${number(used)} of ${number(limit)} ${each(windowS)}${pausedS > 0 ? `, paused for ${seconds(pausedS)}` : ''}`,
         shareBar(used, limit, true),
       ),
     ),

@@ -19,6 +19,11 @@ export const duration = (ms: number | null): string => {
 /** Formats a duration in seconds. */
 export const seconds = (value: number | null): string => duration(value === null ? null : value * 1_000);
 
+const UNITS: Readonly<Record<number, string>> = { 1: 'a second', 60: 'a minute', 3600: 'an hour', 86400: 'a day' };
+
+/** Formats the window of a quota, in seconds, e.g. `a second`, `in 10 seconds`. */
+export const each = (windowS: number): string => UNITS[windowS] ?? `in ${count(windowS, 'second')}`;
+
 /** Formats a part of a whole, e.g. `3 %`. */
 export const percent = (part: number, whole = 1): string => {
   if (whole === 0) return '–';
