@@ -218,12 +218,13 @@ export const providers: Dashboard = {
         },
         {
           title: 'Age of stale values (p99)',
-          description: 'The oldest stale value of each read. Above five minutes, an alert fires.',
+          description: 'Of keys served stale, by the oldest value of their read. Above five minutes, an alert fires.',
           kind: 'lines',
           unit: 's',
           queries: [
             {
-              expr: quantileOf(0.99, 'subgraph', 'tributary_cache_stale_age_seconds', SUBGRAPH),
+              // While none is served, there is no number, and "None" instead.
+              expr: `${quantileOf(0.99, 'subgraph', 'tributary_cache_stale_age_seconds', SUBGRAPH)} >= 0`,
               legend: '{{subgraph}}',
             },
           ],

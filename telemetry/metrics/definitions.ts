@@ -198,7 +198,7 @@ export const METRICS = {
     labels: ['subgraph', 'provider.operation', 'result'],
     maxSeries: 1_000,
   }),
-  'tributary.cache.stale.age': histogram('Age of the oldest stale value of a read.', AGES, {
+  'tributary.cache.stale.age': histogram('Keys served stale, by the age of the oldest in their read.', AGES, {
     unit: 's',
     labels: ['subgraph'],
     maxSeries: 100,

@@ -1,5 +1,5 @@
 import { ERROR_CODES } from '../error-codes.ts';
-import type { TelemetryEvent } from '../events.ts';
+import type { ProviderRefusalEvent, TelemetryEvent } from '../events.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Registry } from './registry.ts';
 
@@ -8,18 +8,31 @@ const toSeconds = (ms: number): number => ms / 1_000;
 /** The methods that have a series of their own. Others count as `_OTHER`, as in OpenTelemetry's conventions. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
+const REASONS = ['rate_limit', 'circuit_open', 'budget'] as const satisfies readonly ProviderRefusalEvent['reason'][];
+
+/** Creates the series that count what a subgraph's provider and cache may do, at 0, so that the first events are an increase. */
+export const startSeriesOf = (subgraph: string, { counter, histogram }: Registry): void => {
+  for (const reason of REASONS) counter('tributary.provider.refusals').add(0, subgraph, reason);
+  counter('tributary.provider.pauses').add(0, subgraph);
+  histogram('tributary.cache.stale.age').recordMany(0, 0, subgraph);
+};
+
 /** Records the events of a process as metrics. Returns a function that ends it. */
 export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Registry): (() => void) => {
   const operationDuration = histogram('tributary.operation.duration');
   const operationErrors = counter('tributary.operation.errors');
   const operationFailures = counter('tributary.operation.failures');
-  // Before any code of a client or of an external subgraph, so that none of those can take their places.
-  for (const code of ERROR_CODES) operationFailures.add(0, code);
   const operationStale = counter('tributary.operation.stale');
   const operationCalls = counter('tributary.operation.calls');
   const clientCalls = counter('tributary.client.calls');
   const clientOperations = counter('tributary.client.operations');
   const refusals = counter('tributary.request.refusals');
+  // At 0 from the start, so that the first events are an increase, and before any code of a client or of an external subgraph,
+  // so that none of those can take their places.
+  for (const code of ERROR_CODES) {
+    operationFailures.add(0, code);
+    refusals.add(0, code);
+  }
   const httpDuration = histogram('http.server.request.duration');
   const planDuration = histogram('tributary.plan.duration');
   const fetchDuration = histogram('tributary.fetch.duration');
@@ -81,10 +94,11 @@ export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Regis
         return;
       case 'cache.read': {
         const { subgraph, operation, hits, stale, misses, oldestMs } = event;
-        if (hits > 0) cacheReads.add(hits, subgraph, operation, 'hit');
-        if (stale > 0) cacheReads.add(stale, subgraph, operation, 'stale');
-        if (misses > 0) cacheReads.add(misses, subgraph, operation, 'miss');
-        if (stale > 0) staleAge.record(toSeconds(oldestMs), subgraph);
+        // Also those at 0, so that all results of an operation are there once it has one.
+        cacheReads.add(hits, subgraph, operation, 'hit');
+        cacheReads.add(stale, subgraph, operation, 'stale');
+        cacheReads.add(misses, subgraph, operation, 'miss');
+        staleAge.recordMany(stale, toSeconds(oldestMs), subgraph);
         return;
       }
       case 'cache.invalidation':

@@ -1,6 +1,6 @@
 import type { Telemetry } from '../telemetry.ts';
 import { mergeGauges, toGauges } from './gauges.ts';
-import { recordEvents } from './listen.ts';
+import { recordEvents, startSeriesOf } from './listen.ts';
 import { createRegistry } from './registry.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -20,6 +20,7 @@ export const createMetrics = (telemetry: Telemetry): Metrics => {
   let cpuS = 0;
   const readGauges = () => {
     const state = telemetry.state();
+    for (const { subgraph } of state.providers) startSeriesOf(subgraph, registry);
     if (state.node) {
       cpuTime.add(Math.max(0, state.node.cpuS - cpuS));
       cpuS = state.node.cpuS;

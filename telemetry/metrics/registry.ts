@@ -71,11 +71,16 @@ export class Histogram {
 
   /** Adds a value to the series with these label values, in the order of the metric's labels. */
   record(value: number, ...labels: readonly string[]): void {
+    this.recordMany(1, value, ...labels);
+  }
+
+  /** Adds a value so many times. With 0 times, the series exists from now on. */
+  recordMany(times: number, value: number, ...labels: readonly string[]): void {
     const series = this.#series.of(limitValues(labels, this.#limits));
     let bucket = 0;
     while (value > (this.#bounds[bucket] ?? Number.POSITIVE_INFINITY)) bucket += 1;
-    series.counts[bucket] = (series.counts[bucket] ?? 0) + 1;
-    series.sum += value;
+    series.counts[bucket] = (series.counts[bucket] ?? 0) + times;
+    series.sum += value * times;
   }
 
   merge({ labels, counts, sum }: HistogramPoint): void {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startGateway } from '../../gateway/start.ts';
 import product from '../../package.json' with { type: 'json' };
+import { ERROR_CODES } from '../../telemetry/error-codes.ts';
 import { METRICS, type MetricName, prometheusNameOf } from '../../telemetry/metrics/definitions.ts';
 import { freePort, startProcess } from '../helpers/processes.ts';
 import { type Exposition, promtool, readMetrics } from '../helpers/prometheus.ts';
@@ -96,6 +97,30 @@ test('operations are counted by name, kind and outcome, with their provider call
   expect(sum('payments')).toBe(stack.stripe.calls.length);
   expect(new Set(requests.map(({ labels }) => labels.get('outcome')))).toEqual(new Set(['ok']));
   expect(metrics.value('tributary_batch_keys_sum', { provider_operation: 'GET /v1/customers/search' })).toBe(6);
+});
+
+test('what can be known in advance is at 0 before the first event, so that the first is an increase', async () => {
+  const { ask, read } = await start({ CACHE_MAX_MIB: '8' });
+  const fresh = await read();
+  for (const code of ERROR_CODES) {
+    expect([code, fresh.value('tributary_operation_failures_total', { code })]).toEqual([code, 0]);
+    expect([code, fresh.value('tributary_request_refusals_total', { code })]).toEqual([code, 0]);
+  }
+  for (const subgraph of ['payments', 'crm', 'inventory']) {
+    for (const reason of ['rate_limit', 'circuit_open', 'budget']) {
+      expect(fresh.value('tributary_provider_refusals_total', { subgraph, reason })).toBe(0);
+    }
+    expect(fresh.value('tributary_provider_pauses_total', { subgraph })).toBe(0);
+    expect(fresh.value('tributary_cache_stale_age_seconds_count', { subgraph })).toBe(0);
+    expect(fresh.value('tributary_cache_stale_age_seconds_bucket', { subgraph, le: '300' })).toBe(0);
+  }
+  await ask(PAYMENT);
+  const keys = { subgraph: 'payments', provider_operation: 'GET /v1/payment_intents/{id}' };
+  const after = await read();
+  const results = ['hit', 'stale', 'miss'].map((result) =>
+    after.value('tributary_cache_reads_total', { ...keys, result }),
+  );
+  expect(results).toEqual([0, 0, 1]);
 });
 
 test('refusals are counted by code, and HTTP requests by method, status and route', async () => {
@@ -215,7 +240,9 @@ test('an outage: failures by code, an open circuit breaker, refusals and the ret
       outcome: 'UPSTREAM_UNAVAILABLE',
     }),
   ).toBe(stack.stripe.calls.length);
-  expect(metrics.value('tributary_provider_refusals_total', { reason: 'circuit_open' })).toBeGreaterThan(0);
+  expect(
+    metrics.value('tributary_provider_refusals_total', { subgraph: 'payments', reason: 'circuit_open' }),
+  ).toBeGreaterThan(0);
   expect(metrics.value('tributary_provider_retry_budget', { subgraph: 'payments' })).toBeLessThan(10);
   expect(metrics.value('tributary_operation_errors_total', { code: 'UPSTREAM_UNAVAILABLE' })).toBe(4);
   stack.reset();
