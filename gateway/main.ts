@@ -60,10 +60,9 @@ const printBanner = (
 
 const startCluster = async (workers: number) => {
   const started = await startWorkers(workers, () => createLog(readConfig(process.env, []).logLevel));
-  const { otlp, admin, http, logLevel } = readConfig(process.env, []);
+  const { metrics, admin, http, logLevel } = readConfig(process.env, []);
   const { readMetrics, readStatus: read, sources } = started;
-  const stopPushing =
-    otlp.metrics && pushMetrics({ ...otlp.metrics, otlp, read: readMetrics, log: createLog(logLevel) });
+  const stopPushing = metrics && pushMetrics(metrics, { read: readMetrics, log: createLog(logLevel) });
   const subject = {
     ...started,
     adminRoutes: [

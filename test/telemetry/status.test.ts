@@ -208,7 +208,7 @@ test('several processes are added up, and the oldest stale value is the oldest o
 });
 
 test('nothing is recorded where nobody can see it', async () => {
-  const off = { admin: undefined, otlp: { metrics: undefined } as never, traces: undefined };
+  const off = { admin: undefined, metrics: undefined, traces: undefined };
   const log = createLog('silent');
   expect((await startTelemetry({ ...off, readiness: 'process' }, log)).report).toBeUndefined();
   const { telemetry, report, close } = await startTelemetry({ ...off, readiness: 'providers' }, log);
