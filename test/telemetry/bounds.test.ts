@@ -3,7 +3,8 @@ import { inspect } from 'node:util';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { createLog, type Log } from '../../runtime/log.ts';
-import type { BatchEvent, ProviderRequestEvent } from '../../telemetry/events.ts';
+import type { BatchEvent, OperationEvent, ProviderRequestEvent } from '../../telemetry/events.ts';
+import { createRequestLog, MAX_CHEAP } from '../../telemetry/request-log.ts';
 import { createTelemetry } from '../../telemetry/telemetry.ts';
 import { MAX_BATCH, MAX_QUEUED } from '../../telemetry/traces/exporter.ts';
 import { MAX_EVENTS, type RequestTrace } from '../../telemetry/traces/request-trace.ts';
@@ -132,6 +133,35 @@ test('spans that are dropped because too many wait are counted in the log, once 
     { spans: dropped - 1, why: 'queue_full' },
   ]);
   await close();
+});
+
+test('of requests that cost nothing to send, only so many are logged, and the others counted', () => {
+  const log = createLog('silent');
+  const lines: Record<string, unknown>[] = [];
+  log.info = (line: object) => void lines.push({ ...line });
+  const telemetry = createTelemetry();
+  onTestFinished(telemetry.listen(createRequestLog({ share: 1, slowMs: 60_000, log })));
+  const failed = (name: string): OperationEvent => ({
+    type: 'operation',
+    operationName: 'Invalid',
+    kind: undefined,
+    hash: undefined,
+    traceId: undefined,
+    client: { id: 'id', name, network: '127.0.0.1' },
+    outcome: 'error',
+    codes: ['GRAPHQL_VALIDATION_FAILED'],
+    stale: 0,
+    calls: [],
+    startedAt: monotonicNow(),
+    durationMs: 1,
+  });
+  const total = 20 * MAX_CHEAP.atOnce;
+  for (let count = 0; count < total; count += 1) telemetry.emit(failed('anonymous'));
+  expect(lines.length).toBeGreaterThanOrEqual(MAX_CHEAP.atOnce);
+  expect(lines.length).toBeLessThan(total / 2);
+  const before = lines.length;
+  for (let count = 0; count < MAX_CHEAP.atOnce; count += 1) telemetry.emit(failed('api-key:web'));
+  expect(lines).toHaveLength(before + MAX_CHEAP.atOnce);
 });
 
 test('a trace keeps no headers of its request', async () => {
