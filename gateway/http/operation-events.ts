@@ -1,10 +1,11 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { monotonicNow } from '../../runtime/clock.ts';
+import { networkOf } from '../../runtime/network.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { outcomeOf } from '../../subgraphs/kit/outcome.ts';
 import type { OperationEvent } from '../../telemetry/events.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import { isNamed, networkOf } from '../cost/client.ts';
+import { isNamed } from '../cost/client.ts';
 import type { RequestContext } from './context.ts';
 
 /** Announces each operation once its response is known. */
