@@ -5,6 +5,7 @@ import type { OperationEvent, ProviderRequestEvent, TelemetryEvent } from '../..
 import { startTelemetry } from '../../telemetry/start.ts';
 import { describeStatus, findDown } from '../../telemetry/status/describe.ts';
 import type { Status } from '../../telemetry/status/format.ts';
+import { createReadiness } from '../../telemetry/status/readiness.ts';
 import { createStatusRecorder } from '../../telemetry/status/recorder.ts';
 import { createTelemetry } from '../../telemetry/telemetry.ts';
 
@@ -205,6 +206,17 @@ test('several processes are added up, and the oldest stale value is the oldest o
   ]);
   expect(status.operations).toEqual([{ name: 'Customers', operations: 2, errors: 0, calls: 4, timeMs: 20 }]);
   expect(status.processes.map(({ status: state }) => state)).toEqual(['ok', 'ok', 'unresponsive']);
+});
+
+test('readiness reads the report at most once a second', () => {
+  let reads = 0;
+  const { report } = startRecording();
+  const assess = createReadiness('providers', () => {
+    reads += 1;
+    return report();
+  });
+  for (let count = 0; count < 1_000; count += 1) expect(assess()).toEqual({});
+  expect(reads).toBeLessThan(100);
 });
 
 test('nothing is recorded where nobody can see it', async () => {
