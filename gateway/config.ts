@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ADMIN_SHAPE, type AdminConfig, toAdminConfig } from '../runtime/admin/config.ts';
 import type { AdmissionLimits } from '../runtime/admission.ts';
-import { ConfigError, type Env, namesOfSet, readEach, readEnv } from '../runtime/env.ts';
+import { ConfigError, type Env, HttpUrl, namesOfSet, readEach, readEnv } from '../runtime/env.ts';
 import { createHostPolicy, type HostPolicy } from '../runtime/hosts.ts';
 import {
   allowedHosts,
@@ -27,7 +27,8 @@ import {
   SubgraphSecret,
 } from '../subgraphs/kit/protocol/signed-identity.ts';
 import { createSubgraphSecrets } from '../subgraphs/kit/protocol/subgraph-secrets.ts';
-import { OTLP_SECRETS, OTLP_SHAPE, type OtlpConfig, toOtlpConfig } from '../telemetry/otlp.ts';
+import { METRICS_SHAPE, type MetricsConfig, toMetricsConfig } from '../telemetry/metrics/config.ts';
+import { OTLP_SECRETS, OTLP_SHAPE, toOtlpConfig } from '../telemetry/otlp.ts';
 import type { RequestLogOptions } from '../telemetry/request-log.ts';
 import { READINESS_SHAPE, type Readiness, readinessProblem } from '../telemetry/status/readiness.ts';
 import { TRACES_SHAPE, type TracesConfig, toTracesConfig } from '../telemetry/traces/config.ts';
@@ -39,7 +40,6 @@ import type { EstimateLimits } from './cost/estimate-limits.ts';
 import type { FetchedBytesLimits } from './cost/fetched-bytes.ts';
 import { readWorkerEnv, type WorkerSettings } from './worker-env.ts';
 
-const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 const Port = z.coerce.number().int().min(0).max(65_535);
 const Count = z.coerce.number().int().positive();
 const List = z.string().transform((value) =>
@@ -136,6 +136,7 @@ export const GatewayEnv = HttpEnv.extend({
   TLS_CLIENT_CA: z.string().optional(),
   ...ADMIN_SHAPE,
   ...OTLP_SHAPE,
+  ...METRICS_SHAPE,
   ...READINESS_SHAPE,
   ...TRACES_SHAPE,
   LOG_LEVEL: z.enum(LOG_LEVELS).optional(),
@@ -315,8 +316,8 @@ export type GatewayConfig = {
   readonly authorization: AuthorizationConfig;
   /** Undefined if clients have no limits. */
   readonly clientLimits: ClientLimitsConfig | undefined;
-  /** Where telemetry is sent. */
-  readonly otlp: OtlpConfig;
+  /** How metrics are sent to a collector. Undefined if they are not. */
+  readonly metrics: MetricsConfig | undefined;
   /** Which requests are logged, with one line each. Undefined if none are. */
   readonly requestLog: Pick<RequestLogOptions, 'share' | 'slowMs'> | undefined;
   /** How requests are traced. Undefined if they are not. */
@@ -524,7 +525,7 @@ export const readConfig = (
     // A worker of several knows of itself alone.
     statusPage: !isProduction && explorer && values.CLUSTER_WORKERS === 1,
     requestLog: readRequestLog(values),
-    otlp,
+    metrics: toMetricsConfig(values, otlp),
     traces: toTracesConfig(values, otlp),
     corsOrigins: values.CORS_ORIGINS,
     authorization: {

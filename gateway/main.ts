@@ -69,10 +69,9 @@ const startCluster = async (workers: number) => {
       return shutdownDelayMs + shutdownGraceMs + STOP_MARGIN_MS;
     },
   });
-  const { otlp, admin, http, logLevel } = readConfig(process.env, []);
+  const { metrics, admin, http, logLevel } = readConfig(process.env, []);
   const { readMetrics, readStatus: read, sources } = started;
-  const stopPushing =
-    otlp.metrics && pushMetrics({ ...otlp.metrics, otlp, read: readMetrics, log: createLog(logLevel) });
+  const stopPushing = metrics && pushMetrics(metrics, { read: readMetrics, log: createLog(logLevel) });
   const subject = {
     ...started,
     adminRoutes: [

@@ -7,8 +7,10 @@ import { createStatusRoutes } from '../telemetry/status/routes.ts';
 import type { StartedGateway } from './started-gateway.ts';
 
 /** Starts the gateway for the bundled graph or, if SUPERGRAPH is set, for an external supergraph. Throws ConfigError. */
-export const startGateway = async (env: Env): Promise<StartedGateway> => {
-  const started = await startGraph(env);
+export const startGateway = async (env: Env): Promise<StartedGateway> => withAdminEndpoints(await startGraph(env));
+
+/** Adds the admin endpoints to a gateway, if they are on. Throws ConfigError if they cannot listen, and has then closed it. */
+export const withAdminEndpoints = async (started: StartedGateway): Promise<StartedGateway> => {
   const gateway: StartedGateway = {
     ...started,
     health: () => ({

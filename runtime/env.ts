@@ -1,5 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
-import type { z } from 'zod';
+import { z } from 'zod';
+
+/** An http or https URL. */
+export const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 
 /** Environment variables as a process receives them. */
 export type Env = Readonly<Record<string, string | undefined>>;

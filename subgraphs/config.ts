@@ -4,6 +4,7 @@ import { ConfigError, type Env, readEnv } from '../runtime/env.ts';
 import { createHostPolicy } from '../runtime/hosts.ts';
 import { allowedHosts, HttpEnv, Milliseconds, OptionalMilliseconds, toHttpLimits } from '../runtime/http-limits.ts';
 import { LOG_LEVELS } from '../runtime/log.ts';
+import { METRICS_SHAPE, toMetricsConfig } from '../telemetry/metrics/config.ts';
 import { OTLP_SECRETS, OTLP_SHAPE, toOtlpConfig } from '../telemetry/otlp.ts';
 import { READINESS_SHAPE, readinessProblem } from '../telemetry/status/readiness.ts';
 import { TRACES_SHAPE, toTracesConfig } from '../telemetry/traces/config.ts';
@@ -37,6 +38,7 @@ export const SubgraphProcessEnv = HttpEnv.extend({
   PORT: z.coerce.number().int().min(0).max(65_535).default(4001),
   ...ADMIN_SHAPE,
   ...OTLP_SHAPE,
+  ...METRICS_SHAPE,
   ...READINESS_SHAPE,
   ...TRACES_SHAPE,
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
@@ -79,7 +81,7 @@ export const readConfig = (env: Env) => {
     logLevel: values.LOG_LEVEL,
     readiness: values.READINESS,
     admin: toAdminConfig(values, values.ALLOWED_HOSTS),
-    otlp,
+    metrics: toMetricsConfig(values, otlp),
     traces: toTracesConfig(values, otlp),
     shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,

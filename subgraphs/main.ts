@@ -5,7 +5,7 @@ import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
 import { createMetricsRoute } from '../telemetry/metrics/route.ts';
 import { startTelemetry } from '../telemetry/start.ts';
-import { assessReadiness } from '../telemetry/status/readiness.ts';
+import { createReadiness } from '../telemetry/status/readiness.ts';
 import { createStatusRoutes } from '../telemetry/status/routes.ts';
 import { readConfig, readServed } from './config.ts';
 import { subgraphs } from './index.ts';
@@ -69,7 +69,7 @@ await run(process.env, async () => {
     log,
   });
   const created = chosen.map(({ module, env }) => module.create(env, infrastructure, tenants));
-  const assess = () => (report ? assessReadiness(at.readiness, report()) : {});
+  const assess = report ? createReadiness(at.readiness, report) : () => ({});
   const serving = await serve(created, {
     ...at,
     log,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import product from '../package.json' with { type: 'json' };
-import { type Env, readEnv } from '../runtime/env.ts';
+import { type Env, HttpUrl, readEnv } from '../runtime/env.ts';
 import type { Log } from '../runtime/log.ts';
 import { fileVariables, watchFiles } from '../runtime/watch-files.ts';
 
@@ -10,8 +10,6 @@ import { fileVariables, watchFiles } from '../runtime/watch-files.ts';
  * Where telemetry is sent by the OpenTelemetry protocol (OTLP), as the OpenTelemetry specification names its variables. Nothing is
  * sent unless an endpoint is set.
  */
-
-const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 
 /** Pairs as in a W3C baggage header: `key=value,key=value`, percent-encoded. */
 const Pairs = z.string().transform((text, { addIssue }) => {
@@ -40,12 +38,10 @@ const Headers = Pairs.refine(
   'must be headers, e.g. authorization=Bearer%20secret',
 );
 
-/** The variables of every process that sends telemetry. */
+/** The variables of every process that sends telemetry, whichever kind. */
 export const OTLP_SHAPE = {
   OTEL_EXPORTER_OTLP_ENDPOINT: HttpUrl.optional(),
-  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: HttpUrl.optional(),
   OTEL_EXPORTER_OTLP_HEADERS: Headers.default(new Map()),
-  OTEL_METRIC_EXPORT_INTERVAL: z.coerce.number().int().min(100).max(3_600_000).default(60_000),
   OTEL_SERVICE_NAME: z.string().optional(),
   OTEL_RESOURCE_ATTRIBUTES: Pairs.default(new Map()),
 };
@@ -53,9 +49,8 @@ export const OTLP_SHAPE = {
 /** Those that may be read from files. */
 export const OTLP_SECRETS = ['OTEL_EXPORTER_OTLP_HEADERS'] as const;
 
+/** What every kind of telemetry is sent with. */
 export type OtlpConfig = {
-  /** Where metrics are sent, and how often, in milliseconds; undefined if they are not. */
-  readonly metrics: { readonly url: string; readonly intervalMs: number } | undefined;
   /** Returns the headers of each request. Secrets. */
   readonly headers: () => Readonly<Record<string, string>>;
   /** Uses the new content of OTEL_EXPORTER_OTLP_HEADERS_FILE when it changes. Returns an unsubscribe function. */
@@ -78,13 +73,7 @@ export const toOtlpConfig = (
     headers = next;
     return isNew;
   };
-  const metricsUrl = urlOf(
-    values.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,
-    values.OTEL_EXPORTER_OTLP_ENDPOINT,
-    'v1/metrics',
-  );
   return {
-    metrics: metricsUrl === undefined ? undefined : { url: metricsUrl, intervalMs: values.OTEL_METRIC_EXPORT_INTERVAL },
     headers: () => headers,
     watch: (log) => watchFiles(fileVariables(OTLP_SECRETS), { env, log, reload }),
     resource: {

@@ -1,9 +1,9 @@
 import cluster from 'node:cluster';
 import type { Log } from '../runtime/log.ts';
+import type { MetricsConfig } from './metrics/config.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import { pushMetrics } from './metrics/push.ts';
 import { watchNode } from './node-state.ts';
-import type { OtlpConfig } from './otlp.ts';
 import type { ProcessReport } from './status/describe.ts';
 import type { Readiness } from './status/readiness.ts';
 import { createStatusRecorder } from './status/recorder.ts';
@@ -14,7 +14,8 @@ import type { Tracing } from './traces/tracing.ts';
 export type TelemetryConfig = {
   /** The admin endpoints; undefined if they are off. */
   readonly admin: object | undefined;
-  readonly otlp: OtlpConfig;
+  /** How metrics are sent. Undefined if they are not. */
+  readonly metrics: MetricsConfig | undefined;
   /** How requests are traced. Undefined if they are not. */
   readonly traces: TracesConfig | undefined;
   readonly readiness: Readiness;
@@ -39,18 +40,16 @@ export type ReadReport = () => Omit<ProcessReport, 'status'>;
 
 /** Creates the stream of a process's events with those who listen to it, as far as somebody can read what they record. */
 export const startTelemetry = async (
-  { admin, otlp, traces, readiness, statusPage = false }: TelemetryConfig,
+  { admin, metrics: pushed, traces, readiness, statusPage = false }: TelemetryConfig,
   log: Log,
 ): Promise<RunningTelemetry> => {
   const telemetry = createTelemetry();
-  const node = admin || otlp.metrics || statusPage ? watchNode() : undefined;
+  const node = admin || pushed || statusPage ? watchNode() : undefined;
   if (node) telemetry.describe('node', node.state);
-  const metrics = admin || otlp.metrics ? createMetrics(telemetry) : undefined;
+  const metrics = admin || pushed ? createMetrics(telemetry) : undefined;
   // The primary process of a cluster sends the metrics of all workers.
   const stopPushing =
-    metrics && otlp.metrics && !cluster.isWorker
-      ? pushMetrics({ ...otlp.metrics, otlp, read: metrics.read, log })
-      : undefined;
+    metrics && pushed && !cluster.isWorker ? pushMetrics(pushed, { read: metrics.read, log }) : undefined;
   // Loaded only where it is on.
   const tracing = traces && (await import('./traces/tracing.ts')).startTracing(traces, { telemetry, log });
   const hasReport = admin !== undefined || statusPage || readiness !== 'process';

@@ -56,8 +56,13 @@ export type RequestScheduler = {
   readonly join: (priority: Priority, joining: Priority) => void;
   /** Estimates how long further requests of these operations would wait for their permits in total, in milliseconds. */
   readonly forecast: (requests: ReadonlyMap<string, number>) => number;
-  /** The error for an operation that its rate limits blocked at the last attempt; undefined if they did not. */
-  readonly rateLimitError: (operation: string) => UpstreamError | undefined;
+  /**
+   * Returns the error of a request that reached its caller's deadline while it was queued, and announces that it was not sent;
+   * undefined if rate limits did not block its operation at the last attempt.
+   */
+  readonly refuseLate: (
+    request: Pick<RequestToSchedule, 'operation' | 'batch' | 'requestStats'>,
+  ) => UpstreamError | undefined;
   /** Returns the numbers of queued and of running requests, and the maximum of the second. */
   readonly state: () => Pick<ProviderState, 'queued' | 'running' | 'concurrency'>;
 };
@@ -434,14 +439,18 @@ export const createRequestScheduler = ({
     }
   };
 
+  const announceRefusal = ({
+    operation,
+    batch,
+    requestStats,
+  }: Pick<RequestToSchedule, 'operation' | 'batch' | 'requestStats'>): void =>
+    emit({ type: 'provider.refusal', subgraph, operation, batch, reason: 'rate_limit' }, requestStats);
+
   const enqueueOrAnnounce = async (request: RequestToSchedule): Promise<Permit> => {
     try {
       return await enqueue(request);
     } catch (error) {
-      if (isUpstreamError(error, 'UPSTREAM_RATE_LIMITED')) {
-        const { operation, requestStats, batch } = request;
-        emit({ type: 'provider.refusal', subgraph, operation, batch, reason: 'rate_limit' }, requestStats);
-      }
+      if (isUpstreamError(error, 'UPSTREAM_RATE_LIMITED')) announceRefusal(request);
       throw error;
     }
   };
@@ -480,7 +489,11 @@ export const createRequestScheduler = ({
 
   return {
     forecast,
-    rateLimitError,
+    refuseLate: (request) => {
+      const error = rateLimitError(request.operation);
+      if (error) announceRefusal(request);
+      return error;
+    },
     state: () => ({ queued: waiting.size, running, concurrency }),
     join: (priority, joining) => {
       const { isBackground } = priority;

@@ -31,7 +31,7 @@ export type BatcherOptions<Key, Value> = {
   /** Sends one provider request. */
   readonly fetch: (keys: readonly Key[], options: RequestOptions) => Promise<BatchResult<Key, Value>>;
   /** Grants the permit of one request. More keys are collected meanwhile. */
-  readonly scheduler: Pick<RequestScheduler, 'acquireAhead' | 'join' | 'rateLimitError'>;
+  readonly scheduler: Pick<RequestScheduler, 'acquireAhead' | 'join' | 'refuseLate'>;
   /** Stores fetched values, by id. Until it resolves, their keys are not requested again. */
   readonly onResult?: ((fetched: ReadonlyMap<string, Fetched<Value>>) => Promise<void>) | undefined;
   /** A strictly monotonic clock; see `createMonotonicClock`. */
@@ -288,7 +288,9 @@ export const createBatcher = <Key, Value>({
         return await untilAborted(responses, { subgraph, operation, signal: options.signal });
       } catch (error) {
         const isQueued = joined.some(({ batch }) => batch.isQueued && batch.sentAt === undefined);
-        throw (isQueued && isUpstreamError(error, 'UPSTREAM_TIMEOUT') && scheduler.rateLimitError(operation)) || error;
+        const isLate = isQueued && isUpstreamError(error, 'UPSTREAM_TIMEOUT');
+        const { requestStats } = options;
+        throw (isLate && scheduler.refuseLate({ operation, batch: undefined, requestStats })) || error;
       } finally {
         for (const [index, inFlightKey] of joined.entries()) leave(keys[index]?.id ?? '', inFlightKey);
       }

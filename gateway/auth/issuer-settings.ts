@@ -2,7 +2,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { toRequirement } from '../../runtime/env.ts';
+import { HttpUrl, toRequirement } from '../../runtime/env.ts';
 
 /*
  * The settings of one issuer, by their names in `AUTH_CONFIG`. The variables `JWT_…` are the same settings of one more issuer.
@@ -34,7 +34,6 @@ const Names = z
   .transform((names) => names.map((name) => name.trim()).filter(Boolean))
   .refine((names) => names.length > 0, NAMES);
 
-const HttpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 const Claim = z.string().min(1, 'must be the name of a claim');
 
 /** The settings of one issuer. The paths of files are resolved by `readIssuer`. */

@@ -5,6 +5,7 @@ import { isUpstreamError } from '../../connectors/errors.ts';
 import { createHttpConnector } from '../../connectors/transports/http.ts';
 import { parseJson } from '../../connectors/transports/parse.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
+import { HttpUrl } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
 import { AuthenticationUnavailableError } from './unavailable.ts';
 
@@ -48,7 +49,6 @@ const MAX_RESPONSE_BYTES = 256 * 1024;
 /** Maximum number of requests that wait for one issuer. */
 const MAX_WAITING = 1_000;
 
-const HttpUrl = z.url({ protocol: /^https?$/ });
 const Discovery = z.object({ issuer: z.string(), jwks_uri: HttpUrl });
 const KeySet = z.object({ keys: z.array(z.looseObject({ kty: z.string() })) });
 

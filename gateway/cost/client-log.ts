@@ -1,8 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
+import { networkOf } from '../../runtime/network.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
-import { isNamed, networkOf } from './client.ts';
+import { isNamed } from './client.ts';
 
 /** Interval between log entries about one client, in milliseconds. */
 const LOG_EVERY_MS = 60_000;

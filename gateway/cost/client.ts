@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { isIPv6 } from 'node:net';
 import { LRUCache } from 'lru-cache';
 import type { Client } from '../../runtime/client-usage.ts';
+import { networkOf } from '../../runtime/network.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 
 /** Whether a client is a sender who has proved who they are. Others are told apart by their addresses. */
@@ -47,20 +47,3 @@ export const clientNameOf = (identity: Identity, namesIssuer: boolean): string =
 /** Returns a sender's subject, with the issuer of its token: subjects of different issuers may be the same. */
 export const subjectOfIssuer = ({ method, subject, claims }: Identity): string =>
   method === 'jwt' ? `${claims['iss']}#${subject}` : subject;
-
-/** Returns the part of an address that one client cannot change: providers assign each customer a /64 or more. */
-export const networkOf = (address: string): string => {
-  const [host = ''] = address.split('%');
-  if (!isIPv6(host)) return host;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1];
-  if (mapped !== undefined) return mapped;
-  const [head = '', tail] = host.split('::');
-  const groupsOf = (text: string | undefined) => (text ? text.split(':') : []);
-  // An embedded IPv4 address stands for two groups.
-  const after = groupsOf(tail).flatMap((group) => (group.includes('.') ? ['0', '0'] : [group]));
-  const before = groupsOf(head);
-  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
-  const groups = [...before, ...Array<string>(zeros).fill('0'), ...after];
-  const network = groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
-  return `${network.join(':')}::/64`;
-};

@@ -1,10 +1,11 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { monotonicNow } from '../../runtime/clock.ts';
+import { networkOf } from '../../runtime/network.ts';
 import { isDisconnected } from '../../runtime/race-abort.ts';
 import { outcomeOf } from '../../subgraphs/kit/outcome.ts';
 import type { OperationEvent } from '../../telemetry/events.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import { clientNameOf, networkOf } from '../cost/client.ts';
+import { clientNameOf } from '../cost/client.ts';
 import { countCalls } from '../cost/count-calls.ts';
 import type { RequestContext } from './context.ts';
 

@@ -8,6 +8,7 @@ import { appendHeader } from '../../runtime/append-header.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { createHttpApp, type Health, requestSignal } from '../../runtime/http-app.ts';
 import { createLog } from '../../runtime/log.ts';
+import { networkOf } from '../../runtime/network.ts';
 import { sendError, sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
@@ -18,7 +19,7 @@ import type { Tenants } from '../../subgraphs/kit/tenants.ts';
 import { createRequestLog } from '../../telemetry/request-log.ts';
 import type { ReadReport } from '../../telemetry/start.ts';
 import type { ProcessReport } from '../../telemetry/status/describe.ts';
-import { assessReadiness, type Readiness } from '../../telemetry/status/readiness.ts';
+import { createReadiness, type Readiness } from '../../telemetry/status/readiness.ts';
 import { createStatusRoutes } from '../../telemetry/status/routes.ts';
 import type { RequestTrace } from '../../telemetry/traces/request-trace.ts';
 import { readTraceParent } from '../../telemetry/traces/trace-context.ts';
@@ -27,7 +28,6 @@ import { authenticatesRequests } from '../auth/auth-config.ts';
 import { createAuthorizer } from '../auth/authorizer.ts';
 import { loadPolicies } from '../auth/policies.ts';
 import { chooseTenant } from '../auth/tenant.ts';
-import { networkOf } from '../cost/client.ts';
 import { type Admitted, rateLimitHeaders } from '../cost/client-limits.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { RATE_LIMIT_HEADERS } from '../cost/rate-limit-headers.ts';
@@ -127,7 +127,9 @@ const openGatewayServer = async (
     plugins: audit ? [audit.plugin] : [],
   });
   opened.push(() => apollo.stop());
-  const readiness = () => (statusSources ? assessReadiness(config.readiness, statusSources.report()) : {});
+  const readiness: () => Partial<Health> = statusSources
+    ? createReadiness(config.readiness, statusSources.report)
+    : () => ({});
   const details = () => ({ ...health(), ...audit?.health(), ...readiness() });
   const { app, status, listen, close } = createHttpApp({
     log,

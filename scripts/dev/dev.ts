@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createServer } from 'vite';
+import { withAdminEndpoints } from '../../gateway/start.ts';
 import { type BundledGraphParts, startBundledGraph } from '../../gateway/supergraph/bundled-graph.ts';
 import { CompositionError, updateSupergraphFiles } from '../../gateway/supergraph/compose.ts';
 import { ConfigError, type Env } from '../../runtime/env.ts';
@@ -33,10 +34,12 @@ export const startDev = async (env: Env): Promise<Running> => {
   // Files may have changed while this was not running.
   await updateFiles();
   let apply: (next: BundledGraphParts) => void = () => {};
-  const gateway = await startBundledGraph(env, (change) => {
-    apply = change;
-    return () => {};
-  });
+  const gateway = await withAdminEndpoints(
+    await startBundledGraph(env, (change) => {
+      apply = change;
+      return () => {};
+    }),
+  );
   const page = await createServer({
     configFile: join(ROOT, 'clients/web/vite.config.ts'),
     configLoader: 'native',
@@ -84,6 +87,7 @@ export const startDev = async (env: Env): Promise<Running> => {
       `The graph:             ${gateway.url}/graphql`,
       `The explorer:          ${gateway.url}/graphiql`,
       `The page, as you edit: ${page.resolvedUrls?.local[0]}`,
+      ...(gateway.adminUrl ? [`Admin endpoints:       ${gateway.adminUrl}`] : []),
       'Watching subgraphs/, clients/ and supergraph.yaml.',
     ].join('\n'),
   );

@@ -12,6 +12,7 @@ import { createHttpApp, type Health, requestSignal } from '../../runtime/http-ap
 import type { Refusal } from '../../runtime/http-errors.ts';
 import type { HttpLimits } from '../../runtime/http-limits.ts';
 import type { Log } from '../../runtime/log.ts';
+import { networkOf } from '../../runtime/network.ts';
 import { sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { createTelemetry, type Telemetry } from '../../telemetry/telemetry.ts';
@@ -154,7 +155,7 @@ export const serve = async (
     telemetry.emit({
       type: 'refusal',
       code,
-      network: ip ?? '',
+      network: networkOf(ip ?? ''),
       traceId: readTraceParent(headers['traceparent'])?.traceId,
     }),
   );

@@ -1,33 +1,34 @@
 import type { Log } from '../../runtime/log.ts';
-import { createErrorLog } from '../error-log.ts';
+import { createFailureLog } from '../failure-log.ts';
 import { waitForLastExport } from '../last-export.ts';
-import type { OtlpConfig } from '../otlp.ts';
+import type { MetricsConfig } from './config.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export type PushOptions = {
-  readonly url: string;
-  readonly intervalMs: number;
-  readonly otlp: OtlpConfig;
+  /** Reads the metrics of the process, or those of all workers of a cluster. */
   readonly read: () => Snapshot | Promise<Snapshot>;
   readonly log: Log;
 };
-
-/** Timeout of one export with its retries, in milliseconds. */
-const TIMEOUT_MS = 10_000;
 
 /**
  * Sends metrics to an OpenTelemetry collector, at intervals. While the collector does not answer, nothing is queued: the values are
  * sums since the start, so that a later export includes what an earlier one could not send. Returns a function that sends them a
  * last time and ends it.
  */
-export const pushMetrics = ({ url, intervalMs, otlp, read, log }: PushOptions): (() => Promise<void>) => {
+export const pushMetrics = (
+  { url, intervalMs, headers, watch, resource }: MetricsConfig,
+  { read, log }: PushOptions,
+): (() => Promise<void>) => {
   const startedAt = Date.now();
-  const failed = createErrorLog(log, 'Metrics cannot be sent (OTEL_EXPORTER_OTLP_ENDPOINT).');
+  const failed = createFailureLog(log, {
+    message: 'Metrics cannot be sent (OTEL_EXPORTER_OTLP_ENDPOINT).',
+    count: 'exports',
+  });
   let exporting: Promise<void> | undefined;
   let opened: Promise<Exporter> | undefined;
 
   const open = () => {
-    opened ??= openExporter(url, otlp.headers);
+    opened ??= openExporter({ url, headers });
     return opened;
   };
 
@@ -35,7 +36,7 @@ export const pushMetrics = ({ url, intervalMs, otlp, read, log }: PushOptions): 
     try {
       const { send, toResourceMetrics } = await open();
       const snapshot = await read();
-      await send(toResourceMetrics(snapshot, { startedAt, now: Date.now(), resource: otlp.resource }));
+      await send(toResourceMetrics(snapshot, { startedAt, now: Date.now(), resource }));
     } catch (error) {
       failed(error);
     } finally {
@@ -43,7 +44,7 @@ export const pushMetrics = ({ url, intervalMs, otlp, read, log }: PushOptions): 
     }
   };
 
-  const stopWatching = otlp.watch(log);
+  const stopWatching = watch(log);
   const timer = setInterval(() => {
     exporting ??= exportOnce();
   }, intervalMs).unref();
@@ -58,22 +59,18 @@ export const pushMetrics = ({ url, intervalMs, otlp, read, log }: PushOptions): 
 
 type Exporter = Awaited<ReturnType<typeof openExporter>>;
 
-/** Loads OpenTelemetry's exporter. Every option is given: it would otherwise read the environment. */
-const openExporter = async (url: string, headers: OtlpConfig['headers']) => {
-  const [{ AggregationTemporalityPreference, OTLPMetricExporter }, { CompressionAlgorithm }, { toResourceMetrics }] =
+/** Loads OpenTelemetry's packages. */
+const openExporter = async (options: Pick<MetricsConfig, 'url' | 'headers'>) => {
+  const [{ JsonMetricsSerializer, MetricsExporterMetricsHelper }, { createOtlpExporter }, { toResourceMetrics }] =
     await Promise.all([
-      import('@opentelemetry/exporter-metrics-otlp-http'),
-      import('@opentelemetry/otlp-exporter-base'),
+      import('@opentelemetry/otlp-transformer'),
+      import('../otlp-exporter.ts'),
       import('./export.ts'),
     ]);
-  const exporter = new OTLPMetricExporter({
-    url,
-    headers: async () => ({ ...headers() }),
-    timeoutMillis: TIMEOUT_MS,
-    compression: CompressionAlgorithm.NONE,
-    concurrencyLimit: 1,
-    httpAgentOptions: { keepAlive: true },
-    temporalityPreference: AggregationTemporalityPreference.CUMULATIVE,
+  const exporter = createOtlpExporter({
+    ...options,
+    serializer: JsonMetricsSerializer,
+    counter: MetricsExporterMetricsHelper,
   });
   return {
     toResourceMetrics,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { monotonicNow } from '../../runtime/clock.ts';
 import type { Health } from '../../runtime/http-app.ts';
 import { findDown, type ProcessReport } from './describe.ts';
 
@@ -22,17 +23,33 @@ export const readinessProblem = (readiness: Readiness, subgraphs: readonly strin
     ? undefined
     : `READINESS: must be process, providers, or a list of: ${subgraphs.join(', ')}`;
 
+/** How long an assessment holds, in milliseconds: everybody may ask, and reading the report takes a part of a millisecond. */
+const HOLDS_MS = 1_000;
+
 /**
- * Returns what outages of providers mean for `/health/ready`. `degraded` names the subgraphs whose provider is down; the process
- * still serves the others, and what it has cached. `status` is `unavailable` if such an outage counts.
+ * Creates a function that returns what outages of providers mean for `/health/ready`, by the report of the last second. `degraded`
+ * names the subgraphs whose provider is down; the process still serves the others, and what it has cached. `status` is
+ * `unavailable` if such an outage counts.
  */
-export const assessReadiness = (
+export const createReadiness = (
   readiness: Readiness,
-  report: Pick<ProcessReport, 'record' | 'state'>,
-): Partial<Health> => {
-  const degraded = findDown(report);
-  if (degraded.length === 0) return {};
-  const isUnavailable =
-    readiness === 'providers' || (readiness !== 'process' && degraded.some((subgraph) => readiness.has(subgraph)));
-  return { ...(isUnavailable && { status: 'unavailable' }), degraded };
+  read: () => Pick<ProcessReport, 'record' | 'state'>,
+): (() => Partial<Health>) => {
+  const assess = (): Partial<Health> => {
+    const degraded = findDown(read());
+    if (degraded.length === 0) return {};
+    const isUnavailable =
+      readiness === 'providers' || (readiness !== 'process' && degraded.some((subgraph) => readiness.has(subgraph)));
+    return { ...(isUnavailable && { status: 'unavailable' }), degraded };
+  };
+  let last: Partial<Health> = {};
+  let assessedAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = monotonicNow();
+    if (now - assessedAt >= HOLDS_MS) {
+      last = assess();
+      assessedAt = now;
+    }
+    return last;
+  };
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { HttpUrl } from '../../runtime/env.ts';
 import { type OTLP_SHAPE, type OtlpConfig, urlOf } from '../otlp.ts';
 
 /** OpenTelemetry's samplers that need no server of their own. */
@@ -16,13 +17,13 @@ export type SamplerName = (typeof SAMPLERS)[number];
 /** The variables of every process that sends traces, beside those in `OTLP_SHAPE`. */
 export const TRACES_SHAPE = {
   OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none']).default('otlp'),
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: HttpUrl.optional(),
   OTEL_TRACES_SAMPLER: z.enum(SAMPLERS).default('parentbased_always_on'),
   OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1),
   SLOW_REQUEST_MS: z.coerce.number().int().positive().default(2_000),
 };
 
-export type TracesConfig = Pick<OtlpConfig, 'headers' | 'watch' | 'resource'> & {
+export type TracesConfig = OtlpConfig & {
   /** Where traces are sent. */
   readonly url: string;
   readonly sampler: SamplerName;
@@ -35,14 +36,12 @@ export type TracesConfig = Pick<OtlpConfig, 'headers' | 'watch' | 'resource'> & 
 type Values = z.output<z.ZodObject<typeof OTLP_SHAPE & typeof TRACES_SHAPE>>;
 
 /** Returns how the process traces requests; undefined if it does not. */
-export const toTracesConfig = (values: Values, { headers, watch, resource }: OtlpConfig): TracesConfig | undefined => {
+export const toTracesConfig = (values: Values, otlp: OtlpConfig): TracesConfig | undefined => {
   const url = urlOf(values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, values.OTEL_EXPORTER_OTLP_ENDPOINT, 'v1/traces');
   if (url === undefined || values.OTEL_TRACES_EXPORTER === 'none') return undefined;
   return {
+    ...otlp,
     url,
-    headers,
-    watch,
-    resource,
     sampler: values.OTEL_TRACES_SAMPLER,
     ratio: values.OTEL_TRACES_SAMPLER_ARG,
     slowMs: values.SLOW_REQUEST_MS,

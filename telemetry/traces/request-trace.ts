@@ -63,7 +63,7 @@ export type RequestTraceOptions = {
  * request has one while tracing is on.
  */
 export class RequestTrace implements RequestListener {
-  readonly request: TracedRequest;
+  readonly request: Omit<TracedRequest, 'headers'>;
   readonly parent: TraceParent | undefined;
   readonly traceId: string;
   readonly state: string | undefined;
@@ -80,12 +80,13 @@ export class RequestTrace implements RequestListener {
   #response: TracedResponse | undefined;
   #hasEnded = false;
 
-  constructor(request: TracedRequest, options: RequestTraceOptions) {
+  constructor({ headers, ...request }: TracedRequest, options: RequestTraceOptions) {
+    // Without its headers: a trace may be kept long after the request, and they contain credentials.
     this.request = request;
     this.#options = options;
-    this.parent = readTraceParent(request.headers['traceparent']);
+    this.parent = readTraceParent(headers['traceparent']);
     this.traceId = this.parent?.traceId ?? createTraceId();
-    this.state = this.parent && readTraceState(request.headers['tracestate']);
+    this.state = this.parent && readTraceState(headers['tracestate']);
     this.isSampled = options.isSampled(this.traceId, this.parent);
   }
 

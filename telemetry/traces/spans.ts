@@ -1,5 +1,6 @@
 import { SpanKind } from '@opentelemetry/api';
 import type { BatchEvent, FetchEvent, PermitEvent, PlanEvent, ProviderRequestEvent } from '../events.ts';
+import { findFailure } from './client-faults.ts';
 import type { RequestTrace, TracedResponse } from './request-trace.ts';
 import type { MaybeAttributes, SpanData } from './span.ts';
 
@@ -17,7 +18,8 @@ export type SpanIds = Pick<SpanData, 'spanId' | 'parentId'>;
 /** The span of a request that this process serves. */
 export const rootSpan = (trace: RequestTrace, { status, isSent, endedAt }: TracedResponse): SpanData => {
   const { request, parent, operation } = trace;
-  const [code] = operation?.codes ?? [];
+  const codes = operation?.codes ?? [];
+  const failure = findFailure(codes) ?? (status >= 500 ? String(status) : undefined);
   return {
     name: `${request.method} ${request.route}`,
     kind: SpanKind.SERVER,
@@ -26,9 +28,9 @@ export const rootSpan = (trace: RequestTrace, { status, isSent, endedAt }: Trace
     isParentRemote: true,
     startedAt: request.startedAt,
     endedAt,
-    error: code ?? (status >= 500 ? String(status) : undefined),
+    error: failure ?? codes[0],
     // By the conventions, a request that is the client's fault has not failed.
-    isFailed: status < 400 || status >= 500,
+    isFailed: failure !== undefined,
     attributes: {
       'http.request.method': request.method,
       'http.route': request.route,
@@ -39,7 +41,7 @@ export const rootSpan = (trace: RequestTrace, { status, isSent, endedAt }: Trace
       'graphql.operation.type': operation?.kind,
       'tributary.operation.hash': operation?.hash,
       'tributary.outcome': operation?.outcome,
-      'tributary.error.codes': operation && operation.codes.length > 0 ? [...operation.codes] : undefined,
+      'tributary.error.codes': codes.length > 0 ? [...codes] : undefined,
       'tributary.stale': operation?.stale || undefined,
       'tributary.disconnected': isSent ? undefined : true,
     },
@@ -62,7 +64,8 @@ export const fetchSpan = (event: FetchEvent, ids: SpanIds): SpanData => ({
   kind: event.isRemote ? SpanKind.CLIENT : SpanKind.INTERNAL,
   startedAt: event.startedAt,
   endedAt: event.startedAt + event.durationMs,
-  error: event.codes[0],
+  error: findFailure(event.codes) ?? event.codes[0],
+  isFailed: findFailure(event.codes) !== undefined,
   attributes: {
     'http.request.method': event.isRemote ? 'POST' : undefined,
     'tributary.subgraph': event.subgraph,

@@ -4,6 +4,7 @@ import type { Log } from '../../runtime/log.ts';
 import type { ProviderRequestEvent } from '../events.ts';
 import { createRateBound } from '../rate-bound.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { findFailure } from './client-faults.ts';
 import type { TracesConfig } from './config.ts';
 import { createSpanQueue } from './exporter.ts';
 import { toRequestSpans } from './request-spans.ts';
@@ -41,7 +42,7 @@ export const startTracing = (config: TracesConfig, { telemetry, log }: { telemet
   };
 
   const exportRequest = (trace: RequestTrace, response: TracedResponse): void => {
-    const isFailed = response.status >= 500 || (trace.operation?.codes.length ?? 0) > 0;
+    const isFailed = response.status >= 500 || findFailure(trace.operation?.codes ?? []) !== undefined;
     const isSlow = response.endedAt - trace.request.startedAt >= config.slowMs;
     if (!trace.isSampled && !((isFailed || isSlow) && takeNotable())) return;
     trace.isExported = true;

@@ -5,6 +5,7 @@ import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import { createProvider } from '../../connectors/provider.ts';
 import { byKey, operation } from '../../connectors/reads/read.ts';
 import { address, readSettings, url } from '../../connectors/settings.ts';
+import { createTelemetry } from '../../telemetry/telemetry.ts';
 import { startHttpServer } from '../helpers/http-server.ts';
 
 /* The permit of a batch, with one request at a time. */
@@ -51,13 +52,17 @@ afterEach(async () => {
 
 const start = async () => {
   const seen: string[] = [];
+  const telemetry = createTelemetry();
   const server = await startHttpServer((request, response) => {
     seen.push(String(request.url));
     response.end('{}');
   });
   closing.push(server.close);
   const settings = readSettings(shelf, { SHELF_BASE_URL: server.url });
-  const provider = createProvider(createInfrastructure({ cacheBytes: 0 }), shelf, { subgraph: 'shelf', settings });
+  const provider = createProvider(createInfrastructure({ cacheBytes: 0, telemetry }), shelf, {
+    subgraph: 'shelf',
+    settings,
+  });
   closing.push(provider.close);
   const { readers } = provider.connect();
   /** Reads a key for a caller whose deadline is before the end of the rate limit's window. */
@@ -66,11 +71,25 @@ const start = async () => {
     const [result] = await readers[name].load(['a'], { priority });
     return result;
   };
-  return { seen, load };
+  return { seen, load, readers, telemetry };
 };
 
 const READ = { value: 'a' };
 const REJECTED = { code: 'UPSTREAM_RATE_LIMITED', details: { operation: '/items' } };
+
+test('a batch that waits when its caller reaches the deadline is announced as not sent', async () => {
+  const { readers, telemetry } = await start();
+  const late = new AbortController();
+  const priority = { deadlineAt: Number.POSITIVE_INFINITY, isBackground: false, flow: {} };
+  const refusals: unknown[] = [];
+  telemetry.listen({ on: (event) => void (event.type === 'provider.refusal' && refusals.push(event)) });
+  for (let index = 0; index < 4; index += 1) await readers.items.load(['a'], { priority });
+  const loading = readers.items.load(['a'], { priority, signal: late.signal });
+  await expect.poll(() => telemetry.state().providers[0]?.queued).toBe(1);
+  late.abort(new DOMException('The request timed out.', 'TimeoutError'));
+  await expect(loading).rejects.toMatchObject(REJECTED);
+  expect(refusals).toMatchObject([{ subgraph: 'shelf', operation: '/items', reason: 'rate_limit' }]);
+});
 
 test('a batch of one request takes one slot', async () => {
   const { load, seen } = await start();

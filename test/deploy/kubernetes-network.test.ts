@@ -24,7 +24,7 @@ const OUTSIDE: Readonly<Record<string, End>> = {
   'managed Redis': { address: '10.0.0.30' },
 };
 
-const PORTS = ['http', 'admin', 'redis', 53, 80, 443, 4011, 6379];
+const PORTS = ['http', 'admin', 'redis', 53, 80, 443, 4011, 4318, 6379];
 
 const SUBGRAPHS = subgraphs.map(({ name }) => `${name}-subgraph`);
 const GRAPH = ['gateway', ...SUBGRAPHS];
@@ -48,6 +48,7 @@ const EXPECTED = {
     ...IN_EVERY_BUILD,
     ...INTERNET,
     ...GRAPH.map((pod) => `${pod} → managed Redis: 6379`),
+    ...GRAPH.map((pod) => `${pod} → monitoring: 4318`),
   ],
 };
 

@@ -1,10 +1,12 @@
 import { EventEmitter } from 'node:events';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { inspect } from 'node:util';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { createLog } from '../../runtime/log.ts';
-import type { BatchEvent, ProviderRequestEvent } from '../../telemetry/events.ts';
+import { createLog, type Log } from '../../runtime/log.ts';
+import type { BatchEvent, OperationEvent, ProviderRequestEvent } from '../../telemetry/events.ts';
+import { createRequestLog, MAX_CHEAP } from '../../telemetry/request-log.ts';
 import { createTelemetry } from '../../telemetry/telemetry.ts';
-import { MAX_QUEUED } from '../../telemetry/traces/exporter.ts';
+import { MAX_BATCH, MAX_QUEUED } from '../../telemetry/traces/exporter.ts';
 import { MAX_EVENTS, type RequestTrace } from '../../telemetry/traces/request-trace.ts';
 import { MAX_NOTABLE } from '../../telemetry/traces/sampling.ts';
 import { MAX_LINKS } from '../../telemetry/traces/shared-requests.ts';
@@ -19,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => collector.close());
 
-const start = (sampler: 'always_on' | 'always_off' = 'always_on') => {
+const start = (sampler: 'always_on' | 'always_off' = 'always_on', log: Log = createLog('silent')) => {
   const telemetry = createTelemetry();
   const tracing = startTracing(
     {
@@ -31,12 +33,12 @@ const start = (sampler: 'always_on' | 'always_off' = 'always_on') => {
       ratio: 1,
       slowMs: 60_000,
     },
-    { telemetry, log: createLog('silent') },
+    { telemetry, log },
   );
-  const begin = (statusCode = 200) => {
+  const begin = (statusCode = 200, headers: Readonly<Record<string, string>> = {}) => {
     const response = Object.assign(new EventEmitter(), { statusCode, writableFinished: true });
     const request = {
-      headers: {},
+      headers,
       method: 'POST',
       route: '/graphql',
       scheme: 'http',
@@ -111,6 +113,64 @@ test('only so many spans wait for the collector', async () => {
   await expect.poll(() => collector.spans().some(({ name }) => name === 'last'), { timeout: 60_000 }).toBe(true);
   // A batch can be on its way beside those in the queue.
   expect(collector.spans().length - before).toBeLessThan(1.25 * MAX_QUEUED);
+});
+
+test('spans that are dropped because too many wait are counted in the log, once a minute', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const log = createLog('silent');
+  const entries: unknown[] = [];
+  log.warn = (entry: unknown) => void entries.push(entry);
+  const { telemetry, close } = start('always_on', log);
+  const total = 3 * MAX_QUEUED;
+  for (let count = 0; count < total; count += 1) telemetry.emit(providerRequest());
+  vi.advanceTimersByTime(60_000);
+  vi.useRealTimers();
+  // One batch is on its way.
+  const dropped = total - MAX_QUEUED - MAX_BATCH;
+  expect(entries).toEqual([
+    { spans: 1, why: 'queue_full' },
+    { spans: dropped - 1, why: 'queue_full' },
+  ]);
+  await close();
+});
+
+test('of requests that cost nothing to send, only so many are logged, and the others counted', () => {
+  const log = createLog('silent');
+  const lines: Record<string, unknown>[] = [];
+  log.info = (line: object) => void lines.push({ ...line });
+  const telemetry = createTelemetry();
+  onTestFinished(telemetry.listen(createRequestLog({ share: 1, slowMs: 60_000, log })));
+  const failed = (name: string): OperationEvent => ({
+    type: 'operation',
+    operationName: 'Invalid',
+    kind: undefined,
+    hash: undefined,
+    traceId: undefined,
+    client: { id: 'id', name, network: '127.0.0.1' },
+    outcome: 'error',
+    codes: ['GRAPHQL_VALIDATION_FAILED'],
+    stale: 0,
+    calls: new Map(),
+    callStats: [],
+    startedAt: monotonicNow(),
+    durationMs: 1,
+  });
+  const total = 20 * MAX_CHEAP.atOnce;
+  for (let count = 0; count < total; count += 1) telemetry.emit(failed('anonymous'));
+  expect(lines.length).toBeGreaterThanOrEqual(MAX_CHEAP.atOnce);
+  expect(lines.length).toBeLessThan(total / 2);
+  const before = lines.length;
+  for (let count = 0; count < MAX_CHEAP.atOnce; count += 1) telemetry.emit(failed('api-key:web'));
+  expect(lines).toHaveLength(before + MAX_CHEAP.atOnce);
+});
+
+test('a trace keeps no headers of its request', async () => {
+  const { begin, close } = start();
+  onTestFinished(close);
+  const { trace } = begin(200, { authorization: 'a-secret', traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` });
+  expect(trace.parent?.spanId).toBe('b'.repeat(16));
+  expect(inspect(trace, { depth: null, showHidden: true })).not.toContain('a-secret');
 });
 
 test('of the requests that are not sampled, only so many are exported for their errors', async () => {

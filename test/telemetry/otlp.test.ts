@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import type { ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -169,9 +169,50 @@ describe('a collector that fails', () => {
   });
 });
 
+test('variables of OpenTelemetry that are not documented have no effect', async () => {
+  const received = new Map<string | undefined, IncomingHttpHeaders>();
+  const { url, close } = await startHttpServer((request, response) => {
+    request.resume();
+    received.set(request.url, request.headers);
+    response.end('{}');
+  });
+  onTestFinished(close);
+  const spawned = startProcess(['node', 'gateway/main.ts'], {
+    PORT: '0',
+    ...REMOTE,
+    OTEL_EXPORTER_OTLP_ENDPOINT: url,
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-scope=shop',
+    OTEL_EXPORTER_OTLP_METRICS_HEADERS: 'x-other=yes',
+    OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'x-other=yes',
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
+  });
+  onTestFinished(spawned.stop);
+  const gateway = () => /answers at (\S+)/.exec(spawned.output())?.[1];
+  await expect.poll(gateway, { timeout: 60_000 }).toBeDefined();
+  await createAsk(gateway() ?? '')('{ __typename }');
+  await spawned.stop();
+  expect([...received.keys()].sort()).toEqual(['/v1/metrics', '/v1/traces']);
+  for (const headers of received.values()) {
+    expect(headers).toMatchObject({ 'x-scope': 'shop', 'content-type': 'application/json' });
+    expect(headers).not.toHaveProperty('x-other');
+    expect(headers).not.toHaveProperty('content-encoding');
+  }
+});
+
+test('traces and metrics are sent independently of each other', async () => {
+  const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' };
+  const traces = await start({ ...endpoint, OTEL_METRICS_EXPORTER: 'none' });
+  expect(traces.config.traces?.url).toBe('http://127.0.0.1:1/v1/traces');
+  expect(traces.config.metrics).toBeUndefined();
+  expect(traces.metrics).toBeUndefined();
+  const metrics = await start({ ...endpoint, OTEL_TRACES_EXPORTER: 'none' });
+  expect(metrics.config.traces).toBeUndefined();
+  expect(metrics.config.metrics?.url).toBe('http://127.0.0.1:1/v1/metrics');
+});
+
 test('nothing is sent unless an endpoint is set', async () => {
   const gateway = await start({ OTEL_SERVICE_NAME: 'graph', OTEL_EXPORTER_OTLP_HEADERS: 'x-scope=shop' });
-  expect(gateway.config.otlp.metrics).toBeUndefined();
+  expect(gateway.config.metrics).toBeUndefined();
   expect(gateway.metrics).toBeUndefined();
 });
 

@@ -6,6 +6,7 @@ import type { FetchEvent, OperationEvent, ProviderRequestEvent, TelemetryEvent }
 import { startTelemetry } from '../../telemetry/start.ts';
 import { describeStatus, findDown } from '../../telemetry/status/describe.ts';
 import type { Status } from '../../telemetry/status/format.ts';
+import { createReadiness } from '../../telemetry/status/readiness.ts';
 import { createStatusRecorder } from '../../telemetry/status/recorder.ts';
 import { createTelemetry } from '../../telemetry/telemetry.ts';
 
@@ -259,8 +260,19 @@ test('several processes are added up, and the oldest stale value is the oldest o
   expect(status.processes.map(({ status: state }) => state)).toEqual(['ok', 'ok', 'unresponsive']);
 });
 
+test('readiness reads the report at most once a second', () => {
+  let reads = 0;
+  const { report } = startRecording();
+  const assess = createReadiness('providers', () => {
+    reads += 1;
+    return report();
+  });
+  for (let count = 0; count < 1_000; count += 1) expect(assess()).toEqual({});
+  expect(reads).toBeLessThan(100);
+});
+
 test('nothing is recorded where nobody can see it', async () => {
-  const off = { admin: undefined, otlp: { metrics: undefined } as never, traces: undefined };
+  const off = { admin: undefined, metrics: undefined, traces: undefined };
   const log = createLog('silent');
   expect((await startTelemetry({ ...off, readiness: 'process' }, log)).report).toBeUndefined();
   const { telemetry, report, close } = await startTelemetry({ ...off, readiness: 'providers' }, log);

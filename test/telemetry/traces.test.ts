@@ -236,6 +236,27 @@ test('a request with errors is an error with their codes', async () => {
   });
 });
 
+test('an error that is the client’s fault is none of the server, also in a response with data', async () => {
+  const { traceId, headers } = createCaller();
+  const { status, errors } = await stack.ask(
+    'query Faulty { payments(first: -1) { edges { cursor } } product(sku: "OABR-S") { sku } }',
+    undefined,
+    { headers },
+  );
+  expect([status, errors?.[0]?.extensions?.['code']]).toEqual([200, 'BAD_USER_INPUT']);
+  expect(only(await spansOf(traceId), isRoot)).toMatchObject({
+    status: { code: 0 },
+    attributes: { 'http.response.status_code': 200, 'error.type': 'BAD_USER_INPUT' },
+  });
+  // It takes no place among the traces that are exported for their errors.
+  const unsampled = createCaller(false);
+  await stack.ask('{ payments(first: -1) { edges { cursor } } }', undefined, { headers: unsampled.headers });
+  const next = createCaller();
+  await stack.ask('{ __typename }', undefined, { headers: next.headers });
+  await spansOf(next.traceId);
+  expect(collector.trace(unsampled.traceId)).toEqual([]);
+});
+
 test('a refused request is no failure of the server', async () => {
   const [invalid, refused] = [createCaller(), createCaller()];
   await stack.ask('{ nothing }', undefined, invalid);
