@@ -62,6 +62,7 @@ const createEvents = (): TelemetryEvent[] => {
           entities: 1,
           errors: 0,
           codes: [],
+          isAborted: false,
         }) as const,
     ),
     {

@@ -124,6 +124,8 @@ export type FetchEvent = {
   readonly errors: number;
   /** The codes of its errors, each once. */
   readonly codes: readonly string[];
+  /** Whether the client request had ended before: its deadline had passed, or its client had left. */
+  readonly isAborted: boolean;
   readonly startedAt: number;
   readonly durationMs: number;
 };

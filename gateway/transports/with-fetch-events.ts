@@ -26,6 +26,7 @@ export const withFetchEvents = (subgraph: string, transport: Transport, { emit }
           entities,
           errors: response.errors?.length ?? 0,
           codes: response.errors ? codesOf(response.errors) : NONE,
+          isAborted: context.options.signal.aborted,
           startedAt,
           durationMs: monotonicNow() - startedAt,
         },

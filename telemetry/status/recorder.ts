@@ -1,6 +1,6 @@
 import { monotonicNow } from '../../runtime/clock.ts';
 import { FAILURE_CODES } from '../error-codes.ts';
-import type { OperationEvent, TelemetryEvent } from '../events.ts';
+import type { FetchEvent, OperationEvent, TelemetryEvent } from '../events.ts';
 import type { TelemetryListener } from '../telemetry.ts';
 import { bucketOf, LATENCY_BUCKETS } from './latency.ts';
 import { StepRing } from './step-ring.ts';
@@ -94,6 +94,15 @@ const REFUSED = {
   circuit_open: SUBGRAPH.refusedByBreaker,
   budget: SUBGRAPH.refusedByBudget,
 } as const;
+
+/**
+ * Returns the code that tells most of the subgraph. A fetch that ended with its client request shows nothing, and a credential that
+ * is missing or rejected may be that of one tenant.
+ */
+const codeOf = ({ codes, isAborted }: FetchEvent): string | undefined => {
+  const code = codes.find((one) => FAILURE_CODES.has(one)) ?? codes[0];
+  return code !== undefined && (isAborted || code === 'UPSTREAM_UNAUTHORIZED') ? 'UPSTREAM_CANCELLED' : code;
+};
 
 /** Requests to a provider, or fetches from a subgraph. */
 class RecordedFlow {
@@ -201,8 +210,7 @@ export const createStatusRecorder = (now: () => number = monotonicNow): StatusRe
       case 'fetch': {
         const recorded = subgraphOf(event.subgraph);
         recorded.fetches ??= new RecordedFlow();
-        const code = event.codes.find((one) => FAILURE_CODES.has(one)) ?? event.codes[0];
-        recorded.fetches.count(event.startedAt + event.durationMs, event.durationMs, code);
+        recorded.fetches.count(event.startedAt + event.durationMs, event.durationMs, codeOf(event));
         return;
       }
       case 'cache.read': {

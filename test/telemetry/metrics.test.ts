@@ -294,7 +294,7 @@ test('a client that leaves the queue is not refused', async () => {
   await expect.poll(queued).toBe(0);
   const ofStatus = { http_response_status_code: '499' };
   await expect.poll(async () => (await read()).value('http_server_request_duration_seconds_count', ofStatus)).toBe(1);
-  expect((await read()).all('tributary_request_refusals_total')).toEqual([]);
+  expect((await read()).all('tributary_request_refusals_total').filter(({ value }) => value > 0)).toEqual([]);
   gate.resolve();
   await running;
 });

@@ -67,6 +67,7 @@ const FETCH: FetchEvent = {
   entities: 0,
   errors: 0,
   codes: [],
+  isAborted: false,
   startedAt: 0,
   durationMs: 10,
 };
@@ -150,11 +151,30 @@ test.each(['UPSTREAM_OUTCOME_UNKNOWN', 'OVERLOADED', 'INTERNAL_SERVER_ERROR'])(
     const { emit, down } = startRecording();
     const fetched = { type: 'fetch', subgraph: 'payments', query: '', isRemote: true, spanId: undefined } as const;
     for (let index = 0; index < 5; index += 1) {
-      emit({ ...fetched, entities: 0, errors: 2, codes: ['BAD_USER_INPUT', code], startedAt: START, durationMs: 1 });
+      emit({
+        ...fetched,
+        entities: 0,
+        errors: 2,
+        codes: ['BAD_USER_INPUT', code],
+        isAborted: false,
+        startedAt: START,
+        durationMs: 1,
+      });
     }
     expect(down()).toEqual(['payments']);
   },
 );
+
+test.each<[string, Partial<FetchEvent>]>([
+  ['a deadline of the client’s own', { codes: ['UPSTREAM_TIMEOUT'], isAborted: true }],
+  ['a tenant without a credential', { codes: ['UPSTREAM_UNAUTHORIZED'] }],
+])('%s says nothing of a subgraph', (_name, event) => {
+  const { fetch, down } = startRecording();
+  for (let index = 0; index < 20; index += 1) fetch({ errors: 1, ...event });
+  expect(down()).toEqual([]);
+  for (let index = 0; index < 5; index += 1) fetch({ errors: 1, codes: ['UPSTREAM_TIMEOUT'] });
+  expect(down()).toEqual(['payments']);
+});
 
 test('requests that an open circuit breaker refuses count as failures', () => {
   const { emit, down } = startRecording();
