@@ -21,7 +21,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     git('init', '--quiet');
     git('add', '--all');
     git('-c', 'user.name=a', '-c', 'user.email=a@b.example', 'commit', '--quiet', '-m', 'all');
-    running = project.start(['node', 'scripts/dev/main.ts'], { PORT: '0' });
+    running = project.start(['node', 'scripts/dev/main.ts'], { PORT: '0', ADMIN_PORT: '0' });
     await vi.waitFor(() => expect(running.output()).toContain('Watching'), 120_000);
     url = /The graph: +(\S+)/.exec(running.output())?.[1] ?? '';
     ask = createAsk(url);
@@ -34,6 +34,13 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
   const stockOf = async () => (await ask('{ product(sku: "OABR-S") { stock { quantity } } }')).text;
   const nameOf = async (field = 'firstName') =>
     (await ask(`{ customer(email: "ada.lindqvist@customers.example") { ${field} } }`)).text;
+
+  test('the admin endpoints are served as by a gateway', async () => {
+    const admin = /Admin endpoints: +(\S+)/.exec(running.output())?.[1];
+    await ask('query Measured { __typename }');
+    expect(await (await fetch(`${admin}/metrics`)).text()).toContain('graphql_operation_name="Measured"');
+    expect((await fetch(`${admin}/status.json`)).status).toBe(200);
+  });
 
   test('given a changed mapping, then the next request uses it, and the sandboxes keep their state', async () => {
     await ask('mutation { setStock(input: { sku: "OABR-S", quantity: 4321 }) { product { sku } } }');
