@@ -40,7 +40,7 @@ export type ProviderState = {
 
 /** The state of all connections to a provider. */
 export type SubgraphProviderState = ProviderState & {
-  /** The number of credentials that are in use. */
+  /** The number of credentials that are in use, summed over processes. */
   readonly credentials: number;
 };
 
@@ -145,45 +145,63 @@ const createSlot = <Value>(): Slot<Value> => {
 };
 
 /** Joins the states of the credentials of each subgraph's provider. */
-const bySubgraph = (states: readonly ProviderState[]): SubgraphProviderState[] => {
-  const subgraphs = new Map<string, SubgraphProviderState>();
-  for (const state of states) {
-    const known = subgraphs.get(state.subgraph);
-    subgraphs.set(state.subgraph, known ? join(known, state) : { ...state, ...worst(state), credentials: 1 });
-  }
-  return [...subgraphs.values()];
+const bySubgraph = (states: readonly ProviderState[]): SubgraphProviderState[] =>
+  [...Map.groupBy(states, ({ subgraph }) => subgraph).values()].flatMap(
+    (same) =>
+      joinProviders(
+        same.map((state) => ({ ...state, credentials: 1 })),
+        mostUsed,
+      ) ?? [],
+  );
+
+/**
+ * Joins the states of one provider, each of other credentials or of another process. `joinLimits` joins limits of the same name.
+ * Returns undefined if there are none.
+ */
+export const joinProviders = (
+  states: readonly SubgraphProviderState[],
+  joinLimits: (same: readonly LimitState[]) => Pick<LimitState, 'used' | 'limit'>,
+): SubgraphProviderState | undefined => {
+  const [first] = states;
+  if (!first) return undefined;
+  const sum = (read: (state: SubgraphProviderState) => number) =>
+    states.reduce((total, state) => total + read(state), 0);
+  const limits = Map.groupBy(
+    states.flatMap((state) => state.limits),
+    ({ name }) => name,
+  );
+  return {
+    subgraph: first.subgraph,
+    queued: sum(({ queued }) => queued),
+    running: sum(({ running }) => running),
+    concurrency: sum(({ concurrency }) => concurrency),
+    limits: [...limits].map(([name, same]) => {
+      const { used, limit } = joinLimits(same);
+      return { name, used, limit, pausedMs: Math.max(...same.map(({ pausedMs }) => pausedMs)) };
+    }),
+    breakers: furthestOpen(states.flatMap(({ breakers }) => breakers)),
+    retryBudget: Math.min(...states.map(({ retryBudget }) => retryBudget)),
+    connections: {
+      busy: sum(({ connections }) => connections.busy),
+      limit: sum(({ connections }) => connections.limit),
+    },
+    credentials: sum(({ credentials }) => credentials),
+  };
 };
 
-const join = (known: SubgraphProviderState, state: ProviderState): SubgraphProviderState => ({
-  subgraph: known.subgraph,
-  queued: known.queued + state.queued,
-  running: known.running + state.running,
-  concurrency: known.concurrency + state.concurrency,
-  ...worst({ limits: [...known.limits, ...state.limits], breakers: [...known.breakers, ...state.breakers] }),
-  retryBudget: Math.min(known.retryBudget, state.retryBudget),
-  connections: {
-    busy: known.connections.busy + state.connections.busy,
-    limit: known.connections.limit + state.connections.limit,
-  },
-  credentials: known.credentials + 1,
-});
+const mostUsed = (same: readonly LimitState[]): LimitState =>
+  same.reduce((most, limit) => (share(limit) > share(most) ? limit : most));
+
+const share = ({ used, limit }: LimitState): number => used / limit;
 
 const SEVERITY: Readonly<Record<BreakerState['state'], number>> = { closed: 0, half_open: 1, open: 2 };
 
-/** Keeps, by name, the limit that is used most, with the longest pause, and the breaker that is furthest open. */
-const worst = ({ limits, breakers }: Pick<ProviderState, 'limits' | 'breakers'>) => {
-  const byName = new Map<string, LimitState>();
-  for (const limit of limits) {
-    const known = byName.get(limit.name) ?? limit;
-    const most = share(limit) > share(known) ? limit : known;
-    byName.set(limit.name, { ...most, pausedMs: Math.max(limit.pausedMs, known.pausedMs) });
-  }
+/** Keeps, by operation, the breaker that is furthest open. */
+const furthestOpen = (breakers: readonly BreakerState[]): BreakerState[] => {
   const byOperation = new Map<string, BreakerState>();
   for (const breaker of breakers) {
     const known = byOperation.get(breaker.operation);
     if (!known || SEVERITY[breaker.state] > SEVERITY[known.state]) byOperation.set(breaker.operation, breaker);
   }
-  return { limits: [...byName.values()], breakers: [...byOperation.values()] };
+  return [...byOperation.values()];
 };
-
-const share = ({ used, limit }: LimitState): number => used / limit;

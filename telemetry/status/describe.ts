@@ -1,4 +1,4 @@
-import type { ProcessState, SubgraphProviderState } from '../state.ts';
+import { joinProviders, type LimitState, type ProcessState, type SubgraphProviderState } from '../state.ts';
 import { type Figures, largestOf, latencyOf, latencySeriesOf, sumFigures, sumOf, type Table } from './figures.ts';
 import {
   type CostStatus,
@@ -84,7 +84,11 @@ const describeSubgraphs = (
     .filter((subgraph) => !Object.hasOwn(sources, subgraph))
     .map((name) => [name, 'remote'] as const);
   return [...Object.entries(sources), ...others].map(([subgraph, source]) =>
-    describeSubgraph({ subgraph, source }, records.get(subgraph) ?? [], joinStates(states.get(subgraph) ?? [])),
+    describeSubgraph(
+      { subgraph, source },
+      records.get(subgraph) ?? [],
+      joinProviders(states.get(subgraph) ?? [], sumUses),
+    ),
   );
 };
 
@@ -171,34 +175,11 @@ const describeProcess = ({ pid, status, state }: ProcessReport): ProcessStatus =
 
 const SILENT = { uptimeS: null, eventLoop: null, memory: null, cache: null, admission: null, redis: null };
 
-/** Joins what processes know of one provider. Its quota is shared by Redis, so the highest use counts. */
-const joinStates = (states: readonly SubgraphProviderState[]): SubgraphProviderState | undefined => {
-  const [first] = states;
-  if (!first) return undefined;
-  const sum = (figure: 'queued' | 'running' | 'concurrency') =>
-    states.reduce((total, state) => total + state[figure], 0);
-  return {
-    ...first,
-    queued: sum('queued'),
-    running: sum('running'),
-    concurrency: sum('concurrency'),
-    limits: mostUsed(states.flatMap(({ limits }) => limits)),
-    breakers: furthestOpen(states.flatMap(({ breakers }) => breakers)),
-  };
-};
-
-const mostUsed = (limits: SubgraphProviderState['limits']): SubgraphProviderState['limits'] =>
-  [...Map.groupBy(limits, ({ name }) => name).values()].flatMap((same) => {
-    const [most] = same.toSorted((one, other) => other.used / other.limit - one.used / one.limit);
-    return most ? [{ ...most, pausedMs: Math.max(...same.map(({ pausedMs }) => pausedMs)) }] : [];
-  });
-
-const SEVERITY = { open: 0, half_open: 1, closed: 2 } as const;
-
-const furthestOpen = (breakers: SubgraphProviderState['breakers']): SubgraphProviderState['breakers'] =>
-  [...Map.groupBy(breakers, ({ operation }) => operation).values()].flatMap((same) =>
-    same.toSorted((one, other) => SEVERITY[one.state] - SEVERITY[other.state]).slice(0, 1),
-  );
+/** Joins a limit of several processes. Each counts its own calls, also with Redis, so they add up to the use of the account. */
+const sumUses = (same: SubgraphProviderState['limits']): Pick<LimitState, 'used' | 'limit'> => ({
+  used: same.reduce((total, { used }) => total + used, 0),
+  limit: Math.max(...same.map(({ limit }) => limit)),
+});
 
 const toLimitStatus = ({
   name,

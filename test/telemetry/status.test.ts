@@ -4,6 +4,7 @@ import { createLog } from '../../runtime/log.ts';
 import { FAILURE_CODES } from '../../telemetry/error-codes.ts';
 import type { FetchEvent, OperationEvent, ProviderRequestEvent, TelemetryEvent } from '../../telemetry/events.ts';
 import { startTelemetry } from '../../telemetry/start.ts';
+import type { BreakerState } from '../../telemetry/state.ts';
 import { describeStatus, findDown } from '../../telemetry/status/describe.ts';
 import type { Status } from '../../telemetry/status/format.ts';
 import { createReadiness } from '../../telemetry/status/readiness.ts';
@@ -278,6 +279,37 @@ test('several processes are added up, and the oldest stale value is the oldest o
   ]);
   expect(status.operations).toEqual([{ name: 'Customers', operations: 2, errors: 0, calls: 4, timeMs: 20 }]);
   expect(status.processes.map(({ status: state }) => state)).toEqual(['ok', 'ok', 'unresponsive']);
+});
+
+test('the use of a quota is the sum of what processes have used of it, and a breaker is as open as the furthest', () => {
+  const reportOf = (used: number, state: BreakerState['state']) => ({
+    ...startRecording().report(),
+    state: {
+      ...createTelemetry().state(),
+      providers: [
+        {
+          subgraph: 'payments',
+          queued: 1,
+          running: 2,
+          concurrency: 3,
+          limits: [{ name: 'account', used, limit: 100, windowMs: 1_000, pausedMs: used * 100 }],
+          breakers: [{ operation: 'GET /v1/customers', state }],
+          retryBudget: 10,
+          connections: { busy: 0, limit: 3 },
+          credentials: 1,
+        },
+      ],
+    },
+  });
+  const reports = [reportOf(30, 'half_open'), reportOf(50, 'open'), reportOf(0, 'closed')];
+  const status = describeStatus(reports, { product: '1', kind: 'gateway', sources: { payments: 'provider' } });
+  expect(status.subgraphs).toMatchObject([
+    {
+      limits: [{ name: 'account', used: 80, limit: 100, pausedS: 5 }],
+      breakers: [{ operation: 'GET /v1/customers', state: 'open' }],
+      queue: { queued: 3, running: 6, concurrency: 9 },
+    },
+  ]);
 });
 
 test('readiness reads the report at most once a second', () => {
