@@ -78,6 +78,12 @@ export class UpstreamError extends Error {
 export const isUpstreamError = (error: unknown, code?: UpstreamErrorCode): error is UpstreamError =>
   error instanceof UpstreamError && (code === undefined || error.code === code);
 
+/** Returns the root cause's error code from the operating system or the HTTP client, e.g. `ECONNREFUSED`. */
+export const whyOf = ({ cause }: Error): unknown => {
+  if (!(cause instanceof Error)) return undefined;
+  return cause instanceof UpstreamError ? whyOf(cause) : ((cause as { code?: unknown }).code ?? cause.name);
+};
+
 /** The error for an aborted request: UPSTREAM_TIMEOUT for a passed deadline, UPSTREAM_CANCELLED if the caller left. */
 export const toAbortError = (
   { reason }: AbortSignal,

@@ -68,12 +68,22 @@ export type RateLimitPauseEvent = {
   readonly pauseMs: number;
 };
 
+/** A failed provider request, for the log. */
+export type ProviderFailure = {
+  readonly code: string;
+  readonly status: number | undefined;
+  /** The error code of the operating system or the HTTP client, e.g. `ECONNREFUSED`, if that is the reason. */
+  readonly why: unknown;
+};
+
 /** A circuit breaker changed its state. */
 export type BreakerEvent = {
   readonly type: 'provider.breaker';
   readonly subgraph: string;
   readonly operation: string;
   readonly state: 'closed' | 'open' | 'half_open';
+  /** The last of the failures that opened it; undefined for other changes, also if it stays open because a probe failed. */
+  readonly failure?: ProviderFailure;
 };
 
 /** A batch of keys is sent to a provider. If it is rejected, its halves are batches of their own. */

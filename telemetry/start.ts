@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import type { Log } from '../runtime/log.ts';
+import { createBreakerLog } from './breaker-log.ts';
 import type { MetricsConfig } from './metrics/config.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import { pushMetrics } from './metrics/push.ts';
@@ -44,6 +45,7 @@ export const startTelemetry = async (
   log: Log,
 ): Promise<RunningTelemetry> => {
   const telemetry = createTelemetry();
+  telemetry.listen(createBreakerLog(log));
   const node = admin || pushed || statusPage ? watchNode() : undefined;
   if (node) telemetry.describe('node', node.state);
   const metrics = admin || pushed ? createMetrics(telemetry) : undefined;

@@ -177,7 +177,8 @@ export const joinProviders = (
     concurrency: sum(({ concurrency }) => concurrency),
     limits: [...limits].map(([name, same]) => {
       const { used, limit } = joinLimits(same);
-      return { name, used, limit, pausedMs: Math.max(...same.map(({ pausedMs }) => pausedMs)) };
+      const windowMs = Math.max(...same.map((one) => one.windowMs));
+      return { name, used, limit, windowMs, pausedMs: Math.max(...same.map(({ pausedMs }) => pausedMs)) };
     }),
     breakers: furthestOpen(states.flatMap(({ breakers }) => breakers)),
     retryBudget: Math.min(...states.map(({ retryBudget }) => retryBudget)),

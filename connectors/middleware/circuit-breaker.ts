@@ -1,11 +1,11 @@
 import { ExponentialBackoff, halfJitterGenerator, type IBackoff } from 'cockatiel';
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
-import type { BreakerEvent } from '../../telemetry/events.ts';
+import type { BreakerEvent, ProviderFailure } from '../../telemetry/events.ts';
 import { MAX_OPERATIONS } from '../../telemetry/max-operations.ts';
 import type { BreakerState } from '../../telemetry/state.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import { isUpstreamError, UpstreamError } from '../errors.ts';
+import { isUpstreamError, UpstreamError, whyOf } from '../errors.ts';
 import type { Middleware, ProviderRequest, ProviderResponse, ResponseType } from './chain.ts';
 import { onClose, streamOf } from './response.ts';
 
@@ -73,13 +73,13 @@ export const withBreaker = (
     generator: halfJitterGenerator,
   });
 
-  const announce = ({ operation }: Circuit, state: BreakerEvent['state']): void =>
-    emit({ type: 'provider.breaker', subgraph, operation, state });
+  const announce = ({ operation }: Circuit, state: BreakerEvent['state'], failure?: ProviderFailure): void =>
+    emit({ type: 'provider.breaker', subgraph, operation, state, ...(failure && { failure }) });
 
-  const open = (circuit: Circuit, backoff: IBackoff<unknown>): void => {
+  const open = (circuit: Circuit, backoff: IBackoff<unknown>, failure?: ProviderFailure): void => {
     circuit.hasOpened = true;
     circuit.state = { kind: 'open', until: monotonicNow() + backoff.duration, backoff };
-    announce(circuit, 'open');
+    announce(circuit, 'open', failure);
   };
 
   const close = (circuit: Circuit): void => {
@@ -104,7 +104,7 @@ export const withBreaker = (
     else if (isFailure(outcome) && !signal?.aborted) {
       circuit.failures += 1;
       circuit.lastFailure = outcome;
-      if (circuit.failures >= MAX_FAILURES) open(circuit, backoffs.next());
+      if (circuit.failures >= MAX_FAILURES) open(circuit, backoffs.next(), describe(outcome));
     }
   };
 
@@ -179,7 +179,13 @@ const failureOfStream = (error: Error): unknown => {
   return isUpstreamError(failure, 'UPSTREAM_CANCELLED') ? undefined : failure;
 };
 
-const isFailure = (error: unknown): boolean =>
+const describe = (error: UpstreamError): ProviderFailure => ({
+  code: error.code,
+  status: error.details.status,
+  why: whyOf(error),
+});
+
+const isFailure = (error: unknown): error is UpstreamError =>
   isUpstreamError(error, 'UPSTREAM_UNAVAILABLE') ||
   isUpstreamError(error, 'UPSTREAM_TIMEOUT') ||
   isUpstreamError(error, 'UPSTREAM_CANCELLED');

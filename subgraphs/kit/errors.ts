@@ -1,5 +1,5 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
-import { UpstreamError, type UpstreamErrorCode } from '../../connectors/errors.ts';
+import { UpstreamError, type UpstreamErrorCode, whyOf } from '../../connectors/errors.ts';
 import type { Log } from '../../runtime/log.ts';
 import { toClientText } from './limits/client-text.ts';
 
@@ -86,10 +86,4 @@ export const isAboutArgument = ({ message, originalError }: GraphQLError): boole
 const causeOf = (error: Error): Error => {
   const original = error instanceof GraphQLError ? error.originalError : undefined;
   return original ? causeOf(original) : error;
-};
-
-/** Returns the root cause's error code from the operating system or the HTTP client, e.g. `ECONNREFUSED`. */
-const whyOf = ({ cause }: Error): unknown => {
-  if (!(cause instanceof Error)) return undefined;
-  return cause instanceof UpstreamError ? whyOf(cause) : ((cause as { code?: unknown }).code ?? cause.name);
 };

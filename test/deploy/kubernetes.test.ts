@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor';
+import { PrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule';
 import { Deployment } from 'kubernetes-models/apps/v1/Deployment';
 import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
 import { Ingress } from 'kubernetes-models/networking.k8s.io/v1/Ingress';
@@ -8,6 +9,7 @@ import { PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBu
 import { Service } from 'kubernetes-models/v1/Service';
 import { ServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
 import { secretsOf, variablesOf } from '../../connectors/settings.ts';
 import { AUTH_SECRETS } from '../../gateway/auth/auth-config.ts';
 import { createSubgraphUrlsEnv, GATEWAY_SECRETS, GatewayEnv, urlVariable } from '../../gateway/config.ts';
@@ -30,7 +32,7 @@ import {
   problemsOf,
 } from '../helpers/kubernetes.ts';
 import { isSelected } from '../helpers/network-policies.ts';
-import { ROOT } from '../helpers/processes.ts';
+import { ROOT, startProcess } from '../helpers/processes.ts';
 import { hasTool } from '../helpers/tools.ts';
 
 /* The manifests in deploy/kubernetes fit the schemas of Kubernetes, each other, and the code. */
@@ -297,6 +299,10 @@ describe.skipIf(!hasTool('kubectl')).each(BUILD_NAMES)('%s', (name) => {
     for (const { spec } of monitors) {
       expect(built.pods.filter(({ labels }) => isSelected(spec.selector, labels))).toEqual(built.graph);
       expect(spec.podMetricsEndpoints?.map(({ port, path }) => [port, path])).toEqual([['admin', '/metrics']]);
+      // The alerts select by this name, which would be that of the PodMonitor otherwise.
+      expect(spec.podMetricsEndpoints?.map(({ relabelings }) => relabelings)).toEqual([
+        [{ targetLabel: 'job', replacement: 'tributary' }],
+      ]);
     }
   });
 
@@ -344,4 +350,21 @@ describe('the guide', () => {
     expect(commandsIn(ofGuide).length).toBeGreaterThan(20);
     expect(commandsIn(ofGuide)).toEqual(commandsIn(ofSecurity));
   });
+});
+
+test('the guide loads the rules as resources of the Prometheus operator', async () => {
+  const [, command = ''] =
+    /^```sh\n(for name in recording alerts[\s\S]*?) \| kubectl apply -f -\n```/m.exec(read('deploy/README.md')) ?? [];
+  const { ended, output } = startProcess(['sh', '-c', command], {});
+  expect(await ended).toBe(0);
+  const created = parseAllDocuments(output()).map((document): unknown => document.toJS());
+  const manifests = created.filter(isManifest).filter(PrometheusRule.is);
+  expect(manifests).toEqual(created);
+  expect(await Promise.all(created.filter(isManifest).map(problemsOf))).toEqual([[], []]);
+  expect(manifests).toMatchObject(
+    ['recording', 'alerts'].map((name) => ({
+      metadata: { namespace: 'tributary', name: `tributary-${name}` },
+      spec: parse(read(`deploy/prometheus/rules/${name}.yml`)),
+    })),
+  );
 });

@@ -148,3 +148,34 @@ test('the scripts that the documents name exist', () => {
   const named = markdown.flatMap((file) => [...read(file).matchAll(/npm run ([a-z:]+)/g)].map(([, name = '']) => name));
   expect([...new Set(named)].filter((name) => !(name in scripts))).toEqual([]);
 });
+
+describe('names in capitals', () => {
+  /** All text files of some kinds in a folder of the project, without packages and build output. */
+  const filesIn = (folder: string, kinds: RegExp): string[] =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => kinds.test(file) && !/(^|\/)(dist|node_modules)\//.test(file))
+      .map((file) => join(folder, file));
+  const namesOf = (text: string): string[] => text.match(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g) ?? [];
+  const known = new Set([
+    ...['bench', 'clients', 'connectors', 'gateway', 'runtime', 'sandbox', 'scripts', 'subgraphs', 'telemetry', 'test']
+      .flatMap((folder) => filesIn(folder, /\.(ts|tsx|graphql|json)$/))
+      // Below, names are mentioned that do not exist.
+      .filter((file) => file !== 'test/project/docs.test.ts')
+      .concat('docker-compose.yml', 'Dockerfile', 'package.json')
+      .flatMap((file) => namesOf(read(file))),
+    // Of OpenTelemetry, Node.js, OpenSSL and jose.
+    'OTEL_EXPORTER_OTLP_METRICS_HEADERS',
+    ...['NODE_EXTRA_CA_CERTS', 'ERR_TLS_CERT_ALTNAME_INVALID', 'ERR_JWT_CLAIM_VALIDATION_FAILED'],
+    ...['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+  ]);
+  const isKnown = (name: string): boolean => known.has(name) || known.has(name.replace(/_FILE$/, ''));
+
+  test.each(markdown)('of %s exist: none is a placeholder that was left', (file) => {
+    expect(known.size).toBeGreaterThan(300);
+    expect([...new Set(namesOf(read(file)))].filter((name) => !isKnown(name))).toEqual([]);
+  });
+
+  test('a placeholder is found', () => {
+    expect(namesOf('See SECTION_TO_WRITE, and `PORT`.').filter((name) => !isKnown(name))).toEqual(['SECTION_TO_WRITE']);
+  });
+});
