@@ -1,5 +1,14 @@
 import type { ProcessState, SubgraphProviderState } from '../state.ts';
-import { type Figures, largestOf, latencyOf, latencySeriesOf, sumFigures, sumOf, type Table } from './figures.ts';
+import {
+  type Figures,
+  largestOf,
+  latencyOf,
+  latencySeriesOf,
+  sumFigures,
+  sumOf,
+  type Table,
+  waitOf,
+} from './figures.ts';
 import {
   type CostStatus,
   type CountStatus,
@@ -120,6 +129,7 @@ const describeSubgraph = (
     ),
     cache: describeCache(figures, isRemote),
     queue: state ? { queued: state.queued, running: state.running, concurrency: state.concurrency } : null,
+    waits: isRemote ? null : { p50Ms: rounded(waitOf(figures, 0.5)), p99Ms: rounded(waitOf(figures, 0.99)) },
   };
 };
 

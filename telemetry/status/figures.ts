@@ -11,6 +11,8 @@ type Pairs = readonly number[];
 export type Figures = {
   readonly requests: Table;
   readonly fetches: Table;
+  /** A row for each latency bucket. */
+  readonly waits: Table;
   readonly others: Table;
 };
 
@@ -36,11 +38,13 @@ export const sumFigures = (records: readonly SubgraphRecord[]): Figures => {
   const figures = {
     requests: createTable(FLOW_COLUMNS),
     fetches: createTable(FLOW_COLUMNS),
+    waits: createTable(LATENCY_BUCKETS),
     others: createTable(SUBGRAPH_COLUMNS),
   };
-  for (const { requests, fetches, others } of records) {
+  for (const { requests, fetches, waits, others } of records) {
     addPairs(figures.requests, requests);
     addPairs(figures.fetches, fetches);
+    addPairs(figures.waits, waits);
     addPairs(figures.others, others, SUBGRAPH.oldestMs);
   }
   return figures;
@@ -60,6 +64,13 @@ export const largestOf = (table: Table, column: number): number => Math.max(0, .
 export const latencyOf = (flow: Table, share: number, steps = STEPS): number | null =>
   percentileOf(
     Array.from({ length: LATENCY_BUCKETS }, (_, bucket) => sumOf(flow, FLOW.latency + bucket, steps)),
+    share,
+  );
+
+/** Returns a percentile of the waits for permits of the last steps, in milliseconds; null without any. */
+export const waitOf = ({ waits }: Pick<Figures, 'waits'>, share: number, steps = STEPS): number | null =>
+  percentileOf(
+    waits.map((_, bucket) => sumOf(waits, bucket, steps)),
     share,
   );
 

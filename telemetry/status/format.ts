@@ -3,7 +3,7 @@
 export const STATUS_VERSION = 1;
 
 /** The state of a provider, as `provider-health.ts` defines it. */
-export type ProviderHealth = 'ok' | 'idle' | 'slow' | 'failing' | 'paused' | 'quota_exhausted' | 'down';
+export type ProviderHealth = 'ok' | 'idle' | 'slow' | 'waiting' | 'failing' | 'paused' | 'quota_exhausted' | 'down';
 
 /** Requests, with a figure for each step, the oldest first. */
 export type FlowStatus = {
@@ -60,6 +60,8 @@ export type SubgraphStatus = {
   };
   /** Requests that wait for a permit, and that hold one; null if they are another process's. */
   readonly queue: { readonly queued: number; readonly running: number; readonly concurrency: number } | null;
+  /** How long requests that clients wait for waited for their permits. Null if they are another process's. */
+  readonly waits: { readonly p50Ms: number | null; readonly p99Ms: number | null } | null;
 };
 
 export type CostStatus = {

@@ -52,6 +52,8 @@ export type SubgraphRecord = {
   readonly requests: readonly number[];
   /** The gateway's fetches from it. */
   readonly fetches: readonly number[];
+  /** How long requests that clients wait for waited for their permits: numbers by latency bucket. */
+  readonly waits: readonly number[];
   readonly others: readonly number[];
   readonly lastRequest: LastEnds;
   /** Fetches succeed with stale values, too, so that these say little of a provider that this process calls. */
@@ -145,6 +147,7 @@ class RecordedSubgraph {
   readonly others = new StepRing(SUBGRAPH_COLUMNS);
   requests: RecordedFlow | undefined;
   fetches: RecordedFlow | undefined;
+  waits: StepRing | undefined;
 
   addOther(at: number, column: number, amount: number): void {
     this.others.add(this.others.open(at) + column, amount);
@@ -222,6 +225,14 @@ export const createStatusRecorder = (now: () => number = monotonicNow): StatusRe
         others.raise(step + SUBGRAPH.oldestMs, event.oldestMs);
         return;
       }
+      case 'provider.permit': {
+        // Background requests may wait: nobody waits for them.
+        if (event.isBackground) return;
+        const recorded = subgraphOf(event.subgraph);
+        recorded.waits ??= new StepRing(LATENCY_BUCKETS);
+        recorded.waits.add(recorded.waits.open(now()) + bucketOf(event.waitedMs), 1);
+        return;
+      }
       case 'provider.retry':
         subgraphOf(event.subgraph).addOther(now(), SUBGRAPH.retries, 1);
         return;
@@ -243,6 +254,7 @@ export const createStatusRecorder = (now: () => number = monotonicNow): StatusRe
     subgraph,
     requests: recorded.requests?.read(at) ?? [],
     fetches: recorded.fetches?.read(at) ?? [],
+    waits: recorded.waits?.read(at) ?? [],
     others: recorded.others.read(at),
     lastRequest: recorded.requests?.lastEnds(at) ?? NEVER,
     lastFetch: recorded.fetches?.lastEnds(at) ?? NEVER,

@@ -136,6 +136,18 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
       .waitFor();
   });
 
+  test('given requests that wait for their permits, then it says so, with how long', async () => {
+    const gateway = await start({ HUBSPOT_QUOTA: 'account=1/2' });
+    const { provider } = await open(gateway);
+    await askUntil(gateway.ask, CUSTOMERS, () => provider('crm').getByText('Waiting', { exact: true }).isVisible());
+    await provider('crm')
+      .getByText(/ for (it|their permits in the last 30 seconds)\.$/)
+      .waitFor();
+    await provider('crm')
+      .getByText(/^\d\S* m?s median, \d\S* s p99$/)
+      .waitFor();
+  });
+
   test('given a greedy client, then it is first in the table of clients, with its calls', async () => {
     const gateway = await start(TOKEN_ENV);
     const ask = (subject: string) => gateway.ask(CUSTOMERS, {}, { headers: headersOf({ subject, scopes: SCOPES }) });

@@ -1,8 +1,15 @@
 import { expect, test } from 'vitest';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { createLog } from '../../runtime/log.ts';
-import type { FetchEvent, OperationEvent, ProviderRequestEvent, TelemetryEvent } from '../../telemetry/events.ts';
+import type {
+  FetchEvent,
+  OperationEvent,
+  PermitEvent,
+  ProviderRequestEvent,
+  TelemetryEvent,
+} from '../../telemetry/events.ts';
 import { startTelemetry } from '../../telemetry/start.ts';
+import type { ProviderState } from '../../telemetry/state.ts';
 import { describeStatus, findDown } from '../../telemetry/status/describe.ts';
 import type { Status } from '../../telemetry/status/format.ts';
 import { createStatusRecorder } from '../../telemetry/status/recorder.ts';
@@ -16,7 +23,7 @@ const NOBODY = new Set<never>();
 const startRecording = () => {
   let now = 1_000_000;
   const recorder = createStatusRecorder(() => now);
-  const { state } = createTelemetry();
+  const { state, describeProvider } = createTelemetry();
   const report = () => ({ pid: 1, status: 'ok', record: recorder.read(), state: state() });
   return {
     advance: (ms: number) => {
@@ -29,6 +36,8 @@ const startRecording = () => {
       recorder.on({ ...OPERATION, startedAt: now - OPERATION.durationMs, ...event }, NOBODY),
     fetch: (event: Partial<FetchEvent> = {}) =>
       recorder.on({ ...FETCH, startedAt: now - FETCH.durationMs, ...event }, NOBODY),
+    permit: (event: Partial<PermitEvent> = {}) => recorder.on({ ...PERMIT, ...event }, NOBODY),
+    describe: (provider: Partial<ProviderState>) => describeProvider(() => ({ ...PROVIDER, ...provider })),
     report,
     down: () => findDown(report()),
     read: (): Status =>
@@ -52,6 +61,26 @@ const REQUEST: ProviderRequestEvent = {
   code: undefined,
   bytesSent: 0,
   bytesReceived: 0,
+};
+
+const PERMIT: PermitEvent = {
+  type: 'provider.permit',
+  subgraph: 'payments',
+  operation: 'GET /v1/customers',
+  batch: undefined,
+  isBackground: false,
+  waitedMs: 0.1,
+};
+
+const PROVIDER: ProviderState = {
+  subgraph: 'payments',
+  queued: 0,
+  running: 0,
+  concurrency: 10,
+  limits: [],
+  breakers: [],
+  retryBudget: 10,
+  connections: { busy: 0, limit: 10 },
 };
 
 const FETCH: FetchEvent = {
@@ -181,6 +210,43 @@ test('a provider is slow if half of its requests take a second', () => {
   const { request, read } = startRecording();
   for (const durationMs of [200, 1_500, 1_600]) request({ durationMs });
   expect(read().subgraphs[0]).toMatchObject({ health: 'slow' });
+});
+
+test('requests are waiting while a quota is used up and some are queued', () => {
+  const { request, describe, read, down } = startRecording();
+  request();
+  const limits = [{ name: 'account', used: 25, limit: 25, windowMs: 1_000, pausedMs: 0 }];
+  const stop = describe({ limits });
+  expect(read().subgraphs[0]).toMatchObject({ health: 'ok' });
+  stop();
+  describe({ limits, queued: 3 });
+  expect(read().subgraphs[0]).toMatchObject({
+    health: 'waiting',
+    reason: 'Quota account is used up, 3 requests waiting for it',
+  });
+  for (let index = 0; index < 5; index += 1) request({ code: 'UPSTREAM_TIMEOUT' });
+  // Failures come first, and requests that wait are no outage.
+  expect(read().subgraphs[0]).toMatchObject({ health: 'failing' });
+  expect(down()).toEqual([]);
+});
+
+test('requests are waiting if one in a hundred waits more than a second for its permit, unless no client waits', () => {
+  const { request, permit, advance, read, down } = startRecording();
+  request();
+  const health = () => read().subgraphs[0]?.health;
+  for (let index = 0; index < 98; index += 1) permit();
+  permit({ waitedMs: 4_000, isBackground: true });
+  expect(read().subgraphs[0]).toMatchObject({ health: 'ok', waits: { p50Ms: 0.5, p99Ms: 0.5 } });
+  for (let index = 0; index < 2; index += 1) permit({ waitedMs: 4_000 });
+  expect(health()).toBe('waiting');
+  expect(read().subgraphs[0]?.reason).toMatch(/^Requests waited up to [34]\.\d s \(p99\) for their permits/);
+  expect(read().subgraphs[0]?.waits?.p50Ms).toBe(0.5);
+  expect(read().subgraphs[0]?.waits?.p99Ms).toBeGreaterThan(3_600);
+  expect(down()).toEqual([]);
+  // The health is that of the last 30 seconds, the figures those of five minutes.
+  advance(60_000);
+  expect(health()).toBe('ok');
+  expect(read().subgraphs[0]?.waits?.p99Ms).toBeGreaterThan(3_600);
 });
 
 test('10,000 names of operations and clients cost no memory, and hide no costly one', () => {

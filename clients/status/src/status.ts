@@ -6,6 +6,7 @@ export const HEALTH_WORDS = {
   ok: 'OK',
   idle: 'No requests',
   slow: 'Slow',
+  waiting: 'Waiting',
   failing: 'Failing',
   paused: 'Paused',
   quota_exhausted: 'Quota exhausted',
@@ -51,6 +52,7 @@ export type Subgraph = {
     readonly oldestStaleS: number | null;
   };
   readonly queue: { readonly queued: number; readonly running: number; readonly concurrency: number } | null;
+  readonly waits: { readonly p50Ms: number | null; readonly p99Ms: number | null } | null;
 };
 
 export type Cost = {

@@ -10,7 +10,16 @@ const SOURCES = {
 } as const;
 
 /** The shapes that tell states apart without colour. */
-const SIGNS = { ok: '✓', idle: '–', slow: '◔', failing: '!', paused: '‖', quota_exhausted: '▮', down: '✕' } as const;
+const SIGNS = {
+  ok: '✓',
+  idle: '–',
+  slow: '◔',
+  waiting: '…',
+  failing: '!',
+  paused: '‖',
+  quota_exhausted: '▮',
+  down: '✕',
+} as const;
 
 /** Renders the providers, the ones with problems as the others: each keeps its place. */
 export const renderSubgraphs = (subgraphs: readonly Subgraph[]): Element =>
@@ -96,7 +105,16 @@ const renderBreakers = ({ breakers }: Subgraph): Element =>
     ),
   );
 
-const renderFacts = ({ cache, queue, reported, retries, refused, lastFailure, lastSuccessS }: Subgraph): Element => {
+const renderFacts = ({
+  cache,
+  queue,
+  waits,
+  reported,
+  retries,
+  refused,
+  lastFailure,
+  lastSuccessS,
+}: Subgraph): Element => {
   const facts: readonly (readonly [name: string, value: string] | false)[] = [
     reported !== null && ['Provider calls reported', `${number(reported.calls)}, ${number(reported.failed)} failed`],
     ['Found in the cache', cache.hitRatio === null ? 'no reads' : percent(cache.hitRatio)],
@@ -105,6 +123,8 @@ const renderFacts = ({ cache, queue, reported, retries, refused, lastFailure, la
       'Queue',
       `${number(queue.queued)} waiting, ${number(queue.running)} of ${number(queue.concurrency)} running`,
     ],
+    waits !== null &&
+      waits.p99Ms !== null && ['Wait for permits', `${duration(waits.p50Ms)} median, ${duration(waits.p99Ms)} p99`],
     retries > 0 && ['Retries', number(retries)],
     refused.rateLimit > 0 && ['Not sent for the quota', number(refused.rateLimit)],
     refused.circuitBreaker > 0 && ['Not sent for a breaker', number(refused.circuitBreaker)],
