@@ -6,6 +6,7 @@ import {
   latencySeriesOf,
   sumFigures,
   sumOf,
+  sumOperation,
   type Table,
   waitOf,
 } from './figures.ts';
@@ -15,12 +16,21 @@ import {
   type FlowStatus,
   type LimitStatus,
   type ProcessStatus,
+  type ProviderOperationStatus,
   STATUS_VERSION,
   type Status,
   type SubgraphStatus,
 } from './format.ts';
+import { percentileOf } from './latency.ts';
 import { assess } from './provider-health.ts';
-import { FLOW, type LastEnds, type StatusRecord, SUBGRAPH, type SubgraphRecord } from './recorder.ts';
+import {
+  FLOW,
+  type LastEnds,
+  type OperationRecord,
+  type StatusRecord,
+  SUBGRAPH,
+  type SubgraphRecord,
+} from './recorder.ts';
 import { STEP_MS, STEPS } from './step-ring.ts';
 import { compareCosts, type NamedCost, OTHER } from './top-names.ts';
 
@@ -45,6 +55,9 @@ export type DescribeOptions = {
 
 /** Operations and clients that are named. */
 const MAX_COSTS = 20;
+
+/** A provider's operations that are named. */
+const MAX_PROVIDER_OPERATIONS = 5;
 
 /** Returns the status of one or several processes of a gateway, or of a process that serves subgraphs. */
 export const describeStatus = (
@@ -111,6 +124,7 @@ const describeSubgraph = (
     source,
     ...assess(figures, state),
     requests: isRemote ? null : describeFlow(requests),
+    operations: describeOperations(records.flatMap(({ operations }) => operations)),
     fetches: describeFlow(fetches),
     reported: isRemote
       ? { calls: sumOf(others, SUBGRAPH.reportedCalls), failed: sumOf(others, SUBGRAPH.reportedFailures) }
@@ -144,6 +158,34 @@ const describeFlow = (flow: Table): FlowStatus => ({
     p99Ms: latencySeriesOf(flow, 0.99).map(rounded),
   },
 });
+
+/** Sums requests by operation. Keeps those with the most; the rest is one, `(other)`, which comes last. */
+const describeOperations = (records: readonly OperationRecord[]): ProviderOperationStatus[] => {
+  const byName = [...Map.groupBy(records, ({ operation }) => operation)].map(([name, same]) => ({
+    name,
+    same,
+    count: sumOperation(same)[FLOW.count] ?? 0,
+  }));
+  const named = byName.filter(({ name }) => name !== OTHER).sort((one, other) => other.count - one.count);
+  const rest = [...named.slice(MAX_PROVIDER_OPERATIONS), ...byName.filter(({ name }) => name === OTHER)];
+  return [
+    ...named.slice(0, MAX_PROVIDER_OPERATIONS).map(({ name, same }) => describeOperation(name, same)),
+    describeOperation(
+      OTHER,
+      rest.flatMap(({ same }) => same),
+    ),
+  ].filter(({ count }) => count > 0);
+};
+
+const describeOperation = (name: string, records: readonly OperationRecord[]): ProviderOperationStatus => {
+  const sums = sumOperation(records);
+  return {
+    name,
+    count: sums[FLOW.count] ?? 0,
+    failed: sums[FLOW.failed] ?? 0,
+    p50Ms: rounded(percentileOf(sums.subarray(FLOW.latency), 0.5)),
+  };
+};
 
 const describeCache = ({ others }: Figures, isRemote: boolean): SubgraphStatus['cache'] => {
   const hits = sumOf(others, isRemote ? SUBGRAPH.reportedHits : SUBGRAPH.hits);

@@ -1,5 +1,12 @@
 import { LATENCY_BUCKETS, percentileOf } from './latency.ts';
-import { FLOW, FLOW_COLUMNS, SUBGRAPH, SUBGRAPH_COLUMNS, type SubgraphRecord } from './recorder.ts';
+import {
+  FLOW,
+  FLOW_COLUMNS,
+  type OperationRecord,
+  SUBGRAPH,
+  SUBGRAPH_COLUMNS,
+  type SubgraphRecord,
+} from './recorder.ts';
 import { STEPS } from './step-ring.ts';
 
 /** Steps that count as now: the present one and those of the 30 seconds before it. */
@@ -48,6 +55,19 @@ export const sumFigures = (records: readonly SubgraphRecord[]): Figures => {
     addPairs(figures.others, others, SUBGRAPH.oldestMs);
   }
   return figures;
+};
+
+/** Sums the requests of one operation over all processes: a sum for each column. */
+export const sumOperation = (records: readonly OperationRecord[]): Float64Array => {
+  const total = new Float64Array(FLOW_COLUMNS);
+  for (const { sums } of records) {
+    for (let index = 0; index < sums.length; index += 2) {
+      const column = sums[index] ?? 0;
+      // Ignored by the array if it is out of range.
+      total[column] = (total[column] ?? 0) + (sums[index + 1] ?? 0);
+    }
+  }
+  return total;
 };
 
 /** Sums a column over the last steps, by default all. */

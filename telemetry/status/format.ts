@@ -29,6 +29,15 @@ export type LimitStatus = {
   readonly pausedS: number;
 };
 
+/** The requests of one of a provider's operations. */
+export type ProviderOperationStatus = {
+  readonly name: string;
+  readonly count: number;
+  readonly failed: number;
+  /** In milliseconds; null if unknown. */
+  readonly p50Ms: number | null;
+};
+
 export type SubgraphStatus = {
   readonly subgraph: string;
   readonly source: 'provider' | 'sandbox' | 'remote';
@@ -37,6 +46,8 @@ export type SubgraphStatus = {
   readonly reason: string;
   /** Requests to the provider; null if they are another process's. */
   readonly requests: FlowStatus | null;
+  /** Requests to the provider by its operation: those with the most, then `(other)`. Empty if they are another process's. */
+  readonly operations: readonly ProviderOperationStatus[];
   /** The gateway's fetches from the subgraph; null in a process that serves subgraphs. */
   readonly fetches: FlowStatus | null;
   /** Provider calls that a subgraph in another process has reported; null for one in this process. */

@@ -55,10 +55,15 @@ export type SubgraphRecord = {
   /** How long requests that clients wait for waited for their permits: numbers by latency bucket. */
   readonly waits: readonly number[];
   readonly others: readonly number[];
+  /** Requests to its provider by operation; those that have no place of their own are `(other)`. */
+  readonly operations: readonly OperationRecord[];
   readonly lastRequest: LastEnds;
   /** Fetches succeed with stale values, too, so that these say little of a provider that this process calls. */
   readonly lastFetch: LastEnds;
 };
+
+/** Requests of one operation. The figures are pairs of column and sum, as `StepRing.sums` returns them. */
+export type OperationRecord = { readonly operation: string; readonly sums: readonly number[] };
 
 /** When something last succeeded and failed. Ages in milliseconds; null for what has not happened. */
 export type LastEnds = {
@@ -83,6 +88,9 @@ export type StatusRecorder = TelemetryListener & { readonly read: () => StatusRe
 /** Maximum numbers of names. */
 const MAX_SUBGRAPHS = 100;
 const MAX_NAMES = 50;
+
+/** Maximum number of a provider's operations, whose names are from code. */
+const MAX_PROVIDER_OPERATIONS = 20;
 
 /** The name of operations that have none. */
 const UNNAMED = '(unnamed)';
@@ -132,6 +140,10 @@ class RecordedFlow {
     return this.#ring.read(at);
   }
 
+  sums(at: number): readonly number[] {
+    return this.#ring.sums(at);
+  }
+
   lastEnds(at: number): LastEnds {
     return {
       successMs: this.#succeededAt === undefined ? null : at - this.#succeededAt,
@@ -148,6 +160,16 @@ class RecordedSubgraph {
   requests: RecordedFlow | undefined;
   fetches: RecordedFlow | undefined;
   waits: StepRing | undefined;
+  readonly operations = new Map<string, RecordedFlow>();
+
+  operation(name: string): RecordedFlow {
+    const known = this.operations.get(name);
+    if (known) return known;
+    if (this.operations.size >= MAX_PROVIDER_OPERATIONS && name !== OTHER) return this.operation(OTHER);
+    const recorded = new RecordedFlow();
+    this.operations.set(name, recorded);
+    return recorded;
+  }
 
   addOther(at: number, column: number, amount: number): void {
     this.others.add(this.others.open(at) + column, amount);
@@ -206,7 +228,9 @@ export const createStatusRecorder = (now: () => number = monotonicNow): StatusRe
       case 'provider.request': {
         const recorded = subgraphOf(event.subgraph);
         recorded.requests ??= new RecordedFlow();
-        recorded.requests.count(event.startedAt + event.durationMs, event.durationMs, event.code);
+        const at = event.startedAt + event.durationMs;
+        recorded.requests.count(at, event.durationMs, event.code);
+        recorded.operation(event.operation).count(at, event.durationMs, event.code);
         return;
       }
       case 'fetch': {
@@ -256,6 +280,7 @@ export const createStatusRecorder = (now: () => number = monotonicNow): StatusRe
     fetches: recorded.fetches?.read(at) ?? [],
     waits: recorded.waits?.read(at) ?? [],
     others: recorded.others.read(at),
+    operations: [...recorded.operations].map(([operation, flow]) => ({ operation, sums: flow.sums(at) })),
     lastRequest: recorded.requests?.lastEnds(at) ?? NEVER,
     lastFetch: recorded.fetches?.lastEnds(at) ?? NEVER,
   });

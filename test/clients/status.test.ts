@@ -101,6 +101,12 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     await expect.poll(() => announced.innerText()).toBe('No provider has a problem.');
     const row = page.getByRole('table', { name: 'Operations that cost most' }).getByRole('row', { name: /^Stock/ });
     await row.waitFor();
+    const calls = inventory.getByRole('table', { name: 'Operations of the provider of inventory' });
+    await calls
+      .getByRole('row', { name: /\s[1-9]\d*\s+0\s+[\d.]+ m?s$/ })
+      .first()
+      .waitFor();
+    await page.getByText(/^A provider call that several operations share counts for each of them/).waitFor();
     // Another call shows without a reload.
     await gateway.ask(CUSTOMERS);
     await provider('crm').getByText('OK', { exact: true }).waitFor();

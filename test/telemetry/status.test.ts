@@ -285,6 +285,30 @@ test('subgraphs and codes are bounded, and names are cut', () => {
   expect(JSON.stringify(read()).length).toBeLessThan(200_000);
 });
 
+test('the operations of a provider with the most requests are named, and with the others they are all requests', () => {
+  const { request, report, read, advance } = startRecording();
+  for (let index = 0; index < 8; index += 1) {
+    for (let times = 0; times <= index; times += 1) request({ operation: `GET /${index}`, durationMs: 50 });
+  }
+  request({ operation: 'GET /7', code: 'UPSTREAM_TIMEOUT', durationMs: 50 });
+  const { operations, requests } = read().subgraphs[0] ?? {};
+  expect(operations?.map(({ name, count, failed }) => [name, count, failed])).toEqual([
+    ['GET /7', 9, 1],
+    ['GET /6', 7, 0],
+    ['GET /5', 6, 0],
+    ['GET /4', 5, 0],
+    ['GET /3', 4, 0],
+    ['(other)', 6, 0],
+  ]);
+  expect(requests?.count).toBe(37);
+  for (const { p50Ms } of operations ?? []) expect(Math.abs((p50Ms ?? 0) - 50)).toBeLessThan(5);
+  for (let index = 0; index < 1_000; index += 1) request({ operation: `GET /${index}` });
+  expect(report().record.subgraphs[0]?.operations).toHaveLength(21);
+  expect(read().subgraphs[0]?.operations.reduce((sum, { count }) => sum + count, 0)).toBe(1_037);
+  advance(300_000);
+  expect(read().subgraphs[0]?.operations).toEqual([]);
+});
+
 test('several processes are added up, and the oldest stale value is the oldest of all', () => {
   const [one, other] = [startRecording(), startRecording()];
   for (const { request, emit, operation } of [one, other]) {
@@ -296,7 +320,11 @@ test('several processes are added up, and the oldest stale value is the oldest o
   const reports = [one.report(), other.report(), { pid: 3, status: 'unresponsive' }];
   const status = describeStatus(reports, { product: '1', kind: 'gateway', sources: { payments: 'provider' } });
   expect(status.subgraphs).toMatchObject([
-    { requests: { count: 2 }, cache: { hits: 4, stale: 2, misses: 2, hitRatio: 0.75, oldestStaleS: 9 } },
+    {
+      requests: { count: 2 },
+      operations: [{ name: 'GET /v1/customers', count: 2, failed: 0 }],
+      cache: { hits: 4, stale: 2, misses: 2, hitRatio: 0.75, oldestStaleS: 9 },
+    },
   ]);
   expect(status.operations).toEqual([{ name: 'Customers', operations: 2, errors: 0, calls: 4, timeMs: 20 }]);
   expect(status.processes.map(({ status: state }) => state)).toEqual(['ok', 'ok', 'unresponsive']);

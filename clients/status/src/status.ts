@@ -33,6 +33,12 @@ export type Subgraph = {
   readonly health: Health;
   readonly reason: string;
   readonly requests: Flow | null;
+  readonly operations: readonly {
+    readonly name: string;
+    readonly count: number;
+    readonly failed: number;
+    readonly p50Ms: number | null;
+  }[];
   readonly fetches: Flow | null;
   readonly reported: { readonly calls: number; readonly failed: number } | null;
   readonly lastSuccessS: number | null;

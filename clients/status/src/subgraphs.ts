@@ -1,5 +1,6 @@
 import { latencyChart, requestChart, shareBar } from './charts.ts';
 import { h } from './dom.ts';
+import { bodyRow, headRow } from './rows.ts';
 import { type Flow, HEALTH_WORDS, type Subgraph } from './status.ts';
 import { count, duration, each, number, percent, seconds } from './words.ts';
 
@@ -31,7 +32,7 @@ export const renderSubgraphs = (subgraphs: readonly Subgraph[]): Element =>
   );
 
 const renderSubgraph = (one: Subgraph): Element => {
-  const { subgraph, source, health, reason, requests, fetches, limits, breakers } = one;
+  const { subgraph, source, health, reason, requests, operations, fetches, limits, breakers } = one;
   const heading = `provider-${subgraph}`;
   return h(
     'article',
@@ -50,6 +51,7 @@ const renderSubgraph = (one: Subgraph): Element => {
     limits.length > 0 && renderLimits(one),
     breakers.length > 0 && renderBreakers(one),
     renderFacts(one),
+    operations.length > 0 && renderOperations(one),
     h('p', { class: 'quiet' }, `Data from ${SOURCES[source]}.`),
   );
 };
@@ -101,6 +103,20 @@ const renderBreakers = ({ breakers }: Subgraph): Element =>
         { 'data-key': operation },
         `Circuit breaker ${state === 'open' ? 'open' : 'half open'}: `,
         h('code', {}, operation),
+      ),
+    ),
+  );
+
+const renderOperations = ({ subgraph, operations }: Subgraph): Element =>
+  h(
+    'table',
+    { class: 'operations', 'aria-label': `Operations of the provider of ${subgraph}` },
+    h('thead', {}, headRow('Provider operation', 'Calls', 'Failed', 'Median')),
+    h(
+      'tbody',
+      {},
+      ...operations.map(({ name, count: calls, failed, p50Ms }) =>
+        bodyRow(name, [h('bdi', {}, name)], number(calls), number(failed), duration(p50Ms)),
       ),
     ),
   );
