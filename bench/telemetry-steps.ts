@@ -34,7 +34,7 @@ const createEvents = (): TelemetryEvent[] => {
       () => ({ type: 'cache.read', ...operation, hits: 3, stale: 0, misses: 0, oldestMs: 0 }) as const,
     ),
     batch,
-    { type: 'provider.permit', ...operation, batch, waitedMs: 2 },
+    { type: 'provider.permit', ...operation, batch, isBackground: false, waitedMs: 2 },
     {
       type: 'provider.request',
       ...operation,

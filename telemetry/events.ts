@@ -48,6 +48,8 @@ export type PermitEvent = {
   readonly subgraph: string;
   readonly operation: string;
   readonly batch: BatchEvent | undefined;
+  /** Whether no client waits for it. */
+  readonly isBackground: boolean;
   readonly waitedMs: number;
 };
 

@@ -165,7 +165,10 @@ export const withRateLimit = ({
     const { operation, requestStats, batch } = request;
     const permit = await scheduler.acquire(request);
     const { reservation, waitedMs } = permit;
-    if (waitedMs > 0) emit({ type: 'provider.permit', subgraph, operation, batch, waitedMs }, requestStats);
+    if (waitedMs > 0) {
+      const isBackground = request.priority?.isBackground ?? false;
+      emit({ type: 'provider.permit', subgraph, operation, batch, isBackground, waitedMs }, requestStats);
+    }
     const sentAt = monotonicNow();
     try {
       const response = await next(request);

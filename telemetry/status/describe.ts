@@ -1,17 +1,36 @@
 import { joinProviders, type LimitState, type ProcessState, type SubgraphProviderState } from '../state.ts';
-import { type Figures, largestOf, latencyOf, latencySeriesOf, sumFigures, sumOf, type Table } from './figures.ts';
+import {
+  type Figures,
+  largestOf,
+  latencyOf,
+  latencySeriesOf,
+  sumFigures,
+  sumOf,
+  sumOperation,
+  type Table,
+  waitOf,
+} from './figures.ts';
 import {
   type CostStatus,
   type CountStatus,
   type FlowStatus,
   type LimitStatus,
   type ProcessStatus,
+  type ProviderOperationStatus,
   STATUS_VERSION,
   type Status,
   type SubgraphStatus,
 } from './format.ts';
+import { percentileOf } from './latency.ts';
 import { assess } from './provider-health.ts';
-import { FLOW, type LastEnds, type StatusRecord, SUBGRAPH, type SubgraphRecord } from './recorder.ts';
+import {
+  FLOW,
+  type LastEnds,
+  type OperationRecord,
+  type StatusRecord,
+  SUBGRAPH,
+  type SubgraphRecord,
+} from './recorder.ts';
 import { STEP_MS, STEPS } from './step-ring.ts';
 import { compareCosts, type NamedCost, OTHER } from './top-names.ts';
 
@@ -36,6 +55,9 @@ export type DescribeOptions = {
 
 /** Operations and clients that are named. */
 const MAX_COSTS = 20;
+
+/** A provider's operations that are named. */
+const MAX_PROVIDER_OPERATIONS = 5;
 
 /** Returns the status of one or several processes of a gateway, or of a process that serves subgraphs. */
 export const describeStatus = (
@@ -106,6 +128,7 @@ const describeSubgraph = (
     source,
     ...assess(figures, state),
     requests: isRemote ? null : describeFlow(requests),
+    operations: describeOperations(records.flatMap(({ operations }) => operations)),
     fetches: describeFlow(fetches),
     reported: isRemote
       ? { calls: sumOf(others, SUBGRAPH.reportedCalls), failed: sumOf(others, SUBGRAPH.reportedFailures) }
@@ -124,6 +147,7 @@ const describeSubgraph = (
     ),
     cache: describeCache(figures, isRemote),
     queue: state ? { queued: state.queued, running: state.running, concurrency: state.concurrency } : null,
+    waits: isRemote ? null : { p50Ms: rounded(waitOf(figures, 0.5)), p99Ms: rounded(waitOf(figures, 0.99)) },
   };
 };
 
@@ -138,6 +162,34 @@ const describeFlow = (flow: Table): FlowStatus => ({
     p99Ms: latencySeriesOf(flow, 0.99).map(rounded),
   },
 });
+
+/** Sums requests by operation. Keeps those with the most; the rest is one, `(other)`, which comes last. */
+const describeOperations = (records: readonly OperationRecord[]): ProviderOperationStatus[] => {
+  const byName = [...Map.groupBy(records, ({ operation }) => operation)].map(([name, same]) => ({
+    name,
+    same,
+    count: sumOperation(same)[FLOW.count] ?? 0,
+  }));
+  const named = byName.filter(({ name }) => name !== OTHER).sort((one, other) => other.count - one.count);
+  const rest = [...named.slice(MAX_PROVIDER_OPERATIONS), ...byName.filter(({ name }) => name === OTHER)];
+  return [
+    ...named.slice(0, MAX_PROVIDER_OPERATIONS).map(({ name, same }) => describeOperation(name, same)),
+    describeOperation(
+      OTHER,
+      rest.flatMap(({ same }) => same),
+    ),
+  ].filter(({ count }) => count > 0);
+};
+
+const describeOperation = (name: string, records: readonly OperationRecord[]): ProviderOperationStatus => {
+  const sums = sumOperation(records);
+  return {
+    name,
+    count: sums[FLOW.count] ?? 0,
+    failed: sums[FLOW.failed] ?? 0,
+    p50Ms: rounded(percentileOf(sums.subarray(FLOW.latency), 0.5)),
+  };
+};
 
 const describeCache = ({ others }: Figures, isRemote: boolean): SubgraphStatus['cache'] => {
   const hits = sumOf(others, isRemote ? SUBGRAPH.reportedHits : SUBGRAPH.hits);

@@ -1,5 +1,12 @@
 import { LATENCY_BUCKETS, percentileOf } from './latency.ts';
-import { FLOW, FLOW_COLUMNS, SUBGRAPH, SUBGRAPH_COLUMNS, type SubgraphRecord } from './recorder.ts';
+import {
+  FLOW,
+  FLOW_COLUMNS,
+  type OperationRecord,
+  SUBGRAPH,
+  SUBGRAPH_COLUMNS,
+  type SubgraphRecord,
+} from './recorder.ts';
 import { STEPS } from './step-ring.ts';
 
 /** Steps that count as now: the present one and those of the 30 seconds before it. */
@@ -11,6 +18,8 @@ type Pairs = readonly number[];
 export type Figures = {
   readonly requests: Table;
   readonly fetches: Table;
+  /** A row for each latency bucket. */
+  readonly waits: Table;
   readonly others: Table;
 };
 
@@ -36,14 +45,29 @@ export const sumFigures = (records: readonly SubgraphRecord[]): Figures => {
   const figures = {
     requests: createTable(FLOW_COLUMNS),
     fetches: createTable(FLOW_COLUMNS),
+    waits: createTable(LATENCY_BUCKETS),
     others: createTable(SUBGRAPH_COLUMNS),
   };
-  for (const { requests, fetches, others } of records) {
+  for (const { requests, fetches, waits, others } of records) {
     addPairs(figures.requests, requests);
     addPairs(figures.fetches, fetches);
+    addPairs(figures.waits, waits);
     addPairs(figures.others, others, SUBGRAPH.oldestMs);
   }
   return figures;
+};
+
+/** Sums the requests of one operation over all processes: a sum for each column. */
+export const sumOperation = (records: readonly OperationRecord[]): Float64Array => {
+  const total = new Float64Array(FLOW_COLUMNS);
+  for (const { sums } of records) {
+    for (let index = 0; index < sums.length; index += 2) {
+      const column = sums[index] ?? 0;
+      // Ignored by the array if it is out of range.
+      total[column] = (total[column] ?? 0) + (sums[index + 1] ?? 0);
+    }
+  }
+  return total;
 };
 
 /** Sums a column over the last steps, by default all. */
@@ -60,6 +84,13 @@ export const largestOf = (table: Table, column: number): number => Math.max(0, .
 export const latencyOf = (flow: Table, share: number, steps = STEPS): number | null =>
   percentileOf(
     Array.from({ length: LATENCY_BUCKETS }, (_, bucket) => sumOf(flow, FLOW.latency + bucket, steps)),
+    share,
+  );
+
+/** Returns a percentile of the waits for permits of the last steps, in milliseconds; null without any. */
+export const waitOf = ({ waits }: Pick<Figures, 'waits'>, share: number, steps = STEPS): number | null =>
+  percentileOf(
+    waits.map((_, bucket) => sumOf(waits, bucket, steps)),
     share,
   );
 

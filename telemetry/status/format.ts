@@ -3,7 +3,7 @@
 export const STATUS_VERSION = 1;
 
 /** The state of a provider, as `provider-health.ts` defines it. */
-export type ProviderHealth = 'ok' | 'idle' | 'slow' | 'failing' | 'paused' | 'quota_exhausted' | 'down';
+export type ProviderHealth = 'ok' | 'idle' | 'slow' | 'waiting' | 'failing' | 'paused' | 'quota_exhausted' | 'down';
 
 /** Requests, with a figure for each step, the oldest first. */
 export type FlowStatus = {
@@ -29,6 +29,15 @@ export type LimitStatus = {
   readonly pausedS: number;
 };
 
+/** The requests of one of a provider's operations. */
+export type ProviderOperationStatus = {
+  readonly name: string;
+  readonly count: number;
+  readonly failed: number;
+  /** In milliseconds; null if unknown. */
+  readonly p50Ms: number | null;
+};
+
 export type SubgraphStatus = {
   readonly subgraph: string;
   readonly source: 'provider' | 'sandbox' | 'remote';
@@ -37,6 +46,8 @@ export type SubgraphStatus = {
   readonly reason: string;
   /** Requests to the provider; null if they are another process's. */
   readonly requests: FlowStatus | null;
+  /** Requests to the provider by its operation: those with the most, then `(other)`. Empty if they are another process's. */
+  readonly operations: readonly ProviderOperationStatus[];
   /** The gateway's fetches from the subgraph; null in a process that serves subgraphs. */
   readonly fetches: FlowStatus | null;
   /** Provider calls that a subgraph in another process has reported; null for one in this process. */
@@ -60,6 +71,8 @@ export type SubgraphStatus = {
   };
   /** Requests that wait for a permit, and that hold one; null if they are another process's. */
   readonly queue: { readonly queued: number; readonly running: number; readonly concurrency: number } | null;
+  /** How long requests that clients wait for waited for their permits. Null if they are another process's. */
+  readonly waits: { readonly p50Ms: number | null; readonly p99Ms: number | null } | null;
 };
 
 export type CostStatus = {

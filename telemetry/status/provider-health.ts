@@ -1,5 +1,5 @@
 import type { SubgraphProviderState } from '../state.ts';
-import { type Figures, latencyOf, RECENT_STEPS, sumOf, type Table } from './figures.ts';
+import { type Figures, latencyOf, RECENT_STEPS, sumOf, type Table, waitOf } from './figures.ts';
 import type { ProviderHealth } from './format.ts';
 import { FLOW, SUBGRAPH } from './recorder.ts';
 
@@ -17,6 +17,9 @@ const MAX_FAILED = 0.1;
 /** The median latency from which a provider is slow, in milliseconds. */
 const SLOW_MS = 1_000;
 
+/** The 99th percentile of the waits for permits from which requests wait too long, in milliseconds. */
+const MAX_WAIT_MS = 1_000;
+
 type Assessment = { readonly health: ProviderHealth; readonly reason: string };
 
 /**
@@ -26,6 +29,7 @@ type Assessment = { readonly health: ProviderHealth; readonly reason: string };
  * - `paused`: the provider rejected requests under a rate limit, and the pause has not ended.
  * - `quota_exhausted`: requests were refused because the quota would not have been free before their deadlines.
  * - `failing`: a tenth of the requests failed or more, or a circuit breaker is not closed.
+ * - `waiting`: requests wait for a quota that is used up, or one in a hundred waited more than a second for its permit.
  * - `slow`: half of the requests took a second or more.
  * - `idle`: no requests in the last five minutes.
  */
@@ -57,6 +61,8 @@ export const assess = (figures: Figures, state: SubgraphProviderState | undefine
       reason: `${open.length === 1 ? 'A circuit breaker is' : `${open.length} circuit breakers are`} not closed`,
     };
   }
+  const waiting = describeWaiting(figures, state);
+  if (waiting) return { health: 'waiting', reason: waiting };
   const medianMs = latencyOf(flow, 0.5, RECENT_STEPS);
   if (medianMs !== null && medianMs >= SLOW_MS) {
     return { health: 'slow', reason: `Half of the requests took ${seconds(medianMs)} or more in the last 30 seconds` };
@@ -66,6 +72,17 @@ export const assess = (figures: Figures, state: SubgraphProviderState | undefine
     health: 'ok',
     reason: all > 0 ? `${count(succeeded)} succeeded in the last 30 seconds` : 'No problem in the last five minutes',
   };
+};
+
+/** Says why requests wait; undefined if they do not, or not for long. */
+const describeWaiting = (figures: Figures, state: SubgraphProviderState | undefined): string | undefined => {
+  const usedUp = state?.limits.find(({ used, limit }) => used >= limit);
+  if (state && usedUp && state.queued > 0) {
+    return `Quota ${usedUp.name} is used up, ${count(state.queued)} waiting for it`;
+  }
+  const longMs = waitOf(figures, 0.99, RECENT_STEPS);
+  if (longMs === null || longMs <= MAX_WAIT_MS) return undefined;
+  return `Requests waited up to ${seconds(longMs)} (p99) for their permits in the last 30 seconds`;
 };
 
 /** Requests to the provider where this process sends them, else the fetches from its subgraph. */

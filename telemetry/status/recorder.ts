@@ -53,11 +53,18 @@ export type SubgraphRecord = {
   readonly requests: readonly number[];
   /** The gateway's fetches from it. */
   readonly fetches: readonly number[];
+  /** How long requests that clients wait for waited for their permits: numbers by latency bucket. */
+  readonly waits: readonly number[];
   readonly others: readonly number[];
+  /** Requests to its provider by operation; those that have no place of their own are `(other)`. */
+  readonly operations: readonly OperationRecord[];
   readonly lastRequest: LastEnds;
   /** Fetches succeed with stale values, too, so that these say little of a provider that this process calls. */
   readonly lastFetch: LastEnds;
 };
+
+/** Requests of one operation. The figures are pairs of column and sum, as `StepRing.sums` returns them. */
+export type OperationRecord = { readonly operation: string; readonly sums: readonly number[] };
 
 /** When something last succeeded and failed. Ages in milliseconds; null for what has not happened. */
 export type LastEnds = {
@@ -82,6 +89,9 @@ export type StatusRecorder = TelemetryListener & { readonly read: () => StatusRe
 /** Maximum numbers of names. */
 const MAX_SUBGRAPHS = 100;
 const MAX_NAMES = 50;
+
+/** Maximum number of a provider's operations, whose names are from code. */
+const MAX_PROVIDER_OPERATIONS = 20;
 
 /** The name of operations that have none. */
 const UNNAMED = '(unnamed)';
@@ -131,6 +141,10 @@ class RecordedFlow {
     return this.#ring.read(at);
   }
 
+  sums(at: number): readonly number[] {
+    return this.#ring.sums(at);
+  }
+
   lastEnds(at: number): LastEnds {
     return {
       successMs: this.#succeededAt === undefined ? null : at - this.#succeededAt,
@@ -146,6 +160,17 @@ class RecordedSubgraph {
   readonly others = new StepRing(SUBGRAPH_COLUMNS);
   requests: RecordedFlow | undefined;
   fetches: RecordedFlow | undefined;
+  waits: StepRing | undefined;
+  readonly operations = new Map<string, RecordedFlow>();
+
+  operation(name: string): RecordedFlow {
+    const known = this.operations.get(name);
+    if (known) return known;
+    if (this.operations.size >= MAX_PROVIDER_OPERATIONS && name !== OTHER) return this.operation(OTHER);
+    const recorded = new RecordedFlow();
+    this.operations.set(name, recorded);
+    return recorded;
+  }
 
   addOther(at: number, column: number, amount: number): void {
     this.others.add(this.others.open(at) + column, amount);
@@ -204,7 +229,9 @@ export const createStatusRecorder = (now: () => number = monotonicNow): StatusRe
       case 'provider.request': {
         const recorded = subgraphOf(event.subgraph);
         recorded.requests ??= new RecordedFlow();
-        recorded.requests.count(event.startedAt + event.durationMs, event.durationMs, event.code);
+        const at = event.startedAt + event.durationMs;
+        recorded.requests.count(at, event.durationMs, event.code);
+        recorded.operation(event.operation).count(at, event.durationMs, event.code);
         return;
       }
       case 'fetch': {
@@ -220,6 +247,14 @@ export const createStatusRecorder = (now: () => number = monotonicNow): StatusRe
         others.add(step + SUBGRAPH.stale, event.stale);
         others.add(step + SUBGRAPH.misses, event.misses);
         others.raise(step + SUBGRAPH.oldestMs, event.oldestMs);
+        return;
+      }
+      case 'provider.permit': {
+        // Background requests may wait: nobody waits for them.
+        if (event.isBackground) return;
+        const recorded = subgraphOf(event.subgraph);
+        recorded.waits ??= new StepRing(LATENCY_BUCKETS);
+        recorded.waits.add(recorded.waits.open(now()) + bucketOf(event.waitedMs), 1);
         return;
       }
       case 'provider.retry':
@@ -243,7 +278,9 @@ export const createStatusRecorder = (now: () => number = monotonicNow): StatusRe
     subgraph,
     requests: recorded.requests?.read(at) ?? [],
     fetches: recorded.fetches?.read(at) ?? [],
+    waits: recorded.waits?.read(at) ?? [],
     others: recorded.others.read(at),
+    operations: [...recorded.operations].map(([operation, flow]) => ({ operation, sums: flow.sums(at) })),
     lastRequest: recorded.requests?.lastEnds(at) ?? NEVER,
     lastFetch: recorded.fetches?.lastEnds(at) ?? NEVER,
   });

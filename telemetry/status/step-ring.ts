@@ -42,6 +42,17 @@ export class StepRing {
     return pairs;
   }
 
+  /** Returns the sums of the columns over all steps that are not 0, as pairs of column and sum. */
+  sums(now: number): number[] {
+    this.open(now);
+    const sums = new Float64Array(this.columns);
+    for (let index = 0; index < this.#cells.length; index += 1) {
+      const column = index % this.columns;
+      sums[column] = (sums[column] ?? 0) + (this.#cells[index] ?? 0);
+    }
+    return [...sums].flatMap((sum, column) => (sum === 0 ? [] : [column, sum]));
+  }
+
   /** Clears the steps in which nothing happened. */
   #advance(step: number): void {
     for (let next = Math.max(this.#step + 1, step - STEPS + 1); next <= step; next += 1) {

@@ -101,6 +101,12 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     await expect.poll(() => announced.innerText()).toBe('No provider has a problem.');
     const row = page.getByRole('table', { name: 'Operations that cost most' }).getByRole('row', { name: /^Stock/ });
     await row.waitFor();
+    const calls = inventory.getByRole('table', { name: 'Operations of the provider of inventory' });
+    await calls
+      .getByRole('row', { name: /\s[1-9]\d*\s+0\s+[\d.]+ m?s$/ })
+      .first()
+      .waitFor();
+    await page.getByText(/^A provider call that several operations share counts for each of them/).waitFor();
     // Another call shows without a reload.
     await gateway.ask(CUSTOMERS);
     await provider('crm').getByText('OK', { exact: true }).waitFor();
@@ -133,6 +139,18 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     await provider('crm').getByText('Not sent for the quota', { exact: true }).waitFor();
     await provider('crm')
       .getByText(/^Quota account: 2 of 2 in 600 seconds/)
+      .waitFor();
+  });
+
+  test('given requests that wait for their permits, then it says so, with how long', async () => {
+    const gateway = await start({ HUBSPOT_QUOTA: 'account=1/2' });
+    const { provider } = await open(gateway);
+    await askUntil(gateway.ask, CUSTOMERS, () => provider('crm').getByText('Waiting', { exact: true }).isVisible());
+    await provider('crm')
+      .getByText(/ for (it|their permits in the last 30 seconds)\.$/)
+      .waitFor();
+    await provider('crm')
+      .getByText(/^\d\S* m?s median, \d\S* s p99$/)
       .waitFor();
   });
 

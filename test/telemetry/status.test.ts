@@ -2,9 +2,15 @@ import { expect, test } from 'vitest';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { createLog } from '../../runtime/log.ts';
 import { FAILURE_CODES } from '../../telemetry/error-codes.ts';
-import type { FetchEvent, OperationEvent, ProviderRequestEvent, TelemetryEvent } from '../../telemetry/events.ts';
+import type {
+  FetchEvent,
+  OperationEvent,
+  PermitEvent,
+  ProviderRequestEvent,
+  TelemetryEvent,
+} from '../../telemetry/events.ts';
 import { startTelemetry } from '../../telemetry/start.ts';
-import type { BreakerState } from '../../telemetry/state.ts';
+import type { BreakerState, ProviderState } from '../../telemetry/state.ts';
 import { describeStatus, findDown } from '../../telemetry/status/describe.ts';
 import type { Status } from '../../telemetry/status/format.ts';
 import { createReadiness } from '../../telemetry/status/readiness.ts';
@@ -21,7 +27,7 @@ const START = 1_000_000;
 const startRecording = () => {
   let now = START;
   const recorder = createStatusRecorder(() => now);
-  const { state } = createTelemetry();
+  const { state, describeProvider } = createTelemetry();
   const report = () => ({ pid: 1, status: 'ok', record: recorder.read(), state: state() });
   return {
     advance: (ms: number) => {
@@ -34,6 +40,8 @@ const startRecording = () => {
       recorder.on({ ...OPERATION, startedAt: now - OPERATION.durationMs, ...event }, NOBODY),
     fetch: (event: Partial<FetchEvent> = {}) =>
       recorder.on({ ...FETCH, startedAt: now - FETCH.durationMs, ...event }, NOBODY),
+    permit: (event: Partial<PermitEvent> = {}) => recorder.on({ ...PERMIT, ...event }, NOBODY),
+    describe: (provider: Partial<ProviderState>) => describeProvider(() => ({ ...PROVIDER, ...provider })),
     report,
     down: () => findDown(report()),
     read: (): Status =>
@@ -57,6 +65,26 @@ const REQUEST: ProviderRequestEvent = {
   code: undefined,
   bytesSent: 0,
   bytesReceived: 0,
+};
+
+const PERMIT: PermitEvent = {
+  type: 'provider.permit',
+  subgraph: 'payments',
+  operation: 'GET /v1/customers',
+  batch: undefined,
+  isBackground: false,
+  waitedMs: 0.1,
+};
+
+const PROVIDER: ProviderState = {
+  subgraph: 'payments',
+  queued: 0,
+  running: 0,
+  concurrency: 10,
+  limits: [],
+  breakers: [],
+  retryBudget: 10,
+  connections: { busy: 0, limit: 10 },
 };
 
 const FETCH: FetchEvent = {
@@ -228,6 +256,43 @@ test('an operation that is announced late takes nothing away', () => {
   expect(read().operations).toMatchObject([{ name: 'Customers', operations: 3 }]);
 });
 
+test('requests are waiting while a quota is used up and some are queued', () => {
+  const { request, describe, read, down } = startRecording();
+  request();
+  const limits = [{ name: 'account', used: 25, limit: 25, windowMs: 1_000, pausedMs: 0 }];
+  const stop = describe({ limits });
+  expect(read().subgraphs[0]).toMatchObject({ health: 'ok' });
+  stop();
+  describe({ limits, queued: 3 });
+  expect(read().subgraphs[0]).toMatchObject({
+    health: 'waiting',
+    reason: 'Quota account is used up, 3 requests waiting for it',
+  });
+  for (let index = 0; index < 5; index += 1) request({ code: 'UPSTREAM_TIMEOUT' });
+  // Failures come first, and requests that wait are no outage.
+  expect(read().subgraphs[0]).toMatchObject({ health: 'failing' });
+  expect(down()).toEqual([]);
+});
+
+test('requests are waiting if one in a hundred waits more than a second for its permit, unless no client waits', () => {
+  const { request, permit, advance, read, down } = startRecording();
+  request();
+  const health = () => read().subgraphs[0]?.health;
+  for (let index = 0; index < 98; index += 1) permit();
+  permit({ waitedMs: 4_000, isBackground: true });
+  expect(read().subgraphs[0]).toMatchObject({ health: 'ok', waits: { p50Ms: 0.5, p99Ms: 0.5 } });
+  for (let index = 0; index < 2; index += 1) permit({ waitedMs: 4_000 });
+  expect(health()).toBe('waiting');
+  expect(read().subgraphs[0]?.reason).toMatch(/^Requests waited up to [34]\.\d s \(p99\) for their permits/);
+  expect(read().subgraphs[0]?.waits?.p50Ms).toBe(0.5);
+  expect(read().subgraphs[0]?.waits?.p99Ms).toBeGreaterThan(3_600);
+  expect(down()).toEqual([]);
+  // The health is that of the last 30 seconds, the figures those of five minutes.
+  advance(60_000);
+  expect(health()).toBe('ok');
+  expect(read().subgraphs[0]?.waits?.p99Ms).toBeGreaterThan(3_600);
+});
+
 test('10,000 names of operations and clients cost no memory, and hide no costly one', () => {
   const { operation, read, report, advance } = startRecording();
   operation({ operationName: 'Costly', client: { ...OPERATION.client, name: 'greedy' }, calls: callsOf(400) });
@@ -264,6 +329,30 @@ test('subgraphs and codes are bounded, and names are cut', () => {
   expect(JSON.stringify(read()).length).toBeLessThan(200_000);
 });
 
+test('the operations of a provider with the most requests are named, and with the others they are all requests', () => {
+  const { request, report, read, advance } = startRecording();
+  for (let index = 0; index < 8; index += 1) {
+    for (let times = 0; times <= index; times += 1) request({ operation: `GET /${index}`, durationMs: 50 });
+  }
+  request({ operation: 'GET /7', code: 'UPSTREAM_TIMEOUT', durationMs: 50 });
+  const { operations, requests } = read().subgraphs[0] ?? {};
+  expect(operations?.map(({ name, count, failed }) => [name, count, failed])).toEqual([
+    ['GET /7', 9, 1],
+    ['GET /6', 7, 0],
+    ['GET /5', 6, 0],
+    ['GET /4', 5, 0],
+    ['GET /3', 4, 0],
+    ['(other)', 6, 0],
+  ]);
+  expect(requests?.count).toBe(37);
+  for (const { p50Ms } of operations ?? []) expect(Math.abs((p50Ms ?? 0) - 50)).toBeLessThan(5);
+  for (let index = 0; index < 1_000; index += 1) request({ operation: `GET /${index}` });
+  expect(report().record.subgraphs[0]?.operations).toHaveLength(21);
+  expect(read().subgraphs[0]?.operations.reduce((sum, { count }) => sum + count, 0)).toBe(1_037);
+  advance(300_000);
+  expect(read().subgraphs[0]?.operations).toEqual([]);
+});
+
 test('several processes are added up, and the oldest stale value is the oldest of all', () => {
   const [one, other] = [startRecording(), startRecording()];
   for (const { request, emit, operation } of [one, other]) {
@@ -275,7 +364,11 @@ test('several processes are added up, and the oldest stale value is the oldest o
   const reports = [one.report(), other.report(), { pid: 3, status: 'unresponsive' }];
   const status = describeStatus(reports, { product: '1', kind: 'gateway', sources: { payments: 'provider' } });
   expect(status.subgraphs).toMatchObject([
-    { requests: { count: 2 }, cache: { hits: 4, stale: 2, misses: 2, hitRatio: 0.75, oldestStaleS: 9 } },
+    {
+      requests: { count: 2 },
+      operations: [{ name: 'GET /v1/customers', count: 2, failed: 0 }],
+      cache: { hits: 4, stale: 2, misses: 2, hitRatio: 0.75, oldestStaleS: 9 },
+    },
   ]);
   expect(status.operations).toEqual([{ name: 'Customers', operations: 2, errors: 0, calls: 4, timeMs: 20 }]);
   expect(status.processes.map(({ status: state }) => state)).toEqual(['ok', 'ok', 'unresponsive']);

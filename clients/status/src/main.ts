@@ -4,7 +4,7 @@ import { poll } from './poll.ts';
 import { renderProcesses } from './processes.ts';
 import { HEALTH_WORDS, type Health, type Status, VERSION } from './status.ts';
 import { renderSubgraphs } from './subgraphs.ts';
-import { renderCosts, renderCounts } from './tables.ts';
+import { renderCallsNote, renderCosts, renderCounts } from './tables.ts';
 
 const element = (id: string): HTMLElement => document.querySelector(`#${id}`) as HTMLElement;
 
@@ -31,6 +31,7 @@ const render = (status: Status): void => {
   const costs = [
     renderCosts('operations', 'Operations that cost most', 'Operation', operations),
     renderCosts('clients', 'Clients by provider calls', 'Client', clients),
+    renderCallsNote(),
     h(
       'div',
       { class: 'pair', 'data-key': 'counts' },

@@ -6,6 +6,7 @@ export const HEALTH_WORDS = {
   ok: 'OK',
   idle: 'No requests',
   slow: 'Slow',
+  waiting: 'Waiting',
   failing: 'Failing',
   paused: 'Paused',
   quota_exhausted: 'Quota exhausted',
@@ -32,6 +33,12 @@ export type Subgraph = {
   readonly health: Health;
   readonly reason: string;
   readonly requests: Flow | null;
+  readonly operations: readonly {
+    readonly name: string;
+    readonly count: number;
+    readonly failed: number;
+    readonly p50Ms: number | null;
+  }[];
   readonly fetches: Flow | null;
   readonly reported: { readonly calls: number; readonly failed: number } | null;
   readonly lastSuccessS: number | null;
@@ -51,6 +58,7 @@ export type Subgraph = {
     readonly oldestStaleS: number | null;
   };
   readonly queue: { readonly queued: number; readonly running: number; readonly concurrency: number } | null;
+  readonly waits: { readonly p50Ms: number | null; readonly p99Ms: number | null } | null;
 };
 
 export type Cost = {

@@ -1,5 +1,6 @@
 import { latencyChart, requestChart, shareBar } from './charts.ts';
 import { h } from './dom.ts';
+import { bodyRow, headRow } from './rows.ts';
 import { type Flow, HEALTH_WORDS, type Subgraph } from './status.ts';
 import { count, duration, each, number, percent, seconds } from './words.ts';
 
@@ -10,7 +11,16 @@ const SOURCES = {
 } as const;
 
 /** The shapes that tell states apart without colour. */
-const SIGNS = { ok: '✓', idle: '–', slow: '◔', failing: '!', paused: '‖', quota_exhausted: '▮', down: '✕' } as const;
+const SIGNS = {
+  ok: '✓',
+  idle: '–',
+  slow: '◔',
+  waiting: '…',
+  failing: '!',
+  paused: '‖',
+  quota_exhausted: '▮',
+  down: '✕',
+} as const;
 
 /** Renders the providers, the ones with problems as the others: each keeps its place. */
 export const renderSubgraphs = (subgraphs: readonly Subgraph[]): Element =>
@@ -22,7 +32,7 @@ export const renderSubgraphs = (subgraphs: readonly Subgraph[]): Element =>
   );
 
 const renderSubgraph = (one: Subgraph): Element => {
-  const { subgraph, source, health, reason, requests, fetches, limits, breakers } = one;
+  const { subgraph, source, health, reason, requests, operations, fetches, limits, breakers } = one;
   const heading = `provider-${subgraph}`;
   return h(
     'article',
@@ -41,6 +51,7 @@ const renderSubgraph = (one: Subgraph): Element => {
     limits.length > 0 && renderLimits(one),
     breakers.length > 0 && renderBreakers(one),
     renderFacts(one),
+    operations.length > 0 && renderOperations(one),
     h('p', { class: 'quiet' }, `Data from ${SOURCES[source]}.`),
   );
 };
@@ -96,7 +107,30 @@ const renderBreakers = ({ breakers }: Subgraph): Element =>
     ),
   );
 
-const renderFacts = ({ cache, queue, reported, retries, refused, lastFailure, lastSuccessS }: Subgraph): Element => {
+const renderOperations = ({ subgraph, operations }: Subgraph): Element =>
+  h(
+    'table',
+    { class: 'operations', 'aria-label': `Operations of the provider of ${subgraph}` },
+    h('thead', {}, headRow('Provider operation', 'Calls', 'Failed', 'Median')),
+    h(
+      'tbody',
+      {},
+      ...operations.map(({ name, count: calls, failed, p50Ms }) =>
+        bodyRow(name, [h('bdi', {}, name)], number(calls), number(failed), duration(p50Ms)),
+      ),
+    ),
+  );
+
+const renderFacts = ({
+  cache,
+  queue,
+  waits,
+  reported,
+  retries,
+  refused,
+  lastFailure,
+  lastSuccessS,
+}: Subgraph): Element => {
   const facts: readonly (readonly [name: string, value: string] | false)[] = [
     reported !== null && ['Provider calls reported', `${number(reported.calls)}, ${number(reported.failed)} failed`],
     ['Found in the cache', cache.hitRatio === null ? 'no reads' : percent(cache.hitRatio)],
@@ -105,6 +139,8 @@ const renderFacts = ({ cache, queue, reported, retries, refused, lastFailure, la
       'Queue',
       `${number(queue.queued)} waiting, ${number(queue.running)} of ${number(queue.concurrency)} running`,
     ],
+    waits !== null &&
+      waits.p99Ms !== null && ['Wait for permits', `${duration(waits.p50Ms)} median, ${duration(waits.p99Ms)} p99`],
     retries > 0 && ['Retries', number(retries)],
     refused.rateLimit > 0 && ['Not sent for the quota', number(refused.rateLimit)],
     refused.circuitBreaker > 0 && ['Not sent for a breaker', number(refused.circuitBreaker)],

@@ -1,5 +1,6 @@
 import { shareBar } from './charts.ts';
 import { h } from './dom.ts';
+import { bodyRow, headRow } from './rows.ts';
 import type { Cost, Count } from './status.ts';
 import { duration, number } from './words.ts';
 
@@ -17,30 +18,28 @@ export const renderCosts = (id: string, title: string, what: string, costs: read
       : h(
           'table',
           { 'aria-labelledby': id },
-          h(
-            'thead',
-            {},
-            h(
-              'tr',
-              {},
-              ...[what, 'Provider calls', 'Time', 'Runs', 'With errors'].map((name, index) =>
-                h('th', { scope: 'col', class: index > 0 ? 'figure' : undefined }, name),
-              ),
-            ),
-          ),
+          h('thead', {}, headRow(what, 'Provider calls', 'Time', 'Runs', 'With errors')),
           h('tbody', {}, ...costs.map((cost) => renderCost(cost, calls))),
         ),
   );
 };
 
 const renderCost = ({ name, operations, errors, calls, timeMs }: Cost, all: number): Element =>
+  bodyRow(
+    name,
+    [h('bdi', {}, name), shareBar(calls, Math.max(1, all))],
+    number(calls),
+    duration(timeMs),
+    number(operations),
+    number(errors),
+  );
+
+/** Says why the provider calls of the tables are not the requests of the providers. */
+export const renderCallsNote = (): Element =>
   h(
-    'tr',
-    { 'data-key': name },
-    h('th', { scope: 'row' }, h('bdi', {}, name), shareBar(calls, Math.max(1, all))),
-    ...[number(calls), duration(timeMs), number(operations), number(errors)].map((text) =>
-      h('td', { class: 'figure' }, text),
-    ),
+    'p',
+    { class: 'quiet', 'data-key': 'calls-note' },
+    'A provider call that several operations share counts for each of them, and one that refreshes the cache in the background for none: the sums differ from the requests of the providers.',
   );
 
 /** Renders counts by code. */
@@ -54,22 +53,7 @@ export const renderCounts = (id: string, title: string, counts: readonly Count[]
       : h(
           'table',
           { 'aria-labelledby': id },
-          h(
-            'thead',
-            {},
-            h('tr', {}, h('th', { scope: 'col' }, 'Code'), h('th', { scope: 'col', class: 'figure' }, 'Number')),
-          ),
-          h(
-            'tbody',
-            {},
-            ...counts.map(({ code, count }) =>
-              h(
-                'tr',
-                { 'data-key': code },
-                h('th', { scope: 'row' }, h('bdi', {}, code)),
-                h('td', { class: 'figure' }, number(count)),
-              ),
-            ),
-          ),
+          h('thead', {}, headRow('Code', 'Number')),
+          h('tbody', {}, ...counts.map(({ code, count }) => bodyRow(code, [h('bdi', {}, code)], number(count)))),
         ),
   );
