@@ -1,7 +1,6 @@
 import { ExponentialBackoff, halfJitterGenerator, type IBackoff } from 'cockatiel';
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
-import type { BreakerEvent } from '../../telemetry/events.ts';
 import { MAX_OPERATIONS } from '../../telemetry/max-operations.ts';
 import type { BreakerState } from '../../telemetry/state.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
@@ -73,20 +72,15 @@ export const withBreaker = (
     generator: halfJitterGenerator,
   });
 
-  const announce = ({ operation }: Circuit, state: BreakerEvent['state']): void =>
-    emit({ type: 'provider.breaker', subgraph, operation, state });
-
   const open = (circuit: Circuit, backoff: IBackoff<unknown>): void => {
     circuit.hasOpened = true;
     circuit.state = { kind: 'open', until: monotonicNow() + backoff.duration, backoff };
-    announce(circuit, 'open');
   };
 
   const close = (circuit: Circuit): void => {
     circuit.failures = 0;
     circuit.lastFailure = undefined;
     circuit.state = { kind: 'closed' };
-    announce(circuit, 'closed');
   };
 
   const circuitOpenError = (operation: string, { lastFailure }: Circuit) =>
@@ -116,7 +110,6 @@ export const withBreaker = (
     ): Promise<ProviderResponse<ResponseType>> => {
       const decided = Promise.withResolvers<void>();
       circuit.state = { kind: 'half_open', decided, backoff };
-      announce(circuit, 'half_open');
       try {
         const response = await next(request);
         close(circuit);
@@ -129,7 +122,6 @@ export const withBreaker = (
         } else if (isUpstreamError(error, 'BUDGET_EXCEEDED')) {
           // Nothing was sent, so the next request is the probe.
           circuit.state = { kind: 'open', until: monotonicNow(), backoff };
-          announce(circuit, 'open');
         } else close(circuit);
         throw error;
       } finally {
