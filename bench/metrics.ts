@@ -99,7 +99,7 @@ const EVENTS: Readonly<Record<string, (index: number) => TelemetryEvent>> = {
     kind: 'query',
     hash: undefined,
     traceId: undefined,
-    client: { id: '1', name: 'api-key:web', network: '127.0.0.1' },
+    client: { name: 'api-key:web', network: '127.0.0.1' },
     outcome: 'ok',
     codes: [],
     stale: 0,
@@ -156,7 +156,7 @@ for (let index = 0; createEvent && index < 10_000; index += 1) {
   telemetry.emit({
     ...createEvent(index),
     operationName: `Name${index}`,
-    client: { id: '', name: `${index}`, network: '' },
+    client: { name: `${index}`, network: '' },
   } as TelemetryEvent);
 }
 const snapshot = metrics.read();

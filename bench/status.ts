@@ -61,7 +61,7 @@ const operation = (operationName: string, name: string): TelemetryEvent => ({
   kind: 'query',
   hash: undefined,
   traceId: undefined,
-  client: { id: 'x', name, network: '' },
+  client: { name, network: '' },
   outcome: 'ok',
   codes: [],
   stale: 0,

@@ -1,7 +1,8 @@
 /*
  * Everything that operators can observe, announced once where it happens. Durations are in milliseconds, and times are those of
- * `monotonicNow`. Events consist of names from code and schemas, codes and figures. What a client wrote itself is in two of them
- * alone, and is not to be trusted: `fetch` has the text of its operation, `operation` its name.
+ * `monotonicNow`. Events consist of names from code and schemas, codes and figures. Not to be trusted is what clients choose: the
+ * query of `fetch`; the name, the client and the trace of `operation`; the network and the trace of `refusal`; the method of
+ * `http.request`. Nor are the codes of external subgraphs, in `fetch` and `operation`, and their figures in `callStats`.
  */
 
 import type { CallStatsRow } from './call-stats-row.ts';
@@ -67,7 +68,6 @@ export type RateLimitPauseEvent = {
   readonly type: 'provider.pause';
   readonly subgraph: string;
   readonly operation: string;
-  readonly pauseMs: number;
 };
 
 /** A failed provider request, for the log. */
@@ -145,7 +145,6 @@ export type FetchEvent = {
 /** An operation was planned and compiled. */
 export type PlanEvent = {
   readonly type: 'plan';
-  readonly operationName: string | undefined;
   readonly isFailed: boolean;
   readonly startedAt: number;
   readonly durationMs: number;
@@ -162,8 +161,6 @@ export type OperationEvent = {
   /** The id of the trace that the request is part of, if any. */
   readonly traceId: string | undefined;
   readonly client: {
-    /** A digest that identifies the client. */
-    readonly id: string;
     /** How it authenticated and its subject, e.g. `api-key:web`, with the issuer of its token if there are several; `anonymous` for a client that did not authenticate. */
     readonly name: string;
     /** The part of its IP address that it cannot change. */

@@ -156,7 +156,7 @@ export const withRateLimit = ({
       const longerEachTime = Math.max(pauseMs, Math.min(MAX_UNSTATED_PAUSE_MS, pauseMs * 2 ** (times - 1)));
       const pausedMs = retryAfterMs ?? longerEachTime;
       rateLimiter.update(window, { pauseMs: pausedMs });
-      emit({ type: 'provider.pause', subgraph, operation, pauseMs: pausedMs });
+      emit({ type: 'provider.pause', subgraph, operation });
     }
   };
 

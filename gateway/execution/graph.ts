@@ -298,10 +298,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   ): Promise<CachedProgram<Context>> => {
     const startedAt = monotonicNow();
     const announce = (isFailed: boolean) =>
-      options.onPlan?.(
-        { operationName: nameOf(operation), isFailed, startedAt, durationMs: monotonicNow() - startedAt },
-        context,
-      );
+      options.onPlan?.({ isFailed, startedAt, durationMs: monotonicNow() - startedAt }, context);
     try {
       const compiled = await compileProgram(operation, variant);
       announce(false);

@@ -21,7 +21,7 @@ export const createOperationEventsPlugin = (
         contextValue.onOperation();
         if (body.kind !== 'single' || contextValue.explain) return;
         const { data, errors } = body.singleResult;
-        const { arrivedAt, client, identity, address, options, stale, telemetry, call, traceId } = contextValue;
+        const { arrivedAt, identity, address, options, stale, telemetry, call, traceId } = contextValue;
         emit(
           {
             type: 'operation',
@@ -29,7 +29,7 @@ export const createOperationEventsPlugin = (
             kind: operation?.operation,
             hash: queryHash,
             traceId,
-            client: { id: client.id, name: clientNameOf(identity, namesIssuers), network: networkOf(address()) },
+            client: { name: clientNameOf(identity, namesIssuers), network: networkOf(address()) },
             ...outcomeOf(data, errors),
             // Whatever became of it, nobody was there to get it.
             ...(errors && isDisconnected(options.signal) && { codes: DISCONNECTED }),

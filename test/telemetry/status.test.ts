@@ -107,7 +107,7 @@ const OPERATION: OperationEvent = {
   kind: 'query',
   hash: undefined,
   traceId: undefined,
-  client: { id: 'x', name: 'api-key:web', network: '192.0.2.1' },
+  client: { name: 'api-key:web', network: '192.0.2.1' },
   outcome: 'ok',
   codes: [],
   stale: 0,
