@@ -72,7 +72,7 @@ const createEvents = (): TelemetryEvent[] => {
       kind: 'query',
       hash: 'a'.repeat(64),
       traceId: undefined,
-      client: { id: 'id', name: 'anonymous', network: '127.0.0.1' },
+      client: { name: 'anonymous', network: '127.0.0.1' },
       outcome: 'ok',
       codes: [],
       stale: 0,

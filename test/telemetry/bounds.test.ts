@@ -147,7 +147,7 @@ test('of requests that cost nothing to send, only so many are logged, and the ot
     kind: undefined,
     hash: undefined,
     traceId: undefined,
-    client: { id: 'id', name, network: '127.0.0.1' },
+    client: { name, network: '127.0.0.1' },
     outcome: 'error',
     codes: ['GRAPHQL_VALIDATION_FAILED'],
     stale: 0,
