@@ -14,6 +14,7 @@ import {
 } from './http-errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import type { Log } from './log.ts';
+import { onResponseClose } from './on-response-close.ts';
 
 type HttpRequest = FastifyRequest['raw'];
 type HttpResponse = FastifyReply['raw'];
@@ -160,7 +161,7 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     const exchange: Exchange = { connection, request, response, startedAt: performance.now(), phase: 'receiving' };
     connection.exchanges.add(exchange);
     exchanges.set(response, exchange);
-    response.once('close', () => finish(exchange));
+    onResponseClose(response, () => finish(exchange));
     const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
     if (coding === undefined && (length === undefined || length === '0')) return void startWork(exchange);
     incomplete.add(exchange);

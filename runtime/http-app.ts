@@ -11,6 +11,7 @@ import { OVERLOADED, type Refusal, RequestRefused, SHUTTING_DOWN, UNSUPPORTED_ME
 import type { HttpLimits } from './http-limits.ts';
 import { type Address, assertPortFree, listenOptions } from './listen.ts';
 import type { Log } from './log.ts';
+import { onResponseClose } from './on-response-close.ts';
 import { createOverloadLog } from './overload-log.ts';
 import { sendError, sendRefusal } from './send-refusal.ts';
 import { readTls, type TlsFiles, watchTls } from './tls.ts';
@@ -131,7 +132,7 @@ export const createHttpApp = ({
     app.addHook('onRequest', ({ method, routeOptions: { url: route } }, { raw }, done) => {
       const arrivedAt = monotonicNow();
       // Fastify's own hook is not called for clients that leave.
-      raw.once('close', () => {
+      onResponseClose(raw, () => {
         const status = raw.headersSent ? raw.statusCode : CLIENT_LEFT;
         onResponse({ method, route, status, durationMs: monotonicNow() - arrivedAt });
       });
@@ -260,7 +261,7 @@ export const requestSignal = (reply: FastifyReply, timeoutMs?: number): AbortSig
     timeoutMs === undefined
       ? undefined
       : setTimeout(() => controller.abort(new DOMException('The request timed out.', 'TimeoutError')), timeoutMs);
-  reply.raw.once('close', () => {
+  onResponseClose(reply.raw, () => {
     clearTimeout(timer);
     if (!reply.raw.writableFinished) controller.abort();
   });

@@ -9,6 +9,7 @@ import { monotonicNow } from '../../runtime/clock.ts';
 import { createHttpApp, type Health, requestSignal } from '../../runtime/http-app.ts';
 import { createLog } from '../../runtime/log.ts';
 import { networkOf } from '../../runtime/network.ts';
+import { onResponseClose } from '../../runtime/on-response-close.ts';
 import { sendError, sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
@@ -276,7 +277,7 @@ const openGatewayServer = async (
       fastifyApolloHandler<RequestContext>(apollo, {
         context: async (request, reply) => {
           const fetched = openFetchedBytes();
-          reply.raw.once('close', fetched.release);
+          onResponseClose(reply.raw, fetched.release);
           const { identity, client, plan, usages, signal, arrivedAt, deadlineAt } = arrivalOf(request);
           const { report, noCache } = readOptions(request.headers);
           const isExplained = request.headers[EXPLAIN_HEADER] !== undefined;

@@ -1,4 +1,6 @@
+import type { EventEmitter } from 'node:events';
 import { monotonicNow } from '../../runtime/clock.ts';
+import { onResponseClose } from '../../runtime/on-response-close.ts';
 import type { OperationEvent, ProviderRequestEvent, TelemetryEvent } from '../events.ts';
 import type { RequestListener } from '../telemetry.ts';
 import {
@@ -36,11 +38,7 @@ export type TracedResponse = {
 };
 
 /** A response of Node's HTTP server. */
-type ServerResponse = {
-  readonly statusCode: number;
-  readonly writableFinished: boolean;
-  readonly once: (event: 'close', listener: () => void) => unknown;
-};
+type ServerResponse = EventEmitter & { readonly statusCode: number; readonly writableFinished: boolean };
 
 /** What is known of a request's operation once it has been answered. */
 export type TracedOperation = Pick<OperationEvent, 'operationName' | 'kind' | 'outcome' | 'codes' | 'stale'> & {
@@ -131,7 +129,7 @@ export class RequestTrace implements RequestListener {
 
   /** Ends the trace with this response: once it has been sent, or the client has disconnected. */
   follow(response: ServerResponse): void {
-    response.once('close', () => {
+    onResponseClose(response, () => {
       const { statusCode: status, writableFinished: isSent } = response;
       this.#response = { status, isSent, endedAt: monotonicNow() };
       this.#endIfDone();
