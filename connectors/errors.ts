@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../telemetry/error-codes.ts';
 import type { ProviderResponse } from './middleware/chain.ts';
 
 /** The codes of all provider failures. `docs/errors.md` explains each to clients. */
@@ -12,7 +13,7 @@ export const UPSTREAM_ERROR_CODES = [
   'UPSTREAM_OUTCOME_UNKNOWN',
   'UPSTREAM_CANCELLED',
   'BUDGET_EXCEEDED',
-] as const;
+] as const satisfies readonly ErrorCode[];
 
 export type UpstreamErrorCode = (typeof UPSTREAM_ERROR_CODES)[number];
 

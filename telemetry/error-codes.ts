@@ -1,6 +1,6 @@
 /**
- * Every code that a response error can have, except those of external subgraphs. `docs/errors.md` documents each of them. Here,
- * because their counters are there before the first error.
+ * Every code that a response error can have, except those of external subgraphs. `docs/errors.md` documents each of them. Listed
+ * here because the metrics count each from the start.
  */
 export const ERROR_CODES = [
   'INTERNAL_SERVER_ERROR',
@@ -41,13 +41,15 @@ export const ERROR_CODES = [
   'FORBIDDEN',
 ] as const;
 
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
 /**
  * The codes that are a failure of a provider, or of a subgraph in another process: it could not be reached, or used. The status
  * page and `deploy/prometheus/rules/recording.yml` count by them. Any other code shows that it responds, except for those of
  * requests that were not sent or that nobody waited for. A circuit breaker opens for fewer: a rejected credential, for
  * example, is no reason to wait.
  */
-export const FAILURE_CODES: ReadonlySet<string> = new Set<(typeof ERROR_CODES)[number]>([
+export const FAILURE_CODES: ReadonlySet<string> = new Set<ErrorCode>([
   'UPSTREAM_TIMEOUT',
   'UPSTREAM_UNAVAILABLE',
   'UPSTREAM_UNAUTHORIZED',
