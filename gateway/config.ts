@@ -316,11 +316,11 @@ export type GatewayConfig = {
   readonly authorization: AuthorizationConfig;
   /** Undefined if clients have no limits. */
   readonly clientLimits: ClientLimitsConfig | undefined;
-  /** How metrics are sent to a collector. Undefined if they are not. */
+  /** Export of metrics to a collector. Undefined if it is off. */
   readonly metrics: MetricsConfig | undefined;
   /** Which requests are logged, with one line each. Undefined if none are. */
   readonly requestLog: Pick<RequestLogOptions, 'share' | 'slowMs'> | undefined;
-  /** How requests are traced. Undefined if they are not. */
+  /** Tracing of requests. Undefined if it is off. */
   readonly traces: TracesConfig | undefined;
   /** Where and how mutations and refusals are audited, if at all. */
   readonly audit: AuditConfig | undefined;

@@ -49,7 +49,7 @@ export const OTLP_SHAPE = {
 /** Those that may be read from files. */
 export const OTLP_SECRETS = ['OTEL_EXPORTER_OTLP_HEADERS'] as const;
 
-/** What every kind of telemetry is sent with. */
+/** The settings that metrics and traces share. */
 export type OtlpConfig = {
   /** Returns the headers of each request. Secrets. */
   readonly headers: () => Readonly<Record<string, string>>;

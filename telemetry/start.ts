@@ -15,9 +15,9 @@ import type { Tracing } from './traces/tracing.ts';
 export type TelemetryConfig = {
   /** The admin endpoints; undefined if they are off. */
   readonly admin: object | undefined;
-  /** How metrics are sent. Undefined if they are not. */
+  /** Export of metrics to a collector. Undefined if it is off. */
   readonly metrics: MetricsConfig | undefined;
-  /** How requests are traced. Undefined if they are not. */
+  /** Tracing of requests. Undefined if it is off. */
   readonly traces: TracesConfig | undefined;
   readonly readiness: Readiness;
   /** Whether the status page is served at the main port. */

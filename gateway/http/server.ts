@@ -49,7 +49,7 @@ export type GatewayServer = {
   readonly close: () => Promise<void>;
 };
 
-/** What is known of the providers of a process, and the data source of each subgraph. */
+/** The recorded activity of this process's providers, and the data source of each subgraph. */
 export type StatusSources = { readonly report: ReadReport; readonly sources: StartedGateway['sources'] };
 
 export type GatewayServerOptions = Omit<
@@ -57,7 +57,7 @@ export type GatewayServerOptions = Omit<
   'cache' | 'safelist' | 'turns' | 'findUnmetRules' | 'guard' | 'plugins'
 > &
   Pick<ProcessInfrastructure, 'redis' | 'health'> & {
-    /** What the status page shows and readiness depends on. Undefined if it does neither. */
+    /** The data for the status page and readiness. Undefined if neither is on. */
     readonly status?: StatusSources | undefined;
     /** Traces requests, if set. The caller closes it. */
     readonly tracing?: Tracing | undefined;
@@ -338,7 +338,7 @@ const openGatewayServer = async (
   return { url: listenUrl, health: () => ({ status: status(), ...details() }), report };
 };
 
-/** What everyone may know: whether the gateway is ready. */
+/** Public health: only whether the gateway is ready. */
 const publicHealth = (readiness: Readiness, assess: () => Partial<Health>): Partial<Health> => {
   // Outages do not count, so they need not be found.
   if (readiness === 'process') return {};

@@ -11,7 +11,7 @@ import { sendRefusal } from '../send-refusal.ts';
 import { createTurnQueue } from '../turn-queue.ts';
 import type { AdminConfig } from './config.ts';
 
-/** What the admin server serves: a gateway, a cluster of its workers, or a process with subgraphs. */
+/** The subject of the admin server: a gateway, a cluster of its workers, or a process with subgraphs. */
 export type AdminSubject = Running & {
   /** Returns the state in detail. */
   readonly health: () => Health | Promise<Health>;

@@ -3,7 +3,7 @@ import { type Dashboard, quantileOf, rateOf } from './panel.ts';
 const OPERATIONS = 'tributary_operation_duration_seconds';
 const NAME = 'graphql_operation_name';
 
-/** How each operation does. */
+/** The dashboard of the operations: rate, duration, errors, provider calls. */
 export const operations: Dashboard = {
   uid: 'tributary-operations',
   title: 'Tributary: operations',

@@ -2,7 +2,7 @@ import { type Dashboard, gaugeOf, quantileOf, rateOf } from './panel.ts';
 
 const OPERATIONS = 'tributary_operation_duration_seconds';
 
-/** Whether clients get what they should. */
+/** The overview: error budgets, alerts, operations, provider calls. */
 export const overview: Dashboard = {
   uid: 'tributary-overview',
   title: 'Tributary: overview',

@@ -3,7 +3,7 @@ import { type Dashboard, gaugeOf, rateOf } from './panel.ts';
 const INSTANCE = '{instance=~"$instance"}';
 const each = (metric: string, legend = '{{instance}}') => ({ expr: `${metric}${INSTANCE}`, legend });
 
-/** How the processes are. */
+/** The dashboard of the processes: memory, CPU, event loop, admission. */
 export const processes: Dashboard = {
   uid: 'tributary-process',
   title: 'Tributary: process',

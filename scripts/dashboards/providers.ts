@@ -3,7 +3,7 @@ import { type Dashboard, gaugeOf, quantileOf, rateOf } from './panel.ts';
 const REQUESTS = 'tributary_provider_request_duration_seconds';
 const SUBGRAPH = 'subgraph=~"$subgraph"';
 
-/** How the providers are, and how they are called. */
+/** The dashboard of the providers: requests, failures, quotas, waits, cache. */
 export const providers: Dashboard = {
   uid: 'tributary-providers',
   title: 'Tributary: providers',
