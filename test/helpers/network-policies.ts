@@ -19,7 +19,7 @@ type Selector = NonNullable<INetworkPolicyPeer['podSelector']>;
 export const isSelected = ({ matchLabels = {}, matchExpressions = [] }: Selector, labels: Labels): boolean =>
   Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
   matchExpressions.every(({ key, operator, values }) => {
-    if (operator !== 'In') throw new Error(`Unsupported operator in a label selector: ${operator}. This evaluator knows only In.`);
+    if (operator !== 'In') throw new Error(`Unsupported operator in a label selector: ${operator}. Use In.`);
     return values?.includes(labels[key] ?? '');
   });
 
