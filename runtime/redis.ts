@@ -31,16 +31,6 @@ const createReconnectingClient = ({ url, ca }: RedisTarget) => {
   });
 };
 
-/** Returns whether a URL is valid for a Redis client. Special characters in a password, for example, must be percent-encoded. */
-export const isRedisUrl = (url: string): boolean => {
-  try {
-    createReconnectingClient({ url });
-    return true;
-  } catch {
-    return false;
-  }
-};
-
 export type RedisClient = ReturnType<typeof createReconnectingClient>;
 
 /** A connection to Redis, for state that replicas share. */

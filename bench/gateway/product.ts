@@ -31,7 +31,7 @@ export const OPERATIONS: readonly Operation[] = [0, 1, 2, 3, 4].flatMap((index) 
 /** Starts the subgraphs, each at `/<its name>`. */
 const start = async (port: number): Promise<void> => {
   const log = createLog('error');
-  const { infrastructure, health } = createProcessInfrastructure({}, log);
+  const { infrastructure, health } = await createProcessInfrastructure({}, log);
   const environments = await Promise.all(
     subgraphs.map(async ({ provider }) => {
       const sandbox = await provider.sandbox?.();

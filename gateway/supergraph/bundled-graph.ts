@@ -7,6 +7,7 @@ import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.t
 import { createLog, type Log } from '../../runtime/log.ts';
 import { subgraphs } from '../../subgraphs/index.ts';
 import {
+  createConfiguredInfrastructure,
   createProcessInfrastructure,
   INFRASTRUCTURE_SECRETS,
   InfrastructureEnv,
@@ -56,7 +57,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
   }
   const log = createLog(config.logLevel);
   const { telemetry, tracing, metrics, report, close: closeTelemetry } = await startTelemetry(config, log);
-  const { infrastructure, redis, health } = createProcessInfrastructure(env, log, telemetry);
+  const { infrastructure, redis, health } = await createProcessInfrastructure(env, log, telemetry);
   const sandboxes: StartedSandbox[] = [];
   const environments = new Map<string, Env>();
   const created: Subgraph[] = [];
@@ -87,7 +88,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       const next: Subgraph[] = [];
       try {
         // The new code may expect cached values in another format.
-        const fresh = redis ? infrastructure : createProcessInfrastructure(env, log, telemetry).infrastructure;
+        const fresh = redis ? infrastructure : createConfiguredInfrastructure(env, log, telemetry);
         const own = modules.filter(({ name }) => replaceable.has(name));
         const added = modules.filter(({ name }) => !replaceable.has(name) && !config.subgraphUrls.has(name));
         if (added.length > 0) {

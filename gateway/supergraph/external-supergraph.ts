@@ -30,7 +30,8 @@ export const startExternalSupergraph = async (env: Env, file: string): Promise<S
   const problem = readinessProblem(config.readiness, names);
   if (problem) throw new ConfigError(problem);
   const { telemetry, tracing, metrics, report, close: closeTelemetry } = await startTelemetry(config, log);
-  const { redis, health } = infrastructure?.createProcessInfrastructure(env, log, telemetry) ?? NO_INFRASTRUCTURE;
+  const { redis, health } =
+    (await infrastructure?.createProcessInfrastructure(env, log, telemetry)) ?? NO_INFRASTRUCTURE;
   const transports = createExternalTransports(config, log);
   try {
     const sources = Object.fromEntries(names.map((name) => [name, 'remote' as const]));

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { createInfrastructure, type Infrastructure } from '../../connectors/infrastructure.ts';
 import { ConfigError, type Env, readEnv } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
-import { createRedis, isRedisUrl, type Redis, type RedisOptions } from '../../runtime/redis.ts';
+import type { Redis, RedisOptions } from '../../runtime/redis.ts';
+import { isRedisUrl } from '../../runtime/redis-url.ts';
 import { fileVariables, watchFiles } from '../../runtime/watch-files.ts';
 import type { RedisState } from '../../telemetry/state.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
@@ -58,20 +59,37 @@ export const readInfrastructureConfig = (env: Env): z.output<typeof Infrastructu
   return values;
 };
 
-/** Creates the infrastructure that the environment configures. Throws ConfigError. */
-export const createProcessInfrastructure = (env: Env, log: Log, telemetry?: Telemetry): ProcessInfrastructure => {
-  const { REDIS_URL: url, REDIS_CA: ca, REDIS_TIMEOUT_MS: timeoutMs, CACHE_MAX_MIB } = readInfrastructureConfig(env);
-  const redis = url ? createWatchedRedis(env, { url, ca, timeoutMs, log }) : undefined;
+/** Creates the infrastructure that the environment configures. Rejects with ConfigError. */
+export const createProcessInfrastructure = async (
+  env: Env,
+  log: Log,
+  telemetry?: Telemetry,
+): Promise<ProcessInfrastructure> => {
+  const { REDIS_URL: url, REDIS_CA: ca, REDIS_TIMEOUT_MS: timeoutMs } = readInfrastructureConfig(env);
+  const redis = url ? await createWatchedRedis(env, { url, ca, timeoutMs, log }) : undefined;
   if (redis) telemetry?.describe('redis', () => stateOf(redis));
   return {
-    infrastructure: createInfrastructure({ redis, cacheBytes: CACHE_MAX_MIB * 1024 * 1024, log, telemetry }),
+    infrastructure: createConfiguredInfrastructure(env, log, telemetry, redis),
     redis,
     health: () => (redis ? { redis: stateOf(redis) } : {}),
   };
 };
 
+/** Creates the infrastructure over a connection to Redis, or in the memory of the process alone. Throws ConfigError. */
+export const createConfiguredInfrastructure = (
+  env: Env,
+  log: Log,
+  telemetry?: Telemetry,
+  redis?: Redis,
+): Infrastructure => {
+  const { CACHE_MAX_MIB } = readInfrastructureConfig(env);
+  return createInfrastructure({ redis, cacheBytes: CACHE_MAX_MIB * 1024 * 1024, log, telemetry });
+};
+
 /** Connects to Redis, and anew when the file with its URL or its certificates changes. */
-const createWatchedRedis = (env: Env, options: RedisOptions): Redis => {
+const createWatchedRedis = async (env: Env, options: RedisOptions): Promise<Redis> => {
+  // Its client has four hundred files.
+  const { createRedis } = await import('../../runtime/redis.ts');
   const redis = createRedis(options);
   const stopWatching = watchFiles([...fileVariables(INFRASTRUCTURE_SECRETS), 'REDIS_CA'], {
     env,

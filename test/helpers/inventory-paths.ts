@@ -25,7 +25,7 @@ export const startInventory = async (
   if (path === 'in process') return stack;
   const log = createLog('silent');
   const whole = { CACHE_MAX_MIB: '0', ...sandboxEnvironment('openmage', stack.openmage), ...env };
-  const { infrastructure } = createProcessInfrastructure(whole, log);
+  const { infrastructure } = await createProcessInfrastructure(whole, log);
   const config = readConfig({ SUBGRAPHS: 'inventory', PORT: '0', SHUTDOWN_GRACE_MS: '100' });
   const subgraph = await serve([inventory.create(whole, infrastructure)], { ...config, log, health: () => ({}) });
   const gateway = await stack.startAnother({ ...env, INVENTORY_URL: `${subgraph.url}/inventory` });
