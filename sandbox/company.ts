@@ -127,8 +127,15 @@ const ORGANISATIONS = 44;
 const PEOPLE = 240;
 const DEALS = 320;
 
-/** Creates the company. Deterministic. */
+let company: Company | undefined;
+
+/** Returns the company, which is always the same. Sandboxes keep copies of what they change. */
 export const createCompany = (): Company => {
+  company ??= buildCompany();
+  return company;
+};
+
+const buildCompany = (): Company => {
   const random = createRandom(1848);
   const products = createProducts(random);
   const organisations = createOrganisations();

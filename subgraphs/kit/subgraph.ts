@@ -140,7 +140,7 @@ export const defineSubgraph = <
         if (identity?.tenant !== undefined) return [`TENANTS (${identity.tenant})`];
         return identity || !tenants ? configured : [...configured, 'TENANTS'];
       },
-      schema: buildSchema(folder, resolvers),
+      schema: schemaOf(folder, resolvers),
       createContext: (options, identity) => {
         const settings = tenantSettings(tenants, identity, { subgraph: name, provider: definition.name });
         const credentials = settings ? new Map([[definition.name, settings]]) : options.credentials;
@@ -176,8 +176,20 @@ const tenantSettings = (
 
 type Resolvers = NonNullable<Extract<Parameters<typeof buildSubgraphSchema>[0], { resolvers?: unknown }>['resolvers']>;
 
+// Gateways in one process share the schemas, as in tests.
+const schemas = new WeakMap<object, GraphQLSchema>();
+
+/** Returns a subgraph's executable schema, built from its resolvers and the `schema.graphql` beside it. */
+const schemaOf = (folder: string, resolvers: object): GraphQLSchema => {
+  const known = schemas.get(resolvers);
+  if (known) return known;
+  const schema = buildSchema(folder, resolvers);
+  schemas.set(resolvers, schema);
+  return schema;
+};
+
 /** Builds a subgraph's executable schema from the `schema.graphql` beside it. */
-export const buildSchema = (folder: string, resolvers: object): GraphQLSchema => {
+const buildSchema = (folder: string, resolvers: object): GraphQLSchema => {
   const schema = buildSubgraphSchema([
     {
       typeDefs: parse(readFileSync(join(folder, 'schema.graphql'), 'utf8')),
