@@ -1,4 +1,3 @@
-import type { QueryPlanSelectionNode } from '@apollo/query-planner';
 import {
   type DirectiveNode,
   type FieldNode,
@@ -19,7 +18,14 @@ import type { ReadKey } from '../../connectors/reads/read.ts';
 import type { Amount, FieldInfo, SubgraphCosts } from '../../subgraphs/kit/costs.ts';
 import { readCondition } from '../execution/conditions.ts';
 import { type Fragments, fragmentMap, responseName } from '../execution/selections.ts';
-import { type Fetch, type FetchTarget, fragmentsIn, type Step, TYPE_CONDITION_PREFIX } from '../execution/steps.ts';
+import {
+  type Fetch,
+  type FetchTarget,
+  fragmentsIn,
+  type RequiredSelection,
+  type Step,
+  TYPE_CONDITION_PREFIX,
+} from '../execution/steps.ts';
 import { canBeOfType, isOfType } from '../execution/types.ts';
 import { mostBatches, usualBatches } from './batches.ts';
 import { type Measurements, type OperationCost, SUBGRAPH_REQUEST } from './calls.ts';
@@ -335,7 +341,7 @@ const collectCalls = (options: CallEstimateOptions, memo: Memo, input: EstimateI
 const NO_KEYS: ReadonlySet<string> = new Set();
 
 /** Returns the names of the fields in a selection of the plan. */
-const namesIn = (node: QueryPlanSelectionNode): string[] =>
+const namesIn = (node: RequiredSelection): string[] =>
   node.kind === 'Field' ? [node.name] : node.selections.flatMap(namesIn);
 
 const fieldsOf = (type: GraphQLNamedType | undefined): Readonly<Record<string, GraphQLField<unknown, unknown>>> =>

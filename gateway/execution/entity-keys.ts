@@ -1,7 +1,9 @@
-import type { QueryPlanFieldNode, QueryPlanSelectionNode } from '@apollo/query-planner';
 import { type ConstDirectiveNode, type DocumentNode, Kind, type SelectionSetNode } from 'graphql';
 import { stringArgument } from '../supergraph/links.ts';
 import { selectionsOf } from './requirements.ts';
+import type { RequiredSelection } from './steps.ts';
+
+type RequiredField = Extract<RequiredSelection, { kind: 'Field' }>;
 
 /** Returns the keys by which a subgraph finds entities of a type. Empty if none is known. */
 export type KeysOf = (subgraph: string, typename: string) => readonly SelectionSetNode[];
@@ -39,7 +41,7 @@ const graphOf = ({ arguments: args = [] }: ConstDirectiveNode): string => {
 };
 
 /** Returns whether planned selections have all fields of a key, whatever their type conditions. */
-export const includesKey = (planned: readonly QueryPlanSelectionNode[], { selections }: SelectionSetNode): boolean => {
+export const includesKey = (planned: readonly RequiredSelection[], { selections }: SelectionSetNode): boolean => {
   const fields = fieldsIn(planned);
   return selections.every((selection) => {
     if (selection.kind === Kind.FRAGMENT_SPREAD) return false;
@@ -50,5 +52,5 @@ export const includesKey = (planned: readonly QueryPlanSelectionNode[], { select
   });
 };
 
-const fieldsIn = (planned: readonly QueryPlanSelectionNode[]): QueryPlanFieldNode[] =>
+const fieldsIn = (planned: readonly RequiredSelection[]): RequiredField[] =>
   planned.flatMap((node) => (node.kind === 'Field' ? [node] : fieldsIn(node.selections)));

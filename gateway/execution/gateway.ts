@@ -1,5 +1,3 @@
-import { errorCauses } from '@apollo/federation-internals';
-import { ApolloGateway } from '@apollo/gateway';
 import type { ApolloServerOptionsWithGateway, BaseContext } from '@apollo/server';
 import { type DocumentNode, GraphQLError, type GraphQLSchema, parse } from 'graphql';
 import type { Log } from '../../runtime/log.ts';
@@ -8,8 +6,9 @@ import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { PlanCacheState } from '../../telemetry/state.ts';
 import type { EstimateLimits } from '../cost/estimate-limits.ts';
 import { createRunningValues } from '../cost/running-values.ts';
-import { PLANNER_CONFIG } from '../planning/plan.ts';
-import { createPlanningThread, type PlanningThread } from '../planning/planning-thread.ts';
+import { createApolloPlanner } from '../planning/apollo-planner.ts';
+import type { Planner } from '../planning/planner.ts';
+import { type LoadedSupergraph, loadSupergraph, toSupergraphError } from '../supergraph/load-supergraph.ts';
 import type { Explanation, PlanNode } from './explain.ts';
 import {
   type BeforeMutation,
@@ -22,7 +21,6 @@ import {
   type RequestDeadline,
 } from './graph.ts';
 import { findUnknownLabels } from './overrides.ts';
-import { toPlannable } from './plannable.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
 
 type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway'];
@@ -39,11 +37,6 @@ export type ExecutionTelemetry = {
   /** Set if the operation is only to be explained. Receives the explanation. */
   readonly explain?: { explanation?: Explanation | undefined } | undefined;
 };
-
-/** The supergraph cannot be served. The message gives the reason in one line. */
-export class SupergraphError extends Error {
-  override readonly name = 'SupergraphError';
-}
 
 /** A supergraph that may change at runtime. */
 export type SupergraphSource = {
@@ -86,95 +79,74 @@ export type CompiledGateway = {
   readonly planCache: () => PlanCacheState;
 };
 
-type SchemaContext = Parameters<Parameters<Gateway['onSchemaLoadOrUpdate']>[0]>[0];
+type SchemaListener = Parameters<Gateway['onSchemaLoadOrUpdate']>[0];
 
 /**
- * Creates the gateway object for Apollo Server.
+ * Creates the gateway object for Apollo Server. It executes operations, each by its compiled program.
  *
- * `@apollo/gateway` loads and updates the supergraph and provides the planner. Operations are executed here, each by its
- * compiled program. `load` and updates throw SupergraphError if the supergraph cannot be served; after a failed update the
- * previous version stays active.
+ * `load` and updates throw SupergraphError if the supergraph cannot be served; after a failed update the previous version stays
+ * active.
  */
 export const createCompiledGateway = <Context extends ExecutionTelemetry>(
   options: CompiledGatewayOptions<Context>,
 ): CompiledGateway => {
   const { supergraph, clientsOf, log } = options;
-  const listeners = new Set<(context: SchemaContext) => void>();
-  let rejected: { readonly sdl: string; readonly error: SupergraphError } | undefined;
-
-  const apollo = new ApolloGateway({
-    supergraphSdl: async ({ update }) => {
-      const stop = supergraph.watch?.((sdl) => {
-        // Apollo's gateway ignores an update with the same text as the previous one, even if that one failed.
-        if (rejected?.sdl === sdl) throw rejected.error;
-        try {
-          update(toPlannable(sdl));
-          throwFailure();
-          rejected = undefined;
-        } catch (error) {
-          rejected = { sdl, error: toSupergraphError(error) };
-          throw rejected.error;
-        }
-      });
-      return { supergraphSdl: toPlannable(supergraph.sdl), cleanup: async () => stop?.() };
-    },
-    logger: log,
-    // Off by default in production, where an invalid supergraph would fail only at query time.
-    validateSupergraph: true,
-    queryPlannerConfig: PLANNER_CONFIG,
-    buildService: () => ({
-      process: async () => Promise.reject(new Error('Fetches are sent by compiled programs, not by @apollo/gateway.')),
-    }),
-  });
+  const listeners = new Set<SchemaListener>();
   // A request is executed by the version that it was validated against, even if another has been loaded since.
   const graphs = new WeakMap<GraphQLSchema, Graph<Context>>();
-  let current: Graph<Context> | undefined;
-  let planningThread: PlanningThread | undefined;
+  let current: { readonly graph: Graph<Context>; readonly planner: Planner } | undefined;
+  /** The text of the current version. Undefined after a failed update. */
+  let served: string | undefined;
+  let stopWatching: (() => void) | undefined;
   const runningValues = createRunningValues(options.maxRunningValues);
 
-  const applyChanges = ({ apiSchema, coreSupergraphSdl }: SchemaContext): void => {
-    // The previous thread ends with its last job.
-    planningThread = createPlanningThread({
-      supergraphSdl: coreSupergraphSdl,
+  const serve = ({ sdl, apiSchema, schema }: LoadedSupergraph): void => {
+    const planner = createApolloPlanner({
+      supergraphSdl: sdl,
       introspection: options.introspection,
       timeoutMs: options.planningTimeoutMs,
       maxWaitMs: options.requestTimeoutMs,
     });
-    const graph = createGraph<Context>({
-      ...options,
-      ...plannerOf(apollo),
-      planningThread,
-      runningValues,
-      clientOf: clientsOf(coreSupergraphSdl),
-      apiSchema,
-      supergraphSdl: coreSupergraphSdl,
-      overrides: { enabledLabels: options.overrideLabels, random: Math.random },
-    });
-    if (options.overrideLabels.length > 0) {
-      const labels = findUnknownLabels(parse(coreSupergraphSdl), options.overrideLabels);
-      if (labels.length > 0)
-        log.warn({ labels }, 'OVERRIDE_LABELS contains labels that the supergraph does not define.');
+    const previous = current;
+    try {
+      const graph = createGraph<Context>({
+        ...options,
+        planner,
+        runningValues,
+        clientOf: clientsOf(sdl),
+        apiSchema,
+        supergraphSchema: schema,
+        supergraphSdl: sdl,
+        overrides: { enabledLabels: options.overrideLabels, random: Math.random },
+      });
+      if (options.overrideLabels.length > 0) {
+        const labels = findUnknownLabels(parse(sdl), options.overrideLabels);
+        if (labels.length > 0)
+          log.warn({ labels }, 'OVERRIDE_LABELS contains labels that the supergraph does not define.');
+      }
+      graphs.set(apiSchema, graph);
+      for (const listener of listeners) listener({ apiSchema, coreSupergraphSdl: sdl });
+      current = { graph, planner };
+    } catch (error) {
+      planner.release();
+      throw error;
     }
-    graphs.set(apiSchema, graph);
-    for (const listener of listeners) listener({ apiSchema, coreSupergraphSdl });
-    if (current) void warmUp(graph, current.operations(), log);
-    current = graph;
+    // Its last requests may still plan.
+    previous?.planner.release();
+    if (previous) void warmUp(current.graph, previous.graph.operations(), log);
   };
 
-  // Apollo's gateway logs what a listener throws and continues as if the supergraph were served.
-  let failure: { readonly error: unknown } | undefined;
-  const throwFailure = (): void => {
-    const failed = failure;
-    failure = undefined;
-    if (failed) throw failed.error;
-  };
-  apollo.onSchemaLoadOrUpdate((context) => {
+  const update = (text: string): void => {
+    if (text === served) return;
+    served = undefined;
+    const loaded = loadSupergraph(text);
     try {
-      applyChanges(context);
+      serve(loaded);
     } catch (error) {
-      failure = { error };
+      throw toSupergraphError(error);
     }
-  });
+    served = text;
+  };
 
   const executor: Awaited<ReturnType<Gateway['load']>>['executor'] = async (request) => {
     const graph = graphs.get(request.schema);
@@ -207,25 +179,20 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
   };
 
   return {
-    planCache: () => current?.planCache() ?? { entries: 0, bytes: 0 },
+    planCache: () => current?.graph.planCache() ?? { entries: 0, bytes: 0 },
     gateway: {
       onSchemaLoadOrUpdate: (callback) => {
         listeners.add(callback);
         return () => listeners.delete(callback);
       },
-      load: async (apolloOptions) => {
-        try {
-          await apollo.load(apolloOptions);
-          throwFailure();
-        } catch (error) {
-          await apollo.stop();
-          throw toSupergraphError(error);
-        }
+      load: async () => {
+        update(supergraph.sdl);
+        stopWatching = supergraph.watch?.(update);
         return { executor };
       },
       stop: async () => {
-        await planningThread?.close();
-        await apollo.stop();
+        stopWatching?.();
+        current?.planner.release();
       },
     },
     validate: async (schema, document) => {
@@ -234,41 +201,6 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
       return graph.validate(document);
     },
   };
-};
-
-const MAX_CAUSES = 3;
-const MAX_CAUSE_LENGTH = 300;
-
-/** Summarizes an error of Apollo's libraries, which report many errors at once, each with its source location on extra lines. */
-const toSupergraphError = (error: unknown): SupergraphError => {
-  if (error instanceof SupergraphError) return error;
-  const causes = error instanceof Error ? (errorCauses(error) ?? [error]) : [];
-  const messages = causes.slice(0, MAX_CAUSES).map(({ message }) => {
-    // Errors from extracting the subgraphs follow a preamble "this is either a bug, or the supergraph is corrupted".
-    const [line = ''] = message.replace(/^[\s\S]*\nDetails:\n/, '').split(/\n\n|\n(?=GraphQL request)/);
-    return line.replaceAll(/\s+/g, ' ').slice(0, MAX_CAUSE_LENGTH).replace(/\.$/, '');
-  });
-  if (causes.length > MAX_CAUSES) messages.push(`and ${causes.length - MAX_CAUSES} more`);
-  return new SupergraphError(messages.join('; ') || 'it cannot be loaded', { cause: error });
-};
-
-/**
- * Returns the planner that Apollo's gateway created for the supergraph, and its schemas. They are private there, but creating a
- * second planner would double the time and memory.
- */
-const plannerOf = (apollo: ApolloGateway) => {
-  const {
-    queryPlanner: planner,
-    apiSchema: plannerSchema,
-    supergraphSchema,
-  } = {
-    queryPlanner: apollo['queryPlanner'],
-    apiSchema: apollo['apiSchema'],
-    supergraphSchema: apollo['supergraphSchema'],
-  };
-  if (!planner || !plannerSchema || !supergraphSchema)
-    throw new Error('This version of @apollo/gateway has no planner.');
-  return { planner, plannerSchema, supergraphSchema };
 };
 
 /** Compiles the programs of the operations in use, one at a time, between requests. */

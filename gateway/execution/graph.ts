@@ -23,7 +23,8 @@ import { measureIntrospection } from '../cost/introspection-size.ts';
 import type { OperationCallOptions } from '../cost/operation-calls.ts';
 import { createResponseBudget } from '../cost/response-budget.ts';
 import type { RunningValues } from '../cost/running-values.ts';
-import { createPlan, isLargeDocument, type PlanOptions } from '../planning/plan.ts';
+import { isLargeDocument } from '../planning/large-documents.ts';
+import type { Planner } from '../planning/planner.ts';
 import { validateDocument } from '../planning/validate.ts';
 import { type ConditionValues, conditionVariables, needsConditionValues } from './conditions.ts';
 import { readEntityKeys } from './entity-keys.ts';
@@ -34,7 +35,7 @@ import { createProgramCache } from './program-cache.ts';
 import { readRequirements } from './requirements.ts';
 import { fragmentMap } from './selections.ts';
 import { UnsupportedOperation } from './split.ts';
-import { fetchesOf, fragmentsIn, readPlan, UnsupportedPlan } from './steps.ts';
+import { fetchesOf, fragmentsIn, UnsupportedPlan } from './steps.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
 import { findAccessRules, type IsAuthorized } from './unauthorized-fields.ts';
 import { coerceVariables } from './variables.ts';
@@ -61,7 +62,8 @@ export type GraphAuthorization<Context> = {
   readonly rejects: boolean;
 };
 
-export type GraphOptions<Context> = PlanOptions & {
+export type GraphOptions<Context> = {
+  readonly planner: Planner;
   readonly apiSchema: GraphQLSchema;
   readonly supergraphSchema: GraphQLSchema;
   readonly supergraphSdl: string;
@@ -216,7 +218,7 @@ const DUE_MS_PER_VALUE = 0.05;
 
 /** Creates a version of the graph. Operations are planned and compiled on first use. */
 export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Context> => {
-  const { apiSchema, supergraphSchema, supergraphSdl, clientOf, planningThread } = options;
+  const { apiSchema, supergraphSchema, supergraphSdl, clientOf, planner } = options;
   const { estimateLimits, turns, runningValues, introspection, authorization, callCosts } = options;
   const supergraph = parse(supergraphSdl, { noLocation: true });
   const requirements = readRequirements(supergraph, supergraphSchema);
@@ -226,7 +228,6 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   const costs = readCostDirectives(supergraph);
   const introspectionSize = measureIntrospection(apiSchema);
   const limits = { ...estimateLimits, maxIntrospected: introspectionSize.limit };
-  const plan = createPlan(options);
   const decideOverrides = createOverrides(supergraph, requirements.fieldNames, options.overrides);
   const programs = createProgramCache<CachedProgram<Context>>({
     maxEntries: options.maxPrograms,
@@ -271,11 +272,14 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     if (prepared.parts.length === 0 || (authorization?.rejects && unauthorized.length > 0)) {
       return { operation: inUse, bytes: textBytes, program: { data: null, errors: unauthorized, stale: [] } };
     }
-    const plans = await Promise.all(prepared.parts.map((part) => plan(withoutIntrospection(part), overrides.values)));
+    const plans = await Promise.all(
+      prepared.parts.map((part) => planner.plan(withoutIntrospection(part), overrides.values)),
+    );
     turn = turns.take();
     if (turn) await turn;
-    const steps = plans.map(readPlan);
-    const bytes = JSON.stringify(plans).length * BYTES_PER_PLAN_CHARACTER + textBytes;
+    const steps = plans.map(({ step }) => step);
+    const planCharacters = plans.reduce((sum, { characters }) => sum + characters, 0);
+    const bytes = planCharacters * BYTES_PER_PLAN_CHARACTER + textBytes;
     const needsValues =
       !conditions &&
       prepared.parts.some((part) => needsConditionValues(part, steps.flatMap(fetchesOf), requirements.keyFieldNames));
@@ -392,7 +396,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   const validate = async (document: DocumentNode): Promise<readonly GraphQLError[]> => {
     const text = document.loc?.source.body;
     return text !== undefined && isLargeDocument(document)
-      ? planningThread.validate(text)
+      ? planner.validate(text)
       : validateDocument(apiSchema, document, { introspection });
   };
 

@@ -6,7 +6,7 @@ import { type Fetch, type FetchTarget, fragmentsIn, operationIn, type Step } fro
  *
  * Fetches of the same fields at different paths share one list of representations, so each entity is requested once. Steps
  * that follow one of the fetches wait for all of them: a response takes slightly longer than its fastest part, and the
- * subgraph receives one request less.
+ * subgraph receives one request less. The steps after a merged fetch start together, so they are merged in turn.
  */
 export const joinFetches = (step: Step): Step => {
   switch (step.kind) {
@@ -15,41 +15,57 @@ export const joinFetches = (step: Step): Step => {
     case 'condition':
       return { ...step, whenTrue: joinFetches(step.whenTrue), whenFalse: joinFetches(step.whenFalse) };
     case 'parallel':
-      return joinParallel(step.steps.map(joinFetches));
+      return joinParallel(step.steps);
     default:
       return step;
   }
 };
 
+/** A branch of a parallel step: the entity fetch that it starts with, and what follows. */
+type Branch = { readonly first: Fetch | undefined; readonly rest: readonly Step[] };
+
 const joinParallel = (steps: readonly Step[]): Step => {
-  const bySubgraph = new Map<string, Fetch[]>();
-  for (const step of steps) {
-    const fetch = firstFetch(step);
-    if (!fetch) continue;
-    bySubgraph.set(fetch.subgraph, [...(bySubgraph.get(fetch.subgraph) ?? []), fetch]);
+  const branches = steps.flatMap(parallelSteps).map(toBranch);
+  const bySubgraph = new Map<string, Branch[]>();
+  for (const branch of branches) {
+    if (!branch.first) continue;
+    const others = bySubgraph.get(branch.first.subgraph);
+    if (others) others.push(branch);
+    else bySubgraph.set(branch.first.subgraph, [branch]);
   }
-  const joined = new Map<Fetch, Fetch>();
   const shared: Fetch[] = [];
-  for (const fetches of bySubgraph.values()) {
-    if (fetches.length < 2) continue;
-    const one = join(fetches);
-    shared.push(one);
-    for (const fetch of fetches) joined.set(fetch, one);
+  const joined: Step[] = [];
+  for (const branch of branches) {
+    const { first, rest } = branch;
+    const group = first && (bySubgraph.get(first.subgraph) as Branch[]);
+    if (!group || group.length < 2) {
+      joined.push(sequence([...(first ? [{ kind: 'fetch', fetch: first } as const] : []), ...rest.map(joinFetches)]));
+    } else if (branch === group[0]) {
+      const fetch = join(group.flatMap((one) => one.first ?? []));
+      shared.push(fetch);
+      const following = group.flatMap((one) => (one.rest.length > 0 ? [sequence(one.rest)] : []));
+      joined.push(sequence([{ kind: 'shared', fetch }, ...(following.length > 0 ? [joinParallel(following)] : [])]));
+    }
   }
-  const replace = (step: Step): Step => {
-    if (step.kind === 'sequence')
-      return { ...step, steps: step.steps.map((one, index) => (index === 0 ? replace(one) : one)) };
-    const one = step.kind === 'fetch' ? joined.get(step.fetch) : undefined;
-    return one ? { kind: 'shared', fetch: one } : step;
-  };
-  return { kind: 'parallel', steps: steps.map(replace), shared };
+  return { kind: 'parallel', steps: joined, shared };
 };
 
-/** Returns the entity fetch that a step starts with. */
-const firstFetch = (step: Step | undefined): Fetch | undefined => {
-  if (step?.kind === 'sequence') return firstFetch(step.steps[0]);
-  return step?.kind === 'fetch' && step.fetch.targets.every(({ entities }) => entities) ? step.fetch : undefined;
+/** Returns the steps that start when a step starts. */
+const parallelSteps = (step: Step): readonly Step[] =>
+  step.kind === 'parallel' && step.shared.length === 0 ? step.steps.flatMap(parallelSteps) : [step];
+
+const toBranch = (step: Step): Branch => {
+  const [first, ...rest] = sequenceSteps(step);
+  return first?.kind === 'fetch' && first.fetch.targets.every(({ entities }) => entities)
+    ? { first: first.fetch, rest }
+    : { first: undefined, rest: [step] };
 };
+
+const sequenceSteps = (step: Step): readonly Step[] =>
+  step.kind === 'sequence' ? step.steps.flatMap(sequenceSteps) : [step];
+
+const sequence = (steps: readonly Step[]): Step =>
+  steps.length === 1 ? (steps[0] as Step) : { kind: 'sequence', steps };
 
 /** Combines several entity fetches into one. */
 const join = (fetches: readonly Fetch[]): Fetch => {

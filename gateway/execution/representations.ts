@@ -1,10 +1,9 @@
-import type { QueryPlanSelectionNode } from '@apollo/query-planner';
 import type { GraphQLSchema, SelectionSetNode } from 'graphql';
 import { createCode, read } from './code.ts';
 import { type Data, getOwn, isData, setOwn } from './data.ts';
 import { includesKey } from './entity-keys.ts';
 import { Failure } from './failure.ts';
-import type { Requirement } from './steps.ts';
+import type { RequiredSelection, Requirement } from './steps.ts';
 import { isOfType } from './types.ts';
 
 /** The deduplicated representations of one request. */
@@ -57,7 +56,7 @@ export const createRepresenters = (
       : undefined;
   });
 
-const appliesTo = (schema: GraphQLSchema, typename: unknown, node: QueryPlanSelectionNode): boolean => {
+const appliesTo = (schema: GraphQLSchema, typename: unknown, node: RequiredSelection): boolean => {
   if (node.kind === 'Field') return true;
   const { typeCondition } = node;
   return typeCondition !== undefined && typeof typename === 'string' && isOfType(schema, typename, typeCondition);
@@ -76,12 +75,12 @@ type Nested = { readonly toText: (value: unknown) => string; readonly toValue: (
 
 const fieldsOf = (
   schema: GraphQLSchema,
-  selections: readonly QueryPlanSelectionNode[],
+  selections: readonly RequiredSelection[],
   typename: unknown,
   typenames?: ReadonlyMap<string, string>,
 ): readonly Field[] => {
-  const found = new Map<string, { readonly typename?: string; readonly nested: QueryPlanSelectionNode[] }>();
-  const collect = (nodes: readonly QueryPlanSelectionNode[]): void => {
+  const found = new Map<string, { readonly typename?: string; readonly nested: RequiredSelection[] }>();
+  const collect = (nodes: readonly RequiredSelection[]): void => {
     for (const node of nodes) {
       if (node.kind === 'Field') {
         const name = node.alias ?? node.name;
@@ -210,7 +209,7 @@ const scalarText = (value: unknown): string => {
   return Array.isArray(value) ? `[${value.map(scalarText).join(',')}]` : JSON.stringify(value);
 };
 
-const createNested = (schema: GraphQLSchema, selections: readonly QueryPlanSelectionNode[]): Nested => {
+const createNested = (schema: GraphQLSchema, selections: readonly RequiredSelection[]): Nested => {
   const fieldsFor = memoize((typename) => fieldsOf(schema, selections, typename));
   // A missing field makes the nested object unknown, but not the entity.
   const knownFields = (value: Data): readonly Field[] | undefined => {

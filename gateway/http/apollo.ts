@@ -81,9 +81,6 @@ export const createApollo = async ({
   guard,
   plugins,
 }: ApolloOptions): Promise<GraphPipeline> => {
-  // Apollo's gateway reports usage to Apollo as soon as it is constructed. Only the environment can disable that; there is no
-  // option. Nothing else in this project writes to the environment.
-  process.env['APOLLO_TELEMETRY_DISABLED'] ??= 'true';
   const { gateway, validate, planCache } = createCompiledGateway<RequestContext>({
     supergraph,
     clientsOf: (sdl) => {

@@ -1,10 +1,25 @@
-/** A job for the planning thread: a document to validate or to plan. */
+/** A document to validate or to plan. */
 export type PlanningJob = {
   readonly kind: 'validate' | 'plan';
   readonly text: string;
   /** The decided labels of progressive overrides. Used for planning only. */
   readonly overrideConditions: ReadonlyMap<string, boolean>;
 };
+
+/** Data passed to a planning thread at start. */
+export type PlanningThreadData = {
+  /** Whether it evaluates only the first possible plans of an operation, so that no job takes long. */
+  readonly isQuick: boolean;
+};
+
+/** The graph that jobs are for. */
+export type PlanningGraph = { readonly supergraphSdl: string; readonly introspection: boolean };
+
+/** Messages to a planning thread. Jobs are for the graph that was added under their number. */
+export type PlanningRequest =
+  | { readonly kind: 'add'; readonly graph: number; readonly options: PlanningGraph }
+  | { readonly kind: 'remove'; readonly graph: number }
+  | { readonly kind: 'run'; readonly graph: number; readonly job: PlanningJob };
 
 /** A validation error in a form that can be sent between threads. */
 export type ValidationProblem = {
@@ -14,13 +29,12 @@ export type ValidationProblem = {
   readonly code: unknown;
 };
 
-/** Messages of the planning thread: one when it is ready, then one per job. */
+/** Messages of a planning thread: one for each graph that was added, and one for each job. */
 export type PlanningMessage =
-  | { readonly kind: 'ready' }
+  | { readonly kind: 'added' }
   | { readonly kind: 'validated'; readonly problems: readonly ValidationProblem[] }
   /** A query plan as JSON. */
   | { readonly kind: 'planned'; readonly plan: string }
+  /** There are more possible plans than a quick thread evaluates. */
+  | { readonly kind: 'undecided' }
   | { readonly kind: 'failed'; readonly message: string; readonly isTooDeep: boolean };
-
-/** Data passed to the planning thread at start. */
-export type PlanningThreadData = { readonly supergraphSdl: string; readonly introspection: boolean };

@@ -6,12 +6,13 @@ import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.t
 import { startTelemetry } from '../../telemetry/start.ts';
 import { readinessProblem } from '../../telemetry/status/readiness.ts';
 import { type GatewayConfig, readConfig } from '../config.ts';
-import { SupergraphError, type SupergraphSource } from '../execution/gateway.ts';
+import type { SupergraphSource } from '../execution/gateway.ts';
 import { startGatewayServer } from '../http/server.ts';
 import type { StartedGateway } from '../started-gateway.ts';
 import { createRemoteTransport } from '../transports/remote.ts';
 import type { Transport, Transports } from '../transports/transport.ts';
 import { checkSpecifications, subgraphsOf } from './files.ts';
+import { SupergraphError } from './load-supergraph.ts';
 
 /* An external supergraph: a file that may change, with the URLs of its subgraphs. */
 

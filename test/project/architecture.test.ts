@@ -136,8 +136,6 @@ test('only main.ts files read process.env', () => {
   expect(reading.sort()).toEqual([
     // Runs in other projects, with their own code generator.
     'clients/codegen.mjs',
-    // Switches off a package's telemetry.
-    'gateway/http/apollo.ts',
     'gateway/main.ts',
     'sandbox/main.ts',
     'scripts/dev/main.ts',

@@ -32,8 +32,16 @@ const DEFINITIONS = {
     },
   },
   prices: {
-    schema: 'type Book @key(fields: "id") { id: ID! price: Int }',
-    fields: { 'Book.price': ({ id }: { id: string }) => Number(id) * 5 },
+    schema: `
+      type Book @key(fields: "id") {
+        id: ID! price: Int
+        stars: Int @external
+        worth: Int @requires(fields: "stars")
+      }`,
+    fields: {
+      'Book.price': ({ id }: { id: string }) => Number(id) * 5,
+      'Book.worth': ({ stars }: { stars: number }) => stars * 100,
+    },
   },
 };
 
@@ -77,6 +85,16 @@ test('given different fields at two paths, then both are requested in one reques
     shelf: { top: [{ stars: 1 }, { stars: 2 }], rest: [{}, {}, { words: ['very', 'good'] }] },
   });
   expect(subgraphs.reviews.requests).toHaveLength(1);
+});
+
+test('given different entities at two paths and a field that requires another, then each subgraph gets one request', async () => {
+  const { ask, subgraphs } = await start();
+  const { data } = await ask('{ shelf { top { worth } rest { worth } } }');
+  expect(data).toEqual({
+    shelf: { top: [100, 200].map((worth) => ({ worth })), rest: [200, 300, 300].map((worth) => ({ worth })) },
+  });
+  expect(subgraphs.reviews.requests).toHaveLength(1);
+  expect(subgraphs.prices.requests).toHaveLength(1);
 });
 
 test('given two parts of an operation that need the same data, then it is requested once', async () => {

@@ -1,26 +1,23 @@
 import { composeServices } from '@apollo/composition';
-import { Supergraph } from '@apollo/federation-internals';
-import { QueryPlanner } from '@apollo/query-planner';
 import { parse, type VariableDefinitionNode } from 'graphql';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createMeasurements } from '../../../gateway/cost/measurements.ts';
 import { createRunningValues } from '../../../gateway/cost/running-values.ts';
-import { createCompiledGateway, SupergraphError } from '../../../gateway/execution/gateway.ts';
+import { createCompiledGateway } from '../../../gateway/execution/gateway.ts';
 import {
   createGraph,
   type Graph,
   type GraphAuthorization,
   type GraphCallCosts,
 } from '../../../gateway/execution/graph.ts';
-import { toPlannable } from '../../../gateway/execution/plannable.ts';
-import { PLANNER_CONFIG } from '../../../gateway/planning/plan.ts';
-import { createPlanningThread } from '../../../gateway/planning/planning-thread.ts';
+import { createApolloPlanner } from '../../../gateway/planning/apollo-planner.ts';
+import { loadSupergraph, SupergraphError } from '../../../gateway/supergraph/load-supergraph.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { createTurnQueue } from '../../../runtime/turn-queue.ts';
 import { composeSubgraphs } from '../../helpers/subgraph-server.ts';
 import { createSubgraphs } from './fixture-graph.ts';
 
-/* The number of times that an operation is planned. Calls of Apollo's planner are counted; subgraphs return no data. */
+/* The number of times that an operation is planned. Calls of the planner are counted; subgraphs return no data. */
 
 const SUBGRAPHS = createSubgraphs();
 const supergraphSdl = composeSubgraphs(SUBGRAPHS);
@@ -55,20 +52,24 @@ const makeGraphOf = (
   supergraphSdl: string,
   { random = Math.random, maxPrograms = 10, maxProgramBytes = 10_000_000, authorization }: MadeOf,
 ): Graph<object> => {
-  const supergraph = Supergraph.build(supergraphSdl);
-  const planner = new QueryPlanner(supergraph, PLANNER_CONFIG);
+  const { sdl, apiSchema, schema } = loadSupergraph(supergraphSdl);
+  const planner = createApolloPlanner({
+    supergraphSdl: sdl,
+    introspection: true,
+    timeoutMs: 10_000,
+    maxWaitMs: 10_000,
+  });
   return createGraph<object>({
-    apiSchema: supergraph.apiSchema().toGraphQLJSSchema(),
-    supergraphSchema: supergraph.schema.toGraphQLJSSchema(),
-    supergraphSdl,
+    apiSchema,
+    supergraphSchema: schema,
+    supergraphSdl: sdl,
     callCosts: CALL_COSTS,
-    plannerSchema: supergraph.apiSchema(),
     planner: {
-      buildQueryPlan: (...given) => {
+      ...planner,
+      plan: (...given) => {
         planned += 1;
-        return planner.buildQueryPlan(...given);
+        return planner.plan(...given);
       },
-      lastGeneratedPlanStatistics: () => planner.lastGeneratedPlanStatistics(),
     },
     clientOf: () => ({
       encoding: 'json',
@@ -80,7 +81,6 @@ const makeGraphOf = (
     overrides: { enabledLabels: [], random },
     maxPrograms,
     maxProgramBytes,
-    planningThread: createPlanningThread({ supergraphSdl, introspection: true, timeoutMs: 10_000, maxWaitMs: 10_000 }),
     maxAnswerValues: 100_000,
     turns: createTurnQueue(),
     runningValues: createRunningValues(100_000),
@@ -184,7 +184,7 @@ describe('access rules', () => {
   let asked: string[][];
   /** The context says which rules a request does not satisfy. */
   const makeGuarded = (): Graph<object> =>
-    makeGraphOf(toPlannable(guarded ?? ''), {
+    makeGraphOf(guarded ?? '', {
       authorization: {
         findUnmet: (rules, _, context) => {
           asked.push(rules.map(({ key }) => key));
