@@ -17,8 +17,16 @@ export class SupergraphError extends Error {
   override readonly name = 'SupergraphError';
 }
 
+// Gateways in one process share it, as in tests.
+let latest: { readonly text: string; readonly loaded: LoadedSupergraph } | undefined;
+
 /** Reads and validates a supergraph. Throws SupergraphError. */
 export const loadSupergraph = (text: string): LoadedSupergraph => {
+  if (latest?.text !== text) latest = { text, loaded: buildSupergraph(text) };
+  return latest.loaded;
+};
+
+const buildSupergraph = (text: string): LoadedSupergraph => {
   try {
     const sdl = toPlannable(text);
     // `@apollo/gateway` validates only outside of production, where an invalid supergraph would fail at query time.
