@@ -56,6 +56,9 @@ const POLL_MS = 250;
 /** Interval at which old events are forgotten, in milliseconds. */
 const PRUNE_EVERY_MS = 60_000;
 
+/** Interval at which the numbers of events are read, where no event has arrived, in milliseconds. */
+const STATE_EVERY_MS = 2_000;
+
 /** Events that are applied in one transaction, and effects that are handled at once. */
 const BATCH = 500;
 
@@ -79,6 +82,7 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let prunedAt = 0;
+  let stateAt = 0;
   let loggedAt = 0;
   const followers = new Map<Follower, number>();
 
@@ -113,18 +117,27 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
         start += own.length;
       }
     }
-    commits = undefined;
     schedule(GATHER_MS);
   };
 
-  const applyWaiting = async (): Promise<void> => {
-    for (;;) {
+  /** Commits what has arrived, unless that is being done. */
+  const startCommit = (): void => {
+    if (committing.length === 0) return;
+    commits ??= commitAll().finally(() => {
+      commits = undefined;
+      startCommit();
+    });
+  };
+
+  /** Applies all that waits. Returns whether there was anything. */
+  const applyWaiting = async (): Promise<boolean> => {
+    for (let didWork = false; ; didWork = true) {
       const { events, parked } = await store.apply(BATCH, (event) => decide(event, webhooks.get(event.provider)));
       for (const { provider, type, position } of parked) {
         telemetry.emit({ type: 'event.parked', provider });
         log.error({ provider, event: type, position }, 'An event cannot be applied and is parked. See npm run events.');
       }
-      if (events < BATCH) return;
+      if (events < BATCH) return didWork || events > 0;
     }
   };
 
@@ -143,7 +156,7 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
 
   const work = async (): Promise<void> => {
     try {
-      await applyWaiting();
+      const didWork = await applyWaiting();
       const handled = await Promise.allSettled([...followers.keys()].map(handleEffects));
       for (const result of handled) if (result.status === 'rejected') throw result.reason;
       const now = Date.now();
@@ -151,7 +164,10 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
         await store.prune(now - limits.retentionMs);
         prunedAt = now;
       }
-      state = await store.state();
+      if (didWork || Math.abs(now - stateAt) > STATE_EVERY_MS) {
+        state = await store.state();
+        stateAt = now;
+      }
     } catch (error) {
       report(error);
     }
@@ -192,9 +208,7 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
       const { promise, resolve } = Promise.withResolvers<readonly boolean[] | InboxProblem>();
       committing.push({ events, settle: resolve });
       committingEvents += events.length;
-      setImmediate(() => {
-        commits ??= commitAll();
-      });
+      setImmediate(startCommit);
       const results = await promise;
       if (typeof results === 'string') return results;
       return { events: events.length, duplicates: results.filter((isNew) => !isNew).length };
@@ -210,7 +224,7 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
       isClosed = true;
       clearTimeout(timer);
       stopDescribing();
-      commits ??= commitAll();
+      startCommit();
       await commits;
       await running;
       await store.close();

@@ -149,6 +149,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       url: server.url,
       config,
       sources,
+      sandboxUrls: Object.fromEntries([...sandboxes].map(([{ name }, { url }]) => [name, url])),
       health: server.health,
       metrics,
       report: server.report,

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { StartedSandbox } from '../../connectors/define-provider.ts';
 import { openInbox } from '../../events/inbox/inbox.ts';
-import { IN_MEMORY, openSqliteStore } from '../../events/inbox/sqlite.ts';
-import type { Effect, InboxStore } from '../../events/inbox/store.ts';
+import { openStore } from '../../events/inbox/open-store.ts';
+import { IN_MEMORY } from '../../events/inbox/sqlite.ts';
+import type { Effect } from '../../events/inbox/store.ts';
 import { type AnyChanges, mergeChanges } from '../../events/merge-changes.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { Subgraph, SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
@@ -35,9 +36,6 @@ export type OpenWebhooks = Webhooks & {
   readonly close: () => Promise<void>;
 };
 
-/** The file of the inbox, in the working folder. */
-const DEFAULT_FILE = 'data/events.sqlite';
-
 /** The consumer whose place is kept for a cache in Redis. A cache in memory ends with the process. */
 const INVALIDATION = 'invalidation';
 
@@ -58,10 +56,10 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
     return [{ name: module.name, webhook, secrets, sandbox, generated, source }];
   });
   if (active.length === 0) return undefined;
-  const store = await openStore(
-    config,
-    active.every(({ generated }) => generated !== undefined),
-  );
+  // Sandboxes forget everything at the end of the process, and so may their events.
+  const isForSandboxes = active.every(({ generated }) => generated !== undefined);
+  const { url, file = isForSandboxes ? IN_MEMORY : undefined } = config;
+  const store = await openStore({ url, file });
   const inbox = await openInbox({
     store,
     webhooks: new Map(active.map(({ source, webhook }) => [source.provider, webhook])),
@@ -102,7 +100,3 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
 
 /** An older event, too, invalidates: its change may not be part of the newer one, and what is read again is up to date. */
 const changesOf = ({ changes }: Effect): AnyChanges => JSON.parse(changes);
-
-/** Opens the store that is configured. Sandboxes forget everything at the end of the process, and so may their events. */
-const openStore = async ({ file }: EventsConfig, isForSandboxes: boolean): Promise<InboxStore> =>
-  openSqliteStore(file ?? (isForSandboxes ? IN_MEMORY : DEFAULT_FILE));

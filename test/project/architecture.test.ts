@@ -148,6 +148,7 @@ test('only main.ts files read process.env', () => {
     'gateway/main.ts',
     'sandbox/main.ts',
     'scripts/dev/main.ts',
+    'scripts/events/main.ts',
     'scripts/keys/main.ts',
     'subgraphs/main.ts',
   ]);
