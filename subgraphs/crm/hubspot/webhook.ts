@@ -27,7 +27,7 @@ const Event = z.object({
   objectId: Id.optional(),
   objectTypeId: z.string().optional(),
   propertyName: z.string().optional(),
-  propertyValue: z.unknown(),
+  propertyValue: z.unknown().optional(),
   fromObjectId: Id.optional(),
   toObjectId: Id.optional(),
   associationType: z.string().optional(),

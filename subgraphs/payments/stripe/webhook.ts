@@ -21,7 +21,7 @@ const Event = z.object({
   type: z.string().min(1),
   created: z.number().int(),
   data: z.looseObject({ object: z.looseObject({ object: z.string(), id: z.string().min(1).optional() }) }),
-  request: z.unknown(),
+  request: z.unknown().optional(),
 });
 
 const Data = z.object({
