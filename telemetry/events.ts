@@ -214,8 +214,8 @@ export type WebhookDeliveryEvent = {
 export type WebhookRefusalEvent = {
   readonly type: 'webhook.refusal';
   readonly provider: string;
-  /** Its signature is missing, malformed or wrong, or was made too long ago; or the inbox is full or unavailable. */
-  readonly reason: 'missing' | 'malformed' | 'signature' | 'timestamp' | 'full' | 'unavailable';
+  /** What is wrong with its signature, or that the inbox is full or unavailable. */
+  readonly reason: 'missing' | 'malformed' | 'signature' | 'timestamp' | 'certificate' | 'full' | 'unavailable';
 };
 
 /** An event took effect in this process. */

@@ -11,9 +11,11 @@ export type SignedRequest = {
   readonly body: Buffer;
 };
 
-/** Why a delivery is refused: a header is missing or malformed, no secret fits, or it was signed too long ago. */
-export const SIGNATURE_PROBLEMS = ['missing', 'malformed', 'signature', 'timestamp'] as const;
-export type SignatureProblem = (typeof SIGNATURE_PROBLEMS)[number];
+/**
+ * Why a delivery is refused: a header is missing or malformed, no secret fits, it was signed too long ago, or the certificate
+ * cannot be loaded or used.
+ */
+export type SignatureProblem = 'missing' | 'malformed' | 'signature' | 'timestamp' | 'certificate';
 
 export type VerifyOptions = {
   /** All live secrets: the current one, and the one before it while the provider still uses it. */

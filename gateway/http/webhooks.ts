@@ -95,6 +95,7 @@ const MESSAGES: Readonly<Record<SignatureProblem, string>> = {
   malformed: 'The signature of the delivery is malformed.',
   signature: 'The signature of the delivery is wrong. Check the secret of the webhook.',
   timestamp: 'The delivery was signed too long ago. Check the clocks.',
+  certificate: 'The certificate of the delivery cannot be loaded or used. Send it again later.',
 };
 
 /** Returns a function that reads a header; undefined if it is missing or repeated. */
