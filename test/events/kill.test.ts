@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
+import { openPostgresStore } from '../../events/inbox/postgres.ts';
 import { openSqliteStore } from '../../events/inbox/sqlite.ts';
 import type { InboxStore } from '../../events/inbox/store.ts';
 import { createRandom } from '../../sandbox/random.ts';
+import { startPostgres } from '../helpers/postgres.ts';
 import { freePort, startProcess } from '../helpers/processes.ts';
+import { hasTool } from '../helpers/tools.ts';
 import { PUBLIC_URL, postStripe, STRIPE_SECRET, stripeEvent } from '../helpers/webhooks.ts';
 
 /*
@@ -101,6 +104,26 @@ test('given a receiver that is killed 12 times, then no event is lost and none h
   onTestFinished(() => store.close());
   await expectOneEffectEach(store, count);
 });
+
+test.skipIf(!hasTool('postgres and initdb'))(
+  'given a receiver with Postgres that is killed, then no event is lost and none has two effects',
+  async () => {
+    const server = await startPostgres();
+    onTestFinished(server.close);
+    const url = await server.createDatabase();
+    const count = await deliverWhileKilled(
+      {
+        command: ['node', 'test/helpers/webhook-process.ts'],
+        env: { SECRET: STRIPE_SECRET, EVENTS_URL: url },
+        listening: 'listening',
+      },
+      4,
+    );
+    const store = await openPostgresStore(url);
+    onTestFinished(() => store.close());
+    await expectOneEffectEach(store, count);
+  },
+);
 
 test('given a gateway that is killed, then no event is lost and none has two effects', async () => {
   const file = temporaryFile();

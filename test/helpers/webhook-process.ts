@@ -1,5 +1,5 @@
 import { openInbox } from '../../events/inbox/inbox.ts';
-import { openSqliteStore } from '../../events/inbox/sqlite.ts';
+import { openStore } from '../../events/inbox/open-store.ts';
 import { registerWebhooks } from '../../gateway/http/webhooks.ts';
 import { createHostPolicy } from '../../runtime/hosts.ts';
 import { createHttpApp } from '../../runtime/http-app.ts';
@@ -11,11 +11,11 @@ import { createTelemetry } from '../../telemetry/telemetry.ts';
 
 /* Receives Stripe's webhook and nothing else, so that it starts fast: a process for tests that kill it. */
 
-const { PORT, SECRET = '', EVENTS_FILE = '' } = process.env;
+const { PORT, SECRET = '', EVENTS_FILE: file, EVENTS_URL: url } = process.env;
 const log = createLog('silent');
 const telemetry = createTelemetry();
 const inbox = await openInbox({
-  store: openSqliteStore(EVENTS_FILE),
+  store: await openStore({ file, url }),
   webhooks: new Map([['stripe', stripeWebhook]]),
   limits: { maxWaiting: 100_000, maxBytes: 1e9, retentionMs: 1e9 },
   telemetry,
