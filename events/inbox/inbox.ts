@@ -84,6 +84,8 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
   let prunedAt = 0;
   let stateAt = 0;
   let loggedAt = 0;
+  // Others with the same store may have more.
+  const providers = [...webhooks.keys()];
   const followers = new Map<Follower, number>();
 
   const report = (error: unknown): void => {
@@ -132,7 +134,9 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
   /** Applies all that waits. Returns whether there was anything. */
   const applyWaiting = async (): Promise<boolean> => {
     for (let didWork = false; ; didWork = true) {
-      const { events, parked } = await store.apply(BATCH, (event) => decide(event, webhooks.get(event.provider)));
+      const { events, parked } = await store.apply({ providers, limit: BATCH }, (event) =>
+        decide(event, webhooks.get(event.provider)),
+      );
       for (const { provider, type, position } of parked) {
         telemetry.emit({ type: 'event.parked', provider });
         log.error({ provider, event: type, position }, 'An event cannot be applied and is parked. See npm run events.');
@@ -161,8 +165,8 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
       for (const result of handled) if (result.status === 'rejected') throw result.reason;
       const now = Date.now();
       if (Math.abs(now - prunedAt) > PRUNE_EVERY_MS) {
-        await store.prune(now - limits.retentionMs);
-        prunedAt = now;
+        // In parts, so that nothing else waits for long.
+        if ((await store.prune(now - limits.retentionMs)) === 0) prunedAt = now;
       }
       if (didWork || Math.abs(now - stateAt) > STATE_EVERY_MS) {
         state = await store.state();

@@ -47,6 +47,9 @@ const TIMEOUT_MS = 10_000;
 /** Rows in one statement, which has at most 65,535 parameters. */
 const MAX_ROWS = 1_000;
 
+/** Approximate size of a row with its indexes, without the payload. The size of the table does not shrink when rows are deleted. */
+const ROW_BYTES = 600;
+
 /** Rows that are deleted at once. */
 const PRUNE_BATCH = 50_000;
 
@@ -102,7 +105,7 @@ export const openPostgresStore = async (url: string, variable = 'EVENTS_URL'): P
 
   return {
     insert: (events) => run((current) => insert(current, events)),
-    apply: (limit, decide) => run((current) => apply(current, limit, decide)),
+    apply: (options, decide) => run((current) => apply(current, options, decide)),
     effectsAfter: (sequence, limit) =>
       run(
         (current) => current<Effect[]>`
@@ -144,13 +147,17 @@ export const openPostgresStore = async (url: string, variable = 'EVENTS_URL'): P
       }),
     state: () =>
       run(async (current) => {
-        const [row] = await current<{ waiting: number; parked: number; oldest: number | null; bytes: number }[]>`
+        const [open] = await current<{ waiting: number; parked: number; oldest: number | null; payloads: number }[]>`
           SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'parked') AS parked,
                  min("receivedAt") FILTER (WHERE state = 'waiting') AS oldest,
-                 pg_total_relation_size('tributary_events') AS bytes
+                 coalesce(sum(octet_length(payload)), 0)::int8 AS payloads
           FROM tributary_events WHERE state != 'applied'`;
-        const { waiting = 0, parked = 0, oldest = null, bytes = 0 } = row ?? {};
-        return { waiting, parked, oldestWaitingAt: oldest, bytes };
+        // Sequences have no gaps, so that the rows need not be counted.
+        const [closed] = await current<{ applied: number }[]>`
+          SELECT coalesce(max(sequence) - min(sequence) + 1, 0) AS applied FROM tributary_events`;
+        const { waiting = 0, parked = 0, oldest = null, payloads = 0 } = open ?? {};
+        const rows = waiting + parked + (closed?.applied ?? 0);
+        return { waiting, parked, oldestWaitingAt: oldest, bytes: payloads + rows * ROW_BYTES };
       }),
     close: () => sql.end({ timeout: 5 }),
   };
@@ -207,18 +214,19 @@ const readCursor = async (sql: Client, consumer: string): Promise<number | undef
 
 const apply = async (
   sql: Client,
-  limit: number,
+  { providers, limit }: Parameters<InboxStore['apply']>[0],
   decide: Parameters<InboxStore['apply']>[1],
 ): ReturnType<InboxStore['apply']> => {
   // Without the lock, as usually nothing waits.
-  const waiting = await sql`SELECT 1 FROM tributary_events WHERE state = 'waiting' LIMIT 1`;
+  const own = sql`state = 'waiting' AND provider = ANY(${[...providers]}::text[])`;
+  const waiting = await sql`SELECT 1 FROM tributary_events WHERE ${own} LIMIT 1`;
   if (waiting.length === 0) return { events: 0, parked: [] };
   return sql.begin(async (transaction) => {
     // Until the end of the transaction: effects are committed in the order of their sequence, so that no reader misses one.
     await transaction`SELECT pg_advisory_xact_lock(${LOCK})`;
     const rows = await transaction<StoredEvent[]>`
       SELECT position, provider, id, digest, type, object, version, "receivedAt", payload
-      FROM tributary_events WHERE state = 'waiting' ORDER BY position LIMIT ${limit}`;
+      FROM tributary_events WHERE ${own} ORDER BY position LIMIT ${limit}`;
     const events = [...rows].sort(byVersion);
     const [cursor] = await transaction<{ sequence: number }[]>`
       SELECT sequence FROM tributary_cursors WHERE consumer = ${LAST}`;

@@ -95,12 +95,14 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxSt
             ) > 0,
         ),
       ),
-    apply: async (limit, decide) => {
+    apply: async ({ providers, limit }, decide) => {
       // Without a lock, as usually nothing waits.
-      if (all(`SELECT 1 FROM events WHERE state = 'waiting' LIMIT 1`).length === 0) return { events: 0, parked: [] };
+      const own = `state = 'waiting' AND provider IN (${providers.map(() => '?').join()})`;
+      if (all(`SELECT 1 FROM events WHERE ${own} LIMIT 1`, ...providers).length === 0) return { events: 0, parked: [] };
       return inTransaction(() => {
         const events = all<StoredEvent>(
-          `SELECT * FROM events WHERE state = 'waiting' ORDER BY position LIMIT ?`,
+          `SELECT * FROM events WHERE ${own} ORDER BY position LIMIT ?`,
+          ...providers,
           limit,
         ).sort(byVersion);
         const parked: StoredEvent[] = [];

@@ -54,7 +54,7 @@ export type InboxState = {
   readonly parked: number;
   /** Arrival of the oldest waiting event, in milliseconds since 1970. */
   readonly oldestWaitingAt: number | null;
-  /** Size of the store. */
+  /** Approximate size of the stored events. */
   readonly bytes: number;
 };
 
@@ -63,11 +63,12 @@ export type InboxStore = {
   /** Stores events durably. Returns for each whether it is new. */
   readonly insert: (events: readonly NewEvent[]) => Promise<readonly boolean[]>;
   /**
-   * Decides on up to `limit` waiting events, those of an object from the oldest to the newest, and commits all decisions at once.
-   * Processes take turns, so that an event is decided once. Returns the number of events, and of those that were parked.
+   * Decides on up to `limit` waiting events of these providers, those of an object from the oldest to the newest, and commits all
+   * decisions at once. Processes take turns, so that an event is decided once. Returns the number of events, and those that were
+   * parked.
    */
   readonly apply: (
-    limit: number,
+    options: { readonly providers: readonly string[]; readonly limit: number },
     decide: (event: StoredEvent) => Decision,
   ) => Promise<{ readonly events: number; readonly parked: readonly StoredEvent[] }>;
   /** Returns the effects after a place in their sequence, in order. */
@@ -84,7 +85,7 @@ export type InboxStore = {
   }) => Promise<readonly ListedEvent[]>;
   /** Makes parked events wait again: these, or all. Returns their number. */
   readonly replay: (positions: readonly number[] | 'all') => Promise<number>;
-  /** Forgets applied and parked events that arrived before a time. Returns their number. */
+  /** Forgets some of the applied and parked events that arrived before a time. Returns their number; 0 if there are no more. */
   readonly prune: (before: number) => Promise<number>;
   readonly state: () => Promise<InboxState>;
   readonly close: () => Promise<void>;

@@ -33,7 +33,9 @@ test('lists parked events without their payloads, and replays them', async () =>
     payload: '{"email":"ada@customers.example"}',
   });
   await store.insert([event('evt_1'), event('evt_2'), event('evt_3')]);
-  await store.apply(10, ({ id }) => (id === 'evt_3' ? { changes: '{}' } : { problem: 'Unexpected email.' }));
+  await store.apply({ providers: ['stripe'], limit: 10 }, ({ id }) =>
+    id === 'evt_3' ? { changes: '{}' } : { problem: 'Unexpected email.' },
+  );
 
   const listed = await run(file, 'list');
   expect(listed).toEqual({

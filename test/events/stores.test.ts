@@ -22,6 +22,8 @@ const event = (id: string, changes: Partial<NewEvent> = {}): NewEvent => ({
   ...changes,
 });
 
+const upTo = (limit: number) => ({ providers: ['stripe', 'hubspot'], limit });
+
 const nothing = (): Decision => ({ changes: '{}' });
 
 /** `open` opens a further store of the same events. */
@@ -48,7 +50,7 @@ const conformance = (
     expect(await store.insert([event('3', { digest: event('1').digest })])).toEqual([false]);
     expect(await store.insert([event('1', { digest: 'another' })])).toEqual([false]);
     expect(await store.insert([event('1', { provider: 'hubspot' })])).toEqual([true]);
-    await store.apply(10, nothing);
+    await store.apply(upTo(10), nothing);
     expect(await store.insert([event('1'), event('2')])).toEqual([false, false]);
     expect(await store.insert([])).toEqual([]);
   });
@@ -59,7 +61,7 @@ const conformance = (
     expect(await store.insert([event(id, { object: id, payload: JSON.stringify({ id }) })])).toEqual([true]);
     expect(await store.insert([event(id)])).toEqual([false]);
     const seen: StoredEvent[] = [];
-    await store.apply(10, (stored) => {
+    await store.apply(upTo(10), (stored) => {
       seen.push(stored);
       return { changes: JSON.stringify({ id }) };
     });
@@ -75,7 +77,7 @@ const conformance = (
       event('a', { version: 10 }),
       event('other', { object: 'customer cus_2', version: 5 }),
     ]);
-    await store.apply(10, nothing);
+    await store.apply(upTo(10), nothing);
     await store.insert([
       event('late', { version: 15 }),
       event('same', { version: 20 }),
@@ -83,7 +85,7 @@ const conformance = (
       event('c', { version: 30 }),
       event('without object', { object: null, version: 1 }),
     ]);
-    await store.apply(10, nothing);
+    await store.apply(upTo(10), nothing);
     const orders = (await store.effectsAfter(0, 20)).map(({ id, order }) => [id, order]);
     expect(orders.filter(([id]) => ['a', 'b'].includes(id as string))).toEqual([
       ['a', 'newest'],
@@ -105,15 +107,15 @@ const conformance = (
     const { store } = await setUp();
     expect(await store.lastSequence()).toBe(0);
     await store.insert([event('1'), event('2')]);
-    expect(await store.apply(1, nothing)).toEqual({ events: 1, parked: [] });
-    expect(await store.apply(10, nothing)).toEqual({ events: 1, parked: [] });
-    expect(await store.apply(10, nothing)).toEqual({ events: 0, parked: [] });
+    expect(await store.apply(upTo(1), nothing)).toEqual({ events: 1, parked: [] });
+    expect(await store.apply(upTo(10), nothing)).toEqual({ events: 1, parked: [] });
+    expect(await store.apply(upTo(10), nothing)).toEqual({ events: 0, parked: [] });
     expect((await store.effectsAfter(0, 10)).map(({ sequence }) => sequence)).toEqual([1, 2]);
     expect((await store.effectsAfter(1, 10)).map(({ id }) => id)).toEqual(['2']);
     expect((await store.effectsAfter(0, 1)).map(({ id }) => id)).toEqual(['1']);
     expect(await store.prune(1_796_000_000_001)).toBe(2);
     await store.insert([event('3')]);
-    await store.apply(10, nothing);
+    await store.apply(upTo(10), nothing);
     expect(await store.effectsAfter(0, 10)).toEqual([expect.objectContaining({ id: '3', sequence: 3, changes: '{}' })]);
     expect(await store.lastSequence()).toBe(3);
     expect(await store.effectsAfter(0, 10)).not.toEqual([expect.objectContaining({ payload: expect.anything() })]);
@@ -122,7 +124,7 @@ const conformance = (
   test('parks what cannot be applied, goes on with others, and applies it when it is replayed', async () => {
     const { store } = await setUp();
     await store.insert([event('good 1'), event('bad 1'), event('good 2'), event('bad 2')]);
-    const { events, parked } = await store.apply(10, ({ id }) =>
+    const { events, parked } = await store.apply(upTo(10), ({ id }) =>
       id.startsWith('bad') ? { problem: 'Unexpected id.' } : nothing(),
     );
     expect([events, parked.map(({ id }) => id)]).toEqual([4, ['bad 1', 'bad 2']]);
@@ -136,9 +138,9 @@ const conformance = (
     const [, first] = listed;
     expect(await store.replay([first?.position ?? 0, 999_999])).toBe(1);
     expect(await store.state()).toMatchObject({ waiting: 1, parked: 1, oldestWaitingAt: 1_796_000_000_000 });
-    await store.apply(10, nothing);
+    await store.apply(upTo(10), nothing);
     expect(await store.replay('all')).toBe(1);
-    await store.apply(10, nothing);
+    await store.apply(upTo(10), nothing);
     expect(await effectIds(store)).toEqual(['good 1', 'good 2', 'bad 1', 'bad 2']);
     // Applied events are not replayed.
     expect(await store.replay([first?.position ?? 0])).toBe(0);
@@ -147,11 +149,29 @@ const conformance = (
   test('forgets old events, and never one that waits', async () => {
     const { store } = await setUp();
     await store.insert([event('old', { receivedAt: 1 }), event('parked', { receivedAt: 2 }), event('new')]);
-    await store.apply(10, ({ id }) => (id === 'parked' ? { problem: 'x' } : nothing()));
+    await store.apply(upTo(10), ({ id }) => (id === 'parked' ? { problem: 'x' } : nothing()));
     await store.insert([event('waiting', { receivedAt: 1 })]);
     expect(await store.prune(1_000)).toBe(2);
     expect(await store.list({ states: ['applied', 'parked', 'waiting'], limit: 10 })).toHaveLength(2);
     expect(await store.insert([event('old'), event('new')])).toEqual([true, false]);
+  });
+
+  test('leaves the events of other providers to those who have their webhooks', async () => {
+    const { store } = await setUp();
+    await store.insert([event('1'), event('2', { provider: 'hubspot' })]);
+    expect(await store.apply({ providers: ['hubspot'], limit: 10 }, nothing)).toEqual({ events: 1, parked: [] });
+    expect(await store.apply({ providers: [], limit: 10 }, nothing)).toEqual({ events: 0, parked: [] });
+    expect(await effectIds(store)).toEqual(['2']);
+    expect(await store.state()).toMatchObject({ waiting: 1 });
+  });
+
+  test('has room again after old events were forgotten', async () => {
+    const { store } = await setUp();
+    const payload = JSON.stringify('x'.repeat(50_000));
+    await store.insert(Array.from({ length: 20 }, (_, index) => event(`evt_${index}`, { payload })));
+    expect((await store.state()).bytes).toBeGreaterThan(1_000_000);
+    await store.apply(upTo(20), nothing);
+    expect((await store.state()).bytes).toBeLessThan(500_000);
   });
 
   test('moves a cursor forward only', async () => {
@@ -169,7 +189,7 @@ const conformance = (
     );
     expect((await store.insert(events)).every(Boolean)).toBe(true);
     expect((await store.insert(events)).some(Boolean)).toBe(false);
-    while ((await store.apply(500, nothing)).events > 0);
+    while ((await store.apply(upTo(500), nothing)).events > 0);
     const sequences = (await store.effectsAfter(0, 5_000)).map(({ sequence }) => sequence);
     expect(sequences).toEqual(Array.from({ length: 2_500 }, (_, index) => index + 1));
     expect((await store.state()).bytes).toBeGreaterThan(100_000);
@@ -197,7 +217,7 @@ const shared = (create: Parameters<typeof conformance>[0]) => {
       decided.push(id);
       return nothing();
     };
-    await Promise.all(Array.from({ length: 10 }, (_, index) => (index % 2 ? store : other).apply(30, decide)));
+    await Promise.all(Array.from({ length: 10 }, (_, index) => (index % 2 ? store : other).apply(upTo(30), decide)));
     expect(new Set(decided).size).toBe(200);
     expect(decided).toHaveLength(200);
     for (const one of [store, other]) {
