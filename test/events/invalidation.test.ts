@@ -5,7 +5,7 @@ import { subgraphs } from '../../subgraphs/index.ts';
 import { STRIPE_SANDBOX_KEY } from '../../subgraphs/payments/stripe/sandbox/index.ts';
 import { resetClock, stopClock } from '../helpers/clock.ts';
 import { operationsOf, type Stack, startStack } from '../helpers/stack.ts';
-import { acceptedBy, connectWebhooks, postHubSpot, WEBHOOKS } from '../helpers/webhooks.ts';
+import { acceptedBy, connectWebhooks, postHubSpot, postStripe, stripeEvent, WEBHOOKS } from '../helpers/webhooks.ts';
 
 /*
  * Changes that somebody else makes at a provider. All fields and lists that show the changed object are cached for an hour; they
@@ -242,5 +242,90 @@ describe('Stripe', () => {
       shown: [[`payment(id: "${account?.payments[0]?.id}") { customer { email } }`, 'moved@']],
       unrelated: ['company(id: "9002") { name }'],
     });
+  });
+});
+
+/* Events that the sandboxes do not send: whether their objects are read again. */
+describe('other events', () => {
+  // Of a contact that the tests above leave alone.
+  const untouched = new Set(company.people.slice(20).map(({ email }) => email));
+  const account = company.accounts.find(({ email, invoices }) => invoices.length > 0 && untouched.has(email ?? ''));
+  const [invoice] = account?.invoices ?? [];
+  const line = company.deals.find(({ id }) => id === '50002')?.lineItems[0]?.id ?? '';
+  const invoices = `customer(email: "${account?.email}") { invoices(first: 2) { edges { node { id } } } }`;
+  const DEAL = 'deal(id: "50002") { lineItems { id } customers { id } company { id } }';
+  const stripeAbout = (type: string, object: object) => () =>
+    postStripe(stack.url, { ...stripeEvent(`evt_${type}`), type, data: { object } });
+  const hubspotAbout = (event: object) => () =>
+    postHubSpot(stack.url, [{ eventId: 99, occurredAt: 1_796_000_000_000, ...event }]);
+
+  test.each([
+    [
+      'an invoice',
+      stripeAbout('invoice.paid', { object: 'invoice', id: invoice?.id, customer: { id: account?.id } }),
+      [`invoice(id: "${invoice?.id}") { id }`, invoices],
+      [DEAL],
+    ],
+    [
+      'a line item',
+      hubspotAbout({ subscriptionType: 'line_item.propertyChange', objectId: Number(line), propertyName: 'quantity' }),
+      ['deal(id: "50002") { lineItems { id } }'],
+      ['deal(id: "50001") { lineItems { id } }', 'deal(id: "50002") { company { id } }'],
+    ],
+    [
+      'an object of a generic subscription',
+      hubspotAbout({
+        subscriptionType: 'object.propertyChange',
+        objectTypeId: '0-2',
+        objectId: 9002,
+        propertyName: 'name',
+      }),
+      ['company(id: "9002") { name }'],
+      ['company(id: "9003") { name }', 'customer(id: "103") { phone }'],
+    ],
+    [
+      'merged contacts',
+      hubspotAbout({
+        subscriptionType: 'contact.merge',
+        objectId: 104,
+        primaryObjectId: 104,
+        mergedObjectIds: [105],
+        newObjectId: 104,
+      }),
+      ['customer(id: "104") { phone }', 'customer(id: "105") { phone }', 'customer(id: "105") { company { id } }'],
+      ['customer(id: "106") { phone }'],
+    ],
+    [
+      'an association',
+      hubspotAbout({
+        subscriptionType: 'deal.associationChange',
+        associationType: 'COMPANY_TO_DEAL',
+        fromObjectId: 9001,
+        toObjectId: 50002,
+      }),
+      ['deal(id: "50002") { company { id } }'],
+      ['deal(id: "50002") { customers { id } }', 'deal(id: "50001") { company { id } }'],
+    ],
+    [
+      'a payment without a customer, after an object that is not read',
+      async () => {
+        await stripeAbout('payout.paid', { object: 'payout', id: 'po_1' })();
+        return stripeAbout('charge.failed', { object: 'charge', id: 'ch_1', payment_intent: 'pi_1', customer: null })();
+      },
+      ['payments(first: 1) { edges { node { id } } }'],
+      [invoices, DEAL],
+    ],
+  ] as const)('about %s: it is read again, and nothing else', async (_title, send, again, unrelated) => {
+    const callsOf = async (query: string): Promise<number> => {
+      stack.reset();
+      await dataOf(query);
+      return providerCalls().length;
+    };
+    for (const query of [...again, ...unrelated])
+      expect(JSON.stringify(await dataOf(query))).toMatch(/"id"|"name"|"phone"/);
+    for (const query of [...again, ...unrelated]) expect([query, await callsOf(query)]).toEqual([query, 0]);
+    expect((await send()).status).toBe(200);
+    for (const query of again) await expect.poll(() => callsOf(query)).toBeGreaterThan(0);
+    for (const query of unrelated) expect([query, await callsOf(query)]).toEqual([query, 0]);
   });
 });
