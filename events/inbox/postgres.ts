@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import postgres, { type Sql } from 'postgres';
+import postgres from 'postgres';
 import { ConfigError } from '../../runtime/env.ts';
+import { type Client, createTables, LOCK } from './postgres-tables.ts';
 import {
   byVersion,
   type Effect,
@@ -10,33 +11,6 @@ import {
   orderOf,
   type StoredEvent,
 } from './store.ts';
-
-/** The version of the tables. A newer one is refused. */
-const VERSION = 1;
-
-/** Names the lock under which tables are created and events are applied, in this database. */
-const LOCK = 0x7269_6221;
-
-// A row keeps its id and its digest after it was applied: by these, a repeated delivery is recognized.
-const TABLES = `
-CREATE TABLE tributary_inbox (version int NOT NULL);
-INSERT INTO tributary_inbox VALUES (${VERSION});
-CREATE TABLE tributary_events (
-  position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  provider text NOT NULL, id text NOT NULL, digest text NOT NULL, type text NOT NULL, object text, version float8,
-  "receivedAt" bigint NOT NULL, payload text, state text NOT NULL DEFAULT 'waiting', problem text,
-  sequence bigint UNIQUE, "order" text, changes text,
-  UNIQUE (provider, id), UNIQUE (provider, digest)
-);
-CREATE INDEX ON tributary_events (state, position) WHERE state != 'applied';
-CREATE INDEX ON tributary_events ("receivedAt") WHERE state != 'waiting';
-CREATE TABLE tributary_objects (
-  provider text NOT NULL, object text NOT NULL, version float8 NOT NULL, "receivedAt" bigint NOT NULL,
-  PRIMARY KEY (provider, object)
-);
-CREATE INDEX ON tributary_objects ("receivedAt");
-CREATE TABLE tributary_cursors (consumer text PRIMARY KEY, sequence bigint NOT NULL);
-INSERT INTO tributary_cursors VALUES ('', 0);`;
 
 /** The consumer whose cursor is the last sequence that was used. Not the highest that is stored: old events are forgotten. */
 const LAST = '';
@@ -53,7 +27,7 @@ const ROW_BYTES = 600;
 /** Rows that are deleted at once. */
 const PRUNE_BATCH = 50_000;
 
-const connect = (url: string): Sql<{ int8: number }> =>
+const connect = (url: string): Client =>
   postgres(url, {
     max: 4,
     connect_timeout: 5,
@@ -162,20 +136,6 @@ export const openPostgresStore = async (url: string, variable = 'EVENTS_URL'): P
     close: () => sql.end({ timeout: 5 }),
   };
 };
-
-type Client = ReturnType<typeof connect>;
-
-const createTables = (sql: Client): Promise<unknown> =>
-  sql.begin(async (transaction) => {
-    await transaction`SELECT pg_advisory_xact_lock(${LOCK})`;
-    const [{ exists } = { exists: false }] = await transaction<{ exists: boolean }[]>`
-      SELECT to_regclass('tributary_inbox') IS NOT NULL AS exists`;
-    if (!exists) return void (await transaction.unsafe(TABLES));
-    const [{ version } = { version: 0 }] = await transaction<
-      { version: number }[]
-    >`SELECT version FROM tributary_inbox`;
-    if (version > VERSION) throw new Error(`it was written by a newer version of Tributary (tables ${version})`);
-  });
 
 const COLUMNS = ['provider', 'id', 'digest', 'type', 'object', 'version', 'receivedAt', 'payload'] as const;
 
