@@ -1,7 +1,8 @@
+import type { Webhook } from '../events/webhook.ts';
 import type { HostPolicy } from '../runtime/hosts.ts';
 import type { ProviderResponse } from './middleware/chain.ts';
 import type { ParseRateLimit } from './middleware/rate-limit.ts';
-import type { Reads } from './reads/read.ts';
+import type { Changes, Reads } from './reads/read.ts';
 import type { CommonSettings, ConfigurableProvider, Settings, SettingsShape } from './settings.ts';
 import type { HttpConnector } from './transports/http.ts';
 
@@ -12,6 +13,17 @@ export type Transport<Client, ProviderSettings> = {
   readonly connect: (http: HttpConnector, settings: ProviderSettings) => Client;
   /** Does the one-time work of the first request ahead of it, such as reading a WSDL. */
   readonly warmUp?: ((client: Client) => Promise<unknown>) | undefined;
+};
+
+/** Where a sandbox reports changes, and the secret that it signs with. */
+export type WebhookTarget = { readonly url: string; readonly secret: string };
+
+/** A running sandbox. */
+export type StartedSandbox = {
+  readonly url: string;
+  /** Reports changes to this URL from now on, as the provider's webhooks do. Undefined if the provider has none. */
+  readonly sendWebhooks?: ((target: WebhookTarget) => void) | undefined;
+  readonly close: () => Promise<void>;
 };
 
 /** A provider's sandbox, as its definition refers to it. */
@@ -56,8 +68,10 @@ export type ProviderDefinition<
   readonly api: (client: Client, settings: Settings<Shape>) => Api;
   /** The objects and lists that are read by key, batched and cached. */
   readonly reads: (api: Api) => Definitions;
+  /** How the provider reports changes, and which reads they invalidate. */
+  readonly webhook?: Webhook<Changes<NoInfer<Definitions>>>;
   /** Imports the sandbox. Lazy, so that production never loads it. */
-  readonly sandbox?: () => Promise<SandboxModule<{ readonly url: string; readonly close: () => Promise<void> }>>;
+  readonly sandbox?: () => Promise<SandboxModule<StartedSandbox>>;
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: any definition; only `any` makes them assignable to each other

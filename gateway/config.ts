@@ -3,6 +3,7 @@ import type { BlockList } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { InboxLimits } from '../events/inbox/inbox.ts';
 import { ADMIN_SHAPE, type AdminConfig, toAdminConfig } from '../runtime/admin/config.ts';
 import type { AdmissionLimits } from '../runtime/admission.ts';
 import { ConfigError, type Env, HttpUrl, namesOfSet, readEach, readEnv } from '../runtime/env.ts';
@@ -182,6 +183,15 @@ export const GatewayEnv = HttpEnv.extend({
   AUDIT_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
   AUDIT_FAILURE: z.enum(['refuse', 'allow']).default('refuse'),
   AUDIT_ARGUMENTS: Coordinates.optional(),
+  EVENTS_FILE: z.string().optional(),
+  EVENTS_URL: z
+    .string()
+    .refine((text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ''), 'must be a postgres URL')
+    .optional(),
+  EVENTS_MAX_WAITING: Count.default(100_000),
+  EVENTS_MAX_MIB: Count.default(1_024),
+  EVENTS_RETENTION_HOURS: z.coerce.number().positive().max(8_784).default(168),
+  WEBHOOK_TOLERANCE_S: Count.max(3_600).default(300),
   SAFELIST: z.enum(['on', 'off', 'learn']).default('off'),
   SAFELIST_MANIFESTS: List.optional(),
   CACHE_SCOPE: z.enum(['private', 'public']).default('private'),
@@ -205,7 +215,7 @@ export const GatewayEnv = HttpEnv.extend({
 });
 
 /** The variables of the gateway that may be read from files. */
-export const GATEWAY_SECRETS = ['AUDIT_KEY', 'SUBGRAPH_SECRET', ...OTLP_SECRETS] as const;
+export const GATEWAY_SECRETS = ['AUDIT_KEY', 'EVENTS_URL', 'SUBGRAPH_SECRET', ...OTLP_SECRETS] as const;
 
 /** Creates the schema of the subgraph URL variables, one per subgraph, e.g. `PAYMENTS_URL`. */
 export const createSubgraphUrlsEnv = (subgraphs: readonly string[]) =>
@@ -254,6 +264,17 @@ export type ClientLimitsConfig = {
   readonly budgets: 'enforce' | 'measure';
   /** While Redis is unavailable: each process counts alone, or requests of limited clients are refused. */
   readonly withoutRedis: 'local' | 'refuse';
+};
+
+/** Where and how the events of webhooks are kept. */
+export type EventsConfig = {
+  /** The file of the inbox; undefined for the default. */
+  readonly file: string | undefined;
+  /** A Postgres that replicas share, instead of a file. */
+  readonly url: string | undefined;
+  readonly limits: InboxLimits;
+  /** Maximum age of a signed delivery, in milliseconds. */
+  readonly toleranceMs: number;
 };
 
 /** Sign-in at the customer desk, which is a public client of an OpenID Connect issuer. */
@@ -324,6 +345,8 @@ export type GatewayConfig = {
   readonly traces: TracesConfig | undefined;
   /** Where and how mutations and refusals are audited, if at all. */
   readonly audit: AuditConfig | undefined;
+  /** Where and how the events of webhooks are kept. */
+  readonly events: EventsConfig;
   /** Whether operations that are not in the manifests are refused (`on`) or only logged (`learn`). */
   readonly safelist: 'on' | 'off' | 'learn';
   readonly safelistManifests: readonly string[];
@@ -463,6 +486,9 @@ export const readConfig = (
   const isProduction = values.NODE_ENV === 'production';
   const isSplit = subgraphs.some((name) => urls[urlVariable(name)]);
   if (isProduction && isSplit && !values.SUBGRAPH_SECRET) throw new ConfigError(SECRET_REQUIRED);
+  if (values.EVENTS_FILE !== undefined && values.EVENTS_URL !== undefined) {
+    throw new ConfigError('EVENTS_FILE: must not be set with EVENTS_URL');
+  }
   if (values.SAFELIST !== 'off' && values.SUPERGRAPH && !values.SAFELIST_MANIFESTS?.length) {
     throw new ConfigError(
       'SAFELIST_MANIFESTS: is required with SAFELIST and SUPERGRAPH. Name the manifests of the operations to serve.',
@@ -548,6 +574,16 @@ export const readConfig = (
           ]),
         }
       : undefined,
+    events: {
+      file: values.EVENTS_FILE,
+      url: values.EVENTS_URL,
+      limits: {
+        maxWaiting: values.EVENTS_MAX_WAITING,
+        maxBytes: values.EVENTS_MAX_MIB * 1024 * 1024,
+        retentionMs: values.EVENTS_RETENTION_HOURS * 3_600_000,
+      },
+      toleranceMs: values.WEBHOOK_TOLERANCE_S * 1000,
+    },
     safelist: values.SAFELIST,
     safelistManifests: values.SAFELIST_MANIFESTS ?? (values.SUPERGRAPH ? [] : [DESK_MANIFEST]),
     cacheScope: values.CACHE_SCOPE === 'public' ? 'PUBLIC' : 'PRIVATE',

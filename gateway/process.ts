@@ -8,6 +8,7 @@ import { createMetricsRoute } from '../telemetry/metrics/route.ts';
 import { createStatusRoutes } from '../telemetry/status/routes.ts';
 import { type GatewayConfig, readConfig } from './config.ts';
 import { startGateway } from './start.ts';
+import type { StartedGateway } from './started-gateway.ts';
 import { answerMetricsRequests } from './worker-metrics.ts';
 import { healthQuestion, type Ready, startWorkers, statusQuestion } from './workers.ts';
 
@@ -31,7 +32,12 @@ const EXAMPLE_QUERY = `{
 }`;
 
 const printBanner = (
-  { url, adminUrl, sources }: Ready & { readonly adminUrl?: string | undefined },
+  {
+    url,
+    adminUrl,
+    sources,
+    sandboxUrls = {},
+  }: Ready & Pick<StartedGateway, 'sandboxUrls'> & { readonly adminUrl?: string | undefined },
   { explorer, desk, supergraphFile, auth, clientLimits, statusPage }: GatewayConfig,
 ): void => {
   const statusUrl = adminUrl ?? (statusPage ? url : undefined);
@@ -48,7 +54,10 @@ const printBanner = (
     ...(adminUrl
       ? [`Health in detail:         ${adminUrl}/health/ready`, `Metrics for Prometheus:   ${adminUrl}/metrics`]
       : []),
-    ...Object.entries(sources).map(([name, source]) => `  ${name.padEnd(10)} from ${SOURCES[source]}`),
+    ...Object.entries(sources).map(([name, source]) => {
+      const at = sandboxUrls[name] ? `, at ${sandboxUrls[name]}` : '';
+      return `  ${name.padEnd(10)} from ${SOURCES[source]}${at}`;
+    }),
     ...(supergraphFile ? [] : [`\nA first query across all three subgraphs:\n\n${EXAMPLE_QUERY}\n`]),
   ];
   console.log(lines.join('\n'));

@@ -11,6 +11,8 @@ export type StartedGateway = {
   readonly config: GatewayConfig;
   /** The data source of each subgraph. */
   readonly sources: Readonly<Record<string, 'provider' | 'sandbox' | 'remote'>>;
+  /** The URLs of the sandboxes in this process, by subgraph. */
+  readonly sandboxUrls?: Readonly<Record<string, string>>;
   /** Returns the state in detail, for operators. */
   readonly health: () => Health;
   /** Undefined if nobody can read them. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { HttpUrl } from '../runtime/env.ts';
 import { HttpEnv } from '../runtime/http-limits.ts';
 
 /** Creates the schema of a sandbox process's variables, for the providers with these names. */
@@ -12,4 +13,6 @@ export const createSandboxProcessEnv = (providers: readonly string[]) =>
     /** The first sandbox's port; the others use the following ports. */
     PORT: z.coerce.number().int().min(0).max(65_533).default(4011),
     SANDBOX_CONTROL: z.enum(['on', 'off']).optional(),
+    SANDBOX_WEBHOOK_URL: HttpUrl.optional(),
+    SANDBOX_WEBHOOK_SECRET: z.string().min(16, 'must have at least 16 characters').optional(),
   });

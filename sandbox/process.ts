@@ -1,5 +1,5 @@
 import type { AnyProvider } from '../connectors/define-provider.ts';
-import { readEnv } from '../runtime/env.ts';
+import { ConfigError, readEnv } from '../runtime/env.ts';
 import { createHostPolicy } from '../runtime/hosts.ts';
 import { allowedHosts } from '../runtime/http-limits.ts';
 import { run } from '../runtime/lifecycle.ts';
@@ -12,8 +12,14 @@ const providers = subgraphs.map(({ provider }) => provider).filter(({ sandbox })
 export const runSandboxes = (): Promise<void> => run(process.env, startSandboxes);
 
 const startSandboxes = async () => {
-  const values = readEnv(createSandboxProcessEnv(providers.map(({ name }) => name)), process.env);
+  const values = readEnv(createSandboxProcessEnv(providers.map(({ name }) => name)), process.env, [
+    'SANDBOX_WEBHOOK_SECRET',
+  ]);
   const { SANDBOXES, PORT, HOST: host, SANDBOX_CONTROL, NODE_ENV } = values;
+  const { SANDBOX_WEBHOOK_URL: webhookUrl, SANDBOX_WEBHOOK_SECRET: secret } = values;
+  if ((webhookUrl === undefined) !== (secret === undefined)) {
+    throw new ConfigError('SANDBOX_WEBHOOK_URL: must be set with SANDBOX_WEBHOOK_SECRET, and only then');
+  }
   const hosts = createHostPolicy(allowedHosts(values));
   const control = SANDBOX_CONTROL ? SANDBOX_CONTROL === 'on' : NODE_ENV !== 'production';
   const started: { readonly close: () => Promise<void> }[] = [];
@@ -22,6 +28,9 @@ const startSandboxes = async () => {
     const { start, environment } = await load();
     const sandbox = await start({ port: PORT === 0 ? 0 : PORT + index, host, hosts, control });
     started.push(sandbox);
+    if (webhookUrl !== undefined && secret !== undefined) {
+      sandbox.sendWebhooks?.({ url: `${webhookUrl.replace(/\/$/, '')}/webhooks/${name}`, secret });
+    }
     console.log(`The sandbox of ${name} answers at ${sandbox.url}; to use it:`);
     for (const [variable, value] of Object.entries(environment(sandbox))) console.log(`  ${variable}=${value}`);
   }

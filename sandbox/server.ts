@@ -6,6 +6,7 @@ import { createHostPolicy, type HostPolicy } from '../runtime/hosts.ts';
 import { MAX_ENTRIES } from './bounds.ts';
 import { createFaults, type Fault } from './faults.ts';
 import { isJson, refuseOtherSites } from './guard.ts';
+import type { Delivery, WebhookFault, WebhookSender, WebhookTarget } from './webhooks.ts';
 
 export type SandboxRequest = {
   readonly method: string;
@@ -68,8 +69,12 @@ export type Sandbox = {
   readonly url: string;
   /** The last 10,000 requests since the start or the last `reset`, oldest first, including those with faults. */
   readonly calls: readonly SandboxCall[];
-  readonly fail: (fault: Fault) => void;
-  /** Clears the faults and the call log. The data stay. */
+  readonly fail: (fault: Fault | WebhookFault) => void;
+  /** Reports changes to this URL from now on, as the provider's webhooks do. Undefined if the provider has none. */
+  readonly sendWebhooks: ((target: WebhookTarget) => void) | undefined;
+  /** The last 10,000 attempts to report changes, oldest first. */
+  readonly deliveries: readonly Delivery[];
+  /** Clears the faults and the logs. The data stay. */
   readonly reset: () => void;
   readonly close: () => Promise<void>;
 };
@@ -84,22 +89,38 @@ export type ListenOptions = {
   readonly control?: boolean | undefined;
 };
 
+/** What a sandbox server may be given beside its provider. */
+export type ServerOptions = ListenOptions & { readonly webhooks?: WebhookSender | undefined };
+
 /**
  * Serves a fake provider on a real socket.
  *
  * With `control`, a sandbox in another process is controlled over HTTP: `GET /_sandbox/calls`, `POST /_sandbox/faults` (one
- * fault as `application/json`) and `DELETE /_sandbox` (clears both). `GET /_sandbox/health` is the health check.
+ * fault as `application/json`) and `DELETE /_sandbox` (clears both). `POST /_sandbox/webhooks` with `url` and `secret` turns on its
+ * webhooks, and `GET /_sandbox/deliveries` lists their attempts. `GET /_sandbox/health` is the health check.
  */
 export const startSandboxServer = async (
   provider: FakeProvider,
-  { port = 0, host = '127.0.0.1', hosts = createHostPolicy([host.toLowerCase()]), control = false }: ListenOptions = {},
+  {
+    port = 0,
+    host = '127.0.0.1',
+    hosts = createHostPolicy([host.toLowerCase()]),
+    control = false,
+    webhooks,
+  }: ServerOptions = {},
 ): Promise<Sandbox> => {
   const faults = createFaults();
   const calls: SandboxCall[] = [];
   const timers = new Set<NodeJS.Timeout>();
   const reset = () => {
     faults.clear();
+    webhooks?.reset();
     calls.length = 0;
+  };
+  const fail = (fault: Fault | WebhookFault): void => {
+    if (!('webhook' in fault)) faults.add(fault);
+    else if (webhooks) webhooks.fail(fault);
+    else throw new Error('This provider has no webhooks.');
   };
 
   const handleControl = (request: SandboxRequest): SandboxResponse => {
@@ -109,8 +130,12 @@ export const startSandboxServer = async (
       return { status: 415, body: 'Send the fault as application/json.\n' };
     }
     if (request.path === '/_sandbox/calls') return { status: 200, body: JSON.stringify(calls) };
-    if (request.path === '/_sandbox/faults' && request.method === 'POST') faults.add(JSON.parse(request.body) as Fault);
-    else if (request.path === '/_sandbox' && request.method === 'DELETE') reset();
+    if (request.path === '/_sandbox/deliveries')
+      return { status: 200, body: JSON.stringify(webhooks?.deliveries ?? []) };
+    if (request.path === '/_sandbox/faults' && request.method === 'POST') fail(JSON.parse(request.body) as Fault);
+    else if (request.path === '/_sandbox/webhooks' && request.method === 'POST' && webhooks) {
+      webhooks.setTarget(JSON.parse(request.body) as WebhookTarget);
+    } else if (request.path === '/_sandbox' && request.method === 'DELETE') reset();
     else return { status: 404, body: '' };
     return { status: 204, body: '' };
   };
@@ -182,10 +207,13 @@ export const startSandboxServer = async (
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
     calls,
-    fail: faults.add,
+    fail,
+    sendWebhooks: webhooks?.setTarget,
+    deliveries: webhooks?.deliveries ?? [],
     reset,
     close: async () => {
       for (const timer of timers) clearTimeout(timer);
+      webhooks?.close();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
       await closed;

@@ -39,6 +39,9 @@ export const ERROR_CODES = [
   'UNAUTHENTICATED',
   'UNAUTHORIZED_FIELD_OR_TYPE',
   'FORBIDDEN',
+  'WEBHOOK_REFUSED',
+  'INBOX_FULL',
+  'INBOX_UNAVAILABLE',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -114,7 +114,7 @@ export type CacheReadEvent = {
   readonly oldestMs: number;
 };
 
-/** A write invalidated cached values. */
+/** A write or an event invalidated cached values. */
 export type InvalidationEvent = {
   readonly type: 'cache.invalidation';
   readonly subgraph: string;
@@ -201,6 +201,39 @@ export type HttpRequestEvent = {
   readonly durationMs: number;
 };
 
+/** A delivery of a provider's webhook was committed. */
+export type WebhookDeliveryEvent = {
+  readonly type: 'webhook.delivery';
+  readonly provider: string;
+  /** The number of its events, and of those that were known before. */
+  readonly events: number;
+  readonly duplicates: number;
+};
+
+/** A delivery to a webhook was refused. */
+export type WebhookRefusalEvent = {
+  readonly type: 'webhook.refusal';
+  readonly provider: string;
+  /** What is wrong with its signature, or that the inbox is full or unavailable. */
+  readonly reason: 'missing' | 'malformed' | 'signature' | 'timestamp' | 'certificate' | 'full' | 'unavailable';
+};
+
+/** An event took effect in this process. */
+export type EventAppliedEvent = {
+  readonly type: 'event.applied';
+  readonly provider: string;
+  /** Whether it is the newest known of its object, an older one, or that is not known. */
+  readonly order: 'newest' | 'older' | 'unknown';
+  /** From its arrival until its effect, in milliseconds of the wall clock. */
+  readonly lagMs: number;
+};
+
+/** An event cannot be applied, and waits for an operator. */
+export type EventParkedEvent = { readonly type: 'event.parked'; readonly provider: string };
+
+/** The inbox of events could not be read or written. */
+export type InboxFailureEvent = { readonly type: 'inbox.failure' };
+
 export type TelemetryEvent =
   | ProviderRequestEvent
   | ProviderRetryEvent
@@ -215,4 +248,9 @@ export type TelemetryEvent =
   | PlanEvent
   | OperationEvent
   | RefusalEvent
-  | HttpRequestEvent;
+  | HttpRequestEvent
+  | WebhookDeliveryEvent
+  | WebhookRefusalEvent
+  | EventAppliedEvent
+  | EventParkedEvent
+  | InboxFailureEvent;

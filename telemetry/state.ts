@@ -56,6 +56,17 @@ export type PlanCacheState = { readonly entries: number; readonly bytes: number 
 /** `full`: it may be read, and refuses writes. */
 export type RedisState = 'ok' | 'full' | 'down';
 
+/** The inbox of events, which processes may share. */
+export type InboxState = {
+  /** Events that wait to be applied, and those that cannot be. */
+  readonly waiting: number;
+  readonly parked: number;
+  /** Size of the store. */
+  readonly bytes: number;
+  /** How long the oldest event waits, in milliseconds; 0 if none does. */
+  readonly oldestWaitingMs: number;
+};
+
 /** The Node.js process. */
 export type NodeState = {
   readonly version: string;
@@ -82,6 +93,7 @@ type Parts = {
   readonly admission: AdmissionState;
   readonly planCache: PlanCacheState;
   readonly redis: RedisState;
+  readonly inbox: InboxState;
   readonly node: NodeState;
 };
 
@@ -105,6 +117,7 @@ export const createStateSources = (): StateSources => {
     admission: createSlot(),
     planCache: createSlot(),
     redis: createSlot(),
+    inbox: createSlot(),
     node: createSlot(),
   };
   const providers = new Set<() => ProviderState>();
@@ -120,6 +133,7 @@ export const createStateSources = (): StateSources => {
       admission: parts.admission.read(),
       planCache: parts.planCache.read(),
       redis: parts.redis.read(),
+      inbox: parts.inbox.read(),
       node: parts.node.read(),
     }),
   };

@@ -40,6 +40,13 @@ export type AuditedMutation = {
   readonly fields: readonly AuditedField[];
 };
 
+/** A delivery to a webhook that does not prove to be the provider's. */
+export type RefusedDelivery = Pick<AuditedRequest, 'address' | 'traceId'> & {
+  readonly provider: string;
+  /** What is wrong with its signature. */
+  readonly reason: string;
+};
+
 export type Audit = {
   /** Records an event and flushes it to disk, e.g. the creation of an API key. Resolves to whether that succeeded. */
   readonly record: (event: string, details: Readonly<Record<string, unknown>>) => Promise<boolean>;
@@ -61,6 +68,8 @@ export type Audit = {
   ) => void;
   /** Records a refused request, if the code is that of a refusal. Limited per code. */
   readonly refused: (request: AuditedRequest, code: string, fields?: readonly string[]) => void;
+  /** Records a delivery to a provider's webhook that was refused for its signature. Limited per provider. */
+  readonly webhookRefused: (delivery: RefusedDelivery) => void;
   /** Logs configured arguments that the graph does not have. */
   readonly checkArguments: (schema: GraphQLSchema) => void;
   /** Details for `/health/ready`. */
@@ -96,6 +105,9 @@ export const openAudit = async (config: AuditConfig, log: Log): Promise<Audit> =
     const [code, method] = kind.split(' ');
     auditLog.append({ event: 'request.refused', code, ...(method && { who: { method } }), suppressed });
   });
+  const limitWebhooks = createRefusalLimit((provider, suppressed) => {
+    auditLog.append({ event: 'webhook.refused', provider, suppressed });
+  });
 
   return {
     record: (event, details) => auditLog.commit({ event, ...details }),
@@ -125,6 +137,10 @@ export const openAudit = async (config: AuditConfig, log: Log): Promise<Audit> =
         ...(fields.length > 0 && { fields: fields.slice(0, MAX_FIELDS) }),
       });
     },
+    webhookRefused: ({ provider, reason, ...request }) => {
+      if (!limitWebhooks.take(provider)) return;
+      auditLog.append({ event: 'webhook.refused', provider, reason, ...describeRequest(request) });
+    },
     checkArguments: (schema) => {
       const names = findUnknownArguments(schema, config.arguments);
       if (names.length > 0) log.warn({ names }, 'AUDIT_ARGUMENTS has arguments that the graph does not have.');
@@ -135,6 +151,7 @@ export const openAudit = async (config: AuditConfig, log: Log): Promise<Audit> =
     }),
     close: async () => {
       limit.close();
+      limitWebhooks.close();
       await auditLog.close();
     },
   };

@@ -16,7 +16,7 @@ import {
 } from '../audit/audit.ts';
 import type { RequestContext } from './context.ts';
 
-export type GatewayAudit = Pick<Audit, 'health' | 'close'> & {
+export type GatewayAudit = Pick<Audit, 'webhookRefused' | 'health' | 'close'> & {
   readonly plugin: ApolloServerPlugin<RequestContext>;
   /** Records a request that is refused before it reaches Apollo Server. */
   readonly onRefusal: (
@@ -36,6 +36,7 @@ export const startAudit = async (config: AuditConfig, log: Log): Promise<Gateway
     configuration: config.configuration,
   });
   return {
+    webhookRefused: audit.webhookRefused,
     health: audit.health,
     close: audit.close,
     plugin: createAuditPlugin(audit),

@@ -36,8 +36,10 @@ import type { StartedGateway } from '../started-gateway.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { openClientLimits, unlimited } from './client-limits.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
+import { toReachableUrl } from './reachable-url.ts';
 import { createSafelistGuard, hasInvalidHash, readRequestedOperation, readSafelist } from './safelist.ts';
 import { addLandingPageHeaders, registerPages } from './static-pages.ts';
+import { registerWebhooks, type Webhooks } from './webhooks.ts';
 
 export type GatewayServer = {
   readonly url: string;
@@ -63,6 +65,8 @@ export type GatewayServerOptions = Omit<
     readonly tracing?: Tracing | undefined;
     /** The tenants whose providers this process calls. */
     readonly tenants?: Tenants | undefined;
+    /** The webhooks that are received, if any. The caller closes their inbox. */
+    readonly webhooks?: Webhooks | undefined;
   };
 
 /** Starts the HTTP server of the gateway. If that fails, closes what it has opened, except the transports. */
@@ -90,7 +94,7 @@ const closeAll = async (all: readonly Close[]): Promise<void> => {
  * those that record how operations end, and to `opened` for the others.
  */
 const openGatewayServer = async (
-  { redis, health, tenants, status: statusSources, tracing, ...options }: GatewayServerOptions,
+  { redis, health, tenants, webhooks, status: statusSources, tracing, ...options }: GatewayServerOptions,
   { opened, logs }: { readonly opened: Close[]; readonly logs: Close[] },
 ): Promise<Omit<GatewayServer, 'close'>> => {
   const { config, log, telemetry } = options;
@@ -322,6 +326,15 @@ const openGatewayServer = async (
         ? async (request, reply) => ((await identify(request, reply)) ? undefined : reply)
         : undefined,
   });
+  if (webhooks) {
+    await registerWebhooks(app, {
+      ...webhooks,
+      toleranceMs: config.events.toleranceMs,
+      publicUrl: ({ isLocal }) => ((!isLocal && config.publicUrl) || toReachableUrl(listenUrl)).replace(/\/$/, ''),
+      telemetry,
+      onRefused: audit?.webhookRefused,
+    });
+  }
   const report = statusSources && (() => ({ ...statusSources.report(), status: currentStatus() }));
   if (config.statusPage && statusSources && report) {
     const { sources } = statusSources;

@@ -7,6 +7,7 @@ import { hostNameOf } from '../../runtime/hosts.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
 import type { GatewayConfig } from '../config.ts';
 import { createDeskHeaders, EXPLORER_HEADERS, LANDING_PAGE_HEADERS } from './page-headers.ts';
+import { toReachableUrl } from './reachable-url.ts';
 
 const CLIENTS = join(import.meta.dirname, '../../clients');
 
@@ -71,10 +72,6 @@ export const registerPages = async (
     });
   }
 };
-
-/** Replaces a wildcard address by `localhost`, to which a client on this machine can connect. */
-const toReachableUrl = (url: string): string =>
-  url.replace('//0.0.0.0:', '//localhost:').replace('//[::]:', '//localhost:');
 
 /** Adds the headers of Apollo Server's landing page, which `/graphql` returns to browsers, if the response is that page. */
 export const addLandingPageHeaders: onSendHookHandler = (_request, reply, _payload, done) => {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { SandboxModule } from '../../connectors/define-provider.ts';
+import type { SandboxModule, StartedSandbox } from '../../connectors/define-provider.ts';
 import { describeReads, readPublicSettings } from '../../connectors/describe-reads.ts';
 import type { Infrastructure } from '../../connectors/infrastructure.ts';
 import { accountCredentialsOf, secretsOf, variablesOf } from '../../connectors/settings.ts';
@@ -18,12 +18,15 @@ import { isForTenantsOnly, openConfiguredTenants, type Tenants } from '../../sub
 import { startTelemetry } from '../../telemetry/start.ts';
 import { type GatewayConfig, isSandboxAllowed, readConfig, urlVariable, withoutSecrets } from '../config.ts';
 import type { ProviderCosts } from '../cost/estimate-calls.ts';
+import { toReachableUrl } from '../http/reachable-url.ts';
 import { startGatewayServer } from '../http/server.ts';
 import type { StartedGateway } from '../started-gateway.ts';
 import { createLocalTransport } from '../transports/in-process.ts';
 import { createRemoteTransport } from '../transports/remote.ts';
 import { createReplaceable, type ReplaceableTransport, replaceAll } from '../transports/replaceable.ts';
 import { createFixedTransports, type Transport, type Transports } from '../transports/transport.ts';
+import { type OpenWebhooks, openWebhooks } from '../webhooks/open-webhooks.ts';
+import { checkWebhooks, readWebhookSecrets } from '../webhooks/settings.ts';
 import { SUPERGRAPH_FILE } from './files.ts';
 
 /** The parts of the bundled graph that can change while it runs. */
@@ -46,11 +49,16 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     () => readConfig(env, names, OTHER_VARIABLES),
     () => readInfrastructureConfig(env),
     () => checkWorkers(env, { local: local.length, sandboxed: sandboxed.size }),
+    // Even if a subgraph is remote: that is refused below.
+    ...subgraphs.map((module) => () => {
+      readWebhookSecrets(module, env);
+    }),
     ...local.map((module) => () => {
       // The sandboxes have not started, so they have no URLs yet.
       module.readConfig({ ...env, ...sandboxed.get(module)?.environment({ url: 'http://127.0.0.1' }) });
     }),
   );
+  checkWebhooks(subgraphs, env, config);
   if (!hasTenants(config)) {
     const [module] = local.filter((one) => !sandboxed.has(one) && isForTenantsOnly(one.provider, env));
     if (module) throw new ConfigError(tenantsUnreachable(module));
@@ -58,17 +66,18 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
   const log = createLog(config.logLevel);
   const { telemetry, tracing, metrics, report, close: closeTelemetry } = await startTelemetry(config, log);
   const { infrastructure, redis, health } = await createProcessInfrastructure(env, log, telemetry);
-  const sandboxes: StartedSandbox[] = [];
+  const sandboxes = new Map<SubgraphModule, StartedSandbox>();
   const environments = new Map<string, Env>();
   const created: Subgraph[] = [];
   let tenants: Tenants | undefined;
+  let webhooks: OpenWebhooks | undefined;
   const create = (modules: readonly SubgraphModule[], on: Infrastructure, into: Subgraph[]): void => {
     for (const module of modules) into.push(module.create(environments.get(module.name) ?? env, on, tenants));
   };
   try {
     for (const [module, provider] of sandboxed) {
       const sandbox = await provider.start();
-      sandboxes.push(sandbox);
+      sandboxes.set(module, sandbox);
       environments.set(module.name, { ...env, ...provider.environment(sandbox) });
     }
     // Where sandboxes replace providers, tenants use them too.
@@ -79,6 +88,19 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       log,
     });
     create(local, infrastructure, created);
+    let serving: readonly Subgraph[] = created;
+    webhooks = await openWebhooks({
+      subgraphs: local.map((module) => ({
+        module,
+        secrets: readWebhookSecrets(module, env),
+        sandbox: sandboxes.get(module),
+      })),
+      config: config.events,
+      subgraphNamed: (name) => serving.find((one) => one.name === name),
+      hasSharedCache: redis !== undefined,
+      telemetry,
+      log,
+    });
     const transports = new Map(created.map((one) => [one.name, createLocalTransport(one, log)]));
     // Only a watched graph changes, so only its fetches look up the current transport.
     const replaceable = watch
@@ -101,6 +123,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
         void closeAll(next);
         throw error;
       }
+      serving = next;
       replaceAll(replaceable, next, { log, graceMs: config.requestTimeoutMs });
     };
     const sources = sourcesOf(config, sandboxed);
@@ -117,31 +140,36 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       redis,
       health,
       tenants,
+      webhooks,
       status: report && { report, sources },
       providerOf: describeProviders(env, created, log),
     });
+    webhooks?.connectSandboxes(toReachableUrl(server.url));
     for (const { warmUp } of created) void warmUp?.();
     return {
       url: server.url,
       config,
       sources,
+      sandboxUrls: Object.fromEntries([...sandboxes].map(([{ name }, { url }]) => [name, url])),
       health: server.health,
       metrics,
       report: server.report,
       close: async () => {
         await server.close();
+        await webhooks?.close();
         await closeTelemetry();
         redis?.close();
         tenants?.close();
-        await closeAll(sandboxes);
+        await closeAll([...sandboxes.values()]);
       },
     };
   } catch (error) {
+    await webhooks?.close();
     await closeAll(created);
     await closeTelemetry();
     redis?.close();
     tenants?.close();
-    await closeAll(sandboxes);
+    await closeAll([...sandboxes.values()]);
     throw error;
   }
 };
@@ -201,8 +229,6 @@ const hasTenants = ({ tenantHeader, auth: { issuers, apiKeys, certificates } }: 
 const tenantsUnreachable = ({ provider }: SubgraphModule): string =>
   `TENANTS: no request can belong to a tenant, and there is no other credential for ${provider.title}. Set TENANT_HEADER, ` +
   `JWT_TENANT_CLAIM, a tenant in AUTH_CONFIG, API keys, or ${accountCredentialsOf(provider).join(' or ')}.`;
-
-type StartedSandbox = { readonly url: string; readonly close: () => Promise<void> };
 
 type Sandboxed = ReadonlyMap<SubgraphModule, SandboxModule<StartedSandbox>>;
 

@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 import { watch } from 'chokidar';
 import { ConfigError } from '../../runtime/env.ts';
 
-const WATCHED = ['subgraphs', 'clients', 'gateway', 'runtime', 'connectors', 'sandbox', 'scripts'];
+const WATCHED = ['subgraphs', 'clients', 'gateway', 'runtime', 'connectors', 'events', 'sandbox', 'scripts'];
 const FILES = ['supergraph.yaml', 'codegen.ts'];
 
 /** Generated files. */

@@ -1,4 +1,6 @@
-import { type AnyConfigurable, detailsOf, secretsOf, settingsOf } from '../../connectors/settings.ts';
+import type { AnyProvider } from '../../connectors/define-provider.ts';
+import { detailsOf, secretsOf, settingsOf } from '../../connectors/settings.ts';
+import { webhookSettingsOf } from '../../connectors/webhook-settings.ts';
 import type { SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 
 /* Generates the documentation of variables and `.env.example` from the providers' definitions. */
@@ -17,10 +19,12 @@ const cell = (value: unknown): string => {
   return typeof value === 'number' || /^\d+$/.test(String(value)) ? String(value) : `\`${value}\``;
 };
 
-const table = (provider: AnyConfigurable): string => {
-  const secrets = new Set(secretsOf(provider));
+const table = (provider: AnyProvider): string => {
+  const webhook = webhookSettingsOf(provider);
+  const secrets = new Set([...secretsOf(provider), ...Object.keys(webhook)]);
   const own = new Set(Object.keys(provider.settings).map((name) => `${provider.envPrefix}_${name}`));
-  const rows = Object.entries(settingsOf(provider)).map(([name, schema]) => {
+  for (const name of Object.keys(webhook)) own.add(name);
+  const rows = Object.entries({ ...settingsOf(provider), ...webhook }).map(([name, schema]) => {
     const { description, example } = detailsOf(schema);
     const fallback = own.has(name) ? defaultOf(schema) : example || 'none';
     const file = secrets.has(name) ? ` May come from a file: \`${name}_FILE\`.` : '';
@@ -54,7 +58,8 @@ export const urlLines = (subgraphs: readonly SubgraphModule[]): string =>
 export const exampleSections = (subgraphs: readonly SubgraphModule[]): string =>
   subgraphs
     .map(({ name, provider }) => {
-      const lines = Object.entries(settingsOf(provider)).map(([variable, schema]) => {
+      const variables = { ...settingsOf(provider), ...webhookSettingsOf(provider) };
+      const lines = Object.entries(variables).map(([variable, schema]) => {
         return `# ${variable}=${detailsOf(schema).example ?? defaultOf(schema) ?? ''}`;
       });
       return [`# --- ${name}: ${provider.title} ---`, ...lines].join('\n');

@@ -6,7 +6,7 @@ import type { AnyProvider, ProviderDefinition } from '../../connectors/define-pr
 import type { Infrastructure } from '../../connectors/infrastructure.ts';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import { createProvider, noCredential } from '../../connectors/provider.ts';
-import type { Reads } from '../../connectors/reads/read.ts';
+import type { Changes, Reads } from '../../connectors/reads/read.ts';
 import {
   credentialsOf,
   readSettings,
@@ -14,6 +14,7 @@ import {
   type SettingsShape,
   secretsOf,
 } from '../../connectors/settings.ts';
+import type { AnyChanges } from '../../events/merge-changes.ts';
 import { type Env, namesOfSet } from '../../runtime/env.ts';
 import { fileVariables, watchFiles } from '../../runtime/watch-files.ts';
 import { toAsciiLowerCase } from './ascii.ts';
@@ -38,6 +39,8 @@ export type Subgraph = {
   readonly createContext: (request: RequestOptions, identity: Identity) => object;
   /** Estimates how long requests of these operations would wait for the provider's rate limits now, in milliseconds. */
   readonly forecast?: ((requests: ReadonlyMap<string, number>) => number) | undefined;
+  /** Invalidates what the provider has reported as changed, with the configured credential. Undefined if there is none. */
+  readonly invalidate?: ((changes: AnyChanges) => Promise<void>) | undefined;
   /** Does the one-time work of the first request ahead of it. Fails silently: the first request tries again. */
   readonly warmUp?: () => Promise<unknown>;
   /** Waits for running provider requests to finish, then closes the connections. */
@@ -150,6 +153,8 @@ export const defineSubgraph = <
       },
       // Tenants have limits of their own.
       forecast: settings && ((requests) => provider.connect().forecast(requests)),
+      // The provider's definition has made the changes, from its own reads.
+      invalidate: settings && ((changes) => provider.connect().invalidate(changes as Changes<Definitions>)),
       warmUp,
       close: () => {
         stopWatching();

@@ -203,7 +203,7 @@ export const METRICS = {
     labels: ['subgraph'],
     maxSeries: 100,
   }),
-  'tributary.cache.invalidations': counter('Tags that writes invalidated.', {
+  'tributary.cache.invalidations': counter('Tags that writes and events invalidated.', {
     unit: '{tag}',
     labels: ['subgraph'],
     maxSeries: 100,
@@ -219,6 +219,31 @@ export const METRICS = {
   'tributary.admission.queued': gauge('Requests that wait to run.', 'sum', single('{request}')),
   'tributary.admission.limit': gauge('Maximum number of running requests.', 'sum', single('{request}')),
   'tributary.redis.up': gauge('Whether Redis is available.', 'min', single('')),
+  'tributary.webhook.events': counter('Events that webhooks delivered.', {
+    unit: '{event}',
+    labels: ['provider', 'result'],
+    maxSeries: 200,
+  }),
+  'tributary.webhook.refusals': counter('Deliveries to webhooks that were refused.', {
+    unit: '{delivery}',
+    labels: ['provider', 'reason'],
+    maxSeries: 600,
+  }),
+  'tributary.events.lag': histogram('Time from the arrival of an event to its effect.', DURATIONS, {
+    unit: 's',
+    labels: ['provider'],
+    maxSeries: 100,
+  }),
+  'tributary.events.parked': counter('Events that could not be applied.', {
+    unit: '{event}',
+    labels: ['provider'],
+    maxSeries: 100,
+  }),
+  'tributary.inbox.failures': counter('Attempts to use the inbox of events that failed.', single('{attempt}')),
+  'tributary.inbox.waiting': gauge('Events that wait to be applied.', 'max', single('{event}')),
+  'tributary.inbox.parked': gauge('Events that are parked.', 'max', single('{event}')),
+  'tributary.inbox.oldest': gauge('Age of the oldest event that waits to be applied.', 'max', single('s')),
+  'tributary.inbox.size': gauge('Size of the inbox of events.', 'max', single('By')),
   'tributary.workers': gauge('Workers of a cluster, by whether they answered when metrics were read.', 'sum', {
     unit: '{worker}',
     labels: ['state'],

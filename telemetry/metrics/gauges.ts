@@ -10,7 +10,7 @@ const REDIS = { ok: 1, full: 1, down: 0 } as const;
 const one = (value: number | undefined): NumberPoint[] => (value === undefined ? [] : [{ labels: [], value }]);
 
 /** Returns the gauges of a process by its state. */
-export const toGauges = ({ providers, cache, admission, planCache, redis, node }: ProcessState): Gauges => {
+export const toGauges = ({ providers, cache, admission, planCache, redis, inbox, node }: ProcessState): Gauges => {
   const ofProviders = (read: (provider: (typeof providers)[number]) => number): NumberPoint[] =>
     providers.map((provider) => ({ labels: [provider.subgraph], value: read(provider) }));
   const ofLimits = (read: (limit: { readonly used: number; readonly limit: number }) => number): NumberPoint[] =>
@@ -37,6 +37,10 @@ export const toGauges = ({ providers, cache, admission, planCache, redis, node }
     'tributary.admission.queued': one(admission?.queued),
     'tributary.admission.limit': one(admission?.limit),
     'tributary.redis.up': one(redis && REDIS[redis]),
+    'tributary.inbox.waiting': one(inbox?.waiting),
+    'tributary.inbox.parked': one(inbox?.parked),
+    'tributary.inbox.oldest': one(inbox && inbox.oldestWaitingMs / 1_000),
+    'tributary.inbox.size': one(inbox?.bytes),
     'nodejs.eventloop.delay.p50': one(node?.eventLoop.delayP50S),
     'nodejs.eventloop.delay.p99': one(node?.eventLoop.delayP99S),
     'nodejs.eventloop.delay.max': one(node?.eventLoop.delayMaxS),

@@ -45,6 +45,11 @@ export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Regis
   const staleAge = histogram('tributary.cache.stale.age');
   const invalidations = counter('tributary.cache.invalidations');
   const batchKeys = histogram('tributary.batch.keys');
+  const webhookEvents = counter('tributary.webhook.events');
+  const webhookRefusals = counter('tributary.webhook.refusals');
+  const eventsLag = histogram('tributary.events.lag');
+  const eventsParked = counter('tributary.events.parked');
+  const inboxFailures = counter('tributary.inbox.failures');
 
   const on = (event: TelemetryEvent): void => {
     switch (event.type) {
@@ -106,6 +111,22 @@ export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Regis
         return;
       case 'batch':
         batchKeys.record(event.keys, event.subgraph, event.operation);
+        return;
+      case 'webhook.delivery':
+        webhookEvents.add(event.events - event.duplicates, event.provider, 'new');
+        webhookEvents.add(event.duplicates, event.provider, 'duplicate');
+        return;
+      case 'webhook.refusal':
+        webhookRefusals.add(1, event.provider, event.reason);
+        return;
+      case 'event.applied':
+        eventsLag.record(toSeconds(event.lagMs), event.provider);
+        return;
+      case 'event.parked':
+        eventsParked.add(1, event.provider);
+        return;
+      case 'inbox.failure':
+        inboxFailures.add(1);
     }
   };
   return telemetry.listen({ on });

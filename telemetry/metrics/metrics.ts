@@ -21,6 +21,7 @@ export const createMetrics = (telemetry: Telemetry): Metrics => {
   const readGauges = () => {
     const state = telemetry.state();
     for (const { subgraph } of state.providers) startSeriesOf(subgraph, registry);
+    if (state.inbox) registry.counter('tributary.inbox.failures').add(0);
     if (state.node) {
       cpuTime.add(Math.max(0, state.node.cpuS - cpuS));
       cpuS = state.node.cpuS;

@@ -15,10 +15,16 @@ export type Spawned = {
   readonly stop: () => Promise<void>;
 };
 
-/** Starts a process with this environment and the test's PATH, in the project's root or another folder. */
-export const startProcess = (command: readonly string[], env: Record<string, string>, cwd = ROOT): Spawned => {
+/** Starts a process with this environment and the test's PATH, in the project's root or another folder, as this or another user. */
+export const startProcess = (
+  command: readonly string[],
+  env: Record<string, string>,
+  cwd = ROOT,
+  user: { readonly uid?: number; readonly gid?: number } = {},
+): Spawned => {
   const [program = '', ...args] = command;
   const child = spawn(program === 'node' ? process.execPath : program, args, {
+    ...user,
     cwd,
     env: {
       PATH: process.env['PATH'] ?? '',

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { delimiter, join } from 'node:path';
 
 const works = (command: string, args: readonly string[]): boolean =>
   spawnSync(command, args, { stdio: 'ignore' }).status === 0;
@@ -11,10 +12,20 @@ export const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr
 /** Path of Relay's compiler for this platform; null if there is none. */
 export const RELAY_COMPILER: string | null = createRequire(import.meta.url)('relay-compiler');
 
+/** Folder of Postgres's programs, which are not on the PATH on Debian; null if there is none. */
+export const POSTGRES_BIN: string | null =
+  [
+    ...(process.env['PATH'] ?? '').split(delimiter),
+    ...(existsSync('/usr/lib/postgresql')
+      ? readdirSync('/usr/lib/postgresql').map((version) => `/usr/lib/postgresql/${version}/bin`)
+      : []),
+  ].find((folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres'))) ?? null;
+
 /** Checks for programs that some tests need and a machine may lack. */
 export const TOOLS = {
   'redis-server': () => works('redis-server', ['--version']),
   'redis-server and openssl': () => works('redis-server', ['--version']) && works('openssl', ['version']),
+  'postgres and initdb': () => POSTGRES_BIN !== null && works(join(POSTGRES_BIN, 'postgres'), ['--version']),
   'php with ext-soap': () => works('php', ['-r', 'exit(class_exists("SoapServer") ? 0 : 1);']),
   'python3 with zeep': () => works('/usr/bin/python3', ['-c', 'import zeep']),
   git: () => works('git', ['--version']),

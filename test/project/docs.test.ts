@@ -11,6 +11,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { REJECTION_REASONS } from '../../connectors/errors.ts';
 import { secretsOf, variablesOf } from '../../connectors/settings.ts';
+import { webhookSettingsOf } from '../../connectors/webhook-settings.ts';
 import { AUTH_SECRETS } from '../../gateway/auth/auth-config.ts';
 import { createSubgraphUrlsEnv, GATEWAY_SECRETS, GatewayEnv } from '../../gateway/config.ts';
 import { PUBLIC_ERROR_CODES } from '../../gateway/http/apollo.ts';
@@ -55,6 +56,7 @@ describe('configuration', () => {
     SubgraphProcessEnv,
     createSandboxProcessEnv([]),
     ...subgraphs.map(({ provider }) => variablesOf(provider)),
+    ...subgraphs.map(({ provider }) => ({ shape: webhookSettingsOf(provider) })),
   ];
   const variables = new Set(schemas.flatMap(({ shape }) => Object.keys(shape)));
 
@@ -67,7 +69,7 @@ describe('configuration', () => {
       ...AUTH_SECRETS,
       ...GATEWAY_SECRETS,
       ...INFRASTRUCTURE_SECRETS,
-      ...subgraphs.flatMap(({ provider }) => secretsOf(provider)),
+      ...subgraphs.flatMap(({ provider }) => [...secretsOf(provider), ...Object.keys(webhookSettingsOf(provider))]),
     ]) {
       expect(read('docs/configuration.md')).toContain(`\`${name}_FILE\``);
     }
@@ -157,7 +159,19 @@ describe('names in capitals', () => {
       .map((file) => join(folder, file));
   const namesOf = (text: string): string[] => text.match(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g) ?? [];
   const known = new Set([
-    ...['bench', 'clients', 'connectors', 'gateway', 'runtime', 'sandbox', 'scripts', 'subgraphs', 'telemetry', 'test']
+    ...[
+      'bench',
+      'clients',
+      'connectors',
+      'events',
+      'gateway',
+      'runtime',
+      'sandbox',
+      'scripts',
+      'subgraphs',
+      'telemetry',
+      'test',
+    ]
       .flatMap((folder) => filesIn(folder, /\.(ts|tsx|graphql|json)$/))
       // Below, names are mentioned that do not exist.
       .filter((file) => file !== 'test/project/docs.test.ts')

@@ -57,6 +57,7 @@ const paths = [
   'bench',
   'clients',
   'connectors',
+  'events',
   'deploy',
   'docs',
   'gateway',

@@ -35,7 +35,7 @@ test('docs/troubleshooting.md lists a cure for each rejection reason', () => {
 });
 
 test('every error code in the sources is public', () => {
-  const files = ['gateway', 'subgraphs', 'connectors', 'runtime'].flatMap((folder) =>
+  const files = ['gateway', 'subgraphs', 'connectors', 'events', 'runtime'].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts'))
       .map((file) => join(ROOT, folder, file)),

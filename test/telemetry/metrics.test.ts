@@ -11,6 +11,7 @@ import { type Exposition, promtool, readMetrics } from '../helpers/prometheus.ts
 import { type Ask, createAsk, type Stack, startStack } from '../helpers/stack.ts';
 import { headersOf, TOKEN_ENV } from '../helpers/tokens.ts';
 import { hasTool } from '../helpers/tools.ts';
+import { postStripe, stripeEvent, WEBHOOKS } from '../helpers/webhooks.ts';
 
 /* The metrics of a gateway, read over HTTP after requests over HTTP. */
 
@@ -381,6 +382,25 @@ describe.skipIf(!hasTool('redis-server'))('with Redis', () => {
     onTestFinished(redis.stop);
     await expect.poll(async () => (await read()).value('tributary_redis_up')).toBe(1);
   });
+});
+
+test('webhooks: events by result, refusals by reason, what waits, is parked and is applied', async () => {
+  const { url, read } = await start(WEBHOOKS);
+  const strange = { ...stripeEvent('evt_2'), data: { object: { object: 'customer' } } };
+  for (const event of [stripeEvent('evt_1'), stripeEvent('evt_1'), strange]) await postStripe(url, event);
+  await postStripe(url, stripeEvent('evt_3'), 'whsec_of_somebody_else');
+  const provider = 'stripe';
+  await expect.poll(async () => (await read()).value('tributary_inbox_parked')).toBe(1);
+  const metrics = await read();
+  expect(metrics.value('tributary_webhook_events_total', { provider, result: 'new' })).toBe(2);
+  expect(metrics.value('tributary_webhook_events_total', { provider, result: 'duplicate' })).toBe(1);
+  expect(metrics.value('tributary_webhook_refusals_total', { provider, reason: 'signature' })).toBe(1);
+  expect(metrics.value('tributary_events_parked_total', { provider })).toBe(1);
+  expect(metrics.value('tributary_events_lag_seconds_count', { provider })).toBe(1);
+  expect(metrics.value('tributary_inbox_failures_total')).toBe(0);
+  expect(metrics.value('tributary_inbox_waiting')).toBe(0);
+  expect(metrics.value('tributary_inbox_oldest_seconds')).toBe(0);
+  expect(metrics.value('tributary_inbox_size_bytes')).toBeGreaterThan(0);
 });
 
 test('every metric of the table has appeared above', () => {

@@ -1,17 +1,13 @@
 import { z } from 'zod';
 import { defineProvider, http } from '../../../connectors/define-provider.ts';
-import { MAX_PAGES } from '../../../connectors/reads/paginate.ts';
-import { byKey, NEVER_CHANGED, oneByOne } from '../../../connectors/reads/read.ts';
 import { address, credential, secret, setting, url } from '../../../connectors/settings.ts';
 import type { SessionOf } from '../../kit/session.ts';
 import { readAccess } from './access.ts';
 import { createHubSpotApi } from './api.ts';
 import { API_VERSION, FIRST_API_VERSION } from './endpoints.ts';
 import { parseRateLimit } from './parse-rate-limit.ts';
-import type { ApiContact } from './wire-types.ts';
-
-/** Invalidation scope of a contact read by email address: the address, or the contact's id. */
-type ContactByEmailScope = { readonly email: string } | { readonly id: string };
+import { createReads } from './reads.ts';
+import { hubspotWebhook } from './webhook.ts';
 
 const AccessToken = z.string().regex(/^[\x21-\x7e]+$/, 'must be a token, in one line and without spaces');
 
@@ -21,13 +17,6 @@ const ApiVersion = z
   .refine((version) => version >= FIRST_API_VERSION, `must be ${FIRST_API_VERSION} or later`);
 
 const Currency = z.string().regex(/^[A-Z]{3}$/, 'must be a currency of ISO 4217, e.g. EUR');
-
-const associations = {
-  batchSize: 1_000,
-  requestsPerBatch: MAX_PAGES,
-  policy: 'associations',
-  scope: NEVER_CHANGED,
-} as const;
 
 /** The provider HubSpot, through its CRM API. */
 export const hubspot = defineProvider({
@@ -84,28 +73,8 @@ export const hubspot = defineProvider({
       apiVersion: settings.API_VERSION,
       defaultCurrency: settings.CURRENCY,
     }),
-  // HubSpot takes 100 records in a batch read, and 1,000 in one of associations.
-  reads: (api) => ({
-    contact: byKey(api.contactsByIds, { batchSize: 100, policy: 'contacts' }),
-    contactByEmail: byKey(api.contactsByEmails, {
-      batchSize: 100,
-      policy: 'contacts',
-      scope: (email: string): ContactByEmailScope => ({ email }),
-      // A contact whose address changes must no longer be found under the old one.
-      scopeOfValue: ({ id }: ApiContact) => ({ id }),
-    }),
-    company: byKey(api.companiesByIds, { batchSize: 100, policy: 'companies', scope: NEVER_CHANGED }),
-    deal: byKey(api.dealsByIds, { batchSize: 100, policy: 'deals' }),
-    lineItem: byKey(api.lineItemsByIds, { batchSize: 100, policy: 'lineItems', scope: NEVER_CHANGED }),
-    companiesOfContact: byKey(api.companiesOfContacts, associations),
-    dealsOfContact: byKey(api.dealsOfContacts, associations),
-    companiesOfDeal: byKey(api.companiesOfDeals, associations),
-    contactsOfDeal: byKey(api.contactsOfDeals, associations),
-    lineItemsOfDeal: byKey(api.lineItemsOfDeals, associations),
-    // Any record may be on any page, so a write invalidates all pages.
-    contactPages: oneByOne(api.contactPage, { policy: 'lists' }),
-    dealPages: oneByOne(api.dealPage, { policy: 'lists' }),
-  }),
+  reads: createReads,
+  webhook: hubspotWebhook,
   notes: {
     intro: `Set either the token of a private app, or the three variables of an OAuth app. Scopes: \`crm.objects.contacts\`,
 \`crm.objects.companies\`, \`crm.objects.deals\` and \`crm.objects.line_items\` read; contacts and deals also write.`,

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { defineProvider } from '../../../connectors/define-provider.ts';
-import { MAX_PAGES } from '../../../connectors/reads/paginate.ts';
-import { byKey, NEVER_CHANGED, oneByOne } from '../../../connectors/reads/read.ts';
 import { address, secret, url } from '../../../connectors/settings.ts';
 import { createStripeApi } from './api.ts';
 import { stripeSdk } from './client.ts';
 import { parseRateLimit } from './parse-rate-limit.ts';
+import { createReads } from './reads.ts';
+import { stripeWebhook } from './webhook.ts';
 
 const isSearch = (operation: string): boolean => operation.endsWith('/search');
 
@@ -61,21 +61,8 @@ export const stripe = defineProvider({
   },
   transport: stripeSdk,
   api: createStripeApi,
-  // A search takes ten clauses. Undocumented; reported by users of the API.
-  reads: (api) => ({
-    accounts: byKey(api.accountsByEmails, { batchSize: 10, requestsPerBatch: MAX_PAGES, policy: 'accounts' }),
-    accountsNow: oneByOne(api.accountsWithEmail, { policy: 'accounts' }),
-    payment: oneByOne(api.payment, { policy: 'payments' }),
-    invoice: oneByOne(api.invoice, { policy: 'invoices', scope: NEVER_CHANGED }),
-    refunds: oneByOne(api.refundsOfPayment, { requestsPerBatch: MAX_PAGES, policy: 'refunds' }),
-    paymentPages: oneByOne(api.paymentsOfAccount, {
-      policy: 'paymentLists',
-      scope: ({ account }) => account,
-    }),
-    paymentsBySearch: byKey(api.paymentsOfAccounts, { batchSize: 10, policy: 'paymentLists' }),
-    invoicePages: oneByOne(api.invoicesOfAccount, { policy: 'invoiceLists', scope: NEVER_CHANGED }),
-    paymentLists: oneByOne(api.payments, { policy: 'paymentLists' }),
-  }),
+  reads: createReads,
+  webhook: stripeWebhook,
   notes: { rateLimits: 'With a test key, the default is `account=25/1`. What is left out keeps its default.' },
   sandbox: () => import('./sandbox/index.ts'),
 });

@@ -15,6 +15,7 @@ import {
 import { HubSpotError, json, notFound, rateLimited } from './errors.ts';
 import { findRoute, isTokenRequest } from './routes.ts';
 import { createState } from './state.ts';
+import { createHubSpotWebhooks } from './webhooks.ts';
 
 export type HubSpotSandboxOptions = ListenOptions & {
   /** The OAuth app, which may refresh tokens. */
@@ -49,7 +50,8 @@ export const startHubSpotSandbox = ({
   now = Date.now,
   ...listen
 }: HubSpotSandboxOptions = {}): Promise<Sandbox> => {
-  const state = createState(createCompany(), maxEntries);
+  const webhooks = createHubSpotWebhooks(now);
+  const state = createState(createCompany(), maxEntries, webhooks.report);
   const random = createRandom(99);
   const account = createMeter(quota.account, now);
   const searches = createMeter(quota.search, now);
@@ -112,7 +114,7 @@ export const startHubSpotSandbox = ({
         ? rateLimited('TEN_SECONDLY_ROLLING')
         : new HubSpotError(status, 'INTERNAL_ERROR', `The sandbox was asked to respond with ${status}.`).toResponse(),
   };
-  return startSandboxServer(provider, listen);
+  return startSandboxServer(provider, { ...listen, webhooks: webhooks.sender });
 };
 
 // Source: https://developers.hubspot.com/changelog/new-oauth-v3-api-endpoints-and-standardized-error-responses

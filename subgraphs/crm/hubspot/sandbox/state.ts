@@ -15,6 +15,28 @@ export type CrmObject = {
 /** An association with another record, with HubSpot's association type ids. */
 export type Association = { readonly toId: string; readonly typeIds: readonly number[] };
 
+/** A change of a record or of an association, without what all events have. */
+export type Change =
+  | { readonly action: 'creation' | 'deletion'; readonly type: ObjectType; readonly id: string }
+  | {
+      readonly action: 'propertyChange';
+      readonly type: ObjectType;
+      readonly id: string;
+      readonly name: string;
+      readonly value: string | null;
+    }
+  | {
+      readonly action: 'associationChange';
+      readonly type: ObjectType;
+      readonly id: string;
+      readonly toType: ObjectType;
+      readonly toId: string;
+      readonly isRemoved: boolean;
+    };
+
+/** Receives the changes of a sandbox. */
+export type ReportChange = (change: Change) => void;
+
 export type HubSpotState = {
   readonly objects: Record<ObjectType, Map<string, CrmObject>>;
   readonly archived: Record<ObjectType, Map<string, CrmObject>>;
@@ -27,6 +49,8 @@ export type HubSpotState = {
   readonly associate: (from: ObjectType, fromId: string, to: ObjectType, toId: string, isPrimary?: boolean) => void;
   /** Moves a record to the archive, without its associations. An unknown id changes nothing. */
   readonly archive: (type: ObjectType, id: string, at: string) => void;
+  /** Reports the changed properties of a record. */
+  readonly reportProperties: (type: ObjectType, id: string, properties: CrmObject['properties']) => void;
   /** Removes a record and its associations. */
   readonly remove: (type: ObjectType, id: string) => void;
 };
@@ -55,9 +79,20 @@ const object = (id: string, createdAt: Date, properties: Record<string, string |
 
 /**
  * Creates the CRM's data of the company: a fresh copy for each sandbox. Adding a record beyond `maxEntries` of a type removes
- * the oldest.
+ * the oldest. Calls `report` with each change.
  */
-export const createState = (company: Company, maxEntries = MAX_ENTRIES): HubSpotState => {
+export const createState = (
+  company: Company,
+  maxEntries = MAX_ENTRIES,
+  report: ReportChange = () => {},
+): HubSpotState => {
+  // The company's own data are no changes.
+  let isFilled = false;
+  const reportChange: ReportChange = (change) => {
+    if (isFilled) report(change);
+  };
+  const reportAssociation = (from: ObjectType, id: string, to: ObjectType, toId: string, isRemoved: boolean): void =>
+    reportChange({ action: 'associationChange', type: from, id, toType: to, toId, isRemoved });
   const byId = (objects: CrmObject[]) => new Map(objects.map((one) => [one.id, one]));
   const epoch = new Date(Date.UTC(2023, 0, 9));
   const state: HubSpotState = {
@@ -110,6 +145,8 @@ export const createState = (company: Company, maxEntries = MAX_ENTRIES): HubSpot
     },
     add: (type, record) => {
       const records = state.objects[type].set(record.id, record);
+      reportChange({ action: 'creation', type, id: record.id });
+      state.reportProperties(type, record.id, record.properties);
       const [oldest] = records.keys();
       if (records.size > maxEntries && oldest !== undefined) state.remove(type, oldest);
     },
@@ -123,8 +160,14 @@ export const createState = (company: Company, maxEntries = MAX_ENTRIES): HubSpot
         const typeIds = isPrimary ? kinds : kinds.slice(-1);
         const key = `${a}>${b}:${aId}`;
         const existing = state.associations.get(key) ?? [];
-        if (!existing.some(({ toId }) => toId === bId))
-          state.associations.set(key, [...existing, { toId: bId, typeIds }]);
+        if (existing.some(({ toId }) => toId === bId)) continue;
+        state.associations.set(key, [...existing, { toId: bId, typeIds }]);
+        reportAssociation(a, aId, b, bId, false);
+      }
+    },
+    reportProperties: (type, id, properties) => {
+      for (const [name, value] of Object.entries(properties)) {
+        reportChange({ action: 'propertyChange', type, id, name, value });
       }
     },
     archive: (type, id, at) => {
@@ -134,16 +177,16 @@ export const createState = (company: Company, maxEntries = MAX_ENTRIES): HubSpot
       setBounded(state.archived[type], id, Object.assign(found, { archivedAt: at }), maxEntries);
     },
     remove: (type, id) => {
-      state.objects[type].delete(id);
+      if (state.objects[type].delete(id)) reportChange({ action: 'deletion', type, id });
       for (const [key, links] of state.associations) {
         const [types, fromId] = key.split(':');
         const [from, to] = (types ?? '').split('>');
+        const remaining = to === type ? links.filter(({ toId }) => toId !== id) : links;
         if (from === type && fromId === id) state.associations.delete(key);
-        else if (to === type)
-          state.associations.set(
-            key,
-            links.filter(({ toId }) => toId !== id),
-          );
+        else if (remaining.length < links.length) {
+          state.associations.set(key, remaining);
+          reportAssociation(from as ObjectType, fromId as string, type, id, true);
+        }
       }
     },
   };
@@ -166,6 +209,7 @@ export const createState = (company: Company, maxEntries = MAX_ENTRIES): HubSpot
     if (deal.organisationId) state.associate('deals', deal.id, 'companies', deal.organisationId);
     for (const line of deal.lineItems) state.associate('deals', deal.id, 'line_items', line.id);
   }
+  isFilled = true;
   return state;
 };
 

@@ -179,9 +179,10 @@ export const updateObject = (
   if (other && other !== found) throw contactExists(other);
   const stage = properties['dealstage'];
   found.updatedAt = new Date(now()).toISOString();
-  Object.assign(found.properties, properties, email && { email }, stage && closed(stage), {
-    hs_lastmodifieddate: found.updatedAt,
-  });
+  const changed = { ...properties, ...(email && { email }), ...(stage && closed(stage)) };
+  const differing = Object.entries(changed).filter(([name, value]) => found.properties[name] !== value);
+  Object.assign(found.properties, changed, { hs_lastmodifieddate: found.updatedAt });
+  state.reportProperties(type, found.id, Object.fromEntries(differing));
   return json(200, show(found, { properties: Object.keys(properties) }));
 };
 

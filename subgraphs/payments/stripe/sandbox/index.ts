@@ -19,6 +19,7 @@ import { checkPaths } from './expand.ts';
 import { Params } from './params.ts';
 import { ROUTES, type Route } from './routes.ts';
 import { createState } from './state.ts';
+import { createStripeWebhooks } from './webhooks.ts';
 
 export type StripeSandboxOptions = ListenOptions & {
   /** Rate limits of the account, of each endpoint and of the search. Default: Stripe's limits in live mode. */
@@ -59,7 +60,8 @@ export const startStripeSandbox = ({
   now = Date.now,
   ...listen
 }: StripeSandboxOptions = {}): Promise<Sandbox> => {
-  const state = createState(createCompany(), maxEntries);
+  const webhooks = createStripeWebhooks(now);
+  const state = createState(createCompany(), maxEntries, (event) => webhooks.send({ type: event.type, event }));
   const random = createRandom(77);
   const requestIds = createRandom(78);
   const account = createMeters(quota.account, now);
@@ -151,7 +153,7 @@ export const startStripeSandbox = ({
     },
     errorResponse: (status) => identify(errorResponse(status), newRequestId()),
   };
-  return startSandboxServer(provider, listen);
+  return startSandboxServer(provider, { ...listen, webhooks });
 };
 
 /** Returns the response of a write to be stored, including errors. Rethrows errors of its parameters. */

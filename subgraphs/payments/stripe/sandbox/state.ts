@@ -21,7 +21,7 @@ export type StripeState = StripeLists & {
   readonly byId: ReadonlyMap<string, object>;
   /** Adds a new object to its list. Beyond the maximum, removes the oldest one. */
   readonly add: <Kind extends keyof StripeLists>(kind: Kind, object: StripeLists[Kind][number]) => void;
-  readonly addEvent: (event: Stripe.EventBase) => void;
+  readonly addEvent: (event: Stripe.EventBase & { readonly type: string }) => void;
   /** Creates an id in Stripe's format: `re_3…`. */
   readonly newId: (prefix: string) => string;
 };
@@ -31,9 +31,13 @@ const newestFirst = (a: { created: number; id: string }, b: { created: number; i
 
 /**
  * Creates the Stripe data of the company: a fresh copy for each sandbox. Adding an object beyond `maxEntries` of a kind removes
- * the oldest.
+ * the oldest. `onEvent` is called with each event.
  */
-export const createState = ({ accounts }: Pick<Company, 'accounts'>, maxEntries = MAX_ENTRIES): StripeState => {
+export const createState = (
+  { accounts }: Pick<Company, 'accounts'>,
+  maxEntries = MAX_ENTRIES,
+  onEvent: (event: Stripe.EventBase & { readonly type: string }) => void = () => {},
+): StripeState => {
   const random = createRandom(4242);
   const lists: StripeLists = {
     customers: accounts.map(toCustomer),
@@ -80,7 +84,10 @@ export const createState = ({ accounts }: Pick<Company, 'accounts'>, maxEntries 
       if (oldest) byId.delete(oldest.id);
       byId.set(object.id, object);
     },
-    addEvent: (event) => void prepend(events, event),
+    addEvent: (event) => {
+      prepend(events, event);
+      onEvent(event);
+    },
     newId: (prefix) => `${prefix}_3${random.token(23)}`,
   };
 };

@@ -1,0 +1,65 @@
+import { type AnyChanges, mergeChanges } from '../merge-changes.ts';
+import { type Delivery, digestOf, type ProviderEvent, type Webhook } from '../webhook.ts';
+import type { Decision, NewEvent, StoredEvent } from './store.ts';
+
+/** The type of an event that stands for a delivery that cannot be split into its events. */
+const UNREADABLE = '(unreadable)';
+
+/** Maximum number of characters of an id, a type or an object's name. Longer ones are cut, or replaced by a digest. */
+const MAX_CHARS = 300;
+
+const bounded = (text: string): string => (text.length > MAX_CHARS ? `sha256 ${digestOf(text)}` : text);
+
+/** Returns the events of a delivery to store. A delivery that cannot be read is one event, which will be parked. */
+export const toNewEvents = (
+  provider: string,
+  webhook: Webhook<unknown>,
+  delivery: Delivery,
+  receivedAt: number,
+): NewEvent[] =>
+  split(webhook, delivery).map(({ id, content, type, object, version, payload }) => ({
+    provider,
+    id: bounded(id),
+    digest: digestOf(content === undefined ? { id } : { content }),
+    type: type.slice(0, MAX_CHARS),
+    object: object === undefined ? null : bounded(object),
+    version: version === undefined || !Number.isFinite(version) ? null : version,
+    receivedAt,
+    payload: JSON.stringify(payload ?? null),
+  }));
+
+const split = (webhook: Webhook<unknown>, delivery: Delivery): readonly ProviderEvent[] => {
+  try {
+    return webhook.events(delivery);
+  } catch {
+    const { body } = delivery;
+    return [{ id: `unreadable ${digestOf(body)}`, type: UNREADABLE, payload: body }];
+  }
+};
+
+/** Decides what becomes of an event: its changes by the provider's definition, or why it is parked. Never throws. */
+export const decide = (event: StoredEvent, webhook: Webhook<unknown> | undefined): Decision => {
+  if (!webhook) return { problem: 'This gateway has no webhook of the provider.' };
+  try {
+    const payload: unknown = JSON.parse(event.payload);
+    return { changes: JSON.stringify(changesOf({ type: event.type, payload }, webhook)) };
+  } catch (error) {
+    return { problem: problemOf(error) };
+  }
+};
+
+const changesOf = (event: Pick<ProviderEvent, 'type' | 'payload'>, webhook: Webhook<unknown>): AnyChanges => {
+  if (event.type !== UNREADABLE) return webhook.changes(event) as AnyChanges;
+  // Replayed after the definition has learned to read it. Its headers are not known any more.
+  const events = webhook.events({ header: () => undefined, body: event.payload });
+  return mergeChanges(events.map((one) => webhook.changes(one) as AnyChanges));
+};
+
+/** Returns where an event differs from what was expected. Not its values, which may be a customer's. */
+const problemOf = (error: unknown): string => {
+  if (typeof error === 'object' && error !== null && 'issues' in error && Array.isArray(error.issues)) {
+    const paths = (error.issues as { readonly path: readonly PropertyKey[] }[]).map(({ path }) => path.join('.'));
+    return `Unexpected ${[...new Set(paths)].slice(0, 5).join(', ') || 'event'}.`;
+  }
+  return error instanceof Error ? error.name : 'It cannot be read.';
+};

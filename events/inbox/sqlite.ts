@@ -1,0 +1,224 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { ConfigError } from '../../runtime/env.ts';
+import { byVersion, type Effect, type InboxStore, type ListedEvent, orderOf, type StoredEvent } from './store.ts';
+
+/** The name of a database in memory, which ends with the process. */
+export const IN_MEMORY = ':memory:';
+
+/** The version of the tables. A newer one is refused. */
+const VERSION = 1;
+
+// A row keeps its id and its digest after it was applied: by these, a repeated delivery is recognized.
+const TABLES = `
+CREATE TABLE events (
+  position INTEGER PRIMARY KEY AUTOINCREMENT,
+  provider TEXT NOT NULL, id TEXT NOT NULL, digest TEXT NOT NULL, type TEXT NOT NULL, object TEXT, version REAL,
+  receivedAt INTEGER NOT NULL, payload TEXT, state TEXT NOT NULL DEFAULT 'waiting', problem TEXT,
+  sequence INTEGER UNIQUE, "order" TEXT, changes TEXT,
+  UNIQUE (provider, id), UNIQUE (provider, digest)
+) STRICT;
+CREATE INDEX open_events ON events (state, position) WHERE state != 'applied';
+CREATE INDEX closed_events ON events (receivedAt) WHERE state != 'waiting';
+CREATE TABLE objects (
+  provider TEXT NOT NULL, object TEXT NOT NULL, version REAL NOT NULL, receivedAt INTEGER NOT NULL,
+  PRIMARY KEY (provider, object)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX old_objects ON objects (receivedAt);
+CREATE TABLE cursors (consumer TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO cursors VALUES ('', 0);
+PRAGMA user_version = ${VERSION};`;
+
+/** The consumer whose cursor is the last sequence that was used. Not the highest that is stored: old events are forgotten. */
+const LAST = '';
+
+/** Time to wait for another process that writes, in milliseconds. It blocks this one. */
+const BUSY_MS = 2_000;
+
+/** Rows that are deleted in one transaction, which blocks the process. */
+const PRUNE_BATCH = 5_000;
+
+const EFFECT_COLUMNS = 'provider, id, type, object, version, receivedAt, position, sequence, "order", changes';
+
+/**
+ * Opens the inbox in an SQLite file, or in memory with `:memory:`. Processes of one machine may share a file. Throws ConfigError if the
+ * file cannot be used.
+ *
+ * What is committed survives the end of the process and of the machine: each transaction is flushed to the disk.
+ */
+export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxStore => {
+  const database = open(file, variable);
+  const statements = new Map<string, StatementSync>();
+  const prepare = (sql: string): StatementSync => {
+    const statement = statements.get(sql) ?? database.prepare(sql);
+    statements.set(sql, statement);
+    return statement;
+  };
+  const all = <Row>(sql: string, ...values: (string | number | null)[]): Row[] => prepare(sql).all(...values) as Row[];
+  const run = (sql: string, ...values: (string | number | null)[]): number =>
+    Number(prepare(sql).run(...values).changes);
+
+  const inTransaction = <Result>(work: () => Result): Result => {
+    database.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      // A full disk has rolled it back already.
+      if (database.isTransaction) database.exec('ROLLBACK');
+      throw error;
+    }
+  };
+
+  const cursorOf = (consumer: string): number | undefined =>
+    all<{ sequence: number }>('SELECT sequence FROM cursors WHERE consumer = ?', consumer)[0]?.sequence;
+
+  const setCursor = (consumer: string, sequence: number): void => {
+    run(
+      'INSERT INTO cursors VALUES (?, ?) ON CONFLICT DO UPDATE SET sequence = max(sequence, excluded.sequence)',
+      consumer,
+      sequence,
+    );
+  };
+
+  return {
+    insert: async (events) =>
+      inTransaction(() =>
+        events.map(
+          ({ provider, id, digest, type, object, version, receivedAt, payload }) =>
+            run(
+              `INSERT INTO events (provider, id, digest, type, object, version, receivedAt, payload)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+              ...[provider, id, digest, type, object, version, receivedAt, payload],
+            ) > 0,
+        ),
+      ),
+    apply: async ({ providers, limit }, decide) => {
+      // Without a lock, as usually nothing waits.
+      const own = `state = 'waiting' AND provider IN (${providers.map(() => '?').join()})`;
+      if (all(`SELECT 1 FROM events WHERE ${own} LIMIT 1`, ...providers).length === 0) return { events: 0, parked: [] };
+      return inTransaction(() => {
+        const events = all<StoredEvent>(
+          `SELECT * FROM events WHERE ${own} ORDER BY position LIMIT ?`,
+          ...providers,
+          limit,
+        ).sort(byVersion);
+        const parked: StoredEvent[] = [];
+        let last = cursorOf(LAST) ?? 0;
+        for (const event of events) {
+          const { provider, object, version, receivedAt, position } = event;
+          const decision = decide(event);
+          if ('problem' in decision) {
+            run(`UPDATE events SET state = 'parked', problem = ? WHERE position = ?`, decision.problem, position);
+            parked.push(event);
+            continue;
+          }
+          let newest: number | undefined;
+          if (object !== null && version !== null) {
+            newest = all<{ version: number }>(
+              'SELECT version FROM objects WHERE provider = ? AND object = ?',
+              provider,
+              object,
+            )[0]?.version;
+            run(
+              `INSERT INTO objects VALUES (?, ?, ?, ?)
+               ON CONFLICT DO UPDATE SET version = max(version, excluded.version), receivedAt = excluded.receivedAt`,
+              ...[provider, object, version, receivedAt],
+            );
+          }
+          last += 1;
+          run(
+            `UPDATE events SET state = 'applied', sequence = ?, "order" = ?, changes = ?, payload = NULL, problem = NULL
+             WHERE position = ?`,
+            ...[last, object === null ? 'unknown' : orderOf(version, newest), decision.changes, position],
+          );
+        }
+        setCursor(LAST, last);
+        return { events: events.length, parked };
+      });
+    },
+    effectsAfter: async (sequence, limit) =>
+      all<Effect>(`SELECT ${EFFECT_COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?`, sequence, limit),
+    lastSequence: async () => cursorOf(LAST) ?? 0,
+    readCursor: async (consumer) => cursorOf(consumer),
+    writeCursor: async (consumer, sequence) => setCursor(consumer, sequence),
+    list: async ({ states, limit }) =>
+      all<ListedEvent>(
+        `SELECT position, provider, id, type, object, receivedAt, state, problem FROM events
+         WHERE state IN (${states.map(() => '?').join()}) ORDER BY position DESC LIMIT ?`,
+        ...states,
+        limit,
+      ),
+    replay: async (positions) => {
+      const update = `UPDATE events SET state = 'waiting' WHERE state = 'parked'`;
+      return inTransaction(() =>
+        positions === 'all'
+          ? run(update)
+          : positions.reduce((sum, position) => sum + run(`${update} AND position = ?`, position), 0),
+      );
+    },
+    prune: async (before) => {
+      const pruned = run(
+        `DELETE FROM events WHERE position IN
+           (SELECT position FROM events WHERE state != 'waiting' AND receivedAt < ? LIMIT ?)`,
+        before,
+        PRUNE_BATCH,
+      );
+      run(
+        `DELETE FROM objects WHERE (provider, object) IN
+           (SELECT provider, object FROM objects WHERE receivedAt < ? LIMIT ?)`,
+        before,
+        PRUNE_BATCH,
+      );
+      return pruned;
+    },
+    state: async () => {
+      const [counts] = all<{ waiting: number; parked: number; oldest: number | null }>(
+        `SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'parked') AS parked,
+                min(receivedAt) FILTER (WHERE state = 'waiting') AS oldest
+         FROM events WHERE state != 'applied'`,
+      );
+      const [size] = all<{ bytes: number }>(
+        `SELECT (page_count - freelist_count) * page_size AS bytes
+         FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()`,
+      );
+      return {
+        waiting: counts?.waiting ?? 0,
+        parked: counts?.parked ?? 0,
+        oldestWaitingAt: counts?.oldest ?? null,
+        bytes: size?.bytes ?? 0,
+      };
+    },
+    close: async () => database.close(),
+  };
+};
+
+const open = (file: string, variable: string): DatabaseSync => {
+  let database: DatabaseSync | undefined;
+  try {
+    if (file !== IN_MEMORY) mkdirSync(dirname(file), { recursive: true });
+    database = new DatabaseSync(file, { timeout: BUSY_MS });
+    // Readers and a writer do not wait for each other. FULL flushes every commit.
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
+    const [row] = database.prepare('PRAGMA user_version').all() as { user_version: number }[];
+    const version = row?.user_version ?? 0;
+    if (version > VERSION) throw new Error(`it was written by a newer version of Tributary (tables ${version})`);
+    if (version === 0) database.exec(TABLES);
+    database.exec('COMMIT');
+    return database;
+  } catch (error) {
+    if (database?.isOpen) database.close();
+    throw new ConfigError(
+      `${variable}: ${file} cannot be used: ${reasonOf(error)}. Name a file in a folder that can be written and outlives the ` +
+        'process, or set EVENTS_URL.',
+      { cause: error },
+    );
+  }
+};
+
+const reasonOf = (error: unknown): string => {
+  const { code, errstr, message } = error as NodeJS.ErrnoException & { readonly errstr?: string };
+  return errstr ?? (code?.startsWith('E') && code !== 'ERR_SQLITE_ERROR' ? code : message);
+};

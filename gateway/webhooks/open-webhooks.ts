@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+import type { StartedSandbox } from '../../connectors/define-provider.ts';
+import { openInbox } from '../../events/inbox/inbox.ts';
+import { openStore } from '../../events/inbox/open-store.ts';
+import { IN_MEMORY } from '../../events/inbox/sqlite.ts';
+import type { Effect } from '../../events/inbox/store.ts';
+import { type AnyChanges, mergeChanges } from '../../events/merge-changes.ts';
+import type { Log } from '../../runtime/log.ts';
+import type { Subgraph, SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
+import type { EventsConfig } from '../config.ts';
+import type { WebhookSource, Webhooks } from '../http/webhooks.ts';
+import type { WebhookSecrets } from './settings.ts';
+
+/** A subgraph of this process whose provider reports changes: with configured secrets, or from a sandbox. */
+export type WebhookSubgraph = {
+  readonly module: SubgraphModule;
+  readonly secrets: WebhookSecrets | undefined;
+  readonly sandbox: StartedSandbox | undefined;
+};
+
+export type OpenWebhooksOptions = {
+  readonly subgraphs: readonly WebhookSubgraph[];
+  readonly config: EventsConfig;
+  /** Returns the subgraph that serves now, by name. */
+  readonly subgraphNamed: (name: string) => Subgraph | undefined;
+  /** Whether cached values outlive this process. */
+  readonly hasSharedCache: boolean;
+  readonly telemetry: Telemetry;
+  readonly log: Log;
+};
+
+export type OpenWebhooks = Webhooks & {
+  /** Makes the sandboxes report changes to the gateway at this URL. */
+  readonly connectSandboxes: (url: string) => void;
+  readonly close: () => Promise<void>;
+};
+
+/** The consumer whose place is kept for a cache in Redis. A cache in memory ends with the process. */
+const INVALIDATION = 'invalidation';
+
+/** Opens the inbox, and invalidates what its events change. Undefined without webhooks. Throws ConfigError. */
+export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWebhooks | undefined> => {
+  const { subgraphs, config, subgraphNamed, hasSharedCache, telemetry, log } = options;
+  const active = subgraphs.flatMap(({ module, secrets, sandbox }) => {
+    const { provider } = module;
+    const { webhook } = provider;
+    if (!webhook || !(secrets || sandbox?.sendWebhooks)) return [];
+    const generated = secrets ? undefined : `whsec_${randomBytes(32).toString('base64')}`;
+    const source: WebhookSource = {
+      provider: provider.name,
+      signature: webhook.signature,
+      secrets: secrets?.current ?? (() => [generated as string]),
+      isLocal: generated !== undefined,
+    };
+    return [{ name: module.name, webhook, secrets, sandbox, generated, source }];
+  });
+  if (active.length === 0) return undefined;
+  // Sandboxes forget everything at the end of the process, and so may their events.
+  const isForSandboxes = active.every(({ generated }) => generated !== undefined);
+  const { url, file = isForSandboxes ? IN_MEMORY : undefined } = config;
+  const store = await openStore({ url, file });
+  const inbox = await openInbox({
+    store,
+    webhooks: new Map(active.map(({ source, webhook }) => [source.provider, webhook])),
+    limits: config.limits,
+    telemetry,
+    log,
+  });
+  const names = new Map(active.map(({ source, name }) => [source.provider, name]));
+  await inbox.follow({
+    consumer: hasSharedCache ? INVALIDATION : undefined,
+    handle: async (effects) => {
+      for (const [provider, own] of Map.groupBy(effects, (effect) => effect.provider)) {
+        // Of another gateway with the same store.
+        const subgraph = subgraphNamed(names.get(provider) ?? '');
+        await subgraph?.invalidate?.(mergeChanges(own.map(changesOf)));
+        for (const { order, receivedAt } of own) {
+          const lagMs = Math.max(0, Date.now() - receivedAt);
+          telemetry.emit({ type: 'event.applied', provider, order, lagMs });
+        }
+      }
+    },
+  });
+  const stopWatching = active.map(({ secrets }) => secrets?.watch(log));
+  return {
+    sources: active.map(({ source }) => source),
+    inbox,
+    connectSandboxes: (url) => {
+      for (const { source, sandbox, generated } of active) {
+        if (generated) sandbox?.sendWebhooks?.({ url: `${url}/webhooks/${source.provider}`, secret: generated });
+      }
+    },
+    close: async () => {
+      for (const stop of stopWatching) stop?.();
+      await inbox.close();
+    },
+  };
+};
+
+/** An older event, too, invalidates: its change may not be part of the newer one, and what is read again is up to date. */
+const changesOf = ({ changes }: Effect): AnyChanges => JSON.parse(changes);

@@ -1,0 +1,68 @@
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import { webhookSettingsOf, webhookVariableOf } from '../../connectors/webhook-settings.ts';
+import { ConfigError, type Env, namesOfSet, readEnv } from '../../runtime/env.ts';
+import type { Log } from '../../runtime/log.ts';
+import { fileVariables, watchFiles } from '../../runtime/watch-files.ts';
+import type { SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
+import { isForTenantsOnly } from '../../subgraphs/kit/tenants.ts';
+import { type GatewayConfig, urlVariable } from '../config.ts';
+
+/** The secrets of a webhook, as they are now. */
+export type WebhookSecrets = {
+  readonly current: () => readonly string[];
+  /** Uses the new content of the secret's file when it changes. Returns an unsubscribe function. */
+  readonly watch: (log: Log) => () => void;
+};
+
+/** Reads the secrets of a provider's webhook. Undefined if there are none. Throws ConfigError. */
+export const readWebhookSecrets = ({ provider }: SubgraphModule, env: Env): WebhookSecrets | undefined => {
+  const schema = z.object(webhookSettingsOf(provider));
+  const variable = webhookVariableOf(provider);
+  const read = (): readonly string[] | undefined => readEnv(schema, env, provider.webhook ? [variable] : [])[variable];
+  const first = read();
+  if (!first) return undefined;
+  let secrets = first;
+  return {
+    current: () => secrets,
+    watch: (log) =>
+      watchFiles(fileVariables([variable]), {
+        env,
+        log,
+        reload: () => {
+          const next = read() ?? [];
+          const isNew = !isDeepStrictEqual(next, secrets);
+          secrets = next;
+          return isNew;
+        },
+      }),
+  };
+};
+
+/** Checks the webhooks that the environment turns on. Throws ConfigError. */
+export const checkWebhooks = (
+  modules: readonly SubgraphModule[],
+  env: Env,
+  { events, publicUrl, subgraphUrls }: Pick<GatewayConfig, 'events' | 'publicUrl' | 'subgraphUrls'>,
+): void => {
+  for (const { name, provider } of modules) {
+    const { webhook } = provider;
+    const variable = webhookVariableOf(provider);
+    if (!webhook || namesOfSet([variable], env).length === 0) continue;
+    const refuse = (why: string): never => {
+      throw new ConfigError(`${variable}: ${why}`);
+    };
+    if (subgraphUrls.has(name)) {
+      refuse(`cannot be used with ${urlVariable(name)}, as the cache of another process is not invalidated`);
+    }
+    if (isForTenantsOnly(provider, env)) refuse(`needs a credential for ${provider.title} besides those of tenants`);
+    if (webhook.signature.signsUrl && publicUrl === undefined) {
+      refuse(`needs PUBLIC_URL, as ${provider.title} signs the URL that it calls`);
+    }
+    if (events.limits.retentionMs < webhook.retriesForHours * 3_600_000) {
+      throw new ConfigError(
+        `EVENTS_RETENTION_HOURS: must be at least ${webhook.retriesForHours}, as ${provider.title} repeats deliveries for so long`,
+      );
+    }
+  }
+};
