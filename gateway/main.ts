@@ -4,4 +4,4 @@ import { enableCompileCache } from 'node:module';
 // would be compiled before.
 enableCompileCache();
 const { runGateway } = await import('./process.ts');
-await runGateway();
+await runGateway(process.env);

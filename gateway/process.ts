@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import product from '../package.json' with { type: 'json' };
 import { withAdminServer } from '../runtime/admin/server.ts';
+import type { Env } from '../runtime/env.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog } from '../runtime/log.ts';
 import { pushMetrics } from '../telemetry/metrics/push.ts';
@@ -66,15 +67,15 @@ const printBanner = (
 /** Time for a worker to send its last metrics and traces and to exit, after its requests have ended, in milliseconds. */
 const STOP_MARGIN_MS = 5_000;
 
-const startCluster = async (workers: number) => {
+const startCluster = async (env: Env, workers: number) => {
   const started = await startWorkers(workers, {
-    openLog: () => createLog(readConfig(process.env, []).logLevel),
+    openLog: () => createLog(readConfig(env, []).logLevel),
     stopTimeoutMs: () => {
-      const { shutdownDelayMs, shutdownGraceMs } = readConfig(process.env, []);
+      const { shutdownDelayMs, shutdownGraceMs } = readConfig(env, []);
       return shutdownDelayMs + shutdownGraceMs + STOP_MARGIN_MS;
     },
   });
-  const { metrics, admin, http, logLevel } = readConfig(process.env, []);
+  const { metrics, admin, http, logLevel } = readConfig(env, []);
   const { readMetrics, readStatus: read, sources } = started;
   const stopPushing = metrics && pushMetrics(metrics, { read: readMetrics, log: createLog(logLevel) });
   const subject = {
@@ -93,11 +94,11 @@ const startCluster = async (workers: number) => {
 };
 
 /** Runs the gateway's process: alone, as the primary process of a cluster, or as one of its workers. */
-export const runGateway = (): Promise<void> => run(process.env, start);
+export const runGateway = (env: Env): Promise<void> => run(env, () => start(env));
 
-const start = async () => {
+const start = async (env: Env) => {
   if (cluster.isWorker) {
-    const { url, sources, health, metrics, report, close } = await startGateway(process.env);
+    const { url, sources, health, metrics, report, close } = await startGateway(env);
     healthQuestion.answer(health);
     if (report) statusQuestion.answer(report);
     const sendLastMetrics = metrics && answerMetricsRequests(metrics);
@@ -110,8 +111,8 @@ const start = async () => {
     };
   }
   // Not validated here: the process that starts the gateway reports all configuration errors at once.
-  const workers = Number(process.env['CLUSTER_WORKERS']);
-  const gateway = workers > 1 ? await startCluster(workers) : await startGateway(process.env);
-  printBanner(gateway, readConfig(process.env, []));
+  const workers = Number(env['CLUSTER_WORKERS']);
+  const gateway = workers > 1 ? await startCluster(env, workers) : await startGateway(env);
+  printBanner(gateway, readConfig(env, []));
   return gateway;
 };

@@ -1,5 +1,5 @@
 import type { AnyProvider } from '../connectors/define-provider.ts';
-import { ConfigError, readEnv } from '../runtime/env.ts';
+import { ConfigError, type Env, readEnv } from '../runtime/env.ts';
 import { createHostPolicy } from '../runtime/hosts.ts';
 import { allowedHosts } from '../runtime/http-limits.ts';
 import { run } from '../runtime/lifecycle.ts';
@@ -9,12 +9,10 @@ import { createSandboxProcessEnv } from './config.ts';
 const providers = subgraphs.map(({ provider }) => provider).filter(({ sandbox }) => sandbox);
 
 /** Runs a process that serves the sandboxes that SANDBOXES names. */
-export const runSandboxes = (): Promise<void> => run(process.env, startSandboxes);
+export const runSandboxes = (env: Env): Promise<void> => run(env, () => startSandboxes(env));
 
-const startSandboxes = async () => {
-  const values = readEnv(createSandboxProcessEnv(providers.map(({ name }) => name)), process.env, [
-    'SANDBOX_WEBHOOK_SECRET',
-  ]);
+const startSandboxes = async (env: Env) => {
+  const values = readEnv(createSandboxProcessEnv(providers.map(({ name }) => name)), env, ['SANDBOX_WEBHOOK_SECRET']);
   const { SANDBOXES, PORT, HOST: host, SANDBOX_CONTROL, NODE_ENV } = values;
   const { SANDBOX_WEBHOOK_URL: webhookUrl, SANDBOX_WEBHOOK_SECRET: secret } = values;
   if ((webhookUrl === undefined) !== (secret === undefined)) {

@@ -3,4 +3,4 @@ import { enableCompileCache } from 'node:module';
 // As in the gateway's main.ts.
 enableCompileCache();
 const { runSubgraphs } = await import('./process.ts');
-await runSubgraphs();
+await runSubgraphs(process.env);

@@ -57,20 +57,20 @@ const chooseSubgraphs = (env: Env, sandboxes: Sandboxes) => {
 };
 
 /** Runs a process that serves the subgraphs that SUBGRAPHS names. */
-export const runSubgraphs = (): Promise<void> => run(process.env, start);
+export const runSubgraphs = (env: Env): Promise<void> => run(env, () => start(env));
 
-const start = async () => {
-  const sandboxes: Sandboxes = process.env['SANDBOX_URLS'] ? await loadSandboxes() : new Map();
+const start = async (env: Env) => {
+  const sandboxes: Sandboxes = env['SANDBOX_URLS'] ? await loadSandboxes() : new Map();
   const [{ logLevel, ...at }, , chosen] = readEach(
-    () => readConfig(process.env),
-    () => readInfrastructureConfig(process.env),
-    () => chooseSubgraphs(process.env, sandboxes),
+    () => readConfig(env),
+    () => readInfrastructureConfig(env),
+    () => chooseSubgraphs(env, sandboxes),
   );
   const log = createLog(logLevel);
   const { telemetry, tracing, metrics, report, close: closeTelemetry } = await startTelemetry(at, log);
-  const { infrastructure, redis, health } = await createProcessInfrastructure(process.env, log, telemetry);
+  const { infrastructure, redis, health } = await createProcessInfrastructure(env, log, telemetry);
   const tenants = await openConfiguredTenants({
-    env: Object.assign({ ...process.env }, ...chosen.map(({ env }) => env)),
+    env: Object.assign({ ...env }, ...chosen.map(({ env }) => env)),
     providers: subgraphs.map(({ provider }) => provider),
     called: chosen.map(({ module }) => module.provider),
     log,

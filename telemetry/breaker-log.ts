@@ -18,6 +18,7 @@ export const createBreakerLog = (log: Pick<Log, 'info' | 'warn'>): TelemetryList
     return count > 0 && { omitted: count };
   };
   return {
+    types: ['provider.breaker'],
     on: (event) => {
       if (event.type !== 'provider.breaker') return;
       const { subgraph, operation, state, failure } = event;

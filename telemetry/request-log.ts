@@ -44,6 +44,7 @@ export const createRequestLog = ({ share, slowMs, log }: RequestLogOptions): Tel
   const logRefusal = ({ code, network, traceId }: RefusalEvent): void =>
     logCheap({ client: network, code, trace: traceId }, 'Refused request.');
   return {
+    types: ['operation', 'refusal'],
     on: (event) => {
       if (event.type === 'operation') logOperation(event);
       else if (event.type === 'refusal') logRefusal(event);

@@ -3,6 +3,8 @@ import { createStateSources, type StateSources } from './state.ts';
 
 /** Receives each event of a process, or of one client request. Must not throw. */
 export type TelemetryListener = {
+  /** The types of events that it handles. Default: all. */
+  readonly types?: readonly TelemetryEvent['type'][] | undefined;
   /** `requests`: the client requests that the event is part of, if any. A batch serves several. */
   readonly on: (event: TelemetryEvent, requests: ReadonlySet<RequestListener>) => void;
 };
@@ -14,6 +16,8 @@ export type RequestListener = { readonly on: (event: TelemetryEvent) => void };
 export type Telemetry = StateSources & {
   /** Announces an event to the listeners of the process and of the client requests that it is part of. */
   readonly emit: (event: TelemetryEvent, requests?: ReadonlySet<RequestListener>) => void;
+  /** Whether the process has a listener for events of a type. Those that every request announces are not made without one. */
+  readonly hears: (type: TelemetryEvent['type']) => boolean;
   /** Adds a listener. Returns a function that removes it. */
   readonly listen: (listener: TelemetryListener) => () => void;
 };
@@ -29,6 +33,7 @@ export const createTelemetry = (): Telemetry => {
       for (const request of requests) request.on(event);
       for (const listener of listeners) listener.on(event, requests);
     },
+    hears: (type) => listeners.some(({ types }) => !types || types.includes(type)),
     listen: (listener) => {
       listeners = [...listeners, listener];
       return () => {

@@ -11,7 +11,7 @@ import type { RequestContext } from './context.ts';
 
 /** Announces each operation once its response is known. `namesIssuers`: whether names of clients have their issuers. */
 export const createOperationEventsPlugin = (
-  { emit }: Telemetry,
+  { emit, hears }: Telemetry,
   { namesIssuers }: { readonly namesIssuers: boolean },
 ): ApolloServerPlugin<RequestContext> => ({
   requestDidStart: async ({ contextValue: { requestTrace, explain } }) => {
@@ -20,6 +20,7 @@ export const createOperationEventsPlugin = (
       willSendResponse: async ({ response: { body }, contextValue, operation, operationName, queryHash }) => {
         contextValue.onOperation();
         if (body.kind !== 'single' || contextValue.explain) return;
+        if (!contextValue.requestTrace && !hears('operation')) return;
         const { data, errors } = body.singleResult;
         const { arrivedAt, identity, address, options, stale, telemetry, call, traceId } = contextValue;
         emit(

@@ -146,7 +146,9 @@ const openGatewayServer = async (
     turns,
     // Anybody may ask for it. The admin endpoints have the details.
     health: config.isProduction ? () => publicHealth(config.readiness, readiness) : details,
-    onResponse: (exchange) => telemetry.emit({ type: 'http.request', ...exchange }),
+    onResponse: telemetry.hears('http.request')
+      ? (exchange) => telemetry.emit({ type: 'http.request', ...exchange })
+      : undefined,
   });
   const currentStatus = (): string => readiness().status ?? status();
   const requestTraces = new WeakMap<FastifyRequest, RequestTrace>();

@@ -5,12 +5,13 @@ import type { SubgraphResponse } from '../execution/subgraph-request.ts';
 import type { Transport } from './transport.ts';
 
 /** Wraps a transport so that it announces its fetches. */
-export const withFetchEvents = (subgraph: string, transport: Transport, { emit }: Telemetry): Transport => ({
+export const withFetchEvents = (subgraph: string, transport: Transport, { emit, hears }: Telemetry): Transport => ({
   ...transport,
   prepare: (operation) => {
     const send = transport.prepare(operation);
     const { query } = operation;
     return async (request, context) => {
+      if (!context.requestTrace && !hears('fetch')) return send(request, context);
       const startedAt = monotonicNow();
       const spanId = context.requestTrace && createSpanId();
       const response = await send(spanId === undefined ? request : { ...request, spanId }, context);

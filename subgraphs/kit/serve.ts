@@ -149,7 +149,9 @@ export const serve = async (
     hosts,
     turns,
     health,
-    onResponse: (exchange) => telemetry.emit({ type: 'http.request', ...exchange }),
+    onResponse: telemetry.hears('http.request')
+      ? (exchange) => telemetry.emit({ type: 'http.request', ...exchange })
+      : undefined,
   });
   app.decorate('onRefusal', ({ ip, headers }, code) =>
     telemetry.emit({

@@ -70,6 +70,7 @@ export const startTracing = (config: TracesConfig, { telemetry, log }: { telemet
   };
 
   const stopListening = telemetry.listen({
+    types: ['provider.request'],
     on: (event, requests) => {
       if (event.type !== 'provider.request' || requests.size > 0) return;
       const traceId = createTraceId();

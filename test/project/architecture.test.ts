@@ -28,7 +28,7 @@ const EXCEPTIONS: readonly (readonly [from: RegExp, to: RegExp])[] = [
   // Sandboxes sign what they send. Vendors' own libraries verify it in tests.
   [/\/sandbox\/webhooks\.ts$/, /^events\/signatures\/[\w-]+\.ts$/],
   // The process that runs sandboxes finds them by the definitions.
-  [/^sandbox\/main\.ts$/, /^(subgraphs\/index|connectors\/define-provider)\.ts$/],
+  [/^sandbox\/process\.ts$/, /^(subgraphs\/index|connectors\/define-provider)\.ts$/],
 ];
 
 // These import the subgraphs of a project that may be a copy, or is reloaded, or a module of the operator's.
@@ -159,7 +159,7 @@ test('no process loads OpenTelemetry at start', () => {
     [...codeOf(file).matchAll(/^(?:import (?!type )|export )(?:[^;']* from )?'([^']+)'/gm)].map(
       ([, name = '']) => name,
     );
-  const loaded = new Set(['gateway/main.ts', 'subgraphs/main.ts', 'gateway/supergraph/bundled-graph.ts']);
+  const loaded = new Set(['gateway/process.ts', 'subgraphs/process.ts', 'gateway/supergraph/bundled-graph.ts']);
   for (const file of loaded) {
     for (const name of staticImports(file)) {
       if (name.startsWith('.') && name.endsWith('.ts')) loaded.add(join(dirname(file), name));

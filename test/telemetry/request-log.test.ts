@@ -82,12 +82,14 @@ describe('REQUEST_LOG=all', () => {
 });
 
 test('a request that ran past the grace period is logged when it is cut off', async () => {
-  const { ask, requests } = await start({ REQUEST_LOG: 'all', SHUTDOWN_GRACE_MS: '200' });
+  const { ask, requests } = await start({ REQUEST_LOG: 'all', SHUTDOWN_GRACE_MS: '200', CACHE_MAX_MIB: '0' });
+  // Planned, and the shop's session begun.
+  await ask(PRODUCT);
   stack.openmage.fail({ hang: true });
   const before = stack.openmage.calls.length;
   const asked = ask(PRODUCT).catch(() => 'cut off');
   await expect.poll(() => stack.openmage.calls.length, { timeout: 60_000 }).toBeGreaterThan(before);
-  expect(await requests()).toMatchObject([{ operation: 'Stock', outcome: 'partial' }]);
+  expect(await requests()).toMatchObject([{ outcome: 'ok' }, { operation: 'Stock', outcome: 'partial' }]);
   expect(await asked).toBe('cut off');
 });
 
