@@ -11,6 +11,7 @@ import type { FetchOptions } from './fetch-target.ts';
 import { joinFetches } from './join-fetches.ts';
 import { mergeParts } from './merge-parts.ts';
 import type { Path } from './objects-at.ts';
+import { postponeFetches } from './postpone-fetches.ts';
 import type { PreparedOperation } from './prepare.ts';
 import { createRunner, type ProgramRun } from './schedule.ts';
 import { collectFields, isSelected } from './selections.ts';
@@ -85,7 +86,7 @@ export type CompileOptions<Context> = FetchOptions & {
 export const compile = async <Context>(options: CompileOptions<Context>): Promise<Program<Context>> => {
   const { apiSchema, prepared, clientOf, takeTurn } = options;
   const { operation, fragments } = prepared;
-  const steps = options.steps.map(joinFetches);
+  const steps = options.steps.map((step) => joinFetches(postponeFetches(step)));
   const fetches = steps.flatMap(fetchesOf);
   const sends = new Map<Fetch, SendFetch<Context>>();
   let turn: Promise<void> | undefined;
