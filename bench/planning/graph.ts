@@ -48,12 +48,12 @@ export const writeSupergraph = (count: number): string => {
   `;
 };
 
-/** Most subgraphs that one operation reads. */
+/** The number of subgraphs that one operation reads, if there are as many. */
 const MAX_CROSSED = 50;
 
-/** Writes an operation over all subgraphs of a generated graph, or 50 of them. `variant` makes its text another one. */
-export const writeCrossing = (count: number, variant = 0): string => {
-  const roots = Array.from({ length: Math.min(count, MAX_CROSSED) }, (_, index) => {
+/** Writes an operation over all subgraphs of a generated graph, or `most` of them. `variant` makes its text another one. */
+export const writeCrossing = (count: number, variant = 0, most = MAX_CROSSED): string => {
+  const roots = Array.from({ length: Math.min(count, most) }, (_, index) => {
     const [next, other] = [(index + 1) % count, (index + 2) % count];
     return `things${index}(first: ${5 + variant}) {
       id name${index} size${index}

@@ -10,7 +10,7 @@ import { writeCrossing, writeSmall, writeSupergraph } from './graph.ts';
  * `npm run bench:planning`: plans operations over generated graphs by a gateway in production mode, without fetching anything.
  * Reports medians of the rounds: the time from the start of the process until it listens and until it has planned a small
  * operation, the time to plan an operation over many subgraphs the first and the second time, and how long the event loop of the
- * main thread was blocked meanwhile. `--baseline <folder>` measures another checkout in turn.
+ * main thread was blocked meanwhile, in processor time. `--baseline <folder>` measures another checkout in turn.
  */
 
 const { values } = parseArgs({
@@ -70,8 +70,21 @@ const measure = async (checkout: string, supergraph: string, count: number) => {
     };
     const [first, firstBlocked] = await blocked(() => explain(url, writeCrossing(count)));
     const [second, secondBlocked] = await blocked(() => explain(url, writeCrossing(count, 1)));
+    // Of less than 250 selections.
+    const [medium, mediumBlocked] = await blocked(() => explain(url, writeCrossing(count, 2, 16)));
     const [small, smallBlocked] = await blocked(() => explain(url, writeSmall(1)));
-    return { listening, firstAnswer, first, firstBlocked, second, secondBlocked, small, smallBlocked };
+    return {
+      listening,
+      firstAnswer,
+      first,
+      firstBlocked,
+      second,
+      secondBlocked,
+      medium,
+      mediumBlocked,
+      small,
+      smallBlocked,
+    };
   } finally {
     child.removeAllListeners();
     child.kill('SIGKILL');
@@ -93,7 +106,7 @@ for (const count of values.subgraphs.split(',').map(Number)) {
       `${count} subgraphs, ${checkout === ROOT ? 'this checkout' : 'the baseline'}:`,
       `listens after ${of('listening')} ms, has planned a small operation after ${of('firstAnswer')} ms.`,
       `A crossing operation takes ${of('first')} ms (event loop blocked for ${of('firstBlocked')} ms), another`,
-      `${of('second')} ms (${of('secondBlocked')} ms), a small one ${of('small')} ms (${of('smallBlocked')} ms).`,
+      `${of('second')} ms (${of('secondBlocked')} ms), one of 16 subgraphs ${of('medium')} ms (${of('mediumBlocked')} ms), a small one ${of('small')} ms (${of('smallBlocked')} ms).`,
     );
   }
 }

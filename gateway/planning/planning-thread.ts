@@ -19,6 +19,8 @@ export type JobLimits = {
  * needed, ends when it has been idle for a minute and no graph keeps it, and restarts after a job that had to be terminated.
  */
 export type PlanningThread = {
+  /** Starts the thread ahead of its first graph. */
+  readonly start: () => void;
   /** Adds a graph. With `keep`, the thread starts now, and stays until the graph is released. */
   readonly add: (options: PlanningGraph, keep: boolean) => ThreadGraph;
 };
@@ -181,6 +183,10 @@ export const createPlanningThread = (data: PlanningThreadData, idleMs = IDLE_MS)
   };
 
   return {
+    start: () => {
+      if (!worker) start();
+      runNext();
+    },
     add: (options, keep) => {
       const graph: AddedGraph = { id: graphs++, options, isReleased: false };
       if (keep) {
