@@ -4,6 +4,7 @@ import { withAdminServer } from '../runtime/admin/server.ts';
 import type { Env } from '../runtime/env.ts';
 import { createMetricsRoute } from '../telemetry/metrics/route.ts';
 import { createStatusRoutes } from '../telemetry/status/routes.ts';
+import { loadApolloPlanner } from './planning/apollo-planner.ts';
 import type { StartedGateway } from './started-gateway.ts';
 
 /** Starts the gateway for the bundled graph or, if SUPERGRAPH is set, for an external supergraph. Throws ConfigError. */
@@ -32,6 +33,7 @@ export const withAdminEndpoints = async (started: StartedGateway): Promise<Start
 };
 
 const startGraph = async (env: Env): Promise<StartedGateway> => {
+  loadApolloPlanner();
   // Loaded on demand: a gateway with remote subgraphs starts without loading the provider clients.
   if (env['SUPERGRAPH'])
     return (await import('./supergraph/external-supergraph.ts')).startExternalSupergraph(env, env['SUPERGRAPH']);

@@ -290,7 +290,8 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     turn = turns.take();
     if (turn) await turn;
     const callCosts = { ...options.callCosts, costDirectives: costs, assumedListSize: estimateLimits.assumedListSize };
-    const program = compile({ apiSchema, supergraphSchema, requiredBy, keysOf, prepared, steps, clientOf, callCosts });
+    const sources = { apiSchema, supergraphSchema, requiredBy, keysOf, clientOf, callCosts };
+    const program = await compile({ ...sources, prepared, steps, takeTurn: () => turns.take() });
     return { operation: inUse, bytes, program };
   };
 

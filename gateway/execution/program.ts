@@ -6,11 +6,12 @@ import type { ResponseBudget } from '../cost/response-budget.ts';
 import { createClientErrorMapper } from './client-errors.ts';
 import type { Data } from './data.ts';
 import { type Explanation, explainPlan, type PlanNode } from './explain.ts';
-import { compileFetch } from './fetch.ts';
+import { compileFetch, type SendFetch } from './fetch.ts';
 import type { FetchOptions } from './fetch-target.ts';
 import { joinFetches } from './join-fetches.ts';
 import { mergeParts } from './merge-parts.ts';
 import type { Path } from './objects-at.ts';
+import { postponeFetches } from './postpone-fetches.ts';
 import type { PreparedOperation } from './prepare.ts';
 import { createRunner, type ProgramRun } from './schedule.ts';
 import { collectFields, isSelected } from './selections.ts';
@@ -77,17 +78,27 @@ export type CompileOptions<Context> = FetchOptions & {
   readonly steps: readonly Step[];
   readonly clientOf: (subgraph: string) => SubgraphClient<Context>;
   readonly callCosts: Pick<OperationCallOptions, 'providerOf' | 'measurements' | 'costDirectives' | 'assumedListSize'>;
+  /** Called and awaited between the stretches of work. An operation can have hundreds of fetches. */
+  readonly takeTurn: () => Promise<void> | undefined;
 };
 
 /** Compiles an operation's plan: joins fetches, prepares every request and generates the code that shapes the response. */
-export const compile = <Context>(options: CompileOptions<Context>): Program<Context> => {
-  const { apiSchema, prepared, clientOf } = options;
+export const compile = async <Context>(options: CompileOptions<Context>): Promise<Program<Context>> => {
+  const { apiSchema, prepared, clientOf, takeTurn } = options;
   const { operation, fragments } = prepared;
-  const steps = options.steps.map(joinFetches);
+  const steps = options.steps.map((step) => joinFetches(postponeFetches(step)));
   const fetches = steps.flatMap(fetchesOf);
-  const sendOf = (fetch: Fetch) => compileFetch(options, fetch, clientOf(fetch.subgraph));
-  const runners = steps.map((step) => createRunner(step, sendOf));
+  const sends = new Map<Fetch, SendFetch<Context>>();
+  let turn: Promise<void> | undefined;
+  for (const fetch of fetches) {
+    turn = takeTurn();
+    if (turn) await turn;
+    sends.set(fetch, compileFetch(options, fetch, clientOf(fetch.subgraph)));
+  }
+  const runners = steps.map((step) => createRunner(step, (fetch) => sends.get(fetch) as SendFetch<Context>));
   const explain = () => explainPlan(steps);
+  turn = takeTurn();
+  if (turn) await turn;
   const shape = createShape(apiSchema, operation, fragments, prepared.clientName);
   const introspect = createIntrospection(options);
   const renameVariables = createVariableRenamer(prepared);
@@ -144,6 +155,8 @@ export const compile = <Context>(options: CompileOptions<Context>): Program<Cont
     };
   };
 
+  turn = takeTurn();
+  if (turn) await turn;
   const calls = createOperationCalls({
     ...options.callCosts,
     supergraphSchema: options.supergraphSchema,

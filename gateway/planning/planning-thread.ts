@@ -19,6 +19,8 @@ export type JobLimits = {
  * needed, ends when it has been idle for a minute and no graph keeps it, and restarts after a job that had to be terminated.
  */
 export type PlanningThread = {
+  /** Starts the thread ahead of its first graph. */
+  readonly start: () => void;
   /** Adds a graph. With `keep`, the thread starts now, and stays until the graph is released. */
   readonly add: (options: PlanningGraph, keep: boolean) => ThreadGraph;
 };
@@ -48,13 +50,15 @@ const QUEUE_FULL = 'Too many operations are waiting to be planned.';
 
 const MAX_HEAP_MIB = 512;
 
-/** Maximum queue length. Further jobs are rejected. */
+/** Maximum queue lengths. Further jobs are rejected. Admission lets as many requests run as quick jobs may wait. */
+const MAX_WAITING_QUICK = 1_000;
 const MAX_WAITING = 200;
 
 /** Idle time after which the thread ends, in milliseconds. */
 const IDLE_MS = 60_000;
 
-export const createPlanningThread = (data: PlanningThreadData): PlanningThread => {
+export const createPlanningThread = (data: PlanningThreadData, idleMs = IDLE_MS): PlanningThread => {
+  const maxWaiting = data.isQuick ? MAX_WAITING_QUICK : MAX_WAITING;
   const waiting: QueuedJob[] = [];
   const kept = new Set<AddedGraph>();
   let worker: Worker | undefined;
@@ -62,6 +66,7 @@ export const createPlanningThread = (data: PlanningThreadData): PlanningThread =
   let known = new Set<AddedGraph>();
   let adding: AddedGraph | undefined;
   let running: QueuedJob | undefined;
+  /** Ends the running job or the idle thread. */
   let timer: NodeJS.Timeout | undefined;
   let graphs = 0;
 
@@ -149,11 +154,11 @@ export const createPlanningThread = (data: PlanningThreadData): PlanningThread =
     const [next] = waiting;
     // A kept graph is added again after the thread was terminated.
     const missing = [...(next ? [next.graph] : []), ...kept].find((graph) => !known.has(graph));
+    clearTimeout(timer);
     if (!next && !missing) {
-      if (worker && kept.size === 0) timer = setTimeout(terminate, IDLE_MS).unref();
+      if (worker && kept.size === 0) timer = setTimeout(terminate, idleMs).unref();
       return;
     }
-    clearTimeout(timer);
     if (!worker) start();
     if (missing && (!next || missing === next.graph)) {
       adding = missing;
@@ -178,6 +183,10 @@ export const createPlanningThread = (data: PlanningThreadData): PlanningThread =
   };
 
   return {
+    start: () => {
+      if (!worker) start();
+      runNext();
+    },
     add: (options, keep) => {
       const graph: AddedGraph = { id: graphs++, options, isReleased: false };
       if (keep) {
@@ -187,7 +196,7 @@ export const createPlanningThread = (data: PlanningThreadData): PlanningThread =
       return {
         run: (job, limits) =>
           new Promise<PlanningMessage>((resolve, reject) => {
-            if (waiting.length >= MAX_WAITING) {
+            if (waiting.length >= maxWaiting) {
               reject(overloaded(QUEUE_FULL));
               return;
             }

@@ -97,6 +97,41 @@ test('given different entities at two paths and a field that requires another, t
   expect(subgraphs.prices.requests).toHaveLength(1);
 });
 
+describe('given a field that needs a key only, and one of the same subgraph that requires another', () => {
+  const QUERY = '{ books { price worth } }';
+
+  test('then they are requested together', async () => {
+    const { ask, subgraphs } = await start();
+    const { data } = await ask(QUERY);
+    expect(data).toEqual({ books: [2, 1, 2].map((id) => ({ price: id * 5, worth: id * 100 })) });
+    expect(subgraphs.prices.requests).toHaveLength(1);
+  });
+
+  test('and what it requires fails, then the first is still requested', async () => {
+    const { ask, subgraphs } = await start();
+    subgraphs.reviews.before = (response) => {
+      response.writeHead(500).end();
+      return true;
+    };
+    const { data, errors } = await ask(QUERY);
+    expect(data).toEqual({ books: [2, 1, 2].map((id) => ({ price: id * 5, worth: null })) });
+    expect(errors?.map(({ path }) => path?.at(-1))).toEqual(['worth', 'worth', 'worth']);
+    expect(subgraphs.prices.requests).toHaveLength(1);
+  });
+
+  test('and a condition, then they are requested separately', async () => {
+    const { ask, subgraphs } = await start();
+    const conditional = 'query($yes: Boolean!) { books { price worth @include(if: $yes) } }';
+    for (const yes of [true, false]) {
+      const { data } = await ask(conditional, { yes });
+      expect(data).toEqual({
+        books: [2, 1, 2].map((id) => ({ price: id * 5, ...(yes && { worth: id * 100 }) })),
+      });
+    }
+    expect(subgraphs.prices.requests.length).toBeGreaterThanOrEqual(2);
+  });
+});
+
 test('given two parts of an operation that need the same data, then it is requested once', async () => {
   // This disables joining of requests in flight.
   const { ask, subgraphs } = await start({ RETURN_HEADERS: 'x-any' });
