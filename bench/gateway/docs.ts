@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AXES, type Axis, BY_HAND, IN_PROCESS, RUST, STOCK, TRIBUTARY } from './names.ts';
 import { formatGoals, formatNumber, formatProfile, formatRows } from './report.ts';
-import { medianOf, type Result, type Row } from './result.ts';
+import { formatJson, medianOf, type Result, type Row } from './result.ts';
 import { type Chart, drawCharts } from './svg.ts';
 
 /*
@@ -176,6 +176,6 @@ export const renderDocs = (root: string, result: Result): Readonly<Record<string
 
 /** Writes the result, the document and its pictures. */
 export const writeDocs = (root: string, result: Result): void => {
-  writeFileSync(join(root, RESULT), `${JSON.stringify(result, undefined, 2)}\n`);
+  writeFileSync(join(root, RESULT), formatJson(result));
   for (const [file, text] of Object.entries(renderDocs(root, result))) writeFileSync(join(root, file), text);
 };

@@ -68,17 +68,19 @@ export const assess = (rows: readonly Row[]): readonly Goal[] => {
     add(title, cpus[3] / extrapolate(cpus[0], cpus[1], cpus[2]), 'most', 1.15);
   }
 
-  const peer = rows
-    .filter(({ run, workload, at }) => run === 'saturated' && workload === 'heavy' && at === heavy.at)
-    .filter(({ gateway }) => ![TRIBUTARY, IN_PROCESS, BY_HAND].some((name) => gateway.startsWith(name)))
-    .sort((one, other) => (medianOf(one, 'cpu') ?? 0) - (medianOf(other, 'cpu') ?? 0))[0];
+  /** The gateway of others that needs the least CPU. */
+  const bestPeer = ({ run, workload, at }: Setting): Row | undefined =>
+    rows
+      .filter((row) => row.run === run && row.workload === workload && (at === undefined || row.at === at))
+      .filter(({ gateway }) => gateway !== BY_HAND && !gateway.startsWith(TRIBUTARY))
+      .sort((one, other) => (medianOf(one, 'cpu') ?? 0) - (medianOf(other, 'cpu') ?? 0))[0];
+  const toPeer = (title: string, setting: Setting, row: Row | undefined, goal: number): void => {
+    const peer = bestPeer(setting);
+    add(`${title}, ${peer?.gateway} to ${row?.gateway}`, ratio(peer, row, 'cpu'), 'least', goal);
+  };
+  toPeer('CPU a request of the heavy query', heavy, ours, 3);
+  toPeer("CPU a request of the product's queries, from client to provider", provider, embedded, 1);
   add('CPU a request of the heavy query, stock to Tributary', ratio(stock, ours, 'cpu'), 'least', 12);
-  add(
-    `CPU a request of the heavy query, ${peer?.gateway ?? 'best peer'} to Tributary`,
-    ratio(peer, ours, 'cpu'),
-    'least',
-    3,
-  );
   add('CPU a request of the heavy query, stock to Tributary in process', ratio(stock, local, 'cpu'), 'least', 25);
   add('p99 of the heavy query, stock to Tributary', ratio(stock, ours, 'p99'), 'least', 20);
   add('memory, heavy query, Tributary to stock', ratio(ours, stock, 'memory'), 'most', 1);

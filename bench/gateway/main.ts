@@ -13,7 +13,7 @@ import { type Options, readOptions } from './options.ts';
 import { ROOT } from './processes.ts';
 import { profileGateway } from './profile.ts';
 import { formatGoals, formatProfile, formatRows } from './report.ts';
-import type { Profile, Result, Row } from './result.ts';
+import { formatJson, type Profile, type Result, type Row } from './result.ts';
 import {
   closeSession,
   openSession,
@@ -61,7 +61,7 @@ const finish = (error?: unknown): never => {
   const result = JSON.parse(JSON.stringify(measured, short)) as Result;
   if (result.goals.length > 0) console.log(`\n${formatGoals(result.goals)}`);
   console.log(`\nTook ${Math.ceil(measured.minutes)} minutes.`);
-  if (options.json) writeFileSync(options.json, `${JSON.stringify(result, undefined, 2)}\n`);
+  if (options.json) writeFileSync(options.json, formatJson(result));
   if (error !== undefined) console.error(error instanceof Error ? error.message : error);
   else if (options.docs) writeDocs(ROOT, result);
   process.exit(error === undefined ? 0 : 1);

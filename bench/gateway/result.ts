@@ -82,3 +82,7 @@ export const medianOf = ({ samples }: Row, measure: Measure): number | undefined
   const values = samples.flatMap(({ [measure]: value }) => (value === undefined || Number.isNaN(value) ? [] : [value]));
   return values.length > 0 ? median(values) : undefined;
 };
+
+/** Returns the result as JSON, each round on one line. */
+export const formatJson = (result: Result): string =>
+  `${JSON.stringify(result, undefined, 1).replaceAll(/\{[^{}[\]]*\}/g, (flat) => flat.replaceAll(/\n\s*/g, ' '))}\n`;
