@@ -10,7 +10,7 @@ export type Load = {
   readonly requests: number;
   /** From the first request to the last response. */
   readonly seconds: number;
-  /** Latencies in milliseconds, ascending. */
+  /** Latencies in milliseconds, ascending. With an arrival rate, without those of the lead. */
   readonly latencies: readonly number[];
   /** Milliseconds by which requests were sent late, ascending. Empty without an arrival rate. */
   readonly delays: readonly number[];
@@ -40,19 +40,21 @@ export const post = async (pool: Pool, operation: Operation): Promise<string> =>
 const createClient = (pool: Pool, operations: readonly Operation[]) => {
   const latencies: number[] = [];
   const delays: number[] = [];
+  let requests = 0;
   let failures = 0;
   let next = 0;
   const start = performance.now();
   const ascending = (list: number[]) => list.sort((one, other) => one - other);
   return {
     start,
-    /** Sends the next operation. Its latency counts from when it was due. */
-    send: async (dueAt?: number): Promise<void> => {
+    /** Sends the next operation. Its latency counts from when it was due, and not at all if that was before `from`. */
+    send: async (dueAt?: number, from = 0): Promise<void> => {
       const sentAt = performance.now();
-      if (dueAt !== undefined) delays.push(sentAt - dueAt);
+      if (dueAt !== undefined && dueAt >= from) delays.push(sentAt - dueAt);
       try {
         await post(pool, operations[next++ % operations.length] as Operation);
-        latencies.push(performance.now() - (dueAt ?? sentAt));
+        requests += 1;
+        if ((dueAt ?? sentAt) >= from) latencies.push(performance.now() - (dueAt ?? sentAt));
       } catch {
         failures += 1;
       }
@@ -61,7 +63,7 @@ const createClient = (pool: Pool, operations: readonly Operation[]) => {
       const seconds = (performance.now() - start) / 1_000;
       await pool.close();
       const sorted = { latencies: ascending(latencies), delays: ascending(delays) };
-      return { requests: latencies.length, seconds, ...sorted, failures };
+      return { requests, seconds, ...sorted, failures };
     },
   };
 };
@@ -81,12 +83,14 @@ export const loadFor = async (
   return client.end();
 };
 
+// Connections are opened meanwhile.
+const LEAD_MS = 500;
 // More than any gateway may take at once by default.
 const MAX_CONNECTIONS = 2_000;
 
 /**
- * An open loop: sends `perSecond` operations a second, evenly spaced, whether or not earlier ones are answered, for `ms`
- * milliseconds. Latencies count from when a request was due, so a gateway that stalls cannot hide it by delaying requests.
+ * An open loop: sends `perSecond` operations a second, evenly spaced, whether or not earlier ones are answered, for half a second
+ * and `ms` milliseconds. Latencies count from when a request was due, so a gateway that stalls cannot hide it by delaying requests.
  */
 export const loadAtRate = async (
   url: string,
@@ -95,12 +99,12 @@ export const loadAtRate = async (
   ms: number,
 ): Promise<Load> => {
   const client = createClient(createPool(url, MAX_CONNECTIONS), operations);
-  const count = Math.max(1, Math.round((perSecond * ms) / 1_000));
+  const count = Math.ceil((perSecond * (LEAD_MS + ms)) / 1_000);
   const sent: Promise<void>[] = [];
   while (sent.length < count) {
     const dueAt = client.start + (sent.length * 1_000) / perSecond;
     const early = dueAt - performance.now();
-    if (early <= 0) sent.push(client.send(dueAt));
+    if (early <= 0) sent.push(client.send(dueAt, client.start + LEAD_MS));
     else await delay(early);
   }
   await Promise.all(sent);

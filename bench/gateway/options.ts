@@ -26,7 +26,7 @@ const DEFINITIONS = {
   // Writes docs/performance.json, and renews docs/performance.md and its pictures.
   docs: { type: 'boolean', default: false },
   // After so many minutes the benchmark gives up.
-  limit: { type: 'string', default: '120' },
+  limit: { type: 'string', default: '150' },
 } as const;
 
 export type Options = {

@@ -23,9 +23,10 @@ export const startOn = (
   });
   running.add(child);
   // Otherwise another process on its port would be measured instead.
-  child.once('exit', () => {
+  child.once('exit', (code, signal) => {
     if (!running.has(child)) return;
-    console.error(`Exited unexpectedly: ${command.join(' ')}`);
+    const log = 'Set BENCH_VERBOSE=1 to see its log.';
+    console.error(`Exited unexpectedly with ${signal ?? `code ${code}`}: ${command.join(' ')}\n${log}`);
     process.exit(1);
   });
   return child;

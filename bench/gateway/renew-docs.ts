@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { readResult, writeDocs } from '../bench/gateway/docs.ts';
-import { assess } from '../bench/gateway/goals.ts';
+import { readResult, writeDocs } from './docs.ts';
+import { assess } from './goals.ts';
 
 /* `npm run bench:report`: renews `docs/performance.md`, its pictures, and the goals, from the rounds in `docs/performance.json`. */
 
-const ROOT = join(import.meta.dirname, '..');
+const ROOT = join(import.meta.dirname, '../..');
 const result = readResult(ROOT);
 writeDocs(ROOT, { ...result, goals: assess(result.rows) });
