@@ -14,10 +14,11 @@ const quote = (word: string): string => (/^[\w,./=-]+$/.test(word) ? word : `'${
 /** Starts the clock. Returns a function that describes the run until then. */
 export const startEnvironment = (words: readonly string[]) => {
   const startedAt = performance.now();
+  const startedFrom = commit();
   const loadBefore = loadavg()[2] as number;
   return (): Pick<Result, 'date' | 'commit' | 'command' | 'machine' | 'minutes'> => ({
     date: new Date().toISOString(),
-    commit: commit(),
+    commit: startedFrom,
     command: ['npm run bench:gateway --', ...words.map(quote)].join(' '),
     machine: {
       processor: cpus()[0]?.model ?? '',
