@@ -1,7 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
-/* CPU time and memory of processes, from /proc (Linux). */
+/* Starts processes on one core each. CPU time and memory of processes, from /proc (Linux). */
+
+export const ROOT = join(import.meta.dirname, '../..');
+export const NODE = process.execPath;
 
 // The unit of CPU time in /proc, whatever the kernel's own tick: sysconf(_SC_CLK_TCK).
 const TICK_MS = 10;
@@ -19,9 +23,10 @@ export const startOn = (
   });
   running.add(child);
   // Otherwise another process on its port would be measured instead.
-  child.once('exit', () => {
+  child.once('exit', (code, signal) => {
     if (!running.has(child)) return;
-    console.error(`Exited unexpectedly: ${command.join(' ')}`);
+    const log = 'Set BENCH_VERBOSE=1 to see its log.';
+    console.error(`Exited unexpectedly with ${signal ?? `code ${code}`}: ${command.join(' ')}\n${log}`);
     process.exit(1);
   });
   return child;
@@ -44,6 +49,12 @@ export const stop = (child: ChildProcess): void => {
       // It has already exited.
     }
   }
+};
+
+/** Lets a process end, so that it can write its profile. */
+export const terminate = (child: ChildProcess): void => {
+  running.delete(child);
+  child.kill('SIGTERM');
 };
 
 /** Returns the CPU time used by a process and its descendants, in milliseconds. */

@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import { print } from 'graphql';
 import { CustomersDocument, PaymentDocument, ProductsDocument } from '../../clients/explorer/src/generated/graphql.ts';
 import { CustomerOverviewDocument } from '../../clients/web/src/generated/graphql.ts';
@@ -9,11 +8,9 @@ import { subgraphs } from '../../subgraphs/index.ts';
 import { createProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import { serve } from '../../subgraphs/kit/serve.ts';
 import type { Operation } from './load.ts';
+import { startReplay } from './replay.ts';
 
-/*
- * The product's subgraphs over HTTP, over the sandboxes. Responses are cached by request body, so that the subgraphs' own
- * cost does not distort the measurement.
- */
+/* The product's subgraphs over HTTP, over the sandboxes. */
 
 const company = createCompany();
 
@@ -43,23 +40,10 @@ const start = async (port: number): Promise<void> => {
     subgraphs.map(({ create }) => create(env, infrastructure)),
     { ...readConfig({ SUBGRAPHS: 'payments', PORT: '0' }), log, health },
   );
-  const answers = new Map<string, Promise<Buffer>>();
-  createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk) => chunks.push(chunk));
-    request.on('end', async () => {
-      const body = Buffer.concat(chunks).toString();
-      const key = `${request.url}${body}`;
-      const load = () =>
-        fetch(served.url + request.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body }).then(
-          async (answer) => Buffer.from(await answer.arrayBuffer()),
-        );
-      const known = answers.get(key) ?? load();
-      answers.set(key, known);
-      const answer = await known;
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length }).end(answer);
-    });
-  }).listen(port, '127.0.0.1');
+  startReplay(port, async (path, body) => {
+    const headers = { 'content-type': 'application/json' };
+    return (await fetch(served.url + path, { method: 'POST', headers, body })).text();
+  });
 };
 
 if (import.meta.main) await start(Number(process.env['PORT']));

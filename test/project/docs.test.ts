@@ -9,6 +9,7 @@ import {
   isSpecifiedScalarType,
 } from 'graphql';
 import { describe, expect, test } from 'vitest';
+import { readResult, renderDocs } from '../../bench/gateway/docs.ts';
 import { REJECTION_REASONS } from '../../connectors/errors.ts';
 import { secretsOf, variablesOf } from '../../connectors/settings.ts';
 import { webhookSettingsOf } from '../../connectors/webhook-settings.ts';
@@ -32,6 +33,12 @@ test('docs/errors.md lists exactly the public codes and reasons', () => {
   expect(new Set(namesInTables(read('docs/errors.md')))).toEqual(
     new Set([...PUBLIC_ERROR_CODES, ...REJECTION_REASONS, ...STRIPE_REJECTION_REASONS]),
   );
+});
+
+test('docs/performance.md and its pictures show the result in docs/performance.json', () => {
+  for (const [file, text] of Object.entries(renderDocs(ROOT, readResult(ROOT)))) {
+    expect(read(file) === text, `${file} is out of date. Run \`npm run bench:report\`.`).toBe(true);
+  }
 });
 
 test('package.json decides for every package with an install script whether it may run', () => {
