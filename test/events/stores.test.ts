@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openPostgresStore } from '../../events/inbox/postgres.ts';
 import { IN_MEMORY, openSqliteStore } from '../../events/inbox/sqlite.ts';
@@ -228,11 +229,36 @@ const shared = (create: Parameters<typeof conformance>[0]) => {
 };
 
 describe('in an SQLite file', () => {
-  shared(async () => {
+  const newFile = (): string => {
     const folder = mkdtempSync(join(tmpdir(), 'events-'));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    const open = async () => openSqliteStore(join(folder, 'events.sqlite'));
+    return join(folder, 'events.sqlite');
+  };
+  shared(async () => {
+    const file = newFile();
+    const open = async () => openSqliteStore(file);
     return { store: await open(), open };
+  });
+
+  test('given a lock of another process, then writes wait for it, and do not block this process', async () => {
+    const file = newFile();
+    const store = openSqliteStore(file);
+    onTestFinished(() => store.close());
+    const other = new DatabaseSync(file);
+    onTestFinished(() => other.close());
+    other.exec('BEGIN IMMEDIATE');
+    const writes = [store.insert([event('1')]), store.writeCursor('test', 1), store.prune(0), store.replay('all')];
+    other.exec('COMMIT');
+    expect(await Promise.all(writes)).toEqual([[true], undefined, 0, 0]);
+  });
+
+  test('lets nobody else read its files', async () => {
+    const file = newFile();
+    const store = openSqliteStore(file);
+    onTestFinished(() => store.close());
+    await store.insert([event('1')]);
+    const modes = [file, `${file}-wal`, `${file}-shm`].map((one) => statSync(one).mode & 0o777);
+    expect(modes).toEqual([0o600, 0o600, 0o600]);
   });
 });
 
