@@ -7,6 +7,7 @@ import { openPostgresStore } from '../../events/inbox/postgres.ts';
 import { IN_MEMORY, openSqliteStore } from '../../events/inbox/sqlite.ts';
 import type { Decision, InboxStore, NewEvent, StoredEvent } from '../../events/inbox/store.ts';
 import { startPostgres, type TestPostgres } from '../helpers/postgres.ts';
+import { startProcess } from '../helpers/processes.ts';
 import { hasTool } from '../helpers/tools.ts';
 
 /* What every store of the inbox does. */
@@ -287,6 +288,32 @@ describe.skipIf(!hasTool('postgres and initdb'))('in Postgres', () => {
     await expect(store.insert([event('2')])).rejects.toThrow();
     await server.start();
     expect(await store.insert([event('1'), event('2')])).toEqual([false, true]);
+  });
+
+  test('given a process that is frozen while it applies events, then another one applies them', async () => {
+    const url = await server.createDatabase();
+    const store = await openPostgresStore(url);
+    onTestFinished(() => store.close());
+    await store.insert([event('1')]);
+    const script = `
+      const { openPostgresStore } = await import('./events/inbox/postgres.ts');
+      const store = await openPostgresStore(process.env.EVENTS_URL);
+      await store.apply({ providers: ['stripe'], limit: 10 }, () => {
+        console.log('frozen');
+        process.kill(process.pid, 'SIGSTOP');
+      });`;
+    const frozen = startProcess(['node', '--input-type=module', '--eval', script], { EVENTS_URL: url });
+    onTestFinished(async () => {
+      frozen.process.kill('SIGKILL');
+      await frozen.ended;
+    });
+    await expect.poll(frozen.output, { timeout: 20_000 }).toContain('frozen');
+    const apply = () =>
+      store.apply(upTo(10), nothing).then(
+        ({ events }) => events,
+        () => 'locked',
+      );
+    await expect.poll(apply, { timeout: 30_000 }).toBe(1);
   });
 
   test('given a database that is not there, then the error names the variable and no password', async () => {
