@@ -110,6 +110,13 @@ describe('a delivery', () => {
     expect(await postStripe(url, stripeEvent('evt_1'))).toMatchObject({ body: { duplicates: 1 } });
   });
 
+  test('given a malformed event beside others of a delivery, then the others are received', async () => {
+    const { url } = await start();
+    const change = { eventId: 1, subscriptionType: 'contact.creation', objectId: 101, occurredAt: 1_796_000_000_000 };
+    expect(await postHubSpot(url, [{ eventId: null }, change])).toMatchObject({ body: { received: 2, duplicates: 0 } });
+    expect(await postHubSpot(url, [change])).toMatchObject({ body: { received: 1, duplicates: 1 } });
+  });
+
   test('given a body that is nested too deeply to be read, then it is kept like other unreadable ones', async () => {
     const { url } = await start();
     const nested = '['.repeat(5_000) + ']'.repeat(5_000);
