@@ -38,6 +38,7 @@ const printBanner = (
     adminUrl,
     sources,
     sandboxUrls = {},
+    webhookUrls = [],
   }: Ready & Pick<StartedGateway, 'sandboxUrls'> & { readonly adminUrl?: string | undefined },
   { explorer, desk, supergraphFile, auth, clientLimits, statusPage }: GatewayConfig,
 ): void => {
@@ -55,6 +56,7 @@ const printBanner = (
     ...(adminUrl
       ? [`Health in detail:         ${adminUrl}/health/ready`, `Metrics for Prometheus:   ${adminUrl}/metrics`]
       : []),
+    ...webhookUrls.map((webhookUrl) => `Receives the webhook:     ${webhookUrl}`),
     ...Object.entries(sources).map(([name, source]) => {
       const at = sandboxUrls[name] ? `, at ${sandboxUrls[name]}` : '';
       return `  ${name.padEnd(10)} from ${SOURCES[source]}${at}`;
@@ -98,11 +100,11 @@ export const runGateway = (env: Env): Promise<void> => run(env, () => start(env)
 
 const start = async (env: Env) => {
   if (cluster.isWorker) {
-    const { url, sources, health, metrics, report, close } = await startGateway(env);
+    const { url, sources, webhookUrls, health, metrics, report, close } = await startGateway(env);
     healthQuestion.answer(health);
     if (report) statusQuestion.answer(report);
     const sendLastMetrics = metrics && answerMetricsRequests(metrics);
-    process.send?.({ url, sources } satisfies Ready);
+    process.send?.({ url, sources, webhookUrls } satisfies Ready);
     return {
       close: async () => {
         await close();

@@ -13,6 +13,8 @@ export type StartedGateway = {
   readonly sources: Readonly<Record<string, 'provider' | 'sandbox' | 'remote'>>;
   /** The URLs of the sandboxes in this process, by subgraph. */
   readonly sandboxUrls?: Readonly<Record<string, string>>;
+  /** The URLs of the webhooks that are on, for the providers' settings. Not those of sandboxes. */
+  readonly webhookUrls?: readonly string[] | undefined;
   /** Returns the state in detail, for operators. */
   readonly health: () => Health;
   /** Undefined if nobody can read them. */

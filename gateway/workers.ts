@@ -14,7 +14,7 @@ import { createClusterMetrics } from './worker-metrics.ts';
  */
 
 /** The message that a worker sends when it is ready. */
-export type Ready = Pick<StartedGateway, 'url' | 'sources'>;
+export type Ready = Pick<StartedGateway, 'url' | 'sources' | 'webhookUrls'>;
 
 /** Asks workers for their state in detail. */
 export const healthQuestion = createQuestion<Health>('health');

@@ -10,7 +10,7 @@ import {
   UNSUPPORTED_MEDIA_TYPE,
 } from './http-errors.ts';
 import type { HttpLimits } from './http-limits.ts';
-import { exceededJsonBound } from './json-bounds.ts';
+import { exceededJsonBound, MAX_JSON_DEPTH } from './json-bounds.ts';
 import { isUtf8Type } from './response-type.ts';
 import { sendRefusal } from './send-refusal.ts';
 import type { TurnQueue } from './turn-queue.ts';
@@ -37,9 +37,6 @@ const COMPRESSED: Refusal = {
 // Real values have fewer than a hundred characters. Apollo Server parses the header with `whatwg-mimetype`, whose time is
 // quadratic in the white space: 0.4 s for 15,000 characters.
 const MAX_CONTENT_TYPE_CHARS = 200;
-
-/** Maximum nesting of a JSON body. JSON.parse accepts any depth, but code that traverses the value would overflow the stack. */
-const MAX_JSON_DEPTH = 200;
 
 /** Length from which a body waits for its turn to be parsed. Parsing 20 MB at once blocked other requests for a second. */
 const LONG_BODY_CHARS = 50_000;

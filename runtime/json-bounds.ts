@@ -1,6 +1,9 @@
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c];
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 
+/** Maximum nesting of a JSON body. JSON.parse accepts any depth, but code that traverses the value would overflow the stack. */
+export const MAX_JSON_DEPTH = 200;
+
 export type JsonBounds = {
   /** Maximum nesting of lists and objects. */
   readonly depth: number;

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Log } from '../../runtime/log.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { Delivery, Webhook } from '../webhook.ts';
@@ -65,7 +66,12 @@ const BATCH = 500;
 /** Maximum number of events of deliveries that wait to be committed. */
 const MAX_COMMITTING = 10_000;
 
+/** Maximum length of their payloads, in characters: they are in memory while the store does not answer. */
+const MAX_COMMITTING_CHARS = 64 * 1024 * 1024;
+
 const LOG_EVERY_MS = 60_000;
+
+const charsOf = (events: readonly NewEvent[]): number => events.reduce((sum, { payload }) => sum + payload.length, 0);
 
 type Commit = {
   readonly events: readonly NewEvent[];
@@ -77,6 +83,7 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
   let state = await store.state();
   let committing: Commit[] = [];
   let committingEvents = 0;
+  let committingChars = 0;
   let commits: Promise<void> | undefined;
   let isClosed = false;
   let timer: NodeJS.Timeout | undefined;
@@ -92,7 +99,10 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
     telemetry.emit({ type: 'inbox.failure' });
     if (Date.now() - loggedAt < LOG_EVERY_MS) return;
     loggedAt = Date.now();
-    log.error({ err: error }, 'The inbox of events cannot be used. Deliveries are refused until it can.');
+    log.error(
+      { err: error },
+      'The inbox of events has failed, and tries again. Deliveries that it cannot store are refused.',
+    );
   };
 
   const isFull = (): boolean => state.waiting + committingEvents >= limits.maxWaiting || state.bytes >= limits.maxBytes;
@@ -113,6 +123,7 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
         results = 'unavailable';
       }
       committingEvents -= events.length;
+      committingChars -= charsOf(events);
       let start = 0;
       for (const { events: own, settle } of batch) {
         settle(typeof results === 'string' ? results : results.slice(start, start + own.length));
@@ -141,7 +152,9 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
         telemetry.emit({ type: 'event.parked', provider });
         log.error({ provider, event: type, position }, 'An event cannot be applied and is parked. See npm run events.');
       }
-      if (events < BATCH) return didWork || events > 0;
+      if (events < BATCH || isClosed) return didWork || events > 0;
+      // Requests first: a store in this process never lets go of it.
+      await nextTurn();
     }
   };
 
@@ -155,6 +168,8 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
       await follower.handle(effects);
       if (followers.has(follower)) followers.set(follower, last);
       if (follower.consumer !== undefined) await store.writeCursor(follower.consumer, last);
+      if (isClosed) return;
+      await nextTurn();
     }
   };
 
@@ -162,7 +177,8 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
     try {
       const didWork = await applyWaiting();
       const handled = await Promise.allSettled([...followers.keys()].map(handleEffects));
-      for (const result of handled) if (result.status === 'rejected') throw result.reason;
+      // Old events are forgotten all the same: a follower that fails must not fill the inbox.
+      for (const result of handled) if (result.status === 'rejected') report(result.reason);
       const now = Date.now();
       if (Math.abs(now - prunedAt) > PRUNE_EVERY_MS) {
         // In parts, so that nothing else waits for long.
@@ -207,11 +223,14 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
       const webhook = webhooks.get(provider);
       if (!webhook || isClosed) return 'unavailable';
       const events = toNewEvents(provider, webhook, delivery, Date.now());
+      const chars = charsOf(events);
       if (isFull() || committingEvents + events.length > MAX_COMMITTING) return 'full';
+      if (committingChars + chars > MAX_COMMITTING_CHARS) return 'full';
       if (events.length === 0) return { events: 0, duplicates: 0 };
       const { promise, resolve } = Promise.withResolvers<readonly boolean[] | InboxProblem>();
       committing.push({ events, settle: resolve });
       committingEvents += events.length;
+      committingChars += chars;
       setImmediate(startCommit);
       const results = await promise;
       if (typeof results === 'string') return results;
@@ -220,7 +239,10 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
     follow: async (follower) => {
       const { consumer } = follower;
       const stored = consumer === undefined ? undefined : await store.readCursor(consumer);
-      followers.set(follower, stored ?? (await store.lastSequence()));
+      const position = stored ?? (await store.lastSequence());
+      // Now, so that a new consumer also gets those effects again that were committed before a crash, but not handled.
+      if (consumer !== undefined && stored === undefined) await store.writeCursor(consumer, position);
+      followers.set(follower, position);
       schedule(0);
       return () => void followers.delete(follower);
     },

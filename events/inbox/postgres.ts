@@ -18,6 +18,12 @@ const LAST = '';
 /** Timeout of a call of the store, in milliseconds. A database that is out of reach may never answer. */
 const TIMEOUT_MS = 10_000;
 
+/**
+ * Time after which the database ends a transaction of a process that does not go on with it, in milliseconds. One that is frozen or
+ * out of reach would hold the lock, and no other could apply events.
+ */
+const IDLE_MS = 5_000;
+
 /** Rows in one statement, which has at most 65,535 parameters. */
 const MAX_ROWS = 1_000;
 
@@ -33,7 +39,11 @@ const connect = (url: string): Client =>
     connect_timeout: 5,
     keep_alive: 10,
     onnotice: () => {},
-    connection: { application_name: 'tributary', statement_timeout: TIMEOUT_MS },
+    connection: {
+      application_name: 'tributary',
+      statement_timeout: TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_MS,
+    },
     // Positions and times are below 2^53.
     types: { int8: { to: 20, from: [20], serialize: String, parse: Number } },
   });

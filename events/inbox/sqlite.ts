@@ -1,6 +1,7 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ConfigError } from '../../runtime/env.ts';
 import { byVersion, type Effect, type InboxStore, type ListedEvent, orderOf, type StoredEvent } from './store.ts';
 
@@ -33,8 +34,20 @@ PRAGMA user_version = ${VERSION};`;
 /** The consumer whose cursor is the last sequence that was used. Not the highest that is stored: old events are forgotten. */
 const LAST = '';
 
-/** Time to wait for another process that writes, in milliseconds. It blocks this one. */
-const BUSY_MS = 2_000;
+/** Time to wait for another process that writes, in milliseconds. */
+const BUSY_MS = 3_000;
+
+/** The part of this time that SQLite waits itself, in milliseconds. It blocks the process, and thus all clients. */
+const BLOCKING_MS = 5;
+
+/** Interval at which a write is tried again, in milliseconds. */
+const RETRY_MS = 25;
+
+/** SQLite's code for a database that another connection has locked. Source: https://www.sqlite.org/rescode.html#busy */
+const SQLITE_BUSY = 5;
+
+/** The mode of a new file: payloads may have personal data. */
+const FILE_MODE = 0o600;
 
 /** Rows that are deleted in one transaction, which blocks the process. */
 const PRUNE_BATCH = 5_000;
@@ -72,6 +85,17 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxSt
     }
   };
 
+  /** Runs work in a transaction. Waits while another process writes. The work may run again. */
+  const write = async <Result>(work: () => Result): Promise<Result> => {
+    for (const giveUpAt = performance.now() + BUSY_MS; ; await pause(RETRY_MS)) {
+      try {
+        return inTransaction(work);
+      } catch (error) {
+        if (!isBusy(error) || performance.now() >= giveUpAt) throw error;
+      }
+    }
+  };
+
   const cursorOf = (consumer: string): number | undefined =>
     all<{ sequence: number }>('SELECT sequence FROM cursors WHERE consumer = ?', consumer)[0]?.sequence;
 
@@ -84,8 +108,8 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxSt
   };
 
   return {
-    insert: async (events) =>
-      inTransaction(() =>
+    insert: (events) =>
+      write(() =>
         events.map(
           ({ provider, id, digest, type, object, version, receivedAt, payload }) =>
             run(
@@ -99,7 +123,7 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxSt
       // Without a lock, as usually nothing waits.
       const own = `state = 'waiting' AND provider IN (${providers.map(() => '?').join()})`;
       if (all(`SELECT 1 FROM events WHERE ${own} LIMIT 1`, ...providers).length === 0) return { events: 0, parked: [] };
-      return inTransaction(() => {
+      return write(() => {
         const events = all<StoredEvent>(
           `SELECT * FROM events WHERE ${own} ORDER BY position LIMIT ?`,
           ...providers,
@@ -143,7 +167,7 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxSt
       all<Effect>(`SELECT ${EFFECT_COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?`, sequence, limit),
     lastSequence: async () => cursorOf(LAST) ?? 0,
     readCursor: async (consumer) => cursorOf(consumer),
-    writeCursor: async (consumer, sequence) => setCursor(consumer, sequence),
+    writeCursor: (consumer, sequence) => write(() => setCursor(consumer, sequence)),
     list: async ({ states, limit }) =>
       all<ListedEvent>(
         `SELECT position, provider, id, type, object, receivedAt, state, problem FROM events
@@ -151,29 +175,29 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxSt
         ...states,
         limit,
       ),
-    replay: async (positions) => {
+    replay: (positions) => {
       const update = `UPDATE events SET state = 'waiting' WHERE state = 'parked'`;
-      return inTransaction(() =>
+      return write(() =>
         positions === 'all'
           ? run(update)
           : positions.reduce((sum, position) => sum + run(`${update} AND position = ?`, position), 0),
       );
     },
-    prune: async (before) => {
-      const pruned = run(
-        `DELETE FROM events WHERE position IN
-           (SELECT position FROM events WHERE state != 'waiting' AND receivedAt < ? LIMIT ?)`,
-        before,
-        PRUNE_BATCH,
-      );
-      run(
-        `DELETE FROM objects WHERE (provider, object) IN
-           (SELECT provider, object FROM objects WHERE receivedAt < ? LIMIT ?)`,
-        before,
-        PRUNE_BATCH,
-      );
-      return pruned;
-    },
+    prune: (before) =>
+      write(() => {
+        run(
+          `DELETE FROM objects WHERE (provider, object) IN
+             (SELECT provider, object FROM objects WHERE receivedAt < ? LIMIT ?)`,
+          before,
+          PRUNE_BATCH,
+        );
+        return run(
+          `DELETE FROM events WHERE position IN
+             (SELECT position FROM events WHERE state != 'waiting' AND receivedAt < ? LIMIT ?)`,
+          before,
+          PRUNE_BATCH,
+        );
+      }),
     state: async () => {
       const [counts] = all<{ waiting: number; parked: number; oldest: number | null }>(
         `SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'parked') AS parked,
@@ -195,10 +219,18 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxSt
   };
 };
 
+/** Whether another connection has locked the database. The code may have a detail in its higher bits. */
+const isBusy = (error: unknown): boolean =>
+  ((error as { readonly errcode?: number }).errcode ?? 0) % 256 === SQLITE_BUSY;
+
 const open = (file: string, variable: string): DatabaseSync => {
   let database: DatabaseSync | undefined;
   try {
-    if (file !== IN_MEMORY) mkdirSync(dirname(file), { recursive: true });
+    if (file !== IN_MEMORY) {
+      mkdirSync(dirname(file), { recursive: true });
+      // SQLite gives its further files the same mode.
+      closeSync(openSync(file, 'a', FILE_MODE));
+    }
     database = new DatabaseSync(file, { timeout: BUSY_MS });
     // Readers and a writer do not wait for each other. FULL flushes every commit.
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
@@ -206,7 +238,7 @@ const open = (file: string, variable: string): DatabaseSync => {
     const version = row?.user_version ?? 0;
     if (version > VERSION) throw new Error(`it was written by a newer version of Tributary (tables ${version})`);
     if (version === 0) database.exec(TABLES);
-    database.exec('COMMIT');
+    database.exec(`COMMIT; PRAGMA busy_timeout = ${BLOCKING_MS}`);
     return database;
   } catch (error) {
     if (database?.isOpen) database.close();

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Inbox, InboxProblem } from '../../events/inbox/inbox.ts';
 import type { SignatureProblem, SignatureScheme, SignedRequest } from '../../events/signatures/scheme.ts';
+import { exceededJsonBound, MAX_JSON_DEPTH } from '../../runtime/json-bounds.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { RefusedDelivery } from '../audit/audit.ts';
@@ -29,6 +30,9 @@ export type WebhookRoutesOptions = Webhooks & {
 
 /** Maximum size of a delivery, in bytes. Stripe's are below 256 KiB; HubSpot's have up to 100 small events. */
 const MAX_DELIVERY_BYTES = 1024 * 1024;
+
+/** What is parsed of a delivery. The number of its values is bounded by its size. */
+const BOUNDS = { depth: MAX_JSON_DEPTH, values: Number.POSITIVE_INFINITY };
 
 /** Time after which a provider should repeat a delivery that could not be stored, in seconds. */
 const RETRY_AFTER_S = 30;
@@ -106,9 +110,10 @@ const readHeader =
     return values.length === 1 ? values[0] : undefined;
   };
 
-/** Parses a body; text if it is not JSON. */
+/** Parses a body; text if it is not JSON, or nested so deeply that code which traverses it would overflow the stack. */
 const parse = (body: Buffer): unknown => {
   const text = body.toString();
+  if (exceededJsonBound(text, BOUNDS)) return text;
   try {
     return JSON.parse(text);
   } catch {

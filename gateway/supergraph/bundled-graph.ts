@@ -151,6 +151,9 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       config,
       sources,
       sandboxUrls: Object.fromEntries([...sandboxes].map(([{ name }, { url }]) => [name, url])),
+      webhookUrls: webhooks?.sources
+        .filter(({ isLocal }) => !isLocal)
+        .map(({ provider }) => `${(config.publicUrl ?? server.url).replace(/\/$/, '')}/webhooks/${provider}`),
       health: server.health,
       metrics,
       report: server.report,

@@ -27,7 +27,7 @@ export const runEventsCommand = async (args: readonly string[], store: InboxStor
   if (command !== 'replay' || (values.all ?? false) === positions.length > 0) throw new UsageError();
   if (!positions.every((position) => /^\d{1,15}$/.test(position))) throw new UsageError();
   const count = await store.replay(values.all ? 'all' : positions.map(Number));
-  const missing = positions.length > count ? ` The other ${positions.length - count} are not parked.` : '';
+  const missing = positions.length > count ? ` Not parked: ${positions.length - count}.` : '';
   return [`${count} ${count === 1 ? 'event waits' : 'events wait'} to be applied again.${missing}`];
 };
 

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { z } from 'zod';
-import { openStore } from '../../events/inbox/open-store.ts';
+import { DEFAULT_FILE, openStore } from '../../events/inbox/open-store.ts';
+import { IN_MEMORY } from '../../events/inbox/sqlite.ts';
 import { GatewayEnv } from '../../gateway/config.ts';
 import { ConfigError, loadEnvFile, readEnv } from '../../runtime/env.ts';
 import { runEventsCommand, UsageError } from './events.ts';
@@ -11,6 +13,13 @@ const InboxEnv = z.object(GatewayEnv.pick({ EVENTS_FILE: true, EVENTS_URL: true 
 try {
   loadEnvFile(process.env);
   const { EVENTS_FILE: file, EVENTS_URL: url } = readEnv(InboxEnv, process.env, ['EVENTS_URL']);
+  const path = file ?? DEFAULT_FILE;
+  // It would be created, and look like an inbox in which nothing is parked.
+  if (url === undefined && path !== IN_MEMORY && !existsSync(path)) {
+    throw new ConfigError(
+      `EVENTS_FILE: ${path} does not exist. Run the command in the folder and with the environment of the gateway.`,
+    );
+  }
   const store = await openStore({ file, url });
   try {
     for (const line of await runEventsCommand(process.argv.slice(2), store)) console.log(line);

@@ -50,7 +50,7 @@ test('lists parked events without their payloads, and replays them', async () =>
   expect((await run(file, 'list', '--state', 'applied')).text).toContain('evt_3');
   expect(await run(file, 'replay', '1', '3')).toEqual({
     code: 0,
-    text: '1 event waits to be applied again. The other 1 are not parked.\n',
+    text: '1 event waits to be applied again. Not parked: 1.\n',
   });
   expect(await run(file, 'replay', '--all')).toEqual({ code: 0, text: '1 event waits to be applied again.\n' });
   expect(await store.state()).toMatchObject({ waiting: 2, parked: 0 });
@@ -69,5 +69,10 @@ test('given a wrong command or a store that cannot be opened, then it says so', 
     expect([args, code, text.startsWith('Usage:')]).toEqual([args, 2, true]);
   }
   const { code, text } = await run('/proc/events.sqlite', 'list');
-  expect([code, text]).toEqual([78, expect.stringMatching(/^EVENTS_FILE: /)]);
+  expect([code, text]).toEqual([78, expect.stringMatching(/^EVENTS_FILE: \/proc\/events.sqlite does not exist\. /)]);
+  const folder = await run('/proc', 'list');
+  expect([folder.code, folder.text]).toEqual([
+    78,
+    expect.stringMatching(/^EVENTS_FILE: \/proc cannot be used: EISDIR\. /),
+  ]);
 });

@@ -131,7 +131,7 @@ test('given a gateway that is killed, then no event is lost and none has two eff
     {
       command: ['node', 'gateway/main.ts'],
       env: { STRIPE_WEBHOOK_SECRET: STRIPE_SECRET, PUBLIC_URL, EVENTS_FILE: file, LOG_LEVEL: 'silent' },
-      listening: 'Tributary answers',
+      listening: `Receives the webhook:     ${PUBLIC_URL}/webhooks/stripe\n`,
     },
     2,
   );

@@ -1,11 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openPostgresStore } from '../../events/inbox/postgres.ts';
 import { IN_MEMORY, openSqliteStore } from '../../events/inbox/sqlite.ts';
 import type { Decision, InboxStore, NewEvent, StoredEvent } from '../../events/inbox/store.ts';
 import { startPostgres, type TestPostgres } from '../helpers/postgres.ts';
+import { startProcess } from '../helpers/processes.ts';
 import { hasTool } from '../helpers/tools.ts';
 
 /* What every store of the inbox does. */
@@ -228,11 +230,36 @@ const shared = (create: Parameters<typeof conformance>[0]) => {
 };
 
 describe('in an SQLite file', () => {
-  shared(async () => {
+  const newFile = (): string => {
     const folder = mkdtempSync(join(tmpdir(), 'events-'));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    const open = async () => openSqliteStore(join(folder, 'events.sqlite'));
+    return join(folder, 'events.sqlite');
+  };
+  shared(async () => {
+    const file = newFile();
+    const open = async () => openSqliteStore(file);
     return { store: await open(), open };
+  });
+
+  test('given a lock of another process, then writes wait for it, and do not block this process', async () => {
+    const file = newFile();
+    const store = openSqliteStore(file);
+    onTestFinished(() => store.close());
+    const other = new DatabaseSync(file);
+    onTestFinished(() => other.close());
+    other.exec('BEGIN IMMEDIATE');
+    const writes = [store.insert([event('1')]), store.writeCursor('test', 1), store.prune(0), store.replay('all')];
+    other.exec('COMMIT');
+    expect(await Promise.all(writes)).toEqual([[true], undefined, 0, 0]);
+  });
+
+  test('lets nobody else read its files', async () => {
+    const file = newFile();
+    const store = openSqliteStore(file);
+    onTestFinished(() => store.close());
+    await store.insert([event('1')]);
+    const modes = [file, `${file}-wal`, `${file}-shm`].map((one) => statSync(one).mode & 0o777);
+    expect(modes).toEqual([0o600, 0o600, 0o600]);
   });
 });
 
@@ -261,6 +288,32 @@ describe.skipIf(!hasTool('postgres and initdb'))('in Postgres', () => {
     await expect(store.insert([event('2')])).rejects.toThrow();
     await server.start();
     expect(await store.insert([event('1'), event('2')])).toEqual([false, true]);
+  });
+
+  test('given a process that is frozen while it applies events, then another one applies them', async () => {
+    const url = await server.createDatabase();
+    const store = await openPostgresStore(url);
+    onTestFinished(() => store.close());
+    await store.insert([event('1')]);
+    const script = `
+      const { openPostgresStore } = await import('./events/inbox/postgres.ts');
+      const store = await openPostgresStore(process.env.EVENTS_URL);
+      await store.apply({ providers: ['stripe'], limit: 10 }, () => {
+        console.log('frozen');
+        process.kill(process.pid, 'SIGSTOP');
+      });`;
+    const frozen = startProcess(['node', '--input-type=module', '--eval', script], { EVENTS_URL: url });
+    onTestFinished(async () => {
+      frozen.process.kill('SIGKILL');
+      await frozen.ended;
+    });
+    await expect.poll(frozen.output, { timeout: 20_000 }).toContain('frozen');
+    const apply = () =>
+      store.apply(upTo(10), nothing).then(
+        ({ events }) => events,
+        () => 'locked',
+      );
+    await expect.poll(apply, { timeout: 30_000 }).toBe(1);
   });
 
   test('given a database that is not there, then the error names the variable and no password', async () => {

@@ -110,6 +110,31 @@ describe('a delivery', () => {
     expect(await postStripe(url, stripeEvent('evt_1'))).toMatchObject({ body: { duplicates: 1 } });
   });
 
+  test('given a malformed event beside others of a delivery, then the others are received', async () => {
+    const { url } = await start();
+    const change = { eventId: 1, subscriptionType: 'contact.creation', objectId: 101, occurredAt: 1_796_000_000_000 };
+    expect(await postHubSpot(url, [{ eventId: null }, change])).toMatchObject({ body: { received: 2, duplicates: 0 } });
+    expect(await postHubSpot(url, [change])).toMatchObject({ body: { received: 1, duplicates: 1 } });
+  });
+
+  test('given a body that is nested too deeply to be read, then it is kept like other unreadable ones', async () => {
+    const { url } = await start();
+    const nested = '['.repeat(5_000) + ']'.repeat(5_000);
+    const bodies = [
+      nested,
+      JSON.stringify({ ...stripeEvent('evt_1'), more: 0 }).replace('"more":0', `"data":${nested}`),
+    ];
+    for (const body of bodies) {
+      const headers = stripeSignature.sign(Buffer.from(body), [STRIPE_SECRET], Date.now());
+      for (const duplicates of [0, 1]) {
+        expect(await post(`${url}/webhooks/stripe`, body, headers)).toMatchObject({
+          status: 200,
+          body: { duplicates },
+        });
+      }
+    }
+  });
+
   test('given spoofed forwarding headers, then the configured public URL is what HubSpot has to have signed', async () => {
     const { url } = await start();
     const event = { eventId: 1, subscriptionType: 'contact.creation', objectId: 1, occurredAt: 1 };

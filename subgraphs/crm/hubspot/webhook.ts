@@ -20,7 +20,7 @@ const EventBase = z.looseObject({
   fromObjectId: Id.optional(),
 });
 
-const Deliveries = z.array(EventBase);
+const Events = z.array(z.unknown());
 
 const Event = z.object({
   subscriptionType: z.string(),
@@ -137,11 +137,17 @@ const toProviderEvent = (event: z.output<typeof EventBase>): ProviderEvent => {
   };
 };
 
+/** Reads an event of a delivery. One that is malformed does not hold up the others: it is parked if its changes cannot be read. */
+const readEvent = (value: unknown): ProviderEvent => {
+  const { data } = EventBase.safeParse(value);
+  return data ? toProviderEvent(data) : { id: `malformed ${digestOf(value)}`, type: 'unknown', payload: value };
+};
+
 /** HubSpot's webhook. A delivery has up to 100 events. */
 export const hubspotWebhook: Webhook<HubSpotChanges> = {
   signature: hubspotSignature,
   secret: 'The client secrets of the HubSpot app, with which HubSpot signs. `PUBLIC_URL` must be set too.',
   retriesForHours: 24,
-  events: ({ body }) => Deliveries.parse(body).map(toProviderEvent),
+  events: ({ body }) => Events.parse(body).map(readEvent),
   changes: ({ payload }) => changesOf(Event.parse(payload)),
 };
