@@ -37,7 +37,7 @@ describe.each([
   ['ahead an hour', HOUR],
 ])('given the clock is set %s', (_, ms) => {
   test('then the window of a rate limit keeps its length', async () => {
-    await start({ env: { HUBSPOT_QUOTA: 'account=3/30', REQUEST_TIMEOUT_MS: '2000' } });
+    await start({ env: { HUBSPOT_QUOTA: 'account=3/30', REQUEST_TIMEOUT_MS: '20000' } });
     for (const id of [101, 102, 103]) expect(await codeOf(customer(id))).toBeUndefined();
     stepClock(ms);
     expect(await codeOf(customer(104))).toBe('UPSTREAM_RATE_LIMITED');

@@ -62,7 +62,7 @@ test('given queued background refreshes, then a client’s call goes before them
   await expect.poll(queued).toBe(16);
   startClock();
   expect((await asked).errors).toBeUndefined();
-  await expect.poll(() => stack.stripe.calls.length).toBe(21);
+  // The refreshes that wait too long meanwhile are given up.
   expect(stack.stripe.calls[5]?.keys).toEqual([payments[60]]);
 });
 
