@@ -18,7 +18,32 @@ export type Running = { readonly close: () => Promise<void> };
  */
 export const run = async (env: Env, start: () => Promise<Running>): Promise<void> => {
   process.on('unhandledRejection', (reason) => console.error('Unhandled rejection:', reason));
-  let running: Running;
+  let running: Running | undefined;
+  let stopRequestedAt: number | undefined;
+  const stop = async ({ close }: Running) => {
+    if (stopRequestedAt !== undefined) {
+      if (monotonicNow() - stopRequestedAt > SAME_SIGNAL_MS) process.exit(1);
+      return;
+    }
+    stopRequestedAt = monotonicNow();
+    try {
+      await close();
+      process.exit(0);
+    } catch (error) {
+      console.error(error);
+      process.exit(1);
+    }
+  };
+  // Before the start: whoever reads that the process answers may send a signal at once.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const onSignal = () => {
+      if (running) return void stop(running);
+      // As without a handler.
+      process.off(signal, onSignal);
+      process.kill(process.pid, signal);
+    };
+    process.on(signal, onSignal);
+  }
   try {
     loadEnvFile(env);
     running = await start();
@@ -34,23 +59,6 @@ export const run = async (env: Env, start: () => Promise<Running>): Promise<void
     console.error(problem ? problem.message : error);
     process.exit(problem ? problem.exitCode : 1);
   }
-  let stopRequestedAt: number | undefined;
-  const stop = async () => {
-    if (stopRequestedAt !== undefined) {
-      if (monotonicNow() - stopRequestedAt > SAME_SIGNAL_MS) process.exit(1);
-      return;
-    }
-    stopRequestedAt = monotonicNow();
-    try {
-      await running.close();
-      process.exit(0);
-    } catch (error) {
-      console.error(error);
-      process.exit(1);
-    }
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
 };
 
 /** Time within which repeated signals count as one, in milliseconds. */
