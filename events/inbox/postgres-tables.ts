@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres';
+import { transact } from './postgres-transaction.ts';
 
 /** A client whose positions and times are numbers. */
 export type Client = Sql<{ int8: number }>;
@@ -32,7 +33,7 @@ INSERT INTO tributary_cursors VALUES ('', 0);`;
 
 /** Creates the tables unless they are there. Throws if a newer version has created them. */
 export const createTables = (sql: Client): Promise<unknown> =>
-  sql.begin(async (transaction) => {
+  transact(sql, async (transaction) => {
     await transaction`SELECT pg_advisory_xact_lock(${LOCK})`;
     const [{ exists } = { exists: false }] = await transaction<{ exists: boolean }[]>`
       SELECT to_regclass('tributary_inbox') IS NOT NULL AS exists`;

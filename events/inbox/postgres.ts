@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import postgres from 'postgres';
 import { ConfigError } from '../../runtime/env.ts';
 import { type Client, createTables, LOCK } from './postgres-tables.ts';
+import { transact } from './postgres-transaction.ts';
 import {
   byVersion,
   type Effect,
@@ -155,7 +156,7 @@ const insert = async (sql: Client, events: readonly NewEvent[]): Promise<boolean
   // In the same order everywhere, so that two processes with the same events do not wait for each other.
   const sorted = events.map(toStorable).sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
   const added = new Set<string>();
-  await sql.begin(async (transaction) => {
+  await transact(sql, async (transaction) => {
     for (let start = 0; start < sorted.length; start += MAX_ROWS) {
       const rows = await transaction<Pick<NewEvent, 'provider' | 'id'>[]>`
         INSERT INTO tributary_events ${transaction(sorted.slice(start, start + MAX_ROWS), ...COLUMNS)}
@@ -191,7 +192,7 @@ const apply = async (
   const own = sql`state = 'waiting' AND provider = ANY(${[...providers]}::text[])`;
   const waiting = await sql`SELECT 1 FROM tributary_events WHERE ${own} LIMIT 1`;
   if (waiting.length === 0) return { events: 0, parked: [] };
-  return sql.begin(async (transaction) => {
+  return transact(sql, async (transaction) => {
     // Until the end of the transaction: effects are committed in the order of their sequence, so that no reader misses one.
     await transaction`SELECT pg_advisory_xact_lock(${LOCK})`;
     const rows = await transaction<StoredEvent[]>`

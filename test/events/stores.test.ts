@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openPostgresStore } from '../../events/inbox/postgres.ts';
+import { LOCK } from '../../events/inbox/postgres-tables.ts';
 import { IN_MEMORY, openSqliteStore } from '../../events/inbox/sqlite.ts';
 import type { Decision, InboxStore, NewEvent, StoredEvent } from '../../events/inbox/store.ts';
 import { startPostgres, type TestPostgres } from '../helpers/postgres.ts';
@@ -314,6 +316,29 @@ describe.skipIf(!hasTool('postgres and initdb'))('in Postgres', () => {
         () => 'locked',
       );
     await expect.poll(apply, { timeout: 30_000 }).toBe(1);
+  });
+
+  test('given a crash of the server within a transaction, then the call fails, and the next one does what it would', async () => {
+    const url = await server.createDatabase();
+    const store = await openPostgresStore(url);
+    const [holder, watcher] = [postgres(url, { max: 1 }), postgres(url, { max: 1 })];
+    onTestFinished(async () => {
+      await store.close();
+      await Promise.all([holder.end(), watcher.end()]);
+    });
+    await store.insert([event('1')]);
+    await holder`SELECT pg_advisory_lock(${LOCK})`;
+    const applying = store.apply(upTo(10), nothing).then(
+      () => 'applied',
+      () => 'failed',
+    );
+    const waiting = () =>
+      watcher`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'`;
+    await expect.poll(async () => (await waiting()).length).toBe(1);
+    await server.kill();
+    expect(await applying).toBe('failed');
+    await server.start();
+    expect(await store.apply(upTo(10), nothing)).toMatchObject({ events: 1 });
   });
 
   test('given a database that is not there, then the error names the variable and no password', async () => {
