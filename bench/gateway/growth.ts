@@ -57,7 +57,7 @@ export const createGrowthSchema = (name: string): GraphQLSchema => {
   return schema;
 };
 
-/** What an operation asks for. */
+/** The text and the variables of an operation. */
 type Extent = { readonly rows: number; readonly levels: number; readonly subgraphs: number; readonly entities: number };
 
 const BASE: Extent = { rows: 10, levels: 2, subgraphs: 2, entities: 20 };

@@ -84,7 +84,7 @@ const addProfile = async (candidate: Candidate, { name, operations }: Workload, 
   console.log(`\n${title}. ${RUNS.profile}.\n\n${formatProfile(profile)}`);
 };
 
-/** What can be done with gateways that run, by workload. */
+/** The runs of the benchmark, by workload. */
 const MEASURED: Readonly<
   Record<WorkloadName, readonly (readonly [Run, (session: Session) => Promise<readonly Row[]>])[]>
 > = {

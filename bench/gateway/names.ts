@@ -28,7 +28,7 @@ export const RUNS = {
 } as const;
 export type Run = keyof typeof RUNS;
 
-/** What grows, and by which factors. */
+/** The dimensions of growth, with their factors. */
 export const AXES = {
   answer: 'rows in each object',
   depth: 'levels of entities',
