@@ -68,7 +68,7 @@ export type ProviderDefinition<
   readonly api: (client: Client, settings: Settings<Shape>) => Api;
   /** The objects and lists that are read by key, batched and cached. */
   readonly reads: (api: Api) => Definitions;
-  /** How the provider reports changes, and which reads they invalidate. */
+  /** The provider's webhook, and the reads that its events invalidate. */
   readonly webhook?: Webhook<Changes<NoInfer<Definitions>>>;
   /** Imports the sandbox. Lazy, so that production never loads it. */
   readonly sandbox?: () => Promise<SandboxModule<StartedSandbox>>;

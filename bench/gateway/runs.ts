@@ -6,7 +6,7 @@ import { medianOf, type Row, type Sample } from './result.ts';
 import type { Workload } from './workloads.ts';
 
 /*
- * How gateways are loaded. They take turns in rounds, each going first as often as last, because others may use the machine too
+ * The load on the gateways. They take turns in rounds, each going first as often as last, because others may use the machine too
  * and its speed changes.
  */
 

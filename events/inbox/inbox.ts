@@ -204,7 +204,7 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
       dueAt = Number.POSITIVE_INFINITY;
       running = work().finally(() => {
         running = undefined;
-        // What was committed meanwhile is waiting.
+        // Events committed meanwhile are waiting.
         schedule(state.waiting > 0 ? GATHER_MS : POLL_MS);
       });
     }, delayMs).unref();

@@ -58,7 +58,7 @@ const EFFECT_COLUMNS = 'provider, id, type, object, version, receivedAt, positio
  * Opens the inbox in an SQLite file, or in memory with `:memory:`. Processes of one machine may share a file. Throws ConfigError if the
  * file cannot be used.
  *
- * What is committed survives the end of the process and of the machine: each transaction is flushed to the disk.
+ * Committed events survive a crash of the process or of the machine: each transaction is flushed to the disk.
  */
 export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxStore => {
   const database = open(file, variable);

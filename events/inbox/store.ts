@@ -23,7 +23,7 @@ export type NewEvent = {
 /** A stored event. `position` identifies it, in the order of arrival. */
 export type StoredEvent = NewEvent & { readonly position: number };
 
-/** How current an effect is: the newest known of its object, older than one before it, or unknown. Unless newest, read again. */
+/** The age of an effect among those of its object: the newest, older than an earlier one, or unknown. Unless newest, read again. */
 export type EffectOrder = 'newest' | 'older' | 'unknown';
 
 /** An applied event. */
@@ -34,7 +34,7 @@ export type Effect = Pick<
   /** Its place among all effects, from 1. Increases in the order in which they are committed, and is never used twice. */
   readonly sequence: number;
   readonly order: EffectOrder;
-  /** What is invalidated, by the provider's definition. JSON. */
+  /** The invalidated reads, by the provider's definition. JSON. */
   readonly changes: string;
 };
 
