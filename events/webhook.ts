@@ -28,8 +28,14 @@ export type ProviderEvent = {
   readonly payload: unknown;
 };
 
-/** A provider's webhook. `Changes` names what is invalidated: reads and scopes of the provider's definition. */
-export type Webhook<Changes> = {
+/** Tells subscribers of a topic that something has changed. It carries keys only: they read what they have selected. */
+export type ChangeMessage = { readonly topic: string; readonly [key: string]: string };
+
+/**
+ * A provider's webhook. `Changes` names what is invalidated: reads and scopes of the provider's definition. `Message` is what the
+ * subscriptions of the domain understand.
+ */
+export type Webhook<Changes, Message extends ChangeMessage = ChangeMessage> = {
   readonly signature: SignatureScheme;
   /** A sentence for the documentation that says where the secret is found. */
   readonly secret: string;
@@ -39,6 +45,8 @@ export type Webhook<Changes> = {
   readonly events: (delivery: Delivery) => readonly ProviderEvent[];
   /** Returns what an event changes: nothing for types that no read depends on. Throws if it cannot be read. */
   readonly changes: (event: Pick<ProviderEvent, 'type' | 'payload'>) => Changes;
+  /** Returns what subscribers are told of an event. Throws if it cannot be read. */
+  readonly messages: (event: Pick<ProviderEvent, 'type' | 'payload'>) => readonly Message[];
 };
 
 /** Returns a digest of a value. Objects with the same properties in another order have the same one. */

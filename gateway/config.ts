@@ -39,6 +39,7 @@ import { fileOfWriter } from './audit/file.ts';
 import { AUTH_SECRETS, type AuthConfig, AuthEnv, readAuthConfig } from './auth/auth-config.ts';
 import type { EstimateLimits } from './cost/estimate-limits.ts';
 import type { FetchedBytesLimits } from './cost/fetched-bytes.ts';
+import type { SubscriptionLimits } from './subscriptions/registry.ts';
 import { readWorkerEnv, type WorkerSettings } from './worker-env.ts';
 
 const Port = z.coerce.number().int().min(0).max(65_535);
@@ -192,6 +193,10 @@ export const GatewayEnv = HttpEnv.extend({
   EVENTS_MAX_MIB: Count.default(1_024),
   EVENTS_RETENTION_HOURS: z.coerce.number().positive().max(8_784).default(168),
   WEBHOOK_TOLERANCE_S: Count.max(3_600).default(300),
+  MAX_SUBSCRIPTIONS: Count.max(1_000_000).default(10_000),
+  MAX_SUBSCRIPTIONS_PER_CLIENT: Count.max(1_000_000).default(100),
+  SUBSCRIPTION_MAX_AGE_S: Count.max(86_400).default(3_600),
+  SUBSCRIPTION_HEARTBEAT_S: Count.max(300).default(15),
   SAFELIST: z.enum(['on', 'off', 'learn']).default('off'),
   SAFELIST_MANIFESTS: List.optional(),
   CACHE_SCOPE: z.enum(['private', 'public']).default('private'),
@@ -347,6 +352,10 @@ export type GatewayConfig = {
   readonly audit: AuditConfig | undefined;
   /** Where and how the events of webhooks are kept. */
   readonly events: EventsConfig;
+  readonly subscriptions: SubscriptionLimits & {
+    /** Time between signs of life on an open stream, in milliseconds. */
+    readonly heartbeatMs: number;
+  };
   /** Whether operations that are not in the manifests are refused (`on`) or only logged (`learn`). */
   readonly safelist: 'on' | 'off' | 'learn';
   readonly safelistManifests: readonly string[];
@@ -583,6 +592,12 @@ export const readConfig = (
         retentionMs: values.EVENTS_RETENTION_HOURS * 3_600_000,
       },
       toleranceMs: values.WEBHOOK_TOLERANCE_S * 1000,
+    },
+    subscriptions: {
+      total: values.MAX_SUBSCRIPTIONS,
+      perClient: values.MAX_SUBSCRIPTIONS_PER_CLIENT,
+      maxAgeMs: values.SUBSCRIPTION_MAX_AGE_S * 1000,
+      heartbeatMs: values.SUBSCRIPTION_HEARTBEAT_S * 1000,
     },
     safelist: values.SAFELIST,
     safelistManifests: values.SAFELIST_MANIFESTS ?? (values.SUPERGRAPH ? [] : [DESK_MANIFEST]),

@@ -48,6 +48,8 @@ export type HttpAppOptions = {
   readonly turns: TurnQueue;
   /** Returns additional fields of the `/health/ready` response. A `status` other than `ok` means that it is not ready. */
   readonly health?: (() => Partial<Health> | Promise<Partial<Health>>) | undefined;
+  /** Called when no further requests are accepted, and running ones are waited for. */
+  readonly onStopping?: (() => void) | undefined;
   /** Called once a response has been sent, or its client has left. */
   readonly onResponse?: ((exchange: HttpExchange) => void) | undefined;
 };
@@ -59,7 +61,7 @@ export type HttpExchange = {
   readonly route: string | undefined;
   /** 499 if the client left before the header of the response was sent. */
   readonly status: number;
-  /** From the arrival of the header to the last byte of the response, or until the client left. */
+  /** From the arrival of the header to the last byte of the response, until the client left, or until a stream was opened. */
   readonly durationMs: number;
 };
 
@@ -80,6 +82,7 @@ export const createHttpApp = ({
   tls,
   turns,
   health = () => ({}),
+  onStopping,
   onResponse,
 }: HttpAppOptions): HttpApp => {
   // Not ready any more, but still serving.
@@ -134,7 +137,7 @@ export const createHttpApp = ({
       // Fastify's own hook is not called for clients that leave.
       onResponseClose(raw, () => {
         const status = raw.headersSent ? raw.statusCode : CLIENT_LEFT;
-        onResponse({ method, route, status, durationMs: monotonicNow() - arrivedAt });
+        onResponse({ method, route, status, durationMs: (streamingSince.get(raw) ?? monotonicNow()) - arrivedAt });
       });
       done();
     });
@@ -182,6 +185,7 @@ export const createHttpApp = ({
       // A server that has not started gets no requests.
       if (shutdownDelayMs > 0 && app.server.listening) await delay(shutdownDelayMs);
       isStopping = true;
+      onStopping?.();
       unwatchTls?.();
       for (const server of additionalServers) server.close();
       const closed = app.close();
@@ -192,6 +196,11 @@ export const createHttpApp = ({
     },
   };
 };
+
+const streamingSince = new WeakMap<object, number>();
+
+/** Marks a response as a stream that has been opened now: its duration is up to its client. */
+export const markStreaming = (response: object): void => void streamingSince.set(response, monotonicNow());
 
 /** Headers of every response. A browser must not take JSON, or any other type, for something else. */
 const HEADERS = { 'x-content-type-options': 'nosniff' };

@@ -42,6 +42,7 @@ export const ERROR_CODES = [
   'WEBHOOK_REFUSED',
   'INBOX_FULL',
   'INBOX_UNAVAILABLE',
+  'SUBSCRIPTIONS_UNAVAILABLE',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -234,6 +234,14 @@ export type EventParkedEvent = { readonly type: 'event.parked'; readonly provide
 /** The inbox of events could not be read or written. */
 export type InboxFailureEvent = { readonly type: 'inbox.failure' };
 
+/** The response to an event was sent to subscribers of one subscription. */
+export type SubscriptionEvent = {
+  readonly type: 'subscription.event';
+  readonly subscribers: number;
+  /** From the arrival of the provider's event, in milliseconds of the wall clock. Undefined for those of other subgraphs. */
+  readonly lagMs: number | undefined;
+};
+
 export type TelemetryEvent =
   | ProviderRequestEvent
   | ProviderRetryEvent
@@ -253,4 +261,5 @@ export type TelemetryEvent =
   | WebhookRefusalEvent
   | EventAppliedEvent
   | EventParkedEvent
-  | InboxFailureEvent;
+  | InboxFailureEvent
+  | SubscriptionEvent;

@@ -67,6 +67,9 @@ export type InboxState = {
   readonly oldestWaitingMs: number;
 };
 
+/** Open subscriptions of clients, and the groups of those with equal responses. */
+export type SubscriptionsState = { readonly subscribers: number; readonly groups: number };
+
 /** The Node.js process. */
 export type NodeState = {
   readonly version: string;
@@ -94,6 +97,7 @@ type Parts = {
   readonly planCache: PlanCacheState;
   readonly redis: RedisState;
   readonly inbox: InboxState;
+  readonly subscriptions: SubscriptionsState;
   readonly node: NodeState;
 };
 
@@ -118,6 +122,7 @@ export const createStateSources = (): StateSources => {
     planCache: createSlot(),
     redis: createSlot(),
     inbox: createSlot(),
+    subscriptions: createSlot(),
     node: createSlot(),
   };
   const providers = new Set<() => ProviderState>();
@@ -134,6 +139,7 @@ export const createStateSources = (): StateSources => {
       planCache: parts.planCache.read(),
       redis: parts.redis.read(),
       inbox: parts.inbox.read(),
+      subscriptions: parts.subscriptions.read(),
       node: parts.node.read(),
     }),
   };

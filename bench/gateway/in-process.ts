@@ -19,7 +19,7 @@ await startGatewayServer({
     Object.fromEntries(
       Object.keys(SCHEMAS).map((name) => {
         const subgraph = { name, schema: createSchema(name), createContext: () => ({}), close: async () => {} };
-        return [name, createLocalTransport(subgraph, log)] as const;
+        return [name, createLocalTransport(subgraph, { log })] as const;
       }),
     ),
   ),

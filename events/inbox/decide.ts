@@ -1,5 +1,5 @@
 import { type AnyChanges, mergeChanges } from '../merge-changes.ts';
-import { type Delivery, digestOf, type ProviderEvent, type Webhook } from '../webhook.ts';
+import { type ChangeMessage, type Delivery, digestOf, type ProviderEvent, type Webhook } from '../webhook.ts';
 import type { Decision, NewEvent, StoredEvent } from './store.ts';
 
 /** The type of an event that stands for a delivery that cannot be split into its events. */
@@ -37,23 +37,31 @@ const split = (webhook: Webhook<unknown>, delivery: Delivery): readonly Provider
   }
 };
 
-/** Decides what becomes of an event: its changes by the provider's definition, or why it is parked. Never throws. */
+/** Decides what becomes of an event: its changes and messages by the provider's definition, or why it is parked. Never throws. */
 export const decide = (event: StoredEvent, webhook: Webhook<unknown> | undefined): Decision => {
   if (!webhook) return { problem: 'This gateway has no webhook of the provider.' };
   try {
-    const payload: unknown = JSON.parse(event.payload);
-    return { changes: JSON.stringify(changesOf({ type: event.type, payload }, webhook)) };
+    const events = eventsOf(event, webhook);
+    const changes = mergeChanges(events.map((one) => webhook.changes(one) as AnyChanges));
+    const messages = uniqueMessages(events.flatMap((one) => webhook.messages(one)));
+    return { changes: JSON.stringify(changes), messages: messages.length > 0 ? JSON.stringify(messages) : null };
   } catch (error) {
     return { problem: problemOf(error) };
   }
 };
 
-const changesOf = (event: Pick<ProviderEvent, 'type' | 'payload'>, webhook: Webhook<unknown>): AnyChanges => {
-  if (event.type !== UNREADABLE) return webhook.changes(event) as AnyChanges;
+const eventsOf = (
+  { type, payload: text }: StoredEvent,
+  webhook: Webhook<unknown>,
+): readonly Pick<ProviderEvent, 'type' | 'payload'>[] => {
+  const payload: unknown = JSON.parse(text);
   // Replayed after the definition has learned to read it. Its headers are not known any more.
-  const events = webhook.events({ header: () => undefined, body: event.payload });
-  return mergeChanges(events.map((one) => webhook.changes(one) as AnyChanges));
+  return type === UNREADABLE ? webhook.events({ header: () => undefined, body: payload }) : [{ type, payload }];
 };
+
+const uniqueMessages = (messages: readonly ChangeMessage[]): readonly ChangeMessage[] => [
+  ...new Map(messages.map((message) => [JSON.stringify(message), message])).values(),
+];
 
 /** Returns where an event differs from what was expected. Not its values, which may be a customer's. */
 const problemOf = (error: unknown): string => {

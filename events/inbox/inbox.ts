@@ -239,7 +239,7 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
     follow: async (follower) => {
       const { consumer } = follower;
       const stored = consumer === undefined ? undefined : await store.readCursor(consumer);
-      const position = stored ?? (await store.lastSequence());
+      const position = stored ?? (await store.effectRange()).last;
       // Now, so that a new consumer also gets those effects again that were committed before a crash, but not handled.
       if (consumer !== undefined && stored === undefined) await store.writeCursor(consumer, position);
       followers.set(follower, position);

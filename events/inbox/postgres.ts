@@ -16,6 +16,9 @@ import {
 /** The consumer whose cursor is the last sequence that was used. Not the highest that is stored: old events are forgotten. */
 const LAST = '';
 
+/** The consumer whose cursor is the highest sequence that has been forgotten. */
+const FORGOTTEN = ' forgotten';
+
 /** Timeout of a call of the store, in milliseconds. A database that is out of reach may never answer. */
 const TIMEOUT_MS = 10_000;
 
@@ -94,17 +97,17 @@ export const openPostgresStore = async (url: string, variable = 'EVENTS_URL'): P
     effectsAfter: (sequence, limit) =>
       run(
         (current) => current<Effect[]>`
-          SELECT provider, id, type, object, version, "receivedAt", position, sequence, "order", changes
+          SELECT provider, id, type, object, version, "receivedAt", position, sequence, "order", changes, messages
           FROM tributary_events WHERE sequence > ${sequence} ORDER BY sequence LIMIT ${limit}`,
       ),
-    lastSequence: async () => (await run((current) => readCursor(current, LAST))) ?? 0,
-    readCursor: (consumer) => run((current) => readCursor(current, consumer)),
-    writeCursor: (consumer, sequence) =>
+    effectRange: () =>
       run(async (current) => {
-        await current`
-          INSERT INTO tributary_cursors AS known VALUES (${consumer}, ${sequence})
-          ON CONFLICT (consumer) DO UPDATE SET sequence = greatest(known.sequence, excluded.sequence)`;
+        const [row] = await current<{ id: string }[]>`SELECT id FROM tributary_inbox`;
+        const last = await readCursor(current, LAST);
+        return { storeId: row?.id ?? '', last: last ?? 0, forgotten: (await readCursor(current, FORGOTTEN)) ?? 0 };
       }),
+    readCursor: (consumer) => run((current) => readCursor(current, consumer)),
+    writeCursor: (consumer, sequence) => run((current) => writeCursor(current, consumer, sequence)),
     list: ({ states, limit }) =>
       run(
         (current) => current<ListedEvent[]>`
@@ -120,15 +123,22 @@ export const openPostgresStore = async (url: string, variable = 'EVENTS_URL'): P
       }),
     prune: (before) =>
       run(async (current) => {
-        const { count } = await current`
-          DELETE FROM tributary_events WHERE position IN (
-            SELECT position FROM tributary_events WHERE state != 'waiting' AND "receivedAt" < ${before} LIMIT ${PRUNE_BATCH}
-          )`;
+        const [deleted] = await current<{ count: number }[]>`
+          WITH deleted AS (
+            DELETE FROM tributary_events WHERE position IN (
+              SELECT position FROM tributary_events WHERE state != 'waiting' AND "receivedAt" < ${before} LIMIT ${PRUNE_BATCH}
+            ) RETURNING sequence
+          ), noted AS (
+            INSERT INTO tributary_cursors AS known
+            SELECT ${FORGOTTEN}, coalesce(max(sequence), 0) FROM deleted HAVING count(*) > 0
+            ON CONFLICT (consumer) DO UPDATE SET sequence = greatest(known.sequence, excluded.sequence)
+          )
+          SELECT count(*)::int AS count FROM deleted`;
         await current`
           DELETE FROM tributary_objects WHERE (provider, object) IN (
             SELECT provider, object FROM tributary_objects WHERE "receivedAt" < ${before} LIMIT ${PRUNE_BATCH}
           )`;
-        return count;
+        return deleted?.count ?? 0;
       }),
     state: () =>
       run(async (current) => {
@@ -183,6 +193,12 @@ const readCursor = async (sql: Client, consumer: string): Promise<number | undef
   return row?.sequence;
 };
 
+const writeCursor = async (sql: Client, consumer: string, sequence: number): Promise<void> => {
+  await sql`
+    INSERT INTO tributary_cursors AS known VALUES (${consumer}, ${sequence})
+    ON CONFLICT (consumer) DO UPDATE SET sequence = greatest(known.sequence, excluded.sequence)`;
+};
+
 const apply = async (
   sql: Client,
   { providers, limit }: Parameters<InboxStore['apply']>[0],
@@ -208,7 +224,8 @@ const apply = async (
       )`;
     const newest = new Map(objects.map(({ provider, object, version }) => [`${provider} ${object}`, version]));
     const touched = new Map<string, { provider: string; object: string; version: number; receivedAt: number }>();
-    const applied: { position: number; sequence: number; order: string; changes: string }[] = [];
+    const applied: { position: number; sequence: number; order: string; changes: string; messages: string | null }[] =
+      [];
     const parked: (StoredEvent & { readonly problem: string })[] = [];
     let sequence = cursor?.sequence ?? 0;
     for (const event of events) {
@@ -226,7 +243,7 @@ const apply = async (
         touched.set(key, { provider, object, version: latest, receivedAt });
       }
       sequence += 1;
-      applied.push({ position, sequence, order, changes: decision.changes });
+      applied.push({ position, sequence, order, ...decision });
     }
     const values = [...touched.values()];
     await transaction`
@@ -239,11 +256,13 @@ const apply = async (
       SET version = greatest(known.version, excluded.version), "receivedAt" = excluded."receivedAt"`;
     await transaction`
       UPDATE tributary_events AS event
-      SET state = 'applied', sequence = done.sequence, "order" = done."order", changes = done.changes, payload = NULL, problem = NULL
+      SET state = 'applied', sequence = done.sequence, "order" = done."order", changes = done.changes, messages = done.messages,
+          payload = NULL, problem = NULL
       FROM unnest(
         ${applied.map((one) => one.position)}::int8[], ${applied.map((one) => one.sequence)}::int8[],
-        ${applied.map((one) => one.order)}::text[], ${applied.map((one) => one.changes)}::text[]
-      ) AS done (position, sequence, "order", changes)
+        ${applied.map((one) => one.order)}::text[], ${applied.map((one) => one.changes)}::text[],
+        ${applied.map((one) => one.messages)}::text[]
+      ) AS done (position, sequence, "order", changes, messages)
       WHERE event.position = done.position`;
     await transaction`
       UPDATE tributary_events AS event SET state = 'parked', problem = failed.problem

@@ -9,7 +9,7 @@ import { byVersion, type Effect, type InboxStore, type ListedEvent, orderOf, typ
 export const IN_MEMORY = ':memory:';
 
 /** The version of the tables. A newer one is refused. */
-const VERSION = 1;
+const VERSION = 2;
 
 // A row keeps its id and its digest after it was applied: by these, a repeated delivery is recognized.
 const TABLES = `
@@ -17,7 +17,7 @@ CREATE TABLE events (
   position INTEGER PRIMARY KEY AUTOINCREMENT,
   provider TEXT NOT NULL, id TEXT NOT NULL, digest TEXT NOT NULL, type TEXT NOT NULL, object TEXT, version REAL,
   receivedAt INTEGER NOT NULL, payload TEXT, state TEXT NOT NULL DEFAULT 'waiting', problem TEXT,
-  sequence INTEGER UNIQUE, "order" TEXT, changes TEXT,
+  sequence INTEGER UNIQUE, "order" TEXT, changes TEXT, messages TEXT,
   UNIQUE (provider, id), UNIQUE (provider, digest)
 ) STRICT;
 CREATE INDEX open_events ON events (state, position) WHERE state != 'applied';
@@ -29,10 +29,24 @@ CREATE TABLE objects (
 CREATE INDEX old_objects ON objects (receivedAt);
 CREATE TABLE cursors (consumer TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO cursors VALUES ('', 0);
+CREATE TABLE store (id TEXT NOT NULL) STRICT;
+INSERT INTO store VALUES (lower(hex(randomblob(8))));
 PRAGMA user_version = ${VERSION};`;
+
+/** What each version of the tables has added, by the version before. */
+const UPGRADES: Readonly<Record<number, string>> = {
+  1: `
+ALTER TABLE events ADD COLUMN messages TEXT;
+CREATE TABLE store (id TEXT NOT NULL) STRICT;
+INSERT INTO store VALUES (lower(hex(randomblob(8))));
+PRAGMA user_version = 2;`,
+};
 
 /** The consumer whose cursor is the last sequence that was used. Not the highest that is stored: old events are forgotten. */
 const LAST = '';
+
+/** The consumer whose cursor is the highest sequence that has been forgotten. */
+const FORGOTTEN = ' forgotten';
 
 /** Time to wait for another process that writes, in milliseconds. */
 const BUSY_MS = 3_000;
@@ -52,7 +66,8 @@ const FILE_MODE = 0o600;
 /** Rows that are deleted in one transaction, which blocks the process. */
 const PRUNE_BATCH = 5_000;
 
-const EFFECT_COLUMNS = 'provider, id, type, object, version, receivedAt, position, sequence, "order", changes';
+const EFFECT_COLUMNS =
+  'provider, id, type, object, version, receivedAt, position, sequence, "order", changes, messages';
 
 /**
  * Opens the inbox in an SQLite file, or in memory with `:memory:`. Processes of one machine may share a file. Throws ConfigError if the
@@ -154,9 +169,11 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxSt
           }
           last += 1;
           run(
-            `UPDATE events SET state = 'applied', sequence = ?, "order" = ?, changes = ?, payload = NULL, problem = NULL
+            `UPDATE events
+             SET state = 'applied', sequence = ?, "order" = ?, changes = ?, messages = ?, payload = NULL, problem = NULL
              WHERE position = ?`,
-            ...[last, object === null ? 'unknown' : orderOf(version, newest), decision.changes, position],
+            ...[last, object === null ? 'unknown' : orderOf(version, newest)],
+            ...[decision.changes, decision.messages, position],
           );
         }
         setCursor(LAST, last);
@@ -165,7 +182,11 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxSt
     },
     effectsAfter: async (sequence, limit) =>
       all<Effect>(`SELECT ${EFFECT_COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?`, sequence, limit),
-    lastSequence: async () => cursorOf(LAST) ?? 0,
+    effectRange: async () => ({
+      storeId: all<{ id: string }>('SELECT id FROM store')[0]?.id ?? '',
+      last: cursorOf(LAST) ?? 0,
+      forgotten: cursorOf(FORGOTTEN) ?? 0,
+    }),
     readCursor: async (consumer) => cursorOf(consumer),
     writeCursor: (consumer, sequence) => write(() => setCursor(consumer, sequence)),
     list: async ({ states, limit }) =>
@@ -191,12 +212,18 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxSt
           before,
           PRUNE_BATCH,
         );
-        return run(
+        const deleted = all<{ sequence: number | null }>(
           `DELETE FROM events WHERE position IN
-             (SELECT position FROM events WHERE state != 'waiting' AND receivedAt < ? LIMIT ?)`,
+             (SELECT position FROM events WHERE state != 'waiting' AND receivedAt < ? LIMIT ?) RETURNING sequence`,
           before,
           PRUNE_BATCH,
         );
+        if (deleted.length > 0)
+          setCursor(
+            FORGOTTEN,
+            deleted.reduce((most, { sequence }) => Math.max(most, sequence ?? 0), 0),
+          );
+        return deleted.length;
       }),
     state: async () => {
       const [counts] = all<{ waiting: number; parked: number; oldest: number | null }>(
@@ -238,6 +265,7 @@ const open = (file: string, variable: string): DatabaseSync => {
     const version = row?.user_version ?? 0;
     if (version > VERSION) throw new Error(`it was written by a newer version of Tributary (tables ${version})`);
     if (version === 0) database.exec(TABLES);
+    else for (let next = version; next < VERSION; next++) database.exec(UPGRADES[next] ?? '');
     database.exec(`COMMIT; PRAGMA busy_timeout = ${BLOCKING_MS}`);
     return database;
   } catch (error) {

@@ -36,10 +36,22 @@ export type Effect = Pick<
   readonly order: EffectOrder;
   /** The invalidated reads, by the provider's definition. JSON. */
   readonly changes: string;
+  /** The messages for subscribers. JSON. Null if there are none. */
+  readonly messages: string | null;
 };
 
-/** The outcome of an event: its changes as JSON, or why it is parked. */
-export type Decision = { readonly changes: string } | { readonly problem: string };
+/** The outcome of an event: its changes and messages as JSON, or why it is parked. */
+export type Decision = Pick<Effect, 'changes' | 'messages'> | { readonly problem: string };
+
+/** The effects that a store has. */
+export type EffectRange = {
+  /** Identifies the store. A new one counts from 1 again. */
+  readonly storeId: string;
+  /** The place of the last effect; 0 if there was none yet. */
+  readonly last: number;
+  /** The place of the last effect that has been forgotten; 0 if all are known. Earlier ones may be known. */
+  readonly forgotten: number;
+};
 
 export type ListedEvent = Pick<StoredEvent, 'position' | 'provider' | 'id' | 'type' | 'object' | 'receivedAt'> & {
   readonly state: EventState;
@@ -73,8 +85,7 @@ export type InboxStore = {
   ) => Promise<{ readonly events: number; readonly parked: readonly StoredEvent[] }>;
   /** Returns the effects after a place in their sequence, in order. */
   readonly effectsAfter: (sequence: number, limit: number) => Promise<readonly Effect[]>;
-  /** Returns the place of the last effect; 0 if there was none yet. */
-  readonly lastSequence: () => Promise<number>;
+  readonly effectRange: () => Promise<EffectRange>;
   /** Returns the place up to which a consumer has read; undefined for one that has stored none. */
   readonly readCursor: (consumer: string) => Promise<number | undefined>;
   /** Stores the place up to which a consumer has read. A lower one than before is ignored. */

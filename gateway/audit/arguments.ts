@@ -10,8 +10,8 @@ import {
   type SelectionSetNode,
   valueFromASTUntyped,
 } from 'graphql';
+import type { ClientOperation } from '../execution/client-operation.ts';
 import { readCondition } from '../execution/conditions.ts';
-import type { ClientOperation } from '../execution/graph.ts';
 import { fragmentMap, responseName } from '../execution/selections.ts';
 
 /** A recorded value of an argument: a scalar or an enum value, or a list of them. */

@@ -3,7 +3,7 @@ import type { GraphQLFormattedError, GraphQLSchema } from 'graphql';
 import type { Log } from '../../runtime/log.ts';
 import { raceAbort } from '../../runtime/race-abort.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
-import type { ClientOperation } from '../execution/graph.ts';
+import type { ClientOperation } from '../execution/client-operation.ts';
 import { type AuditedField, createFieldReader, findUnknownArguments } from './arguments.ts';
 import { openAuditLog } from './log.ts';
 import { outcomesOf } from './outcomes.ts';

@@ -12,7 +12,7 @@ import { createSelectionTree } from './selection-tree.ts';
 import { type Fragments, isSelected } from './selections.ts';
 import { sortRepresentations } from './sort-representations.ts';
 import type { FetchTarget } from './steps.ts';
-import type { Representations, SubgraphClient, SubgraphError } from './subgraph-request.ts';
+import type { Representations, SubgraphClient, SubgraphError, SubgraphResponse } from './subgraph-request.ts';
 
 /** One execution of a program. */
 export type Run<Context> = {
@@ -27,6 +27,8 @@ export type Run<Context> = {
   /** Errors that caused no null. */
   readonly errors: SubgraphError[];
   readonly stale: StaleNote[];
+  /** The response of the subscribed subgraph to an event, in place of a fetch. Undefined for queries and mutations. */
+  readonly event?: Promise<SubgraphResponse> | undefined;
   /** Awaited before a response is processed, if responses are large. */
   readonly takeTurn?: (() => Promise<void> | undefined) | undefined;
 };

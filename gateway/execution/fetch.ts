@@ -30,7 +30,9 @@ export const compileFetch = <Context>(
 ): SendFetch<Context> => {
   const { subgraph, document, kind, operationName } = fetch;
   const fragments = fragmentMap(fragmentsIn(document));
-  const send = client.prepare({ query: queryOf(fetch), document, kind, operationName });
+  // What a subscription fetches first is in its event.
+  const send =
+    kind === 'subscription' ? undefined : client.prepare({ query: queryOf(fetch), document, kind, operationName });
   const targetOptions = { ...options, subgraph, fragments, encoding: client.encoding };
   const targets = fetch.targets.map((target) => createFetchTarget(targetOptions, target));
   const entityLists = new Set(fetch.targets.flatMap(({ entities }) => entities?.name ?? []));
@@ -74,15 +76,27 @@ export const compileFetch = <Context>(
   return (run) => {
     const collected = targets.map((target) => target.collect(run));
     if (collected.every(({ isEmpty }) => isEmpty)) return undefined;
-    const variables: Record<string, unknown> = {};
-    // `constructor` and the like are no variables, unless the client has sent them.
-    for (const name of fetch.variables)
-      if (Object.hasOwn(run.rawVariables, name) && run.rawVariables[name] !== undefined)
-        variables[name] = run.rawVariables[name];
     const representations = collected.flatMap(({ representations: one }) => one ?? []);
-    return send({ variables, representations }, run.context).then((response) => {
+    const request = { variables: variablesFor(fetch, run.rawVariables), representations };
+    const sent = send?.(request, run.context) ?? run.event ?? NO_EVENT;
+    return sent.then((response) => {
       const turn = run.takeTurn?.();
       return turn ? turn.then(() => receive(run, collected, response)) : receive(run, collected, response);
     });
   };
+};
+
+const NO_EVENT: Promise<SubgraphResponse> = Promise.resolve({ data: null });
+
+/** Returns the variables that a fetch uses, as the client sent them. */
+export const variablesFor = (
+  { variables: names }: Fetch,
+  sent: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> => {
+  const variables: Record<string, unknown> = {};
+  for (const name of names) {
+    // `constructor` and the like are no variables, unless the client has sent them.
+    if (Object.hasOwn(sent, name) && sent[name] !== undefined) variables[name] = sent[name];
+  }
+  return variables;
 };

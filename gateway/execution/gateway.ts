@@ -8,7 +8,9 @@ import type { EstimateLimits } from '../cost/estimate-limits.ts';
 import { createRunningValues } from '../cost/running-values.ts';
 import { createApolloPlanner } from '../planning/apollo-planner.ts';
 import type { Planner } from '../planning/planner.ts';
+import type { PreparedSubscription } from '../subscriptions/group.ts';
 import { type LoadedSupergraph, loadSupergraph, toSupergraphError } from '../supergraph/load-supergraph.ts';
+import type { ClientOperation, OperationInUse } from './client-operation.ts';
 import type { Explanation, PlanNode } from './explain.ts';
 import {
   type BeforeMutation,
@@ -16,17 +18,17 @@ import {
   type Graph,
   type GraphAuthorization,
   type GraphCallCosts,
-  type OnPlan,
-  type OperationInUse,
   type RequestDeadline,
 } from './graph.ts';
 import { findUnknownLabels } from './overrides.ts';
+import type { ExecutionResponse } from './program.ts';
+import type { OnPlan } from './programs.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
 
 type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway'];
 
 /** Receives information about an execution beyond its response, and controls it. */
-export type ExecutionTelemetry = {
+export type ExecutionTelemetry<Context> = {
   readonly stale: StaleNote[];
   /** The request's abort signal and deadline. */
   readonly options: RequestDeadline;
@@ -34,6 +36,8 @@ export type ExecutionTelemetry = {
   readonly trace?: { plan?: PlanNode | undefined } | undefined;
   /** Set for mutations only. */
   readonly beforeMutation?: BeforeMutation | undefined;
+  /** Receives the operation if it is a subscription. Undefined if the response cannot be a stream. */
+  readonly onSubscription?: ((prepared: PreparedSubscription<Context>) => void) | undefined;
   /** Set if the operation is only to be explained. Receives the explanation. */
   readonly explain?: { explanation?: Explanation | undefined } | undefined;
 };
@@ -87,7 +91,7 @@ type SchemaListener = Parameters<Gateway['onSchemaLoadOrUpdate']>[0];
  * `load` and updates throw SupergraphError if the supergraph cannot be served; after a failed update the previous version stays
  * active.
  */
-export const createCompiledGateway = <Context extends ExecutionTelemetry>(
+export const createCompiledGateway = <Context extends ExecutionTelemetry<Context>>(
   options: CompiledGatewayOptions<Context>,
 ): CompiledGateway => {
   const { supergraph, clientsOf, log } = options;
@@ -148,6 +152,27 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
     served = text;
   };
 
+  /** Prepares a subscription for the current version of the graph, and again when that has changed. */
+  const prepare = async (
+    graph: Graph<Context>,
+    operation: ClientOperation,
+    variables: Readonly<Record<string, unknown>>,
+    context: Context,
+    signal: AbortSignal | undefined,
+  ): Promise<PreparedSubscription<Context> | ExecutionResponse> => {
+    const subscription = await graph.subscribe(operation, variables, context, signal);
+    if (!('open' in subscription)) return subscription;
+    return {
+      subscription,
+      renew: async () => {
+        const next = current?.graph;
+        if (!next || next === graph) return undefined;
+        const errors = await next.validate(operation.document);
+        return errors.length > 0 ? { errors, stale: [] } : prepare(next, operation, variables, context, undefined);
+      },
+    };
+  };
+
   const executor: Awaited<ReturnType<Gateway['load']>>['executor'] = async (request) => {
     const graph = graphs.get(request.schema);
     if (!graph) throw new Error('The request refers to a schema version that was never loaded.');
@@ -158,6 +183,18 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
       variableDefinitions: request.operation.variableDefinitions ?? [],
       hash: request.queryHash,
     };
+    if (request.operation.operation === 'subscription' && context.onSubscription && !context.explain) {
+      const prepared = await prepare(
+        graph,
+        operation,
+        request.request.variables ?? {},
+        context,
+        context.options.signal,
+      );
+      if (!('renew' in prepared)) return { errors: toGraphQLErrors(prepared.errors) };
+      context.onSubscription(prepared);
+      return {};
+    }
     const { data, errors, stale, explain, isPersonal, explanation } = await graph.execute(
       operation,
       request.request.variables ?? {},
@@ -174,7 +211,7 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry>(
     if (context.trace) context.trace.plan = explain?.();
     return {
       ...(data !== undefined && { data }),
-      ...(errors.length > 0 && { errors: errors.map(toGraphQLError) }),
+      ...(errors.length > 0 && { errors: toGraphQLErrors(errors) }),
     };
   };
 
@@ -218,6 +255,6 @@ const warmUp = async <Context>(graph: Graph<Context>, operations: readonly Opera
   }
 };
 
-const toGraphQLError = (
-  error: GraphQLError | { message: string; path?: unknown; extensions?: unknown },
-): GraphQLError => (error instanceof GraphQLError ? error : new GraphQLError(error.message, error as object));
+/** Converts the errors of an execution, some of which are plain data. */
+export const toGraphQLErrors = (errors: ExecutionResponse['errors']): GraphQLError[] =>
+  errors.map((error) => (error instanceof GraphQLError ? error : new GraphQLError(error.message, error as object)));

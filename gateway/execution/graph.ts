@@ -1,17 +1,10 @@
-import {
-  type DocumentNode,
-  GraphQLError,
-  type GraphQLSchema,
-  getOperationAST,
-  parse,
-  type VariableDefinitionNode,
-} from 'graphql';
+import { isDeepStrictEqual } from 'node:util';
+import { type DocumentNode, type GraphQLError, type GraphQLSchema, getOperationAST, parse } from 'graphql';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { isDisconnected, raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import { toAbortError } from '../../subgraphs/kit/limits/timed-out.ts';
 import type { CallStatsRow } from '../../telemetry/call-stats-row.ts';
-import type { PlanEvent } from '../../telemetry/events.ts';
 import type { PlanCacheState } from '../../telemetry/state.ts';
 import { type AccessRule, readAccessRules } from '../auth/access-rules.ts';
 import type { OperationCost } from '../cost/calls.ts';
@@ -26,29 +19,25 @@ import type { RunningValues } from '../cost/running-values.ts';
 import { isLargeDocument } from '../planning/large-documents.ts';
 import type { Planner } from '../planning/planner.ts';
 import { validateDocument } from '../planning/validate.ts';
-import { type ConditionValues, conditionVariables, needsConditionValues } from './conditions.ts';
+import { type ClientOperation, kindOf, memoizeByOperation, nameOf, type OperationInUse } from './client-operation.ts';
 import { readEntityKeys } from './entity-keys.ts';
-import { createOverrides, type OverrideConditions, type OverrideOptions } from './overrides.ts';
-import { extractOperation, prepareOperation } from './prepare.ts';
-import { compile, type ExecutionResponse, type Program, type RequestVariables } from './program.ts';
-import { createProgramCache } from './program-cache.ts';
+import { findNullCondition, nullConditionError, outcomeUnknown, toErrorResponse } from './failed-execution.ts';
+import { createOverrides, type OverrideOptions } from './overrides.ts';
+import { extractOperation } from './prepare.ts';
+import type { ExecutionResponse, Program, RequestVariables } from './program.ts';
+import { createPrograms, type OnPlan } from './programs.ts';
 import { readRequirements } from './requirements.ts';
 import { fragmentMap } from './selections.ts';
-import { UnsupportedOperation } from './split.ts';
-import { fetchesOf, fragmentsIn, UnsupportedPlan } from './steps.ts';
-import type { SubgraphClient } from './subgraph-request.ts';
-import { findAccessRules, type IsAuthorized } from './unauthorized-fields.ts';
+import { fragmentsIn } from './steps.ts';
+import type {
+  SubgraphClient,
+  SubgraphEvent,
+  SubgraphResponse,
+  SubgraphSubscription,
+  SubscribeOptions,
+} from './subgraph-request.ts';
+import { findAccessRules } from './unauthorized-fields.ts';
 import { coerceVariables } from './variables.ts';
-import { withoutIntrospection } from './without-introspection.ts';
-
-/** A client's operation, without variable values. */
-export type ClientOperation = {
-  readonly document: DocumentNode;
-  readonly operationName: string | undefined;
-  readonly variableDefinitions: readonly VariableDefinitionNode[];
-  /** Hash of the document text. */
-  readonly hash: string;
-};
 
 /** Decides what the sender of a request may read. */
 export type GraphAuthorization<Context> = {
@@ -86,9 +75,6 @@ export type GraphOptions<Context> = {
   readonly callCosts: GraphCallCosts<Context>;
   readonly onPlan?: OnPlan<Context> | undefined;
 };
-
-/** Called when an operation has been planned and compiled, or could not be, for the request that came first. */
-export type OnPlan<Context> = (event: Omit<PlanEvent, 'type'>, context: Context) => void;
 
 /** The abort signal and the deadline of a request. */
 export type RequestDeadline = {
@@ -130,6 +116,24 @@ export type GraphCallCosts<Context> = Pick<OperationCallOptions, 'providerOf' | 
 
 type EndCalls = (wasExecuted: boolean) => readonly Readonly<CallStatsRow>[];
 
+/** A subscription of a version of the graph, which has not begun. */
+export type GraphSubscription<Context> = {
+  /** Equal for subscriptions with equal responses to every event, if they also have equal identities. */
+  readonly key: string;
+  /** Begins to receive events. Never rejects. */
+  readonly open: (options: SubscribeOptions<Context>) => Promise<SubgraphSubscription<Context>>;
+  /** Whether what subscribers may read depends on who they are. */
+  readonly hasRules: boolean;
+  /** Whether a subscriber may still read what it could when it subscribed, no more and no less. */
+  readonly isAuthorized: (context: Context) => Promise<boolean>;
+  /** Returns the response to an event. */
+  readonly execute: (
+    event: SubgraphEvent<Context>,
+    context: Context,
+    deadline: RequestDeadline,
+  ) => Promise<ExecutionResponse>;
+};
+
 /** One version of the graph: a supergraph and the programs of the operations in use. */
 export type Graph<Context> = {
   /** Validates a document. Returns no errors if it is valid. */
@@ -140,6 +144,15 @@ export type Graph<Context> = {
     context: Context,
     options?: ExecuteOptions,
   ) => Promise<ExecutionResponse>;
+  /**
+   * Prepares a subscription. Returns a response with errors if it cannot be opened. `signal` ends the preparation.
+   */
+  readonly subscribe: (
+    operation: ClientOperation,
+    variables: Readonly<Record<string, unknown>>,
+    context: Context,
+    signal: AbortSignal | undefined,
+  ) => Promise<GraphSubscription<Context> | ExecutionResponse>;
   /** Operations with a cached program, most recently used first. */
   readonly operations: () => OperationInUse[];
   /** Compiles the program of an operation of another version, unless it is invalid in this version. */
@@ -148,38 +161,27 @@ export type Graph<Context> = {
   readonly planCache: () => PlanCacheState;
 };
 
-/** An operation, and the keys of the access rules that a request with it did not satisfy. */
-export type OperationInUse = ClientOperation & { readonly unmet?: ReadonlySet<string> };
+/** An operation of a request that is ready to be executed. */
+type SelectedOperation<Context> = {
+  readonly operation: ClientOperation;
+  readonly program: Program<Context>;
+  readonly estimate: Estimate;
+  readonly variables: RequestVariables;
+  readonly rules: readonly AccessRule[];
+  /** The rules that the request does not satisfy. Undefined if it may read everything. */
+  readonly unmet: readonly AccessRule[] | undefined;
+};
+
+type CarryOutOptions = {
+  /** The event of a subscription. */
+  readonly event?: Promise<SubgraphResponse> | undefined;
+  /** Called immediately before the first fetch. */
+  readonly onStart?: (() => void) | undefined;
+};
 
 type EstimateFor = (variables: Readonly<Record<string, unknown>>) => Estimate;
 
-/** The cache entry of an operation. */
-type CachedProgram<Context> = {
-  readonly operation: OperationInUse;
-  /**
-   * The program; the response if the request may not read anything of the operation; or the names of the condition variables
-   * whose values select a program.
-   */
-  readonly program: Program<Context> | ExecutionResponse | readonly string[];
-  /** Approximate memory use, in bytes. */
-  readonly bytes: number;
-};
-
-/** What the program of an operation depends on, besides the operation. */
-type Variant = {
-  readonly overrides: OverrideConditions;
-  /** The operation's access rules that the request does not satisfy, in the order of the operation. */
-  readonly unmet: readonly AccessRule[];
-  /** The known values of variables in `@skip` and `@include`. */
-  readonly conditions?: ConditionValues | undefined;
-};
-
 const NO_RULES: readonly AccessRule[] = [];
-
-/** What an operation has been compiled to: its program, or the response to a request that may not read anything of it. */
-type Selected<Context> = Program<Context> | ExecutionResponse;
-
-const isNames = (program: CachedProgram<never>['program']): program is readonly string[] => Array.isArray(program);
 
 /** Estimates how long the expected calls would wait for permits now, by subgraph. */
 const forecastWaits = (
@@ -196,13 +198,18 @@ const forecastWaits = (
     }),
   );
 
-const NOTHING_FETCHED: ExecutionResponse = { data: null, errors: [], stale: [] };
+/** The response to a subscription of a subgraph that sends no events. */
+const WITHOUT_EVENTS: ExecutionResponse = {
+  errors: [
+    {
+      message: 'The service of this subscription sends no events to the gateway.',
+      extensions: { code: 'SUBSCRIPTIONS_UNAVAILABLE' },
+    },
+  ],
+  stale: [],
+};
 
-// Measured: 150 heavy queries with plans of 8.1 kB each took 474 kB each, for documents and functions, including those of
-// in-process subgraphs. The operation text, including comments, is added: every document retains its own.
-const BYTES_PER_PLAN_CHARACTER = 60;
-const BYTES_PER_TEXT_CHARACTER = 2;
-const BYTES_PER_ENTRY = 1_000;
+const NOTHING_FETCHED: ExecutionResponse = { data: null, errors: [], stale: [] };
 
 /** Number of values from which a response shares the thread with others by taking turns. */
 const LARGE_RESPONSE_VALUES = 500;
@@ -218,20 +225,23 @@ const DUE_MS_PER_VALUE = 0.05;
 
 /** Creates a version of the graph. Operations are planned and compiled on first use. */
 export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Context> => {
-  const { apiSchema, supergraphSchema, supergraphSdl, clientOf, planner } = options;
+  const { apiSchema, supergraphSchema, supergraphSdl, planner } = options;
   const { estimateLimits, turns, runningValues, introspection, authorization, callCosts } = options;
   const supergraph = parse(supergraphSdl, { noLocation: true });
   const requirements = readRequirements(supergraph, supergraphSchema);
-  const { requiredBy } = requirements;
-  const keysOf = readEntityKeys(supergraph);
   const accessRules = authorization && readAccessRules(supergraph, supergraphSchema);
   const costs = readCostDirectives(supergraph);
   const introspectionSize = measureIntrospection(apiSchema);
   const limits = { ...estimateLimits, maxIntrospected: introspectionSize.limit };
-  const decideOverrides = createOverrides(supergraph, requirements.fieldNames, options.overrides);
-  const programs = createProgramCache<CachedProgram<Context>>({
-    maxEntries: options.maxPrograms,
-    maxBytes: options.maxProgramBytes,
+  const programs = createPrograms<Context>({
+    ...options,
+    requirements,
+    requiredBy: requirements.requiredBy,
+    keysOf: readEntityKeys(supergraph),
+    accessRules,
+    rejects: authorization?.rejects ?? false,
+    decideOverrides: createOverrides(supergraph, requirements.fieldNames, options.overrides),
+    callCosts: { ...callCosts, costDirectives: costs, assumedListSize: estimateLimits.assumedListSize },
   });
 
   // Also for operations that are rejected again and again, for which nothing else is cached.
@@ -248,77 +258,6 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     accessRules ? findAccessRules(apiSchema, accessRules, extractOperation(document, operationName)) : [],
   );
 
-  const compileProgram = async (
-    operation: ClientOperation,
-    { overrides, unmet, conditions }: Variant,
-  ): Promise<CachedProgram<Context>> => {
-    const { document, operationName } = operation;
-    const textBytes = BYTES_PER_ENTRY + (document.loc?.source.body.length ?? 0) * BYTES_PER_TEXT_CHARACTER;
-    const inUse = { ...operation, unmet: new Set(unmet.map(({ key }) => key)) };
-    if (unmet.length > 0 && !conditions) {
-      // Only a selected field can be unauthorized.
-      const variables = conditionVariables(extractOperation(document, operationName));
-      if (variables.length > 0) return { operation: inUse, bytes: textBytes, program: variables };
-    }
-    let turn = turns.take();
-    if (turn) await turn;
-    const isAuthorized: IsAuthorized = (typename, field) =>
-      accessRules?.ofField(typename, field).every((rule) => !unmet.includes(rule)) ?? true;
-    const prepared = prepareOperation(apiSchema, requirements, document, operationName, {
-      conditions,
-      ...(unmet.length > 0 && { isAuthorized }),
-    });
-    const { unauthorized } = prepared;
-    if (prepared.parts.length === 0 || (authorization?.rejects && unauthorized.length > 0)) {
-      return { operation: inUse, bytes: textBytes, program: { data: null, errors: unauthorized, stale: [] } };
-    }
-    const plans = await Promise.all(
-      prepared.parts.map((part) => planner.plan(withoutIntrospection(part), overrides.values)),
-    );
-    turn = turns.take();
-    if (turn) await turn;
-    const steps = plans.map(({ step }) => step);
-    const planCharacters = plans.reduce((sum, { characters }) => sum + characters, 0);
-    const bytes = planCharacters * BYTES_PER_PLAN_CHARACTER + textBytes;
-    const needsValues =
-      !conditions &&
-      prepared.parts.some((part) => needsConditionValues(part, steps.flatMap(fetchesOf), requirements.keyFieldNames));
-    if (needsValues) {
-      const variables = prepared.parts.flatMap(conditionVariables).map(prepared.clientVariable);
-      return { operation: inUse, bytes, program: [...new Set(variables)] };
-    }
-    turn = turns.take();
-    if (turn) await turn;
-    const callCosts = { ...options.callCosts, costDirectives: costs, assumedListSize: estimateLimits.assumedListSize };
-    const sources = { apiSchema, supergraphSchema, requiredBy, keysOf, clientOf, callCosts };
-    const program = await compile({ ...sources, prepared, steps, takeTurn: () => turns.take() });
-    return { operation: inUse, bytes, program };
-  };
-
-  /** Compiles the program of an operation for the request that came first. */
-  const compileFirst = async (
-    operation: ClientOperation,
-    variant: Variant,
-    context: Context,
-  ): Promise<CachedProgram<Context>> => {
-    const startedAt = monotonicNow();
-    const announce = (isFailed: boolean) =>
-      options.onPlan?.({ isFailed, startedAt, durationMs: monotonicNow() - startedAt }, context);
-    try {
-      const compiled = await compileProgram(operation, variant);
-      announce(false);
-      return compiled;
-    } catch (error) {
-      announce(true);
-      throw error;
-    }
-  };
-
-  const keyOf = ({ operationName = '', hash }: ClientOperation): string => `${operationName} ${hash}`;
-
-  const variantKey = (operation: ClientOperation, { overrides, unmet }: Variant): string =>
-    `${keyOf(operation)} ${overrides.key}${unmet.map((rule) => ` ${rule.key}`).join('')}`;
-
   /** Returns the estimate of an operation. Throws a GraphQLError if it exceeds the limits. */
   const estimateWithinLimits = (operation: ClientOperation, { coerced }: RequestVariables): Estimate => {
     const estimate = estimateFor(operation)(coerced);
@@ -326,44 +265,19 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     return estimate;
   };
 
-  /** Returns an operation's program, or a promise of it if it must be planned and compiled first. */
-  const programFor = (
-    operation: ClientOperation,
-    { coerced }: RequestVariables,
-    unmet: readonly AccessRule[],
-    context: Context,
-  ): Selected<Context> | Promise<Selected<Context>> => {
-    const overrides = decideOverrides(operation.document);
-    const key = variantKey(operation, { overrides, unmet });
-    const cached = programs.get(key)?.program;
-    if (cached && !isNames(cached)) return cached;
-    const compileFor = async (): Promise<Selected<Context>> => {
-      const { program } = await programs.getOrCompile(key, () =>
-        compileFirst(operation, { overrides, unmet }, context),
-      );
-      if (!isNames(program)) return program;
-      const conditions = Object.fromEntries(program.map((name) => [name, coerced[name]]));
-      const specialized = await programs.getOrCompile(`${key} ${JSON.stringify(conditions)}`, () =>
-        compileFirst(operation, { overrides, unmet, conditions }, context),
-      );
-      return specialized.program as Selected<Context>;
-    };
-    return compileFor();
-  };
-
   const run = async (
     program: Program<Context>,
     { values, introspected }: Estimate,
     variables: RequestVariables,
     context: Context,
-    { signal, deadlineAt }: RequestDeadline,
+    { signal, deadlineAt, event }: RequestDeadline & Pick<CarryOutOptions, 'event'>,
     onStart: () => void,
   ): Promise<ExecutionResponse> => {
     const totalValues = values + introspected;
     const createBudget = () => createResponseBudget(options.maxAnswerValues, deadlineAt);
     if (totalValues < LARGE_RESPONSE_VALUES) {
       onStart();
-      return program.execute(variables, context, { createBudget });
+      return program.execute(variables, context, { createBudget, event });
     }
     const release = await runningValues.reserve(totalValues, signal);
     onStart();
@@ -377,7 +291,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
             if (hasLeft()) throw signal?.reason;
           });
     try {
-      return await program.execute(variables, context, { takeTurn, createBudget });
+      return await program.execute(variables, context, { takeTurn, createBudget, event });
     } finally {
       release();
     }
@@ -401,130 +315,132 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       : validateDocument(apiSchema, document, { introspection });
   };
 
+  /** Reads a request's variables, and selects its program. Returns a response if there is nothing to execute. */
+  const select = async (
+    operation: ClientOperation,
+    raw: Readonly<Record<string, unknown>>,
+    context: Context,
+    signal: AbortSignal | undefined,
+  ): Promise<SelectedOperation<Context> | ExecutionResponse> => {
+    const { variableDefinitions } = operation;
+    const { errors, coerced } = coerceVariables(apiSchema, variableDefinitions, raw, { suggestions: introspection });
+    if (errors) return { errors, stale: [] };
+    const nullVariable = findNullCondition(operation, coerced);
+    if (nullVariable !== undefined) throw nullConditionError(nullVariable);
+    const variables = { raw, coerced };
+    const estimate = estimateWithinLimits(operation, variables);
+    const rules = authorization ? rulesFor(operation) : NO_RULES;
+    const found = rules.length > 0 ? authorization?.findUnmet(rules, nameOf(operation), context) : undefined;
+    const unmet = found instanceof Promise ? await raceAbort(found, signal) : found;
+    const pending = programs.programFor(operation, variables, unmet ?? NO_RULES, context);
+    const program = pending instanceof Promise ? await raceAbort(pending, signal) : pending;
+    return 'execute' in program ? { operation, program, estimate, variables, rules, unmet } : program;
+  };
+
+  const inputOf = ({ program, variables }: SelectedOperation<Context>, context: Context): EstimateInput => ({
+    ...callCosts.inputOf(context),
+    variables: program.planVariables(variables),
+  });
+
+  /** Executes a selected operation within its budgets, and measures what it costs. */
+  const carryOut = async (
+    selected: SelectedOperation<Context>,
+    context: Context,
+    { deadline = {}, beforeMutation, event, onStart }: ExecuteOptions & CarryOutOptions,
+  ): Promise<ExecutionResponse> => {
+    const { operation, program, estimate, variables } = selected;
+    const isMutation = kindOf(operation) === 'mutation';
+    const input = inputOf(selected, context);
+    const cost = program.calls.estimate(input);
+    const beginning = callCosts.begin(cost, context, { isMutation });
+    const endCalls = beginning instanceof Promise ? await beginning : beginning;
+    let response: ExecutionResponse | undefined;
+    let hasStarted = false;
+    try {
+      if (beforeMutation) await beforeMutation(operation, variables.coerced);
+      // Nothing has started yet, so no part of a mutation has been executed.
+      deadline.signal?.throwIfAborted();
+      response = await run(program, estimate, variables, context, { ...deadline, event }, () => {
+        hasStarted = true;
+        onStart?.();
+      });
+    } finally {
+      const rows = endCalls(hasStarted);
+      // A failure tells nothing of the usual costs.
+      if (response?.errors.length === 0) record(program, input, rows, response.data);
+    }
+    return selected.unmet ? { ...response, isPersonal: true } : response;
+  };
+
   return {
     validate,
-    execute: async (operation, raw, context, { beforeMutation, isExplained, deadline = {} } = {}) => {
-      const { signal } = deadline;
-      const { variableDefinitions } = operation;
-      const { errors, coerced } = coerceVariables(apiSchema, variableDefinitions, raw, { suggestions: introspection });
-      if (errors) return { errors, stale: [] };
-      const nullVariable = findNullCondition(operation, coerced);
-      if (nullVariable !== undefined) return toErrorResponse(nullConditionError(nullVariable));
-      const variables = { raw, coerced };
+    execute: async (operation, raw, context, options = {}) => {
+      const { signal } = options.deadline ?? {};
       let hasStarted = false;
       try {
-        const estimate = estimateWithinLimits(operation, variables);
-        const rules = authorization ? rulesFor(operation) : NO_RULES;
-        const found = rules.length > 0 ? authorization?.findUnmet(rules, nameOf(operation), context) : undefined;
-        const unmet = found instanceof Promise ? await raceAbort(found, signal) : found;
-        const pending = programFor(operation, variables, unmet ?? NO_RULES, context);
-        const program = pending instanceof Promise ? await raceAbort(pending, signal) : pending;
-        if (!('execute' in program)) return program;
-        const input = { ...callCosts.inputOf(context), variables: program.planVariables(variables) };
-        if (isExplained) {
-          const cost = program.calls.estimateNow(input);
+        const selected = await select(operation, raw, context, signal);
+        if (!('program' in selected)) return selected;
+        if (options.isExplained) {
+          const { program, estimate } = selected;
+          const cost = program.calls.estimateNow(inputOf(selected, context));
           const waits = forecastWaits(cost, callCosts.providerOf);
           return {
             ...NOTHING_FETCHED,
             explanation: { cost, objects: estimate.objects, plan: program.explain(), waits },
           };
         }
-        const cost = program.calls.estimate(input);
-        const beginning = callCosts.begin(cost, context, { isMutation: isMutation(operation) });
-        const endCalls = beginning instanceof Promise ? await beginning : beginning;
-        let response: ExecutionResponse | undefined;
-        try {
-          if (beforeMutation) await beforeMutation(operation, coerced);
-          // Nothing has started yet, so no part of a mutation has been executed.
-          signal?.throwIfAborted();
-          response = await run(program, estimate, variables, context, deadline, () => {
-            hasStarted = true;
-          });
-        } finally {
-          const rows = endCalls(hasStarted);
-          // A failure tells nothing of the usual costs.
-          if (response?.errors.length === 0) record(program, input, rows, response.data);
-        }
-        return unmet ? { ...response, isPersonal: true } : response;
+        const onStart = () => {
+          hasStarted = true;
+        };
+        return await carryOut(selected, context, { ...options, onStart });
       } catch (error) {
-        if (hasStarted && isMutation(operation)) return outcomeUnknown();
-        return toErrorResponse(signal?.aborted && error === signal.reason ? toAbortError(signal) : error);
+        if (hasStarted && kindOf(operation) === 'mutation') return outcomeUnknown();
+        return toFailure(error, signal);
+      }
+    },
+    subscribe: async (operation, raw, context, signal) => {
+      try {
+        const selected = await select(operation, raw, context, signal);
+        if (!('program' in selected)) return selected;
+        const { program, variables, rules, unmet = NO_RULES } = selected;
+        const { subscribe } = program;
+        if (!subscribe) return WITHOUT_EVENTS;
+        const keys = unmet.map(({ key }) => key);
+        return {
+          key: JSON.stringify([operation.operationName, operation.hash, variables.coerced, keys]),
+          hasRules: rules.length > 0,
+          open: (options) => subscribe(variables, context, options),
+          isAuthorized: async (other) => {
+            const found =
+              rules.length > 0 ? await authorization?.findUnmet(rules, nameOf(operation), other) : undefined;
+            return isDeepStrictEqual(
+              (found ?? NO_RULES).map(({ key }) => key),
+              keys,
+            );
+          },
+          execute: async (event, eventContext, deadline) => {
+            try {
+              return await carryOut(selected, eventContext, { deadline, event: event.respond(eventContext) });
+            } catch (error) {
+              return toFailure(error, deadline.signal);
+            }
+          },
+        };
+      } catch (error) {
+        return toFailure(error, signal);
       }
     },
     planCache: programs.state,
-    operations: () => [
-      ...new Map(
-        [...programs.entries()].map(({ operation }) => [
-          [keyOf(operation), ...(operation.unmet ?? [])].join(' '),
-          operation,
-        ]),
-      ).values(),
-    ],
+    operations: programs.operations,
     warm: async (operation) => {
       if ((await validate(operation.document)).length > 0) return;
-      const unmet = rulesFor(operation).filter(({ key }) => operation.unmet?.has(key));
-      const variant = { overrides: decideOverrides(operation.document), unmet };
-      await programs.getOrCompile(variantKey(operation, variant), () => compileProgram(operation, variant));
+      await programs.warm(
+        operation,
+        rulesFor(operation).filter(({ key }) => operation.unmet?.has(key)),
+      );
     },
   };
 };
 
-/** Caches a function of an operation for as long as its document is in use. */
-const memoizeByOperation = <Value>(compute: (document: DocumentNode, operationName: string | undefined) => Value) => {
-  const cache = new WeakMap<DocumentNode, Map<string | undefined, Value>>();
-  return ({ document, operationName }: ClientOperation): Value => {
-    const known = cache.get(document)?.get(operationName);
-    if (known !== undefined) return known;
-    const value = compute(document, operationName);
-    const ofDocument = cache.get(document) ?? new Map<string | undefined, Value>();
-    cache.set(document, ofDocument.set(operationName, value));
-    return value;
-  };
-};
-
-/** Returns a variable of `@skip` or `@include` that is null. The specification allows null if the variable has a default. */
-const findNullCondition = (
-  { document }: ClientOperation,
-  coerced: Readonly<Record<string, unknown>>,
-): string | undefined =>
-  Object.values(coerced).includes(null)
-    ? conditionVariables(document).find((name) => coerced[name] === null)
-    : undefined;
-
-const nullConditionError = (variable: string): GraphQLError =>
-  new GraphQLError(`Variable "$${variable}" must not be null where @skip or @include depends on it.`, {
-    extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } },
-  });
-
-const nameOf = ({ document, operationName }: ClientOperation): string | undefined =>
-  getOperationAST(document, operationName)?.name?.value;
-
-const isMutation = ({ document, operationName }: ClientOperation): boolean =>
-  getOperationAST(document, operationName)?.operation === 'mutation';
-
-/** The response to a mutation that was sent but whose result could not be assembled. */
-const outcomeUnknown = (): ExecutionResponse => ({
-  errors: [
-    {
-      message: 'The outcome of the mutation is unknown: its response could not be assembled. Check before you retry.',
-      extensions: { code: 'UPSTREAM_OUTCOME_UNKNOWN' },
-    },
-  ],
-  stale: [],
-});
-
-/** The response to an operation that cannot be compiled. Rethrows internal errors. */
-const toErrorResponse = (error: unknown): ExecutionResponse => {
-  const errorResponse = (message: string, code: string): ExecutionResponse => ({
-    errors: [{ message, extensions: { code } }],
-    stale: [],
-  });
-  if (error instanceof GraphQLError) return { errors: [error], stale: [] };
-  if (error instanceof UnsupportedOperation || error instanceof UnsupportedPlan) {
-    return errorResponse(error.message, 'OPERATION_UNRESOLVABLE');
-  }
-  // The planner and the compiler are recursive. V8's stack overflows at about a thousand levels.
-  if (error instanceof RangeError)
-    return errorResponse('The operation is nested too deeply.', 'GRAPHQL_VALIDATION_FAILED');
-  throw error;
-};
+const toFailure = (error: unknown, signal: AbortSignal | undefined): ExecutionResponse =>
+  toErrorResponse(signal?.aborted && error === signal.reason ? toAbortError(signal) : error);

@@ -5,8 +5,8 @@ import { createOperationCalls, type OperationCallCosts, type OperationCallOption
 import type { ResponseBudget } from '../cost/response-budget.ts';
 import { createClientErrorMapper } from './client-errors.ts';
 import type { Data } from './data.ts';
-import { type Explanation, explainPlan, type PlanNode } from './explain.ts';
-import { compileFetch, type SendFetch } from './fetch.ts';
+import { type Explanation, explainPlan, type PlanNode, queryOf } from './explain.ts';
+import { compileFetch, type SendFetch, variablesFor } from './fetch.ts';
 import type { FetchOptions } from './fetch-target.ts';
 import { joinFetches } from './join-fetches.ts';
 import { mergeParts } from './merge-parts.ts';
@@ -17,7 +17,13 @@ import { createRunner, type ProgramRun } from './schedule.ts';
 import { collectFields, isSelected } from './selections.ts';
 import { createShape, type Shaping } from './shape.ts';
 import { type Fetch, fetchesOf, type Step } from './steps.ts';
-import type { SubgraphClient, SubgraphError } from './subgraph-request.ts';
+import type {
+  SubgraphClient,
+  SubgraphError,
+  SubgraphResponse,
+  SubgraphSubscription,
+  SubscribeOptions,
+} from './subgraph-request.ts';
 import { isRemoved } from './unauthorized-fields.ts';
 
 type Variables = Readonly<Record<string, unknown>>;
@@ -54,6 +60,14 @@ export type Program<Context> = {
     context: Context,
     controls: ExecutionControls,
   ) => Promise<ExecutionResponse>;
+  /** Subscribes to the events of a subscription. Undefined for queries and mutations. */
+  readonly subscribe:
+    | ((
+        variables: RequestVariables,
+        context: Context,
+        options: SubscribeOptions<Context>,
+      ) => Promise<SubgraphSubscription<Context>>)
+    | undefined;
   /** Returns the input of `calls` for the variables of a request. */
   readonly planVariables: (variables: RequestVariables) => Variables;
   /** The provider calls of the operation. */
@@ -66,6 +80,8 @@ export type Program<Context> = {
 export type ExecutionControls = {
   /** Called and awaited before each long stretch of synchronous work. Undefined if the response is small. */
   readonly takeTurn?: (() => Promise<void> | undefined) | undefined;
+  /** The event of a subscription for which it is executed. */
+  readonly event?: Promise<SubgraphResponse> | undefined;
   /** Creates the budget of the response just before it is shaped. */
   readonly createBudget: () => ResponseBudget;
 };
@@ -105,7 +121,7 @@ export const compile = async <Context>(options: CompileOptions<Context>): Promis
   const toClientPath = createClientPathMapper(prepared, fetches);
   const toClientErrors = createClientErrorMapper(prepared, toClientPath);
 
-  const execute: Program<Context>['execute'] = async (requestVariables, context, { takeTurn, createBudget }) => {
+  const execute: Program<Context>['execute'] = async (requestVariables, context, { takeTurn, createBudget, event }) => {
     let turn: Promise<void> | undefined;
     const rawVariables = renameVariables(requestVariables.raw);
     const variables = renameVariables(requestVariables.coerced);
@@ -123,6 +139,7 @@ export const compile = async <Context>(options: CompileOptions<Context>): Promis
         errors: [],
         stale: [],
         shared: new Map(),
+        event,
         takeTurn,
       };
     });
@@ -165,7 +182,13 @@ export const compile = async <Context>(options: CompileOptions<Context>): Promis
     fragments,
     steps,
   });
-  return { execute, calls, explain, planVariables: ({ coerced }) => renameVariables(coerced) };
+  const source = fetches.find(({ kind }) => kind === 'subscription');
+  const open = source && clientOf(source.subgraph).prepareSubscription?.({ ...source, query: queryOf(source) });
+  const subscribe: Program<Context>['subscribe'] =
+    open &&
+    (({ raw }, context, subscribeOptions) =>
+      open({ variables: variablesFor(source, renameVariables(raw)) }, context, subscribeOptions));
+  return { execute, subscribe, calls, explain, planVariables: ({ coerced }) => renameVariables(coerced) };
 };
 
 const errorResponse = (message: string, code: string): ExecutionResponse => ({

@@ -52,7 +52,7 @@ const coordinatesOf = (schema: GraphQLSchema, types: TypeInfo, field: string): s
  * Splits an operation so that within each part no two fields of a type require a field with different arguments.
  *
  * A subgraph receives a required value under the field's name, so it can receive only one. Selections without such a
- * requirement are in every part, to keep the objects' keys and the client's order. Throws UnsupportedOperation for a mutation.
+ * requirement are in every part, to keep the objects' keys and the client's order. Throws UnsupportedOperation for a mutation or a subscription.
  */
 export const split = (schema: GraphQLSchema, document: DocumentNode, selected: SelectedCalls): DocumentNode[] => {
   const parts: Map<string, string>[] = [];
@@ -66,9 +66,10 @@ export const split = (schema: GraphQLSchema, document: DocumentNode, selected: S
     parts[index] = new Map([...(parts[index] ?? []), ...calls]);
   }
   if (parts.length <= 1) return [document];
-  if (operationIn(document).operation === 'mutation') {
+  const { operation } = operationIn(document);
+  if (operation !== 'query') {
     throw new UnsupportedOperation(
-      'The mutation selects fields that require one value with different arguments. Select them in two requests.',
+      `The ${operation} selects fields that require one value with different arguments. Select them in two requests.`,
     );
   }
   const types = new TypeInfo(schema);

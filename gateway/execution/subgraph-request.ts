@@ -42,6 +42,38 @@ export type SubgraphResponse = {
   readonly stale?: readonly StaleNote[] | undefined;
 };
 
+/** An event of a subscription. */
+export type SubgraphEvent<Context> = {
+  /** The place after which the subscription can be continued. Undefined if the subgraph has no such places. */
+  readonly eventId: string | undefined;
+  /** When the change was reported, in milliseconds since 1970, if that is known. */
+  readonly receivedAt: number | undefined;
+  /** Returns what the subscription selects of the event. Never rejects. */
+  readonly respond: (context: Context) => Promise<SubgraphResponse>;
+};
+
+/** Controls of a subscription to a subgraph. */
+export type SubscribeOptions<Context> = {
+  /** The id of the event after which to begin. Default: now. */
+  readonly after: string | undefined;
+  /** Ends the subscription. */
+  readonly signal: AbortSignal;
+  /** Creates the context of one event. */
+  readonly createContext: () => Context;
+};
+
+/** A subscription that has begun, or the reasons why it has not. */
+export type SubgraphSubscription<Context> =
+  | {
+      /** The place from which it begins. Undefined if the subgraph has no places. */
+      readonly place: string | undefined;
+      readonly events: AsyncIterable<SubgraphEvent<Context>>;
+    }
+  | readonly SubgraphError[];
+
+/** The subgraph has ended a subscription, or failed. */
+export class SubscriptionLost extends Error {}
+
 /** Sends requests to one subgraph. `Context` holds the state of one client request. */
 export type SubgraphClient<Context> = {
   /** The encoding in which it takes representations. */
@@ -50,4 +82,15 @@ export type SubgraphClient<Context> = {
   readonly prepare: (
     operation: SubgraphOperation,
   ) => (request: SubgraphRequest, context: Context) => Promise<SubgraphResponse>;
+  /**
+   * Prepares a subscription. Undefined if the subgraph sends no events. The returned function never rejects. Reading its events throws EventsExpired if there are none after
+   * the given place, and SubscriptionLost if the subgraph ends or fails.
+   */
+  readonly prepareSubscription?: (
+    operation: SubgraphOperation,
+  ) => (
+    request: Pick<SubgraphRequest, 'variables'>,
+    context: Context,
+    options: SubscribeOptions<Context>,
+  ) => Promise<SubgraphSubscription<Context>>;
 };

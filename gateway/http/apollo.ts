@@ -22,7 +22,8 @@ import type { GatewayConfig } from '../config.ts';
 import type { SpendingGuard } from '../cost/calls.ts';
 import type { ProviderCosts } from '../cost/estimate-calls.ts';
 import { createMeasurements } from '../cost/measurements.ts';
-import { createCompiledGateway, type SupergraphSource } from '../execution/gateway.ts';
+import { createCompiledGateway, type SupergraphSource, toGraphQLErrors } from '../execution/gateway.ts';
+import type { ExecutionResponse } from '../execution/program.ts';
 import type { Transports } from '../transports/transport.ts';
 import { withFetchEvents } from '../transports/with-fetch-events.ts';
 import { beginCalls } from './begin-calls.ts';
@@ -64,6 +65,8 @@ export type GraphPipeline = {
   readonly apollo: ApolloServer<RequestContext>;
   /** Returns the current public schema as SDL. */
   readonly schemaText: () => string;
+  /** Converts the errors of an execution to their public form. */
+  readonly toClientErrors: (errors: ExecutionResponse['errors']) => GraphQLFormattedError[];
 };
 
 /** Creates and starts the GraphQL pipeline: the supergraph behind Apollo Server. */
@@ -126,6 +129,10 @@ export const createApollo = async ({
     signalOf: ({ options }) => options.signal,
   });
   const errorTraces = createErrorTraces<RequestContext>();
+  const formatError = (error: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError =>
+    config.subgraphErrors !== 'bundled' && isSubgraphError(error)
+      ? error
+      : toClientError(error, thrown, errorTraces.logFor(log, thrown));
   const apollo = new ApolloServer<RequestContext>({
     gateway,
     logger: log,
@@ -133,10 +140,7 @@ export const createApollo = async ({
     ...documents.options,
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
-    formatError: (error, thrown) =>
-      config.subgraphErrors !== 'bundled' && isSubgraphError(error)
-        ? error
-        : toClientError(error, thrown, errorTraces.logFor(log, thrown)),
+    formatError,
     cache,
     persistedQueries: { cache: withSafelistedOperations(safelist, cache) },
     plugins: [
@@ -164,7 +168,11 @@ export const createApollo = async ({
     }),
   });
   await apollo.start();
-  return { apollo, schemaText: () => (schema ? `${printSchema(lexicographicSortSchema(schema))}\n` : '') };
+  return {
+    apollo,
+    schemaText: () => (schema ? `${printSchema(lexicographicSortSchema(schema))}\n` : ''),
+    toClientErrors: (errors) => toGraphQLErrors(errors).map((error) => formatError(error.toJSON(), error)),
+  };
 };
 
 const SANDBOX = {
@@ -176,22 +184,27 @@ const SANDBOX = {
 // Apollo Server leaves both checks to the executor, which would report them with other codes than Apollo Server's own.
 const requireOperation: ApolloServerPlugin<RequestContext> = {
   requestDidStart: async () => ({
-    didResolveOperation: async ({ operation, request }) => {
+    didResolveOperation: async ({ operation, request, contextValue: { onSubscription, explain } }) => {
       if (!operation) {
         const message = request.operationName
           ? 'The document has no operation with that name.'
           : 'The document has several operations. Select one with operationName.';
         throw badRequest(message, ApolloServerErrorCode.OPERATION_RESOLUTION_FAILURE);
       }
-      if (operation.operation === 'subscription') {
-        throw badRequest('Subscriptions are not supported.', ApolloServerErrorCode.GRAPHQL_VALIDATION_FAILED);
-      }
+      if (operation.operation === 'subscription' && !onSubscription && !explain) throw streamRequired();
     },
   }),
 };
 
-const badRequest = (message: string, code: string): GraphQLError =>
-  new GraphQLError(message, { extensions: { code, http: { status: 400 } } });
+const badRequest = (message: string, code: string, status = 400): GraphQLError =>
+  new GraphQLError(message, { extensions: { code, http: { status } } });
+
+const streamRequired = (): GraphQLError =>
+  badRequest(
+    'The response to a subscription is a stream. Accept text/event-stream or multipart/mixed;subscriptionSpec=1.0, or use a WebSocket.',
+    ApolloServerErrorCode.BAD_REQUEST,
+    406,
+  );
 
 /** Returns whether an error came from a subgraph. The gateway sets `serviceName` on errors that are already safe for clients. */
 const isSubgraphError = ({ extensions }: GraphQLFormattedError): boolean => extensions?.['serviceName'] !== undefined;

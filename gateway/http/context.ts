@@ -14,6 +14,7 @@ import type { Plan } from '../cost/plans.ts';
 import type { ExceededBudget } from '../cost/spending-guard.ts';
 import type { Explanation } from '../execution/explain.ts';
 import type { BeforeMutation } from '../execution/graph.ts';
+import type { PreparedSubscription } from '../subscriptions/group.ts';
 import type { Reply } from '../transports/graphql-reply.ts';
 import { createTrace, type Trace } from '../transports/trace.ts';
 
@@ -63,6 +64,8 @@ export type RequestContext = {
   beforeMutation: BeforeMutation | undefined;
   /** Called when the operation has its response. Requests without an operation are refused before. */
   readonly onOperation: () => void;
+  /** Receives the operation if it is a subscription. Undefined if the response cannot be a stream. */
+  readonly onSubscription: ((prepared: PreparedSubscription<RequestContext>) => void) | undefined;
   /** Set if the operation is only to be explained. Receives the explanation. */
   readonly explain: { explanation?: Explanation | undefined } | undefined;
   /**
@@ -96,6 +99,7 @@ export const createRequestContext = (
     | 'setHeader'
     | 'fetched'
     | 'onOperation'
+    | 'onSubscription'
     | 'explain'
   >,
 ): RequestContext => {

@@ -15,7 +15,6 @@ import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
 import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
-import { type OperationOptions, readOptions } from '../../subgraphs/kit/protocol/options.ts';
 import type { Tenants } from '../../subgraphs/kit/tenants.ts';
 import { createRequestLog } from '../../telemetry/request-log.ts';
 import type { ReadReport } from '../../telemetry/start.ts';
@@ -30,15 +29,18 @@ import { createAuthorizer } from '../auth/authorizer.ts';
 import { loadPolicies } from '../auth/policies.ts';
 import { chooseTenant } from '../auth/tenant.ts';
 import { type Admitted, rateLimitHeaders } from '../cost/client-limits.ts';
-import { createFetchedBytes } from '../cost/fetched-bytes.ts';
 import { RATE_LIMIT_HEADERS } from '../cost/rate-limit-headers.ts';
 import type { StartedGateway } from '../started-gateway.ts';
+import { streamTypeFor } from '../subscriptions/stream.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { openClientLimits, unlimited } from './client-limits.ts';
-import { createRequestContext, type RequestContext } from './context.ts';
+import type { RequestContext } from './context.ts';
 import { toReachableUrl } from './reachable-url.ts';
+import { type Arrival, createRequestContexts, EXPLAIN_HEADER, pick } from './request-contexts.ts';
 import { createSafelistGuard, hasInvalidHash, readRequestedOperation, readSafelist } from './safelist.ts';
 import { addLandingPageHeaders, registerPages } from './static-pages.ts';
+import { createStreamHandler } from './streams.ts';
+import { createGatewaySubscriptions } from './subscriptions.ts';
 import { registerWebhooks, type Webhooks } from './webhooks.ts';
 
 export type GatewayServer = {
@@ -122,7 +124,7 @@ const openGatewayServer = async (
   const turns = createTurnQueue();
   const clientLimits = await openClientLimits({ config, supergraph: options.supergraph, redis, log });
   opened.push(async () => clientLimits.close());
-  const { apollo, schemaText } = await createApollo({
+  const { apollo, schemaText, toClientErrors } = await createApollo({
     ...options,
     turns,
     cache,
@@ -136,6 +138,8 @@ const openGatewayServer = async (
     ? createReadiness(config.readiness, statusSources.report)
     : () => ({});
   const details = () => ({ ...health(), ...audit?.health(), ...readiness() });
+  // Before the grace period, which they would wait out.
+  let endSubscriptions = (): void => {};
   const { app, status, listen, close } = createHttpApp({
     log,
     shutdownDelayMs: config.shutdownDelayMs,
@@ -145,6 +149,7 @@ const openGatewayServer = async (
     hosts: config.hosts,
     turns,
     // Anybody may ask for it. The admin endpoints have the details.
+    onStopping: () => endSubscriptions(),
     health: config.isProduction ? () => publicHealth(config.readiness, readiness) : details,
     onResponse: telemetry.hears('http.request')
       ? (exchange) => telemetry.emit({ type: 'http.request', ...exchange })
@@ -180,7 +185,7 @@ const openGatewayServer = async (
     maxAge: 86_400,
     ...(config.clientLimits && { exposedHeaders: RATE_LIMIT_HEADERS }),
   });
-  const openFetchedBytes = createFetchedBytes(config.fetchedBytes);
+  const contexts = createRequestContexts(config, { forwardHeaders, isDebug });
   // Loaded only where it is used, because the verification of tokens is slow to load.
   const authenticator = authenticatesRequests(config.auth)
     ? await (await import('../auth/authenticate.ts')).createAuthenticator(config.auth, { app, redis, log })
@@ -229,6 +234,29 @@ const openGatewayServer = async (
   telemetry.describe('admission', admission.state);
   const arrivals = new WeakMap<FastifyRequest, Arrival>();
   const arrivalOf = (request: FastifyRequest) => arrivals.get(request) as Arrival;
+  const contextOf = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    onSubscription?: RequestContext['onSubscription'],
+  ): RequestContext =>
+    contexts.ofRequest(arrivalOf(request), {
+      headers: request.headers,
+      isGet: request.method === 'GET',
+      address: () => request.ip,
+      requestTrace: requestTraces.get(request),
+      traceId: traceIdOf(request),
+      returnHeader: (name, value) => appendHeader(reply, name, value),
+      setHeader: (name, value) => void reply.header(name, value),
+      onOperation: () => void announced.add(request),
+      onSubscription,
+      onClose: (callback) => onResponseClose(reply.raw, callback),
+    });
+  const respond = fastifyApolloHandler<RequestContext>(apollo, {
+    context: async (request, reply) => contextOf(request, reply),
+  });
+  const subscriptions = createGatewaySubscriptions({ config, contexts, telemetry, log, toClientErrors });
+  endSubscriptions = subscriptions.close;
+  const stream = createStreamHandler({ apollo, subscriptions, contextOf, toClientErrors, config });
   app.route({
     url: '/graphql',
     method: ['GET', 'POST'],
@@ -243,7 +271,8 @@ const openGatewayServer = async (
       if (isGet && authenticator) for (const name of CREDENTIAL_HEADERS) appendHeader(reply, 'vary', name);
       // A browser's cache, too, must distinguish responses by whatever a subgraph or a provider is told of the client.
       if (isGet) for (const name of varyHeaders) appendHeader(reply, 'vary', name);
-      if (refuseUnacceptable(request, reply, { html: config.explorer })) return reply;
+      const streamType = streamTypeFor(request.headers.accept);
+      if (!streamType && refuseUnacceptable(request, reply, { html: config.explorer })) return reply;
       if (request.headers[EXPLAIN_HEADER] !== undefined && !config.reportAllowed) {
         return sendError(reply, 403, 'Operations are not explained here. Set CALL_REPORT=on.', 'FORBIDDEN');
       }
@@ -277,46 +306,9 @@ const openGatewayServer = async (
       },
       ...(config.explorer ? [addLandingPageHeaders] : []),
     ],
-    handler: withAdmission(
-      admission,
-      arrivalOf,
-      fastifyApolloHandler<RequestContext>(apollo, {
-        context: async (request, reply) => {
-          const fetched = openFetchedBytes();
-          onResponseClose(reply.raw, fetched.release);
-          const { identity, client, plan, usages, signal, arrivedAt, deadlineAt } = arrivalOf(request);
-          const { report, noCache } = readOptions(request.headers);
-          const isExplained = request.headers[EXPLAIN_HEADER] !== undefined;
-          const clientReport = config.reportAllowed ? report : undefined;
-          return createRequestContext({
-            clientReport,
-            arrivedAt,
-            identity,
-            client,
-            plan,
-            usages,
-            address: () => request.ip,
-            options: {
-              signal,
-              deadlineAt,
-              client,
-              noCache: config.noCacheAllowed && noCache,
-              report: isDebug ? 'trace' : clientReport,
-              reportMaxAge: request.method === 'GET',
-            },
-            requestHeaders: request.headers,
-            requestTrace: requestTraces.get(request),
-            traceId: traceIdOf(request),
-            headers: pick(request.headers, forwardHeaders),
-            returnHeader: (name, value) => appendHeader(reply, name, value),
-            setHeader: (name, value) => void reply.header(name, value),
-            onOperation: () => void announced.add(request),
-            fetched,
-            explain: isExplained ? {} : undefined,
-          });
-        },
-      }),
-    ),
+    handler: withAdmission(admission, arrivalOf, function (request, reply) {
+      return streamTypeFor(request.headers.accept) ? stream(request, reply) : respond.call(this, request, reply);
+    }),
   });
   let listenUrl = '';
   await registerPages(app, {
@@ -363,14 +355,6 @@ const publicHealth = (readiness: Readiness, assess: () => Partial<Health>): Part
 
 const isTraceHeader = (name: string): boolean => name === 'traceparent' || name === 'tracestate';
 
-/** The state of a request before its body is read. */
-type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> &
-  Pick<Admitted, 'client' | 'plan' | 'usages'> &
-  Pick<RequestContext, 'arrivedAt' | 'identity'>;
-
-/** The header of a request whose operation is explained and not executed, whatever its value. */
-const EXPLAIN_HEADER = 'x-tributary-explain';
-
 /** Headers that authenticate a request. */
 const CREDENTIAL_HEADERS = ['authorization', 'x-api-key'];
 
@@ -379,11 +363,3 @@ const queryParametersOf = (url: string): object => Object.fromEntries(new URL(ur
 
 /** Headers with which Apollo's clients identify themselves. */
 const CLIENT_HEADERS = ['apollographql-client-name', 'apollographql-client-version'];
-
-const pick = (headers: FastifyRequest['headers'], names: readonly string[]): Record<string, string> =>
-  Object.fromEntries(
-    names.flatMap((name) => {
-      const value = headers[name];
-      return typeof value === 'string' ? [[name, value]] : [];
-    }),
-  );

@@ -5,8 +5,9 @@ import { type Fetch, operationIn, type Step, TYPE_CONDITION_PREFIX, UnsupportedP
 /** Converts a plan of Apollo's planner to steps. Throws UnsupportedPlan. */
 export const readApolloPlan = ({ node }: QueryPlan): Step => {
   if (!node) return { kind: 'nothing' };
-  if (node.kind === 'Subscription') throw new UnsupportedPlan('subscriptions');
-  return readNode(node, []);
+  if (node.kind !== 'Subscription') return readNode(node, []);
+  // The rest is fetched for each event.
+  return { kind: 'sequence', steps: [readNode(node.primary, []), readNode(node.rest, [])] };
 };
 
 const readNode = (node: PlanNode | undefined, path: readonly string[]): Step => {

@@ -101,7 +101,8 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       telemetry,
       log,
     });
-    const transports = new Map(created.map((one) => [one.name, createLocalTransport(one, log)]));
+    const eventsOf = (name: string) => webhooks?.eventsOf(name);
+    const transports = new Map(created.map((one) => [one.name, createLocalTransport(one, { log, eventsOf })]));
     // Only a watched graph changes, so only its fetches look up the current transport.
     const replaceable = watch
       ? new Map([...transports].map(([name, transport]) => [name, createReplaceable(transport)]))
@@ -124,7 +125,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
         throw error;
       }
       serving = next;
-      replaceAll(replaceable, next, { log, graceMs: config.requestTimeoutMs });
+      replaceAll(replaceable, next, { log, eventsOf, graceMs: config.requestTimeoutMs });
     };
     const sources = sourcesOf(config, sandboxed);
     const server = await startGatewayServer({

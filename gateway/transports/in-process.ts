@@ -1,29 +1,99 @@
-import { GraphQLError } from 'graphql';
+import { createSourceEventStream, GraphQLError } from 'graphql';
+import type { FeedEvent, FeedSelection } from '../../events/feed.ts';
 import { type Log, withTraceId } from '../../runtime/log.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
+import { createEvents } from '../../subgraphs/kit/subscribe-to.ts';
+import type { SubgraphEvent, SubgraphResponse } from '../execution/subgraph-request.ts';
+import type { RequestContext } from '../http/context.ts';
 import { compileOperation } from './subgraph-executor/executor.ts';
 import type { Transport } from './transport.ts';
 
+/** The events of a subgraph's provider. */
+export type ProviderEvents = {
+  readonly select: (selection: Omit<FeedSelection, 'provider'>) => AsyncIterable<FeedEvent>;
+  /** Returns the place after the last event. */
+  readonly place: () => string;
+};
+
+export type LocalTransportOptions = {
+  readonly log: Log;
+  /** Returns the events of a subgraph's provider. Undefined if they are not received. */
+  readonly eventsOf?: ((subgraph: string) => ProviderEvents | undefined) | undefined;
+};
+
 /** Creates the transport to an in-process subgraph. Its schema is executed directly, without serialization. */
-export const createLocalTransport = (subgraph: Subgraph, log: Log): Transport => ({
-  encoding: 'object',
-  prepare: (operation) => {
-    const run = compileOperation(subgraph.schema, operation.document);
-    return async ({ variables, representations }, context) => {
-      const stale: StaleNote[] = [];
-      const allVariables: Record<string, unknown> = { ...variables };
-      for (const { variable, values } of representations) allVariables[variable] = values;
-      const toPublic = (error: GraphQLError) =>
-        toPublicError(error, withTraceId(log, context.traceId), subgraph.credentialsOf?.(context.identity));
-      try {
-        const { data, errors } = await run(allVariables, { ...context.contextOf(subgraph), stale });
-        return { data, errors: errors?.map(toPublic), stale };
-      } catch (error) {
-        return { data: null, errors: [toPublic(new GraphQLError('', { originalError: error as Error }))] };
-      }
-    };
-  },
-  close: subgraph.close,
-});
+export const createLocalTransport = (subgraph: Subgraph, { log, eventsOf }: LocalTransportOptions): Transport => {
+  const toPublicFor =
+    ({ traceId, identity }: RequestContext) =>
+    (error: GraphQLError) =>
+      toPublicError(error, withTraceId(log, traceId), subgraph.credentialsOf?.(identity));
+
+  const respond = async (
+    run: ReturnType<typeof compileOperation>,
+    variables: Readonly<Record<string, unknown>>,
+    context: RequestContext,
+    rootValue?: unknown,
+  ): Promise<SubgraphResponse> => {
+    const stale: StaleNote[] = [];
+    const toPublic = toPublicFor(context);
+    try {
+      const { data, errors } = await run(variables, { ...context.contextOf(subgraph), stale }, rootValue);
+      return { data, errors: errors?.map(toPublic), stale };
+    } catch (error) {
+      return { data: null, errors: [toPublic(new GraphQLError('', { originalError: error as Error }))] };
+    }
+  };
+
+  return {
+    encoding: 'object',
+    prepare: (operation) => {
+      const run = compileOperation(subgraph.schema, operation.document);
+      return ({ variables, representations }, context) => {
+        const allVariables: Record<string, unknown> = { ...variables };
+        for (const { variable, values } of representations) allVariables[variable] = values;
+        return respond(run, allVariables, context);
+      };
+    },
+    prepareSubscription: ({ document }) => {
+      const run = compileOperation(subgraph.schema, document);
+      return async ({ variables }, context, { after, signal, createContext }) => {
+        const own = eventsOf?.(subgraph.name);
+        const place = after ?? own?.place();
+        const subscribed = await createSourceEventStream({
+          schema: subgraph.schema,
+          document,
+          variableValues: variables,
+          contextValue: {
+            ...context.contextOf(subgraph),
+            events:
+              own &&
+              createEvents({
+                customerEmail: context.identity.customerEmail,
+                select: (topic) => own.select({ topic, after: place, signal }),
+                createContext: () =>
+                  subgraph.createContext(createContext().call, { ...context.identity, customerEmail: undefined }),
+              }),
+          },
+        });
+        if (!(Symbol.asyncIterator in subscribed)) return (subscribed.errors ?? []).map(toPublicFor(context));
+        const events = toSubgraphEvents(subscribed as AsyncIterable<FeedEvent>, (event, eventContext) =>
+          respond(run, variables, eventContext, event),
+        );
+        return { place, events };
+      };
+    },
+    close: subgraph.close,
+  };
+};
+
+async function* toSubgraphEvents(
+  events: AsyncIterable<FeedEvent>,
+  respond: (event: FeedEvent, context: RequestContext) => Promise<SubgraphResponse>,
+): AsyncGenerator<SubgraphEvent<RequestContext>, void> {
+  for await (const event of events) {
+    const { eventId, receivedAt } = event;
+    yield { eventId, receivedAt, respond: (context) => respond(event, context) };
+  }
+}

@@ -1,7 +1,6 @@
-import type { Log } from '../../runtime/log.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import type { SubgraphOperation } from '../execution/subgraph-request.ts';
-import { createLocalTransport } from './in-process.ts';
+import { createLocalTransport, type LocalTransportOptions } from './in-process.ts';
 import type { Transport } from './transport.ts';
 
 /** A transport that can be replaced by another while requests run. */
@@ -25,6 +24,9 @@ export const createReplaceable = (first: Transport): ReplaceableTransport => {
         return send(request, context);
       };
     },
+    // A subscription goes on with the subgraph that it began with.
+    prepareSubscription: (operation) => async (request, context, options) =>
+      current.prepareSubscription?.(operation)(request, context, options) ?? [],
     close: () => current.close(),
     replace: (next) => {
       const before = current;
@@ -38,10 +40,10 @@ export const createReplaceable = (first: Transport): ReplaceableTransport => {
 export const replaceAll = (
   transports: ReadonlyMap<string, ReplaceableTransport>,
   subgraphs: readonly Subgraph[],
-  { log, graceMs }: { log: Log; graceMs: number },
+  { graceMs, ...options }: LocalTransportOptions & { readonly graceMs: number },
 ): void => {
   for (const subgraph of subgraphs) {
-    const before = transports.get(subgraph.name)?.replace(createLocalTransport(subgraph, log));
+    const before = transports.get(subgraph.name)?.replace(createLocalTransport(subgraph, options));
     // Requests that began before still use it, for as long as a request may take.
     setTimeout(() => void before?.close(), graceMs).unref();
     void subgraph.warmUp?.();

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { StartedSandbox } from '../../connectors/define-provider.ts';
+import { createFeed } from '../../events/feed.ts';
 import { openInbox } from '../../events/inbox/inbox.ts';
 import { openStore } from '../../events/inbox/open-store.ts';
 import { IN_MEMORY } from '../../events/inbox/sqlite.ts';
@@ -10,6 +11,7 @@ import type { Subgraph, SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { EventsConfig } from '../config.ts';
 import type { WebhookSource, Webhooks } from '../http/webhooks.ts';
+import type { ProviderEvents } from '../transports/in-process.ts';
 import type { WebhookSecrets } from './settings.ts';
 
 /** A subgraph of this process whose provider reports changes: with configured secrets, or from a sandbox. */
@@ -31,6 +33,8 @@ export type OpenWebhooksOptions = {
 };
 
 export type OpenWebhooks = Webhooks & {
+  /** Returns the events of a subgraph's provider. Undefined if they are not received. */
+  readonly eventsOf: (subgraph: string) => ProviderEvents | undefined;
   /** Makes the sandboxes report changes to the gateway at this URL. */
   readonly connectSandboxes: (url: string) => void;
   readonly close: () => Promise<void>;
@@ -67,6 +71,7 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
     telemetry,
     log,
   });
+  const feed = createFeed(store, await store.effectRange());
   const names = new Map(active.map(({ source, name }) => [source.provider, name]));
   await inbox.follow({
     consumer: hasSharedCache ? INVALIDATION : undefined,
@@ -80,12 +85,20 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
           telemetry.emit({ type: 'event.applied', provider, order, lagMs });
         }
       }
+      // Subscribers read what has changed.
+      feed.publish(effects);
     },
   });
   const stopWatching = active.map(({ secrets }) => secrets?.watch(log));
   return {
     sources: active.map(({ source }) => source),
     inbox,
+    eventsOf: (subgraph) => {
+      const provider = active.find(({ name }) => name === subgraph)?.source.provider;
+      return provider === undefined
+        ? undefined
+        : { place: feed.place, select: (selection) => feed.subscribe({ ...selection, provider }) };
+    },
     connectSandboxes: (url) => {
       for (const { source, sandbox, generated } of active) {
         if (generated) sandbox?.sendWebhooks?.({ url: `${url}/webhooks/${source.provider}`, secret: generated });

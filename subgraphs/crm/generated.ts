@@ -351,6 +351,33 @@ export type QueryDealsArgs = {
   first?: Scalars['Int']['input'];
 };
 
+export type Subscription = {
+  readonly __typename?: 'Subscription';
+  /**
+   * Sends a customer each time the record or one of its associations may have changed. Null, with an error, if it could not be
+   * read. A deleted customer is not sent. Requires the scope `customers:read`, or `self:read` for the customer's own record.
+   */
+  readonly customerChanged?: Maybe<Customer>;
+  /**
+   * Sends a deal each time it or one of its associations may have changed. Null, with an error, if it could not be read. A deleted
+   * deal is not sent. Requires the scope `deals:read`, or `self:read` for the customer's own deals.
+   */
+  readonly dealChanged?: Maybe<Deal>;
+};
+
+
+export type SubscriptionCustomerChangedArgs = {
+  email?: InputMaybe<Scalars['String']['input']>;
+  id?: InputMaybe<Scalars['ID']['input']>;
+};
+
+
+export type SubscriptionDealChangedArgs = {
+  customerId?: InputMaybe<Scalars['ID']['input']>;
+  id?: InputMaybe<Scalars['ID']['input']>;
+  status?: InputMaybe<DealStatus>;
+};
+
 /** Input for updating a customer. Null clears a field. */
 export type UpdateCustomerInput = {
   /** The new email address. Must be unique. */
@@ -530,6 +557,7 @@ export type ResolversTypes = {
   Product: ResolverTypeWrapper<Product>;
   Query: ResolverTypeWrapper<Record<PropertyKey, never>>;
   SafeInt: ResolverTypeWrapper<Scalars['SafeInt']['output']>;
+  Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
   UpdateCustomerInput: UpdateCustomerInput;
   UpdateCustomerPayload: ResolverTypeWrapper<Omit<UpdateCustomerPayload, 'customer'> & { customer: ResolversTypes['Customer'] }>;
   UpdateDealInput: UpdateDealInput;
@@ -564,6 +592,7 @@ export type ResolversParentTypes = {
   Product: Product | FederationReferenceTypes['Product'];
   Query: Record<PropertyKey, never>;
   SafeInt: Scalars['SafeInt']['output'];
+  Subscription: Record<PropertyKey, never>;
   UpdateCustomerInput: UpdateCustomerInput;
   UpdateCustomerPayload: Omit<UpdateCustomerPayload, 'customer'> & { customer: ResolversParentTypes['Customer'] };
   UpdateDealInput: UpdateDealInput;
@@ -690,6 +719,11 @@ export interface SafeIntScalarConfig extends GraphQLScalarTypeConfig<ResolversTy
   name: 'SafeInt';
 }
 
+export type SubscriptionResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
+  customerChanged?: SubscriptionResolver<Maybe<ResolversTypes['Customer']>, "customerChanged", ParentType, ContextType, Partial<SubscriptionCustomerChangedArgs>>;
+  dealChanged?: SubscriptionResolver<Maybe<ResolversTypes['Deal']>, "dealChanged", ParentType, ContextType, Partial<SubscriptionDealChangedArgs>>;
+};
+
 export type UpdateCustomerPayloadResolvers<ContextType = Context, ParentType extends ResolversParentTypes['UpdateCustomerPayload'] = ResolversParentTypes['UpdateCustomerPayload']> = {
   customer?: Resolver<ResolversTypes['Customer'], ParentType, ContextType>;
 };
@@ -717,6 +751,7 @@ export type Resolvers<ContextType = Context> = {
   Product?: ProductResolvers<ContextType>;
   Query?: QueryResolvers<ContextType>;
   SafeInt?: GraphQLScalarType;
+  Subscription?: SubscriptionResolvers<ContextType>;
   UpdateCustomerPayload?: UpdateCustomerPayloadResolvers<ContextType>;
   UpdateDealPayload?: UpdateDealPayloadResolvers<ContextType>;
 };

@@ -133,5 +133,10 @@ export type Crm = {
   readonly updateDeal: (id: string, update: DealUpdate) => Promise<Deal>;
 };
 
+/** Messages to subscribers: a record, or one of its associations, has changed. */
+export type CustomerChanged = { readonly topic: 'customerChanged'; readonly id: string };
+export type DealChanged = { readonly topic: 'dealChanged'; readonly id: string };
+export type CrmMessage = CustomerChanged | DealChanged;
+
 /** The context of the resolvers. */
 export type Context = { readonly crm: Crm };

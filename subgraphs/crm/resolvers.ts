@@ -6,6 +6,7 @@ import { type Money, moneyFromDecimal } from '../kit/money.ts';
 import type { CustomerResolvers, DealResolvers, DealStatus, QueryResolvers, Resolvers } from './generated.ts';
 import type { Amount, IdSchema } from './model.ts';
 import { createMutations, LifecycleStage } from './mutations.ts';
+import { createSubscriptions } from './subscriptions.ts';
 
 const searchText = text(200)
   .transform((words) => words || undefined)
@@ -63,6 +64,7 @@ const Deal: DealResolvers = {
 export const createResolvers = (Id: IdSchema): Resolvers => ({
   Query: createQuery(Id),
   Mutation: createMutations(Id),
+  Subscription: createSubscriptions(Id),
   Customer,
   Deal,
   Company: { __resolveReference: ({ id }, { crm }) => crm.company(id) },

@@ -104,6 +104,20 @@ export type Stock = {
   readonly quantity: Scalars['Float']['output'];
 };
 
+export type Subscription = {
+  readonly __typename?: 'Subscription';
+  /**
+   * Sends a product each time its stock may have changed. Null, with an error, if it could not be read. Requires the scope
+   * `inventory:read`.
+   */
+  readonly stockChanged?: Maybe<Product>;
+};
+
+
+export type SubscriptionStockChangedArgs = {
+  skus?: InputMaybe<ReadonlyArray<Scalars['ID']['input']>>;
+};
+
 
 
 export type ResolverTypeWrapper<T> = Promise<T> | T | Error;
@@ -209,6 +223,7 @@ export type ResolversTypes = {
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   SetStockPayload: ResolverTypeWrapper<Omit<SetStockPayload, 'product'> & { product: ResolversTypes['Product'] }>;
   Stock: ResolverTypeWrapper<StockModel>;
+  Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
 };
 
 /** Mapping between all available schema types and the resolvers parents */
@@ -223,6 +238,7 @@ export type ResolversParentTypes = {
   Float: Scalars['Float']['output'];
   SetStockPayload: Omit<SetStockPayload, 'product'> & { product: ResolversParentTypes['Product'] };
   Stock: StockModel;
+  Subscription: Record<PropertyKey, never>;
 };
 
 export type MutationResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Mutation'] = ResolversParentTypes['Mutation']> = {
@@ -251,11 +267,16 @@ export type StockResolvers<ContextType = Context, ParentType extends ResolversPa
   quantity?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
+export type SubscriptionResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
+  stockChanged?: SubscriptionResolver<Maybe<ResolversTypes['Product']>, "stockChanged", ParentType, ContextType, Partial<SubscriptionStockChangedArgs>>;
+};
+
 export type Resolvers<ContextType = Context> = {
   Mutation?: MutationResolvers<ContextType>;
   Product?: ProductResolvers<ContextType>;
   Query?: QueryResolvers<ContextType>;
   SetStockPayload?: SetStockPayloadResolvers<ContextType>;
   Stock?: StockResolvers<ContextType>;
+  Subscription?: SubscriptionResolvers<ContextType>;
 };
 

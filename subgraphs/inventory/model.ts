@@ -37,5 +37,8 @@ export type Inventory = {
   readonly setStock: (sku: string, update: StockUpdate) => Promise<Product>;
 };
 
+/** The message to subscribers: the stock of a product has changed. */
+export type StockChanged = { readonly topic: 'stockChanged'; readonly sku: string };
+
 /** The context of the resolvers. */
 export type Context = { readonly inventory: Inventory };

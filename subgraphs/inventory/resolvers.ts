@@ -1,7 +1,10 @@
 import { z } from 'zod';
+import type { FeedEvent } from '../../events/feed.ts';
 import { badInput } from '../kit/errors.ts';
 import { readInput } from '../kit/inputs.ts';
+import { subscribeTo } from '../kit/subscribe-to.ts';
 import type { Resolvers } from './generated.ts';
+import type { Context, StockChanged } from './model.ts';
 import { Sku } from './sku.ts';
 
 const Skus = z.array(Sku).max(500, 'must be at most 500');
@@ -40,6 +43,16 @@ export const resolvers: Resolvers = {
       };
       if (Object.values(update).every((value) => value === undefined)) throw badInput('input', 'sets no field');
       return { product: await inventory.setStock(sku, update) };
+    },
+  },
+  Subscription: {
+    stockChanged: {
+      subscribe: (_, { skus }, context) => {
+        const wanted = skus && new Set(readInput(Skus, skus, 'skus'));
+        return subscribeTo<Context, StockChanged>(context, 'stockChanged', ({ sku }) => wanted?.has(sku) ?? true);
+      },
+      resolve: ({ message: { sku } }: FeedEvent<StockChanged>, _: unknown, { inventory }: Context) =>
+        inventory.stock(sku),
     },
   },
   Product: {

@@ -398,6 +398,8 @@ export type Refund = {
   readonly createdAt: Scalars['DateTime']['output'];
   /** The refund's ID. */
   readonly id: Scalars['ID']['output'];
+  /** The ID of the refunded payment. */
+  readonly paymentId: Scalars['ID']['output'];
   /** The reason for the refund. */
   readonly reason?: Maybe<RefundReason>;
   /** The refund's status. Null if the payment system does not report it. */
@@ -457,6 +459,33 @@ export type RefundStatus =
   | 'REQUIRES_ACTION'
   /** Completed. */
   | 'SUCCEEDED';
+
+export type Subscription = {
+  readonly __typename?: 'Subscription';
+  /**
+   * Sends a payment each time it may have changed: created, paid, captured, canceled or refunded. Null, with an error, if it could
+   * not be read. Requires the scope `payments:read`, or `self:read` for the customer's own payments.
+   */
+  readonly paymentChanged?: Maybe<Payment>;
+  /**
+   * Sends each new refund. Null, with an error, if it could not be read. Requires the scope `payments:read`, or `self:read` for
+   * refunds of the customer's own payments.
+   */
+  readonly refundCreated?: Maybe<Refund>;
+};
+
+
+export type SubscriptionPaymentChangedArgs = {
+  customerEmail?: InputMaybe<Scalars['String']['input']>;
+  id?: InputMaybe<Scalars['ID']['input']>;
+  status?: InputMaybe<PaymentStatus>;
+};
+
+
+export type SubscriptionRefundCreatedArgs = {
+  customerEmail?: InputMaybe<Scalars['String']['input']>;
+  paymentId?: InputMaybe<Scalars['ID']['input']>;
+};
 
 
 
@@ -590,6 +619,7 @@ export type ResolversTypes = {
   RefundReasonInput: RefundReasonInput;
   RefundStatus: RefundStatus;
   SafeInt: ResolverTypeWrapper<Scalars['SafeInt']['output']>;
+  Subscription: ResolverTypeWrapper<Record<PropertyKey, never>>;
 };
 
 /** Mapping between all available schema types and the resolvers parents */
@@ -625,6 +655,7 @@ export type ResolversParentTypes = {
   RefundPaymentInput: RefundPaymentInput;
   RefundPaymentPayload: Omit<RefundPaymentPayload, 'payment' | 'refund'> & { payment?: Maybe<ResolversParentTypes['Payment']>, refund: ResolversParentTypes['Refund'] };
   SafeInt: Scalars['SafeInt']['output'];
+  Subscription: Record<PropertyKey, never>;
 };
 
 export type CancelPaymentPayloadResolvers<ContextType = Context, ParentType extends ResolversParentTypes['CancelPaymentPayload'] = ResolversParentTypes['CancelPaymentPayload']> = {
@@ -744,6 +775,7 @@ export type RefundResolvers<ContextType = Context, ParentType extends ResolversP
   amount?: Resolver<ResolversTypes['Money'], ParentType, ContextType>;
   createdAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  paymentId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   reason?: Resolver<Maybe<ResolversTypes['RefundReason']>, ParentType, ContextType>;
   status?: Resolver<Maybe<ResolversTypes['RefundStatus']>, ParentType, ContextType>;
 };
@@ -756,6 +788,11 @@ export type RefundPaymentPayloadResolvers<ContextType = Context, ParentType exte
 export interface SafeIntScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['SafeInt'], any> {
   name: 'SafeInt';
 }
+
+export type SubscriptionResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
+  paymentChanged?: SubscriptionResolver<Maybe<ResolversTypes['Payment']>, "paymentChanged", ParentType, ContextType, Partial<SubscriptionPaymentChangedArgs>>;
+  refundCreated?: SubscriptionResolver<Maybe<ResolversTypes['Refund']>, "refundCreated", ParentType, ContextType, Partial<SubscriptionRefundCreatedArgs>>;
+};
 
 export type Resolvers<ContextType = Context> = {
   CancelPaymentPayload?: CancelPaymentPayloadResolvers<ContextType>;
@@ -779,5 +816,6 @@ export type Resolvers<ContextType = Context> = {
   Refund?: RefundResolvers<ContextType>;
   RefundPaymentPayload?: RefundPaymentPayloadResolvers<ContextType>;
   SafeInt?: GraphQLScalarType;
+  Subscription?: SubscriptionResolvers<ContextType>;
 };
 

@@ -46,6 +46,7 @@ export type Payment = {
 
 export type Refund = {
   readonly id: string;
+  readonly paymentId: string;
   readonly amount: Money;
   /** Null if unknown. */
   readonly status: RefundStatus | null;
@@ -155,6 +156,11 @@ export type Payments = {
     refund: NewRefund,
   ) => Promise<{ readonly refund: Refund; readonly payment: Payment | Error }>;
 };
+
+/** Messages to subscribers. */
+export type PaymentChanged = { readonly topic: 'paymentChanged'; readonly id: string };
+export type RefundCreated = { readonly topic: 'refundCreated'; readonly id: string; readonly paymentId: string };
+export type PaymentMessage = PaymentChanged | RefundCreated;
 
 /** The context of the resolvers. */
 export type Context = { readonly payments: Payments };

@@ -3,6 +3,7 @@ import { DateTime, readInput, readPageSize } from '../kit/inputs.ts';
 import type { PaymentStatus, Resolvers } from './generated.ts';
 import type { PaymentInputs } from './model.ts';
 import { createMutations } from './mutations.ts';
+import { createSubscriptions } from './subscriptions.ts';
 
 const Filter = z.object({
   status: z.custom<PaymentStatus>().nullish(),
@@ -21,6 +22,7 @@ export const createResolvers = (inputs: PaymentInputs): Resolvers => ({
     },
   },
   Mutation: createMutations(inputs),
+  Subscription: createSubscriptions(inputs),
   Customer: {
     __resolveReference: ({ email }) => ({ email: email ?? null }),
     payments: (customer, { first, after }, { payments }) =>

@@ -244,6 +244,14 @@ export const METRICS = {
   'tributary.inbox.parked': gauge('Events that are parked.', 'max', single('{event}')),
   'tributary.inbox.oldest': gauge('Age of the oldest event that waits to be applied.', 'max', single('s')),
   'tributary.inbox.size': gauge('Size of the inbox of events.', 'max', single('By')),
+  'tributary.subscription.subscribers': gauge('Open subscriptions of clients.', 'sum', single('{subscription}')),
+  'tributary.subscription.groups': gauge('Groups of subscriptions with equal responses.', 'sum', single('{group}')),
+  'tributary.subscription.messages': counter('Messages that were sent to subscribers.', single('{message}')),
+  'tributary.subscription.lag': histogram(
+    'Time from the arrival of a provider’s event to the messages to subscribers.',
+    DURATIONS,
+    single('s'),
+  ),
   'tributary.workers': gauge('Workers of a cluster, by whether they answered when metrics were read.', 'sum', {
     unit: '{worker}',
     labels: ['state'],

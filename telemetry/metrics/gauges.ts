@@ -10,7 +10,16 @@ const REDIS = { ok: 1, full: 1, down: 0 } as const;
 const one = (value: number | undefined): NumberPoint[] => (value === undefined ? [] : [{ labels: [], value }]);
 
 /** Returns the gauges of a process by its state. */
-export const toGauges = ({ providers, cache, admission, planCache, redis, inbox, node }: ProcessState): Gauges => {
+export const toGauges = ({
+  providers,
+  cache,
+  admission,
+  planCache,
+  redis,
+  inbox,
+  subscriptions,
+  node,
+}: ProcessState): Gauges => {
   const ofProviders = (read: (provider: (typeof providers)[number]) => number): NumberPoint[] =>
     providers.map((provider) => ({ labels: [provider.subgraph], value: read(provider) }));
   const ofLimits = (read: (limit: { readonly used: number; readonly limit: number }) => number): NumberPoint[] =>
@@ -41,6 +50,8 @@ export const toGauges = ({ providers, cache, admission, planCache, redis, inbox,
     'tributary.inbox.parked': one(inbox?.parked),
     'tributary.inbox.oldest': one(inbox && inbox.oldestWaitingMs / 1_000),
     'tributary.inbox.size': one(inbox?.bytes),
+    'tributary.subscription.subscribers': one(subscriptions?.subscribers),
+    'tributary.subscription.groups': one(subscriptions?.groups),
     'nodejs.eventloop.delay.p50': one(node?.eventLoop.delayP50S),
     'nodejs.eventloop.delay.p99': one(node?.eventLoop.delayP99S),
     'nodejs.eventloop.delay.max': one(node?.eventLoop.delayMaxS),

@@ -50,6 +50,8 @@ export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Regis
   const eventsLag = histogram('tributary.events.lag');
   const eventsParked = counter('tributary.events.parked');
   const inboxFailures = counter('tributary.inbox.failures');
+  const subscriptionMessages = counter('tributary.subscription.messages');
+  const subscriptionLag = histogram('tributary.subscription.lag');
 
   const on = (event: TelemetryEvent): void => {
     switch (event.type) {
@@ -127,6 +129,10 @@ export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Regis
         return;
       case 'inbox.failure':
         inboxFailures.add(1);
+        return;
+      case 'subscription.event':
+        subscriptionMessages.add(event.subscribers);
+        if (event.lagMs !== undefined) subscriptionLag.record(toSeconds(event.lagMs));
     }
   };
   return telemetry.listen({ on });

@@ -34,7 +34,7 @@ test('lists parked events without their payloads, and replays them', async () =>
   });
   await store.insert([event('evt_1'), event('evt_2'), event('evt_3')]);
   await store.apply({ providers: ['stripe'], limit: 10 }, ({ id }) =>
-    id === 'evt_3' ? { changes: '{}' } : { problem: 'Unexpected email.' },
+    id === 'evt_3' ? { changes: '{}', messages: null } : { problem: 'Unexpected email.' },
   );
 
   const listed = await run(file, 'list');

@@ -77,7 +77,7 @@ const deliverWhileKilled = async ({ command, env, listening }: Receiver, rounds:
 const expectOneEffectEach = async (store: InboxStore, count: number): Promise<void> => {
   const { waiting, parked } = await store.state();
   expect(parked).toBe(0);
-  await store.apply({ providers: ['stripe'], limit: waiting + 1 }, () => ({ changes: '{}' }));
+  await store.apply({ providers: ['stripe'], limit: waiting + 1 }, () => ({ changes: '{}', messages: null }));
   const effects = await store.effectsAfter(0, count * 2);
   const ids = effects.map(({ id }) => id).sort();
   expect(ids).toEqual(Array.from({ length: count }, (_, index) => `evt_${index}`).sort());

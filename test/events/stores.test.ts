@@ -28,7 +28,7 @@ const event = (id: string, changes: Partial<NewEvent> = {}): NewEvent => ({
 
 const upTo = (limit: number) => ({ providers: ['stripe', 'hubspot'], limit });
 
-const nothing = (): Decision => ({ changes: '{}' });
+const nothing = (): Decision => ({ changes: '{}', messages: null });
 
 /** `open` opens a further store of the same events. */
 const conformance = (
@@ -67,7 +67,7 @@ const conformance = (
     const seen: StoredEvent[] = [];
     await store.apply(upTo(10), (stored) => {
       seen.push(stored);
-      return { changes: JSON.stringify({ id }) };
+      return { changes: JSON.stringify({ id }), messages: JSON.stringify([{ topic: id }]) };
     });
     expect(JSON.parse(seen[0]?.payload ?? '')).toEqual({ id });
     const [effect] = await store.effectsAfter(0, 10);
@@ -109,7 +109,7 @@ const conformance = (
 
   test('gives effects a place that is never used twice, and forgets their payloads', async () => {
     const { store } = await setUp();
-    expect(await store.lastSequence()).toBe(0);
+    expect((await store.effectRange()).last).toBe(0);
     await store.insert([event('1'), event('2')]);
     expect(await store.apply(upTo(1), nothing)).toEqual({ events: 1, parked: [] });
     expect(await store.apply(upTo(10), nothing)).toEqual({ events: 1, parked: [] });
@@ -121,7 +121,7 @@ const conformance = (
     await store.insert([event('3')]);
     await store.apply(upTo(10), nothing);
     expect(await store.effectsAfter(0, 10)).toEqual([expect.objectContaining({ id: '3', sequence: 3, changes: '{}' })]);
-    expect(await store.lastSequence()).toBe(3);
+    expect((await store.effectRange()).last).toBe(3);
     expect(await store.effectsAfter(0, 10)).not.toEqual([expect.objectContaining({ payload: expect.anything() })]);
   });
 

@@ -115,7 +115,6 @@ describe('the media type of a response', () => {
     'image/*',
     'application/xml',
     'multipart/mixed',
-    'text/event-stream',
     'application/json;q=0',
     'application/json; charset=utf-16',
     'nonsense',

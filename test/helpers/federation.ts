@@ -110,7 +110,7 @@ const LOG = createLog('silent');
 
 /** Creates the transport to a subgraph in this process. */
 export const createInProcessTransport = (name: string, schema: GraphQLSchema): Transport =>
-  createLocalTransport({ name, schema, createContext: () => ({}), close: async () => {} }, LOG);
+  createLocalTransport({ name, schema, createContext: () => ({}), close: async () => {} }, { log: LOG });
 
 export type TransportGateway = {
   readonly url: string;

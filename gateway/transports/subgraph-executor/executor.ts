@@ -19,6 +19,7 @@ import { compileVariables } from './variable-values.ts';
 export type Execute = (
   variables: Readonly<Record<string, unknown>>,
   contextValue: unknown,
+  rootValue?: unknown,
 ) => ExecutionResult | PromiseLike<ExecutionResult>;
 
 /**
@@ -32,7 +33,7 @@ export const compileOperation = (schema: GraphQLSchema, document: DocumentNode):
   const coerceVariables = compileVariables(schema, operation.variableDefinitions ?? []);
   const selectionFor = createSelections(schema, document, fragments);
 
-  return (variables, contextValue) => {
+  return (variables, contextValue, rootValue) => {
     const { coerced: variableValues, errors: refusals } = coerceVariables(variables);
     if (!variableValues) return { errors: refusals };
     const errors = createCollectedErrors();
@@ -52,7 +53,7 @@ export const compileOperation = (schema: GraphQLSchema, document: DocumentNode):
       return respond(null);
     };
     try {
-      const data = executeRoot(execution, selectionFor(variableValues));
+      const data = executeRoot(execution, selectionFor(variableValues), rootValue);
       return isPromise(data) ? data.then(respond, fail) : respond(data);
     } catch (error) {
       return fail(error);
@@ -60,7 +61,11 @@ export const compileOperation = (schema: GraphQLSchema, document: DocumentNode):
   };
 };
 
-const executeRoot = (execution: Execution, { selectFields }: Selection): Target | Promise<Target> => {
+const executeRoot = (
+  execution: Execution,
+  { selectFields }: Selection,
+  rootValue: unknown,
+): Target | Promise<Target> => {
   const { schema, operation } = execution;
   const rootType = schema.getRootType(operation.operation);
   if (!rootType) {
@@ -70,7 +75,7 @@ const executeRoot = (execution: Execution, { selectFields }: Selection): Target 
   }
   const isSerial = operation.operation === OperationTypeNode.MUTATION;
   const { execute, executeSerially } = selectFields(rootType, [operation.selectionSet]);
-  return (isSerial ? executeSerially : execute)(execution, undefined, undefined);
+  return (isSerial ? executeSerially : execute)(execution, rootValue, undefined);
 };
 
 /**

@@ -40,6 +40,11 @@ export const costs = ({ API_VERSION }: { readonly API_VERSION: string }) => {
       'Query.company': { reads: { company: 1 } },
       'Query.deal': { reads: { deal: 1 } },
       'Query.deals': (field) => ({ reads: { dealPages: pages(field) } }),
+      // The event's record is read, and for some filters the customers of a deal.
+      'Subscription.customerChanged': { reads: { contact: 1 } },
+      'Subscription.dealChanged': {
+        reads: { deal: 1, contactsOfDeal: ONE_OR_NONE, contact: { expected: 1, atMost: 1_000 } },
+      },
       'Customer.__resolveReference': ({ keys }) => ({ reads: keys.has('id') ? { contact: 1 } : { contactByEmail: 1 } }),
       'Customer.company': { reads: { companiesOfContact: 1, company: ONE_OR_NONE } },
       'Customer.deals': ({ length }) => ({ reads: { dealsOfContact: 1, deal: length } }),
@@ -63,6 +68,8 @@ export const costs = ({ API_VERSION }: { readonly API_VERSION: string }) => {
       'Query.company': { reads: { contactByEmail: 1, companiesOfContact: 1, company: ONE_OR_NONE } },
       'Query.deal': ownDeals,
       'Query.deals': ownDeals,
+      'Subscription.customerChanged': { reads: { contactByEmail: 1 } },
+      'Subscription.dealChanged': ownDeals,
       'Customer.__resolveReference': { reads: { contactByEmail: 1 } },
       'Company.__resolveReference': { reads: { contactByEmail: 1, companiesOfContact: 1, company: ONE_OR_NONE } },
       'Deal.__resolveReference': ownDeals,

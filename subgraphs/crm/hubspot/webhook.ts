@@ -3,6 +3,7 @@ import type { Changes } from '../../../connectors/reads/read.ts';
 import { hubspotSignature } from '../../../events/signatures/hubspot.ts';
 import { digestOf, type ProviderEvent, type Webhook } from '../../../events/webhook.ts';
 import { toAsciiLowerCase } from '../../kit/ascii.ts';
+import type { CrmMessage } from '../model.ts';
 import type { HubSpotReads } from './reads.ts';
 import type { ObjectType } from './wire-types.ts';
 
@@ -121,6 +122,26 @@ const changesOf = (event: Event): HubSpotChanges => {
   return action === 'propertyChange' ? records : { ...records, ...ofAssociationsOf(type, ids) };
 };
 
+const TOPICS: Readonly<Partial<Record<ObjectType, CrmMessage['topic']>>> = {
+  contacts: 'customerChanged',
+  deals: 'dealChanged',
+};
+
+const toMessages = (type: ObjectType | undefined, ids: readonly (string | undefined)[]): readonly CrmMessage[] => {
+  const topic = type && TOPICS[type];
+  return topic ? ids.flatMap((id) => (id === undefined ? [] : [{ topic, id }])) : [];
+};
+
+/** Returns the messages of an event. Both records of an association have changed. */
+const messagesOf = (event: Event): readonly CrmMessage[] => {
+  const { associationType = '', fromObjectId, toObjectId, objectId, primaryObjectId, newObjectId } = event;
+  if (event.subscriptionType.split('.')[1] !== 'associationChange') {
+    return toMessages(typeOf(event), [objectId, primaryObjectId, newObjectId, ...(event.mergedObjectIds ?? [])]);
+  }
+  const [from = '', to = ''] = associationType.toLowerCase().split('_to_');
+  return [...toMessages(TYPES[from], [fromObjectId]), ...toMessages(TYPES[to], [toObjectId])];
+};
+
 const toProviderEvent = (event: z.output<typeof EventBase>): ProviderEvent => {
   const { subscriptionType, occurredAt, objectId, fromObjectId } = event;
   // The number of the attempt differs between deliveries.
@@ -144,10 +165,11 @@ const readEvent = (value: unknown): ProviderEvent => {
 };
 
 /** HubSpot's webhook. A delivery has up to 100 events. */
-export const hubspotWebhook: Webhook<HubSpotChanges> = {
+export const hubspotWebhook: Webhook<HubSpotChanges, CrmMessage> = {
   signature: hubspotSignature,
   secret: 'The client secrets of the HubSpot app, with which HubSpot signs. `PUBLIC_URL` must be set too.',
   retriesForHours: 24,
   events: ({ body }) => Events.parse(body).map(readEvent),
   changes: ({ payload }) => changesOf(Event.parse(payload)),
+  messages: ({ payload }) => messagesOf(Event.parse(payload)),
 };

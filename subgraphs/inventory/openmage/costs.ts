@@ -10,6 +10,7 @@ export const costs = defineCosts(openmage, {
   fields: {
     'Query.product': { reads: { stock: 1 } },
     'Query.products': ({ args: { skus } }) => ({ reads: { stock: Array.isArray(skus) ? skus.length : 1 } }),
+    'Subscription.stockChanged': { reads: { stock: 1 } },
     'Product.name': { reads: { catalogue: 1 } },
     // A product that this subgraph has returned has its stock.
     'Product.stock': ({ parent }) => (parent ? {} : { reads: { stock: 1 } }),

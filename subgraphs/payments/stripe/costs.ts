@@ -65,6 +65,8 @@ export const costs = defineCosts(stripe, {
     'Query.payment': { reads: { payment: 1 } },
     'Query.payments': (field) => ({ reads: { paymentLists: pages(field) } }),
     'Query.invoice': { reads: { invoice: 1 } },
+    'Subscription.paymentChanged': { reads: { payment: 1 } },
+    'Subscription.refundCreated': { reads: { payment: 1, refunds: { expected: 0, atMost: 1 } } },
     'Customer.payments': paymentsOfAccounts,
     'Customer.invoices': invoicesOfAccounts,
     'Customer.balance': { reads: accounts },
@@ -84,5 +86,7 @@ export const costs = defineCosts(stripe, {
     'Query.payment': ownPayments,
     'Query.payments': ownPayments,
     'Query.invoice': ownInvoices,
+    'Subscription.paymentChanged': ownPayments,
+    'Subscription.refundCreated': ownPayments,
   },
 });

@@ -129,7 +129,12 @@ export class StripePayment implements Payment {
     // The payment includes its latest ten refunds.
     const { refunds } = latest_charge ?? {};
     const all = refunds && !refunds.has_more ? refunds.data : ((await this.#loadRefunds(id)) ?? []);
-    return all.map((refund) => itemOrError('payments', mapItem(refund, toRefund)));
+    return all.map((refund) =>
+      itemOrError(
+        'payments',
+        mapItem(refund, (one) => toRefund(one, id)),
+      ),
+    );
   }
 
   get externalIds(): Payment['externalIds'] {
@@ -137,8 +142,9 @@ export class StripePayment implements Payment {
   }
 }
 
-export const toRefund = ({ id, amount, currency, status, reason, created }: ApiRefund): Refund => ({
+export const toRefund = ({ id, amount, currency, status, reason, created }: ApiRefund, paymentId: string): Refund => ({
   id,
+  paymentId,
   amount: toMoney(amount, currency),
   status: status && REFUND_STATUS[status],
   reason: reason && REFUND_REASON[reason],

@@ -3,6 +3,7 @@ import type { Changes } from '../../../connectors/reads/read.ts';
 import { stripeSignature } from '../../../events/signatures/stripe.ts';
 import type { Webhook } from '../../../events/webhook.ts';
 import { toAsciiLowerCase } from '../../kit/ascii.ts';
+import type { PaymentMessage } from '../model.ts';
 import type { StripeReads } from './reads.ts';
 
 /* Stripe's events, and what they change. Source: https://docs.stripe.com/api/events/types */
@@ -31,7 +32,7 @@ const Data = z.object({
 
 const Payment = z.object({ id: z.string().min(1), customer: OptionalReference });
 const Charge = z.object({ payment_intent: OptionalReference, customer: OptionalReference });
-const Refund = z.object({ payment_intent: OptionalReference });
+const Refund = z.object({ id: z.string().min(1), payment_intent: OptionalReference });
 const Customer = z.object({ id: z.string().min(1), email: Email });
 const Invoice = z.object({ id: z.string().min(1).optional(), customer: OptionalReference });
 
@@ -84,8 +85,23 @@ const CHANGES: Readonly<Record<string, (object: unknown, previous: unknown) => S
   },
 };
 
+const paymentChanged = (id: string | undefined): readonly PaymentMessage[] =>
+  some(id).map((one) => ({ topic: 'paymentChanged', id: one }));
+
+/** The messages of an event, by the kind of its object. */
+const MESSAGES: Readonly<Record<string, (object: unknown, type: string) => readonly PaymentMessage[]>> = {
+  payment_intent: (object) => paymentChanged(Payment.parse(object).id),
+  charge: (object) => paymentChanged(Charge.parse(object).payment_intent),
+  refund: (object, type) => {
+    const { id, payment_intent: paymentId } = Refund.parse(object);
+    const created: readonly PaymentMessage[] =
+      type === 'refund.created' ? some(paymentId).map((one) => ({ topic: 'refundCreated', id, paymentId: one })) : [];
+    return [...created, ...paymentChanged(paymentId)];
+  },
+};
+
 /** Stripe's webhook. */
-export const stripeWebhook: Webhook<StripeChanges> = {
+export const stripeWebhook: Webhook<StripeChanges, PaymentMessage> = {
   signature: stripeSignature,
   secret: 'The signing secrets of the webhook endpoint at Stripe, `whsec_…`.',
   // In live mode. Source: https://docs.stripe.com/webhooks#retries
@@ -109,5 +125,9 @@ export const stripeWebhook: Webhook<StripeChanges> = {
   changes: ({ payload }) => {
     const { object, previous_attributes: previous } = Data.parse(payload);
     return CHANGES[object.object]?.(object, previous) ?? NONE;
+  },
+  messages: ({ type, payload }) => {
+    const { object } = Data.parse(payload);
+    return MESSAGES[object.object]?.(object, type) ?? [];
   },
 };

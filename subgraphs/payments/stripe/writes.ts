@@ -49,7 +49,7 @@ export const createWrites = (session: StripeSession, toPayment: (payment: ApiPay
       const write = () => api.refundPayment(paymentId, refundParams, idempotencyKey, options);
       const refund = await withInvalidation({ paymentId }, session, write, ({ payment_intent }) => payment_intent);
       const payment = refund.payment_intent ?? (await readRefunded(paymentId, session));
-      return { refund: toRefund(refund), payment: payment instanceof Error ? payment : toPayment(payment) };
+      return { refund: toRefund(refund, paymentId), payment: payment instanceof Error ? payment : toPayment(payment) };
     },
   };
 };

@@ -1,0 +1,121 @@
+import type { FastifyRequest } from 'fastify';
+import { monotonicNow } from '../../runtime/clock.ts';
+import type { OperationOptions } from '../../subgraphs/kit/protocol/options.ts';
+import { readOptions } from '../../subgraphs/kit/protocol/options.ts';
+import type { GatewayConfig } from '../config.ts';
+import type { Admitted } from '../cost/client-limits.ts';
+import { createFetchedBytes } from '../cost/fetched-bytes.ts';
+import type { RequestDeadline } from '../execution/graph.ts';
+import { createRequestContext, type RequestContext } from './context.ts';
+
+/** A request that was admitted. */
+export type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> &
+  Pick<Admitted, 'client' | 'plan' | 'usages'> &
+  Pick<RequestContext, 'arrivedAt' | 'identity'>;
+
+/** What a context takes from the exchange with the client. */
+export type Exchange = Pick<
+  RequestContext,
+  'address' | 'requestTrace' | 'traceId' | 'returnHeader' | 'setHeader' | 'onOperation' | 'onSubscription'
+> & {
+  readonly headers: FastifyRequest['headers'];
+  /** Whether the response may be cached. */
+  readonly isGet: boolean;
+  /** Calls back once the exchange is over. */
+  readonly onClose: (callback: () => void) => void;
+};
+
+export type RequestContexts = {
+  readonly ofRequest: (arrival: Arrival, exchange: Exchange) => RequestContext;
+  /** Creates the context of one event of a request's subscription, which `signal` ends. `release` frees what it holds. */
+  readonly ofEvent: (
+    request: RequestContext,
+    signal: AbortSignal,
+  ) => { readonly context: RequestContext; readonly deadline: RequestDeadline; readonly release: () => void };
+};
+
+/** Creates the contexts of a gateway's requests. `forwardHeaders` are passed on to subgraphs. `isDebug`: requests are traced for the log. */
+export const createRequestContexts = (
+  config: Pick<GatewayConfig, 'fetchedBytes' | 'reportAllowed' | 'noCacheAllowed' | 'requestTimeoutMs'>,
+  { forwardHeaders, isDebug }: { readonly forwardHeaders: readonly string[]; readonly isDebug: boolean },
+): RequestContexts => {
+  const openFetchedBytes = createFetchedBytes(config.fetchedBytes);
+  return {
+    ofRequest: ({ signal, deadlineAt, ...arrival }, { headers, isGet, onClose, ...exchange }) => {
+      const fetched = openFetchedBytes();
+      onClose(fetched.release);
+      const { report, noCache } = readOptions(headers);
+      const clientReport = config.reportAllowed ? report : undefined;
+      return createRequestContext({
+        ...arrival,
+        ...exchange,
+        clientReport,
+        options: {
+          signal,
+          deadlineAt,
+          client: arrival.client,
+          noCache: config.noCacheAllowed && noCache,
+          report: isDebug ? 'trace' : clientReport,
+          reportMaxAge: isGet,
+        },
+        requestHeaders: headers,
+        headers: pick(headers, forwardHeaders),
+        fetched,
+        explain: headers[EXPLAIN_HEADER] === undefined ? undefined : {},
+      });
+    },
+    ofEvent: (request, ended) => {
+      const { identity, client, plan, address, requestHeaders, headers } = request;
+      const fetched = openFetchedBytes();
+      const arrivedAt = monotonicNow();
+      const deadlineAt = arrivedAt + config.requestTimeoutMs;
+      const controller = new AbortController();
+      const { signal } = controller;
+      const onEnd = () => controller.abort();
+      const timer = setTimeout(
+        () => controller.abort(new DOMException('The event timed out.', 'TimeoutError')),
+        config.requestTimeoutMs,
+      ).unref();
+      ended.addEventListener('abort', onEnd, { once: true });
+      if (ended.aborted) onEnd();
+      const context = createRequestContext({
+        arrivedAt,
+        identity,
+        client,
+        plan,
+        usages: [],
+        address,
+        clientReport: undefined,
+        options: { signal, deadlineAt, client, noCache: false, report: undefined, reportMaxAge: false },
+        requestHeaders,
+        requestTrace: undefined,
+        traceId: undefined,
+        headers,
+        returnHeader: () => {},
+        setHeader: () => {},
+        fetched,
+        onOperation: () => {},
+        onSubscription: undefined,
+        explain: undefined,
+      });
+      const release = () => {
+        clearTimeout(timer);
+        ended.removeEventListener('abort', onEnd);
+        fetched.release();
+      };
+      return { context, deadline: { signal, deadlineAt }, release };
+    },
+  };
+};
+
+/** The request header of a client that only wants to know what its operation would cost. */
+export const EXPLAIN_HEADER = 'x-tributary-explain';
+
+/** Returns these headers of a request, as far as it has them. */
+export const pick = (headers: FastifyRequest['headers'], names: readonly string[]): Record<string, string> =>
+  Object.fromEntries(
+    names.flatMap((name) => {
+      const value = headers[name];
+      return typeof value === 'string' ? [[name, value]] : [];
+    }),
+  );

@@ -1,0 +1,142 @@
+import type { ApolloServer } from '@apollo/server';
+import { HeaderMap } from '@apollo/server';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { GraphQLFormattedError } from 'graphql';
+import { markStreaming } from '../../runtime/http-app.ts';
+import { OVERLOADED } from '../../runtime/http-errors.ts';
+import { onResponseClose } from '../../runtime/on-response-close.ts';
+import { JSON_TYPE, responseTypeFor } from '../../runtime/response-type.ts';
+import type { GatewayConfig } from '../config.ts';
+import type { ExecutionResponse } from '../execution/program.ts';
+import type { PreparedSubscription } from '../subscriptions/group.ts';
+import type { Subscriptions } from '../subscriptions/registry.ts';
+import { openStream, STREAM_FORMATS, type StreamType, streamTypeFor } from '../subscriptions/stream.ts';
+import type { GraphPipeline } from './apollo.ts';
+import type { RequestContext } from './context.ts';
+import { readLastEventId } from './last-event-id.ts';
+
+export type StreamHandlerOptions = {
+  readonly apollo: ApolloServer<RequestContext>;
+  readonly subscriptions: Subscriptions<RequestContext>;
+  readonly contextOf: (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    onSubscription: RequestContext['onSubscription'],
+  ) => RequestContext;
+  readonly toClientErrors: GraphPipeline['toClientErrors'];
+  readonly config: Pick<GatewayConfig, 'subscriptions' | 'http'>;
+};
+
+/** Creates the handler of requests whose response may be a stream. */
+export const createStreamHandler = ({
+  apollo,
+  subscriptions,
+  contextOf,
+  toClientErrors,
+  config,
+}: StreamHandlerOptions): ((request: FastifyRequest, reply: FastifyReply) => Promise<unknown>) => {
+  const streamOptions = {
+    heartbeatMs: config.subscriptions.heartbeatMs,
+    writeTimeoutMs: config.http.writeTimeoutMs,
+  };
+
+  const begin = (reply: FastifyReply, type: StreamType) => {
+    reply.hijack();
+    const { raw } = reply;
+    markStreaming(raw);
+    for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
+    raw.writeHead(200, {
+      'content-type': STREAM_FORMATS[type].contentType,
+      'cache-control': 'no-cache, no-transform',
+      // Proxies such as nginx would hold events back.
+      'x-accel-buffering': 'no',
+      'x-content-type-options': 'nosniff',
+    });
+    return openStream(raw, type, streamOptions);
+  };
+
+  /** Responds to a request as fastifyApolloHandler does, with the body of a complete response. */
+  const respond = async (request: FastifyRequest, reply: FastifyReply, context: RequestContext) => {
+    const headers = new HeaderMap();
+    for (const [name, value] of Object.entries(request.headers)) {
+      if (value !== undefined) headers.set(name, [value].flat().join(', '));
+    }
+    const { body, ...response } = await apollo.executeHTTPGraphQLRequest({
+      httpGraphQLRequest: {
+        method: request.method,
+        headers,
+        body: request.body,
+        search: URL.parse(request.url, 'http://gateway')?.search ?? '',
+      },
+      context: async () => context,
+    });
+    for (const [name, value] of response.headers) reply.header(name, value);
+    reply.code(response.status ?? 200);
+    if (body.kind !== 'complete') throw new Error('The response is not complete.');
+    return body.string;
+  };
+
+  const refuse = (reply: FastifyReply, { errors }: ExecutionResponse) => {
+    const status = (errors[0]?.extensions?.['http'] as { readonly status?: number } | undefined)?.status ?? 400;
+    if (status === OVERLOADED.status) reply.header('retry-after', '1');
+    return reply
+      .code(status)
+      .type(responseTypeFor(reply.request.headers.accept) ?? JSON_TYPE)
+      .send({ errors: toClientErrors(errors).map(withoutHttp) });
+  };
+
+  return async (request, reply) => {
+    const { accept } = request.headers;
+    const type = streamTypeFor(accept) as StreamType;
+    let prepared: PreparedSubscription<RequestContext> | undefined;
+    const context = contextOf(request, reply, (subscription) => {
+      prepared = subscription;
+    });
+    const text = await respond(request, reply, context);
+    if (!prepared) {
+      // Queries and mutations, too, may be sent for an event stream only.
+      if (responseTypeFor(accept) || reply.statusCode !== 200) return text;
+      const { raw } = reply;
+      const { begin: open, end } = begin(reply, type);
+      open(undefined);
+      raw.write(`event: next\ndata: ${text}\n\n`);
+      end(undefined);
+      return reply;
+    }
+    let hasLeft = false;
+    onResponseClose(reply.raw, () => {
+      hasLeft = true;
+    });
+    const pending: (() => void)[] = [];
+    let stream: ReturnType<typeof openStream> | undefined;
+    const whenOpen = (act: (open: ReturnType<typeof openStream>) => void): void => {
+      if (stream) act(stream);
+      else pending.push(() => stream && act(stream));
+    };
+    const added = await subscriptions.add({
+      prepared,
+      context,
+      after: readLastEventId(request),
+      subscriber: {
+        send: (message) => whenOpen(({ send }) => send(message)),
+        end: (reason) => whenOpen(({ end }) => end(reason)),
+      },
+    });
+    if (!('leave' in added)) return refuse(reply, added);
+    if (hasLeft) {
+      added.leave();
+      return reply.hijack();
+    }
+    stream = begin(reply, type);
+    stream.begin(added.place);
+    for (const act of pending) act();
+    onResponseClose(reply.raw, added.leave);
+    return reply;
+  };
+};
+
+/** Removes the status from an error, as Apollo Server does. */
+const withoutHttp = ({ extensions: { http: _, ...extensions } = {}, ...error }: GraphQLFormattedError) => ({
+  ...error,
+  extensions,
+});

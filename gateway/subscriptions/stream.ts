@@ -1,0 +1,108 @@
+import type { FastifyReply } from 'fastify';
+import Negotiator from 'negotiator';
+import { type EndReason, type SubscriptionMessage, writeEnd, writeMessage } from './message.ts';
+import { createOutbox } from './outbox.ts';
+import type { Subscriber } from './registry.ts';
+
+/*
+ * Subscriptions over HTTP, in the two formats of clients: server-sent events as graphql-sse defines them (distinct connections), and
+ * multipart as Apollo's clients read it.
+ *
+ * Sources: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md,
+ * https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol
+ */
+
+/** The text of a stream. */
+type StreamFormat = {
+  readonly contentType: string;
+  /** Begins the stream. `place` is that after which the subscription can be continued. */
+  readonly begin: (place: string | undefined) => string;
+  readonly message: (message: SubscriptionMessage, missed: number) => string;
+  /** Sent while there are no messages, so that nobody on the way takes the connection for dead. */
+  readonly heartbeat: string;
+  /** Ends the stream. */
+  readonly end: (reason: EndReason) => string;
+};
+
+const PART = '\r\ncontent-type: application/json; charset=utf-8\r\n\r\n';
+const BOUNDARY = '\r\n--graphql';
+
+const toPart = (json: string): string => `${PART}${json}${BOUNDARY}`;
+
+const toEvent = (name: string, data: string, id?: string): string =>
+  `${id === undefined ? '' : `id: ${id}\n`}event: ${name}\ndata: ${data}\n\n`;
+
+export const STREAM_FORMATS = {
+  sse: {
+    contentType: 'text/event-stream; charset=utf-8',
+    // An id without data is not an event: browsers remember it for the header Last-Event-ID.
+    begin: (place) => (place === undefined ? ':\n\n' : `id: ${place}\n\n`),
+    message: (message, missed) => toEvent('next', writeMessage(message, missed), message.eventId),
+    heartbeat: ':\n\n',
+    end: (reason) => `${reason ? toEvent('next', writeEnd(reason)) : ''}${toEvent('complete', '')}`,
+  },
+  multipart: {
+    contentType: 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0',
+    begin: () => BOUNDARY.trimStart(),
+    message: (message, missed) => toPart(`{"payload":${writeMessage(message, missed)}}`),
+    heartbeat: toPart('{}'),
+    end: (reason) => `${reason ? toPart(`{"payload":null,${writeEnd(reason).slice(1)}`) : ''}--\r\n`,
+  },
+} as const satisfies Record<string, StreamFormat>;
+
+export type StreamType = keyof typeof STREAM_FORMATS;
+
+/**
+ * Returns the stream that a client accepts. Undefined if it accepts none. A client that also accepts JSON gets a stream only for a
+ * subscription.
+ */
+export const streamTypeFor = (accept: string | undefined): StreamType | undefined => {
+  if (!accept) return undefined;
+  if (/multipart\/mixed[^,]*;\s*subscriptionSpec="?1\.0"?/i.test(accept)) return 'multipart';
+  return accept.includes('text/event-stream') &&
+    new Negotiator({ headers: { accept } }).mediaTypes(['text/event-stream']).length > 0
+    ? 'sse'
+    : undefined;
+};
+
+export type StreamOptions = {
+  readonly heartbeatMs: number;
+  /** Time after which a client that reads nothing of what was sent is disconnected, in milliseconds. */
+  readonly writeTimeoutMs: number;
+};
+
+/** Opens a stream over a response whose headers are set. Returns the subscriber that writes to it. */
+export const openStream = (
+  response: FastifyReply['raw'],
+  type: StreamType,
+  { heartbeatMs, writeTimeoutMs }: StreamOptions,
+): Subscriber & { readonly begin: (place: string | undefined) => void } => {
+  const format: StreamFormat = STREAM_FORMATS[type];
+  let writeTimer: NodeJS.Timeout | undefined;
+  const heartbeats = setInterval(() => {
+    if (!response.writableNeedDrain) response.write(format.heartbeat);
+  }, heartbeatMs).unref();
+  const write = (text: string): boolean => {
+    const isReady = response.write(text);
+    if (!isReady) writeTimer ??= setTimeout(() => response.destroy(), writeTimeoutMs).unref();
+    return isReady;
+  };
+  const outbox = createOutbox((message, missed) => write(format.message(message, missed)));
+  response.on('drain', () => {
+    clearTimeout(writeTimer);
+    writeTimer = undefined;
+    outbox.drained();
+  });
+  response.once('close', () => {
+    clearInterval(heartbeats);
+    clearTimeout(writeTimer);
+  });
+  return {
+    begin: (place) => void write(format.begin(place)),
+    send: outbox.push,
+    end: (reason) => {
+      clearInterval(heartbeats);
+      response.end(format.end(reason));
+    },
+  };
+};
