@@ -45,6 +45,8 @@ export type Connections = {
   readonly received: (response: HttpResponse, bytes: number) => void;
   /** Marks a response as being sent, in full or as a stream. From here on it waits for the peer. */
   readonly sending: (response: HttpResponse, bytes: number) => void;
+  /** Stops watching a connection that has been upgraded to another protocol. */
+  readonly upgraded: (socket: Socket) => void;
   /** Marks all open connections: they are to be closed after their next response. */
   readonly retire: () => void;
   readonly isRetired: (response: HttpResponse) => boolean;
@@ -258,6 +260,10 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
 
   return {
     sending,
+    upgraded: (socket) => {
+      const connection = connections.get(socket);
+      if (connection) waiting.delete(connection);
+    },
     retire: () => {
       for (const connection of connections.values()) connection.isRetired = true;
     },

@@ -105,7 +105,8 @@ const refuse = (reply: FastifyReply, refusal: Refusal): void => {
 
 type Message = { readonly rawHeaders: readonly string[]; readonly httpVersionMinor: number };
 
-const createHostCheck = (hosts: HostPolicy) => {
+/** Creates a check that returns a refusal for a request to an unknown host. */
+export const createHostCheck = (hosts: HostPolicy) => {
   // Clients use few host names.
   let lastAllowed: string | undefined;
   return ({ rawHeaders, httpVersionMinor }: Message): Refusal | undefined => {

@@ -22,6 +22,8 @@ export type Health = Readonly<Record<string, unknown>> & { readonly status: stri
 
 export type HttpApp = {
   readonly app: FastifyInstance;
+  /** Excepts a connection from the limits of idle ones, as it has been upgraded to another protocol. */
+  readonly upgraded: (socket: Socket) => void;
   /** Returns `ok`, or `stopping` after `close` was called. */
   readonly status: () => string;
   /** Starts listening and returns the URL. Port 0 selects a free port. */
@@ -171,6 +173,7 @@ export const createHttpApp = ({
   let additionalServers: readonly Server[] = [];
   return {
     app,
+    upgraded: connections.upgraded,
     status,
     listen: async ({ port, host }) => {
       const [address = host, ...rest] = host === 'localhost' ? LOOPBACK : [host];

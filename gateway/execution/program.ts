@@ -7,7 +7,7 @@ import { createClientErrorMapper } from './client-errors.ts';
 import type { Data } from './data.ts';
 import { type Explanation, explainPlan, type PlanNode, queryOf } from './explain.ts';
 import { compileFetch, type SendFetch, variablesFor } from './fetch.ts';
-import type { FetchOptions } from './fetch-target.ts';
+import { type FetchOptions, withServiceName } from './fetch-target.ts';
 import { joinFetches } from './join-fetches.ts';
 import { mergeParts } from './merge-parts.ts';
 import type { Path } from './objects-at.ts';
@@ -186,8 +186,11 @@ export const compile = async <Context>(options: CompileOptions<Context>): Promis
   const open = source && clientOf(source.subgraph).prepareSubscription?.({ ...source, query: queryOf(source) });
   const subscribe: Program<Context>['subscribe'] =
     open &&
-    (({ raw }, context, subscribeOptions) =>
-      open({ variables: variablesFor(source, renameVariables(raw)) }, context, subscribeOptions));
+    (async ({ raw }, context, subscribeOptions) => {
+      const variables = variablesFor(source, renameVariables(raw));
+      const opened = await open({ variables }, context, subscribeOptions);
+      return 'events' in opened ? opened : opened.map((error) => withServiceName(error, source.subgraph));
+    });
   return { execute, subscribe, calls, explain, planVariables: ({ coerced }) => renameVariables(coerced) };
 };
 

@@ -13,7 +13,7 @@ import { onResponseClose } from '../../runtime/on-response-close.ts';
 import { sendError, sendRefusal } from '../../runtime/send-refusal.ts';
 import { createTurnQueue } from '../../runtime/turn-queue.ts';
 import { refuseUnacceptable } from '../../subgraphs/kit/graphql-over-http.ts';
-import { ANONYMOUS, type Identity, UNRESTRICTED } from '../../subgraphs/kit/identity.ts';
+import { ANONYMOUS, type Identity } from '../../subgraphs/kit/identity.ts';
 import type { ProcessInfrastructure } from '../../subgraphs/kit/infrastructure.ts';
 import type { Tenants } from '../../subgraphs/kit/tenants.ts';
 import { createRequestLog } from '../../telemetry/request-log.ts';
@@ -27,7 +27,6 @@ import type { Tracing } from '../../telemetry/traces/tracing.ts';
 import { authenticatesRequests } from '../auth/auth-config.ts';
 import { createAuthorizer } from '../auth/authorizer.ts';
 import { loadPolicies } from '../auth/policies.ts';
-import { chooseTenant } from '../auth/tenant.ts';
 import { type Admitted, rateLimitHeaders } from '../cost/client-limits.ts';
 import { RATE_LIMIT_HEADERS } from '../cost/rate-limit-headers.ts';
 import type { StartedGateway } from '../started-gateway.ts';
@@ -38,6 +37,8 @@ import type { RequestContext } from './context.ts';
 import { toReachableUrl } from './reachable-url.ts';
 import { type Arrival, createRequestContexts, EXPLAIN_HEADER, pick } from './request-contexts.ts';
 import { createSafelistGuard, hasInvalidHash, readRequestedOperation, readSafelist } from './safelist.ts';
+import { createIdentifySender } from './senders.ts';
+import { serveSockets } from './sockets.ts';
 import { addLandingPageHeaders, registerPages } from './static-pages.ts';
 import { createStreamHandler } from './streams.ts';
 import { createGatewaySubscriptions } from './subscriptions.ts';
@@ -140,7 +141,7 @@ const openGatewayServer = async (
   const details = () => ({ ...health(), ...audit?.health(), ...readiness() });
   // Before the grace period, which they would wait out.
   let endSubscriptions = (): void => {};
-  const { app, status, listen, close } = createHttpApp({
+  const { app, upgraded, status, listen, close } = createHttpApp({
     log,
     shutdownDelayMs: config.shutdownDelayMs,
     shutdownGraceMs: config.shutdownGraceMs,
@@ -191,7 +192,11 @@ const openGatewayServer = async (
     ? await (await import('../auth/authenticate.ts')).createAuthenticator(config.auth, { app, redis, log })
     : undefined;
   if (authenticator) opened.push(authenticator.close);
-  const tenantOptions = { tenants, header: config.tenantHeader };
+  const identifySender = createIdentifySender({
+    authenticator,
+    tenants: { tenants, header: config.tenantHeader },
+    hasExternalRules: config.supergraphFile !== undefined,
+  });
   const varyHeaders = [...config.forwardHeaders, ...(config.tenantHeader ? [config.tenantHeader] : [])];
   /** Returns who sends a request, or undefined if it was refused. Refuses it when `signal` fires before that is known. */
   const identify = async (
@@ -199,22 +204,12 @@ const openGatewayServer = async (
     reply: FastifyReply,
     signal = requestSignal(reply, config.requestTimeoutMs),
   ): Promise<Identity | undefined> => {
-    const authentication = (await authenticator?.authenticate(request.raw, signal)) ?? { identity: UNRESTRICTED };
-    if ('refusal' in authentication) {
-      if (authentication.challenge) reply.header('www-authenticate', authentication.challenge);
-      sendRefusal(reply, authentication.refusal);
-      return undefined;
-    }
-    identities.set(request, authentication.identity);
-    const identity = chooseTenant(authentication.identity, request.headers, tenantOptions);
-    if ('code' in identity) {
-      sendRefusal(reply, identity);
-      return undefined;
-    }
-    // The access rules of an external supergraph hold without authentication, too: nobody has proved anything.
-    const isUnproved = identity.method === 'none' && config.supergraphFile !== undefined;
-    if (!isUnproved) return identity;
-    return identity.tenant === undefined ? ANONYMOUS : { ...ANONYMOUS, tenant: identity.tenant };
+    const sender = await identifySender(request.raw, signal);
+    if (sender.authenticated) identities.set(request, sender.authenticated);
+    if ('identity' in sender) return sender.identity;
+    if (sender.challenge) reply.header('www-authenticate', sender.challenge);
+    sendRefusal(reply, sender.refusal);
+    return undefined;
   };
   /** Counts a request. Returns its client, or undefined if the request was refused. */
   const admit = async (
@@ -255,7 +250,26 @@ const openGatewayServer = async (
     context: async (request, reply) => contextOf(request, reply),
   });
   const subscriptions = createGatewaySubscriptions({ config, contexts, telemetry, log, toClientErrors });
-  endSubscriptions = subscriptions.close;
+  const sockets = serveSockets(app, upgraded, {
+    apollo,
+    subscriptions,
+    contexts,
+    identify: identifySender,
+    admit: clientLimits.admit,
+    admission,
+    checkSafelist,
+    clientHeaders: CLIENT_HEADERS,
+    parameterHeaders: [...CREDENTIAL_HEADERS, ...CLIENT_HEADERS, ...varyHeaders],
+    toClientErrors,
+    onRefused: ({ code, address }) =>
+      telemetry.emit({ type: 'refusal', code, network: networkOf(address), traceId: undefined }),
+    config,
+    log,
+  });
+  endSubscriptions = () => {
+    subscriptions.close();
+    sockets.close();
+  };
   const stream = createStreamHandler({ apollo, subscriptions, contextOf, toClientErrors, config });
   app.route({
     url: '/graphql',

@@ -13,22 +13,33 @@ export type SubscriptionMessage = {
 /** Why a subscription has ended. Undefined: the service has no more events. */
 export type EndReason = { readonly message: string; readonly code: string } | undefined;
 
-const texts = new WeakMap<SubscriptionMessage, string>();
-
-/**
- * Returns the result of an event as JSON, the same for all subscribers but those that have missed earlier events. `missed` is
- * their number.
- */
-export const writeMessage = (message: SubscriptionMessage, missed = 0): string => {
-  const known = missed === 0 ? texts.get(message) : undefined;
-  if (known !== undefined) return known;
-  const { eventId, data, errors, stale = [] } = message;
-  const tributary = { eventId, ...(stale.length > 0 && { stale }), ...(missed > 0 && { missed }) };
-  const text = JSON.stringify({ data, errors, extensions: { tributary } });
-  if (missed === 0) texts.set(message, text);
-  return text;
+/** A GraphQL result, as it is sent. */
+export type Payload = {
+  readonly data?: unknown;
+  readonly errors?: readonly GraphQLFormattedError[] | undefined;
+  readonly extensions?: Readonly<Record<string, unknown>>;
 };
 
+/** Returns the result of an event. `missed` is the number of events that its subscriber has missed before it. */
+export const toPayload = ({ eventId, data, errors, stale = [] }: SubscriptionMessage, missed = 0): Payload => ({
+  data,
+  ...(errors && { errors }),
+  extensions: {
+    tributary: { eventId, ...(stale.length > 0 && { stale }), ...(missed > 0 && { missed }) },
+  },
+});
+
 /** Returns the result that tells why a subscription has ended. */
-export const writeEnd = ({ message, code }: NonNullable<EndReason>): string =>
-  JSON.stringify({ errors: [{ message, extensions: { code } }] });
+export const toEndPayload = ({ message, code }: NonNullable<EndReason>): Payload => ({
+  errors: [{ message, extensions: { code } }],
+});
+
+const texts = new WeakMap<SubscriptionMessage, string>();
+
+/** Returns the result of an event as JSON, which is the same for all subscribers but those that have missed events. */
+export const writeMessage = (message: SubscriptionMessage, missed = 0): string => {
+  if (missed > 0) return JSON.stringify(toPayload(message, missed));
+  const text = texts.get(message) ?? JSON.stringify(toPayload(message));
+  texts.set(message, text);
+  return text;
+};

@@ -14,10 +14,13 @@ export const MAX_WAITING_MESSAGES = 100;
  * Creates an outbox. `write` sends a message with the number of those that were missed before it, and returns whether the subscriber
  * takes more at once. When it does not, the next ones wait, up to a maximum, and the subscriber learns how many it has missed beyond.
  */
-export const createOutbox = (write: (message: SubscriptionMessage, missed: number) => boolean): Outbox => {
+export const createOutbox = (
+  write: (message: SubscriptionMessage, missed: number) => boolean,
+  isReadyAtFirst = true,
+): Outbox => {
   const waiting: SubscriptionMessage[] = [];
   let missed = 0;
-  let isReady = true;
+  let isReady = isReadyAtFirst;
 
   const flush = (): void => {
     while (isReady) {

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import Negotiator from 'negotiator';
-import { type EndReason, type SubscriptionMessage, writeEnd, writeMessage } from './message.ts';
+import { type EndReason, type SubscriptionMessage, toEndPayload, writeMessage } from './message.ts';
 import { createOutbox } from './outbox.ts';
 import type { Subscriber } from './registry.ts';
 
@@ -39,14 +39,15 @@ export const STREAM_FORMATS = {
     begin: (place) => (place === undefined ? ':\n\n' : `id: ${place}\n\n`),
     message: (message, missed) => toEvent('next', writeMessage(message, missed), message.eventId),
     heartbeat: ':\n\n',
-    end: (reason) => `${reason ? toEvent('next', writeEnd(reason)) : ''}${toEvent('complete', '')}`,
+    end: (reason) => `${reason ? toEvent('next', JSON.stringify(toEndPayload(reason))) : ''}${toEvent('complete', '')}`,
   },
   multipart: {
     contentType: 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0',
     begin: () => BOUNDARY.trimStart(),
     message: (message, missed) => toPart(`{"payload":${writeMessage(message, missed)}}`),
     heartbeat: toPart('{}'),
-    end: (reason) => `${reason ? toPart(`{"payload":null,${writeEnd(reason).slice(1)}`) : ''}--\r\n`,
+    end: (reason) =>
+      `${reason ? toPart(`{"payload":null,${JSON.stringify(toEndPayload(reason)).slice(1)}`) : ''}--\r\n`,
   },
 } as const satisfies Record<string, StreamFormat>;
 

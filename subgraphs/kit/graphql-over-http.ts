@@ -21,8 +21,9 @@ export const graphqlOverHttp: ApolloServerPlugin<BaseContext> = {
     return {
       willSendResponse: async ({ response: { http, body } }) => {
         if (body.kind !== 'single') return;
-        const type = responseTypeFor(request.http?.headers.get('accept')) ?? JSON_TYPE;
-        http.headers.set('content-type', type);
+        // Undefined for a client that accepts a stream only: a response that is none has its own status.
+        const type = responseTypeFor(request.http?.headers.get('accept'));
+        http.headers.set('content-type', type ?? JSON_TYPE);
         if (type === JSON_TYPE && http.status === 400 && isOfWellFormed(body.singleResult)) http.status = 200;
       },
     };

@@ -30,11 +30,12 @@ export const headersOf = ({
   subject = 'somebody',
   scopes = [],
   customerEmail,
-}: Partial<Pick<Identity, 'subject' | 'customerEmail'>> & { readonly scopes?: Iterable<string> }): Record<
-  string,
-  string
-> => {
-  const exp = Math.floor(Date.now() / 1_000) + 3_600;
+  lifetimeS = 3_600,
+}: Partial<Pick<Identity, 'subject' | 'customerEmail'>> & {
+  readonly scopes?: Iterable<string>;
+  readonly lifetimeS?: number;
+}): Record<string, string> => {
+  const exp = Math.floor(Date.now() / 1_000) + lifetimeS;
   const claims = { iss: ISSUER, aud: AUDIENCE, exp, sub: subject, scope: [...scopes].join(' ') };
   return { authorization: `Bearer ${signToken({ ...claims, customer_email: customerEmail }, SECRET)}` };
 };

@@ -1,0 +1,285 @@
+import type { ApolloServer } from '@apollo/server';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { GraphQLError } from 'graphql';
+import { handleProtocols } from 'graphql-ws';
+import { WebSocketServer } from 'ws';
+import type { Admission } from '../../runtime/admission.ts';
+import { OverloadedError } from '../../runtime/admission.ts';
+import { monotonicNow } from '../../runtime/clock.ts';
+import { isCrossSite } from '../../runtime/cross-site.ts';
+import { createHostCheck } from '../../runtime/guard-requests.ts';
+import type { HttpApp } from '../../runtime/http-app.ts';
+import { OVERLOADED, type Refusal, toRawResponse } from '../../runtime/http-errors.ts';
+import { MAX_JSON_DEPTH } from '../../runtime/json-bounds.ts';
+import type { Log } from '../../runtime/log.ts';
+import type { GatewayConfig } from '../config.ts';
+import type { AdmitClient } from '../cost/client-limits.ts';
+import type { PreparedSubscription } from '../subscriptions/group.ts';
+import type { Subscriptions } from '../subscriptions/registry.ts';
+import { createSocketServer, type OperationParameters, type SocketResult } from '../subscriptions/websocket.ts';
+import type { GraphPipeline } from './apollo.ts';
+import type { RequestContext } from './context.ts';
+import { lastEventIdIn } from './last-event-id.ts';
+import { pick, type RequestContexts } from './request-contexts.ts';
+import { type createSafelistGuard, hasInvalidHash, readRequestedOperation } from './safelist.ts';
+import type { IdentifySender, SentMessage } from './senders.ts';
+
+type IncomingMessage = FastifyRequest['raw'];
+
+export type SocketsOptions = {
+  readonly apollo: ApolloServer<RequestContext>;
+  readonly subscriptions: Subscriptions<RequestContext>;
+  readonly contexts: RequestContexts;
+  readonly identify: IdentifySender;
+  readonly admit: AdmitClient;
+  readonly admission: Admission;
+  readonly checkSafelist: ReturnType<typeof createSafelistGuard> | undefined;
+  readonly clientHeaders: readonly string[];
+  /** Headers that a client may also send as parameters of its connection: browsers cannot set any. */
+  readonly parameterHeaders: readonly string[];
+  readonly toClientErrors: GraphPipeline['toClientErrors'];
+  readonly onRefused: (refusal: { readonly code: string; readonly address: string }) => void;
+  readonly config: Pick<GatewayConfig, 'subscriptions' | 'http' | 'hosts' | 'corsOrigins' | 'requestTimeoutMs'>;
+  readonly log: Log;
+};
+
+/** The path of operations over WebSocket: that of operations over HTTP. */
+const PATH = '/graphql';
+
+/** Maximum size of a message, as of a body over HTTP. */
+const MAX_MESSAGE_BYTES = 1024 * 1024;
+
+const NOT_FOUND: Refusal = { status: 404, message: 'Nothing is served at this path.', code: 'NOT_FOUND' };
+const CROSS_SITE: Refusal = {
+  status: 403,
+  message: 'Pages of this origin may not connect. The operator can allow it with CORS_ORIGINS.',
+  code: 'FORBIDDEN',
+};
+const UNKNOWN_PROTOCOL: Refusal = {
+  status: 400,
+  message: 'Unsupported WebSocket protocol. Use graphql-transport-ws.',
+  code: 'BAD_REQUEST',
+};
+
+/** Close codes of graphql-transport-ws. Clients do not try again after these. */
+const UNAUTHORIZED = 4401;
+const FORBIDDEN = 4403;
+/** Clients try again. Source: RFC 6455, section 7.4.1. */
+const TRY_AGAIN = 1013;
+const GOING_AWAY = 1001;
+
+/** Serves operations over WebSocket. Returns a function that closes all connections. */
+export const serveSockets = (app: FastifyInstance, upgraded: HttpApp['upgraded'], options: SocketsOptions) => {
+  const { config, log } = options;
+  const checkHost = createHostCheck(config.hosts);
+  let isClosed = false;
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_MESSAGE_BYTES,
+    perMessageDeflate: false,
+    clientTracking: true,
+    handleProtocols,
+  });
+  const serve = createSocketServer<IncomingMessage>({
+    heartbeatMs: config.subscriptions.heartbeatMs,
+    bounds: { depth: MAX_JSON_DEPTH, values: config.http.maxBodyValues },
+    log,
+    connect: async (request, parameters) => {
+      const message = withParameters(request, parameters, options.parameterHeaders);
+      const sender = await options.identify(message, AbortSignal.timeout(config.requestTimeoutMs));
+      if ('refusal' in sender) {
+        const { refusal } = sender;
+        options.onRefused({ code: refusal.code, address: addressOf(request) });
+        const code = { 401: UNAUTHORIZED, 403: FORBIDDEN }[refusal.status] ?? TRY_AGAIN;
+        return { code, reason: refusal.message.slice(0, MAX_REASON) };
+      }
+      const { identity } = sender;
+      return {
+        execute: (operation, closed) =>
+          execute(operation, closed, { message, identity, address: addressOf(request) }, options),
+      };
+    },
+  });
+
+  const isAllowedOrigin = ({ headers }: IncomingMessage): boolean =>
+    !isCrossSite({ host: headers.host, origin: headers.origin }) ||
+    config.corsOrigins.includes('*') ||
+    config.corsOrigins.includes(headers.origin ?? '');
+
+  const refusalOf = (request: IncomingMessage): Refusal | undefined => {
+    if (URL.parse(request.url ?? '', 'http://gateway')?.pathname !== PATH) return NOT_FOUND;
+    const hostRefusal = checkHost(request);
+    if (hostRefusal) return hostRefusal;
+    if (!isAllowedOrigin(request)) return CROSS_SITE;
+    const protocols = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((one) => one.trim());
+    return handleProtocols(new Set(protocols)) === false ? UNKNOWN_PROTOCOL : undefined;
+  };
+
+  app.server.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => {
+    const refusal = isClosed ? OVERLOADED : refusalOf(request);
+    if (refusal) {
+      options.onRefused({ code: refusal.code, address: addressOf(request) });
+      socket.end(toRawResponse(refusal));
+      return;
+    }
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      upgraded(request.socket);
+      serve(webSocket, request);
+    });
+  });
+
+  return {
+    close: (): void => {
+      isClosed = true;
+      for (const socket of sockets.clients) socket.close(GOING_AWAY, 'The server is shutting down.');
+    },
+  };
+};
+
+/** Maximum length of a reason in a close frame, in bytes. */
+const MAX_REASON = 120;
+
+const addressOf = ({ socket: { remoteAddress } }: IncomingMessage): string => remoteAddress ?? '';
+
+/** Adds headers from the parameters of a connection, which take the place of those of its request. */
+const withParameters = (
+  { headers, rawHeaders, socket }: IncomingMessage,
+  parameters: Readonly<Record<string, unknown>>,
+  allowed: readonly string[],
+): SentMessage => {
+  const { headers: nested } = parameters;
+  const given = new Map(
+    Object.entries({ ...parameters, ...(typeof nested === 'object' ? nested : {}) }).flatMap(([name, value]) => {
+      const lower = name.toLowerCase();
+      return typeof value === 'string' && allowed.includes(lower) ? [[lower, value] as const] : [];
+    }),
+  );
+  const raw: string[] = [];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? '';
+    if (!given.has(name.toLowerCase())) raw.push(name, rawHeaders[index + 1] ?? '');
+  }
+  return {
+    socket,
+    headers: { ...headers, ...Object.fromEntries(given) },
+    rawHeaders: [...raw, ...[...given].flat()],
+  };
+};
+
+type SocketClient = {
+  readonly message: SentMessage;
+  readonly identity: RequestContext['identity'];
+  readonly address: string;
+};
+
+const refuse = ({ message, code, details }: Omit<Refusal, 'status'>): SocketResult => ({
+  kind: 'refused',
+  errors: [new GraphQLError(message, { extensions: { code, ...details } })],
+});
+
+/** Executes an operation as if it had come over HTTP. */
+const execute = async (
+  parameters: OperationParameters,
+  closed: AbortSignal,
+  { message: { headers }, identity, address }: SocketClient,
+  options: SocketsOptions,
+): Promise<SocketResult> => {
+  const { apollo, contexts, config } = options;
+  const arrivedAt = monotonicNow();
+  const refused = (refusal: Omit<Refusal, 'status'>): SocketResult => {
+    options.onRefused({ code: refusal.code, address });
+    return refuse(refusal);
+  };
+  if (hasInvalidHash(parameters)) {
+    return refused({ message: 'extensions.persistedQuery.sha256Hash must be a string.', code: 'BAD_REQUEST' });
+  }
+  const admitted = await options.admit(identity, address);
+  if (admitted.refusal) return refused(admitted.refusal);
+  const unlisted = options.checkSafelist?.(readRequestedOperation(parameters), pick(headers, options.clientHeaders));
+  if (unlisted) return refused(unlisted);
+  const controller = new AbortController();
+  const onClosed = () => controller.abort();
+  const timer = setTimeout(
+    () => controller.abort(new DOMException('The request timed out.', 'TimeoutError')),
+    config.requestTimeoutMs,
+  ).unref();
+  closed.addEventListener('abort', onClosed, { once: true });
+  if (closed.aborted) onClosed();
+  const onEnd: (() => void)[] = [];
+  let release: (() => void) | undefined;
+  try {
+    const { client, plan, usages } = admitted;
+    release = await options.admission.acquire({ signal: controller.signal, client });
+    let prepared: PreparedSubscription<RequestContext> | undefined;
+    const context = contexts.ofRequest(
+      {
+        signal: controller.signal,
+        deadlineAt: arrivedAt + config.requestTimeoutMs,
+        arrivedAt,
+        identity,
+        client,
+        plan,
+        usages,
+      },
+      {
+        headers,
+        isGet: false,
+        address: () => address,
+        requestTrace: undefined,
+        traceId: undefined,
+        returnHeader: () => {},
+        setHeader: () => {},
+        onOperation: () => {},
+        onSubscription: (subscription) => {
+          prepared = subscription;
+        },
+        onClose: (callback) => void onEnd.push(callback),
+      },
+    );
+    const { query, operationName, variables, extensions } = parameters;
+    const { body } = await apollo.executeOperation(
+      {
+        query: query ?? undefined,
+        operationName: operationName ?? undefined,
+        variables: variables ?? undefined,
+        extensions: extensions ?? undefined,
+      } as Parameters<typeof apollo.executeOperation>[0],
+      { contextValue: context },
+    );
+    if (prepared) {
+      const subscription = prepared;
+      return {
+        kind: 'subscription',
+        open: async (subscriber) => {
+          const after = lastEventIdIn(extensions);
+          const added = await options.subscriptions.add({ prepared: subscription, context, after, subscriber });
+          if ('leave' in added) return added;
+          return options.toClientErrors(added.errors).map(({ message, extensions: { http: _, ...rest } = {} }) => {
+            return new GraphQLError(message, { extensions: rest });
+          });
+        },
+      };
+    }
+    if (body.kind !== 'single') throw new Error('The response is not complete.');
+    const { data, errors, extensions: report } = body.singleResult;
+    // Refused before it was executed.
+    if (data === undefined && errors) {
+      return {
+        kind: 'refused',
+        errors: errors.map(({ message, ...rest }) => new GraphQLError(message, { extensions: rest.extensions })),
+      };
+    }
+    return {
+      kind: 'result',
+      payload: { data, ...(errors && { errors }), ...(report && { extensions: report as Record<string, unknown> }) },
+    };
+  } catch (error) {
+    if (error instanceof OverloadedError) return refused(OVERLOADED);
+    throw error;
+  } finally {
+    release?.();
+    clearTimeout(timer);
+    closed.removeEventListener('abort', onClosed);
+    for (const callback of onEnd) callback();
+  }
+};

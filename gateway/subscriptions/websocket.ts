@@ -1,0 +1,203 @@
+import { type GraphQLError, parse } from 'graphql';
+import { CloseCode, makeServer } from 'graphql-ws';
+import type { WebSocket } from 'ws';
+import { exceededJsonBound } from '../../runtime/json-bounds.ts';
+import type { Log } from '../../runtime/log.ts';
+import { type Payload, toEndPayload, toPayload } from './message.ts';
+import { createOutbox } from './outbox.ts';
+import type { OpenSubscription, Subscriber } from './registry.ts';
+
+/*
+ * Operations over WebSocket, by the protocol graphql-transport-ws: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md.
+ * The package graphql-ws speaks it; what it sends is executed by the gateway.
+ */
+
+/** The parameters of an operation, as a client has sent them. */
+export type OperationParameters = {
+  readonly query?: string | null | undefined;
+  readonly operationName?: string | null | undefined;
+  readonly variables?: Readonly<Record<string, unknown>> | null | undefined;
+  readonly extensions?: Readonly<Record<string, unknown>> | null | undefined;
+};
+
+/** What became of an operation: refused, executed, or a subscription to open. */
+export type SocketResult =
+  | { readonly kind: 'refused'; readonly errors: readonly GraphQLError[] }
+  | { readonly kind: 'result'; readonly payload: Payload }
+  | {
+      readonly kind: 'subscription';
+      readonly open: (subscriber: Subscriber) => Promise<OpenSubscription | readonly GraphQLError[]>;
+    };
+
+/** The clients of one WebSocket. */
+export type SocketSession = {
+  /** Executes an operation. `signal` fires when its client does not wait for it any more. */
+  readonly execute: (parameters: OperationParameters, signal: AbortSignal) => Promise<SocketResult>;
+};
+
+export type SocketServerOptions<Connection> = {
+  /** Begins the session of a connection with the client's parameters. A refusal closes it. */
+  readonly connect: (
+    connection: Connection,
+    parameters: Readonly<Record<string, unknown>>,
+  ) => Promise<SocketSession | { readonly code: number; readonly reason: string }>;
+  readonly heartbeatMs: number;
+  /** Maximum depth and number of values of a message. */
+  readonly bounds: Parameters<typeof exceededJsonBound>[1];
+  readonly log: Log;
+};
+
+/** Time for a client to begin its session, in milliseconds. */
+const INIT_TIMEOUT_MS = 10_000;
+
+/** The protocol executes documents. It gets one of these, and the result of what the client has sent. */
+const QUERY = parse('{ __typename }');
+const SUBSCRIPTION = parse('subscription { __typename }');
+
+type Extra<Connection> = {
+  readonly connection: Connection;
+  readonly socket: WebSocket;
+  readonly closed: AbortSignal;
+  session?: SocketSession;
+};
+
+/** Creates the protocol's server. The returned function serves a WebSocket of a connection. */
+export const createSocketServer = <Connection>({
+  connect,
+  heartbeatMs,
+  bounds,
+  log,
+}: SocketServerOptions<Connection>): ((socket: WebSocket, connection: Connection) => void) => {
+  const server = makeServer<Record<string, unknown>, Extra<Connection>>({
+    connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+    onConnect: async ({ extra, connectionParams = {} }) => {
+      const session = await connect(extra.connection, connectionParams);
+      if ('execute' in session) {
+        extra.session = session;
+        return true;
+      }
+      extra.socket.close(session.code, session.reason);
+      return false;
+    },
+    onSubscribe: async ({ extra }, _id, payload) => {
+      const result = await (extra.session as SocketSession).execute(payload, extra.closed);
+      if (result.kind === 'refused') return result.errors;
+      const opened = result.kind === 'subscription' ? await openIterator(result.open) : result;
+      if (Array.isArray(opened)) return opened;
+      return {
+        // Neither is used: `execute` and `subscribe` return the result.
+        schema: undefined as never,
+        document: result.kind === 'subscription' ? SUBSCRIPTION : QUERY,
+        contextValue: opened,
+      };
+    },
+    execute: ({ contextValue }) => contextValue as never,
+    subscribe: ({ contextValue }) => contextValue as never,
+    onNext: (_context, _id, _payload, _args, result) => (result as unknown as { payload: Payload }).payload as never,
+  });
+  return (socket, connection) => {
+    const closing = new AbortController();
+    let isAlive = true;
+    const heartbeats = setInterval(() => {
+      if (!isAlive) return socket.terminate();
+      isAlive = false;
+      socket.ping();
+    }, heartbeatMs).unref();
+    socket.on('pong', () => {
+      isAlive = true;
+    });
+    // Of the connection: `close` follows.
+    socket.on('error', () => {});
+    const onClosed = server.opened(
+      {
+        protocol: socket.protocol,
+        send: (data) =>
+          new Promise((resolve) => {
+            // A client that has left needs nothing.
+            if (socket.readyState !== socket.OPEN) resolve();
+            else socket.send(data, () => resolve());
+          }),
+        close: (code, reason) => socket.close(code, reason),
+        onMessage: (receive) => {
+          socket.on('message', (data) => {
+            isAlive = true;
+            const text = String(data);
+            if (exceededJsonBound(text, bounds)) return socket.close(CloseCode.BadRequest, 'Invalid message received');
+            receive(text).catch((error: unknown) => {
+              log.error({ err: error }, 'An operation over WebSocket has failed.');
+              socket.close(CloseCode.InternalServerError, 'Something went wrong on our side.');
+            });
+          });
+        },
+      },
+      { connection, socket, closed: closing.signal },
+    );
+    socket.once('close', (code, reason) => {
+      clearInterval(heartbeats);
+      closing.abort();
+      void onClosed(code, String(reason));
+    });
+  };
+};
+
+/** Opens a subscription, and returns its results, each taken when the last has been sent. Returns errors if it cannot be opened. */
+const openIterator = async (
+  open: Extract<SocketResult, { kind: 'subscription' }>['open'],
+): Promise<AsyncGenerator<{ readonly payload: Payload }, void> | GraphQLError[]> => {
+  let waiter: PromiseWithResolvers<IteratorResult<{ payload: Payload }, void>> | undefined;
+  const last: Payload[] = [];
+  let isOver = false;
+  const DONE = { done: true, value: undefined } as const;
+
+  const deliver = (payload: Payload): void => {
+    waiter?.resolve({ done: false, value: { payload } });
+    waiter = undefined;
+  };
+  const outbox = createOutbox((message, missed) => {
+    deliver(toPayload(message, missed));
+    return false;
+  }, false);
+  const finish = (): void => {
+    const payload = last.shift();
+    if (payload) deliver(payload);
+    else {
+      waiter?.resolve(DONE);
+      waiter = undefined;
+    }
+  };
+  const opened = await open({
+    send: outbox.push,
+    end: (reason) => {
+      isOver = true;
+      if (reason) last.push(toEndPayload(reason));
+      if (waiter) finish();
+    },
+  });
+  if (!('leave' in opened)) return [...opened];
+  const leave = (): void => {
+    isOver = true;
+    last.length = 0;
+    opened.leave();
+    finish();
+  };
+  const results: AsyncGenerator<{ readonly payload: Payload }, void> = {
+    next: () => {
+      waiter = Promise.withResolvers();
+      const { promise } = waiter;
+      outbox.drained();
+      if (waiter && isOver) finish();
+      return promise;
+    },
+    return: async () => {
+      leave();
+      return DONE;
+    },
+    throw: async (error: unknown) => {
+      leave();
+      throw error;
+    },
+    [Symbol.asyncIterator]: () => results,
+    [Symbol.asyncDispose]: async () => leave(),
+  };
+  return results;
+};
