@@ -43,6 +43,8 @@ export const ERROR_CODES = [
   'INBOX_FULL',
   'INBOX_UNAVAILABLE',
   'SUBSCRIPTIONS_UNAVAILABLE',
+  'SUBSCRIPTION_LOST',
+  'EVENTS_EXPIRED',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

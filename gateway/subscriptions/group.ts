@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EventsExpired } from '../../events/feed.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { GraphSubscription, RequestDeadline } from '../execution/graph.ts';
@@ -176,6 +177,8 @@ export const openGroup = async <Context>(
       const message = options.toMessage(event, response);
       for (const member of members) member.send(message);
       options.onEvent(event, members.size);
+      // In a burst of events, sockets are written between them.
+      await nextTurn();
     }
     if (members.size === 0) end(undefined);
     else onSent(group);
