@@ -81,6 +81,18 @@ const Timeouts = List.transform((items, context) => {
   return timeouts;
 });
 
+/** Where subgraphs take subscriptions over WebSocket, by name: a function of the subgraph's URL. */
+const SubgraphSockets = List.transform((items, context) => {
+  const sockets = new Map<string, (url: string) => string>();
+  for (const item of items) {
+    const [, name = '', url] = /^([^=]+)(?:=(wss?:\/\/.+))?$/.exec(item) ?? [];
+    if (!name || (url !== undefined && !URL.canParse(url)))
+      context.addIssue({ code: 'custom', message: 'must have the form reviews,stock=wss://stock.example/ws' });
+    else sockets.set(name, (own) => url ?? own.replace(/^http/, 'ws'));
+  }
+  return sockets;
+});
+
 // The custom labels that composition allows. Percentages are decided for each request and need no configuration.
 const OverrideLabels = List.refine(
   (labels) => labels.every((label) => /^[a-zA-Z][\w\-:./]*$/.test(label)),
@@ -148,6 +160,7 @@ export const GatewayEnv = HttpEnv.extend({
   REQUEST_LOG: RequestLogShare.optional(),
   REQUEST_TIMEOUT_MS: Milliseconds.default(20_000),
   SUBGRAPH_TIMEOUTS_MS: Timeouts.default(new Map()),
+  SUBGRAPH_SOCKETS: SubgraphSockets.default(new Map()),
   SHUTDOWN_DELAY_MS: OptionalMilliseconds.default(0),
   SHUTDOWN_GRACE_MS: Milliseconds.default(10_000),
   FORWARD_HEADERS: HeaderNames.refine(
@@ -243,6 +256,8 @@ export type RemoteSubgraph = {
   readonly url: string;
   /** Timeout of one request to it, in milliseconds. */
   readonly timeoutMs: number;
+  /** Where it takes subscriptions over WebSocket. Undefined: they are requested as server-sent events, at `url`. */
+  readonly socketUrl: string | undefined;
   /** Response headers that are returned to clients. */
   readonly returnHeaders: readonly string[];
   readonly errors: SubgraphErrorPolicy;
@@ -531,6 +546,7 @@ export const readConfig = (
       name,
       url,
       timeoutMs: values.SUBGRAPH_TIMEOUTS_MS.get(name) ?? values.REQUEST_TIMEOUT_MS,
+      socketUrl: values.SUBGRAPH_SOCKETS.get(name)?.(url),
       returnHeaders: values.RETURN_HEADERS,
       errors: subgraphErrors,
       sign: createRequestSigner(secrets.current, name),

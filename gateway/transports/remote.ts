@@ -22,6 +22,7 @@ import type {
 import type { RequestContext } from '../http/context.ts';
 import { type Reply, readFailedReply } from './graphql-reply.ts';
 import { createJoiner } from './join-requests.ts';
+import { createRemoteSubscription } from './remote-subscription.ts';
 import { createErrorReader, maskedMessage } from './subgraph-errors.ts';
 import type { Transport } from './transport.ts';
 
@@ -90,37 +91,45 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
     }
   };
 
-  const send = async (
+  /** Returns the headers of a request with this body, but for those of its response's format. */
+  const headersFor = async (
     body: string,
-    { document, spanId, isMutation }: Sent & { readonly isMutation: boolean },
-    context: RequestContext,
-  ): Promise<Reply> => {
-    const { options, clientReport, headers, identity, returnHeader, telemetry, requestTrace } = context;
+    { document, spanId }: Sent,
+    { options, clientReport, headers, identity, requestTrace, allowanceOf }: RequestContext,
+  ): Promise<Record<string, string>> => {
     // The subgraph would not know, and respond with the data of others.
     if (isBundled && !sign && (identity.customerEmail !== undefined || identity.tenant !== undefined)) {
       const details = { ...origin, isWithoutCredential: true };
       throw new UpstreamError('UPSTREAM_UNAUTHORIZED', name, 'cannot tell who asks without SUBGRAPH_SECRET', details);
     }
+    return {
+      ...headers,
+      ...(spanId !== undefined && requestTrace?.headersFor(spanId)),
+      // The gateway's own statistics may be more detailed, for its log. The calls of its own subgraphs' providers are
+      // always counted.
+      ...writeOptions({
+        ...options,
+        report: clientReport ?? (isBundled ? 'calls' : undefined),
+        allowance: isBundled ? allowanceOf?.(name, document) : undefined,
+        ...(!isBundled && { client: undefined }),
+      }),
+      ...(sign && { [IDENTITY_HEADER]: await sign(identity, body) }),
+      'content-type': 'application/json',
+    };
+  };
+
+  const send = async (
+    body: string,
+    { document, spanId, isMutation }: Sent & { readonly isMutation: boolean },
+    context: RequestContext,
+  ): Promise<Reply> => {
+    const { options, returnHeader, telemetry } = context;
     const reply = await exchange(
       {
         operation: origin.operation,
         method: 'POST',
         url,
-        headers: {
-          ...headers,
-          ...(spanId !== undefined && requestTrace?.headersFor(spanId)),
-          // The gateway's own statistics may be more detailed, for its log. The calls of its own subgraphs' providers are
-          // always counted.
-          ...writeOptions({
-            ...options,
-            report: clientReport ?? (isBundled ? 'calls' : undefined),
-            allowance: isBundled ? context.allowanceOf?.(name, document) : undefined,
-            ...(!isBundled && { client: undefined }),
-          }),
-          ...(sign && { [IDENTITY_HEADER]: await sign(identity, body) }),
-          'content-type': 'application/json',
-          accept: 'application/graphql-response+json, application/json',
-        },
+        headers: { ...(await headersFor(body, { document, spanId }, context)), accept: ACCEPT },
         body,
         write: isMutation,
         signal: options.signal,
@@ -219,9 +228,27 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
         }
       };
     },
+    prepareSubscription: (operation) => {
+      const { document } = operation;
+      return createRemoteSubscription(
+        {
+          subgraph,
+          isBundled,
+          headersFor: (body, context) => headersFor(body, { document, spanId: undefined }, context),
+          readResult: ({ data, errors }) => ({
+            data: isData(data) ? data : null,
+            ...(errors !== undefined && { errors: readErrors(errors) }),
+          }),
+          toError: (error, { traceId }) => toError(error, traceId),
+        },
+        createBodyWriter(operation),
+      );
+    },
     close: http.close,
   };
 };
+
+const ACCEPT = 'application/graphql-response+json, application/json';
 
 /** Time since the start of the client request, in milliseconds. */
 const startOf = ({ telemetry: { callStats } }: RequestContext): number => callStats.ageMs();

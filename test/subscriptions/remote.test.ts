@@ -1,0 +1,231 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createHandler } from 'graphql-sse/lib/use/http';
+import { useServer } from 'graphql-ws/use/ws';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { WebSocketServer } from 'ws';
+import { openEventStream } from '../helpers/event-stream.ts';
+import { type SupergraphGateway, serveSupergraph } from '../helpers/federation.ts';
+import {
+  composeSubgraphs,
+  createSubgraphSchema,
+  type SubgraphServer,
+  startSubgraph,
+} from '../helpers/subgraph-server.ts';
+
+/*
+ * Subscriptions to subgraphs that somebody else serves, with the libraries graphql-sse and graphql-ws.
+ */
+
+const REVIEWS = `
+  type Query { review(id: ID!): Review }
+  type Review @key(fields: "id") { id: ID! text: String book: Book }
+  type Book @key(fields: "id") { id: ID! }
+  type Subscription { reviewAdded(book: ID): Review broken: Review }
+`;
+const BOOKS = 'type Query { book(id: ID!): Book } type Book @key(fields: "id") { id: ID! title: String }';
+
+type Review = { readonly id: string; readonly text: string; readonly book: { readonly id: string } };
+
+/** Events that a subgraph sends to all that subscribe. */
+const createTopic = () => {
+  const waiting = new Set<(review: Review | undefined) => void>();
+  return {
+    subscribers: () => waiting.size,
+    publish: (review: Review | undefined) => {
+      for (const send of waiting) send(review);
+    },
+    // No generator: one that waits cannot be ended.
+    subscribe: (book: string | undefined): AsyncIterableIterator<{ readonly reviewAdded: Review }> => {
+      type Result = IteratorResult<{ readonly reviewAdded: Review }>;
+      const DONE: Result = { done: true, value: undefined };
+      const queue: Result[] = [];
+      const takers: ((result: Result) => void)[] = [];
+      const push = (result: Result): void => {
+        const taker = takers.shift();
+        if (taker) taker(result);
+        else queue.push(result);
+      };
+      const send = (review: Review | undefined): void => {
+        if (!review) end();
+        else if (book === undefined || review.book.id === book) push({ done: false, value: { reviewAdded: review } });
+      };
+      const end = (): void => {
+        waiting.delete(send);
+        push(DONE);
+      };
+      waiting.add(send);
+      const iterator: AsyncIterableIterator<{ readonly reviewAdded: Review }> = {
+        next: () => {
+          const result = queue.shift();
+          return result ? Promise.resolve(result) : new Promise((resolve) => void takers.push(resolve));
+        },
+        return: async () => {
+          end();
+          return DONE;
+        },
+        [Symbol.asyncIterator]: () => iterator,
+      };
+      return iterator;
+    },
+  };
+};
+
+const topic = createTopic();
+const headersSeen: (string | undefined)[] = [];
+let reviews: Server;
+let books: SubgraphServer;
+let sockets: WebSocketServer;
+
+beforeAll(async () => {
+  const schema = createSubgraphSchema({ schema: REVIEWS });
+  const fields = schema.getSubscriptionType()?.getFields();
+  if (!fields?.['reviewAdded'] || !fields['broken']) throw new Error('The schema has no subscription.');
+  fields['reviewAdded'].subscribe = (_root, { book }) => topic.subscribe(book);
+  fields['broken'].subscribe = () => {
+    throw new Error('This cannot be subscribed to.');
+  };
+  const handler = createHandler({ schema });
+  reviews = createServer((request, response) => {
+    headersSeen.push(request.headers['x-app'] as string | undefined);
+    if (request.headers.accept === 'text/event-stream') return void handler(request, response);
+    response.end('{"data":null}');
+  });
+  sockets = new WebSocketServer({ server: reviews });
+  useServer({ schema }, sockets);
+  await new Promise<void>((resolve) => reviews.listen(0, '127.0.0.1', resolve));
+  books = await startSubgraph({
+    schema: BOOKS,
+    fields: { 'Book.title': ({ id }: { id: string }) => `Title ${id}` },
+  });
+});
+afterAll(async () => {
+  for (const socket of sockets.clients) socket.terminate();
+  reviews.closeAllConnections();
+  reviews.close();
+  await books.close();
+});
+
+const start = async (env: Record<string, string> = {}): Promise<SupergraphGateway> => {
+  const url = `http://127.0.0.1:${(reviews.address() as AddressInfo).port}/graphql`;
+  const sdl = composeSubgraphs({ reviews: { schema: REVIEWS, url }, books: { schema: BOOKS, url: books.url } });
+  const gateway = await serveSupergraph(sdl, env);
+  onTestFinished(gateway.close);
+  return gateway;
+};
+
+const review = (id: string, book = id): Review => ({ id, text: `Text ${id}`, book: { id: book } });
+const until = (condition: () => boolean): Promise<void> => expect.poll(condition).toBe(true);
+
+const QUERY = 'subscription ($book: ID) { reviewAdded(book: $book) { text book { title } } }';
+const result = (id: string, book = id) => ({
+  data: { reviewAdded: { text: `Text ${id}`, book: { title: `Title ${book}` } } },
+});
+
+describe.each([
+  ['server-sent events', {}],
+  ['WebSocket', { SUBGRAPH_SOCKETS: 'reviews' }],
+])('over %s', (_name, env) => {
+  test('events are completed by other subgraphs, and equal subscriptions share one', async () => {
+    const { url } = await start(env);
+    const streams = await Promise.all([1, 2, 3].map(() => openEventStream(url, { query: QUERY })));
+    const filtered = await openEventStream(url, { query: QUERY, variables: { book: '7' } });
+    await until(() => topic.subscribers() === 2);
+    books.requests.length = 0;
+    topic.publish(review('1'));
+    topic.publish(review('2', '7'));
+    for (const stream of streams)
+      await expect.poll(() => stream.results()).toMatchObject([result('1'), result('2', '7')]);
+    await expect.poll(() => filtered.results()).toMatchObject([result('2', '7')]);
+    // One fetch for each event of each of the two, and equal fetches at a time are one.
+    expect(books.requests.length).toBeLessThanOrEqual(3);
+    // The last one that leaves ends the subscription at the subgraph.
+    for (const stream of streams) stream.close();
+    await until(() => topic.subscribers() === 1);
+    filtered.close();
+    await until(() => topic.subscribers() === 0);
+  });
+
+  test('the end of the subgraph’s events ends the stream', async () => {
+    const { url } = await start(env);
+    const stream = await openEventStream(url, { query: QUERY });
+    await until(() => topic.subscribers() === 1);
+    topic.publish(review('1'));
+    topic.publish(undefined);
+    await stream.ended;
+    expect(stream.results()).toMatchObject([result('1')]);
+    expect(stream.events.at(-1)?.event).toBe('complete');
+  });
+
+  test('a lost connection ends the stream with a code', async () => {
+    const { url } = await start(env);
+    const stream = await openEventStream(url, { query: QUERY });
+    await until(() => topic.subscribers() === 1);
+    reviews.closeAllConnections();
+    for (const socket of sockets.clients) socket.terminate();
+    await stream.ended;
+    expect(stream.results()).toEqual([
+      { errors: [{ message: expect.any(String), extensions: { code: 'SUBSCRIPTION_LOST' } }] },
+    ]);
+  });
+
+  test('a refusal of the subgraph is told', async () => {
+    const { url } = await start(env);
+    const stream = await openEventStream(url, { query: 'subscription { broken { id } }' });
+    const text = await stream.ended;
+    expect(text).toContain('"code"');
+    expect(topic.subscribers()).toBe(0);
+  });
+
+  test('a new supergraph keeps the subscription, and one that makes it invalid ends it', async () => {
+    const { url, change } = await start(env);
+    const stream = await openEventStream(url, { query: QUERY });
+    await until(() => topic.subscribers() === 1);
+    const reviewsUrl = `http://127.0.0.1:${(reviews.address() as AddressInfo).port}/graphql`;
+    const sdlWith = (schema: string) =>
+      composeSubgraphs({ reviews: { schema: REVIEWS, url: reviewsUrl }, books: { schema, url: books.url } });
+    await change(sdlWith(BOOKS.replace('title: String', 'title: String pages: Int')));
+    await expect.poll(async () => (await (await fetch(`${url}/schema.graphql`)).text()).includes('pages')).toBe(true);
+    topic.publish(review('1'));
+    await expect.poll(() => stream.results()).toMatchObject([result('1')]);
+    await until(() => topic.subscribers() === 1);
+    topic.publish(review('2'));
+    await expect.poll(() => stream.results()).toMatchObject([result('1'), result('2')]);
+    await change(sdlWith(BOOKS.replace('title: String', 'name: String')));
+    await expect
+      .poll(async () => (await (await fetch(`${url}/schema.graphql`)).text()).includes('name: String'))
+      .toBe(true);
+    topic.publish(review('3'));
+    await stream.ended;
+    expect(stream.results().at(-1)).toMatchObject({ errors: [{ extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } }] });
+  });
+});
+
+test('clients whose headers the subgraph sees do not share a subscription', async () => {
+  const { url } = await start({ FORWARD_HEADERS: 'x-app' });
+  const streams = await Promise.all(
+    ['one', 'two', 'one'].map((app) => openEventStream(url, { query: QUERY }, { 'x-app': app })),
+  );
+  await until(() => topic.subscribers() === 2);
+  expect(headersSeen).toEqual(expect.arrayContaining(['one', 'two']));
+  for (const stream of streams) stream.close();
+  await until(() => topic.subscribers() === 0);
+});
+
+test('a subgraph that is away refuses the subscription', async () => {
+  const sdl = composeSubgraphs({
+    reviews: { schema: REVIEWS, url: 'http://127.0.0.1:9/' },
+    books: { schema: BOOKS, url: books.url },
+  });
+  const gateway = await serveSupergraph(sdl);
+  onTestFinished(gateway.close);
+  const stream = await openEventStream(gateway.url, { query: QUERY });
+  expect(JSON.parse(await stream.ended)).toMatchObject({ errors: [{ extensions: { code: 'UPSTREAM_UNAVAILABLE' } }] });
+});
+
+test('it cannot be continued after an event', async () => {
+  const { url } = await start();
+  const stream = await openEventStream(url, { query: QUERY }, { 'last-event-id': 'abc-1-0' });
+  expect(JSON.parse(await stream.ended)).toMatchObject({ errors: [{ extensions: { code: 'EVENTS_EXPIRED' } }] });
+  await until(() => topic.subscribers() === 0);
+});
