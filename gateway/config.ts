@@ -3,7 +3,7 @@ import type { BlockList } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { InboxLimits } from '../events/inbox/inbox.ts';
+import { EVENTS_SHAPE, type EventStoreConfig, toEventStoreConfig } from '../events/settings.ts';
 import { ADMIN_SHAPE, type AdminConfig, toAdminConfig } from '../runtime/admin/config.ts';
 import type { AdmissionLimits } from '../runtime/admission.ts';
 import { ConfigError, type Env, HttpUrl, namesOfSet, readEach, readEnv } from '../runtime/env.ts';
@@ -197,14 +197,7 @@ export const GatewayEnv = HttpEnv.extend({
   AUDIT_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
   AUDIT_FAILURE: z.enum(['refuse', 'allow']).default('refuse'),
   AUDIT_ARGUMENTS: Coordinates.optional(),
-  EVENTS_FILE: z.string().optional(),
-  EVENTS_URL: z
-    .string()
-    .refine((text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ''), 'must be a postgres URL')
-    .optional(),
-  EVENTS_MAX_WAITING: Count.default(100_000),
-  EVENTS_MAX_MIB: Count.default(1_024),
-  EVENTS_RETENTION_HOURS: z.coerce.number().positive().max(8_784).default(168),
+  ...EVENTS_SHAPE,
   WEBHOOK_TOLERANCE_S: Count.max(3_600).default(300),
   MAX_SUBSCRIPTIONS: Count.max(1_000_000).default(10_000),
   MAX_SUBSCRIPTIONS_PER_CLIENT: Count.max(1_000_000).default(100),
@@ -286,13 +279,8 @@ export type ClientLimitsConfig = {
   readonly withoutRedis: 'local' | 'refuse';
 };
 
-/** Where and how the events of webhooks are kept. */
-export type EventsConfig = {
-  /** The file of the inbox; undefined for the default. */
-  readonly file: string | undefined;
-  /** A Postgres that replicas share, instead of a file. */
-  readonly url: string | undefined;
-  readonly limits: InboxLimits;
+/** Where the events of webhooks are kept, and which deliveries are accepted. */
+export type EventsConfig = EventStoreConfig & {
   /** Maximum age of a signed delivery, in milliseconds. */
   readonly toleranceMs: number;
 };
@@ -599,16 +587,7 @@ export const readConfig = (
           ]),
         }
       : undefined,
-    events: {
-      file: values.EVENTS_FILE,
-      url: values.EVENTS_URL,
-      limits: {
-        maxWaiting: values.EVENTS_MAX_WAITING,
-        maxBytes: values.EVENTS_MAX_MIB * 1024 * 1024,
-        retentionMs: values.EVENTS_RETENTION_HOURS * 3_600_000,
-      },
-      toleranceMs: values.WEBHOOK_TOLERANCE_S * 1000,
-    },
+    events: { ...toEventStoreConfig(values), toleranceMs: values.WEBHOOK_TOLERANCE_S * 1000 },
     subscriptions: {
       total: values.MAX_SUBSCRIPTIONS,
       perClient: values.MAX_SUBSCRIPTIONS_PER_CLIENT,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { EVENTS_SHAPE, toEventStoreConfig } from '../events/settings.ts';
 import { ADMIN_SHAPE, toAdminConfig } from '../runtime/admin/config.ts';
 import { ConfigError, type Env, readEnv } from '../runtime/env.ts';
 import { createHostPolicy } from '../runtime/hosts.ts';
@@ -51,6 +52,7 @@ export const SubgraphProcessEnv = HttpEnv.extend({
   // A gateway requests thousands of entities at once, each with two or more values.
   MAX_BODY_VALUES: z.coerce.number().int().positive().default(60_000),
   SUBGRAPH_SECRET: SubgraphSecret.optional(),
+  ...EVENTS_SHAPE,
   ...createLimitsShape(SUBGRAPH_LIMITS),
 });
 
@@ -63,7 +65,7 @@ export const readServed = (env: Env) => {
 };
 
 /** The variables that may be read from files. */
-const SUBGRAPH_PROCESS_SECRETS = ['SUBGRAPH_SECRET', ...OTLP_SECRETS] as const;
+const SUBGRAPH_PROCESS_SECRETS = ['SUBGRAPH_SECRET', 'EVENTS_URL', ...OTLP_SECRETS] as const;
 
 /** The default name of the process in telemetry: that of its subgraph, if it has only one. */
 const serviceNameOf = (names: readonly string[]): string => `tributary-${names.length === 1 ? names[0] : 'subgraphs'}`;
@@ -95,5 +97,7 @@ export const readConfig = (env: Env) => {
     documentLimits: readLimits(values),
     secrets: createSubgraphSecrets(env, values.SUBGRAPH_SECRET),
     hosts: createHostPolicy(allowedHosts(values)),
+    // Without either, the process does not hear of changes.
+    events: values.EVENTS_URL || values.EVENTS_FILE ? toEventStoreConfig(values) : undefined,
   };
 };

@@ -1,3 +1,4 @@
+import { openStore } from '../events/inbox/open-store.ts';
 import product from '../package.json' with { type: 'json' };
 import { withAdminServer } from '../runtime/admin/server.ts';
 import { type Env, readEach } from '../runtime/env.ts';
@@ -10,6 +11,7 @@ import { createStatusRoutes } from '../telemetry/status/routes.ts';
 import { readConfig, readServed } from './config.ts';
 import { subgraphs } from './index.ts';
 import { createProcessInfrastructure, readInfrastructureConfig } from './kit/infrastructure.ts';
+import { openEvents } from './kit/open-events.ts';
 import { serve } from './kit/serve.ts';
 import { hasCredentials, type SubgraphModule } from './kit/subgraph.ts';
 import { openConfiguredTenants } from './kit/tenants.ts';
@@ -76,12 +78,25 @@ const start = async (env: Env) => {
     log,
   });
   const created = chosen.map(({ module, env }) => module.create(env, infrastructure, tenants));
+  const byName = new Map(created.map((one) => [one.name, one]));
+  const events =
+    at.events &&
+    (await openEvents({
+      store: await openStore(at.events),
+      modules: chosen.map(({ module }) => module),
+      invalidate: async (name, changes) => byName.get(name)?.invalidate?.(changes),
+      sharedCaches: redis ? [...byName.keys()] : [],
+      limits: at.events.limits,
+      telemetry,
+      log,
+    }));
   const assess = report ? createReadiness(at.readiness, report) : () => ({});
   const serving = await serve(created, {
     ...at,
     log,
     telemetry,
     tracing,
+    eventsOf: events?.eventsOf,
     health: () => ({ ...health(), ...assess() }),
   });
   const sources = Object.fromEntries(
@@ -110,6 +125,7 @@ const start = async (env: Env) => {
   return {
     close: async () => {
       await served.close();
+      await events?.close();
       await closeTelemetry();
       stopWatching();
       redis?.close();

@@ -2,6 +2,7 @@ import type { ApolloServer } from '@apollo/server';
 import { HeaderMap } from '@apollo/server';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { GraphQLFormattedError } from 'graphql';
+import { STREAM_HEADERS, toStreamEvent } from '../../runtime/event-stream.ts';
 import { markStreaming } from '../../runtime/http-app.ts';
 import { OVERLOADED } from '../../runtime/http-errors.ts';
 import { onResponseClose } from '../../runtime/on-response-close.ts';
@@ -47,10 +48,7 @@ export const createStreamHandler = ({
     for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
     raw.writeHead(200, {
       'content-type': STREAM_FORMATS[type].contentType,
-      'cache-control': 'no-cache, no-transform',
-      // Proxies such as nginx would hold events back.
-      'x-accel-buffering': 'no',
-      'x-content-type-options': 'nosniff',
+      ...STREAM_HEADERS,
     });
     return openStream(raw, type, streamOptions);
   };
@@ -99,7 +97,7 @@ export const createStreamHandler = ({
       const { raw } = reply;
       const { begin: open, end } = begin(reply, type);
       open(undefined);
-      raw.write(`event: next\ndata: ${text}\n\n`);
+      raw.write(toStreamEvent('next', text.trimEnd()));
       end(undefined);
       return reply;
     }

@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import Negotiator from 'negotiator';
+import { EVENT_STREAM_TYPE, HEARTBEAT, toStreamEvent } from '../../runtime/event-stream.ts';
 import { type EndReason, type SubscriptionMessage, toEndPayload, writeMessage } from './message.ts';
 import { createOutbox } from './outbox.ts';
 import type { Subscriber } from './registry.ts';
@@ -29,17 +30,15 @@ const BOUNDARY = '\r\n--graphql';
 
 const toPart = (json: string): string => `${PART}${json}${BOUNDARY}`;
 
-const toEvent = (name: string, data: string, id?: string): string =>
-  `${id === undefined ? '' : `id: ${id}\n`}event: ${name}\ndata: ${data}\n\n`;
-
 export const STREAM_FORMATS = {
   sse: {
-    contentType: 'text/event-stream; charset=utf-8',
+    contentType: EVENT_STREAM_TYPE,
     // An id without data is not an event: browsers remember it for the header Last-Event-ID.
-    begin: (place) => (place === undefined ? ':\n\n' : `id: ${place}\n\n`),
-    message: (message, missed) => toEvent('next', writeMessage(message, missed), message.eventId),
-    heartbeat: ':\n\n',
-    end: (reason) => `${reason ? toEvent('next', JSON.stringify(toEndPayload(reason))) : ''}${toEvent('complete', '')}`,
+    begin: (place) => (place === undefined ? HEARTBEAT : `id: ${place}\n\n`),
+    message: (message, missed) => toStreamEvent('next', writeMessage(message, missed), message.eventId),
+    heartbeat: HEARTBEAT,
+    end: (reason) =>
+      `${reason ? toStreamEvent('next', JSON.stringify(toEndPayload(reason))) : ''}${toStreamEvent('complete')}`,
   },
   multipart: {
     contentType: 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0',

@@ -90,7 +90,8 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     create(local, infrastructure, created);
     let serving: readonly Subgraph[] = created;
     webhooks = await openWebhooks({
-      subgraphs: local.map((module) => ({
+      // The processes of the others follow the same inbox.
+      subgraphs: subgraphs.map((module) => ({
         module,
         secrets: readWebhookSecrets(module, env),
         sandbox: sandboxes.get(module),

@@ -1,21 +1,15 @@
 import { createSourceEventStream, GraphQLError } from 'graphql';
-import type { FeedEvent, FeedSelection } from '../../events/feed.ts';
+import type { FeedEvent } from '../../events/feed.ts';
 import { type Log, withTraceId } from '../../runtime/log.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
+import type { ProviderEvents } from '../../subgraphs/kit/open-events.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import { createEvents } from '../../subgraphs/kit/subscribe-to.ts';
 import type { SubgraphEvent, SubgraphResponse } from '../execution/subgraph-request.ts';
 import type { RequestContext } from '../http/context.ts';
 import { compileOperation } from './subgraph-executor/executor.ts';
 import type { Transport } from './transport.ts';
-
-/** The events of a subgraph's provider. */
-export type ProviderEvents = {
-  readonly select: (selection: Omit<FeedSelection, 'provider'>) => AsyncIterable<FeedEvent>;
-  /** Returns the place after the last event. */
-  readonly place: () => string;
-};
 
 export type LocalTransportOptions = {
   readonly log: Log;

@@ -4,6 +4,7 @@ import { createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { UpstreamError } from '../../connectors/errors.ts';
 import { EventsExpired } from '../../events/feed.ts';
+import { PLACE_HEADER } from '../../subgraphs/kit/protocol/options.ts';
 import type { RemoteSubgraph } from '../config.ts';
 import { isData } from '../execution/data.ts';
 import {
@@ -34,9 +35,6 @@ export type RemoteSubscriptionOptions = {
   /** Converts a failure to reach the subgraph. */
   readonly toError: (error: UpstreamError, context: RequestContext) => SubgraphError;
 };
-
-/** The place from which a stream of one of our subgraphs begins. */
-export const PLACE_HEADER = 'x-tributary-event-id';
 
 /** Maximum size of one event, in characters. */
 const MAX_EVENT_CHARS = 8 * 1024 * 1024;

@@ -235,8 +235,9 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
           subgraph,
           isBundled,
           headersFor: (body, context) => headersFor(body, { document, spanId: undefined }, context),
-          readResult: ({ data, errors }) => ({
+          readResult: ({ data, errors, extensions }) => ({
             data: isData(data) ? data : null,
+            stale: readReport(extensions, name).stale,
             ...(errors !== undefined && { errors: readErrors(errors) }),
           }),
           toError: (error, { traceId }) => toError(error, traceId),

@@ -1,20 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { StartedSandbox } from '../../connectors/define-provider.ts';
-import { createFeed } from '../../events/feed.ts';
-import { openInbox } from '../../events/inbox/inbox.ts';
 import { openStore } from '../../events/inbox/open-store.ts';
 import { IN_MEMORY } from '../../events/inbox/sqlite.ts';
-import type { Effect } from '../../events/inbox/store.ts';
-import { type AnyChanges, mergeChanges } from '../../events/merge-changes.ts';
 import type { Log } from '../../runtime/log.ts';
+import { type OpenEvents, openEvents } from '../../subgraphs/kit/open-events.ts';
 import type { Subgraph, SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { EventsConfig } from '../config.ts';
 import type { WebhookSource, Webhooks } from '../http/webhooks.ts';
-import type { ProviderEvents } from '../transports/in-process.ts';
 import type { WebhookSecrets } from './settings.ts';
 
-/** A subgraph of this process whose provider reports changes: with configured secrets, or from a sandbox. */
+/** A subgraph whose provider reports changes: with configured secrets, or from a sandbox. */
 export type WebhookSubgraph = {
   readonly module: SubgraphModule;
   readonly secrets: WebhookSecrets | undefined;
@@ -24,7 +20,7 @@ export type WebhookSubgraph = {
 export type OpenWebhooksOptions = {
   readonly subgraphs: readonly WebhookSubgraph[];
   readonly config: EventsConfig;
-  /** Returns the subgraph that serves now, by name. */
+  /** Returns the subgraph of this process that serves now, by name. */
   readonly subgraphNamed: (name: string) => Subgraph | undefined;
   /** Whether cached values outlive this process. */
   readonly hasSharedCache: boolean;
@@ -32,16 +28,12 @@ export type OpenWebhooksOptions = {
   readonly log: Log;
 };
 
-export type OpenWebhooks = Webhooks & {
-  /** Returns the events of a subgraph's provider. Undefined if they are not received. */
-  readonly eventsOf: (subgraph: string) => ProviderEvents | undefined;
-  /** Makes the sandboxes report changes to the gateway at this URL. */
-  readonly connectSandboxes: (url: string) => void;
-  readonly close: () => Promise<void>;
-};
-
-/** The consumer whose place is kept for a cache in Redis. A cache in memory ends with the process. */
-const INVALIDATION = 'invalidation';
+export type OpenWebhooks = Webhooks &
+  Pick<OpenEvents, 'eventsOf'> & {
+    /** Makes the sandboxes report changes to the gateway at this URL. */
+    readonly connectSandboxes: (url: string) => void;
+    readonly close: () => Promise<void>;
+  };
 
 /** Opens the inbox, and invalidates what its events change. Undefined without webhooks. Throws ConfigError. */
 export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWebhooks | undefined> => {
@@ -57,48 +49,28 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
       secrets: secrets?.current ?? (() => [generated as string]),
       isLocal: generated !== undefined,
     };
-    return [{ name: module.name, webhook, secrets, sandbox, generated, source }];
+    return [{ module, secrets, sandbox, generated, source }];
   });
   if (active.length === 0) return undefined;
   // Sandboxes forget everything at the end of the process, and so may their events.
   const isForSandboxes = active.every(({ generated }) => generated !== undefined);
   const { url, file = isForSandboxes ? IN_MEMORY : undefined } = config;
-  const store = await openStore({ url, file });
-  const inbox = await openInbox({
-    store,
-    webhooks: new Map(active.map(({ source, webhook }) => [source.provider, webhook])),
+  const { inbox, eventsOf, close } = await openEvents({
+    store: await openStore({ url, file }),
+    modules: active.map(({ module }) => module),
+    invalidate: async (name, changes) => subgraphNamed(name)?.invalidate?.(changes),
+    sharedCaches: hasSharedCache
+      ? active.flatMap(({ module }) => (subgraphNamed(module.name) ? [module.name] : []))
+      : [],
     limits: config.limits,
     telemetry,
     log,
-  });
-  const feed = createFeed(store, await store.effectRange());
-  const names = new Map(active.map(({ source, name }) => [source.provider, name]));
-  await inbox.follow({
-    consumer: hasSharedCache ? INVALIDATION : undefined,
-    handle: async (effects) => {
-      for (const [provider, own] of Map.groupBy(effects, (effect) => effect.provider)) {
-        // Of another gateway with the same store.
-        const subgraph = subgraphNamed(names.get(provider) ?? '');
-        await subgraph?.invalidate?.(mergeChanges(own.map(changesOf)));
-        for (const { order, receivedAt } of own) {
-          const lagMs = Math.max(0, Date.now() - receivedAt);
-          telemetry.emit({ type: 'event.applied', provider, order, lagMs });
-        }
-      }
-      // Subscribers read what has changed.
-      feed.publish(effects);
-    },
   });
   const stopWatching = active.map(({ secrets }) => secrets?.watch(log));
   return {
     sources: active.map(({ source }) => source),
     inbox,
-    eventsOf: (subgraph) => {
-      const provider = active.find(({ name }) => name === subgraph)?.source.provider;
-      return provider === undefined
-        ? undefined
-        : { place: feed.place, select: (selection) => feed.subscribe({ ...selection, provider }) };
-    },
+    eventsOf,
     connectSandboxes: (url) => {
       for (const { source, sandbox, generated } of active) {
         if (generated) sandbox?.sendWebhooks?.({ url: `${url}/webhooks/${source.provider}`, secret: generated });
@@ -106,10 +78,7 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
     },
     close: async () => {
       for (const stop of stopWatching) stop?.();
-      await inbox.close();
+      await close();
     },
   };
 };
-
-/** An older event, too, invalidates: its change may not be part of the newer one, and what is read again is up to date. */
-const changesOf = ({ changes }: Effect): AnyChanges => JSON.parse(changes);

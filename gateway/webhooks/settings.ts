@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { webhookSettingsOf, webhookVariableOf } from '../../connectors/webhook-settings.ts';
+import { IN_MEMORY } from '../../events/inbox/sqlite.ts';
 import { ConfigError, type Env, namesOfSet, readEnv } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
 import { fileVariables, watchFiles } from '../../runtime/watch-files.ts';
@@ -52,8 +53,10 @@ export const checkWebhooks = (
     const refuse = (why: string): never => {
       throw new ConfigError(`${variable}: ${why}`);
     };
-    if (subgraphUrls.has(name)) {
-      refuse(`cannot be used with ${urlVariable(name)}, as the cache of another process is not invalidated`);
+    if (subgraphUrls.has(name) && events.url === undefined && (events.file ?? IN_MEMORY) === IN_MEMORY) {
+      refuse(
+        `needs EVENTS_URL with ${urlVariable(name)}, also for the process of that subgraph, whose cache it invalidates`,
+      );
     }
     if (isForTenantsOnly(provider, env)) refuse(`needs a credential for ${provider.title} besides those of tenants`);
     if (webhook.signature.signsUrl && publicUrl === undefined) {

@@ -26,12 +26,14 @@ import { graphqlOverHttp, refuseUnacceptable } from './graphql-over-http.ts';
 import { type Identity, UNRESTRICTED } from './identity.ts';
 import { createDocumentGuard } from './limits/document-guard.ts';
 import type { DocumentLimits } from './limits/document-limits.ts';
+import type { ProviderEvents } from './open-events.ts';
 import { outcomeOf } from './outcome.ts';
 import { type OperationOptions, readOptions } from './protocol/options.ts';
 import { writeReport } from './protocol/report.ts';
 import { createRequestVerifier, IDENTITY_HEADER, IDENTITY_SCHEME } from './protocol/signed-identity.ts';
 import type { SubgraphSecrets } from './protocol/subgraph-secrets.ts';
 import { createRequestOptions, type RequestTelemetry } from './request-options.ts';
+import { createSubscriptionStreams, type SubscriptionOperation, subscriptionPlugin } from './serve-subscriptions.ts';
 import type { Subgraph } from './subgraph.ts';
 
 /** The state of a request before its body is read. */
@@ -50,6 +52,8 @@ type FetchContext = FieldContext & {
   readonly trace: RequestTrace | undefined;
   readonly telemetry: Partial<RequestTelemetry>;
   readonly signal: AbortSignal;
+  /** Receives the operation if it is a subscription. Undefined if the response cannot be a stream. */
+  readonly onSubscription?: ((operation: SubscriptionOperation) => void) | undefined;
 };
 
 /** Reports stale values to the gateway and, on request, call statistics and remaining freshness. */
@@ -104,6 +108,8 @@ export type ServeOptions = {
   readonly telemetry?: Telemetry;
   /** Traces requests, if set. */
   readonly tracing?: Tracing | undefined;
+  /** Returns the events of a subgraph's provider. Undefined if they are not received. */
+  readonly eventsOf?: ((subgraph: string) => ProviderEvents | undefined) | undefined;
   /** Returns details for `/health/ready`. */
   readonly health: () => Partial<Health>;
 };
@@ -116,6 +122,20 @@ const UNSIGNED: Refusal = {
 
 const refuseUnsigned = (reply: FastifyReply) =>
   sendRefusal(reply.header('www-authenticate', IDENTITY_SCHEME), UNSIGNED);
+
+const acceptsStream = ({ headers }: FastifyRequest): boolean =>
+  headers.accept?.startsWith('text/event-stream') ?? false;
+
+const lastEventIdOf = ({ headers }: FastifyRequest): string | undefined => {
+  const id = headers['last-event-id'];
+  return typeof id === 'string' && id !== '' ? id : undefined;
+};
+
+/** Returns the deadline of an event's execution, which no client waits for. */
+const deadlineIn = (timeoutMs: number): Pick<Arrival, 'signal' | 'deadlineAt'> => ({
+  signal: AbortSignal.timeout(timeoutMs),
+  deadlineAt: monotonicNow() + timeoutMs,
+});
 
 /** Maximum number of errors reported for one document, or for the variables of one request. */
 const MAX_ERRORS = 10;
@@ -138,9 +158,11 @@ export const serve = async (
     log,
     telemetry = createTelemetry(),
     tracing,
+    eventsOf,
     health,
   } = options;
   const turns = createTurnQueue();
+  const streams = createSubscriptionStreams();
   const { app, status, listen, close } = createHttpApp({
     log,
     shutdownDelayMs,
@@ -149,6 +171,7 @@ export const serve = async (
     hosts,
     turns,
     health,
+    onStopping: streams.close,
     onResponse: telemetry.hears('http.request')
       ? (exchange) => telemetry.emit({ type: 'http.request', ...exchange })
       : undefined,
@@ -190,6 +213,7 @@ export const serve = async (
         documents.plugin,
         graphqlOverHttp,
         ApolloServerPluginLandingPageDisabled(),
+        subscriptionPlugin,
         reportPlugin,
         tracePlugin,
         errorTraces.plugin,
@@ -197,6 +221,23 @@ export const serve = async (
     });
     await apollo.start();
     servers.push(apollo);
+    const contextOf = (arrival: Arrival): FetchContext => {
+      const { call, callStats, freshness } = createRequestOptions({
+        ...arrival,
+        listeners: arrival.trace && [arrival.trace],
+      });
+      if (arrival.allowance) callStats.allow(name, arrival.allowance);
+      const telemetry = { freshness, ...(arrival.report && { callStats }) };
+      const { trace, traceId, signal } = arrival;
+      return { ...createContext(call, arrival.identity), telemetry, stale: [], signal, trace, traceId };
+    };
+    const onSubscriptionOf = new WeakMap<FastifyRequest, NonNullable<FetchContext['onSubscription']>>();
+    const handle = fastifyApolloHandler(apollo, {
+      context: async (request) => ({
+        ...contextOf(arrivalOf(request)),
+        onSubscription: onSubscriptionOf.get(request),
+      }),
+    });
     const verify = createRequestVerifier(secrets.current, name);
     app.route({
       url: `/${name}`,
@@ -207,7 +248,7 @@ export const serve = async (
         const { method, headers } = request;
         const trace = tracing?.begin({ headers, method, route: `/${name}`, scheme: 'http', startedAt: arrivedAt });
         trace?.follow(reply.raw);
-        if (refuseUnacceptable(request, reply)) return reply;
+        if (!acceptsStream(request) && refuseUnacceptable(request, reply)) return reply;
         const signed = await verify?.(request.headers[IDENTITY_HEADER]);
         if (verify && !signed) return refuseUnsigned(reply.header('connection', 'close'));
         const { timeoutMs = requestTimeoutMs, ...options } = readOptions(request.headers);
@@ -238,23 +279,38 @@ export const serve = async (
         arrival.receivedBody = undefined;
         if (digest !== arrival.bodyDigest) await refuseUnsigned(reply);
       },
-      handler: withAdmission(
-        admission,
-        arrivalOf,
-        fastifyApolloHandler(apollo, {
-          context: async (request) => {
-            const arrival = arrivalOf(request);
-            const { call, callStats, freshness } = createRequestOptions({
-              ...arrival,
-              listeners: arrival.trace && [arrival.trace],
-            });
-            if (arrival.allowance) callStats.allow(name, arrival.allowance);
-            const telemetry = { freshness, ...(arrival.report && { callStats }) };
-            const { trace, traceId, signal } = arrival;
-            return { ...createContext(call, arrival.identity), telemetry, stale: [], signal, trace, traceId };
+      handler: withAdmission(admission, arrivalOf, async function (request, reply) {
+        const { identity } = arrivalOf(request);
+        let operation: SubscriptionOperation | undefined;
+        if (acceptsStream(request)) {
+          onSubscriptionOf.set(request, (subscription) => {
+            operation = subscription;
+          });
+        }
+        const body = await handle.call(this, request, reply);
+        if (!operation) return body;
+        return streams.respond(reply, {
+          schema,
+          operation,
+          events: eventsOf?.(name),
+          after: lastEventIdOf(request),
+          customerEmail: identity.customerEmail,
+          createContext: (purpose) =>
+            purpose === 'request'
+              ? contextOf(arrivalOf(request))
+              : contextOf({
+                  ...arrivalOf(request),
+                  ...deadlineIn(requestTimeoutMs),
+                  identity: purpose === 'event' ? identity : { ...identity, customerEmail: undefined },
+                }),
+          extensionsOf: (context) => {
+            const { stale, telemetry: reported } = context as FetchContext;
+            const report = writeReport(stale, reported);
+            return report && { tributary: report };
           },
-        }),
-      ),
+          toPublic: (error) => toPublicError(error, log, credentialsOf?.()),
+        });
+      }),
     });
     void warmUp?.();
   }

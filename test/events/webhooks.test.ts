@@ -217,7 +217,7 @@ describe('configuration', () => {
     [
       'a remote subgraph',
       { PAYMENTS_URL: 'http://127.0.0.1:1/payments' },
-      /^STRIPE_WEBHOOK_SECRET: cannot be used with PAYMENTS_URL/,
+      /^STRIPE_WEBHOOK_SECRET: needs EVENTS_URL with PAYMENTS_URL/,
     ],
     [
       'a folder that cannot be written',

@@ -169,7 +169,7 @@ describe('server-sent events', () => {
   test('a query is answered as a stream of one result', async () => {
     const stream = await openEventStream(stack.url, { query: '{ customer(id: "101") { firstName } }' });
     expect(await stream.ended).toBe(
-      ':\n\nevent: next\ndata: {"data":{"customer":{"firstName":"Ada"}}}\n\n\nevent: complete\ndata: \n\n',
+      ':\n\nevent: next\ndata: {"data":{"customer":{"firstName":"Ada"}}}\n\nevent: complete\ndata: \n\n',
     );
   });
 

@@ -96,3 +96,6 @@ export const readOptions = (headers: Readonly<Record<string, unknown>>): HeaderO
 };
 
 const OPTIONS = Object.keys(HEADERS) as (keyof HeaderOptions)[];
+
+/** The header of a subgraph's stream with the place from which it begins. */
+export const PLACE_HEADER = 'x-tributary-event-id';

@@ -1,0 +1,175 @@
+import { once } from 'node:events';
+import type { ApolloServerPlugin, BaseContext } from '@apollo/server';
+import type { FastifyReply } from 'fastify';
+import {
+  createSourceEventStream,
+  type DocumentNode,
+  type ExecutionResult,
+  execute,
+  GraphQLError,
+  type GraphQLFormattedError,
+  type GraphQLSchema,
+} from 'graphql';
+import { EventsExpired, type FeedEvent } from '../../events/feed.ts';
+import { EVENT_STREAM_TYPE, HEARTBEAT, STREAM_HEADERS, toStreamEvent } from '../../runtime/event-stream.ts';
+import { markStreaming } from '../../runtime/http-app.ts';
+import { OVERLOADED, SHUTTING_DOWN } from '../../runtime/http-errors.ts';
+import { sendRefusal } from '../../runtime/send-refusal.ts';
+import type { ProviderEvents } from './open-events.ts';
+import { PLACE_HEADER } from './protocol/options.ts';
+import { createEvents } from './subscribe-to.ts';
+
+/** A valid subscription of a request. */
+export type SubscriptionOperation = {
+  readonly document: DocumentNode;
+  readonly operationName: string | undefined;
+  readonly variables: Readonly<Record<string, unknown>>;
+};
+
+/** Keeps Apollo Server from executing subscriptions, and tells their request of them. */
+export const subscriptionPlugin: ApolloServerPlugin<
+  BaseContext & { onSubscription?: ((operation: SubscriptionOperation) => void) | undefined }
+> = {
+  requestDidStart: async () => ({
+    responseForOperation: async ({ operation, document, operationName, request, response, contextValue }) => {
+      if (operation.operation !== 'subscription') return null;
+      const { onSubscription } = contextValue;
+      if (!onSubscription) {
+        throw new GraphQLError('The response to a subscription is a stream. Accept text/event-stream.', {
+          extensions: { code: 'BAD_REQUEST', http: { status: 406 } },
+        });
+      }
+      onSubscription({
+        document,
+        operationName: operationName ?? undefined,
+        variables: request.variables ?? {},
+      });
+      return { http: response.http, body: { kind: 'single', singleResult: {} } };
+    },
+  }),
+};
+
+/** A request's subscription, and what it needs of its subgraph. */
+export type ServedSubscription = {
+  readonly schema: GraphQLSchema;
+  readonly operation: SubscriptionOperation;
+  /** The events of the subgraph's provider. Undefined if they are not received. */
+  readonly events: ProviderEvents | undefined;
+  /** The place after which to begin. Default: now. */
+  readonly after: string | undefined;
+  /** The address of the customer whose data alone the subscriber may see. */
+  readonly customerEmail: string | undefined;
+  /** Creates the context of the request itself, of an event, or of the decision whether an event is wanted. */
+  readonly createContext: (purpose: 'request' | 'event' | 'decision') => object;
+  /** Returns the extensions of a result that was executed with a context. */
+  readonly extensionsOf: (context: object) => object | undefined;
+  readonly toPublic: (error: GraphQLError) => GraphQLFormattedError;
+};
+
+/** Time between signs of life, in milliseconds. */
+const HEARTBEAT_MS = 15_000;
+
+/** Maximum number of open streams. Equal subscriptions of a gateway's clients share one. */
+const MAX_STREAMS = 10_000;
+
+export type SubscriptionStreams = {
+  /** Responds with the events of a subscription. Resolves when the stream has been opened, or refused. */
+  readonly respond: (reply: FastifyReply, subscription: ServedSubscription) => Promise<FastifyReply>;
+  /** Ends all streams. Gateways open them again elsewhere. */
+  readonly close: () => void;
+};
+
+/** Creates the streams of a process that serves subgraphs. */
+export const createSubscriptionStreams = (): SubscriptionStreams => {
+  const open = new Set<AbortController>();
+  let isClosed = false;
+
+  const respond = async (reply: FastifyReply, subscription: ServedSubscription): Promise<FastifyReply> => {
+    const { schema, operation, events, after, customerEmail, createContext, toPublic } = subscription;
+    const { document, operationName, variables } = operation;
+    if (isClosed) return sendRefusal(reply, SHUTTING_DOWN);
+    if (open.size >= MAX_STREAMS) return sendRefusal(reply, OVERLOADED);
+    const ended = new AbortController();
+    const place = after ?? events?.place();
+    const source = await createSourceEventStream({
+      schema,
+      document,
+      operationName,
+      variableValues: variables,
+      contextValue: {
+        ...createContext('request'),
+        events:
+          events &&
+          createEvents({
+            customerEmail,
+            select: (topic) => events.select({ topic, after: place, signal: ended.signal }),
+            createContext: () => createContext('decision'),
+          }),
+      },
+    });
+    if (!(Symbol.asyncIterator in source)) {
+      return reply.code(400).send({ errors: (source.errors ?? []).map(toPublic) });
+    }
+    const { raw } = reply.hijack();
+    markStreaming(raw);
+    raw.writeHead(200, {
+      'content-type': EVENT_STREAM_TYPE,
+      ...STREAM_HEADERS,
+      ...(place !== undefined && { [PLACE_HEADER]: place }),
+    });
+    raw.write(HEARTBEAT);
+    open.add(ended);
+    const heartbeats = setInterval(() => {
+      if (!raw.writableNeedDrain) raw.write(HEARTBEAT);
+    }, HEARTBEAT_MS).unref();
+    raw.once('close', () => {
+      clearInterval(heartbeats);
+      open.delete(ended);
+      ended.abort();
+    });
+    void write(source as AsyncIterable<FeedEvent>, raw, ended.signal, subscription);
+    return reply;
+  };
+
+  return {
+    respond,
+    close: () => {
+      isClosed = true;
+      for (const one of open) one.abort(LOST);
+    },
+  };
+};
+
+const LOST = 'SUBSCRIPTION_LOST';
+
+/** Writes the result of each event. A reader that is slow is waited for: its events stay in the feed. */
+const write = async (
+  events: AsyncIterable<FeedEvent>,
+  raw: FastifyReply['raw'],
+  ended: AbortSignal,
+  { schema, operation, createContext, extensionsOf, toPublic }: ServedSubscription,
+): Promise<void> => {
+  let code: unknown;
+  try {
+    for await (const event of events) {
+      const contextValue = createContext('event');
+      const { data, errors }: ExecutionResult = await execute({
+        schema,
+        document: operation.document,
+        operationName: operation.operationName,
+        variableValues: operation.variables,
+        rootValue: event,
+        contextValue,
+      });
+      const result = { data, ...(errors && { errors: errors.map(toPublic) }), extensions: extensionsOf(contextValue) };
+      if (!raw.write(toStreamEvent('next', JSON.stringify(result), event.eventId))) {
+        await once(raw, 'drain', { signal: ended });
+      }
+    }
+    code = ended.reason === LOST ? LOST : undefined;
+  } catch (error) {
+    code = error instanceof EventsExpired ? 'EVENTS_EXPIRED' : LOST;
+  }
+  const last = { errors: [{ message: 'The subscription has ended.', extensions: { code } }] };
+  raw.end(`${code === undefined ? '' : toStreamEvent('next', JSON.stringify(last))}${toStreamEvent('complete')}`);
+};
