@@ -3,6 +3,7 @@ import type { Redis } from '../runtime/redis.ts';
 import { createTelemetry, type Telemetry } from '../telemetry/telemetry.ts';
 import { createMemoryRateLimiter, type RateLimiter } from './rate-limits/memory.ts';
 import { createRedisRateLimiter } from './rate-limits/redis.ts';
+import { createInvalidations, type Invalidations } from './reads/invalidations.ts';
 import { createMemoryStore, createRedisStore, type OpenStore } from './reads/store.ts';
 
 /** The cache store and rate limiter that all providers of a process share. */
@@ -12,6 +13,8 @@ export type Infrastructure = {
   readonly rateLimiter: RateLimiter;
   readonly log: Log | undefined;
   readonly telemetry: Telemetry;
+  /** Invalidations of this process. */
+  readonly invalidations: Invalidations;
 };
 
 export type InfrastructureOptions = {
@@ -37,5 +40,6 @@ export const createInfrastructure = ({
     rateLimiter: redis ? createRedisRateLimiter(redis) : createMemoryRateLimiter(),
     log,
     telemetry,
+    invalidations: createInvalidations(),
   };
 };

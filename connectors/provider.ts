@@ -168,7 +168,7 @@ const openConnection = <
   Api,
   Definitions extends Reads<Policy>,
 >(
-  { openStore, rateLimiter, telemetry }: Infrastructure,
+  { openStore, rateLimiter, telemetry, invalidations }: Infrastructure,
   definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
   subgraph: string,
   settings: Settings<Shape> & CommonSettings<Policy>,
@@ -236,6 +236,7 @@ const openConnection = <
       );
       if (cache) telemetry.emit({ type: 'cache.invalidation', subgraph, tags: tags.length });
       await cache?.invalidate([...new Set(tags)]);
+      invalidations.announce(subgraph, tags);
       await successor?.invalidate(changes);
     },
     forwardInvalidations: (to) => {

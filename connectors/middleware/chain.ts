@@ -39,6 +39,8 @@ export type RequestOptions = {
    * tracked.
    */
   readonly freshness?: Freshness | undefined;
+  /** Called with the tags of what is read, from the cache or the provider: an invalidation of one of them changes it. */
+  readonly onRead?: ((tags: readonly string[]) => void) | undefined;
   /** Settings by provider name, for a client request with its own credentials. Default: the configured settings. */
   readonly credentials?: ReadonlyMap<string, Readonly<Record<string, unknown>>> | undefined;
   /** Whether the request repeats one that has failed. See `CallAllowance`. */

@@ -7,6 +7,7 @@ import type { RequestOptions } from '../middleware/chain.ts';
 import type { RequestScheduler } from '../rate-limits/scheduler.ts';
 import { type BatchKey, createBatcher, type Fetched } from './batcher.ts';
 import type { Cache, CacheLookup, CachePolicy, Tag } from './cache.ts';
+import { toReadTag } from './invalidations.ts';
 import { type Read, type ReadKey, serialize } from './read.ts';
 
 /**
@@ -232,6 +233,14 @@ export const createReader = <Key extends ReadKey, Value, Scope extends ReadKey>(
           );
         }
       }
+      options.onRead?.(
+        entries.flatMap(({ id, key }) => {
+          const result = results.get(id);
+          const value = result instanceof Error ? undefined : result?.value;
+          const tags = value ? [...tagsOf(key), ...(tagsOfValue?.(value) ?? [])] : tagsOf(key);
+          return tags.map((tag) => toReadTag(subgraph, tag));
+        }),
+      );
       return entries.map(({ id }) => results.get(id) ?? { value: null });
     },
   };

@@ -18,8 +18,10 @@ import {
   type Graph,
   type GraphAuthorization,
   type GraphCallCosts,
+  type LiveQueries,
   type RequestDeadline,
 } from './graph.ts';
+import { readLive } from './live-directive.ts';
 import { findUnknownLabels } from './overrides.ts';
 import type { ExecutionResponse } from './program.ts';
 import type { OnPlan } from './programs.ts';
@@ -71,6 +73,7 @@ export type CompiledGatewayOptions<Context> = {
   /** By default, every request may read everything. */
   readonly authorization?: GraphAuthorization<Context> | undefined;
   readonly callCosts: GraphCallCosts<Context>;
+  readonly live?: LiveQueries<Context> | undefined;
   readonly onPlan?: OnPlan<Context> | undefined;
   readonly log: Log;
 };
@@ -160,7 +163,10 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry<Context
     context: Context,
     signal: AbortSignal | undefined,
   ): Promise<PreparedSubscription<Context> | ExecutionResponse> => {
-    const subscription = await graph.subscribe(operation, variables, context, signal);
+    const live = readLive(operation.document, operation.operationName, variables);
+    const subscription = live
+      ? await graph.subscribeLive(operation, variables, context, { live, signal })
+      : await graph.subscribe(operation, variables, context, signal);
     if (!('open' in subscription)) return subscription;
     return {
       subscription,
@@ -183,21 +189,20 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry<Context
       variableDefinitions: request.operation.variableDefinitions ?? [],
       hash: request.queryHash,
     };
-    if (request.operation.operation === 'subscription' && context.onSubscription && !context.explain) {
-      const prepared = await prepare(
-        graph,
-        operation,
-        request.request.variables ?? {},
-        context,
-        context.options.signal,
-      );
+    const variables = request.request.variables ?? {};
+    const { onSubscription } = context;
+    const isStream =
+      request.operation.operation === 'subscription' ||
+      (onSubscription && readLive(operation.document, operation.operationName, variables));
+    if (isStream && onSubscription && !context.explain) {
+      const prepared = await prepare(graph, operation, variables, context, context.options.signal);
       if (!('renew' in prepared)) return { errors: toGraphQLErrors(prepared.errors) };
-      context.onSubscription(prepared);
+      onSubscription(prepared);
       return {};
     }
     const { data, errors, stale, explain, isPersonal, explanation } = await graph.execute(
       operation,
-      request.request.variables ?? {},
+      variables,
       context,
       {
         deadline: context.options,

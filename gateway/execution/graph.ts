@@ -19,9 +19,11 @@ import type { RunningValues } from '../cost/running-values.ts';
 import { isLargeDocument } from '../planning/large-documents.ts';
 import type { Planner } from '../planning/planner.ts';
 import { validateDocument } from '../planning/validate.ts';
+import type { LiveSource } from '../subscriptions/live-source.ts';
 import { type ClientOperation, kindOf, memoizeByOperation, nameOf, type OperationInUse } from './client-operation.ts';
 import { readEntityKeys } from './entity-keys.ts';
 import { findNullCondition, nullConditionError, outcomeUnknown, toErrorResponse } from './failed-execution.ts';
+import type { LiveOptions } from './live-directive.ts';
 import { createOverrides, type OverrideOptions } from './overrides.ts';
 import { extractOperation } from './prepare.ts';
 import type { ExecutionResponse, Program, RequestVariables } from './program.ts';
@@ -73,6 +75,8 @@ export type GraphOptions<Context> = {
   /** By default, every request may read everything. */
   readonly authorization?: GraphAuthorization<Context> | undefined;
   readonly callCosts: GraphCallCosts<Context>;
+  /** What live queries need. Undefined where nothing is known of changes. */
+  readonly live?: LiveQueries<Context> | undefined;
   readonly onPlan?: OnPlan<Context> | undefined;
 };
 
@@ -82,6 +86,14 @@ export type RequestDeadline = {
   readonly signal?: AbortSignal | undefined;
   /** In milliseconds of the monotonic clock. */
   readonly deadlineAt?: number | undefined;
+};
+
+/** What live queries need to know of changes. */
+export type LiveQueries<Context> = {
+  /** Creates the source of a query that reads from these subgraphs. Undefined if the changes of one of them are not known. */
+  readonly createSource: (subgraphs: readonly string[]) => LiveSource | undefined;
+  /** Returns the tags of what was read with a context. */
+  readonly readsOf: (context: Context) => ReadonlySet<string>;
 };
 
 /** Called with a mutation and its coerced variables immediately before it is sent. Throws a GraphQLError to refuse it. */
@@ -122,6 +134,8 @@ export type GraphSubscription<Context> = {
   readonly key: string;
   /** Begins to receive events. Never rejects. */
   readonly open: (options: SubscribeOptions<Context>) => Promise<SubgraphSubscription<Context>>;
+  /** Set for a live query: its events are the times at which its answer may have changed. */
+  readonly live?: LiveOptions | undefined;
   /** Whether what subscribers may read depends on who they are. */
   readonly hasRules: boolean;
   /** Whether a subscriber may still read what it could when it subscribed, no more and no less. */
@@ -152,6 +166,13 @@ export type Graph<Context> = {
     variables: Readonly<Record<string, unknown>>,
     context: Context,
     signal: AbortSignal | undefined,
+  ) => Promise<GraphSubscription<Context> | ExecutionResponse>;
+  /** Prepares a live query. Its answer is executed again when something that it has read is invalidated. */
+  readonly subscribeLive: (
+    operation: ClientOperation,
+    variables: Readonly<Record<string, unknown>>,
+    context: Context,
+    options: { readonly live: LiveOptions; readonly signal: AbortSignal | undefined },
   ) => Promise<GraphSubscription<Context> | ExecutionResponse>;
   /** Operations with a cached program, most recently used first. */
   readonly operations: () => OperationInUse[];
@@ -372,6 +393,19 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     return selected.unmet ? { ...response, isPersonal: true } : response;
   };
 
+  /** Whether a subscriber may still read what it could when it subscribed. */
+  const authorized = ({
+    operation,
+    rules,
+    unmet = NO_RULES,
+  }: SelectedOperation<Context>): Pick<GraphSubscription<Context>, 'hasRules' | 'isAuthorized'> => ({
+    hasRules: rules.length > 0,
+    isAuthorized: async (context) => {
+      const found = rules.length > 0 ? await authorization?.findUnmet(rules, nameOf(operation), context) : undefined;
+      return isDeepStrictEqual(found ?? NO_RULES, unmet);
+    },
+  });
+
   return {
     validate,
     execute: async (operation, raw, context, options = {}) => {
@@ -402,28 +436,44 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       try {
         const selected = await select(operation, raw, context, signal);
         if (!('program' in selected)) return selected;
-        const { program, variables, rules, unmet = NO_RULES } = selected;
+        const { program, variables, unmet = NO_RULES } = selected;
         const { subscribe } = program;
         if (!subscribe) return WITHOUT_EVENTS;
-        const keys = unmet.map(({ key }) => key);
         return {
-          key: JSON.stringify([operation.operationName, operation.hash, variables.coerced, keys]),
-          hasRules: rules.length > 0,
+          ...authorized(selected),
+          key: keyOf(operation, variables, unmet),
           open: (options) => subscribe(variables, context, options),
-          isAuthorized: async (other) => {
-            const found =
-              rules.length > 0 ? await authorization?.findUnmet(rules, nameOf(operation), other) : undefined;
-            return isDeepStrictEqual(
-              (found ?? NO_RULES).map(({ key }) => key),
-              keys,
-            );
-          },
           execute: async (event, eventContext, deadline) => {
             try {
               return await carryOut(selected, eventContext, { deadline, event: event.respond(eventContext) });
             } catch (error) {
               return toFailure(error, deadline.signal);
             }
+          },
+        };
+      } catch (error) {
+        return toFailure(error, signal);
+      }
+    },
+    subscribeLive: async (operation, raw, context, { live, signal }) => {
+      try {
+        const selected = await select(operation, raw, context, signal);
+        if (!('program' in selected)) return selected;
+        const { program, variables, unmet = NO_RULES } = selected;
+        const source = options.live?.createSource(program.subgraphs);
+        if (!source) return WITHOUT_EVENTS;
+        return {
+          ...authorized(selected),
+          live,
+          key: JSON.stringify(['live', live, keyOf(operation, variables, unmet)]),
+          open: async ({ signal: ended }) => ({ place: undefined, events: toEvents(source.changes(ended)) }),
+          execute: async (_event, eventContext, deadline) => {
+            const response = await carryOut(selected, eventContext, { deadline }).catch((error: unknown) =>
+              toFailure(error, deadline.signal),
+            );
+            const { errors, stale } = response;
+            source.executed(options.live?.readsOf(eventContext) ?? new Set(), errors.length > 0 || stale.length > 0);
+            return response;
           },
         };
       } catch (error) {
@@ -441,6 +491,19 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     },
   };
 };
+
+const keyOf = (
+  { operationName, hash }: ClientOperation,
+  { coerced }: RequestVariables,
+  unmet: readonly AccessRule[],
+): string => JSON.stringify([operationName, hash, coerced, unmet.map(({ key }) => key)]);
+
+/** The events of a live query, which have nothing to tell but their time. */
+async function* toEvents<Context>(changes: AsyncIterable<undefined>): AsyncGenerator<SubgraphEvent<Context>, void> {
+  for await (const _change of changes) {
+    yield { eventId: undefined, receivedAt: undefined, respond: async () => ({ data: null }) };
+  }
+}
 
 const toFailure = (error: unknown, signal: AbortSignal | undefined): ExecutionResponse =>
   toErrorResponse(signal?.aborted && error === signal.reason ? toAbortError(signal) : error);

@@ -11,6 +11,7 @@ import { type ConditionValues, foldConditions } from './conditions.ts';
 import { disambiguateAliases } from './disambiguate-aliases.ts';
 import type { FetchError } from './failure.ts';
 import { assignInternalAliases } from './internal-aliases.ts';
+import { withoutLiveDirective } from './live-directive.ts';
 import type { Requirements } from './requirements.ts';
 import { type Fragments, fragmentMap } from './selections.ts';
 import { findSelectedCalls, split } from './split.ts';
@@ -103,7 +104,7 @@ export const extractOperation = (document: DocumentNode, operationName: string |
     });
   };
   follow(operation);
-  return { kind: Kind.DOCUMENT, definitions: [operation, ...used] };
+  return withoutLiveDirective({ kind: Kind.DOCUMENT, definitions: [operation, ...used] });
 };
 
 /** The variable that the planner uses for entity representations. */

@@ -68,6 +68,8 @@ export type Program<Context> = {
         options: SubscribeOptions<Context>,
       ) => Promise<SubgraphSubscription<Context>>)
     | undefined;
+  /** The subgraphs that it reads from. */
+  readonly subgraphs: readonly string[];
   /** Returns the input of `calls` for the variables of a request. */
   readonly planVariables: (variables: RequestVariables) => Variables;
   /** The provider calls of the operation. */
@@ -191,7 +193,8 @@ export const compile = async <Context>(options: CompileOptions<Context>): Promis
       const opened = await open({ variables }, context, subscribeOptions);
       return 'events' in opened ? opened : opened.map((error) => withServiceName(error, source.subgraph));
     });
-  return { execute, subscribe, calls, explain, planVariables: ({ coerced }) => renameVariables(coerced) };
+  const subgraphs = [...new Set(fetches.map(({ subgraph }) => subgraph))];
+  return { execute, subscribe, subgraphs, calls, explain, planVariables: ({ coerced }) => renameVariables(coerced) };
 };
 
 const errorResponse = (message: string, code: string): ExecutionResponse => ({

@@ -23,6 +23,7 @@ import type { SpendingGuard } from '../cost/calls.ts';
 import type { ProviderCosts } from '../cost/estimate-calls.ts';
 import { createMeasurements } from '../cost/measurements.ts';
 import { createCompiledGateway, type SupergraphSource, toGraphQLErrors } from '../execution/gateway.ts';
+import type { LiveQueries } from '../execution/graph.ts';
 import type { ExecutionResponse } from '../execution/program.ts';
 import type { Transports } from '../transports/transport.ts';
 import { withFetchEvents } from '../transports/with-fetch-events.ts';
@@ -49,6 +50,8 @@ export type ApolloOptions = {
   readonly findUnmetRules: FindUnmetRules;
   /** What is known of the costs of a subgraph's provider. Default: nothing. */
   readonly providerOf?: ((subgraph: string) => ProviderCosts | undefined) | undefined;
+  /** Returns the source of live queries over subgraphs. Undefined if the changes of one of them are not known. */
+  readonly createLiveSource?: LiveQueries<RequestContext>['createSource'] | undefined;
   /** Limits the provider calls of operations. Undefined if nobody's are limited. */
   readonly guard?: SpendingGuard<RequestContext> | undefined;
   readonly plugins: readonly ApolloServerPlugin<RequestContext>[];
@@ -81,6 +84,7 @@ export const createApollo = async ({
   safelist,
   findUnmetRules,
   providerOf = () => undefined,
+  createLiveSource,
   guard,
   plugins,
 }: ApolloOptions): Promise<GraphPipeline> => {
@@ -107,6 +111,7 @@ export const createApollo = async ({
       rejects: config.authorization.unauthorized === 'reject',
     },
     onPlan: (event, { call }) => telemetry.emit({ type: 'plan', ...event }, call.requestStats),
+    live: createLiveSource && { createSource: createLiveSource, readsOf: ({ reads }) => reads },
     callCosts: {
       providerOf,
       measurements: createMeasurements(),

@@ -54,6 +54,8 @@ export type RequestContext = {
   /** The id of the distributed trace that the request is part of, if any. */
   readonly traceId: string | undefined;
   readonly call: RequestOptions;
+  /** The tags of what the request has read, as far as they are collected. Filled during execution. */
+  readonly reads: Set<string>;
   /** Notes about stale data in the response. Filled during execution. */
   readonly stale: StaleNote[];
   /** Responses of remote subgraphs to this request, pending or settled, by subgraph and request body. */
@@ -101,14 +103,20 @@ export const createRequestContext = (
     | 'onOperation'
     | 'onSubscription'
     | 'explain'
-  >,
+  > & { readonly collectsReads?: boolean },
 ): RequestContext => {
-  const { options, identity, requestTrace } = request;
+  const { options, identity, requestTrace, collectsReads } = request;
+  const reads = new Set<string>();
   const contexts = new Map<Subgraph, object>();
   const trace = options.report === 'trace' ? createTrace() : undefined;
   const { call, ...telemetry } = createRequestOptions({
     ...options,
     listeners: [trace, requestTrace].filter((one) => one !== undefined),
+    onRead: collectsReads
+      ? (tags) => {
+          for (const tag of tags) reads.add(tag);
+        }
+      : undefined,
   });
   return {
     ...request,
@@ -116,6 +124,7 @@ export const createRequestContext = (
     telemetry,
     trace,
     call,
+    reads,
     stale: [],
     responses: new Map(),
     beforeMutation: undefined,

@@ -97,6 +97,7 @@ export const createRequestContexts = (
         onOperation: () => {},
         onSubscription: undefined,
         explain: undefined,
+        collectsReads: true,
       });
       const release = () => {
         clearTimeout(timer);

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EventsExpired } from '../../events/feed.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { GraphSubscription, RequestDeadline } from '../execution/graph.ts';
+import type { LiveOptions } from '../execution/live-directive.ts';
 import type { ExecutionResponse } from '../execution/program.ts';
 import {
   type SubgraphError,
@@ -9,6 +10,7 @@ import {
   type SubgraphSubscription,
   SubscriptionLost,
 } from '../execution/subgraph-request.ts';
+import { asWhole } from './live-message.ts';
 import type { EndReason, SubscriptionMessage } from './message.ts';
 
 /** A subscription of a client's request. It is prepared again when the supergraph has changed. */
@@ -32,8 +34,12 @@ export type GroupOptions<Context> = {
     context: Context,
     signal: AbortSignal,
   ) => { readonly context: Context; readonly deadline: RequestDeadline; readonly release: () => void };
-  /** Converts a response to a message. */
-  readonly toMessage: (event: SubgraphEvent<Context>, response: ExecutionResponse) => SubscriptionMessage;
+  /** Converts a response to a message. `previous` is the answer before, of a live query. Undefined if nothing is to be sent. */
+  readonly toMessage: (
+    event: SubgraphEvent<Context>,
+    response: ExecutionResponse,
+    live: { readonly options: LiveOptions; readonly previous: SubscriptionMessage | undefined } | undefined,
+  ) => SubscriptionMessage | undefined;
   /** Called with each event that has been sent, and the number of members that got it. */
   readonly onEvent: (event: SubgraphEvent<Context>, members: number) => void;
   readonly log: Log;
@@ -103,6 +109,8 @@ export const openGroup = async <Context>(
   const ended = new AbortController();
   const members = new Set<Member<Context>>();
   let lastEventId: string | undefined;
+  /** The last answer of a live query. */
+  let answer: SubscriptionMessage | undefined;
 
   const end = (reason: EndReason): void => {
     if (ended.signal.aborted) return;
@@ -114,7 +122,10 @@ export const openGroup = async <Context>(
 
   const group: Group<Context> = {
     members,
-    add: (member) => void members.add(member),
+    add: (member) => {
+      members.add(member);
+      if (answer) member.send(asWhole(answer));
+    },
     remove: (member) => {
       members.delete(member);
       if (members.size === 0) end(undefined);
@@ -174,9 +185,13 @@ export const openGroup = async <Context>(
     const response = await respond(subscription, event);
     lastEventId = event.eventId;
     if (response) {
-      const message = options.toMessage(event, response);
-      for (const member of members) member.send(message);
-      options.onEvent(event, members.size);
+      const { live } = subscription;
+      const message = options.toMessage(event, response, live && { options: live, previous: answer });
+      if (message) {
+        if (live) answer = message;
+        for (const member of members) member.send(message);
+        options.onEvent(event, members.size);
+      }
       // In a burst of events, sockets are written between them.
       await nextTurn();
     }

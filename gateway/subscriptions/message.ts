@@ -8,6 +8,10 @@ export type SubscriptionMessage = {
   readonly data?: unknown;
   readonly errors?: readonly GraphQLFormattedError[] | undefined;
   readonly stale?: readonly StaleNote[] | undefined;
+  /** Set for answers of live queries: their number, their text, and the patch from the one before. */
+  readonly live?:
+    | { readonly revision: number; readonly text: string; readonly patch?: readonly object[] | undefined }
+    | undefined;
 };
 
 /** Why a subscription has ended. Undefined: the service has no more events. */
@@ -18,16 +22,27 @@ export type Payload = {
   readonly data?: unknown;
   readonly errors?: readonly GraphQLFormattedError[] | undefined;
   readonly extensions?: Readonly<Record<string, unknown>>;
+  /** Of a live query: a patch of the data before, in place of `data`, and the number of the answer. */
+  readonly patch?: readonly object[] | undefined;
+  readonly revision?: number | undefined;
 };
 
 /** Returns the result of an event. `missed` is the number of events that its subscriber has missed before it. */
-export const toPayload = ({ eventId, data, errors, stale = [] }: SubscriptionMessage, missed = 0): Payload => ({
-  data,
-  ...(errors && { errors }),
-  extensions: {
-    tributary: { eventId, ...(stale.length > 0 && { stale }), ...(missed > 0 && { missed }) },
-  },
-});
+export const toPayload = ({ eventId, data, errors, stale = [], live }: SubscriptionMessage, missed = 0): Payload => {
+  const tributary = {
+    ...(eventId !== undefined && { eventId }),
+    ...(stale.length > 0 && { stale }),
+    ...(missed > 0 && { missed }),
+  };
+  // Who has missed an answer cannot patch it.
+  const patch = missed > 0 ? undefined : live?.patch;
+  return {
+    ...(patch ? { patch } : { data }),
+    ...(live && { revision: live.revision }),
+    ...(errors && { errors }),
+    ...(Object.keys(tributary).length > 0 && { extensions: { tributary } }),
+  };
+};
 
 /** Returns the result that tells why a subscription has ended. */
 export const toEndPayload = ({ message, code }: NonNullable<EndReason>): Payload => ({

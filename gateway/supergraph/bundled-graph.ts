@@ -21,6 +21,7 @@ import type { ProviderCosts } from '../cost/estimate-calls.ts';
 import { toReachableUrl } from '../http/reachable-url.ts';
 import { startGatewayServer } from '../http/server.ts';
 import type { StartedGateway } from '../started-gateway.ts';
+import { createLiveSource } from '../subscriptions/live-source.ts';
 import { createLocalTransport } from '../transports/in-process.ts';
 import { createRemoteTransport } from '../transports/remote.ts';
 import { createReplaceable, type ReplaceableTransport, replaceAll } from '../transports/replaceable.ts';
@@ -145,6 +146,10 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       webhooks,
       status: report && { report, sources },
       providerOf: describeProviders(env, created, log),
+      createLiveSource: (names) =>
+        names.every((name) => created.some((one) => one.name === name) && eventsOf(name) !== undefined)
+          ? createLiveSource(infrastructure.invalidations)
+          : undefined,
     });
     webhooks?.connectSandboxes(toReachableUrl(server.url));
     for (const { warmUp } of created) void warmUp?.();

@@ -1,5 +1,6 @@
 import { errorCauses, Supergraph } from '@apollo/federation-internals';
 import type { GraphQLSchema } from 'graphql';
+import { withLiveDirective } from '../execution/live-directive.ts';
 import { toPlannable } from '../execution/plannable.ts';
 
 /** A supergraph that can be served. */
@@ -35,7 +36,7 @@ const buildSupergraph = (text: string): LoadedSupergraph => {
     supergraph.subgraphs();
     return {
       sdl,
-      apiSchema: supergraph.apiSchema().toGraphQLJSSchema(),
+      apiSchema: withLiveDirective(supergraph.apiSchema().toGraphQLJSSchema()),
       schema: supergraph.schema.toGraphQLJSSchema(),
     };
   } catch (error) {

@@ -19,7 +19,11 @@ export const createRequestOptions = ({
   reportMaxAge,
   client,
   listeners,
-}: OperationOptions & { readonly listeners?: readonly RequestListener[] | undefined }): RequestTelemetry & {
+  onRead,
+}: OperationOptions & {
+  readonly listeners?: readonly RequestListener[] | undefined;
+  readonly onRead?: RequestOptions['onRead'];
+}): RequestTelemetry & {
   readonly call: RequestOptions;
 } => {
   const callStats = createCallStats({ keepsSpans: report === 'trace', listeners });
@@ -33,6 +37,7 @@ export const createRequestOptions = ({
       ...(noCache && { notBefore: monotonicNow() }),
       requestStats: new Set([callStats]),
       ...(freshness && { freshness }),
+      ...(onRead && { onRead }),
     },
   };
 };
