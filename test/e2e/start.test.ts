@@ -78,6 +78,7 @@ test('given no configuration, then it prints its URLs, its sandboxes and a first
 
 test.skipIf(!hasTool('git'))(
   '`npm start` builds the pages of a fresh checkout, and again only after changes',
+  { tags: ['long'] },
   async () => {
     const project = copyProject();
     const { scripts } = JSON.parse(project.read('package.json')) as { scripts: Record<string, string> };
@@ -158,7 +159,7 @@ test.each([
   },
 );
 
-test('given a request that never ends, then it is aborted after the grace period', async () => {
+test('given a request that never ends, then it is aborted after the grace period', { tags: ['long'] }, async () => {
   const shop = await startOpenMageSandbox();
   const { gateway, ask } = await start({
     ...sandboxEnvironment('openmage', shop),
@@ -210,7 +211,7 @@ describe('given an invalid configuration, then the start fails and names the var
     expect(problem).not.toMatch(/pk_test_1| at .*\.ts/);
   });
 
-  test('a port in use', async () => {
+  test('a port in use', { tags: ['long'] }, async () => {
     const { url } = await start({});
     const first = running;
     const second = startProcess(['node', 'gateway/main.ts'], { PORT: new URL(url).port });
@@ -306,7 +307,7 @@ test.each([
   ['an unknown host name', { HOST: 'no.such.host.invalid' }, /^HOST: the host name no\.such\.host/],
   ['text for a port', { PORT: 'http' }, /^Tributary cannot start: PORT: must be a number$/],
   ['a missing ENV_FILE', { ENV_FILE: '/nowhere' }, /ENV_FILE: the file cannot be read\.$/],
-])('given %s, then the process exits with 78 and prints one line', async (_, env, message) => {
+])('given %s, then the process exits with 78 and prints one line', { tags: ['long'] }, async (_, env, message) => {
   running = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
   const { ended, output } = running;
   expect(await ended).toBe(78);
@@ -376,7 +377,7 @@ test.each<[string, Record<string, string>, string]>([
   expect(problem.split('\n')).toHaveLength(1);
 });
 
-test('variables are read from .env or ENV_FILE; the environment takes precedence', async () => {
+test('variables are read from .env or ENV_FILE; the environment takes precedence', { tags: ['long'] }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'env-'));
   const shop = await startOpenMageSandbox();
   const variables = Object.entries({ ...sandboxEnvironment('openmage', shop), PORT: 'of no use' });
@@ -390,7 +391,9 @@ test('variables are read from .env or ENV_FILE; the environment takes precedence
   rmSync(folder, { recursive: true });
 });
 
-test('given a rejected credential, then the log names its variable, and clients do not see it', async () => {
+test('given a rejected credential, then the log names its variable, and clients do not see it', {
+  tags: ['long'],
+}, async () => {
   const shop = await startOpenMageSandbox();
   const folder = mkdtempSync(join(tmpdir(), 'secret-'));
   writeFileSync(join(folder, 'key'), 'not-the-key');
@@ -406,7 +409,7 @@ test('given a rejected credential, then the log names its variable, and clients 
   rmSync(folder, { recursive: true });
 });
 
-test('given an unreachable provider, then each failure is logged with the reason', async () => {
+test('given an unreachable provider, then each failure is logged with the reason', { tags: ['long'] }, async () => {
   const port = await freePort();
   const { gateway, ask } = await start({
     OPENMAGE_WSDL_URL: `http://127.0.0.1:${port}/?wsdl`,
@@ -424,7 +427,7 @@ test('given an unreachable provider, then each failure is logged with the reason
   await expect.poll(() => gateway.output()).toContain('A circuit breaker opened.');
 });
 
-test('given an unreachable Redis, then it is logged once, without its password', async () => {
+test('given an unreachable Redis, then it is logged once, without its password', { tags: ['long'] }, async () => {
   const port = await freePort();
   const { gateway, ask } = await start({ REDIS_URL: `redis://user:hush-hush@127.0.0.1:${port}` });
   await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is unavailable.');
@@ -434,7 +437,7 @@ test('given an unreachable Redis, then it is logged once, without its password',
   expect(gateway.output()).not.toContain('hush-hush');
 });
 
-test('given a Redis that rejects the password, then it is logged with the reason', async () => {
+test('given a Redis that rejects the password, then it is logged with the reason', { tags: ['long'] }, async () => {
   const sockets = new Set<Socket>();
   const refusing = createServer((socket) => {
     sockets.add(socket);
@@ -450,22 +453,26 @@ test('given a Redis that rejects the password, then it is logged with the reason
   refusing.close();
 });
 
-test.skipIf(!hasTool('redis-server'))('given a Redis that becomes available, then it is logged', async () => {
-  const port = await freePort();
-  const { gateway } = await start({ REDIS_URL: `redis://127.0.0.1:${port}` });
-  await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is unavailable.');
-  const redis = startProcess(['redis-server', '--port', String(port), '--save', '', '--appendonly', 'no'], {});
-  onTestFinished(redis.stop);
-  await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is available.');
-});
+test.skipIf(!hasTool('redis-server'))(
+  'given a Redis that becomes available, then it is logged',
+  { tags: ['long'] },
+  async () => {
+    const port = await freePort();
+    const { gateway } = await start({ REDIS_URL: `redis://127.0.0.1:${port}` });
+    await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is unavailable.');
+    const redis = startProcess(['redis-server', '--port', String(port), '--save', '', '--appendonly', 'no'], {});
+    onTestFinished(redis.stop);
+    await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is available.');
+  },
+);
 
-test('given no SUBGRAPHS, then a subgraph process does not start', async () => {
+test('given no SUBGRAPHS, then a subgraph process does not start', { tags: ['long'] }, async () => {
   const process = startProcess(['node', 'subgraphs/main.ts'], { PORT: '0' });
   expect(await process.ended).toBe(78);
   expect(process.output()).toContain('SUBGRAPHS');
 });
 
-test('secrets can be read from files', async () => {
+test('secrets can be read from files', { tags: ['long'] }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'secret-'));
   const shop = await startOpenMageSandbox();
   const { OPENMAGE_API_KEY = '', ...rest } = sandboxEnvironment('openmage', shop);
@@ -476,7 +483,9 @@ test('secrets can be read from files', async () => {
   rmSync(folder, { recursive: true });
 });
 
-test('given failures at LOG_LEVEL=trace, then the log has no secrets and no personal data', async () => {
+test('given failures at LOG_LEVEL=trace, then the log has no secrets and no personal data', {
+  tags: ['long'],
+}, async () => {
   const shop = await startOpenMageSandbox();
   const secrets = {
     STRIPE_API_KEY: 'sk_test_neverlogthiskey',
@@ -502,7 +511,7 @@ test('given failures at LOG_LEVEL=trace, then the log has no secrets and no pers
   await shop.close();
 });
 
-test('the sandboxes run as a process of their own, which prints the variables to set', async () => {
+test('the sandboxes run as a process of their own, which prints the variables to set', { tags: ['long'] }, async () => {
   const alone = startProcess(['node', 'sandbox/main.ts'], { PORT: '0' });
   running = alone;
   await expect.poll(() => alone.output()).toContain('OPENMAGE_API_KEY=');

@@ -210,7 +210,9 @@ describe('CLUSTER_WORKERS', () => {
     expect(await spawned.ended).toBe(0);
   });
 
-  test('given a worker that is stuck, when the cluster stops, then the worker is killed', async () => {
+  test('given a worker that is stuck, when the cluster stops, then the worker is killed', {
+    tags: ['long'],
+  }, async () => {
     const { gateway } = await start();
     const spawned = startCluster({
       CLUSTER_WORKERS: '2',
@@ -223,7 +225,7 @@ describe('CLUSTER_WORKERS', () => {
     expect(await spawned.ended).toBe(0);
   });
 
-  test('given a port in use by another cluster, then the gateway refuses to start', async () => {
+  test('given a port in use by another cluster, then the gateway refuses to start', { tags: ['long'] }, async () => {
     const { gateway } = await start();
     const env = { CLUSTER_WORKERS: '2', SUPERGRAPH: String(gateway.config.supergraphFile) };
     const spawned = startCluster(env);

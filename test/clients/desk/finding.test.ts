@@ -36,7 +36,9 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       await isVisible(page, 'There are more deals.');
     });
 
-    test('given a new search, when the browser goes back, then the previous search is restored', async () => {
+    test('given a new search, when the browser goes back, then the previous search is restored', {
+      tags: ['long'],
+    }, async () => {
       const page = await open('/desk?q=lindqvist');
       await isVisible(page, '13 customers');
       await page.getByRole('link', { name: /^Ada Lindqvist/ }).click();
@@ -53,14 +55,14 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       ['a name without its accents', 'Jorgensen', /^Keiko Jørgensen/],
       ['a letter that Unicode does not decompose', 'lukasz', /^Łukasz Kowalczyk/],
       ['an accent typed as a combining character', 'Que\u0301bec cycles', /^Hana Grönholm/],
-    ])('finds %s among the loaded customers', async (_, text, name) => {
+    ])('finds %s among the loaded customers', { tags: ['long'] }, async (_, text, name) => {
       const page = await loadList();
       await search(page, text);
       await group(page, 'Customers loaded here').getByRole('link', { name }).waitFor();
       await isVisible(page, 'in the 20 customers loaded here');
     });
 
-    test('can be continued in more customers', async () => {
+    test('can be continued in more customers', { tags: ['long'] }, async () => {
       const late = company.people[25];
       const organisation = company.organisations.find(({ id }) => id === late?.organisationId);
       const page = await loadList();
@@ -73,7 +75,9 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       await isVisible(page, 'in the 40 customers loaded here');
     });
 
-    test('finds any deal in the CRM by its name and by its number, and opens its customer', async () => {
+    test('finds any deal in the CRM by its name and by its number, and opens its customer', {
+      tags: ['long'],
+    }, async () => {
       const page = await loadList();
       await search(page, 'Lindqvist: fit-out');
       await group(page, 'Matching deals').first().waitFor();
@@ -87,7 +91,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       expect(page.url()).toMatch(/customers\/101\?q=50276$/);
     });
 
-    test('finds an order, a product and a deal of a customer that was opened before', async () => {
+    test('finds an order, a product and a deal of a customer that was opened before', { tags: ['long'] }, async () => {
       const page = await open(adasPage);
       await page
         .getByRole('listitem', { name: /^Payment of/ })
@@ -100,7 +104,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       await found.getByRole('link', { name: /fit-out.*Ada Lindqvist/s }).waitFor();
     });
 
-    test('given the CRM is down, then loaded customers are still found', async () => {
+    test('given the CRM is down, then loaded customers are still found', { tags: ['long'] }, async () => {
       const page = await loadList();
       stack().hubspot.fail({ status: 502 });
       await search(page, 'ada');
@@ -143,13 +147,15 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       expect(await focused(page)).toBe('Show more customers');
     });
 
-    test('is replaced by a note when there are no more customers', async () => {
+    test('is replaced by a note when there are no more customers', { tags: ['long'] }, async () => {
       const page = await open('/desk?q=lindqvist');
       await isVisible(page, 'No more customers: all 13 are shown.');
       expect(await page.getByRole('button', { name: 'Show more customers' }).count()).toBe(0);
     });
 
-    test('loads payments, offers a retry after a failure, and is replaced by a note at the end', async () => {
+    test('loads payments, offers a retry after a failure, and is replaced by a note at the end', {
+      tags: ['long'],
+    }, async () => {
       const payer = company.people.find(({ email }) => email === 'oluwaseun.lindqvist@customers.example');
       const page = await open(`/desk/customers/${payer?.id}`);
       const payments = page.getByRole('region', { name: 'Payments' });
@@ -170,7 +176,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       expect(await bannersOf(page)).toEqual([]);
     });
 
-    test('loads deals, and is replaced by a note at the end', async () => {
+    test('loads deals, and is replaced by a note at the end', { tags: ['long'] }, async () => {
       const page = await open(adasPage);
       const deals = page.getByRole('region', { name: 'Deals' });
       const rows = deals.getByRole('listitem');
