@@ -292,7 +292,8 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
   });
 
   test.each(['light', 'dark'] as const)(
-    'on a phone in %s colors, line and table fit, and are accessible', { tags: ['long'] },
+    'on a phone in %s colors, line and table fit, and are accessible',
+    { tags: ['long'] },
     async (colorScheme) => {
       const page = await open(stack.url, { ...PHONE, colorScheme });
       await expectLine(page, 'crm 7');

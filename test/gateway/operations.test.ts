@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Federation, startFederation } from '../helpers/federation.ts';
 import { startProcess } from '../helpers/processes.ts';
 import { createAsk } from '../helpers/stack.ts';
@@ -34,9 +34,8 @@ const startSecond = async (): Promise<SubgraphServer> => {
 };
 
 /** Repeats a query until the response is as expected. The file is polled twice a second. */
-const until = async (isSo: () => Promise<boolean>): Promise<void> => {
-  while (!(await isSo())) await new Promise(setImmediate);
-};
+const until = (isSo: () => Promise<boolean>): Promise<boolean> =>
+  vi.waitUntil(isSo, { timeout: 120_000, interval: 10 });
 
 describe('a supergraph update', () => {
   test('given load, then no request fails, and none is executed by two versions', async () => {

@@ -61,7 +61,7 @@ test('given a file, then each operation is a table with totals, and says what wa
   expect(output).not.toContain('Plan:');
 });
 
-test('variables come from the command line or a file, and change the estimate', async () => {
+test('variables come from the command line or a file, and change the estimate', { tags: ['long'] }, async () => {
   const file = write('deals.graphql', OPERATIONS);
   const atMost = async (variables: string) => {
     const { code, results } = await explainJson(file, '--operation', 'Deals', '--variables', variables);
@@ -74,7 +74,7 @@ test('variables come from the command line or a file, and change the estimate', 
   expect(many).toBeGreaterThan(few);
 });
 
-test('fragments may be in other files, and the plan is printed on demand', async () => {
+test('fragments may be in other files, and the plan is printed on demand', { tags: ['long'] }, async () => {
   const [query, fragment] = OPERATIONS.split(/(?=fragment)/) as [string, string];
   const file = write('query.graphql', query);
   const alone = await explain(file, '--operation', 'Deals');
