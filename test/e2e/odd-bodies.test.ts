@@ -51,7 +51,7 @@ const BODIES: readonly string[] = [
 ];
 
 // Statuses that cause a retry, a pause or an open circuit come last: they would delay the others.
-const STATUSES = [201, 204, 299, 302, 304, 400, 402, 409, 500, 429];
+const STATUSES = [404, 201, 204, 299, 302, 304, 400, 402, 409, 500, 429];
 
 let answer: { status: number; body: string };
 let server: Awaited<ReturnType<typeof startHttpServer>>;
@@ -105,6 +105,6 @@ const expectErrors = async (status: number): Promise<void> => {
   expect(gateway.output()).not.toMatch(/unhandled|uncaught|TypeError/i);
 };
 
-test.each([200, 404])('given the status %i with invalid bodies, then each is an error', expectErrors);
+test('given the status 200 with invalid bodies, then each is an error', () => expectErrors(200));
 
 test.each(STATUSES)('given the status %i with invalid bodies, then each is an error', { tags: ['long'] }, expectErrors);

@@ -64,7 +64,7 @@ test.each([
   expect(response.headers.get('connection')).toBe('close');
 });
 
-test('when the delay is over, the port closes and the process ends with 0', async () => {
+test('when the delay is over, the port closes and the process ends with 0', { tags: ['long'] }, async () => {
   const stopping = await start(['node', 'gateway/main.ts'], { SHUTDOWN_DELAY_MS: '1' });
   expect(await stopping.health()).toEqual([200, 'ok']);
   stopping.process.kill('SIGTERM');

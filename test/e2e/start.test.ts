@@ -126,37 +126,43 @@ test('given one configured provider, then that one is called for real', async ()
   await shop.close();
 });
 
-test.each([
-  ['SIGTERM', ['SIGTERM']],
+/** Asserts that after these signals running requests finish, new ones are refused, and the exit code is 0. */
+const expectGracefulStop = async (_: string, signals: readonly NodeJS.Signals[]): Promise<void> => {
+  const shop = await startOpenMageSandbox();
+  const { gateway, ask, url } = await start({
+    ...sandboxEnvironment('openmage', shop),
+    SHUTDOWN_GRACE_MS: '60000',
+    CACHE_MAX_MIB: '0',
+  });
+  await ask('{ product(sku: "OABR-S") { sku } }');
+  shop.fail({ delayMs: 800 });
+  const before = shop.calls.length;
+  const asked = ask('{ product(sku: "OABR-S") { sku } }');
+  await expect.poll(() => shop.calls.length).toBe(before + 1);
+  for (const signal of signals) gateway.process.kill(signal);
+  await expect
+    .poll(() =>
+      fetch(url).then(
+        () => 'open',
+        () => 'closed',
+      ),
+    )
+    .toBe('closed');
+  expect((await asked).data).toEqual({ product: { sku: 'OABR-S' } });
+  expect(await gateway.ended).toBe(0);
+  await shop.close();
+};
+
+test('given SIGTERM, then running requests finish, new ones are refused, and the exit code is 0', () =>
+  expectGracefulStop('SIGTERM', ['SIGTERM']));
+
+test.each<[string, NodeJS.Signals[]]>([
   ['SIGINT', ['SIGINT']],
   ['both, as sent by a terminal and npm', ['SIGINT', 'SIGTERM']],
-] as const)(
+])(
   'given %s, then running requests finish, new ones are refused, and the exit code is 0',
-  async (_, signals) => {
-    const shop = await startOpenMageSandbox();
-    const { gateway, ask, url } = await start({
-      ...sandboxEnvironment('openmage', shop),
-      SHUTDOWN_GRACE_MS: '60000',
-      CACHE_MAX_MIB: '0',
-    });
-    await ask('{ product(sku: "OABR-S") { sku } }');
-    shop.fail({ delayMs: 800 });
-    const before = shop.calls.length;
-    const asked = ask('{ product(sku: "OABR-S") { sku } }');
-    await expect.poll(() => shop.calls.length).toBe(before + 1);
-    for (const signal of signals) gateway.process.kill(signal);
-    await expect
-      .poll(() =>
-        fetch(url).then(
-          () => 'open',
-          () => 'closed',
-        ),
-      )
-      .toBe('closed');
-    expect((await asked).data).toEqual({ product: { sku: 'OABR-S' } });
-    expect(await gateway.ended).toBe(0);
-    await shop.close();
-  },
+  { tags: ['long'] },
+  expectGracefulStop,
 );
 
 test('given a request that never ends, then it is aborted after the grace period', { tags: ['long'] }, async () => {

@@ -238,9 +238,13 @@ describe('CLUSTER_WORKERS', () => {
   test.each([
     ['providers without credentials', { CLUSTER_WORKERS: '2' }, 'must be 1 while sandboxes run in this process'],
     ['no Redis', { CLUSTER_WORKERS: '2', ...CREDENTIALS }, 'must be 1 without REDIS_URL'],
-  ])('given %s, then the gateway refuses to start and reports the reason once', async (_, env, why) => {
-    const spawned = startCluster(env);
-    expect(await spawned.ended).toBe(78);
-    expect(spawned.output().split(why)).toHaveLength(2);
-  });
+  ])(
+    'given %s, then the gateway refuses to start and reports the reason once',
+    { tags: ['long'] },
+    async (_, env, why) => {
+      const spawned = startCluster(env);
+      expect(await spawned.ended).toBe(78);
+      expect(spawned.output().split(why)).toHaveLength(2);
+    },
+  );
 });

@@ -95,7 +95,7 @@ test.each([
   ['an invalid URL', ['a.graphql', '--url', '127.0.0.1:4000'], '--url must be an http or https URL.'],
   ['an invalid header', ['a.graphql', '--url', 'http://a.example', '--header', 'token'], "the form 'name: value'"],
   ['a header without a gateway', ['a.graphql', '--header', 'a: b'], '--header needs --url.'],
-])('given %s, then it says so, prints its usage and ends with 2', async (_, args, message) => {
+])('given %s, then it says so, prints its usage and ends with 2', { tags: ['long'] }, async (_, args, message) => {
   const { code, output } = await explain(...args);
   expect(code).toBe(2);
   expect(output).toContain(message);
@@ -114,7 +114,7 @@ test.each([
     /^There is no operation Deal. There are: Deals, Stock\.\n$/,
   ],
   ['an unknown variable', OPERATIONS, ['--variables', '{"frist":1}'], /^No operation has the variable \$frist\.\n$/],
-])('given %s, then it says so and ends with 1', async (_, text, args, message) => {
+])('given %s, then it says so and ends with 1', { tags: ['long'] }, async (_, text, args, message) => {
   const file = text === 'none.graphql' ? text : write('a.graphql', text);
   expect(await explain(file, ...args)).toEqual({ code: 1, output: expect.stringMatching(message) });
 });

@@ -81,7 +81,7 @@ describe('REQUEST_LOG=all', () => {
   });
 });
 
-test('a request that ran past the grace period is logged when it is cut off', async () => {
+test('a request that ran past the grace period is logged when it is cut off', { tags: ['long'] }, async () => {
   const { ask, requests } = await start({ REQUEST_LOG: 'all', SHUTDOWN_GRACE_MS: '200', CACHE_MAX_MIB: '0' });
   // Planned, and the shop's session begun.
   await ask(PRODUCT);

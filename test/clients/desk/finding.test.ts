@@ -1,3 +1,5 @@
+// @module-tag long
+
 /// <reference lib="dom" />
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
@@ -36,9 +38,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       await isVisible(page, 'There are more deals.');
     });
 
-    test('given a new search, when the browser goes back, then the previous search is restored', {
-      tags: ['long'],
-    }, async () => {
+    test('given a new search, when the browser goes back, then the previous search is restored', async () => {
       const page = await open('/desk?q=lindqvist');
       await isVisible(page, '13 customers');
       await page.getByRole('link', { name: /^Ada Lindqvist/ }).click();
@@ -55,14 +55,14 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       ['a name without its accents', 'Jorgensen', /^Keiko Jørgensen/],
       ['a letter that Unicode does not decompose', 'lukasz', /^Łukasz Kowalczyk/],
       ['an accent typed as a combining character', 'Que\u0301bec cycles', /^Hana Grönholm/],
-    ])('finds %s among the loaded customers', { tags: ['long'] }, async (_, text, name) => {
+    ])('finds %s among the loaded customers', async (_, text, name) => {
       const page = await loadList();
       await search(page, text);
       await group(page, 'Customers loaded here').getByRole('link', { name }).waitFor();
       await isVisible(page, 'in the 20 customers loaded here');
     });
 
-    test('can be continued in more customers', { tags: ['long'] }, async () => {
+    test('can be continued in more customers', async () => {
       const late = company.people[25];
       const organisation = company.organisations.find(({ id }) => id === late?.organisationId);
       const page = await loadList();
@@ -75,9 +75,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       await isVisible(page, 'in the 40 customers loaded here');
     });
 
-    test('finds any deal in the CRM by its name and by its number, and opens its customer', {
-      tags: ['long'],
-    }, async () => {
+    test('finds any deal in the CRM by its name and by its number, and opens its customer', async () => {
       const page = await loadList();
       await search(page, 'Lindqvist: fit-out');
       await group(page, 'Matching deals').first().waitFor();
@@ -91,7 +89,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       expect(page.url()).toMatch(/customers\/101\?q=50276$/);
     });
 
-    test('finds an order, a product and a deal of a customer that was opened before', { tags: ['long'] }, async () => {
+    test('finds an order, a product and a deal of a customer that was opened before', async () => {
       const page = await open(adasPage);
       await page
         .getByRole('listitem', { name: /^Payment of/ })
@@ -104,7 +102,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       await found.getByRole('link', { name: /fit-out.*Ada Lindqvist/s }).waitFor();
     });
 
-    test('given the CRM is down, then loaded customers are still found', { tags: ['long'] }, async () => {
+    test('given the CRM is down, then loaded customers are still found', async () => {
       const page = await loadList();
       stack().hubspot.fail({ status: 502 });
       await search(page, 'ada');
@@ -147,15 +145,13 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       expect(await focused(page)).toBe('Show more customers');
     });
 
-    test('is replaced by a note when there are no more customers', { tags: ['long'] }, async () => {
+    test('is replaced by a note when there are no more customers', async () => {
       const page = await open('/desk?q=lindqvist');
       await isVisible(page, 'No more customers: all 13 are shown.');
       expect(await page.getByRole('button', { name: 'Show more customers' }).count()).toBe(0);
     });
 
-    test('loads payments, offers a retry after a failure, and is replaced by a note at the end', {
-      tags: ['long'],
-    }, async () => {
+    test('loads payments, offers a retry after a failure, and is replaced by a note at the end', async () => {
       const payer = company.people.find(({ email }) => email === 'oluwaseun.lindqvist@customers.example');
       const page = await open(`/desk/customers/${payer?.id}`);
       const payments = page.getByRole('region', { name: 'Payments' });
@@ -176,7 +172,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       expect(await bannersOf(page)).toEqual([]);
     });
 
-    test('loads deals, and is replaced by a note at the end', { tags: ['long'] }, async () => {
+    test('loads deals, and is replaced by a note at the end', async () => {
       const page = await open(adasPage);
       const deals = page.getByRole('region', { name: 'Deals' });
       const rows = deals.getByRole('listitem');
