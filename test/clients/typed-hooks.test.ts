@@ -48,6 +48,12 @@ const files = [...guide.matchAll(/`(src\/[\w/.]+)`:\n\n```\w+\n([\s\S]*?)```/g)]
 const shell = (command: string) =>
   run('sh', ['-c', command], { cwd: project, env: { PATH: `${BIN}:${process.env['PATH']}` } });
 
+beforeAll(async () => {
+  for (const { path, text } of files) write(path, text);
+  await shell(fetchConfig.replace('http://127.0.0.1:4000', stack.url));
+  await shell(generate);
+});
+
 const checkTypes = async (): Promise<string> => {
   // As in current project templates.
   const options = ['--noEmit', '--strict', '--jsx', 'react-jsx', '--target', 'es2022', '--module', 'esnext'];
@@ -60,9 +66,6 @@ const checkTypes = async (): Promise<string> => {
 
 test('the guide’s commands and files produce a typed hook', async () => {
   expect(files.map(({ path }) => path)).toEqual(['src/Customer.graphql', 'src/Customer.tsx', 'src/main.tsx']);
-  for (const { path, text } of files) write(path, text);
-  await shell(fetchConfig.replace('http://127.0.0.1:4000', stack.url));
-  await shell(generate);
   expect(readFileSync(join(project, 'src/generated/hooks.ts'), 'utf8')).toContain('export const useWhoIsThisQuery');
   expect(await checkTypes()).toBe('');
 });
