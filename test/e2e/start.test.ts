@@ -228,6 +228,23 @@ describe('given an invalid configuration, then the start fails and names the var
   });
 });
 
+/** Asserts that a process reports all problems of its configuration at once. */
+const expectProblems = async (
+  _: string,
+  main: string,
+  env: Record<string, string>,
+  names: readonly string[],
+): Promise<void> => {
+  running = startProcess(['node', main], env);
+  const { ended, output } = running;
+  expect(await ended).toBe(78);
+  const [first, ...lines] = output().trim().split('\n');
+  expect(first).toBe('Tributary cannot start with this configuration:');
+  expect(lines.map((line) => line.split(':')[0]).sort()).toEqual([...names].sort());
+  for (const line of lines) expect(line).toMatch(/: (must |is required|required |the file cannot be read)/);
+  expect(output()).not.toMatch(/hush|Invalid|received|expected/);
+};
+
 test.each<[string, string, Record<string, string>, string[]]>([
   [
     'the gateway',
@@ -262,6 +279,15 @@ test.each<[string, string, Record<string, string>, string[]]>([
     ],
   ],
   [
+    'subgraphs',
+    'subgraphs/main.ts',
+    { SUBGRAPHS: 'payments', PORT: '65536', STRIPE_API_KEY: 'hush', STRIPE_TIMEOUT_MS: 'long', REDIS_URL: 'hush' },
+    ['PORT', 'STRIPE_API_KEY', 'STRIPE_TIMEOUT_MS', 'REDIS_URL'],
+  ],
+])('given several problems in the configuration of %s, then all are reported at once', expectProblems);
+
+test.each<[string, string, Record<string, string>, string[]]>([
+  [
     'a gateway with several workers',
     'gateway/main.ts',
     { CLUSTER_WORKERS: '2', LOG_LEVEL: 'loud', HUBSPOT_CURRENCY: 'euro', HUBSPOT_CLIENT_ID: 'hush' },
@@ -279,23 +305,12 @@ test.each<[string, string, Record<string, string>, string[]]>([
     { PORT: 'http', STRIPE_QUOTA: 'hush', HUBSPOT_CURRENCY: 'hush', HUBSPOT_API_VERSION: '2025-09' },
     ['PORT', 'STRIPE_QUOTA', 'HUBSPOT_CURRENCY', 'HUBSPOT_API_VERSION'],
   ],
-  [
-    'subgraphs',
-    'subgraphs/main.ts',
-    { SUBGRAPHS: 'payments', PORT: '65536', STRIPE_API_KEY: 'hush', STRIPE_TIMEOUT_MS: 'long', REDIS_URL: 'hush' },
-    ['PORT', 'STRIPE_API_KEY', 'STRIPE_TIMEOUT_MS', 'REDIS_URL'],
-  ],
   ['sandboxes', 'sandbox/main.ts', { SANDBOXES: 'hush,hush', PORT: '-1' }, ['SANDBOXES', 'PORT']],
-])('given several problems in the configuration of %s, then all are reported at once', async (_, main, env, names) => {
-  running = startProcess(['node', main], env);
-  const { ended, output } = running;
-  expect(await ended).toBe(78);
-  const [first, ...lines] = output().trim().split('\n');
-  expect(first).toBe('Tributary cannot start with this configuration:');
-  expect(lines.map((line) => line.split(':')[0]).sort()).toEqual([...names].sort());
-  for (const line of lines) expect(line).toMatch(/: (must |is required|required |the file cannot be read)/);
-  expect(output()).not.toMatch(/hush|Invalid|received|expected/);
-});
+])(
+  'given several problems in the configuration of %s, then all are reported at once',
+  { tags: ['long'] },
+  expectProblems,
+);
 
 test.each([
   ['a foreign address', { HOST: '192.0.2.1' }, /^HOST: 192\.0\.2\.1 is not an address of this machine/],
