@@ -5,6 +5,13 @@ import { LongestFirst } from './test/helpers/longest-first.ts';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    tags: [
+      {
+        name: 'long',
+        description:
+          'Tests that `npm test` leaves out for their processor time: browsers, clusters, compilers, other programs, many repetitions.',
+      },
+    ],
     setupFiles: ['test/helpers/require-clock-reset.ts'],
     globalSetup: ['test/helpers/report-missing-tools.ts', 'test/helpers/build-pages.ts'],
     // Generous, as a machine with other work takes its time; nothing waits this long where all is well.

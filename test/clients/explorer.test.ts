@@ -170,7 +170,9 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect([...hosts]).toEqual([new URL(stack.url).host]);
   });
 
-  test('given a sample person, then operations are run as that person, until another is chosen', async () => {
+  test('given a sample person, then operations are run as that person, until another is chosen', {
+    tags: ['long'],
+  }, async () => {
     const page = await open(stack.url);
     const response = page.locator('.graphiql-response');
     const answerOf = async (): Promise<{ status: number; subject: string | undefined; codes: unknown[] }> => {
@@ -198,7 +200,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect((await answerOf()).subject).toBeUndefined();
   });
 
-  test('has the schema’s documentation, and a tab for each example', async () => {
+  test('has the schema’s documentation, and a tab for each example', { tags: ['long'] }, async () => {
     const page = await open(stack.url);
     for (const name of ['Customer', 'Customers', 'Products', 'Payment']) {
       expect(await page.getByRole('button', { name, exact: true }).count()).toBe(1);
@@ -224,7 +226,9 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.locator('tr.call.failed').count()).toBeGreaterThan(0);
   });
 
-  test('the cost panel is below the editor, leaves it its width, and stays hidden once hidden', async () => {
+  test('the cost panel is below the editor, leaves it its width, and stays hidden once hidden', {
+    tags: ['long'],
+  }, async () => {
     const page = await open(stack.url);
     const boxOf = async (selector: string) => {
       const box = await page.locator(selector).first().boundingBox();
@@ -251,7 +255,9 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.getByRole('button', { name: 'Show details' }).getAttribute('aria-expanded')).toBe('false');
   });
 
-  test('a long operation name is truncated before its last parts, and has the full name as its title', async () => {
+  test('a long operation name is truncated before its last parts, and has the full name as its title', {
+    tags: ['long'],
+  }, async () => {
     const page = await open(stack.url);
     await run(page);
     await costOf(page);
@@ -280,7 +286,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     );
   });
 
-  test('a wait for the rate limit is shown in the row of its call', async () => {
+  test('a wait for the rate limit is shown in the row of its call', { tags: ['long'] }, async () => {
     const gateway = await stack.startAnother({ STRIPE_QUOTA: 'account=1/1,endpoint=1/1,search=1/1' });
     onTestFinished(() => gateway.close());
     const page = await open(gateway.url);
@@ -292,7 +298,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.locator('tr.wait').count()).toBe(0);
   });
 
-  test('warns about a provider that is down, but not about a refresh', async () => {
+  test('warns about a provider that is down, but not about a refresh', { tags: ['long'] }, async () => {
     const types = (freshMs: string) => ['accounts', 'paymentLists', 'payments'].map((type) => `${type}=${freshMs}`);
     const env = (ages: string) => ({ CACHE_MAX_MIB: '16', STRIPE_CACHE: types(ages).join(',') });
     const [refreshing, failing] = await Promise.all([
@@ -321,7 +327,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     await stale(failed.page).waitFor();
   });
 
-  test('operations without a call are combined in one row', async () => {
+  test('operations without a call are combined in one row', { tags: ['long'] }, async () => {
     const gateway = await stack.startAnother({ CACHE_MAX_MIB: '16' });
     onTestFinished(() => gateway.close());
     const page = await open(gateway.url);
@@ -336,7 +342,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect((await rows.getByRole('rowheader').getAttribute('title'))?.split('\n')).toHaveLength(first);
   });
 
-  test('keeps a history of operations across reloads', async () => {
+  test('keeps a history of operations across reloads', { tags: ['long'] }, async () => {
     const page = await open(stack.url);
     await run(page);
     await costOf(page);
@@ -349,7 +355,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     await expect.poll(() => page.locator('.graphiql-query-editor').innerText()).toContain('firstName');
   });
 
-  test('on a phone, the operation, its response and its cost are stacked', async () => {
+  test('on a phone, the operation, its response and its cost are stacked', { tags: ['long'] }, async () => {
     const page = await open(stack.url, { viewport: { width: 390, height: 760 }, hasTouch: true, isMobile: true });
     await run(page);
     await costOf(page);
@@ -388,7 +394,9 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.locator('.graphiql-response').isVisible()).toBe(true);
   });
 
-  test('given a gateway that does not report costs, then the panel says how to switch it on', async () => {
+  test('given a gateway that does not report costs, then the panel says how to switch it on', {
+    tags: ['long'],
+  }, async () => {
     const env = { NODE_ENV: 'production', AUTH: 'none', EXPLORER: 'on', INTROSPECTION: 'on' };
     const gateway = await stack.startAnother(env);
     // Closed after the page, which is still loading parts of its editor.
@@ -402,7 +410,9 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     await panel.getByText('Set CALL_REPORT=on').waitFor();
   });
 
-  test('given an external supergraph, then it is served without the examples of the bundled graph', async () => {
+  test('given an external supergraph, then it is served without the examples of the bundled graph', {
+    tags: ['long'],
+  }, async () => {
     const federation = await startFederation({ words: { schema: 'type Query { word: String }', fields: {} } });
     onTestFinished(() => federation.close());
     const page = await open(federation.url);

@@ -64,7 +64,7 @@ describe.skipIf(!hasTool('chromium'))('given providers whose texts are code', ()
     await expectNoCode(page);
   });
 
-  test.each([MARKUP, ADDRESS])('the desk shows an e-mail address %s', async (email) => {
+  test.each([MARKUP, ADDRESS])('the desk shows an e-mail address %s', { tags: ['long'] }, async (email) => {
     stack().hubspot.fail({ rewrite: replaceIn({ email }) });
     const page = await open(adasPage);
     await expect.poll(() => page.locator('dl .email').innerText()).toBe(email.toLowerCase());

@@ -48,6 +48,12 @@ const files = [...guide.matchAll(/`(src\/[\w/.]+)`:\n\n```\w+\n([\s\S]*?)```/g)]
 const shell = (command: string) =>
   run('sh', ['-c', command], { cwd: project, env: { PATH: `${BIN}:${process.env['PATH']}` } });
 
+beforeAll(async () => {
+  for (const { path, text } of files) write(path, text);
+  await shell(fetchConfig.replace('http://127.0.0.1:4000', stack.url));
+  await shell(generate);
+});
+
 const checkTypes = async (): Promise<string> => {
   // As in current project templates.
   const options = ['--noEmit', '--strict', '--jsx', 'react-jsx', '--target', 'es2022', '--module', 'esnext'];
@@ -60,14 +66,11 @@ const checkTypes = async (): Promise<string> => {
 
 test('the guide’s commands and files produce a typed hook', async () => {
   expect(files.map(({ path }) => path)).toEqual(['src/Customer.graphql', 'src/Customer.tsx', 'src/main.tsx']);
-  for (const { path, text } of files) write(path, text);
-  await shell(fetchConfig.replace('http://127.0.0.1:4000', stack.url));
-  await shell(generate);
   expect(readFileSync(join(project, 'src/generated/hooks.ts'), 'utf8')).toContain('export const useWhoIsThisQuery');
   expect(await checkTypes()).toBe('');
 });
 
-test('the same commands turn the README’s query into a typed hook', async () => {
+test('the same commands turn the README’s query into a typed hook', { tags: ['long'] }, async () => {
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
   expect(readme).toContain(`${install}\n${fetchConfig}\n${generate}\n`);
   const [, path = '', text = ''] = /`(src\/[\w.]+)`:\n\n```graphql\n([\s\S]*?)```/.exec(readme) ?? [];
@@ -110,7 +113,7 @@ test.each([
     '(balance?.amount ?? 1) * 2',
     /left-hand side of an arithmetic/,
   ],
-])('%s does not compile', async (_, right, wrong, message) => {
+])('%s does not compile', { tags: ['long'] }, async (_, right, wrong, message) => {
   const [, component] = files;
   expect(component?.text).toContain(right);
   write('src/Customer.tsx', component?.text.replace(right, wrong) ?? '');
@@ -118,7 +121,7 @@ test.each([
   write('src/Customer.tsx', component?.text ?? '');
 });
 
-test.skipIf(!hasTool('chromium'))('the project’s page shows the customer', async () => {
+test.skipIf(!hasTool('chromium'))('the project’s page shows the customer', { tags: ['long'] }, async () => {
   await build({ root: project, logLevel: 'silent' });
   const server = await preview({
     root: project,
@@ -134,7 +137,7 @@ test.skipIf(!hasTool('chromium'))('the project’s page shows the customer', asy
   await server.close();
 });
 
-test('the manifest equals the one that Apollo’s own tool writes', async () => {
+test('the manifest equals the one that Apollo’s own tool writes', { tags: ['long'] }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'manifest-'));
   cpSync(join(ROOT, 'clients/web/src'), join(folder, 'src'), { recursive: true });
   cpSync(join(ROOT, 'clients/codegen.mjs'), join(folder, 'codegen.mjs'));

@@ -136,7 +136,7 @@ describe.each([
     expect(tokens()).toBe(2);
   });
 
-  test('then a subgraph over HTTP receives the remaining time', async () => {
+  test('then a subgraph over HTTP receives the remaining time', { tags: ['long'] }, async () => {
     await start({});
     remote = startProcess(['node', 'subgraphs/main.ts'], {
       SUBGRAPHS: 'payments',

@@ -138,7 +138,7 @@ describe.skipIf(!hasTool('redis-server'))('two gateways that share a Redis', () 
     expect(one.stripe.calls).toHaveLength(1);
   });
 
-  test('given Redis crashes and restarts under load, then every request is answered', async () => {
+  test('given Redis crashes and restarts under load, then every request is answered', { tags: ['long'] }, async () => {
     await start();
     let isOver = false;
     let answered = 0;

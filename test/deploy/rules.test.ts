@@ -28,7 +28,7 @@ describe.skipIf(!hasTool('prometheus and promtool'))('promtool accepts', () => {
     expect([code, code === 0 ? '' : output]).toEqual([0, '']);
   });
 
-  test.each(files)('the unit tests in %s', async (file) => {
+  test.each(files)('the unit tests in %s', { tags: ['long'] }, async (file) => {
     const { code, output } = await promtool('test', 'rules', join(FOLDER, file));
     expect([code, code === 0 ? '' : output]).toEqual([0, '']);
   });

@@ -41,6 +41,7 @@ describe('given a provider’s variables', () => {
 
   test.each(subgraphs.map(({ name, provider }) => [name, provider.name] as const))(
     'then %s calls it for real, without the sandbox of %s',
+    { tags: ['long'] },
     async (name, provider) => {
       const sandbox = await startSandbox(provider);
       const subgraph = await containers.up(name, sandboxEnvironment(provider, sandbox));

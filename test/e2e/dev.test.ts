@@ -54,7 +54,9 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     expect(running.output()).toMatch(/subgraphs reloaded \(\d+ ms\): subgraphs\/crm\/hubspot\/wire-types.ts/);
   });
 
-  test('given a file that an editor replaces, then each edit reloads the subgraphs once', async () => {
+  test('given a file that an editor replaces, then each edit reloads the subgraphs once', {
+    tags: ['long'],
+  }, async () => {
     const file = 'subgraphs/crm/hubspot/wire-types.ts';
     const text = project.read(file);
     const path = join(project.root, file);
@@ -115,7 +117,9 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     );
   });
 
-  test('given a new field in a schema, then it can be queried, and types and schema are generated', async () => {
+  test('given a new field in a schema, then it can be queried, and types and schema are generated', {
+    tags: ['long'],
+  }, async () => {
     expect((await ask('{ customer(id: "1") { nickname } }')).errors?.[0]?.extensions?.['code']).toBe(
       'GRAPHQL_VALIDATION_FAILED',
     );
@@ -135,7 +139,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     expect(project.read('gateway/schema.graphql')).toContain('nickname: String');
   });
 
-  test('given a new document, then its hook is generated', async () => {
+  test('given a new document, then its hook is generated', { tags: ['long'] }, async () => {
     project.write(
       'clients/web/src/customers/nicknames.graphql',
       'query Nicknames { customers { edges { node { nickname } } } }',
@@ -174,6 +178,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     ],
   ])(
     'given %s, then it reports the problem and its location, and the previous version keeps answering',
+    { tags: ['long'] },
     async (_, file, from, to, message) => {
       const before = running.output().length;
       const text = project.read(file);
@@ -186,7 +191,9 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     },
   );
 
-  test('given a new schema and a syntax error, when the error is fixed, then the types are generated', async () => {
+  test('given a new schema and a syntax error, when the error is fixed, then the types are generated', {
+    tags: ['long'],
+  }, async () => {
     const [schema, shapes] = ['subgraphs/crm/schema.graphql', 'subgraphs/crm/hubspot/wire-types.ts'];
     const before = running.output().length;
     const text = project.read(shapes);
@@ -198,7 +205,9 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     await expect.poll(() => project.read('subgraphs/crm/generated.ts')).toContain('title?');
   });
 
-  test('given a change that breaks a committed operation, then it is reported when it is saved', async () => {
+  test('given a change that breaks a committed operation, then it is reported when it is saved', {
+    tags: ['long'],
+  }, async () => {
     const schema = project.read('subgraphs/crm/schema.graphql');
     project.change('subgraphs/crm/schema.graphql', 'lastName: String', 'familyName: String');
     await expect.poll(() => running.output()).toContain("Field 'lastName' was removed from object type 'Customer'");
@@ -207,12 +216,12 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     await expect.poll(() => nameOf('lastName')).toContain('Lindqvist');
   });
 
-  test('given a change that needs a restart, then the file is named', async () => {
+  test('given a change that needs a restart, then the file is named', { tags: ['long'] }, async () => {
     project.change('gateway/http/report.ts', '/**', '/** */ /**');
     await expect.poll(() => running.output()).toContain('restart to apply the change of gateway/http/report.ts');
   });
 
-  test('the page comes from a development server that follows the files', async () => {
+  test('the page comes from a development server that follows the files', { tags: ['long'] }, async () => {
     const page = /The page, as you edit: (\S+)/.exec(running.output())?.[1] ?? '';
     const html = await (await fetch(page, { headers: { accept: 'text/html' } })).text();
     expect(html).toContain('/desk/@vite/client');

@@ -51,7 +51,7 @@ const BODIES: readonly string[] = [
 ];
 
 // Statuses that cause a retry, a pause or an open circuit come last: they would delay the others.
-const STATUSES = [200, 201, 204, 299, 302, 304, 400, 402, 404, 409, 500, 429];
+const STATUSES = [404, 201, 204, 299, 302, 304, 400, 402, 409, 500, 429];
 
 let answer: { status: number; body: string };
 let server: Awaited<ReturnType<typeof startHttpServer>>;
@@ -88,21 +88,23 @@ afterAll(async () => {
 const READ = '{ payment(id: "pi_1") { id customer { lastName } } payments { edges { node { id } } } }';
 const WRITE = `mutation { refundPayment(input: { paymentId: "pi_1", idempotencyKey: "k" }) { refund { id } } }`;
 
-test.each(STATUSES)(
-  'given the status %i with invalid bodies, then each is an error, and the gateway keeps running',
-  async (status) => {
-    const ask = createAsk(url);
-    for (const body of BODIES) {
-      answer = { status, body };
-      const [read, write] = await Promise.all([ask(READ), ask(WRITE)]);
-      const codes = [...(read.errors ?? []), ...(write.errors ?? [])].map(({ extensions }) => extensions?.['code']);
-      expect(codes.length, body.slice(0, 100)).toBeGreaterThan(0);
-      expect(codes, body.slice(0, 100)).not.toContain('INTERNAL_SERVER_ERROR');
-      if (status < 300) {
-        expect(write.errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['UPSTREAM_OUTCOME_UNKNOWN']);
-      }
-      expect(gateway.process.exitCode).toBeNull();
+/** Asserts that with this status each invalid body is an error, and that the gateway keeps running. */
+const expectErrors = async (status: number): Promise<void> => {
+  const ask = createAsk(url);
+  for (const body of BODIES) {
+    answer = { status, body };
+    const [read, write] = await Promise.all([ask(READ), ask(WRITE)]);
+    const codes = [...(read.errors ?? []), ...(write.errors ?? [])].map(({ extensions }) => extensions?.['code']);
+    expect(codes.length, body.slice(0, 100)).toBeGreaterThan(0);
+    expect(codes, body.slice(0, 100)).not.toContain('INTERNAL_SERVER_ERROR');
+    if (status < 300) {
+      expect(write.errors?.map(({ extensions }) => extensions?.['code'])).toEqual(['UPSTREAM_OUTCOME_UNKNOWN']);
     }
-    expect(gateway.output()).not.toMatch(/unhandled|uncaught|TypeError/i);
-  },
-);
+    expect(gateway.process.exitCode).toBeNull();
+  }
+  expect(gateway.output()).not.toMatch(/unhandled|uncaught|TypeError/i);
+};
+
+test('given the status 200 with invalid bodies, then each is an error', () => expectErrors(200));
+
+test.each(STATUSES)('given the status %i with invalid bodies, then each is an error', { tags: ['long'] }, expectErrors);

@@ -217,7 +217,9 @@ describe('in production', () => {
   });
 });
 
-test('at LOG_LEVEL=debug, the log has a request’s steps without values, and the client no report', async () => {
+test('at LOG_LEVEL=debug, the log has a request’s steps without values, and the client no report', {
+  tags: ['long'],
+}, async () => {
   const gateway = startProcess(['node', 'gateway/main.ts'], { PORT: '0', LOG_LEVEL: 'debug' });
   await vi.waitFor(() => expect(gateway.output()).toMatch(/answers at \S+/), 120_000);
   const ask = createAsk(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '');

@@ -83,7 +83,7 @@ test('a request that is running when the key changes is finished with the one be
   expect(await running).toEqual(ACCEPTED);
 });
 
-test('a key that cannot be used is logged once, and the one before stays', async () => {
+test('a key that cannot be used is logged once, and the one before stays', { tags: ['long'] }, async () => {
   const stripe = await startStripeSandbox();
   onTestFinished(stripe.close);
   writeFileSync(file, STRIPE_SANDBOX_KEY);
@@ -186,7 +186,7 @@ test('a changed secret of signatures is used without a restart, by the gateway a
   await expect.poll(() => outcomeOf(gateway)).toEqual(ACCEPTED);
 });
 
-test('a changed key of the audit log is not used, and that is logged', async () => {
+test('a changed key of the audit log is not used, and that is logged', { tags: ['long'] }, async () => {
   writeFileSync(file, AUDIT_KEY);
   const log = auditFile();
   const gateway = startProcess(['node', 'gateway/main.ts'], { PORT: '0', AUDIT_LOG: log, AUDIT_KEY_FILE: file });

@@ -64,7 +64,7 @@ test.each([
   expect(response.headers.get('connection')).toBe('close');
 });
 
-test('when the delay is over, the port closes and the process ends with 0', async () => {
+test('when the delay is over, the port closes and the process ends with 0', { tags: ['long'] }, async () => {
   const stopping = await start(['node', 'gateway/main.ts'], { SHUTDOWN_DELAY_MS: '1' });
   expect(await stopping.health()).toEqual([200, 'ok']);
   stopping.process.kill('SIGTERM');
@@ -72,7 +72,7 @@ test('when the delay is over, the port closes and the process ends with 0', asyn
   await expect(fetch(stopping.origin)).rejects.toThrow();
 });
 
-test('requests that are refused under load are logged, with their number', async () => {
+test('requests that are refused under load are logged, with their number', { tags: ['long'] }, async () => {
   const shop = await startOpenMageSandbox();
   onTestFinished(shop.close);
   const busy = await start(['node', 'gateway/main.ts'], {

@@ -78,6 +78,7 @@ test('given no configuration, then it prints its URLs, its sandboxes and a first
 
 test.skipIf(!hasTool('git'))(
   '`npm start` builds the pages of a fresh checkout, and again only after changes',
+  { tags: ['long'] },
   async () => {
     const project = copyProject();
     const { scripts } = JSON.parse(project.read('package.json')) as { scripts: Record<string, string> };
@@ -125,40 +126,46 @@ test('given one configured provider, then that one is called for real', async ()
   await shop.close();
 });
 
-test.each([
-  ['SIGTERM', ['SIGTERM']],
+/** Asserts that after these signals running requests finish, new ones are refused, and the exit code is 0. */
+const expectGracefulStop = async (_: string, signals: readonly NodeJS.Signals[]): Promise<void> => {
+  const shop = await startOpenMageSandbox();
+  const { gateway, ask, url } = await start({
+    ...sandboxEnvironment('openmage', shop),
+    SHUTDOWN_GRACE_MS: '60000',
+    CACHE_MAX_MIB: '0',
+  });
+  await ask('{ product(sku: "OABR-S") { sku } }');
+  shop.fail({ delayMs: 800 });
+  const before = shop.calls.length;
+  const asked = ask('{ product(sku: "OABR-S") { sku } }');
+  await expect.poll(() => shop.calls.length).toBe(before + 1);
+  for (const signal of signals) gateway.process.kill(signal);
+  await expect
+    .poll(() =>
+      fetch(url).then(
+        () => 'open',
+        () => 'closed',
+      ),
+    )
+    .toBe('closed');
+  expect((await asked).data).toEqual({ product: { sku: 'OABR-S' } });
+  expect(await gateway.ended).toBe(0);
+  await shop.close();
+};
+
+test('given SIGTERM, then running requests finish, new ones are refused, and the exit code is 0', () =>
+  expectGracefulStop('SIGTERM', ['SIGTERM']));
+
+test.each<[string, NodeJS.Signals[]]>([
   ['SIGINT', ['SIGINT']],
   ['both, as sent by a terminal and npm', ['SIGINT', 'SIGTERM']],
-] as const)(
+])(
   'given %s, then running requests finish, new ones are refused, and the exit code is 0',
-  async (_, signals) => {
-    const shop = await startOpenMageSandbox();
-    const { gateway, ask, url } = await start({
-      ...sandboxEnvironment('openmage', shop),
-      SHUTDOWN_GRACE_MS: '60000',
-      CACHE_MAX_MIB: '0',
-    });
-    await ask('{ product(sku: "OABR-S") { sku } }');
-    shop.fail({ delayMs: 800 });
-    const before = shop.calls.length;
-    const asked = ask('{ product(sku: "OABR-S") { sku } }');
-    await expect.poll(() => shop.calls.length).toBe(before + 1);
-    for (const signal of signals) gateway.process.kill(signal);
-    await expect
-      .poll(() =>
-        fetch(url).then(
-          () => 'open',
-          () => 'closed',
-        ),
-      )
-      .toBe('closed');
-    expect((await asked).data).toEqual({ product: { sku: 'OABR-S' } });
-    expect(await gateway.ended).toBe(0);
-    await shop.close();
-  },
+  { tags: ['long'] },
+  expectGracefulStop,
 );
 
-test('given a request that never ends, then it is aborted after the grace period', async () => {
+test('given a request that never ends, then it is aborted after the grace period', { tags: ['long'] }, async () => {
   const shop = await startOpenMageSandbox();
   const { gateway, ask } = await start({
     ...sandboxEnvironment('openmage', shop),
@@ -210,7 +217,7 @@ describe('given an invalid configuration, then the start fails and names the var
     expect(problem).not.toMatch(/pk_test_1| at .*\.ts/);
   });
 
-  test('a port in use', async () => {
+  test('a port in use', { tags: ['long'] }, async () => {
     const { url } = await start({});
     const first = running;
     const second = startProcess(['node', 'gateway/main.ts'], { PORT: new URL(url).port });
@@ -220,6 +227,23 @@ describe('given an invalid configuration, then the start fails and names the var
     await first?.stop();
   });
 });
+
+/** Asserts that a process reports all problems of its configuration at once. */
+const expectProblems = async (
+  _: string,
+  main: string,
+  env: Record<string, string>,
+  names: readonly string[],
+): Promise<void> => {
+  running = startProcess(['node', main], env);
+  const { ended, output } = running;
+  expect(await ended).toBe(78);
+  const [first, ...lines] = output().trim().split('\n');
+  expect(first).toBe('Tributary cannot start with this configuration:');
+  expect(lines.map((line) => line.split(':')[0]).sort()).toEqual([...names].sort());
+  for (const line of lines) expect(line).toMatch(/: (must |is required|required |the file cannot be read)/);
+  expect(output()).not.toMatch(/hush|Invalid|received|expected/);
+};
 
 test.each<[string, string, Record<string, string>, string[]]>([
   [
@@ -255,6 +279,15 @@ test.each<[string, string, Record<string, string>, string[]]>([
     ],
   ],
   [
+    'subgraphs',
+    'subgraphs/main.ts',
+    { SUBGRAPHS: 'payments', PORT: '65536', STRIPE_API_KEY: 'hush', STRIPE_TIMEOUT_MS: 'long', REDIS_URL: 'hush' },
+    ['PORT', 'STRIPE_API_KEY', 'STRIPE_TIMEOUT_MS', 'REDIS_URL'],
+  ],
+])('given several problems in the configuration of %s, then all are reported at once', expectProblems);
+
+test.each<[string, string, Record<string, string>, string[]]>([
+  [
     'a gateway with several workers',
     'gateway/main.ts',
     { CLUSTER_WORKERS: '2', LOG_LEVEL: 'loud', HUBSPOT_CURRENCY: 'euro', HUBSPOT_CLIENT_ID: 'hush' },
@@ -272,23 +305,12 @@ test.each<[string, string, Record<string, string>, string[]]>([
     { PORT: 'http', STRIPE_QUOTA: 'hush', HUBSPOT_CURRENCY: 'hush', HUBSPOT_API_VERSION: '2025-09' },
     ['PORT', 'STRIPE_QUOTA', 'HUBSPOT_CURRENCY', 'HUBSPOT_API_VERSION'],
   ],
-  [
-    'subgraphs',
-    'subgraphs/main.ts',
-    { SUBGRAPHS: 'payments', PORT: '65536', STRIPE_API_KEY: 'hush', STRIPE_TIMEOUT_MS: 'long', REDIS_URL: 'hush' },
-    ['PORT', 'STRIPE_API_KEY', 'STRIPE_TIMEOUT_MS', 'REDIS_URL'],
-  ],
   ['sandboxes', 'sandbox/main.ts', { SANDBOXES: 'hush,hush', PORT: '-1' }, ['SANDBOXES', 'PORT']],
-])('given several problems in the configuration of %s, then all are reported at once', async (_, main, env, names) => {
-  running = startProcess(['node', main], env);
-  const { ended, output } = running;
-  expect(await ended).toBe(78);
-  const [first, ...lines] = output().trim().split('\n');
-  expect(first).toBe('Tributary cannot start with this configuration:');
-  expect(lines.map((line) => line.split(':')[0]).sort()).toEqual([...names].sort());
-  for (const line of lines) expect(line).toMatch(/: (must |is required|required |the file cannot be read)/);
-  expect(output()).not.toMatch(/hush|Invalid|received|expected/);
-});
+])(
+  'given several problems in the configuration of %s, then all are reported at once',
+  { tags: ['long'] },
+  expectProblems,
+);
 
 test.each([
   ['a foreign address', { HOST: '192.0.2.1' }, /^HOST: 192\.0\.2\.1 is not an address of this machine/],
@@ -306,7 +328,7 @@ test.each([
   ['an unknown host name', { HOST: 'no.such.host.invalid' }, /^HOST: the host name no\.such\.host/],
   ['text for a port', { PORT: 'http' }, /^Tributary cannot start: PORT: must be a number$/],
   ['a missing ENV_FILE', { ENV_FILE: '/nowhere' }, /ENV_FILE: the file cannot be read\.$/],
-])('given %s, then the process exits with 78 and prints one line', async (_, env, message) => {
+])('given %s, then the process exits with 78 and prints one line', { tags: ['long'] }, async (_, env, message) => {
   running = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
   const { ended, output } = running;
   expect(await ended).toBe(78);
@@ -376,7 +398,7 @@ test.each<[string, Record<string, string>, string]>([
   expect(problem.split('\n')).toHaveLength(1);
 });
 
-test('variables are read from .env or ENV_FILE; the environment takes precedence', async () => {
+test('variables are read from .env or ENV_FILE; the environment takes precedence', { tags: ['long'] }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'env-'));
   const shop = await startOpenMageSandbox();
   const variables = Object.entries({ ...sandboxEnvironment('openmage', shop), PORT: 'of no use' });
@@ -390,7 +412,9 @@ test('variables are read from .env or ENV_FILE; the environment takes precedence
   rmSync(folder, { recursive: true });
 });
 
-test('given a rejected credential, then the log names its variable, and clients do not see it', async () => {
+test('given a rejected credential, then the log names its variable, and clients do not see it', {
+  tags: ['long'],
+}, async () => {
   const shop = await startOpenMageSandbox();
   const folder = mkdtempSync(join(tmpdir(), 'secret-'));
   writeFileSync(join(folder, 'key'), 'not-the-key');
@@ -406,7 +430,7 @@ test('given a rejected credential, then the log names its variable, and clients 
   rmSync(folder, { recursive: true });
 });
 
-test('given an unreachable provider, then each failure is logged with the reason', async () => {
+test('given an unreachable provider, then each failure is logged with the reason', { tags: ['long'] }, async () => {
   const port = await freePort();
   const { gateway, ask } = await start({
     OPENMAGE_WSDL_URL: `http://127.0.0.1:${port}/?wsdl`,
@@ -424,7 +448,7 @@ test('given an unreachable provider, then each failure is logged with the reason
   await expect.poll(() => gateway.output()).toContain('A circuit breaker opened.');
 });
 
-test('given an unreachable Redis, then it is logged once, without its password', async () => {
+test('given an unreachable Redis, then it is logged once, without its password', { tags: ['long'] }, async () => {
   const port = await freePort();
   const { gateway, ask } = await start({ REDIS_URL: `redis://user:hush-hush@127.0.0.1:${port}` });
   await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is unavailable.');
@@ -434,7 +458,7 @@ test('given an unreachable Redis, then it is logged once, without its password',
   expect(gateway.output()).not.toContain('hush-hush');
 });
 
-test('given a Redis that rejects the password, then it is logged with the reason', async () => {
+test('given a Redis that rejects the password, then it is logged with the reason', { tags: ['long'] }, async () => {
   const sockets = new Set<Socket>();
   const refusing = createServer((socket) => {
     sockets.add(socket);
@@ -450,22 +474,26 @@ test('given a Redis that rejects the password, then it is logged with the reason
   refusing.close();
 });
 
-test.skipIf(!hasTool('redis-server'))('given a Redis that becomes available, then it is logged', async () => {
-  const port = await freePort();
-  const { gateway } = await start({ REDIS_URL: `redis://127.0.0.1:${port}` });
-  await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is unavailable.');
-  const redis = startProcess(['redis-server', '--port', String(port), '--save', '', '--appendonly', 'no'], {});
-  onTestFinished(redis.stop);
-  await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is available.');
-});
+test.skipIf(!hasTool('redis-server'))(
+  'given a Redis that becomes available, then it is logged',
+  { tags: ['long'] },
+  async () => {
+    const port = await freePort();
+    const { gateway } = await start({ REDIS_URL: `redis://127.0.0.1:${port}` });
+    await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is unavailable.');
+    const redis = startProcess(['redis-server', '--port', String(port), '--save', '', '--appendonly', 'no'], {});
+    onTestFinished(redis.stop);
+    await expect.poll(() => gateway.output()).toContain('Redis (REDIS_URL) is available.');
+  },
+);
 
-test('given no SUBGRAPHS, then a subgraph process does not start', async () => {
+test('given no SUBGRAPHS, then a subgraph process does not start', { tags: ['long'] }, async () => {
   const process = startProcess(['node', 'subgraphs/main.ts'], { PORT: '0' });
   expect(await process.ended).toBe(78);
   expect(process.output()).toContain('SUBGRAPHS');
 });
 
-test('secrets can be read from files', async () => {
+test('secrets can be read from files', { tags: ['long'] }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'secret-'));
   const shop = await startOpenMageSandbox();
   const { OPENMAGE_API_KEY = '', ...rest } = sandboxEnvironment('openmage', shop);
@@ -476,7 +504,9 @@ test('secrets can be read from files', async () => {
   rmSync(folder, { recursive: true });
 });
 
-test('given failures at LOG_LEVEL=trace, then the log has no secrets and no personal data', async () => {
+test('given failures at LOG_LEVEL=trace, then the log has no secrets and no personal data', {
+  tags: ['long'],
+}, async () => {
   const shop = await startOpenMageSandbox();
   const secrets = {
     STRIPE_API_KEY: 'sk_test_neverlogthiskey',
@@ -502,7 +532,7 @@ test('given failures at LOG_LEVEL=trace, then the log has no secrets and no pers
   await shop.close();
 });
 
-test('the sandboxes run as a process of their own, which prints the variables to set', async () => {
+test('the sandboxes run as a process of their own, which prints the variables to set', { tags: ['long'] }, async () => {
   const alone = startProcess(['node', 'sandbox/main.ts'], { PORT: '0' });
   running = alone;
   await expect.poll(() => alone.output()).toContain('OPENMAGE_API_KEY=');

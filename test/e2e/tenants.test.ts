@@ -198,7 +198,9 @@ describe('in production, if only tenants have credentials', () => {
     await gateway.close();
   });
 
-  test('a subgraph in a process of its own serves them, and calls nothing for a request without a tenant', async () => {
+  test('a subgraph in a process of its own serves them, and calls nothing for a request without a tenant', {
+    tags: ['long'],
+  }, async () => {
     const SUBGRAPH_SECRET = 'a-secret-of-more-than-32-characters!';
     const served = { ...environment({ globex: OTHER }), SUBGRAPH_SECRET };
     const subgraph = startProcess(['node', 'subgraphs/main.ts'], { ...served, SUBGRAPHS: 'payments' });

@@ -56,7 +56,7 @@ test('lists parked events without their payloads, and replays them', async () =>
   expect(await store.state()).toMatchObject({ waiting: 2, parked: 0 });
 });
 
-test('given a wrong command or a store that cannot be opened, then it says so', async () => {
+test('given a wrong command or a store that cannot be opened, then it says so', { tags: ['long'] }, async () => {
   for (const args of [
     [],
     ['delete'],

@@ -282,7 +282,9 @@ describe.skipIf(!hasTool('postgres and initdb'))('in Postgres', () => {
   };
   shared(create);
 
-  test('given a crash of the server, then calls fail until it is back, and nothing that was committed is missing', async () => {
+  test('given a crash of the server, then calls fail until it is back, and nothing that was committed is missing', {
+    tags: ['long'],
+  }, async () => {
     const { store } = await create();
     onTestFinished(() => store.close());
     await store.insert([event('1')]);
@@ -292,7 +294,9 @@ describe.skipIf(!hasTool('postgres and initdb'))('in Postgres', () => {
     expect(await store.insert([event('1'), event('2')])).toEqual([false, true]);
   });
 
-  test('given a process that is frozen while it applies events, then another one applies them', async () => {
+  test('given a process that is frozen while it applies events, then another one applies them', {
+    tags: ['long'],
+  }, async () => {
     const url = await server.createDatabase();
     const store = await openPostgresStore(url);
     onTestFinished(() => store.close());
@@ -318,7 +322,9 @@ describe.skipIf(!hasTool('postgres and initdb'))('in Postgres', () => {
     await expect.poll(apply, { timeout: 30_000 }).toBe(1);
   });
 
-  test('given a crash of the server within a transaction, then the call fails, and the next one does what it would', async () => {
+  test('given a crash of the server within a transaction, then the call fails, and the next one does what it would', {
+    tags: ['long'],
+  }, async () => {
     const url = await server.createDatabase();
     const store = await openPostgresStore(url);
     const [holder, watcher] = [postgres(url, { max: 1 }), postgres(url, { max: 1 })];

@@ -1,3 +1,5 @@
+// @module-tag long
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import type { Sandbox } from '../../sandbox/server.ts';

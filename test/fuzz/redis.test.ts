@@ -1,3 +1,5 @@
+// @module-tag long
+
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Sandbox } from '../../sandbox/server.ts';

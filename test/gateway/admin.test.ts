@@ -136,7 +136,9 @@ describe('a configuration that cannot be used', () => {
   });
 });
 
-test('of several workers, one port has the state of each, also of one that does not answer', async () => {
+test('of several workers, one port has the state of each, also of one that does not answer', {
+  tags: ['long'],
+}, async () => {
   const gateway = startProcess(['node', 'gateway/main.ts'], {
     PORT: '0',
     ADMIN_PORT: '0',

@@ -274,7 +274,9 @@ test('given older content in its place, then the missing records are found', asy
 });
 
 describe('processes', () => {
-  test('killed at any moment: every mutation that reached a provider was recorded before', async () => {
+  test('killed at any moment: every mutation that reached a provider was recorded before', {
+    tags: ['long'],
+  }, async () => {
     const file = auditFile();
     const { below } = createRandom(Number(process.env['SEED'] ?? 1));
     let payments = 0;
@@ -315,7 +317,7 @@ describe('processes', () => {
     expect([first?.sequence, broken]).toEqual([1, undefined]);
   });
 
-  test('each worker of a cluster has a file, which its replacement continues', async () => {
+  test('each worker of a cluster has a file, which its replacement continues', { tags: ['long'] }, async () => {
     const schema = 'type Query { a: Int } type Mutation { b: Int }';
     const { gateway, close } = await startFederation({
       one: { schema, fields: { 'Query.a': () => 1, 'Mutation.b': () => 1 } },

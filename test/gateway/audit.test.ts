@@ -462,34 +462,38 @@ describe('a log that cannot be written', () => {
     return { gateway, ask: createAsk(/http:\S+\/graphql/.exec(gateway.output())?.[0] ?? '') };
   };
 
-  test.each(['refuse', 'allow'])('because the disk is full, with AUDIT_FAILURE=%s', async (failure) => {
-    const file = auditFile();
-    const { gateway, ask } = await startLimited({
-      AUDIT_LOG: file,
-      AUDIT_FAILURE: failure,
-      AUDIT_ARGUMENTS: 'setStock.input.quantity,setStock.input.misspelled',
-    });
-    await expect.poll(() => gateway.output()).toContain('"names":["setStock.input.misspelled"]');
-    let sent = 0;
-    const limit = 40;
-    for (; sent < limit; sent += 1) {
-      const { errors } = await ask(SET_STOCK, setStock(sent));
-      if (errors) break;
-    }
-    await gateway.stop();
-    expect(gateway.output().split('The audit log cannot be written.')).toHaveLength(2);
-    expect(gateway.output()).toContain('"why":"EFBIG"');
-    if (failure === 'allow') expect(sent).toBe(limit);
-    else expect(sent).toBeLessThan(limit);
-    expect(writesOf()).toHaveLength(sent);
-    // The line that did not fit is accounted for by the next start.
-    const { close } = await serve({ AUDIT_LOG: file });
-    await close();
-    expect(await verify(file)).toMatchObject({ recoveries: 1, unfinishedBytes: 0 });
-    if (failure === 'refuse') {
-      expect(recordsOf(file, 'mutation.accepted').length).toBeGreaterThanOrEqual(sent);
-    }
-  });
+  test.each(['refuse', 'allow'])(
+    'because the disk is full, with AUDIT_FAILURE=%s',
+    { tags: ['long'] },
+    async (failure) => {
+      const file = auditFile();
+      const { gateway, ask } = await startLimited({
+        AUDIT_LOG: file,
+        AUDIT_FAILURE: failure,
+        AUDIT_ARGUMENTS: 'setStock.input.quantity,setStock.input.misspelled',
+      });
+      await expect.poll(() => gateway.output()).toContain('"names":["setStock.input.misspelled"]');
+      let sent = 0;
+      const limit = 40;
+      for (; sent < limit; sent += 1) {
+        const { errors } = await ask(SET_STOCK, setStock(sent));
+        if (errors) break;
+      }
+      await gateway.stop();
+      expect(gateway.output().split('The audit log cannot be written.')).toHaveLength(2);
+      expect(gateway.output()).toContain('"why":"EFBIG"');
+      if (failure === 'allow') expect(sent).toBe(limit);
+      else expect(sent).toBeLessThan(limit);
+      expect(writesOf()).toHaveLength(sent);
+      // The line that did not fit is accounted for by the next start.
+      const { close } = await serve({ AUDIT_LOG: file });
+      await close();
+      expect(await verify(file)).toMatchObject({ recoveries: 1, unfinishedBytes: 0 });
+      if (failure === 'refuse') {
+        expect(recordsOf(file, 'mutation.accepted').length).toBeGreaterThanOrEqual(sent);
+      }
+    },
+  );
 });
 
 test('without AUDIT_LOG nothing is audited', async () => {

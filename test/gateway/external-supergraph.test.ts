@@ -380,7 +380,7 @@ describe('a supergraph that cannot be served', () => {
     ['@authenticated', link(`${APOLLO}/authenticated/v0.2`, ', for: SECURITY'), /@authenticated/],
     ['an unknown subgraph', TWO.replace('@join__field(graph: OTHER)', '@join__field(graph: NOBODY)'), /Query\.b"/],
     ['an unknown specification', link('https://example.com/x/v1.0', ', for: EXECUTION'), /EXECUTION/],
-  ])('%s ends the process with exit code 78 and one line', async (_, sdl, why) => {
+  ])('%s ends the process with exit code 78 and one line', { tags: ['long'] }, async (_, sdl, why) => {
     const { code, output } = await startAs(sdl);
     expect(code).toBe(78);
     expect(output).toMatch(/^Tributary cannot start: SUPERGRAPH: \S+ cannot be used: [^\n]+\.\n$/);
@@ -392,7 +392,9 @@ describe('a change of the supergraph file', () => {
   let gateway: Spawned | undefined;
   afterEach(() => gateway?.stop());
 
-  test('to an invalid supergraph is logged in one line, and the previous one stays active', async () => {
+  test('to an invalid supergraph is logged in one line, and the previous one stays active', {
+    tags: ['long'],
+  }, async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tributary-'));
     running.push({ close: () => rm(folder, { recursive: true }) });
     const file = join(folder, 'supergraph.graphql');

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Federation, startFederation } from '../helpers/federation.ts';
 import { startProcess } from '../helpers/processes.ts';
 import { createAsk } from '../helpers/stack.ts';
@@ -34,9 +34,8 @@ const startSecond = async (): Promise<SubgraphServer> => {
 };
 
 /** Repeats a query until the response is as expected. The file is polled twice a second. */
-const until = async (isSo: () => Promise<boolean>): Promise<void> => {
-  while (!(await isSo())) await new Promise(setImmediate);
-};
+const until = (isSo: () => Promise<boolean>): Promise<boolean> =>
+  vi.waitUntil(isSo, { timeout: 120_000, interval: 10 });
 
 describe('a supergraph update', () => {
   test('given load, then no request fails, and none is executed by two versions', async () => {
@@ -210,7 +209,9 @@ describe('CLUSTER_WORKERS', () => {
     expect(await spawned.ended).toBe(0);
   });
 
-  test('given a worker that is stuck, when the cluster stops, then the worker is killed', async () => {
+  test('given a worker that is stuck, when the cluster stops, then the worker is killed', {
+    tags: ['long'],
+  }, async () => {
     const { gateway } = await start();
     const spawned = startCluster({
       CLUSTER_WORKERS: '2',
@@ -223,7 +224,7 @@ describe('CLUSTER_WORKERS', () => {
     expect(await spawned.ended).toBe(0);
   });
 
-  test('given a port in use by another cluster, then the gateway refuses to start', async () => {
+  test('given a port in use by another cluster, then the gateway refuses to start', { tags: ['long'] }, async () => {
     const { gateway } = await start();
     const env = { CLUSTER_WORKERS: '2', SUPERGRAPH: String(gateway.config.supergraphFile) };
     const spawned = startCluster(env);
@@ -237,9 +238,13 @@ describe('CLUSTER_WORKERS', () => {
   test.each([
     ['providers without credentials', { CLUSTER_WORKERS: '2' }, 'must be 1 while sandboxes run in this process'],
     ['no Redis', { CLUSTER_WORKERS: '2', ...CREDENTIALS }, 'must be 1 without REDIS_URL'],
-  ])('given %s, then the gateway refuses to start and reports the reason once', async (_, env, why) => {
-    const spawned = startCluster(env);
-    expect(await spawned.ended).toBe(78);
-    expect(spawned.output().split(why)).toHaveLength(2);
-  });
+  ])(
+    'given %s, then the gateway refuses to start and reports the reason once',
+    { tags: ['long'] },
+    async (_, env, why) => {
+      const spawned = startCluster(env);
+      expect(await spawned.ended).toBe(78);
+      expect(spawned.output().split(why)).toHaveLength(2);
+    },
+  );
 });

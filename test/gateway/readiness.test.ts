@@ -157,7 +157,9 @@ describe('a process of subgraphs', () => {
   });
 });
 
-test('of several workers, the status has the sums, and says which one does not answer', async () => {
+test('of several workers, the status has the sums, and says which one does not answer', {
+  tags: ['long'],
+}, async () => {
   const gateway = startProcess(['node', 'gateway/main.ts'], {
     PORT: '0',
     ADMIN_PORT: '0',

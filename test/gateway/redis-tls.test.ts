@@ -156,36 +156,36 @@ describe.skipIf(!hasTool('redis-server and openssl'))('a Redis with TLS and the 
     expect([await healthOf(one), await healthOf(other)]).toEqual(['ok', 'ok']);
   });
 
-  test.each([
-    ['a command', ['-set']],
+  const expectDownUntilAllowed = async (change: readonly string[]): Promise<void> => {
+    await command(...aclWords.with(2, 'poor'), ...change);
+    const gateway = startProcess(['node', 'gateway/main.ts'], {
+      PORT: '0',
+      LOG_LEVEL: 'warn',
+      ...environment('poor'),
+    });
+    onTestFinished(gateway.stop);
+    await expect.poll(() => gateway.output()).toMatch(/answers at \S+/);
+    const url = new URL(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '').origin;
+    const warnings = () => gateway.output().match(/"why":"NOPERM"/g)?.length ?? 0;
+    const state = async () => {
+      expect(await send({ url }, { query: QUERY })).toMatchObject({ data: { product: { stock: {} } } });
+      return [await healthOf({ url }), warnings()];
+    };
+    await expect.poll(state).toEqual(['down', 1]);
+    await command(...aclWords.with(2, 'poor'));
+    await expect.poll(state).toEqual(['ok', 1]);
+    expect(gateway.output()).not.toContain('change-me');
+  };
+
+  test('without the right to a command, Redis counts as down, the log says why once, and it is used when it may be', () =>
+    expectDownUntilAllowed(['-set']));
+
+  test.each<[string, string[]]>([
     ['a command in a script', ['-strlen']],
     ['a script', ['-eval']],
     ['the keys', ['resetkeys', '~elsewhere:*']],
     ['the clock', ['-time']],
-  ])(
-    'without the right to %s, Redis counts as down, the log says why once, and it is used when it may be',
-    async (...args) => {
-      const [, change] = args;
-      await command(...aclWords.with(2, 'poor'), ...change);
-      const gateway = startProcess(['node', 'gateway/main.ts'], {
-        PORT: '0',
-        LOG_LEVEL: 'warn',
-        ...environment('poor'),
-      });
-      onTestFinished(gateway.stop);
-      await expect.poll(() => gateway.output()).toMatch(/answers at \S+/);
-      const url = new URL(/answers at (\S+)/.exec(gateway.output())?.[1] ?? '').origin;
-      const warnings = () => gateway.output().match(/"why":"NOPERM"/g)?.length ?? 0;
-      const state = async () => {
-        expect(await send({ url }, { query: QUERY })).toMatchObject({ data: { product: { stock: {} } } });
-        return [await healthOf({ url }), warnings()];
-      };
-      await expect.poll(state).toEqual(['down', 1]);
-      await command(...aclWords.with(2, 'poor'));
-      await expect.poll(state).toEqual(['ok', 1]);
-      expect(gateway.output()).not.toContain('change-me');
-    },
-  );
+  ])('without the right to %s, it is the same', { tags: ['long'] }, (_, change) => expectDownUntilAllowed(change));
 
   test('a changed file of authorities is used without a restart', async () => {
     const file = join(folder, 'current-ca.pem');
@@ -200,7 +200,7 @@ describe.skipIf(!hasTool('redis-server and openssl'))('a Redis with TLS and the 
   test.each([
     ['another authority', 'other-ca.pem', /UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN/],
     ['the system’s authorities', '', /UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN/],
-  ])('with %s, the certificate is refused and the log says so', async (_, ca, why) => {
+  ])('with %s, the certificate is refused and the log says so', { tags: ['long'] }, async (_, ca, why) => {
     const gateway = startProcess(['node', 'gateway/main.ts'], {
       PORT: '0',
       LOG_LEVEL: 'warn',

@@ -179,7 +179,7 @@ describe('timeouts', () => {
     },
   );
 
-  test('a response that is read slowly arrives', async () => {
+  test('a response that is read slowly arrives', { tags: ['long'] }, async () => {
     const { url } = await start({ WRITE_TIMEOUT_MS: '3000' });
     const slow = await askDeaf(url);
     const started = performance.now();

@@ -40,7 +40,7 @@ describe.skipIf(!hasTool('git'))('npm run cost:check', () => {
     project.write(FILE, JSON.stringify(file));
   };
 
-  test('given no changes, then it passes, whatever the environment says', async () => {
+  test('given no changes, then it passes, whatever the environment says', { tags: ['long'] }, async () => {
     const env = { NODE_ENV: 'production', CALL_REPORT: 'off', AUTH: 'none', HUBSPOT_ACCESS_TOKEN: 'x', PORT: '1' };
     expect(await check([], env)).toEqual({
       code: 0,
@@ -48,7 +48,7 @@ describe.skipIf(!hasTool('git'))('npm run cost:check', () => {
     });
   });
 
-  test('given a longer list, then it says how much the worst case grew, until that is accepted', async () => {
+  test('given a longer list, then it says how much the worst case grew', async () => {
     project.change(CUSTOMERS, 'first: 50', 'first: 100');
     const failed = await check();
     expect(failed.code).toBe(1);
@@ -57,7 +57,12 @@ describe.skipIf(!hasTool('git'))('npm run cost:check', () => {
     );
     expect(failed.output.endsWith(ADVICE)).toBe(true);
     expect(project.read(FILE)).toBe(original(FILE));
+  });
 
+  test('given a longer list that is accepted, then it passes, until the list is shorter', {
+    tags: ['long'],
+  }, async () => {
+    project.change(CUSTOMERS, 'first: 50', 'first: 100');
     expect(await check(['--write'])).toMatchObject({
       code: 0,
       output: expect.stringMatching(/\nwrote operations-cost\.json\n$/),
@@ -75,7 +80,9 @@ describe.skipIf(!hasTool('git'))('npm run cost:check', () => {
     expect(project.read(FILE)).toBe(original(FILE));
   });
 
-  test('given a provider whose fields cost more, then each operation that reads them is named', async () => {
+  test('given a provider whose fields cost more, then each operation that reads them is named', {
+    tags: ['long'],
+  }, async () => {
     project.change(ACCOUNTS, 'MAX_ACCOUNTS = 100', 'MAX_ACCOUNTS = 300');
     const { code, output } = await check();
     expect(code).toBe(1);
@@ -87,7 +94,9 @@ describe.skipIf(!hasTool('git'))('npm run cost:check', () => {
     expect(output).not.toContain('web/SetStock');
   });
 
-  test('given new and missing operations, also of an app that is built elsewhere, then they are named', async () => {
+  test('given new and missing operations, also of an app that is built elsewhere, then they are named', {
+    tags: ['long'],
+  }, async () => {
     project.change(
       STOCK,
       'fragment StockLevel',
@@ -108,7 +117,9 @@ describe.skipIf(!hasTool('git'))('npm run cost:check', () => {
     expect(operations).not.toHaveProperty('explorer/Customers');
   });
 
-  test('given other expected calls, or other example values, then these have to be written, too', async () => {
+  test('given other expected calls, or other example values, then these have to be written, too', {
+    tags: ['long'],
+  }, async () => {
     edit('explorer/Payment', ({ expected }) => {
       if (expected) expected['crm'] = 1;
     });
@@ -125,7 +136,9 @@ describe.skipIf(!hasTool('git'))('npm run cost:check', () => {
     });
   });
 
-  test('given an invalid operation, then it is named with its position, and nothing is written', async () => {
+  test('given an invalid operation, then it is named with its position, and nothing is written', {
+    tags: ['long'],
+  }, async () => {
     project.change(CUSTOMERS, 'lifecycleStage', 'stage');
     const { code, output } = await check(['--write']);
     expect(code).toBe(1);
@@ -135,7 +148,7 @@ describe.skipIf(!hasTool('git'))('npm run cost:check', () => {
     expect(project.read(FILE)).toBe(original(FILE));
   });
 
-  test('given a file with conflict markers, then it says so, and writes it again', async () => {
+  test('given a file with conflict markers, then it says so, and writes it again', { tags: ['long'] }, async () => {
     project.write(FILE, `<<<<<<< HEAD\n${original(FILE)}`);
     expect(await check()).toEqual({
       code: 1,

@@ -61,7 +61,7 @@ test('given a file, then each operation is a table with totals, and says what wa
   expect(output).not.toContain('Plan:');
 });
 
-test('variables come from the command line or a file, and change the estimate', async () => {
+test('variables come from the command line or a file, and change the estimate', { tags: ['long'] }, async () => {
   const file = write('deals.graphql', OPERATIONS);
   const atMost = async (variables: string) => {
     const { code, results } = await explainJson(file, '--operation', 'Deals', '--variables', variables);
@@ -74,7 +74,7 @@ test('variables come from the command line or a file, and change the estimate', 
   expect(many).toBeGreaterThan(few);
 });
 
-test('fragments may be in other files, and the plan is printed on demand', async () => {
+test('fragments may be in other files, and the plan is printed on demand', { tags: ['long'] }, async () => {
   const [query, fragment] = OPERATIONS.split(/(?=fragment)/) as [string, string];
   const file = write('query.graphql', query);
   const alone = await explain(file, '--operation', 'Deals');
@@ -95,7 +95,7 @@ test.each([
   ['an invalid URL', ['a.graphql', '--url', '127.0.0.1:4000'], '--url must be an http or https URL.'],
   ['an invalid header', ['a.graphql', '--url', 'http://a.example', '--header', 'token'], "the form 'name: value'"],
   ['a header without a gateway', ['a.graphql', '--header', 'a: b'], '--header needs --url.'],
-])('given %s, then it says so, prints its usage and ends with 2', async (_, args, message) => {
+])('given %s, then it says so, prints its usage and ends with 2', { tags: ['long'] }, async (_, args, message) => {
   const { code, output } = await explain(...args);
   expect(code).toBe(2);
   expect(output).toContain(message);
@@ -114,7 +114,7 @@ test.each([
     /^There is no operation Deal. There are: Deals, Stock\.\n$/,
   ],
   ['an unknown variable', OPERATIONS, ['--variables', '{"frist":1}'], /^No operation has the variable \$frist\.\n$/],
-])('given %s, then it says so and ends with 1', async (_, text, args, message) => {
+])('given %s, then it says so and ends with 1', { tags: ['long'] }, async (_, text, args, message) => {
   const file = text === 'none.graphql' ? text : write('a.graphql', text);
   expect(await explain(file, ...args)).toEqual({ code: 1, output: expect.stringMatching(message) });
 });

@@ -227,11 +227,15 @@ describe('docker-compose.production.yml', () => {
   test.each([
     ['payments', 'sk_test_abc'],
     ['crm', 'pat-abc'],
-  ])('%s calls its provider for real with the secret file, and does not start without it', async (service, secret) => {
-    const started = start(service, secret);
-    await expect.poll(started.output).toContain('its provider, for real').finally(started.stop);
-    expect(await start(service).ended).toBe(78);
-  });
+  ])(
+    '%s calls its provider for real with the secret file, and does not start without it',
+    { tags: ['long'] },
+    async (service, secret) => {
+      const started = start(service, secret);
+      await expect.poll(started.output).toContain('its provider, for real').finally(started.stop);
+      expect(await start(service).ended).toBe(78);
+    },
+  );
 });
 
 describe('the guides’ commands', () => {

@@ -79,9 +79,23 @@ describe.skipIf(!hasTool('git'))('npm run schema:check', () => {
     });
   });
 
+  const expectBreaking = async (_: string, from: string, to: string, name: string): Promise<void> => {
+    change(from, to);
+    const { code, output } = await check();
+    expect(code).toBe(1);
+    expect(output).toContain(`  - change: ${name}\n`);
+    expect(output.match(/- change:/g)).toHaveLength(1);
+
+    write('gateway/breaking-changes.yaml', `- change: ${name}\n  why: Nobody needs it.\n`);
+    expect(await check()).toMatchObject({ code: 0, output: expect.stringContaining('declared') });
+  };
+
   test.each([
     ['a removed field that an operation selects', '  name: String!\n', '', 'FIELD_REMOVED Person.name'],
     ['a removed field that a manifest’s operation selects', '  phone: String\n', '', 'FIELD_REMOVED Person.phone'],
+  ])('given %s, then it fails and shows how to declare the change', expectBreaking);
+
+  test.each([
     ['a field that becomes nullable', 'name: String!', 'name: String', 'FIELD_TYPE_CHANGED Person.name'],
     ['a new required argument', 'person(id: ID!', 'person(way: Int!, id: ID!', 'FIELD_ARGUMENT_ADDED Query.person.way'],
     [
@@ -98,23 +112,14 @@ describe.skipIf(!hasTool('git'))('npm run schema:check', () => {
       'type Order { number: String! }',
       'FIELD_TYPE_CHANGED Order.number',
     ],
-  ])('given %s, then it fails and shows how to declare the change', async (_, from, to, name) => {
-    change(from, to);
-    const { code, output } = await check();
-    expect(code).toBe(1);
-    expect(output).toContain(`  - change: ${name}\n`);
-    expect(output.match(/- change:/g)).toHaveLength(1);
-
-    write('gateway/breaking-changes.yaml', `- change: ${name}\n  why: Nobody needs it.\n`);
-    expect(await check()).toMatchObject({ code: 0, output: expect.stringContaining('declared') });
-  });
+  ])('given %s, then it fails and shows how to declare the change', { tags: ['long'] }, expectBreaking);
 
   test.each([
     ['a removed field that no operation selects', ', age: Int', ''],
     ['a removed type that no operation selects', '  animals: [Animal!]!\n', '  cats: Int\n'],
     ['a removed argument that no operation uses', ', language: String', ''],
     ['a new field', '  phone: String\n', '  phone: String\n  phone2: String\n'],
-  ])('given %s, then it passes', async (_, from, to) => {
+  ])('given %s, then it passes', { tags: ['long'] }, async (_, from, to) => {
     change(from, to);
     expect(await check()).toMatchObject({ code: 0, output: expect.stringContaining('breaks none of the 2') });
   });
@@ -126,7 +131,7 @@ describe.skipIf(!hasTool('git'))('npm run schema:check', () => {
     expect(output).toMatch(/^subgraphs\/people\/schema.graphql:12:9: \[people\] Unknown type Strin$/m);
   });
 
-  test('given contradicting subgraphs, then it names both positions', async () => {
+  test('given contradicting subgraphs, then it names both positions', { tags: ['long'] }, async () => {
     change('type Order { number: Int! }', 'type Order { number: Int! } type Animal { name: Int }');
     const { output } = await check();
     expect(output).toMatch(/^subgraphs\/orders\/schema.graphql:7:43: Type of field "Animal.name" is incompatible/m);
@@ -146,7 +151,7 @@ describe.skipIf(!hasTool('git'))('npm run schema:check', () => {
     ['a syntax error', 'subgraphs/orders/schema.graphql', 'type {', /schema.graphql:1:6: Syntax Error/],
     ['a missing file', 'supergraph.yaml', 'NONE', /^subgraphs\/none.graphql: it cannot be read/m],
     ['an invalid list', 'supergraph.yaml', 'subgraphs: 1', /^supergraph.yaml: /m],
-  ])('given %s, then it names the file', async (_, file, text, expected) => {
+  ])('given %s, then it names the file', { tags: ['long'] }, async (_, file, text, expected) => {
     write(file, text === 'NONE' ? SUPERGRAPH.replace('subgraphs/orders/schema', 'subgraphs/none') : text);
     const { code, output } = await check();
     write('supergraph.yaml', SUPERGRAPH);
@@ -155,7 +160,7 @@ describe.skipIf(!hasTool('git'))('npm run schema:check', () => {
     expect(output).not.toMatch(/ at .*\.ts:/);
   });
 
-  test('given an unknown commit, then it passes and says so', async () => {
+  test('given an unknown commit, then it passes and says so', { tags: ['long'] }, async () => {
     expect(await check('no-such-commit')).toMatchObject({
       code: 0,
       output: expect.stringContaining('nothing to compare'),

@@ -66,7 +66,7 @@ const CONTRADICTING: readonly (readonly [name: string, fault: Fault])[] = [
   ['another id', { rewrite: (body) => body.replace('<product_id>1002', '<product_id>1') }],
 ];
 
-describe.each(PATHS)('%s', (path) => {
+const testOutcomes = (path: (typeof PATHS)[number]): void => {
   let stack: InventoryStack;
   let quantity = 1_000;
   beforeAll(async () => {
@@ -199,7 +199,11 @@ describe.each(PATHS)('%s', (path) => {
       expect(codesOf((await set()).errors)).toEqual([expected]);
     }
   });
-});
+};
+
+describe('in process', () => testOutcomes('in process'));
+
+describe('over HTTP', { tags: ['long'] }, () => testOutcomes('over HTTP'));
 
 describe.each(PATHS)('%s, with a shop that does not respond', (path) => {
   let stack: InventoryStack;

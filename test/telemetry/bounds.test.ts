@@ -173,7 +173,9 @@ test('a trace keeps no headers of its request', async () => {
   expect(inspect(trace, { depth: null, showHidden: true })).not.toContain('a-secret');
 });
 
-test('of the requests that are not sampled, only so many are exported for their errors', async () => {
+test('of the requests that are not sampled, only so many are exported for their errors', {
+  tags: ['long'],
+}, async () => {
   const { begin, close } = start('always_off');
   onTestFinished(close);
   const ids = new Set<string>();

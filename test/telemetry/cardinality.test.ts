@@ -80,20 +80,20 @@ test('hostile names of clients are values like others', async () => {
   expect(operations).toEqual(new Set(['__proto__', 'constructor', 'toString', `N${'x'.repeat(127)}`]));
 });
 
-test('10,000 names of operations and 1,000 clients have no more series than documented', async () => {
-  const headers = Array.from({ length: 1_000 }, (_, index) => headersOf({ subject: `client${index}` }));
+test('1,000 names of operations and 300 clients have no more series than documented', async () => {
+  const headers = Array.from({ length: 300 }, (_, index) => headersOf({ subject: `client${index}` }));
   const before = await readMetrics(gateway.adminUrl);
   const total = (metrics: Exposition): number =>
     metrics.all('tributary_operation_duration_seconds_count').reduce((sum, { value }) => sum + value, 0);
-  await sendMany(10_000, (index) => send(`query Name${index} { __typename }`, headers[index % 1_000]));
+  await sendMany(1_000, (index) => send(`query Name${index} { __typename }`, headers[index % 300]));
   const metrics = await readMetrics(gateway.adminUrl);
   // Nothing is lost.
-  expect(total(metrics)).toBe(total(before) + 10_000);
+  expect(total(metrics)).toBe(total(before) + 1_000);
   expect(valuesOf(metrics, 'graphql_operation_name').size).toBe(201);
   expect(valuesOf(metrics, 'client').size).toBe(201);
   expect(
     metrics.value('tributary_operation_duration_seconds_count', { graphql_operation_name: '(other)' }),
-  ).toBeGreaterThan(9_000);
+  ).toBeGreaterThan(800);
   for (const name of Object.keys(METRICS) as MetricName[]) {
     const prefix = prometheusNameOf(name);
     const series = metrics.samples.filter((sample) => sample.name.replace(/_(bucket|sum|count)$/, '') === prefix);

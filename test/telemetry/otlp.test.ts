@@ -169,7 +169,7 @@ describe('a collector that fails', () => {
   });
 });
 
-test('variables of OpenTelemetry that are not documented have no effect', async () => {
+test('variables of OpenTelemetry that are not documented have no effect', { tags: ['long'] }, async () => {
   const received = new Map<string | undefined, IncomingHttpHeaders>();
   const { url, close } = await startHttpServer((request, response) => {
     request.resume();

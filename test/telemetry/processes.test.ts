@@ -20,7 +20,9 @@ const isRunning = (pid: number): boolean => {
   }
 };
 
-test('a cluster has the metrics of all workers at one port, also of those that end or do not answer', async () => {
+test('a cluster has the metrics of all workers at one port, also of those that end or do not answer', {
+  tags: ['long'],
+}, async () => {
   const subgraph: Federation<'one'> = await startFederation({
     one: { schema: 'type Query { version: String }', fields: { 'Query.version': () => 'first' } },
   });
@@ -74,7 +76,7 @@ test('a cluster has the metrics of all workers at one port, also of those that e
   expect(await count()).toBe(44);
 });
 
-test('a cluster sends the metrics of all workers, also what they counted last', async () => {
+test('a cluster sends the metrics of all workers, also what they counted last', { tags: ['long'] }, async () => {
   const { url, received } = await startCollector();
   const cluster = startProcess(['node', 'gateway/main.ts'], {
     PORT: '0',

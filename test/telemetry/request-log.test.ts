@@ -81,7 +81,7 @@ describe('REQUEST_LOG=all', () => {
   });
 });
 
-test('a request that ran past the grace period is logged when it is cut off', async () => {
+test('a request that ran past the grace period is logged when it is cut off', { tags: ['long'] }, async () => {
   const { ask, requests } = await start({ REQUEST_LOG: 'all', SHUTDOWN_GRACE_MS: '200', CACHE_MAX_MIB: '0' });
   // Planned, and the shop's session begun.
   await ask(PRODUCT);
@@ -93,15 +93,8 @@ test('a request that ran past the grace period is logged when it is cut off', as
   expect(await asked).toBe('cut off');
 });
 
-test.each([
-  ['errors', {}, ['UPSTREAM_UNAVAILABLE']],
-  ['0.000001', {}, ['UPSTREAM_UNAVAILABLE']],
-  ['errors', { SLOW_REQUEST_MS: '1' }, [undefined, 'UPSTREAM_UNAVAILABLE', undefined]],
-  ['off', {}, []],
-  ['', {}, []],
-  ['', { NODE_ENV: 'production' }, [undefined, 'UPSTREAM_UNAVAILABLE', undefined]],
-  ['', { NODE_ENV: 'production', LOG_LEVEL: 'warn' }, []],
-])('given REQUEST_LOG=%s and %o, then it logs these', async (mode, env: Record<string, string>, expected) => {
+/** Asserts which requests a gateway logs: a list, a failed one, the list again. */
+const expectLogged = async (mode: string, env: Record<string, string>, expected: readonly unknown[]): Promise<void> => {
   const production = { AUTH: 'none', SANDBOX: 'on', ...env };
   const { ask, requests } = await start({
     REQUEST_LOG: mode,
@@ -116,4 +109,15 @@ test.each([
   await ask(list);
   const lines = await requests();
   expect(lines.map(({ codes }) => (Array.isArray(codes) ? codes[0] : codes))).toEqual(expected);
-});
+};
+
+test('given REQUEST_LOG=errors, then it logs these', () => expectLogged('errors', {}, ['UPSTREAM_UNAVAILABLE']));
+
+test.each<[string, Record<string, string>, unknown[]]>([
+  ['0.000001', {}, ['UPSTREAM_UNAVAILABLE']],
+  ['errors', { SLOW_REQUEST_MS: '1' }, [undefined, 'UPSTREAM_UNAVAILABLE', undefined]],
+  ['off', {}, []],
+  ['', {}, []],
+  ['', { NODE_ENV: 'production' }, [undefined, 'UPSTREAM_UNAVAILABLE', undefined]],
+  ['', { NODE_ENV: 'production', LOG_LEVEL: 'warn' }, []],
+])('given REQUEST_LOG=%s and %o, then it logs these', { tags: ['long'] }, expectLogged);

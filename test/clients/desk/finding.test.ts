@@ -1,3 +1,5 @@
+// @module-tag long
+
 /// <reference lib="dom" />
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';

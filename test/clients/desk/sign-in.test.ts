@@ -161,7 +161,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(tokens).toEqual([]);
   });
 
-  test('a response that nobody has asked for is refused', async () => {
+  test('a response that nobody has asked for is refused', { tags: ['long'] }, async () => {
     const { page } = await open('/desk/?code=made-up&state=made-up');
     expect(await alertOf(page)).toMatch(/^The sign-in does not match/);
     expect(requestsTo('/token')).toEqual([]);
@@ -175,7 +175,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(tokens).toEqual([]);
   });
 
-  test('an error of the issuer is shown, and the next attempt succeeds', async () => {
+  test('an error of the issuer is shown, and the next attempt succeeds', { tags: ['long'] }, async () => {
     const { page } = await open('/desk');
     onRedirect((parameters) => {
       parameters.delete('code');
@@ -190,7 +190,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     await isVisible(page, '20 customers, and more');
   });
 
-  test('an error in place of a token is shown', async () => {
+  test('an error in place of a token is shown', { tags: ['long'] }, async () => {
     expected = /status of 400/;
     response = { status: 400, body: { error: 'invalid_grant' } };
     const { page } = await open('/desk');
@@ -198,7 +198,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(await alertOf(page)).toMatch(/refused the sign-in\. The sign-in took too long or was used before\./);
   });
 
-  test('an issuer that is down is shown', async () => {
+  test('an issuer that is down is shown', { tags: ['long'] }, async () => {
     expected = /net::ERR_EMPTY_RESPONSE/;
     issuer.before = (sent) => Boolean(sent.destroy());
     onTestFinished(() => {
@@ -220,7 +220,9 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(stack.stripe.calls).toEqual([]);
   });
 
-  test('a refund without the scope for it is refused, and the dialog says that nothing was refunded', async () => {
+  test('a refund without the scope for it is refused, and the dialog says that nothing was refunded', {
+    tags: ['long'],
+  }, async () => {
     const { page } = await open(adasPage);
     await signIn(page);
     await page
@@ -235,7 +237,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(stack.stripe.calls.filter(({ operation }) => /POST/.test(operation))).toEqual([]);
   });
 
-  test('after a reload, a new token is fetched without a click', async () => {
+  test('after a reload, a new token is fetched without a click', { tags: ['long'] }, async () => {
     const { page, tokens } = await open('/desk');
     await signIn(page);
     await isVisible(page, '20 customers, and more');
@@ -245,7 +247,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(new Set(tokens).size).toBe(2);
   });
 
-  test('a token that has expired is replaced before the next operation', async () => {
+  test('a token that has expired is replaced before the next operation', { tags: ['long'] }, async () => {
     response = { status: 200, body: { expires_in: 1 } };
     const { page } = await open('/desk');
     await signIn(page);
@@ -257,7 +259,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(page.url()).toBe(`${stack.url}${adasPage}`);
   });
 
-  test('a token that the gateway no longer accepts is replaced', async () => {
+  test('a token that the gateway no longer accepts is replaced', { tags: ['long'] }, async () => {
     expected = /status of 401/;
     const { page } = await open('/desk');
     await signIn(page);
@@ -269,7 +271,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(requestsTo('/authorize')).toHaveLength(2);
   });
 
-  test('a new token that the gateway does not accept is not replaced without end', async () => {
+  test('a new token that the gateway does not accept is not replaced without end', { tags: ['long'] }, async () => {
     expected = /status of 401/;
     access['aud'] = 'https://another.example';
     const { page } = await open('/desk');
@@ -280,7 +282,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(requestsTo('/authorize')).toHaveLength(1);
   });
 
-  test('who signs out is signed out at the issuer, too', async () => {
+  test('who signs out is signed out at the issuer, too', { tags: ['long'] }, async () => {
     const { page } = await open('/desk');
     await signIn(page);
     await isVisible(page, '20 customers, and more');
@@ -292,7 +294,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(page.url()).toBe(`${stack.url}/desk/`);
   });
 
-  test('with AUTH=optional, the desk can be used without signing in', async () => {
+  test('with AUTH=optional, the desk can be used without signing in', { tags: ['long'] }, async () => {
     const gateway = await stack.startAnother({ AUTH: 'optional' });
     onTestFinished(() => gateway.close());
     const { page, tokens } = await open('/desk', gateway);

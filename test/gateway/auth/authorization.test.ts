@@ -2,12 +2,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startGateway } from '../../../gateway/start.ts';
+import { ConfigError } from '../../../runtime/env.ts';
 import type { Log } from '../../../runtime/log.ts';
 import { createLog } from '../../../runtime/log.ts';
 import type { TelemetryEvent } from '../../../telemetry/events.ts';
 import { createTelemetry } from '../../../telemetry/telemetry.ts';
 import { startFederation } from '../../helpers/federation.ts';
-import { type Spawned, startProcess } from '../../helpers/processes.ts';
 import { BLOG } from './blog.ts';
 import { type GuardedGraph, headersOf, type Sender, startGuardedGraph } from './guarded-graph.ts';
 
@@ -495,22 +496,17 @@ describe('policies', () => {
   });
 
   describe('a broken module', () => {
-    const launch = (POLICIES: string): Spawned => {
-      const started = startProcess(['node', 'gateway/main.ts'], { POLICIES, PORT: '0' });
-      keep({ close: started.stop });
-      return started;
-    };
     test.each([
       ['that is not there', undefined],
       ['with a syntax error', 'export default ('],
       ['that throws', 'throw new Error("two\\nlines");'],
       ['without a default export', 'export const decide = () => [];'],
       ['whose default export is no function', 'export default [];'],
-    ])('%s ends the start with exit code 78 and one line', async (_, code) => {
-      const file = code === undefined ? join(folder, 'missing.ts') : await write(code);
-      const started = launch(file);
-      expect(await started.ended).toBe(78);
-      expect(started.output()).toMatch(/^Tributary cannot start: POLICIES: \S+ [^\n]+\.\n$/);
+    ])('%s ends the start, and the error is one line', async (_, code) => {
+      const POLICIES = code === undefined ? join(folder, 'missing.ts') : await write(code);
+      const started = startGateway({ POLICIES, PORT: '0', LOG_LEVEL: 'silent' });
+      await expect(started).rejects.toBeInstanceOf(ConfigError);
+      await expect(started).rejects.toThrow(/^POLICIES: \S+ [^\n]+\.$/);
     });
   });
 });

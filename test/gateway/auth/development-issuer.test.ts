@@ -185,7 +185,7 @@ test.each<[string, Record<string, string>, RegExp, RegExp]>([
     /^Tokens of sample people: +http:\S+people$/m,
     /^Authentication/m,
   ],
-])('npm start %s', async (_, env, expected, unexpected) => {
+])('npm start %s', { tags: ['long'] }, async (_, env, expected, unexpected) => {
   const gateway = startProcess(['node', 'gateway/main.ts'], { PORT: '0', ...env });
   await expect.poll(gateway.output).toContain('A first query');
   await gateway.stop();

@@ -8,10 +8,11 @@ import {
   parse,
   validate,
 } from 'graphql';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { startWithTransports } from '../../helpers/federation.ts';
 import { NO_ANSWER_LIMITS } from '../../helpers/no-limits.ts';
 import { createRandom } from '../../helpers/random-operation.ts';
+import { testSeeds } from '../../helpers/seeds.ts';
 import { addFields, composeApiSchema } from '../../helpers/subgraph-server.ts';
 import { headersOf, TOKEN_ENV } from '../../helpers/tokens.ts';
 import { findNull, makeNullable, pathsOf, startsWith } from '../execution/compare-errors.ts';
@@ -33,10 +34,6 @@ import {
  * which every unauthorized field fails. `SEED=<n> npx vitest run test/gateway/auth/random` repeats one, `SEEDS=<n>` sets their
  * number.
  */
-
-const SEEDS = Number(process.env['SEEDS'] ?? 200);
-const ONLY = process.env['SEED'];
-const FIRST_SEEDS = ONLY ? [Number(ONLY)] : Array.from({ length: SEEDS }, (_, index) => index + 1);
 
 /** Operations with the same rules: a gateway takes longer to load a supergraph than to execute them. */
 const SEEDS_PER_RULES = 25;
@@ -79,14 +76,15 @@ beforeAll(async () => {
 });
 afterAll(() => stand.close());
 
-test(
-  `${ONLY ? `seed ${ONLY}` : `${SEEDS} random operations`} with random rules are answered as in one schema`,
-  async () => {
+testSeeds('random operations with random rules are answered as in one schema', {
+  first: 99,
+  all: 200,
+  run: async (seeds, isOne) => {
     let group: number | undefined;
     let rules: RandomRules = new Map();
     let withRemoved = 0;
     const servers = Object.values(stand.servers);
-    for (const seed of FIRST_SEEDS) {
+    for (const seed of seeds) {
       if (group !== Math.floor(seed / SEEDS_PER_RULES)) {
         group = Math.floor(seed / SEEDS_PER_RULES);
         rules = randomRules(reference, createRandom(1_000 + group));
@@ -143,7 +141,6 @@ test(
       expect(leaked, where).toEqual([]);
       if (judged.isEntirelyRemoved) expect(requests, where).toEqual([]);
     }
-    if (!ONLY) expect(withRemoved / SEEDS).toBeGreaterThanOrEqual(0.3);
+    if (!isOne) expect(withRemoved / seeds.length).toBeGreaterThanOrEqual(0.3);
   },
-  Math.max(600_000, SEEDS * 500),
-);
+});

@@ -126,13 +126,7 @@ const expectWithin = ({ explanation, report, codes }: Outcome, query: string): v
   }
 };
 
-const ASK_BY: Readonly<Record<string, () => Ask>> = {
-  'subgraphs in process': () => stack.ask,
-  'subgraphs over HTTP': () => overHttp.ask,
-  'a customer, who sees only their own data': () => people.as(customerWithAllScopes(samples.emails[0] ?? '')),
-};
-
-describe.each(Object.entries(ASK_BY))('given %s', (_, askBy) => {
+const testEstimates = (askBy: () => Ask): void => {
   test('then random operations call no provider more often than they are said to', async () => {
     const random = createRandom(SEED);
     let run = 0;
@@ -169,7 +163,15 @@ describe.each(Object.entries(ASK_BY))('given %s', (_, askBy) => {
       if (outcome) expectWithin(outcome, operation.query);
     }
   });
-});
+};
+
+describe('given subgraphs in process', () => testEstimates(() => stack.ask));
+
+describe('given subgraphs over HTTP', { tags: ['long'] }, () => testEstimates(() => overHttp.ask));
+
+describe('given a customer, who sees only their own data', { tags: ['long'] }, () =>
+  testEstimates(() => people.as(customerWithAllScopes(samples.emails[0] ?? ''))),
+);
 
 test('given an operation that is explained, then no provider is called', async () => {
   const random = createRandom(SEED + 3_000_000);

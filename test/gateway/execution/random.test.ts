@@ -1,8 +1,9 @@
 import { execute, type GraphQLFormattedError, type GraphQLSchema, parse, validate } from 'graphql';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
 import type { TransportGateway } from '../../helpers/federation.ts';
 import { NO_ANSWER_LIMITS } from '../../helpers/no-limits.ts';
 import { createRandom } from '../../helpers/random-operation.ts';
+import { testSeeds } from '../../helpers/seeds.ts';
 import { addFields, composeApiSchema } from '../../helpers/subgraph-server.ts';
 import { findNull, makeNullable, type Path, pathsOf, startsWith } from './compare-errors.ts';
 import { FAULTS, type FaultOf, startFailing } from './failing.ts';
@@ -15,10 +16,6 @@ import { generateOperation } from './generate.ts';
  * In some operations fields fail or are null, in some whole fetches or subgraphs fail, and responses arrive in random order.
  * Everything depends on the seed alone: `SEED=<n> npx vitest run random` repeats one, `SEEDS=<n>` sets their number.
  */
-
-const SEEDS = Number(process.env['SEEDS'] ?? 200);
-const ONLY = process.env['SEED'];
-const FIRST_SEEDS = ONLY ? [Number(ONLY)] : Array.from({ length: SEEDS }, (_, index) => index + 1);
 
 /** Returns a number from 0 to 1 that depends on the seed and the text alone. */
 const luckOf = (seed: number, text: string): number => {
@@ -81,11 +78,12 @@ describe.each([
   });
   afterAll(() => gateway.close());
 
-  test(
-    `then ${ONLY ? `seed ${ONLY}` : `${SEEDS} random operations`} are answered as in one schema`,
-    async () => {
+  testSeeds('random operations are answered as in one schema', {
+    first: 40,
+    all: 200,
+    run: async (seeds, isOne) => {
       let valid = 0;
-      for (const seed of FIRST_SEEDS) {
+      for (const seed of seeds) {
         const { query, variables } = generateOperation(reference, createRandom(seed));
         const document = parse(query);
         if (validate(reference, document).length > 0) continue;
@@ -128,10 +126,9 @@ describe.each([
         }
         if (!expected.errors) expect(answer.errors, where).toBeUndefined();
       }
-      if (!ONLY) expect(valid / SEEDS).toBeGreaterThanOrEqual(0.9);
+      if (!isOne) expect(valid / seeds.length).toBeGreaterThanOrEqual(0.9);
     },
-    Math.max(600_000, SEEDS * 500),
-  );
+  });
 });
 
 type Answered = { readonly data?: unknown; readonly errors?: readonly GraphQLFormattedError[] | undefined };

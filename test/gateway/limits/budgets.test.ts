@@ -243,7 +243,7 @@ test('BUDGETS=measure refuses nothing, and reports what it would refuse', async 
   expect((await send(gateway, PERSON)).status).toBe(429);
 });
 
-test('measured operations are logged once a minute for each client', async () => {
+test('measured operations are logged once a minute for each client', { tags: ['long'] }, async () => {
   resetClock();
   const { path } = writePlans({ default: 'a', plans: { a: { callsPerOperation: { crm: 1 } } } });
   const env = { PLANS: path, BUDGETS: 'measure', PORT: '0', LOG_LEVEL: 'info' };

@@ -301,7 +301,7 @@ describe('the file', () => {
     );
   });
 
-  test('that is invalid ends the process with exit code 78', async () => {
+  test('that is invalid ends the process with exit code 78', { tags: ['long'] }, async () => {
     const { path } = writePlans('plans: {}');
     const started = startProcess(['node', 'gateway/main.ts'], { PLANS: path, PORT: '0' });
     expect(await started.ended).toBe(78);

@@ -1,7 +1,8 @@
 import { type ExecutionResult, execute, type GraphQLError, parse, validate } from 'graphql';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { compileOperation } from '../../../gateway/transports/subgraph-executor/executor.ts';
 import { createRandom, type Operation } from '../../helpers/random-operation.ts';
+import { testSeeds } from '../../helpers/seeds.ts';
 import { generateOperation } from './generate.ts';
 import { nullsOf } from './outcome.ts';
 import { watchRejections } from './rejections.ts';
@@ -12,10 +13,6 @@ import { createWorldSchema, type World } from './world.ts';
  * Executes random operations on a subgraph with every kind of resolver, by the executor and by graphql-js.
  * `SEED=<n> npx vitest run test/gateway/subgraph-executor/random` repeats one, `SEEDS=<n>` sets their number.
  */
-
-const SEEDS = Number(process.env['SEEDS'] ?? 400);
-const ONLY = process.env['SEED'];
-const FIRST_SEEDS = ONLY ? [Number(ONLY)] : Array.from({ length: SEEDS }, (_, index) => index + 1);
 
 let world: World = { seed: 0, faults: 0, turns: undefined, calls: [] };
 const schema = createWorldSchema(() => world);
@@ -48,41 +45,45 @@ const run = async (
   return { ...(data !== undefined && { data }), ...(errors && { errors }), calls, unhandled: await rejections.take() };
 };
 
-test(`then ${ONLY ? `seed ${ONLY}` : `${SEEDS} random operations`} are executed as by graphql-js`, async () => {
-  let valid = 0;
-  let withErrors = 0;
-  for (const seed of FIRST_SEEDS) {
-    const random = createRandom(seed);
-    const { query, variables } = generateOperation(schema, random, { isInternal: true });
-    const document = parse(query, { noLocation: true });
-    const invalid = validate(schema, document);
-    if (ONLY) console.log(query, variables, invalid);
-    if (invalid.length > 0) continue;
-    valid += 1;
-    const compiled = compileOperation(schema, document);
-    const options = { seed, faults: random.pick([0, 0.01, 0.03, 0.1]), isInTurns: random.chance(0.8) };
-    for (const variableValues of [variables, vary(variables), variables]) {
-      const expected = await run(options, () =>
-        execute({ schema, document, variableValues, hideSuggestions: true, options: { maxCoercionErrors: 10 } }),
-      );
-      const actual = await run(options, () => compiled(variableValues, undefined));
-      const where = `SEED=${seed}\n${query}\n${JSON.stringify(variableValues)}`;
-      expect(JSON.stringify(actual.data), where).toBe(JSON.stringify(expected.data));
-      expect(actual.unhandled, where).toEqual([]);
-      if (expected.errors) withErrors += 1;
-      if (options.isInTurns) {
-        expect(describeErrors(actual.errors), where).toEqual(describeErrors(expected.errors));
-        expect(actual.calls, where).toEqual(expected.calls);
-      } else {
-        expect(nullsOf(actual), where).toEqual(nullsOf(expected));
-        expect([...actual.calls].sort(), where).toEqual([...expected.calls].sort());
+testSeeds('random operations are executed as by graphql-js', {
+  first: 100,
+  all: 400,
+  run: async (seeds, isOne) => {
+    let valid = 0;
+    let withErrors = 0;
+    for (const seed of seeds) {
+      const random = createRandom(seed);
+      const { query, variables } = generateOperation(schema, random, { isInternal: true });
+      const document = parse(query, { noLocation: true });
+      const invalid = validate(schema, document);
+      if (isOne) console.log(query, variables, invalid);
+      if (invalid.length > 0) continue;
+      valid += 1;
+      const compiled = compileOperation(schema, document);
+      const options = { seed, faults: random.pick([0, 0.01, 0.03, 0.1]), isInTurns: random.chance(0.8) };
+      for (const variableValues of [variables, vary(variables), variables]) {
+        const expected = await run(options, () =>
+          execute({ schema, document, variableValues, hideSuggestions: true, options: { maxCoercionErrors: 10 } }),
+        );
+        const actual = await run(options, () => compiled(variableValues, undefined));
+        const where = `SEED=${seed}\n${query}\n${JSON.stringify(variableValues)}`;
+        expect(JSON.stringify(actual.data), where).toBe(JSON.stringify(expected.data));
+        expect(actual.unhandled, where).toEqual([]);
+        if (expected.errors) withErrors += 1;
+        if (options.isInTurns) {
+          expect(describeErrors(actual.errors), where).toEqual(describeErrors(expected.errors));
+          expect(actual.calls, where).toEqual(expected.calls);
+        } else {
+          expect(nullsOf(actual), where).toEqual(nullsOf(expected));
+          expect([...actual.calls].sort(), where).toEqual([...expected.calls].sort());
+        }
       }
     }
-  }
-  if (ONLY) return;
-  expect(valid).toBeGreaterThan(SEEDS * 0.9);
-  expect(withErrors).toBeGreaterThan(SEEDS / 3);
-}, 600_000);
+    if (isOne) return;
+    expect(valid).toBeGreaterThan(seeds.length * 0.9);
+    expect(withErrors).toBeGreaterThan(seeds.length / 3);
+  },
+});
 
 /** Generates different variables for the same operation. */
 const vary = ({ representations, ...variables }: Operation['variables']): Operation['variables'] => {
