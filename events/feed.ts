@@ -92,8 +92,8 @@ export const createFeed = (
         const effects = sequence < published ? await effectsAfter(sequence) : [];
         for (const effect of effects) {
           sequence = effect.sequence;
-          if (effect.provider !== provider || effect.messages === null) continue;
-          const messages: readonly ChangeMessage[] = JSON.parse(effect.messages);
+          if (effect.provider !== provider) continue;
+          const messages = messagesOf(effect);
           for (const [index, message] of messages.entries()) {
             if (message.topic !== topic || (sequence === from.sequence && index <= from.index)) continue;
             yield { eventId: `${storeId}-${sequence}-${index}`, message, receivedAt: effect.receivedAt };
@@ -117,4 +117,13 @@ export const createFeed = (
     },
     place,
   };
+};
+
+const parsed = new WeakMap<Effect, readonly ChangeMessage[]>();
+
+/** Returns the messages of an effect, which are parsed once for all readers. */
+const messagesOf = (effect: Effect): readonly ChangeMessage[] => {
+  const messages = parsed.get(effect) ?? (effect.messages === null ? [] : JSON.parse(effect.messages));
+  parsed.set(effect, messages);
+  return messages;
 };

@@ -27,6 +27,8 @@ export type Exchange = Pick<
 
 export type RequestContexts = {
   readonly ofRequest: (arrival: Arrival, exchange: Exchange) => RequestContext;
+  /** Returns what is kept of a request while its subscription is open. */
+  readonly ofSubscriber: (request: RequestContext) => RequestContext;
   /** Creates the context of one event of a request's subscription, which `signal` ends. `release` frees what it holds. */
   readonly ofEvent: (
     request: RequestContext,
@@ -64,6 +66,19 @@ export const createRequestContexts = (
         explain: headers[EXPLAIN_HEADER] === undefined ? undefined : {},
       });
     },
+    ofSubscriber: ({ identity, client, plan, address, requestHeaders, headers, arrivedAt, fetched }) =>
+      createRequestContext({
+        ...WITHOUT_RESPONSE,
+        arrivedAt,
+        identity,
+        client,
+        plan,
+        address,
+        options: { ...NO_OPTIONS, signal: NEVER, deadlineAt: Number.POSITIVE_INFINITY, client },
+        requestHeaders,
+        headers,
+        fetched,
+      }),
     ofEvent: (request, ended) => {
       const { identity, client, plan, address, requestHeaders, headers } = request;
       const fetched = openFetchedBytes();
@@ -79,24 +94,16 @@ export const createRequestContexts = (
       ended.addEventListener('abort', onEnd, { once: true });
       if (ended.aborted) onEnd();
       const context = createRequestContext({
+        ...WITHOUT_RESPONSE,
         arrivedAt,
         identity,
         client,
         plan,
-        usages: [],
         address,
-        clientReport: undefined,
-        options: { signal, deadlineAt, client, noCache: false, report: undefined, reportMaxAge: false },
+        options: { ...NO_OPTIONS, signal, deadlineAt, client },
         requestHeaders,
-        requestTrace: undefined,
-        traceId: undefined,
         headers,
-        returnHeader: () => {},
-        setHeader: () => {},
         fetched,
-        onOperation: () => {},
-        onSubscription: undefined,
-        explain: undefined,
         collectsReads: true,
       });
       const release = () => {
@@ -108,6 +115,25 @@ export const createRequestContexts = (
     },
   };
 };
+
+/** A signal that never fires. */
+const NEVER = new AbortController().signal;
+
+/** The options of what nobody waits for. */
+const NO_OPTIONS = { noCache: false, report: undefined, reportMaxAge: false } as const;
+
+/** The parts of a context that only a request with a response of its own has. */
+const WITHOUT_RESPONSE = {
+  usages: [],
+  clientReport: undefined,
+  requestTrace: undefined,
+  traceId: undefined,
+  returnHeader: () => {},
+  setHeader: () => {},
+  onOperation: () => {},
+  onSubscription: undefined,
+  explain: undefined,
+} as const;
 
 /** The request header of a client that only wants to know what its operation would cost. */
 export const EXPLAIN_HEADER = 'x-tributary-explain';

@@ -93,10 +93,8 @@ export const serveSockets = (app: FastifyInstance, upgraded: HttpApp['upgraded']
         const code = { 401: UNAUTHORIZED, 403: FORBIDDEN }[refusal.status] ?? TRY_AGAIN;
         return { code, reason: refusal.message.slice(0, MAX_REASON) };
       }
-      const { identity } = sender;
       return {
-        execute: (operation, closed) =>
-          execute(operation, closed, { message, identity, address: addressOf(request) }, options),
+        execute: (operation, closed) => execute(operation, closed, { message, address: addressOf(request) }, options),
       };
     },
   });
@@ -168,7 +166,6 @@ const withParameters = (
 
 type SocketClient = {
   readonly message: SentMessage;
-  readonly identity: RequestContext['identity'];
   readonly address: string;
 };
 
@@ -181,10 +178,11 @@ const refuse = ({ message, code, details }: Omit<Refusal, 'status'>): SocketResu
 const execute = async (
   parameters: OperationParameters,
   closed: AbortSignal,
-  { message: { headers }, identity, address }: SocketClient,
+  { message, address }: SocketClient,
   options: SocketsOptions,
 ): Promise<SocketResult> => {
   const { apollo, contexts, config } = options;
+  const { headers } = message;
   const arrivedAt = monotonicNow();
   const refused = (refusal: Omit<Refusal, 'status'>): SocketResult => {
     options.onRefused({ code: refusal.code, address });
@@ -193,6 +191,10 @@ const execute = async (
   if (hasInvalidHash(parameters)) {
     return refused({ message: 'extensions.persistedQuery.sha256Hash must be a string.', code: 'BAD_REQUEST' });
   }
+  // Each time: tokens expire, and keys are revoked.
+  const sender = await options.identify(message, AbortSignal.timeout(config.requestTimeoutMs));
+  if ('refusal' in sender) return refused(sender.refusal);
+  const { identity } = sender;
   const admitted = await options.admit(identity, address);
   if (admitted.refusal) return refused(admitted.refusal);
   const unlisted = options.checkSafelist?.(readRequestedOperation(parameters), pick(headers, options.clientHeaders));

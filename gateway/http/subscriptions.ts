@@ -26,6 +26,7 @@ export const createGatewaySubscriptions = ({
 }: GatewaySubscriptionsOptions): Subscriptions<RequestContext> => {
   const subscriptions = createSubscriptions<RequestContext>({
     limits,
+    retain: contexts.ofSubscriber,
     identityOf: ({ identity }) => identity,
     clientIdOf: ({ client }) => client.id,
     // Subgraphs over HTTP receive these headers, and may respond by them.

@@ -43,6 +43,8 @@ export type Subscriptions<Context> = {
 
 export type SubscriptionsOptions<Context> = GroupOptions<Context> & {
   readonly limits: SubscriptionLimits;
+  /** Returns what is kept of a context while its subscription is open. */
+  readonly retain: (context: Context) => Context;
   readonly identityOf: (context: Context) => Identity;
   /** The id of the client that a context's limits count for. */
   readonly clientIdOf: (context: Context) => string;
@@ -70,6 +72,15 @@ const refuse = (message: string, code: string, status: number): ExecutionRespons
   stale: [],
 });
 
+const TOO_LARGE = refuse(
+  'The variables of a subscription must have at most 64,000 characters as JSON.',
+  'OPERATION_LIMIT_EXCEEDED',
+  400,
+);
+
+/** Maximum length of what tells a subscription from others: its variables, mostly. It is kept while the subscription is open. */
+const MAX_KEY_CHARS = 64_000;
+
 /** Node's timers take no longer delay, about 25 days. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
@@ -83,6 +94,7 @@ const leftOf = ({ claims: { exp } }: Identity): number =>
 /** Creates the subscriptions of a process. Those with equal responses form a group. */
 export const createSubscriptions = <Context>({
   limits,
+  retain,
   identityOf,
   clientIdOf,
   audienceOf,
@@ -182,7 +194,7 @@ export const createSubscriptions = <Context>({
   return {
     add: async ({ prepared, context, after, subscriber }) => {
       const clientId = clientIdOf(context);
-      const refused = checkLimits(clientId);
+      const refused = prepared.subscription.key.length > MAX_KEY_CHARS ? TOO_LARGE : checkLimits(clientId);
       if (refused) return refused;
       count(clientId, 1);
       let isOver = false;
@@ -195,7 +207,7 @@ export const createSubscriptions = <Context>({
         return true;
       };
       const member: Member<Context> = {
-        context,
+        context: retain(context),
         send: subscriber.send,
         end: (reason) => {
           if (finish()) subscriber.end(reason);

@@ -1,4 +1,6 @@
+import { createClient as createWsClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { startGateway } from '../../gateway/start.ts';
 import { openEventStream } from '../helpers/event-stream.ts';
 import { readMetrics } from '../helpers/prometheus.ts';
@@ -131,6 +133,65 @@ describe('rights', () => {
     expect(stream.status).toBe(200);
     await stream.ended;
     expect(stream.results().at(-1)).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
+  });
+});
+
+describe('WebSocket', () => {
+  const connect = (url: string, options: object) =>
+    createWsClient({
+      url: `${url.replace('http', 'ws')}/graphql`,
+      webSocketImpl: WebSocket,
+      retryAttempts: 0,
+      ...options,
+    });
+  const run = (client: ReturnType<typeof connect>, query: string): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      const results: unknown[] = [];
+      client.subscribe(
+        { query },
+        { next: (one) => results.push(one), error: reject, complete: () => resolve(results[0]) },
+      );
+    });
+
+  test('credentials may be parameters of the connection, and are checked for each operation', async () => {
+    const { url } = await start({ ...TOKEN_ENV, JWT_CLOCK_TOLERANCE_S: '0' });
+    const QUERY_ADA = '{ customer(id: "101") { firstName } }';
+    const connectionParams = headersOf({ scopes: ['customers:read'], lifetimeS: 4 });
+    const client = connect(url, { connectionParams, lazyCloseTimeout: 60_000 });
+    expect(await run(client, QUERY_ADA)).toMatchObject({ data: { customer: { firstName: 'Ada' } } });
+    await expect
+      .poll(() => run(client, QUERY_ADA).catch((errors) => errors[0]?.extensions.code))
+      .toBe('UNAUTHENTICATED');
+    await client.dispose();
+    const anonymous = connect(url, {});
+    expect(await run(anonymous, QUERY_ADA)).toMatchObject({
+      data: null,
+      errors: [{ extensions: { code: 'UNAUTHORIZED_FIELD_OR_TYPE' } }],
+    });
+    await anonymous.dispose();
+    const refused = connect(url, { connectionParams: { authorization: 'Bearer nonsense' } });
+    await expect(run(refused, QUERY_ADA)).rejects.toMatchObject({ code: 4401 });
+    await refused.dispose();
+  });
+
+  test('limits of clients and the safelist apply', async () => {
+    const { url } = await start({ SAFELIST: 'on' });
+    const client = connect(url, {});
+    await expect(run(client, '{ customer(id: "101") { firstName } }')).rejects.toMatchObject([
+      { extensions: { code: 'QUERY_NOT_IN_SAFELIST' } },
+    ]);
+    await client.dispose();
+  });
+});
+
+test('variables that are kept for long are bounded', async () => {
+  const { url } = await start();
+  const stream = await openEventStream(url, {
+    query: 'subscription ($email: String) { customerChanged(email: $email) { id } }',
+    variables: { email: `ada@customers.example${' '.repeat(70_000)}` },
+  });
+  expect(JSON.parse(await stream.ended)).toMatchObject({
+    errors: [{ extensions: { code: 'OPERATION_LIMIT_EXCEEDED' } }],
   });
 });
 
