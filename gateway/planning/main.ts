@@ -46,7 +46,7 @@ const createGraph = ({ supergraphSdl, introspection }: PlanningGraph): Graph => 
 const run = (graph: Graph, { kind, text, overrideConditions }: PlanningJob): PlanningMessage => {
   const document = parse(text);
   if (kind === 'validate') {
-    graph.schema ??= graph.apiSchema.toGraphQLJSSchema();
+    graph.schema ??= graph.apiSchema.toGraphQLJSSchema({ includeDefer: true });
     const errors = validateDocument(graph.schema, document, { introspection: graph.introspection });
     return {
       kind: 'validated',

@@ -42,7 +42,7 @@ export const composeSupergraph = async (configPath: string): Promise<Composed> =
     const documents = services.map(({ typeDefs }) => typeDefs);
     throw new CompositionError(errors.map((problem) => describe(problem, documents)).join('\n'));
   }
-  const apiSchema = schema.toAPISchema().toGraphQLJSSchema();
+  const apiSchema = schema.toAPISchema().toGraphQLJSSchema({ includeDefer: true });
   return {
     supergraphSdl: `${GENERATED}${supergraphSdl}\n`,
     apiSdl: `${GENERATED}${printSchema(lexicographicSortSchema(apiSchema))}\n`,

@@ -35,7 +35,7 @@ const buildSupergraph = (text: string): LoadedSupergraph => {
     supergraph.subgraphs();
     return {
       sdl,
-      apiSchema: supergraph.apiSchema().toGraphQLJSSchema(),
+      apiSchema: supergraph.apiSchema().toGraphQLJSSchema({ includeDefer: true }),
       schema: supergraph.schema.toGraphQLJSSchema(),
     };
   } catch (error) {
