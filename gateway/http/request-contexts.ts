@@ -16,7 +16,7 @@ export type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> &
 /** What a context takes from the exchange with the client. */
 export type Exchange = Pick<
   RequestContext,
-  'address' | 'requestTrace' | 'traceId' | 'returnHeader' | 'setHeader' | 'onOperation' | 'onSubscription'
+  'address' | 'requestTrace' | 'traceId' | 'returnHeader' | 'setHeader' | 'onOperation' | 'onSubscription' | 'recipient'
 > & {
   readonly headers: FastifyRequest['headers'];
   /** Whether the response may be cached. */
@@ -96,6 +96,7 @@ export const createRequestContexts = (
         fetched,
         onOperation: () => {},
         onSubscription: undefined,
+        recipient: undefined,
         explain: undefined,
       });
       const release = () => {
