@@ -28,6 +28,8 @@ export type HttpApp = {
   readonly status: () => string;
   /** Starts listening and returns the URL. Port 0 selects a free port. */
   readonly listen: (at: Address) => Promise<string>;
+  /** Marks a response that a handler has written on its own as complete: it waits only for its client, for so many bytes. */
+  readonly sending: (response: FastifyReply['raw'], bytes: number) => void;
   /**
    * Reports not being ready, and goes on serving for the shutdown delay. Then stops accepting requests and closes connections
    * without a running request, except those whose response is being read. Running requests may finish within the grace period;
@@ -183,6 +185,7 @@ export const createHttpApp = ({
       additionalServers = await Promise.all(rest.map((other) => listenAlso(app, { port: bound.port, host: other })));
       return `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
     },
+    sending: connections.sending,
     close: async () => {
       isDraining = true;
       // A server that has not started gets no requests.

@@ -8,6 +8,8 @@ export type ResponseBudget = {
   valuesLeft: number;
   /** Throws OPERATION_LIMIT_EXCEEDED if the response has too many values, REQUEST_TIMEOUT after the deadline. */
   readonly checkpoint: () => void;
+  /** Allows the time of a partial response again, for a further part of it. */
+  readonly renew: () => void;
 };
 
 /** Values between two checks of the clock: about one millisecond of work. */
@@ -21,7 +23,8 @@ const PARTIAL_RESPONSE_MS = 1_000;
  * none. `deadlineAt` is in milliseconds of the monotonic clock.
  */
 export const createResponseBudget = (maxValues: number, deadlineAt = Number.POSITIVE_INFINITY): ResponseBudget => {
-  const expiresAt = Math.max(deadlineAt, monotonicNow() + PARTIAL_RESPONSE_MS);
+  const expiry = () => Math.max(deadlineAt, monotonicNow() + PARTIAL_RESPONSE_MS);
+  let expiresAt = expiry();
   let remaining = maxValues;
   const budget: ResponseBudget = {
     valuesLeft: 0,
@@ -38,6 +41,9 @@ export const createResponseBudget = (maxValues: number, deadlineAt = Number.POSI
       const next = Math.min(VALUES_PER_CHECKPOINT, remaining + budget.valuesLeft);
       remaining += budget.valuesLeft - next;
       budget.valuesLeft = next;
+    },
+    renew: () => {
+      expiresAt = expiry();
     },
   };
   return budget;

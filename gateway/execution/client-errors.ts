@@ -8,7 +8,7 @@ import type { SubgraphError } from './subgraph-request.ts';
 type ResponseError = SubgraphError & Pick<FetchError, 'isSecondary'>;
 
 /** Maximum number of errors in one response. A subgraph can return an invalid null for each of a million list items. */
-const MAX_ERRORS = 2_000;
+export const MAX_ERRORS = 2_000;
 
 /** Maximum number of errors that are examined: many can be duplicates. */
 const MAX_READ_ERRORS = 20_000;
@@ -43,12 +43,15 @@ export const createClientErrorMapper = (
     ];
     const omitted = Math.max(0, errors.length - MAX_READ_ERRORS) + Math.max(0, client.length - MAX_ERRORS);
     if (omitted === 0) return client;
-    return [
-      ...client.slice(0, MAX_ERRORS),
-      { message: `${omitted} more errors were omitted.`, extensions: { code: 'ERRORS_OMITTED' } },
-    ];
+    return [...client.slice(0, MAX_ERRORS), omittedErrors(omitted)];
   };
 };
+
+/** Returns the error in place of those that are omitted. */
+export const omittedErrors = (count: number): SubgraphError => ({
+  message: `${count} more errors were omitted.`,
+  extensions: { code: 'ERRORS_OMITTED' },
+});
 
 const withoutRedundant = (reported: readonly MappedError[], data: unknown): MappedError[] => {
   const explained = new Set<string>();

@@ -9,8 +9,11 @@ export type ClientOperation = {
   readonly hash: string;
 };
 
-/** An operation, and the keys of the access rules that a request with it did not satisfy. */
-export type OperationInUse = ClientOperation & { readonly unmet?: ReadonlySet<string> };
+/** An operation, the keys of the access rules that a request with it did not satisfy, and whether its response has parts. */
+export type OperationInUse = ClientOperation & {
+  readonly unmet?: ReadonlySet<string>;
+  readonly isDeferred?: boolean;
+};
 
 /** Caches a function of an operation for as long as its document is in use. */
 export const memoizeByOperation = <Value>(

@@ -23,7 +23,7 @@ export const readEntityKeys = (supergraph: DocumentNode): KeysOf => {
 };
 
 /** Returns the names of subgraphs by the enum values that stand for them. */
-const subgraphNames = ({ definitions }: DocumentNode): ReadonlyMap<string, string> =>
+export const subgraphNames = ({ definitions }: DocumentNode): ReadonlyMap<string, string> =>
   new Map(
     definitions
       .flatMap((one) =>
@@ -35,7 +35,8 @@ const subgraphNames = ({ definitions }: DocumentNode): ReadonlyMap<string, strin
       }),
   );
 
-const graphOf = ({ arguments: args = [] }: ConstDirectiveNode): string => {
+/** Returns the enum value of the subgraph that a join directive names. */
+export const graphOf = ({ arguments: args = [] }: ConstDirectiveNode): string => {
   const graph = args.find(({ name }) => name.value === 'graph')?.value;
   return graph?.kind === Kind.ENUM ? graph.value : '';
 };

@@ -11,6 +11,7 @@ import type { Planner } from '../planning/planner.ts';
 import type { PreparedSubscription } from '../subscriptions/group.ts';
 import { type LoadedSupergraph, loadSupergraph, toSupergraphError } from '../supergraph/load-supergraph.ts';
 import type { ClientOperation, OperationInUse } from './client-operation.ts';
+import type { Recipient } from './delivery.ts';
 import type { Explanation, PlanNode } from './explain.ts';
 import {
   type BeforeMutation,
@@ -40,6 +41,8 @@ export type ExecutionTelemetry<Context> = {
   readonly beforeMutation?: BeforeMutation | undefined;
   /** Receives the operation if it is a subscription. Undefined if the response cannot be a stream. */
   readonly onSubscription?: ((prepared: PreparedSubscription<Context>) => void) | undefined;
+  /** Receives the parts of the response. Undefined if it cannot have several. */
+  readonly recipient?: Recipient | undefined;
   /** Set if the operation is only to be explained. Receives the explanation. */
   readonly explain?: { explanation?: Explanation | undefined } | undefined;
 };
@@ -200,13 +203,14 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry<Context
       onSubscription(prepared);
       return {};
     }
-    const { data, errors, stale, explain, isPersonal, explanation } = await graph.execute(
+    const { data, errors, stale, explain, isPersonal, isDelivered, explanation } = await graph.execute(
       operation,
       variables,
       context,
       {
         deadline: context.options,
         beforeMutation: context.beforeMutation,
+        recipient: context.explain ? undefined : context.recipient,
         isExplained: context.explain !== undefined,
       },
     );
@@ -215,7 +219,8 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry<Context
     for (const note of stale) context.stale.push(note);
     if (context.trace) context.trace.plan = explain?.();
     return {
-      ...(data !== undefined && { data }),
+      // Apollo Server would serialize it again.
+      ...(data !== undefined && { data: isDelivered ? data && {} : data }),
       ...(errors.length > 0 && { errors: toGraphQLErrors(errors) }),
     };
   };

@@ -21,6 +21,9 @@ import type { Planner } from '../planning/planner.ts';
 import { validateDocument } from '../planning/validate.ts';
 import type { LiveSource } from '../subscriptions/live-source.ts';
 import { type ClientOperation, kindOf, memoizeByOperation, nameOf, type OperationInUse } from './client-operation.ts';
+import { hasDefer } from './defer-directives.ts';
+import type { Recipient } from './delivery.ts';
+import { readEntityAccess } from './entity-access.ts';
 import { readEntityKeys } from './entity-keys.ts';
 import { findNullCondition, nullConditionError, outcomeUnknown, toErrorResponse } from './failed-execution.ts';
 import type { LiveOptions } from './live-directive.ts';
@@ -106,6 +109,8 @@ export type BeforeMutation = (
 export type ExecuteOptions = {
   readonly deadline?: RequestDeadline | undefined;
   readonly beforeMutation?: BeforeMutation | undefined;
+  /** Receives the response in parts, if the operation defers any. */
+  readonly recipient?: Recipient | undefined;
   /** Whether the operation is only explained: nothing is fetched. */
   readonly isExplained?: boolean | undefined;
 };
@@ -200,6 +205,8 @@ type CarryOutOptions = {
   readonly onStart?: (() => void) | undefined;
 };
 
+type RunOptions = Pick<CarryOutOptions, 'event'> & Pick<ExecuteOptions, 'recipient'>;
+
 type EstimateFor = (variables: Readonly<Record<string, unknown>>) => Estimate;
 
 const NO_RULES: readonly AccessRule[] = [];
@@ -259,6 +266,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     requirements,
     requiredBy: requirements.requiredBy,
     keysOf: readEntityKeys(supergraph),
+    splitting: { ...requirements, access: readEntityAccess(supergraph) },
     accessRules,
     rejects: authorization?.rejects ?? false,
     decideOverrides: createOverrides(supergraph, requirements.fieldNames, options.overrides),
@@ -279,6 +287,10 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     accessRules ? findAccessRules(apiSchema, accessRules, extractOperation(document, operationName)) : [],
   );
 
+  const defersFor = memoizeByOperation((document, operationName): boolean =>
+    hasDefer(extractOperation(document, operationName)),
+  );
+
   /** Returns the estimate of an operation. Throws a GraphQLError if it exceeds the limits. */
   const estimateWithinLimits = (operation: ClientOperation, { coerced }: RequestVariables): Estimate => {
     const estimate = estimateFor(operation)(coerced);
@@ -291,14 +303,14 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     { values, introspected }: Estimate,
     variables: RequestVariables,
     context: Context,
-    { signal, deadlineAt, event }: RequestDeadline & Pick<CarryOutOptions, 'event'>,
+    { signal, deadlineAt, event, recipient }: RequestDeadline & RunOptions,
     onStart: () => void,
   ): Promise<ExecutionResponse> => {
     const totalValues = values + introspected;
     const createBudget = () => createResponseBudget(options.maxAnswerValues, deadlineAt);
     if (totalValues < LARGE_RESPONSE_VALUES) {
       onStart();
-      return program.execute(variables, context, { createBudget, event });
+      return program.execute(variables, context, { createBudget, event, recipient });
     }
     const release = await runningValues.reserve(totalValues, signal);
     onStart();
@@ -312,7 +324,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
             if (hasLeft()) throw signal?.reason;
           });
     try {
-      return await program.execute(variables, context, { takeTurn, createBudget, event });
+      return await program.execute(variables, context, { takeTurn, createBudget, event, recipient });
     } finally {
       release();
     }
@@ -341,7 +353,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     operation: ClientOperation,
     raw: Readonly<Record<string, unknown>>,
     context: Context,
-    signal: AbortSignal | undefined,
+    { signal, recipient }: Pick<RequestDeadline, 'signal'> & Pick<ExecuteOptions, 'recipient'>,
   ): Promise<SelectedOperation<Context> | ExecutionResponse> => {
     const { variableDefinitions } = operation;
     const { errors, coerced } = coerceVariables(apiSchema, variableDefinitions, raw, { suggestions: introspection });
@@ -353,7 +365,8 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     const rules = authorization ? rulesFor(operation) : NO_RULES;
     const found = rules.length > 0 ? authorization?.findUnmet(rules, nameOf(operation), context) : undefined;
     const unmet = found instanceof Promise ? await raceAbort(found, signal) : found;
-    const pending = programs.programFor(operation, variables, unmet ?? NO_RULES, context);
+    const isDeferred = recipient !== undefined && kindOf(operation) === 'query' && defersFor(operation);
+    const pending = programs.programFor(operation, variables, { unmet: unmet ?? NO_RULES, isDeferred }, context);
     const program = pending instanceof Promise ? await raceAbort(pending, signal) : pending;
     return 'execute' in program ? { operation, program, estimate, variables, rules, unmet } : program;
   };
@@ -367,7 +380,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   const carryOut = async (
     selected: SelectedOperation<Context>,
     context: Context,
-    { deadline = {}, beforeMutation, event, onStart }: ExecuteOptions & CarryOutOptions,
+    { deadline = {}, beforeMutation, recipient, event, onStart }: ExecuteOptions & CarryOutOptions,
   ): Promise<ExecutionResponse> => {
     const { operation, program, estimate, variables } = selected;
     const isMutation = kindOf(operation) === 'mutation';
@@ -381,7 +394,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
       if (beforeMutation) await beforeMutation(operation, variables.coerced);
       // Nothing has started yet, so no part of a mutation has been executed.
       deadline.signal?.throwIfAborted();
-      response = await run(program, estimate, variables, context, { ...deadline, event }, () => {
+      response = await run(program, estimate, variables, context, { ...deadline, event, recipient }, () => {
         hasStarted = true;
         onStart?.();
       });
@@ -409,10 +422,10 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
   return {
     validate,
     execute: async (operation, raw, context, options = {}) => {
-      const { signal } = options.deadline ?? {};
+      const { deadline: { signal } = {}, recipient } = options;
       let hasStarted = false;
       try {
-        const selected = await select(operation, raw, context, signal);
+        const selected = await select(operation, raw, context, { signal, recipient });
         if (!('program' in selected)) return selected;
         if (options.isExplained) {
           const { program, estimate } = selected;
@@ -434,7 +447,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     },
     subscribe: async (operation, raw, context, signal) => {
       try {
-        const selected = await select(operation, raw, context, signal);
+        const selected = await select(operation, raw, context, { signal });
         if (!('program' in selected)) return selected;
         const { program, variables, unmet = NO_RULES } = selected;
         const { subscribe } = program;
@@ -457,7 +470,7 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     },
     subscribeLive: async (operation, raw, context, { live, signal }) => {
       try {
-        const selected = await select(operation, raw, context, signal);
+        const selected = await select(operation, raw, context, { signal });
         if (!('program' in selected)) return selected;
         const { program, variables, unmet = NO_RULES } = selected;
         const source = options.live?.createSource(program.subgraphs);
@@ -484,10 +497,11 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     operations: programs.operations,
     warm: async (operation) => {
       if ((await validate(operation.document)).length > 0) return;
-      await programs.warm(
-        operation,
-        rulesFor(operation).filter(({ key }) => operation.unmet?.has(key)),
-      );
+      const { isDeferred = false } = operation;
+      await programs.warm(operation, {
+        unmet: rulesFor(operation).filter(({ key }) => operation.unmet?.has(key)),
+        isDeferred,
+      });
     },
   };
 };

@@ -108,6 +108,7 @@ const join = (fetches: readonly Fetch[]): Fetch => {
   const operation = operationIn(first.document);
   return {
     ...first,
+    ids: fetches.flatMap(({ ids = [] }) => ids),
     variables: [...new Set(fetches.flatMap((fetch) => fetch.variables))],
     targets,
     document: {

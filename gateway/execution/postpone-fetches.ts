@@ -62,7 +62,8 @@ const addToLater = (fetch: Fetch, steps: readonly Step[]): readonly Step[] | und
 const isConditional = ({ document }: Fetch): boolean => conditionVariables(document).length > 0;
 
 const canCombine = (earlier: Fetch, later: Fetch): boolean => {
-  if (earlier.subgraph !== later.subgraph || isConditional(earlier)) return false;
+  // A deferred part may wait for the earlier one.
+  if (earlier.subgraph !== later.subgraph || isConditional(earlier) || earlier.ids) return false;
   if (fragmentsIn(earlier.document).length > 0 || fragmentsIn(later.document).length > 0) return false;
   const [[one, ...others], [two, ...more]] = [earlier.targets, later.targets];
   if (!one?.entities || !two?.entities || others.length + more.length > 0) return false;

@@ -8,6 +8,8 @@ import {
   visit,
 } from 'graphql';
 import { type ConditionValues, foldConditions } from './conditions.ts';
+import { foldDefers, labelDefers, withoutDefer } from './defer-directives.ts';
+import { type SplitOperation, splitDeferred } from './deferred-parts.ts';
 import { disambiguateAliases } from './disambiguate-aliases.ts';
 import type { FetchError } from './failure.ts';
 import { assignInternalAliases } from './internal-aliases.ts';
@@ -22,6 +24,10 @@ import { type IsAuthorized, markUnauthorized, unauthorizedErrors, withoutRemoved
 export type PreparedOperation = {
   readonly operation: OperationDefinitionNode;
   readonly fragments: Fragments;
+  /** The operation without what is deferred, and the deferred parts. Undefined if its response has one part. */
+  readonly deferred: SplitOperation | undefined;
+  /** Returns the client's label of a deferred part. */
+  readonly deferLabel: (id: string) => string | undefined;
   /** Documents that are planned separately. Together they select the same fields as the operation, except removed ones. */
   readonly parts: readonly DocumentNode[];
   /** Errors for the fields that the request may not read, for a response without data. Empty if it may read all. */
@@ -37,6 +43,8 @@ export type PreparedOperation = {
 export type PrepareOptions = {
   /** The known values of variables in `@skip` and `@include`. */
   readonly conditions?: ConditionValues | undefined;
+  /** Whether the response can have several parts. If set, all conditions must be known, those of `@defer` included. */
+  readonly isDeferred?: boolean | undefined;
   /** Returns whether the request may read a field. By default it may read all. If set, all conditions must be known. */
   readonly isAuthorized?: IsAuthorized | undefined;
 };
@@ -54,6 +62,7 @@ const NOTHING: DocumentNode = { kind: Kind.DOCUMENT, definitions: [] };
  * - Names that every JavaScript object inherits are replaced.
  * - Fields that require one field with different arguments are planned separately.
  * - Selections that are known to be excluded are not planned.
+ * - Fragments with `@defer` are planned with everything else. If several documents are planned, nothing is deferred.
  * - Fields that the request may not read are marked and not planned. If nothing else is selected, there are no parts.
  */
 export const prepareOperation = (
@@ -61,11 +70,18 @@ export const prepareOperation = (
   requirements: Requirements,
   document: DocumentNode,
   operationName: string | undefined,
-  { conditions = {}, isAuthorized }: PrepareOptions = {},
+  { conditions = {}, isDeferred = false, isAuthorized }: PrepareOptions = {},
 ): PreparedOperation => {
   const names = new Map<string, string>();
   const variables = new Map<string, string>();
-  let prepared = foldConditions(extractOperation(document, operationName), conditions);
+  const labels = new Map<string, string | undefined>();
+  const extracted = extractOperation(document, operationName);
+  let prepared = foldConditions(
+    isDeferred && operationIn(extracted).operation === 'query'
+      ? foldDefers(extracted, conditions)
+      : withoutDefer(extracted),
+    conditions,
+  );
   if (isAuthorized) prepared = markUnauthorized(schema, prepared, isAuthorized);
   const readable = (): DocumentNode | undefined =>
     isAuthorized ? withoutRemoved(schema, prepared, requirements.interfaceObjects) : prepared;
@@ -73,13 +89,18 @@ export const prepareOperation = (
   prepared = renameVariables(prepared, variables);
   prepared = disambiguateAliases(prepared, names);
   prepared = assignInternalAliases(prepared, requirements.fieldNames, selected, names);
+  if (isDeferred) prepared = labelDefers(prepared, labels);
   const fragments = fragmentMap(fragmentsIn(prepared));
   const planned = readable();
+  const parts = planned ? split(schema, withoutDefer(planned), selected) : [];
+  const isInParts = labels.size > 0 && parts.length === 1;
   const clientName = (name: string): string => names.get(name) ?? name;
   return {
     operation: operationIn(prepared),
     fragments,
-    parts: planned ? split(schema, planned, selected) : [],
+    deferred: isInParts ? splitDeferred(schema, operationIn(prepared)) : undefined,
+    deferLabel: (id) => labels.get(id),
+    parts,
     unauthorized: isAuthorized ? unauthorizedErrors(schema, prepared, clientName) : [],
     requiredNames: new Set([...selected.values()].flatMap((required) => [...required.keys()])),
     clientName,

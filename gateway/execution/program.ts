@@ -5,6 +5,8 @@ import { createOperationCalls, type OperationCallCosts, type OperationCallOption
 import type { ResponseBudget } from '../cost/response-budget.ts';
 import { createClientErrorMapper } from './client-errors.ts';
 import type { Data } from './data.ts';
+import { createPartsDelivery } from './deliver-parts.ts';
+import type { Recipient } from './delivery.ts';
 import { type Explanation, explainPlan, type PlanNode, queryOf } from './explain.ts';
 import { compileFetch, type SendFetch, variablesFor } from './fetch.ts';
 import { type FetchOptions, withServiceName } from './fetch-target.ts';
@@ -13,9 +15,11 @@ import { mergeParts } from './merge-parts.ts';
 import type { Path } from './objects-at.ts';
 import { postponeFetches } from './postpone-fetches.ts';
 import type { PreparedOperation } from './prepare.ts';
-import { createRunner, type ProgramRun } from './schedule.ts';
+import { announcing, startParts } from './run-parts.ts';
+import { createRunner, type ProgramRun, type Runner } from './schedule.ts';
 import { collectFields, isSelected } from './selections.ts';
-import { createShape, type Shaping } from './shape.ts';
+import { createShapes, type Shaping } from './shape.ts';
+import { type SplitPlanOptions, splitPlan } from './split-plan.ts';
 import { type Fetch, fetchesOf, type Step } from './steps.ts';
 import type {
   SubgraphClient,
@@ -36,6 +40,8 @@ export type ExecutionResponse = {
   readonly stale: readonly StaleNote[];
   /** Whether the response depends on who sends the request. */
   readonly isPersonal?: boolean;
+  /** Whether the response has been delivered in parts. */
+  readonly isDelivered?: boolean;
   /** What the operation would cost, if it was only explained. */
   readonly explanation?: Explanation;
   /** Describes the executed plan. Undefined if the operation has no program. */
@@ -84,6 +90,8 @@ export type ExecutionControls = {
   readonly takeTurn?: (() => Promise<void> | undefined) | undefined;
   /** The event of a subscription for which it is executed. */
   readonly event?: Promise<SubgraphResponse> | undefined;
+  /** Receives the parts of the response, if the program has deferred ones. */
+  readonly recipient?: Recipient | undefined;
   /** Creates the budget of the response just before it is shaped. */
   readonly createBudget: () => ResponseBudget;
 };
@@ -94,6 +102,8 @@ export type CompileOptions<Context> = FetchOptions & {
   readonly prepared: PreparedOperation;
   /** The plan of each part of the operation. */
   readonly steps: readonly Step[];
+  /** How the plan of an operation with deferred parts can be split. */
+  readonly splitting: Omit<SplitPlanOptions, 'schema'>;
   readonly clientOf: (subgraph: string) => SubgraphClient<Context>;
   readonly callCosts: Pick<OperationCallOptions, 'providerOf' | 'measurements' | 'costDirectives' | 'assumedListSize'>;
   /** Called and awaited between the stretches of work. An operation can have hundreds of fetches. */
@@ -104,26 +114,55 @@ export type CompileOptions<Context> = FetchOptions & {
 export const compile = async <Context>(options: CompileOptions<Context>): Promise<Program<Context>> => {
   const { apiSchema, prepared, clientOf, takeTurn } = options;
   const { operation, fragments } = prepared;
-  const steps = options.steps.map((step) => joinFetches(postponeFetches(step)));
-  const fetches = steps.flatMap(fetchesOf);
+  const optimize = (step: Step): Step => joinFetches(postponeFetches(step));
+  const [plan] = options.steps;
+  const inParts =
+    prepared.deferred && plan
+      ? splitPlan({ ...options.splitting, schema: options.supergraphSchema }, plan, prepared.deferred)
+      : undefined;
+  const steps = (inParts ? [inParts.first] : options.steps).map(optimize);
+  const deferred = (inParts?.deferred ?? []).map((one) => ({ ...one, step: optimize(one.step) }));
+  const allSteps = deferred.length > 0 ? [...steps, ...deferred.map(({ step }) => step)] : steps;
+  const fetches = allSteps.flatMap(fetchesOf);
   const sends = new Map<Fetch, SendFetch<Context>>();
   let turn: Promise<void> | undefined;
   for (const fetch of fetches) {
     turn = takeTurn();
     if (turn) await turn;
-    sends.set(fetch, compileFetch(options, fetch, clientOf(fetch.subgraph)));
+    sends.set(fetch, announcing(fetch, compileFetch(options, fetch, clientOf(fetch.subgraph))));
   }
-  const runners = steps.map((step) => createRunner(step, (fetch) => sends.get(fetch) as SendFetch<Context>));
-  const explain = () => explainPlan(steps);
+  const toRunner = (step: Step) => createRunner(step, (fetch) => sends.get(fetch) as SendFetch<Context>);
+  const runners = steps.map(toRunner);
+  const deferredRunners = deferred.map(({ step, ...one }) => ({ ...one, run: toRunner(step) }));
+  const explain = () =>
+    explainPlan(
+      deferred.length === 0
+        ? steps
+        : [
+            {
+              kind: 'sequence',
+              steps: [...steps, { kind: 'parallel', steps: deferred.map(({ step }) => step), shared: [] }],
+            },
+          ],
+    );
   turn = takeTurn();
   if (turn) await turn;
-  const shape = createShape(apiSchema, operation, fragments, prepared.clientName);
+  const shapes = createShapes(apiSchema, fragments, prepared.clientName);
+  const rootType = apiSchema.getRootType(operation.operation)?.name ?? '';
+  const shape = shapes.ofObject(rootType, (inParts && prepared.deferred ? prepared.deferred : operation).selectionSet);
   const introspect = createIntrospection(options);
   const renameVariables = createVariableRenamer(prepared);
   const toClientPath = createClientPathMapper(prepared, fetches);
   const toClientErrors = createClientErrorMapper(prepared, toClientPath);
+  const toClientNotes = (notes: readonly StaleNote[]): readonly StaleNote[] =>
+    notes.length > 0 ? notes.map((note) => ({ ...note, path: toClientPath(note.path) })) : notes;
+  const deliverParts =
+    inParts &&
+    prepared.deferred &&
+    createPartsDelivery({ schema: apiSchema, shapes, prepared, deferred: prepared.deferred, shape, toClientErrors });
 
-  const execute: Program<Context>['execute'] = async (requestVariables, context, { takeTurn, createBudget, event }) => {
+  const execute: Program<Context>['execute'] = async (requestVariables, context, controls) => {
+    const { takeTurn, createBudget, event, recipient } = controls;
     let turn: Promise<void> | undefined;
     const rawVariables = renameVariables(requestVariables.raw);
     const variables = renameVariables(requestVariables.coerced);
@@ -131,7 +170,7 @@ export const compile = async <Context>(options: CompileOptions<Context>): Promis
     // Wait before creating objects: V8 would promote waiting objects to the old generation, with all they refer to later.
     turn = takeTurn?.();
     if (turn) await turn;
-    const runs = runners.map((): ProgramRun<Context> => {
+    const createRun = (): ProgramRun<Context> => {
       return {
         context,
         rawVariables,
@@ -144,7 +183,31 @@ export const compile = async <Context>(options: CompileOptions<Context>): Promis
         event,
         takeTurn,
       };
-    });
+    };
+    const createShaping = (hasFailures: boolean): Shaping =>
+      Object.assign(createBudget(), { variables, hasFailures, errors: [], introspect: introspect(rawVariables) });
+    if (deliverParts && recipient) {
+      const {
+        first,
+        firstDone,
+        deferred: late,
+      } = startParts(createRun(), runners[0] as Runner<Context>, deferredRunners);
+      const response = await deliverParts({
+        data: first.data,
+        first: firstDone,
+        errors: first.errors,
+        hasFailures: () => first.hasFailures,
+        // What several parts need is told with one of them.
+        errorsOf: ({ id }) => late.filter(({ parts: [part] }) => part === id).flatMap(({ run }) => run.errors),
+        fetched: ({ id }) => Promise.all(late.filter(({ parts }) => parts.includes(id)).map(({ done }) => done)),
+        createShaping: () => createShaping(first.hasFailures),
+        takeTurn,
+        recipient,
+      });
+      const stale = [first, ...late.map(({ run }) => run)].flatMap((run) => run.stale);
+      return { ...response, stale: toClientNotes(stale), explain, isDelivered: true };
+    }
+    const runs = runners.map(createRun);
     const [first] = runs as [ProgramRun<Context>];
     if (runners.length === 1) await runners[0]?.(first);
     else {
@@ -154,12 +217,7 @@ export const compile = async <Context>(options: CompileOptions<Context>): Promis
     }
     turn = takeTurn?.();
     if (turn) await turn;
-    const shaping: Shaping = Object.assign(createBudget(), {
-      variables,
-      hasFailures: runs.some(({ hasFailures }) => hasFailures),
-      errors: [],
-      introspect: introspect(rawVariables),
-    });
+    const shaping = createShaping(runs.some(({ hasFailures }) => hasFailures));
     const data = shape(first.data, shaping);
     // The caller serializes the response next, which takes about as long as shaping it.
     turn = takeTurn?.();
@@ -169,7 +227,7 @@ export const compile = async <Context>(options: CompileOptions<Context>): Promis
     return {
       data,
       errors: errors.length > 0 ? toClientErrors(errors, data) : errors,
-      stale: stale.length > 0 ? stale.map((note) => ({ ...note, path: toClientPath(note.path) })) : stale,
+      stale: toClientNotes(stale),
       explain,
     };
   };
@@ -182,7 +240,7 @@ export const compile = async <Context>(options: CompileOptions<Context>): Promis
     apiSchema,
     operation,
     fragments,
-    steps,
+    steps: allSteps,
   });
   const source = fetches.find(({ kind }) => kind === 'subscription');
   const open = source && clientOf(source.subgraph).prepareSubscription?.({ ...source, query: queryOf(source) });

@@ -6,6 +6,7 @@ import type { AccessRule, AccessRules } from '../auth/access-rules.ts';
 import type { Planner } from '../planning/planner.ts';
 import type { ClientOperation, OperationInUse } from './client-operation.ts';
 import { type ConditionValues, conditionVariables, needsConditionValues } from './conditions.ts';
+import { deferVariables } from './defer-directives.ts';
 import type { OverrideConditions } from './overrides.ts';
 import { extractOperation, prepareOperation } from './prepare.ts';
 import {
@@ -43,17 +44,25 @@ export type ProgramsOptions<Context> = Omit<CompileOptions<Context>, 'prepared' 
 /** What an operation has been compiled to: its program, or the response to a request that may not read anything of it. */
 export type Selected<Context> = Program<Context> | ExecutionResponse;
 
+/** What the program of an operation depends on, in a request. */
+export type ProgramRequest = {
+  /** The operation's access rules that the request does not satisfy, in the order of the operation. */
+  readonly unmet: readonly AccessRule[];
+  /** Whether the response can have several parts, and the operation has `@defer`. */
+  readonly isDeferred: boolean;
+};
+
 /** The programs of the operations in use. */
 export type Programs<Context> = {
   /** Returns an operation's program, or a promise of it if it must be planned and compiled first. */
   readonly programFor: (
     operation: ClientOperation,
     variables: RequestVariables,
-    unmet: readonly AccessRule[],
+    request: ProgramRequest,
     context: Context,
   ) => Selected<Context> | Promise<Selected<Context>>;
   /** Compiles the program of an operation, for requests to come. */
-  readonly warm: (operation: ClientOperation, unmet: readonly AccessRule[]) => Promise<void>;
+  readonly warm: (operation: ClientOperation, request: ProgramRequest) => Promise<void>;
   /** Operations with a cached program, most recently used first. */
   readonly operations: () => OperationInUse[];
   /** Returns the number and size of the cached programs. */
@@ -73,11 +82,9 @@ type CachedProgram<Context> = {
 };
 
 /** What the program of an operation depends on, besides the operation. */
-type Variant = {
+type Variant = ProgramRequest & {
   readonly overrides: OverrideConditions;
-  /** The operation's access rules that the request does not satisfy, in the order of the operation. */
-  readonly unmet: readonly AccessRule[];
-  /** The known values of variables in `@skip` and `@include`. */
+  /** The known values of variables in `@skip` and `@include`, and in `@defer` if there are parts. */
   readonly conditions?: ConditionValues | undefined;
 };
 
@@ -99,14 +106,15 @@ export const createPrograms = <Context>(options: ProgramsOptions<Context>): Prog
 
   const compileProgram = async (
     operation: ClientOperation,
-    { overrides, unmet, conditions }: Variant,
+    { overrides, unmet, isDeferred, conditions }: Variant,
   ): Promise<CachedProgram<Context>> => {
     const { document, operationName } = operation;
     const textBytes = BYTES_PER_ENTRY + (document.loc?.source.body.length ?? 0) * BYTES_PER_TEXT_CHARACTER;
-    const inUse = { ...operation, unmet: new Set(unmet.map(({ key }) => key)) };
-    if (unmet.length > 0 && !conditions) {
-      // Only a selected field can be unauthorized.
-      const variables = conditionVariables(extractOperation(document, operationName));
+    const inUse = { ...operation, unmet: new Set(unmet.map(({ key }) => key)), isDeferred };
+    if ((unmet.length > 0 || isDeferred) && !conditions) {
+      // Only a selected field can be unauthorized, and a part has only what is selected.
+      const extracted = extractOperation(document, operationName);
+      const variables = [...conditionVariables(extracted), ...(isDeferred ? deferVariables(extracted) : [])];
       if (variables.length > 0) return { operation: inUse, bytes: textBytes, program: variables };
     }
     let turn = turns.take();
@@ -115,6 +123,7 @@ export const createPrograms = <Context>(options: ProgramsOptions<Context>): Prog
       accessRules?.ofField(typename, field).every((rule) => !unmet.includes(rule)) ?? true;
     const prepared = prepareOperation(apiSchema, requirements, document, operationName, {
       conditions,
+      isDeferred,
       ...(unmet.length > 0 && { isAuthorized }),
     });
     const { unauthorized } = prepared;
@@ -139,7 +148,12 @@ export const createPrograms = <Context>(options: ProgramsOptions<Context>): Prog
     turn = turns.take();
     if (turn) await turn;
 
-    const program = await compile({ ...options, prepared, steps, takeTurn: () => turns.take() });
+    const program = await compile({
+      ...options,
+      prepared,
+      steps,
+      takeTurn: () => turns.take(),
+    });
     return { operation: inUse, bytes, program };
   };
 
@@ -164,27 +178,25 @@ export const createPrograms = <Context>(options: ProgramsOptions<Context>): Prog
 
   const keyOf = ({ operationName = '', hash }: ClientOperation): string => `${operationName} ${hash}`;
 
-  const variantKey = (operation: ClientOperation, { overrides, unmet }: Variant): string =>
-    `${keyOf(operation)} ${overrides.key}${unmet.map((rule) => ` ${rule.key}`).join('')}`;
+  const variantKey = (operation: ClientOperation, { overrides, unmet, isDeferred }: Variant): string =>
+    `${keyOf(operation)} ${isDeferred ? '@defer ' : ''}${overrides.key}${unmet.map((rule) => ` ${rule.key}`).join('')}`;
 
   const programFor = (
     operation: ClientOperation,
     { coerced }: RequestVariables,
-    unmet: readonly AccessRule[],
+    request: ProgramRequest,
     context: Context,
   ): Selected<Context> | Promise<Selected<Context>> => {
-    const overrides = decideOverrides(operation.document);
-    const key = variantKey(operation, { overrides, unmet });
+    const variant = { ...request, overrides: decideOverrides(operation.document) };
+    const key = variantKey(operation, variant);
     const cached = programs.get(key)?.program;
     if (cached && !isNames(cached)) return cached;
     const compileFor = async (): Promise<Selected<Context>> => {
-      const { program } = await programs.getOrCompile(key, () =>
-        compileFirst(operation, { overrides, unmet }, context),
-      );
+      const { program } = await programs.getOrCompile(key, () => compileFirst(operation, variant, context));
       if (!isNames(program)) return program;
       const conditions = Object.fromEntries(program.map((name) => [name, coerced[name]]));
       const specialized = await programs.getOrCompile(`${key} ${JSON.stringify(conditions)}`, () =>
-        compileFirst(operation, { overrides, unmet, conditions }, context),
+        compileFirst(operation, { ...variant, conditions }, context),
       );
       return specialized.program as Selected<Context>;
     };
@@ -193,14 +205,14 @@ export const createPrograms = <Context>(options: ProgramsOptions<Context>): Prog
 
   return {
     programFor,
-    warm: async (operation, unmet) => {
-      const variant = { overrides: decideOverrides(operation.document), unmet };
+    warm: async (operation, request) => {
+      const variant = { ...request, overrides: decideOverrides(operation.document) };
       await programs.getOrCompile(variantKey(operation, variant), () => compileProgram(operation, variant));
     },
     operations: () => [
       ...new Map(
         [...programs.entries()].map(({ operation }) => [
-          [keyOf(operation), ...(operation.unmet ?? [])].join(' '),
+          [keyOf(operation), operation.isDeferred, ...(operation.unmet ?? [])].join(' '),
           operation,
         ]),
       ).values(),

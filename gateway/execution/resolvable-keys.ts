@@ -18,7 +18,8 @@ export const putResolvableKeysFirst = (supergraph: DocumentNode): DocumentNode =
   }),
 });
 
-const isUnresolvable = ({ name, arguments: args }: ConstDirectiveNode): boolean =>
+/** Returns whether a subgraph declares a key by which it does not resolve entities. */
+export const isUnresolvable = ({ name, arguments: args }: ConstDirectiveNode): boolean =>
   name.value === 'join__type' &&
   args?.some(({ name: { value }, value: is }) => value === 'resolvable' && is.kind === Kind.BOOLEAN && !is.value) ===
     true;

@@ -1,4 +1,5 @@
 import {
+  type FieldNode,
   type GraphQLLeafType,
   type GraphQLNamedType,
   type GraphQLOutputType,
@@ -10,7 +11,8 @@ import {
   isListType,
   isNonNullType,
   isObjectType,
-  type OperationDefinitionNode,
+  Kind,
+  type SelectionSetNode,
 } from 'graphql';
 import type { ResponseBudget } from '../cost/response-budget.ts';
 import { type Code, createCode, property, read } from './code.ts';
@@ -41,22 +43,27 @@ export type Shaping = {
   readonly introspect: (name: string) => unknown;
 } & ResponseBudget;
 
-/** Shapes fetched data into response data. Returns null if a null propagated to the root. */
+/** Shapes a fetched object into response data. Returns null if a null propagated to it. */
 export type Shape = (data: Data, shaping: Shaping) => Data | null;
+
+/** Compiles shapes, which share the functions for equal selections. */
+export type Shapes = {
+  /** Compiles the shape of objects of a type, of which `selectionSet` is selected. */
+  readonly ofObject: (typename: string, selectionSet: SelectionSetNode) => Shape;
+};
 
 /** Completes a value. Returns undefined if it is null where the schema forbids it, after reporting an error. */
 type Complete = (value: unknown, shaping: Shaping) => unknown;
 
 /**
- * Compiles the shaping of an operation's response: fields in the order of the specification, only those that apply to each
- * object's type, and nulls propagated to the next nullable field. `clientName` maps a field's internal name to its response name.
+ * Creates the compiler of shapes. They have the fields in the order of the specification, only those that apply to each object's
+ * type, and nulls propagated to the next nullable field. `clientName` maps a field's internal name to its response name.
  */
-export const createShape = (
+export const createShapes = (
   schema: GraphQLSchema,
-  operation: OperationDefinitionNode,
   fragments: Fragments,
   clientName: (name: string) => string,
-): Shape => {
+): Shapes => {
   const objects = new Map<string, Complete>();
   const ids = new Map<unknown, number>();
   const idOf = (value: unknown): number => {
@@ -236,11 +243,16 @@ export const createShape = (
     };
   };
 
-  const root = schema.getRootType(operation.operation);
-  if (!root) throw new Error(`The schema has no ${operation.operation} type.`);
-  const from = [{ selectionSet: operation.selectionSet, conditions: [] }];
-  const complete = objectOf(root.name, collectFields(schema, root.name, from, fragments));
-  return (data, shaping) => (complete(data, shaping) ?? null) as Data | null;
+  return {
+    ofObject: (typename, selectionSet) => {
+      const type = schema.getType(typename);
+      if (!isCompositeType(type)) throw new Error(`The schema has no object type ${typename}.`);
+      // In place of a field that returns the object.
+      const node: FieldNode = { kind: Kind.FIELD, name: { kind: Kind.NAME, value: typename }, selectionSet };
+      const complete = writeComposite(type, [{ node, conditions: [] }], typename);
+      return (data, shaping) => (complete(data, shaping) ?? null) as Data | null;
+    },
+  };
 };
 
 const isStringLike = ({ name }: GraphQLLeafType): boolean => name === 'String' || name === 'ID';

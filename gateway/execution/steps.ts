@@ -31,6 +31,17 @@ export type Fetch = {
   /** The operation's variables that it uses, except those for representations. */
   readonly variables: readonly string[];
   readonly targets: readonly FetchTarget[];
+  /** Names by which deferred steps wait for it. */
+  readonly ids?: readonly string[] | undefined;
+};
+
+/** Steps that only deferred parts of an operation need. */
+export type DeferredStep = {
+  /** The ids of these parts. */
+  readonly parts: readonly string[];
+  /** The ids of the fetches that it waits for. */
+  readonly depends: readonly string[];
+  readonly step: Step;
 };
 
 /** A set of fields that one request selects: on the root type, or on entities. */

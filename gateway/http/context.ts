@@ -12,6 +12,7 @@ import type { Usage } from '../cost/counters/counter.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
 import type { Plan } from '../cost/plans.ts';
 import type { ExceededBudget } from '../cost/spending-guard.ts';
+import type { Recipient } from '../execution/delivery.ts';
 import type { Explanation } from '../execution/explain.ts';
 import type { BeforeMutation } from '../execution/graph.ts';
 import type { PreparedSubscription } from '../subscriptions/group.ts';
@@ -68,6 +69,8 @@ export type RequestContext = {
   readonly onOperation: () => void;
   /** Receives the operation if it is a subscription. Undefined if the response cannot be a stream. */
   readonly onSubscription: ((prepared: PreparedSubscription<RequestContext>) => void) | undefined;
+  /** Receives the parts of the response. Undefined if it cannot have several. */
+  readonly recipient: Recipient | undefined;
   /** Set if the operation is only to be explained. Receives the explanation. */
   readonly explain: { explanation?: Explanation | undefined } | undefined;
   /**
@@ -102,6 +105,7 @@ export const createRequestContext = (
     | 'fetched'
     | 'onOperation'
     | 'onSubscription'
+    | 'recipient'
     | 'explain'
   > & { readonly collectsReads?: boolean },
 ): RequestContext => {

@@ -16,7 +16,7 @@ export type Arrival = Pick<OperationOptions, 'signal' | 'deadlineAt'> &
 /** What a context takes from the exchange with the client. */
 export type Exchange = Pick<
   RequestContext,
-  'address' | 'requestTrace' | 'traceId' | 'returnHeader' | 'setHeader' | 'onOperation' | 'onSubscription'
+  'address' | 'requestTrace' | 'traceId' | 'returnHeader' | 'setHeader' | 'onOperation' | 'onSubscription' | 'recipient'
 > & {
   readonly headers: FastifyRequest['headers'];
   /** Whether the response may be cached. */
@@ -132,6 +132,7 @@ const WITHOUT_RESPONSE = {
   setHeader: () => {},
   onOperation: () => {},
   onSubscription: undefined,
+  recipient: undefined,
   explain: undefined,
 } as const;
 

@@ -34,6 +34,7 @@ import { streamTypeFor } from '../subscriptions/stream.ts';
 import { type ApolloOptions, createApollo } from './apollo.ts';
 import { openClientLimits, unlimited } from './client-limits.ts';
 import type { RequestContext } from './context.ts';
+import { createIncrementalHandler, incrementalTypeFor } from './incremental.ts';
 import { toReachableUrl } from './reachable-url.ts';
 import { type Arrival, createRequestContexts, EXPLAIN_HEADER, pick } from './request-contexts.ts';
 import { createSafelistGuard, hasInvalidHash, readRequestedOperation, readSafelist } from './safelist.ts';
@@ -141,7 +142,7 @@ const openGatewayServer = async (
   const details = () => ({ ...health(), ...audit?.health(), ...readiness() });
   // Before the grace period, which they would wait out.
   let endSubscriptions = (): void => {};
-  const { app, upgraded, status, listen, close } = createHttpApp({
+  const { app, upgraded, status, listen, sending, close } = createHttpApp({
     log,
     shutdownDelayMs: config.shutdownDelayMs,
     shutdownGraceMs: config.shutdownGraceMs,
@@ -233,6 +234,7 @@ const openGatewayServer = async (
     request: FastifyRequest,
     reply: FastifyReply,
     onSubscription?: RequestContext['onSubscription'],
+    recipient?: RequestContext['recipient'],
   ): RequestContext =>
     contexts.ofRequest(arrivalOf(request), {
       headers: request.headers,
@@ -244,6 +246,7 @@ const openGatewayServer = async (
       setHeader: (name, value) => void reply.header(name, value),
       onOperation: () => void announced.add(request),
       onSubscription,
+      recipient,
       onClose: (callback) => onResponseClose(reply.raw, callback),
     });
   const respond = fastifyApolloHandler<RequestContext>(apollo, {
@@ -271,6 +274,13 @@ const openGatewayServer = async (
     sockets.close();
   };
   const stream = createStreamHandler({ apollo, subscriptions, contextOf, toClientErrors, config });
+  const respondInParts = createIncrementalHandler({
+    apollo,
+    contextOf: (request, reply, { recipient }) => contextOf(request, reply, undefined, recipient),
+    toClientErrors,
+    sending,
+    config,
+  });
   app.route({
     url: '/graphql',
     method: ['GET', 'POST'],
@@ -285,8 +295,9 @@ const openGatewayServer = async (
       if (isGet && authenticator) for (const name of CREDENTIAL_HEADERS) appendHeader(reply, 'vary', name);
       // A browser's cache, too, must distinguish responses by whatever a subgraph or a provider is told of the client.
       if (isGet) for (const name of varyHeaders) appendHeader(reply, 'vary', name);
-      const streamType = streamTypeFor(request.headers.accept);
-      if (!streamType && refuseUnacceptable(request, reply, { html: config.explorer })) return reply;
+      const { accept } = request.headers;
+      const isStream = streamTypeFor(accept) !== undefined || incrementalTypeFor(accept) !== undefined;
+      if (!isStream && refuseUnacceptable(request, reply, { html: config.explorer })) return reply;
       if (request.headers[EXPLAIN_HEADER] !== undefined && !config.reportAllowed) {
         return sendError(reply, 403, 'Operations are not explained here. Set CALL_REPORT=on.', 'FORBIDDEN');
       }
@@ -321,7 +332,9 @@ const openGatewayServer = async (
       ...(config.explorer ? [addLandingPageHeaders] : []),
     ],
     handler: withAdmission(admission, arrivalOf, function (request, reply) {
-      return streamTypeFor(request.headers.accept) ? stream(request, reply) : respond.call(this, request, reply);
+      const { accept } = request.headers;
+      if (streamTypeFor(accept)) return stream(request, reply);
+      return incrementalTypeFor(accept) ? respondInParts(request, reply) : respond.call(this, request, reply);
     }),
   });
   let listenUrl = '';

@@ -235,6 +235,7 @@ const execute = async (
         onSubscription: (subscription) => {
           prepared = subscription;
         },
+        recipient: undefined,
         onClose: (callback) => void onEnd.push(callback),
       },
     );

@@ -29,6 +29,7 @@ const readNode = (node: PlanNode | undefined, path: readonly string[]): Step => 
     case 'Fetch':
       return { kind: 'fetch', fetch: readFetch(node, path) };
     case 'Defer':
+      // Operations are planned without it.
       throw new UnsupportedPlan('@defer');
   }
 };

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { operationFromDocument, type Schema, Supergraph } from '@apollo/federation-internals';
 import { QueryPlanner, type QueryPlannerConfig } from '@apollo/query-planner';
 import { type GraphQLSchema, parse } from 'graphql';
-import { withLiveDirective } from '../execution/live-directive.ts';
+import { toPublicSchema } from '../supergraph/public-schema.ts';
 import type { PlanningGraph, PlanningJob, PlanningMessage, PlanningRequest, PlanningThreadData } from './messages.ts';
 import { validateDocument } from './validate.ts';
 
@@ -47,7 +47,7 @@ const createGraph = ({ supergraphSdl, introspection }: PlanningGraph): Graph => 
 const run = (graph: Graph, { kind, text, overrideConditions }: PlanningJob): PlanningMessage => {
   const document = parse(text);
   if (kind === 'validate') {
-    graph.schema ??= withLiveDirective(graph.apiSchema.toGraphQLJSSchema());
+    graph.schema ??= toPublicSchema(graph.apiSchema);
     const errors = validateDocument(graph.schema, document, { introspection: graph.introspection });
     return {
       kind: 'validated',

@@ -6,6 +6,7 @@ import {
   specifiedRules,
   validate,
 } from 'graphql';
+import { deferRules } from './defer-rules.ts';
 import { operationTooComplex } from './planning-errors.ts';
 
 /** Maximum number of errors reported for one document. */
@@ -20,7 +21,7 @@ export const validateDocument = (
   document: DocumentNode,
   { introspection }: { introspection: boolean },
 ): readonly GraphQLError[] => {
-  const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
+  const rules = [...specifiedRules, ...deferRules, ...(introspection ? [] : [NoSchemaIntrospectionCustomRule])];
   const errors = validate(schema, document, rules, { maxErrors: MAX_ERRORS, hideSuggestions: !introspection });
   return errors.map((error) =>
     error.message === ABORTED ? operationTooComplex('Too many of its fields share a name.') : error,

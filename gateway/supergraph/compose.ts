@@ -4,8 +4,8 @@ import { composeServices } from '@apollo/composition';
 import { type DocumentNode, GraphQLError, Kind, lexicographicSortSchema, parse, printSchema, Source } from 'graphql';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { withLiveDirective } from '../execution/live-directive.ts';
 import { API_SCHEMA_FILE, SUPERGRAPH_FILE } from './files.ts';
+import { toPublicSchema } from './public-schema.ts';
 
 const SupergraphConfig = z.object({
   federation_version: z.string(),
@@ -43,7 +43,7 @@ export const composeSupergraph = async (configPath: string): Promise<Composed> =
     const documents = services.map(({ typeDefs }) => typeDefs);
     throw new CompositionError(errors.map((problem) => describe(problem, documents)).join('\n'));
   }
-  const apiSchema = withLiveDirective(schema.toAPISchema().toGraphQLJSSchema());
+  const apiSchema = toPublicSchema(schema.toAPISchema());
   return {
     supergraphSdl: `${GENERATED}${supergraphSdl}\n`,
     apiSdl: `${GENERATED}${printSchema(lexicographicSortSchema(apiSchema))}\n`,

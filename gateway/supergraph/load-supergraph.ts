@@ -1,7 +1,7 @@
 import { errorCauses, Supergraph } from '@apollo/federation-internals';
 import type { GraphQLSchema } from 'graphql';
-import { withLiveDirective } from '../execution/live-directive.ts';
 import { toPlannable } from '../execution/plannable.ts';
+import { toPublicSchema } from './public-schema.ts';
 
 /** A supergraph that can be served. */
 export type LoadedSupergraph = {
@@ -36,7 +36,7 @@ const buildSupergraph = (text: string): LoadedSupergraph => {
     supergraph.subgraphs();
     return {
       sdl,
-      apiSchema: withLiveDirective(supergraph.apiSchema().toGraphQLJSSchema()),
+      apiSchema: toPublicSchema(supergraph.apiSchema()),
       schema: supergraph.schema.toGraphQLJSSchema(),
     };
   } catch (error) {
