@@ -3,8 +3,10 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { createClient } from 'graphql-ws';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { secretsOf, variablesOf } from '../../connectors/settings.ts';
@@ -18,6 +20,7 @@ import { environmentOf, services } from '../helpers/compose.ts';
 import { freePort, ROOT, type Spawned, startProcess } from '../helpers/processes.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
+import { postHubSpot, WEBHOOKS } from '../helpers/webhooks.ts';
 
 /* The files and commands in docs/production.md and docs/troubleshooting.md. */
 
@@ -64,7 +67,9 @@ describe.skipIf(!hasTool('nginx and openssl'))('behind the guide’s proxy', () 
     folder = mkdtempSync(join(tmpdir(), 'nginx-'));
     // nginx's workers run as another user.
     chmodSync(folder, 0o755);
-    stack = await startStack({ env: { NODE_ENV: 'production', AUTH: 'none', ALLOWED_HOSTS: 'graph.example' } });
+    stack = await startStack({
+      env: { ...WEBHOOKS, NODE_ENV: 'production', AUTH: 'none', ALLOWED_HOSTS: 'graph.example' },
+    });
     makeCertificate('graph.example');
     makeCertificate('client');
   });
@@ -149,6 +154,61 @@ describe.skipIf(!hasTool('nginx and openssl'))('behind the guide’s proxy', () 
     expect(headers['content-encoding']).toBe('gzip');
     for (const path of ['/', '/health/ready', '/graphiql', '/desk']) expect((await send(port, path)).status).toBe(404);
     expect((await send(port, '/graphql', { body, host: 'other.example' })).status).toBe(421);
+    await stop();
+  });
+
+  test('subscriptions pass as events and over WebSocket', async () => {
+    const { port, stop } = await startProxy(site);
+    const query = 'subscription { customerChanged { id } }';
+    const dispatcher = new Agent({
+      connect: { ca: read('graph.example.pem'), servername: 'graph.example', checkServerIdentity: () => undefined },
+    });
+    const controller = new AbortController();
+    const { statusCode, headers, body } = await request(`https://127.0.0.1:${port}/graphql`, {
+      dispatcher,
+      method: 'POST',
+      headers: { host: 'graph.example', accept: 'text/event-stream', 'content-type': 'application/json' },
+      body: JSON.stringify({ query }),
+      signal: controller.signal,
+    });
+    expect([statusCode, headers['content-type']]).toEqual([200, 'text/event-stream; charset=utf-8']);
+    const opened = Promise.withResolvers<void>();
+    let text = '';
+    body.on('data', (chunk) => {
+      text += chunk;
+      opened.resolve();
+    });
+    body.on('error', () => {});
+    await opened.promise;
+    const results: unknown[] = [];
+    const client = createClient({
+      url: `wss://127.0.0.1:${port}/graphql`,
+      retryAttempts: 0,
+      webSocketImpl: class extends WebSocket {
+        constructor(url: string, protocols: string) {
+          super(url, protocols, { rejectUnauthorized: false, headers: { host: 'graph.example' } });
+        }
+      },
+    });
+    client.subscribe({ query }, { next: (one) => results.push(one), error: () => {}, complete: () => {} });
+    let number = 0;
+    await expect
+      .poll(async () => {
+        number += 1;
+        await postHubSpot(stack.url, [
+          {
+            eventId: number,
+            subscriptionType: 'contact.creation',
+            objectId: 101,
+            occurredAt: 1_796_000_000_000 + number,
+          },
+        ]);
+        return [results.length > 0, text.includes('"id":"101"')];
+      })
+      .toEqual([true, true]);
+    controller.abort();
+    await client.dispose();
+    await dispatcher.destroy();
     await stop();
   });
 
