@@ -12,6 +12,7 @@ import { alerts, metricsIn, recordings, rules } from '../helpers/rules.ts';
 import { sandboxEnvironment } from '../helpers/sandboxes.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
+import { postHubSpot, postStripe, stripeEvent, WEBHOOKS } from '../helpers/webhooks.ts';
 
 /*
  * Prometheus with the project's rules beside a gateway: under load without faults, then with a fault of each kind at once. Alerts
@@ -82,6 +83,7 @@ describe.skipIf(!hasTool('prometheus and promtool') || !hasTool('redis-server'))
       stack = await startStack({
         env: {
           ...env,
+          ...WEBHOOKS,
           ADMIN_PORT: String(adminPorts.gateway),
           CACHE_MAX_MIB: '16',
           REQUEST_TIMEOUT_MS: '8000',
@@ -155,6 +157,18 @@ describe.skipIf(!hasTool('prometheus and promtool') || !hasTool('redis-server'))
         2_000,
       ),
       ask(SEARCH, (index) => ({ text: `web ${index}` }), 4_000),
+      {
+        pauseMs: 1_000,
+        send: (index) =>
+          postHubSpot(stack.url, [
+            {
+              eventId: index,
+              subscriptionType: 'deal.creation',
+              objectId: index,
+              occurredAt: 1_796_000_000_000 + index,
+            },
+          ]),
+      },
       { pauseMs: 500, send: () => stack.ask('{ __typename }', {}, { headers: { authorization: 'Bearer unknown' } }) },
     ];
 
@@ -212,9 +226,14 @@ describe.skipIf(!hasTool('prometheus and promtool') || !hasTool('redis-server'))
             (index) => ({ email: pick(emails, index) }),
             2_000,
           ),
+          {
+            pauseMs: 500,
+            send: (index) => postStripe(stack.url, stripeEvent(`evt_${index}`), 'whsec_of_somebody_else'),
+          },
         ]),
       );
       await waitForAlerts([
+        { alertname: 'TributaryWebhookRefused', provider: 'stripe' },
         { alertname: 'TributaryProviderFailing', subgraph: 'payments', severity: 'critical' },
         { alertname: 'TributaryBreakerOpen', subgraph: 'payments', provider_operation: 'GET /v1/payment_intents/{id}' },
         { alertname: 'TributaryStaleAnswersTooOld', subgraph: 'payments' },
