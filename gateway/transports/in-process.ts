@@ -15,6 +15,8 @@ export type ProviderEvents = {
   readonly select: (selection: Omit<FeedSelection, 'provider'>) => AsyncIterable<FeedEvent>;
   /** Returns the place after the last event. */
   readonly place: () => string;
+  /** Polls the provider for changes of these keys. Undefined if it is not polled. */
+  readonly watch?: ((keys: readonly string[] | 'all') => void) | undefined;
 };
 
 export type LocalTransportOptions = {
@@ -72,6 +74,7 @@ export const createLocalTransport = (subgraph: Subgraph, { log, eventsOf }: Loca
               createEvents({
                 customerEmail: context.identity.customerEmail,
                 select: (topic) => own.select({ topic, after: place, signal }),
+                watch: own.watch,
                 createContext: () =>
                   subgraph.createContext(createContext().call, { ...context.identity, customerEmail: undefined }),
               }),

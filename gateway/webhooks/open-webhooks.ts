@@ -12,12 +12,15 @@ import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { EventsConfig } from '../config.ts';
 import type { WebhookSource, Webhooks } from '../http/webhooks.ts';
 import type { ProviderEvents } from '../transports/in-process.ts';
+import { mappingOf, openPollers } from './open-pollers.ts';
 import type { WebhookSecrets } from './settings.ts';
 
-/** A subgraph of this process whose provider reports changes: with configured secrets, or from a sandbox. */
+/** A subgraph of this process whose provider reports changes, with configured secrets or from a sandbox, or is polled for them. */
 export type WebhookSubgraph = {
   readonly module: SubgraphModule;
   readonly secrets: WebhookSecrets | undefined;
+  /** The interval of polling, in milliseconds. Undefined if the provider is not polled. */
+  readonly pollMs: number | undefined;
   readonly sandbox: StartedSandbox | undefined;
 };
 
@@ -37,13 +40,17 @@ export type OpenWebhooks = Webhooks & {
   readonly eventsOf: (subgraph: string) => ProviderEvents | undefined;
   /** Makes the sandboxes report changes to the gateway at this URL. */
   readonly connectSandboxes: (url: string) => void;
+  /** Uses the subgraphs that serve from now on. */
+  readonly attach: () => void;
+  /** Ends polling, before the subgraphs are closed. */
+  readonly stopPolling: () => Promise<void>;
   readonly close: () => Promise<void>;
 };
 
 /** The consumer whose place is kept for a cache in Redis. A cache in memory ends with the process. */
 const INVALIDATION = 'invalidation';
 
-/** Opens the inbox, and invalidates what its events change. Undefined without webhooks. Throws ConfigError. */
+/** Opens the inbox, and invalidates what its events change. Undefined without webhooks and polling. Throws ConfigError. */
 export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWebhooks | undefined> => {
   const { subgraphs, config, subgraphNamed, hasSharedCache, telemetry, log } = options;
   const active = subgraphs.flatMap(({ module, secrets, sandbox }) => {
@@ -59,20 +66,32 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
     };
     return [{ name: module.name, webhook, secrets, sandbox, generated, source }];
   });
-  if (active.length === 0) return undefined;
+  const polled = subgraphs.flatMap(({ module, sandbox, pollMs }) =>
+    pollMs === undefined || !module.provider.poll ? [] : [{ module, sandbox, intervalMs: pollMs }],
+  );
+  if (active.length === 0 && polled.length === 0) return undefined;
   // Sandboxes forget everything at the end of the process, and so may their events.
-  const isForSandboxes = active.every(({ generated }) => generated !== undefined);
+  const isForSandboxes =
+    active.every(({ generated }) => generated !== undefined) && polled.every(({ sandbox }) => sandbox !== undefined);
   const { url, file = isForSandboxes ? IN_MEMORY : undefined } = config;
   const store = await openStore({ url, file });
   const inbox = await openInbox({
     store,
     webhooks: new Map(active.map(({ source, webhook }) => [source.provider, webhook])),
+    polls: new Map(polled.map(({ module }) => [module.provider.name, mappingOf(module)])),
     limits: config.limits,
     telemetry,
     log,
   });
   const feed = createFeed(store, await store.effectRange());
-  const names = new Map(active.map(({ source, name }) => [source.provider, name]));
+  const pollers = openPollers({ subgraphs: polled, subgraphNamed, store: store.polls, inbox, telemetry, log });
+  pollers.attach();
+  /** The providers whose events are received, by subgraph, and the other way round. */
+  const providers = new Map([
+    ...active.map(({ name, source }) => [name, source.provider] as const),
+    ...polled.map(({ module }) => [module.name, module.provider.name] as const),
+  ]);
+  const names = new Map([...providers].map(([name, provider]) => [provider, name]));
   await inbox.follow({
     consumer: hasSharedCache ? INVALIDATION : undefined,
     handle: async (effects) => {
@@ -94,11 +113,16 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
     sources: active.map(({ source }) => source),
     inbox,
     eventsOf: (subgraph) => {
-      const provider = active.find(({ name }) => name === subgraph)?.source.provider;
-      return provider === undefined
-        ? undefined
-        : { place: feed.place, select: (selection) => feed.subscribe({ ...selection, provider }) };
+      const provider = providers.get(subgraph);
+      if (provider === undefined) return undefined;
+      return {
+        place: feed.place,
+        select: (selection) => feed.subscribe({ ...selection, provider }),
+        watch: pollers.of(subgraph)?.watch,
+      };
     },
+    attach: pollers.attach,
+    stopPolling: pollers.stop,
     connectSandboxes: (url) => {
       for (const { source, sandbox, generated } of active) {
         if (generated) sandbox?.sendWebhooks?.({ url: `${url}/webhooks/${source.provider}`, secret: generated });
@@ -106,6 +130,8 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
     },
     close: async () => {
       for (const stop of stopWatching) stop?.();
+      await pollers.stop();
+      await pollers.close();
       await inbox.close();
     },
   };

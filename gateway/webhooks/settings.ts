@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { pollSettingsOf, pollVariableOf, SANDBOX_POLL_S } from '../../connectors/poll-settings.ts';
 import { webhookSettingsOf, webhookVariableOf } from '../../connectors/webhook-settings.ts';
 import { ConfigError, type Env, namesOfSet, readEnv } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
@@ -39,23 +40,47 @@ export const readWebhookSecrets = ({ provider }: SubgraphModule, env: Env): Webh
   };
 };
 
-/** Checks the webhooks that the environment turns on. Throws ConfigError. */
+/**
+ * Reads the interval at which a provider is polled for changes, in milliseconds. Undefined if it is not: unless it is configured, only
+ * the sandbox in this process is. Throws ConfigError.
+ */
+export const readPollInterval = (
+  { provider }: SubgraphModule,
+  env: Env,
+  { isSandbox }: { readonly isSandbox: boolean },
+): number | undefined => {
+  if (!provider.poll) return undefined;
+  const schema = z.object(pollSettingsOf(provider));
+  const seconds = readEnv(schema, env, [])[pollVariableOf(provider)] ?? (isSandbox ? SANDBOX_POLL_S : 'off');
+  return seconds === 'off' ? undefined : seconds * 1_000;
+};
+
+/** Checks the webhooks and the polling that the environment turns on. Throws ConfigError. */
 export const checkWebhooks = (
   modules: readonly SubgraphModule[],
   env: Env,
   { events, publicUrl, subgraphUrls }: Pick<GatewayConfig, 'events' | 'publicUrl' | 'subgraphUrls'>,
 ): void => {
-  for (const { name, provider } of modules) {
+  for (const module of modules) {
+    const { name, provider } = module;
+    const checkUse = (variable: string): void => {
+      if (subgraphUrls.has(name)) {
+        throw new ConfigError(
+          `${variable}: cannot be used with ${urlVariable(name)}, as the cache of another process is not invalidated`,
+        );
+      }
+      if (isForTenantsOnly(provider, env)) {
+        throw new ConfigError(`${variable}: needs a credential for ${provider.title} besides those of tenants`);
+      }
+    };
+    if (readPollInterval(module, env, { isSandbox: false }) !== undefined) checkUse(pollVariableOf(provider));
     const { webhook } = provider;
     const variable = webhookVariableOf(provider);
     if (!webhook || namesOfSet([variable], env).length === 0) continue;
+    checkUse(variable);
     const refuse = (why: string): never => {
       throw new ConfigError(`${variable}: ${why}`);
     };
-    if (subgraphUrls.has(name)) {
-      refuse(`cannot be used with ${urlVariable(name)}, as the cache of another process is not invalidated`);
-    }
-    if (isForTenantsOnly(provider, env)) refuse(`needs a credential for ${provider.title} besides those of tenants`);
     if (webhook.signature.signsUrl && publicUrl === undefined) {
       refuse(`needs PUBLIC_URL, as ${provider.title} signs the URL that it calls`);
     }
