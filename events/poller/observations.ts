@@ -8,7 +8,7 @@ export type ObservationsOptions = {
   /** Interval at which values are polled, in milliseconds. */
   readonly intervalMs: number;
   /** Compares observations with what is known, and stores them. Rejects if that is not possible now. */
-  readonly compare: (observations: readonly Observation[]) => Promise<void>;
+  readonly compare: (observations: readonly Observation[], options?: { readonly isPolled: boolean }) => Promise<void>;
   readonly wantAll: () => Promise<void>;
   /** Keys were stored whose values have to be read. */
   readonly onWaiting: () => void;
@@ -136,6 +136,7 @@ export const createObservations = (options: ObservationsOptions): Observations =
         [...contents].map(([key, content]) =>
           content instanceof Error ? { key, isFailed: true } : { key, digest: toDigest(content) },
         ),
+        { isPolled: true },
       ),
     watchNow: (keys) => compare(keys.filter(isStorable).map((key) => ({ key, isWanted: true }))),
     close: async () => {

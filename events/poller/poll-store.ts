@@ -34,6 +34,16 @@ export type WatchedKey = {
 /** Creates the event of a changed key. The revision is unique among the events of a poller, and increases. */
 export type ToEvent = (key: string, revision: number) => NewEvent;
 
+export type CompareOptions = {
+  /** Time for which wanted keys are watched, in milliseconds. */
+  readonly wantedMs: number;
+  /** Maximum number of watched keys. */
+  readonly maxWatched: number;
+  /** Ignores the observations unless this holder has the lease: another may have polled later values meanwhile. Default: anybody's. */
+  readonly holder?: string | undefined;
+  readonly toEvent: ToEvent;
+};
+
 /** The watched keys of a poller: their number, and when the least recently read one was read. */
 export type WatchState = { readonly watched: number; readonly oldestAt: number | null; readonly now: number };
 
@@ -43,11 +53,7 @@ export type PollStore = {
   readonly lease: (poller: string, holder: string, ttlMs: number) => Promise<boolean>;
   readonly release: (poller: string, holder: string) => Promise<void>;
   /** Compares observations with what is known, and stores the new values and the events of changes at once. Returns their number. */
-  readonly compare: (
-    poller: string,
-    observations: readonly Observation[],
-    options: { readonly wantedMs: number; readonly maxWatched: number; readonly toEvent: ToEvent },
-  ) => Promise<number>;
+  readonly compare: (poller: string, observations: readonly Observation[], options: CompareOptions) => Promise<number>;
   /** Returns watched keys that were not read for this time, in milliseconds; the least recently read ones first. */
   readonly due: (poller: string, options: { readonly ageMs: number; readonly limit: number }) => Promise<string[]>;
   /** Ends watching keys that nobody has wanted for long. */

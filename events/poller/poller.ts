@@ -104,9 +104,14 @@ export const startPoller = (options: PollerOptions): Poller => {
   const observations = createObservations({
     intervalMs,
     wantAll: () => store.wantAll(name, WANTED_MS),
-    compare: async (observed) => {
+    compare: async (observed, { isPolled } = { isPolled: false }) => {
       if (inbox.isFull()) throw new Error('The inbox of events is full.');
-      const changes = await store.compare(name, observed, { wantedMs: WANTED_MS, maxWatched: MAX_WATCHED, toEvent });
+      const changes = await store.compare(name, observed, {
+        wantedMs: WANTED_MS,
+        maxWatched: MAX_WATCHED,
+        holder: isPolled ? holder : undefined,
+        toEvent,
+      });
       if (changes > 0) inbox.wake();
       telemetry.emit({ type: 'poll.changes', provider, changes });
     },
@@ -179,21 +184,20 @@ export const startPoller = (options: PollerOptions): Poller => {
     });
   };
 
+  const startBeat = (): void => {
+    beating = beat().finally(() => {
+      beating = undefined;
+      schedule();
+    });
+  };
+
   const schedule = (): void => {
     clearTimeout(timer);
     if (stopped.signal.aborted || beating) return;
     const untilPollMs = isHolder && !polling ? Math.max(0, pollAt - monotonicNow()) : leaseMs;
-    timer = setTimeout(
-      () => {
-        beating = beat().finally(() => {
-          beating = undefined;
-          schedule();
-        });
-      },
-      Math.min(untilPollMs, leaseMs / 3),
-    ).unref();
+    timer = setTimeout(startBeat, Math.min(untilPollMs, leaseMs / 3)).unref();
   };
-  schedule();
+  startBeat();
 
   return {
     onRead: observations.onRead,

@@ -26,14 +26,15 @@ export const createPostgresPolls = (
     run(async (current) => {
       await current`UPDATE tributary_pollers SET holder = NULL WHERE name = ${poller} AND holder = ${holder}`;
     }),
-  compare: (poller, observations, { wantedMs, maxWatched, toEvent }) =>
+  compare: (poller, observations, { wantedMs, maxWatched, holder, toEvent }) =>
     run((current) =>
       transact(current, async (transaction) => {
         const sql = transaction as unknown as Client;
         await add(sql, poller);
         // Comparisons of one poller take turns.
-        const [state] = await sql<{ revision: number; now: number }[]>`
-          SELECT revision, ${nowOf(sql)} AS now FROM tributary_pollers WHERE name = ${poller} FOR UPDATE`;
+        const [state] = await sql<{ holder: string | null; revision: number; now: number }[]>`
+          SELECT holder, revision, ${nowOf(sql)} AS now FROM tributary_pollers WHERE name = ${poller} FOR UPDATE`;
+        if (holder !== undefined && state?.holder !== holder) return 0;
         const now = state?.now ?? Date.now();
         let revision = state?.revision ?? 0;
         const rows = await sql<(WatchedKey & { key: string })[]>`

@@ -29,9 +29,11 @@ export const createSqlitePolls = ({ all, run, write, insertEvent }: SqliteAccess
     release: async (poller, holder) => {
       await write(() => run('UPDATE pollers SET holder = NULL WHERE name = ? AND holder = ?', poller, holder));
     },
-    compare: (poller, observations, { wantedMs, maxWatched, toEvent }) =>
+    compare: (poller, observations, { wantedMs, maxWatched, holder, toEvent }) =>
       write(() => {
         add(poller);
+        const [state] = all<{ holder: string | null }>('SELECT holder FROM pollers WHERE name = ?', poller);
+        if (holder !== undefined && state?.holder !== holder) return 0;
         const now = Date.now();
         let changed = 0;
         let watched: number | undefined;
