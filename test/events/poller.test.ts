@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { openSqliteStore } from '../../events/inbox/sqlite.ts';
@@ -59,6 +60,12 @@ const compared = async ({ openmage }: Pick<Stack, 'openmage'>, skus: readonly st
   await expect
     .poll(() => stockRequests(openmage).slice(before).flat(), { timeout: 20_000 })
     .toEqual(expect.arrayContaining([...skus]));
+};
+
+const temporaryFile = (): string => {
+  const folder = mkdtempSync(join(tmpdir(), 'events-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return join(folder, 'events.sqlite');
 };
 
 test('given stock that is cached for an hour, when the shop changes it, then it is read again, and nothing else is', async () => {
@@ -188,18 +195,27 @@ test('given a shop that is down, then clients are told, and its changes are foun
     .toEqual([[A, 7]]);
 });
 
-test('given a shop that is slow for polls, then clients are served meanwhile', async () => {
-  const gateway = await start(POLLED);
-  const stream = await subscribe(gateway.url, `(skus: ["${A}"])`);
+test('given a shop that is slow for a poll, then no other replica polls it, and clients are served meanwhile', async () => {
+  const file = temporaryFile();
+  const gateway = await start({ ...POLLED, EVENTS_FILE: file });
+  const other = await gateway.startAnother();
+  onTestFinished(other.close);
+  const stream = await subscribe(other.url, `(skus: ["${A}"])`);
   await compared(gateway, [A]);
   const slow = Promise.withResolvers<void>();
-  const before = stockRequests(gateway.openmage).length;
+  const polls = () => stockRequests(gateway.openmage).filter((keys) => keys.includes(A)).length;
+  const before = polls();
   gateway.openmage.fail({ on: 'catalogInventoryStockItemList', key: A, until: slow.promise });
-  await expect.poll(() => stockRequests(gateway.openmage).length).toBe(before + 1);
+  await expect.poll(polls).toBe(before + 1);
   expect(await quantityOf(gateway, B)).toEqual(expect.any(Number));
-  // The next poll waits for the end of this one.
-  expect(stockRequests(gateway.openmage).filter((keys) => keys.includes(A)).length).toBe(before + 1);
   await changeStock(gateway.openmage, { [A]: 8 });
+  // The lease is renewed past its length.
+  const store = new DatabaseSync(file, { readOnly: true });
+  onTestFinished(() => store.close());
+  const leasedUntil = () => Number(store.prepare('SELECT leasedUntil FROM pollers').get()?.['leasedUntil']);
+  const lease = leasedUntil();
+  await expect.poll(leasedUntil, { timeout: 20_000 }).toBeGreaterThan(lease + 4_000);
+  expect(polls()).toBe(before + 1);
   slow.resolve();
   await expect.poll(() => messagesOf(stream)).toEqual([[A, 8]]);
 });
@@ -216,12 +232,6 @@ test('given clocks that are set back and ahead, then changes are found', async (
     await expect.poll(() => messagesOf(stream)).toEqual(expected);
   }
 });
-
-const temporaryFile = (): string => {
-  const folder = mkdtempSync(join(tmpdir(), 'events-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return join(folder, 'events.sqlite');
-};
 
 test('given two replicas, then subscribers of both hear of a change once, and if one stops, the other polls', async () => {
   const shop = await start({ ...POLLED, ...CACHED, OPENMAGE_POLL_S: 'off', EVENTS_FILE: temporaryFile() });
