@@ -2,6 +2,7 @@ import type { Webhook } from '../events/webhook.ts';
 import type { HostPolicy } from '../runtime/hosts.ts';
 import type { ProviderResponse } from './middleware/chain.ts';
 import type { ParseRateLimit } from './middleware/rate-limit.ts';
+import type { Poll } from './poll.ts';
 import type { Changes, Reads } from './reads/read.ts';
 import type { CommonSettings, ConfigurableProvider, Settings, SettingsShape } from './settings.ts';
 import type { HttpConnector } from './transports/http.ts';
@@ -70,6 +71,8 @@ export type ProviderDefinition<
   readonly reads: (api: Api) => Definitions;
   /** The provider's webhook, and the reads that its events invalidate. */
   readonly webhook?: Webhook<Changes<NoInfer<Definitions>>>;
+  /** How changes are found that the provider does not report. */
+  readonly poll?: Poll<NoInfer<Api>, NoInfer<Definitions>>;
   /** Imports the sandbox. Lazy, so that production never loads it. */
   readonly sandbox?: () => Promise<SandboxModule<StartedSandbox>>;
 };

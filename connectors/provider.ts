@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import type { PolledValues } from '../events/poller/polled-values.ts';
 import { monotonicNow } from '../runtime/clock.ts';
 import type { ProviderDefinition } from './define-provider.ts';
 import { UpstreamError } from './errors.ts';
@@ -8,6 +9,7 @@ import type { Middleware, RequestOptions } from './middleware/chain.ts';
 import { createCircuits, withBreaker } from './middleware/circuit-breaker.ts';
 import { createRateLimits, withRateLimit } from './middleware/rate-limit.ts';
 import { createRetryBudget, withRetry } from './middleware/retry.ts';
+import { createPolledValues, type PollHook } from './polled-values.ts';
 import { createRequestScheduler, type RequestScheduler } from './rate-limits/scheduler.ts';
 import { createMonotonicClock } from './reads/batcher.ts';
 import { type CachePolicy, createCache } from './reads/cache.ts';
@@ -35,6 +37,8 @@ export type Connection<Api, Definitions extends Reads> = {
   readonly readers: Readers<Definitions>;
   /** Invalidates cached values and in-flight reads. Await it before responding to the write. */
   readonly invalidate: (changes: Changes<Definitions>) => Promise<void>;
+  /** Tells the poller, if there is one, that a write may have changed values. */
+  readonly reportWrite: (changes: Changes<Definitions>) => void;
   /** Estimates how long requests of these operations would wait for their permits now, in milliseconds. */
   readonly forecast: RequestScheduler['forecast'];
 };
@@ -49,6 +53,8 @@ export type Provider<Api, Definitions extends Reads, ProviderSettings = never> =
    * keep their connection.
    */
   readonly configure: (settings: ProviderSettings) => boolean;
+  /** The values by which changes are found, of the configured credential. Undefined if the provider is not polled. */
+  readonly polled: PolledValues | undefined;
   /** Does the one-time work of the first request ahead of it. Throws UpstreamError. */
   readonly warmUp: () => Promise<void>;
   /** Waits for running requests to finish, then closes the connections. */
@@ -88,9 +94,11 @@ export const createProvider = <
   definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
   { subgraph, settings: first }: { subgraph: string; settings: (Settings<Shape> & CommonSettings<Policy>) | undefined },
 ): Provider<Api, Definitions, Settings<Shape> & CommonSettings<Policy>> => {
-  const open = (options: NonNullable<typeof first>) => openConnection(infrastructure, definition, subgraph, options);
+  const open = (options: NonNullable<typeof first>, hook?: PollHook) =>
+    openConnection(infrastructure, definition, subgraph, options, hook);
   let settings = first;
-  let configured = settings && open(settings);
+  const polled = settings && createPolledValues(definition, settings);
+  let configured = settings && open(settings, polled?.hook);
   let configuredId = settings && credentialIdOf(definition.identity(settings));
   const others = new LRUCache<string, ManagedConnection<Api, Definitions>>({
     max: MAX_CREDENTIALS,
@@ -111,6 +119,7 @@ export const createProvider = <
   });
   return {
     subgraph,
+    polled: polled?.values,
     connect: ({ credentials } = {}) => {
       const own = credentials?.get(definition.name);
       if (!own) return configured ?? noCredential(subgraph, 'none is configured');
@@ -125,7 +134,8 @@ export const createProvider = <
       const id = credentialIdOf(definition.identity(next));
       if (id === configuredId) return false;
       const previous = configured;
-      configured = others.get(id) ?? open(next);
+      // A tenant's connection is not polled.
+      configured = (polled ? undefined : others.get(id)) ?? open(next, polled?.hook);
       others.delete(id);
       settings = next;
       configuredId = id;
@@ -172,6 +182,7 @@ const openConnection = <
   definition: ProviderDefinition<Shape, Policy, Client, Api, Definitions>,
   subgraph: string,
   settings: Settings<Shape> & CommonSettings<Policy>,
+  pollHook: PollHook | undefined,
 ): ManagedConnection<Api, Definitions> => {
   const { transport, parseRateLimit, adjustRateLimits } = definition;
   const { timeoutMs, concurrency, cachePolicies } = settings;
@@ -222,7 +233,10 @@ const openConnection = <
   const cache = store && createCache({ store, owner: `${subgraph}:${credentialId}`, longestTtlMs, timestamp });
   let successor: Connection<Api, Definitions> | undefined;
   const readers = new Map<string, InvalidatedReader<unknown, unknown, unknown>>();
-  for (const [name, read] of Object.entries(definition.reads(api))) {
+  const reads = definition.reads(api);
+  pollHook?.open(api, reads);
+  for (const [name, defined] of Object.entries(reads)) {
+    const read = pollHook?.listenTo(name, defined) ?? defined;
     const cachePolicy = cachePolicies[read.policy as Policy];
     const options = { name, subgraph, scheduler, cache, cachePolicy, timestamp, now, telemetry };
     readers.set(name, createReader(read, options));
@@ -239,6 +253,7 @@ const openConnection = <
       invalidations.announce(subgraph, tags);
       await successor?.invalidate(changes);
     },
+    reportWrite: (changes) => pollHook?.onWrite(changes),
     forwardInvalidations: (to) => {
       successor = to;
     },

@@ -234,6 +234,17 @@ export type EventParkedEvent = { readonly type: 'event.parked'; readonly provide
 /** The inbox of events could not be read or written. */
 export type InboxFailureEvent = { readonly type: 'inbox.failure' };
 
+/** A provider without webhooks was polled for changes. */
+export type PollEvent = { readonly type: 'poll'; readonly provider: string; readonly isFailed: boolean };
+
+/** Values of a provider without webhooks were compared with those that were known. */
+export type PollChangesEvent = {
+  readonly type: 'poll.changes';
+  readonly provider: string;
+  /** The number of values that have changed. */
+  readonly changes: number;
+};
+
 /** The response to an event was sent to subscribers of one subscription. */
 export type SubscriptionEvent = {
   readonly type: 'subscription.event';
@@ -262,4 +273,6 @@ export type TelemetryEvent =
   | EventAppliedEvent
   | EventParkedEvent
   | InboxFailureEvent
+  | PollEvent
+  | PollChangesEvent
   | SubscriptionEvent;

@@ -67,6 +67,15 @@ export type InboxState = {
   readonly oldestWaitingMs: number;
 };
 
+/** A provider that this process polls for changes. */
+export type PollState = {
+  readonly provider: string;
+  /** Keys whose values are compared. */
+  readonly watched: number;
+  /** Time since the least recently compared value was read, in milliseconds. */
+  readonly oldestMs: number;
+};
+
 /** Open subscriptions of clients, and the groups of those with equal responses. */
 export type SubscriptionsState = { readonly subscribers: number; readonly groups: number };
 
@@ -97,6 +106,7 @@ type Parts = {
   readonly planCache: PlanCacheState;
   readonly redis: RedisState;
   readonly inbox: InboxState;
+  readonly polls: readonly PollState[];
   readonly subscriptions: SubscriptionsState;
   readonly node: NodeState;
 };
@@ -122,6 +132,7 @@ export const createStateSources = (): StateSources => {
     planCache: createSlot(),
     redis: createSlot(),
     inbox: createSlot(),
+    polls: createSlot(),
     subscriptions: createSlot(),
     node: createSlot(),
   };
@@ -139,6 +150,7 @@ export const createStateSources = (): StateSources => {
       planCache: parts.planCache.read(),
       redis: parts.redis.read(),
       inbox: parts.inbox.read(),
+      polls: parts.polls.read(),
       subscriptions: parts.subscriptions.read(),
       node: parts.node.read(),
     }),

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Log } from '../../runtime/log.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import type { Delivery, Webhook } from '../webhook.ts';
+import type { Delivery, EventMapping, Webhook } from '../webhook.ts';
 import { decide, toNewEvents } from './decide.ts';
 import type { Effect, InboxStore, NewEvent } from './store.ts';
 
@@ -18,6 +18,8 @@ export type InboxOptions = {
   readonly store: InboxStore;
   /** The webhooks by provider. */
   readonly webhooks: ReadonlyMap<string, Webhook<unknown>>;
+  /** What the events mean that pollers have found, by provider. */
+  readonly polls?: ReadonlyMap<string, EventMapping<unknown>> | undefined;
   readonly limits: InboxLimits;
   readonly telemetry: Telemetry;
   readonly log: Log;
@@ -44,6 +46,10 @@ export type Inbox = {
    * follower has its place in the sequence. Returns a function that ends it.
    */
   readonly follow: (follower: Follower) => Promise<() => void>;
+  /** Whether events cannot be added now. */
+  readonly isFull: () => boolean;
+  /** Applies events soon that were added to the store. */
+  readonly wake: () => void;
   /** Waits for what is being written and handled, then closes the store. */
   readonly close: () => Promise<void>;
 };
@@ -79,7 +85,14 @@ type Commit = {
 };
 
 /** Opens the inbox over a store, and begins to apply what waits in it. */
-export const openInbox = async ({ store, webhooks, limits, telemetry, log }: InboxOptions): Promise<Inbox> => {
+export const openInbox = async ({
+  store,
+  webhooks,
+  polls = new Map(),
+  limits,
+  telemetry,
+  log,
+}: InboxOptions): Promise<Inbox> => {
   let state = await store.state();
   let committing: Commit[] = [];
   let committingEvents = 0;
@@ -92,7 +105,7 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
   let stateAt = 0;
   let loggedAt = 0;
   // Others with the same store may have more.
-  const providers = [...webhooks.keys()];
+  const providers = [...new Set([...webhooks.keys(), ...polls.keys()])];
   const followers = new Map<Follower, number>();
 
   const report = (error: unknown): void => {
@@ -146,7 +159,7 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
   const applyWaiting = async (): Promise<boolean> => {
     for (let didWork = false; ; didWork = true) {
       const { events, parked } = await store.apply({ providers, limit: BATCH }, (event) =>
-        decide(event, webhooks.get(event.provider)),
+        decide(event, { webhook: webhooks.get(event.provider), poll: polls.get(event.provider) }),
       );
       for (const { provider, type, position } of parked) {
         telemetry.emit({ type: 'event.parked', provider });
@@ -246,6 +259,8 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
       schedule(0);
       return () => void followers.delete(follower);
     },
+    isFull,
+    wake: () => schedule(GATHER_MS),
     close: async () => {
       isClosed = true;
       clearTimeout(timer);

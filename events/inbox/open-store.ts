@@ -1,5 +1,5 @@
+import type { EventStore } from '../poller/poll-store.ts';
 import { openSqliteStore } from './sqlite.ts';
-import type { InboxStore } from './store.ts';
 
 /** The file of the inbox in the working folder, unless another one is configured. */
 export const DEFAULT_FILE = 'data/events.sqlite';
@@ -11,7 +11,7 @@ export const openStore = async ({
 }: {
   readonly file: string | undefined;
   readonly url: string | undefined;
-}): Promise<InboxStore> => {
+}): Promise<EventStore> => {
   // Loaded only where it is used.
   if (url !== undefined) return (await import('./postgres.ts')).openPostgresStore(url);
   return openSqliteStore(file);

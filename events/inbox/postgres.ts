@@ -1,6 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import postgres from 'postgres';
 import { ConfigError } from '../../runtime/env.ts';
+import type { EventStore } from '../poller/poll-store.ts';
+import { createPostgresPolls } from '../poller/postgres-polls.ts';
 import { type Client, createTables, LOCK } from './postgres-tables.ts';
 import { transact } from './postgres-transaction.ts';
 import {
@@ -56,7 +58,7 @@ const connect = (url: string): Client =>
  * Opens the inbox in a Postgres database, which replicas share. Creates its tables, whose names begin with `tributary_`, if they are
  * missing. Throws ConfigError if the database cannot be used.
  */
-export const openPostgresStore = async (url: string, variable = 'EVENTS_URL'): Promise<InboxStore> => {
+export const openPostgresStore = async (url: string, variable = 'EVENTS_URL'): Promise<EventStore> => {
   let sql = connect(url);
 
   /** Runs work on the database, for a bounded time. */
@@ -92,6 +94,7 @@ export const openPostgresStore = async (url: string, variable = 'EVENTS_URL'): P
   }
 
   return {
+    polls: createPostgresPolls(run, insertRows),
     insert: (events) => run((current) => insert(current, events)),
     apply: (options, decide) => run((current) => apply(current, options, decide)),
     effectsAfter: (sequence, limit) =>
@@ -165,17 +168,21 @@ const keyOf = ({ provider, id }: Pick<NewEvent, 'provider' | 'id'>): string => `
 const insert = async (sql: Client, events: readonly NewEvent[]): Promise<boolean[]> => {
   // In the same order everywhere, so that two processes with the same events do not wait for each other.
   const sorted = events.map(toStorable).sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
-  const added = new Set<string>();
-  await transact(sql, async (transaction) => {
-    for (let start = 0; start < sorted.length; start += MAX_ROWS) {
-      const rows = await transaction<Pick<NewEvent, 'provider' | 'id'>[]>`
-        INSERT INTO tributary_events ${transaction(sorted.slice(start, start + MAX_ROWS), ...COLUMNS)}
-        ON CONFLICT DO NOTHING RETURNING provider, id`;
-      for (const row of rows) added.add(keyOf(row));
-    }
-  });
+  const added = await transact(sql, (transaction) => insertRows(transaction as unknown as Client, sorted));
   // The first of several with one id is the new one.
   return events.map((event) => added.delete(keyOf(toStorable(event))));
+};
+
+/** Inserts events in a transaction, in this order. Returns the keys of those that are new. */
+const insertRows = async (sql: Client, events: readonly NewEvent[]): Promise<Set<string>> => {
+  const added = new Set<string>();
+  for (let start = 0; start < events.length; start += MAX_ROWS) {
+    const rows = await sql<Pick<NewEvent, 'provider' | 'id'>[]>`
+      INSERT INTO tributary_events ${sql(events.slice(start, start + MAX_ROWS), ...COLUMNS)}
+      ON CONFLICT DO NOTHING RETURNING provider, id`;
+    for (const row of rows) added.add(keyOf(row));
+  }
+  return added;
 };
 
 /** Replaces what Postgres cannot store: NUL and halves of surrogate pairs. JSON has them escaped. */

@@ -3,13 +3,16 @@ import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConfigError } from '../../runtime/env.ts';
-import { byVersion, type Effect, type InboxStore, type ListedEvent, orderOf, type StoredEvent } from './store.ts';
+import type { EventStore } from '../poller/poll-store.ts';
+import { SQLITE_POLL_TABLES } from '../poller/poll-tables.ts';
+import { createSqlitePolls } from '../poller/sqlite-polls.ts';
+import { byVersion, type Effect, type ListedEvent, type NewEvent, orderOf, type StoredEvent } from './store.ts';
 
 /** The name of a database in memory, which ends with the process. */
 export const IN_MEMORY = ':memory:';
 
 /** The version of the tables. A newer one is refused. */
-const VERSION = 2;
+const VERSION = 3;
 
 // A row keeps its id and its digest after it was applied: by these, a repeated delivery is recognized.
 const TABLES = `
@@ -31,6 +34,7 @@ CREATE TABLE cursors (consumer TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRI
 INSERT INTO cursors VALUES ('', 0);
 CREATE TABLE store (id TEXT NOT NULL) STRICT;
 INSERT INTO store VALUES (lower(hex(randomblob(8))));
+${SQLITE_POLL_TABLES}
 PRAGMA user_version = ${VERSION};`;
 
 /** What each version of the tables has added, by the version before. */
@@ -40,6 +44,8 @@ ALTER TABLE events ADD COLUMN messages TEXT;
 CREATE TABLE store (id TEXT NOT NULL) STRICT;
 INSERT INTO store VALUES (lower(hex(randomblob(8))));
 PRAGMA user_version = 2;`,
+  2: `${SQLITE_POLL_TABLES}
+PRAGMA user_version = 3;`,
 };
 
 /** The consumer whose cursor is the last sequence that was used. Not the highest that is stored: old events are forgotten. */
@@ -75,7 +81,7 @@ const EFFECT_COLUMNS =
  *
  * Committed events survive a crash of the process or of the machine: each transaction is flushed to the disk.
  */
-export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxStore => {
+export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): EventStore => {
   const database = open(file, variable);
   const statements = new Map<string, StatementSync>();
   const prepare = (sql: string): StatementSync => {
@@ -122,18 +128,16 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxSt
     );
   };
 
+  const insertEvent = ({ provider, id, digest, type, object, version, receivedAt, payload }: NewEvent): boolean =>
+    run(
+      `INSERT INTO events (provider, id, digest, type, object, version, receivedAt, payload)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+      ...[provider, id, digest, type, object, version, receivedAt, payload],
+    ) > 0;
+
   return {
-    insert: (events) =>
-      write(() =>
-        events.map(
-          ({ provider, id, digest, type, object, version, receivedAt, payload }) =>
-            run(
-              `INSERT INTO events (provider, id, digest, type, object, version, receivedAt, payload)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-              ...[provider, id, digest, type, object, version, receivedAt, payload],
-            ) > 0,
-        ),
-      ),
+    polls: createSqlitePolls({ all, run, write, insertEvent }),
+    insert: (events) => write(() => events.map(insertEvent)),
     apply: async ({ providers, limit }, decide) => {
       // Without a lock, as usually nothing waits.
       const own = `state = 'waiting' AND provider IN (${providers.map(() => '?').join()})`;

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { SandboxModule, StartedSandbox } from '../../connectors/define-provider.ts';
 import { describeReads, readPublicSettings } from '../../connectors/describe-reads.ts';
 import type { Infrastructure } from '../../connectors/infrastructure.ts';
+import { pollSettingsOf } from '../../connectors/poll-settings.ts';
 import { accountCredentialsOf, secretsOf, variablesOf } from '../../connectors/settings.ts';
 import { ConfigError, type Env, namesOfSet, readEach } from '../../runtime/env.ts';
 import { createLog, type Log } from '../../runtime/log.ts';
@@ -27,7 +28,7 @@ import { createRemoteTransport } from '../transports/remote.ts';
 import { createReplaceable, type ReplaceableTransport, replaceAll } from '../transports/replaceable.ts';
 import { createFixedTransports, type Transport, type Transports } from '../transports/transport.ts';
 import { type OpenWebhooks, openWebhooks } from '../webhooks/open-webhooks.ts';
-import { checkWebhooks, readWebhookSecrets } from '../webhooks/settings.ts';
+import { checkWebhooks, readPollInterval, readWebhookSecrets } from '../webhooks/settings.ts';
 import { SUPERGRAPH_FILE } from './files.ts';
 
 /** The parts of the bundled graph that can change while it runs. */
@@ -53,6 +54,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     // Even if a subgraph is remote: that is refused below.
     ...subgraphs.map((module) => () => {
       readWebhookSecrets(module, env);
+      readPollInterval(module, env, { isSandbox: false });
     }),
     ...local.map((module) => () => {
       // The sandboxes have not started, so they have no URLs yet.
@@ -95,6 +97,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       subgraphs: subgraphs.map((module) => ({
         module,
         secrets: readWebhookSecrets(module, env),
+        pollMs: readPollInterval(module, env, { isSandbox: sandboxes.has(module) }),
         sandbox: sandboxes.get(module),
       })),
       config: config.events,
@@ -127,6 +130,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
         throw error;
       }
       serving = next;
+      webhooks?.attach();
       replaceAll(replaceable, next, { log, eventsOf, graceMs: config.requestTimeoutMs });
     };
     const sources = sourcesOf(config, sandboxed);
@@ -165,6 +169,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       metrics,
       report: server.report,
       close: async () => {
+        await webhooks?.stopPolling();
         await server.close();
         await webhooks?.close();
         await closeTelemetry();
@@ -187,7 +192,10 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
 /** The variables of providers and infrastructure that are not secrets. */
 const OTHER_VARIABLES = [
   ...withoutSecrets(Object.keys(InfrastructureEnv.shape), INFRASTRUCTURE_SECRETS),
-  ...subgraphs.flatMap(({ provider }) => withoutSecrets(Object.keys(variablesOf(provider).shape), secretsOf(provider))),
+  ...subgraphs.flatMap(({ provider }) => [
+    ...withoutSecrets(Object.keys(variablesOf(provider).shape), secretsOf(provider)),
+    ...Object.keys(pollSettingsOf(provider)),
+  ]),
 ];
 
 /** Describes the costs of the bundled subgraphs' providers, each when it is first asked for. */

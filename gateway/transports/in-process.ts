@@ -66,6 +66,7 @@ export const createLocalTransport = (subgraph: Subgraph, { log, eventsOf }: Loca
               createEvents({
                 customerEmail: context.identity.customerEmail,
                 select: (topic) => own.select({ topic, after: place, signal }),
+                watch: own.watch,
                 createContext: () =>
                   subgraph.createContext(createContext().call, { ...context.identity, customerEmail: undefined }),
               }),

@@ -8,12 +8,15 @@ import type { Subgraph, SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { EventsConfig } from '../config.ts';
 import type { WebhookSource, Webhooks } from '../http/webhooks.ts';
+import { mappingOf, openPollers } from './open-pollers.ts';
 import type { WebhookSecrets } from './settings.ts';
 
-/** A subgraph whose provider reports changes: with configured secrets, or from a sandbox. */
+/** A subgraph whose provider reports changes, with configured secrets or from a sandbox, or is polled for them. */
 export type WebhookSubgraph = {
   readonly module: SubgraphModule;
   readonly secrets: WebhookSecrets | undefined;
+  /** The interval of polling, in milliseconds. Undefined if the provider is not polled. */
+  readonly pollMs: number | undefined;
   readonly sandbox: StartedSandbox | undefined;
 };
 
@@ -32,10 +35,14 @@ export type OpenWebhooks = Webhooks &
   Pick<OpenEvents, 'eventsOf'> & {
     /** Makes the sandboxes report changes to the gateway at this URL. */
     readonly connectSandboxes: (url: string) => void;
+    /** Uses the subgraphs that serve from now on. */
+    readonly attach: () => void;
+    /** Ends polling, before the subgraphs are closed. */
+    readonly stopPolling: () => Promise<void>;
     readonly close: () => Promise<void>;
   };
 
-/** Opens the inbox, and invalidates what its events change. Undefined without webhooks. Throws ConfigError. */
+/** Opens the inbox, and invalidates what its events change. Undefined without webhooks and polling. Throws ConfigError. */
 export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWebhooks | undefined> => {
   const { subgraphs, config, subgraphNamed, hasSharedCache, telemetry, log } = options;
   const active = subgraphs.flatMap(({ module, secrets, sandbox }) => {
@@ -51,26 +58,38 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
     };
     return [{ module, secrets, sandbox, generated, source }];
   });
-  if (active.length === 0) return undefined;
+  const polled = subgraphs.flatMap(({ module, sandbox, pollMs }) =>
+    pollMs === undefined || !module.provider.poll ? [] : [{ module, sandbox, intervalMs: pollMs }],
+  );
+  const modules = [...new Set([...active, ...polled].map(({ module }) => module))];
+  if (modules.length === 0) return undefined;
   // Sandboxes forget everything at the end of the process, and so may their events.
-  const isForSandboxes = active.every(({ generated }) => generated !== undefined);
+  const isForSandboxes =
+    active.every(({ generated }) => generated !== undefined) && polled.every(({ sandbox }) => sandbox !== undefined);
   const { url, file = isForSandboxes ? IN_MEMORY : undefined } = config;
+  const store = await openStore({ url, file });
   const { inbox, eventsOf, close } = await openEvents({
-    store: await openStore({ url, file }),
-    modules: active.map(({ module }) => module),
+    store,
+    modules,
+    polls: new Map(polled.map(({ module }) => [module.provider.name, mappingOf(module)])),
     invalidate: async (name, changes) => subgraphNamed(name)?.invalidate?.(changes),
-    sharedCaches: hasSharedCache
-      ? active.flatMap(({ module }) => (subgraphNamed(module.name) ? [module.name] : []))
-      : [],
+    sharedCaches: hasSharedCache ? modules.flatMap(({ name }) => (subgraphNamed(name) ? [name] : [])) : [],
     limits: config.limits,
     telemetry,
     log,
   });
+  const pollers = openPollers({ subgraphs: polled, subgraphNamed, store: store.polls, inbox, telemetry, log });
+  pollers.attach();
   const stopWatching = active.map(({ secrets }) => secrets?.watch(log));
   return {
     sources: active.map(({ source }) => source),
     inbox,
-    eventsOf,
+    eventsOf: (subgraph) => {
+      const events = eventsOf(subgraph);
+      return events && { ...events, watch: pollers.of(subgraph)?.watch };
+    },
+    attach: pollers.attach,
+    stopPolling: pollers.stop,
     connectSandboxes: (url) => {
       for (const { source, sandbox, generated } of active) {
         if (generated) sandbox?.sendWebhooks?.({ url: `${url}/webhooks/${source.provider}`, secret: generated });
@@ -78,6 +97,8 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
     },
     close: async () => {
       for (const stop of stopWatching) stop?.();
+      await pollers.stop();
+      await pollers.close();
       await close();
     },
   };

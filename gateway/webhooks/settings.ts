@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { pollSettingsOf, pollVariableOf, SANDBOX_POLL_S } from '../../connectors/poll-settings.ts';
 import { webhookSettingsOf, webhookVariableOf } from '../../connectors/webhook-settings.ts';
 import { IN_MEMORY } from '../../events/inbox/sqlite.ts';
 import { ConfigError, type Env, namesOfSet, readEnv } from '../../runtime/env.ts';
@@ -40,27 +41,53 @@ export const readWebhookSecrets = ({ provider }: SubgraphModule, env: Env): Webh
   };
 };
 
-/** Checks the webhooks that the environment turns on. Throws ConfigError. */
+/**
+ * Reads the interval at which a provider is polled for changes, in milliseconds. Undefined if it is not: unless it is configured, only
+ * the sandbox in this process is. Throws ConfigError.
+ */
+export const readPollInterval = (
+  { provider }: SubgraphModule,
+  env: Env,
+  { isSandbox }: { readonly isSandbox: boolean },
+): number | undefined => {
+  if (!provider.poll) return undefined;
+  const schema = z.object(pollSettingsOf(provider));
+  const seconds = readEnv(schema, env, [])[pollVariableOf(provider)] ?? (isSandbox ? SANDBOX_POLL_S : 'off');
+  return seconds === 'off' ? undefined : seconds * 1_000;
+};
+
+/** Checks the webhooks and the polling that the environment turns on. Throws ConfigError. */
 export const checkWebhooks = (
   modules: readonly SubgraphModule[],
   env: Env,
   { events, publicUrl, subgraphUrls }: Pick<GatewayConfig, 'events' | 'publicUrl' | 'subgraphUrls'>,
 ): void => {
-  for (const { name, provider } of modules) {
+  for (const module of modules) {
+    const { name, provider } = module;
+    const isRemote = subgraphUrls.has(name);
+    const refuse = (variable: string, why: string): never => {
+      throw new ConfigError(`${variable}: ${why}`);
+    };
+    const refuseForTenants = (variable: string): void => {
+      if (isForTenantsOnly(provider, env)) {
+        refuse(variable, `needs a credential for ${provider.title} besides those of tenants`);
+      }
+    };
+    if (readPollInterval(module, env, { isSandbox: false }) !== undefined) {
+      const variable = pollVariableOf(provider);
+      if (isRemote) refuse(variable, `cannot be used with ${urlVariable(name)}, as another process calls the provider`);
+      refuseForTenants(variable);
+    }
     const { webhook } = provider;
     const variable = webhookVariableOf(provider);
     if (!webhook || namesOfSet([variable], env).length === 0) continue;
-    const refuse = (why: string): never => {
-      throw new ConfigError(`${variable}: ${why}`);
-    };
-    if (subgraphUrls.has(name) && events.url === undefined && (events.file ?? IN_MEMORY) === IN_MEMORY) {
-      refuse(
-        `needs EVENTS_URL with ${urlVariable(name)}, also for the process of that subgraph, whose cache it invalidates`,
-      );
+    if (isRemote && events.url === undefined && (events.file ?? IN_MEMORY) === IN_MEMORY) {
+      const needed = `needs EVENTS_URL with ${urlVariable(name)}`;
+      refuse(variable, `${needed}, also for the process of that subgraph, whose cache it invalidates`);
     }
-    if (isForTenantsOnly(provider, env)) refuse(`needs a credential for ${provider.title} besides those of tenants`);
+    refuseForTenants(variable);
     if (webhook.signature.signsUrl && publicUrl === undefined) {
-      refuse(`needs PUBLIC_URL, as ${provider.title} signs the URL that it calls`);
+      refuse(variable, `needs PUBLIC_URL, as ${provider.title} signs the URL that it calls`);
     }
     if (events.limits.retentionMs < webhook.retriesForHours * 3_600_000) {
       throw new ConfigError(

@@ -1,4 +1,5 @@
 import type { AnyProvider } from '../../connectors/define-provider.ts';
+import { pollSettingsOf } from '../../connectors/poll-settings.ts';
 import { detailsOf, secretsOf, settingsOf } from '../../connectors/settings.ts';
 import { webhookSettingsOf } from '../../connectors/webhook-settings.ts';
 import type { SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
@@ -23,8 +24,9 @@ const table = (provider: AnyProvider): string => {
   const webhook = webhookSettingsOf(provider);
   const secrets = new Set([...secretsOf(provider), ...Object.keys(webhook)]);
   const own = new Set(Object.keys(provider.settings).map((name) => `${provider.envPrefix}_${name}`));
-  for (const name of Object.keys(webhook)) own.add(name);
-  const rows = Object.entries({ ...settingsOf(provider), ...webhook }).map(([name, schema]) => {
+  const events = { ...webhook, ...pollSettingsOf(provider) };
+  for (const name of Object.keys(events)) own.add(name);
+  const rows = Object.entries({ ...settingsOf(provider), ...events }).map(([name, schema]) => {
     const { description, example } = detailsOf(schema);
     const fallback = own.has(name) ? defaultOf(schema) : example || 'none';
     const file = secrets.has(name) ? ` May come from a file: \`${name}_FILE\`.` : '';
@@ -58,7 +60,7 @@ export const urlLines = (subgraphs: readonly SubgraphModule[]): string =>
 export const exampleSections = (subgraphs: readonly SubgraphModule[]): string =>
   subgraphs
     .map(({ name, provider }) => {
-      const variables = { ...settingsOf(provider), ...webhookSettingsOf(provider) };
+      const variables = { ...settingsOf(provider), ...webhookSettingsOf(provider), ...pollSettingsOf(provider) };
       const lines = Object.entries(variables).map(([variable, schema]) => {
         return `# ${variable}=${detailsOf(schema).example ?? defaultOf(schema) ?? ''}`;
       });

@@ -49,7 +49,12 @@ export const resolvers: Resolvers = {
     stockChanged: {
       subscribe: (_, { skus }, context) => {
         const wanted = skus && new Set(readInput(Skus, skus, 'skus'));
-        return subscribeTo<Context, StockChanged>(context, 'stockChanged', ({ sku }) => wanted?.has(sku) ?? true);
+        return subscribeTo<Context, StockChanged>(
+          context,
+          'stockChanged',
+          ({ sku }) => wanted?.has(sku) ?? true,
+          wanted ? [...wanted] : 'all',
+        );
       },
       resolve: ({ message: { sku } }: FeedEvent<StockChanged>, _: unknown, { inventory }: Context) =>
         inventory.stock(sku),

@@ -1,5 +1,5 @@
 import { createFeed, type FeedEvent, type FeedSelection } from '../../events/feed.ts';
-import { type Inbox, type InboxLimits, openInbox } from '../../events/inbox/inbox.ts';
+import { type Inbox, type InboxLimits, type InboxOptions, openInbox } from '../../events/inbox/inbox.ts';
 import type { Effect, InboxStore } from '../../events/inbox/store.ts';
 import { type AnyChanges, mergeChanges } from '../../events/merge-changes.ts';
 import type { Log } from '../../runtime/log.ts';
@@ -11,12 +11,16 @@ export type ProviderEvents = {
   readonly select: (selection: Omit<FeedSelection, 'provider'>) => AsyncIterable<FeedEvent>;
   /** Returns the place after the last event. */
   readonly place: () => string;
+  /** Polls the provider for changes of these keys. Undefined if it is not polled. */
+  readonly watch?: ((keys: readonly string[] | 'all') => void) | undefined;
 };
 
 export type OpenEventsOptions = {
   readonly store: InboxStore;
   /** The subgraphs whose providers report changes. */
   readonly modules: readonly Pick<SubgraphModule, 'name' | 'provider'>[];
+  /** What the events mean that pollers have found, by provider. Default: none are polled. */
+  readonly polls?: InboxOptions['polls'];
   /** Invalidates what the provider of a subgraph has reported as changed. */
   readonly invalidate: (subgraph: string, changes: AnyChanges) => Promise<void>;
   /** The subgraphs whose cached values outlive this process. It goes on where a process with the same ones was killed. */
@@ -37,6 +41,7 @@ export type OpenEvents = {
 export const openEvents = async ({
   store,
   modules,
+  polls,
   invalidate,
   sharedCaches,
   limits,
@@ -47,7 +52,7 @@ export const openEvents = async ({
     modules.flatMap(({ provider: { name, webhook } }) => (webhook ? [[name, webhook] as const] : [])),
   );
   const names = new Map(modules.map(({ name, provider }) => [provider.name, name]));
-  const inbox = await openInbox({ store, webhooks, limits, telemetry, log });
+  const inbox = await openInbox({ store, webhooks, polls, limits, telemetry, log });
   const feed = createFeed(store, await store.effectRange());
   await inbox.follow({
     consumer: sharedCaches.length > 0 ? `invalidation of ${[...sharedCaches].sort().join()}` : undefined,

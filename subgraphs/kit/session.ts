@@ -29,6 +29,7 @@ export const createSession = <Api, Definitions extends Reads>(
     options,
     loaders,
     invalidate: async (changes) => {
+      connection.reportWrite(changes);
       await connection.invalidate(changes);
       for (const loader of Object.values<{ readonly clearAll: () => void }>(loaders)) loader.clearAll();
     },

@@ -15,6 +15,7 @@ import {
   secretsOf,
 } from '../../connectors/settings.ts';
 import type { AnyChanges } from '../../events/merge-changes.ts';
+import type { PolledValues } from '../../events/poller/polled-values.ts';
 import { type Env, namesOfSet } from '../../runtime/env.ts';
 import { fileVariables, watchFiles } from '../../runtime/watch-files.ts';
 import { toAsciiLowerCase } from './ascii.ts';
@@ -41,6 +42,8 @@ export type Subgraph = {
   readonly forecast?: ((requests: ReadonlyMap<string, number>) => number) | undefined;
   /** Invalidates what the provider has reported as changed, with the configured credential. Undefined if there is none. */
   readonly invalidate?: ((changes: AnyChanges) => Promise<void>) | undefined;
+  /** The values by which changes of the provider are found, with the configured credential. Undefined if it is not polled. */
+  readonly polled?: PolledValues | undefined;
   /** Does the one-time work of the first request ahead of it. Fails silently: the first request tries again. */
   readonly warmUp?: () => Promise<unknown>;
   /** Waits for running provider requests to finish, then closes the connections. */
@@ -155,6 +158,7 @@ export const defineSubgraph = <
       forecast: settings && ((requests) => provider.connect().forecast(requests)),
       // The provider's definition has made the changes, from its own reads.
       invalidate: settings && ((changes) => provider.connect().invalidate(changes as Changes<Definitions>)),
+      polled: provider.polled,
       warmUp,
       close: () => {
         stopWatching();

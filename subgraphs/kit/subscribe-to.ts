@@ -6,6 +6,8 @@ import type { ChangeMessage } from '../../events/webhook.ts';
 export type Events = {
   /** Returns the events of a topic that are wanted. */
   readonly subscribe: (topic: string, isWanted: IsWanted<object, ChangeMessage>) => AsyncIterable<FeedEvent>;
+  /** Polls the provider for changes of these keys, if it does not report them. */
+  readonly watch: (keys: readonly string[] | 'all') => void;
 };
 
 /**
@@ -22,12 +24,15 @@ type EventsOptions = {
   /** The address of the customer whose data alone the subscriber may see. */
   readonly customerEmail: string | undefined;
   readonly select: (topic: string) => AsyncIterable<FeedEvent>;
+  /** Undefined if the provider is not polled. */
+  readonly watch?: ((keys: readonly string[] | 'all') => void) | undefined;
   /** Creates a context that is not confined to a customer's data. */
   readonly createContext: () => object;
 };
 
 /** Creates the events for one subscription. */
-export const createEvents = ({ customerEmail, select, createContext }: EventsOptions): Events => ({
+export const createEvents = ({ customerEmail, select, watch, createContext }: EventsOptions): Events => ({
+  watch: (keys) => watch?.(keys),
   subscribe: async function* (topic, isWanted) {
     for await (const event of select(topic)) {
       let wanted: boolean;
@@ -42,11 +47,15 @@ export const createEvents = ({ customerEmail, select, createContext }: EventsOpt
   },
 });
 
-/** Subscribes to a topic of the domain. Throws SUBSCRIPTIONS_UNAVAILABLE if the provider's events are not received. */
+/**
+ * Subscribes to a topic of the domain. `keys` are those whose changes are looked for, if the provider is polled. Throws
+ * SUBSCRIPTIONS_UNAVAILABLE if the provider's events are not received.
+ */
 export const subscribeTo = <Context extends object, Message extends ChangeMessage>(
   context: Context & { readonly events?: Events | undefined },
   topic: Message['topic'],
   isWanted: IsWanted<Context, Message>,
+  keys?: readonly string[] | 'all',
 ): AsyncIterable<FeedEvent<Message>> => {
   const { events } = context;
   if (!events) {
@@ -54,6 +63,7 @@ export const subscribeTo = <Context extends object, Message extends ChangeMessag
       extensions: { code: 'SUBSCRIPTIONS_UNAVAILABLE' },
     });
   }
-  // The webhook of the domain's provider sends no other messages, and the context is that of this subgraph.
+  if (keys) events.watch(keys);
+  // The definition of the domain's provider sends no other messages, and the context is that of this subgraph.
   return events.subscribe(topic, isWanted as IsWanted<object, ChangeMessage>) as AsyncIterable<FeedEvent<Message>>;
 };

@@ -244,6 +244,26 @@ export const METRICS = {
   'tributary.inbox.parked': gauge('Events that are parked.', 'max', single('{event}')),
   'tributary.inbox.oldest': gauge('Age of the oldest event that waits to be applied.', 'max', single('s')),
   'tributary.inbox.size': gauge('Size of the inbox of events.', 'max', single('By')),
+  'tributary.poll.runs': counter('Polls of providers without webhooks.', {
+    unit: '{poll}',
+    labels: ['provider', 'result'],
+    maxSeries: 200,
+  }),
+  'tributary.poll.changes': counter('Changed values that were found by comparison.', {
+    unit: '{value}',
+    labels: ['provider'],
+    maxSeries: 100,
+  }),
+  'tributary.poll.watched': gauge('Watched keys of a polled provider.', 'max', {
+    unit: '{key}',
+    labels: ['provider'],
+    maxSeries: 100,
+  }),
+  'tributary.poll.oldest': gauge('Time since the least recently compared value was read.', 'max', {
+    unit: 's',
+    labels: ['provider'],
+    maxSeries: 100,
+  }),
   'tributary.subscription.subscribers': gauge('Open subscriptions of clients.', 'sum', single('{subscription}')),
   'tributary.subscription.groups': gauge('Groups of subscriptions with equal responses.', 'sum', single('{group}')),
   'tributary.subscription.messages': counter('Messages that were sent to subscribers.', single('{message}')),

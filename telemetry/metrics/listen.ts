@@ -50,6 +50,8 @@ export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Regis
   const eventsLag = histogram('tributary.events.lag');
   const eventsParked = counter('tributary.events.parked');
   const inboxFailures = counter('tributary.inbox.failures');
+  const pollRuns = counter('tributary.poll.runs');
+  const pollChanges = counter('tributary.poll.changes');
   const subscriptionMessages = counter('tributary.subscription.messages');
   const subscriptionLag = histogram('tributary.subscription.lag');
 
@@ -129,6 +131,12 @@ export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Regis
         return;
       case 'inbox.failure':
         inboxFailures.add(1);
+        return;
+      case 'poll':
+        pollRuns.add(1, event.provider, event.isFailed ? 'error' : 'ok');
+        return;
+      case 'poll.changes':
+        pollChanges.add(event.changes, event.provider);
         return;
       case 'subscription.event':
         subscriptionMessages.add(event.subscribers);

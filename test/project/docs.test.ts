@@ -11,6 +11,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { readResult, renderDocs } from '../../bench/gateway/docs.ts';
 import { REJECTION_REASONS } from '../../connectors/errors.ts';
+import { pollSettingsOf } from '../../connectors/poll-settings.ts';
 import { secretsOf, variablesOf } from '../../connectors/settings.ts';
 import { webhookSettingsOf } from '../../connectors/webhook-settings.ts';
 import { AUTH_SECRETS } from '../../gateway/auth/auth-config.ts';
@@ -63,7 +64,7 @@ describe('configuration', () => {
     SubgraphProcessEnv,
     createSandboxProcessEnv([]),
     ...subgraphs.map(({ provider }) => variablesOf(provider)),
-    ...subgraphs.map(({ provider }) => ({ shape: webhookSettingsOf(provider) })),
+    ...subgraphs.map(({ provider }) => ({ shape: { ...webhookSettingsOf(provider), ...pollSettingsOf(provider) } })),
   ];
   const variables = new Set(schemas.flatMap(({ shape }) => Object.keys(shape)));
 

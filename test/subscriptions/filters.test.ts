@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import { type EventStream, openEventStream } from '../helpers/event-stream.ts';
+import { changeStock, stockRequests } from '../helpers/shop.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 import { connectWebhooks, postHubSpot, postStripe, WEBHOOKS } from '../helpers/webhooks.ts';
 
@@ -17,7 +18,7 @@ const [bjornsPayment] = paymentsOf(bjorn?.email);
 
 let stack: Stack;
 beforeAll(async () => {
-  stack = await startStack({ env: WEBHOOKS });
+  stack = await startStack({ env: { ...WEBHOOKS, OPENMAGE_POLL_S: '1' } });
   connectWebhooks(stack, stack.url);
 });
 afterAll(() => stack?.close());
@@ -164,8 +165,34 @@ test('an invalid filter is refused before the stream begins', async () => {
   });
 });
 
-test('without webhooks, a subscription is refused', async () => {
-  const stream = await openEventStream(stack.url, { query: 'subscription { stockChanged { sku } }' });
+test('stock: all, and by SKUs', async () => {
+  const [one = '', other = ''] = company.products.map(({ sku }) => sku);
+  // All products are listed and compared once there is a subscriber to all.
+  const all = await openEventStream(stack.url, { query: 'subscription { stockChanged { sku } }' });
+  await expect
+    .poll(() => stockRequests(stack.openmage).flat(), { timeout: 20_000 })
+    .toEqual(expect.arrayContaining([one, other]));
+  all.close();
+  const events = [one, other].map((sku, index) => () => changeStock(stack.openmage, { [sku]: 10 + index }));
+  const result = (sku: string, quantity: number) => ({ stockChanged: { sku, stock: { quantity } } });
+  await expectResults(`stockChanged(skus: ["${other}", "NO-SUCH-SKU"]) { sku stock { quantity } }`, events, [
+    result(other, 11),
+  ]);
+  const again = [one, other].map((sku, index) => () => changeStock(stack.openmage, { [sku]: 20 + index }));
+  const stream = await openEventStream(stack.url, {
+    query: 'subscription { stockChanged { sku stock { quantity } } }',
+  });
+  for (const change of again) await change();
+  await expect
+    .poll(() => dataOf(stream), { timeout: 20_000 })
+    .toEqual(expect.arrayContaining([result(one, 20), result(other, 21)]));
+  stream.close();
+});
+
+test('without webhooks and polling, a subscription is refused', async () => {
+  const other = await stack.startAnother({ OPENMAGE_POLL_S: 'off' });
+  onTestFinished(other.close);
+  const stream = await openEventStream(other.url, { query: 'subscription { stockChanged { sku } }' });
   expect(JSON.parse(await stream.ended)).toMatchObject({
     errors: [{ extensions: { code: 'SUBSCRIPTIONS_UNAVAILABLE' } }],
   });

@@ -4,10 +4,13 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startGateway } from '../../gateway/start.ts';
 import product from '../../package.json' with { type: 'json' };
+import { createCompany } from '../../sandbox/company.ts';
 import { ERROR_CODES } from '../../telemetry/error-codes.ts';
 import { METRICS, type MetricName, prometheusNameOf } from '../../telemetry/metrics/definitions.ts';
+import { openEventStream } from '../helpers/event-stream.ts';
 import { freePort, startProcess } from '../helpers/processes.ts';
 import { type Exposition, promtool, readMetrics } from '../helpers/prometheus.ts';
+import { changeStock } from '../helpers/shop.ts';
 import { type Ask, createAsk, type Stack, startStack } from '../helpers/stack.ts';
 import { headersOf, TOKEN_ENV } from '../helpers/tokens.ts';
 import { hasTool } from '../helpers/tools.ts';
@@ -401,6 +404,27 @@ test('webhooks: events by result, refusals by reason, what waits, is parked and 
   expect(metrics.value('tributary_inbox_waiting')).toBe(0);
   expect(metrics.value('tributary_inbox_oldest_seconds')).toBe(0);
   expect(metrics.value('tributary_inbox_size_bytes')).toBeGreaterThan(0);
+});
+
+test('polling: runs by result, changes, what is watched, and the age of what was read; messages to subscribers', async () => {
+  const { openmage } = stack;
+  const { ask, read, url } = await start({ OPENMAGE_POLL_S: '1', EVENTS_FILE: ':memory:' });
+  const [sku = ''] = createCompany().products.map((product) => product.sku);
+  await ask(`{ product(sku: "${sku}") { stock { quantity } } }`);
+  const stream = await openEventStream(url, { query: `subscription { stockChanged(skus: ["${sku}"]) { sku } }` });
+  onTestFinished(stream.close);
+  await changeStock(openmage, { [sku]: 4321 });
+  const provider = 'openmage';
+  await expect.poll(async () => (await read()).value('tributary_poll_changes_total', { provider })).toBe(1);
+  await expect.poll(async () => (await read()).value('tributary_subscription_messages_total')).toBe(1);
+  openmage.fail({ status: 500 });
+  await expect
+    .poll(async () => (await read()).value('tributary_poll_runs_total', { provider, result: 'error' }))
+    .toBeGreaterThan(0);
+  const metrics = await read();
+  expect(metrics.value('tributary_poll_runs_total', { provider, result: 'ok' })).toBeGreaterThan(0);
+  expect(metrics.value('tributary_poll_watched', { provider })).toBe(1);
+  expect(metrics.value('tributary_poll_oldest_seconds', { provider })).toBeGreaterThanOrEqual(0);
 });
 
 test('every metric of the table has appeared above', () => {

@@ -3,7 +3,9 @@ import { UpstreamError } from '../../../connectors/errors.ts';
 import type { RequestOptions } from '../../../connectors/middleware/chain.ts';
 import { operation } from '../../../connectors/reads/read.ts';
 import { parseResponse } from '../../../connectors/transports/parse.ts';
+import type { KeyPage } from '../../../events/poller/polled-values.ts';
 import { isSku } from '../sku.ts';
+import { readCataloguePage } from './catalogue-pages.ts';
 import { toFailure } from './error-reasons.ts';
 import type { OpenMageOperation } from './operations.ts';
 import { createSession, type OpenMageOptions } from './session.ts';
@@ -106,12 +108,19 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
       options,
     );
 
-  const listCatalog = (field: 'sku' | 'product_id', values: readonly string[], options: RequestOptions) => {
-    // The shop splits the value of `in` at commas and has no escape for them.
-    const filter = { key: field, value: { key: 'in', value: values.join(',') } };
-    const input = { filters: { complex_filter: { complexObjectArray: [filter] } } };
+  const filterCatalog = (
+    field: 'sku' | 'product_id',
+    conditions: Readonly<Record<string, string>>,
+    options: RequestOptions,
+  ) => {
+    const filters = Object.entries(conditions).map(([key, value]) => ({ key: field, value: { key, value } }));
+    const input = { filters: { complex_filter: { complexObjectArray: filters } } };
     return readEntries('catalogProductList', input, CatalogEntry, options);
   };
+
+  // The shop splits the value of `in` at commas and has no escape for them.
+  const listCatalog = (field: 'sku' | 'product_id', values: readonly string[], options: RequestOptions) =>
+    filterCatalog(field, { in: values.join(',') }, options);
 
   /**
    * Reads the stock of up to 200 SKUs, by SKU. Omits unknown ones; an invalid entry maps to an Error. A SKU that the shop
@@ -173,6 +182,15 @@ export const createOpenMageApi = ({ soap, username, apiKey }: OpenMageOptions) =
         return bySku(askable, [...named, ...identified], name);
       },
     ),
+
+    /** Reads a page of the SKUs of all products, in one request. Empty if the shop does not offer its catalogue. */
+    skuPage: async (page: string | null, options: RequestOptions): Promise<KeyPage> => {
+      if (!(await soap.offers('catalogProductList', options))) return { keys: [], next: null };
+      return readCataloguePage(page, async (from, to) => {
+        const entries = await filterCatalog('product_id', { from: String(from), to: String(to) }, options);
+        return entries.flatMap(({ sku }) => (sku !== undefined && isSku(sku) ? [sku] : []));
+      });
+    },
 
     /**
      * Sets the given fields. The shop looks up `identifier` as a SKU, case-insensitively, and then as the id of a product,

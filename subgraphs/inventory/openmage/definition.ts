@@ -4,6 +4,7 @@ import { byKey, NEVER_CHANGED } from '../../../connectors/reads/read.ts';
 import { address, credential, secret, url } from '../../../connectors/settings.ts';
 import { soap } from '../../../connectors/transports/soap.ts';
 import type { SessionOf } from '../../kit/session.ts';
+import type { StockChanged } from '../model.ts';
 import { createOpenMageApi } from './api.ts';
 import { SERVER_FAULTS } from './error-reasons.ts';
 import { type OpenMageOperation, REQUIRED_OPERATIONS } from './operations.ts';
@@ -48,6 +49,15 @@ export const openmage = defineProvider({
       scope: NEVER_CHANGED,
     }),
   }),
+  // The shop reports nothing, and its orders and stock updates leave a product's `updated_at` as it is. See decision 0051.
+  poll: {
+    read: 'stock',
+    content: ({ quantity, isInStock }) => [quantity, isInStock],
+    object: (sku) => `product ${sku}`,
+    changes: (sku) => ({ stock: [sku] }),
+    messages: (sku): StockChanged[] => [{ topic: 'stockChanged', sku }],
+    list: (api, page, options) => api.skuPage(page, options),
+  },
   notes: { rateLimits: 'A shop states none; its operator knows what it can take, e.g. `account=5/1`.' },
   sandbox: () => import('./sandbox/index.ts'),
 });
