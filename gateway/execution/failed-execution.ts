@@ -1,4 +1,5 @@
 import { GraphQLError } from 'graphql';
+import { toAbortError } from '../../subgraphs/kit/limits/timed-out.ts';
 import type { ClientOperation } from './client-operation.ts';
 import { conditionVariables } from './conditions.ts';
 import type { ExecutionResponse } from './program.ts';
@@ -45,3 +46,7 @@ export const toErrorResponse = (error: unknown): ExecutionResponse => {
     return errorResponse('The operation is nested too deeply.', 'GRAPHQL_VALIDATION_FAILED');
   throw error;
 };
+
+/** The response to an operation that failed, or whose request was aborted. Rethrows internal errors. */
+export const toFailure = (error: unknown, signal: AbortSignal | undefined): ExecutionResponse =>
+  toErrorResponse(signal?.aborted && error === signal.reason ? toAbortError(signal) : error);

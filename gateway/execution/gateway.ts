@@ -19,11 +19,11 @@ import {
   type Graph,
   type GraphAuthorization,
   type GraphCallCosts,
-  type LiveQueries,
   type RequestDeadline,
 } from './graph.ts';
 import { readLive } from './live-directive.ts';
 import { findUnknownLabels } from './overrides.ts';
+import type { LiveQueries } from './prepare-subscription.ts';
 import type { ExecutionResponse } from './program.ts';
 import type { OnPlan } from './programs.ts';
 import type { SubgraphClient } from './subgraph-request.ts';

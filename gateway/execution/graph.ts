@@ -1,9 +1,8 @@
-import { isDeepStrictEqual } from 'node:util';
 import { type DocumentNode, type GraphQLError, type GraphQLSchema, getOperationAST, parse } from 'graphql';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { isDisconnected, raceAbort } from '../../runtime/race-abort.ts';
 import type { TurnQueue } from '../../runtime/turn-queue.ts';
-import { toAbortError } from '../../subgraphs/kit/limits/timed-out.ts';
+
 import type { CallStatsRow } from '../../telemetry/call-stats-row.ts';
 import type { PlanCacheState } from '../../telemetry/state.ts';
 import { type AccessRule, readAccessRules } from '../auth/access-rules.ts';
@@ -19,28 +18,26 @@ import type { RunningValues } from '../cost/running-values.ts';
 import { isLargeDocument } from '../planning/large-documents.ts';
 import type { Planner } from '../planning/planner.ts';
 import { validateDocument } from '../planning/validate.ts';
-import type { LiveSource } from '../subscriptions/live-source.ts';
 import { type ClientOperation, kindOf, memoizeByOperation, nameOf, type OperationInUse } from './client-operation.ts';
 import { hasDefer } from './defer-directives.ts';
 import type { Recipient } from './delivery.ts';
 import { readEntityAccess } from './entity-access.ts';
 import { readEntityKeys } from './entity-keys.ts';
-import { findNullCondition, nullConditionError, outcomeUnknown, toErrorResponse } from './failed-execution.ts';
-import type { LiveOptions } from './live-directive.ts';
+import { findNullCondition, nullConditionError, outcomeUnknown, toFailure } from './failed-execution.ts';
 import { createOverrides, type OverrideOptions } from './overrides.ts';
 import { extractOperation } from './prepare.ts';
+import {
+  createSubscriptionPreparer,
+  type LiveQueries,
+  type SelectedOperation,
+  type SubscriptionPreparer,
+} from './prepare-subscription.ts';
 import type { ExecutionResponse, Program, RequestVariables } from './program.ts';
 import { createPrograms, type OnPlan } from './programs.ts';
 import { readRequirements } from './requirements.ts';
 import { fragmentMap } from './selections.ts';
 import { fragmentsIn } from './steps.ts';
-import type {
-  SubgraphClient,
-  SubgraphEvent,
-  SubgraphResponse,
-  SubgraphSubscription,
-  SubscribeOptions,
-} from './subgraph-request.ts';
+import type { SubgraphClient, SubgraphResponse } from './subgraph-request.ts';
 import { findAccessRules } from './unauthorized-fields.ts';
 import { coerceVariables } from './variables.ts';
 
@@ -91,14 +88,6 @@ export type RequestDeadline = {
   readonly deadlineAt?: number | undefined;
 };
 
-/** What live queries need to know of changes. */
-export type LiveQueries<Context> = {
-  /** Creates the source of a query that reads from these subgraphs. Undefined if the changes of one of them are not known. */
-  readonly createSource: (subgraphs: readonly string[]) => LiveSource | undefined;
-  /** Returns the tags of what was read with a context. */
-  readonly readsOf: (context: Context) => ReadonlySet<string>;
-};
-
 /** Called with a mutation and its coerced variables immediately before it is sent. Throws a GraphQLError to refuse it. */
 export type BeforeMutation = (
   operation: ClientOperation,
@@ -133,28 +122,8 @@ export type GraphCallCosts<Context> = Pick<OperationCallOptions, 'providerOf' | 
 
 type EndCalls = (wasExecuted: boolean) => readonly Readonly<CallStatsRow>[];
 
-/** A subscription of a version of the graph, which has not begun. */
-export type GraphSubscription<Context> = {
-  /** Equal for subscriptions with equal responses to every event, if they also have equal identities. */
-  readonly key: string;
-  /** Begins to receive events. Never rejects. */
-  readonly open: (options: SubscribeOptions<Context>) => Promise<SubgraphSubscription<Context>>;
-  /** Set for a live query: its events are the times at which its answer may have changed. */
-  readonly live?: LiveOptions | undefined;
-  /** Whether what subscribers may read depends on who they are. */
-  readonly hasRules: boolean;
-  /** Whether a subscriber may still read what it could when it subscribed, no more and no less. */
-  readonly isAuthorized: (context: Context) => Promise<boolean>;
-  /** Returns the response to an event. */
-  readonly execute: (
-    event: SubgraphEvent<Context>,
-    context: Context,
-    deadline: RequestDeadline,
-  ) => Promise<ExecutionResponse>;
-};
-
 /** One version of the graph: a supergraph and the programs of the operations in use. */
-export type Graph<Context> = {
+export type Graph<Context> = SubscriptionPreparer<Context> & {
   /** Validates a document. Returns no errors if it is valid. */
   readonly validate: (document: DocumentNode) => Promise<readonly GraphQLError[]>;
   readonly execute: (
@@ -163,39 +132,12 @@ export type Graph<Context> = {
     context: Context,
     options?: ExecuteOptions,
   ) => Promise<ExecutionResponse>;
-  /**
-   * Prepares a subscription. Returns a response with errors if it cannot be opened. `signal` ends the preparation.
-   */
-  readonly subscribe: (
-    operation: ClientOperation,
-    variables: Readonly<Record<string, unknown>>,
-    context: Context,
-    signal: AbortSignal | undefined,
-  ) => Promise<GraphSubscription<Context> | ExecutionResponse>;
-  /** Prepares a live query. Its answer is executed again when something that it has read is invalidated. */
-  readonly subscribeLive: (
-    operation: ClientOperation,
-    variables: Readonly<Record<string, unknown>>,
-    context: Context,
-    options: { readonly live: LiveOptions; readonly signal: AbortSignal | undefined },
-  ) => Promise<GraphSubscription<Context> | ExecutionResponse>;
   /** Operations with a cached program, most recently used first. */
   readonly operations: () => OperationInUse[];
   /** Compiles the program of an operation of another version, unless it is invalid in this version. */
   readonly warm: (operation: OperationInUse) => Promise<void>;
   /** Returns the number and size of the cached programs. */
   readonly planCache: () => PlanCacheState;
-};
-
-/** An operation of a request that is ready to be executed. */
-type SelectedOperation<Context> = {
-  readonly operation: ClientOperation;
-  readonly program: Program<Context>;
-  readonly estimate: Estimate;
-  readonly variables: RequestVariables;
-  readonly rules: readonly AccessRule[];
-  /** The rules that the request does not satisfy. Undefined if it may read everything. */
-  readonly unmet: readonly AccessRule[] | undefined;
 };
 
 type CarryOutOptions = {
@@ -225,17 +167,6 @@ const forecastWaits = (
       return waitMs === undefined ? [] : [[subgraph, waitMs] as const];
     }),
   );
-
-/** The response to a subscription of a subgraph that sends no events. */
-const WITHOUT_EVENTS: ExecutionResponse = {
-  errors: [
-    {
-      message: 'The service of this subscription sends no events to the gateway.',
-      extensions: { code: 'SUBSCRIPTIONS_UNAVAILABLE' },
-    },
-  ],
-  stale: [],
-};
 
 const NOTHING_FETCHED: ExecutionResponse = { data: null, errors: [], stale: [] };
 
@@ -406,19 +337,6 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     return selected.unmet ? { ...response, isPersonal: true } : response;
   };
 
-  /** Whether a subscriber may still read what it could when it subscribed. */
-  const authorized = ({
-    operation,
-    rules,
-    unmet = NO_RULES,
-  }: SelectedOperation<Context>): Pick<GraphSubscription<Context>, 'hasRules' | 'isAuthorized'> => ({
-    hasRules: rules.length > 0,
-    isAuthorized: async (context) => {
-      const found = rules.length > 0 ? await authorization?.findUnmet(rules, nameOf(operation), context) : undefined;
-      return isDeepStrictEqual(found ?? NO_RULES, unmet);
-    },
-  });
-
   return {
     validate,
     execute: async (operation, raw, context, options = {}) => {
@@ -445,54 +363,12 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
         return toFailure(error, signal);
       }
     },
-    subscribe: async (operation, raw, context, signal) => {
-      try {
-        const selected = await select(operation, raw, context, { signal });
-        if (!('program' in selected)) return selected;
-        const { program, variables, unmet = NO_RULES } = selected;
-        const { subscribe } = program;
-        if (!subscribe) return WITHOUT_EVENTS;
-        return {
-          ...authorized(selected),
-          key: keyOf(operation, variables, unmet),
-          open: (options) => subscribe(variables, context, options),
-          execute: async (event, eventContext, deadline) => {
-            try {
-              return await carryOut(selected, eventContext, { deadline, event: event.respond(eventContext) });
-            } catch (error) {
-              return toFailure(error, deadline.signal);
-            }
-          },
-        };
-      } catch (error) {
-        return toFailure(error, signal);
-      }
-    },
-    subscribeLive: async (operation, raw, context, { live, signal }) => {
-      try {
-        const selected = await select(operation, raw, context, { signal });
-        if (!('program' in selected)) return selected;
-        const { program, variables, unmet = NO_RULES } = selected;
-        const source = options.live?.createSource(program.subgraphs);
-        if (!source) return WITHOUT_EVENTS;
-        return {
-          ...authorized(selected),
-          live,
-          key: JSON.stringify(['live', live, keyOf(operation, variables, unmet)]),
-          open: async ({ signal: ended }) => ({ place: undefined, events: toEvents(source.changes(ended)) }),
-          execute: async (_event, eventContext, deadline) => {
-            const response = await carryOut(selected, eventContext, { deadline }).catch((error: unknown) =>
-              toFailure(error, deadline.signal),
-            );
-            const { errors, stale } = response;
-            source.executed(options.live?.readsOf(eventContext) ?? new Set(), errors.length > 0 || stale.length > 0);
-            return response;
-          },
-        };
-      } catch (error) {
-        return toFailure(error, signal);
-      }
-    },
+    ...createSubscriptionPreparer<Context>({
+      select,
+      carryOut,
+      findUnmet: authorization?.findUnmet,
+      live: options.live,
+    }),
     planCache: programs.state,
     operations: programs.operations,
     warm: async (operation) => {
@@ -505,19 +381,3 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
     },
   };
 };
-
-const keyOf = (
-  { operationName, hash }: ClientOperation,
-  { coerced }: RequestVariables,
-  unmet: readonly AccessRule[],
-): string => JSON.stringify([operationName, hash, coerced, unmet.map(({ key }) => key)]);
-
-/** The events of a live query, which have nothing to tell but their time. */
-async function* toEvents<Context>(changes: AsyncIterable<undefined>): AsyncGenerator<SubgraphEvent<Context>, void> {
-  for await (const _change of changes) {
-    yield { eventId: undefined, receivedAt: undefined, respond: async () => ({ data: null }) };
-  }
-}
-
-const toFailure = (error: unknown, signal: AbortSignal | undefined): ExecutionResponse =>
-  toErrorResponse(signal?.aborted && error === signal.reason ? toAbortError(signal) : error);

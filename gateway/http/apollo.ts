@@ -23,7 +23,7 @@ import type { SpendingGuard } from '../cost/calls.ts';
 import type { ProviderCosts } from '../cost/estimate-calls.ts';
 import { createMeasurements } from '../cost/measurements.ts';
 import { createCompiledGateway, type SupergraphSource, toGraphQLErrors } from '../execution/gateway.ts';
-import type { LiveQueries } from '../execution/graph.ts';
+import type { LiveQueries } from '../execution/prepare-subscription.ts';
 import type { ExecutionResponse } from '../execution/program.ts';
 import type { Transports } from '../transports/transport.ts';
 import { withFetchEvents } from '../transports/with-fetch-events.ts';
