@@ -26,6 +26,8 @@ export type Member<Context> = {
   readonly context: Context;
   readonly send: (message: SubscriptionMessage) => void;
   readonly end: (reason: EndReason) => void;
+  /** The group that it is in now. */
+  group: Group<Context> | undefined;
 };
 
 /** What a group needs of the gateway. */
@@ -125,6 +127,7 @@ export const openGroup = async <Context>(
     members,
     add: (member) => {
       members.add(member);
+      member.group = group;
       if (answer) member.send(asWhole(answer));
     },
     remove: (member) => {

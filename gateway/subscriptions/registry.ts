@@ -207,6 +207,7 @@ export const createSubscriptions = <Context>({
         return true;
       };
       const member: Member<Context> = {
+        group: undefined,
         context: retain(context),
         send: subscriber.send,
         end: (reason) => {
@@ -214,8 +215,7 @@ export const createSubscriptions = <Context>({
         },
       };
       const leave = (): void => {
-        // Moved from group to group meanwhile.
-        if (finish()) for (const group of groups) if (group.members.has(member)) group.remove(member);
+        if (finish()) member.group?.remove(member);
       };
       try {
         const joined = await join({ prepared, context }, after, member);
@@ -227,7 +227,7 @@ export const createSubscriptions = <Context>({
         const ageMs = limits.maxAgeMs * (1 - JITTER * Math.random());
         timer = setTimeout(
           () => {
-            for (const group of groups) if (group.members.has(member)) group.remove(member);
+            member.group?.remove(member);
             member.end(tokenMs <= ageMs ? TOKEN_EXPIRED : TOO_OLD);
           },
           Math.min(MAX_DELAY_MS, tokenMs, ageMs),
