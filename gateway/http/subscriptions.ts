@@ -3,6 +3,7 @@ import type { Log } from '../../runtime/log.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { ExecutionResponse } from '../execution/program.ts';
+import { describeCause } from '../subscriptions/message.ts';
 import { createSubscriptions, type Subscriptions } from '../subscriptions/registry.ts';
 import type { RequestContext } from './context.ts';
 import type { RequestContexts } from './request-contexts.ts';
@@ -30,11 +31,12 @@ export const createGatewaySubscriptions = ({
     // Subgraphs over HTTP receive these headers, and may respond by them.
     audienceOf: ({ headers }) => headers,
     createEventContext: contexts.ofEvent,
-    toMessage: ({ eventId }, { data, errors, stale }) => ({
+    toMessage: ({ eventId, cause }, { data, errors, stale }) => ({
       eventId,
       data,
       errors: errors.length > 0 ? toClientErrors(errors) : undefined,
       stale,
+      cause: cause && describeCause(cause),
     }),
     onEvent: ({ receivedAt }, subscribers) =>
       telemetry.emit({
