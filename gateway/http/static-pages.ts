@@ -48,8 +48,9 @@ export const registerPages = async (
       settings: ({ socket }) => ({
         hasPeople: auth.development,
         hasEstimates: config.reportAllowed,
-        // The button changes a customer's phone number.
-        hasSampleChange: eventsFrom('crm') === 'sandbox',
+        live: LIVE_SUBGRAPHS.filter((subgraph) => eventsFrom(subgraph) !== undefined),
+        // Buttons change sample data, and never a provider's.
+        sandboxes: LIVE_SUBGRAPHS.filter((subgraph) => eventsFrom(subgraph) === 'sandbox'),
         hasStatus: config.statusPage && isAllowed(config.adminAllow, socket.remoteAddress),
       }),
     });
@@ -87,7 +88,7 @@ export const addLandingPageHeaders: onSendHookHandler = (_request, reply, _paylo
   done();
 };
 
-/** The subgraphs to whose changes the desk subscribes. */
+/** The subgraphs to whose changes the pages subscribe. */
 const LIVE_SUBGRAPHS = ['crm', 'inventory', 'payments'];
 
 type PageOptions = {
