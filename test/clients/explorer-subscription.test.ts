@@ -34,9 +34,20 @@ describe.skipIf(!hasTool('chromium'))('a subscription in the explorer', () => {
   const open = async (url: string, tab: string, options: object = { viewport: { width: 1500, height: 950 } }) => {
     opened = await browser.open(`${url}/graphiql`, options);
     const { page } = opened;
+    await page.locator('.graphiql-query-editor .view-line').first().waitFor();
+    await show(page, tab);
+    return page;
+  };
+  /** Opens a tab, and waits until GraphiQL has read its operation, of which the estimate tells. */
+  const show = async (page: Page, tab: string) => {
+    const estimated = page.waitForResponse(
+      (response) =>
+        response.request().headers()['x-tributary-explain'] !== undefined &&
+        (response.request().postData() ?? '').includes(` ${tab}`),
+    );
     await page.getByRole('button', { name: tab, exact: true }).click();
     await expect.poll(() => page.locator('.graphiql-query-editor').innerText()).toContain(tab);
-    return page;
+    await estimated;
   };
   const run = (page: Page) => page.getByRole('button', { name: /^Execute query/ }).click();
   const panelOf = (page: Page) => page.getByRole('region', { name: 'Messages', exact: true });
@@ -102,8 +113,7 @@ describe.skipIf(!hasTool('chromium'))('a subscription in the explorer', () => {
     await run(page);
     await panelOf(page).getByText('Waiting for a change.').waitFor();
     await page.getByRole('button', { name: /^Stop query/ }).click();
-    await page.getByRole('button', { name: 'Products', exact: true }).click();
-    await expect.poll(() => page.locator('.graphiql-query-editor').innerText()).toContain('Products');
+    await show(page, 'Products');
     await run(page);
     await page.getByText(/^\d+ provider calls?, \d/).waitFor();
     expect(await panelOf(page).count()).toBe(0);
