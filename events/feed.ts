@@ -9,7 +9,12 @@ export type FeedEvent<Message = ChangeMessage> = {
   readonly message: Message;
   /** When the provider's event arrived, in milliseconds since 1970. */
   readonly receivedAt: number;
+  /** The effect that the message is of. */
+  readonly effect: PublishedEffect;
 };
+
+/** An effect, and when this process had invalidated what it changes, in milliseconds since 1970, if that is known. */
+export type PublishedEffect = Effect & { readonly invalidatedAt?: number };
 
 /** A subscription cannot be continued from a place: the events after it are not known any more, or the place is of another store. */
 export class EventsExpired extends Error {}
@@ -56,14 +61,14 @@ export const createFeed = (
   store: Pick<InboxStore, 'effectsAfter' | 'effectRange'>,
   { storeId, last }: EffectRange,
 ): Feed => {
-  let recent: readonly Effect[] = [];
+  let recent: readonly PublishedEffect[] = [];
   /** The sequence after which `recent` has all effects, and up to which effects have been published. */
   let recentAfter = last;
   let published = last;
   let changed = Promise.withResolvers<void>();
 
   /** Returns effects after a sequence. Only those whose changes have been invalidated here. */
-  const effectsAfter = async (sequence: number): Promise<readonly Effect[]> => {
+  const effectsAfter = async (sequence: number): Promise<readonly PublishedEffect[]> => {
     if (sequence >= recentAfter) return recent.slice(sequence - recentAfter, sequence - recentAfter + BATCH);
     const { forgotten } = await store.effectRange();
     if (sequence < forgotten) throw new EventsExpired();
@@ -96,7 +101,7 @@ export const createFeed = (
           const messages = messagesOf(effect);
           for (const [index, message] of messages.entries()) {
             if (message.topic !== topic || (sequence === from.sequence && index <= from.index)) continue;
-            yield { eventId: `${storeId}-${sequence}-${index}`, message, receivedAt: effect.receivedAt };
+            yield { eventId: `${storeId}-${sequence}-${index}`, message, receivedAt: effect.receivedAt, effect };
             if (signal.aborted) return;
           }
         }
@@ -106,7 +111,10 @@ export const createFeed = (
     },
     publish: (effects) => {
       // After a restart, some are handled again.
-      const added = effects.filter(({ sequence }) => sequence > published);
+      const invalidatedAt = Date.now();
+      const added = effects
+        .filter(({ sequence }) => sequence > published)
+        .map((effect) => ({ ...effect, invalidatedAt }));
       const [first] = added;
       if (!first) return;
       recent = first.sequence === published + 1 ? [...recent, ...added].slice(-MAX_RECENT) : added;

@@ -91,13 +91,18 @@ const uncached = await start({ CACHE_MAX_MIB: '0' });
 // Reads stock each time, so that its outage is visible.
 const observed = await start({ OPENMAGE_CACHE: 'stock=0/0/0,catalogue=0/0/0' });
 
+// As `npm start` starts it: its sandboxes report their changes.
+const live = await startGateway({ PORT: '0', LOG_LEVEL: 'silent' });
+
 const DESK: readonly Shot[] = [
   {
     name: 'desk',
     path: `${ADA}?q=lindqvist`,
+    url: live.url,
     prepare: async (page) => {
       await page.getByText(/^13 customers; 10 deals/).waitFor({ state: 'attached' });
       await deals(page);
+      await page.getByText('Live', { exact: true }).waitFor();
     },
   },
   { name: 'desk-list', path: '/desk', prepare: (page) => page.getByText('20 customers, and more').waitFor() },
@@ -154,6 +159,18 @@ const runAndShow = async (page: Page) => {
   await page.getByText(/^\d+ provider calls?, /).waitFor();
 };
 
+/** Opens the tab of an example, and waits until GraphiQL has read its operation. */
+const openExample = async (page: Page, name: string) => {
+  await openExplorer(page);
+  const estimated = page.waitForResponse(
+    (response) =>
+      response.request().headers()['x-tributary-explain'] !== undefined &&
+      (response.request().postData() ?? '').includes(` ${name}`),
+  );
+  await page.getByRole('button', { name, exact: true }).click();
+  await estimated;
+};
+
 const EXPLORER: readonly Shot[] = [
   { name: 'explorer-empty', path: '/graphiql', prepare: openExplorer },
   {
@@ -183,6 +200,20 @@ const EXPLORER: readonly Shot[] = [
     url: forgetful.url,
     before: () => fail(stripe, { status: 500 }),
     prepare: runAndShow,
+  },
+  {
+    name: 'explorer-messages',
+    path: '/graphiql',
+    url: live.url,
+    prepare: async (page) => {
+      await openExample(page, 'Changes');
+      await page.getByRole('button', { name: /^Execute query/ }).click();
+      await page.getByRole('button', { name: 'Change a phone number' }).click();
+      const show = page.getByRole('button', { name: 'Show messages' });
+      if (await show.isVisible()) await show.click();
+      await page.getByRole('list', { name: 'What has caused message 1' }).waitFor();
+      await page.getByText(/has the phone number/).waitFor();
+    },
   },
   {
     name: 'explorer-history',
@@ -248,11 +279,16 @@ const named = (name: string): Shot => {
 await take(named('status'), { screen: 'readme', colorScheme: 'light' }, join(README_FOLDER, 'status.png'));
 // First of its gateway, while the cache is empty.
 await take(named('explorer'), { screen: 'readme', colorScheme: 'light' }, join(README_FOLDER, 'explorer.png'));
+await take(
+  named('explorer-messages'),
+  { screen: 'readme', colorScheme: 'light' },
+  join(README_FOLDER, 'explorer-messages.png'),
+);
 await take(named('desk'), { screen: 'readme', colorScheme: 'light' }, join(README_FOLDER, 'desk.png'));
 await take(named('desk'), { screen: 'phone', colorScheme: 'dark' }, join(README_FOLDER, 'desk-phone.png'));
 for (const shot of shots) {
   for (const look of LOOKS) await take(shot, look, join(folder, `${shot.name}-${look.screen}-${look.colorScheme}.png`));
 }
 await browser.close();
-await Promise.all([gateway.close(), forgetful.close(), uncached.close(), observed.close()]);
+await Promise.all([gateway.close(), forgetful.close(), uncached.close(), observed.close(), live.close()]);
 await sandboxes.close();

@@ -42,12 +42,28 @@ export type SubgraphResponse = {
   readonly stale?: readonly StaleNote[] | undefined;
 };
 
+/** The provider's event that a subscription's event is of. */
+export type EventCause = {
+  readonly provider: string;
+  /** E.g. `customer.updated`. */
+  readonly type: string;
+  /** The changed object, e.g. `customer cus_1`; null if there is none. */
+  readonly object: string | null;
+  /** When it arrived, and when what it changes had been invalidated here, in milliseconds since 1970. */
+  readonly receivedAt: number;
+  readonly invalidatedAt: number | undefined;
+  /** The invalidated reads of the provider, each with the number of scopes, or `all`. */
+  readonly invalidated: () => readonly { readonly read: string; readonly scopes: number | 'all' }[];
+};
+
 /** An event of a subscription. */
 export type SubgraphEvent<Context> = {
   /** The place after which the subscription can be continued. Undefined if the subgraph has no such places. */
   readonly eventId: string | undefined;
   /** When the change was reported, in milliseconds since 1970, if that is known. */
   readonly receivedAt: number | undefined;
+  /** What has caused it. Undefined if that is known to another process only. */
+  readonly cause?: EventCause | undefined;
   /** Returns what the subscription selects of the event. Never rejects. */
   readonly respond: (context: Context) => Promise<SubgraphResponse>;
 };

@@ -342,6 +342,10 @@ const openGatewayServer = async (
     config,
     schemaText,
     listenUrl: () => listenUrl,
+    eventsFrom: (subgraph) => {
+      if (!webhooks?.eventsOf(subgraph)) return undefined;
+      return webhooks.sources.some((one) => one.subgraph === subgraph && one.isLocal) ? 'sandbox' : 'provider';
+    },
     guardSchema:
       config.auth.withoutCredentials === 'refused'
         ? async (request, reply) => ((await identify(request, reply)) ? undefined : reply)

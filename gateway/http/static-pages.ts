@@ -17,6 +17,8 @@ export type PagesOptions = {
   readonly schemaText: () => string;
   /** Returns the URL at which the gateway listens, once it does. */
   readonly listenUrl: () => string;
+  /** Returns who reports the changes of a subgraph's data: a sandbox of this process, or a provider. Undefined if nobody does. */
+  readonly eventsFrom: (subgraph: string) => 'sandbox' | 'provider' | undefined;
   /** Refuses a request that may not read the schema, and then returns its reply. Undefined if everyone may. */
   readonly guardSchema:
     | ((request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>)
@@ -29,7 +31,7 @@ export type PagesOptions = {
  */
 export const registerPages = async (
   app: FastifyInstance,
-  { config, schemaText, listenUrl, guardSchema }: PagesOptions,
+  { config, schemaText, listenUrl, eventsFrom, guardSchema }: PagesOptions,
 ): Promise<void> => {
   const { explorer, desk, deskSignIn, introspection, hosts, publicUrl, auth } = config;
   /** Returns the public GraphQL URL. Uses the `Host` header only if it is a known name, because the response may be cached. */
@@ -46,6 +48,9 @@ export const registerPages = async (
       settings: ({ socket }) => ({
         hasPeople: auth.development,
         hasEstimates: config.reportAllowed,
+        live: LIVE_SUBGRAPHS.filter((subgraph) => eventsFrom(subgraph) !== undefined),
+        // Buttons change sample data, and never a provider's.
+        sandboxes: LIVE_SUBGRAPHS.filter((subgraph) => eventsFrom(subgraph) === 'sandbox'),
         hasStatus: config.statusPage && isAllowed(config.adminAllow, socket.remoteAddress),
       }),
     });
@@ -56,7 +61,11 @@ export const registerPages = async (
     await registerPage(app, '/desk', {
       root: join(CLIENTS, 'web/dist'),
       headers: createDeskHeaders(deskSignIn?.issuer),
-      settings: () => ({ hasPeople: auth.development, signIn: deskSignIn && { ...deskSignIn, isRequired } }),
+      settings: () => ({
+        hasPeople: auth.development,
+        live: LIVE_SUBGRAPHS.filter((subgraph) => eventsFrom(subgraph) !== undefined),
+        signIn: deskSignIn && { ...deskSignIn, isRequired },
+      }),
     });
   }
   if (explorer && introspection) {
@@ -78,6 +87,9 @@ export const addLandingPageHeaders: onSendHookHandler = (_request, reply, _paylo
   if (String(reply.getHeader('content-type')).startsWith('text/html')) reply.headers(LANDING_PAGE_HEADERS);
   done();
 };
+
+/** The subgraphs to whose changes the pages subscribe. */
+const LIVE_SUBGRAPHS = ['crm', 'inventory', 'payments'];
 
 type PageOptions = {
   /** The folder of its files. */

@@ -41,7 +41,7 @@ export const createStreamHandler = ({
     writeTimeoutMs: config.http.writeTimeoutMs,
   };
 
-  const begin = (reply: FastifyReply, type: StreamType) => {
+  const begin = (reply: FastifyReply, type: StreamType, { clientReport }: RequestContext) => {
     reply.hijack();
     const { raw } = reply;
     markStreaming(raw);
@@ -50,7 +50,7 @@ export const createStreamHandler = ({
       'content-type': STREAM_FORMATS[type].contentType,
       ...STREAM_HEADERS,
     });
-    return openStream(raw, type, streamOptions);
+    return openStream(raw, type, { ...streamOptions, hasCause: clientReport !== undefined });
   };
 
   /** Responds to a request as fastifyApolloHandler does, with the body of a complete response. */
@@ -95,7 +95,7 @@ export const createStreamHandler = ({
       // Queries and mutations, too, may be sent for an event stream only.
       if (responseTypeFor(accept) || reply.statusCode !== 200) return text;
       const { raw } = reply;
-      const { begin: open, end } = begin(reply, type);
+      const { begin: open, end } = begin(reply, type, context);
       open(undefined);
       raw.write(toStreamEvent('next', text.trimEnd()));
       end(undefined);
@@ -125,7 +125,7 @@ export const createStreamHandler = ({
       added.leave();
       return reply.hijack();
     }
-    stream = begin(reply, type);
+    stream = begin(reply, type, context);
     stream.begin(added.place);
     for (const act of pending) act();
     onResponseClose(reply.raw, added.leave);

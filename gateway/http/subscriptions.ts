@@ -4,6 +4,7 @@ import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { ExecutionResponse } from '../execution/program.ts';
 import { nextAnswer } from '../subscriptions/live-message.ts';
+import { describeCause } from '../subscriptions/message.ts';
 import { createSubscriptions, type Subscriptions } from '../subscriptions/registry.ts';
 import type { RequestContext } from './context.ts';
 import type { RequestContexts } from './request-contexts.ts';
@@ -32,8 +33,14 @@ export const createGatewaySubscriptions = ({
     // Subgraphs over HTTP receive these headers, and may respond by them.
     audienceOf: ({ headers }) => headers,
     createEventContext: contexts.ofEvent,
-    toMessage: ({ eventId }, { data, errors, stale }, live) => {
-      const message = { eventId, data, errors: errors.length > 0 ? toClientErrors(errors) : undefined, stale };
+    toMessage: ({ eventId, cause }, { data, errors, stale }, live) => {
+      const message = {
+        eventId,
+        data,
+        errors: errors.length > 0 ? toClientErrors(errors) : undefined,
+        stale,
+        cause: cause && describeCause(cause),
+      };
       return live ? nextAnswer(live.previous, message, live.options) : message;
     },
     onEvent: ({ receivedAt }, subscribers) =>

@@ -3,12 +3,14 @@ import type { Inbox, InboxProblem } from '../../events/inbox/inbox.ts';
 import type { SignatureProblem, SignatureScheme, SignedRequest } from '../../events/signatures/scheme.ts';
 import { exceededJsonBound, MAX_JSON_DEPTH } from '../../runtime/json-bounds.ts';
 import { sendError } from '../../runtime/send-refusal.ts';
+import type { OpenEvents } from '../../subgraphs/kit/open-events.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { RefusedDelivery } from '../audit/audit.ts';
 
 /** A provider whose webhook is received. */
 export type WebhookSource = {
   readonly provider: string;
+  readonly subgraph: string;
   readonly signature: SignatureScheme;
   /** Returns the live secrets. */
   readonly secrets: () => readonly string[];
@@ -17,9 +19,14 @@ export type WebhookSource = {
 };
 
 /** The webhooks of a gateway, and where their events are kept. */
-export type Webhooks = { readonly sources: readonly WebhookSource[]; readonly inbox: Pick<Inbox, 'receive'> };
+export type Webhooks = {
+  readonly sources: readonly WebhookSource[];
+  readonly inbox: Pick<Inbox, 'receive'>;
+  /** Returns the events of a subgraph's provider. Undefined if they are not received. */
+  readonly eventsOf: OpenEvents['eventsOf'];
+};
 
-export type WebhookRoutesOptions = Webhooks & {
+export type WebhookRoutesOptions = Pick<Webhooks, 'sources' | 'inbox'> & {
   readonly toleranceMs: number;
   /** Returns the URL of the gateway that a source calls, without a slash at the end. */
   readonly publicUrl: (source: WebhookSource) => string;

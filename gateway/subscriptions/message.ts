@@ -1,5 +1,6 @@
 import type { GraphQLFormattedError } from 'graphql';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
+import type { EventCause } from '../execution/subgraph-request.ts';
 
 /** A response to one event, for every subscriber of a group. */
 export type SubscriptionMessage = {
@@ -12,6 +13,35 @@ export type SubscriptionMessage = {
   readonly live?:
     | { readonly revision: number; readonly text: string; readonly patch?: readonly object[] | undefined }
     | undefined;
+  /** What has caused it, for subscribers that want a report. */
+  readonly cause?: (() => MessageCause) | undefined;
+};
+
+/** The chain from a provider's event to a message. Times are in ISO 8601, by the clock of this process. It has no values of providers. */
+export type MessageCause = Pick<EventCause, 'provider' | 'type' | 'object'> & {
+  readonly receivedAt: string;
+  readonly invalidatedAt: string | undefined;
+  readonly sentAt: string;
+  readonly invalidated: ReturnType<EventCause['invalidated']>;
+};
+
+/** Creates the function that describes what has caused a message of now. */
+export const describeCause = ({
+  receivedAt,
+  invalidatedAt,
+  invalidated,
+  ...event
+}: EventCause): (() => MessageCause) => {
+  const sentAt = Date.now();
+  return () => ({
+    provider: event.provider,
+    type: event.type,
+    object: event.object,
+    receivedAt: new Date(receivedAt).toISOString(),
+    invalidatedAt: invalidatedAt === undefined ? undefined : new Date(invalidatedAt).toISOString(),
+    sentAt: new Date(sentAt).toISOString(),
+    invalidated: invalidated(),
+  });
 };
 
 /** Why a subscription has ended. Undefined: the service has no more events. */
@@ -27,12 +57,24 @@ export type Payload = {
   readonly revision?: number | undefined;
 };
 
-/** Returns the result of an event. `missed` is the number of events that its subscriber has missed before it. */
-export const toPayload = ({ eventId, data, errors, stale = [], live }: SubscriptionMessage, missed = 0): Payload => {
+/** What the result of an event says besides it. */
+export type PayloadOptions = {
+  /** The number of events that the subscriber has missed before it. */
+  readonly missed?: number;
+  /** Whether the subscriber wants to know what has caused it. */
+  readonly hasCause?: boolean;
+};
+
+/** Returns the result of an event. */
+export const toPayload = (
+  { eventId, data, errors, stale = [], live, cause }: SubscriptionMessage,
+  { missed = 0, hasCause = false }: PayloadOptions = {},
+): Payload => {
   const tributary = {
     ...(eventId !== undefined && { eventId }),
     ...(stale.length > 0 && { stale }),
     ...(missed > 0 && { missed }),
+    ...(hasCause && cause && { cause: cause() }),
   };
   // Who has missed an answer cannot patch it.
   const patch = missed > 0 ? undefined : live?.patch;
@@ -51,9 +93,9 @@ export const toEndPayload = ({ message, code }: NonNullable<EndReason>): Payload
 
 const texts = new WeakMap<SubscriptionMessage, string>();
 
-/** Returns the result of an event as JSON, which is the same for all subscribers but those that have missed events. */
-export const writeMessage = (message: SubscriptionMessage, missed = 0): string => {
-  if (missed > 0) return JSON.stringify(toPayload(message, missed));
+/** Returns the result of an event as JSON, which is the same for all subscribers that have missed none and want no report. */
+export const writeMessage = (message: SubscriptionMessage, options: PayloadOptions): string => {
+  if (options.missed || options.hasCause) return JSON.stringify(toPayload(message, options));
   const text = texts.get(message) ?? JSON.stringify(toPayload(message));
   texts.set(message, text);
   return text;

@@ -1,7 +1,13 @@
 import type { FastifyReply } from 'fastify';
 import Negotiator from 'negotiator';
 import { EVENT_STREAM_TYPE, HEARTBEAT, toStreamEvent } from '../../runtime/event-stream.ts';
-import { type EndReason, type SubscriptionMessage, toEndPayload, writeMessage } from './message.ts';
+import {
+  type EndReason,
+  type PayloadOptions,
+  type SubscriptionMessage,
+  toEndPayload,
+  writeMessage,
+} from './message.ts';
 import { createOutbox } from './outbox.ts';
 import type { Subscriber } from './registry.ts';
 
@@ -18,7 +24,7 @@ type StreamFormat = {
   readonly contentType: string;
   /** Begins the stream. `place` is that after which the subscription can be continued. */
   readonly begin: (place: string | undefined) => string;
-  readonly message: (message: SubscriptionMessage, missed: number) => string;
+  readonly message: (message: SubscriptionMessage, options: PayloadOptions) => string;
   /** Sent while there are no messages, so that nobody on the way takes the connection for dead. */
   readonly heartbeat: string;
   /** Ends the stream. */
@@ -35,7 +41,7 @@ export const STREAM_FORMATS = {
     contentType: EVENT_STREAM_TYPE,
     // An id without data is not an event: browsers remember it for the header Last-Event-ID.
     begin: (place) => (place === undefined ? HEARTBEAT : `id: ${place}\n\n`),
-    message: (message, missed) => toStreamEvent('next', writeMessage(message, missed), message.eventId),
+    message: (message, options) => toStreamEvent('next', writeMessage(message, options), message.eventId),
     heartbeat: HEARTBEAT,
     end: (reason) =>
       `${reason ? toStreamEvent('next', JSON.stringify(toEndPayload(reason))) : ''}${toStreamEvent('complete')}`,
@@ -43,7 +49,7 @@ export const STREAM_FORMATS = {
   multipart: {
     contentType: 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0',
     begin: () => BOUNDARY.trimStart(),
-    message: (message, missed) => toPart(`{"payload":${writeMessage(message, missed)}}`),
+    message: (message, options) => toPart(`{"payload":${writeMessage(message, options)}}`),
     heartbeat: toPart('{}'),
     end: (reason) =>
       `${reason ? toPart(`{"payload":null,${JSON.stringify(toEndPayload(reason)).slice(1)}`) : ''}--\r\n`,
@@ -69,13 +75,15 @@ export type StreamOptions = {
   readonly heartbeatMs: number;
   /** Time after which a client that reads nothing of what was sent is disconnected, in milliseconds. */
   readonly writeTimeoutMs: number;
+  /** Whether messages say what has caused them. */
+  readonly hasCause: boolean;
 };
 
 /** Opens a stream over a response whose headers are set. Returns the subscriber that writes to it. */
 export const openStream = (
   response: FastifyReply['raw'],
   type: StreamType,
-  { heartbeatMs, writeTimeoutMs }: StreamOptions,
+  { heartbeatMs, writeTimeoutMs, hasCause }: StreamOptions,
 ): Subscriber & { readonly begin: (place: string | undefined) => void } => {
   const format: StreamFormat = STREAM_FORMATS[type];
   let writeTimer: NodeJS.Timeout | undefined;
@@ -87,7 +95,7 @@ export const openStream = (
     if (!isReady) writeTimer ??= setTimeout(() => response.destroy(), writeTimeoutMs).unref();
     return isReady;
   };
-  const outbox = createOutbox((message, missed) => write(format.message(message, missed)));
+  const outbox = createOutbox((message, missed) => write(format.message(message, { missed, hasCause })));
   response.on('drain', () => {
     clearTimeout(writeTimer);
     writeTimer = undefined;

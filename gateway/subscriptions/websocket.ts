@@ -154,7 +154,7 @@ const openIterator = async (
     waiter = undefined;
   };
   const outbox = createOutbox((message, missed) => {
-    deliver(toPayload(message, missed));
+    deliver(toPayload(message, { missed }));
     return false;
   }, false);
   const finish = (): void => {

@@ -1,12 +1,13 @@
 import { createSourceEventStream, GraphQLError } from 'graphql';
-import type { FeedEvent } from '../../events/feed.ts';
+import type { FeedEvent, PublishedEffect } from '../../events/feed.ts';
+import type { AnyChanges } from '../../events/merge-changes.ts';
 import { type Log, withTraceId } from '../../runtime/log.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { ProviderEvents } from '../../subgraphs/kit/open-events.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import { createEvents } from '../../subgraphs/kit/subscribe-to.ts';
-import type { SubgraphEvent, SubgraphResponse } from '../execution/subgraph-request.ts';
+import type { EventCause, SubgraphEvent, SubgraphResponse } from '../execution/subgraph-request.ts';
 import type { RequestContext } from '../http/context.ts';
 import { compileOperation } from './subgraph-executor/executor.ts';
 import type { Transport } from './transport.ts';
@@ -88,7 +89,19 @@ async function* toSubgraphEvents(
   respond: (event: FeedEvent, context: RequestContext) => Promise<SubgraphResponse>,
 ): AsyncGenerator<SubgraphEvent<RequestContext>, void> {
   for await (const event of events) {
-    const { eventId, receivedAt } = event;
-    yield { eventId, receivedAt, respond: (context) => respond(event, context) };
+    const { eventId, receivedAt, effect } = event;
+    yield { eventId, receivedAt, cause: toCause(effect), respond: (context) => respond(event, context) };
   }
 }
+
+const toCause = ({ provider, type, object, receivedAt, invalidatedAt, changes }: PublishedEffect): EventCause => ({
+  provider,
+  type,
+  object,
+  receivedAt,
+  invalidatedAt,
+  invalidated: () =>
+    Object.entries(JSON.parse(changes) as AnyChanges).flatMap(([read, scopes = []]) =>
+      scopes.length > 0 ? [{ read, scopes: scopes === 'all' ? scopes : scopes.length }] : [],
+    ),
+});

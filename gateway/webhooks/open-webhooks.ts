@@ -3,7 +3,7 @@ import type { StartedSandbox } from '../../connectors/define-provider.ts';
 import { openStore } from '../../events/inbox/open-store.ts';
 import { IN_MEMORY } from '../../events/inbox/sqlite.ts';
 import type { Log } from '../../runtime/log.ts';
-import { type OpenEvents, openEvents } from '../../subgraphs/kit/open-events.ts';
+import { openEvents } from '../../subgraphs/kit/open-events.ts';
 import type { Subgraph, SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { EventsConfig } from '../config.ts';
@@ -31,16 +31,15 @@ export type OpenWebhooksOptions = {
   readonly log: Log;
 };
 
-export type OpenWebhooks = Webhooks &
-  Pick<OpenEvents, 'eventsOf'> & {
-    /** Makes the sandboxes report changes to the gateway at this URL. */
-    readonly connectSandboxes: (url: string) => void;
-    /** Uses the subgraphs that serve from now on. */
-    readonly attach: () => void;
-    /** Ends polling, before the subgraphs are closed. */
-    readonly stopPolling: () => Promise<void>;
-    readonly close: () => Promise<void>;
-  };
+export type OpenWebhooks = Webhooks & {
+  /** Makes the sandboxes report changes to the gateway at this URL. */
+  readonly connectSandboxes: (url: string) => void;
+  /** Uses the subgraphs that serve from now on. */
+  readonly attach: () => void;
+  /** Ends polling, before the subgraphs are closed. */
+  readonly stopPolling: () => Promise<void>;
+  readonly close: () => Promise<void>;
+};
 
 /** Opens the inbox, and invalidates what its events change. Undefined without webhooks and polling. Throws ConfigError. */
 export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWebhooks | undefined> => {
@@ -52,6 +51,7 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
     const generated = secrets ? undefined : `whsec_${randomBytes(32).toString('base64')}`;
     const source: WebhookSource = {
       provider: provider.name,
+      subgraph: module.name,
       signature: webhook.signature,
       secrets: secrets?.current ?? (() => [generated as string]),
       isLocal: generated !== undefined,

@@ -1,4 +1,10 @@
-import { joinProviders, type LimitState, type ProcessState, type SubgraphProviderState } from '../state.ts';
+import {
+  type InboxState,
+  joinProviders,
+  type LimitState,
+  type ProcessState,
+  type SubgraphProviderState,
+} from '../state.ts';
 import {
   type Figures,
   largestOf,
@@ -14,12 +20,14 @@ import {
   type CostStatus,
   type CountStatus,
   type FlowStatus,
+  type InboxStatus,
   type LimitStatus,
   type ProcessStatus,
   type ProviderOperationStatus,
   STATUS_VERSION,
   type Status,
   type SubgraphStatus,
+  type SubscriptionsStatus,
 } from './format.ts';
 import { percentileOf } from './latency.ts';
 import { assess } from './provider-health.ts';
@@ -78,6 +86,8 @@ export const describeStatus = (
     clients: costliest(records.flatMap(({ clients }) => clients)),
     refusals: mostFrequent(records.flatMap(({ refusals }) => refusals)),
     errors: mostFrequent(records.flatMap(({ errors }) => errors)),
+    inbox: describeInbox(reports),
+    subscriptions: describeSubscriptions(reports),
     processes: processes.map((one) => ('record' in one ? describeProcess(one) : { ...SILENT, ...one })),
   };
 };
@@ -203,6 +213,27 @@ const describeCache = ({ others }: Figures, isRemote: boolean): SubgraphStatus['
     misses,
     hitRatio: reads > 0 ? Number(((hits + stale) / reads).toFixed(3)) : null,
     oldestStaleS: oldestMs > 0 ? toSeconds(oldestMs) : null,
+  };
+};
+
+/** Describes the inbox that the processes share. Each reads its figures every two seconds, so those of several differ. */
+const describeInbox = (reports: readonly ProcessReport[]): InboxStatus | null => {
+  const states = reports.flatMap(({ state: { inbox } }) => inbox ?? []);
+  if (states.length === 0) return null;
+  const largest = (read: (state: InboxState) => number): number => Math.max(...states.map(read));
+  return {
+    waiting: largest(({ waiting }) => waiting),
+    oldestWaitingS: toSeconds(largest(({ oldestWaitingMs }) => oldestWaitingMs)) ?? 0,
+    parked: largest(({ parked }) => parked),
+  };
+};
+
+const describeSubscriptions = (reports: readonly ProcessReport[]): SubscriptionsStatus | null => {
+  const states = reports.flatMap(({ state: { subscriptions } }) => subscriptions ?? []);
+  if (states.length === 0) return null;
+  return {
+    subscribers: states.reduce((sum, { subscribers }) => sum + subscribers, 0),
+    groups: states.reduce((sum, { groups }) => sum + groups, 0),
   };
 };
 

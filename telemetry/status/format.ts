@@ -85,6 +85,18 @@ export type CostStatus = {
 
 export type CountStatus = { readonly code: string; readonly count: number };
 
+/** The events of providers. The inbox is one for all processes. */
+export type InboxStatus = {
+  /** Events that wait to be applied, and the age of the oldest in seconds; 0 if none waits. */
+  readonly waiting: number;
+  readonly oldestWaitingS: number;
+  /** Events that cannot be applied. */
+  readonly parked: number;
+};
+
+/** Open subscriptions of clients, and the groups of those with equal responses, in all processes. */
+export type SubscriptionsStatus = { readonly subscribers: number; readonly groups: number };
+
 export type ProcessStatus = {
   readonly pid: number;
   /** `ok`, `stopping`, `unavailable`, or `unresponsive` for a worker that does not answer. */
@@ -119,5 +131,9 @@ export type Status = {
   readonly refusals: readonly CountStatus[];
   /** Operations with errors, by the codes of these. */
   readonly errors: readonly CountStatus[];
+  /** Null if no changes are received. */
+  readonly inbox: InboxStatus | null;
+  /** Null in a process that serves `subgraphs`. */
+  readonly subscriptions: SubscriptionsStatus | null;
   readonly processes: readonly ProcessStatus[];
 };

@@ -34,6 +34,8 @@ test('every example runs without errors, and its first line describes it', async
     const example = readFileSync(join(EXAMPLES, file), 'utf8');
     const name = /query (\w+)/.exec(example)?.[1] ?? '';
     expect(example).toMatch(/^# [A-Z].*\.\n/);
+    // Runs in explorer-subscription.test.ts.
+    if (name === '') continue;
     const { data, errors } = await stack.ask(example, (variables as Record<string, object>)[name]);
     expect([file, errors]).toEqual([file, undefined]);
     expect(Object.values(data ?? {})).not.toContain(null);

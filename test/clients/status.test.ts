@@ -3,10 +3,12 @@ import type { BrowserContextOptions } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { findViolations } from '../helpers/axe.ts';
 import { type OpenPage, type StartedBrowser, startBrowser } from '../helpers/browser.ts';
+import { openEventStream } from '../helpers/event-stream.ts';
 import { freePort } from '../helpers/processes.ts';
 import { type Ask, type Stack, startStack } from '../helpers/stack.ts';
 import { headersOf, TOKEN_ENV } from '../helpers/tokens.ts';
 import { hasTool } from '../helpers/tools.ts';
+import { postStripe, WEBHOOKS } from '../helpers/webhooks.ts';
 
 /* The status page, in a real browser. */
 
@@ -167,6 +169,37 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     const rows = page.getByRole('table', { name: 'Clients by provider calls' }).locator('tbody tr');
     await expect.poll(() => rows.first().innerText()).toMatch(/^jwt:greedy\s+5\s/);
     expect(await rows.nth(1).innerText()).toMatch(/^jwt:modest\s+1\s/);
+  });
+
+  test('given events and subscribers, then it has the inbox, with the command that lists parked events', async () => {
+    const gateway = await start(WEBHOOKS);
+    const { page } = await open(gateway, PHONE);
+    const inbox = page.getByRole('article', { name: 'Inbox' });
+    await expect.poll(() => inbox.innerText()).toMatch(/Waiting\s+0 events\s+Lag\s+none\s+Parked\s+0 events/);
+    const subscriptions = page.getByRole('article', { name: 'Subscriptions' });
+    await expect.poll(() => subscriptions.innerText()).toMatch(/Subscribers\s+0\s+Groups\s+0/);
+    for (let index = 0; index < 2; index += 1) {
+      const stream = await openEventStream(gateway.url, { query: 'subscription { customerChanged { id } }' });
+      onTestFinished(stream.close);
+    }
+    await expect.poll(() => subscriptions.innerText()).toMatch(/Subscribers\s+2\s+Groups\s+1/);
+    // A payment without an id.
+    await postStripe(gateway.url, {
+      id: 'evt_unreadable',
+      object: 'event',
+      type: 'payment_intent.succeeded',
+      created: 1_796_000_000,
+      data: { object: { object: 'payment_intent' } },
+    });
+    await expect.poll(() => inbox.innerText()).toMatch(/Parked\s+1 event\n/);
+    expect(await inbox.innerText()).toContain('npm run events -- list');
+    expect(await findViolations(page)).toEqual([]);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+  });
+
+  test('given no webhooks, then it says that no changes are reported', async () => {
+    const { page } = await open(await start());
+    await page.getByRole('article', { name: 'Inbox' }).getByText('No provider reports changes here.').waitFor();
   });
 
   test('names that clients choose are text, keep to their cells, and are bounded in number', async () => {

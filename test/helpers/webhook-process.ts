@@ -31,7 +31,15 @@ const { app, listen } = createHttpApp({
 });
 await registerWebhooks(app, {
   inbox,
-  sources: [{ provider: 'stripe', signature: stripeWebhook.signature, secrets: () => [SECRET], isLocal: true }],
+  sources: [
+    {
+      provider: 'stripe',
+      subgraph: 'payments',
+      signature: stripeWebhook.signature,
+      secrets: () => [SECRET],
+      isLocal: true,
+    },
+  ],
   toleranceMs: 300_000,
   publicUrl: () => '',
   telemetry,

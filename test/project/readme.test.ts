@@ -39,6 +39,12 @@ test.each(['Quick start', 'See authorization work'])(
   },
 );
 
+test('See a change arrive: the command makes the change', async () => {
+  const { commands } = exampleOf('See a change arrive');
+  const { stdout } = await run('sh', ['-c', commands.replaceAll('http://127.0.0.1:4000', stack.url)]);
+  expect(JSON.parse(stdout)).toEqual({ data: { updateCustomer: { customer: { phone: '+46 70 123 45 67' } } } });
+});
+
 test('Know what an operation costs: the budget refuses the operation as shown', async () => {
   const [, section = ''] = readme.split('## Know what an operation costs\n');
   const [, plans = ''] = /echo '(.*)' > \/tmp\/plans.json/.exec(section) ?? [];

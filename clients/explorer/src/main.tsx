@@ -1,9 +1,15 @@
 import 'graphiql/setup-workers/vite';
 import 'graphiql/style.css';
 import './explorer.css';
-import { createGraphiQLFetcher } from '@graphiql/toolkit';
+import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
-import { buildClientSchema, type GraphQLSchema, getIntrospectionQuery, type IntrospectionQuery } from 'graphql';
+import {
+  buildClientSchema,
+  type GraphQLSchema,
+  getIntrospectionQuery,
+  getOperationAST,
+  type IntrospectionQuery,
+} from 'graphql';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ActAs } from './act-as.tsx';
@@ -12,17 +18,27 @@ import { EstimateSource } from './cost/estimate-source.tsx';
 import { CostPanel } from './cost/panel.tsx';
 import { noteReport, REPORT_HEADERS, runKey, startRun } from './cost/report.ts';
 import { examplesFor, examplesPlugin } from './examples.tsx';
+import { forgetStream } from './live/messages.ts';
+import { MessagesPanel } from './live/messages-panel.tsx';
+import { subscribe } from './live/subscribe.ts';
 import { send, URL } from './send.ts';
+import { readSettings } from './settings.ts';
 import { StatusLink } from './status-link.tsx';
 
 /** Sends an operation that is run. Moves the cost report from the response to the panel. */
 const run: typeof fetch = async (input, init) => {
   const key = runKey(JSON.parse(String(init?.body)));
   if (startRun(key)) refreshEstimate();
+  if (!key.includes('__schema')) forgetStream();
   return noteReport(await send(input, init), key);
 };
 
-const fetcher = createGraphiQLFetcher({ url: URL, headers: REPORT_HEADERS, fetch: run });
+const fetchResult = createGraphiQLFetcher({ url: URL, headers: REPORT_HEADERS, fetch: run });
+
+const fetcher: Fetcher = (params, options) =>
+  options?.documentAST && getOperationAST(options.documentAST, params.operationName)?.operation === 'subscription'
+    ? subscribe(params, options.headers ?? {})
+    : fetchResult(params, options);
 
 const readSchema = async (): Promise<GraphQLSchema | undefined> => {
   try {
@@ -39,7 +55,7 @@ const readSchema = async (): Promise<GraphQLSchema | undefined> => {
   }
 };
 
-const tabs = examplesFor(await readSchema()).map(({ query, variables }) => ({
+const tabs = examplesFor(await readSchema(), (await readSettings()).live).map(({ query, variables }) => ({
   query,
   variables: variables ? JSON.stringify(variables, null, 2) : '',
 }));
@@ -67,6 +83,7 @@ createRoot(document.querySelector('#root') as HTMLElement).render(
         Tributary
       </GraphiQL.Logo>
     </GraphiQL>
+    <MessagesPanel isNarrow={isNarrow} />
     <CostPanel isNarrow={isNarrow} />
   </StrictMode>,
 );

@@ -6,9 +6,12 @@ type Settings = {
   readonly hasEstimates: boolean;
   /** Whether it serves the status page. */
   readonly hasStatus: boolean;
+  /** The subgraphs whose changes can be subscribed to, and those of them whose data are a sandbox's. */
+  readonly live: readonly string[];
+  readonly sandboxes: readonly string[];
 };
 
-const NONE: Settings = { hasPeople: false, hasEstimates: false, hasStatus: false };
+const NONE: Settings = { hasPeople: false, hasEstimates: false, hasStatus: false, live: [], sandboxes: [] };
 
 const fetchSettings = async (): Promise<Settings> => {
   const response = await fetch('/graphiql/config.json');

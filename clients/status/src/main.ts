@@ -1,4 +1,5 @@
 import './status.css';
+import { renderChanges } from './changes.ts';
 import { h, update } from './dom.ts';
 import { poll } from './poll.ts';
 import { renderProcesses } from './processes.ts';
@@ -39,7 +40,12 @@ const render = (status: Status): void => {
       renderCounts('errors', 'Operations with errors', errors),
     ),
   ];
-  const sections = [renderSubgraphs(subgraphs), ...(kind === 'gateway' ? costs : []), renderProcesses(processes)];
+  const sections = [
+    renderSubgraphs(subgraphs),
+    renderChanges(status),
+    ...(kind === 'gateway' ? costs : []),
+    renderProcesses(processes),
+  ];
   update(main, h('main', { id: 'status' }, ...sections));
   const summary = summarize(status);
   write(announced, summary);

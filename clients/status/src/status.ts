@@ -96,5 +96,7 @@ export type Status = {
   readonly clients: readonly Cost[];
   readonly refusals: readonly Count[];
   readonly errors: readonly Count[];
+  readonly inbox: { readonly waiting: number; readonly oldestWaitingS: number; readonly parked: number } | null;
+  readonly subscriptions: { readonly subscribers: number; readonly groups: number } | null;
   readonly processes: readonly Process[];
 };

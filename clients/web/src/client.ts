@@ -2,9 +2,10 @@ import { ApolloClient, ApolloLink, type FieldPolicy, HttpLink, InMemoryCache } f
 import { SetContextLink } from '@apollo/client/link/context';
 import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import { relayStylePagination } from '@apollo/client/utilities';
-import { type DocumentNode, getOperationAST } from 'graphql';
+import { type DocumentNode, getOperationAST, OperationTypeNode } from 'graphql';
 import { getPersonToken } from '../../shared/src/people.ts';
 import { operations } from './generated/operations.json';
+import { createLiveLink, type StreamContext } from './live/live-link.ts';
 import { outageLink } from './outages/outages.ts';
 import { seenLink } from './search/seen.ts';
 import type { SignIn } from './session/sign-in.ts';
@@ -42,21 +43,43 @@ const createTokenLink = (session: SignIn | undefined): ApolloLink =>
     return token === undefined ? {} : { headers: { ...headers, authorization: `Bearer ${token}` } };
   });
 
+/** Creates the link that sends operations; subscriptions by multipart. */
+const createTransport = (uri: string, session: SignIn | undefined): ApolloLink => {
+  // Without it, the gateway rejects a GET as one that any web page could send.
+  const options = { uri, headers: { 'apollo-require-preflight': 'yes' } };
+  const forQueries = new HttpLink({
+    ...options,
+    ...(session && { fetch: async (input, init) => session.checkResponse(await fetch(input, init)) }),
+  });
+  return new ApolloLink((operation, forward) => {
+    const { onResponse } = operation.getContext() as StreamContext;
+    if (!onResponse) return forQueries.request(operation, forward);
+    // HttpLink does not tell when a stream begins.
+    const forStream = new HttpLink({
+      ...options,
+      fetch: async (input, init) => {
+        const response = await fetch(input, init);
+        onResponse(response);
+        return response;
+      },
+    });
+    return forStream.request(operation, forward);
+  });
+};
+
 /** Creates the page's Apollo Client, with persisted operations and lists that grow page by page. */
 export const createClient = (uri: string, session: SignIn | undefined): ApolloClient =>
   new ApolloClient({
     clientAwareness: { name: 'desk' },
     link: ApolloLink.from([
-      outageLink,
-      seenLink,
+      ApolloLink.split(
+        ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
+        createLiveLink({ needsSignIn: () => session?.hasExpired() ?? false }),
+        ApolloLink.from([outageLink, seenLink]),
+      ),
       createTokenLink(session),
       new PersistedQueryLink({ generateHash: idOf }),
-      // Without it, the gateway rejects a GET as one that any web page could send.
-      new HttpLink({
-        uri,
-        headers: { 'apollo-require-preflight': 'yes' },
-        ...(session && { fetch: async (input, init) => session.checkResponse(await fetch(input, init)) }),
-      }),
+      createTransport(uri, session),
     ]),
     cache: new InMemoryCache({
       typePolicies: {

@@ -8,6 +8,7 @@ import { advanceClock, resetClock } from '../../helpers/clock.ts';
 import { AUDIENCE, startIssuer, type TestIssuer } from '../../helpers/issuer.ts';
 import { type Stack, startStack } from '../../helpers/stack.ts';
 import { hasTool } from '../../helpers/tools.ts';
+import { WEBHOOKS } from '../../helpers/webhooks.ts';
 import { adasPage, isVisible } from './desk.ts';
 
 /* Signing in at the desk, with the pages and the endpoints of a real OpenID Connect issuer. */
@@ -38,6 +39,7 @@ test('the gateway says where to sign in, and the page may connect to the issuer'
   expect(settings.headers.get('cache-control')).toBe('no-cache');
   expect(await settings.json()).toEqual({
     hasPeople: false,
+    live: [],
     signIn: {
       issuer: issuer.url,
       clientId: CLIENT_ID,
@@ -257,6 +259,39 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     await page.getByRole('heading', { name: 'Ada Lindqvist' }).waitFor();
     expect(requestsTo('/authorize')).toHaveLength(2);
     expect(page.url()).toBe(`${stack.url}${adasPage}`);
+  });
+
+  test('the page is live as who is signed in, and an expired token does not leave it without a click', {
+    tags: ['long'],
+  }, async () => {
+    const gateway = await stack.startAnother(WEBHOOKS);
+    onTestFinished(gateway.close);
+    const { page, tokens } = await open(adasPage, gateway);
+    const sign = page.getByRole('status', { name: 'Live updates' });
+    await signIn(page);
+    await expect.poll(() => sign.innerText()).toBe('Live');
+    expect(tokens.at(-1)).toMatch(/^Bearer eyJ/);
+    expect(new Set(tokens).size).toBe(1);
+
+    response = { status: 200, body: { expires_in: 1 } };
+    await page.reload();
+    await expect.poll(() => sign.innerText()).toBe('Not live. Your sign-in has expired.');
+    expect(requestsTo('/authorize')).toHaveLength(2);
+    response = { status: 200, body: {} };
+    await page.getByRole('button', { name: 'Sign in again' }).click();
+    await expect.poll(() => sign.innerText()).toBe('Live');
+    expect(requestsTo('/authorize')).toHaveLength(3);
+    expect(page.url()).toBe(`${gateway.url}${adasPage}`);
+  });
+
+  test('a stream without the scope for it leaves the page as it is', { tags: ['long'] }, async () => {
+    const gateway = await stack.startAnother(WEBHOOKS);
+    onTestFinished(gateway.close);
+    access['scope'] = 'customers:read';
+    const { page } = await open(adasPage, gateway);
+    await signIn(page);
+    await isVisible(page, 'You have no access to payments.');
+    await expect.poll(() => page.getByRole('status', { name: 'Live updates' }).innerText()).toBe('Live');
   });
 
   test('a token that the gateway no longer accepts is replaced', { tags: ['long'] }, async () => {

@@ -90,6 +90,12 @@ export const startRun = (key: string): boolean => {
   return isRepeated;
 };
 
+/** Forgets the last report: what runs now has none. */
+export const forgetReport = (): void => {
+  last = undefined;
+  notify();
+};
+
 /** Returns the last run. */
 export const useRun = (): Run | undefined => useSyncExternalStore(subscribe, () => run);
 

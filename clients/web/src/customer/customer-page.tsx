@@ -5,6 +5,8 @@ import { DealList } from '../deals/deal-list.tsx';
 import { failuresOf } from '../errors.ts';
 import type { CustomerOverviewQuery } from '../generated/graphql.ts';
 import { useCustomerOverviewQuery } from '../generated/hooks.ts';
+import { LiveSign } from '../live/live-sign.tsx';
+import { useLiveCustomer } from '../live/use-live-customer.ts';
 import { formatMoney } from '../money.ts';
 import { NotFound, PageHeading } from '../not-found.tsx';
 import { Missing } from '../notices.tsx';
@@ -30,6 +32,7 @@ export const CustomerPage = ({ id }: { id: string }) => {
   const refetch = () => void overview.refetch().catch(() => {});
   const search = useSearch();
   const customer = data?.customer;
+  const change = useLiveCustomer(id, customer);
   const isUnknown = !error || failuresOf(error).some(({ code }) => code === 'BAD_USER_INPUT');
   return (
     <article aria-busy={loading}>
@@ -56,6 +59,7 @@ export const CustomerPage = ({ id }: { id: string }) => {
             {nameOf(customer)}
             {customer.lifecycleStage && <span className="badge">{inWords(customer.lifecycleStage)}</span>}
           </PageHeading>
+          <LiveSign change={change} />
           <Card customer={customer} />
           <div className="columns">
             <PaymentList customer={customer} error={error} onRetry={refetch} />

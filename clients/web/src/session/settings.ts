@@ -11,6 +11,8 @@ export type SignInSettings = {
 export type DeskSettings = {
   /** Whether the gateway signs tokens for sample people. */
   readonly hasPeople: boolean;
+  /** The subgraphs whose changes can be subscribed to. */
+  readonly live: readonly string[];
   readonly signIn?: SignInSettings;
 };
 
@@ -22,5 +24,5 @@ export const fetchSettings = async (): Promise<DeskSettings> => {
   } catch {
     // The first query fails as well, and says so.
   }
-  return { hasPeople: false };
+  return { hasPeople: false, live: [] };
 };

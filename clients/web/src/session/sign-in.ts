@@ -24,6 +24,8 @@ export type SignIn = {
   readonly signOut: () => void;
   /** Returns the access token; undefined for none. If it has expired, leaves the page for a new one. */
   readonly getToken: () => Promise<string | undefined>;
+  /** Whether the token has expired, so that `getToken` would leave the page. */
+  readonly hasExpired: () => boolean;
   /** Takes a response to a request with the token. If it is a 401, leaves the page for a new token. */
   readonly checkResponse: (response: Response) => Promise<Response>;
 };
@@ -175,9 +177,12 @@ export const createSignIn = async (settings: SignInSettings): Promise<SignIn> =>
     await renew();
   }
 
+  const hasExpired = (): boolean => tokens?.isAccepted === true && Date.now() >= tokens.expiresAt;
+
   return {
     isRequired,
     state,
+    hasExpired,
     signIn: () => leave((url) => location.assign(url)),
     signOut: () => {
       sessionStorage.removeItem(SIGNED_IN);
@@ -191,7 +196,7 @@ export const createSignIn = async (settings: SignInSettings): Promise<SignIn> =>
     },
     getToken: async () => {
       // An issuer whose tokens live for a moment only would be asked again and again.
-      if (tokens?.isAccepted && Date.now() >= tokens.expiresAt) await renew();
+      if (hasExpired()) await renew();
       return tokens?.accessToken;
     },
     checkResponse: async (answer) => {
