@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { ApolloServer } from '@apollo/server';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { GraphQLError } from 'graphql';
@@ -78,6 +79,8 @@ export const serveSockets = (app: FastifyInstance, upgraded: HttpApp['upgraded']
     maxPayload: MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
     clientTracking: true,
+    // Answered where what a client has not read is bounded.
+    autoPong: false,
     handleProtocols,
   });
   const serve = createSocketServer<IncomingMessage>({
@@ -113,11 +116,15 @@ export const serveSockets = (app: FastifyInstance, upgraded: HttpApp['upgraded']
     return handleProtocols(new Set(protocols)) === false ? UNKNOWN_PROTOCOL : undefined;
   };
 
-  app.server.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => {
+  app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    // Node has removed its own listener: a client that resets the connection would end the process.
+    socket.on('error', () => {});
     const refusal = isClosed ? OVERLOADED : refusalOf(request);
     if (refusal) {
       options.onRefused({ code: refusal.code, address: addressOf(request) });
       socket.end(toRawResponse(refusal));
+      // Without waiting for the client to close its side.
+      socket.destroySoon();
       return;
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {

@@ -175,8 +175,8 @@ export const openGroup = async <Context>(
         const refused =
           response.data === undefined && response.errors.find((error) => codeOf(error) === 'BUDGET_EXCEEDED');
         if (!refused) return response;
-        members.delete(member);
-        member.end({ message: refused.message, code: 'BUDGET_EXCEEDED' });
+        // Not if it has moved to another group meanwhile.
+        if (members.delete(member)) member.end({ message: refused.message, code: 'BUDGET_EXCEEDED' });
       } finally {
         release();
       }
@@ -196,11 +196,12 @@ export const openGroup = async <Context>(
         for (const member of members) member.send(message);
         options.onEvent(event, members.size);
       }
-      // In a burst of events, sockets are written between them.
-      await nextTurn();
     }
+    // At once: whoever joins from here on is told a place after this event.
     if (members.size === 0) end(undefined);
     else onSent(group);
+    // In a burst of events, sockets are written between them.
+    if (response) await nextTurn();
   };
 
   /** Delivers events until there are no more, or the supergraph has changed. Returns what to go on with, if anything. */

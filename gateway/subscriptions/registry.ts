@@ -52,7 +52,10 @@ export type SubscriptionsOptions<Context> = GroupOptions<Context> & {
   readonly audienceOf: (context: Context) => unknown;
 };
 
-export const SHUTTING_DOWN: NonNullable<EndReason> = {
+/** The group that a subscriber has joined, and the place from which it begins; or why there is none. */
+type Joined<Context> = { readonly group: Group<Context>; readonly place: string | undefined } | ExecutionResponse;
+
+const SHUTTING_DOWN: NonNullable<EndReason> = {
   message: 'The server is shutting down. Subscribe again, after the last event that you have.',
   code: 'SUBSCRIPTION_LOST',
 };
@@ -101,8 +104,9 @@ export const createSubscriptions = <Context>({
   ...options
 }: SubscriptionsOptions<Context>): Subscriptions<Context> => {
   /** The groups that take members, by key: those that begin now, and those that continue from a place and have sent nothing yet. */
-  const joinable = new Map<string, Group<Context> | Promise<unknown>>();
-  const groups = new Set<Group<Context>>();
+  const joinable = new Map<string, Group<Context> | Promise<Joined<Context>>>();
+  /** All groups, by what they subscribe to: more than one while some continue from earlier places. */
+  const groups = new Map<string, Set<Group<Context>>>();
   const perClient = new Map<string, number>();
   let subscribers = 0;
   let isClosed = false;
@@ -128,61 +132,78 @@ export const createSubscriptions = <Context>({
     return undefined;
   };
 
+  const all = () => [...groups.values()].flatMap((equal) => [...equal]);
+
+  const groupsOf = (base: string): Iterable<Group<Context>> => groups.get(base) ?? [];
+
+  /** Makes one group of those that have sent the same events. New subscribers join it if they can join one of them. */
+  const merge = (base: string, group: Group<Context>): void => {
+    const place = group.lastEventId();
+    if (place === undefined) return;
+    const current = joinable.get(JSON.stringify([base, undefined]));
+    for (const other of groupsOf(base)) {
+      if (other === group || other.lastEventId() !== place) continue;
+      if (other === current) return group.moveTo(other);
+      other.moveTo(group);
+    }
+  };
+
   /** Begins a group with its first member. */
   const begin = async (
     base: string,
     after: string | undefined,
-    { prepared, context }: { readonly prepared: PreparedSubscription<Context>; readonly context: Context },
+    prepared: PreparedSubscription<Context>,
     member: Member<Context>,
-  ) => {
+  ): Promise<Joined<Context>> => {
     const key = JSON.stringify([base, after]);
-    const fresh = JSON.stringify([base, undefined]);
     const opened = await openGroup(prepared, {
       ...options,
-      context,
+      context: member.context,
       after,
       onEnd: (group) => {
-        groups.delete(group);
-        for (const one of [key, fresh]) if (joinable.get(one) === group) joinable.delete(one);
+        const equal = groups.get(base);
+        equal?.delete(group);
+        if (equal?.size === 0) groups.delete(base);
+        if (joinable.get(key) === group) joinable.delete(key);
       },
       onSent: (group) => {
-        if (after === undefined) return;
         // Whoever continues from the same place would miss what has been sent.
-        if (joinable.get(key) === group) joinable.delete(key);
-        const current = joinable.get(fresh);
-        if (current === undefined) joinable.set(fresh, group);
-        else if (!(current instanceof Promise) && current !== group && current.lastEventId() === group.lastEventId()) {
-          group.moveTo(current);
-        }
+        if (after !== undefined && joinable.get(key) === group) joinable.delete(key);
+        merge(base, group);
       },
     });
     if (!('group' in opened)) return opened;
     const { group, place, start } = opened;
-    groups.add(group);
+    groups.set(base, (groups.get(base) ?? new Set()).add(group));
     group.add(member);
-    joinable.set(key, group);
-    start();
+    if (isClosed) group.end(SHUTTING_DOWN);
+    else {
+      joinable.set(key, group);
+      start();
+    }
     return { group, place };
   };
 
   const join = async (
-    given: { readonly prepared: PreparedSubscription<Context>; readonly context: Context },
+    base: string,
     after: string | undefined,
+    prepared: PreparedSubscription<Context>,
     member: Member<Context>,
-  ) => {
-    const base = keyOf(given.prepared, given.context);
+  ): Promise<Joined<Context>> => {
     const key = JSON.stringify([base, after]);
     for (;;) {
       const known = joinable.get(key);
       if (!known) break;
       if (known instanceof Promise) {
-        await known;
+        const joined = await known;
+        // The others would be refused as well, one after the other.
+        if (!('group' in joined)) return joined;
         continue;
       }
       known.add(member);
       return { group: known, place: known.lastEventId() };
     }
-    const beginning = begin(base, after, given, member);
+    const beginning = begin(base, after, prepared, member);
     joinable.set(key, beginning);
     try {
       return await beginning;
@@ -196,6 +217,7 @@ export const createSubscriptions = <Context>({
       const clientId = clientIdOf(context);
       const refused = prepared.subscription.key.length > MAX_KEY_CHARS ? TOO_LARGE : checkLimits(clientId);
       if (refused) return refused;
+      const base = keyOf(prepared, context);
       count(clientId, 1);
       let isOver = false;
       let timer: NodeJS.Timeout | undefined;
@@ -218,11 +240,15 @@ export const createSubscriptions = <Context>({
         if (finish()) member.group?.remove(member);
       };
       try {
-        const joined = await join({ prepared, context }, after, member);
+        // A live query has no places.
+        const from = prepared.subscription.live ? undefined : after;
+        const joined = await join(base, from, prepared, member);
         if (!('group' in joined)) {
           finish();
           return joined;
         }
+        // It has ended already.
+        if (isOver) return { place: joined.place, leave };
         const tokenMs = leftOf(identityOf(context));
         const ageMs = limits.maxAgeMs * (1 - JITTER * Math.random());
         timer = setTimeout(
@@ -238,10 +264,10 @@ export const createSubscriptions = <Context>({
         throw error;
       }
     },
-    state: () => ({ subscribers, groups: groups.size }),
+    state: () => ({ subscribers, groups: all().length }),
     close: () => {
       isClosed = true;
-      for (const group of groups) group.end(SHUTTING_DOWN);
+      for (const group of all()) group.end(SHUTTING_DOWN);
     },
   };
 };

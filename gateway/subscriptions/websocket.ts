@@ -50,6 +50,9 @@ export type SocketServerOptions<Connection> = {
 /** Time for a client to begin its session, in milliseconds. */
 const INIT_TIMEOUT_MS = 10_000;
 
+/** Bytes that may wait for a client that does not read. Beyond, nothing that it sends is read. */
+const MAX_UNREAD_BYTES = 1024 * 1024;
+
 /** The protocol executes documents. It gets one of these, and the result of what the client has sent. */
 const QUERY = parse('{ __typename }');
 const SUBSCRIPTION = parse('subscription { __typename }');
@@ -106,17 +109,28 @@ export const createSocketServer = <Connection>({
     socket.on('pong', () => {
       isAlive = true;
     });
+    /** Resolves when what `write` sends has left this process, or the client has. */
+    const send = (write: (done: () => void) => void): Promise<void> =>
+      new Promise((resolve) => {
+        // A client that has left needs nothing.
+        if (socket.readyState !== socket.OPEN) return resolve();
+        write(() => {
+          if (socket.isPaused && socket.bufferedAmount <= MAX_UNREAD_BYTES) {
+            isAlive = true;
+            socket.resume();
+          }
+          resolve();
+        });
+        // A client that only sends would fill the memory with the responses. Without a `pong`, it is disconnected soon.
+        if (socket.bufferedAmount > MAX_UNREAD_BYTES) socket.pause();
+      });
+    socket.on('ping', (data) => void send((done) => socket.pong(data, false, done)));
     // Of the connection: `close` follows.
     socket.on('error', () => {});
     const onClosed = server.opened(
       {
         protocol: socket.protocol,
-        send: (data) =>
-          new Promise((resolve) => {
-            // A client that has left needs nothing.
-            if (socket.readyState !== socket.OPEN) resolve();
-            else socket.send(data, () => resolve());
-          }),
+        send: (data) => send((done) => socket.send(data, done)),
         close: (code, reason) => socket.close(code, reason),
         onMessage: (receive) => {
           socket.on('message', (data) => {

@@ -24,6 +24,8 @@ export type Ask = <Data = Record<string, unknown>, Variables = Record<string, un
 
 export type Stack = {
   readonly url: string;
+  /** The URL of its admin server, if `env` sets ADMIN_PORT. */
+  readonly adminUrl: string | undefined;
   /** The environment of its gateway. */
   readonly env: Readonly<Record<string, string>>;
   readonly sandboxes: Readonly<Record<string, Sandbox>>;
@@ -99,6 +101,7 @@ export const startStack = async ({ env, stripe, hubspot, openmage }: StackOption
   }
   return {
     url: gateway.url,
+    adminUrl: gateway.adminUrl,
     env: whole,
     sandboxes: providers,
     sandbox: (provider) => providers[provider] as Sandbox,

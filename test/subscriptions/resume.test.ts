@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type EventStream, openEventStream } from '../helpers/event-stream.ts';
 import { startPostgres } from '../helpers/postgres.ts';
+import { readMetrics } from '../helpers/prometheus.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
 import { connectWebhooks, postStripe, WEBHOOKS } from '../helpers/webhooks.ts';
@@ -46,6 +47,12 @@ const sequencesOf = (stream: EventStream): number[] =>
     return eventId === undefined ? [] : [Number(eventId.split('-')[1])];
   });
 
+/** The numbers of subscribers and of groups. */
+const subscriptionsOf = async ({ adminUrl }: Stack): Promise<unknown[]> => {
+  const { value } = await readMetrics(adminUrl);
+  return [value('tributary_subscription_subscribers'), value('tributary_subscription_groups')];
+};
+
 const consecutive = (first: number, count: number): number[] =>
   Array.from({ length: count }, (_one, index) => first + index);
 
@@ -59,7 +66,7 @@ describe('with a file', () => {
   let stack: Stack;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'events-'));
-    stack = await startStack({ env: { ...SECRETS, EVENTS_FILE: join(folder, 'events.sqlite') } });
+    stack = await startStack({ env: { ...SECRETS, EVENTS_FILE: join(folder, 'events.sqlite'), ADMIN_PORT: '0', MAX_SUBSCRIPTIONS_PER_CLIENT: '1000' } });
     connectWebhooks(stack, stack.url);
   });
   afterAll(async () => {
@@ -93,7 +100,45 @@ describe('with a file', () => {
       await expect.poll(() => stream.events.length).toBe(5 - index + 5);
       expect(sequencesOf(stream)).toEqual(sequencesOf(first).slice(index + 1));
     }
+    await expect.poll(() => subscriptionsOf(stack)).toEqual([7, 1]);
     for (const stream of [first, ...streams]) stream.close();
+  });
+
+  test('given many clients that continue from one place at once, then each gets every event', async () => {
+    const first = await open(stack.url);
+    await changes(stack.url, 6);
+    await expect.poll(() => first.events.length).toBe(6);
+    const [begin] = first.events;
+    // Some arrive while the first event is sent to the others.
+    for (let round = 0; round < 2; round++) {
+      const streams = await Promise.all(Array.from({ length: 90 }, () => open(stack.url, begin?.id)));
+      await expect.poll(() => streams.every(({ events }) => events.at(-1)?.id === first.lastEventId())).toBe(true);
+      for (const stream of streams) expect(sequencesOf(stream)).toEqual(sequencesOf(first).slice(1));
+      for (const stream of streams) stream.close();
+      await expect.poll(async () => (await subscriptionsOf(stack))[0]).toBe(1);
+    }
+    first.close();
+  });
+
+  test('given a client that begins while another continues, then it gets later events only', async () => {
+    const first = await open(stack.url);
+    await changes(stack.url, 60);
+    await expect.poll(() => first.events.length).toBe(60);
+    first.close();
+    await expect.poll(() => subscriptionsOf(stack)).toEqual([0, 0]);
+    const continued = await open(stack.url, first.events[0]?.id);
+    await expect.poll(() => continued.events.length).toBeGreaterThan(0);
+    const begun = await open(stack.url);
+    const next = await change(stack.url);
+    await expect.poll(() => begun.events.length).toBeGreaterThan(0);
+    await expect.poll(() => continued.events.length).toBe(60);
+    expect(begun.results().length).toBe(1);
+    expect(sequencesOf(begun)).toEqual([sequencesOf(continued).at(-1)]);
+    expect(next).toBeGreaterThan(0);
+    // They share the work from here on.
+    await expect.poll(() => subscriptionsOf(stack)).toEqual([2, 1]);
+    continued.close();
+    begun.close();
   });
 
   test('given a client that has seen no event yet, then it continues from where it has begun', async () => {
