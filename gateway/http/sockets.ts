@@ -50,6 +50,9 @@ const PATH = '/graphql';
 /** Maximum size of a message, as of a body over HTTP. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 
+/** Time to send the last messages of subscriptions at shutdown, in milliseconds. */
+const LAST_MESSAGES_MS = 250;
+
 const NOT_FOUND: Refusal = { status: 404, message: 'Nothing is served at this path.', code: 'NOT_FOUND' };
 const CROSS_SITE: Refusal = {
   status: 403,
@@ -136,7 +139,10 @@ export const serveSockets = (app: FastifyInstance, upgraded: HttpApp['upgraded']
   return {
     close: (): void => {
       isClosed = true;
-      for (const socket of sockets.clients) socket.close(GOING_AWAY, 'The server is shutting down.');
+      // The last messages of their subscriptions go first: clients would connect again, and miss what happens meanwhile.
+      setTimeout(() => {
+        for (const socket of sockets.clients) socket.close(GOING_AWAY, 'The server is shutting down.');
+      }, LAST_MESSAGES_MS);
     },
   };
 };

@@ -2,11 +2,12 @@ import type { ApolloServer } from '@apollo/server';
 import { HeaderMap } from '@apollo/server';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { GraphQLFormattedError } from 'graphql';
-import { STREAM_HEADERS, toStreamEvent } from '../../runtime/event-stream.ts';
+import { STREAM_HEADERS } from '../../runtime/event-stream.ts';
 import { markStreaming } from '../../runtime/http-app.ts';
 import { OVERLOADED } from '../../runtime/http-errors.ts';
 import { onResponseClose } from '../../runtime/on-response-close.ts';
 import { JSON_TYPE, responseTypeFor } from '../../runtime/response-type.ts';
+import { PLACE_HEADER } from '../../subgraphs/kit/protocol/options.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { ExecutionResponse } from '../execution/program.ts';
 import type { PreparedSubscription } from '../subscriptions/group.ts';
@@ -41,7 +42,12 @@ export const createStreamHandler = ({
     writeTimeoutMs: config.http.writeTimeoutMs,
   };
 
-  const begin = (reply: FastifyReply, type: StreamType, { clientReport }: RequestContext) => {
+  const begin = (
+    reply: FastifyReply,
+    type: StreamType,
+    { clientReport }: RequestContext,
+    place?: string | undefined,
+  ) => {
     reply.hijack();
     const { raw } = reply;
     markStreaming(raw);
@@ -49,6 +55,7 @@ export const createStreamHandler = ({
     raw.writeHead(200, {
       'content-type': STREAM_FORMATS[type].contentType,
       ...STREAM_HEADERS,
+      ...(place !== undefined && { [PLACE_HEADER]: place }),
     });
     return openStream(raw, type, { ...streamOptions, hasCause: clientReport !== undefined });
   };
@@ -74,13 +81,21 @@ export const createStreamHandler = ({
     return body.string;
   };
 
-  const refuse = (reply: FastifyReply, { errors }: ExecutionResponse) => {
+  /** Responds with a stream of one result. */
+  const respondOnce = (reply: FastifyReply, type: StreamType, context: RequestContext, json: string): FastifyReply => {
+    const { begin: open, end } = begin(reply, type, context);
+    open(undefined);
+    reply.raw.write(STREAM_FORMATS[type].result(json));
+    end(undefined);
+    return reply;
+  };
+
+  const refuse = (reply: FastifyReply, { errors }: ExecutionResponse, type: StreamType, context: RequestContext) => {
     const status = (errors[0]?.extensions?.['http'] as { readonly status?: number } | undefined)?.status ?? 400;
     if (status === OVERLOADED.status) reply.header('retry-after', '1');
-    return reply
-      .code(status)
-      .type(responseTypeFor(reply.request.headers.accept) ?? JSON_TYPE)
-      .send({ errors: toClientErrors(errors).map(withoutHttp) });
+    const body = { errors: toClientErrors(errors).map(withoutHttp) };
+    if (isAnswered(reply.code(status))) return respondOnce(reply, type, context, JSON.stringify(body));
+    return reply.type(responseTypeFor(reply.request.headers.accept) ?? JSON_TYPE).send(body);
   };
 
   return async (request, reply) => {
@@ -93,13 +108,7 @@ export const createStreamHandler = ({
     const text = await respond(request, reply, context);
     if (!prepared) {
       // Queries and mutations, too, may be sent for an event stream only.
-      if (responseTypeFor(accept) || reply.statusCode !== 200) return text;
-      const { raw } = reply;
-      const { begin: open, end } = begin(reply, type, context);
-      open(undefined);
-      raw.write(toStreamEvent('next', text.trimEnd()));
-      end(undefined);
-      return reply;
+      return isAnswered(reply) ? respondOnce(reply, type, context, text.trimEnd()) : text;
     }
     let hasLeft = false;
     onResponseClose(reply.raw, () => {
@@ -120,18 +129,25 @@ export const createStreamHandler = ({
         end: (reason) => whenOpen(({ end }) => end(reason)),
       },
     });
-    if (!('leave' in added)) return refuse(reply, added);
+    if (!('leave' in added)) return refuse(reply, added, type, context);
     if (hasLeft) {
       added.leave();
       return reply.hijack();
     }
-    stream = begin(reply, type, context);
+    stream = begin(reply, type, context, added.place);
     stream.begin(added.place);
     for (const act of pending) act();
     onResponseClose(reply.raw, added.leave);
     return reply;
   };
 };
+
+/**
+ * Whether a client that accepts a stream only gets the response in one: results, and errors of the operation. graphql-sse would send
+ * the request again and again after an error status, for half a minute.
+ */
+const isAnswered = ({ statusCode, request }: FastifyReply): boolean =>
+  (statusCode === 200 || statusCode === 400) && responseTypeFor(request.headers.accept) === undefined;
 
 /** Removes the status from an error, as Apollo Server does. */
 const withoutHttp = ({ extensions: { http: _, ...extensions } = {}, ...error }: GraphQLFormattedError) => ({

@@ -25,6 +25,8 @@ type StreamFormat = {
   /** Begins the stream. `place` is that after which the subscription can be continued. */
   readonly begin: (place: string | undefined) => string;
   readonly message: (message: SubscriptionMessage, options: PayloadOptions) => string;
+  /** The one result of a query or a mutation, as JSON. */
+  readonly result: (json: string) => string;
   /** Sent while there are no messages, so that nobody on the way takes the connection for dead. */
   readonly heartbeat: string;
   /** Ends the stream. */
@@ -42,6 +44,7 @@ export const STREAM_FORMATS = {
     // An id without data is not an event: browsers remember it for the header Last-Event-ID.
     begin: (place) => (place === undefined ? HEARTBEAT : `id: ${place}\n\n`),
     message: (message, options) => toStreamEvent('next', writeMessage(message, options), message.eventId),
+    result: (json) => toStreamEvent('next', json),
     heartbeat: HEARTBEAT,
     end: (reason) =>
       `${reason ? toStreamEvent('next', JSON.stringify(toEndPayload(reason))) : ''}${toStreamEvent('complete')}`,
@@ -50,6 +53,7 @@ export const STREAM_FORMATS = {
     contentType: 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0',
     begin: () => BOUNDARY.trimStart(),
     message: (message, options) => toPart(`{"payload":${writeMessage(message, options)}}`),
+    result: (json) => toPart(`{"payload":${json}}`),
     heartbeat: toPart('{}'),
     end: (reason) =>
       `${reason ? toPart(`{"payload":null,${JSON.stringify(toEndPayload(reason)).slice(1)}`) : ''}--\r\n`,

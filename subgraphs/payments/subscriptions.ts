@@ -1,3 +1,4 @@
+import { UpstreamError } from '../../connectors/errors.ts';
 import type { FeedEvent } from '../../events/feed.ts';
 import { Email, readInput } from '../kit/inputs.ts';
 import { subscribeTo } from '../kit/subscribe-to.ts';
@@ -11,6 +12,15 @@ const readEmail = (email: string | null | undefined): string | undefined =>
 /** Whether a payment is one of all these customers: of the filter's, and of the one to whose data the subscriber is confined. */
 const isOf = (payment: Payment | null, emails: readonly (string | undefined)[]): boolean =>
   payment !== null && emails.every((email) => email === undefined || payment.customer?.email === email);
+
+/** Returns what an event is about. Throws UPSTREAM_NOT_FOUND if there is no such thing: nothing is deleted here. */
+const found = async <Value>(value: Promise<Value> | Value): Promise<NonNullable<Value>> => {
+  const known = await value;
+  if (known === null || known === undefined) {
+    throw new UpstreamError('UPSTREAM_NOT_FOUND', 'payments', 'the object of an event does not exist');
+  }
+  return known;
+};
 
 /** Creates the resolvers of subscriptions. */
 export const createSubscriptions = (inputs: PaymentInputs): SubscriptionResolvers => ({
@@ -49,9 +59,9 @@ export const createSubscriptions = (inputs: PaymentInputs): SubscriptionResolver
       );
     },
     resolve: async ({ message }: FeedEvent<RefundCreated>, _: unknown, { payments }: Context) => {
-      const payment = await payments.payment(message.paymentId);
-      const refunds = (await payment?.refunds()) ?? [];
-      return refunds.find((refund) => !(refund instanceof Error) && refund.id === message.id) ?? null;
+      const payment = await found(payments.payment(message.paymentId));
+      const refunds = await payment.refunds();
+      return found(refunds.find((refund) => !(refund instanceof Error) && refund.id === message.id));
     },
   },
 });
