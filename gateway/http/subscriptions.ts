@@ -3,7 +3,7 @@ import type { Log } from '../../runtime/log.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { ExecutionResponse } from '../execution/program.ts';
-import { describeCause } from '../subscriptions/message.ts';
+import { describeCause } from '../subscriptions/cause.ts';
 import { createSubscriptions, type Subscriptions } from '../subscriptions/registry.ts';
 import type { RequestContext } from './context.ts';
 import type { RequestContexts } from './request-contexts.ts';
