@@ -13,19 +13,13 @@ import { type LoadedSupergraph, loadSupergraph, toSupergraphError } from '../sup
 import type { ClientOperation, OperationInUse } from './client-operation.ts';
 import type { Recipient } from './delivery.ts';
 import type { Explanation, PlanNode } from './explain.ts';
-import {
-  type BeforeMutation,
-  createGraph,
-  type Graph,
-  type GraphAuthorization,
-  type GraphCallCosts,
-  type RequestDeadline,
-} from './graph.ts';
+import { type BeforeMutation, createGraph, type Graph, type GraphCallCosts } from './graph.ts';
 import { readLive } from './live-directive.ts';
 import { findUnknownLabels } from './overrides.ts';
 import type { LiveQueries } from './prepare-subscription.ts';
 import type { ExecutionResponse } from './program.ts';
 import type { OnPlan } from './programs.ts';
+import type { GraphAuthorization, RequestDeadline } from './request-rights.ts';
 import type { SubgraphClient } from './subgraph-request.ts';
 
 type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway'];

@@ -34,24 +34,13 @@ import {
 } from './prepare-subscription.ts';
 import type { ExecutionResponse, Program, RequestVariables } from './program.ts';
 import { createPrograms, type OnPlan } from './programs.ts';
+import type { GraphAuthorization, RequestDeadline } from './request-rights.ts';
 import { readRequirements } from './requirements.ts';
 import { fragmentMap } from './selections.ts';
 import { fragmentsIn } from './steps.ts';
 import type { SubgraphClient, SubgraphResponse } from './subgraph-request.ts';
 import { findAccessRules } from './unauthorized-fields.ts';
 import { coerceVariables } from './variables.ts';
-
-/** Decides what the sender of a request may read. */
-export type GraphAuthorization<Context> = {
-  /** Returns those of an operation's rules that a request does not satisfy. Undefined if it may read everything. */
-  readonly findUnmet: (
-    rules: readonly AccessRule[],
-    operationName: string | undefined,
-    context: Context,
-  ) => readonly AccessRule[] | Promise<readonly AccessRule[]> | undefined;
-  /** Whether an operation with unauthorized fields is rejected. Otherwise only these fields are null. */
-  readonly rejects: boolean;
-};
 
 export type GraphOptions<Context> = {
   readonly planner: Planner;
@@ -78,14 +67,6 @@ export type GraphOptions<Context> = {
   /** What live queries need. Undefined where nothing is known of changes. */
   readonly live?: LiveQueries<Context> | undefined;
   readonly onPlan?: OnPlan<Context> | undefined;
-};
-
-/** The abort signal and the deadline of a request. */
-export type RequestDeadline = {
-  /** Fires when the request times out or its client disconnects. */
-  readonly signal?: AbortSignal | undefined;
-  /** In milliseconds of the monotonic clock. */
-  readonly deadlineAt?: number | undefined;
 };
 
 /** Called with a mutation and its coerced variables immediately before it is sent. Throws a GraphQLError to refuse it. */

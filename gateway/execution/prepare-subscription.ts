@@ -4,9 +4,9 @@ import type { Estimate } from '../cost/estimate.ts';
 import type { LiveSource } from '../subscriptions/live-source.ts';
 import { type ClientOperation, nameOf } from './client-operation.ts';
 import { toFailure } from './failed-execution.ts';
-import type { GraphAuthorization, RequestDeadline } from './graph.ts';
 import type { LiveOptions } from './live-directive.ts';
 import type { ExecutionResponse, Program, RequestVariables } from './program.ts';
+import type { GraphAuthorization, RequestDeadline } from './request-rights.ts';
 import type { SubgraphEvent, SubgraphResponse, SubgraphSubscription, SubscribeOptions } from './subgraph-request.ts';
 
 /** An operation of a request that is ready to be executed. */

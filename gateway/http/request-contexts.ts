@@ -5,7 +5,7 @@ import { readOptions } from '../../subgraphs/kit/protocol/options.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { Admitted } from '../cost/client-limits.ts';
 import { createFetchedBytes } from '../cost/fetched-bytes.ts';
-import type { RequestDeadline } from '../execution/graph.ts';
+import type { RequestDeadline } from '../execution/request-rights.ts';
 import { createRequestContext, type RequestContext } from './context.ts';
 
 /** A request that was admitted. */

@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EventsExpired } from '../../events/feed.ts';
 import type { Log } from '../../runtime/log.ts';
-import type { RequestDeadline } from '../execution/graph.ts';
 import type { LiveOptions } from '../execution/live-directive.ts';
 import type { GraphSubscription } from '../execution/prepare-subscription.ts';
 import type { ExecutionResponse } from '../execution/program.ts';
+import type { RequestDeadline } from '../execution/request-rights.ts';
 import {
   type SubgraphError,
   type SubgraphEvent,

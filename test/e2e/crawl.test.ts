@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCompany, type Person } from '../../sandbox/company.ts';
+import { resetClock, stopClock } from '../helpers/clock.ts';
 import { type Lookup, leavesOf, listsWith, lookupsWith, selectAll } from '../helpers/crawl.ts';
 import { NO_ANSWER_LIMITS } from '../helpers/no-limits.ts';
 import {
@@ -22,11 +23,14 @@ const company = createCompany();
 let stack: Stack;
 let gateway: PeopleGateway;
 beforeAll(async () => {
+  // Nothing becomes stale, however long it takes: responses are compared as text.
+  stopClock();
   stack = await startStack();
   // All people share what is cached.
   gateway = await startGatewayForPeople({ ...stack.env, ...NO_ANSWER_LIMITS, CACHE_MAX_MIB: '64' });
 });
 afterAll(async () => {
+  resetClock();
   await gateway.close();
   await stack.close();
 });

@@ -274,7 +274,7 @@ test('given replicas that are killed at any moment, then every change has one ev
     const port = await freePort();
     const child = startProcess(['node', 'gateway/main.ts'], { ...env, PORT: String(port) });
     onTestFinished(() => void child.process.kill('SIGKILL'));
-    await expect.poll(() => child.output(), { interval: 20, timeout: 30_000 }).toContain('Tributary answers');
+    await expect.poll(() => child.output(), { interval: 20, timeout: 120_000 }).toContain('Tributary answers');
     return { ...child, url: `http://127.0.0.1:${port}` };
   };
   const replicas = [await startReplica(), await startReplica()];
@@ -300,7 +300,7 @@ test('given replicas that are killed at any moment, then every change has one ev
   const store = openSqliteStore(file);
   onTestFinished(() => store.close());
   const objects = async () => (await store.effectsAfter(0, 1_000)).map(({ object }) => object).toSorted();
-  await expect.poll(objects, { timeout: 30_000 }).toEqual(skus.map((sku) => `product ${sku}`).toSorted());
+  await expect.poll(objects, { timeout: 120_000 }).toEqual(skus.map((sku) => `product ${sku}`).toSorted());
 });
 
 test('given a gateway with its own sandboxes, then a subscription to all stock works without configuration', async () => {

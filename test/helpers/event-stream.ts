@@ -72,3 +72,10 @@ export const openEventStream = async (
     close: () => controller.abort(),
   };
 };
+
+/** Returns the errors with which a subscription was refused: in the stream or, for a client that also accepts JSON, as the response. */
+// biome-ignore lint/suspicious/noExplicitAny: any errors
+export const refusalOf = async (stream: EventStream): Promise<any> => {
+  const text = await stream.ended;
+  return stream.events.length > 0 ? stream.results()[0] : JSON.parse(text);
+};

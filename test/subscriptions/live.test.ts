@@ -1,7 +1,7 @@
 import { applyPatch } from 'rfc6902';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { HUBSPOT_SANDBOX_TOKEN } from '../../subgraphs/crm/hubspot/sandbox/index.ts';
-import { type EventStream, openEventStream } from '../helpers/event-stream.ts';
+import { type EventStream, openEventStream, refusalOf } from '../helpers/event-stream.ts';
 import { operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 import { connectWebhooks, postHubSpot, WEBHOOKS } from '../helpers/webhooks.ts';
 
@@ -121,9 +121,9 @@ test('without a stream, @live is ignored; where changes are not known, it is ref
     data: { customer: { firstName: 'Ada' } },
   });
   const off = await live('query ($on: Boolean!) @live(if: $on) { customer(id: "101") { firstName } }');
-  expect(off.status).toBe(400);
+  expect(await refusalOf(off)).toMatchObject({ errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] });
   const refused = await live('query @live { product(sku: "OABR-S") { stock { quantity } } }');
-  expect(JSON.parse(await refused.ended)).toMatchObject({
+  expect(await refusalOf(refused)).toMatchObject({
     errors: [{ extensions: { code: 'SUBSCRIPTIONS_UNAVAILABLE' } }],
   });
 });

@@ -5,7 +5,7 @@ import { createClient as createSseClient } from 'graphql-sse';
 import { createClient as createWsClient, type Client as WsClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { openEventStream } from '../helpers/event-stream.ts';
+import { openEventStream, refusalOf } from '../helpers/event-stream.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 import { connectWebhooks, postHubSpot, WEBHOOKS } from '../helpers/webhooks.ts';
 
@@ -185,16 +185,49 @@ describe('server-sent events', () => {
     ]);
   });
 
-  test('an invalid subscription is refused before the stream begins', async () => {
-    const stream = await openEventStream(stack.url, { query: 'subscription { nothing }' });
-    expect(stream.status).toBe(400);
-    expect(JSON.parse(await stream.ended)).toMatchObject({
-      errors: [{ extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } }],
+  test('an invalid subscription is refused in the stream, at once', async () => {
+    const query = 'subscription { nothing }';
+    const refused = { errors: [{ extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } }] };
+    const stream = await openEventStream(stack.url, { query });
+    expect(await refusalOf(stream)).toMatchObject(refused);
+    expect(stream.status).toBe(200);
+    expect(stream.events.at(-1)?.event).toBe('complete');
+    // The client would repeat the request after another status.
+    const errors: unknown[] = [];
+    const client = createSseClient({ url: `${stack.url}/graphql`, retryAttempts: 0 });
+    await new Promise<void>((resolve) => {
+      client.subscribe({ query }, { next: (one) => errors.push(one), error: () => resolve(), complete: resolve });
     });
+    expect(errors).toMatchObject([refused]);
+    client.dispose();
+    const either = await openEventStream(stack.url, { query }, { accept: 'text/event-stream, application/json;q=0.9' });
+    expect([either.status, either.headers.get('content-type')]).toEqual([200, 'application/json; charset=utf-8']);
+    expect(await refusalOf(either)).toMatchObject(refused);
   });
 });
 
 describe('multipart', () => {
+  test('a query of a client that accepts nothing else is answered in one part', async () => {
+    const response = await fetch(`${stack.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'multipart/mixed;subscriptionSpec="1.0"' },
+      body: JSON.stringify({ query: '{ customer(id: "101") { firstName } }' }),
+    });
+    const HEAD = '\r\ncontent-type: application/json; charset=utf-8\r\n\r\n';
+    const part = '{"payload":{"data":{"customer":{"firstName":"Ada"}}}}';
+    expect(await response.text()).toBe(`--graphql${HEAD}${part}\r\n--graphql--\r\n`);
+  });
+
+  test('the place before the first event is in a header', async () => {
+    const response = await fetch(`${stack.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'multipart/mixed;subscriptionSpec="1.0"' },
+      body: JSON.stringify(operation),
+    });
+    expect(response.headers.get('x-tributary-event-id')).toMatch(/^[0-9a-f]+-\d+-\d+$/);
+    await response.body?.cancel();
+  });
+
   test('the exact text', async () => {
     const response = await fetch(`${stack.url}/graphql`, {
       method: 'POST',

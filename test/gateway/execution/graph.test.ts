@@ -4,12 +4,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createMeasurements } from '../../../gateway/cost/measurements.ts';
 import { createRunningValues } from '../../../gateway/cost/running-values.ts';
 import { createCompiledGateway } from '../../../gateway/execution/gateway.ts';
-import {
-  createGraph,
-  type Graph,
-  type GraphAuthorization,
-  type GraphCallCosts,
-} from '../../../gateway/execution/graph.ts';
+import { createGraph, type Graph, type GraphCallCosts } from '../../../gateway/execution/graph.ts';
+import type { GraphAuthorization } from '../../../gateway/execution/request-rights.ts';
 import { createApolloPlanner } from '../../../gateway/planning/apollo-planner.ts';
 import { loadSupergraph, SupergraphError } from '../../../gateway/supergraph/load-supergraph.ts';
 import { createLog } from '../../../runtime/log.ts';
