@@ -1,11 +1,12 @@
 import type { Sql } from 'postgres';
+import { POSTGRES_LEASE_TABLES } from './lease-tables.ts';
 import { transact } from './postgres-transaction.ts';
 
 /** A client whose positions and times are numbers. */
 export type Client = Sql<{ int8: number }>;
 
 /** The version of the tables. A newer one is refused. */
-const VERSION = 2;
+const VERSION = 3;
 
 /** Names the lock under which tables are created and events are applied, in this database. */
 export const LOCK = 0x7269_6221;
@@ -29,7 +30,8 @@ CREATE TABLE tributary_objects (
 );
 CREATE INDEX ON tributary_objects ("receivedAt");
 CREATE TABLE tributary_cursors (consumer text PRIMARY KEY, sequence bigint NOT NULL);
-INSERT INTO tributary_cursors VALUES ('', 0);`;
+INSERT INTO tributary_cursors VALUES ('', 0);
+${POSTGRES_LEASE_TABLES}`;
 
 /** What each version of the tables has added, by the version before. */
 const UPGRADES: Readonly<Record<number, string>> = {
@@ -37,6 +39,8 @@ const UPGRADES: Readonly<Record<number, string>> = {
 ALTER TABLE tributary_events ADD COLUMN messages text;
 ALTER TABLE tributary_inbox ADD COLUMN id text NOT NULL DEFAULT left(md5(gen_random_uuid()::text), 16);
 UPDATE tributary_inbox SET version = 2;`,
+  2: `${POSTGRES_LEASE_TABLES}
+UPDATE tributary_inbox SET version = 3;`,
 };
 
 /** Creates the tables, or upgrades those of an older version. Throws if a newer version has created them. */

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import postgres from 'postgres';
 import { ConfigError } from '../../runtime/env.ts';
+import { createPostgresLeases } from './postgres-leases.ts';
 import { type Client, createTables, LOCK } from './postgres-tables.ts';
 import { transact } from './postgres-transaction.ts';
 import {
@@ -92,6 +93,7 @@ export const openPostgresStore = async (url: string, variable = 'EVENTS_URL'): P
   }
 
   return {
+    ...createPostgresLeases(run),
     insert: (events) => run((current) => insert(current, events)),
     apply: (options, decide) => run((current) => apply(current, options, decide)),
     effectsAfter: (sequence, limit) =>

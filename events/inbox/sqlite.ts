@@ -3,13 +3,15 @@ import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConfigError } from '../../runtime/env.ts';
+import { SQLITE_LEASE_TABLES } from './lease-tables.ts';
+import { createSqliteLeases } from './sqlite-leases.ts';
 import { byVersion, type Effect, type InboxStore, type ListedEvent, orderOf, type StoredEvent } from './store.ts';
 
 /** The name of a database in memory, which ends with the process. */
 export const IN_MEMORY = ':memory:';
 
 /** The version of the tables. A newer one is refused. */
-const VERSION = 2;
+const VERSION = 3;
 
 // A row keeps its id and its digest after it was applied: by these, a repeated delivery is recognized.
 const TABLES = `
@@ -31,6 +33,7 @@ CREATE TABLE cursors (consumer TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRI
 INSERT INTO cursors VALUES ('', 0);
 CREATE TABLE store (id TEXT NOT NULL) STRICT;
 INSERT INTO store VALUES (lower(hex(randomblob(8))));
+${SQLITE_LEASE_TABLES}
 PRAGMA user_version = ${VERSION};`;
 
 /** What each version of the tables has added, by the version before. */
@@ -40,6 +43,8 @@ ALTER TABLE events ADD COLUMN messages TEXT;
 CREATE TABLE store (id TEXT NOT NULL) STRICT;
 INSERT INTO store VALUES (lower(hex(randomblob(8))));
 PRAGMA user_version = 2;`,
+  2: `${SQLITE_LEASE_TABLES}
+PRAGMA user_version = 3;`,
 };
 
 /** The consumer whose cursor is the last sequence that was used. Not the highest that is stored: old events are forgotten. */
@@ -123,6 +128,7 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): InboxSt
   };
 
   return {
+    ...createSqliteLeases({ run, write }),
     insert: (events) =>
       write(() =>
         events.map(
