@@ -1,3 +1,4 @@
+import type { AnyDomainEventChanges } from '../events/domain-events.ts';
 import type { Webhook } from '../events/webhook.ts';
 import type { HostPolicy } from '../runtime/hosts.ts';
 import type { ProviderResponse } from './middleware/chain.ts';
@@ -70,6 +71,8 @@ export type ProviderDefinition<
   readonly reads: (api: Api) => Definitions;
   /** The provider's webhook, and the reads that its events invalidate. */
   readonly webhook?: Webhook<Changes<NoInfer<Definitions>>>;
+  /** The reads that the domain events of other applications invalidate. Without it, they are not accepted. */
+  readonly domainEvents?: AnyDomainEventChanges<Changes<NoInfer<Definitions>>>;
   /** Imports the sandbox. Lazy, so that production never loads it. */
   readonly sandbox?: () => Promise<SandboxModule<StartedSandbox>>;
 };

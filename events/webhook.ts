@@ -32,10 +32,18 @@ export type ProviderEvent = {
 export type ChangeMessage = { readonly topic: string; readonly [key: string]: string };
 
 /**
- * A provider's webhook. `Changes` names what is invalidated: reads and scopes of the provider's definition. `Message` is what the
+ * What events mean. `Changes` names what is invalidated: reads and scopes of the provider's definition. `Message` is what the
  * subscriptions of the domain understand.
  */
-export type Webhook<Changes, Message extends ChangeMessage = ChangeMessage> = {
+export type EventMapping<Changes, Message extends ChangeMessage = ChangeMessage> = {
+  /** Returns what an event changes: nothing for types that no read depends on. Throws if it cannot be read. */
+  readonly changes: (event: Pick<ProviderEvent, 'type' | 'payload'>) => Changes;
+  /** Returns what subscribers are told of an event. Throws if it cannot be read. */
+  readonly messages: (event: Pick<ProviderEvent, 'type' | 'payload'>) => readonly Message[];
+};
+
+/** A provider's webhook. */
+export type Webhook<Changes, Message extends ChangeMessage = ChangeMessage> = EventMapping<Changes, Message> & {
   readonly signature: SignatureScheme;
   /** A sentence for the documentation that says where the secret is found. */
   readonly secret: string;
@@ -43,10 +51,6 @@ export type Webhook<Changes, Message extends ChangeMessage = ChangeMessage> = {
   readonly retriesForHours: number;
   /** Splits a delivery into its events. Throws if it cannot be read. */
   readonly events: (delivery: Delivery) => readonly ProviderEvent[];
-  /** Returns what an event changes: nothing for types that no read depends on. Throws if it cannot be read. */
-  readonly changes: (event: Pick<ProviderEvent, 'type' | 'payload'>) => Changes;
-  /** Returns what subscribers are told of an event. Throws if it cannot be read. */
-  readonly messages: (event: Pick<ProviderEvent, 'type' | 'payload'>) => readonly Message[];
 };
 
 /** Returns a digest of a value. Objects with the same properties in another order have the same one. */

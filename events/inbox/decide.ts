@@ -1,14 +1,33 @@
+import { isDomainEventType } from '../domain-events.ts';
 import { type AnyChanges, mergeChanges } from '../merge-changes.ts';
-import { type ChangeMessage, type Delivery, digestOf, type ProviderEvent, type Webhook } from '../webhook.ts';
+import {
+  type ChangeMessage,
+  type Delivery,
+  digestOf,
+  type EventMapping,
+  type ProviderEvent,
+  type Webhook,
+} from '../webhook.ts';
 import type { Decision, NewEvent, StoredEvent } from './store.ts';
 
 /** The type of an event that stands for a delivery that cannot be split into its events. */
-const UNREADABLE = '(unreadable)';
+export const UNREADABLE = '(unreadable)';
+
+/** The provider of messages from a broker that are no domain event. They are parked. */
+export const NO_PROVIDER = 'broker';
+
+/** Where events of a provider come from, and what those of each kind mean. */
+export type EventSources = {
+  readonly webhook?: Webhook<unknown> | undefined;
+  /** Domain events of other applications. */
+  readonly reports?: EventMapping<unknown> | undefined;
+};
 
 /** Maximum number of characters of an id, a type or an object's name. Longer ones are cut, or replaced by a digest. */
 const MAX_CHARS = 300;
 
-const bounded = (text: string): string => (text.length > MAX_CHARS ? `sha256 ${digestOf(text)}` : text);
+/** Returns a text that can be stored as an id or an object's name. */
+export const bounded = (text: string): string => (text.length > MAX_CHARS ? `sha256 ${digestOf(text)}` : text);
 
 /** Returns the events of a delivery to store. A delivery that cannot be read is one event, which will be parked. */
 export const toNewEvents = (
@@ -38,12 +57,16 @@ const split = (webhook: Webhook<unknown>, delivery: Delivery): readonly Provider
 };
 
 /** Decides what becomes of an event: its changes and messages by the provider's definition, or why it is parked. Never throws. */
-export const decide = (event: StoredEvent, webhook: Webhook<unknown> | undefined): Decision => {
-  if (!webhook) return { problem: 'This gateway has no webhook of the provider.' };
+export const decide = (event: StoredEvent, { webhook, reports }: EventSources = {}): Decision => {
+  if (event.provider === NO_PROVIDER) {
+    return { problem: event.type === UNREADABLE ? 'It is no CloudEvent in JSON.' : 'Its type is unknown.' };
+  }
+  const mapping = isDomainEventType(event.type) ? reports : webhook;
+  if (!mapping) return { problem: 'This gateway has no webhook of the provider.' };
   try {
     const events = eventsOf(event, webhook);
-    const changes = mergeChanges(events.map((one) => webhook.changes(one) as AnyChanges));
-    const messages = uniqueMessages(events.flatMap((one) => webhook.messages(one)));
+    const changes = mergeChanges(events.map((one) => mapping.changes(one) as AnyChanges));
+    const messages = uniqueMessages(events.flatMap((one) => mapping.messages(one)));
     return { changes: JSON.stringify(changes), messages: messages.length > 0 ? JSON.stringify(messages) : null };
   } catch (error) {
     return { problem: problemOf(error) };
@@ -52,11 +75,13 @@ export const decide = (event: StoredEvent, webhook: Webhook<unknown> | undefined
 
 const eventsOf = (
   { type, payload: text }: StoredEvent,
-  webhook: Webhook<unknown>,
+  webhook: Webhook<unknown> | undefined,
 ): readonly Pick<ProviderEvent, 'type' | 'payload'>[] => {
   const payload: unknown = JSON.parse(text);
   // Replayed after the definition has learned to read it. Its headers are not known any more.
-  return type === UNREADABLE ? webhook.events({ header: () => undefined, body: payload }) : [{ type, payload }];
+  return type === UNREADABLE && webhook
+    ? webhook.events({ header: () => undefined, body: payload })
+    : [{ type, payload }];
 };
 
 const uniqueMessages = (messages: readonly ChangeMessage[]): readonly ChangeMessage[] => [

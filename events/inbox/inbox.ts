@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Log } from '../../runtime/log.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import type { Delivery, Webhook } from '../webhook.ts';
-import { decide, toNewEvents } from './decide.ts';
+import type { Delivery, EventMapping, Webhook } from '../webhook.ts';
+import { decide, NO_PROVIDER, toNewEvents } from './decide.ts';
 import type { Effect, InboxStore, NewEvent } from './store.ts';
 
 export type InboxLimits = {
@@ -18,6 +18,8 @@ export type InboxOptions = {
   readonly store: InboxStore;
   /** The webhooks by provider. */
   readonly webhooks: ReadonlyMap<string, Webhook<unknown>>;
+  /** What the domain events of other applications mean, by provider. */
+  readonly reports?: ReadonlyMap<string, EventMapping<unknown>> | undefined;
   readonly limits: InboxLimits;
   readonly telemetry: Telemetry;
   readonly log: Log;
@@ -39,6 +41,8 @@ export type Follower = {
 export type Inbox = {
   /** Stores the events of a verified delivery. When it resolves to a receipt, they are committed. Never rejects. */
   readonly receive: (provider: string, delivery: Delivery) => Promise<Receipt | InboxProblem>;
+  /** Stores events that did not arrive in a delivery, in the same way. */
+  readonly add: (events: readonly NewEvent[]) => Promise<Receipt | InboxProblem>;
   /**
    * Calls a handler with all effects, of this process and of all others with the same store, within a second. Resolves once the
    * follower has its place in the sequence. Returns a function that ends it.
@@ -79,7 +83,14 @@ type Commit = {
 };
 
 /** Opens the inbox over a store, and begins to apply what waits in it. */
-export const openInbox = async ({ store, webhooks, limits, telemetry, log }: InboxOptions): Promise<Inbox> => {
+export const openInbox = async ({
+  store,
+  webhooks,
+  reports = new Map(),
+  limits,
+  telemetry,
+  log,
+}: InboxOptions): Promise<Inbox> => {
   let state = await store.state();
   let committing: Commit[] = [];
   let committingEvents = 0;
@@ -92,7 +103,7 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
   let stateAt = 0;
   let loggedAt = 0;
   // Others with the same store may have more.
-  const providers = [...webhooks.keys()];
+  const providers = [...new Set([...webhooks.keys(), ...reports.keys(), NO_PROVIDER])];
   const followers = new Map<Follower, number>();
 
   const report = (error: unknown): void => {
@@ -146,7 +157,7 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
   const applyWaiting = async (): Promise<boolean> => {
     for (let didWork = false; ; didWork = true) {
       const { events, parked } = await store.apply({ providers, limit: BATCH }, (event) =>
-        decide(event, webhooks.get(event.provider)),
+        decide(event, { webhook: webhooks.get(event.provider), reports: reports.get(event.provider) }),
       );
       for (const { provider, type, position } of parked) {
         telemetry.emit({ type: 'event.parked', provider });
@@ -218,24 +229,28 @@ export const openInbox = async ({ store, webhooks, limits, telemetry, log }: Inb
   }));
   schedule(0);
 
+  const add: Inbox['add'] = async (events) => {
+    if (isClosed) return 'unavailable';
+    const chars = charsOf(events);
+    if (isFull() || committingEvents + events.length > MAX_COMMITTING) return 'full';
+    if (committingChars + chars > MAX_COMMITTING_CHARS) return 'full';
+    if (events.length === 0) return { events: 0, duplicates: 0 };
+    const { promise, resolve } = Promise.withResolvers<readonly boolean[] | InboxProblem>();
+    committing.push({ events, settle: resolve });
+    committingEvents += events.length;
+    committingChars += chars;
+    setImmediate(startCommit);
+    const results = await promise;
+    if (typeof results === 'string') return results;
+    return { events: events.length, duplicates: results.filter((isNew) => !isNew).length };
+  };
+
   return {
     receive: async (provider, delivery) => {
       const webhook = webhooks.get(provider);
-      if (!webhook || isClosed) return 'unavailable';
-      const events = toNewEvents(provider, webhook, delivery, Date.now());
-      const chars = charsOf(events);
-      if (isFull() || committingEvents + events.length > MAX_COMMITTING) return 'full';
-      if (committingChars + chars > MAX_COMMITTING_CHARS) return 'full';
-      if (events.length === 0) return { events: 0, duplicates: 0 };
-      const { promise, resolve } = Promise.withResolvers<readonly boolean[] | InboxProblem>();
-      committing.push({ events, settle: resolve });
-      committingEvents += events.length;
-      committingChars += chars;
-      setImmediate(startCommit);
-      const results = await promise;
-      if (typeof results === 'string') return results;
-      return { events: events.length, duplicates: results.filter((isNew) => !isNew).length };
+      return webhook ? add(toNewEvents(provider, webhook, delivery, Date.now())) : 'unavailable';
     },
+    add,
     follow: async (follower) => {
       const { consumer } = follower;
       const stored = consumer === undefined ? undefined : await store.readCursor(consumer);
