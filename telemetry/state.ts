@@ -67,6 +67,9 @@ export type InboxState = {
   readonly oldestWaitingMs: number;
 };
 
+/** The message broker, and the events that it has not taken yet. */
+export type BrokerState = { readonly status: 'up' | 'down'; readonly waiting: number };
+
 /** Open subscriptions of clients, and the groups of those with equal responses. */
 export type SubscriptionsState = { readonly subscribers: number; readonly groups: number };
 
@@ -97,6 +100,7 @@ type Parts = {
   readonly planCache: PlanCacheState;
   readonly redis: RedisState;
   readonly inbox: InboxState;
+  readonly broker: BrokerState;
   readonly subscriptions: SubscriptionsState;
   readonly node: NodeState;
 };
@@ -122,6 +126,7 @@ export const createStateSources = (): StateSources => {
     planCache: createSlot(),
     redis: createSlot(),
     inbox: createSlot(),
+    broker: createSlot(),
     subscriptions: createSlot(),
     node: createSlot(),
   };
@@ -139,6 +144,7 @@ export const createStateSources = (): StateSources => {
       planCache: parts.planCache.read(),
       redis: parts.redis.read(),
       inbox: parts.inbox.read(),
+      broker: parts.broker.read(),
       subscriptions: parts.subscriptions.read(),
       node: parts.node.read(),
     }),

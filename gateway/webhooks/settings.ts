@@ -40,6 +40,20 @@ export const readWebhookSecrets = ({ provider }: SubgraphModule, env: Env): Webh
   };
 };
 
+/** Checks the message broker with the subgraphs that run elsewhere. Throws ConfigError. */
+export const checkBroker = ({
+  broker,
+  events,
+  subgraphUrls,
+}: Pick<GatewayConfig, 'broker' | 'events' | 'subgraphUrls'>): void => {
+  const [name] = subgraphUrls.keys();
+  if (!broker?.receives || name === undefined || events.url !== undefined) return;
+  if ((events.file ?? IN_MEMORY) !== IN_MEMORY) return;
+  throw new ConfigError(
+    `BROKER_EVENTS: needs EVENTS_URL with ${urlVariable(name)}, also for the process of that subgraph, whose cache it invalidates`,
+  );
+};
+
 /** Checks the webhooks that the environment turns on. Throws ConfigError. */
 export const checkWebhooks = (
   modules: readonly SubgraphModule[],

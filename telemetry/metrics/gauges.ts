@@ -17,6 +17,7 @@ export const toGauges = ({
   planCache,
   redis,
   inbox,
+  broker,
   subscriptions,
   node,
 }: ProcessState): Gauges => {
@@ -50,6 +51,8 @@ export const toGauges = ({
     'tributary.inbox.parked': one(inbox?.parked),
     'tributary.inbox.oldest': one(inbox && inbox.oldestWaitingMs / 1_000),
     'tributary.inbox.size': one(inbox?.bytes),
+    'tributary.broker.up': one(broker && (broker.status === 'up' ? 1 : 0)),
+    'tributary.broker.waiting': one(broker?.waiting),
     'tributary.subscription.subscribers': one(subscriptions?.subscribers),
     'tributary.subscription.groups': one(subscriptions?.groups),
     'nodejs.eventloop.delay.p50': one(node?.eventLoop.delayP50S),
