@@ -1,3 +1,4 @@
+import type { AnyDomainEventChanges } from '../events/domain-events.ts';
 import type { Webhook } from '../events/webhook.ts';
 import type { HostPolicy } from '../runtime/hosts.ts';
 import type { ProviderResponse } from './middleware/chain.ts';
@@ -73,6 +74,8 @@ export type ProviderDefinition<
   readonly webhook?: Webhook<Changes<NoInfer<Definitions>>>;
   /** How changes are found that the provider does not report. */
   readonly poll?: Poll<NoInfer<Api>, NoInfer<Definitions>>;
+  /** The reads that the domain events of other applications invalidate. Without it, they are not accepted. */
+  readonly domainEvents?: AnyDomainEventChanges<Changes<NoInfer<Definitions>>>;
   /** Imports the sandbox. Lazy, so that production never loads it. */
   readonly sandbox?: () => Promise<SandboxModule<StartedSandbox>>;
 };

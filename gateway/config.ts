@@ -3,6 +3,7 @@ import type { BlockList } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { BROKER_SECRETS, BROKER_SHAPE, type BrokerConfig, toBrokerConfig } from '../events/brokers/settings.ts';
 import { EVENTS_SHAPE, type EventStoreConfig, toEventStoreConfig } from '../events/settings.ts';
 import { ADMIN_SHAPE, type AdminConfig, toAdminConfig } from '../runtime/admin/config.ts';
 import type { AdmissionLimits } from '../runtime/admission.ts';
@@ -198,6 +199,7 @@ export const GatewayEnv = HttpEnv.extend({
   AUDIT_FAILURE: z.enum(['refuse', 'allow']).default('refuse'),
   AUDIT_ARGUMENTS: Coordinates.optional(),
   ...EVENTS_SHAPE,
+  ...BROKER_SHAPE,
   WEBHOOK_TOLERANCE_S: Count.max(3_600).default(300),
   MAX_SUBSCRIPTIONS: Count.max(1_000_000).default(10_000),
   MAX_SUBSCRIPTIONS_PER_CLIENT: Count.max(1_000_000).default(100),
@@ -226,7 +228,13 @@ export const GatewayEnv = HttpEnv.extend({
 });
 
 /** The variables of the gateway that may be read from files. */
-export const GATEWAY_SECRETS = ['AUDIT_KEY', 'EVENTS_URL', 'SUBGRAPH_SECRET', ...OTLP_SECRETS] as const;
+export const GATEWAY_SECRETS = [
+  'AUDIT_KEY',
+  'EVENTS_URL',
+  ...BROKER_SECRETS,
+  'SUBGRAPH_SECRET',
+  ...OTLP_SECRETS,
+] as const;
 
 /** Creates the schema of the subgraph URL variables, one per subgraph, e.g. `PAYMENTS_URL`. */
 export const createSubgraphUrlsEnv = (subgraphs: readonly string[]) =>
@@ -355,6 +363,8 @@ export type GatewayConfig = {
   readonly audit: AuditConfig | undefined;
   /** Where and how the events of webhooks are kept. */
   readonly events: EventsConfig;
+  /** The message broker; undefined without one. */
+  readonly broker: BrokerConfig | undefined;
   readonly subscriptions: SubscriptionLimits & {
     /** Time between signs of life on an open stream, in milliseconds. */
     readonly heartbeatMs: number;
@@ -501,6 +511,9 @@ export const readConfig = (
   if (values.EVENTS_FILE !== undefined && values.EVENTS_URL !== undefined) {
     throw new ConfigError('EVENTS_FILE: must not be set with EVENTS_URL');
   }
+  if (values.BROKER_URL !== undefined && values.SUPERGRAPH) {
+    throw new ConfigError('BROKER_URL: must not be set with SUPERGRAPH, whose providers are not known');
+  }
   if (values.SAFELIST !== 'off' && values.SUPERGRAPH && !values.SAFELIST_MANIFESTS?.length) {
     throw new ConfigError(
       'SAFELIST_MANIFESTS: is required with SAFELIST and SUPERGRAPH. Name the manifests of the operations to serve.',
@@ -588,6 +601,7 @@ export const readConfig = (
         }
       : undefined,
     events: { ...toEventStoreConfig(values), toleranceMs: values.WEBHOOK_TOLERANCE_S * 1000 },
+    broker: toBrokerConfig(values),
     subscriptions: {
       total: values.MAX_SUBSCRIPTIONS,
       perClient: values.MAX_SUBSCRIPTIONS_PER_CLIENT,

@@ -10,7 +10,8 @@ export type RedisTarget = {
   readonly ca?: string | undefined;
 };
 
-const createReconnectingClient = ({ url, ca }: RedisTarget) => {
+/** Creates a client that is not connected yet. `reconnectStrategy`: the delay before each try in milliseconds, or false for none. */
+export const createRedisClient = ({ url, ca }: RedisTarget, reconnectStrategy: false | ((tries: number) => number)) => {
   const { protocol, hostname } = URL.parse(url) ?? {};
   return createClient({
     url,
@@ -20,7 +21,7 @@ const createReconnectingClient = ({ url, ca }: RedisTarget) => {
     disableClientInfo: true,
     socket: {
       connectTimeout: 2_000,
-      reconnectStrategy: (tries: number) => Math.min(50 * 2 ** tries, 2_000),
+      reconnectStrategy,
       ...(protocol === 'rediss:' && {
         tls: true as const,
         ...(ca && { ca }),
@@ -31,7 +32,10 @@ const createReconnectingClient = ({ url, ca }: RedisTarget) => {
   });
 };
 
-export type RedisClient = ReturnType<typeof createReconnectingClient>;
+export type RedisClient = ReturnType<typeof createRedisClient>;
+
+const createReconnectingClient = (target: RedisTarget): RedisClient =>
+  createRedisClient(target, (tries) => Math.min(50 * 2 ** tries, 2_000));
 
 /** A connection to Redis, for state that replicas share. */
 export type Redis = {

@@ -245,6 +245,29 @@ export type PollChangesEvent = {
   readonly changes: number;
 };
 
+/** Events were published to the message broker. */
+export type BrokerPublishedEvent = {
+  readonly type: 'broker.published';
+  readonly messages: number;
+  /** From the arrival of each event until the broker has taken it, in milliseconds of the wall clock. */
+  readonly lagsMs: readonly number[];
+};
+
+/** Messages of the broker were committed. */
+export type BrokerReceivedEvent = {
+  readonly type: 'broker.received';
+  /** The number of events, of those that were known before, and of those that were published from here. */
+  readonly events: number;
+  readonly duplicates: number;
+  readonly own: number;
+};
+
+/** Events could not be published, or what the broker delivered could not be stored. */
+export type BrokerFailureEvent = { readonly type: 'broker.failure'; readonly direction: 'out' | 'in' };
+
+/** Events were forgotten before the broker has taken them. */
+export type BrokerLostEvent = { readonly type: 'broker.lost'; readonly events: number };
+
 /** The response to an event was sent to subscribers of one subscription. */
 export type SubscriptionEvent = {
   readonly type: 'subscription.event';
@@ -275,4 +298,8 @@ export type TelemetryEvent =
   | InboxFailureEvent
   | PollEvent
   | PollChangesEvent
+  | BrokerPublishedEvent
+  | BrokerReceivedEvent
+  | BrokerFailureEvent
+  | BrokerLostEvent
   | SubscriptionEvent;

@@ -75,6 +75,8 @@ export type PollState = {
   /** Time since the least recently compared value was read, in milliseconds. */
   readonly oldestMs: number;
 };
+/** The message broker, and the events that it has not taken yet. */
+export type BrokerState = { readonly status: 'up' | 'down'; readonly waiting: number };
 
 /** Open subscriptions of clients, and the groups of those with equal responses. */
 export type SubscriptionsState = { readonly subscribers: number; readonly groups: number };
@@ -107,6 +109,7 @@ type Parts = {
   readonly redis: RedisState;
   readonly inbox: InboxState;
   readonly polls: readonly PollState[];
+  readonly broker: BrokerState;
   readonly subscriptions: SubscriptionsState;
   readonly node: NodeState;
 };
@@ -133,6 +136,7 @@ export const createStateSources = (): StateSources => {
     redis: createSlot(),
     inbox: createSlot(),
     polls: createSlot(),
+    broker: createSlot(),
     subscriptions: createSlot(),
     node: createSlot(),
   };
@@ -151,6 +155,7 @@ export const createStateSources = (): StateSources => {
       redis: parts.redis.read(),
       inbox: parts.inbox.read(),
       polls: parts.polls.read(),
+      broker: parts.broker.read(),
       subscriptions: parts.subscriptions.read(),
       node: parts.node.read(),
     }),

@@ -1,3 +1,4 @@
+import { isDomainEventType } from '../domain-events.ts';
 import { type AnyChanges, mergeChanges } from '../merge-changes.ts';
 import {
   type ChangeMessage,
@@ -10,7 +11,10 @@ import {
 import type { Decision, NewEvent, StoredEvent } from './store.ts';
 
 /** The type of an event that stands for a delivery that cannot be split into its events. */
-const UNREADABLE = '(unreadable)';
+export const UNREADABLE = '(unreadable)';
+
+/** The provider of messages from a broker that are no domain event. They are parked. */
+export const NO_PROVIDER = 'broker';
 
 /** The type of an event that a comparison of values has found. */
 export const COMPARED = '(compared)';
@@ -19,6 +23,8 @@ export const COMPARED = '(compared)';
 export type EventSources = {
   readonly webhook?: Webhook<unknown> | undefined;
   readonly poll?: EventMapping<unknown> | undefined;
+  /** Domain events of other applications. */
+  readonly reports?: EventMapping<unknown> | undefined;
 };
 
 /** Maximum number of characters of an id, a type or an object's name. Longer ones are cut, or replaced by a digest. */
@@ -55,19 +61,28 @@ const split = (webhook: Webhook<unknown>, delivery: Delivery): readonly Provider
 };
 
 /** Decides what becomes of an event: its changes and messages by the provider's definition, or why it is parked. Never throws. */
-export const decide = (event: StoredEvent, { webhook, poll }: EventSources = {}): Decision => {
-  const mapping = event.type === COMPARED ? poll : webhook;
-  if (!mapping) {
-    return { problem: `This gateway has no ${event.type === COMPARED ? 'poller' : 'webhook'} of the provider.` };
+export const decide = (event: StoredEvent, sources: EventSources = {}): Decision => {
+  if (event.provider === NO_PROVIDER) {
+    return { problem: event.type === UNREADABLE ? 'It is no CloudEvent in JSON.' : 'Its type is unknown.' };
   }
+  const source = sourceOf(event.type);
+  const mapping = sources[source];
+  if (!mapping) return { problem: `This gateway has no ${NAMES[source]} of the provider.` };
   try {
-    const events = eventsOf(event, webhook);
+    const events = eventsOf(event, sources.webhook);
     const changes = mergeChanges(events.map((one) => mapping.changes(one) as AnyChanges));
     const messages = uniqueMessages(events.flatMap((one) => mapping.messages(one)));
     return { changes: JSON.stringify(changes), messages: messages.length > 0 ? JSON.stringify(messages) : null };
   } catch (error) {
     return { problem: problemOf(error) };
   }
+};
+
+const NAMES = { webhook: 'webhook', poll: 'poller', reports: 'domain events' } as const;
+
+const sourceOf = (type: string): keyof EventSources => {
+  if (type === COMPARED) return 'poll';
+  return isDomainEventType(type) ? 'reports' : 'webhook';
 };
 
 const eventsOf = (

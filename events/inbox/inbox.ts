@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Log } from '../../runtime/log.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { Delivery, EventMapping, Webhook } from '../webhook.ts';
-import { decide, toNewEvents } from './decide.ts';
+import { decide, NO_PROVIDER, toNewEvents } from './decide.ts';
 import type { Effect, InboxStore, NewEvent } from './store.ts';
 
 export type InboxLimits = {
@@ -20,6 +20,8 @@ export type InboxOptions = {
   readonly webhooks: ReadonlyMap<string, Webhook<unknown>>;
   /** What the events mean that pollers have found, by provider. */
   readonly polls?: ReadonlyMap<string, EventMapping<unknown>> | undefined;
+  /** What the domain events of other applications mean, by provider. */
+  readonly reports?: ReadonlyMap<string, EventMapping<unknown>> | undefined;
   readonly limits: InboxLimits;
   readonly telemetry: Telemetry;
   readonly log: Log;
@@ -41,6 +43,8 @@ export type Follower = {
 export type Inbox = {
   /** Stores the events of a verified delivery. When it resolves to a receipt, they are committed. Never rejects. */
   readonly receive: (provider: string, delivery: Delivery) => Promise<Receipt | InboxProblem>;
+  /** Stores events that did not arrive in a delivery, in the same way. */
+  readonly add: (events: readonly NewEvent[]) => Promise<Receipt | InboxProblem>;
   /**
    * Calls a handler with all effects, of this process and of all others with the same store, within a second. Resolves once the
    * follower has its place in the sequence. Returns a function that ends it.
@@ -89,6 +93,7 @@ export const openInbox = async ({
   store,
   webhooks,
   polls = new Map(),
+  reports = new Map(),
   limits,
   telemetry,
   log,
@@ -105,7 +110,7 @@ export const openInbox = async ({
   let stateAt = 0;
   let loggedAt = 0;
   // Others with the same store may have more.
-  const providers = [...new Set([...webhooks.keys(), ...polls.keys()])];
+  const providers = [...new Set([...webhooks.keys(), ...polls.keys(), ...reports.keys(), NO_PROVIDER])];
   const followers = new Map<Follower, number>();
 
   const report = (error: unknown): void => {
@@ -159,7 +164,11 @@ export const openInbox = async ({
   const applyWaiting = async (): Promise<boolean> => {
     for (let didWork = false; ; didWork = true) {
       const { events, parked } = await store.apply({ providers, limit: BATCH }, (event) =>
-        decide(event, { webhook: webhooks.get(event.provider), poll: polls.get(event.provider) }),
+        decide(event, {
+          webhook: webhooks.get(event.provider),
+          poll: polls.get(event.provider),
+          reports: reports.get(event.provider),
+        }),
       );
       for (const { provider, type, position } of parked) {
         telemetry.emit({ type: 'event.parked', provider });
@@ -231,24 +240,28 @@ export const openInbox = async ({
   }));
   schedule(0);
 
+  const add: Inbox['add'] = async (events) => {
+    if (isClosed) return 'unavailable';
+    const chars = charsOf(events);
+    if (isFull() || committingEvents + events.length > MAX_COMMITTING) return 'full';
+    if (committingChars + chars > MAX_COMMITTING_CHARS) return 'full';
+    if (events.length === 0) return { events: 0, duplicates: 0 };
+    const { promise, resolve } = Promise.withResolvers<readonly boolean[] | InboxProblem>();
+    committing.push({ events, settle: resolve });
+    committingEvents += events.length;
+    committingChars += chars;
+    setImmediate(startCommit);
+    const results = await promise;
+    if (typeof results === 'string') return results;
+    return { events: events.length, duplicates: results.filter((isNew) => !isNew).length };
+  };
+
   return {
     receive: async (provider, delivery) => {
       const webhook = webhooks.get(provider);
-      if (!webhook || isClosed) return 'unavailable';
-      const events = toNewEvents(provider, webhook, delivery, Date.now());
-      const chars = charsOf(events);
-      if (isFull() || committingEvents + events.length > MAX_COMMITTING) return 'full';
-      if (committingChars + chars > MAX_COMMITTING_CHARS) return 'full';
-      if (events.length === 0) return { events: 0, duplicates: 0 };
-      const { promise, resolve } = Promise.withResolvers<readonly boolean[] | InboxProblem>();
-      committing.push({ events, settle: resolve });
-      committingEvents += events.length;
-      committingChars += chars;
-      setImmediate(startCommit);
-      const results = await promise;
-      if (typeof results === 'string') return results;
-      return { events: events.length, duplicates: results.filter((isNew) => !isNew).length };
+      return webhook ? add(toNewEvents(provider, webhook, delivery, Date.now())) : 'unavailable';
     },
+    add,
     follow: async (follower) => {
       const { consumer } = follower;
       const stored = consumer === undefined ? undefined : await store.readCursor(consumer);

@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres';
 import { POSTGRES_POLL_TABLES } from '../poller/poll-tables.ts';
+import { POSTGRES_LEASE_TABLES } from './lease-tables.ts';
 import { transact } from './postgres-transaction.ts';
 
 /** A client whose positions and times are numbers. */
@@ -31,7 +32,8 @@ CREATE TABLE tributary_objects (
 CREATE INDEX ON tributary_objects ("receivedAt");
 CREATE TABLE tributary_cursors (consumer text PRIMARY KEY, sequence bigint NOT NULL);
 INSERT INTO tributary_cursors VALUES ('', 0);
-${POSTGRES_POLL_TABLES}`;
+${POSTGRES_POLL_TABLES}
+${POSTGRES_LEASE_TABLES}`;
 
 /** What each version of the tables has added, by the version before. */
 const UPGRADES: Readonly<Record<number, string>> = {
@@ -40,6 +42,7 @@ ALTER TABLE tributary_events ADD COLUMN messages text;
 ALTER TABLE tributary_inbox ADD COLUMN id text NOT NULL DEFAULT left(md5(gen_random_uuid()::text), 16);
 UPDATE tributary_inbox SET version = 2;`,
   2: `${POSTGRES_POLL_TABLES}
+${POSTGRES_LEASE_TABLES}
 UPDATE tributary_inbox SET version = 3;`,
 };
 

@@ -3,6 +3,7 @@ import postgres from 'postgres';
 import { ConfigError } from '../../runtime/env.ts';
 import type { EventStore } from '../poller/poll-store.ts';
 import { createPostgresPolls } from '../poller/postgres-polls.ts';
+import { createPostgresLeases } from './postgres-leases.ts';
 import { type Client, createTables, LOCK } from './postgres-tables.ts';
 import { transact } from './postgres-transaction.ts';
 import {
@@ -95,6 +96,7 @@ export const openPostgresStore = async (url: string, variable = 'EVENTS_URL'): P
 
   return {
     polls: createPostgresPolls(run, insertRows),
+    ...createPostgresLeases(run),
     insert: (events) => run((current) => insert(current, events)),
     apply: (options, decide) => run((current) => apply(current, options, decide)),
     effectsAfter: (sequence, limit) =>

@@ -6,6 +6,8 @@ import { ConfigError } from '../../runtime/env.ts';
 import type { EventStore } from '../poller/poll-store.ts';
 import { SQLITE_POLL_TABLES } from '../poller/poll-tables.ts';
 import { createSqlitePolls } from '../poller/sqlite-polls.ts';
+import { SQLITE_LEASE_TABLES } from './lease-tables.ts';
+import { createSqliteLeases } from './sqlite-leases.ts';
 import { byVersion, type Effect, type ListedEvent, type NewEvent, orderOf, type StoredEvent } from './store.ts';
 
 /** The name of a database in memory, which ends with the process. */
@@ -35,6 +37,7 @@ INSERT INTO cursors VALUES ('', 0);
 CREATE TABLE store (id TEXT NOT NULL) STRICT;
 INSERT INTO store VALUES (lower(hex(randomblob(8))));
 ${SQLITE_POLL_TABLES}
+${SQLITE_LEASE_TABLES}
 PRAGMA user_version = ${VERSION};`;
 
 /** What each version of the tables has added, by the version before. */
@@ -45,6 +48,7 @@ CREATE TABLE store (id TEXT NOT NULL) STRICT;
 INSERT INTO store VALUES (lower(hex(randomblob(8))));
 PRAGMA user_version = 2;`,
   2: `${SQLITE_POLL_TABLES}
+${SQLITE_LEASE_TABLES}
 PRAGMA user_version = 3;`,
 };
 
@@ -137,6 +141,7 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): EventSt
 
   return {
     polls: createSqlitePolls({ all, run, write, insertEvent }),
+    ...createSqliteLeases({ run, write }),
     insert: (events) => write(() => events.map(insertEvent)),
     apply: async ({ providers, limit }, decide) => {
       // Without a lock, as usually nothing waits.

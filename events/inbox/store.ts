@@ -90,6 +90,10 @@ export type InboxStore = {
   readonly readCursor: (consumer: string) => Promise<number | undefined>;
   /** Stores the place up to which a consumer has read. A lower one than before is ignored. */
   readonly writeCursor: (consumer: string, sequence: number) => Promise<void>;
+  /** Takes or renews a right that only one process has, for a time in milliseconds. Returns false while another holder has it. */
+  readonly lease: (name: string, holder: string, ttlMs: number) => Promise<boolean>;
+  /** Gives up a right, if this holder has it. */
+  readonly release: (name: string, holder: string) => Promise<void>;
   readonly list: (filter: {
     readonly states: readonly EventState[];
     readonly limit: number;

@@ -28,7 +28,7 @@ import { createRemoteTransport } from '../transports/remote.ts';
 import { createReplaceable, type ReplaceableTransport, replaceAll } from '../transports/replaceable.ts';
 import { createFixedTransports, type Transport, type Transports } from '../transports/transport.ts';
 import { type OpenWebhooks, openWebhooks } from '../webhooks/open-webhooks.ts';
-import { checkWebhooks, readPollInterval, readWebhookSecrets } from '../webhooks/settings.ts';
+import { checkBroker, checkWebhooks, readPollInterval, readWebhookSecrets } from '../webhooks/settings.ts';
 import { SUPERGRAPH_FILE } from './files.ts';
 
 /** The parts of the bundled graph that can change while it runs. */
@@ -62,6 +62,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     }),
   );
   checkWebhooks(subgraphs, env, config);
+  checkBroker(config);
   if (!hasTenants(config)) {
     const [module] = local.filter((one) => !sandboxed.has(one) && isForTenantsOnly(one.provider, env));
     if (module) throw new ConfigError(tenantsUnreachable(module));
@@ -101,6 +102,8 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
         sandbox: sandboxes.get(module),
       })),
       config: config.events,
+      broker: config.broker,
+      env,
       subgraphNamed: (name) => serving.find((one) => one.name === name),
       hasSharedCache: redis !== undefined,
       telemetry,
@@ -145,7 +148,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
       },
       transports: createTransports(config, watch ? replaceable : transports, log),
       redis,
-      health,
+      health: () => ({ ...health(), ...webhooks?.health() }),
       tenants,
       webhooks,
       status: report && { report, sources },

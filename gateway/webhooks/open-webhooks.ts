@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { StartedSandbox } from '../../connectors/define-provider.ts';
+import type { BrokerConfig } from '../../events/brokers/settings.ts';
 import { openStore } from '../../events/inbox/open-store.ts';
 import { IN_MEMORY } from '../../events/inbox/sqlite.ts';
+import type { Env } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
 import { openEvents } from '../../subgraphs/kit/open-events.ts';
 import type { Subgraph, SubgraphModule } from '../../subgraphs/kit/subgraph.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
+import { connectBroker } from '../brokers/connect-broker.ts';
 import type { EventsConfig } from '../config.ts';
 import type { WebhookSource, Webhooks } from '../http/webhooks.ts';
 import { mappingOf, openPollers } from './open-pollers.ts';
@@ -23,6 +26,9 @@ export type WebhookSubgraph = {
 export type OpenWebhooksOptions = {
   readonly subgraphs: readonly WebhookSubgraph[];
   readonly config: EventsConfig;
+  /** The message broker; undefined without one. */
+  readonly broker: BrokerConfig | undefined;
+  readonly env: Env;
   /** Returns the subgraph of this process that serves now, by name. */
   readonly subgraphNamed: (name: string) => Subgraph | undefined;
   /** Whether cached values outlive this process. */
@@ -38,12 +44,14 @@ export type OpenWebhooks = Webhooks & {
   readonly attach: () => void;
   /** Ends polling, before the subgraphs are closed. */
   readonly stopPolling: () => Promise<void>;
+  /** Details for `/health/ready`. */
+  readonly health: () => Readonly<Record<string, string>>;
   readonly close: () => Promise<void>;
 };
 
-/** Opens the inbox, and invalidates what its events change. Undefined without webhooks and polling. Throws ConfigError. */
+/** Opens the inbox, and invalidates what its events change. Undefined without webhooks, polling and broker. Throws ConfigError. */
 export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWebhooks | undefined> => {
-  const { subgraphs, config, subgraphNamed, hasSharedCache, telemetry, log } = options;
+  const { subgraphs, config, broker, env, subgraphNamed, hasSharedCache, telemetry, log } = options;
   const active = subgraphs.flatMap(({ module, secrets, sandbox }) => {
     const { provider } = module;
     const { webhook } = provider;
@@ -61,11 +69,14 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
   const polled = subgraphs.flatMap(({ module, sandbox, pollMs }) =>
     pollMs === undefined || !module.provider.poll ? [] : [{ module, sandbox, intervalMs: pollMs }],
   );
-  const modules = [...new Set([...active, ...polled].map(({ module }) => module))];
-  if (modules.length === 0) return undefined;
-  // Sandboxes forget everything at the end of the process, and so may their events.
+  const reporting = broker?.receives ? subgraphs.filter(({ module }) => module.provider.domainEvents) : [];
+  const modules = [...new Set([...active, ...polled, ...reporting].map(({ module }) => module))];
+  if (modules.length === 0 && !broker) return undefined;
+  // Sandboxes forget everything at the end of the process, and so may their events. Other applications do not.
   const isForSandboxes =
-    active.every(({ generated }) => generated !== undefined) && polled.every(({ sandbox }) => sandbox !== undefined);
+    !broker &&
+    active.every(({ generated }) => generated !== undefined) &&
+    polled.every(({ sandbox }) => sandbox !== undefined);
   const { url, file = isForSandboxes ? IN_MEMORY : undefined } = config;
   const store = await openStore({ url, file });
   const { inbox, eventsOf, close } = await openEvents({
@@ -80,6 +91,21 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
   });
   const pollers = openPollers({ subgraphs: polled, subgraphNamed, store: store.polls, inbox, telemetry, log });
   pollers.attach();
+  const link =
+    broker &&
+    (await connectBroker({
+      config: broker,
+      env,
+      store,
+      inbox,
+      modules: subgraphs.map(({ module }) => module),
+      telemetry,
+      log,
+    }).catch(async (error: unknown) => {
+      await pollers.close();
+      await close();
+      throw error;
+    }));
   const stopWatching = active.map(({ secrets }) => secrets?.watch(log));
   return {
     sources: active.map(({ source }) => source),
@@ -90,6 +116,7 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
     },
     attach: pollers.attach,
     stopPolling: pollers.stop,
+    health: () => link?.health() ?? {},
     connectSandboxes: (url) => {
       for (const { source, sandbox, generated } of active) {
         if (generated) sandbox?.sendWebhooks?.({ url: `${url}/webhooks/${source.provider}`, secret: generated });
@@ -99,6 +126,7 @@ export const openWebhooks = async (options: OpenWebhooksOptions): Promise<OpenWe
       for (const stop of stopWatching) stop?.();
       await pollers.stop();
       await pollers.close();
+      await link?.close();
       await close();
     },
   };

@@ -56,6 +56,20 @@ export const readPollInterval = (
   return seconds === 'off' ? undefined : seconds * 1_000;
 };
 
+/** Checks the message broker with the subgraphs that run elsewhere. Throws ConfigError. */
+export const checkBroker = ({
+  broker,
+  events,
+  subgraphUrls,
+}: Pick<GatewayConfig, 'broker' | 'events' | 'subgraphUrls'>): void => {
+  const [name] = subgraphUrls.keys();
+  if (!broker?.receives || name === undefined || events.url !== undefined) return;
+  if ((events.file ?? IN_MEMORY) !== IN_MEMORY) return;
+  throw new ConfigError(
+    `BROKER_EVENTS: needs EVENTS_URL with ${urlVariable(name)}, also for the process of that subgraph, whose cache it invalidates`,
+  );
+};
+
 /** Checks the webhooks and the polling that the environment turns on. Throws ConfigError. */
 export const checkWebhooks = (
   modules: readonly SubgraphModule[],

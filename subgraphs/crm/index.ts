@@ -1,5 +1,6 @@
 import { defineSubgraph } from '../kit/subgraph.ts';
 import { confine } from './confine.ts';
+import { events } from './domain-events.ts';
 import { costs } from './hubspot/costs.ts';
 import { createCrm } from './hubspot/crm.ts';
 import { hubspot } from './hubspot/definition.ts';
@@ -15,6 +16,7 @@ export const crm = defineSubgraph({
   folder: import.meta.dirname,
   resolvers: createResolvers(RecordId),
   provider: hubspot,
+  events,
   costs,
   createContext: (session): Context => ({ crm: createCrm(session) }),
   confine,

@@ -1,5 +1,6 @@
 import { defineSubgraph } from '../kit/subgraph.ts';
 import { confine } from './confine.ts';
+import { events } from './domain-events.ts';
 import type { Context } from './model.ts';
 import { costs } from './openmage/costs.ts';
 import { openmage } from './openmage/definition.ts';
@@ -14,6 +15,7 @@ export const inventory = defineSubgraph({
   folder: import.meta.dirname,
   resolvers,
   provider: openmage,
+  events,
   costs,
   createContext: (session): Context => ({ inventory: createInventory(session) }),
   confine,

@@ -1,3 +1,4 @@
+import { toEventMapping } from '../../events/domain-events.ts';
 import { createFeed, type FeedEvent, type FeedSelection } from '../../events/feed.ts';
 import { type Inbox, type InboxLimits, type InboxOptions, openInbox } from '../../events/inbox/inbox.ts';
 import type { Effect, InboxStore } from '../../events/inbox/store.ts';
@@ -51,8 +52,13 @@ export const openEvents = async ({
   const webhooks = new Map(
     modules.flatMap(({ provider: { name, webhook } }) => (webhook ? [[name, webhook] as const] : [])),
   );
+  const reports = new Map(
+    modules.flatMap(({ provider: { name, domainEvents } }) =>
+      domainEvents ? [[name, toEventMapping(domainEvents)] as const] : [],
+    ),
+  );
   const names = new Map(modules.map(({ name, provider }) => [provider.name, name]));
-  const inbox = await openInbox({ store, webhooks, polls, limits, telemetry, log });
+  const inbox = await openInbox({ store, webhooks, polls, reports, limits, telemetry, log });
   const feed = createFeed(store, await store.effectRange());
   await inbox.follow({
     consumer: sharedCaches.length > 0 ? `invalidation of ${[...sharedCaches].sort().join()}` : undefined,

@@ -14,6 +14,7 @@ import {
   type SettingsShape,
   secretsOf,
 } from '../../connectors/settings.ts';
+import type { AnyDomainEvents } from '../../events/domain-events.ts';
 import type { AnyChanges } from '../../events/merge-changes.ts';
 import type { PolledValues } from '../../events/poller/polled-values.ts';
 import { type Env, namesOfSet } from '../../runtime/env.ts';
@@ -57,6 +58,8 @@ export type SubgraphModule = {
   readonly port: number;
   /** The provider that the subgraph reads from and writes to. */
   readonly provider: AnyProvider;
+  /** Its events for other applications, by the topic of the message to subscribers. */
+  readonly events: AnyDomainEvents;
   /** What its fields cost in provider requests, by the provider's settings that are not secret; undefined if that is not known. */
   readonly costs: ((settings: Readonly<Record<string, unknown>>) => SubgraphCosts) | undefined;
   /**
@@ -90,6 +93,8 @@ export type SubgraphDefinition<
   readonly folder: string;
   readonly resolvers: object;
   readonly provider: ProviderDefinition<Shape, Policy, Client, Api, Definitions>;
+  /** Its events for other applications. Default: none. */
+  readonly events?: AnyDomainEvents;
   /** What its fields cost in provider requests. Without it, its operations are neither estimated nor limited. */
   readonly costs?: SubgraphCosts | ((settings: Settings<Shape>) => SubgraphCosts);
   /** Creates the resolvers' context for one client request. */
@@ -116,6 +121,7 @@ export const defineSubgraph = <
   folder,
   resolvers,
   provider: definition,
+  events = {},
   costs,
   createContext,
   confine,
@@ -124,6 +130,7 @@ export const defineSubgraph = <
   title,
   port,
   provider: definition,
+  events,
   costs: costs && ((settings) => (typeof costs === 'function' ? costs(settings as Settings<Shape>) : costs)),
   readConfig: (env) => (isForTenantsOnly(definition, env) ? undefined : readSettings(definition, env)),
   create: (env, infrastructure, tenants) => {

@@ -1,5 +1,6 @@
 import { defineSubgraph } from '../kit/subgraph.ts';
 import { confine } from './confine.ts';
+import { events } from './domain-events.ts';
 import type { Context } from './model.ts';
 import { createResolvers } from './resolvers.ts';
 import { costs } from './stripe/costs.ts';
@@ -15,6 +16,7 @@ export const payments = defineSubgraph({
   folder: import.meta.dirname,
   resolvers: createResolvers(inputs),
   provider: stripe,
+  events,
   costs,
   createContext: (session): Context => ({ payments: createPayments(session) }),
   confine,

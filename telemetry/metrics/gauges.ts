@@ -18,6 +18,7 @@ export const toGauges = ({
   redis,
   inbox,
   polls = [],
+  broker,
   subscriptions,
   node,
 }: ProcessState): Gauges => {
@@ -53,6 +54,8 @@ export const toGauges = ({
     'tributary.inbox.size': one(inbox?.bytes),
     'tributary.poll.watched': polls.map(({ provider, watched }) => ({ labels: [provider], value: watched })),
     'tributary.poll.oldest': polls.map(({ provider, oldestMs }) => ({ labels: [provider], value: oldestMs / 1_000 })),
+    'tributary.broker.up': one(broker && (broker.status === 'up' ? 1 : 0)),
+    'tributary.broker.waiting': one(broker?.waiting),
     'tributary.subscription.subscribers': one(subscriptions?.subscribers),
     'tributary.subscription.groups': one(subscriptions?.groups),
     'nodejs.eventloop.delay.p50': one(node?.eventLoop.delayP50S),

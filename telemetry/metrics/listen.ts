@@ -17,6 +17,13 @@ export const startSeriesOf = (subgraph: string, { counter, histogram }: Registry
   histogram('tributary.cache.stale.age').recordMany(0, 0, subgraph);
 };
 
+/** Creates the series that count what happens with a message broker, at 0. */
+export const startSeriesOfBroker = ({ counter }: Registry): void => {
+  counter('tributary.broker.published').add(0);
+  for (const direction of ['out', 'in']) counter('tributary.broker.failures').add(0, direction);
+  counter('tributary.broker.lost').add(0);
+};
+
 /** Records the events of a process as metrics. Returns a function that ends it. */
 export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Registry): (() => void) => {
   const operationDuration = histogram('tributary.operation.duration');
@@ -52,6 +59,11 @@ export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Regis
   const inboxFailures = counter('tributary.inbox.failures');
   const pollRuns = counter('tributary.poll.runs');
   const pollChanges = counter('tributary.poll.changes');
+  const brokerPublished = counter('tributary.broker.published');
+  const brokerReceived = counter('tributary.broker.received');
+  const brokerLag = histogram('tributary.broker.lag');
+  const brokerFailures = counter('tributary.broker.failures');
+  const brokerLost = counter('tributary.broker.lost');
   const subscriptionMessages = counter('tributary.subscription.messages');
   const subscriptionLag = histogram('tributary.subscription.lag');
 
@@ -137,6 +149,21 @@ export const recordEvents = (telemetry: Telemetry, { counter, histogram }: Regis
         return;
       case 'poll.changes':
         pollChanges.add(event.changes, event.provider);
+        return;
+      case 'broker.published':
+        brokerPublished.add(event.messages);
+        for (const lagMs of event.lagsMs) brokerLag.record(toSeconds(lagMs));
+        return;
+      case 'broker.received':
+        brokerReceived.add(event.events - event.duplicates, 'new');
+        brokerReceived.add(event.duplicates, 'duplicate');
+        brokerReceived.add(event.own, 'own');
+        return;
+      case 'broker.failure':
+        brokerFailures.add(1, event.direction);
+        return;
+      case 'broker.lost':
+        brokerLost.add(event.events);
         return;
       case 'subscription.event':
         subscriptionMessages.add(event.subscribers);

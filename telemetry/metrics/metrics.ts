@@ -1,6 +1,6 @@
 import type { Telemetry } from '../telemetry.ts';
 import { mergeGauges, toGauges } from './gauges.ts';
-import { recordEvents, startSeriesOf } from './listen.ts';
+import { recordEvents, startSeriesOf, startSeriesOfBroker } from './listen.ts';
 import { createRegistry } from './registry.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -22,6 +22,7 @@ export const createMetrics = (telemetry: Telemetry): Metrics => {
     const state = telemetry.state();
     for (const { subgraph } of state.providers) startSeriesOf(subgraph, registry);
     if (state.inbox) registry.counter('tributary.inbox.failures').add(0);
+    if (state.broker) startSeriesOfBroker(registry);
     if (state.node) {
       cpuTime.add(Math.max(0, state.node.cpuS - cpuS));
       cpuS = state.node.cpuS;

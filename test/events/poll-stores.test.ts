@@ -240,11 +240,12 @@ describe('in an SQLite file', () => {
     const file = newFile();
     await openSqliteStore(file).close();
     const database = new DatabaseSync(file);
-    database.exec('DROP TABLE pollers; DROP TABLE watched; PRAGMA user_version = 2');
+    database.exec('DROP TABLE pollers; DROP TABLE watched; DROP TABLE leases; PRAGMA user_version = 2');
     database.close();
     const store = openSqliteStore(file);
     onTestFinished(() => store.close());
     expect(await compare(store, [wanted('A', '1'), wanted('A', '2')])).toBe(1);
+    expect(await store.lease('publisher', 'one', HOUR_MS)).toBe(true);
   });
 });
 
@@ -271,11 +272,13 @@ describe.skipIf(!hasTool('postgres and initdb'))('in Postgres', () => {
     const url = await server.createDatabase();
     await (await openPostgresStore(url)).close();
     const sql = postgres(url, { max: 1, onnotice: () => {} });
-    await sql.unsafe('DROP TABLE tributary_pollers, tributary_watched; UPDATE tributary_inbox SET version = 2');
+    await sql.unsafe(`DROP TABLE tributary_pollers, tributary_watched, tributary_leases;
+      UPDATE tributary_inbox SET version = 2`);
     await sql.end();
     const store = await openPostgresStore(url);
     onTestFinished(() => store.close());
     expect(await compare(store, [wanted('A', '1'), wanted('A', '2')])).toBe(1);
+    expect(await store.lease('publisher', 'one', HOUR_MS)).toBe(true);
   });
 
   test('given a clock of this machine that is wrong, then the database’s counts', async () => {

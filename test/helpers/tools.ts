@@ -21,6 +21,9 @@ export const POSTGRES_BIN: string | null =
       : []),
   ].find((folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres'))) ?? null;
 
+/** RabbitMQ's own script. The one on Debian's PATH changes the user. */
+export const RABBITMQ_SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server';
+
 /** Checks for programs that some tests need and a machine may lack. */
 export const TOOLS = {
   'redis-server': () => works('redis-server', ['--version']),
@@ -28,6 +31,9 @@ export const TOOLS = {
   'postgres and initdb': () => POSTGRES_BIN !== null && works(join(POSTGRES_BIN, 'postgres'), ['--version']),
   'php with ext-soap': () => works('php', ['-r', 'exit(class_exists("SoapServer") ? 0 : 1);']),
   'python3 with zeep': () => works('/usr/bin/python3', ['-c', 'import zeep']),
+  'nats-server': () => works('nats-server', ['--version']),
+  'rabbitmq-server': () => existsSync(RABBITMQ_SERVER) && works('erl', ['-version']),
+  'the servers of Kafka that KAFKA_BROKERS names': () => Boolean(process.env['KAFKA_BROKERS']),
   git: () => works('git', ['--version']),
   openssl: () => works('openssl', ['version']),
   'nginx and openssl': () => works('nginx', ['-v']) && works('openssl', ['version']),

@@ -7,6 +7,7 @@ import product from '../../package.json' with { type: 'json' };
 import { createCompany } from '../../sandbox/company.ts';
 import { ERROR_CODES } from '../../telemetry/error-codes.ts';
 import { METRICS, type MetricName, prometheusNameOf } from '../../telemetry/metrics/definitions.ts';
+import { connectTo, hasBroker, startBroker } from '../helpers/brokers.ts';
 import { openEventStream } from '../helpers/event-stream.ts';
 import { freePort, startProcess } from '../helpers/processes.ts';
 import { type Exposition, promtool, readMetrics } from '../helpers/prometheus.ts';
@@ -427,11 +428,45 @@ test('polling: runs by result, changes, what is watched, and the age of what was
   expect(metrics.value('tributary_poll_oldest_seconds', { provider })).toBeGreaterThanOrEqual(0);
 });
 
+describe.skipIf(!hasBroker('redis'))('with a message broker', () => {
+  test('its availability, what was published, received and lost, and what waits', async () => {
+    const server = await startBroker('redis');
+    onTestFinished(server.close);
+    const { url, read } = await start({ ...WEBHOOKS, BROKER_URL: server.url, BROKER_EVENTS: 'both' });
+    await expect.poll(async () => (await read()).value('tributary_broker_up')).toBe(1);
+    const other = await connectTo(server.url, { publishTo: 'tributary.events.in', receiveFrom: 'any' });
+    onTestFinished(other.close);
+    await expect.poll(other.status).toBe('up');
+    const event = {
+      specversion: '1.0',
+      source: '/shop',
+      id: '1',
+      type: 'tributary.deal.changed.v1',
+      data: { id: '7' },
+    };
+    const message = { id: '1', type: event.type, key: '7', body: JSON.stringify(event) };
+    await other.publish([message, message]);
+    await expect.poll(async () => (await read()).value('tributary_broker_published_total')).toBe(1);
+    const metrics = await read();
+    expect(metrics.value('tributary_broker_received_total', { result: 'new' })).toBe(1);
+    expect(metrics.value('tributary_broker_received_total', { result: 'duplicate' })).toBe(1);
+    expect(metrics.value('tributary_broker_lag_seconds_count')).toBe(1);
+    expect(metrics.value('tributary_broker_waiting')).toBe(0);
+    expect(metrics.value('tributary_broker_failures_total', { direction: 'in' })).toBe(0);
+    expect(metrics.value('tributary_broker_lost_total')).toBe(0);
+    await server.kill();
+    await postStripe(url, stripeEvent('evt_1'));
+    await expect.poll(async () => (await read()).value('tributary_broker_up')).toBe(0);
+    await expect.poll(async () => (await read()).value('tributary_broker_waiting')).toBe(1);
+  });
+});
+
 test('every metric of the table has appeared above', () => {
   const names = (Object.keys(METRICS) as MetricName[]).map(prometheusNameOf);
   expect(new Set(names).size).toBe(names.length);
   for (const name of names) expect(name).toMatch(/^[a-z][a-z0-9_]*$/);
   // Clusters are tested apart.
-  const elsewhere = ['tributary_workers', ...(hasTool('redis-server') ? [] : ['tributary_redis_up'])];
+  const needRedis = names.filter((name) => /^tributary_(redis|broker)_/.test(name));
+  const elsewhere = ['tributary_workers', ...(hasTool('redis-server') ? [] : needRedis)];
   expect([...seen, ...elsewhere].toSorted()).toEqual(names.toSorted());
 });

@@ -1,8 +1,11 @@
+import { z } from 'zod';
 import { defineProvider, http } from '../../connectors/define-provider.ts';
 import type { RequestOptions } from '../../connectors/middleware/chain.ts';
 import type { Connection } from '../../connectors/provider.ts';
+import type { Changes } from '../../connectors/reads/read.ts';
 import { byKey, oneByOne, operation } from '../../connectors/reads/read.ts';
 import { secret, url } from '../../connectors/settings.ts';
+import type { DomainEventChanges, DomainEvents } from '../../events/domain-events.ts';
 
 /*
  * Errors that the compiler must report in a provider's definition and its uses: `npm run types` fails if one of these
@@ -76,3 +79,42 @@ defineProvider({
 
 // @ts-expect-error a function without an operation
 byKey(createApi().unnamed, { batchSize: 10, policy: 'things' });
+
+type ThingMessage =
+  | { readonly topic: 'thingChanged'; readonly id: string }
+  | { readonly topic: 'pageChanged'; readonly owner: string };
+type ThingEvents = DomainEventChanges<Changes<ReturnType<typeof shop.reads>>, ThingMessage>;
+
+const Id = z.object({ id: z.string() });
+const Owner = z.object({ owner: z.string() });
+
+const domainEvents: ThingEvents = {
+  thingChanged: { keys: Id, changes: ({ id }) => ({ thing: [id], pages: 'all' }) },
+  pageChanged: { keys: Owner, changes: ({ owner }) => ({ pages: [owner] }) },
+};
+defineProvider({ ...shop, domainEvents });
+
+export const wrongEvents: readonly ThingEvents[] = [
+  // @ts-expect-error a read that does not exist
+  { ...domainEvents, thingChanged: { keys: Id, changes: ({ id }) => ({ things: [id] }) } },
+  // @ts-expect-error a scope of the wrong type
+  { ...domainEvents, pageChanged: { keys: Owner, changes: ({ owner }) => ({ pages: [{ owner }] }) } },
+  // @ts-expect-error a key that the message does not have
+  { ...domainEvents, pageChanged: { keys: Owner, changes: ({ id }) => ({ pages: [id] }) } },
+  // @ts-expect-error a schema without the key of the message
+  { ...domainEvents, pageChanged: { keys: Id, changes: ({ owner }) => ({ pages: [owner] }) } },
+  // @ts-expect-error a message that is left out
+  { thingChanged: domainEvents.thingChanged },
+];
+
+export const described: DomainEvents<ThingMessage> = {
+  thingChanged: { description: 'A thing has changed.', keys: { id: 'The ID.' }, subject: 'id' },
+  // @ts-expect-error a key that is not described
+  pageChanged: { description: 'A page has changed.', keys: {}, subject: 'owner' },
+};
+
+defineProvider({
+  ...shop,
+  // @ts-expect-error reads of another provider
+  domainEvents: { thingChanged: { keys: Id, changes: () => ({ contact: ['1'] }) } },
+});

@@ -4,6 +4,7 @@ import { address, credential, secret, setting, url } from '../../../connectors/s
 import type { SessionOf } from '../../kit/session.ts';
 import { readAccess } from './access.ts';
 import { createHubSpotApi } from './api.ts';
+import { domainEvents } from './domain-events.ts';
 import { API_VERSION, FIRST_API_VERSION } from './endpoints.ts';
 import { parseRateLimit } from './parse-rate-limit.ts';
 import { createReads } from './reads.ts';
@@ -75,6 +76,7 @@ export const hubspot = defineProvider({
     }),
   reads: createReads,
   webhook: hubspotWebhook,
+  domainEvents,
   notes: {
     intro: `Set either the token of a private app, or the three variables of an OAuth app. Scopes: \`crm.objects.contacts\`,
 \`crm.objects.companies\`, \`crm.objects.deals\` and \`crm.objects.line_items\` read; contacts and deals also write.`,

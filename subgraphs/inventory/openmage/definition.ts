@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { defineProvider } from '../../../connectors/define-provider.ts';
-import { byKey, NEVER_CHANGED } from '../../../connectors/reads/read.ts';
 import { address, credential, secret, url } from '../../../connectors/settings.ts';
 import { soap } from '../../../connectors/transports/soap.ts';
 import type { SessionOf } from '../../kit/session.ts';
 import type { StockChanged } from '../model.ts';
 import { createOpenMageApi } from './api.ts';
+import { domainEvents } from './domain-events.ts';
 import { SERVER_FAULTS } from './error-reasons.ts';
 import { type OpenMageOperation, REQUIRED_OPERATIONS } from './operations.ts';
+import { createReads } from './reads.ts';
 
 const required = () => z.string('is required to call the shop');
 
@@ -38,17 +39,8 @@ export const openmage = defineProvider({
   },
   transport: soap<OpenMageOperation>({ serverFaults: SERVER_FAULTS, operations: REQUIRED_OPERATIONS }),
   api: (client, { USERNAME, API_KEY }) => createOpenMageApi({ soap: client, username: USERNAME, apiKey: API_KEY }),
-  // A shop limits no batch; 200 SKUs keep a response near 30 kB, since XML is parsed on the main thread.
-  reads: (api) => ({
-    stock: byKey(api.stockBySkus, { batchSize: 200, policy: 'stock' }),
-    catalogue: byKey(api.catalogueBySkus, {
-      batchSize: 200,
-      // SKUs with commas take two more.
-      requestsPerBatch: 3,
-      policy: 'catalogue',
-      scope: NEVER_CHANGED,
-    }),
-  }),
+  reads: createReads,
+  domainEvents,
   // The shop reports nothing, and its orders and stock updates leave a product's `updated_at` as it is. See decision 0051.
   poll: {
     read: 'stock',

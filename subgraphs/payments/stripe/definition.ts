@@ -3,6 +3,7 @@ import { defineProvider } from '../../../connectors/define-provider.ts';
 import { address, secret, url } from '../../../connectors/settings.ts';
 import { createStripeApi } from './api.ts';
 import { stripeSdk } from './client.ts';
+import { domainEvents } from './domain-events.ts';
 import { parseRateLimit } from './parse-rate-limit.ts';
 import { createReads } from './reads.ts';
 import { stripeWebhook } from './webhook.ts';
@@ -63,6 +64,7 @@ export const stripe = defineProvider({
   api: createStripeApi,
   reads: createReads,
   webhook: stripeWebhook,
+  domainEvents,
   notes: { rateLimits: 'With a test key, the default is `account=25/1`. What is left out keeps its default.' },
   sandbox: () => import('./sandbox/index.ts'),
 });
