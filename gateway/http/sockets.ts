@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { ApolloServer } from '@apollo/server';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { GraphQLError } from 'graphql';
-import { handleProtocols } from 'graphql-ws';
+import { CloseCode, handleProtocols } from 'graphql-ws';
 import { WebSocketServer } from 'ws';
 import type { Admission } from '../../runtime/admission.ts';
 import { OverloadedError } from '../../runtime/admission.ts';
@@ -11,6 +11,7 @@ import { isCrossSite } from '../../runtime/cross-site.ts';
 import { createHostCheck } from '../../runtime/guard-requests.ts';
 import type { HttpApp } from '../../runtime/http-app.ts';
 import { OVERLOADED, type Refusal, toRawResponse } from '../../runtime/http-errors.ts';
+import type { HttpLimits } from '../../runtime/http-limits.ts';
 import { MAX_JSON_DEPTH } from '../../runtime/json-bounds.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { GatewayConfig } from '../config.ts';
@@ -21,7 +22,7 @@ import { createSocketServer, type OperationParameters, type SocketResult } from 
 import type { GraphPipeline } from './apollo.ts';
 import type { RequestContext } from './context.ts';
 import { lastEventIdIn } from './last-event-id.ts';
-import { pick, type RequestContexts } from './request-contexts.ts';
+import { EXPLAIN_HEADER, NOT_EXPLAINED, pick, type RequestContexts } from './request-contexts.ts';
 import { type createSafelistGuard, hasInvalidHash, readRequestedOperation } from './safelist.ts';
 import type { IdentifySender, SentMessage } from './senders.ts';
 
@@ -40,7 +41,10 @@ export type SocketsOptions = {
   readonly parameterHeaders: readonly string[];
   readonly toClientErrors: GraphPipeline['toClientErrors'];
   readonly onRefused: (refusal: { readonly code: string; readonly address: string }) => void;
-  readonly config: Pick<GatewayConfig, 'subscriptions' | 'http' | 'hosts' | 'corsOrigins' | 'requestTimeoutMs'>;
+  readonly config: Pick<
+    GatewayConfig,
+    'subscriptions' | 'http' | 'hosts' | 'corsOrigins' | 'requestTimeoutMs' | 'reportAllowed'
+  >;
   readonly log: Log;
 };
 
@@ -89,6 +93,10 @@ export const serveSockets = (app: FastifyInstance, upgraded: HttpApp['upgraded']
     log,
     connect: async (request, parameters) => {
       const message = withParameters(request, parameters, options.parameterHeaders);
+      if (!isValidHeader(message.rawHeaders, config.http)) {
+        options.onRefused({ code: 'BAD_REQUEST', address: addressOf(request) });
+        return { code: CloseCode.BadRequest, reason: 'The parameters of the connection are not valid as headers.' };
+      }
       const sender = await options.identify(message, AbortSignal.timeout(config.requestTimeoutMs));
       if ('refusal' in sender) {
         const { refusal } = sender;
@@ -171,6 +179,11 @@ const withParameters = (
   };
 };
 
+/** Whether subgraphs and the authentication can take these headers, as they could those of a request. */
+const isValidHeader = (raw: readonly string[], { maxHeaderBytes }: Pick<HttpLimits, 'maxHeaderBytes'>): boolean =>
+  raw.every((text) => /^[\t\x20-\x7e\x80-\xff]*$/.test(text)) &&
+  raw.reduce((total, { length }) => total + length, 0) <= maxHeaderBytes;
+
 type SocketClient = {
   readonly message: SentMessage;
   readonly address: string;
@@ -198,6 +211,7 @@ const execute = async (
   if (hasInvalidHash(parameters)) {
     return refused({ message: 'extensions.persistedQuery.sha256Hash must be a string.', code: 'BAD_REQUEST' });
   }
+  if (headers[EXPLAIN_HEADER] !== undefined && !config.reportAllowed) return refused(NOT_EXPLAINED);
   // Each time: tokens expire, and keys are revoked.
   const sender = await options.identify(message, AbortSignal.timeout(config.requestTimeoutMs));
   if ('refusal' in sender) return refused(sender.refusal);

@@ -143,7 +143,10 @@ export const createSubscriptions = <Context>({
     const current = joinable.get(JSON.stringify([base, undefined]));
     for (const other of groupsOf(base)) {
       if (other === group || other.lastEventId() !== place) continue;
-      if (other === current) return group.moveTo(other);
+      if (other === current) {
+        group.moveTo(other);
+        return;
+      }
       other.moveTo(group);
     }
   };
