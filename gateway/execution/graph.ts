@@ -199,8 +199,8 @@ type SelectedOperation<Context> = {
 };
 
 type CarryOutOptions = {
-  /** The event of a subscription. */
-  readonly event?: Promise<SubgraphResponse> | undefined;
+  /** Reads the event of a subscription. */
+  readonly event?: (() => Promise<SubgraphResponse>) | undefined;
   /** Called immediately before the first fetch. */
   readonly onStart?: (() => void) | undefined;
 };
@@ -458,7 +458,8 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
           open: (options) => subscribe(variables, context, options),
           execute: async (event, eventContext, deadline) => {
             try {
-              return await carryOut(selected, eventContext, { deadline, event: event.respond(eventContext) });
+              // Read within the budgets.
+              return await carryOut(selected, eventContext, { deadline, event: () => event.respond(eventContext) });
             } catch (error) {
               return toFailure(error, deadline.signal);
             }

@@ -143,7 +143,7 @@ export const openGroup = async <Context>(
     subscription.open({
       after: from,
       signal: ended.signal,
-      createContext: () => options.createEventContext(context, ended.signal).context,
+      createContext: () => options.createEventContext(context, ended.signal),
     });
 
   /** Removes the members that may not read any more what they could when they subscribed. */
@@ -213,7 +213,11 @@ export const openGroup = async <Context>(
       if (lastEventId === undefined) await deliver(prepared.subscription, event);
       const reopened = 'renew' in renewed ? await open(renewed, lastEventId) : undefined;
       if (reopened && isOpen(reopened) && 'renew' in renewed) return { prepared: renewed, opened: reopened };
-      end(INVALID);
+      const isInvalid =
+        'errors' in renewed &&
+        renewed.errors.some((error) => [undefined, INVALID.code].includes(codeOf(error) as string));
+      // Anything else may work for a client that subscribes again.
+      end(isInvalid ? INVALID : LOST);
       return undefined;
     }
     end(undefined);

@@ -22,20 +22,23 @@ type EventsOptions = {
   /** The address of the customer whose data alone the subscriber may see. */
   readonly customerEmail: string | undefined;
   readonly select: (topic: string) => AsyncIterable<FeedEvent>;
-  /** Creates a context that is not confined to a customer's data. */
-  readonly createContext: () => object;
+  /** Creates a context that is not confined to a customer's data. `release` frees what it holds. */
+  readonly createContext: () => { readonly context: object; readonly release: () => void };
 };
 
 /** Creates the events for one subscription. */
 export const createEvents = ({ customerEmail, select, createContext }: EventsOptions): Events => ({
   subscribe: async function* (topic, isWanted) {
     for await (const event of select(topic)) {
+      const { context, release } = createContext();
       let wanted: boolean;
       try {
-        wanted = await isWanted(event.message, createContext(), customerEmail);
+        wanted = await isWanted(event.message, context, customerEmail);
       } catch {
         // The subscriber gets the error at the field. It may not learn of other customers' events.
         wanted = customerEmail === undefined;
+      } finally {
+        release();
       }
       if (wanted) yield event;
     }

@@ -66,7 +66,14 @@ describe('with a file', () => {
   let stack: Stack;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'events-'));
-    stack = await startStack({ env: { ...SECRETS, EVENTS_FILE: join(folder, 'events.sqlite'), ADMIN_PORT: '0', MAX_SUBSCRIPTIONS_PER_CLIENT: '1000' } });
+    stack = await startStack({
+      env: {
+        ...SECRETS,
+        EVENTS_FILE: join(folder, 'events.sqlite'),
+        ADMIN_PORT: '0',
+        MAX_SUBSCRIPTIONS_PER_CLIENT: '1000',
+      },
+    });
     connectWebhooks(stack, stack.url);
   });
   afterAll(async () => {
