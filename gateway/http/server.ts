@@ -264,8 +264,10 @@ const openGatewayServer = async (
     clientHeaders: CLIENT_HEADERS,
     parameterHeaders: [...CREDENTIAL_HEADERS, ...CLIENT_HEADERS, ...varyHeaders],
     toClientErrors,
-    onRefused: ({ code, address }) =>
-      telemetry.emit({ type: 'refusal', code, network: networkOf(address), traceId: undefined }),
+    onRefused: ({ code, address, identity }) => {
+      telemetry.emit({ type: 'refusal', code, network: networkOf(address), traceId: undefined });
+      audit?.onRefusal({ ip: address }, code, { identity, traceId: undefined });
+    },
     config,
     log,
   });

@@ -14,6 +14,7 @@ import { OVERLOADED, type Refusal, toRawResponse } from '../../runtime/http-erro
 import type { HttpLimits } from '../../runtime/http-limits.ts';
 import { MAX_JSON_DEPTH } from '../../runtime/json-bounds.ts';
 import type { Log } from '../../runtime/log.ts';
+import type { Identity } from '../../subgraphs/kit/identity.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { AdmitClient } from '../cost/client-limits.ts';
 import type { PreparedSubscription } from '../subscriptions/group.ts';
@@ -40,7 +41,12 @@ export type SocketsOptions = {
   /** Headers that a client may also send as parameters of its connection: browsers cannot set any. */
   readonly parameterHeaders: readonly string[];
   readonly toClientErrors: GraphPipeline['toClientErrors'];
-  readonly onRefused: (refusal: { readonly code: string; readonly address: string }) => void;
+  /** Called with each refusal of a connection or an operation. `identity` is its sender, if it is known. */
+  readonly onRefused: (refusal: {
+    readonly code: string;
+    readonly address: string;
+    readonly identity?: Identity | undefined;
+  }) => void;
   readonly config: Pick<
     GatewayConfig,
     'subscriptions' | 'http' | 'hosts' | 'corsOrigins' | 'requestTimeoutMs' | 'reportAllowed'
@@ -100,7 +106,7 @@ export const serveSockets = (app: FastifyInstance, upgraded: HttpApp['upgraded']
       const sender = await options.identify(message, AbortSignal.timeout(config.requestTimeoutMs));
       if ('refusal' in sender) {
         const { refusal } = sender;
-        options.onRefused({ code: refusal.code, address: addressOf(request) });
+        options.onRefused({ code: refusal.code, address: addressOf(request), identity: sender.authenticated });
         const code = { 401: UNAUTHORIZED, 403: FORBIDDEN }[refusal.status] ?? TRY_AGAIN;
         return { code, reason: refusal.message.slice(0, MAX_REASON) };
       }
@@ -204,8 +210,9 @@ const execute = async (
   const { apollo, contexts, config } = options;
   const { headers } = message;
   const arrivedAt = monotonicNow();
+  let identity: Identity | undefined;
   const refused = (refusal: Omit<Refusal, 'status'>): SocketResult => {
-    options.onRefused({ code: refusal.code, address });
+    options.onRefused({ code: refusal.code, address, identity });
     return refuse(refusal);
   };
   if (hasInvalidHash(parameters)) {
@@ -214,8 +221,9 @@ const execute = async (
   if (headers[EXPLAIN_HEADER] !== undefined && !config.reportAllowed) return refused(NOT_EXPLAINED);
   // Each time: tokens expire, and keys are revoked.
   const sender = await options.identify(message, AbortSignal.timeout(config.requestTimeoutMs));
+  identity = sender.authenticated;
   if ('refusal' in sender) return refused(sender.refusal);
-  const { identity } = sender;
+  identity = sender.identity;
   const admitted = await options.admit(identity, address);
   if (admitted.refusal) return refused(admitted.refusal);
   const unlisted = options.checkSafelist?.(readRequestedOperation(parameters), pick(headers, options.clientHeaders));

@@ -58,22 +58,22 @@ export type Group<Context> = {
   readonly end: (reason: EndReason) => void;
 };
 
-export const EXPIRED: NonNullable<EndReason> = {
+const EXPIRED: NonNullable<EndReason> = {
   message: 'The events since then are not known any more. Read the current state, and subscribe again.',
   code: 'EVENTS_EXPIRED',
 };
 
-export const FORBIDDEN: NonNullable<EndReason> = {
+const FORBIDDEN: NonNullable<EndReason> = {
   message: 'You may not read this any more, or may now read more. Subscribe again.',
   code: 'FORBIDDEN',
 };
 
-export const LOST: NonNullable<EndReason> = {
+const LOST: NonNullable<EndReason> = {
   message: 'The subscription was lost. Subscribe again, after the last event that you have.',
   code: 'SUBSCRIPTION_LOST',
 };
 
-export const INVALID: NonNullable<EndReason> = {
+const INVALID: NonNullable<EndReason> = {
   message: 'The schema has changed, and the subscription is not valid any more.',
   code: 'GRAPHQL_VALIDATION_FAILED',
 };
