@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { raceAbort } from '../runtime/race-abort.ts';
 import type { Effect, EffectRange, InboxStore } from './inbox/store.ts';
 import type { ChangeMessage } from './webhook.ts';
 
@@ -70,9 +71,10 @@ export const createFeed = (
   /** Returns effects after a sequence. Only those whose changes have been invalidated here. */
   const effectsAfter = async (sequence: number): Promise<readonly PublishedEffect[]> => {
     if (sequence >= recentAfter) return recent.slice(sequence - recentAfter, sequence - recentAfter + BATCH);
+    const effects = await store.effectsAfter(sequence, BATCH);
+    // Afterwards: they may be forgotten while they are read.
     const { forgotten } = await store.effectRange();
     if (sequence < forgotten) throw new EventsExpired();
-    const effects = await store.effectsAfter(sequence, BATCH);
     return effects.filter((effect) => effect.sequence <= published);
   };
 
@@ -89,7 +91,6 @@ export const createFeed = (
       const from = parsePlace(after);
       // Another process may be further. A place that the store has not reached is of a newer copy of it.
       if (from.sequence > published && from.sequence > (await store.effectRange()).last) throw new EventsExpired();
-      const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
       // The messages of the effect at the place after the one that was sent last.
       let sequence = from.index === LAST_INDEX ? from.sequence : from.sequence - 1;
       while (!signal.aborted) {
@@ -105,7 +106,7 @@ export const createFeed = (
             if (signal.aborted) return;
           }
         }
-        if (effects.length === 0) await Promise.race([next, ended]);
+        if (effects.length === 0) await raceAbort(next, signal).catch(() => {});
         else await nextTurn();
       }
     },

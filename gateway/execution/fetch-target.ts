@@ -27,8 +27,8 @@ export type Run<Context> = {
   /** Errors that caused no null. */
   readonly errors: SubgraphError[];
   readonly stale: StaleNote[];
-  /** The response of the subscribed subgraph to an event, in place of a fetch. Undefined for queries and mutations. */
-  readonly event?: Promise<SubgraphResponse> | undefined;
+  /** Reads the response of the subscribed subgraph to an event, in place of a fetch. Undefined for queries and mutations. */
+  readonly event?: (() => Promise<SubgraphResponse>) | undefined;
   /** Called with the ids of a fetch when its response has been merged. */
   readonly onFetched?: ((id: string) => void) | undefined;
   /** Awaited before a response is processed, if responses are large. */

@@ -78,7 +78,7 @@ export const compileFetch = <Context>(
     if (collected.every(({ isEmpty }) => isEmpty)) return undefined;
     const representations = collected.flatMap(({ representations: one }) => one ?? []);
     const request = { variables: variablesFor(fetch, run.rawVariables), representations };
-    const sent = send?.(request, run.context) ?? run.event ?? NO_EVENT;
+    const sent = send?.(request, run.context) ?? run.event?.() ?? NO_EVENT;
     return sent.then((response) => {
       const turn = run.takeTurn?.();
       return turn ? turn.then(() => receive(run, collected, response)) : receive(run, collected, response);

@@ -122,8 +122,8 @@ export type Graph<Context> = SubscriptionPreparer<Context> & {
 };
 
 type CarryOutOptions = {
-  /** The event of a subscription. */
-  readonly event?: Promise<SubgraphResponse> | undefined;
+  /** Reads the event of a subscription. */
+  readonly event?: (() => Promise<SubgraphResponse>) | undefined;
   /** Called immediately before the first fetch. */
   readonly onStart?: (() => void) | undefined;
 };

@@ -80,7 +80,7 @@ type SubscriptionPreparerOptions<Context> = {
   readonly carryOut: (
     selected: SelectedOperation<Context>,
     context: Context,
-    options: { readonly deadline: RequestDeadline; readonly event?: Promise<SubgraphResponse> },
+    options: { readonly deadline: RequestDeadline; readonly event?: () => Promise<SubgraphResponse> },
   ) => Promise<ExecutionResponse>;
   readonly findUnmet: GraphAuthorization<Context>['findUnmet'] | undefined;
   readonly live: LiveQueries<Context> | undefined;
@@ -133,7 +133,8 @@ export const createSubscriptionPreparer = <Context>({
           open: (options) => subscribe(variables, context, options),
           execute: async (event, eventContext, deadline) => {
             try {
-              return await carryOut(selected, eventContext, { deadline, event: event.respond(eventContext) });
+              // Read within the budgets.
+              return await carryOut(selected, eventContext, { deadline, event: () => event.respond(eventContext) });
             } catch (error) {
               return toFailure(error, deadline.signal);
             }

@@ -88,8 +88,8 @@ export type Program<Context> = {
 export type ExecutionControls = {
   /** Called and awaited before each long stretch of synchronous work. Undefined if the response is small. */
   readonly takeTurn?: (() => Promise<void> | undefined) | undefined;
-  /** The event of a subscription for which it is executed. */
-  readonly event?: Promise<SubgraphResponse> | undefined;
+  /** Reads the event of a subscription for which it is executed. */
+  readonly event?: (() => Promise<SubgraphResponse>) | undefined;
   /** Receives the parts of the response, if the program has deferred ones. */
   readonly recipient?: Recipient | undefined;
   /** Creates the budget of the response just before it is shaped. */

@@ -74,8 +74,8 @@ export type SubscribeOptions<Context> = {
   readonly after: string | undefined;
   /** Ends the subscription. */
   readonly signal: AbortSignal;
-  /** Creates the context of one event. */
-  readonly createContext: () => Context;
+  /** Creates a context for the decision whether an event is wanted. `release` frees what it holds. */
+  readonly createContext: () => { readonly context: Context; readonly release: () => void };
 };
 
 /** A subscription that has begun, or the reasons why it has not. */

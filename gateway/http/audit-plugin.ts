@@ -20,7 +20,7 @@ export type GatewayAudit = Pick<Audit, 'webhookRefused' | 'health' | 'close'> & 
   readonly plugin: ApolloServerPlugin<RequestContext>;
   /** Records a request that is refused before it reaches Apollo Server. */
   readonly onRefusal: (
-    request: FastifyRequest,
+    request: Pick<FastifyRequest, 'ip'>,
     code: string,
     from: { readonly identity: Identity | undefined; readonly traceId: string | undefined },
   ) => void;

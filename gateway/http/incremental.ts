@@ -2,6 +2,7 @@ import type { ApolloServer } from '@apollo/server';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { GraphQLFormattedError } from 'graphql';
+import { acceptsMultipart } from '../../runtime/accepts-multipart.ts';
 import { onResponseClose } from '../../runtime/on-response-close.ts';
 import { responseTypeFor } from '../../runtime/response-type.ts';
 import type { GatewayConfig } from '../config.ts';
@@ -75,8 +76,8 @@ export type IncrementalType = keyof typeof FORMATS;
 /** Returns the format of incremental responses that a client accepts. Undefined if it accepts none. */
 export const incrementalTypeFor = (accept: string | undefined): IncrementalType | undefined => {
   if (!accept) return undefined;
-  if (/multipart\/mixed[^,]*;\s*incrementalSpec="?v0\.2"?/i.test(accept)) return 'incrementalSpec';
-  return /multipart\/mixed[^,]*;\s*deferSpec="?20220824"?/i.test(accept) ? 'deferSpec' : undefined;
+  if (acceptsMultipart(accept, /;\s*incrementalSpec="?v0\.2"?/i)) return 'incrementalSpec';
+  return acceptsMultipart(accept, /;\s*deferSpec="?20220824"?/i) ? 'deferSpec' : undefined;
 };
 
 const PART = '\r\ncontent-type: application/json; charset=utf-8\r\n\r\n';

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { monotonicNow } from '../../runtime/clock.ts';
+import type { Refusal } from '../../runtime/http-errors.ts';
 import type { OperationOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { readOptions } from '../../subgraphs/kit/protocol/options.ts';
 import type { GatewayConfig } from '../config.ts';
@@ -138,6 +139,12 @@ const WITHOUT_RESPONSE = {
 
 /** The request header of a client that only wants to know what its operation would cost. */
 export const EXPLAIN_HEADER = 'x-tributary-explain';
+
+export const NOT_EXPLAINED: Refusal = {
+  status: 403,
+  message: 'Operations are not explained here. Set CALL_REPORT=on.',
+  code: 'FORBIDDEN',
+};
 
 /** Returns these headers of a request, as far as it has them. */
 export const pick = (headers: FastifyRequest['headers'], names: readonly string[]): Record<string, string> =>

@@ -36,7 +36,7 @@ import { openClientLimits, unlimited } from './client-limits.ts';
 import type { RequestContext } from './context.ts';
 import { createIncrementalHandler, incrementalTypeFor } from './incremental.ts';
 import { toReachableUrl } from './reachable-url.ts';
-import { type Arrival, createRequestContexts, EXPLAIN_HEADER, pick } from './request-contexts.ts';
+import { type Arrival, createRequestContexts, EXPLAIN_HEADER, NOT_EXPLAINED, pick } from './request-contexts.ts';
 import { createSafelistGuard, hasInvalidHash, readRequestedOperation, readSafelist } from './safelist.ts';
 import { createIdentifySender } from './senders.ts';
 import { serveSockets } from './sockets.ts';
@@ -264,8 +264,10 @@ const openGatewayServer = async (
     clientHeaders: CLIENT_HEADERS,
     parameterHeaders: [...CREDENTIAL_HEADERS, ...CLIENT_HEADERS, ...varyHeaders],
     toClientErrors,
-    onRefused: ({ code, address }) =>
-      telemetry.emit({ type: 'refusal', code, network: networkOf(address), traceId: undefined }),
+    onRefused: ({ code, address, identity }) => {
+      telemetry.emit({ type: 'refusal', code, network: networkOf(address), traceId: undefined });
+      audit?.onRefusal({ ip: address }, code, { identity, traceId: undefined });
+    },
     config,
     log,
   });
@@ -273,7 +275,7 @@ const openGatewayServer = async (
     subscriptions.close();
     sockets.close();
   };
-  const stream = createStreamHandler({ apollo, subscriptions, contextOf, toClientErrors, config });
+  const stream = createStreamHandler({ apollo, subscriptions, contextOf, toClientErrors, sending, config });
   const respondInParts = createIncrementalHandler({
     apollo,
     contextOf: (request, reply, { recipient }) => contextOf(request, reply, undefined, recipient),
@@ -299,7 +301,7 @@ const openGatewayServer = async (
       const isStream = streamTypeFor(accept) !== undefined || incrementalTypeFor(accept) !== undefined;
       if (!isStream && refuseUnacceptable(request, reply, { html: config.explorer })) return reply;
       if (request.headers[EXPLAIN_HEADER] !== undefined && !config.reportAllowed) {
-        return sendError(reply, 403, 'Operations are not explained here. Set CALL_REPORT=on.', 'FORBIDDEN');
+        return sendRefusal(reply, NOT_EXPLAINED);
       }
       const deadline = {
         signal: requestSignal(reply, config.requestTimeoutMs),

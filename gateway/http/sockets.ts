@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { ApolloServer } from '@apollo/server';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { GraphQLError } from 'graphql';
-import { handleProtocols } from 'graphql-ws';
+import { CloseCode, handleProtocols } from 'graphql-ws';
 import { WebSocketServer } from 'ws';
 import type { Admission } from '../../runtime/admission.ts';
 import { OverloadedError } from '../../runtime/admission.ts';
@@ -11,8 +11,10 @@ import { isCrossSite } from '../../runtime/cross-site.ts';
 import { createHostCheck } from '../../runtime/guard-requests.ts';
 import type { HttpApp } from '../../runtime/http-app.ts';
 import { OVERLOADED, type Refusal, toRawResponse } from '../../runtime/http-errors.ts';
+import type { HttpLimits } from '../../runtime/http-limits.ts';
 import { MAX_JSON_DEPTH } from '../../runtime/json-bounds.ts';
 import type { Log } from '../../runtime/log.ts';
+import type { Identity } from '../../subgraphs/kit/identity.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { AdmitClient } from '../cost/client-limits.ts';
 import type { PreparedSubscription } from '../subscriptions/group.ts';
@@ -21,7 +23,7 @@ import { createSocketServer, type OperationParameters, type SocketResult } from 
 import type { GraphPipeline } from './apollo.ts';
 import type { RequestContext } from './context.ts';
 import { lastEventIdIn } from './last-event-id.ts';
-import { pick, type RequestContexts } from './request-contexts.ts';
+import { EXPLAIN_HEADER, NOT_EXPLAINED, pick, type RequestContexts } from './request-contexts.ts';
 import { type createSafelistGuard, hasInvalidHash, readRequestedOperation } from './safelist.ts';
 import type { IdentifySender, SentMessage } from './senders.ts';
 
@@ -39,8 +41,16 @@ export type SocketsOptions = {
   /** Headers that a client may also send as parameters of its connection: browsers cannot set any. */
   readonly parameterHeaders: readonly string[];
   readonly toClientErrors: GraphPipeline['toClientErrors'];
-  readonly onRefused: (refusal: { readonly code: string; readonly address: string }) => void;
-  readonly config: Pick<GatewayConfig, 'subscriptions' | 'http' | 'hosts' | 'corsOrigins' | 'requestTimeoutMs'>;
+  /** Called with each refusal of a connection or an operation. `identity` is its sender, if it is known. */
+  readonly onRefused: (refusal: {
+    readonly code: string;
+    readonly address: string;
+    readonly identity?: Identity | undefined;
+  }) => void;
+  readonly config: Pick<
+    GatewayConfig,
+    'subscriptions' | 'http' | 'hosts' | 'corsOrigins' | 'requestTimeoutMs' | 'reportAllowed'
+  >;
   readonly log: Log;
 };
 
@@ -92,10 +102,14 @@ export const serveSockets = (app: FastifyInstance, upgraded: HttpApp['upgraded']
     log,
     connect: async (request, parameters) => {
       const message = withParameters(request, parameters, options.parameterHeaders);
+      if (!isValidHeader(message.rawHeaders, config.http)) {
+        options.onRefused({ code: 'BAD_REQUEST', address: addressOf(request) });
+        return { code: CloseCode.BadRequest, reason: 'The parameters of the connection are not valid as headers.' };
+      }
       const sender = await options.identify(message, AbortSignal.timeout(config.requestTimeoutMs));
       if ('refusal' in sender) {
         const { refusal } = sender;
-        options.onRefused({ code: refusal.code, address: addressOf(request) });
+        options.onRefused({ code: refusal.code, address: addressOf(request), identity: sender.authenticated });
         const code = { 401: UNAUTHORIZED, 403: FORBIDDEN }[refusal.status] ?? TRY_AGAIN;
         return { code, reason: refusal.message.slice(0, MAX_REASON) };
       }
@@ -177,6 +191,11 @@ const withParameters = (
   };
 };
 
+/** Whether subgraphs and the authentication can take these headers, as they could those of a request. */
+const isValidHeader = (raw: readonly string[], { maxHeaderBytes }: Pick<HttpLimits, 'maxHeaderBytes'>): boolean =>
+  raw.every((text) => /^[\t\x20-\x7e\x80-\xff]*$/.test(text)) &&
+  raw.reduce((total, { length }) => total + length, 0) <= maxHeaderBytes;
+
 type SocketClient = {
   readonly message: SentMessage;
   readonly address: string;
@@ -197,17 +216,20 @@ const execute = async (
   const { apollo, contexts, config } = options;
   const { headers } = message;
   const arrivedAt = monotonicNow();
+  let identity: Identity | undefined;
   const refused = (refusal: Omit<Refusal, 'status'>): SocketResult => {
-    options.onRefused({ code: refusal.code, address });
+    options.onRefused({ code: refusal.code, address, identity });
     return refuse(refusal);
   };
   if (hasInvalidHash(parameters)) {
     return refused({ message: 'extensions.persistedQuery.sha256Hash must be a string.', code: 'BAD_REQUEST' });
   }
+  if (headers[EXPLAIN_HEADER] !== undefined && !config.reportAllowed) return refused(NOT_EXPLAINED);
   // Each time: tokens expire, and keys are revoked.
   const sender = await options.identify(message, AbortSignal.timeout(config.requestTimeoutMs));
+  identity = sender.authenticated;
   if ('refusal' in sender) return refused(sender.refusal);
-  const { identity } = sender;
+  identity = sender.identity;
   const admitted = await options.admit(identity, address);
   if (admitted.refusal) return refused(admitted.refusal);
   const unlisted = options.checkSafelist?.(readRequestedOperation(parameters), pick(headers, options.clientHeaders));

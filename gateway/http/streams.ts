@@ -12,7 +12,13 @@ import type { GatewayConfig } from '../config.ts';
 import type { ExecutionResponse } from '../execution/program.ts';
 import type { PreparedSubscription } from '../subscriptions/group.ts';
 import type { Subscriptions } from '../subscriptions/registry.ts';
-import { openStream, STREAM_FORMATS, type StreamType, streamTypeFor } from '../subscriptions/stream.ts';
+import {
+  openStream,
+  STREAM_FORMATS,
+  type StreamOptions,
+  type StreamType,
+  streamTypeFor,
+} from '../subscriptions/stream.ts';
 import type { GraphPipeline } from './apollo.ts';
 import type { RequestContext } from './context.ts';
 import { readLastEventId } from './last-event-id.ts';
@@ -26,6 +32,7 @@ export type StreamHandlerOptions = {
     onSubscription: RequestContext['onSubscription'],
   ) => RequestContext;
   readonly toClientErrors: GraphPipeline['toClientErrors'];
+  readonly sending: StreamOptions['sending'];
   readonly config: Pick<GatewayConfig, 'subscriptions' | 'http'>;
 };
 
@@ -35,11 +42,13 @@ export const createStreamHandler = ({
   subscriptions,
   contextOf,
   toClientErrors,
+  sending,
   config,
 }: StreamHandlerOptions): ((request: FastifyRequest, reply: FastifyReply) => Promise<unknown>) => {
   const streamOptions = {
     heartbeatMs: config.subscriptions.heartbeatMs,
     writeTimeoutMs: config.http.writeTimeoutMs,
+    sending,
   };
 
   const begin = (

@@ -61,22 +61,22 @@ export type Group<Context> = {
   readonly end: (reason: EndReason) => void;
 };
 
-export const EXPIRED: NonNullable<EndReason> = {
+const EXPIRED: NonNullable<EndReason> = {
   message: 'The events since then are not known any more. Read the current state, and subscribe again.',
   code: 'EVENTS_EXPIRED',
 };
 
-export const FORBIDDEN: NonNullable<EndReason> = {
+const FORBIDDEN: NonNullable<EndReason> = {
   message: 'You may not read this any more, or may now read more. Subscribe again.',
   code: 'FORBIDDEN',
 };
 
-export const LOST: NonNullable<EndReason> = {
+const LOST: NonNullable<EndReason> = {
   message: 'The subscription was lost. Subscribe again, after the last event that you have.',
   code: 'SUBSCRIPTION_LOST',
 };
 
-export const INVALID: NonNullable<EndReason> = {
+const INVALID: NonNullable<EndReason> = {
   message: 'The schema has changed, and the subscription is not valid any more.',
   code: 'GRAPHQL_VALIDATION_FAILED',
 };
@@ -147,7 +147,7 @@ export const openGroup = async <Context>(
     subscription.open({
       after: from,
       signal: ended.signal,
-      createContext: () => options.createEventContext(context, ended.signal).context,
+      createContext: () => options.createEventContext(context, ended.signal),
     });
 
   /** Removes the members that may not read any more what they could when they subscribed. */
@@ -217,7 +217,11 @@ export const openGroup = async <Context>(
       if (lastEventId === undefined) await deliver(prepared.subscription, event);
       const reopened = 'renew' in renewed ? await open(renewed, lastEventId) : undefined;
       if (reopened && isOpen(reopened) && 'renew' in renewed) return { prepared: renewed, opened: reopened };
-      end(INVALID);
+      const isInvalid =
+        'errors' in renewed &&
+        renewed.errors.some((error) => [undefined, INVALID.code].includes(codeOf(error) as string));
+      // Anything else may work for a client that subscribes again.
+      end(isInvalid ? INVALID : LOST);
       return undefined;
     }
     end(undefined);

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Invalidations } from '../../connectors/reads/invalidations.ts';
+import { raceAbort } from '../../runtime/race-abort.ts';
 
 /** The times at which a live query is to be executed. */
 export type LiveSource = {
@@ -47,7 +48,6 @@ export const createLiveSource = (invalidations: Invalidations): LiveSource => {
         for (const tag of tags) if (invalidated.size < MAX_TAGS) invalidated.add(tag);
         check();
       });
-      const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
       const sleep = (ms: number) => pause(ms, undefined, { signal, ref: false }).catch(() => {});
       try {
         for (let isFirst = true; !signal.aborted; isFirst = false) {
@@ -56,7 +56,8 @@ export const createLiveSource = (invalidations: Invalidations): LiveSource => {
             const retry = isPreliminary
               ? pause(RETRY_MS, undefined, { signal: timer.signal, ref: false }).catch(() => {})
               : undefined;
-            await Promise.race([changed.promise, ended, ...(retry ? [retry] : [])]);
+            const due = retry ? Promise.race([changed.promise, retry]) : changed.promise;
+            await raceAbort(due, signal).catch(() => {});
             timer.abort();
             await sleep(GATHER_MS);
             if (signal.aborted) return;

@@ -5,6 +5,8 @@ export type Outbox = {
   readonly push: (message: SubscriptionMessage) => void;
   /** Call when the subscriber has read what was written. */
   readonly drained: () => void;
+  /** Calls back when no messages wait any more. */
+  readonly end: (callback: () => void) => void;
 };
 
 /** Messages that wait for a slow subscriber. Later ones are missed until it has read those. */
@@ -21,14 +23,18 @@ export const createOutbox = (
   const waiting: SubscriptionMessage[] = [];
   let missed = 0;
   let isReady = isReadyAtFirst;
+  let onEmpty: (() => void) | undefined;
 
   const flush = (): void => {
     while (isReady) {
       const next = waiting.shift();
-      if (!next) return;
+      if (!next) break;
       isReady = write(next, missed);
       missed = 0;
     }
+    if (waiting.length > 0) return;
+    onEmpty?.();
+    onEmpty = undefined;
   };
 
   return {
@@ -43,6 +49,10 @@ export const createOutbox = (
     },
     drained: () => {
       isReady = true;
+      flush();
+    },
+    end: (callback) => {
+      onEmpty = callback;
       flush();
     },
   };

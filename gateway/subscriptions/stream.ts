@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import Negotiator from 'negotiator';
+import { acceptsMultipart } from '../../runtime/accepts-multipart.ts';
 import { EVENT_STREAM_TYPE, HEARTBEAT, toStreamEvent } from '../../runtime/event-stream.ts';
 import {
   type EndReason,
@@ -68,7 +69,7 @@ export type StreamType = keyof typeof STREAM_FORMATS;
  */
 export const streamTypeFor = (accept: string | undefined): StreamType | undefined => {
   if (!accept) return undefined;
-  if (/multipart\/mixed[^,]*;\s*subscriptionSpec="?1\.0"?/i.test(accept)) return 'multipart';
+  if (acceptsMultipart(accept, /;\s*subscriptionSpec="?1\.0"?/i)) return 'multipart';
   return accept.includes('text/event-stream') &&
     new Negotiator({ headers: { accept } }).mediaTypes(['text/event-stream']).length > 0
     ? 'sse'
@@ -81,13 +82,15 @@ export type StreamOptions = {
   readonly writeTimeoutMs: number;
   /** Whether messages say what has caused them. */
   readonly hasCause: boolean;
+  /** Marks a response as complete: it waits only for its client, for so many bytes. */
+  readonly sending: (response: FastifyReply['raw'], bytes: number) => void;
 };
 
 /** Opens a stream over a response whose headers are set. Returns the subscriber that writes to it. */
 export const openStream = (
   response: FastifyReply['raw'],
   type: StreamType,
-  { heartbeatMs, writeTimeoutMs, hasCause }: StreamOptions,
+  { heartbeatMs, writeTimeoutMs, sending, hasCause }: StreamOptions,
 ): Subscriber & { readonly begin: (place: string | undefined) => void } => {
   const format: StreamFormat = STREAM_FORMATS[type];
   let writeTimer: NodeJS.Timeout | undefined;
@@ -112,9 +115,11 @@ export const openStream = (
   return {
     begin: (place) => void write(format.begin(place)),
     send: outbox.push,
-    end: (reason) => {
-      clearInterval(heartbeats);
-      response.end(format.end(reason));
-    },
+    end: (reason) =>
+      outbox.end(() => {
+        clearInterval(heartbeats);
+        response.end(format.end(reason));
+        sending(response, response.writableLength);
+      }),
   };
 };

@@ -1,4 +1,4 @@
-import { type GraphQLError, parse } from 'graphql';
+import { GraphQLError, parse } from 'graphql';
 import { CloseCode, makeServer } from 'graphql-ws';
 import type { WebSocket } from 'ws';
 import { exceededJsonBound } from '../../runtime/json-bounds.ts';
@@ -61,6 +61,8 @@ type Extra<Connection> = {
   readonly connection: Connection;
   readonly socket: WebSocket;
   readonly closed: AbortSignal;
+  /** The ids of operations without a response. */
+  readonly opening: Set<string>;
   session?: SocketSession;
 };
 
@@ -82,17 +84,27 @@ export const createSocketServer = <Connection>({
       extra.socket.close(session.code, session.reason);
       return false;
     },
-    onSubscribe: async ({ extra }, _id, payload) => {
-      const result = await (extra.session as SocketSession).execute(payload, extra.closed);
-      if (result.kind === 'refused') return result.errors;
-      const opened = result.kind === 'subscription' ? await openIterator(result.open) : result;
-      if (Array.isArray(opened)) return opened;
-      return {
-        // Neither is used: `execute` and `subscribe` return the result.
-        schema: undefined as never,
-        document: result.kind === 'subscription' ? SUBSCRIPTION : QUERY,
-        contextValue: opened,
-      };
+    onSubscribe: async ({ extra }, id, payload) => {
+      // Completed and used again meanwhile: the package would take one operation for the other.
+      if (extra.opening.has(id)) {
+        extra.socket.close(CloseCode.SubscriberAlreadyExists, 'The id is in use.');
+        return [new GraphQLError('The id is in use.')];
+      }
+      extra.opening.add(id);
+      try {
+        const result = await (extra.session as SocketSession).execute(payload, extra.closed);
+        if (result.kind === 'refused') return result.errors;
+        const opened = result.kind === 'subscription' ? await openIterator(result.open, extra.closed) : result;
+        if (Array.isArray(opened)) return opened;
+        return {
+          // Neither is used: `execute` and `subscribe` return the result.
+          schema: undefined as never,
+          document: result.kind === 'subscription' ? SUBSCRIPTION : QUERY,
+          contextValue: opened,
+        };
+      } finally {
+        extra.opening.delete(id);
+      }
     },
     execute: ({ contextValue }) => contextValue as never,
     subscribe: ({ contextValue }) => contextValue as never,
@@ -144,7 +156,7 @@ export const createSocketServer = <Connection>({
           });
         },
       },
-      { connection, socket, closed: closing.signal },
+      { connection, socket, closed: closing.signal, opening: new Set() },
     );
     socket.once('close', (code, reason) => {
       clearInterval(heartbeats);
@@ -157,6 +169,7 @@ export const createSocketServer = <Connection>({
 /** Opens a subscription, and returns its results, each taken when the last has been sent. Returns errors if it cannot be opened. */
 const openIterator = async (
   open: Extract<SocketResult, { kind: 'subscription' }>['open'],
+  closed: AbortSignal,
 ): Promise<AsyncGenerator<{ readonly payload: Payload }, void> | GraphQLError[]> => {
   let waiter: PromiseWithResolvers<IteratorResult<{ payload: Payload }, void>> | undefined;
   const last: Payload[] = [];
@@ -179,21 +192,26 @@ const openIterator = async (
       waiter = undefined;
     }
   };
+  let leave = (): void => {};
   const opened = await open({
     send: outbox.push,
     end: (reason) => {
+      closed.removeEventListener('abort', leave);
       isOver = true;
       if (reason) last.push(toEndPayload(reason));
       if (waiter) finish();
     },
   });
   if (!('leave' in opened)) return [...opened];
-  const leave = (): void => {
+  leave = (): void => {
+    closed.removeEventListener('abort', leave);
     isOver = true;
     last.length = 0;
     opened.leave();
     finish();
   };
+  closed.addEventListener('abort', leave, { once: true });
+  if (closed.aborted) leave();
   const results: AsyncGenerator<{ readonly payload: Payload }, void> = {
     next: () => {
       waiter = Promise.withResolvers();

@@ -68,8 +68,11 @@ export const createLocalTransport = (subgraph: Subgraph, { log, eventsOf }: Loca
                 customerEmail: context.identity.customerEmail,
                 select: (topic) => own.select({ topic, after: place, signal }),
                 watch: own.watch,
-                createContext: () =>
-                  subgraph.createContext(createContext().call, { ...context.identity, customerEmail: undefined }),
+                createContext: () => {
+                  const { context: decision, release } = createContext();
+                  const identity = { ...context.identity, customerEmail: undefined };
+                  return { context: subgraph.createContext(decision.call, identity), release };
+                },
               }),
           },
         });

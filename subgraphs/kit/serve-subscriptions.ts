@@ -14,6 +14,7 @@ import { EventsExpired, type FeedEvent } from '../../events/feed.ts';
 import { EVENT_STREAM_TYPE, HEARTBEAT, STREAM_HEADERS, toStreamEvent } from '../../runtime/event-stream.ts';
 import { markStreaming } from '../../runtime/http-app.ts';
 import { OVERLOADED, SHUTTING_DOWN } from '../../runtime/http-errors.ts';
+import { onResponseClose } from '../../runtime/on-response-close.ts';
 import { sendRefusal } from '../../runtime/send-refusal.ts';
 import type { ProviderEvents } from './open-events.ts';
 import { PLACE_HEADER } from './protocol/options.ts';
@@ -103,7 +104,7 @@ export const createSubscriptionStreams = (): SubscriptionStreams => {
           createEvents({
             customerEmail,
             select: (topic) => events.select({ topic, after: place, signal: ended.signal }),
-            createContext: () => createContext('decision'),
+            createContext: () => ({ context: createContext('decision'), release: () => {} }),
           }),
       },
     });
@@ -122,7 +123,7 @@ export const createSubscriptionStreams = (): SubscriptionStreams => {
     const heartbeats = setInterval(() => {
       if (!raw.writableNeedDrain) raw.write(HEARTBEAT);
     }, HEARTBEAT_MS).unref();
-    raw.once('close', () => {
+    onResponseClose(raw, () => {
       clearInterval(heartbeats);
       open.delete(ended);
       ended.abort();

@@ -26,8 +26,8 @@ type EventsOptions = {
   readonly select: (topic: string) => AsyncIterable<FeedEvent>;
   /** Undefined if the provider is not polled. */
   readonly watch?: ((keys: readonly string[] | 'all') => void) | undefined;
-  /** Creates a context that is not confined to a customer's data. */
-  readonly createContext: () => object;
+  /** Creates a context that is not confined to a customer's data. `release` frees what it holds. */
+  readonly createContext: () => { readonly context: object; readonly release: () => void };
 };
 
 /** Creates the events for one subscription. */
@@ -35,12 +35,15 @@ export const createEvents = ({ customerEmail, select, watch, createContext }: Ev
   watch: (keys) => watch?.(keys),
   subscribe: async function* (topic, isWanted) {
     for await (const event of select(topic)) {
+      const { context, release } = createContext();
       let wanted: boolean;
       try {
-        wanted = await isWanted(event.message, createContext(), customerEmail);
+        wanted = await isWanted(event.message, context, customerEmail);
       } catch {
         // The subscriber gets the error at the field. It may not learn of other customers' events.
         wanted = customerEmail === undefined;
+      } finally {
+        release();
       }
       if (wanted) yield event;
     }

@@ -4,7 +4,9 @@ import { constants, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } f
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { buildSchema } from 'graphql';
+import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { findUnknownArguments } from '../../gateway/audit/arguments.ts';
 import { BUNDLED_ARGUMENTS } from '../../gateway/audit/bundled-arguments.ts';
 import { verifyAuditLog } from '../../gateway/audit/verify.ts';
@@ -250,6 +252,30 @@ describe('a refusal', () => {
       },
       { code: 'OPERATION_LIMIT_EXCEEDED' },
       { code: 'OVERLOADED', client: '127.0.0.1' },
+    ]);
+  });
+
+  test('over WebSocket is recorded, with its sender', async () => {
+    const file = auditFile();
+    const { url, close } = await serve({ AUDIT_LOG: file, SAFELIST: 'on', ...TOKEN_ENV });
+    const run = async (authorization: string, query: string): Promise<unknown> => {
+      const client = createClient({
+        url: `${url.replace('http', 'ws')}/graphql`,
+        webSocketImpl: WebSocket,
+        retryAttempts: 0,
+        connectionParams: { authorization },
+      });
+      const failed = new Promise((resolve) =>
+        client.subscribe({ query }, { next: () => {}, error: resolve, complete: () => {} }),
+      );
+      return failed.finally(() => client.dispose());
+    };
+    await run('Bearer nonsense', '{ __typename }');
+    await run(headersOf({ subject: 'ada', scopes: ['customers:read'] })['authorization'] ?? '', '{ customers { x } }');
+    await close();
+    expect(recordsOf(file, 'request.refused')).toMatchObject([
+      { code: 'UNAUTHENTICATED', client: '127.0.0.1' },
+      { code: 'QUERY_NOT_IN_SAFELIST', client: '127.0.0.1', who: { subject: 'ada' } },
     ]);
   });
 

@@ -43,9 +43,9 @@ const gateSlow = ({ subgraphs }: Federation<'one'>) => {
 };
 
 /** Creates a client that requests a large response and does not read it. */
-const askDeaf = async (url: string): Promise<RawSocket> => {
+const askDeaf = async (url: string, headers = ''): Promise<RawSocket> => {
   const deaf = await connectTo(url, { isDeaf: true });
-  deaf.write(postText(JSON.stringify({ query: '{ large }' })));
+  deaf.write(postText(JSON.stringify({ query: '{ large }' }), { headers }));
   return deaf;
 };
 
@@ -185,6 +185,15 @@ describe('timeouts', () => {
       expect((await deaf.closed).length).toBeLessThan(LARGE.length);
     },
   );
+
+  test('a response as an event stream that is not read ends its connection', async () => {
+    const { url } = await start({ WRITE_TIMEOUT_MS: '200' });
+    const deaf = await askDeaf(url, 'accept: text/event-stream\r\n');
+    // Sent, and not waited for any more.
+    await expect.poll(deaf.isOpen).toBe(false);
+    deaf.socket.resume();
+    expect((await deaf.closed).length).toBeLessThan(LARGE.length);
+  });
 
   test('a response that is read slowly arrives', { tags: ['long'] }, async () => {
     const { url } = await start({ WRITE_TIMEOUT_MS: '3000' });

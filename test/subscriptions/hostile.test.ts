@@ -1,8 +1,11 @@
+import v8 from 'node:v8';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { openEventStream } from '../helpers/event-stream.ts';
+import { readMetrics } from '../helpers/prometheus.ts';
 import { connectRaw } from '../helpers/raw-socket.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
-import { connectWebhooks, WEBHOOKS } from '../helpers/webhooks.ts';
+import { connectWebhooks, postHubSpot, WEBHOOKS } from '../helpers/webhooks.ts';
 
 /*
  * Clients that break the rules of their transport: they harm nobody, and leave nothing behind.
@@ -10,7 +13,9 @@ import { connectWebhooks, WEBHOOKS } from '../helpers/webhooks.ts';
 
 let stack: Stack;
 beforeAll(async () => {
-  stack = await startStack({ env: { ...WEBHOOKS, SUBSCRIPTION_HEARTBEAT_S: '1' } });
+  stack = await startStack({
+    env: { ...WEBHOOKS, SUBSCRIPTION_HEARTBEAT_S: '1', ADMIN_PORT: '0', CALL_REPORT: 'off', WRITE_TIMEOUT_MS: '1000' },
+  });
   connectWebhooks(stack, stack.url);
 });
 afterAll(() => stack?.close());
@@ -30,6 +35,21 @@ const openSocket = async (headers: Record<string, string> = {}) => {
   send({ type: 'connection_init' });
   await expect.poll(() => messages[0]?.type).toBe('connection_ack');
   return { socket, messages, send, closed };
+};
+
+const QUERY = 'subscription { customerChanged { id } }';
+
+/** The numbers of subscribers and of groups. */
+const subscriptions = async (): Promise<unknown[]> => {
+  const { value } = await readMetrics(stack.adminUrl);
+  return [value('tributary_subscription_subscribers'), value('tributary_subscription_groups')];
+};
+
+let number = 0;
+const change = async (): Promise<void> => {
+  number += 1;
+  const event = { eventId: number, subscriptionType: 'contact.propertyChange', objectId: 101, propertyName: 'phone' };
+  await postHubSpot(stack.url, [{ ...event, propertyValue: String(number), occurredAt: 1_796_000_000_000 + number }]);
 };
 
 const UPGRADE =
@@ -81,3 +101,60 @@ describe('a client that sends, and reads nothing', () => {
     expect(await isServed()).toBe(true);
   });
 });
+
+describe('nothing stays behind', () => {
+  test('of a WebSocket whose client uses the id of a completed operation again', async () => {
+    const { socket, send, closed } = await openSocket();
+    for (let count = 0; count < 5; count++) {
+      send({ id: '1', type: 'subscribe', payload: { query: QUERY } });
+      send({ id: '1', type: 'complete' });
+    }
+    send({ id: '1', type: 'subscribe', payload: { query: QUERY } });
+    expect(await closed).toBe(4409);
+    socket.terminate();
+    await expect.poll(subscriptions).toEqual([0, 0]);
+  });
+
+  test('of the decisions whether events are wanted', async () => {
+    const stream = await openEventStream(stack.url, { query: QUERY });
+    const changes = async (count: number): Promise<number> => {
+      const before = stream.events.length;
+      for (let index = 0; index < count; index++) await change();
+      await expect.poll(() => stream.events.length).toBe(before + count);
+      return v8.queryObjects(AbortController, { format: 'count' });
+    };
+    const before = await changes(10);
+    expect((await changes(100)) - before).toBeLessThan(50);
+    stream.close();
+  });
+});
+
+describe('WebSocket as a way around the rules of HTTP', () => {
+  test('operations are not explained', async () => {
+    const { send, messages, socket } = await openSocket({ 'x-tributary-explain': '1' });
+    send({ id: '1', type: 'subscribe', payload: { query: '{ customer(id: "101") { firstName } }' } });
+    await expect
+      .poll(() => messages[1])
+      .toMatchObject({ type: 'error', payload: [{ extensions: { code: 'FORBIDDEN' } }] });
+    socket.terminate();
+  });
+
+  test.each([
+    ['line breaks', 'Bearer a\nx-tenant: b'],
+    ['more than a header may have', `Bearer ${'x'.repeat(100_000)}`],
+  ])('a parameter in place of a header may not have %s', async (_name, authorization) => {
+    const socket = new WebSocket(`${stack.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+    const closed = new Promise<number>((resolve) => void socket.once('close', resolve));
+    socket.once('open', () => socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization } })));
+    expect(await closed).toBe(4400);
+  });
+});
+
+test.each(['a\n\nevent: next\ndata: {}\n\nid: b', '', 'x'.repeat(201), 17])(
+  'a place that is no id is refused: %j',
+  async (lastEventId) => {
+    const stream = await openEventStream(stack.url, { query: QUERY, extensions: { tributary: { lastEventId } } });
+    await stream.ended;
+    expect(stream.results()).toMatchObject([{ errors: [{ extensions: { code: 'EVENTS_EXPIRED' } }] }]);
+  },
+);

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { WebSocketServer } from 'ws';
 import { openEventStream, refusalOf } from '../helpers/event-stream.ts';
 import { type SupergraphGateway, serveSupergraph } from '../helpers/federation.ts';
+import { connectRaw, postText } from '../helpers/raw-socket.ts';
 import {
   composeSubgraphs,
   createSubgraphSchema,
@@ -155,6 +156,27 @@ describe.each([
     await stream.ended;
     expect(stream.results()).toMatchObject([result('1')]);
     expect(stream.events.at(-1)?.event).toBe('complete');
+  });
+
+  test('events that a slow client has not read yet arrive before the end', async () => {
+    const { url } = await start(env);
+    const quick = await openEventStream(url, { query: QUERY });
+    const slow = await connectRaw(url);
+    const headers = 'accept: text/event-stream\r\naccept-language: *\r\n';
+    slow.write(postText(JSON.stringify({ query: QUERY }), { headers }));
+    await slow.until(':\n\n');
+    slow.socket.pause();
+    await until(() => topic.subscribers() === 1);
+    // More than the system buffers.
+    const ids = Array.from({ length: 40 }, (_one, index) => String(index));
+    for (const id of ids) topic.publish({ ...review(id), text: '-'.repeat(500_000) });
+    topic.publish(undefined);
+    await quick.ended;
+    slow.socket.resume();
+    await slow.until('event: complete');
+    const titles = [...slow.received().matchAll(/"Title (\d+)"/g)].map(([, id]) => id);
+    expect(titles).toEqual(ids);
+    slow.socket.destroy();
   });
 
   test('a lost connection ends the stream with a code', async () => {

@@ -3,10 +3,11 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { WebSocket } from 'ws';
 import { startGateway } from '../../gateway/start.ts';
 import { openEventStream, refusalOf } from '../helpers/event-stream.ts';
+import { writePlans } from '../helpers/plans.ts';
 import { readMetrics } from '../helpers/prometheus.ts';
 import { operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 import { headersOf, TOKEN_ENV } from '../helpers/tokens.ts';
-import { connectWebhooks, postHubSpot, WEBHOOKS } from '../helpers/webhooks.ts';
+import { connectWebhooks, postHubSpot, postStripe, WEBHOOKS } from '../helpers/webhooks.ts';
 
 /*
  * Subscribers share work, are limited in number, may read only what they may, and leave nothing behind.
@@ -81,6 +82,24 @@ describe('limits', () => {
       })
       .toBe(200);
     for (const stream of streams) stream.close();
+  });
+
+  test('a budget that is used up ends the subscription without a call', async () => {
+    const { path } = writePlans({ default: 'small', plans: { small: { callsPerDay: { payments: 1 } } } });
+    const { url } = await start({ PLANS: path });
+    const stream = await openEventStream(url, { query: 'subscription { paymentChanged { status } }' });
+    const pay = async (created: number): Promise<void> => {
+      const intent = { object: 'payment_intent', id: 'pi_3M37pZMJsypFc4wLph00HY7Q' };
+      const event = { id: `evt_budget_${created}`, object: 'event', type: 'payment_intent.succeeded', created };
+      await postStripe(url, { ...event, data: { object: intent }, request: { id: `req_${created}` } });
+    };
+    await pay(1_796_000_000);
+    await expect.poll(() => stream.results().length).toBe(1);
+    stack.reset();
+    await pay(1_796_000_001);
+    await stream.ended;
+    expect(stream.results().at(-1)).toMatchObject({ errors: [{ extensions: { code: 'BUDGET_EXCEEDED' } }] });
+    expect(operationsOf(stack.stripe)).toEqual([]);
   });
 
   test('a subscription ends at its maximum age, and can be continued', async () => {
