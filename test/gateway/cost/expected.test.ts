@@ -6,16 +6,17 @@ import { createCompany } from '../../../sandbox/company.ts';
 import { ROOT } from '../../helpers/processes.ts';
 import { type Stack, startStack } from '../../helpers/stack.ts';
 
-/* The expected calls of the product's own operations are right after a hundred runs: within a fifth of those that were made. */
+/* The expected calls of the product's own queries are right after a hundred runs: within a fifth of those that were made. */
 
 const EXAMPLES = join(ROOT, 'clients/explorer/src/examples');
 const VARIABLES = JSON.parse(readFileSync(join(EXAMPLES, 'variables.json'), 'utf8'));
 const operations = readdirSync(EXAMPLES)
   .filter((name) => name.endsWith('.graphql'))
-  .map((name) => {
+  .flatMap((name) => {
     const query = readFileSync(join(EXAMPLES, name), 'utf8');
-    const title = /query (\w+)/.exec(query)?.[1] ?? '';
-    return { title, query, variables: VARIABLES[title] ?? {} };
+    const title = /query (\w+)/.exec(query)?.[1];
+    // What a subscription costs depends on its events.
+    return title === undefined ? [] : [{ title, query, variables: VARIABLES[title] ?? {} }];
   });
 
 const RUNS = 100;
