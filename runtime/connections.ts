@@ -38,6 +38,8 @@ type Connection = {
   readonly exchanges: Set<Exchange>;
   working: number;
   isRetired: boolean;
+  /** Whether it speaks another protocol than HTTP. */
+  isUpgraded: boolean;
 };
 
 export type Connections = {
@@ -45,8 +47,11 @@ export type Connections = {
   readonly received: (response: HttpResponse, bytes: number) => void;
   /** Marks a response as being sent, in full or as a stream. From here on it waits for the peer. */
   readonly sending: (response: HttpResponse, bytes: number) => void;
-  /** Stops watching a connection that has been upgraded to another protocol. */
-  readonly upgraded: (socket: Socket) => void;
+  /**
+   * Marks a connection as upgraded to another protocol: it has work in progress, and is not drained. The returned function says
+   * whether it still has.
+   */
+  readonly upgraded: (socket: Socket) => (isWorking: boolean) => void;
   /** Marks all open connections: they are to be closed after their next response. */
   readonly retire: () => void;
   readonly isRetired: (response: HttpResponse) => boolean;
@@ -195,7 +200,14 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
   server.on('connection', (socket: Socket) => {
     // Accepted before the server was closed.
     if (isDraining) return void socket.destroy();
-    const connection: Connection = { raw: socket, socket, exchanges: new Set(), working: 0, isRetired: false };
+    const connection: Connection = {
+      raw: socket,
+      socket,
+      exchanges: new Set(),
+      working: 0,
+      isRetired: false,
+      isUpgraded: false,
+    };
     connections.set(socket, connection);
     waiting.add(connection);
     const peer = peerOf(socket);
@@ -262,7 +274,13 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     sending,
     upgraded: (socket) => {
       const connection = connections.get(socket);
-      if (connection) waiting.delete(connection);
+      if (!connection) return () => {};
+      connection.isUpgraded = true;
+      waiting.delete(connection);
+      return (isWorking) => {
+        waiting.delete(connection);
+        if (!isWorking && connections.has(connection.socket)) waiting.add(connection);
+      };
     },
     retire: () => {
       for (const connection of connections.values()) connection.isRetired = true;
@@ -275,6 +293,7 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     drain: () => {
       isDraining = true;
       for (const connection of waiting) {
+        if (connection.isUpgraded) continue;
         const [first] = connection.exchanges;
         if (first?.phase === 'sending') updateWriteTimeout(connection);
         else dismiss(connection, SHUTTING_DOWN);

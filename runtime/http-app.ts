@@ -22,8 +22,8 @@ export type Health = Readonly<Record<string, unknown>> & { readonly status: stri
 
 export type HttpApp = {
   readonly app: FastifyInstance;
-  /** Excepts a connection from the limits of idle ones, as it has been upgraded to another protocol. */
-  readonly upgraded: (socket: Socket) => void;
+  /** Marks a connection as upgraded to another protocol. The returned function says whether it has work in progress. */
+  readonly upgraded: (socket: Socket) => (isWorking: boolean) => void;
   /** Returns `ok`, or `stopping` after `close` was called. */
   readonly status: () => string;
   /** Starts listening and returns the URL. Port 0 selects a free port. */

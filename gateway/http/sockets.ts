@@ -145,8 +145,7 @@ export const serveSockets = (app: FastifyInstance, upgraded: HttpApp['upgraded']
       return;
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      upgraded(request.socket);
-      serve(webSocket, request);
+      serve(webSocket, request, upgraded(request.socket));
     });
   });
 

@@ -63,16 +63,25 @@ type Extra<Connection> = {
   readonly closed: AbortSignal;
   /** The ids of operations without a response. */
   readonly opening: Set<string>;
+  /** Counts an operation as open, and returns a function that ends it. */
+  readonly begin: () => () => void;
   session?: SocketSession;
 };
 
-/** Creates the protocol's server. The returned function serves a WebSocket of a connection. */
+/**
+ * Creates the protocol's server. The returned function serves a WebSocket of a connection. `onWorking` is called when it begins or
+ * ceases to have open operations.
+ */
 export const createSocketServer = <Connection>({
   connect,
   heartbeatMs,
   bounds,
   log,
-}: SocketServerOptions<Connection>): ((socket: WebSocket, connection: Connection) => void) => {
+}: SocketServerOptions<Connection>): ((
+  socket: WebSocket,
+  connection: Connection,
+  onWorking: (isWorking: boolean) => void,
+) => void) => {
   const server = makeServer<Record<string, unknown>, Extra<Connection>>({
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
     onConnect: async ({ extra, connectionParams = {} }) => {
@@ -91,11 +100,14 @@ export const createSocketServer = <Connection>({
         return [new GraphQLError('The id is in use.')];
       }
       extra.opening.add(id);
+      const end = extra.begin();
+      let isOpen = false;
       try {
         const result = await (extra.session as SocketSession).execute(payload, extra.closed);
         if (result.kind === 'refused') return result.errors;
-        const opened = result.kind === 'subscription' ? await openIterator(result.open, extra.closed) : result;
+        const opened = result.kind === 'subscription' ? await openIterator(result.open, extra.closed, end) : result;
         if (Array.isArray(opened)) return opened;
+        isOpen = result.kind === 'subscription';
         return {
           // Neither is used: `execute` and `subscribe` return the result.
           schema: undefined as never,
@@ -104,14 +116,29 @@ export const createSocketServer = <Connection>({
         };
       } finally {
         extra.opening.delete(id);
+        if (!isOpen) end();
       }
     },
     execute: ({ contextValue }) => contextValue as never,
     subscribe: ({ contextValue }) => contextValue as never,
     onNext: (_context, _id, _payload, _args, result) => (result as unknown as { payload: Payload }).payload as never,
   });
-  return (socket, connection) => {
+  return (socket, connection, onWorking) => {
     const closing = new AbortController();
+    let working = 0;
+    // Until it has an operation, its connection may be closed for others.
+    onWorking(false);
+    const begin = () => {
+      working += 1;
+      if (working === 1) onWorking(true);
+      let isOver = false;
+      return () => {
+        if (isOver) return;
+        isOver = true;
+        working -= 1;
+        if (working === 0) onWorking(false);
+      };
+    };
     let isAlive = true;
     const heartbeats = setInterval(() => {
       if (!isAlive) return socket.terminate();
@@ -156,7 +183,7 @@ export const createSocketServer = <Connection>({
           });
         },
       },
-      { connection, socket, closed: closing.signal, opening: new Set() },
+      { connection, socket, closed: closing.signal, opening: new Set(), begin },
     );
     socket.once('close', (code, reason) => {
       clearInterval(heartbeats);
@@ -166,10 +193,14 @@ export const createSocketServer = <Connection>({
   };
 };
 
-/** Opens a subscription, and returns its results, each taken when the last has been sent. Returns errors if it cannot be opened. */
+/**
+ * Opens a subscription, and returns its results, each taken when the last has been sent. Returns errors if it cannot be opened.
+ * `onOver` is called when it has ended.
+ */
 const openIterator = async (
   open: Extract<SocketResult, { kind: 'subscription' }>['open'],
   closed: AbortSignal,
+  onOver: () => void,
 ): Promise<AsyncGenerator<{ readonly payload: Payload }, void> | GraphQLError[]> => {
   let waiter: PromiseWithResolvers<IteratorResult<{ payload: Payload }, void>> | undefined;
   const last: Payload[] = [];
@@ -198,6 +229,7 @@ const openIterator = async (
     end: (reason) => {
       closed.removeEventListener('abort', leave);
       isOver = true;
+      onOver();
       if (reason) last.push(toEndPayload(reason));
       if (waiter) finish();
     },
@@ -206,6 +238,7 @@ const openIterator = async (
   leave = (): void => {
     closed.removeEventListener('abort', leave);
     isOver = true;
+    onOver();
     last.length = 0;
     opened.leave();
     finish();

@@ -1,5 +1,5 @@
 import v8 from 'node:v8';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { openEventStream } from '../helpers/event-stream.ts';
 import { readMetrics } from '../helpers/prometheus.ts';
@@ -23,8 +23,8 @@ afterAll(() => stack?.close());
 const isServed = async (): Promise<boolean> => (await fetch(`${stack.url}/health/live`)).ok;
 
 /** A WebSocket whose session has begun, and the messages that it has received. */
-const openSocket = async (headers: Record<string, string> = {}) => {
-  const socket = new WebSocket(`${stack.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', { headers });
+const openSocket = async (headers: Record<string, string> = {}, url = stack.url) => {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', { headers });
   // biome-ignore lint/suspicious/noExplicitAny: any message
   const messages: any[] = [];
   socket.on('error', () => {});
@@ -158,3 +158,26 @@ test.each(['a\n\nevent: next\ndata: {}\n\nid: b', '', 'x'.repeat(201), 17])(
     expect(stream.results()).toMatchObject([{ errors: [{ extensions: { code: 'EVENTS_EXPIRED' } }] }]);
   },
 );
+
+test('WebSockets without an operation make way for other connections, and those with a subscription do not', async () => {
+  const { url, close } = await startStack({ env: { ...WEBHOOKS, MAX_CONNECTIONS: '3' } });
+  onTestFinished(close);
+  /** Waits until all that was sent before has been received. */
+  const flush = async ({ send, messages }: Awaited<ReturnType<typeof openSocket>>): Promise<void> => {
+    const before = messages.length;
+    send({ type: 'ping' });
+    await expect.poll(() => messages.slice(before).map(({ type }) => type)).toContain('pong');
+  };
+  const busy = await openSocket({}, url);
+  busy.send({ type: 'subscribe', id: '1', payload: { query: QUERY } });
+  await flush(busy);
+  const idle = [await openSocket({}, url), await openSocket({}, url), await openSocket({}, url)];
+  await idle[0]?.closed;
+  expect((await fetch(`${url}/health/live`)).ok).toBe(true);
+  await idle[1]?.closed;
+  await flush(busy);
+  busy.send({ type: 'complete', id: '1' });
+  await flush(busy);
+  for (let count = 0; count < 3; count += 1) await openSocket({}, url);
+  await busy.closed;
+});
