@@ -228,7 +228,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     const answer = await createAsk(new URL('/graphql', page).href)('{ __typename }');
     expect(answer.data).toEqual({ __typename: 'Query' });
     const settings = await fetch(new URL('/desk/config.json', page));
-    expect(await settings.json()).toEqual({ hasPeople: true });
+    expect(await settings.json()).toEqual({ hasPeople: true, live: ['crm', 'inventory', 'payments'] });
     expect((await fetch(new URL('/auth/development/people', page))).status).toBe(200);
   });
 });
