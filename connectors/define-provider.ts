@@ -72,7 +72,7 @@ export type ProviderDefinition<
   readonly reads: (api: Api) => Definitions;
   /** The provider's webhook, and the reads that its events invalidate. */
   readonly webhook?: Webhook<Changes<NoInfer<Definitions>>>;
-  /** How changes are found that the provider does not report. */
+  /** Finds changes that the provider does not report. */
   readonly poll?: Poll<NoInfer<Api>, NoInfer<Definitions>>;
   /** The reads that the domain events of other applications invalidate. Without it, they are not accepted. */
   readonly domainEvents?: AnyDomainEventChanges<Changes<NoInfer<Definitions>>>;

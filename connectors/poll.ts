@@ -3,7 +3,7 @@ import type { ChangeMessage } from '../events/webhook.ts';
 import type { RequestOptions } from './middleware/chain.ts';
 import type { Changes, Read, Reads } from './reads/read.ts';
 
-/** How changes of one read are found and told, by key. */
+/** Finds changes by comparing the values of one read, by key, and reports them. */
 type PollOf<Api, Name, Value, AllChanges, Message extends ChangeMessage> = {
   /** The read whose values are compared. Its keys are its scopes. */
   readonly read: Name;

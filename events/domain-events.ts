@@ -23,8 +23,7 @@ export type DomainEvents<Message extends ChangeMessage> = {
 export type AnyDomainEvents = Readonly<Record<string, DomainEvent>>;
 
 /**
- * What the domain events of other applications change at a provider, by topic. `Changes` names what is invalidated: reads and scopes of
- * the provider's definition.
+ * How a provider's reads follow the domain events of other applications, by topic. `Changes` are the reads and scopes to invalidate.
  */
 export type DomainEventChanges<Changes, Message extends ChangeMessage> = {
   readonly [Topic in Message['topic']]: {

@@ -20,7 +20,7 @@ export type PublishedEffect = Effect & { readonly invalidatedAt?: number };
 /** A subscription cannot be continued from a place: the events after it are not known any more, or the place is of another store. */
 export class EventsExpired extends Error {}
 
-/** What a feed tells, from which place on, and until when. */
+/** Which messages a feed yields, after which place, and until when. */
 export type FeedSelection = {
   readonly provider: string;
   readonly topic: string;

@@ -87,7 +87,7 @@ export const createBroker = (openSession: OpenSession, log: Log): Broker => {
     session = undefined;
     startReceiving = () => {};
     over.abort();
-    // What is being handled is acknowledged, if it can be.
+    // Lets the handler finish, so that its messages are still acknowledged if the connection is alive.
     if (delivering) await within(CLOSE_MS, delivering).catch(() => {});
     await within(CLOSE_MS, opened.close()).catch(() => {});
     return reason;

@@ -18,9 +18,9 @@ export type InboxOptions = {
   readonly store: InboxStore;
   /** The webhooks by provider. */
   readonly webhooks: ReadonlyMap<string, Webhook<unknown>>;
-  /** What the events mean that pollers have found, by provider. */
+  /** How to read the changes that pollers find, by provider. */
   readonly polls?: ReadonlyMap<string, EventMapping<unknown>> | undefined;
-  /** What the domain events of other applications mean, by provider. */
+  /** How to read the domain events of other applications, by provider. */
   readonly reports?: ReadonlyMap<string, EventMapping<unknown>> | undefined;
   readonly limits: InboxLimits;
   readonly telemetry: Telemetry;

@@ -20,7 +20,7 @@ export type OpenEventsOptions = {
   readonly store: InboxStore;
   /** The subgraphs whose providers report changes. */
   readonly modules: readonly Pick<SubgraphModule, 'name' | 'provider'>[];
-  /** What the events mean that pollers have found, by provider. Default: none are polled. */
+  /** How to read the changes that pollers find, by provider. Default: no provider is polled. */
   readonly polls?: InboxOptions['polls'];
   /** Invalidates what the provider of a subgraph has reported as changed. */
   readonly invalidate: (subgraph: string, changes: AnyChanges) => Promise<void>;

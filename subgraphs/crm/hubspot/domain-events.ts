@@ -7,7 +7,7 @@ import { RecordId } from './record-id.ts';
 
 const Keys = z.object({ id: RecordId });
 
-/** What the domain events of other applications change of what is read from HubSpot: a record, its associations, and lists. */
+/** The reads from HubSpot that the domain events of other applications invalidate: a record, its associations, and lists. */
 export const domainEvents: DomainEventChanges<Changes<HubSpotReads>, CrmMessage> = {
   customerChanged: {
     keys: Keys,

@@ -5,7 +5,7 @@ import type { StockChanged } from '../model.ts';
 import { Sku } from '../sku.ts';
 import type { OpenMageReads } from './reads.ts';
 
-/** What the domain events of other applications change of what is read from the shop. */
+/** The reads from the shop that the domain events of other applications invalidate. */
 export const domainEvents: DomainEventChanges<Changes<OpenMageReads>, StockChanged> = {
   stockChanged: { keys: z.object({ sku: Sku }), changes: ({ sku }) => ({ stock: [sku] }) },
 };

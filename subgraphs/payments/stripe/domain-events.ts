@@ -16,7 +16,7 @@ const ofPayment = (id: string): Changes<StripeReads> => ({
 
 const RefundId = z.string().regex(/^(re|pyr)_\w{1,250}$/);
 
-/** What the domain events of other applications change of what is read from Stripe. */
+/** The reads from Stripe that the domain events of other applications invalidate. */
 export const domainEvents: DomainEventChanges<Changes<StripeReads>, PaymentMessage> = {
   paymentChanged: { keys: z.object({ id: inputs.paymentId }), changes: ({ id }) => ofPayment(id) },
   refundCreated: {
