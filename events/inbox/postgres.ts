@@ -94,9 +94,11 @@ export const openPostgresStore = async (url: string, variable = 'EVENTS_URL'): P
     throw new ConfigError(`${variable}: the database cannot be used: ${reasonOf(error)}.`, { cause: error });
   }
 
+  const leases = createPostgresLeases(run);
+
   return {
-    polls: createPostgresPolls(run, insertRows),
-    ...createPostgresLeases(run),
+    ...leases,
+    polls: createPostgresPolls(run, insertRows, leases),
     insert: (events) => run((current) => insert(current, events)),
     apply: (options, decide) => run((current) => apply(current, options, decide)),
     effectsAfter: (sequence, limit) =>

@@ -139,9 +139,11 @@ export const openSqliteStore = (file: string, variable = 'EVENTS_FILE'): EventSt
       ...[provider, id, digest, type, object, version, receivedAt, payload],
     ) > 0;
 
+  const leases = createSqliteLeases({ run, write });
+
   return {
-    polls: createSqlitePolls({ all, run, write, insertEvent }),
-    ...createSqliteLeases({ run, write }),
+    ...leases,
+    polls: createSqlitePolls({ all, run, write, insertEvent, leases }),
     insert: (events) => write(() => events.map(insertEvent)),
     apply: async ({ providers, limit }, decide) => {
       // Without a lock, as usually nothing waits.

@@ -73,6 +73,9 @@ export type PollStore = {
 /** A store of events, with what pollers keep in it. */
 export type EventStore = InboxStore & { readonly polls: PollStore };
 
+/** The name of the lease that says which process polls. */
+export const leaseOf = (poller: string): string => `poller ${poller}`;
+
 /** Returns a watched key after an observation, and whether its value has changed. Undefined if it is not watched. */
 export const observe = (
   known: WatchedKey | undefined,

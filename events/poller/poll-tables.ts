@@ -1,7 +1,7 @@
 /** The tables of pollers in SQLite. */
 export const SQLITE_POLL_TABLES = `
 CREATE TABLE pollers (
-  name TEXT PRIMARY KEY, holder TEXT, leasedUntil INTEGER NOT NULL DEFAULT 0, revision INTEGER NOT NULL DEFAULT 0,
+  name TEXT PRIMARY KEY, revision INTEGER NOT NULL DEFAULT 0,
   allUntil INTEGER NOT NULL DEFAULT 0, page TEXT, listedAt INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE watched (
@@ -13,7 +13,7 @@ CREATE INDEX due_keys ON watched (poller, comparedAt);`;
 /** The tables of pollers in Postgres. */
 export const POSTGRES_POLL_TABLES = `
 CREATE TABLE tributary_pollers (
-  name text PRIMARY KEY, holder text, "leasedUntil" bigint NOT NULL DEFAULT 0, revision bigint NOT NULL DEFAULT 0,
+  name text PRIMARY KEY, revision bigint NOT NULL DEFAULT 0,
   "allUntil" bigint NOT NULL DEFAULT 0, page text, "listedAt" bigint NOT NULL DEFAULT 0
 );
 CREATE TABLE tributary_watched (

@@ -1,7 +1,7 @@
 import type { Client } from '../inbox/postgres-tables.ts';
 import { transact } from '../inbox/postgres-transaction.ts';
-import type { NewEvent } from '../inbox/store.ts';
-import { observe, type PollStore, type WatchedKey } from './poll-store.ts';
+import type { InboxStore, NewEvent } from '../inbox/store.ts';
+import { leaseOf, observe, type PollStore, type WatchedKey } from './poll-store.ts';
 
 type Run = <Result>(work: (current: Client) => Promise<Result>) => Promise<Result>;
 
@@ -9,32 +9,24 @@ type Run = <Result>(work: (current: Client) => Promise<Result>) => Promise<Resul
 export const createPostgresPolls = (
   run: Run,
   insertEvents: (sql: Client, events: readonly NewEvent[]) => Promise<unknown>,
+  leases: Pick<InboxStore, 'lease' | 'release'>,
 ): PollStore => ({
-  lease: (poller, holder, ttlMs) =>
-    run(async (current) => {
-      await add(current, poller);
-      const now = nowOf(current);
-      // A lease that lasts for longer than any was taken before the clock was set back.
-      const { count } = await current`
-        UPDATE tributary_pollers SET holder = ${holder}, "leasedUntil" = ${now} + ${ttlMs}
-        WHERE name = ${poller} AND (
-          holder IS NULL OR holder = ${holder} OR "leasedUntil" NOT BETWEEN ${now} AND ${now} + ${ttlMs}
-        )`;
-      return count > 0;
-    }),
-  release: (poller, holder) =>
-    run(async (current) => {
-      await current`UPDATE tributary_pollers SET holder = NULL WHERE name = ${poller} AND holder = ${holder}`;
-    }),
+  lease: (poller, holder, ttlMs) => leases.lease(leaseOf(poller), holder, ttlMs),
+  release: (poller, holder) => leases.release(leaseOf(poller), holder),
   compare: (poller, observations, { wantedMs, maxWatched, holder, toEvent }) =>
     run((current) =>
       transact(current, async (transaction) => {
         const sql = transaction as unknown as Client;
+        if (holder !== undefined) {
+          // Nobody else takes the lease before the comparison is committed.
+          const [lease] = await sql<{ holder: string | null }[]>`
+            SELECT holder FROM tributary_leases WHERE name = ${leaseOf(poller)} FOR SHARE`;
+          if (lease?.holder !== holder) return 0;
+        }
         await add(sql, poller);
         // Comparisons of one poller take turns.
-        const [state] = await sql<{ holder: string | null; revision: number; now: number }[]>`
-          SELECT holder, revision, ${nowOf(sql)} AS now FROM tributary_pollers WHERE name = ${poller} FOR UPDATE`;
-        if (holder !== undefined && state?.holder !== holder) return 0;
+        const [state] = await sql<{ revision: number; now: number }[]>`
+          SELECT revision, ${nowOf(sql)} AS now FROM tributary_pollers WHERE name = ${poller} FOR UPDATE`;
         const now = state?.now ?? Date.now();
         let revision = state?.revision ?? 0;
         const rows = await sql<(WatchedKey & { key: string })[]>`

@@ -1,39 +1,26 @@
-import type { NewEvent } from '../inbox/store.ts';
-import { observe, type PollStore, type WatchedKey } from './poll-store.ts';
+import type { InboxStore, NewEvent } from '../inbox/store.ts';
+import { leaseOf, observe, type PollStore, type WatchedKey } from './poll-store.ts';
 
 type SqliteAccess = {
   readonly all: <Row>(sql: string, ...values: (string | number | null)[]) => Row[];
   readonly run: (sql: string, ...values: (string | number | null)[]) => number;
   readonly write: <Result>(work: () => Result) => Promise<Result>;
   readonly insertEvent: (event: NewEvent) => boolean;
+  readonly leases: Pick<InboxStore, 'lease' | 'release'>;
 };
 
 /** Creates the store of pollers in the database of an inbox. Its clock is this machine's, on which all of its processes run. */
-export const createSqlitePolls = ({ all, run, write, insertEvent }: SqliteAccess): PollStore => {
+export const createSqlitePolls = ({ all, run, write, insertEvent, leases }: SqliteAccess): PollStore => {
   const add = (poller: string) => run('INSERT INTO pollers (name) VALUES (?) ON CONFLICT DO NOTHING', poller);
 
   return {
-    lease: (poller, holder, ttlMs) =>
-      write(() => {
-        add(poller);
-        const now = Date.now();
-        // A lease that lasts for longer than any was taken before the clock was set back.
-        return (
-          run(
-            `UPDATE pollers SET holder = ?, leasedUntil = ?
-             WHERE name = ? AND (holder IS NULL OR holder = ? OR leasedUntil NOT BETWEEN ? AND ?)`,
-            ...[holder, now + ttlMs, poller, holder, now, now + ttlMs],
-          ) > 0
-        );
-      }),
-    release: async (poller, holder) => {
-      await write(() => run('UPDATE pollers SET holder = NULL WHERE name = ? AND holder = ?', poller, holder));
-    },
+    lease: (poller, holder, ttlMs) => leases.lease(leaseOf(poller), holder, ttlMs),
+    release: (poller, holder) => leases.release(leaseOf(poller), holder),
     compare: (poller, observations, { wantedMs, maxWatched, holder, toEvent }) =>
       write(() => {
         add(poller);
-        const [state] = all<{ holder: string | null }>('SELECT holder FROM pollers WHERE name = ?', poller);
-        if (holder !== undefined && state?.holder !== holder) return 0;
+        const [lease] = all<{ holder: string | null }>('SELECT holder FROM leases WHERE name = ?', leaseOf(poller));
+        if (holder !== undefined && lease?.holder !== holder) return 0;
         const now = Date.now();
         let changed = 0;
         let watched: number | undefined;

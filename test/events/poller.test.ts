@@ -212,7 +212,8 @@ test('given a shop that is slow for a poll, then no other replica polls it, and 
   // The lease is renewed past its length.
   const store = new DatabaseSync(file, { readOnly: true });
   onTestFinished(() => store.close());
-  const leasedUntil = () => Number(store.prepare('SELECT leasedUntil FROM pollers').get()?.['leasedUntil']);
+  const leasedUntil = () =>
+    Number(store.prepare("SELECT leasedUntil FROM leases WHERE name LIKE 'poller %'").get()?.['leasedUntil']);
   const lease = leasedUntil();
   await expect.poll(leasedUntil, { timeout: 20_000 }).toBeGreaterThan(lease + 4_000);
   expect(polls()).toBe(before + 1);
