@@ -259,6 +259,8 @@ export type RemoteSubgraph = {
   readonly timeoutMs: number;
   /** Where it takes subscriptions over WebSocket. Undefined: they are requested as server-sent events, at `url`. */
   readonly socketUrl: string | undefined;
+  /** Time between pings on such a WebSocket, in milliseconds. */
+  readonly heartbeatMs: number;
   /** Response headers that are returned to clients. */
   readonly returnHeaders: readonly string[];
   readonly errors: SubgraphErrorPolicy;
@@ -548,6 +550,7 @@ export const readConfig = (
       url,
       timeoutMs: values.SUBGRAPH_TIMEOUTS_MS.get(name) ?? values.REQUEST_TIMEOUT_MS,
       socketUrl: values.SUBGRAPH_SOCKETS.get(name)?.(url),
+      heartbeatMs: values.SUBSCRIPTION_HEARTBEAT_S * 1000,
       returnHeaders: values.RETURN_HEADERS,
       errors: subgraphErrors,
       sign: createRequestSigner(secrets.current, name),

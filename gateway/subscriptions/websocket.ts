@@ -6,6 +6,7 @@ import type { Log } from '../../runtime/log.ts';
 import { type Payload, toEndPayload, toPayload } from './message.ts';
 import { createOutbox } from './outbox.ts';
 import type { OpenSubscription, Subscriber } from './registry.ts';
+import { watchSocket } from './watch-socket.ts';
 
 /*
  * Operations over WebSocket, by the protocol graphql-transport-ws: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md.
@@ -139,15 +140,7 @@ export const createSocketServer = <Connection>({
         if (working === 0) onWorking(false);
       };
     };
-    let isAlive = true;
-    const heartbeats = setInterval(() => {
-      if (!isAlive) return socket.terminate();
-      isAlive = false;
-      socket.ping();
-    }, heartbeatMs).unref();
-    socket.on('pong', () => {
-      isAlive = true;
-    });
+    const setAlive = watchSocket(socket, { heartbeatMs });
     /** Resolves when what `write` sends has left this process, or the client has. */
     const send = (write: (done: () => void) => void): Promise<void> =>
       new Promise((resolve) => {
@@ -155,7 +148,7 @@ export const createSocketServer = <Connection>({
         if (socket.readyState !== socket.OPEN) return resolve();
         write(() => {
           if (socket.isPaused && socket.bufferedAmount <= MAX_UNREAD_BYTES) {
-            isAlive = true;
+            setAlive();
             socket.resume();
           }
           resolve();
@@ -173,7 +166,6 @@ export const createSocketServer = <Connection>({
         close: (code, reason) => socket.close(code, reason),
         onMessage: (receive) => {
           socket.on('message', (data) => {
-            isAlive = true;
             const text = String(data);
             if (exceededJsonBound(text, bounds)) return socket.close(CloseCode.BadRequest, 'Invalid message received');
             receive(text).catch((error: unknown) => {
@@ -186,7 +178,6 @@ export const createSocketServer = <Connection>({
       { connection, socket, closed: closing.signal, opening: new Set(), begin },
     );
     socket.once('close', (code, reason) => {
-      clearInterval(heartbeats);
       closing.abort();
       void onClosed(code, String(reason));
     });

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
-import { createClient } from 'graphql-ws';
+import { type Client, createClient, type SubscribePayload } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { UpstreamError } from '../../connectors/errors.ts';
 import { EventsExpired } from '../../events/feed.ts';
@@ -17,6 +17,7 @@ import {
   SubscriptionLost,
 } from '../execution/subgraph-request.ts';
 import type { RequestContext } from '../http/context.ts';
+import { watchSocket } from '../subscriptions/watch-socket.ts';
 
 /*
  * Subscriptions to a subgraph in another process: as server-sent events (graphql-sse, distinct connections) or over WebSocket
@@ -25,7 +26,7 @@ import type { RequestContext } from '../http/context.ts';
  */
 
 export type RemoteSubscriptionOptions = {
-  readonly subgraph: Pick<RemoteSubgraph, 'name' | 'url' | 'timeoutMs' | 'socketUrl'>;
+  readonly subgraph: Pick<RemoteSubgraph, 'name' | 'url' | 'timeoutMs' | 'socketUrl' | 'heartbeatMs'>;
   /** Whether it is a process of this product, which can continue after an event. */
   readonly isBundled: boolean;
   /** Returns the headers of a request with this body. */
@@ -38,6 +39,9 @@ export type RemoteSubscriptionOptions = {
 
 /** Maximum size of one event, in characters. */
 const MAX_EVENT_CHARS = 8 * 1024 * 1024;
+
+/** Number of events of a WebSocket that may wait to be executed. Beyond, no more are read. */
+const MAX_WAITING_EVENTS = 100;
 
 /** Delays before a lost stream is opened again, in milliseconds. After the last one, it is given up. */
 const RETRY_DELAYS_MS = [100, 500, 1_000, 2_000, 5_000, 10_000, 10_000];
@@ -53,7 +57,7 @@ export const createRemoteSubscription = (
   writeBody: (request: SubgraphRequest) => string,
 ) => {
   const { subgraph, isBundled, headersFor, readResult, toError } = options;
-  const { name, url, timeoutMs, socketUrl } = subgraph;
+  const { name, url, timeoutMs, socketUrl, heartbeatMs } = subgraph;
 
   const unavailable = (why: string, cause?: unknown): UpstreamError =>
     new UpstreamError('UPSTREAM_UNAVAILABLE', name, why, { subgraph: name, operation: `POST ${name}`, cause } as never);
@@ -81,8 +85,7 @@ export const createRemoteSubscription = (
         redirect: 'error',
       });
       if (!response.headers.get('content-type')?.startsWith('text/event-stream') || !response.body) {
-        const text = (await response.text()).slice(0, MAX_EVENT_CHARS);
-        const read = readJson(text);
+        const read = readJson(await readText(response));
         return read
           ? readResult(read)
           : { data: null, errors: [toError(unavailable(`answered ${response.status}`), context)] };
@@ -96,15 +99,26 @@ export const createRemoteSubscription = (
   };
 
   const openSocket = (body: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Opened => {
-    class SocketWithHeaders extends WebSocket {
+    let socket: WebSocket | undefined;
+    class SubgraphSocket extends WebSocket {
       constructor(address: string, protocols: string) {
         super(address, protocols, { headers, maxPayload: MAX_EVENT_CHARS, handshakeTimeout: timeoutMs });
+        socket = this;
+        this.once('open', () => watchSocket(this, { heartbeatMs, isWaiting: () => this.isPaused }));
       }
     }
-    const client = createClient({ url: socketUrl ?? url, webSocketImpl: SocketWithHeaders, retryAttempts: 0 });
-    const results = client.iterate(JSON.parse(body));
-    signal.addEventListener('abort', () => void results.return?.(), { once: true });
-    return { place: undefined, results: readSocket(results, () => void client.dispose()) };
+    const client = createClient({
+      url: socketUrl ?? url,
+      webSocketImpl: SubgraphSocket,
+      retryAttempts: 0,
+      connectionAckWaitTimeout: timeoutMs,
+    });
+    const results = readSocket(client, JSON.parse(body), {
+      signal,
+      pause: () => socket?.pause(),
+      resume: () => socket?.resume(),
+    });
+    return { place: undefined, results };
   };
 
   /** Reads results, and opens the stream again where it can be continued. Throws SubscriptionLost. */
@@ -195,17 +209,67 @@ async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<Rec
   throw new SubscriptionLost();
 }
 
-async function* readSocket(results: AsyncIterable<unknown>, close: () => void): AsyncGenerator<Received, void> {
-  try {
-    for await (const result of results) if (isData(result)) yield { id: undefined, result };
-  } catch (error) {
-    // The subgraph's errors, with which it ends or refuses the subscription.
-    if (!Array.isArray(error)) throw lost(error);
-    yield { id: undefined, result: { data: null, errors: error } };
-  } finally {
-    close();
+/** Subscribes over WebSocket, and returns the results. Stops reading from the subgraph while many of them wait. */
+const readSocket = (
+  client: Client,
+  operation: SubscribePayload,
+  { signal, pause: stopReading, resume }: { signal: AbortSignal; pause: () => void; resume: () => void },
+): AsyncGenerator<Received, void> => {
+  const waiting: Received[] = [];
+  let end: { readonly error?: unknown } | undefined;
+  let wake = (): void => {};
+  const finish = (reason: { readonly error?: unknown }): void => {
+    end ??= reason;
+    wake();
+  };
+  const unsubscribe = client.subscribe(operation, {
+    next: (result) => {
+      if (!isData(result)) return;
+      waiting.push({ id: undefined, result });
+      if (waiting.length >= MAX_WAITING_EVENTS) stopReading();
+      wake();
+    },
+    error: (error) => finish({ error }),
+    complete: () => finish({}),
+  });
+  signal.addEventListener('abort', unsubscribe, { once: true });
+  if (signal.aborted) unsubscribe();
+  return (async function* () {
+    try {
+      for (;;) {
+        const received = waiting.shift();
+        if (received) {
+          if (waiting.length === 0) resume();
+          yield received;
+          continue;
+        }
+        if (end) break;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      if (!('error' in end)) return;
+      // The subgraph's errors, with which it ends or refuses the subscription.
+      if (!Array.isArray(end.error)) throw lost(end.error);
+      yield { id: undefined, result: { data: null, errors: end.error } };
+    } finally {
+      signal.removeEventListener('abort', unsubscribe);
+      unsubscribe();
+      void client.dispose();
+    }
+  })();
+};
+
+/** Reads a body up to the maximum size of an event. */
+const readText = async ({ body }: Response): Promise<string> => {
+  let text = '';
+  if (!body) return text;
+  for await (const part of body.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)) {
+    text += part;
+    if (text.length > MAX_EVENT_CHARS) break;
   }
-}
+  return text;
+};
 
 const lost = (error: unknown): Error =>
   error instanceof EventsExpired || error instanceof SubscriptionLost

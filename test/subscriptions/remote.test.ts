@@ -93,7 +93,8 @@ beforeAll(async () => {
     response.end('{"data":null}');
   });
   sockets = new WebSocketServer({ server: reviews });
-  useServer({ schema }, sockets);
+  // Without pings of its own, with which it would end silent connections itself.
+  useServer({ schema }, sockets, 0);
   await new Promise<void>((resolve) => reviews.listen(0, '127.0.0.1', resolve));
   books = await startSubgraph({
     schema: BOOKS,
@@ -221,6 +222,28 @@ describe.each([
     await stream.ended;
     expect(stream.results().at(-1)).toMatchObject({ errors: [{ extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } }] });
   });
+});
+
+test('over WebSocket, a subgraph that does not answer a ping counts as lost', async () => {
+  const { url } = await start({ SUBGRAPH_SOCKETS: 'reviews', SUBSCRIPTION_HEARTBEAT_S: '1' });
+  const stream = await openEventStream(url, { query: QUERY });
+  await until(() => topic.subscribers() === 1);
+  for (const socket of sockets.clients) socket.pause();
+  await expect
+    .poll(() => stream.results().at(-1))
+    .toMatchObject({ errors: [{ extensions: { code: 'SUBSCRIPTION_LOST' } }] });
+  for (const socket of sockets.clients) socket.terminate();
+  await until(() => topic.subscribers() === 0);
+});
+
+test('over WebSocket, more events than may wait arrive, or the client is told how many it has missed', async () => {
+  const { url } = await start({ SUBGRAPH_SOCKETS: 'reviews' });
+  const stream = await openEventStream(url, { query: QUERY });
+  await until(() => topic.subscribers() === 1);
+  for (let id = 1; id <= 1_000; id += 1) topic.publish(review(String(id)));
+  await expect.poll(() => stream.results().at(-1)).toMatchObject(result('1000'));
+  const missed = stream.results().reduce((total, one) => total + (one.extensions?.tributary?.missed ?? 0), 0);
+  expect(stream.results().length + missed).toBe(1_000);
 });
 
 test('clients whose headers the subgraph sees do not share a subscription', async () => {
