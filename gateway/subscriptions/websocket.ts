@@ -169,6 +169,10 @@ export const createSocketServer = <Connection>({
             const text = String(data);
             if (exceededJsonBound(text, bounds)) return socket.close(CloseCode.BadRequest, 'Invalid message received');
             receive(text).catch((error: unknown) => {
+              // The client's fault: the type is one that only servers send. The package throws where its protocol has a close code.
+              if (error instanceof Error && error.message.startsWith('Unexpected message of type')) {
+                return socket.close(CloseCode.BadRequest, 'Unexpected message received');
+              }
               log.error({ err: error }, 'An operation over WebSocket has failed.');
               socket.close(CloseCode.InternalServerError, 'Something went wrong on our side.');
             });

@@ -326,6 +326,7 @@ describe('WebSocket', () => {
         socket.once('close', resolve);
       });
     expect(await closeCode('x')).toBe(4400);
+    expect(await closeCode('{"type":"next","id":"1","payload":{}}')).toBe(4400);
     expect(await closeCode(`{"type":"connection_init","payload":${'['.repeat(5_000)}${']'.repeat(5_000)}}`)).toBe(4400);
     expect(await closeCode(`{"type":"connection_init","payload":{"a":"${'x'.repeat(1_100_000)}"}}`)).toBe(1009);
   });
