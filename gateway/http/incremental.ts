@@ -3,8 +3,9 @@ import { fastifyApolloHandler } from '@as-integrations/fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { GraphQLFormattedError } from 'graphql';
 import { acceptsMultipart } from '../../runtime/accepts-multipart.ts';
-import { onResponseClose } from '../../runtime/on-response-close.ts';
+import { MULTIPART_BEGIN, MULTIPART_END, toPart } from '../../runtime/multipart.ts';
 import { responseTypeFor } from '../../runtime/response-type.ts';
+import { beginStream, createStreamWriter } from '../../runtime/stream-writer.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { DeliveredPart, Delivery, PendingPart } from '../execution/delivery.ts';
 import type { GraphPipeline } from './apollo.ts';
@@ -79,9 +80,6 @@ export const incrementalTypeFor = (accept: string | undefined): IncrementalType 
   if (acceptsMultipart(accept, /;\s*incrementalSpec="?v0\.2"?/i)) return 'incrementalSpec';
   return acceptsMultipart(accept, /;\s*deferSpec="?20220824"?/i) ? 'deferSpec' : undefined;
 };
-
-const PART = '\r\ncontent-type: application/json; charset=utf-8\r\n\r\n';
-const BOUNDARY = '\r\n--graphql';
 
 export type IncrementalHandlerOptions = {
   readonly apollo: ApolloServer<RequestContext>;
@@ -160,35 +158,16 @@ export const createIncrementalHandler = ({
   };
 };
 
-/** Begins a multipart response. Its connection is closed if the client reads nothing of what was sent for `writeTimeoutMs`. */
+/** Begins a multipart response. */
 const openParts = (reply: FastifyReply, contentType: string, writeTimeoutMs: number) => {
-  reply.hijack();
-  const { raw } = reply;
-  for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
-  raw.writeHead(200, {
-    'content-type': contentType,
-    'cache-control': 'no-store, no-transform',
-    // Proxies such as nginx would hold parts back.
-    'x-accel-buffering': 'no',
-    'x-content-type-options': 'nosniff',
-  });
-  let timer: NodeJS.Timeout | undefined;
-  const stopTimer = (): void => {
-    clearTimeout(timer);
-    timer = undefined;
-  };
-  const send = (text: string): void => {
-    if (!raw.write(text)) timer ??= setTimeout(() => raw.destroy(), writeTimeoutMs).unref();
-  };
-  raw.on('drain', stopTimer);
-  onResponseClose(raw, stopTimer);
-  send(BOUNDARY.trimStart());
+  const raw = beginStream(reply, { 'content-type': contentType, 'cache-control': 'no-store, no-transform' });
+  const write = createStreamWriter(raw, { writeTimeoutMs });
+  write(MULTIPART_BEGIN);
   return {
-    write: (message: object): void => send(`${PART}${JSON.stringify(message)}${BOUNDARY}`),
+    write: (message: object): void => void write(toPart(JSON.stringify(message))),
     /** Ends the response, and returns the number of bytes that the client has not received yet. */
     end: (): number => {
-      stopTimer();
-      raw.end('--\r\n');
+      raw.end(MULTIPART_END);
       return raw.writableLength;
     },
   };

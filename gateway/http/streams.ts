@@ -2,11 +2,11 @@ import type { ApolloServer } from '@apollo/server';
 import { HeaderMap } from '@apollo/server';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { GraphQLFormattedError } from 'graphql';
-import { STREAM_HEADERS } from '../../runtime/event-stream.ts';
 import { markStreaming } from '../../runtime/http-app.ts';
 import { OVERLOADED } from '../../runtime/http-errors.ts';
 import { onResponseClose } from '../../runtime/on-response-close.ts';
 import { JSON_TYPE, responseTypeFor } from '../../runtime/response-type.ts';
+import { beginStream } from '../../runtime/stream-writer.ts';
 import { PLACE_HEADER } from '../../subgraphs/kit/protocol/options.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { ExecutionResponse } from '../execution/program.ts';
@@ -57,13 +57,9 @@ export const createStreamHandler = ({
     { clientReport }: RequestContext,
     place?: string | undefined,
   ) => {
-    reply.hijack();
-    const { raw } = reply;
-    markStreaming(raw);
-    for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
-    raw.writeHead(200, {
+    markStreaming(reply.raw);
+    const raw = beginStream(reply, {
       'content-type': STREAM_FORMATS[type].contentType,
-      ...STREAM_HEADERS,
       ...(place !== undefined && { [PLACE_HEADER]: place }),
     });
     return openStream(raw, type, { ...streamOptions, hasCause: clientReport !== undefined });

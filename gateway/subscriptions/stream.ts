@@ -2,6 +2,9 @@ import type { FastifyReply } from 'fastify';
 import Negotiator from 'negotiator';
 import { acceptsMultipart } from '../../runtime/accepts-multipart.ts';
 import { EVENT_STREAM_TYPE, HEARTBEAT, toStreamEvent } from '../../runtime/event-stream.ts';
+import { MULTIPART_BEGIN, MULTIPART_END, toPart } from '../../runtime/multipart.ts';
+import { onResponseClose } from '../../runtime/on-response-close.ts';
+import { createStreamWriter } from '../../runtime/stream-writer.ts';
 import {
   type EndReason,
   type PayloadOptions,
@@ -34,11 +37,6 @@ type StreamFormat = {
   readonly end: (reason: EndReason) => string;
 };
 
-const PART = '\r\ncontent-type: application/json; charset=utf-8\r\n\r\n';
-const BOUNDARY = '\r\n--graphql';
-
-const toPart = (json: string): string => `${PART}${json}${BOUNDARY}`;
-
 export const STREAM_FORMATS = {
   sse: {
     contentType: EVENT_STREAM_TYPE,
@@ -52,12 +50,12 @@ export const STREAM_FORMATS = {
   },
   multipart: {
     contentType: 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0',
-    begin: () => BOUNDARY.trimStart(),
+    begin: () => MULTIPART_BEGIN,
     message: (message, options) => toPart(`{"payload":${writeMessage(message, options)}}`),
     result: (json) => toPart(`{"payload":${json}}`),
     heartbeat: toPart('{}'),
     end: (reason) =>
-      `${reason ? toPart(`{"payload":null,${JSON.stringify(toEndPayload(reason)).slice(1)}`) : ''}--\r\n`,
+      `${reason ? toPart(`{"payload":null,${JSON.stringify(toEndPayload(reason)).slice(1)}`) : ''}${MULTIPART_END}`,
   },
 } as const satisfies Record<string, StreamFormat>;
 
@@ -93,25 +91,12 @@ export const openStream = (
   { heartbeatMs, writeTimeoutMs, sending, hasCause }: StreamOptions,
 ): Subscriber & { readonly begin: (place: string | undefined) => void } => {
   const format: StreamFormat = STREAM_FORMATS[type];
-  let writeTimer: NodeJS.Timeout | undefined;
   const heartbeats = setInterval(() => {
     if (!response.writableNeedDrain) response.write(format.heartbeat);
   }, heartbeatMs).unref();
-  const write = (text: string): boolean => {
-    const isReady = response.write(text);
-    if (!isReady) writeTimer ??= setTimeout(() => response.destroy(), writeTimeoutMs).unref();
-    return isReady;
-  };
+  onResponseClose(response, () => clearInterval(heartbeats));
+  const write = createStreamWriter(response, { writeTimeoutMs, onDrain: () => outbox.drained() });
   const outbox = createOutbox((message, missed) => write(format.message(message, { missed, hasCause })));
-  response.on('drain', () => {
-    clearTimeout(writeTimer);
-    writeTimer = undefined;
-    outbox.drained();
-  });
-  response.once('close', () => {
-    clearInterval(heartbeats);
-    clearTimeout(writeTimer);
-  });
   return {
     begin: (place) => void write(format.begin(place)),
     send: outbox.push,
