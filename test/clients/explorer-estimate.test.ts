@@ -16,7 +16,7 @@ const stockOf = (...skus: string[]): string =>
   `{ products(skus: [${skus.map((sku) => `"${sku}"`).join(', ')}]) { sku stock { quantity } } }`;
 const SET_STOCK = 'mutation { setStock(input: { sku: "OABR-S", quantity: 3 }) { product { sku } } }';
 
-describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
+describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', { tags: ['long'] }, () => {
   let stack: Stack;
   let browser: StartedBrowser;
   let opened: OpenPage;
@@ -122,7 +122,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
     await expectLine(page, /^inventory 1: 1 call expected, at most \d+\.$/);
   });
 
-  test('while one types, a single request is sent, which the next change cancels', { tags: ['long'] }, async () => {
+  test('while one types, a single request is sent, which the next change cancels', async () => {
     let hold = false;
     const page = await open(stack.url, {
       before: (blank) => blank.route('**/graphql', (route) => (hold ? undefined : route.continue())),
@@ -153,7 +153,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
     expect(calls()).toBe(0);
   });
 
-  test('given a proxy that removes the header, then nothing is executed', { tags: ['long'] }, async () => {
+  test('given a proxy that removes the header, then nothing is executed', async () => {
     const page = await open(stack.url, {
       before: (blank) =>
         blank.route('**/graphql', (route) => {
@@ -173,7 +173,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
     for (const request of sent) expect(JSON.parse(request.postData() ?? '').query).toBe('{ __typename }');
   });
 
-  test('without an estimate, the line says why, and nothing is sent', { tags: ['long'] }, async () => {
+  test('without an estimate, the line says why, and nothing is sent', async () => {
     const page = await open(stack.url);
     await expectLine(page, 'calls expected');
     const before = sent.length;
@@ -194,7 +194,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
     expect(sent.length).toBe(before);
   });
 
-  test('variables count, and comments in them are allowed', { tags: ['long'] }, async () => {
+  test('variables count, and comments in them are allowed', async () => {
     const page = await open(stack.url);
     await expectLine(page, 'calls expected');
     await replace(
@@ -211,7 +211,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
     expect(atMost(await lineOf(page).innerText())).toBeGreaterThan(atMost(few));
   });
 
-  test('the estimate is of the person as whom operations are run', { tags: ['long'] }, async () => {
+  test('the estimate is of the person as whom operations are run', async () => {
     const page = await open(stack.url);
     await expectLine(page, 'crm 7');
     await page.getByLabel('Act as').selectOption('warehouse');
@@ -220,16 +220,14 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
     expect(JSON.parse(Buffer.from(claims, 'base64url').toString()).sub).toBe('warehouse');
   });
 
-  test('given a limit that the operation exceeds, then the line says so', { tags: ['long'] }, async () => {
+  test('given a limit that the operation exceeds, then the line says so', async () => {
     const gateway = await stack.startAnother({ MAX_ESTIMATED_OBJECTS: '10' });
     onTestFinished(() => gateway.close());
     const page = await open(gateway.url);
     await expectLine(page, /^No estimate: .*10/);
   });
 
-  test('given a gateway that does not allow estimates, then the line says so, and none is requested', {
-    tags: ['long'],
-  }, async () => {
+  test('given a gateway that does not allow estimates, then the line says so, and none is requested', async () => {
     const gateway = await stack.startAnother({ CALL_REPORT: 'off' });
     onTestFinished(() => gateway.close());
     const page = await open(gateway.url);
@@ -237,9 +235,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
     expect(sent).toEqual([]);
   });
 
-  test('given a gateway that does not show its schema, then it validates the operation itself', {
-    tags: ['long'],
-  }, async () => {
+  test('given a gateway that does not show its schema, then it validates the operation itself', async () => {
     const gateway = await stack.startAnother({ INTROSPECTION: 'off' });
     onTestFinished(() => gateway.close());
     const page = await open(gateway.url);
@@ -251,7 +247,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
     opened.complaints.splice(0);
   });
 
-  test('a screen reader hears the estimate once it does not change any more', { tags: ['long'] }, async () => {
+  test('a screen reader hears the estimate once it does not change any more', async () => {
     // Timers of announcements fire when the test says so.
     const holdAnnouncements = () => {
       const [set, clear] = [window.setTimeout, window.clearTimeout];
@@ -293,7 +289,6 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', () => {
 
   test.each(['light', 'dark'] as const)(
     'on a phone in %s colors, line and table fit, and are accessible',
-    { tags: ['long'] },
     async (colorScheme) => {
       const page = await open(stack.url, { ...PHONE, colorScheme });
       await expectLine(page, 'crm 7');

@@ -15,7 +15,7 @@ let gateway: StartedGateway;
 let browser: StartedBrowser;
 let opened: OpenPage;
 
-describe.skipIf(!hasTool('chromium'))('a subscription in the explorer', () => {
+describe.skipIf(!hasTool('chromium'))('a subscription in the explorer', { tags: ['long'] }, () => {
   beforeAll(async () => {
     gateway = await startGateway({ PORT: '0', LOG_LEVEL: 'silent' });
     browser = await startBrowser();

@@ -104,7 +104,7 @@ test('a page’s assets are cacheable, the page itself is not, and it cannot be 
   );
 });
 
-describe.skipIf(!hasTool('chromium'))('the explorer', () => {
+describe.skipIf(!hasTool('chromium'))('the explorer', { tags: ['long'] }, () => {
   let browser: StartedBrowser;
   let opened: OpenPage;
   let hosts: Set<string>;
@@ -172,9 +172,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect([...hosts]).toEqual([new URL(stack.url).host]);
   });
 
-  test('given a sample person, then operations are run as that person, until another is chosen', {
-    tags: ['long'],
-  }, async () => {
+  test('given a sample person, then operations are run as that person, until another is chosen', async () => {
     const page = await open(stack.url);
     const response = page.locator('.graphiql-response');
     const answerOf = async (): Promise<{ status: number; subject: string | undefined; codes: unknown[] }> => {
@@ -202,7 +200,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect((await answerOf()).subject).toBeUndefined();
   });
 
-  test('has the schema’s documentation, and a tab for each example', { tags: ['long'] }, async () => {
+  test('has the schema’s documentation, and a tab for each example', async () => {
     const page = await open(stack.url);
     for (const name of ['Customer', 'Customers', 'Products', 'Payment']) {
       expect(await page.getByRole('button', { name, exact: true }).count()).toBe(1);
@@ -228,9 +226,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.locator('tr.call.failed').count()).toBeGreaterThan(0);
   });
 
-  test('the cost panel is below the editor, leaves it its width, and stays hidden once hidden', {
-    tags: ['long'],
-  }, async () => {
+  test('the cost panel is below the editor, leaves it its width, and stays hidden once hidden', async () => {
     const page = await open(stack.url);
     const boxOf = async (selector: string) => {
       const box = await page.locator(selector).first().boundingBox();
@@ -257,9 +253,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.getByRole('button', { name: 'Show details' }).getAttribute('aria-expanded')).toBe('false');
   });
 
-  test('a long operation name is truncated before its last parts, and has the full name as its title', {
-    tags: ['long'],
-  }, async () => {
+  test('a long operation name is truncated before its last parts, and has the full name as its title', async () => {
     const page = await open(stack.url);
     await run(page);
     await costOf(page);
@@ -288,7 +282,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     );
   });
 
-  test('a wait for the rate limit is shown in the row of its call', { tags: ['long'] }, async () => {
+  test('a wait for the rate limit is shown in the row of its call', async () => {
     const gateway = await stack.startAnother({ STRIPE_QUOTA: 'account=1/1,endpoint=1/1,search=1/1' });
     onTestFinished(() => gateway.close());
     const page = await open(gateway.url);
@@ -300,7 +294,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.locator('tr.wait').count()).toBe(0);
   });
 
-  test('warns about a provider that is down, but not about a refresh', { tags: ['long'] }, async () => {
+  test('warns about a provider that is down, but not about a refresh', async () => {
     const types = (freshMs: string) => ['accounts', 'paymentLists', 'payments'].map((type) => `${type}=${freshMs}`);
     const env = (ages: string) => ({ CACHE_MAX_MIB: '16', STRIPE_CACHE: types(ages).join(',') });
     const [refreshing, failing] = await Promise.all([
@@ -329,7 +323,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     await stale(failed.page).waitFor();
   });
 
-  test('operations without a call are combined in one row', { tags: ['long'] }, async () => {
+  test('operations without a call are combined in one row', async () => {
     const gateway = await stack.startAnother({ CACHE_MAX_MIB: '16' });
     onTestFinished(() => gateway.close());
     const page = await open(gateway.url);
@@ -344,7 +338,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect((await rows.getByRole('rowheader').getAttribute('title'))?.split('\n')).toHaveLength(first);
   });
 
-  test('keeps a history of operations across reloads', { tags: ['long'] }, async () => {
+  test('keeps a history of operations across reloads', async () => {
     const page = await open(stack.url);
     await run(page);
     await costOf(page);
@@ -357,7 +351,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     await expect.poll(() => page.locator('.graphiql-query-editor').innerText()).toContain('firstName');
   });
 
-  test('on a phone, the operation, its response and its cost are stacked', { tags: ['long'] }, async () => {
+  test('on a phone, the operation, its response and its cost are stacked', async () => {
     const page = await open(stack.url, { viewport: { width: 390, height: 760 }, hasTouch: true, isMobile: true });
     await run(page);
     await costOf(page);
@@ -396,9 +390,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     expect(await page.locator('.graphiql-response').isVisible()).toBe(true);
   });
 
-  test('given a gateway that does not report costs, then the panel says how to switch it on', {
-    tags: ['long'],
-  }, async () => {
+  test('given a gateway that does not report costs, then the panel says how to switch it on', async () => {
     const env = { NODE_ENV: 'production', AUTH: 'none', EXPLORER: 'on', INTROSPECTION: 'on' };
     const gateway = await stack.startAnother(env);
     // Closed after the page, which is still loading parts of its editor.
@@ -412,9 +404,7 @@ describe.skipIf(!hasTool('chromium'))('the explorer', () => {
     await panel.getByText('Set CALL_REPORT=on').waitFor();
   });
 
-  test('given an external supergraph, then it is served without the examples of the bundled graph', {
-    tags: ['long'],
-  }, async () => {
+  test('given an external supergraph, then it is served without the examples of the bundled graph', async () => {
     const federation = await startFederation({ words: { schema: 'type Query { word: String }', fields: {} } });
     onTestFinished(() => federation.close());
     const page = await open(federation.url);

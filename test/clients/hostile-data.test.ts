@@ -36,7 +36,7 @@ const expectNoCode = async (page: Page): Promise<void> => {
   for (const protocol of protocols) expect(['http:', 'mailto:', 'tel:']).toContain(protocol);
 };
 
-describe.skipIf(!hasTool('chromium'))('given providers whose texts are code', () => {
+describe.skipIf(!hasTool('chromium'))('given providers whose texts are code', { tags: ['long'] }, () => {
   // Each page must be without complaints, such as of a policy that was violated.
   const { stack, open, expectComplaints } = withDesk();
 
@@ -64,7 +64,7 @@ describe.skipIf(!hasTool('chromium'))('given providers whose texts are code', ()
     await expectNoCode(page);
   });
 
-  test.each([MARKUP, ADDRESS])('the desk shows an e-mail address %s', { tags: ['long'] }, async (email) => {
+  test.each([MARKUP, ADDRESS])('the desk shows an e-mail address %s', async (email) => {
     stack().hubspot.fail({ rewrite: replaceIn({ email }) });
     const page = await open(adasPage);
     await expect.poll(() => page.locator('dl .email').innerText()).toBe(email.toLowerCase());

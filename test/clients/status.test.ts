@@ -54,7 +54,7 @@ test.each([
   for (const path of ['/status', '/status.json']) expect((await fetch(`${gateway.url}${path}`)).status).toBe(status);
 });
 
-describe.skipIf(!hasTool('chromium'))('in a browser', () => {
+describe.skipIf(!hasTool('chromium'))('in a browser', { tags: ['long'] }, () => {
   let browser: StartedBrowser;
   let opened: OpenPage | undefined;
   beforeAll(async () => {
@@ -119,9 +119,7 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     await page.getByText(/^\d+(\.\d)? % busy, \d/).waitFor();
   });
 
-  test('given a provider that is down, then it is named as such, and as failing once it responds again', {
-    tags: ['long'],
-  }, async () => {
+  test('given a provider that is down, then it is named as such, and as failing once it responds again', async () => {
     const gateway = await start();
     const { page, provider, announced } = await open(gateway);
     stack.hubspot.fail({ status: 500 });
@@ -136,7 +134,7 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     await expect.poll(() => announced.innerText()).toBe('crm: failing.');
   });
 
-  test('given a quota that is used up, then it says so, with the quota in use', { tags: ['long'] }, async () => {
+  test('given a quota that is used up, then it says so, with the quota in use', async () => {
     const gateway = await start({ HUBSPOT_QUOTA: 'account=2/600,search=2/600' });
     const { provider } = await open(gateway);
     await askUntil(gateway.ask, CUSTOMERS, () => provider('crm').getByText('Quota exhausted').isVisible());
@@ -146,7 +144,7 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
       .waitFor();
   });
 
-  test('given requests that wait for their permits, then it says so, with how long', { tags: ['long'] }, async () => {
+  test('given requests that wait for their permits, then it says so, with how long', async () => {
     const gateway = await start({ HUBSPOT_QUOTA: 'account=1/2' });
     const { provider } = await open(gateway);
     await askUntil(gateway.ask, CUSTOMERS, () => provider('crm').getByText('Waiting', { exact: true }).isVisible());
@@ -158,9 +156,7 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
       .waitFor();
   });
 
-  test('given a greedy client, then it is first in the table of clients, with its calls', {
-    tags: ['long'],
-  }, async () => {
+  test('given a greedy client, then it is first in the table of clients, with its calls', async () => {
     const gateway = await start(TOKEN_ENV);
     const ask = (subject: string) => gateway.ask(CUSTOMERS, {}, { headers: headersOf({ subject, scopes: SCOPES }) });
     await ask('modest');
@@ -221,33 +217,27 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
   });
 
-  test.each(['light', 'dark'] as const)(
-    'is accessible and fits a phone, in %s colors',
-    { tags: ['long'] },
-    async (colorScheme) => {
-      const gateway = await start({ HUBSPOT_QUOTA: 'account=1/600,search=1/600' });
-      for (const query of [PRODUCT, CUSTOMERS, CUSTOMERS, '{ nothing }']) await gateway.ask(query);
-      stack.openmage.fail({ status: 500 });
-      const { page, provider } = await open(gateway, { ...PHONE, colorScheme });
-      await askUntil(gateway.ask, PRODUCT, () =>
-        provider('inventory')
-          .getByText(/^Failing$|^Down$/)
-          .isVisible(),
-      );
-      await page.getByRole('table', { name: 'Operations with errors' }).waitFor();
-      expect(await findViolations(page)).toEqual([]);
-      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
-      // Everything that can be operated can be reached by keyboard.
-      await page.keyboard.press('Tab');
-      expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Pause updates');
-      await page.keyboard.press('Enter');
-      expect(await page.getByRole('button', { name: 'Resume updates' }).isVisible()).toBe(true);
-    },
-  );
+  test.each(['light', 'dark'] as const)('is accessible and fits a phone, in %s colors', async (colorScheme) => {
+    const gateway = await start({ HUBSPOT_QUOTA: 'account=1/600,search=1/600' });
+    for (const query of [PRODUCT, CUSTOMERS, CUSTOMERS, '{ nothing }']) await gateway.ask(query);
+    stack.openmage.fail({ status: 500 });
+    const { page, provider } = await open(gateway, { ...PHONE, colorScheme });
+    await askUntil(gateway.ask, PRODUCT, () =>
+      provider('inventory')
+        .getByText(/^Failing$|^Down$/)
+        .isVisible(),
+    );
+    await page.getByRole('table', { name: 'Operations with errors' }).waitFor();
+    expect(await findViolations(page)).toEqual([]);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+    // Everything that can be operated can be reached by keyboard.
+    await page.keyboard.press('Tab');
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Pause updates');
+    await page.keyboard.press('Enter');
+    expect(await page.getByRole('button', { name: 'Resume updates' }).isVisible()).toBe(true);
+  });
 
-  test('while paused it does not change, and an update keeps the focus and the elements', {
-    tags: ['long'],
-  }, async () => {
+  test('while paused it does not change, and an update keeps the focus and the elements', async () => {
     const gateway = await start();
     const { page, provider } = await open(gateway);
     const article = await provider('crm').elementHandle();
@@ -270,9 +260,7 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     expect(await article?.evaluate(({ isConnected }) => isConnected)).toBe(true);
   });
 
-  test('when the gateway stops, it says so and keeps what it shows, until the gateway is back', {
-    tags: ['long'],
-  }, async () => {
+  test('when the gateway stops, it says so and keeps what it shows, until the gateway is back', async () => {
     const env = { PORT: String(await freePort()) };
     const gateway = await stack.startAnother(env);
     await gateway.ask(CUSTOMERS);
@@ -292,7 +280,7 @@ describe.skipIf(!hasTool('chromium'))('in a browser', () => {
     complaints.length = 0;
   });
 
-  test('the explorer links to it', { tags: ['long'] }, async () => {
+  test('the explorer links to it', async () => {
     opened = await browser.open(`${stack.url}/graphiql`);
     const { page } = opened;
     await page.getByRole('link', { name: 'Status' }).click();

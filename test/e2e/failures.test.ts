@@ -260,7 +260,7 @@ test('given a shop that is down at startup, when it is back, then it is called a
   await alone.close();
 });
 
-test('given 40 responses of 60 MB from each provider, then memory stays flat', async () => {
+test('given 40 responses of 60 MB from each provider, then memory stays flat', { tags: ['long'] }, async () => {
   for (const { provider } of CONTRACTS) stack.sandbox(provider).fail({ bytes: 60_000_000 });
   await stack.ask(FROM_EACH);
   const before = process.memoryUsage().rss;

@@ -159,7 +159,9 @@ describe('a changed secret of tokens', () => {
   });
 });
 
-test('a changed secret of signatures is used without a restart, by the gateway and by its subgraphs', async () => {
+test('a changed secret of signatures is used without a restart, by the gateway and by its subgraphs', {
+  tags: ['long'],
+}, async () => {
   const [OLD, NEW] = ['the-old-secret', 'the-new-secret'].map((text) => text.padEnd(32, '.')) as [string, string];
   const fileOfSubgraph = join(folder, 'subgraph');
   for (const one of [file, fileOfSubgraph]) writeFileSync(one, OLD);

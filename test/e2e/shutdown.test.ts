@@ -34,35 +34,39 @@ const ASK = '{ product(sku: "OABR-S") { sku } }';
 test.each([
   ['gateway', ['node', 'gateway/main.ts'], {}],
   ['subgraph', ['node', 'subgraphs/main.ts'], { SUBGRAPHS: 'inventory' }],
-] as const)('a %s with a delay is not ready after SIGTERM, but still serves', async (kind, command, env) => {
-  const shop = await startOpenMageSandbox();
-  onTestFinished(shop.close);
-  const stopping = await start(command, {
-    ...sandboxEnvironment('openmage', shop),
-    ...env,
-    SHUTDOWN_DELAY_MS: '600000',
-    ADMIN_PORT: '0',
-  });
-  const adminUrl = /in detail: +(\S+)/.exec(stopping.output())?.[1];
-  expect(await stopping.health()).toEqual([200, 'ok']);
-  stopping.process.kill('SIGTERM');
-  await expect.poll(() => stopping.health()).toEqual([503, 'stopping']);
-  expect(await stopping.health('/health/live')).toEqual([200, 'ok']);
-  expect(Boolean(adminUrl)).toBe(kind === 'gateway');
-  if (adminUrl) {
-    const response = await fetch(adminUrl);
-    expect([response.status, await response.json()]).toMatchObject([503, { status: 'stopping' }]);
-  }
-  const path = kind === 'gateway' ? '/graphql' : '/inventory';
-  const response = await fetch(`${stopping.origin}${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ query: ASK }),
-  });
-  expect(await response.json()).toEqual({ data: { product: { sku: 'OABR-S' } } });
-  // The client's next request goes over a new connection, to another replica.
-  expect(response.headers.get('connection')).toBe('close');
-});
+] as const)(
+  'a %s with a delay is not ready after SIGTERM, but still serves',
+  { tags: ['long'] },
+  async (kind, command, env) => {
+    const shop = await startOpenMageSandbox();
+    onTestFinished(shop.close);
+    const stopping = await start(command, {
+      ...sandboxEnvironment('openmage', shop),
+      ...env,
+      SHUTDOWN_DELAY_MS: '600000',
+      ADMIN_PORT: '0',
+    });
+    const adminUrl = /in detail: +(\S+)/.exec(stopping.output())?.[1];
+    expect(await stopping.health()).toEqual([200, 'ok']);
+    stopping.process.kill('SIGTERM');
+    await expect.poll(() => stopping.health()).toEqual([503, 'stopping']);
+    expect(await stopping.health('/health/live')).toEqual([200, 'ok']);
+    expect(Boolean(adminUrl)).toBe(kind === 'gateway');
+    if (adminUrl) {
+      const response = await fetch(adminUrl);
+      expect([response.status, await response.json()]).toMatchObject([503, { status: 'stopping' }]);
+    }
+    const path = kind === 'gateway' ? '/graphql' : '/inventory';
+    const response = await fetch(`${stopping.origin}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query: ASK }),
+    });
+    expect(await response.json()).toEqual({ data: { product: { sku: 'OABR-S' } } });
+    // The client's next request goes over a new connection, to another replica.
+    expect(response.headers.get('connection')).toBe('close');
+  },
+);
 
 test('when the delay is over, the port closes and the process ends with 0', { tags: ['long'] }, async () => {
   const stopping = await start(['node', 'gateway/main.ts'], { SHUTDOWN_DELAY_MS: '1' });

@@ -117,7 +117,7 @@ test.skipIf(!hasTool('git'))(
   },
 );
 
-test('given one configured provider, then that one is called for real', async () => {
+test('given one configured provider, then that one is called for real', { tags: ['long'] }, async () => {
   const shop = await startOpenMageSandbox();
   const { gateway, ask } = await start(sandboxEnvironment('openmage', shop));
   expect(gateway.output()).toMatch(/inventory +from its provider, for real/);
@@ -153,8 +153,11 @@ const expectGracefulStop = async (_: string, signals: readonly NodeJS.Signals[])
   await shop.close();
 };
 
-test('given SIGTERM, then running requests finish, new ones are refused, and the exit code is 0', () =>
-  expectGracefulStop('SIGTERM', ['SIGTERM']));
+test(
+  'given SIGTERM, then running requests finish, new ones are refused, and the exit code is 0',
+  { tags: ['long'] },
+  () => expectGracefulStop('SIGTERM', ['SIGTERM']),
+);
 
 test.each<[string, NodeJS.Signals[]]>([
   ['SIGINT', ['SIGINT']],

@@ -259,7 +259,7 @@ describe('in production, if only tenants have credentials', () => {
   });
 });
 
-test('given a thousand tenants, then ten of them are served', async () => {
+test('given a thousand tenants, then ten of them are served', { tags: ['long'] }, async () => {
   const many = join(folder, 'many.yaml');
   const all = Array.from({ length: 1_000 }, (_, index) => [`tenant-${index}`, OTHER]);
   writeFileSync(many, JSON.stringify(Object.fromEntries(all)));

@@ -265,7 +265,7 @@ test('given two replicas, then subscribers of both hear of a change once, and if
   await expect.poll(() => messagesOf(stream), { timeout: 20_000 }).toEqual([[A, 13]]);
 });
 
-test('given replicas that are killed at any moment, then every change has one event', async () => {
+test('given replicas that are killed at any moment, then every change has one event', { tags: ['long'] }, async () => {
   const random = createRandom(7);
   const openmage = await startOpenMageSandbox();
   onTestFinished(openmage.close);

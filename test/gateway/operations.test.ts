@@ -185,7 +185,9 @@ describe('CLUSTER_WORKERS', () => {
     return spawned;
   };
 
-  test('given two workers, when one is killed, then the other responds, a replacement starts, and all stop together', async () => {
+  test('given two workers, when one is killed, then the other responds, a replacement starts, and all stop together', {
+    tags: ['long'],
+  }, async () => {
     const { gateway } = await start();
     const spawned = startCluster({ CLUSTER_WORKERS: '2', SUPERGRAPH: String(gateway.config.supergraphFile) });
     await until(async () => spawned.output().includes('/graphql'));

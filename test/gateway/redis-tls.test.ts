@@ -177,8 +177,11 @@ describe.skipIf(!hasTool('redis-server and openssl'))('a Redis with TLS and the 
     expect(gateway.output()).not.toContain('change-me');
   };
 
-  test('without the right to a command, Redis counts as down, the log says why once, and it is used when it may be', () =>
-    expectDownUntilAllowed(['-set']));
+  test(
+    'without the right to a command, Redis counts as down, the log says why once, and it is used when it may be',
+    { tags: ['long'] },
+    () => expectDownUntilAllowed(['-set']),
+  );
 
   test.each<[string, string[]]>([
     ['a command in a script', ['-strlen']],

@@ -158,7 +158,7 @@ describe('rejected operations are logged', () => {
     await running?.stop();
   });
 
-  test('and executed with SAFELIST=learn', async () => {
+  test('and executed with SAFELIST=learn', { tags: ['long'] }, async () => {
     const { url, named } = await start({ SAFELIST: 'learn' });
     const answer = await post(url, { query: OTHER });
     expect(await answer.json()).toEqual({ data: { product: { sku: 'OABR-S' } } });

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export const ROOT = join(import.meta.dirname, '../..');
@@ -30,8 +29,7 @@ export const startProcess = (
       PATH: process.env['PATH'] ?? '',
       // Ignores a developer's own `.env`.
       ENV_FILE: '/dev/null',
-      // The same folder as the gateway's own.
-      NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

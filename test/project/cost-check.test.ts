@@ -48,7 +48,7 @@ describe.skipIf(!hasTool('git'))('npm run cost:check', () => {
     });
   });
 
-  test('given a longer list, then it says how much the worst case grew', async () => {
+  test('given a longer list, then it says how much the worst case grew', { tags: ['long'] }, async () => {
     project.change(CUSTOMERS, 'first: 50', 'first: 100');
     const failed = await check();
     expect(failed.code).toBe(1);

@@ -119,7 +119,9 @@ test.each([
   expect(await explain(file, ...args)).toEqual({ code: 1, output: expect.stringMatching(message) });
 });
 
-test('an invalid operation is reported with its position, or as the gateway reports it, beside the others', async () => {
+test('an invalid operation is reported with its position, or as the gateway reports it, beside the others', {
+  tags: ['long'],
+}, async () => {
   const text = `query Valid { product(sku: "A") { sku } }
 query Unknown { product(sku: "A") { colour } }
 query Wrong($first: Int!) { deals(first: $first) { edges { cursor } } }`;

@@ -114,7 +114,7 @@ test.each<[Record<string, string>, number]>([
   [{ NODE_ENV: 'production' }, 404],
   [{ NODE_ENV: 'production', SANDBOX_CONTROL: 'on' }, 204],
   [{ SANDBOX_CONTROL: 'off' }, 404],
-])('as a process with %o, a fault is answered with %d', async (env, status) => {
+])('as a process with %o, a fault is answered with %d', { tags: ['long'] }, async (env, status) => {
   sandbox = await startStripeSandbox();
   const alone = startProcess(['node', 'sandbox/main.ts'], { PORT: '0', SANDBOXES: 'stripe', ...env });
   onTestFinished(alone.stop);

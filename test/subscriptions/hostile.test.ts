@@ -115,7 +115,7 @@ describe('nothing stays behind', () => {
     await expect.poll(subscriptions).toEqual([0, 0]);
   });
 
-  test('of the decisions whether events are wanted', async () => {
+  test('of the decisions whether events are wanted', { tags: ['long'] }, async () => {
     const stream = await openEventStream(stack.url, { query: QUERY });
     const changes = async (count: number): Promise<number> => {
       const before = stream.events.length;

@@ -101,7 +101,7 @@ test('a shared provider request is linked to the first requests, and counts the 
   expect(spans.find(({ kind }) => kind === 3)?.links).toHaveLength(MAX_LINKS);
 });
 
-test('only so many spans wait for the collector', async () => {
+test('only so many spans wait for the collector', { tags: ['long'] }, async () => {
   const { telemetry, close } = start();
   onTestFinished(close);
   const before = collector.spans().length;

@@ -80,7 +80,7 @@ test('hostile names of clients are values like others', async () => {
   expect(operations).toEqual(new Set(['__proto__', 'constructor', 'toString', `N${'x'.repeat(127)}`]));
 });
 
-test('1,000 names of operations and 300 clients have no more series than documented', async () => {
+test('1,000 names of operations and 300 clients have no more series than documented', { tags: ['long'] }, async () => {
   const headers = Array.from({ length: 300 }, (_, index) => headersOf({ subject: `client${index}` }));
   const before = await readMetrics(gateway.adminUrl);
   const total = (metrics: Exposition): number =>

@@ -106,7 +106,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack.close());
 
-test('subgraph processes have their own, at the same variables', async () => {
+test('subgraph processes have their own, at the same variables', { tags: ['long'] }, async () => {
   const subgraphs = startProcess(['node', 'subgraphs/main.ts'], {
     ...environmentOf(stack),
     SUBGRAPHS: 'payments,crm',

@@ -111,7 +111,9 @@ const expectLogged = async (mode: string, env: Record<string, string>, expected:
   expect(lines.map(({ codes }) => (Array.isArray(codes) ? codes[0] : codes))).toEqual(expected);
 };
 
-test('given REQUEST_LOG=errors, then it logs these', () => expectLogged('errors', {}, ['UPSTREAM_UNAVAILABLE']));
+test('given REQUEST_LOG=errors, then it logs these', { tags: ['long'] }, () =>
+  expectLogged('errors', {}, ['UPSTREAM_UNAVAILABLE']),
+);
 
 test.each<[string, Record<string, string>, unknown[]]>([
   ['0.000001', {}, ['UPSTREAM_UNAVAILABLE']],

@@ -1,5 +1,3 @@
-// @module-tag long
-
 /// <reference lib="dom" />
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
@@ -7,7 +5,7 @@ import { operationsOf } from '../../helpers/stack.ts';
 import { hasTool } from '../../helpers/tools.ts';
 import { adasPage, bannersOf, company, isVisible, withDesk } from './desk.ts';
 
-describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
+describe.skipIf(!hasTool('chromium'))('the customer desk', { tags: ['long'] }, () => {
   const { stack, open } = withDesk();
 
   describe('the search', () => {

@@ -21,7 +21,7 @@ let browser: StartedBrowser;
 let opened: OpenPage[];
 let expected: RegExp | undefined;
 
-describe.skipIf(!hasTool('chromium'))('the customer desk, live', () => {
+describe.skipIf(!hasTool('chromium'))('the customer desk, live', { tags: ['long'] }, () => {
   beforeAll(async () => {
     stack = await startStack({ env: WEBHOOKS });
     connectWebhooks(stack, stack.url);

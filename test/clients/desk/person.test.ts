@@ -1,12 +1,10 @@
-// @module-tag long
-
 /// <reference lib="dom" />
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { hasTool } from '../../helpers/tools.ts';
 import { isVisible, withDesk } from './desk.ts';
 
-describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
+describe.skipIf(!hasTool('chromium'))('at the customer desk', { tags: ['long'] }, () => {
   const { open } = withDesk();
 
   /** The subject of the token with which the list of customers is read next; undefined without a token. */

@@ -10,7 +10,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 
 const PHONE = { viewport: { width: 375, height: 700 }, hasTouch: true, isMobile: true };
 
-describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
+describe.skipIf(!hasTool('chromium'))('the customer desk', { tags: ['long'] }, () => {
   const { stack, open, expectComplaints } = withDesk();
   const firstDeal = (page: Page) => page.getByRole('region', { name: 'Deals' }).getByRole('listitem').first().waitFor();
 
@@ -101,24 +101,20 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     [0, 1, 'On backorder'],
     [5, 0, '5 not for sale'],
     [5, 1, '5 in stock'],
-  ])(
-    'given stock of %d and is_in_stock %d, then "%s" is shown',
-    { tags: ['long'] },
-    async (quantity, isInStock, text) => {
-      stack().openmage.fail({
-        on: 'catalogInventoryStockItemList',
-        rewrite: (body) =>
-          body
-            .replace(/<qty>[^<]*/g, `<qty>${quantity.toFixed(4)}`)
-            .replace(/<is_in_stock>\d/g, `<is_in_stock>${isInStock}`),
-      });
-      const page = await open(adasPage);
-      const cell = page.getByRole('row', { name: /NYHO-XL/ }).getByRole('cell');
-      expect(await cell.last().locator('.badge').innerText()).toBe(text);
-    },
-  );
+  ])('given stock of %d and is_in_stock %d, then "%s" is shown', async (quantity, isInStock, text) => {
+    stack().openmage.fail({
+      on: 'catalogInventoryStockItemList',
+      rewrite: (body) =>
+        body
+          .replace(/<qty>[^<]*/g, `<qty>${quantity.toFixed(4)}`)
+          .replace(/<is_in_stock>\d/g, `<is_in_stock>${isInStock}`),
+    });
+    const page = await open(adasPage);
+    const cell = page.getByRole('row', { name: /NYHO-XL/ }).getByRole('cell');
+    expect(await cell.last().locator('.badge').innerText()).toBe(text);
+  });
 
-  test('placeholders are shown while data is loading', { tags: ['long'] }, async () => {
+  test('placeholders are shown while data is loading', async () => {
     let release = () => {};
     const until = new Promise<void>((resolve) => {
       release = resolve;
@@ -156,7 +152,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       await expect.poll(() => bannersOf(page)).toEqual([]);
     });
 
-    test('the shop: one banner for all products, which disappears with the customer', { tags: ['long'] }, async () => {
+    test('the shop: one banner for all products, which disappears with the customer', async () => {
       stack().openmage.fail({ status: 500 });
       const page = await open(adasPage);
       await page.getByRole('button', { name: 'The stock of NYHO-XL is unknown. Try again' }).waitFor();
@@ -168,7 +164,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       expect(await bannersOf(page)).toEqual([]);
     });
 
-    test('HubSpot: one banner for both the list and the customer', { tags: ['long'] }, async () => {
+    test('HubSpot: one banner for both the list and the customer', async () => {
       stack().hubspot.fail({ status: 502 });
       const page = await open(adasPage);
       await isVisible(page, 'The customer could not be loaded.');
@@ -176,9 +172,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       expect(await bannersOf(page)).toEqual(['The CRM is unavailable. Customers and deals cannot be loaded.']);
     });
 
-    test('the gateway: loaded data stays, and a banner says that Tributary is unavailable', {
-      tags: ['long'],
-    }, async () => {
+    test('the gateway: loaded data stays, and a banner says that Tributary is unavailable', async () => {
       const gateway = await stack().startAnother();
       const page = await open(`${gateway.url}/desk`);
       await isVisible(page, '20 customers, and more');
@@ -190,9 +184,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       await isVisible(page, '20 customers, and more');
     });
 
-    test('and an older value is cached: the banner shows its age, and keeps it up to date', {
-      tags: ['long'],
-    }, async () => {
+    test('and an older value is cached: the banner shows its age, and keeps it up to date', async () => {
       const gateway = await stack().startAnother({ CACHE_MAX_MIB: '16', OPENMAGE_CACHE: 'stock=0/0/3600' });
       onTestFinished(() => gateway.close());
       const page = await open('about:blank');
@@ -208,7 +200,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     });
   });
 
-  test('a background refresh is not reported as an outage', { tags: ['long'] }, async () => {
+  test('a background refresh is not reported as an outage', async () => {
     const types = ['accounts', 'paymentLists', 'payments'].map((type) => `${type}=0/600/3600`);
     const gateway = await stack().startAnother({ CACHE_MAX_MIB: '16', STRIPE_CACHE: types.join(',') });
     onTestFinished(() => gateway.close());
@@ -225,7 +217,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     ['light', { colorScheme: 'light' }],
     ['dark', { colorScheme: 'dark' }],
     ['on a phone', PHONE],
-  ])('is accessible, %s', { tags: ['long'] }, async (_, options) => {
+  ])('is accessible, %s', async (_, options) => {
     stack().openmage.fail({ status: 500 });
     const page = await open(`${adasPage}?q=lindqvist`, options);
     await page
@@ -263,7 +255,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     expect(await check()).toEqual([]);
   });
 
-  test('on a phone, the list and the customer are separate screens with a link back', { tags: ['long'] }, async () => {
+  test('on a phone, the list and the customer are separate screens with a link back', async () => {
     const page = await open('/desk?q=ada.lindqvist', PHONE);
     const link = page.getByRole('link', { name: /Ada Lindqvist/ });
     await link.click();
@@ -274,7 +266,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     expect(await page.getByRole('searchbox').inputValue()).toBe('ada.lindqvist');
   });
 
-  describe('the layout', { tags: ['long'] }, () => {
+  describe('the layout', () => {
     const boxOf = async (page: Page, region: string) => {
       const box = await page.getByRole('region', { name: region }).boundingBox();
       if (!box) throw new Error(`There is no region ${region}.`);
@@ -346,9 +338,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     });
   });
 
-  test('the theme follows the system until one is chosen, and the choice is remembered', {
-    tags: ['long'],
-  }, async () => {
+  test('the theme follows the system until one is chosen, and the choice is remembered', async () => {
     const page = await open('/desk', { colorScheme: 'light' });
     const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
     const light = await ground();
@@ -367,7 +357,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     expect(await ground()).toBe(light);
   });
 
-  describe('an unknown URL', { tags: ['long'] }, () => {
+  describe('an unknown URL', () => {
     test.each(['999999999', '%25E0%25A4', 'a%2Fb'])(
       'with the customer id %s shows that there is no such customer',
       async (id) => {
@@ -390,7 +380,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
     });
   });
 
-  test('a payment shows how much of it was refunded', { tags: ['long'] }, async () => {
+  test('a payment shows how much of it was refunded', async () => {
     const page = await open(adasPage);
     const order = page.getByRole('listitem', { name: /^Payment of SEK\s424.65/ });
     await order.waitFor();

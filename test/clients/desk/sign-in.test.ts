@@ -54,7 +54,7 @@ test('the gateway says where to sign in, and the page may connect to the issuer'
   expect(explorer).toContain("connect-src 'self'");
 });
 
-describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
+describe.skipIf(!hasTool('chromium'))('at the customer desk', { tags: ['long'] }, () => {
   let browser: StartedBrowser;
   let service: OAuth2Service;
   let opened: OpenPage;
@@ -163,7 +163,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(tokens).toEqual([]);
   });
 
-  test('a response that nobody has asked for is refused', { tags: ['long'] }, async () => {
+  test('a response that nobody has asked for is refused', async () => {
     const { page } = await open('/desk/?code=made-up&state=made-up');
     expect(await alertOf(page)).toMatch(/^The sign-in does not match/);
     expect(requestsTo('/token')).toEqual([]);
@@ -177,7 +177,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(tokens).toEqual([]);
   });
 
-  test('an error of the issuer is shown, and the next attempt succeeds', { tags: ['long'] }, async () => {
+  test('an error of the issuer is shown, and the next attempt succeeds', async () => {
     const { page } = await open('/desk');
     onRedirect((parameters) => {
       parameters.delete('code');
@@ -192,7 +192,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     await isVisible(page, '20 customers, and more');
   });
 
-  test('an error in place of a token is shown', { tags: ['long'] }, async () => {
+  test('an error in place of a token is shown', async () => {
     expected = /status of 400/;
     response = { status: 400, body: { error: 'invalid_grant' } };
     const { page } = await open('/desk');
@@ -200,7 +200,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(await alertOf(page)).toMatch(/refused the sign-in\. The sign-in took too long or was used before\./);
   });
 
-  test('an issuer that is down is shown', { tags: ['long'] }, async () => {
+  test('an issuer that is down is shown', async () => {
     expected = /net::ERR_EMPTY_RESPONSE/;
     issuer.before = (sent) => Boolean(sent.destroy());
     onTestFinished(() => {
@@ -222,9 +222,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(stack.stripe.calls).toEqual([]);
   });
 
-  test('a refund without the scope for it is refused, and the dialog says that nothing was refunded', {
-    tags: ['long'],
-  }, async () => {
+  test('a refund without the scope for it is refused, and the dialog says that nothing was refunded', async () => {
     const { page } = await open(adasPage);
     await signIn(page);
     await page
@@ -239,7 +237,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(stack.stripe.calls.filter(({ operation }) => /POST/.test(operation))).toEqual([]);
   });
 
-  test('after a reload, a new token is fetched without a click', { tags: ['long'] }, async () => {
+  test('after a reload, a new token is fetched without a click', async () => {
     const { page, tokens } = await open('/desk');
     await signIn(page);
     await isVisible(page, '20 customers, and more');
@@ -249,7 +247,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(new Set(tokens).size).toBe(2);
   });
 
-  test('a token that has expired is replaced before the next operation', { tags: ['long'] }, async () => {
+  test('a token that has expired is replaced before the next operation', async () => {
     response = { status: 200, body: { expires_in: 1 } };
     const { page } = await open('/desk');
     await signIn(page);
@@ -261,9 +259,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(page.url()).toBe(`${stack.url}${adasPage}`);
   });
 
-  test('the page is live as who is signed in, and an expired token does not leave it without a click', {
-    tags: ['long'],
-  }, async () => {
+  test('the page is live as who is signed in, and an expired token does not leave it without a click', async () => {
     const gateway = await stack.startAnother(WEBHOOKS);
     onTestFinished(gateway.close);
     const { page, tokens } = await open(adasPage, gateway);
@@ -284,7 +280,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(page.url()).toBe(`${gateway.url}${adasPage}`);
   });
 
-  test('a stream without the scope for it leaves the page as it is', { tags: ['long'] }, async () => {
+  test('a stream without the scope for it leaves the page as it is', async () => {
     const gateway = await stack.startAnother(WEBHOOKS);
     onTestFinished(gateway.close);
     access['scope'] = 'customers:read';
@@ -294,7 +290,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     await expect.poll(() => page.getByRole('status', { name: 'Live updates' }).innerText()).toBe('Live');
   });
 
-  test('a token that the gateway no longer accepts is replaced', { tags: ['long'] }, async () => {
+  test('a token that the gateway no longer accepts is replaced', async () => {
     expected = /status of 401/;
     const { page } = await open('/desk');
     await signIn(page);
@@ -306,7 +302,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(requestsTo('/authorize')).toHaveLength(2);
   });
 
-  test('a new token that the gateway does not accept is not replaced without end', { tags: ['long'] }, async () => {
+  test('a new token that the gateway does not accept is not replaced without end', async () => {
     expected = /status of 401/;
     access['aud'] = 'https://another.example';
     const { page } = await open('/desk');
@@ -317,7 +313,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(requestsTo('/authorize')).toHaveLength(1);
   });
 
-  test('who signs out is signed out at the issuer, too', { tags: ['long'] }, async () => {
+  test('who signs out is signed out at the issuer, too', async () => {
     const { page } = await open('/desk');
     await signIn(page);
     await isVisible(page, '20 customers, and more');
@@ -329,7 +325,7 @@ describe.skipIf(!hasTool('chromium'))('at the customer desk', () => {
     expect(page.url()).toBe(`${stack.url}/desk/`);
   });
 
-  test('with AUTH=optional, the desk can be used without signing in', { tags: ['long'] }, async () => {
+  test('with AUTH=optional, the desk can be used without signing in', async () => {
     const gateway = await stack.startAnother({ AUTH: 'optional' });
     onTestFinished(() => gateway.close());
     const { page, tokens } = await open('/desk', gateway);

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { hasTool } from '../../helpers/tools.ts';
 import { adasPage, isVisible, plain, toastsOf, withDesk } from './desk.ts';
 
-describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
+describe.skipIf(!hasTool('chromium'))('the customer desk', { tags: ['long'] }, () => {
   const { stack, open } = withDesk();
 
   describe('a refund', () => {
@@ -58,7 +58,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       expect((await payment(page)).match(/SEK 2.00/g)).toHaveLength(1);
     });
 
-    test('given the payment system rejects it, then it can be changed and sent again', { tags: ['long'] }, async () => {
+    test('given the payment system rejects it, then it can be changed and sent again', async () => {
       const page = await open(adasPage);
       await refund(page, '3');
       stack().stripe.fail({ on: '/v1/refunds', status: 400, times: 1 });
@@ -72,7 +72,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       expect(new Set(keys).size).toBe(2);
     });
 
-    test('of the remaining amount marks the payment as refunded', { tags: ['long'] }, async () => {
+    test('of the remaining amount marks the payment as refunded', async () => {
       const page = await open(adasPage);
       const order = page.getByRole('listitem', { name: /^Payment of SEK\s424.65/ });
       await order.getByRole('button', { name: /^Refund/ }).click();
@@ -81,7 +81,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       expect(await order.getByRole('button').count()).toBe(0);
     });
 
-    test('given the dialog is closed while it runs, then a toast reports the result', { tags: ['long'] }, async () => {
+    test('given the dialog is closed while it runs, then a toast reports the result', async () => {
       const page = await open(adasPage);
       await refund(page, '5');
       let release = () => {};
@@ -103,7 +103,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       ['0', 'Enter an amount above zero'],
       ['abc', 'Enter an amount above zero'],
       ['99999', 'At most'],
-    ])('with the amount %s is not sent', { tags: ['long'] }, async (amount, why) => {
+    ])('with the amount %s is not sent', async (amount, why) => {
       const page = await open(adasPage);
       await refund(page, amount);
       await isVisible(page, why);
@@ -146,7 +146,7 @@ describe.skipIf(!hasTool('chromium'))('the customer desk', () => {
       await expect.poll(() => level(page)).toMatch(/\b17\b/);
     });
 
-    test('given it cannot be set, then the previous quantity is shown again', { tags: ['long'] }, async () => {
+    test('given it cannot be set, then the previous quantity is shown again', async () => {
       const page = await open(adasPage);
       await page.getByRole('button', { name: 'Set the stock of NYHO-XL' }).waitFor();
       const before = await level(page);

@@ -1,13 +1,15 @@
 import { type DocumentNode, Kind, parse, print, type SelectionNode, validate, visit } from 'graphql';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { deferWith } from '../../../gateway/execution/defer-directives.ts';
 import type { TransportGateway } from '../../helpers/federation.ts';
 import { askIncremental, type IncrementalFormat, type Merged } from '../../helpers/incremental.ts';
 import { NO_ANSWER_LIMITS } from '../../helpers/no-limits.ts';
 import { createRandom, type Random } from '../../helpers/random-operation.ts';
+import { testSeeds } from '../../helpers/seeds.ts';
 import { addFields, composeApiSchema } from '../../helpers/subgraph-server.ts';
 import { findNull, type Path, startsWith } from './compare-errors.ts';
 import { FAULTS, type FaultOf, startFailing } from './failing.ts';
+import { createFieldFaults } from './faults.ts';
 import { createFields, createSubgraphs, type Faults } from './fixture-graph.ts';
 import { SCHEMAS } from './fixture-schemas.ts';
 import { generateOperation } from './generate.ts';
@@ -18,10 +20,6 @@ import { generateOperation } from './generate.ts';
  * subgraphs arrive in random order.
  * `SEED=<n> npx vitest run random-defer` repeats one, `SEEDS=<n>` sets their number.
  */
-
-const SEEDS = Number(process.env['SEEDS'] ?? 200);
-const ONLY = process.env['SEED'];
-const FIRST_SEEDS = ONLY ? [Number(ONLY)] : Array.from({ length: SEEDS }, (_, index) => index + 1);
 
 /** Defers fragments of a document, and wraps fields in deferred fragments. */
 const addDefers = (document: DocumentNode, random: Random): DocumentNode => {
@@ -46,21 +44,6 @@ const addDefers = (document: DocumentNode, random: Random): DocumentNode => {
       },
     },
   });
-};
-
-/** Returns a number from 0 to 1 that depends on the seed and the text alone. */
-const luckOf = (seed: number, text: string): number => {
-  const luck = createRandom(seed).below(1e9) + [...text].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) % 1e12, 7);
-  return createRandom(luck % 2_147_483_647).next();
-};
-
-/** Decides which fields fail for a seed. For half of the seeds none does. */
-const createFaults = (seed: number): Faults => {
-  if (seed % 2 === 0) return () => undefined;
-  return (type, id, field) => {
-    const share = luckOf(seed, `${type} ${id} ${field}`);
-    return share < 0.03 ? 'error' : share < 0.05 ? 'null' : undefined;
-  };
 };
 
 /** Decides which subgraph fails for a seed, and how: none for three quarters of the seeds. */
@@ -94,16 +77,17 @@ describe.each([
   });
   afterAll(() => gateway.close());
 
-  test(
-    `then the merged parts of ${ONLY ? `seed ${ONLY}` : `${SEEDS} random operations`} equal the response in one part`,
-    async () => {
+  testSeeds('the merged parts of random operations equal the response in one part', {
+    first: 40,
+    all: 200,
+    run: async (seeds, isOne) => {
       let parts = 0;
-      for (const seed of FIRST_SEEDS) {
+      for (const seed of seeds) {
         const random = createRandom(seed);
         const { query: plain, variables } = generateOperation(reference, random);
         if (!plain.startsWith('query') || validate(reference, parse(plain)).length > 0) continue;
         const query = print(addDefers(parse(plain), random));
-        faults = createFaults(seed);
+        faults = createFieldFaults(seed);
         subgraphFault = createSubgraphFault(seed);
         order = createRandom(seed);
         const format: IncrementalFormat = seed % 4 < 2 ? 'deferSpec' : 'incrementalSpec';
@@ -116,10 +100,9 @@ describe.each([
         const problems = compare(whole, merged, seed % 4 === 0);
         expect(problems, `${where}\n${whole.text}\n${JSON.stringify(merged)}`).toEqual([]);
       }
-      if (!ONLY) expect(parts).toBeGreaterThan(SEEDS);
+      if (!isOne) expect(parts).toBeGreaterThan(seeds.length);
     },
-    Math.max(600_000, SEEDS * 500),
-  );
+  });
 });
 
 /** Returns how merged parts differ from the whole response: by more than nulls that propagated only to the part, and explained ones. */

@@ -7,6 +7,7 @@ import { testSeeds } from '../../helpers/seeds.ts';
 import { addFields, composeApiSchema } from '../../helpers/subgraph-server.ts';
 import { findNull, makeNullable, type Path, pathsOf, startsWith } from './compare-errors.ts';
 import { FAULTS, type FaultOf, startFailing } from './failing.ts';
+import { createFieldFaults, luckOf } from './faults.ts';
 import { createFields, createSubgraphs, type Faults } from './fixture-graph.ts';
 import { SCHEMAS } from './fixture-schemas.ts';
 import { generateOperation } from './generate.ts';
@@ -16,21 +17,6 @@ import { generateOperation } from './generate.ts';
  * In some operations fields fail or are null, in some whole fetches or subgraphs fail, and responses arrive in random order.
  * Everything depends on the seed alone: `SEED=<n> npx vitest run random` repeats one, `SEEDS=<n>` sets their number.
  */
-
-/** Returns a number from 0 to 1 that depends on the seed and the text alone. */
-const luckOf = (seed: number, text: string): number => {
-  const luck = createRandom(seed).below(1e9) + [...text].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) % 1e12, 7);
-  return createRandom(luck % 2_147_483_647).next();
-};
-
-/** Decides which fields fail for a seed. For half of the seeds none does. */
-const createFaults = (seed: number): Faults => {
-  if (seed % 2 === 0) return () => undefined;
-  return (type, id, field) => {
-    const share = luckOf(seed, `${type} ${id} ${field}`);
-    return share < 0.03 ? 'error' : share < 0.05 ? 'null' : undefined;
-  };
-};
 
 const SUBGRAPHS = Object.keys(SCHEMAS);
 
@@ -88,7 +74,7 @@ describe.each([
         const document = parse(query);
         if (validate(reference, document).length > 0) continue;
         valid += 1;
-        faults = createFaults(seed);
+        faults = createFieldFaults(seed);
         fetchFaults = createFetchFaults(seed);
         order = createRandom(seed);
         failed.clear();
