@@ -30,7 +30,7 @@ import { withFetchEvents } from '../transports/with-fetch-events.ts';
 import { beginCalls } from './begin-calls.ts';
 import type { RequestContext } from './context.ts';
 import { createDebugLogPlugin } from './debug-log.ts';
-import { createOperationEventsPlugin } from './operation-events.ts';
+import { createOperationEvents, type OperationEvents } from './operation-events.ts';
 import { createCacheControlPlugin, reportPlugin } from './report.ts';
 import { type Safelist, withSafelistedOperations } from './safelist.ts';
 
@@ -70,6 +70,7 @@ export type GraphPipeline = {
   readonly schemaText: () => string;
   /** Converts the errors of an execution to their public form. */
   readonly toClientErrors: (errors: ExecutionResponse['errors']) => GraphQLFormattedError[];
+  readonly announce: OperationEvents['announce'];
 };
 
 /** Creates and starts the GraphQL pipeline: the supergraph behind Apollo Server. */
@@ -138,6 +139,8 @@ export const createApollo = async ({
     config.subgraphErrors !== 'bundled' && isSubgraphError(error)
       ? error
       : toClientError(error, thrown, errorTraces.logFor(log, thrown));
+  // Subjects of several issuers may be the same.
+  const operationEvents = createOperationEvents(telemetry, { namesIssuers: config.auth.issuers.length > 1 });
   const apollo = new ApolloServer<RequestContext>({
     gateway,
     logger: log,
@@ -154,8 +157,7 @@ export const createApollo = async ({
       errorTraces.plugin,
       requireOperation,
       reportPlugin,
-      // Subjects of several issuers may be the same.
-      createOperationEventsPlugin(telemetry, { namesIssuers: config.auth.issuers.length > 1 }),
+      operationEvents.plugin,
       ...(log.isLevelEnabled('debug') ? [createDebugLogPlugin(log)] : []),
       createCacheControlPlugin(config.cacheScope),
       ...plugins,
@@ -177,6 +179,7 @@ export const createApollo = async ({
     apollo,
     schemaText: () => (schema ? `${printSchema(lexicographicSortSchema(schema))}\n` : ''),
     toClientErrors: (errors) => toGraphQLErrors(errors).map((error) => formatError(error.toJSON(), error)),
+    announce: operationEvents.announce,
   };
 };
 

@@ -6,6 +6,7 @@ import type { OperationOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { createRequestOptions, type RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
 import type { CallAllowance } from '../../telemetry/call-stats.ts';
+import type { OperationEvent } from '../../telemetry/events.ts';
 import type { RequestTrace } from '../../telemetry/traces/request-trace.ts';
 import type { PolicyRequest } from '../auth/policies.ts';
 import type { Usage } from '../cost/counters/counter.ts';
@@ -18,6 +19,9 @@ import type { BeforeMutation } from '../execution/graph.ts';
 import type { PreparedSubscription } from '../subscriptions/group.ts';
 import type { Reply } from '../transports/graphql-reply.ts';
 import { createTrace, type Trace } from '../transports/trace.ts';
+
+/** The name, kind and hash of an operation. */
+export type NamedOperation = Partial<Pick<OperationEvent, 'operationName' | 'kind' | 'hash'>>;
 
 /** The state of one client request. */
 export type RequestContext = {
@@ -67,6 +71,8 @@ export type RequestContext = {
   beforeMutation: BeforeMutation | undefined;
   /** Called when the operation has its response. Requests without an operation are refused before. */
   readonly onOperation: () => void;
+  /** By what telemetry names the operation. Filled when the response is known, or its stream can begin. */
+  readonly operation: NamedOperation;
   /** Receives the operation if it is a subscription. Undefined if the response cannot be a stream. */
   readonly onSubscription: ((prepared: PreparedSubscription<RequestContext>) => void) | undefined;
   /** Receives the parts of the response. Undefined if it cannot have several. */
@@ -107,7 +113,8 @@ export const createRequestContext = (
     | 'onSubscription'
     | 'recipient'
     | 'explain'
-  > & { readonly collectsReads?: boolean },
+  > &
+    Partial<Pick<RequestContext, 'operation'>> & { readonly collectsReads?: boolean },
 ): RequestContext => {
   const { options, identity, requestTrace, collectsReads } = request;
   const reads = new Set<string>();
@@ -123,6 +130,7 @@ export const createRequestContext = (
       : undefined,
   });
   return {
+    operation: {},
     ...request,
     exceededBudgets: [],
     telemetry,

@@ -67,7 +67,7 @@ export const createRequestContexts = (
         explain: headers[EXPLAIN_HEADER] === undefined ? undefined : {},
       });
     },
-    ofSubscriber: ({ identity, client, plan, address, requestHeaders, headers, arrivedAt, fetched }) =>
+    ofSubscriber: ({ identity, client, plan, address, requestHeaders, headers, arrivedAt, fetched, operation }) =>
       createRequestContext({
         ...WITHOUT_RESPONSE,
         arrivedAt,
@@ -79,9 +79,10 @@ export const createRequestContexts = (
         requestHeaders,
         headers,
         fetched,
+        operation,
       }),
     ofEvent: (request, ended) => {
-      const { identity, client, plan, address, requestHeaders, headers } = request;
+      const { identity, client, plan, address, requestHeaders, headers, operation } = request;
       const fetched = openFetchedBytes();
       const arrivedAt = monotonicNow();
       const deadlineAt = arrivedAt + config.requestTimeoutMs;
@@ -105,6 +106,7 @@ export const createRequestContexts = (
         requestHeaders,
         headers,
         fetched,
+        operation,
         collectsReads: true,
       });
       const release = () => {

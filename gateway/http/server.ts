@@ -126,7 +126,7 @@ const openGatewayServer = async (
   const turns = createTurnQueue();
   const clientLimits = await openClientLimits({ config, supergraph: options.supergraph, redis, log });
   opened.push(async () => clientLimits.close());
-  const { apollo, schemaText, toClientErrors } = await createApollo({
+  const { apollo, schemaText, toClientErrors, announce } = await createApollo({
     ...options,
     turns,
     cache,
@@ -252,7 +252,7 @@ const openGatewayServer = async (
   const respond = fastifyApolloHandler<RequestContext>(apollo, {
     context: async (request, reply) => contextOf(request, reply),
   });
-  const subscriptions = createGatewaySubscriptions({ config, contexts, telemetry, log, toClientErrors });
+  const subscriptions = createGatewaySubscriptions({ config, contexts, telemetry, log, toClientErrors, announce });
   const sockets = serveSockets(app, upgraded, {
     apollo,
     subscriptions,
@@ -263,7 +263,6 @@ const openGatewayServer = async (
     checkSafelist,
     clientHeaders: CLIENT_HEADERS,
     parameterHeaders: [...CREDENTIAL_HEADERS, ...CLIENT_HEADERS, ...varyHeaders],
-    toClientErrors,
     onRefused: ({ code, address, identity }) => {
       telemetry.emit({ type: 'refusal', code, network: networkOf(address), traceId: undefined });
       audit?.onRefusal({ ip: address }, code, { identity, traceId: undefined });
@@ -275,7 +274,7 @@ const openGatewayServer = async (
     subscriptions.close();
     sockets.close();
   };
-  const stream = createStreamHandler({ apollo, subscriptions, contextOf, toClientErrors, sending, config });
+  const stream = createStreamHandler({ apollo, subscriptions, contextOf, sending, config });
   const respondInParts = createIncrementalHandler({
     apollo,
     contextOf: (request, reply, { recipient }) => contextOf(request, reply, undefined, recipient),

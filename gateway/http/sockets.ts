@@ -18,20 +18,19 @@ import type { Identity } from '../../subgraphs/kit/identity.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { AdmitClient } from '../cost/client-limits.ts';
 import type { PreparedSubscription } from '../subscriptions/group.ts';
-import type { Subscriptions } from '../subscriptions/registry.ts';
 import { createSocketServer, type OperationParameters, type SocketResult } from '../subscriptions/websocket.ts';
-import type { GraphPipeline } from './apollo.ts';
 import type { RequestContext } from './context.ts';
 import { lastEventIdIn } from './last-event-id.ts';
 import { EXPLAIN_HEADER, NOT_EXPLAINED, pick, type RequestContexts } from './request-contexts.ts';
 import { type createSafelistGuard, hasInvalidHash, readRequestedOperation } from './safelist.ts';
 import type { IdentifySender, SentMessage } from './senders.ts';
+import type { GatewaySubscriptions } from './subscriptions.ts';
 
 type IncomingMessage = FastifyRequest['raw'];
 
 export type SocketsOptions = {
   readonly apollo: ApolloServer<RequestContext>;
-  readonly subscriptions: Subscriptions<RequestContext>;
+  readonly subscriptions: GatewaySubscriptions;
   readonly contexts: RequestContexts;
   readonly identify: IdentifySender;
   readonly admit: AdmitClient;
@@ -40,7 +39,6 @@ export type SocketsOptions = {
   readonly clientHeaders: readonly string[];
   /** Headers that a client may also send as parameters of its connection: browsers cannot set any. */
   readonly parameterHeaders: readonly string[];
-  readonly toClientErrors: GraphPipeline['toClientErrors'];
   /** Called with each refusal of a connection or an operation. `identity` is its sender, if it is known. */
   readonly onRefused: (refusal: {
     readonly code: string;
@@ -291,9 +289,7 @@ const execute = async (
           const after = lastEventIdIn(extensions);
           const added = await options.subscriptions.add({ prepared: subscription, context, after, subscriber });
           if ('leave' in added) return added;
-          return options.toClientErrors(added.errors).map(({ message, extensions: { http: _, ...rest } = {} }) => {
-            return new GraphQLError(message, { extensions: rest });
-          });
+          return added.errors.map(({ message, extensions }) => new GraphQLError(message, { extensions }));
         },
       };
     }

@@ -1,7 +1,6 @@
 import type { ApolloServer } from '@apollo/server';
 import { HeaderMap } from '@apollo/server';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { GraphQLFormattedError } from 'graphql';
 import { markStreaming } from '../../runtime/http-app.ts';
 import { OVERLOADED } from '../../runtime/http-errors.ts';
 import { onResponseClose } from '../../runtime/on-response-close.ts';
@@ -9,9 +8,7 @@ import { JSON_TYPE, responseTypeFor } from '../../runtime/response-type.ts';
 import { beginStream } from '../../runtime/stream-writer.ts';
 import { PLACE_HEADER } from '../../subgraphs/kit/protocol/options.ts';
 import type { GatewayConfig } from '../config.ts';
-import type { ExecutionResponse } from '../execution/program.ts';
 import type { PreparedSubscription } from '../subscriptions/group.ts';
-import type { Subscriptions } from '../subscriptions/registry.ts';
 import {
   openStream,
   STREAM_FORMATS,
@@ -19,19 +16,18 @@ import {
   type StreamType,
   streamTypeFor,
 } from '../subscriptions/stream.ts';
-import type { GraphPipeline } from './apollo.ts';
 import type { RequestContext } from './context.ts';
 import { readLastEventId } from './last-event-id.ts';
+import type { GatewaySubscriptions, RefusedSubscription } from './subscriptions.ts';
 
 export type StreamHandlerOptions = {
   readonly apollo: ApolloServer<RequestContext>;
-  readonly subscriptions: Subscriptions<RequestContext>;
+  readonly subscriptions: GatewaySubscriptions;
   readonly contextOf: (
     request: FastifyRequest,
     reply: FastifyReply,
     onSubscription: RequestContext['onSubscription'],
   ) => RequestContext;
-  readonly toClientErrors: GraphPipeline['toClientErrors'];
   readonly sending: StreamOptions['sending'];
   readonly config: Pick<GatewayConfig, 'subscriptions' | 'http'>;
 };
@@ -41,7 +37,6 @@ export const createStreamHandler = ({
   apollo,
   subscriptions,
   contextOf,
-  toClientErrors,
   sending,
   config,
 }: StreamHandlerOptions): ((request: FastifyRequest, reply: FastifyReply) => Promise<unknown>) => {
@@ -95,10 +90,14 @@ export const createStreamHandler = ({
     return reply;
   };
 
-  const refuse = (reply: FastifyReply, { errors }: ExecutionResponse, type: StreamType, context: RequestContext) => {
-    const status = (errors[0]?.extensions?.['http'] as { readonly status?: number } | undefined)?.status ?? 400;
+  const refuse = (
+    reply: FastifyReply,
+    { errors, status }: RefusedSubscription,
+    type: StreamType,
+    context: RequestContext,
+  ) => {
     if (status === OVERLOADED.status) reply.header('retry-after', '1');
-    const body = { errors: toClientErrors(errors).map(withoutHttp) };
+    const body = { errors };
     if (isAnswered(reply.code(status))) return respondOnce(reply, type, context, JSON.stringify(body));
     return reply.type(responseTypeFor(reply.request.headers.accept) ?? JSON_TYPE).send(body);
   };
@@ -153,9 +152,3 @@ export const createStreamHandler = ({
  */
 const isAnswered = ({ statusCode, request }: FastifyReply): boolean =>
   (statusCode === 200 || statusCode === 400) && responseTypeFor(request.headers.accept) === undefined;
-
-/** Removes the status from an error, as Apollo Server does. */
-const withoutHttp = ({ extensions: { http: _, ...extensions } = {}, ...error }: GraphQLFormattedError) => ({
-  ...error,
-  extensions,
-});

@@ -2,19 +2,28 @@ import type { GraphQLFormattedError } from 'graphql';
 import type { Log } from '../../runtime/log.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { GatewayConfig } from '../config.ts';
-import type { ExecutionResponse } from '../execution/program.ts';
 import { describeCause } from '../subscriptions/cause.ts';
 import { nextAnswer } from '../subscriptions/live-message.ts';
-import { createSubscriptions, type Subscriptions } from '../subscriptions/registry.ts';
+import { createSubscriptions, type OpenSubscription, type Subscriptions } from '../subscriptions/registry.ts';
+import type { GraphPipeline } from './apollo.ts';
 import type { RequestContext } from './context.ts';
 import type { RequestContexts } from './request-contexts.ts';
 
-export type GatewaySubscriptionsOptions = {
+export type GatewaySubscriptionsOptions = Pick<GraphPipeline, 'toClientErrors' | 'announce'> & {
   readonly config: Pick<GatewayConfig, 'subscriptions'>;
   readonly contexts: RequestContexts;
   readonly telemetry: Telemetry;
   readonly log: Log;
-  readonly toClientErrors: (errors: ExecutionResponse['errors']) => GraphQLFormattedError[];
+};
+
+/** Why a subscription was not opened, and the HTTP status of its response. */
+export type RefusedSubscription = { readonly errors: readonly GraphQLFormattedError[]; readonly status: number };
+
+export type GatewaySubscriptions = Pick<Subscriptions<RequestContext>, 'close'> & {
+  /** Adds a subscriber, as `Subscriptions.add` does. */
+  readonly add: (
+    options: Parameters<Subscriptions<RequestContext>['add']>[0],
+  ) => Promise<OpenSubscription | RefusedSubscription>;
 };
 
 /** Creates the subscriptions of a gateway, over all transports. */
@@ -24,8 +33,9 @@ export const createGatewaySubscriptions = ({
   telemetry,
   log,
   toClientErrors,
-}: GatewaySubscriptionsOptions): Subscriptions<RequestContext> => {
-  const subscriptions = createSubscriptions<RequestContext>({
+  announce,
+}: GatewaySubscriptionsOptions): GatewaySubscriptions => {
+  const { add, state, close } = createSubscriptions<RequestContext>({
     limits,
     retain: contexts.ofSubscriber,
     identityOf: ({ identity }) => identity,
@@ -33,14 +43,14 @@ export const createGatewaySubscriptions = ({
     // Subgraphs over HTTP receive these headers, and may respond by them.
     audienceOf: ({ headers }) => headers,
     createEventContext: contexts.ofEvent,
-    toMessage: ({ eventId, cause }, { data, errors, stale }, live) => {
-      const message = {
-        eventId,
-        data,
-        errors: errors.length > 0 ? toClientErrors(errors) : undefined,
-        stale,
-        cause: cause && describeCause(cause),
-      };
+    toClientResponse: ({ data, errors, stale }) => ({
+      data,
+      errors: errors.length > 0 ? toClientErrors(errors) : undefined,
+      stale,
+    }),
+    onResponse: announce,
+    toMessage: ({ eventId, cause }, response, live) => {
+      const message = { eventId, ...response, cause: cause && describeCause(cause) };
       return live ? nextAnswer(live.previous, message, live.options) : message;
     },
     onEvent: ({ receivedAt }, subscribers) =>
@@ -51,6 +61,29 @@ export const createGatewaySubscriptions = ({
       }),
     log,
   });
-  telemetry.describe('subscriptions', subscriptions.state);
-  return subscriptions;
+  telemetry.describe('subscriptions', state);
+  return {
+    add: async (options) => {
+      const added = await add(options);
+      if ('leave' in added) {
+        announce(options.context, {});
+        return added;
+      }
+      const errors = toClientErrors(added.errors);
+      announce(options.context, { errors });
+      return { errors: errors.map(withoutHttp), status: statusOf(errors[0]) };
+    },
+    close,
+  };
 };
+
+type HttpExtension = { readonly http?: { readonly status?: number } | undefined };
+
+const statusOf = (error: GraphQLFormattedError | undefined): number =>
+  (error?.extensions as HttpExtension | undefined)?.http?.status ?? 400;
+
+/** Removes the status from an error, as Apollo Server does. */
+const withoutHttp = ({ extensions: { http: _, ...extensions } = {}, ...error }: GraphQLFormattedError) => ({
+  ...error,
+  extensions,
+});

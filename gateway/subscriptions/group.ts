@@ -30,6 +30,9 @@ export type Member<Context> = {
   group: Group<Context> | undefined;
 };
 
+/** The public form of the response to an event. */
+export type ClientResponse = Pick<SubscriptionMessage, 'data' | 'errors' | 'stale'>;
+
 /** What a group needs of the gateway. */
 export type GroupOptions<Context> = {
   /** Creates the context of one event for a member, and a function that releases it. `signal` ends the subscription. */
@@ -37,10 +40,14 @@ export type GroupOptions<Context> = {
     context: Context,
     signal: AbortSignal,
   ) => { readonly context: Context; readonly deadline: RequestDeadline; readonly release: () => void };
+  /** Converts a response to its public form. */
+  readonly toClientResponse: (response: ExecutionResponse) => ClientResponse;
+  /** Called with the response to each event, in the event's context. */
+  readonly onResponse: (context: Context, response: ClientResponse) => void;
   /** Converts a response to a message. `previous` is the answer before, of a live query. Undefined if nothing is to be sent. */
   readonly toMessage: (
     event: SubgraphEvent<Context>,
-    response: ExecutionResponse,
+    response: ClientResponse,
     live: { readonly options: LiveOptions; readonly previous: SubscriptionMessage | undefined } | undefined,
   ) => SubscriptionMessage | undefined;
   /** Called with each event that has been sent, and the number of members that got it. */
@@ -167,13 +174,14 @@ export const openGroup = async <Context>(
   const respond = async (
     subscription: GraphSubscription<Context>,
     event: SubgraphEvent<Context>,
-  ): Promise<ExecutionResponse | undefined> => {
+  ): Promise<ClientResponse | undefined> => {
     for (const member of members) {
       const { context: own, deadline, release } = options.createEventContext(member.context, ended.signal);
       try {
-        const response = await subscription.execute(event, own, deadline);
+        const response = options.toClientResponse(await subscription.execute(event, own, deadline));
+        options.onResponse(own, response);
         const refused =
-          response.data === undefined && response.errors.find((error) => codeOf(error) === 'BUDGET_EXCEEDED');
+          response.data === undefined && response.errors?.find((error) => codeOf(error) === 'BUDGET_EXCEEDED');
         if (!refused) return response;
         // Not if it has moved to another group meanwhile.
         if (members.delete(member)) member.end({ message: refused.message, code: 'BUDGET_EXCEEDED' });
@@ -251,4 +259,5 @@ type Opened<Context> = Exclude<SubgraphSubscription<Context>, readonly SubgraphE
 
 const isOpen = <Context>(opened: SubgraphSubscription<Context>): opened is Opened<Context> => 'events' in opened;
 
-const codeOf = ({ extensions }: ExecutionResponse['errors'][number]): unknown => extensions?.['code'];
+const codeOf = ({ extensions }: { readonly extensions?: Readonly<Record<string, unknown>> | undefined }): unknown =>
+  extensions?.['code'];

@@ -2,6 +2,7 @@ import { createSourceEventStream, GraphQLError } from 'graphql';
 import type { FeedEvent, PublishedEffect } from '../../events/feed.ts';
 import type { AnyChanges } from '../../events/merge-changes.ts';
 import { type Log, withTraceId } from '../../runtime/log.ts';
+import { createDecisionCalls } from '../../subgraphs/kit/decision-calls.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { ProviderEvents } from '../../subgraphs/kit/open-events.ts';
@@ -56,6 +57,7 @@ export const createLocalTransport = (subgraph: Subgraph, { log, eventsOf }: Loca
       return async ({ variables }, context, { after, signal, createContext }) => {
         const own = eventsOf?.(subgraph.name);
         const place = after ?? own?.place();
+        const decisions = createDecisionCalls();
         const subscribed = await createSourceEventStream({
           schema: subgraph.schema,
           document,
@@ -71,15 +73,22 @@ export const createLocalTransport = (subgraph: Subgraph, { log, eventsOf }: Loca
                 createContext: () => {
                   const { context: decision, release } = createContext();
                   const identity = { ...context.identity, customerEmail: undefined };
-                  return { context: subgraph.createContext(decision.call, identity), release };
+                  return {
+                    context: subgraph.createContext(decision.call, identity),
+                    release: () => {
+                      decisions.add(decision.telemetry.callStats);
+                      release();
+                    },
+                  };
                 },
               }),
           },
         });
         if (!(Symbol.asyncIterator in subscribed)) return (subscribed.errors ?? []).map(toPublicFor(context));
-        const events = toSubgraphEvents(subscribed as AsyncIterable<FeedEvent>, (event, eventContext) =>
-          respond(run, variables, eventContext, event),
-        );
+        const events = toSubgraphEvents(subscribed as AsyncIterable<FeedEvent>, (event, eventContext) => {
+          decisions.moveTo(eventContext.telemetry.callStats);
+          return respond(run, variables, eventContext, event);
+        });
         return { place, events };
       };
     },

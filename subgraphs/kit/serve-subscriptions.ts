@@ -14,8 +14,11 @@ import { EventsExpired, type FeedEvent } from '../../events/feed.ts';
 import { EVENT_STREAM_TYPE, HEARTBEAT, STREAM_HEADERS, toStreamEvent } from '../../runtime/event-stream.ts';
 import { markStreaming } from '../../runtime/http-app.ts';
 import { OVERLOADED, SHUTTING_DOWN } from '../../runtime/http-errors.ts';
+import type { Log } from '../../runtime/log.ts';
 import { onResponseClose } from '../../runtime/on-response-close.ts';
 import { sendRefusal } from '../../runtime/send-refusal.ts';
+import type { CallStats } from '../../telemetry/call-stats.ts';
+import { createDecisionCalls, type DecisionCalls } from './decision-calls.ts';
 import type { ProviderEvents } from './open-events.ts';
 import { PLACE_HEADER } from './protocol/options.ts';
 import { createEvents } from './subscribe-to.ts';
@@ -61,11 +64,14 @@ export type ServedSubscription = {
   /** The address of the customer whose data alone the subscriber may see. */
   readonly customerEmail: string | undefined;
   /** Creates the context of the request itself, of an event, or of the decision whether an event is wanted. */
-  readonly createContext: (purpose: 'request' | 'event' | 'decision') => object;
+  readonly createContext: (purpose: 'request' | 'event' | 'decision') => ServedContext;
   /** Returns the extensions of a result that was executed with a context. */
   readonly extensionsOf: (context: object) => object | undefined;
   readonly toPublic: (error: GraphQLError) => GraphQLFormattedError;
 };
+
+/** The context of an execution, with its call statistics if they are reported. */
+type ServedContext = object & { readonly telemetry: { readonly callStats?: CallStats | undefined } };
 
 /** Time between signs of life, in milliseconds. */
 const HEARTBEAT_MS = 15_000;
@@ -81,7 +87,7 @@ export type SubscriptionStreams = {
 };
 
 /** Creates the streams of a process that serves subgraphs. */
-export const createSubscriptionStreams = (): SubscriptionStreams => {
+export const createSubscriptionStreams = (log: Log): SubscriptionStreams => {
   const open = new Set<AbortController>();
   let isClosed = false;
 
@@ -92,6 +98,7 @@ export const createSubscriptionStreams = (): SubscriptionStreams => {
     if (open.size >= MAX_STREAMS) return sendRefusal(reply, OVERLOADED);
     const ended = new AbortController();
     const place = after ?? events?.place();
+    const decisions = createDecisionCalls();
     const source = await createSourceEventStream({
       schema,
       document,
@@ -104,7 +111,11 @@ export const createSubscriptionStreams = (): SubscriptionStreams => {
           createEvents({
             customerEmail,
             select: (topic) => events.select({ topic, after: place, signal: ended.signal }),
-            createContext: () => ({ context: createContext('decision'), release: () => {} }),
+            createContext: () => {
+              const context = createContext('decision');
+              const { callStats } = context.telemetry;
+              return { context, release: () => callStats && decisions.add(callStats) };
+            },
           }),
       },
     });
@@ -128,7 +139,7 @@ export const createSubscriptionStreams = (): SubscriptionStreams => {
       open.delete(ended);
       ended.abort();
     });
-    void write(source as AsyncIterable<FeedEvent>, raw, ended.signal, subscription);
+    void write(source as AsyncIterable<FeedEvent>, raw, { ...subscription, decisions, ended: ended.signal, log });
     return reply;
   };
 
@@ -142,18 +153,29 @@ export const createSubscriptionStreams = (): SubscriptionStreams => {
 };
 
 const LOST = 'SUBSCRIPTION_LOST';
+const EVENTS_EXPIRED = 'EVENTS_EXPIRED';
 
 /** Writes the result of each event. A reader that is slow is waited for: its events stay in the feed. */
 const write = async (
   events: AsyncIterable<FeedEvent>,
   raw: FastifyReply['raw'],
-  ended: AbortSignal,
-  { schema, operation, createContext, extensionsOf, toPublic }: ServedSubscription,
+  {
+    schema,
+    operation,
+    createContext,
+    extensionsOf,
+    toPublic,
+    decisions,
+    ended,
+    log,
+  }: ServedSubscription & { readonly decisions: DecisionCalls; readonly ended: AbortSignal; readonly log: Log },
 ): Promise<void> => {
   let code: unknown;
   try {
     for await (const event of events) {
       const contextValue = createContext('event');
+      const { callStats } = contextValue.telemetry;
+      if (callStats) decisions.moveTo(callStats);
       const { data, errors }: ExecutionResult = await execute({
         schema,
         document: operation.document,
@@ -169,7 +191,10 @@ const write = async (
     }
     code = ended.reason === LOST ? LOST : undefined;
   } catch (error) {
-    code = error instanceof EventsExpired ? 'EVENTS_EXPIRED' : LOST;
+    const isExpired = error instanceof EventsExpired;
+    code = isExpired ? EVENTS_EXPIRED : LOST;
+    // The reader has left, or the process is stopping.
+    if (!isExpired && !ended.aborted) log.error({ err: error }, 'A subscription has failed.');
   }
   const last = { errors: [{ message: 'The subscription has ended.', extensions: { code } }] };
   raw.end(`${code === undefined ? '' : toStreamEvent('next', JSON.stringify(last))}${toStreamEvent('complete')}`);

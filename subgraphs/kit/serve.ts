@@ -162,7 +162,7 @@ export const serve = async (
     health,
   } = options;
   const turns = createTurnQueue();
-  const streams = createSubscriptionStreams();
+  const streams = createSubscriptionStreams(log);
   const { app, status, listen, close } = createHttpApp({
     log,
     shutdownDelayMs,

@@ -115,7 +115,7 @@ describe('HubSpot’s rate-limit headers', () => {
   });
 
   test('given an account with a lower limit than the default, then it is kept', async () => {
-    await start({ env: { HUBSPOT_QUOTA: '', REQUEST_TIMEOUT_MS: '1500' }, ...quotaOf(12) });
+    await start({ env: { HUBSPOT_QUOTA: '', REQUEST_TIMEOUT_MS: '3000' }, ...quotaOf(12) });
     const codes = [];
     for (const id of people.slice(0, 16)) codes.push((await stack.ask(customer(id))).errors?.[0]?.extensions?.['code']);
     expect(statuses()).toHaveLength(12);
@@ -125,7 +125,7 @@ describe('HubSpot’s rate-limit headers', () => {
   });
 
   test('given another user of the account, then the remaining quota is not exceeded', async () => {
-    await start({ env: { HUBSPOT_QUOTA: '', REQUEST_TIMEOUT_MS: '1500' }, ...quotaOf(20) });
+    await start({ env: { HUBSPOT_QUOTA: '', REQUEST_TIMEOUT_MS: '3000' }, ...quotaOf(20) });
     const somebody = await stack.startAnother();
     for (const id of people.slice(0, 12)) await somebody.ask(customer(id));
     for (const id of people.slice(0, 12)) await stack.ask(customer(id));
@@ -135,7 +135,7 @@ describe('HubSpot’s rate-limit headers', () => {
   });
 
   test('given a lower limit set by the operator, then the headers do not raise it', async () => {
-    await start({ env: { HUBSPOT_QUOTA: 'account=5/10', REQUEST_TIMEOUT_MS: '1500' }, ...quotaOf(100) });
+    await start({ env: { HUBSPOT_QUOTA: 'account=5/10', REQUEST_TIMEOUT_MS: '3000' }, ...quotaOf(100) });
     for (const id of people.slice(0, 8)) await stack.ask(customer(id));
     expect(stack.hubspot.calls).toHaveLength(5);
   });
@@ -143,7 +143,7 @@ describe('HubSpot’s rate-limit headers', () => {
 
 describe('implausible feedback', () => {
   test('given a limit of a hundred million calls, then external usage is bounded too', async () => {
-    await start({ env: { HUBSPOT_QUOTA: '', REQUEST_TIMEOUT_MS: '1500' } });
+    await start({ env: { HUBSPOT_QUOTA: '', REQUEST_TIMEOUT_MS: '3000' } });
     stack.hubspot.fail({
       headers: {
         'x-hubspot-ratelimit-max': '100000000',

@@ -31,8 +31,11 @@ type Review = { readonly id: string; readonly text: string; readonly book: { rea
 /** Events that a subgraph sends to all that subscribe. */
 const createTopic = () => {
   const waiting = new Set<(review: Review | undefined) => void>();
+  let opened = 0;
   return {
     subscribers: () => waiting.size,
+    /** The number of subscriptions so far. */
+    opened: () => opened,
     publish: (review: Review | undefined) => {
       for (const send of waiting) send(review);
     },
@@ -56,6 +59,7 @@ const createTopic = () => {
         push(DONE);
       };
       waiting.add(send);
+      opened += 1;
       const iterator: AsyncIterableIterator<{ readonly reviewAdded: Review }> = {
         next: () => {
           const result = queue.shift();
@@ -204,6 +208,7 @@ describe.each([
     const { url, change } = await start(env);
     const stream = await openEventStream(url, { query: QUERY });
     await until(() => topic.subscribers() === 1);
+    const opened = topic.opened();
     const reviewsUrl = `http://127.0.0.1:${(reviews.address() as AddressInfo).port}/graphql`;
     const sdlWith = (schema: string) =>
       composeSubgraphs({ reviews: { schema: REVIEWS, url: reviewsUrl }, books: { schema, url: books.url } });
@@ -211,7 +216,8 @@ describe.each([
     await expect.poll(async () => (await (await fetch(`${url}/schema.graphql`)).text()).includes('pages')).toBe(true);
     topic.publish(review('1'));
     await expect.poll(() => stream.results()).toMatchObject([result('1')]);
-    await until(() => topic.subscribers() === 1);
+    // The gateway has subscribed again.
+    await until(() => topic.opened() === opened + 1 && topic.subscribers() === 1);
     topic.publish(review('2'));
     await expect.poll(() => stream.results()).toMatchObject([result('1'), result('2')]);
     await change(sdlWith(BOOKS.replace('title: String', 'name: String')));

@@ -4,7 +4,7 @@ import { codeOf, type Harness } from './harness.ts';
 /** Retries transient failures, within the retry budget and the client’s deadline. */
 export const retry = ({ of, one, withStack, ask, reads, fail }: Harness): void => {
   describe('deadline', () => {
-    withStack({ REQUEST_TIMEOUT_MS: '700' });
+    withStack({ REQUEST_TIMEOUT_MS: '2000' });
 
     test('given no answer, then the client has one at its deadline, and nothing is asked after it', async () => {
       fail({ hang: true });
