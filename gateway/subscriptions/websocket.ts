@@ -62,8 +62,8 @@ type Extra<Connection> = {
   readonly connection: Connection;
   readonly socket: WebSocket;
   readonly closed: AbortSignal;
-  /** The ids of operations without a response. */
-  readonly opening: Set<string>;
+  /** The operations without a response, by id. Each is aborted when its client does not wait for it any more. */
+  readonly opening: Map<string, AbortController>;
   /** Counts an operation as open, and returns a function that ends it. */
   readonly begin: () => () => void;
   session?: SocketSession;
@@ -100,11 +100,13 @@ export const createSocketServer = <Connection>({
         extra.socket.close(CloseCode.SubscriberAlreadyExists, 'The id is in use.');
         return [new GraphQLError('The id is in use.')];
       }
-      extra.opening.add(id);
+      const operation = new AbortController();
+      extra.opening.set(id, operation);
+      if (extra.closed.aborted) operation.abort();
       const end = extra.begin();
       let isOpen = false;
       try {
-        const result = await (extra.session as SocketSession).execute(payload, extra.closed);
+        const result = await (extra.session as SocketSession).execute(payload, operation.signal);
         if (result.kind === 'refused') return result.errors;
         const opened = result.kind === 'subscription' ? await openIterator(result.open, extra.closed, end) : result;
         if (Array.isArray(opened)) return opened;
@@ -126,6 +128,7 @@ export const createSocketServer = <Connection>({
   });
   return (socket, connection, onWorking) => {
     const closing = new AbortController();
+    const opening = new Map<string, AbortController>();
     let working = 0;
     // Until it has an operation, its connection may be closed for others.
     onWorking(false);
@@ -168,6 +171,8 @@ export const createSocketServer = <Connection>({
           socket.on('message', (data) => {
             const text = String(data);
             if (exceededJsonBound(text, bounds)) return socket.close(CloseCode.BadRequest, 'Invalid message received');
+            const completed = completedBy(text);
+            if (completed !== undefined) opening.get(completed)?.abort();
             receive(text).catch((error: unknown) => {
               // The client's fault: the type is one that only servers send. The package throws where its protocol has a close code.
               if (error instanceof Error && error.message.startsWith('Unexpected message of type')) {
@@ -179,13 +184,28 @@ export const createSocketServer = <Connection>({
           });
         },
       },
-      { connection, socket, closed: closing.signal, opening: new Set(), begin },
+      { connection, socket, closed: closing.signal, opening, begin },
     );
     socket.once('close', (code, reason) => {
       closing.abort();
+      for (const operation of opening.values()) operation.abort();
       void onClosed(code, String(reason));
     });
   };
+};
+
+/**
+ * Returns the id of the operation that a message completes; undefined if it is another message. The package tells nobody of it
+ * before the operation has a response.
+ */
+const completedBy = (text: string): string | undefined => {
+  if (!text.includes('"complete"')) return undefined;
+  try {
+    const { type, id } = JSON.parse(text);
+    return type === 'complete' && typeof id === 'string' ? id : undefined;
+  } catch {
+    return undefined;
+  }
 };
 
 /**

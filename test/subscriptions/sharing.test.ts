@@ -192,6 +192,24 @@ describe('WebSocket', () => {
     await refused.dispose();
   });
 
+  test('an operation that its client completes is not executed further', async () => {
+    const { url } = await start({ CACHE_MAX_MIB: '0', REQUEST_TIMEOUT_MS: '60000', HUBSPOT_TIMEOUT_MS: '60000' });
+    // The connection stays open.
+    const client = connect(url, { lazyCloseTimeout: 60_000 });
+    stack.reset();
+    stack.hubspot.fail({ hang: true });
+    onTestFinished(stack.reset);
+    const query = '{ customer(id: "101") { firstName } }';
+    const cancel = client.subscribe({ query }, { next: () => {}, error: () => {}, complete: () => {} });
+    await expect.poll(() => stack.hubspot.calls.length).toBe(1);
+    cancel();
+    // Otherwise it would be aborted at its timeout, after a minute.
+    await expect.poll(() => stack.hubspot.calls[0]?.clientAborted, { timeout: 30_000 }).toBe(true);
+    stack.reset();
+    expect(await run(client, query)).toMatchObject({ data: { customer: { firstName: 'Ada' } } });
+    await client.dispose();
+  });
+
   test('limits of clients and the safelist apply', async () => {
     const { url } = await start({ SAFELIST: 'on' });
     const client = connect(url, {});
