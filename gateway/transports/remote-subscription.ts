@@ -31,8 +31,8 @@ export type RemoteSubscriptionOptions = {
   readonly isBundled: boolean;
   /** Returns the headers of a request with this body. */
   readonly headersFor: (body: string, context: RequestContext) => Promise<Readonly<Record<string, string>>>;
-  /** Reads a GraphQL result. */
-  readonly readResult: (result: Readonly<Record<string, unknown>>) => SubgraphResponse;
+  /** Reads a GraphQL result, and counts what it reports for the event that it responds to. */
+  readonly readResult: (result: Readonly<Record<string, unknown>>, event?: RequestContext) => SubgraphResponse;
   /** Converts a failure to reach the subgraph. */
   readonly toError: (error: UpstreamError, context: RequestContext) => SubgraphError;
 };
@@ -189,7 +189,7 @@ async function* toEvents(
       eventId: isBundled ? id : undefined,
       receivedAt: undefined,
       // Read for each execution, as each changes the data.
-      respond: async () => structuredClone(readResult(result)),
+      respond: async (context) => structuredClone(readResult(result, context)),
     };
   }
 }

@@ -195,12 +195,16 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
         origin,
       );
     }
-    const report = readReport(extensions, name);
-    // A subgraph's figures never count as the gateway's own.
-    const calls = report.calls.filter(({ operation }) => operation !== SUBGRAPH_REQUEST);
-    if (telemetry) mergeReport(telemetry, { ...report, calls }, startMs);
+    const report = readOwnReport(extensions);
+    if (telemetry) mergeReport(telemetry, report, startMs);
     if (errors === undefined && !extensions) return { data };
     return { data, errors: readErrors(errors, reply.fallbackCode), stale: report.stale };
+  };
+
+  /** Reads the report of a response, except for figures that would count as the gateway's own. */
+  const readOwnReport = (extensions: Parameters<typeof readReport>[0]): ReturnType<typeof readReport> => {
+    const report = readReport(extensions, name);
+    return { ...report, calls: report.calls.filter(({ operation }) => operation !== SUBGRAPH_REQUEST) };
   };
 
   const toError = (error: UpstreamError, traceId: string | undefined): SubgraphError => {
@@ -235,11 +239,16 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
           subgraph,
           isBundled,
           headersFor: (body, context) => headersFor(body, { document, spanId: undefined }, context),
-          readResult: ({ data, errors, extensions }) => ({
-            data: isData(data) ? data : null,
-            stale: readReport(extensions, name).stale,
-            ...(errors !== undefined && { errors: readErrors(errors) }),
-          }),
+          readResult: ({ data, errors, extensions }, context) => {
+            const report = readOwnReport(extensions);
+            // What an external one reports does not count, and an event is no request to it.
+            if (context && isBundled) mergeReport(context.telemetry, report, startOf(context));
+            return {
+              data: isData(data) ? data : null,
+              stale: report.stale,
+              ...(errors !== undefined && { errors: readErrors(errors) }),
+            };
+          },
           toError: (error, { traceId }) => toError(error, traceId),
         },
         createBodyWriter(operation),

@@ -1,8 +1,13 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startGateway } from '../../gateway/start.ts';
 import { createCompany } from '../../sandbox/company.ts';
 import { openEventStream } from '../helpers/event-stream.ts';
 import { writePlans } from '../helpers/plans.ts';
+import { startProcess } from '../helpers/processes.ts';
 import { readMetrics } from '../helpers/prometheus.ts';
 import { createAsk, operationsOf, type Stack, startStack } from '../helpers/stack.ts';
 import { headersOf, TOKEN_ENV } from '../helpers/tokens.ts';
@@ -44,10 +49,10 @@ const changePayment = (url: string, id: string): Promise<unknown> => {
 const QUERY = `subscription Watch { paymentChanged(customerEmail: "${bjorn?.email}") { id } }`;
 const headers = headersOf({ subject: 'support', scopes: ['payments:read'] });
 
-test('the provider calls of events count, and those of the decisions which of them are wanted', async () => {
+const expectCounted = async (env: Record<string, string>): Promise<void> => {
   const budget = 100;
   const plans = writePlans({ plans: { small: { callsPerDay: { payments: budget } } }, default: 'small' });
-  const { url, adminUrl, ask } = await start({ PLANS: plans.path });
+  const { url, adminUrl, ask } = await start({ ...env, PLANS: plans.path });
   const stream = await openEventStream(url, { query: QUERY }, headers);
   expect(stream.status).toBe(200);
   stack.reset();
@@ -68,6 +73,27 @@ test('the provider calls of events count, and those of the decisions which of th
   );
   const refused = await ask(`{ ${expensive.join(' ')} }`, undefined, { headers });
   expect(refused.errors).toMatchObject([{ extensions: { code: 'BUDGET_EXCEEDED', left: budget - calls } }]);
+};
+
+describe('the provider calls of events count, and those of the decisions which of them are wanted', () => {
+  test('in the gateway’s process', () => expectCounted({}));
+
+  test('in another process', { tags: ['long'] }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'events-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const shared = { EVENTS_FILE: join(folder, 'events.sqlite'), SUBGRAPH_SECRET: randomBytes(32).toString('hex') };
+    const subgraphs = startProcess(['node', 'subgraphs/main.ts'], {
+      ...stack.env,
+      ...shared,
+      SUBGRAPHS: 'payments',
+      PORT: '0',
+      LOG_LEVEL: 'warn',
+    });
+    onTestFinished(subgraphs.stop);
+    const answersAt = () => /payments answers at (\S+)/.exec(subgraphs.output())?.[1] ?? '';
+    await expect.poll(answersAt).not.toBe('');
+    await expectCounted({ ...shared, PAYMENTS_URL: answersAt() });
+  });
 });
 
 test('a refused subscription and a failed event count as errors', async () => {
