@@ -22,9 +22,10 @@ const OUTSIDE: Readonly<Record<string, End>> = {
   'private network (IPv6)': { address: 'fd00::7' },
   'metadata service': { address: '169.254.169.254' },
   'managed Redis': { address: '10.0.0.30' },
+  Postgres: { address: '10.0.0.40' },
 };
 
-const PORTS = ['http', 'admin', 'redis', 53, 80, 443, 4011, 4318, 6379];
+const PORTS = ['http', 'admin', 'redis', 53, 80, 443, 4011, 4318, 5432, 6379];
 
 const SUBGRAPHS = subgraphs.map(({ name }) => `${name}-subgraph`);
 const GRAPH = ['gateway', ...SUBGRAPHS];
@@ -49,6 +50,7 @@ const EXPECTED = {
     ...INTERNET,
     ...GRAPH.map((pod) => `${pod} → managed Redis: 6379`),
     ...GRAPH.map((pod) => `${pod} → monitoring: 4318`),
+    ...GRAPH.map((pod) => `${pod} → Postgres: 5432`),
   ],
 };
 

@@ -11,6 +11,7 @@ import { ServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { secretsOf, variablesOf } from '../../connectors/settings.ts';
+import { webhookVariableOf } from '../../connectors/webhook-settings.ts';
 import { AUTH_SECRETS } from '../../gateway/auth/auth-config.ts';
 import { createSubgraphUrlsEnv, GATEWAY_SECRETS, GatewayEnv, urlVariable } from '../../gateway/config.ts';
 import product from '../../package.json' with { type: 'json' };
@@ -62,6 +63,7 @@ const variablesOfProcess = ({ container, env }: Pod): ReadonlySet<string> => {
         ...namesOf(InfrastructureEnv),
         ...namesOf(createSubgraphUrlsEnv(subgraphs.map(({ name }) => name))),
         ...files([...AUTH_SECRETS, ...GATEWAY_SECRETS, ...INFRASTRUCTURE_SECRETS]),
+        ...files(subgraphs.map(({ provider }) => webhookVariableOf(provider))),
       ]);
     case 'subgraphs/main.ts': {
       const { provider } = subgraphs.find(({ name }) => name === env['SUBGRAPHS']) ?? {};
@@ -69,7 +71,7 @@ const variablesOfProcess = ({ container, env }: Pod): ReadonlySet<string> => {
         ...namesOf(SubgraphProcessEnv),
         ...namesOf(InfrastructureEnv),
         ...ADMIN_VARIABLES,
-        ...files(['SUBGRAPH_SECRET', ...INFRASTRUCTURE_SECRETS]),
+        ...files(['SUBGRAPH_SECRET', 'EVENTS_URL', ...INFRASTRUCTURE_SECRETS]),
         ...(provider ? [...namesOf(variablesOf(provider)), ...files(secretsOf(provider))] : []),
       ]);
     }
@@ -132,8 +134,8 @@ describe.skipIf(!hasTool('kubectl')).each(BUILD_NAMES)('%s', (name) => {
       Object.entries(pod.env).flatMap(([variable, path]) => (variable.endsWith('_FILE') ? [secretAt(path, pod)] : [])),
     );
     expect(created).toEqual(expect.arrayContaining(used));
-    // The subgraphs' secret and Redis's URL, and in production a credential of each provider.
-    expect(new Set(used).size).toBe(name === 'sandbox' ? 2 : 5);
+    // The subgraphs' secret and Redis's URL, in production a credential of each provider, and what webhooks need.
+    expect(new Set(used).size).toBe((name === 'sandbox' ? 2 : 5) + (has('webhooks') ? 3 : 0));
   });
 
   test('every volume is mounted, and every mount has its volume', () => {
@@ -286,11 +288,14 @@ describe.skipIf(!hasTool('kubectl')).each(BUILD_NAMES)('%s', (name) => {
   test('only the graph is served outside the cluster', () => {
     const rules = ofKind(built.manifests, Ingress.is).flatMap(({ spec }) => spec?.rules ?? []);
     const backend = { service: { name: 'gateway', port: { name: 'http' } } };
-    expect(rules.flatMap(({ http }) => http?.paths ?? [])).toEqual(
-      name === 'sandbox' ? [] : [{ path: '/graphql', pathType: 'Exact', backend }],
-    );
-    const allowed = built.graph.find((pod) => pod.name === 'gateway')?.env['ALLOWED_HOSTS'];
+    expect(rules.flatMap(({ http }) => http?.paths ?? [])).toEqual([
+      ...(name === 'sandbox' ? [] : [{ path: '/graphql', pathType: 'Exact', backend }]),
+      ...(has('webhooks') ? [{ path: '/webhooks', pathType: 'Prefix', backend }] : []),
+    ]);
+    const { ALLOWED_HOSTS: allowed, PUBLIC_URL: publicUrl } =
+      built.graph.find((pod) => pod.name === 'gateway')?.env ?? {};
     expect(rules.map(({ host }) => host)).toEqual(name === 'sandbox' ? [] : [allowed]);
+    expect(publicUrl).toBe(has('webhooks') ? `https://${allowed}` : undefined);
   });
 
   test('Prometheus scrapes the gateway and the subgraphs', () => {

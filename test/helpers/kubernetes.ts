@@ -31,7 +31,10 @@ export const isManifest = (value: unknown): value is Manifest => Manifest.safePa
 export const BUILDS = {
   sandbox: { folder: 'overlays/sandbox', components: [] },
   production: { folder: 'overlays/production', components: [] },
-  'production with all components': { folder: 'overlays/production', components: ['monitoring', 'managed-redis'] },
+  'production with all components': {
+    folder: 'overlays/production',
+    components: ['monitoring', 'managed-redis', 'webhooks'],
+  },
 } as const satisfies Record<string, { readonly folder: string; readonly components: readonly string[] }>;
 
 export type BuildName = keyof typeof BUILDS;
