@@ -127,7 +127,7 @@ const personAt = (index: number): Person => company.people[index] as Person;
 
 const NULL = '{"data":{"it":null}}\n';
 
-test('a customer with all scopes finds only own records with the keys of all', async () => {
+test('a customer with all scopes finds only own records with the keys of all', { tags: ['long'] }, async () => {
   const person = personAt(0);
   const answers = await lookUp(gateway.as(customerWithAllScopes(person.email ?? '')), keysOf(), 0);
   expect(answers.size).toBeGreaterThan(1_500);

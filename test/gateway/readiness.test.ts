@@ -98,7 +98,7 @@ test('a subgraph that does not exist is refused at the start', async () => {
   );
 });
 
-describe('a process of subgraphs', () => {
+describe('a process of subgraphs', { tags: ['long'] }, () => {
   test('has the same readiness, its own status page, and its gateway sees that it is down', async () => {
     const hubspot = await startHubSpotSandbox();
     onTestFinished(hubspot.close);

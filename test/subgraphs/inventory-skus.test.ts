@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
-import { type InventoryStack, PATHS, startInventory } from '../helpers/inventory-paths.ts';
+import { type InventoryStack, startInventory } from '../helpers/inventory-paths.ts';
 import { codesOf, operationsOf, startStack } from '../helpers/stack.ts';
 
 /*
@@ -32,7 +32,7 @@ const STOCK = 'query ($skus: [ID!]!) { products(skus: $skus) { sku name stock { 
 
 type Item = { sku: string; name: string | null; stock: { quantity: number } } | null;
 
-describe.each(PATHS)('%s', (path) => {
+const testSkus = (path: 'in process' | 'over HTTP'): void => {
   let stack: InventoryStack;
   beforeAll(async () => {
     stack = await startInventory(path, { openmage: { products: ODD } });
@@ -147,7 +147,11 @@ describe.each(PATHS)('%s', (path) => {
       expect(stack.openmage.calls).toEqual([]);
     },
   );
-});
+};
+
+describe('in process', () => testSkus('in process'));
+
+describe('over HTTP', { tags: ['long'] }, () => testSkus('over HTTP'));
 
 test('given a write may have reached another product, then that product’s stock is read again', async () => {
   const stack = await startInventory('in process', { env: { CACHE_MAX_MIB: '16' } });
