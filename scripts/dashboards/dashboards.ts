@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { events } from './events.ts';
 import { operations } from './operations.ts';
 import { overview } from './overview.ts';
 import type { Dashboard } from './panel.ts';
@@ -6,7 +7,7 @@ import { processes } from './process.ts';
 import { providers } from './providers.ts';
 import { toGrafana } from './to-grafana.ts';
 
-export const DASHBOARDS: readonly Dashboard[] = [overview, providers, operations, processes];
+export const DASHBOARDS: readonly Dashboard[] = [overview, providers, operations, events, processes];
 
 const FOLDER = join(import.meta.dirname, '../../deploy/grafana/dashboards');
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import { runKeysCommand } from '../../scripts/keys/keys.ts';
 import { advanceClock, resetClock } from '../helpers/clock.ts';
+import { openEventStream } from '../helpers/event-stream.ts';
 import { type LoadItem, startLoad } from '../helpers/load.ts';
 import { freePort, ROOT, type Spawned, startProcess } from '../helpers/processes.ts';
 import { type Alert, type Prometheus, startPrometheus } from '../helpers/prometheus-server.ts';
@@ -88,6 +89,9 @@ describe.skipIf(!hasTool('prometheus and promtool') || !hasTool('redis-server'))
           CACHE_MAX_MIB: '16',
           REQUEST_TIMEOUT_MS: '8000',
           HUBSPOT_QUOTA: 'account=100000/1,search=10/10',
+          OPENMAGE_POLL_S: '5',
+          BROKER_URL: `redis://127.0.0.1:${redisPort}`,
+          BROKER_EVENTS: 'both',
         },
       });
       closing.push(stack.close);
@@ -109,6 +113,13 @@ describe.skipIf(!hasTool('prometheus and promtool') || !hasTool('redis-server'))
         inventory: `http://127.0.0.1:${adminPorts.inventory}`,
       });
       closing.push(prometheus.close);
+      const subscriber = await openEventStream(
+        stack.url,
+        { query: 'subscription Watch { customerChanged(id: "101") { id } }' },
+        { authorization: `Bearer ${keys.get('web')}` },
+      );
+      expect(subscriber.status).toBe(200);
+      closing.push(subscriber.close);
     });
     afterAll(async () => {
       for (const close of closing.reverse()) await close();
@@ -165,6 +176,14 @@ describe.skipIf(!hasTool('prometheus and promtool') || !hasTool('redis-server'))
               eventId: index,
               subscriptionType: 'deal.creation',
               objectId: index,
+              occurredAt: 1_796_000_000_000 + index,
+            },
+            {
+              eventId: 1_000_000 + index,
+              subscriptionType: 'contact.propertyChange',
+              objectId: 101,
+              propertyName: 'phone',
+              propertyValue: String(index),
               occurredAt: 1_796_000_000_000 + index,
             },
           ]),
