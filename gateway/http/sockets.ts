@@ -16,13 +16,12 @@ import { MAX_JSON_DEPTH } from '../../runtime/json-bounds.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 import type { GatewayConfig } from '../config.ts';
-import type { AdmitClient } from '../cost/client-limits.ts';
 import type { PreparedSubscription } from '../subscriptions/group.ts';
 import { createSocketServer, type OperationParameters, type SocketResult } from '../subscriptions/websocket.ts';
 import type { RequestContext } from './context.ts';
+import type { Gate } from './gate.ts';
 import { lastEventIdIn } from './last-event-id.ts';
-import { EXPLAIN_HEADER, NOT_EXPLAINED, pick, type RequestContexts } from './request-contexts.ts';
-import { type createSafelistGuard, hasInvalidHash, readRequestedOperation } from './safelist.ts';
+import type { RequestContexts } from './request-contexts.ts';
 import type { IdentifySender, SentMessage } from './senders.ts';
 import type { GatewaySubscriptions } from './subscriptions.ts';
 
@@ -32,11 +31,9 @@ export type SocketsOptions = {
   readonly apollo: ApolloServer<RequestContext>;
   readonly subscriptions: GatewaySubscriptions;
   readonly contexts: RequestContexts;
+  readonly gate: Gate;
   readonly identify: IdentifySender;
-  readonly admit: AdmitClient;
   readonly admission: Admission;
-  readonly checkSafelist: ReturnType<typeof createSafelistGuard> | undefined;
-  readonly clientHeaders: readonly string[];
   /** Headers that a client may also send as parameters of its connection: browsers cannot set any. */
   readonly parameterHeaders: readonly string[];
   /** Called with each refusal of a connection or an operation. `identity` is its sender, if it is known. */
@@ -45,10 +42,7 @@ export type SocketsOptions = {
     readonly address: string;
     readonly identity?: Identity | undefined;
   }) => void;
-  readonly config: Pick<
-    GatewayConfig,
-    'subscriptions' | 'http' | 'hosts' | 'corsOrigins' | 'requestTimeoutMs' | 'reportAllowed'
-  >;
+  readonly config: Pick<GatewayConfig, 'subscriptions' | 'http' | 'hosts' | 'corsOrigins' | 'requestTimeoutMs'>;
   readonly log: Log;
 };
 
@@ -210,27 +204,19 @@ const execute = async (
   { message, address }: SocketClient,
   options: SocketsOptions,
 ): Promise<SocketResult> => {
-  const { apollo, contexts, config } = options;
+  const { apollo, gate, contexts, config } = options;
   const { headers } = message;
   const arrivedAt = monotonicNow();
-  let identity: Identity | undefined;
+  // Each time: tokens expire, and keys are revoked.
+  const passed = await gate.pass(message, address, AbortSignal.timeout(config.requestTimeoutMs));
   const refused = (refusal: Omit<Refusal, 'status'>): SocketResult => {
-    options.onRefused({ code: refusal.code, address, identity });
+    options.onRefused({ code: refusal.code, address, identity: passed.authenticated });
     return refuse(refusal);
   };
-  if (hasInvalidHash(parameters)) {
-    return refused({ message: 'extensions.persistedQuery.sha256Hash must be a string.', code: 'BAD_REQUEST' });
-  }
-  if (headers[EXPLAIN_HEADER] !== undefined && !config.reportAllowed) return refused(NOT_EXPLAINED);
-  // Each time: tokens expire, and keys are revoked.
-  const sender = await options.identify(message, AbortSignal.timeout(config.requestTimeoutMs));
-  identity = sender.authenticated;
-  if ('refusal' in sender) return refused(sender.refusal);
-  identity = sender.identity;
-  const admitted = await options.admit(identity, address);
-  if (admitted.refusal) return refused(admitted.refusal);
-  const unlisted = options.checkSafelist?.(readRequestedOperation(parameters), pick(headers, options.clientHeaders));
-  if (unlisted) return refused(unlisted);
+  if (passed.refusal) return refused(passed.refusal);
+  const refusal = gate.refusalOf(parameters, headers);
+  if (refusal) return refused(refusal);
+  const { identity, client, plan, usages } = passed;
   const controller = new AbortController();
   const onClosed = () => controller.abort();
   const timer = setTimeout(
@@ -242,7 +228,6 @@ const execute = async (
   const onEnd: (() => void)[] = [];
   let release: (() => void) | undefined;
   try {
-    const { client, plan, usages } = admitted;
     release = await options.admission.acquire({ signal: controller.signal, client });
     let prepared: PreparedSubscription<RequestContext> | undefined;
     const context = contexts.ofRequest(
