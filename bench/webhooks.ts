@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { print } from 'graphql';
 import { PaymentDocument } from '../clients/explorer/src/generated/graphql.ts';
 import { CustomerOverviewDocument } from '../clients/web/src/generated/graphql.ts';
@@ -86,11 +87,14 @@ const run = async ({ name, env, hasWebhooks }: (typeof RUNS)[number]) => {
   };
   /** Resolves when so many events have been applied. */
   const applied = async (events: number): Promise<void> => {
-    for (;;) {
+    const until = wall() + 10_000;
+    while (wall() < until) {
       const { all } = await readMetrics(gateway.adminUrl);
       const counts = all('tributary_events_lag_seconds_count').map(({ value }) => value);
       if (counts.reduce((sum, count) => sum + count, 0) >= events) return;
+      await pause(10);
     }
+    throw new Error(`Fewer than ${events} events were applied within ten seconds.`);
   };
   const calls = { hubspot: 0, stripe: 0 };
   /** Adds what is in the sandboxes' logs, which are bounded. */

@@ -10,8 +10,8 @@ export const beginStream = (reply: FastifyReply, headers: Readonly<Record<string
 };
 
 /**
- * Creates the function that writes to such a response, and returns whether the client takes more at once. If the client reads nothing
- * of what was sent for `writeTimeoutMs`, its connection is closed. `onDrain` is called when it has read everything.
+ * Creates the function that writes to such a response, and returns whether the client takes more at once. If the client has not read
+ * everything that was sent for `writeTimeoutMs`, its connection is closed. `onDrain` is called when it has read everything.
  */
 export const createStreamWriter = (
   response: FastifyReply['raw'],
@@ -22,6 +22,10 @@ export const createStreamWriter = (
     clearTimeout(timer);
     timer = undefined;
   };
+  const close = (): void => {
+    // Once it has ended, there is no 'drain' any more, and the server times its last bytes.
+    if (!response.writableEnded) response.destroy();
+  };
   response.on('drain', () => {
     stopTimer();
     onDrain?.();
@@ -29,7 +33,7 @@ export const createStreamWriter = (
   onResponseClose(response, stopTimer);
   return (text) => {
     const isReady = response.write(text);
-    if (!isReady) timer ??= setTimeout(() => response.destroy(), writeTimeoutMs).unref();
+    if (!isReady) timer ??= setTimeout(close, writeTimeoutMs).unref();
     return isReady;
   };
 };

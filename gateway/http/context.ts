@@ -5,7 +5,7 @@ import type { Identity } from '../../subgraphs/kit/identity.ts';
 import type { OperationOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { createRequestOptions, type RequestTelemetry } from '../../subgraphs/kit/request-options.ts';
 import type { Subgraph } from '../../subgraphs/kit/subgraph.ts';
-import type { CallAllowance } from '../../telemetry/call-stats.ts';
+import { type CallAllowance, type CallStats, createCallStats } from '../../telemetry/call-stats.ts';
 import type { OperationEvent } from '../../telemetry/events.ts';
 import type { RequestTrace } from '../../telemetry/traces/request-trace.ts';
 import type { PolicyRequest } from '../auth/policies.ts';
@@ -58,6 +58,11 @@ export type RequestContext = {
   readonly requestTrace: RequestTrace | undefined;
   /** The id of the distributed trace that the request is part of, if any. */
   readonly traceId: string | undefined;
+  /**
+   * The calls of decisions whether events pass a subscription's filter. Apart from those of the event: they depend on how many other
+   * events there are, so they count for no budget and no estimate.
+   */
+  readonly decisionCalls: CallStats;
   readonly call: RequestOptions;
   /** The tags of what the request has read, as far as they are collected. Filled during execution. */
   readonly reads: Set<string>;
@@ -71,7 +76,7 @@ export type RequestContext = {
   beforeMutation: BeforeMutation | undefined;
   /** Called when the operation has its response. Requests without an operation are refused before. */
   readonly onOperation: () => void;
-  /** By what telemetry names the operation. Filled when the response is known, or its stream can begin. */
+  /** The operation's name, kind and hash in telemetry. Filled when the response is known, or its stream can begin. */
   readonly operation: NamedOperation;
   /** Receives the operation if it is a subscription. Undefined if the response cannot be a stream. */
   readonly onSubscription: ((prepared: PreparedSubscription<RequestContext>) => void) | undefined;
@@ -89,6 +94,9 @@ export type RequestContext = {
   /** Returns the context of an in-process subgraph. All fetches of the request share it, and thereby its loaders. */
   readonly contextOf: (subgraph: Subgraph) => object;
 };
+
+/** Of requests without events. */
+const NO_DECISIONS = createCallStats();
 
 /** Creates the context of one client request. */
 export const createRequestContext = (
@@ -134,6 +142,7 @@ export const createRequestContext = (
     ...request,
     exceededBudgets: [],
     telemetry,
+    decisionCalls: collectsReads ? createCallStats() : NO_DECISIONS,
     trace,
     call,
     reads,

@@ -31,7 +31,10 @@ export const createOperationEvents = (
   { namesIssuers }: { readonly namesIssuers: boolean },
 ): OperationEvents => {
   const announce: OperationEvents['announce'] = (context, { data, errors, stale = context.stale }) => {
-    const { arrivedAt, identity, address, options, telemetry, call, traceId, requestTrace, operation } = context;
+    const { arrivedAt, identity, address, options, telemetry, decisionCalls, call, traceId, requestTrace, operation } =
+      context;
+    const calls = countCalls(telemetry.callStats);
+    for (const [subgraph, count] of countCalls(decisionCalls)) calls.set(subgraph, count + (calls.get(subgraph) ?? 0));
     if (!requestTrace && !hears('operation')) return;
     emit(
       {
@@ -45,8 +48,8 @@ export const createOperationEvents = (
         // Whatever became of it, nobody was there to get it.
         ...(errors && isDisconnected(options.signal) && { codes: DISCONNECTED }),
         stale: stale.length,
-        calls: countCalls(telemetry.callStats),
-        callStats: telemetry.callStats.rows(),
+        calls,
+        callStats: [...telemetry.callStats.rows(), ...decisionCalls.rows()],
         startedAt: arrivedAt,
         durationMs: monotonicNow() - arrivedAt,
       },

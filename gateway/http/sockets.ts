@@ -106,7 +106,7 @@ export const serveSockets = (app: FastifyInstance, upgraded: HttpApp['upgraded']
         return { code, reason: refusal.message.slice(0, MAX_REASON) };
       }
       return {
-        execute: (operation, closed) => execute(operation, closed, { message, address: addressOf(request) }, options),
+        execute: (operation, signal) => execute(operation, signal, { message, address: addressOf(request) }, options),
       };
     },
   });
@@ -197,10 +197,10 @@ const refuse = ({ message, code, details }: Omit<Refusal, 'status'>): SocketResu
   errors: [new GraphQLError(message, { extensions: { code, ...details } })],
 });
 
-/** Executes an operation as if it had come over HTTP. */
+/** Executes an operation as if it had come over HTTP. `signal` fires when its client does not wait for it any more. */
 const execute = async (
   parameters: OperationParameters,
-  closed: AbortSignal,
+  signal: AbortSignal,
   { message, address }: SocketClient,
   options: SocketsOptions,
 ): Promise<SocketResult> => {
@@ -218,13 +218,13 @@ const execute = async (
   if (refusal) return refused(refusal);
   const { identity, client, plan, usages } = passed;
   const controller = new AbortController();
-  const onClosed = () => controller.abort();
+  const onLeft = () => controller.abort();
   const timer = setTimeout(
     () => controller.abort(new DOMException('The request timed out.', 'TimeoutError')),
     config.requestTimeoutMs,
   ).unref();
-  closed.addEventListener('abort', onClosed, { once: true });
-  if (closed.aborted) onClosed();
+  signal.addEventListener('abort', onLeft, { once: true });
+  if (signal.aborted) onLeft();
   const onEnd: (() => void)[] = [];
   let release: (() => void) | undefined;
   try {
@@ -292,12 +292,13 @@ const execute = async (
       payload: { data, ...(errors && { errors }), ...(report && { extensions: report as Record<string, unknown> }) },
     };
   } catch (error) {
-    if (error instanceof OverloadedError) return refused(OVERLOADED);
+    // A client that has left the queue is not refused.
+    if (error instanceof OverloadedError) return signal.aborted ? refuse(OVERLOADED) : refused(OVERLOADED);
     throw error;
   } finally {
     release?.();
     clearTimeout(timer);
-    closed.removeEventListener('abort', onClosed);
+    signal.removeEventListener('abort', onLeft);
     for (const callback of onEnd) callback();
   }
 };

@@ -250,7 +250,11 @@ export const openGroup = async <Context>(
   };
 
   const opened = await open(prepared, after);
-  if (!isOpen(opened)) return { errors: opened, stale: [] };
+  if (!isOpen(opened)) {
+    // What was opened before the refusal.
+    ended.abort();
+    return { errors: opened, stale: [] };
+  }
   lastEventId = opened.place;
   return { group, place: opened.place, start: () => void run(opened) };
 };

@@ -3,21 +3,21 @@ import type { WebSocket } from 'ws';
 export type SocketWatchOptions = {
   /** Time between pings, in milliseconds. */
   readonly heartbeatMs: number;
-  /** Whether this process does not read at present, and so cannot see an answer. */
-  readonly isWaiting?: () => boolean;
+  /** Whether reading is paused, so that no answer can arrive. */
+  readonly isPaused?: () => boolean;
 };
 
 /**
  * Terminates a WebSocket whose peer answers no ping until the next one is due: a lost connection looks like a quiet one. Returns a
  * function that counts as an answer.
  */
-export const watchSocket = (socket: WebSocket, { heartbeatMs, isWaiting }: SocketWatchOptions): (() => void) => {
+export const watchSocket = (socket: WebSocket, { heartbeatMs, isPaused }: SocketWatchOptions): (() => void) => {
   let isAlive = true;
   const setAlive = (): void => {
     isAlive = true;
   };
   const timer = setInterval(() => {
-    if (isWaiting?.()) return setAlive();
+    if (isPaused?.()) return setAlive();
     if (!isAlive) return socket.terminate();
     isAlive = false;
     socket.ping();

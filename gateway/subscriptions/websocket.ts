@@ -62,7 +62,10 @@ type Extra<Connection> = {
   readonly connection: Connection;
   readonly socket: WebSocket;
   readonly closed: AbortSignal;
-  /** The operations without a response, by id. Each is aborted when its client does not wait for it any more. */
+  /**
+   * The operations without a response, by id. Each is aborted when its client does not wait for it any more; a subscription that
+   * is being opened is left once it is open.
+   */
   readonly opening: Map<string, AbortController>;
   /** Counts an operation as open, and returns a function that ends it. */
   readonly begin: () => () => void;
@@ -195,8 +198,8 @@ export const createSocketServer = <Connection>({
 };
 
 /**
- * Returns the id of the operation that a message completes; undefined if it is another message. The package tells nobody of it
- * before the operation has a response.
+ * Returns the id of the operation that a message completes; undefined if it is another message. graphql-ws reports it only once the
+ * operation has a response.
  */
 const completedBy = (text: string): string | undefined => {
   if (!text.includes('"complete"')) return undefined;

@@ -2,7 +2,7 @@ import { createSourceEventStream, GraphQLError } from 'graphql';
 import type { FeedEvent, PublishedEffect } from '../../events/feed.ts';
 import type { AnyChanges } from '../../events/merge-changes.ts';
 import { type Log, withTraceId } from '../../runtime/log.ts';
-import { createDecisionCalls } from '../../subgraphs/kit/decision-calls.ts';
+import { addRows, createDecisionCalls } from '../../subgraphs/kit/decision-calls.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
 import type { StaleNote } from '../../subgraphs/kit/field.ts';
 import type { ProviderEvents } from '../../subgraphs/kit/open-events.ts';
@@ -86,7 +86,7 @@ export const createLocalTransport = (subgraph: Subgraph, { log, eventsOf }: Loca
         });
         if (!(Symbol.asyncIterator in subscribed)) return (subscribed.errors ?? []).map(toPublicFor(context));
         const events = toSubgraphEvents(subscribed as AsyncIterable<FeedEvent>, (event, eventContext) => {
-          decisions.moveTo(eventContext.telemetry.callStats);
+          addRows(eventContext.decisionCalls, decisions.take());
           return respond(run, variables, eventContext, event);
         });
         return { place, events };

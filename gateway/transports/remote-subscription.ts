@@ -40,11 +40,13 @@ export type RemoteSubscriptionOptions = {
 /** Maximum size of one event, in characters. */
 const MAX_EVENT_CHARS = 8 * 1024 * 1024;
 
-/** Number of events of a WebSocket that may wait to be executed. Beyond, no more are read. */
-const MAX_WAITING_EVENTS = 100;
-
 /** Delays before a lost stream is opened again, in milliseconds. After the last one, it is given up. */
 const RETRY_DELAYS_MS = [100, 500, 1_000, 2_000, 5_000, 10_000, 10_000];
+
+/** The answer for who has missed events of an external subgraph: only our own know what came after one. */
+const NOT_CONTINUED: readonly SubgraphError[] = [
+  { message: 'This subscription cannot be continued. Begin it anew.', extensions: { code: 'EVENTS_EXPIRED' } },
+];
 
 type Received = { readonly id: string | undefined; readonly result: Readonly<Record<string, unknown>> };
 
@@ -104,7 +106,7 @@ export const createRemoteSubscription = (
       constructor(address: string, protocols: string) {
         super(address, protocols, { headers, maxPayload: MAX_EVENT_CHARS, handshakeTimeout: timeoutMs });
         socket = this;
-        this.once('open', () => watchSocket(this, { heartbeatMs, isWaiting: () => this.isPaused }));
+        this.once('open', () => watchSocket(this, { heartbeatMs, isPaused: () => this.isPaused }));
       }
     }
     const client = createClient({
@@ -164,17 +166,12 @@ export const createRemoteSubscription = (
     context: RequestContext,
     { after, signal }: SubscribeOptions<RequestContext>,
   ): Promise<SubgraphSubscription<RequestContext>> => {
+    if (after !== undefined && !isBundled) return NOT_CONTINUED;
     const body = writeBody({ variables, representations: [] });
     const reopen = (place: string | undefined) => openStream(body, context, place, signal);
     const opened =
       socketUrl === undefined ? await reopen(after) : openSocket(body, await headersFor(body, context), signal);
     if (!('results' in opened)) return opened.errors ?? [];
-    // Only our own subgraphs know what is after a place.
-    if (after !== undefined && opened.place === undefined) {
-      return [
-        { message: 'This subscription cannot be continued. Begin it anew.', extensions: { code: 'EVENTS_EXPIRED' } },
-      ];
-    }
     return { place: opened.place, events: toEvents(read(opened, reopen, signal), readResult, isBundled) };
   };
 };
@@ -209,7 +206,7 @@ async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<Rec
   throw new SubscriptionLost();
 }
 
-/** Subscribes over WebSocket, and returns the results. Stops reading from the subgraph while many of them wait. */
+/** Subscribes over WebSocket, and returns the results. Stops reading from the subgraph while some of them wait. */
 const readSocket = (
   client: Client,
   operation: SubscribePayload,
@@ -226,14 +223,20 @@ const readSocket = (
     next: (result) => {
       if (!isData(result)) return;
       waiting.push({ id: undefined, result });
-      if (waiting.length >= MAX_WAITING_EVENTS) stopReading();
+      // What has arrived already, a few events, is still parsed. The system and the subgraph keep the others.
+      stopReading();
       wake();
     },
     error: (error) => finish({ error }),
     complete: () => finish({}),
   });
-  signal.addEventListener('abort', unsubscribe, { once: true });
-  if (signal.aborted) unsubscribe();
+  const stop = (): void => {
+    unsubscribe();
+    // The closing handshake is read, too.
+    resume();
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
   return (async function* () {
     try {
       for (;;) {
@@ -253,8 +256,8 @@ const readSocket = (
       if (!Array.isArray(end.error)) throw lost(end.error);
       yield { id: undefined, result: { data: null, errors: end.error } };
     } finally {
-      signal.removeEventListener('abort', unsubscribe);
-      unsubscribe();
+      signal.removeEventListener('abort', stop);
+      stop();
       void client.dispose();
     }
   })();

@@ -5,6 +5,7 @@ import type { ProviderRequest, ProviderResponse } from '../../connectors/middlew
 import { createHttpConnector } from '../../connectors/transports/http.ts';
 import { parseJson, unusableResponse } from '../../connectors/transports/parse.ts';
 import { type Log, withTraceId } from '../../runtime/log.ts';
+import { addRows } from '../../subgraphs/kit/decision-calls.ts';
 import { toPublicError } from '../../subgraphs/kit/errors.ts';
 import { writeOptions } from '../../subgraphs/kit/protocol/options.ts';
 import { mergeReport, readReport } from '../../subgraphs/kit/protocol/report.ts';
@@ -242,7 +243,10 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
           readResult: ({ data, errors, extensions }, context) => {
             const report = readOwnReport(extensions);
             // What an external one reports does not count, and an event is no request to it.
-            if (context && isBundled) mergeReport(context.telemetry, report, startOf(context));
+            if (context && isBundled) {
+              mergeReport(context.telemetry, report, startOf(context));
+              addRows(context.decisionCalls, report.decisions);
+            }
             return {
               data: isData(data) ? data : null,
               stale: report.stale,

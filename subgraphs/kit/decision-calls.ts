@@ -1,25 +1,26 @@
 import { type CallStats, createCallStats } from '../../telemetry/call-stats.ts';
+import type { CallStatsRow } from '../../telemetry/call-stats-row.ts';
 
-/** The provider calls that a subscription's decisions whether events are wanted have cost. They count with the next event that is. */
+/** Provider calls made to decide whether events pass a subscription's filter. They are reported with the next event that does. */
 export type DecisionCalls = {
   /** Adds the calls of a decision. */
   readonly add: (of: CallStats) => void;
-  /** Moves all calls to the statistics of an event. */
-  readonly moveTo: (event: CallStats) => void;
+  /** Returns the calls since this was called last. */
+  readonly take: () => readonly Readonly<CallStatsRow>[];
 };
 
-/** Creates the calls of a subscription. */
 export const createDecisionCalls = (): DecisionCalls => {
   let decisions = createCallStats();
   return {
-    add: (of) => copyRows(of, decisions),
-    moveTo: (event) => {
-      copyRows(decisions, event);
+    add: (of) => addRows(decisions, of.rows()),
+    take: () => {
+      const rows = decisions.rows();
       decisions = createCallStats();
+      return rows;
     },
   };
 };
 
-const copyRows = (from: CallStats, to: CallStats): void => {
-  for (const { subgraph, operation, ...entry } of from.rows()) to.addRow(subgraph, operation, entry);
+export const addRows = (to: CallStats, rows: readonly Readonly<CallStatsRow>[]): void => {
+  for (const { subgraph, operation, ...entry } of rows) to.addRow(subgraph, operation, entry);
 };

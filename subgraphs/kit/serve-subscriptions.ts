@@ -11,12 +11,13 @@ import {
   type GraphQLSchema,
 } from 'graphql';
 import { EventsExpired, type FeedEvent } from '../../events/feed.ts';
-import { EVENT_STREAM_TYPE, HEARTBEAT, STREAM_HEADERS, toStreamEvent } from '../../runtime/event-stream.ts';
+import { EVENT_STREAM_TYPE, HEARTBEAT, toStreamEvent } from '../../runtime/event-stream.ts';
 import { markStreaming } from '../../runtime/http-app.ts';
 import { OVERLOADED, SHUTTING_DOWN } from '../../runtime/http-errors.ts';
 import type { Log } from '../../runtime/log.ts';
 import { onResponseClose } from '../../runtime/on-response-close.ts';
 import { sendRefusal } from '../../runtime/send-refusal.ts';
+import { beginStream } from '../../runtime/stream-writer.ts';
 import type { CallStats } from '../../telemetry/call-stats.ts';
 import { createDecisionCalls, type DecisionCalls } from './decision-calls.ts';
 import type { ProviderEvents } from './open-events.ts';
@@ -65,8 +66,8 @@ export type ServedSubscription = {
   readonly customerEmail: string | undefined;
   /** Creates the context of the request itself, of an event, or of the decision whether an event is wanted. */
   readonly createContext: (purpose: 'request' | 'event' | 'decision') => ServedContext;
-  /** Returns the extensions of a result that was executed with a context. */
-  readonly extensionsOf: (context: object) => object | undefined;
+  /** Returns the extensions of a result that was executed with a context, after decisions that have cost these calls. */
+  readonly extensionsOf: (context: object, decisions: ReturnType<DecisionCalls['take']>) => object | undefined;
   readonly toPublic: (error: GraphQLError) => GraphQLFormattedError;
 };
 
@@ -122,11 +123,9 @@ export const createSubscriptionStreams = (log: Log): SubscriptionStreams => {
     if (!(Symbol.asyncIterator in source)) {
       return reply.code(400).send({ errors: (source.errors ?? []).map(toPublic) });
     }
-    const { raw } = reply.hijack();
-    markStreaming(raw);
-    raw.writeHead(200, {
+    markStreaming(reply.raw);
+    const raw = beginStream(reply, {
       'content-type': EVENT_STREAM_TYPE,
-      ...STREAM_HEADERS,
       ...(place !== undefined && { [PLACE_HEADER]: place }),
     });
     raw.write(HEARTBEAT);
@@ -174,8 +173,6 @@ const write = async (
   try {
     for await (const event of events) {
       const contextValue = createContext('event');
-      const { callStats } = contextValue.telemetry;
-      if (callStats) decisions.moveTo(callStats);
       const { data, errors }: ExecutionResult = await execute({
         schema,
         document: operation.document,
@@ -184,7 +181,11 @@ const write = async (
         rootValue: event,
         contextValue,
       });
-      const result = { data, ...(errors && { errors: errors.map(toPublic) }), extensions: extensionsOf(contextValue) };
+      const result = {
+        data,
+        ...(errors && { errors: errors.map(toPublic) }),
+        extensions: extensionsOf(contextValue, decisions.take()),
+      };
       if (!raw.write(toStreamEvent('next', JSON.stringify(result), event.eventId))) {
         await once(raw, 'drain', { signal: ended });
       }

@@ -303,9 +303,9 @@ export const serve = async (
                   ...deadlineIn(requestTimeoutMs),
                   identity: purpose === 'event' ? identity : { ...identity, customerEmail: undefined },
                 }),
-          extensionsOf: (context) => {
+          extensionsOf: (context, decisions) => {
             const { stale, telemetry: reported } = context as FetchContext;
-            const report = writeReport(stale, reported);
+            const report = writeReport(stale, reported, decisions);
             return report && { tributary: report };
           },
           toPublic: (error) => toPublicError(error, log, credentialsOf?.()),

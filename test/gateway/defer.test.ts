@@ -11,7 +11,7 @@ import {
   readMessages,
   sendIncremental,
 } from '../helpers/incremental.ts';
-import { connectRaw, postText } from '../helpers/raw-socket.ts';
+import { connectRaw, postText, readSlowly } from '../helpers/raw-socket.ts';
 import { type SubgraphServer, withFields } from '../helpers/subgraph-server.ts';
 
 const customer = (id: string) => ({ id, name: `Customer ${id}` });
@@ -355,6 +355,21 @@ describe('given a query with @defer', () => {
     client.write(postText(JSON.stringify({ query }), { headers: `accept: ${ACCEPT_INCREMENTAL.deferSpec}\r\n` }));
 
     await closed;
+    client.socket.destroy();
+  });
+
+  test('when the client reads the last part slowly, then it gets all of it', async () => {
+    const shop = await start({ WRITE_TIMEOUT_MS: '1000', MAX_ANSWER_VALUES: '10000000' });
+    const query = '{ customer(id: "1") { name ... @defer { note(length: 16000000) } } }';
+
+    const client = await connectRaw(shop.url, { isDeaf: true });
+    client.write(postText(JSON.stringify({ query }), { headers: `accept: ${ACCEPT_INCREMENTAL.deferSpec}\r\n` }));
+    const started = performance.now();
+    readSlowly(client, 20);
+
+    // The last chunk.
+    await client.until('\r\n0\r\n\r\n');
+    expect(performance.now() - started).toBeGreaterThan(2_000);
     client.socket.destroy();
   });
 });

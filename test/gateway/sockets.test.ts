@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Federation, startFederation } from '../helpers/federation.ts';
-import { bodyOf, connectRaw, postText, type RawSocket } from '../helpers/raw-socket.ts';
+import { bodyOf, connectRaw, postText, type RawSocket, readSlowly } from '../helpers/raw-socket.ts';
 
 /* Slow and silent peers: they do not affect others, and each is disconnected in time. */
 
@@ -53,15 +53,6 @@ const askDeaf = async (url: string, headers = ''): Promise<RawSocket> => {
 const untilAnswered = async ({ ask, subgraphs }: Federation<'one'>): Promise<void> => {
   await expect.poll(() => subgraphs.one.requests.length).toBeGreaterThan(0);
   await expect.poll(async () => (await ask('{ version }')).status).toBe(200);
-};
-
-/** Reads a large response in about two seconds, or more slowly with a longer pause after each chunk, in milliseconds. */
-const readSlowly = ({ socket }: RawSocket, pauseMs = 8): void => {
-  socket.on('data', () => {
-    socket.pause();
-    setTimeout(() => socket.resume(), pauseMs);
-  });
-  socket.resume();
 };
 
 const ONE_AT_A_TIME = { MAX_REQUESTS: '1', MAX_WAITING_REQUESTS: '0' };

@@ -75,3 +75,12 @@ export const postText = (
 
 /** Parses the JSON body of a response's text. */
 export const bodyOf = (response: string): unknown => JSON.parse(response.slice(response.lastIndexOf('\r\n\r\n') + 4));
+
+/** Reads a large response in about two seconds, or more slowly with a longer pause after each chunk, in milliseconds. */
+export const readSlowly = ({ socket }: RawSocket, pauseMs = 8): void => {
+  socket.on('data', () => {
+    socket.pause();
+    setTimeout(() => socket.resume(), pauseMs);
+  });
+  socket.resume();
+};

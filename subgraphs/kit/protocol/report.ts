@@ -63,6 +63,8 @@ const listOf = <Entry>(entry: z.ZodType<Entry>, maxLength: number) => {
 const ReportSchema = z.object({
   stale: listOf<StaleNote>(Note, MAX_STALE_NOTES),
   calls: listOf<CallStatsRow>(Row, MAX_OPERATIONS),
+  /** Of an event of a subscription: the calls of the decisions whether events pass the filter, since the last one that did. */
+  decisions: listOf<CallStatsRow>(Row, MAX_OPERATIONS),
   /** The individual provider requests and waits, with times since the start of the operation. */
   spans: listOf<Span>(CallSpan, MAX_SPANS),
   /** How much longer the response is fresh, in milliseconds; null if nothing in it expires. */
@@ -76,11 +78,13 @@ export type WrittenReport = z.input<typeof ReportSchema>;
 export const writeReport = (
   stale: readonly StaleNote[],
   { callStats, freshness }: Partial<RequestTelemetry>,
+  decisions: readonly Readonly<CallStatsRow>[] = [],
 ): WrittenReport | undefined => {
   if (stale.length === 0 && !callStats && !freshness) return undefined;
   const report: Required<WrittenReport> = {
     stale: stale.length > 0 ? mergeNotes(stale) : undefined,
     calls: callStats?.rows().map(toRoundedRow),
+    decisions: callStats && decisions.length > 0 ? decisions.map(toRoundedRow) : undefined,
     spans: callStats?.spans,
     // JSON cannot represent Infinity.
     freshForMs: freshness && (Number.isFinite(freshness.leftMs) ? freshness.leftMs : null),
@@ -128,6 +132,7 @@ export const readReport = (extensions: unknown, subgraph: string): Report => {
     ...report,
     stale: report.stale.map(rename),
     calls: report.calls.map(rename),
+    decisions: report.decisions.map(rename),
     spans: report.spans.map(rename),
   };
 };

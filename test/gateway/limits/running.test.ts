@@ -9,7 +9,7 @@ const LARGE =
 
 let stack: Stack;
 
-/** Starts a gateway that gives up soon. It has planned the operation, which takes a busy machine long. */
+/** Starts a gateway with a short request timeout. Plans the operation first: planning is slow on a busy machine. */
 const startHasty = async (query: string) => {
   const hasty = await stack.startAnother({ REQUEST_TIMEOUT_MS: '4000' });
   await expect.poll(async () => (await hasty.ask(query)).errors).toBeUndefined();
