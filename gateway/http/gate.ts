@@ -6,28 +6,33 @@ import { EXPLAIN_HEADER, NOT_EXPLAINED, pick } from './request-contexts.ts';
 import { type createSafelistGuard, hasInvalidHash, readRequestedOperation } from './safelist.ts';
 import type { IdentifySender, SentMessage } from './senders.ts';
 
-/** The sender of a request and its client, or why it is refused. */
-export type Passed =
-  | ({
-      readonly identity: Identity;
-      /** Who sent it, whichever tenant it is for. */
-      readonly authenticated: Identity;
-      readonly refusal?: undefined;
-    } & Omit<Admitted, 'refusal'>)
-  | {
-      readonly refusal: NonNullable<Admitted['refusal']>;
-      /** Undefined if that is not known. */
-      readonly authenticated: Identity | undefined;
-      /** The value of `WWW-Authenticate`. */
-      readonly challenge?: string | undefined;
-      /** The counters that the response reports. */
-      readonly usages: Admitted['usages'];
-    };
+/** A request that is refused for its sender. */
+export type RefusedSender = {
+  readonly refusal: NonNullable<Admitted['refusal']>;
+  /** Undefined if that is not known. */
+  readonly authenticated: Identity | undefined;
+  /** The value of `WWW-Authenticate`. */
+  readonly challenge?: string | undefined;
+  /** The counters that the response reports. */
+  readonly usages: Admitted['usages'];
+};
+
+/** A request with its sender and client. */
+export type AdmittedSender = Omit<Admitted, 'refusal'> & {
+  readonly identity: Identity;
+  /** Who sent it, whichever tenant it is for. */
+  readonly authenticated: Identity;
+  readonly refusal?: undefined;
+};
 
 /** Decides which requests are executed, over all transports: first by their senders, then by their operations. */
 export type Gate = {
   /** Finds out who sends a request, and counts it. Refuses it when `signal` fires before that is known. */
-  readonly pass: (message: SentMessage, address: string, signal: AbortSignal) => Promise<Passed>;
+  readonly pass: (
+    message: SentMessage,
+    address: string,
+    signal: AbortSignal,
+  ) => Promise<AdmittedSender | RefusedSender>;
   /** Returns why an operation is refused, by the parameters and the headers of its request. */
   readonly refusalOf: (parameters: unknown, headers: FastifyRequest['headers']) => Refusal | undefined;
 };

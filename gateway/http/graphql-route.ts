@@ -20,7 +20,7 @@ import type { GraphPipeline } from './apollo.ts';
 import type { GatewayAudit } from './audit-plugin.ts';
 import { unlimited } from './client-limits.ts';
 import type { RequestContext } from './context.ts';
-import type { Gate, Passed } from './gate.ts';
+import type { Gate, RefusedSender } from './gate.ts';
 import { createIncrementalHandler, incrementalTypeFor } from './incremental.ts';
 import type { Arrival, RequestContexts } from './request-contexts.ts';
 import type { IdentifySender } from './senders.ts';
@@ -95,11 +95,7 @@ export const registerGraphqlRoute = (
   const refuse = (
     request: FastifyRequest,
     reply: FastifyReply,
-    {
-      refusal,
-      authenticated,
-      challenge,
-    }: Pick<Extract<Passed, { refusal: object }>, 'authenticated' | 'challenge' | 'refusal'>,
+    { refusal, authenticated, challenge }: Omit<RefusedSender, 'usages'>,
   ): FastifyReply => {
     if (authenticated) identities.set(request, authenticated);
     if (challenge) reply.header('www-authenticate', challenge);

@@ -64,7 +64,7 @@ const checkTypes = async (): Promise<string> => {
   );
 };
 
-test('the guide’s commands and files produce a typed hook', async () => {
+test('the guide’s commands and files produce a typed hook', { tags: ['long'] }, async () => {
   expect(files.map(({ path }) => path)).toEqual(['src/Customer.graphql', 'src/Customer.tsx', 'src/main.tsx']);
   expect(readFileSync(join(project, 'src/generated/hooks.ts'), 'utf8')).toContain('export const useWhoIsThisQuery');
   expect(await checkTypes()).toBe('');

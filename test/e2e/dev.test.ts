@@ -9,7 +9,7 @@ import { hasTool } from '../helpers/tools.ts';
 
 /* `npm run dev` in a copy of the project whose files change. */
 
-describe.skipIf(!hasTool('git'))('npm run dev', () => {
+describe.skipIf(!hasTool('git'))('npm run dev', { tags: ['long'] }, () => {
   let project: ProjectCopy;
   let running: Spawned;
   let url: string;
@@ -54,9 +54,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     expect(running.output()).toMatch(/subgraphs reloaded \(\d+ ms\): subgraphs\/crm\/hubspot\/wire-types.ts/);
   });
 
-  test('given a file that an editor replaces, then each edit reloads the subgraphs once', {
-    tags: ['long'],
-  }, async () => {
+  test('given a file that an editor replaces, then each edit reloads the subgraphs once', async () => {
     const file = 'subgraphs/crm/hubspot/wire-types.ts';
     const text = project.read(file);
     const path = join(project.root, file);
@@ -117,9 +115,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     );
   });
 
-  test('given a new field in a schema, then it can be queried, and types and schema are generated', {
-    tags: ['long'],
-  }, async () => {
+  test('given a new field in a schema, then it can be queried, and types and schema are generated', async () => {
     expect((await ask('{ customer(id: "1") { nickname } }')).errors?.[0]?.extensions?.['code']).toBe(
       'GRAPHQL_VALIDATION_FAILED',
     );
@@ -139,7 +135,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     expect(project.read('gateway/schema.graphql')).toContain('nickname: String');
   });
 
-  test('given a new document, then its hook is generated', { tags: ['long'] }, async () => {
+  test('given a new document, then its hook is generated', async () => {
     project.write(
       'clients/web/src/customers/nicknames.graphql',
       'query Nicknames { customers { edges { node { nickname } } } }',
@@ -178,7 +174,6 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     ],
   ])(
     'given %s, then it reports the problem and its location, and the previous version keeps answering',
-    { tags: ['long'] },
     async (_, file, from, to, message) => {
       const before = running.output().length;
       const text = project.read(file);
@@ -191,9 +186,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     },
   );
 
-  test('given a new schema and a syntax error, when the error is fixed, then the types are generated', {
-    tags: ['long'],
-  }, async () => {
+  test('given a new schema and a syntax error, when the error is fixed, then the types are generated', async () => {
     const [schema, shapes] = ['subgraphs/crm/schema.graphql', 'subgraphs/crm/hubspot/wire-types.ts'];
     const before = running.output().length;
     const text = project.read(shapes);
@@ -205,9 +198,7 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     await expect.poll(() => project.read('subgraphs/crm/generated.ts')).toContain('title?');
   });
 
-  test('given a change that breaks a committed operation, then it is reported when it is saved', {
-    tags: ['long'],
-  }, async () => {
+  test('given a change that breaks a committed operation, then it is reported when it is saved', async () => {
     const schema = project.read('subgraphs/crm/schema.graphql');
     project.change('subgraphs/crm/schema.graphql', 'lastName: String', 'familyName: String');
     await expect.poll(() => running.output()).toContain("Field 'lastName' was removed from object type 'Customer'");
@@ -216,12 +207,12 @@ describe.skipIf(!hasTool('git'))('npm run dev', () => {
     await expect.poll(() => nameOf('lastName')).toContain('Lindqvist');
   });
 
-  test('given a change that needs a restart, then the file is named', { tags: ['long'] }, async () => {
+  test('given a change that needs a restart, then the file is named', async () => {
     project.change('gateway/http/report.ts', '/**', '/** */ /**');
     await expect.poll(() => running.output()).toContain('restart to apply the change of gateway/http/report.ts');
   });
 
-  test('the page comes from a development server that follows the files', { tags: ['long'] }, async () => {
+  test('the page comes from a development server that follows the files', async () => {
     const page = /The page, as you edit: (\S+)/.exec(running.output())?.[1] ?? '';
     const html = await (await fetch(page, { headers: { accept: 'text/html' } })).text();
     expect(html).toContain('/desk/@vite/client');

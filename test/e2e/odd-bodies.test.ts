@@ -105,6 +105,6 @@ const expectErrors = async (status: number): Promise<void> => {
   expect(gateway.output()).not.toMatch(/unhandled|uncaught|TypeError/i);
 };
 
-test('given the status 200 with invalid bodies, then each is an error', () => expectErrors(200));
+test('given the status 200 with invalid bodies, then each is an error', { tags: ['long'] }, () => expectErrors(200));
 
 test.each(STATUSES)('given the status %i with invalid bodies, then each is an error', { tags: ['long'] }, expectErrors);

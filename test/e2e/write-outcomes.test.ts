@@ -381,6 +381,7 @@ describe.each(WRITES)('given $name is accepted by $provider, and the response is
 
   test.each(FAULTS.filter(([name]) => ['the body "1"', 'a lost connection'].includes(name)))(
     '%s, once, with subgraphs over HTTP: then the result is reconciled',
+    { tags: ['long'] },
     async (_, fault) => {
       const once = () => sandbox().fail({ ...fault(write), on: write.on, times: 1 });
       const { answer, of } = await carryOut(write, once, overHttp.ask);

@@ -358,7 +358,7 @@ describe('given a query with @defer', () => {
     client.socket.destroy();
   });
 
-  test('when the client reads the last part slowly, then it gets all of it', async () => {
+  test('when the client reads the last part slowly, then it gets all of it', { tags: ['long'] }, async () => {
     const shop = await start({ WRITE_TIMEOUT_MS: '1000', MAX_ANSWER_VALUES: '10000000' });
     const query = '{ customer(id: "1") { name ... @defer { note(length: 16000000) } } }';
 

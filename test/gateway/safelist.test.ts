@@ -136,7 +136,7 @@ describe('rejected operations are logged', () => {
   };
   const CLIENT = { 'apollographql-client-name': 'ios', 'apollographql-client-version': '1.2' };
 
-  test('once per operation, with the client name', async () => {
+  test('once per operation, with the client name', { tags: ['long'] }, async () => {
     const { url, named } = await start({ SAFELIST: 'on' });
     for (const _ of [1, 2]) await post(url, { query: OTHER, operationName: 'Other' }, CLIENT);
     await post(url, byId('unknown'));

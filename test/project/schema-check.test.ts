@@ -138,7 +138,7 @@ describe.skipIf(!hasTool('git'))('npm run schema:check', () => {
     expect(output).toContain('\n  see also subgraphs/people/schema.graphql:16:15');
   });
 
-  test('given an unreachable field, then it names the position of the field', async () => {
+  test('given an unreachable field, then it names the position of the field', { tags: ['long'] }, async () => {
     change(
       'type Person @key(fields: "id") {\n  id: ID!\n  orders',
       'type Person @key(fields: "number") {\n  number: Int!\n  orders',

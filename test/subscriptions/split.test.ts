@@ -54,7 +54,7 @@ const change = async (phone: string): Promise<void> => {
   expect(response.status).toBe(200);
 };
 
-test('hears of changes, sends them, and goes on after a restart', async () => {
+test('hears of changes, sends them, and goes on after a restart', { tags: ['long'] }, async () => {
   const port = await freePort();
   const { EVENTS_FILE: _, ...webhooks } = WEBHOOKS;
   const events = { EVENTS_FILE: join(folder, 'events.sqlite') };

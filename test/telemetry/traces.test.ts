@@ -359,7 +359,7 @@ describe('trace context', () => {
 
   const [id, parent] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331'];
 
-  test.each([
+  const INVALID: readonly (readonly [string, string | undefined])[] = [
     ['none', undefined],
     ['too short', `00-${id.slice(1)}-${parent}-01`],
     ['upper case', `00-${id.toUpperCase()}-${parent}-01`],
@@ -369,12 +369,16 @@ describe('trace context', () => {
     ['a trace id of zeros', `00-${'0'.repeat(32)}-${parent}-01`],
     ['a parent id of zeros', `00-${id}-${'0'.repeat(16)}-01`],
     ['two of them', `00-${id}-${parent}-01, 00-${id}-${parent}-01`],
-  ])('given a traceparent with %s, then a new trace begins', async (_, traceparent) => {
+  ];
+  const expectNewTrace = async (_: string, traceparent: string | undefined): Promise<void> => {
     const root = await rootOf({ ...(traceparent !== undefined && { traceparent }), tracestate: STATE });
     expect(root.traceId).not.toBe(id);
     expect(root.parentSpanId).toBeUndefined();
     expect(root.traceState).toBeUndefined();
-  });
+  };
+  const begins = 'given a traceparent with %s, then a new trace begins';
+  test.each(INVALID.slice(0, 3))(begins, expectNewTrace);
+  test.each(INVALID.slice(3))(begins, { tags: ['long'] }, expectNewTrace);
 
   test.each([
     ['a later version', `cc-${id}-${parent}-01-what-the-future-will-be-like`],

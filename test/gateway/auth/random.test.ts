@@ -77,7 +77,7 @@ beforeAll(async () => {
 afterAll(() => stand.close());
 
 testSeeds('random operations with random rules are answered as in one schema', {
-  first: 40,
+  first: 25,
   all: 200,
   run: async (seeds, isOne) => {
     let group: number | undefined;

@@ -46,7 +46,7 @@ const run = async (
 };
 
 testSeeds('random operations are executed as by graphql-js', {
-  first: 100,
+  first: 50,
   all: 400,
   run: async (seeds, isOne) => {
     let valid = 0;
