@@ -33,6 +33,8 @@ const secretCommands = (): string =>
 
 const CREDENTIALS: Readonly<Record<string, string>> = {
   stripe_api_key: 'sk_test_0123456789',
+  stripe_webhook: 'whsec_0123456789abcdef',
+  hubspot_webhook: 'client-secret-0123456789',
   hubspot_access_token: 'pat-eu1-0123456789',
   openmage_api_key: 'openmage-0123456789',
 };
@@ -75,7 +77,15 @@ describe.skipIf(!hasTool('kubectl and openssl'))('with the secrets of the guide'
 
   test('the guide’s commands create valid secrets', async () => {
     for (const secret of createSecrets()) expect(await problemsOf(secret)).toEqual([]);
-    expect(Object.keys(secrets).sort()).toEqual(['hubspot', 'openmage', 'redis', 'stripe', 'subgraph-secret']);
+    expect(Object.keys(secrets).sort()).toEqual([
+      'events',
+      'hubspot',
+      'openmage',
+      'redis',
+      'stripe',
+      'subgraph-secret',
+      'webhooks',
+    ]);
   });
 
   /** Starts all pods of a build once for the tests of a block. */
