@@ -79,7 +79,9 @@ test('given stock that is cached for an hour, when the shop changes it, then it 
   expect(new Set(stockRequests(gateway.openmage).flat())).toEqual(new Set([A, B]));
 });
 
-test('given 450 products, then each is compared once in a poll, in requests of at most 200', async () => {
+test('given 450 products, then each is compared once in a poll, in requests of at most 200', {
+  tags: ['long'],
+}, async () => {
   const gateway = await start(RARELY);
   const skus = SKUS.slice(0, 450);
   stopClock();
@@ -221,7 +223,7 @@ test('given a shop that is slow for a poll, then no other replica polls it, and 
   await expect.poll(() => messagesOf(stream)).toEqual([[A, 8]]);
 });
 
-test('given clocks that are set back and ahead, then changes are found', async () => {
+test('given clocks that are set back and ahead, then changes are found', { tags: ['long'] }, async () => {
   const gateway = await start({ ...POLLED, ...CACHED });
   const stream = await subscribe(gateway.url, `(skus: ["${A}"])`);
   await compared(gateway, [A]);

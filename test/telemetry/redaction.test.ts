@@ -92,7 +92,7 @@ const expectNothingLeaves = async (level: string): Promise<void> => {
   }
 };
 
-test('at LOG_LEVEL=trace', () => expectNothingLeaves('trace'));
+test('at LOG_LEVEL=trace', { tags: ['long'] }, () => expectNothingLeaves('trace'));
 
 // The other levels write a part of what trace writes.
 test.each(['info', 'silent'])('at LOG_LEVEL=%s', { tags: ['long'] }, expectNothingLeaves);

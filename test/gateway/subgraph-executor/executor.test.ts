@@ -81,7 +81,9 @@ test('given nested fragment spreads, then no field is compiled twice', async () 
   expect(errors).toBeUndefined();
 });
 
-test('given every combination of ten conditions, then each has its own result, and memory is bounded', async () => {
+test('given every combination of ten conditions, then each has its own result, and memory is bounded', {
+  tags: ['long'],
+}, async () => {
   const names = Array.from({ length: 10 }, (_, index) => `c${index}`);
   const fields = Array.from({ length: 100 }, (_, index) => `f${index}: a @include(if: $c${index % names.length})`);
   const query = `query (${names.map((name) => `$${name}: Boolean!`).join(', ')}) { ${fields.join(' ')} }`;
