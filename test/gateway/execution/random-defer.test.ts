@@ -78,7 +78,7 @@ describe.each([
   afterAll(() => gateway.close());
 
   testSeeds('the merged parts of random operations equal the response in one part', {
-    first: 25,
+    first: 20,
     all: 200,
     run: async (seeds, isOne) => {
       let parts = 0;

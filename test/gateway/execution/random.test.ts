@@ -65,7 +65,7 @@ describe.each([
   afterAll(() => gateway.close());
 
   testSeeds('random operations are answered as in one schema', {
-    first: 25,
+    first: 20,
     all: 200,
     run: async (seeds, isOne) => {
       let valid = 0;
