@@ -48,9 +48,12 @@ const payments = company.accounts.flatMap((account) => account.payments.map(({ i
 const contacts = Array.from({ length: 20 }, (_, index) => String(101 + index));
 
 const run = async ({ name, env, hasWebhooks }: (typeof RUNS)[number]) => {
-  const any = { calls: Number.POSITIVE_INFINITY, windowMs: 1 };
-  const stripe = await startStripeSandbox({ quota: { account: any, endpoint: any, search: any }, searchLagMs: 0 });
-  const hubspot = await startHubSpotSandbox({ quota: { account: any, search: any } });
+  const UNLIMITED = { calls: Number.POSITIVE_INFINITY, windowMs: 1 };
+  const stripe = await startStripeSandbox({
+    quota: { account: UNLIMITED, endpoint: UNLIMITED, search: UNLIMITED },
+    searchLagMs: 0,
+  });
+  const hubspot = await startHubSpotSandbox({ quota: { account: UNLIMITED, search: UNLIMITED } });
   const openmage = await startOpenMageSandbox();
   const gateway = await startGateway({
     PORT: '0',

@@ -70,6 +70,7 @@ export type GraphPipeline = {
   readonly schemaText: () => string;
   /** Converts the errors of an execution to their public form. */
   readonly toClientErrors: (errors: ExecutionResponse['errors']) => GraphQLFormattedError[];
+  /** Announces operations whose response is a stream, and the responses to its events. */
   readonly announce: OperationEvents['announce'];
 };
 

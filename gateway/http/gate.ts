@@ -20,7 +20,7 @@ export type RefusedSender = {
 /** A request with its sender and client. */
 export type AdmittedSender = Omit<Admitted, 'refusal'> & {
   readonly identity: Identity;
-  /** Who sent it, whichever tenant it is for. */
+  /** The sender as authenticated, before a tenant was chosen. */
   readonly authenticated: Identity;
   readonly refusal?: undefined;
 };

@@ -166,7 +166,7 @@ const openGatewayServer = async (
   });
   const admission = createAdmission(config.admission);
   telemetry.describe('admission', admission.state);
-  // What a subgraph or a provider is told of the client.
+  // Request headers that subgraphs receive or that choose a tenant.
   const toldHeaders = [...config.forwardHeaders, ...(config.tenantHeader ? [config.tenantHeader] : [])];
   const parts = {
     apollo,

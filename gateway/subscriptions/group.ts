@@ -251,7 +251,7 @@ export const openGroup = async <Context>(
 
   const opened = await open(prepared, after);
   if (!isOpen(opened)) {
-    // What was opened before the refusal.
+    // Closes connections that were opened before the refusal.
     ended.abort();
     return { errors: opened, stale: [] };
   }

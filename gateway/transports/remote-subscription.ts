@@ -223,7 +223,7 @@ const readSocket = (
     next: (result) => {
       if (!isData(result)) return;
       waiting.push({ id: undefined, result });
-      // What has arrived already, a few events, is still parsed. The system and the subgraph keep the others.
+      // Events that have already been received are still parsed. Later ones stay in network buffers or at the subgraph.
       stopReading();
       wake();
     },

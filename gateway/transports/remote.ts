@@ -242,7 +242,7 @@ export const createRemoteTransport = (subgraph: RemoteSubgraph, log: Log): Trans
           headersFor: (body, context) => headersFor(body, { document, spanId: undefined }, context),
           readResult: ({ data, errors, extensions }, context) => {
             const report = readOwnReport(extensions);
-            // What an external one reports does not count, and an event is no request to it.
+            // Call counts reported by external subgraphs are not trusted, and an event involves no request to them.
             if (context && isBundled) {
               mergeReport(context.telemetry, report, startOf(context));
               addRows(context.decisionCalls, report.decisions);

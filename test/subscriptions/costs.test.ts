@@ -72,7 +72,7 @@ const expectCounted = async (env: Record<string, string>): Promise<void> => {
     (_, index) => `p${index}: payment(id: "pi_${index}") { refunds { id } }`,
   );
   const refused = await ask(`{ ${expensive.join(' ')} }`, undefined, { headers });
-  // How many events of others there are is not up to the client.
+  // Only the event's own call counts: the client does not control how many other events there are.
   expect(refused.errors).toMatchObject([{ extensions: { code: 'BUDGET_EXCEEDED', left: budget - 1 } }]);
 };
 
