@@ -22,8 +22,11 @@ const CONNECT_MS = 5_000;
 const REQUEST_MS = 10_000;
 const PING_MS = 5_000;
 
-/** Time for which a message may be handled without a sign of life, in milliseconds. Then another consumer gets it. */
-const ACK_WAIT_MS = 30_000;
+/**
+ * Time for which a message may be handled without a sign of life, in milliseconds. Then it is handed out again: after a lost connection
+ * that is later than the messages after it, as the server does not know that nobody handles it.
+ */
+const ACK_WAIT_MS = 10_000;
 
 /** NATS has nanoseconds. */
 const toNanos = (ms: number): number => ms * 1_000_000;

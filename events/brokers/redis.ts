@@ -22,9 +22,10 @@ const READ_MS = 10_000;
 type Entry = { readonly id: string; readonly message: Readonly<Record<string, string>> };
 
 /** Publishes to, and receives from, streams of a Redis server. */
-export const redisStreams: Driver =
-  ({ url }, { publishTo, receiveFrom, group }) =>
-  async () => {
+export const redisStreams: Driver = ({ url }, { publishTo, receiveFrom, group }) => {
+  // The same in all sessions, so that the next one gets what was on its way when the connection was lost.
+  const consumer = randomUUID();
+  return async () => {
     const ended = Promise.withResolvers<unknown>();
     const clients: RedisClient[] = [];
     const connect = async (): Promise<RedisClient> => {
@@ -54,7 +55,6 @@ export const redisStreams: Driver =
       });
       // A read that waits holds up all other commands of its connection.
       const reader = await connect();
-      const consumer = randomUUID();
       let isOver = false;
       void ended.promise.then(() => {
         isOver = true;
@@ -67,6 +67,20 @@ export const redisStreams: Driver =
           async () => void (await client.multi().xAck(receiveFrom, group, ids).xDel(receiveFrom, ids).exec()),
         );
       };
+      /** Handles entries that this consumer got over a connection that was lost. Returns whether there were any. */
+      const handleLost = async (): Promise<boolean> => {
+        const lost = await client.xPendingRange(receiveFrom, group, '-', '+', RECEIVE_BATCH, { consumer });
+        if (lost.length === 0) return false;
+        const ids = lost.map(({ id }) => id);
+        const entries = await client.xClaim(receiveFrom, group, consumer, 0, ids);
+        await handle(entries.filter((one) => one !== null));
+        // Also those that the server has dropped.
+        await client.xAck(receiveFrom, group, ids);
+        return true;
+      };
+
+      // New entries would overtake them.
+      while (!isOver && (await handleLost()));
       for (let claimedAt = Number.NEGATIVE_INFINITY; !isOver; ) {
         if (performance.now() - claimedAt > CLAIM_AFTER_MS) {
           const { messages, nextId } = await client.xAutoClaim(receiveFrom, group, consumer, CLAIM_AFTER_MS, '0-0', {
@@ -114,6 +128,7 @@ export const redisStreams: Driver =
       close,
     };
   };
+};
 
 /** Removes the consumers of earlier processes that have nothing left to handle. */
 const forgetConsumers = async (client: RedisClient, stream: string, group: string): Promise<void> => {
