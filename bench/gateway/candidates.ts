@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { BASELINE, BY_HAND, EMBEDDED, IN_PROCESS, RUST, STOCK, TRIBUTARY } from './names.ts';
+import { AUTHENTICATED, BASELINE, BY_HAND, EMBEDDED, IN_PROCESS, LIMITED, RUST, STOCK, TRIBUTARY } from './names.ts';
 import { NODE, ROOT } from './processes.ts';
 import { AUTH_ENV } from './tokens.ts';
 
@@ -83,12 +83,14 @@ const ofCheckouts = (baseline: string | undefined, candidate: Omit<Candidate, 'c
 export const tributary = (supergraph: string, baseline: string | undefined): readonly Candidate[] =>
   ofCheckouts(baseline, { name: TRIBUTARY, command: () => GATEWAY, env: { SUPERGRAPH: supergraph, ...FORWARD } });
 
-export const authenticated = (supergraph: string): Candidate => ({
-  name: 'Tributary, authenticated',
-  cwd: ROOT,
-  command: () => GATEWAY,
-  env: { SUPERGRAPH: supergraph, ...FORWARD, ...AUTH_ENV },
-});
+/** Verifies the clients' tokens, without plans and with the plans in a file. */
+export const authenticated = (supergraph: string, plans: string): readonly Candidate[] => {
+  const env = { SUPERGRAPH: supergraph, ...FORWARD, ...AUTH_ENV };
+  return [
+    { name: AUTHENTICATED, cwd: ROOT, command: () => GATEWAY, env },
+    { name: LIMITED, cwd: ROOT, command: () => GATEWAY, env: { ...env, PLANS: plans } },
+  ];
+};
 
 export const inProcess = (supergraph: string, baseline: string | undefined): readonly Candidate[] =>
   ofCheckouts(baseline, {

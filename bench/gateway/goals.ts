@@ -1,4 +1,5 @@
 import {
+  AUTHENTICATED,
   AXES,
   type Axis,
   BASELINE,
@@ -6,6 +7,7 @@ import {
   EMBEDDED,
   FACTORS,
   IN_PROCESS,
+  LIMITED,
   type Run,
   STOCK,
   TRIBUTARY,
@@ -45,6 +47,14 @@ export const assess = (rows: readonly Row[]): readonly Goal[] => {
     add(`memory, heavy query, saturated by ${connections}, MiB`, row && medianOf(row, 'memory'), 'most', 220);
   }
   add('subgraph fetches a request of the heavy query', ours && medianOf(ours, 'fetches'), 'most', 7);
+
+  const product: Setting = { run: 'saturated', workload: 'product', at: '50 connections' };
+  add(
+    "CPU a request of the product's queries, with limits and budgets to without",
+    ratio(find(LIMITED, product), find(AUTHENTICATED, product), 'cpu'),
+    'most',
+    1.02,
+  );
 
   const provider: Setting = { run: 'provider', workload: 'provider' };
   const [embedded, embeddedBefore] = [EMBEDDED, EMBEDDED + BASELINE].map((name) => find(name, provider));

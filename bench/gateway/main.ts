@@ -8,7 +8,7 @@ import { runGrowth } from './curves.ts';
 import { writeDocs } from './docs.ts';
 import { startEnvironment } from './environment.ts';
 import { assess } from './goals.ts';
-import { EMBEDDED, RUNS, type Run, TRIBUTARY, WORKLOADS, type WorkloadName } from './names.ts';
+import { EMBEDDED, LIMITED, RUNS, type Run, TRIBUTARY, WORKLOADS, type WorkloadName } from './names.ts';
 import { type Options, readOptions } from './options.ts';
 import { ROOT } from './processes.ts';
 import { profileGateway } from './profile.ts';
@@ -118,7 +118,8 @@ const runWorkload = async (name: WorkloadName): Promise<void> => {
   const title = WORKLOADS[name];
   if (isStarted) add(title, await runStarts(workload, ports.slice(1), settings));
   if (isProfiled) {
-    const ours = workload.candidates.filter((one) => one.name === (name === 'provider' ? EMBEDDED : TRIBUTARY));
+    const profiled = name === 'provider' ? [EMBEDDED] : [TRIBUTARY, LIMITED];
+    const ours = workload.candidates.filter((one) => profiled.includes(one.name));
     for (const candidate of ours) await addProfile(candidate, workload, ports.at(-1) as number);
   }
   if (chosen.length === 0) return workload.stop();

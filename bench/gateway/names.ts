@@ -4,6 +4,9 @@ export const STOCK = 'Apollo (stock)';
 export const RUST = 'Hive, Rust planner';
 export const TRIBUTARY = 'Tributary';
 export const IN_PROCESS = 'Tributary, in process';
+export const AUTHENTICATED = 'Tributary, authenticated';
+/** With plans for its clients. */
+export const LIMITED = 'Tributary, with limits and budgets';
 export const EMBEDDED = 'Tributary, embedded';
 export const BY_HAND = 'by hand';
 /** Ends the name of a candidate of the baseline checkout. */

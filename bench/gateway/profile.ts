@@ -30,6 +30,7 @@ const KINDS: readonly (readonly [kind: string, pattern: RegExp])[] = [
   ['execution: compiled programs', /^(shape_\w+|objectsAt|mergeFields|findRepresentation|)$/],
   [NATIVE, /^\S+$/],
   ['requests to subgraphs and providers (undici)', /undici/],
+  ['costs in provider calls, limits per client', /\/gateway\/(cost\/|http\/(client-limits|begin-calls)\.ts)/],
   ['execution: the rest', /\/gateway\/execution\//],
   ['other code of the gateway', /\/gateway\//],
   ['subgraphs', /\/subgraphs\//],

@@ -49,6 +49,17 @@ const write = (folder: string, name: string, sdl: string): string => {
   return file;
 };
 
+/** Writes plans with every kind of limit, none of which is reached. */
+const writePlans = (folder: string): string => {
+  const file = join(folder, 'plans.json');
+  const subgraphs = ['payments', 'crm', 'inventory'];
+  const most = Object.fromEntries(subgraphs.map((name) => [name, 10_000_000]));
+  const window = { limit: 10_000_000, seconds: 60 };
+  const plan = { requests: window, calls: window, callsPerOperation: most, callsPerDay: most };
+  writeFileSync(file, JSON.stringify({ default: 'everybody', plans: { everybody: plan } }));
+  return file;
+};
+
 type Create = (options: WorkloadOptions) => Promise<Workload>;
 
 const heavy: Create = async ({ folder, port, peers, baseline }) => {
@@ -80,7 +91,7 @@ const product: Create = async ({ folder, port, peers, baseline }) => {
     candidates: [
       ...peersOf(supergraph, peers),
       ...tributary(supergraph, baseline),
-      authenticated(write(folder, 'product-with-scopes', withScopes)),
+      ...authenticated(write(folder, 'product-with-scopes', withScopes), writePlans(folder)),
     ],
     backend,
     besides: [],
