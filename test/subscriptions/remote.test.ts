@@ -1,5 +1,8 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createHandler } from 'graphql-sse/lib/use/http';
 import { useServer } from 'graphql-ws/use/ws';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -288,6 +291,40 @@ test('clients whose headers the subgraph sees do not share a subscription', asyn
   expect(headersSeen).toEqual(expect.arrayContaining(['one', 'two']));
   for (const stream of streams) stream.close();
   await until(() => topic.subscribers() === 0);
+});
+
+test('a client that may not read the events any more gets no further one, and others of its group do', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'policies-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const readers = new Set(['one', 'two']);
+  Object.assign(globalThis, { readers });
+  const POLICIES = join(folder, 'policies.ts');
+  await writeFile(
+    POLICIES,
+    "export default async (_: unknown, { headers }: any) => (globalThis as any).readers.has(headers['x-app']) ? ['reader'] : [];",
+  );
+  const url = `http://127.0.0.1:${(reviews.address() as AddressInfo).port}/graphql`;
+  const schema = REVIEWS.replace('text: String', 'text: String @policy(policies: [["reader"]])');
+  const sdl = composeSubgraphs({ reviews: { schema, url }, books: { schema: BOOKS, url: books.url } });
+  const gateway = await serveSupergraph(sdl, {
+    ...{ POLICIES, AUTH: 'optional' },
+    ...{ JWT_ISSUER: 'https://issuer.example', JWT_AUDIENCE: 'https://graph.example', JWT_SECRET: 'x'.repeat(32) },
+  });
+  onTestFinished(gateway.close);
+  const open = (app: string) => openEventStream(gateway.url, { query: QUERY }, { 'x-app': app });
+  const [first, second] = [await open('one'), await open('two')];
+  await until(() => topic.subscribers() === 1);
+  topic.publish(review('1'));
+  for (const stream of [first, second]) await expect.poll(() => stream.results()).toMatchObject([result('1')]);
+  readers.delete('one');
+  topic.publish(review('2'));
+  await first.ended;
+  expect(first.results()).toEqual([
+    expect.objectContaining(result('1')),
+    { errors: [{ message: expect.any(String), extensions: { code: 'FORBIDDEN' } }] },
+  ]);
+  await expect.poll(() => second.results()).toMatchObject([result('1'), result('2')]);
+  second.close();
 });
 
 test('a subgraph that is away refuses the subscription', async () => {
