@@ -101,17 +101,12 @@ test('equal live queries are executed once', async () => {
   for (const stream of streams) stream.close();
 });
 
-test('an answer with errors is tried again', async () => {
-  const stream = await live('query @live { customer(id: "103") { firstName } }');
-  await expect.poll(() => stream.results().length).toBe(1);
+test('an answer with errors is tried again, without any event', async () => {
   stack.hubspot.fail({ status: 500, times: 1_000 });
-  await touch(103);
-  // Cached values are served, as stale, until the provider is back.
-  await expect.poll(() => operationsOf(stack.hubspot).length).toBeGreaterThan(0);
+  const stream = await live('query @live { customer(id: "103") { firstName } }');
+  await expect.poll(() => stream.results()[0]).toMatchObject({ data: { customer: null }, errors: [{}] });
   stack.reset();
-  await setPhone('+46 70 6', 103);
-  await stack.ask('mutation { updateCustomer(input: { id: "103", firstName: "Cleo" }) { customer { id } } }');
-  await expect.poll(() => stream.results().at(-1)?.data?.customer?.firstName).toBe('Cleo');
+  await expect.poll(() => stream.results().at(-1)).toMatchObject({ data: { customer: { firstName: 'Chloé' } } });
   stream.close();
 });
 
