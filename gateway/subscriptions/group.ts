@@ -11,6 +11,7 @@ import {
   type SubgraphSubscription,
   SubscriptionLost,
 } from '../execution/subgraph-request.ts';
+import { EXPIRED, FORBIDDEN, INVALID, LOST } from './end-reasons.ts';
 import { asWhole } from './live-message.ts';
 import type { EndReason, SubscriptionMessage } from './message.ts';
 
@@ -66,26 +67,6 @@ export type Group<Context> = {
   /** Moves all members to another group, which has sent the same events. */
   readonly moveTo: (other: Group<Context>) => void;
   readonly end: (reason: EndReason) => void;
-};
-
-const EXPIRED: NonNullable<EndReason> = {
-  message: 'The events since then are not known any more. Read the current state, and subscribe again.',
-  code: 'EVENTS_EXPIRED',
-};
-
-const FORBIDDEN: NonNullable<EndReason> = {
-  message: 'You may not read this any more, or may now read more. Subscribe again.',
-  code: 'FORBIDDEN',
-};
-
-const LOST: NonNullable<EndReason> = {
-  message: 'The subscription was lost. Subscribe again, after the last event that you have.',
-  code: 'SUBSCRIPTION_LOST',
-};
-
-const INVALID: NonNullable<EndReason> = {
-  message: 'The schema has changed, and the subscription is not valid any more.',
-  code: 'GRAPHQL_VALIDATION_FAILED',
 };
 
 /** A group that has begun. */

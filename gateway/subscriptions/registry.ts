@@ -1,6 +1,7 @@
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 import type { SubscriptionsState } from '../../telemetry/state.ts';
 import type { ExecutionResponse } from '../execution/program.ts';
+import { SHUTTING_DOWN, TOKEN_EXPIRED, TOO_OLD } from './end-reasons.ts';
 import { type Group, type GroupOptions, type Member, openGroup, type PreparedSubscription } from './group.ts';
 import type { EndReason, SubscriptionMessage } from './message.ts';
 
@@ -54,21 +55,6 @@ export type SubscriptionsOptions<Context> = GroupOptions<Context> & {
 
 /** The group that a subscriber has joined, and the place from which it begins; or why there is none. */
 type Joined<Context> = { readonly group: Group<Context>; readonly place: string | undefined } | ExecutionResponse;
-
-const SHUTTING_DOWN: NonNullable<EndReason> = {
-  message: 'The server is shutting down. Subscribe again, after the last event that you have.',
-  code: 'SUBSCRIPTION_LOST',
-};
-
-const TOO_OLD: NonNullable<EndReason> = {
-  message: 'The subscription has reached its maximum age. Subscribe again, after the last event that you have.',
-  code: 'SUBSCRIPTION_LOST',
-};
-
-const TOKEN_EXPIRED: NonNullable<EndReason> = {
-  message: 'The token has expired. Subscribe again with a new one.',
-  code: 'UNAUTHENTICATED',
-};
 
 const refuse = (message: string, code: string, status: number): ExecutionResponse => ({
   errors: [{ message, extensions: { code, http: { status } } }],
