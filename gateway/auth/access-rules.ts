@@ -83,6 +83,14 @@ export const readAccessRules = (supergraph: DocumentNode, schema: GraphQLSchema)
   };
 };
 
+/** Returns all scopes that a supergraph names. */
+export const requiredScopesOf = (supergraph: DocumentNode): ReadonlySet<string> =>
+  new Set(
+    [...readDeclared(supergraph).values()]
+      .flat()
+      .flatMap(({ kind, anyOf }) => (kind === 'requiresScopes' ? anyOf.flat() : [])),
+  );
+
 /** Rules by the coordinate of their type or field, e.g. `User` or `User.email`. */
 type RulesByCoordinate = ReadonlyMap<string, readonly AccessRule[]>;
 

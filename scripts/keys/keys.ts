@@ -1,8 +1,12 @@
+import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { parse as parseSdl } from 'graphql';
 import { z } from 'zod';
+import { requiredScopesOf } from '../../gateway/auth/access-rules.ts';
 import { type ApiKeyRecord, type ApiKeyRegistry, createApiKey } from '../../gateway/auth/api-key.ts';
 import { ApiKeyFileLockedError, createApiKeyFileRegistry } from '../../gateway/auth/api-key-file.ts';
 import { readApiKeysConfig } from '../../gateway/auth/auth-config.ts';
+import { SUPERGRAPH_FILE } from '../../gateway/supergraph/files.ts';
 import { ConfigError, type Env } from '../../runtime/env.ts';
 import { createLog } from '../../runtime/log.ts';
 import { openKeyAudit, type RecordKeyChange } from './audit-keys.ts';
@@ -33,7 +37,11 @@ export const runKeysCommand = async (args: readonly string[], env: Env): Promise
   const { registry, close } = await openRegistry(env);
   const audit = await openKeyAudit(env);
   try {
-    if (command === 'create') return await create(values, registry, audit.record);
+    if (command === 'create') {
+      const { key, text } = await create(values, registry, audit.record);
+      const warning = await describeUnknownScopes(toScopes(values.scopes), env);
+      return { key, text: [...warning, text].join('\n') };
+    }
     if (command === 'list') return { text: format(await registry.list()) };
     if (!takesName) throw new UsageError(USAGE);
     if (!(await registry.remove(name ?? ''))) throw new UsageError(`There is no API key named ${name}.`);
@@ -63,17 +71,28 @@ const parse = (args: readonly string[]) => {
 type Options = ReturnType<typeof parse>['values'];
 
 const create = async (
-  { name = '', scopes = '', tenant, expires }: Options,
+  { name = '', scopes, tenant, expires }: Options,
   registry: ApiKeyRegistry,
   record: RecordKeyChange,
-): Promise<KeysResult> => {
-  const created = toApiKey({ name, scopes: scopes.split(',').filter(Boolean), tenant, expiresAt: toExpiry(expires) });
+): Promise<Required<KeysResult>> => {
+  const created = toApiKey({ name, scopes: toScopes(scopes), tenant, expiresAt: toExpiry(expires) });
   if (!(await registry.add(created.record))) throw new UsageError(`There is an API key named ${name} already.`);
   if (!(await record('key.created', { name, scopes: created.record.scopes, tenant }))) {
     await registry.remove(name);
     throw new Error('the audit log cannot be written, so there is no new API key.');
   }
   return { key: created.key, text: `Created the API key ${name}. It is shown only once:` };
+};
+
+const toScopes = (list = ''): string[] => list.split(',').filter(Boolean);
+
+/** Says which scopes the bundled graph does not know. Those of another graph may be known to its subgraphs only. */
+const describeUnknownScopes = async (scopes: readonly string[], env: Env): Promise<readonly string[]> => {
+  if (env['SUPERGRAPH']) return [];
+  const known = requiredScopesOf(parseSdl(await readFile(SUPERGRAPH_FILE, 'utf8')));
+  const unknown = scopes.filter((scope) => !known.has(scope));
+  if (unknown.length === 0) return [];
+  return [`No field of the graph needs ${unknown.join(', ')}. Its scopes are ${[...known].sort().join(', ')}.`];
 };
 
 const toApiKey = (details: Parameters<typeof createApiKey>[0]) => {

@@ -44,6 +44,17 @@ const servedAfter = async (gateway: Gateway, headers: Headers, since: number): P
   }
 };
 
+test('scopes that no field of the graph needs are named, as they may be misspelled', async () => {
+  const misspelled = await keys('create', '--name', 'one', '--scopes', 'custmers:read,deals:read');
+  expect(misspelled.text).toMatch(
+    /^No field of the graph needs custmers:read\. Its scopes are .*customers:read, .*self:read\.\nCreated/,
+  );
+  expect(misspelled.key).toMatch(/^trb_/);
+  expect((await keys(...CREATE)).text).toBe('Created the API key billing. It is shown only once:');
+  env['SUPERGRAPH'] = 'another.graphql';
+  expect((await keys('create', '--name', 'two', '--scopes', 'books:read')).text).toMatch(/^Created/);
+});
+
 describe('given keys in a file', () => {
   let gateway: Gateway;
   beforeEach(async () => {
