@@ -368,7 +368,7 @@ export type GatewayConfig = {
   /** The message broker; undefined without one. */
   readonly broker: BrokerConfig | undefined;
   readonly subscriptions: SubscriptionLimits & {
-    /** Time between signs of life on an open stream, in milliseconds. */
+    /** Time between heartbeats on an open stream, in milliseconds. */
     readonly heartbeatMs: number;
   };
   /** Whether operations that are not in the manifests are refused (`on`) or only logged (`learn`). */

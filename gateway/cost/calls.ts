@@ -39,12 +39,34 @@ export type Measurements = {
   readonly hitRateOf: (subgraph: string, operation: string) => number;
 };
 
-/** Decides whether an operation may spend what it costs. Called once, after planning and before anything is fetched. */
-export type SpendingGuard<Context> = (
-  estimate: CallEstimate,
-  context: Context,
-  options: { readonly isMutation: boolean },
-) => Promise<Spending>;
+/** A budget that an operation exceeds. */
+export type ExceededBudget = {
+  /** Undefined for the calls at all subgraphs together. */
+  readonly subgraph?: string;
+  /** Expected calls of the operation. */
+  readonly estimate: number;
+  /** Most calls that the operation can make. */
+  readonly atMost: number;
+  readonly budget: number;
+  /** What is left of the budget. */
+  readonly left: number;
+  /** The field of the file of plans that sets the budget. */
+  readonly setting: string;
+  /** Time after which the operation fits if the client makes no other calls, in seconds. Undefined if it never fits. */
+  readonly retryAfterS?: number;
+};
+
+/** Decides whether operations may spend what they cost. */
+export type SpendingGuard<Context> = {
+  /** Reserves an operation's calls. Called once, after planning and before anything is fetched. */
+  readonly spend: (
+    estimate: CallEstimate,
+    context: Context,
+    options: { readonly isMutation: boolean },
+  ) => Promise<Spending>;
+  /** Returns the budget that an operation would exceed now. Takes nothing from it. */
+  readonly preview: (estimate: CallEstimate, context: Context) => Promise<ExceededBudget | undefined>;
+};
 
 /** What was reserved for a running operation. */
 export type Spending = {

@@ -1,5 +1,6 @@
 import type { Explanation, PlanNode } from '../execution/explain.ts';
-import type { CallRange } from './calls.ts';
+import type { CallRange, ExceededBudget } from './calls.ts';
+import { describeExceeded } from './spending-guard.ts';
 
 /** The calls of one provider operation, or of all operations of a provider, as clients see them. */
 export type ClientCalls = CallRange & {
@@ -32,10 +33,12 @@ export type ClientExplanation = {
     readonly keys: number;
   })[];
   readonly plan: PlanNode | undefined;
+  /** The budget of the client for which the operation would be refused now. Null if there is none. */
+  readonly budget: (ExceededBudget & { readonly message: string }) | null;
 };
 
 /** Converts an explanation to what clients see. Expected figures have two decimals. */
-export const toClientExplanation = ({ cost, objects, plan, waits }: Explanation): ClientExplanation => {
+export const toClientExplanation = ({ cost, objects, plan, waits, exceeded }: Explanation): ClientExplanation => {
   const operations = cost.operations.map(
     ({ subgraph, operation, keys, atLeast, expected, atMost, expectedUncached }) => ({
       subgraph,
@@ -59,13 +62,14 @@ export const toClientExplanation = ({ cost, objects, plan, waits }: Explanation)
     saved: round(savedOf(subgraph)),
   }));
   const sumOf = (figure: keyof ClientCalls) => round(providers.reduce((sum, one) => sum + one[figure], 0));
+  const budget = exceeded ? { message: describeExceeded(exceeded), ...exceeded } : null;
   const calls = {
     atLeast: sumOf('atLeast'),
     expected: sumOf('expected'),
     atMost: sumOf('atMost'),
     saved: sumOf('saved'),
   };
-  return { objects: Math.ceil(objects), calls, providers, operations, plan };
+  return { objects: Math.ceil(objects), calls, providers, operations, plan, budget };
 };
 
 const round = (number: number): number => Math.round(number * 100) / 100;

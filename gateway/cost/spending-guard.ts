@@ -1,28 +1,11 @@
 import { GraphQLError } from 'graphql';
 import type { Client } from '../../runtime/client-usage.ts';
-import type { CallEstimate, CallRange, Spending, SpendingGuard } from './calls.ts';
+import type { CallEstimate, CallRange, ExceededBudget, Spending, SpendingGuard } from './calls.ts';
 import { LIMITS_UNAVAILABLE } from './client-limits.ts';
 import { addTo, type Counters, leftOf, MAX_COUNT, type Taken, type Usage, waitFor } from './counters/counter.ts';
 import { callCounterOf, dayCountersOf } from './plan-counters.ts';
 import type { Plan } from './plans.ts';
 import { toSeconds } from './rate-limit-headers.ts';
-
-/** A budget that an operation exceeds. */
-export type ExceededBudget = {
-  /** Undefined for the calls at all subgraphs together. */
-  readonly subgraph?: string;
-  /** Expected calls of the operation. */
-  readonly estimate: number;
-  /** Most calls that the operation can make. */
-  readonly atMost: number;
-  readonly budget: number;
-  /** What is left of the budget. */
-  readonly left: number;
-  /** The field of the file of plans that sets the budget. */
-  readonly setting: string;
-  /** Time after which the operation fits if the client makes no other calls, in seconds. Undefined if it never fits. */
-  readonly retryAfterS?: number;
-};
 
 export type SpendingGuardOptions<Context> = {
   readonly counters: Counters;
@@ -43,7 +26,7 @@ const sum = (numbers: Iterable<number>): number => {
   return total;
 };
 
-/** Creates the guard of the budgets in provider calls. It throws BUDGET_EXCEEDED or LIMITS_UNAVAILABLE. */
+/** Creates the guard of the budgets in provider calls. Its `spend` throws BUDGET_EXCEEDED or LIMITS_UNAVAILABLE. */
 export const createSpendingGuard = <Context>({
   counters,
   clientOf,
@@ -57,7 +40,7 @@ export const createSpendingGuard = <Context>({
     return NOTHING;
   };
 
-  return async (estimate, context, { isMutation }) => {
+  const spend: SpendingGuard<Context>['spend'] = async (estimate, context, { isMutation }) => {
     const { client, plan } = clientOf(context);
     if (!plan || estimate.size === 0) return NOTHING;
     const ofOperation = findOverOperation(estimate, plan);
@@ -105,6 +88,21 @@ export const createSpendingGuard = <Context>({
       },
     };
   };
+
+  const preview: SpendingGuard<Context>['preview'] = async (estimate, context) => {
+    const { client, plan } = clientOf(context);
+    if (!plan || estimate.size === 0) return undefined;
+    const ofOperation = findOverOperation(estimate, plan);
+    if (ofOperation) return ofOperation;
+    const parts = partsOf(plan, roundUp(estimate));
+    if (parts.length === 0) return undefined;
+    // Taking nothing tells what is left.
+    const nothing = parts.map(({ counter }) => ({ counter, units: 0 }));
+    const taken = await counters.take(client.id, nothing);
+    return taken && findExceeded(parts, taken.usages, estimate);
+  };
+
+  return { spend, preview };
 };
 
 /** Counters have whole units. What a subgraph reports may be anything. */
@@ -230,18 +228,31 @@ const toEstimate = (ranges: readonly CallRange[]): Pick<ExceededBudget, 'estimat
 
 const format = (number: number): string => number.toLocaleString('en-US');
 
-const budgetExceeded = ({ retryAfterS, ...exceeded }: ExceededBudget): GraphQLError => {
-  const { subgraph, estimate, atMost, budget, left, setting } = exceeded;
+/** Says by how much an operation exceeds a budget, and what its client can do. */
+export const describeExceeded = ({
+  subgraph,
+  estimate,
+  atMost,
+  budget,
+  left,
+  setting,
+  retryAfterS,
+}: ExceededBudget): string => {
   const to = subgraph === undefined ? '' : ` to ${subgraph}`;
   const calls = `The operation is expected to make ${format(estimate)} provider calls${to}, at most ${format(atMost)}`;
   const rest = left === budget ? '' : `, of which ${format(left)} ${left === 1 ? 'is' : 'are'} left`;
   const limit = `the budget is ${format(budget)}${rest} (${setting} in PLANS)`;
   const advice =
     retryAfterS === undefined ? 'Request less at once.' : 'Retry the operation after the time in Retry-After.';
-  return new GraphQLError(`${calls}; ${limit}. ${advice}`, {
+  return `${calls}; ${limit}. ${advice}`;
+};
+
+const budgetExceeded = (exceeded: ExceededBudget): GraphQLError => {
+  const { retryAfterS, ...rest } = exceeded;
+  return new GraphQLError(describeExceeded(exceeded), {
     extensions: {
       code: 'BUDGET_EXCEEDED',
-      ...exceeded,
+      ...rest,
       http:
         retryAfterS === undefined
           ? { status: 400 }

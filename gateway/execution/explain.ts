@@ -1,5 +1,5 @@
 import { print, stripIgnoredCharacters } from 'graphql';
-import type { OperationCost } from '../cost/calls.ts';
+import type { ExceededBudget, OperationCost } from '../cost/calls.ts';
 import type { Fetch, Step } from './steps.ts';
 
 /** A human-readable node of a query plan. */
@@ -22,6 +22,8 @@ export type Explanation = {
   readonly plan: PlanNode | undefined;
   /** How long the expected calls of a subgraph would wait for permits now, in milliseconds, as far as it is known. */
   readonly waits: ReadonlyMap<string, number>;
+  /** The budget of the client that the operation would exceed now. */
+  readonly exceeded: ExceededBudget | undefined;
 };
 
 /** Returns the query text of a fetch, as sent to the subgraph. */

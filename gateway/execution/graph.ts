@@ -6,7 +6,7 @@ import type { TurnQueue } from '../../runtime/turn-queue.ts';
 import type { CallStatsRow } from '../../telemetry/call-stats-row.ts';
 import type { PlanCacheState } from '../../telemetry/state.ts';
 import { type AccessRule, readAccessRules } from '../auth/access-rules.ts';
-import type { OperationCost } from '../cost/calls.ts';
+import type { ExceededBudget, OperationCost } from '../cost/calls.ts';
 import { readCostDirectives } from '../cost/cost-directives.ts';
 import { createEstimate, type Estimate } from '../cost/estimate.ts';
 import type { EstimateInput } from '../cost/estimate-calls.ts';
@@ -99,6 +99,8 @@ export type GraphCallCosts<Context> = Pick<OperationCallOptions, 'providerOf' | 
     context: Context,
     options: { readonly isMutation: boolean },
   ) => EndCalls | Promise<EndCalls>;
+  /** Returns the budget for which `begin` would refuse an operation now. */
+  readonly preview: (cost: OperationCost, context: Context) => Promise<ExceededBudget | undefined>;
 };
 
 type EndCalls = (wasExecuted: boolean) => readonly Readonly<CallStatsRow>[];
@@ -330,9 +332,10 @@ export const createGraph = <Context>(options: GraphOptions<Context>): Graph<Cont
           const { program, estimate } = selected;
           const cost = program.calls.estimateNow(inputOf(selected, context));
           const waits = forecastWaits(cost, callCosts.providerOf);
+          const exceeded = await callCosts.preview(cost, context);
           return {
             ...NOTHING_FETCHED,
-            explanation: { cost, objects: estimate.objects, plan: program.explain(), waits },
+            explanation: { cost, objects: estimate.objects, plan: program.explain(), waits, exceeded },
           };
         }
         const onStart = () => {

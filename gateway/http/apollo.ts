@@ -124,8 +124,9 @@ export const createApollo = async ({
       }),
       begin: (cost, context, kind) =>
         guard
-          ? guard(cost.bySubgraph, context, kind).then((spending) => beginCalls(cost, context, spending))
+          ? guard.spend(cost.bySubgraph, context, kind).then((spending) => beginCalls(cost, context, spending))
           : beginCalls(cost, context),
+      preview: async (cost, context) => guard?.preview(cost.bySubgraph, context),
     },
   });
   telemetry.describe('planCache', planCache);

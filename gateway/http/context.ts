@@ -9,10 +9,10 @@ import { type CallAllowance, type CallStats, createCallStats } from '../../telem
 import type { OperationEvent } from '../../telemetry/events.ts';
 import type { RequestTrace } from '../../telemetry/traces/request-trace.ts';
 import type { PolicyRequest } from '../auth/policies.ts';
+import type { ExceededBudget } from '../cost/calls.ts';
 import type { Usage } from '../cost/counters/counter.ts';
 import type { FetchedBytes } from '../cost/fetched-bytes.ts';
 import type { Plan } from '../cost/plans.ts';
-import type { ExceededBudget } from '../cost/spending-guard.ts';
 import type { Recipient } from '../execution/delivery.ts';
 import type { Explanation } from '../execution/explain.ts';
 import type { BeforeMutation } from '../execution/graph.ts';

@@ -1,8 +1,8 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { type WrittenReport, writeReport } from '../../subgraphs/kit/protocol/report.ts';
+import type { ExceededBudget } from '../cost/calls.ts';
 import { type ClientExplanation, toClientExplanation } from '../cost/client-explanation.ts';
-import type { ExceededBudget } from '../cost/spending-guard.ts';
 import type { Trace } from '../transports/trace.ts';
 import type { RequestContext } from './context.ts';
 

@@ -23,7 +23,7 @@ const alignRows = (rows: readonly Row[]): string[] => {
 };
 
 /** Formats an estimate as a table: the provider operations, and the totals of each provider and of all. */
-export const formatEstimate = ({ calls, providers, operations, objects }: ClientExplanation): string => {
+export const formatEstimate = ({ calls, providers, operations, objects, budget }: ClientExplanation): string => {
   const rows = [
     HEADER,
     ...operations.map((one) => toRow(one.subgraph, one.operation, one)),
@@ -36,6 +36,7 @@ export const formatEstimate = ({ calls, providers, operations, objects }: Client
   return [
     ...(calls.atMost > 0 ? table : ['No provider is called.']),
     `Objects in the response: about ${objects}.`,
+    ...(budget ? [`It would be refused now. ${budget.message}`] : []),
   ].join('\n');
 };
 

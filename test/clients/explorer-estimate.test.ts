@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import type { BrowserContextOptions, Page, Request } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type OpenPage, type StartedBrowser, startBrowser } from '../helpers/browser.ts';
+import { writePlans } from '../helpers/plans.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 import { hasTool } from '../helpers/tools.ts';
 
@@ -69,6 +70,17 @@ describe.skipIf(!hasTool('chromium'))('the explorer’s estimate', { tags: ['lon
       .first();
   const calls = () => Object.values(stack.sandboxes).reduce((sum, { calls: all }) => sum + all.length, 0);
   const run = (page: Page) => page.getByRole('button', { name: /^Execute query/ }).click();
+
+  test('given an operation over a budget, then it says so before it runs', async () => {
+    const plan = { callsPerOperation: { inventory: 1 } };
+    const limited = await startStack({ env: { PLANS: writePlans({ default: 'small', plans: { small: plan } }).path } });
+    onTestFinished(limited.close);
+    const page = await open(limited.url);
+    await replace(page, 'query', SET_STOCK);
+    await expectLine(page, /^inventory 4: 4 calls expected, at most \d+\. It would be refused now: .*the budget is 1/);
+    await replace(page, 'query', stockOf('A'));
+    await expectLine(page, /^inventory 1: 1 call expected, at most \d+\.$/);
+  });
 
   test('given an operation, then its estimate is shown before it runs, and the calls of the run beside it', async () => {
     await stack.ask('{ product(sku: "OABR-S") { sku } }');

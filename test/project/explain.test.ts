@@ -159,6 +159,21 @@ describe('given a running gateway', () => {
     expect(calls()).toEqual([]);
   });
 
+  test('with a budget that the operation exceeds, then it says so', async () => {
+    const plans = { default: 'small', plans: { small: { callsPerOperation: { inventory: 1 } } } };
+    const small = await stack.startAnother({ PLANS: write('plans.json', JSON.stringify(plans)) });
+    onTestFinished(() => small.close());
+    const file = write(
+      'set.graphql',
+      'mutation { setStock(input: { sku: "OABR-S", quantity: 1 }) { product { sku } } }',
+    );
+    const { code, output } = await explain(file, '--url', small.url);
+    expect(code).toBe(0);
+    expect(output).toMatch(
+      /\nIt would be refused now\. The operation is expected to make 4 .* the budget is 1 \(plans\.small\./,
+    );
+  });
+
   test('that does not allow estimates, then its reason is printed', async () => {
     const closed = await stack.startAnother({ CALL_REPORT: 'off' });
     onTestFinished(() => closed.close());

@@ -27,6 +27,7 @@ const CALL_COSTS: GraphCallCosts<object> = {
   },
   inputOf: () => ({ isCustomer: false, noCache: false }),
   begin: () => () => [],
+  preview: async () => undefined,
 };
 
 const ESTIMATE_LIMITS = { maxObjects: 10_000, maxValues: 100_000, assumedListSize: 10 };

@@ -60,10 +60,16 @@ const send = async (
   const body = (await response.json()) as {
     data?: unknown;
     errors?: { message: string; extensions: Record<string, unknown> }[];
-    extensions?: { tributary?: Record<string, unknown> };
+    extensions?: { tributary: Record<string, unknown> };
   };
   const left = policiesIn(response.headers, 'ratelimit')['calls'] as { r: number; t?: number } | undefined;
   return { ...body, status: response.status, left: left?.r, headers: response.headers };
+};
+
+const explain = async (gateway: Gateway, query: string) => {
+  const { data, extensions, left } = await send(gateway, query, { headers: { 'x-tributary-explain': '1' } });
+  const explanation = extensions?.tributary['explain'] as { budget: object | null } | undefined;
+  return { data, left, budget: explanation?.budget };
 };
 
 const fetchesOf = ({ subgraphs }: Gateway) => [subgraphs.people.requests.length, subgraphs.posts.requests.length];
@@ -142,6 +148,22 @@ test('the rate of calls is limited, and the headers say what is left', async () 
   expect((await send(gateway, FRIEND)).status).toBe(429);
   advanceClock(1_000);
   expect((await send(gateway, FRIEND)).status).toBe(200);
+});
+
+test('an estimate has the budget for which the operation would be refused, and takes nothing from it', async () => {
+  const gateway = await start({ calls: { limit: 4, seconds: 60 }, callsPerOperation: { people: 3 } });
+  expect(await explain(gateway, FRIEND)).toEqual({ data: null, left: 4, budget: null });
+  await send(gateway, FRIEND);
+  const { budget, left } = await explain(gateway, FRIEND);
+  const refused = await send(gateway, FRIEND);
+  const { code, ...extensions } = refused.errors?.[0]?.extensions ?? {};
+  expect([left, code]).toEqual([1, 'BUDGET_EXCEEDED']);
+  expect(budget).toEqual({
+    message: refused.errors?.[0]?.message,
+    ...extensions,
+    retryAfterS: Number(refused.headers.get('retry-after')),
+  });
+  expect(fetchesOf(gateway)).toEqual([2, 1]);
 });
 
 test('an operation that never fits is refused without Retry-After', async () => {
@@ -432,7 +454,10 @@ describe.skipIf(!hasTool('redis-server'))('with Redis', () => {
   test('a gateway that restarts goes on counting', async () => {
     const plan = { callsPerDay: { people: 2 } };
     expect((await send(await startShared(plan), FRIEND)).status).toBe(200);
-    expect((await send(await startShared(plan), PERSON)).status).toBe(429);
+    const restarted = await startShared(plan);
+    const { budget } = await explain(restarted, PERSON);
+    expect(budget).toMatchObject({ subgraph: 'people', estimate: 1, budget: 2, left: 0 });
+    expect((await send(restarted, PERSON)).status).toBe(429);
   });
 
   test('given an outage, then a process counts alone, or operations with a budget are refused', async () => {

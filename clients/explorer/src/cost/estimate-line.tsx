@@ -34,12 +34,13 @@ const sumOf = (calls: CallRows): number => calls.reduce((sum, row) => sum + row.
 
 const toText = (estimate: Estimate, calls: CallRows | undefined): string => {
   if (estimate.kind === 'none') return `No estimate: ${estimate.reason}`;
-  const { calls: all, providers } = estimate.explanation;
+  const { calls: all, providers, budget } = estimate.explanation;
   const last = calls ? ` Last run: ${sumOf(calls)}.` : '';
   if (all.atMost === 0) return `No provider calls.${last}`;
   const parts = providers.map(({ subgraph, expected }) => `${subgraph} ${toFigure(expected)}`).join(', ');
+  const refusal = budget ? ` It would be refused now: ${budget.message}` : '';
   const noun = all.expected === 1 ? 'call' : 'calls';
-  return `${parts}: ${toFigure(all.expected)} ${noun} expected, at most ${toFigure(all.atMost)}.${last}`;
+  return `${parts}: ${toFigure(all.expected)} ${noun} expected, at most ${toFigure(all.atMost)}.${last}${refusal}`;
 };
 
 /** Time for which a text must stay the same before it is announced, in milliseconds. Longer than a pause in typing. */

@@ -23,6 +23,8 @@ export type Explanation = {
   readonly calls: Calls;
   readonly providers: readonly (Calls & { readonly subgraph: string; readonly repeats: number })[];
   readonly operations: readonly (Calls & { readonly subgraph: string; readonly operation: string })[];
+  /** The budget for which it would be refused now. */
+  readonly budget: { readonly message: string } | null;
 };
 
 export type Estimate =
