@@ -17,7 +17,7 @@ try {
   // It would be created, and look like an inbox in which nothing is parked.
   if (url === undefined && path !== IN_MEMORY && !existsSync(path)) {
     throw new ConfigError(
-      `EVENTS_FILE: ${path} does not exist. Run the command in the folder and with the environment of the gateway.`,
+      `EVENTS_FILE: ${path} does not exist. Run the command in the folder and with the environment of the gateway. If only sandboxes send events, a gateway keeps them in memory: set EVENTS_FILE for both.`,
     );
   }
   const store = await openStore({ file, url });

@@ -22,7 +22,7 @@ export const ANONYMOUS: Identity = { method: 'anonymous', subject: 'anonymous', 
 /** Whether the sender has proved who they are, or need not. */
 export const isAuthenticated = ({ method }: Identity): boolean => method !== 'anonymous';
 
-/** The scope of a customer's own data. It admits to fields that show everybody's data to a sender who is not confined. */
+/** The scope of a customer's own data. It grants access to fields that show everybody's data to a sender who is not confined. */
 const SELF_READ = 'self:read';
 
 /** Whether the sender has a scope, or needs none. Only a customer can have `self:read`. */

@@ -74,7 +74,7 @@ export type ServedSubscription = {
 /** The context of an execution, with its call statistics if they are reported. */
 type ServedContext = object & { readonly telemetry: { readonly callStats?: CallStats | undefined } };
 
-/** Time between signs of life, in milliseconds. */
+/** Time between heartbeats, in milliseconds. */
 const HEARTBEAT_MS = 15_000;
 
 /** Maximum number of open streams. Equal subscriptions of a gateway's clients share one. */

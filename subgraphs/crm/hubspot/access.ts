@@ -32,7 +32,7 @@ export const readAccess = ({
   if (token) return { token };
   if (clientId && clientSecret && refreshToken) return { clientId, clientSecret, refreshToken };
   if (!clientId && !clientSecret && !refreshToken) {
-    throw new ConfigError('HUBSPOT_ACCESS_TOKEN: required to call HubSpot. Set this or the three OAuth variables.');
+    throw new ConfigError('HUBSPOT_ACCESS_TOKEN: is required to call HubSpot. Set this or the three OAuth variables.');
   }
   const missing = [
     !clientId && 'HUBSPOT_CLIENT_ID',
