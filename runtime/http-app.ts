@@ -73,6 +73,11 @@ export type HttpExchange = {
 const CHECKS_PER_TIMEOUT = 10;
 const MAX_CHECK_INTERVAL_MS = 1_000;
 
+/** No route has a schema. Otherwise Fastify would load its compilers, a hundred modules, at each start. */
+const noSchemas = (): never => {
+  throw new Error('Routes cannot have schemas here.');
+};
+
 /**
  * Creates the HTTP server that every process shares: `/health/live`, `/health/ready`, limited connections, errors in the common
  * form `{"errors": [{"message", "extensions": {"code"}}]}`, and graceful shutdown.
@@ -107,6 +112,7 @@ export const createHttpApp = ({
   const app = Fastify({
     bodyLimit: 1024 * 1024,
     forceCloseConnections: 'idle',
+    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     // Requests on open connections are rejected below during shutdown, in the common error form.
     return503OnClosing: false,
     ...(secure ? { https: { ...http, ...secure, handshakeTimeout: headerTimeoutMs } } : { http }),

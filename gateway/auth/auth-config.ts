@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { ConfigError, type Env, namesOfSet, readEach, readEnv } from '../../runtime/env.ts';
 import { fileVariables } from '../../runtime/watch-files.ts';
+import { loadYaml } from '../../runtime/yaml.ts';
 import { checkApiKeyFile } from './api-key-file.ts';
 import { CertificateGrant } from './certificates.ts';
 import { type IssuerConfig, type IssuerSettingName, readIssuer, type SettingProblem } from './issuer-settings.ts';
@@ -212,7 +212,7 @@ const parseFile = (path: string): AuthFile | string => {
     return 'the file cannot be read';
   }
   try {
-    return AuthFile.parse(parseYaml(text));
+    return AuthFile.parse(loadYaml().parse(text));
   } catch (error) {
     const [issue] = error instanceof z.ZodError ? error.issues : [];
     // Only the positions within a list say more than the whole.

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { ConfigError, toRequirement } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
 import { watchPaths } from '../../runtime/watch-files.ts';
+import { loadYaml } from '../../runtime/yaml.ts';
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { CLIENT_WEIGHTS } from '../../subgraphs/kit/protocol/options.ts';
 import { claimOf } from '../auth/claims.ts';
@@ -179,6 +179,7 @@ const readPlans = async (file: string, { subgraphs, isComplete, log }: PlansOpti
 
 /** Parses YAML, of which JSON is a part. */
 const parseText = (text: string): unknown => {
+  const { parse, YAMLParseError } = loadYaml();
   try {
     return parse(text);
   } catch (error) {

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setImmediate as yieldToOthers } from 'node:timers/promises';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import type { AnyProvider } from '../../connectors/define-provider.ts';
 import {
@@ -14,6 +13,7 @@ import {
 import { ConfigError, type Env, namesOfSet } from '../../runtime/env.ts';
 import type { Log } from '../../runtime/log.ts';
 import { watchPaths } from '../../runtime/watch-files.ts';
+import { loadYaml } from '../../runtime/yaml.ts';
 
 /** The variables of one tenant, by name, e.g. `STRIPE_API_KEY_FILE`. */
 type TenantEnv = Readonly<Record<string, string>>;
@@ -137,7 +137,7 @@ const readTenantsFile = async (file: string): Promise<z.output<typeof TenantsFil
     throw new ConfigError('TENANTS: the file cannot be read.', { cause });
   });
   try {
-    return TenantsFile.parse(parse(text) ?? {});
+    return TenantsFile.parse(loadYaml().parse(text) ?? {});
   } catch {
     // The parser's message would show what is in the file.
     throw new ConfigError('TENANTS: must be a YAML file with variables by tenant, e.g. acme: { STRIPE_API_KEY: … }.');
