@@ -9,7 +9,8 @@ import { createRunningValues } from '../cost/running-values.ts';
 import { createApolloPlanner } from '../planning/apollo-planner.ts';
 import type { Planner } from '../planning/planner.ts';
 import type { PreparedSubscription } from '../subscriptions/group.ts';
-import { type LoadedSupergraph, loadSupergraph, toSupergraphError } from '../supergraph/load-supergraph.ts';
+import { type LoadedSupergraph, loadSupergraph } from '../supergraph/load-supergraph.ts';
+import { toSupergraphError } from '../supergraph/supergraph-error.ts';
 import type { ClientOperation, OperationInUse } from './client-operation.ts';
 import type { Recipient } from './delivery.ts';
 import type { Explanation, PlanNode } from './explain.ts';
@@ -44,8 +45,8 @@ export type ExecutionTelemetry<Context> = {
 /** A supergraph that may change at runtime. */
 export type SupergraphSource = {
   readonly sdl: string;
-  /** Calls `change` with each new version; `change` throws if it cannot be served. Returns an unsubscribe function. */
-  readonly watch?: (change: (sdl: string) => void) => () => void;
+  /** Calls `change` with each new version; `change` rejects if it cannot be served. Returns an unsubscribe function. */
+  readonly watch?: (change: (sdl: string) => Promise<void>) => () => void;
 };
 
 export type CompiledGatewayOptions<Context> = {
@@ -88,7 +89,7 @@ type SchemaListener = Parameters<Gateway['onSchemaLoadOrUpdate']>[0];
 /**
  * Creates the gateway object for Apollo Server. It executes operations, each by its compiled program.
  *
- * `load` and updates throw SupergraphError if the supergraph cannot be served; after a failed update the previous version stays
+ * `load` and updates reject with SupergraphError if the supergraph cannot be served; after a failed update the previous version stays
  * active.
  */
 export const createCompiledGateway = <Context extends ExecutionTelemetry<Context>>(
@@ -101,16 +102,19 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry<Context
   let current: { readonly graph: Graph<Context>; readonly planner: Planner } | undefined;
   /** The text of the current version. Undefined after a failed update. */
   let served: string | undefined;
+  let updating = Promise.resolve();
   let stopWatching: (() => void) | undefined;
   const runningValues = createRunningValues(options.maxRunningValues);
 
-  const serve = ({ sdl, apiSchema, schema }: LoadedSupergraph): void => {
-    const planner = createApolloPlanner({
-      supergraphSdl: sdl,
+  const createPlanner = (supergraphSdl: string): Planner =>
+    createApolloPlanner({
+      supergraphSdl,
       introspection: options.introspection,
       timeoutMs: options.planningTimeoutMs,
       maxWaitMs: options.requestTimeoutMs,
     });
+
+  const serve = ({ sdl, planner, apiSchema, schema }: LoadedSupergraph): void => {
     const previous = current;
     try {
       const graph = createGraph<Context>({
@@ -133,23 +137,25 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry<Context
       current = { graph, planner };
     } catch (error) {
       planner.release();
-      throw error;
+      throw toSupergraphError(error);
     }
     // Its last requests may still plan.
     previous?.planner.release();
     if (previous) void warmUp(current.graph, previous.graph.operations(), log);
   };
 
-  const update = (text: string): void => {
+  const load = async (text: string): Promise<void> => {
     if (text === served) return;
     served = undefined;
-    const loaded = loadSupergraph(text);
-    try {
-      serve(loaded);
-    } catch (error) {
-      throw toSupergraphError(error);
-    }
+    serve(await loadSupergraph(text, createPlanner));
     served = text;
+  };
+
+  /** Updates are served in the order in which they arrive. */
+  const update = (text: string): Promise<void> => {
+    const updated = updating.then(() => load(text));
+    updating = updated.catch(() => {});
+    return updated;
   };
 
   /** Prepares a subscription for the current version of the graph, and again when that has changed. */
@@ -227,12 +233,13 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry<Context
         return () => listeners.delete(callback);
       },
       load: async () => {
-        update(supergraph.sdl);
+        await update(supergraph.sdl);
         stopWatching = supergraph.watch?.(update);
         return { executor };
       },
       stop: async () => {
         stopWatching?.();
+        await updating;
         current?.planner.release();
       },
     },

@@ -51,8 +51,13 @@ export const createApolloPlanner = ({ timeoutMs, maxWaitMs, ...graph }: ApolloPl
         throw toPlanningError(error);
       }
     },
+    readPublicSchema: async () => {
+      const message = await quick.run({ kind: 'describe' }, { timeoutMs: QUICK_TIMEOUT_MS, maxWaitMs: Infinity });
+      if (message.kind !== 'described') throw unexpected(message);
+      return message.publicSchema;
+    },
     validate: async (text) => {
-      const message = await thorough.run({ kind: 'validate', text, overrideConditions: new Map() }, thoroughLimits);
+      const message = await thorough.run({ kind: 'validate', text }, thoroughLimits);
       if (message.kind !== 'validated') throw unexpected(message);
       const source = new Source(text);
       return message.problems.map(

@@ -1,8 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { operationFromDocument, type Schema, Supergraph } from '@apollo/federation-internals';
+import { errorCauses, operationFromDocument, type Schema, Supergraph } from '@apollo/federation-internals';
 import { QueryPlanner, type QueryPlannerConfig } from '@apollo/query-planner';
-import { type GraphQLSchema, parse } from 'graphql';
+import { type GraphQLSchema, parse, printSchema } from 'graphql';
 import { toPublicSchema } from '../supergraph/public-schema.ts';
+import { summarizeCauses } from '../supergraph/supergraph-error.ts';
 import type { PlanningGraph, PlanningJob, PlanningMessage, PlanningRequest, PlanningThreadData } from './messages.ts';
 import { validateDocument } from './validate.ts';
 
@@ -25,7 +26,8 @@ const TOO_MANY_PATHS = /^Too many options generated/;
 
 type Graph = {
   readonly apiSchema: Schema;
-  readonly planner: QueryPlanner;
+  /** Returns the planner, which is created on first use. */
+  readonly planner: () => QueryPlanner;
   readonly introspection: boolean;
   /** Created on first use: only large documents are validated here. */
   schema: GraphQLSchema | undefined;
@@ -34,19 +36,45 @@ type Graph = {
 const graphs = new Map<number, Graph>();
 
 const createGraph = ({ supergraphSdl, introspection }: PlanningGraph): Graph => {
-  // The main thread has validated it.
-  const supergraph = Supergraph.build(supergraphSdl, { validateSupergraph: false });
-  return {
-    apiSchema: supergraph.apiSchema(),
-    planner: new QueryPlanner(supergraph, PLANNER_CONFIG),
-    introspection,
-    schema: undefined,
-  };
+  try {
+    // Once: the quick thread gets it first. `@apollo/gateway` would not validate it in production, and fail at query time.
+    const supergraph = Supergraph.build(supergraphSdl, { validateSupergraph: isQuick });
+    // Finds what only the planner would reject.
+    supergraph.subgraphs();
+    let planner: QueryPlanner | undefined;
+    return {
+      apiSchema: supergraph.apiSchema(),
+      planner: () => {
+        planner ??= new QueryPlanner(supergraph, PLANNER_CONFIG);
+        return planner;
+      },
+      introspection,
+      schema: undefined,
+    };
+  } catch (error) {
+    throw new Error(summarizeCauses(error instanceof Error ? (errorCauses(error) ?? [error]) : []), { cause: error });
+  }
 };
 
-const run = (graph: Graph, { kind, text, overrideConditions }: PlanningJob): PlanningMessage => {
-  const document = parse(text);
-  if (kind === 'validate') {
+const createPlanner = ({ planner }: Graph): void => {
+  try {
+    planner();
+  } catch {
+    // The first job that needs it fails, and says why.
+  }
+};
+
+/** Prints the public schema of a graph. */
+const describe = ({ apiSchema }: Graph): string => printSchema(apiSchema.toGraphQLJSSchema({ includeDefer: true }));
+
+const run = (graph: Graph, job: PlanningJob): PlanningMessage => {
+  if (job.kind === 'describe') {
+    // The gateway can start with the schema while the planner is created.
+    setImmediate(createPlanner, graph);
+    return { kind: 'described', publicSchema: describe(graph) };
+  }
+  const document = parse(job.text);
+  if (job.kind === 'validate') {
     graph.schema ??= toPublicSchema(graph.apiSchema);
     const errors = validateDocument(graph.schema, document, { introspection: graph.introspection });
     return {
@@ -54,10 +82,10 @@ const run = (graph: Graph, { kind, text, overrideConditions }: PlanningJob): Pla
       problems: errors.map(({ message, positions, extensions: { code } }) => ({ message, positions, code })),
     };
   }
-  const { planner } = graph;
+  const planner = graph.planner();
   const operation = operationFromDocument(graph.apiSchema, document);
   try {
-    const plan = planner.buildQueryPlan(operation, { overrideConditions: new Map(overrideConditions) });
+    const plan = planner.buildQueryPlan(operation, { overrideConditions: new Map(job.overrideConditions) });
     // The planner reduces too many plans to between half the limit and the limit. The best may be among the dropped ones.
     const evaluated = planner.lastGeneratedPlanStatistics()?.evaluatedPlanCount ?? 0;
     if (isQuick && evaluated > MAX_QUICK_PLANS / 2) return { kind: 'undecided' };

@@ -1,10 +1,10 @@
-/** A document to validate or to plan. */
-export type PlanningJob = {
-  readonly kind: 'validate' | 'plan';
-  readonly text: string;
-  /** The decided labels of progressive overrides. Used for planning only. */
-  readonly overrideConditions: ReadonlyMap<string, boolean>;
-};
+/** What a planning thread does for a graph. */
+export type PlanningJob =
+  /** Returns the public schema. */
+  | { readonly kind: 'describe' }
+  | { readonly kind: 'validate'; readonly text: string }
+  /** Plans a document, with the decided labels of progressive overrides. */
+  | { readonly kind: 'plan'; readonly text: string; readonly overrideConditions: ReadonlyMap<string, boolean> };
 
 /** Data passed to a planning thread at start. */
 export type PlanningThreadData = {
@@ -32,6 +32,8 @@ export type ValidationProblem = {
 /** Messages of a planning thread: one for each graph that was added, and one for each job. */
 export type PlanningMessage =
   | { readonly kind: 'added' }
+  /** The public schema, without `@live`. */
+  | { readonly kind: 'described'; readonly publicSchema: string }
   | { readonly kind: 'validated'; readonly problems: readonly ValidationProblem[] }
   /** A query plan as JSON. */
   | { readonly kind: 'planned'; readonly plan: string }

@@ -13,6 +13,8 @@ export type Planner = {
     document: DocumentNode,
     overrideConditions: ReadonlyMap<string, boolean>,
   ) => Promise<PlannedOperation>;
+  /** Returns the text of the public schema, without `@live`. Rejects with a PlannerError if the supergraph is invalid. */
+  readonly readPublicSchema: () => Promise<string>;
   /** Validates the text of a document that is too large for the current thread. Rejects like `plan`. */
   readonly validate: (text: string) => Promise<readonly GraphQLError[]>;
   /** Frees what is held for planning. A later plan takes longer. */

@@ -35,7 +35,7 @@ import { SUPERGRAPH_FILE } from './files.ts';
 export type BundledGraphParts = { readonly modules: readonly SubgraphModule[]; readonly supergraphSdl: string };
 
 /** Calls `apply` with each change; `apply` throws if it cannot be used. Returns an unsubscribe function. */
-export type WatchBundledGraph = (apply: (next: BundledGraphParts) => void) => () => void;
+export type WatchBundledGraph = (apply: (next: BundledGraphParts) => Promise<void>) => () => void;
 
 /**
  * Starts the gateway for the bundled graph. A subgraph without a URL runs in this process, and a provider without
@@ -115,7 +115,10 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
     const replaceable = watch
       ? new Map([...transports].map(([name, transport]) => [name, createReplaceable(transport)]))
       : new Map<string, ReplaceableTransport>();
-    const change = ({ modules, supergraphSdl }: BundledGraphParts, changeSupergraph: (sdl: string) => void): void => {
+    const change = async (
+      { modules, supergraphSdl }: BundledGraphParts,
+      changeSupergraph: (sdl: string) => Promise<void>,
+    ): Promise<void> => {
       const next: Subgraph[] = [];
       try {
         // The new code may expect cached values in another format.
@@ -127,7 +130,7 @@ export const startBundledGraph = async (env: Env, watch?: WatchBundledGraph): Pr
         }
         // If either fails, nothing is replaced.
         create(own, fresh, next);
-        changeSupergraph(supergraphSdl);
+        await changeSupergraph(supergraphSdl);
       } catch (error) {
         void closeAll(next);
         throw error;

@@ -12,7 +12,7 @@ import type { StartedGateway } from '../started-gateway.ts';
 import { createRemoteTransport } from '../transports/remote.ts';
 import type { Transport, Transports } from '../transports/transport.ts';
 import { checkSpecifications, subgraphsOf } from './files.ts';
-import { SupergraphError } from './load-supergraph.ts';
+import { SupergraphError } from './supergraph-error.ts';
 
 /* An external supergraph: a file that may change, with the URLs of its subgraphs. */
 
@@ -102,7 +102,7 @@ export const openSupergraph = async (file: string, log: Log): Promise<Supergraph
   watch: (change) => {
     const look = async (): Promise<void> => {
       try {
-        change(await readSupergraph(file));
+        await change(await readSupergraph(file));
         log.info({ file }, 'The supergraph has changed.');
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);

@@ -1,61 +1,50 @@
-import { errorCauses, Supergraph } from '@apollo/federation-internals';
-import type { GraphQLSchema } from 'graphql';
+import { buildASTSchema, type GraphQLSchema, parse } from 'graphql';
+import { withLiveDirective } from '../execution/live-directive.ts';
 import { toPlannable } from '../execution/plannable.ts';
-import { toPublicSchema } from './public-schema.ts';
+import type { Planner } from '../planning/planner.ts';
+import { toSupergraphError } from './supergraph-error.ts';
 
-/** A supergraph that can be served. */
-export type LoadedSupergraph = {
-  /** The text, as it is planned and executed. */
-  readonly sdl: string;
+type Schemas = {
   /** The public schema. */
   readonly apiSchema: GraphQLSchema;
   /** The schema with the elements that clients cannot see. */
   readonly schema: GraphQLSchema;
 };
 
-/** The supergraph cannot be served. The message gives the reason in one line. */
-export class SupergraphError extends Error {
-  override readonly name = 'SupergraphError';
-}
-
-// Gateways in one process share it, as in tests.
-let latest: { readonly text: string; readonly loaded: LoadedSupergraph } | undefined;
-
-/** Reads and validates a supergraph. Throws SupergraphError. */
-export const loadSupergraph = (text: string): LoadedSupergraph => {
-  if (latest?.text !== text) latest = { text, loaded: buildSupergraph(text) };
-  return latest.loaded;
+/** A supergraph that can be served. */
+export type LoadedSupergraph = Schemas & {
+  /** The text, as it is planned and executed. */
+  readonly sdl: string;
+  /** Plans operations over it. Release it. */
+  readonly planner: Planner;
 };
 
-const buildSupergraph = (text: string): LoadedSupergraph => {
+// Gateways in one process share it, as in tests.
+let latest: { readonly sdl: string; readonly schemas: Promise<Schemas> } | undefined;
+
+/** Reads a supergraph. Its planner validates it. Rejects with SupergraphError. */
+export const loadSupergraph = async (
+  text: string,
+  createPlanner: (sdl: string) => Planner,
+): Promise<LoadedSupergraph> => {
+  let planner: Planner | undefined;
   try {
     const sdl = toPlannable(text);
-    // `@apollo/gateway` validates only outside of production, where an invalid supergraph would fail at query time.
-    const supergraph = Supergraph.build(sdl, { validateSupergraph: true });
-    // Finds what only the planner would reject.
-    supergraph.subgraphs();
-    return {
-      sdl,
-      apiSchema: toPublicSchema(supergraph.apiSchema()),
-      schema: supergraph.schema.toGraphQLJSSchema(),
-    };
+    planner = createPlanner(sdl);
+    if (latest?.sdl !== sdl) latest = { sdl, schemas: readSchemas(sdl, planner) };
+    return { sdl, planner, ...(await latest.schemas) };
   } catch (error) {
+    latest = undefined;
+    planner?.release();
     throw toSupergraphError(error);
   }
 };
 
-const MAX_CAUSES = 3;
-const MAX_CAUSE_LENGTH = 300;
+const readSchemas = async (sdl: string, planner: Planner): Promise<Schemas> => ({
+  apiSchema: withLiveDirective(buildSchema(await planner.readPublicSchema())),
+  schema: buildSchema(sdl),
+});
 
-/** Summarizes an error of Apollo's libraries, which report many errors at once, each with its source location on extra lines. */
-export const toSupergraphError = (error: unknown): SupergraphError => {
-  if (error instanceof SupergraphError) return error;
-  const causes = error instanceof Error ? (errorCauses(error) ?? [error]) : [];
-  const messages = causes.slice(0, MAX_CAUSES).map(({ message }) => {
-    // Errors from extracting the subgraphs follow a preamble "this is either a bug, or the supergraph is corrupted".
-    const [line = ''] = message.replace(/^[\s\S]*\nDetails:\n/, '').split(/\n\n|\n(?=GraphQL request)/);
-    return line.replaceAll(/\s+/g, ' ').slice(0, MAX_CAUSE_LENGTH).replace(/\.$/, '');
-  });
-  if (causes.length > MAX_CAUSES) messages.push(`and ${causes.length - MAX_CAUSES} more`);
-  return new SupergraphError(messages.join('; ') || 'it cannot be loaded', { cause: error });
-};
+/** Builds a schema that the planner has validated. */
+const buildSchema = (sdl: string): GraphQLSchema =>
+  buildASTSchema(parse(sdl, { noLocation: true }), { assumeValidSDL: true });

@@ -33,7 +33,7 @@ const log = (text: string): void => console.log(`${new Date().toLocaleTimeString
 export const startDev = async (env: Env): Promise<Running> => {
   // Files may have changed while this was not running.
   await updateFiles();
-  let apply: (next: BundledGraphParts) => void = () => {};
+  let apply: (next: BundledGraphParts) => Promise<void> = async () => {};
   const gateway = await withAdminEndpoints(
     await startBundledGraph(env, (change) => {
       apply = change;
@@ -58,7 +58,7 @@ export const startDev = async (env: Env): Promise<Running> => {
     if (files.some(isSubgraph) || files.some(isSchema)) {
       const { supergraphSdl, outdated } = await updateSupergraphFiles({ check: false });
       if (outdated.length > 0) done.push('supergraph updated');
-      apply({ modules: await loadSubgraphs(), supergraphSdl });
+      await apply({ modules: await loadSubgraphs(), supergraphSdl });
       done.push('subgraphs reloaded');
     }
     if (done.length > 0) log(`${done.join(', ')} (${Math.round(performance.now() - startMs)} ms): ${files.join(', ')}`);

@@ -117,7 +117,7 @@ export type TransportGateway = {
   readonly ask: Ask;
   readonly supergraphSdl: string;
   /** Replaces the supergraph. The subgraphs stay. */
-  readonly changeSupergraph: (sdl: string) => void;
+  readonly changeSupergraph: (sdl: string) => Promise<void>;
   readonly close: () => Promise<void>;
 };
 
@@ -127,7 +127,7 @@ export const serveTransports = async (
   transports: Readonly<Record<string, Transport>>,
   env: Record<string, string> = {},
 ): Promise<TransportGateway> => {
-  let changeSupergraph: (sdl: string) => void = () => {};
+  let changeSupergraph: (sdl: string) => Promise<void> = async () => {};
   const { url, close } = await startGatewayServer({
     config: readConfig({ PORT: '0', LOG_LEVEL: 'silent', ...env }, []),
     log: LOG,

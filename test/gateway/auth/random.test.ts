@@ -88,7 +88,7 @@ testSeeds('random operations with random rules are answered as in one schema', {
       if (group !== Math.floor(seed / SEEDS_PER_RULES)) {
         group = Math.floor(seed / SEEDS_PER_RULES);
         rules = randomRules(reference, createRandom(1_000 + group));
-        stand.changeSupergraph(withRules(stand.supergraphSdl, rules));
+        await stand.changeSupergraph(withRules(stand.supergraphSdl, rules));
       }
       const random = createRandom(seed);
       const { query, variables } = generateOperation(reference, random);

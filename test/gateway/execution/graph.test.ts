@@ -7,7 +7,8 @@ import { createCompiledGateway } from '../../../gateway/execution/gateway.ts';
 import { createGraph, type Graph, type GraphCallCosts } from '../../../gateway/execution/graph.ts';
 import type { GraphAuthorization } from '../../../gateway/execution/request-rights.ts';
 import { createApolloPlanner } from '../../../gateway/planning/apollo-planner.ts';
-import { loadSupergraph, SupergraphError } from '../../../gateway/supergraph/load-supergraph.ts';
+import { loadSupergraph } from '../../../gateway/supergraph/load-supergraph.ts';
+import { SupergraphError } from '../../../gateway/supergraph/supergraph-error.ts';
 import { createLog } from '../../../runtime/log.ts';
 import { createTurnQueue } from '../../../runtime/turn-queue.ts';
 import { composeSubgraphs } from '../../helpers/subgraph-server.ts';
@@ -35,7 +36,7 @@ const ESTIMATE_LIMITS = { maxObjects: 10_000, maxValues: 100_000, assumedListSiz
 let planned: number;
 /** Number of subgraph requests. */
 let sent: number;
-const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Graph<object> =>
+const makeGraph = (maxPrograms = 10, maxProgramBytes = 10_000_000): Promise<Graph<object>> =>
   makeGraphOf(supergraphSdl, { maxPrograms, maxProgramBytes });
 
 type MadeOf = {
@@ -45,17 +46,14 @@ type MadeOf = {
   readonly authorization?: GraphAuthorization<object>;
 };
 
-const makeGraphOf = (
+const makeGraphOf = async (
   supergraphSdl: string,
   { random = Math.random, maxPrograms = 10, maxProgramBytes = 10_000_000, authorization }: MadeOf,
-): Graph<object> => {
-  const { sdl, apiSchema, schema } = loadSupergraph(supergraphSdl);
-  const planner = createApolloPlanner({
-    supergraphSdl: sdl,
-    introspection: true,
-    timeoutMs: 10_000,
-    maxWaitMs: 10_000,
-  });
+): Promise<Graph<object>> => {
+  const limits = { introspection: true, timeoutMs: 10_000, maxWaitMs: 10_000 };
+  const { sdl, planner, apiSchema, schema } = await loadSupergraph(supergraphSdl, (text) =>
+    createApolloPlanner({ supergraphSdl: text, ...limits }),
+  );
   return createGraph<object>({
     apiSchema,
     supergraphSchema: schema,
@@ -101,14 +99,14 @@ beforeEach(() => {
 });
 
 test('an operation is planned on first use, each operation of a document separately', async () => {
-  const graph = makeGraph();
+  const graph = await makeGraph();
   const text = 'query A { people { name } } query B { people { nick } }';
   for (const name of ['A', 'B', 'A', 'B']) await ask(graph, text, {}, name);
   expect(planned).toBe(2);
 });
 
 test('a cached operation that times out before it starts sends no requests', async () => {
-  const graph = makeGraph();
+  const graph = await makeGraph();
   const operation = operationOf('{ people { name } }');
   expect(sent).toBe(0);
   await graph.execute(operation, {}, {});
@@ -120,7 +118,7 @@ test('a cached operation that times out before it starts sends no requests', asy
 });
 
 test('an operation is planned once for all variables, except for conditions that the planner handles incorrectly', async () => {
-  const graph = makeGraph();
+  const graph = await makeGraph();
   const plain = 'query($first: Int, $yes: Boolean!) { people(first: $first) { name @skip(if: $yes) } }';
   for (const first of [1, 2, 3]) await ask(graph, plain, { first, yes: first > 1 });
   expect(planned).toBe(1);
@@ -139,14 +137,14 @@ test.each([
   ['their number', [1, 10_000_000]],
   ['their size', [10, 10_000]],
 ] as const)('the cache of programs is bounded by %s, and the latest program stays', async (_, bounds) => {
-  const graph = makeGraph(...bounds);
+  const graph = await makeGraph(...bounds);
   const [first, second] = ['{ people { name } }', '{ people { nick } }'];
   for (const text of [first, second, second, first]) await ask(graph, text);
   expect(planned).toBe(3);
 });
 
 test('operations of one version are compiled for the next one, except invalid ones', async () => {
-  const [old, next] = [makeGraph(), makeGraph()];
+  const [old, next] = [await makeGraph(), await makeGraph()];
   await ask(old, '{ people { name } }');
   await ask(old, '{ people { nick } }');
   const operations = [...old.operations(), operationOf('{ people { goneSince } }')];
@@ -180,7 +178,7 @@ describe('access rules', () => {
   ]).supergraphSdl;
   let asked: string[][];
   /** The context says which rules a request does not satisfy. */
-  const makeGuarded = (): Graph<object> =>
+  const makeGuarded = (): Promise<Graph<object>> =>
     makeGraphOf(guarded ?? '', {
       authorization: {
         findUnmet: (rules, _, context) => {
@@ -196,7 +194,7 @@ describe('access rules', () => {
   });
 
   test('an operation has a program for each set of rules that requests do not satisfy', async () => {
-    const graph = makeGuarded();
+    const graph = await makeGuarded();
     const sets = [[], [AUTHENTICATED], [SCOPES], [AUTHENTICATED, SCOPES], [SCOPES, AUTHENTICATED, 'another']];
     for (const unmet of [...sets, ...sets]) await graph.execute(operationOf('{ a b c }'), {}, { unmet });
     expect(planned).toBe(4);
@@ -204,7 +202,7 @@ describe('access rules', () => {
   });
 
   test('an operation without rules, or without those fields, asks for nothing', async () => {
-    const graph = makeGuarded();
+    const graph = await makeGuarded();
     await graph.execute(operationOf('{ c __typename }'), {}, { unmet: [] });
     await graph.execute(operationOf('query A { a } query C { c }', 'C'), {}, { unmet: [] });
     expect(asked).toEqual([]);
@@ -214,13 +212,13 @@ describe('access rules', () => {
   });
 
   test('a field with several rules, and several fields with one, have each rule once', async () => {
-    const graph = makeGuarded();
+    const graph = await makeGuarded();
     await graph.execute(operationOf('{ d b a again: a }'), {}, { unmet: [] });
     expect(asked).toEqual([[AUTHENTICATED, SCOPES]]);
   });
 
   test('after a change, the programs in use are compiled for the same rules', async () => {
-    const [old, next] = [makeGuarded(), makeGuarded()];
+    const [old, next] = [await makeGuarded(), await makeGuarded()];
     for (const unmet of [[], [SCOPES]]) await old.execute(operationOf('{ b c }'), {}, { unmet });
     for (const operation of old.operations()) await next.warm(operation);
     expect(planned).toBe(4);
@@ -239,7 +237,7 @@ test('a progressive override has a plan for each possible decision, and none for
     next: { schema: `type Query { ${moved} }` },
   });
   let drawn = 0;
-  const graph = makeGraphOf(sdl, { random: () => ((drawn++ * 37) % 100) / 100 });
+  const graph = await makeGraphOf(sdl, { random: () => ((drawn++ * 37) % 100) / 100 });
   for (let count = 0; count < 100; count++) await ask(graph, '{ f20 f40 f60 f80 }');
   // None has moved, or the last, or the last two, and so on: five plans instead of sixteen.
   expect(planned).toBe(5);
@@ -301,9 +299,9 @@ describe('given a supergraph that cannot be served', () => {
   test('then an update to it throws each time, and listeners are not notified', async () => {
     const { gateway, change, loaded } = makeGateway((sdl) => !sdl.includes('another'));
     await gateway.load(APOLLO);
-    for (const _ of [1, 2]) expect(() => change(nextSdl)).toThrow(SupergraphError);
+    for (const _ of [1, 2]) await expect(change(nextSdl)).rejects.toThrow(SupergraphError);
     expect(loaded()).toBe(1);
-    change(supergraphSdl);
+    await change(supergraphSdl);
     expect(loaded()).toBe(2);
     await gateway.stop?.();
   });
