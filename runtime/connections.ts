@@ -42,16 +42,30 @@ type Connection = {
   isUpgraded: boolean;
 };
 
+/** A message over an upgraded connection that is held in memory. */
+type Message = { readonly upgraded: Connection };
+
+/** A connection that speaks another protocol than HTTP. Its messages share the limit of request bodies. */
+export type UpgradedConnection = {
+  /** Says whether the connection has work in progress. At first, it has. */
+  readonly setWorking: (isWorking: boolean) => void;
+  /** Counts received bytes of a message that is incomplete; negative if they were no part of it. */
+  readonly received: (bytes: number) => void;
+  /** The message is complete, and not held any more. */
+  readonly completed: () => void;
+  /** Holds a complete message until the returned function is called. */
+  readonly hold: (bytes: number) => () => void;
+};
+
 export type Connections = {
   /** Counts received bytes of a request body. */
   readonly received: (response: HttpResponse, bytes: number) => void;
   /** Marks a response as being sent, in full or as a stream. From here on it waits for the peer. */
   readonly sending: (response: HttpResponse, bytes: number) => void;
-  /**
-   * Marks a connection as upgraded to another protocol: it has work in progress, and is not drained. The returned function says
-   * whether it still has.
-   */
-  readonly upgraded: (socket: Socket) => (isWorking: boolean) => void;
+  /** Marks a response as a stream. From here on its request's body is not needed. */
+  readonly streaming: (response: HttpResponse) => void;
+  /** Marks a connection as upgraded to another protocol: it is not drained. */
+  readonly upgraded: (socket: Socket) => UpgradedConnection;
   /** Marks all open connections: they are to be closed after their next response. */
   readonly retire: () => void;
   readonly isRetired: (response: HttpResponse) => boolean;
@@ -113,12 +127,13 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     else refuse(connection, refusal);
   };
 
-  const bodies = createByteBudget<Exchange>(limits.maxRequestBufferBytes, ({ connection }) => {
+  const bodies = createByteBudget<Exchange | Message>(limits.maxRequestBufferBytes, (holder) => {
     warn(
       'REQUEST_BUFFER_MAX_MIB',
-      'Closed the connection of the slowest incoming request: request bodies exceed the buffer limit.',
+      'Closed the connection of the slowest incoming request or message: they exceed the buffer limit together.',
     );
-    refuse(connection, OVERLOADED);
+    if ('upgraded' in holder) holder.upgraded.socket.destroy();
+    else refuse(holder.connection, OVERLOADED);
   });
   const responses = createByteBudget<Exchange>(limits.maxResponseBufferBytes, ({ connection: { raw } }) => {
     warn(
@@ -274,13 +289,30 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
     sending,
     upgraded: (socket) => {
       const connection = connections.get(socket);
-      if (!connection) return () => {};
+      if (!connection) return CLOSED;
       connection.isUpgraded = true;
       waiting.delete(connection);
-      return (isWorking) => {
-        waiting.delete(connection);
-        if (!isWorking && connections.has(connection.socket)) waiting.add(connection);
+      const incomplete: Message = { upgraded: connection };
+      connection.socket.once('close', () => bodies.release(incomplete));
+      return {
+        setWorking: (isWorking) => {
+          waiting.delete(connection);
+          if (!isWorking && connections.has(connection.socket)) waiting.add(connection);
+        },
+        received: (bytes) => bodies.add(incomplete, bytes),
+        completed: () => bodies.release(incomplete),
+        hold: (bytes) => {
+          // There is room for it: it was counted while it arrived.
+          const message: Message = { ...incomplete };
+          bodies.add(message, bytes);
+          bodies.pin(message);
+          return () => bodies.release(message);
+        },
       };
+    },
+    streaming: (response) => {
+      const exchange = exchanges.get(response);
+      if (exchange) bodies.release(exchange);
     },
     retire: () => {
       for (const connection of connections.values()) connection.isRetired = true;
@@ -300,6 +332,14 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
       }
     },
   };
+};
+
+/** What an upgraded connection does that has been closed before. */
+const CLOSED: UpgradedConnection = {
+  setWorking: () => {},
+  received: () => {},
+  completed: () => {},
+  hold: () => () => {},
 };
 
 const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { monotonicNow } from '../../runtime/clock.ts';
 import { digestOf } from '../webhook.ts';
-import type { Observation } from './poll-store.ts';
+import { MISSING, type Observation } from './poll-store.ts';
 import type { Content, ValueListener } from './polled-values.ts';
 
 export type ObservationsOptions = {
@@ -42,9 +42,6 @@ const MAX_WAITING = 20_000;
 
 /** Maximum number of values that are known to have been stored. */
 const MAX_STORED = 100_000;
-
-/** The digest of a key that the provider does not have. */
-const MISSING = '-';
 
 /** Length of a digest, in characters: 128 bits. */
 const DIGEST_CHARS = 22;

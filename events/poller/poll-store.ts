@@ -9,6 +9,12 @@ import type { InboxStore, NewEvent } from '../inbox/store.ts';
 /** The value that a write may have changed: every digest differs from it. */
 export const WRITTEN = '';
 
+/** The digest of a key that the provider does not have, or not any more. */
+export const MISSING = '-';
+
+/** The value of a key that the provider has never had. */
+const INVENTED = '?';
+
 /** A value that was read from the provider, or interest in a key. */
 export type Observation = {
   readonly key: string;
@@ -54,7 +60,10 @@ export type PollStore = {
   readonly release: (poller: string, holder: string) => Promise<void>;
   /** Compares observations with what is known, and stores the new values and the events of changes at once. Returns their number. */
   readonly compare: (poller: string, observations: readonly Observation[], options: CompareOptions) => Promise<number>;
-  /** Returns watched keys that were not read for this time, in milliseconds; the least recently read ones first. */
+  /**
+   * Returns watched keys that were not read for this time, in milliseconds; the least recently read ones first. A tenth of them, or
+   * what the others leave, are keys that were never read.
+   */
   readonly due: (poller: string, options: { readonly ageMs: number; readonly limit: number }) => Promise<string[]>;
   /** Ends watching keys that nobody has wanted for long. */
   readonly forget: (poller: string) => Promise<void>;
@@ -76,6 +85,13 @@ export type EventStore = InboxStore & { readonly polls: PollStore };
 /** The name of the lease that says which process polls. */
 export const leaseOf = (poller: string): string => `poller ${poller}`;
 
+/** Chooses from the keys that are due: of those that were never read, a tenth, or what the others leave. */
+export const shareDue = (known: readonly string[], unread: readonly string[], limit: number): string[] => {
+  const reserved = Math.min(unread.length, Math.ceil(limit / 10));
+  const first = known.slice(0, limit - reserved);
+  return [...first, ...unread.slice(0, limit - first.length)];
+};
+
 /** Returns a watched key after an observation, and whether its value has changed. Undefined if it is not watched. */
 export const observe = (
   known: WatchedKey | undefined,
@@ -84,6 +100,10 @@ export const observe = (
 ): (WatchedKey & { readonly isChanged: boolean }) | undefined => {
   if (!known && !isWanted) return undefined;
   const before = isWritten ? WRITTEN : (known?.value ?? null);
+  if (digest === MISSING && (before === null || before === INVENTED)) {
+    // It is forgotten: clients can subscribe to whatever they invent.
+    return { value: INVENTED, comparedAt: now, wantedUntil: now, isChanged: false };
+  }
   const wantedUntil = isWanted ? now + wantedMs : (known?.wantedUntil ?? 0);
   if (digest !== undefined) {
     return { value: digest, comparedAt: now, wantedUntil, isChanged: before !== null && before !== digest };

@@ -1,7 +1,7 @@
 import type { Client } from '../inbox/postgres-tables.ts';
 import { transact } from '../inbox/postgres-transaction.ts';
 import type { InboxStore, NewEvent } from '../inbox/store.ts';
-import { leaseOf, observe, type PollStore, type WatchedKey } from './poll-store.ts';
+import { leaseOf, observe, type PollStore, shareDue, type WatchedKey } from './poll-store.ts';
 
 type Run = <Result>(work: (current: Client) => Promise<Result>) => Promise<Result>;
 
@@ -70,12 +70,16 @@ export const createPostgresPolls = (
   due: (poller, { ageMs, limit }) =>
     run(async (current) => {
       const now = nowOf(current);
-      // Those of the future were read before the clock was set back.
-      const rows = await current<{ key: string }[]>`
-        SELECT key FROM tributary_watched
-        WHERE poller = ${poller} AND "comparedAt" NOT BETWEEN ${now} - ${ageMs - 1} AND ${now}
-        ORDER BY "comparedAt" LIMIT ${limit}`;
-      return rows.map(({ key }) => key);
+      const keys = async (isRead: ReturnType<typeof nowOf>): Promise<string[]> => {
+        // Those of the future were read before the clock was set back.
+        const rows = await current<{ key: string }[]>`
+          SELECT key FROM tributary_watched
+          WHERE poller = ${poller} AND ${isRead} AND "comparedAt" NOT BETWEEN ${now} - ${ageMs - 1} AND ${now}
+          ORDER BY "comparedAt" LIMIT ${limit}`;
+        return rows.map(({ key }) => key);
+      };
+      const known = await keys(current`value IS NOT NULL`);
+      return shareDue(known, await keys(current`value IS NULL`), limit);
     }),
   forget: (poller) =>
     run(async (current) => {

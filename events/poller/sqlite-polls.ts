@@ -1,5 +1,5 @@
 import type { InboxStore, NewEvent } from '../inbox/store.ts';
-import { leaseOf, observe, type PollStore, type WatchedKey } from './poll-store.ts';
+import { leaseOf, observe, type PollStore, shareDue, type WatchedKey } from './poll-store.ts';
 
 type SqliteAccess = {
   readonly all: <Row>(sql: string, ...values: (string | number | null)[]) => Row[];
@@ -54,11 +54,14 @@ export const createSqlitePolls = ({ all, run, write, insertEvent, leases }: Sqli
       }),
     due: async (poller, { ageMs, limit }) => {
       const now = Date.now();
-      // Those of the future were read before the clock was set back.
-      return all<{ key: string }>(
-        `SELECT key FROM watched WHERE poller = ? AND comparedAt NOT BETWEEN ? AND ? ORDER BY comparedAt LIMIT ?`,
-        ...[poller, now - ageMs + 1, now, limit],
-      ).map(({ key }) => key);
+      const keys = (isRead: string): string[] =>
+        // Those of the future were read before the clock was set back.
+        all<{ key: string }>(
+          `SELECT key FROM watched WHERE poller = ? AND ${isRead} AND comparedAt NOT BETWEEN ? AND ?
+           ORDER BY comparedAt LIMIT ?`,
+          ...[poller, now - ageMs + 1, now, limit],
+        ).map(({ key }) => key);
+      return shareDue(keys('value IS NOT NULL'), keys('value IS NULL'), limit);
     },
     forget: async (poller) => {
       const sql = 'FROM watched WHERE poller = ? AND wantedUntil < ?';

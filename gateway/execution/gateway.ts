@@ -71,6 +71,8 @@ export type CompiledGatewayOptions<Context> = {
   /** By default, every request may read everything. */
   readonly authorization?: GraphAuthorization<Context> | undefined;
   readonly callCosts: GraphCallCosts<Context>;
+  /** Returns what is kept of a request's context while its stream is open. Apollo Server adds all of the request to the context. */
+  readonly retain: (context: Context) => Context;
   readonly live?: LiveQueries<Context> | undefined;
   readonly onPlan?: OnPlan<Context> | undefined;
   readonly log: Log;
@@ -198,7 +200,8 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry<Context
       request.operation.operation === 'subscription' ||
       (onSubscription && readLive(operation.document, operation.operationName, variables));
     if (isStream && onSubscription && !context.explain) {
-      const prepared = await prepare(graph, operation, variables, context, context.options.signal);
+      const declared = onlyDeclared(variables, operation);
+      const prepared = await prepare(graph, operation, declared, options.retain(context), context.options.signal);
       if (!('renew' in prepared)) return { errors: toGraphQLErrors(prepared.errors) };
       onSubscription(prepared);
       return {};
@@ -250,6 +253,17 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry<Context
     },
   };
 };
+
+/** Returns the variables that an operation declares. Others would be kept for as long as its stream, whatever their size. */
+const onlyDeclared = (
+  variables: Readonly<Record<string, unknown>>,
+  { variableDefinitions }: ClientOperation,
+): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    variableDefinitions.flatMap(({ variable: { name } }) =>
+      Object.hasOwn(variables, name.value) ? [[name.value, variables[name.value]]] : [],
+    ),
+  );
 
 /** Compiles the programs of the operations in use, one at a time, between requests. */
 const warmUp = async <Context>(graph: Graph<Context>, operations: readonly OperationInUse[], log: Log) => {

@@ -137,7 +137,10 @@ export const serveSockets = (app: FastifyInstance, upgraded: HttpApp['upgraded']
       return;
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      serve(webSocket, request, upgraded(request.socket));
+      const connection = upgraded(request.socket);
+      // Before the package's own listener, which may complete the message.
+      socket.prependListener('data', (chunk: Buffer) => connection.received(chunk.length));
+      serve(webSocket, request, connection);
     });
   });
 
@@ -268,10 +271,10 @@ const execute = async (
     );
     if (prepared) {
       const subscription = prepared;
+      const after = lastEventIdIn(extensions);
       return {
         kind: 'subscription',
         open: async (subscriber) => {
-          const after = lastEventIdIn(extensions);
           const added = await options.subscriptions.add({ prepared: subscription, context, after, subscriber });
           if ('leave' in added) return added;
           return added.errors.map(({ message, extensions }) => new GraphQLError(message, { extensions }));

@@ -1,7 +1,7 @@
 import type { ApolloServer } from '@apollo/server';
 import { HeaderMap } from '@apollo/server';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { markStreaming } from '../../runtime/http-app.ts';
+import type { HttpApp } from '../../runtime/http-app.ts';
 import { OVERLOADED } from '../../runtime/http-errors.ts';
 import { onResponseClose } from '../../runtime/on-response-close.ts';
 import { JSON_TYPE, responseTypeFor } from '../../runtime/response-type.ts';
@@ -29,6 +29,7 @@ export type StreamHandlerOptions = {
     onSubscription: RequestContext['onSubscription'],
   ) => RequestContext;
   readonly sending: StreamOptions['sending'];
+  readonly streaming: HttpApp['streaming'];
   readonly config: Pick<GatewayConfig, 'subscriptions' | 'http'>;
 };
 
@@ -38,6 +39,7 @@ export const createStreamHandler = ({
   subscriptions,
   contextOf,
   sending,
+  streaming,
   config,
 }: StreamHandlerOptions): ((request: FastifyRequest, reply: FastifyReply) => Promise<unknown>) => {
   const streamOptions = {
@@ -52,7 +54,7 @@ export const createStreamHandler = ({
     { clientReport }: RequestContext,
     place?: string | undefined,
   ) => {
-    markStreaming(reply.raw);
+    streaming(reply.raw);
     const raw = beginStream(reply, {
       'content-type': STREAM_FORMATS[type].contentType,
       ...(place !== undefined && { [PLACE_HEADER]: place }),
@@ -109,7 +111,10 @@ export const createStreamHandler = ({
     const context = contextOf(request, reply, (subscription) => {
       prepared = subscription;
     });
+    const after = readLastEventId(request);
     const text = await respond(request, reply, context);
+    // The request is kept for as long as its stream.
+    request.body = undefined;
     if (!prepared) {
       // Queries and mutations, too, may be sent for an event stream only.
       return isAnswered(reply) ? respondOnce(reply, type, context, text.trimEnd()) : text;
@@ -127,7 +132,7 @@ export const createStreamHandler = ({
     const added = await subscriptions.add({
       prepared,
       context,
-      after: readLastEventId(request),
+      after,
       subscriber: {
         send: (message) => whenOpen(({ send }) => send(message)),
         end: (reason) => whenOpen(({ end }) => end(reason)),

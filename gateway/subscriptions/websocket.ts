@@ -1,6 +1,7 @@
 import { GraphQLError, parse } from 'graphql';
-import { CloseCode, makeServer } from 'graphql-ws';
+import { CloseCode, type Message, MessageType, makeServer, parseMessage } from 'graphql-ws';
 import type { WebSocket } from 'ws';
+import type { UpgradedConnection } from '../../runtime/connections.ts';
 import { exceededJsonBound } from '../../runtime/json-bounds.ts';
 import type { Log } from '../../runtime/log.ts';
 import { type Payload, toEndPayload, toPayload } from './message.ts';
@@ -54,9 +55,18 @@ const INIT_TIMEOUT_MS = 10_000;
 /** Bytes that may wait for a client that does not read. Beyond, nothing that it sends is read. */
 const MAX_UNREAD_BYTES = 1024 * 1024;
 
+/** Maximum length of the id of an operation, which is kept while it is open. */
+const MAX_ID_CHARS = 1_000;
+
+/** Maximum length of a message without an operation. The parameters of a connection are kept while it is open. */
+const MAX_OTHER_CHARS = 64_000;
+
 /** The protocol executes documents. It gets one of these, and the result of what the client has sent. */
 const QUERY = parse('{ __typename }');
 const SUBSCRIPTION = parse('subscription { __typename }');
+
+/** An operation that a client has sent, and what releases the memory that counts for it. */
+type ReceivedOperation = { readonly parameters: OperationParameters; readonly release: () => void };
 
 type Extra<Connection> = {
   readonly connection: Connection;
@@ -67,14 +77,16 @@ type Extra<Connection> = {
    * is being opened is left once it is open.
    */
   readonly opening: Map<string, AbortController>;
+  /** The operations that have arrived and were not begun, by id. */
+  readonly received: Map<string, ReceivedOperation>;
   /** Counts an operation as open, and returns a function that ends it. */
   readonly begin: () => () => void;
   session?: SocketSession;
 };
 
 /**
- * Creates the protocol's server. The returned function serves a WebSocket of a connection. `onWorking` is called when it begins or
- * ceases to have open operations.
+ * Creates the protocol's server. The returned function serves a WebSocket of a connection, which has work in progress while it has open
+ * operations.
  */
 export const createSocketServer = <Connection>({
   connect,
@@ -84,7 +96,7 @@ export const createSocketServer = <Connection>({
 }: SocketServerOptions<Connection>): ((
   socket: WebSocket,
   connection: Connection,
-  onWorking: (isWorking: boolean) => void,
+  upgraded: UpgradedConnection,
 ) => void) => {
   const server = makeServer<Record<string, unknown>, Extra<Connection>>({
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
@@ -97,9 +109,12 @@ export const createSocketServer = <Connection>({
       extra.socket.close(session.code, session.reason);
       return false;
     },
-    onSubscribe: async ({ extra }, id, payload) => {
+    onSubscribe: async ({ extra }, id) => {
+      const { parameters, release } = extra.received.get(id) as ReceivedOperation;
+      extra.received.delete(id);
       // Completed and used again meanwhile: the package would take one operation for the other.
       if (extra.opening.has(id)) {
+        release();
         extra.socket.close(CloseCode.SubscriberAlreadyExists, 'The id is in use.');
         return [new GraphQLError('The id is in use.')];
       }
@@ -109,7 +124,7 @@ export const createSocketServer = <Connection>({
       const end = extra.begin();
       let isOpen = false;
       try {
-        const result = await (extra.session as SocketSession).execute(payload, operation.signal);
+        const result = await (extra.session as SocketSession).execute(parameters, operation.signal);
         if (result.kind === 'refused') return result.errors;
         const opened = result.kind === 'subscription' ? await openIterator(result.open, extra.closed, end) : result;
         if (Array.isArray(opened)) return opened;
@@ -121,6 +136,7 @@ export const createSocketServer = <Connection>({
           contextValue: opened,
         };
       } finally {
+        release();
         extra.opening.delete(id);
         if (!isOpen) end();
       }
@@ -129,21 +145,22 @@ export const createSocketServer = <Connection>({
     subscribe: ({ contextValue }) => contextValue as never,
     onNext: (_context, _id, _payload, _args, result) => (result as unknown as { payload: Payload }).payload as never,
   });
-  return (socket, connection, onWorking) => {
+  return (socket, connection, { setWorking, received: countReceived, completed, hold }) => {
     const closing = new AbortController();
     const opening = new Map<string, AbortController>();
+    const received = new Map<string, ReceivedOperation>();
     let working = 0;
     // Until it has an operation, its connection may be closed for others.
-    onWorking(false);
+    setWorking(false);
     const begin = () => {
       working += 1;
-      if (working === 1) onWorking(true);
+      if (working === 1) setWorking(true);
       let isOver = false;
       return () => {
         if (isOver) return;
         isOver = true;
         working -= 1;
-        if (working === 0) onWorking(false);
+        if (working === 0) setWorking(false);
       };
     };
     const setAlive = watchSocket(socket, { heartbeatMs });
@@ -162,6 +179,8 @@ export const createSocketServer = <Connection>({
         // A client that only sends would fill the memory with the responses. Without a `pong`, it is disconnected soon.
         if (socket.bufferedAmount > MAX_UNREAD_BYTES) socket.pause();
       });
+    // They may arrive between the parts of a message.
+    for (const kind of ['ping', 'pong'] as const) socket.on(kind, ({ length }) => countReceived(-FRAME_BYTES - length));
     socket.on('ping', (data) => void send((done) => socket.pong(data, false, done)));
     // Of the connection: `close` follows.
     socket.on('error', () => {});
@@ -172,11 +191,17 @@ export const createSocketServer = <Connection>({
         close: (code, reason) => socket.close(code, reason),
         onMessage: (receive) => {
           socket.on('message', (data) => {
+            completed();
             const text = String(data);
-            if (exceededJsonBound(text, bounds)) return socket.close(CloseCode.BadRequest, 'Invalid message received');
-            const completed = completedBy(text);
-            if (completed !== undefined) opening.get(completed)?.abort();
-            receive(text).catch((error: unknown) => {
+            const message = exceededJsonBound(text, bounds) ? undefined : readMessage(text);
+            if (!message) return socket.close(CloseCode.BadRequest, 'Invalid message received');
+            // graphql-ws reports it only once the operation has a response.
+            if (message.type === MessageType.Complete) opening.get(message.id)?.abort();
+            if (message.type === MessageType.Subscribe) {
+              received.get(message.id)?.release();
+              received.set(message.id, { parameters: message.payload, release: hold(Buffer.byteLength(text)) });
+            }
+            receive(withoutParameters(message)).catch((error: unknown) => {
               // The client's fault: the type is one that only servers send. The package throws where its protocol has a close code.
               if (error instanceof Error && error.message.startsWith('Unexpected message of type')) {
                 return socket.close(CloseCode.BadRequest, 'Unexpected message received');
@@ -187,29 +212,35 @@ export const createSocketServer = <Connection>({
           });
         },
       },
-      { connection, socket, closed: closing.signal, opening, begin },
+      { connection, socket, closed: closing.signal, opening, received, begin },
     );
     socket.once('close', (code, reason) => {
       closing.abort();
       for (const operation of opening.values()) operation.abort();
+      for (const operation of received.values()) operation.release();
       void onClosed(code, String(reason));
     });
   };
 };
 
-/**
- * Returns the id of the operation that a message completes; undefined if it is another message. graphql-ws reports it only once the
- * operation has a response.
- */
-const completedBy = (text: string): string | undefined => {
-  if (!text.includes('"complete"')) return undefined;
+/** Bytes of a client's ping or pong, besides its data. Source: RFC 6455, section 5.2. */
+const FRAME_BYTES = 6;
+
+/** Reads a message of a client. Returns undefined if it is invalid, or longer than it needs to be. */
+const readMessage = (text: string): Message | undefined => {
+  let message: Message;
   try {
-    const { type, id } = JSON.parse(text);
-    return type === 'complete' && typeof id === 'string' ? id : undefined;
+    message = parseMessage(text);
   } catch {
     return undefined;
   }
+  if (message.type !== MessageType.Subscribe) return text.length > MAX_OTHER_CHARS ? undefined : message;
+  return message.id.length > MAX_ID_CHARS ? undefined : message;
 };
+
+/** Writes a message for graphql-ws, which keeps that of an operation for as long as it is open. */
+const withoutParameters = (message: Message): string =>
+  JSON.stringify(message.type === MessageType.Subscribe ? { ...message, payload: { query: '' } } : message);
 
 /**
  * Opens a subscription, and returns its results, each taken when the last has been sent. Returns errors if it cannot be opened.

@@ -113,6 +113,52 @@ const conformance = (
     expect(await changedKeys(store)).toEqual(['B']);
   });
 
+  test('forgets keys that the provider has never had, and no others', async () => {
+    const { store } = await setUp();
+    await compare(store, [wanted('A'), wanted('B', '1'), wanted('C', '1')]);
+    const MISSING = '-';
+    expect(
+      await compare(store, [
+        { key: 'A', digest: MISSING },
+        { key: 'B', digest: MISSING },
+      ]),
+    ).toBe(1);
+    // Wanted again, and still missing.
+    expect(await compare(store, [wanted('A')])).toBe(0);
+    expect(
+      await compare(store, [
+        { key: 'A', digest: MISSING },
+        { key: 'B', digest: MISSING },
+      ]),
+    ).toBe(0);
+    await expect
+      .poll(async () => {
+        await store.polls.forget('shop');
+        return (await store.polls.watchState('shop')).watched;
+      })
+      .toBe(2);
+    expect(await compare(store, [{ key: 'B', digest: '1' }])).toBe(1);
+    expect(await changedKeys(store)).toEqual(['B', 'B']);
+  });
+
+  test('of the keys that are due, a tenth or what the others leave were never read', async () => {
+    const { store } = await setUp();
+    const keys = (name: string) => Array.from({ length: 30 }, (_, index) => `${name}${index}`);
+    await compare(store, [...keys('unread').map((key) => wanted(key)), ...keys('read').map((key) => wanted(key, '1'))]);
+    const dueOf = async (limit: number) => {
+      const found = await store.polls.due('shop', { ageMs: 1, limit });
+      return [found.length, found.filter((key) => key.startsWith('unread')).length];
+    };
+    await expect.poll(() => dueOf(20)).toEqual([20, 2]);
+    expect(await dueOf(50)).toEqual([50, 20]);
+    expect(await dueOf(100)).toEqual([60, 30]);
+    await compare(
+      store,
+      keys('read').map((key) => ({ key, digest: '1' })),
+    );
+    expect(await due(store, 20)).toHaveLength(20);
+  });
+
   test('forgets keys that nobody has wanted for long', async () => {
     const { store } = await setUp();
     await store.polls.compare('shop', [wanted('A', '1')], { wantedMs: -1, maxWatched: 10, toEvent });
