@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Server as TlsServer } from 'node:tls';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { monotonicNow } from './clock.ts';
-import { watchConnections } from './connections.ts';
+import { type UpgradedConnection, watchConnections } from './connections.ts';
 import { guardRequests } from './guard-requests.ts';
 import type { HostPolicy } from './hosts.ts';
 import { OVERLOADED, type Refusal, RequestRefused, SHUTTING_DOWN, UNSUPPORTED_MEDIA_TYPE } from './http-errors.ts';
@@ -22,12 +22,17 @@ export type Health = Readonly<Record<string, unknown>> & { readonly status: stri
 
 export type HttpApp = {
   readonly app: FastifyInstance;
-  /** Marks a connection as upgraded to another protocol. The returned function says whether it has work in progress. */
-  readonly upgraded: (socket: Socket) => (isWorking: boolean) => void;
+  /** Marks a connection as upgraded to another protocol. */
+  readonly upgraded: (socket: Socket) => UpgradedConnection;
   /** Returns `ok`, or `stopping` after `close` was called. */
   readonly status: () => string;
   /** Starts listening and returns the URL. Port 0 selects a free port. */
   readonly listen: (at: Address) => Promise<string>;
+  /**
+   * Marks a response as a stream that has been opened now: its duration is up to its client, and its request's body, which the
+   * handler must let go, does not count any more.
+   */
+  readonly streaming: (response: FastifyReply['raw']) => void;
   /** Marks a response that a handler has written on its own as complete: it waits only for its client, for so many bytes. */
   readonly sending: (response: FastifyReply['raw'], bytes: number) => void;
   /**
@@ -98,6 +103,7 @@ export const createHttpApp = ({
   let isDraining = false;
   let isStopping = false;
   const status = () => (isDraining ? 'stopping' : 'ok');
+  const streamingSince = new WeakMap<object, number>();
   const countOverload = createOverloadLog(log);
   const { headerTimeoutMs, bodyTimeoutMs } = limits;
   const http = {
@@ -192,6 +198,10 @@ export const createHttpApp = ({
       return `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
     },
     sending: connections.sending,
+    streaming: (response) => {
+      streamingSince.set(response, monotonicNow());
+      connections.streaming(response);
+    },
     close: async () => {
       isDraining = true;
       // A server that has not started gets no requests.
@@ -208,11 +218,6 @@ export const createHttpApp = ({
     },
   };
 };
-
-const streamingSince = new WeakMap<object, number>();
-
-/** Marks a response as a stream that has been opened now: its duration is up to its client. */
-export const markStreaming = (response: object): void => void streamingSince.set(response, monotonicNow());
 
 /** Headers of every response. A browser must not take JSON, or any other type, for something else. */
 const HEADERS = { 'x-content-type-options': 'nosniff' };

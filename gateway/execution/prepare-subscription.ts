@@ -24,6 +24,8 @@ export type SelectedOperation<Context> = {
 export type GraphSubscription<Context> = {
   /** Equal for subscriptions with equal responses to every event, if they also have equal identities. */
   readonly key: string;
+  /** Its document, which is kept while it is open. Equal documents have equal hashes. */
+  readonly document: { readonly hash: string; readonly characters: number };
   /** Begins to receive events. Never rejects. */
   readonly open: (options: SubscribeOptions<Context>) => Promise<SubgraphSubscription<Context>>;
   /** Set for a live query: its events are the times at which its answer may have changed. */
@@ -130,6 +132,7 @@ export const createSubscriptionPreparer = <Context>({
         return {
           ...authorized(selected),
           key: keyOf(operation, variables, unmet),
+          document: documentOf(operation),
           open: (options) => subscribe(variables, context, options),
           execute: async (event, eventContext, deadline) => {
             try {
@@ -155,6 +158,7 @@ export const createSubscriptionPreparer = <Context>({
           ...authorized(selected),
           live,
           key: JSON.stringify(['live', live, keyOf(operation, variables, unmet)]),
+          document: documentOf(operation),
           open: async ({ signal: ended }) => ({ place: undefined, events: toEvents(source.changes(ended)) }),
           execute: async (_event, eventContext, deadline) => {
             const response = await carryOut(selected, eventContext, { deadline }).catch((error: unknown) =>
@@ -177,6 +181,11 @@ const keyOf = (
   { coerced }: RequestVariables,
   unmet: readonly AccessRule[],
 ): string => JSON.stringify([operationName, hash, coerced, unmet.map(({ key }) => key)]);
+
+const documentOf = ({ document, hash }: ClientOperation): GraphSubscription<never>['document'] => ({
+  hash,
+  characters: document.loc?.source.body.length ?? 0,
+});
 
 /** The events of a live query, which have nothing to tell but their time. */
 async function* toEvents<Context>(changes: AsyncIterable<undefined>): AsyncGenerator<SubgraphEvent<Context>, void> {

@@ -32,6 +32,7 @@ import type { RequestContext } from './context.ts';
 import { createDebugLogPlugin } from './debug-log.ts';
 import { createOperationEvents, type OperationEvents } from './operation-events.ts';
 import { createCacheControlPlugin, reportPlugin } from './report.ts';
+import type { RequestContexts } from './request-contexts.ts';
 import { type Safelist, withSafelistedOperations } from './safelist.ts';
 
 export type ApolloOptions = {
@@ -40,6 +41,7 @@ export type ApolloOptions = {
   readonly transports: Transports;
   readonly log: Log;
   readonly telemetry: Telemetry;
+  readonly contexts: Pick<RequestContexts, 'ofSubscriber'>;
   /** Yields between long stretches of synchronous work. */
   readonly turns: TurnQueue;
   /** Stores persisted queries. In memory by default. */
@@ -81,6 +83,7 @@ export const createApollo = async ({
   transports,
   log,
   telemetry,
+  contexts,
   turns,
   cache = new InMemoryLRUCache(),
   safelist,
@@ -113,6 +116,7 @@ export const createApollo = async ({
       rejects: config.authorization.unauthorized === 'reject',
     },
     onPlan: (event, { call }) => telemetry.emit({ type: 'plan', ...event }, call.requestStats),
+    retain: contexts.ofSubscriber,
     live: createLiveSource && { createSource: createLiveSource, readsOf: ({ reads }) => reads },
     callCosts: {
       providerOf,

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Admission, withAdmission } from '../../runtime/admission.ts';
 import { appendHeader } from '../../runtime/append-header.ts';
 import { monotonicNow } from '../../runtime/clock.ts';
-import { requestSignal } from '../../runtime/http-app.ts';
+import { type HttpApp, requestSignal } from '../../runtime/http-app.ts';
 import { networkOf } from '../../runtime/network.ts';
 import { onResponseClose } from '../../runtime/on-response-close.ts';
 import { sendRefusal } from '../../runtime/send-refusal.ts';
@@ -35,6 +35,7 @@ export type GraphqlRouteOptions = Pick<GraphPipeline, 'apollo' | 'toClientErrors
   readonly contexts: RequestContexts;
   readonly subscriptions: GatewaySubscriptions;
   readonly sending: StreamOptions['sending'];
+  readonly streaming: HttpApp['streaming'];
   readonly telemetry: Telemetry;
   /** Traces requests, if set. */
   readonly tracing: Tracing | undefined;
@@ -59,6 +60,7 @@ export const registerGraphqlRoute = (
     contexts,
     subscriptions,
     sending,
+    streaming,
     telemetry,
     tracing,
     audit,
@@ -125,7 +127,7 @@ export const registerGraphqlRoute = (
   const respond = fastifyApolloHandler<RequestContext>(apollo, {
     context: async (request, reply) => contextOf(request, reply),
   });
-  const stream = createStreamHandler({ apollo, subscriptions, contextOf, sending, config });
+  const stream = createStreamHandler({ apollo, subscriptions, contextOf, sending, streaming, config });
   const respondInParts = createIncrementalHandler({
     apollo,
     contextOf: (request, reply, { recipient }) => contextOf(request, reply, undefined, recipient),

@@ -47,7 +47,7 @@ export type StatusSources = { readonly report: ReadReport; readonly sources: Sta
 
 export type GatewayServerOptions = Omit<
   ApolloOptions,
-  'cache' | 'safelist' | 'turns' | 'findUnmetRules' | 'guard' | 'plugins'
+  'cache' | 'safelist' | 'contexts' | 'turns' | 'findUnmetRules' | 'guard' | 'plugins'
 > &
   Pick<ProcessInfrastructure, 'redis' | 'health'> & {
     /** The data for the status page and readiness. Undefined if neither is on. */
@@ -110,11 +110,15 @@ const openGatewayServer = async (
   const stopWatching = config.watchSecrets(log);
   opened.push(async () => stopWatching());
   const isDebug = log.isLevelEnabled('debug');
+  // A trace is continued with spans of the gateway's own.
+  const forwardHeaders = tracing ? config.forwardHeaders.filter((name) => !isTraceHeader(name)) : config.forwardHeaders;
+  const contexts = createRequestContexts(config, { forwardHeaders, isDebug });
   const turns = createTurnQueue();
   const clientLimits = await openClientLimits({ config, supergraph: options.supergraph, redis, log });
   opened.push(async () => clientLimits.close());
   const { apollo, schemaText, toClientErrors, announce } = await createApollo({
     ...options,
+    contexts,
     turns,
     cache,
     safelist,
@@ -129,7 +133,7 @@ const openGatewayServer = async (
   const details = () => ({ ...health(), ...audit?.health(), ...readiness() });
   // Before the grace period, which they would wait out.
   let endSubscriptions = (): void => {};
-  const { app, upgraded, status, listen, sending, close } = createHttpApp({
+  const { app, upgraded, status, listen, sending, streaming, close } = createHttpApp({
     log,
     shutdownDelayMs: config.shutdownDelayMs,
     shutdownGraceMs: config.shutdownGraceMs,
@@ -145,15 +149,12 @@ const openGatewayServer = async (
       : undefined,
   });
   const currentStatus = (): string => readiness().status ?? status();
-  // A trace is continued with spans of the gateway's own.
-  const forwardHeaders = tracing ? config.forwardHeaders.filter((name) => !isTraceHeader(name)) : config.forwardHeaders;
   await app.register(cors, {
     origin: config.corsOrigins.includes('*') ? true : [...config.corsOrigins],
     methods: ['GET', 'POST'],
     maxAge: 86_400,
     ...(config.clientLimits && { exposedHeaders: RATE_LIMIT_HEADERS }),
   });
-  const contexts = createRequestContexts(config, { forwardHeaders, isDebug });
   // Loaded only where it is used, because the verification of tokens is slow to load.
   const authenticator = authenticatesRequests(config.auth)
     ? await (await import('../auth/authenticate.ts')).createAuthenticator(config.auth, { app, redis, log })
@@ -186,6 +187,7 @@ const openGatewayServer = async (
     ...parts,
     toClientErrors,
     sending,
+    streaming,
     telemetry,
     tracing,
     audit,

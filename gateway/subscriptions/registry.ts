@@ -1,5 +1,6 @@
 import type { Identity } from '../../subgraphs/kit/identity.ts';
 import type { SubscriptionsState } from '../../telemetry/state.ts';
+import type { GraphSubscription } from '../execution/prepare-subscription.ts';
 import type { ExecutionResponse } from '../execution/program.ts';
 import { SHUTTING_DOWN, TOKEN_EXPIRED, TOO_OLD } from './end-reasons.ts';
 import { type Group, type GroupOptions, type Member, openGroup, type PreparedSubscription } from './group.ts';
@@ -70,6 +71,13 @@ const TOO_LARGE = refuse(
 /** Maximum length of what tells a subscription from others: its variables, mostly. It is kept while the subscription is open. */
 const MAX_KEY_CHARS = 64_000;
 
+/**
+ * Maximum length of all different documents of open subscriptions, in characters, and of all that tells them from others. Measured: a
+ * document of 2,000 characters with its program takes about 470 kB, so these are about 250 MiB each.
+ */
+const MAX_DOCUMENT_CHARS = 1024 * 1024;
+const MAX_KEYS_CHARS = 64 * 1024 * 1024;
+
 /** Node's timers take no longer delay, about 25 days. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
@@ -79,6 +87,37 @@ const JITTER = 0.1;
 /** Returns the time until a token expires, in milliseconds. Infinity for other credentials. */
 const leftOf = ({ claims: { exp } }: Identity): number =>
   typeof exp === 'number' ? Math.max(0, exp * 1000 - Date.now()) : Number.POSITIVE_INFINITY;
+
+/** Counts the texts that open groups keep: documents, each once, and keys. */
+const createKeptTexts = () => {
+  const documents = new Map<string, number>();
+  let documentChars = 0;
+  let keyChars = 0;
+  return {
+    hasRoomFor: (key: string, { hash, characters }: GraphSubscription<never>['document']): boolean =>
+      keyChars + key.length <= MAX_KEYS_CHARS &&
+      (documents.has(hash) || documentChars + characters <= MAX_DOCUMENT_CHARS),
+    /** Counts the texts of a group, and returns a function that forgets them. */
+    keep: (key: string, { hash, characters }: GraphSubscription<never>['document']): (() => void) => {
+      const groups = documents.get(hash) ?? 0;
+      documents.set(hash, groups + 1);
+      if (groups === 0) documentChars += characters;
+      keyChars += key.length;
+      let isForgotten = false;
+      return () => {
+        if (isForgotten) return;
+        isForgotten = true;
+        keyChars -= key.length;
+        const left = (documents.get(hash) ?? 1) - 1;
+        if (left > 0) documents.set(hash, left);
+        else {
+          documents.delete(hash);
+          documentChars -= characters;
+        }
+      };
+    },
+  };
+};
 
 /** Creates the subscriptions of a process. Those with equal responses form a group. */
 export const createSubscriptions = <Context>({
@@ -93,6 +132,7 @@ export const createSubscriptions = <Context>({
   const joinable = new Map<string, Group<Context> | Promise<Joined<Context>>>();
   /** All groups, by what they subscribe to: more than one while some continue from earlier places. */
   const groups = new Map<string, Set<Group<Context>>>();
+  const kept = createKeptTexts();
   const perClient = new Map<string, number>();
   let subscribers = 0;
   let isClosed = false;
@@ -109,11 +149,19 @@ export const createSubscriptions = <Context>({
     else perClient.set(clientId, next);
   };
 
-  const checkLimits = (clientId: string): ExecutionResponse | undefined => {
+  const checkLimits = (
+    clientId: string,
+    base: string,
+    { subscription }: PreparedSubscription<Context>,
+  ): ExecutionResponse | undefined => {
+    if (subscription.key.length > MAX_KEY_CHARS) return TOO_LARGE;
     if (isClosed) return refuse(SHUTTING_DOWN.message, 'OVERLOADED', 503);
     if (subscribers >= limits.total) return refuse('Too many subscriptions are open. Retry later.', 'OVERLOADED', 503);
     if ((perClient.get(clientId) ?? 0) >= limits.perClient) {
       return refuse('You have too many open subscriptions. Close one of them first.', 'RATE_LIMITED', 429);
+    }
+    if (!groups.has(base) && !kept.hasRoomFor(base, subscription.document)) {
+      return refuse('Too many different subscriptions are open. Retry later.', 'OVERLOADED', 503);
     }
     return undefined;
   };
@@ -145,22 +193,29 @@ export const createSubscriptions = <Context>({
     member: Member<Context>,
   ): Promise<Joined<Context>> => {
     const key = JSON.stringify([base, after]);
-    const opened = await openGroup(prepared, {
-      ...options,
-      context: member.context,
-      after,
-      onEnd: (group) => {
-        const equal = groups.get(base);
-        equal?.delete(group);
-        if (equal?.size === 0) groups.delete(base);
-        if (joinable.get(key) === group) joinable.delete(key);
-      },
-      onSent: (group) => {
-        // Whoever continues from the same place would miss what has been sent.
-        if (after !== undefined && joinable.get(key) === group) joinable.delete(key);
-        merge(base, group);
-      },
-    });
+    const forget = kept.keep(base, prepared.subscription.document);
+    let opened: Awaited<ReturnType<typeof openGroup<Context>>> | undefined;
+    try {
+      opened = await openGroup(prepared, {
+        ...options,
+        context: member.context,
+        after,
+        onEnd: (group) => {
+          forget();
+          const equal = groups.get(base);
+          equal?.delete(group);
+          if (equal?.size === 0) groups.delete(base);
+          if (joinable.get(key) === group) joinable.delete(key);
+        },
+        onSent: (group) => {
+          // Whoever continues from the same place would miss what has been sent.
+          if (after !== undefined && joinable.get(key) === group) joinable.delete(key);
+          merge(base, group);
+        },
+      });
+    } finally {
+      if (!opened || !('group' in opened)) forget();
+    }
     if (!('group' in opened)) return opened;
     const { group, place, start } = opened;
     groups.set(base, (groups.get(base) ?? new Set()).add(group));
@@ -204,9 +259,9 @@ export const createSubscriptions = <Context>({
   return {
     add: async ({ prepared, context, after, subscriber }) => {
       const clientId = clientIdOf(context);
-      const refused = prepared.subscription.key.length > MAX_KEY_CHARS ? TOO_LARGE : checkLimits(clientId);
-      if (refused) return refused;
       const base = keyOf(prepared, context);
+      const refused = checkLimits(clientId, base, prepared);
+      if (refused) return refused;
       count(clientId, 1);
       let isOver = false;
       let timer: NodeJS.Timeout | undefined;

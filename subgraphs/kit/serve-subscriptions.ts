@@ -12,7 +12,7 @@ import {
 } from 'graphql';
 import { EventsExpired, type FeedEvent } from '../../events/feed.ts';
 import { EVENT_STREAM_TYPE, HEARTBEAT, toStreamEvent } from '../../runtime/event-stream.ts';
-import { markStreaming } from '../../runtime/http-app.ts';
+import type { HttpApp } from '../../runtime/http-app.ts';
 import { OVERLOADED, SHUTTING_DOWN } from '../../runtime/http-errors.ts';
 import type { Log } from '../../runtime/log.ts';
 import { onResponseClose } from '../../runtime/on-response-close.ts';
@@ -88,7 +88,7 @@ export type SubscriptionStreams = {
 };
 
 /** Creates the streams of a process that serves subgraphs. */
-export const createSubscriptionStreams = (log: Log): SubscriptionStreams => {
+export const createSubscriptionStreams = (log: Log, streaming: HttpApp['streaming']): SubscriptionStreams => {
   const open = new Set<AbortController>();
   let isClosed = false;
 
@@ -123,7 +123,9 @@ export const createSubscriptionStreams = (log: Log): SubscriptionStreams => {
     if (!(Symbol.asyncIterator in source)) {
       return reply.code(400).send({ errors: (source.errors ?? []).map(toPublic) });
     }
-    markStreaming(reply.raw);
+    streaming(reply.raw);
+    // The request is kept for as long as its stream.
+    reply.request.body = undefined;
     const raw = beginStream(reply, {
       'content-type': EVENT_STREAM_TYPE,
       ...(place !== undefined && { [PLACE_HEADER]: place }),

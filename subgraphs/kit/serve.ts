@@ -162,8 +162,7 @@ export const serve = async (
     health,
   } = options;
   const turns = createTurnQueue();
-  const streams = createSubscriptionStreams(log);
-  const { app, status, listen, close } = createHttpApp({
+  const { app, status, listen, streaming, close } = createHttpApp({
     log,
     shutdownDelayMs,
     shutdownGraceMs,
@@ -171,11 +170,12 @@ export const serve = async (
     hosts,
     turns,
     health,
-    onStopping: streams.close,
+    onStopping: () => streams.close(),
     onResponse: telemetry.hears('http.request')
       ? (exchange) => telemetry.emit({ type: 'http.request', ...exchange })
       : undefined,
   });
+  const streams = createSubscriptionStreams(log, streaming);
   app.decorate('onRefusal', ({ ip, headers }, code) =>
     telemetry.emit({
       type: 'refusal',

@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import v8 from 'node:v8';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { openEventStream } from '../helpers/event-stream.ts';
+import { openEventStream, refusalOf } from '../helpers/event-stream.ts';
 import { readMetrics } from '../helpers/prometheus.ts';
-import { connectRaw } from '../helpers/raw-socket.ts';
+import { connectRaw, postText, type RawSocket } from '../helpers/raw-socket.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
 import { connectWebhooks, postHubSpot, WEBHOOKS } from '../helpers/webhooks.ts';
 
@@ -87,7 +88,7 @@ describe('a client that sends, and reads nothing', () => {
   test('given messages that are answered, then no more of them are read', async () => {
     const { socket, closed } = await openSocket();
     (socket as unknown as { readonly _socket: { readonly pause: () => void } })._socket.pause();
-    const message = JSON.stringify({ type: 'ping', payload: { payload: 'x'.repeat(500_000) } });
+    const message = JSON.stringify({ type: 'ping', payload: { payload: 'x'.repeat(60_000) } });
     // More than the system buffers.
     const limit = 200 * 1024 * 1024;
     let sent = 0;
@@ -126,6 +127,126 @@ describe('nothing stays behind', () => {
     const before = await changes(10);
     expect((await changes(100)) - before).toBeLessThan(50);
     stream.close();
+  });
+});
+
+describe('what a subscription does not need', () => {
+  const BY_ID = 'subscription ($id: ID) { customerChanged(id: $id) { firstName } }';
+  /** Returns the size of what is alive, in MB. */
+  const alive = (): number => {
+    // Collects all garbage first.
+    v8.queryObjects(AbortController, { format: 'count' });
+    return process.memoryUsage().heapUsed / 1e6;
+  };
+  const junk = (): string => randomBytes(300_000).toString('base64');
+
+  test('given other variables and extensions, then they are not kept while it is open', async () => {
+    const { send, socket } = await openSocket();
+    const before = alive();
+    const streams: RawSocket[] = [];
+    const operation = (id: number) => ({
+      query: BY_ID,
+      variables: { id: String(id), junk: junk() },
+      extensions: { junk: junk() },
+    });
+    for (let index = 0; index < 20; index++) {
+      send({ id: `s${index}`, type: 'subscribe', payload: operation(100 + index) });
+      const stream = await connectRaw(stack.url);
+      streams.push(stream);
+      stream.write(postText(JSON.stringify(operation(200 + index)), { headers: 'accept: text/event-stream\r\n' }));
+      await stream.until(':\n\n');
+    }
+    await expect.poll(async () => (await subscriptions())[0]).toBe(40);
+    expect(alive() - before).toBeLessThan(10);
+    for (const stream of streams) stream.socket.destroy();
+    socket.terminate();
+    await expect.poll(subscriptions).toEqual([0, 0]);
+  });
+
+  test('given documents that are all different, then there is a limit', async () => {
+    const open = (count: number) =>
+      openEventStream(stack.url, { query: `${QUERY} #${String(count).padEnd(90_000, 'x')}` });
+    const streams = [];
+    let stream = await open(0);
+    for (; stream.status === 200; stream = await open(streams.length)) {
+      streams.push(stream);
+    }
+    expect(streams.length).toBe(11);
+    expect(await refusalOf(stream)).toMatchObject({ errors: [{ extensions: { code: 'OVERLOADED' } }] });
+    // One that is open already is no other.
+    const equal = await open(3);
+    await expect.poll(async () => (await subscriptions())[0]).toBe(12);
+    for (const one of [...streams, equal]) one.close();
+    await expect.poll(subscriptions).toEqual([0, 0]);
+    const again = await open(99);
+    await expect.poll(async () => (await subscriptions())[0]).toBe(1);
+    again.close();
+    await expect.poll(subscriptions).toEqual([0, 0]);
+  });
+});
+
+describe('REQUEST_BUFFER_MAX_MIB', () => {
+  let small: Awaited<ReturnType<Stack['startAnother']>>;
+  beforeAll(async () => {
+    small = await stack.startAnother({ ...WEBHOOKS, REQUEST_BUFFER_MAX_MIB: '1' });
+  });
+  afterAll(() => small?.close());
+  const padded = (query: string): string => JSON.stringify({ query }) + ' '.repeat(700_000);
+  const post = (body: string, headers: Record<string, string> = {}) =>
+    fetch(`${small.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body,
+    });
+
+  test('given open streams, then the bodies of their requests do not count', async () => {
+    const streams = [];
+    for (let count = 0; count < 3; count++) streams.push(await post(padded(QUERY), { accept: 'text/event-stream' }));
+    expect(streams.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect((await post(padded('{ __typename }'))).status).toBe(200);
+    for (const { body } of streams) await body?.cancel();
+  });
+
+  test('given messages over WebSocket that are not completed, then the connection with the oldest is closed', async () => {
+    const half = async () => {
+      const client = await openSocket({}, small.url);
+      client.socket.send(' '.repeat(600_000), { fin: false });
+      return client;
+    };
+    const first = await half();
+    const second = await half();
+    expect(await first.closed).toBe(1006);
+    expect(second.socket.readyState).toBe(WebSocket.OPEN);
+    // Bodies count, too.
+    expect((await post(padded('{ __typename }'))).status).toBe(200);
+    expect(await second.closed).toBe(1006);
+  });
+
+  test('given messages over WebSocket that have been executed, then they do not count', async () => {
+    const { send, messages, socket } = await openSocket({}, small.url);
+    for (let count = 1; count <= 5; count++) {
+      send({
+        id: String(count),
+        type: 'subscribe',
+        payload: { query: '{ __typename }', extensions: { x: 'x'.repeat(600_000) } },
+      });
+      await expect.poll(() => messages.at(-1)).toMatchObject({ id: String(count), type: 'complete' });
+    }
+    // They are no part of a message.
+    for (let ping = 0; ping < 9_000; ping++) socket.ping('x'.repeat(125));
+    await new Promise((resolve) => socket.once('pong', resolve));
+    expect((await post(padded('{ __typename }'))).status).toBe(200);
+    send({ id: 'last', type: 'subscribe', payload: { query: '{ __typename }' } });
+    await expect.poll(() => messages.at(-1)).toMatchObject({ id: 'last', type: 'complete' });
+    socket.terminate();
+  });
+
+  test('given parameters of a connection that are long, then it is closed', async () => {
+    const socket = new WebSocket(`${small.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+    socket.once('open', () =>
+      socket.send(JSON.stringify({ type: 'connection_init', payload: { junk: 'x'.repeat(100_000) } })),
+    );
+    expect(await new Promise((resolve) => void socket.once('close', resolve))).toBe(4400);
   });
 });
 

@@ -279,6 +279,7 @@ describe('given a supergraph that cannot be served', () => {
       planningTimeoutMs: 10_000,
       introspection: true,
       callCosts: CALL_COSTS,
+      retain: (context) => context,
       log: createLog('silent'),
     });
     gateway.onSchemaLoadOrUpdate(() => {
