@@ -4,7 +4,7 @@ import type { Identity } from '../../subgraphs/kit/identity.ts';
 import { clientOf } from './client.ts';
 import type { ClientLog } from './client-log.ts';
 import { type Counters, type Usage, waitFor } from './counters/counter.ts';
-import { callCounterOf, requestCounterOf } from './plan-counters.ts';
+import { countersOf } from './plan-counters.ts';
 import type { Plan, Plans } from './plans.ts';
 import { toSeconds, writePolicy, writeRateLimit } from './rate-limit-headers.ts';
 
@@ -34,7 +34,7 @@ export const createClientLimits =
     const plan = plans.planOf(identity);
     const client = clientOf(identity, address, plan?.weight);
     if (!plan) return { client, plan, usages: [] };
-    const [requests, calls] = [requestCounterOf(plan), callCounterOf(plan)];
+    const { requests, calls } = countersOf(plan);
     const uses = [
       ...(requests ? [{ counter: requests, units: 1 }] : []),
       // Only read: what the request will cost is not known yet.

@@ -18,11 +18,12 @@ export const countCalls = (callStats: CallStats): Map<string, number> => {
 /** Sums the calls that have ended and count. */
 export const sumBySubgraph = (rows: readonly Readonly<CallStatsRow>[]): Map<string, number> => {
   const sums = new Map<string, number>();
-  const ofOthers = new Set(
-    rows.flatMap(({ subgraph, operation }) => (operation === SUBGRAPH_REQUEST ? [subgraph] : [])),
-  );
+  let ofOthers: Set<string> | undefined;
+  for (const { subgraph, operation } of rows) {
+    if (operation === SUBGRAPH_REQUEST) ofOthers = (ofOthers ?? new Set()).add(subgraph);
+  }
   for (const { subgraph, operation, calls } of rows) {
-    if (ofOthers.has(subgraph) && operation !== SUBGRAPH_REQUEST) continue;
+    if (operation !== SUBGRAPH_REQUEST && ofOthers?.has(subgraph)) continue;
     if (calls > 0) sums.set(subgraph, (sums.get(subgraph) ?? 0) + calls);
   }
   return sums;

@@ -3,7 +3,7 @@ import type { Client } from '../../runtime/client-usage.ts';
 import type { CallEstimate, CallRange, ExceededBudget, Spending, SpendingGuard } from './calls.ts';
 import { LIMITS_UNAVAILABLE } from './client-limits.ts';
 import { addTo, type Counters, leftOf, MAX_COUNT, type Taken, type Usage, waitFor } from './counters/counter.ts';
-import { callCounterOf, dayCountersOf } from './plan-counters.ts';
+import { countersOf } from './plan-counters.ts';
 import type { Plan } from './plans.ts';
 import { toSeconds } from './rate-limit-headers.ts';
 
@@ -67,8 +67,6 @@ export const createSpendingGuard = <Context>({
     }
     const exceeded = taken.isGranted ? undefined : findExceeded(parts, taken.usages, estimate);
     if (exceeded) return refuse(exceeded, context);
-    const ofCalls = taken.usages.find(({ counter }) => counter.name === 'calls');
-    if (ofCalls) onCalls(ofCalls, context);
     let isSettled = false;
     return {
       // Where budgets are only measured, they stop nothing.
@@ -164,11 +162,11 @@ const findOverOperation = (estimate: CallEstimate, { name, callsPerOperation }: 
 
 /** The counters of a plan with the units that an operation can use. Those that it does not use are settled, too. */
 const partsOf = (plan: Plan, reserved: ReadonlyMap<string, number>) => {
-  const calls = callCounterOf(plan);
+  const { calls, days } = countersOf(plan);
   const total = toUnits(sum(reserved.values()));
   return [
     ...(calls ? [{ counter: calls, units: total, subgraph: undefined, setting: `plans.${plan.name}.calls` }] : []),
-    ...[...dayCountersOf(plan)].map(([subgraph, counter]) => ({
+    ...[...days].map(([subgraph, counter]) => ({
       counter,
       units: reserved.get(subgraph) ?? 0,
       subgraph,

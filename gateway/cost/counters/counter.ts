@@ -10,6 +10,8 @@
 export type Counter = {
   /** Unique among the counters of a client with the same period. */
   readonly name: string;
+  /** Unique among all counters of a client. */
+  readonly key: string;
   readonly periodMs: number;
   readonly isSliding: boolean;
   /** Most units in a period. */

@@ -23,9 +23,16 @@ const DAY = 86_400_000;
 const START = Date.UTC(2026, 5, 1);
 const RESERVATION_MS = 30_000;
 
-const sliding = (limit: number, periodMs = MINUTE): Counter => ({ name: 'calls', periodMs, isSliding: true, limit });
+const sliding = (limit: number, periodMs = MINUTE): Counter => ({
+  name: 'calls',
+  key: `calls:${periodMs}`,
+  periodMs,
+  isSliding: true,
+  limit,
+});
 const daily = (limit: number, subgraph = 'crm'): Counter => ({
   name: `day.${subgraph}`,
+  key: `day.${subgraph}:${DAY}`,
   periodMs: DAY,
   isSliding: false,
   limit,
