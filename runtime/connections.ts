@@ -293,14 +293,23 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
       connection.isUpgraded = true;
       waiting.delete(connection);
       const incomplete: Message = { upgraded: connection };
+      let held = 0;
       connection.socket.once('close', () => bodies.release(incomplete));
       return {
         setWorking: (isWorking) => {
           waiting.delete(connection);
           if (!isWorking && connections.has(connection.socket)) waiting.add(connection);
         },
-        received: (bytes) => bodies.add(incomplete, bytes),
-        completed: () => bodies.release(incomplete),
+        received: (bytes) => {
+          // What is no part of the message may have arrived together with the end of the one before.
+          const next = Math.max(0, held + bytes);
+          bodies.add(incomplete, next - held);
+          held = next;
+        },
+        completed: () => {
+          held = 0;
+          bodies.release(incomplete);
+        },
         hold: (bytes) => {
           // There is room for it: it was counted while it arrived.
           const message: Message = { ...incomplete };

@@ -73,7 +73,7 @@ const MAX_KEY_CHARS = 64_000;
 
 /**
  * Maximum length of all different documents of open subscriptions, in characters, and of all that tells them from others. Measured: a
- * document of 2,000 characters with its program takes about 470 kB, so these are about 250 MiB each.
+ * document of 2,000 characters with its program takes about 470 kB, so that all documents take about 250 MiB.
  */
 const MAX_DOCUMENT_CHARS = 1024 * 1024;
 const MAX_KEYS_CHARS = 64 * 1024 * 1024;
