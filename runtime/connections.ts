@@ -311,7 +311,7 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
           bodies.release(incomplete);
         },
         hold: (bytes) => {
-          // There is room for it: it was counted while it arrived.
+          // It was counted while it arrived, so the sum does not grow.
           const message: Message = { ...incomplete };
           bodies.add(message, bytes);
           bodies.pin(message);
@@ -343,7 +343,7 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
   };
 };
 
-/** What an upgraded connection does that has been closed before. */
+/** The handle of a connection that is already closed. */
 const CLOSED: UpgradedConnection = {
   setWorking: () => {},
   received: () => {},

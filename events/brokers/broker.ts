@@ -28,8 +28,8 @@ export type Broker = {
   readonly publish: (messages: readonly BrokerMessage[]) => Promise<void>;
   /**
    * Receives the bodies of messages, also those that were sent before the first subscription. They are acknowledged once the handler
-   * has resolved; if it rejects, it gets them again. After a crash or a lost connection it may get them again as well: NATS hands them
-   * out after later ones then. The consumers of several processes share the messages.
+   * has resolved; if it rejects, it gets them again. After a crash or a lost connection it may get them again as well: NATS may then
+   * deliver them after later ones. The consumers of several processes share the messages.
    */
   readonly subscribe: (handle: (bodies: readonly string[]) => Promise<void>) => void;
   readonly status: () => BrokerStatus;

@@ -64,7 +64,7 @@ export type SpendingGuard<Context> = {
     context: Context,
     options: { readonly isMutation: boolean },
   ) => Promise<Spending>;
-  /** Returns the budget that an operation would exceed now. Takes nothing from it. */
+  /** Returns the budget for which an operation would be refused now. Takes nothing from it. */
   readonly preview: (estimate: CallEstimate, context: Context) => Promise<ExceededBudget | undefined>;
 };
 

@@ -67,6 +67,9 @@ export const createSpendingGuard = <Context>({
     }
     const exceeded = taken.isGranted ? undefined : findExceeded(parts, taken.usages, estimate);
     if (exceeded) return refuse(exceeded, context);
+    const ofCalls = taken.usages.find(({ counter }) => counter.name === 'calls');
+    // The header of a response in parts is sent before its end.
+    if (ofCalls) onCalls(ofCalls, context);
     let isSettled = false;
     return {
       // Where budgets are only measured, they stop nothing.
@@ -89,7 +92,7 @@ export const createSpendingGuard = <Context>({
 
   const preview: SpendingGuard<Context>['preview'] = async (estimate, context) => {
     const { client, plan } = clientOf(context);
-    if (!plan || estimate.size === 0) return undefined;
+    if (!isEnforced || !plan || estimate.size === 0) return undefined;
     const ofOperation = findOverOperation(estimate, plan);
     if (ofOperation) return ofOperation;
     const parts = partsOf(plan, roundUp(estimate));

@@ -105,6 +105,7 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry<Context
   /** The text of the current version. Undefined after a failed update. */
   let served: string | undefined;
   let updating = Promise.resolve();
+  let isStopped = false;
   let stopWatching: (() => void) | undefined;
   const runningValues = createRunningValues(options.maxRunningValues);
 
@@ -237,10 +238,11 @@ export const createCompiledGateway = <Context extends ExecutionTelemetry<Context
       },
       load: async () => {
         await update(supergraph.sdl);
-        stopWatching = supergraph.watch?.(update);
+        if (!isStopped) stopWatching = supergraph.watch?.(update);
         return { executor };
       },
       stop: async () => {
+        isStopped = true;
         stopWatching?.();
         await updating;
         current?.planner.release();

@@ -27,6 +27,9 @@ export const loadApolloPlanner = (): void => quickThread.start();
 /** Maximum duration of a job in the quick thread, in milliseconds. Its jobs are bounded otherwise; none has come near it. */
 const QUICK_TIMEOUT_MS = 10_000;
 
+/** The limits of jobs that are of no operation: reading a supergraph takes as long as it is large. */
+const UNLIMITED: JobLimits = { timeoutMs: Number.POSITIVE_INFINITY, maxWaitMs: Number.POSITIVE_INFINITY };
+
 /** Creates the planner that plans with Apollo's query planner, in threads of their own. */
 export const createApolloPlanner = ({ timeoutMs, maxWaitMs, ...graph }: ApolloPlannerOptions): Planner => {
   const quick = quickThread.add(graph, true);
@@ -52,8 +55,10 @@ export const createApolloPlanner = ({ timeoutMs, maxWaitMs, ...graph }: ApolloPl
       }
     },
     readPublicSchema: async () => {
-      const message = await quick.run({ kind: 'describe' }, { timeoutMs: QUICK_TIMEOUT_MS, maxWaitMs: Infinity });
+      const message = await quick.run({ kind: 'describe' }, UNLIMITED);
       if (message.kind !== 'described') throw unexpected(message);
+      // If it fails, so does the first job that needs it, and says why.
+      quick.run({ kind: 'prepare' }, UNLIMITED).catch(() => {});
       return message.publicSchema;
     },
     validate: async (text) => {

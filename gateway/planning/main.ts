@@ -41,7 +41,8 @@ const createGraph = ({ supergraphSdl, introspection }: PlanningGraph): Graph => 
     const supergraph = Supergraph.build(supergraphSdl, { validateSupergraph: isQuick });
     // Finds what only the planner would reject.
     supergraph.subgraphs();
-    let planner: QueryPlanner | undefined;
+    // The gateway can start with the schema while the quick thread creates its planner.
+    let planner = isQuick ? undefined : new QueryPlanner(supergraph, PLANNER_CONFIG);
     return {
       apiSchema: supergraph.apiSchema(),
       planner: () => {
@@ -56,22 +57,14 @@ const createGraph = ({ supergraphSdl, introspection }: PlanningGraph): Graph => 
   }
 };
 
-const createPlanner = ({ planner }: Graph): void => {
-  try {
-    planner();
-  } catch {
-    // The first job that needs it fails, and says why.
-  }
-};
-
 /** Prints the public schema of a graph. */
 const describe = ({ apiSchema }: Graph): string => printSchema(apiSchema.toGraphQLJSSchema({ includeDefer: true }));
 
 const run = (graph: Graph, job: PlanningJob): PlanningMessage => {
-  if (job.kind === 'describe') {
-    // The gateway can start with the schema while the planner is created.
-    setImmediate(createPlanner, graph);
-    return { kind: 'described', publicSchema: describe(graph) };
+  if (job.kind === 'describe') return { kind: 'described', publicSchema: describe(graph) };
+  if (job.kind === 'prepare') {
+    graph.planner();
+    return { kind: 'prepared' };
   }
   const document = parse(job.text);
   if (job.kind === 'validate') {

@@ -2,6 +2,8 @@
 export type PlanningJob =
   /** Returns the public schema. */
   | { readonly kind: 'describe' }
+  /** Creates the planner. */
+  | { readonly kind: 'prepare' }
   | { readonly kind: 'validate'; readonly text: string }
   /** Plans a document, with the decided labels of progressive overrides. */
   | { readonly kind: 'plan'; readonly text: string; readonly overrideConditions: ReadonlyMap<string, boolean> };
@@ -32,6 +34,7 @@ export type ValidationProblem = {
 /** Messages of a planning thread: one for each graph that was added, and one for each job. */
 export type PlanningMessage =
   | { readonly kind: 'added' }
+  | { readonly kind: 'prepared' }
   /** The public schema, without `@live`. */
   | { readonly kind: 'described'; readonly publicSchema: string }
   | { readonly kind: 'validated'; readonly problems: readonly ValidationProblem[] }

@@ -8,14 +8,14 @@ import { operationTooComplex, PlannerError } from './planning-errors.ts';
 
 /** Bounds of one job. */
 export type JobLimits = {
-  /** Maximum duration, in milliseconds. */
+  /** Maximum duration, in milliseconds. Infinity for none. */
   readonly timeoutMs: number;
   /** Maximum time in the queue, in milliseconds. Jobs that have waited longer are rejected. */
   readonly maxWaitMs: number;
 };
 
 /**
- * Validates and plans documents in a worker thread, one job at a time, for any number of graphs. The thread starts when it is
+ * Validates supergraphs, and validates and plans documents, in a worker thread, one job at a time, for any number of graphs. The thread starts when it is
  * needed, ends when it has been idle for a minute and no graph keeps it, and restarts after a job that had to be terminated.
  */
 export type PlanningThread = {
@@ -175,10 +175,13 @@ export const createPlanningThread = (data: PlanningThreadData, idleMs = IDLE_MS)
       return;
     }
     running = next;
-    timer = setTimeout(
-      () => fail(operationTooComplex(`It takes more than ${limits.timeoutMs} ms (PLANNING_TIMEOUT_MS).`)),
-      limits.timeoutMs,
-    );
+    // Node takes infinity for a millisecond.
+    if (Number.isFinite(limits.timeoutMs)) {
+      timer = setTimeout(
+        () => fail(operationTooComplex(`It takes more than ${limits.timeoutMs} ms (PLANNING_TIMEOUT_MS).`)),
+        limits.timeoutMs,
+      );
+    }
     post({ kind: 'run', graph: graph.id, job });
   };
 

@@ -1,6 +1,6 @@
 import type { EndReason } from './message.ts';
 
-/* Why the gateway ends a subscription. */
+/* Reasons for which the gateway ends a subscription. */
 
 export const EXPIRED: NonNullable<EndReason> = {
   message: 'The events since then are not known any more. Read the current state, and subscribe again.',

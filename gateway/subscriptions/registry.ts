@@ -149,19 +149,11 @@ export const createSubscriptions = <Context>({
     else perClient.set(clientId, next);
   };
 
-  const checkLimits = (
-    clientId: string,
-    base: string,
-    { subscription }: PreparedSubscription<Context>,
-  ): ExecutionResponse | undefined => {
-    if (subscription.key.length > MAX_KEY_CHARS) return TOO_LARGE;
+  const checkLimits = (clientId: string): ExecutionResponse | undefined => {
     if (isClosed) return refuse(SHUTTING_DOWN.message, 'OVERLOADED', 503);
     if (subscribers >= limits.total) return refuse('Too many subscriptions are open. Retry later.', 'OVERLOADED', 503);
     if ((perClient.get(clientId) ?? 0) >= limits.perClient) {
       return refuse('You have too many open subscriptions. Close one of them first.', 'RATE_LIMITED', 429);
-    }
-    if (!groups.has(base) && !kept.hasRoomFor(base, subscription.document)) {
-      return refuse('Too many different subscriptions are open. Retry later.', 'OVERLOADED', 503);
     }
     return undefined;
   };
@@ -193,7 +185,11 @@ export const createSubscriptions = <Context>({
     member: Member<Context>,
   ): Promise<Joined<Context>> => {
     const key = JSON.stringify([base, after]);
-    const forget = kept.keep(base, prepared.subscription.document);
+    const { document } = prepared.subscription;
+    if (!kept.hasRoomFor(key, document)) {
+      return refuse('Too many different subscriptions are open. Retry later.', 'OVERLOADED', 503);
+    }
+    const forget = kept.keep(key, document);
     let opened: Awaited<ReturnType<typeof openGroup<Context>>> | undefined;
     try {
       opened = await openGroup(prepared, {
@@ -259,9 +255,9 @@ export const createSubscriptions = <Context>({
   return {
     add: async ({ prepared, context, after, subscriber }) => {
       const clientId = clientIdOf(context);
-      const base = keyOf(prepared, context);
-      const refused = checkLimits(clientId, base, prepared);
+      const refused = prepared.subscription.key.length > MAX_KEY_CHARS ? TOO_LARGE : checkLimits(clientId);
       if (refused) return refused;
+      const base = keyOf(prepared, context);
       count(clientId, 1);
       let isOver = false;
       let timer: NodeJS.Timeout | undefined;

@@ -77,7 +77,7 @@ type Extra<Connection> = {
    * is being opened is left once it is open.
    */
   readonly opening: Map<string, AbortController>;
-  /** The operations that have arrived and were not begun, by id. */
+  /** An operation that has arrived and was not begun, by its id. */
   readonly received: Map<string, ReceivedOperation>;
   /** Counts an operation as open, and returns a function that ends it. */
   readonly begin: () => () => void;
@@ -192,16 +192,25 @@ export const createSocketServer = <Connection>({
         onMessage: (receive) => {
           socket.on('message', (data) => {
             completed();
+            // What arrives after it was closed has no effect.
+            if (socket.readyState !== socket.OPEN) return;
             const text = String(data);
             const message = exceededJsonBound(text, bounds) ? undefined : readMessage(text);
             if (!message) return socket.close(CloseCode.BadRequest, 'Invalid message received');
             // graphql-ws reports it only once the operation has a response.
             if (message.type === MessageType.Complete) opening.get(message.id)?.abort();
-            if (message.type === MessageType.Subscribe) {
-              received.get(message.id)?.release();
-              received.set(message.id, { parameters: message.payload, release: hold(Buffer.byteLength(text)) });
+            const operation = message.type === MessageType.Subscribe && {
+              parameters: message.payload,
+              release: hold(Buffer.byteLength(text)),
+            };
+            if (operation) received.set(message.id, operation);
+            const handled = receive(withoutParameters(message));
+            // Refused by the package, as it was not taken by now.
+            if (operation && received.get(message.id) === operation) {
+              received.delete(message.id);
+              operation.release();
             }
-            receive(withoutParameters(message)).catch((error: unknown) => {
+            handled.catch((error: unknown) => {
               // The client's fault: the type is one that only servers send. The package throws where its protocol has a close code.
               if (error instanceof Error && error.message.startsWith('Unexpected message of type')) {
                 return socket.close(CloseCode.BadRequest, 'Unexpected message received');
@@ -217,7 +226,6 @@ export const createSocketServer = <Connection>({
     socket.once('close', (code, reason) => {
       closing.abort();
       for (const operation of opening.values()) operation.abort();
-      for (const operation of received.values()) operation.release();
       void onClosed(code, String(reason));
     });
   };

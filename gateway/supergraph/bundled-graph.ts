@@ -34,7 +34,7 @@ import { SUPERGRAPH_FILE } from './files.ts';
 /** The parts of the bundled graph that can change while it runs. */
 export type BundledGraphParts = { readonly modules: readonly SubgraphModule[]; readonly supergraphSdl: string };
 
-/** Calls `apply` with each change; `apply` throws if it cannot be used. Returns an unsubscribe function. */
+/** Calls `apply` with each change; `apply` rejects if it cannot be used. Returns an unsubscribe function. */
 export type WatchBundledGraph = (apply: (next: BundledGraphParts) => Promise<void>) => () => void;
 
 /**

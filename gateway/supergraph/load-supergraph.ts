@@ -22,7 +22,7 @@ export type LoadedSupergraph = Schemas & {
 // Gateways in one process share it, as in tests.
 let latest: { readonly sdl: string; readonly schemas: Promise<Schemas> } | undefined;
 
-/** Reads a supergraph. Its planner validates it. Rejects with SupergraphError. */
+/** Reads a supergraph. Its planner validates it, unless it is the latest one, which is valid. Rejects with SupergraphError. */
 export const loadSupergraph = async (
   text: string,
   createPlanner: (sdl: string) => Planner,

@@ -38,8 +38,9 @@ export const runKeysCommand = async (args: readonly string[], env: Env): Promise
   const audit = await openKeyAudit(env);
   try {
     if (command === 'create') {
-      const { key, text } = await create(values, registry, audit.record);
+      // Before the key is stored: it can be shown only once.
       const warning = await describeUnknownScopes(toScopes(values.scopes), env);
+      const { key, text } = await create(values, registry, audit.record);
       return { key, text: [...warning, text].join('\n') };
     }
     if (command === 'list') return { text: format(await registry.list()) };

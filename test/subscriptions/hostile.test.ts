@@ -241,6 +241,20 @@ describe('REQUEST_BUFFER_MAX_MIB', () => {
     socket.terminate();
   });
 
+  test('given operations before the session has begun, then they are not kept', async () => {
+    const socket = new WebSocket(`${small.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+    await new Promise((resolve) => socket.once('open', resolve));
+    // It never learns that it was closed.
+    (socket as unknown as { readonly _socket: { readonly pause: () => void } })._socket.pause();
+    for (let count = 0; count < 5; count++) {
+      const operation = { query: QUERY, extensions: { x: 'x'.repeat(600_000) } };
+      const message = JSON.stringify({ id: String(count), type: 'subscribe', payload: operation });
+      await new Promise((resolve) => socket.send(message, resolve));
+    }
+    await expect.poll(async () => (await post(padded('{ __typename }'))).status).toBe(200);
+    socket.terminate();
+  });
+
   test('given parameters of a connection that are long, then it is closed', async () => {
     const socket = new WebSocket(`${small.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
     socket.once('open', () =>
