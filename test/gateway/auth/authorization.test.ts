@@ -653,7 +653,7 @@ describe('an external supergraph', () => {
   });
 
   test('rules change with the supergraph', async () => {
-    let change: (sdl: string) => void = () => {};
+    let change: (sdl: string) => Promise<void> = async () => {};
     const sdls: string[] = [];
     const graph = keep(
       await startGuardedGraph(SHOP, {
@@ -670,7 +670,7 @@ describe('an external supergraph', () => {
       }),
     );
     expect((await graph.ask('anonymous', '{ a b c }')).data).toEqual({ a: null, b: null, c: 3 });
-    change((sdls[0] ?? '').replace('a: Int @authenticated', 'a: Int').replace('c: Int', 'c: Int @authenticated'));
+    await change((sdls[0] ?? '').replace('a: Int @authenticated', 'a: Int').replace('c: Int', 'c: Int @authenticated'));
     expect((await graph.ask('anonymous', '{ a b c }')).data).toEqual({ a: 1, b: null, c: null });
     expect((await graph.ask(['b'], '{ a b c }')).data).toEqual({ a: 1, b: 2, c: 3 });
   });

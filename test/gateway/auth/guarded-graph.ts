@@ -41,7 +41,7 @@ export type GuardedGraphOptions = {
   readonly telemetry?: Telemetry;
   /** Changes the composed supergraph. */
   readonly change?: (supergraphSdl: string) => string;
-  readonly supergraph?: { readonly watch: (change: (sdl: string) => void) => () => void };
+  readonly supergraph?: { readonly watch: (change: (sdl: string) => Promise<void>) => () => void };
 };
 
 /** Starts a gateway that knows the senders of requests, in front of subgraphs over HTTP. */
