@@ -144,7 +144,9 @@ describe.skipIf(!hasTool('chromium'))('the customer desk, live', { tags: ['long'
     const again = await stack.startAnother(env);
     onTestFinished(again.close);
     await setPhone('+46 70 777 88 99');
-    await page.getByRole('button', { name: 'Reconnect now' }).click();
+    // On a busy machine, it has reconnected by itself before.
+    const click = page.getByRole('button', { name: 'Reconnect now' }).click();
+    await Promise.race([click.catch(() => {}), isLive(page)]);
     await page.getByRole('link', { name: '+46 70 777 88 99' }).waitFor();
     await isLive(page);
     const lastEventIds = desk.requests.map(bodyOf).map(({ extensions }) => extensions.tributary?.lastEventId);
