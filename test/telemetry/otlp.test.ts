@@ -144,6 +144,8 @@ describe('a collector that fails', () => {
       OTEL_EXPORTER_OTLP_HEADERS: 'authorization=a-secret',
     });
     onTestFinished(spawned.stop);
+    // Metrics are sent before it listens.
+    await expect.poll(spawned.output).toContain('answers at');
     await expect.poll(() => requests).toBeGreaterThan(5);
     const gateway = /answers at (\S+)/.exec(spawned.output())?.[1] ?? '';
     expect((await createAsk(gateway)('{ __typename }')).data).toEqual({ __typename: 'Query' });
