@@ -301,7 +301,7 @@ export const watchConnections = (server: FastifyInstance['server'], limits: Http
           if (!isWorking && connections.has(connection.socket)) waiting.add(connection);
         },
         received: (bytes) => {
-          // What is no part of the message may have arrived together with the end of the one before.
+          // A ping may arrive in the same chunk as the end of the previous message.
           const next = Math.max(0, held + bytes);
           bodies.add(incomplete, next - held);
           held = next;

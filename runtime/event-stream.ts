@@ -13,7 +13,7 @@ export const STREAM_HEADERS = {
   'x-content-type-options': 'nosniff',
 } as const;
 
-/** A comment: nothing for the client, and a sign of life for everybody on the way. */
+/** A comment, which clients ignore. It keeps proxies from closing a quiet stream. */
 export const HEARTBEAT = ':\n\n';
 
 /** Writes an event. `data` must have no line breaks, as JSON has none. */

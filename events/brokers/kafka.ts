@@ -16,7 +16,7 @@ const REQUEST_MS = 10_000;
 /** Interval at which the servers are asked whether they are there, in milliseconds. */
 const PROBE_MS = 5_000;
 
-/** Time after which a consumer that gives no sign of life loses its partitions to others, in milliseconds. */
+/** Time after which a consumer that sends no heartbeat loses its partitions to others, in milliseconds. */
 const SESSION_MS = 10_000;
 
 const optionsOf = ({ url, hosts, user, password }: BrokerUrl) => ({

@@ -17,14 +17,14 @@ import { toWaves } from './waves.ts';
  * missing is created, with the channel's name in which dots are underscores. One that is there stays as it is.
  */
 
-/** Timeouts of the connection, of requests, and between signs of life, in milliseconds. */
+/** Timeouts of the connection, of requests, and the interval of pings, in milliseconds. */
 const CONNECT_MS = 5_000;
 const REQUEST_MS = 10_000;
 const PING_MS = 5_000;
 
 /**
- * Time for which a message may be handled without a sign of life, in milliseconds. Then it is handed out again: after a lost connection
- * that is later than the messages after it, as the server does not know that nobody handles it.
+ * Time after which a message is delivered again unless it is acknowledged or reported as in progress, in milliseconds. After a lost
+ * connection, later messages are delivered before it: the server does not know that nobody handles it.
  */
 const ACK_WAIT_MS = 10_000;
 

@@ -12,7 +12,7 @@ import { toWaves } from './waves.ts';
 /** Timeout of the connection, in milliseconds. */
 const CONNECT_MS = 5_000;
 
-/** Interval of signs of life, in seconds. */
+/** Interval of heartbeats, in seconds. */
 const HEARTBEAT_S = 5;
 
 /** Replicated, and on disk. A sole server has them as well. */

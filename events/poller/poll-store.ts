@@ -101,7 +101,7 @@ export const observe = (
   if (!known && !isWanted) return undefined;
   const before = isWritten ? WRITTEN : (known?.value ?? null);
   if (digest === MISSING && (before === null || before === INVENTED)) {
-    // It is forgotten: clients can subscribe to whatever they invent.
+    // Forgotten soon, because clients can subscribe to keys that they invent.
     return { value: INVENTED, comparedAt: now, wantedUntil: now, isChanged: false };
   }
   const wantedUntil = isWanted ? now + wantedMs : (known?.wantedUntil ?? 0);

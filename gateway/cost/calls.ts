@@ -48,7 +48,7 @@ export type ExceededBudget = {
   /** Most calls that the operation can make. */
   readonly atMost: number;
   readonly budget: number;
-  /** What is left of the budget. */
+  /** Calls left in the budget. */
   readonly left: number;
   /** The field of the file of plans that sets the budget. */
   readonly setting: string;

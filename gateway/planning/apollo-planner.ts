@@ -27,7 +27,7 @@ export const loadApolloPlanner = (): void => quickThread.start();
 /** Maximum duration of a job in the quick thread, in milliseconds. Its jobs are bounded otherwise; none has come near it. */
 const QUICK_TIMEOUT_MS = 10_000;
 
-/** The limits of jobs that are of no operation: reading a supergraph takes as long as it is large. */
+/** The limits of reading a supergraph, which is no client's work and takes longer the larger it is. */
 const UNLIMITED: JobLimits = { timeoutMs: Number.POSITIVE_INFINITY, maxWaitMs: Number.POSITIVE_INFINITY };
 
 /** Creates the planner that plans with Apollo's query planner, in threads of their own. */

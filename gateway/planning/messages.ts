@@ -1,4 +1,4 @@
-/** What a planning thread does for a graph. */
+/** A job of a planning thread. */
 export type PlanningJob =
   /** Returns the public schema. */
   | { readonly kind: 'describe' }

@@ -204,7 +204,7 @@ export const createSubscriptions = <Context>({
           if (joinable.get(key) === group) joinable.delete(key);
         },
         onSent: (group) => {
-          // Whoever continues from the same place would miss what has been sent.
+          // A subscriber that continues from the same place would miss this event.
           if (after !== undefined && joinable.get(key) === group) joinable.delete(key);
           merge(base, group);
         },

@@ -192,7 +192,7 @@ export const createSocketServer = <Connection>({
         onMessage: (receive) => {
           socket.on('message', (data) => {
             completed();
-            // What arrives after it was closed has no effect.
+            // Messages that arrive after the socket was closed are ignored.
             if (socket.readyState !== socket.OPEN) return;
             const text = String(data);
             const message = exceededJsonBound(text, bounds) ? undefined : readMessage(text);
@@ -205,7 +205,7 @@ export const createSocketServer = <Connection>({
             };
             if (operation) received.set(message.id, operation);
             const handled = receive(withoutParameters(message));
-            // Refused by the package, as it was not taken by now.
+            // graphql-ws has refused it: otherwise `onSubscribe` would have taken it.
             if (operation && received.get(message.id) === operation) {
               received.delete(message.id);
               operation.release();

@@ -459,6 +459,7 @@ test('given an unreachable Redis, then it is logged once, without its password',
   // Once for each reason: on a busy machine, connecting may take too long as well.
   const reasons = [...gateway.output().matchAll(/"why":"(\w+)"[^\n]*Redis \(REDIS_URL\)/g)].map(([, why]) => why);
   expect(reasons).toEqual([...new Set(reasons)]);
+  expect(gateway.output().match(/Redis \(REDIS_URL\)/g)).toHaveLength(reasons.length);
   expect(gateway.output()).toContain('ECONNREFUSED');
   expect(gateway.output()).not.toContain('hush-hush');
 });

@@ -148,7 +148,7 @@ describe('server-sent events', () => {
     expect(await stream.ended).toMatch(/^id: \S+\n\n(:\n\n)*id: \S+\nevent: next\ndata: \{.*\}\n\n(:\n\n)*$/);
   });
 
-  test('an idle stream gets signs of life', async () => {
+  test('an idle stream gets heartbeats', async () => {
     const stream = await openEventStream(stack.url, operation);
     const texts: string[] = [];
     void stream.ended.then((text) => texts.push(text));
