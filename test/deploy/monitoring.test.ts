@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createCompany } from '../../sandbox/company.ts';
 import { runKeysCommand } from '../../scripts/keys/keys.ts';
-import { connectTo } from '../helpers/brokers.ts';
+import { connectTo, dealChanged } from '../helpers/brokers.ts';
 import { advanceClock, resetClock } from '../helpers/clock.ts';
 import { openEventStream } from '../helpers/event-stream.ts';
 import { type LoadItem, startLoad } from '../helpers/load.ts';
@@ -129,14 +129,7 @@ describe.skipIf(!hasTool('prometheus and promtool') || !hasTool('redis-server'))
       // An event of another application.
       const other = await connectTo(broker, { publishTo: 'tributary.events.in', receiveFrom: 'any' });
       await vi.waitUntil(() => other.status() === 'up', { timeout: 120_000 });
-      const event = {
-        specversion: '1.0',
-        source: '/shop',
-        id: '1',
-        type: 'tributary.deal.changed.v1',
-        data: { id: '7' },
-      };
-      await other.publish([{ id: '1', type: event.type, key: '7', body: JSON.stringify(event) }]);
+      await other.publish([dealChanged('7')]);
       await other.close();
     });
     afterAll(async () => {

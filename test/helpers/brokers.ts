@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Broker } from '../../events/brokers/broker.ts';
+import type { Broker, BrokerMessage } from '../../events/brokers/broker.ts';
 import type { BrokerSystem } from '../../events/brokers/broker-url.ts';
 import { openBroker } from '../../events/brokers/open-broker.ts';
 import { createLog } from '../../runtime/log.ts';
@@ -141,3 +141,15 @@ export const connectTo = (
   url: string,
   channels: { readonly publishTo: string; readonly receiveFrom: string; readonly group?: string },
 ): Promise<Broker> => openBroker(url, { group: 'test', ...channels }, createLog('silent'));
+
+/** Creates the message of another application about a changed deal. */
+export const dealChanged = (dealId: string): BrokerMessage => {
+  const id = '1';
+  const type = 'tributary.deal.changed.v1';
+  return {
+    id,
+    type,
+    key: dealId,
+    body: JSON.stringify({ specversion: '1.0', source: '/shop', id, type, data: { id: dealId } }),
+  };
+};

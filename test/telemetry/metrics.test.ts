@@ -7,7 +7,7 @@ import product from '../../package.json' with { type: 'json' };
 import { createCompany } from '../../sandbox/company.ts';
 import { ERROR_CODES } from '../../telemetry/error-codes.ts';
 import { METRICS, type MetricName, prometheusNameOf } from '../../telemetry/metrics/definitions.ts';
-import { connectTo, hasBroker, startBroker } from '../helpers/brokers.ts';
+import { connectTo, dealChanged, hasBroker, startBroker } from '../helpers/brokers.ts';
 import { openEventStream } from '../helpers/event-stream.ts';
 import { freePort, startProcess } from '../helpers/processes.ts';
 import { type Exposition, promtool, readMetrics } from '../helpers/prometheus.ts';
@@ -437,14 +437,7 @@ describe.skipIf(!hasBroker('redis'))('with a message broker', () => {
     const other = await connectTo(server.url, { publishTo: 'tributary.events.in', receiveFrom: 'any' });
     onTestFinished(other.close);
     await expect.poll(other.status).toBe('up');
-    const event = {
-      specversion: '1.0',
-      source: '/shop',
-      id: '1',
-      type: 'tributary.deal.changed.v1',
-      data: { id: '7' },
-    };
-    const message = { id: '1', type: event.type, key: '7', body: JSON.stringify(event) };
+    const message = dealChanged('7');
     await other.publish([message, message]);
     await expect.poll(async () => (await read()).value('tributary_broker_published_total')).toBe(1);
     const metrics = await read();
